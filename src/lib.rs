@@ -1,0 +1,17 @@
+//! graph-relay (map to come).
+// One message must not be able to stop the relay.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::print_stdout,
+        clippy::print_stderr,
+        clippy::todo
+    )
+)]
+
+pub mod sandbox;

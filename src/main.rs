@@ -1,0 +1,2 @@
+//! graph-relay.
+fn main() {}
