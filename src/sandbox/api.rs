@@ -1,0 +1,136 @@
+//! The stand-in's own endpoints under `/sandbox`, for tests and scripts that look from outside.
+//!
+//! They are neither recorded nor struck by faults.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::sandbox::Shared;
+use crate::sandbox::fault::Fault;
+use crate::sandbox::store::Form;
+use crate::sandbox::wall;
+
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/sandbox/messages", get(messages).delete(clear))
+        .route("/sandbox/messages/{id}/raw", get(raw))
+        .route("/sandbox/requests", get(requests))
+        .route("/sandbox/totals", get(totals))
+        .route(
+            "/sandbox/faults",
+            get(faults).post(inject).delete(clear_faults),
+        )
+        .route("/sandbox/tokens/revoke", post(revoke))
+}
+
+async fn messages(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
+    let arrivals = shared.store.arrivals();
+    let listed = arrivals.iter().map(|arrival| {
+        json!({
+            "id": arrival.id,
+            "at": wall::rfc3339(arrival.time),
+            "mailbox": arrival.mailbox,
+            "form": arrival.form,
+            "subject": arrival.subject,
+            "to": arrival.to,
+            "cc": arrival.cc,
+            "bcc": arrival.bcc,
+            "size": arrival.raw.len(),
+            "message_id": arrival.message_id,
+            "client_request_id": arrival.client_request_id,
+            "request_id": arrival.request_id,
+        })
+    });
+    Json(listed.collect())
+}
+
+async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response {
+    let Some(arrival) = shared.store.arrival(id) else {
+        return (StatusCode::NOT_FOUND, "no such message is kept\n").into_response();
+    };
+    let media_type = match arrival.form {
+        Form::Mime => "message/rfc822",
+        Form::Json => "application/json",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        // Strangers wrote it: no browser is to make a page of it.
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; sandbox",
+        ),
+    ];
+    (headers, arrival.raw.clone()).into_response()
+}
+
+async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
+    let records = shared.store.requests();
+    let listed = records.into_iter().map(|record| {
+        json!({
+            "number": record.number,
+            "at": wall::rfc3339(record.time),
+            "kind": record.kind,
+            "method": record.method,
+            "path": record.path,
+            "framing": record.framing,
+            "status": record.status,
+            "mailbox": record.mailbox,
+            "recipients": record.recipients,
+            "request_id": record.request_id,
+            "client_request_id": record.client_request_id,
+        })
+    });
+    Json(listed.collect())
+}
+
+async fn totals(State(shared): State<Arc<Shared>>) -> Response {
+    Json(shared.store.totals()).into_response()
+}
+
+async fn clear(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Json<Vec<Fault>> {
+    Json(shared.faults.list())
+}
+
+async fn inject(
+    State(shared): State<Arc<Shared>>,
+    fault: Result<Json<Fault>, JsonRejection>,
+) -> Response {
+    let fault = match fault {
+        Ok(Json(fault)) => fault,
+        Err(rejection) => return rejection.into_response(),
+    };
+    if let Some(flaw) = fault.flaw() {
+        return (StatusCode::BAD_REQUEST, format!("{flaw}\n")).into_response();
+    }
+    shared.faults.add(fault);
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn revoke(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.tokens.revoke();
+    StatusCode::NO_CONTENT
+}

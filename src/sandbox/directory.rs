@@ -1,0 +1,122 @@
+//! The mailboxes there are, and how many requests each is busy with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use axum::http::StatusCode;
+
+use crate::sandbox::Settings;
+use crate::sandbox::errors::Refusal;
+
+/// The mailboxes, by UPN and by object id in lower case.
+#[derive(Debug)]
+pub(super) struct Directory {
+    mailboxes: HashMap<String, Arc<Mailbox>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    pub(super) upn: String,
+    licence: Licence,
+    /// Requests running.
+    active: AtomicUsize,
+    /// The most that ran at once, refused ones included.
+    peak: AtomicUsize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Licence {
+    Exchange,
+    Missing,
+}
+
+impl Directory {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut mailboxes = HashMap::new();
+        let licensed = settings
+            .mailboxes
+            .iter()
+            .map(|upn| (upn, Licence::Exchange));
+        let unlicensed = settings
+            .unlicensed
+            .iter()
+            .map(|upn| (upn, Licence::Missing));
+        for (upn, licence) in licensed.chain(unlicensed) {
+            let mailbox = Mailbox {
+                upn: upn.clone(),
+                licence,
+                active: AtomicUsize::new(0),
+                peak: AtomicUsize::new(0),
+            };
+            mailboxes.insert(upn.to_lowercase(), Arc::new(mailbox));
+        }
+        for (id, upn) in &settings.object_ids {
+            if let Some(mailbox) = mailboxes.get(&upn.to_lowercase()).cloned() {
+                mailboxes.insert(id.to_lowercase(), mailbox);
+            }
+        }
+        Self { mailboxes }
+    }
+
+    /// The mailbox of a path's key; an alias is no key.
+    pub(super) fn find(&self, key: &str) -> Result<Arc<Mailbox>, Refusal> {
+        let Some(mailbox) = self.mailboxes.get(&key.to_lowercase()) else {
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "ErrorInvalidUser",
+                format!("The requested user '{key}' is invalid."),
+            ));
+        };
+        match mailbox.licence {
+            Licence::Exchange => Ok(Arc::clone(mailbox)),
+            Licence::Missing => Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "MailboxNotEnabledForRESTAPI",
+                "The mailbox is either inactive, soft-deleted, or is hosted on-premise.",
+            )),
+        }
+    }
+
+    pub(super) fn peak(&self, key: &str) -> usize {
+        self.mailboxes
+            .get(&key.to_lowercase())
+            .map_or(0, |mailbox| mailbox.peak.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn forget_peaks(&self) {
+        for mailbox in self.mailboxes.values() {
+            mailbox.peak.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A place among the requests that a mailbox allows at once; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+impl Slot {
+    pub(super) fn claim(mailbox: Arc<Mailbox>, settings: &Settings) -> Result<Self, Refusal> {
+        let active = mailbox.active.fetch_add(1, Ordering::Relaxed) + 1;
+        mailbox.peak.fetch_max(active, Ordering::Relaxed);
+        let slot = Self { mailbox };
+        if active > settings.mailbox_concurrency {
+            return Err(Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "ApplicationThrottled",
+                "Application is over its MailboxConcurrency limit.",
+            )
+            .after(settings.retry_after.as_secs()));
+        }
+        Ok(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.mailbox.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

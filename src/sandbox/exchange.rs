@@ -1,0 +1,139 @@
+//! One request and its answer: the ids both carry, and the record that is kept of it.
+//!
+//! [`record`] stands around every endpoint of Entra and Graph. A record is opened when the
+//! request's head is there and closed with the status answered; one that was never answered (the
+//! connection was cut, the client left) keeps no status.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::sandbox::Shared;
+use crate::sandbox::store::Framing;
+use crate::sandbox::store::RequestKind;
+use crate::sandbox::store::RequestRecord;
+use crate::sandbox::wall;
+
+/// What is known of a request before anything of it is judged.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The number of its record.
+    pub(super) number: u64,
+    pub(super) request_id: String,
+    client_request_id: Option<String>,
+}
+
+impl Exchange {
+    /// The client's own id, or ours where it gave none.
+    pub(super) fn client_request_id(&self) -> &str {
+        self.client_request_id.as_ref().unwrap_or(&self.request_id)
+    }
+
+    /// The id that the client gave.
+    pub(super) fn given_id(&self) -> Option<&str> {
+        self.client_request_id.as_deref()
+    }
+
+    /// Adds the headers that every answer of Graph carries.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+        let ids = [
+            (REQUEST_ID, self.request_id.as_str()),
+            (CLIENT_REQUEST_ID, self.client_request_id()),
+        ];
+        for (name, id) in ids {
+            if let Ok(id) = HeaderValue::from_str(id) {
+                headers.insert(name, id);
+            }
+        }
+        headers.insert(DIAGNOSTIC, SERVER);
+    }
+}
+
+/// Keeps a record of each request that passes.
+pub(super) async fn record(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let exchange = Arc::new(begin(&shared, &request));
+    request.extensions_mut().insert(Arc::clone(&exchange));
+
+    let response = next.run(request).await;
+
+    shared.store.note(exchange.number, |record| {
+        record.status = Some(response.status().as_u16());
+    });
+    response
+}
+
+fn begin(shared: &Shared, request: &Request) -> Exchange {
+    let request_id = Uuid::new_v4().to_string();
+    let client_request_id = request
+        .headers()
+        .get(CLIENT_REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .map(str::to_owned);
+    let path = request.uri().path();
+    let number = shared.store.begin(RequestRecord {
+        number: 0,
+        received: Instant::now().into_std(),
+        time: wall::now(),
+        method: request.method().to_string(),
+        path: path.to_owned(),
+        kind: kind(path),
+        framing: framing(request.headers()),
+        request_id: request_id.clone(),
+        client_request_id: client_request_id.clone(),
+        mailbox: None,
+        recipients: Vec::new(),
+        status: None,
+    });
+    Exchange {
+        number,
+        request_id,
+        client_request_id,
+    }
+}
+
+fn kind(path: &str) -> RequestKind {
+    if path.ends_with("/oauth2/v2.0/token") {
+        RequestKind::Token
+    } else if path.starts_with("/v1.0/") && path.ends_with("/sendMail") {
+        RequestKind::SendMail
+    } else {
+        RequestKind::Other
+    }
+}
+
+fn framing(headers: &HeaderMap) -> Framing {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    match length {
+        Some(length) => Framing::ContentLength(length),
+        None if headers.contains_key(header::TRANSFER_ENCODING) => Framing::Chunked,
+        None => Framing::Bodiless,
+    }
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const DIAGNOSTIC: HeaderName = HeaderName::from_static("x-ms-ags-diagnostic");
+const SERVER: HeaderValue = HeaderValue::from_static(
+    "{\"ServerInfo\":{\"DataCenter\":\"Sandbox\",\"Slice\":\"E\",\"Ring\":\"5\",\
+     \"ScaleUnit\":\"000\",\"RoleInstance\":\"SANDBOX\"}}",
+);

@@ -1,0 +1,270 @@
+//! Faults: what goes wrong on purpose, and how it is played.
+//!
+//! One type serves both ways to ask for a fault: by API (`Sandbox::inject`, `POST
+//! /sandbox/faults`) and by recipient address (`addresses`).
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::http::Response;
+use axum::http::StatusCode;
+use axum::http::header;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::sandbox::entra::Complaint;
+use crate::sandbox::errors::envelope;
+use crate::sandbox::exchange::Exchange;
+use crate::sandbox::line::Line;
+use crate::sandbox::line::half;
+use crate::sandbox::store::locked;
+
+/// A failure that the stand-in is asked for. Begin with [`Fault::at_send`] or [`Fault::at_token`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Where it strikes.
+    pub at: Station,
+    /// The UPN of the only mailbox it strikes; all if `None`.
+    #[serde(default)]
+    pub mailbox: Option<String>,
+    /// How many requests it strikes.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// The status answered; `None` leaves the usual answer.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Graph's `code`, or Entra's `error`.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// Graph's `message`, or Entra's `error_description`.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// The value of `Retry-After`, as it is.
+    #[serde(default)]
+    pub retry_after: Option<String>,
+    /// A body in place of the JSON error.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// The media type of `body`.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// How long the answer waits, after the message was taken if it is.
+    #[serde(default, rename = "delay_ms", with = "milliseconds")]
+    pub delay: Duration,
+    /// Whether the message is taken all the same; if `None`, it is when the answer says so.
+    #[serde(default)]
+    pub stored: Option<bool>,
+    /// Whether the connection is cut.
+    #[serde(default)]
+    pub cut: Option<Cut>,
+}
+
+/// Where a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Station {
+    /// Entra's token endpoint.
+    Token,
+    /// Graph's sendMail.
+    Send,
+}
+
+/// Where in the answer the connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cut {
+    /// Before it: the connection is reset and the client hears nothing.
+    Before,
+    /// Within its body, or within its head where it has none.
+    During,
+}
+
+impl Fault {
+    /// A fault of sendMail that answers with this status, once.
+    pub fn at_send(status: u16) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::usual(Station::Send)
+        }
+    }
+
+    /// A fault of the token endpoint that answers with this status, once.
+    pub fn at_token(status: u16) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::usual(Station::Token)
+        }
+    }
+
+    /// The usual answer: to be given a delay, a `Retry-After` or a cut.
+    pub fn usual(at: Station) -> Self {
+        Self {
+            at,
+            mailbox: None,
+            times: 1,
+            status: None,
+            code: None,
+            message: None,
+            retry_after: None,
+            body: None,
+            content_type: None,
+            delay: Duration::ZERO,
+            stored: None,
+            cut: None,
+        }
+    }
+
+    /// Why it could not be played, if so.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        let header = |value: &Option<String>| {
+            value
+                .as_ref()
+                .is_none_or(|value| HeaderValue::from_str(value).is_ok())
+        };
+        if self.times == 0 {
+            Some("times must be at least 1")
+        } else if self.status.is_some_and(|it| !(200..600).contains(&it)) {
+            Some("status must be from 200 to 599")
+        } else if !header(&self.retry_after) || !header(&self.content_type) {
+            Some("retry_after and content_type must be values that a header can have")
+        } else {
+            None
+        }
+    }
+
+    /// Whether the message that it strikes is taken.
+    pub(super) fn stores(&self) -> bool {
+        let promised = self.cut.is_none() && self.status.is_none_or(|status| status < 300);
+        self.stored.unwrap_or(promised)
+    }
+
+    /// Answers the request, or cuts its connection. `usual` is the answer without the fault.
+    pub(super) async fn play(
+        &self,
+        usual: Response<Bytes>,
+        exchange: &Exchange,
+        line: &Line,
+    ) -> Response<Bytes> {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        let status = self
+            .status
+            .and_then(|status| StatusCode::from_u16(status).ok());
+        let mut response = match status {
+            Some(status) => self.answer(status, exchange),
+            None => usual,
+        };
+        set(&mut response, header::RETRY_AFTER, &self.retry_after);
+        match self.cut {
+            None => response,
+            Some(Cut::Before) => line.cut(None).await,
+            Some(Cut::During) => line.cut(Some(half(&response))).await,
+        }
+    }
+
+    fn answer(&self, status: StatusCode, exchange: &Exchange) -> Response<Bytes> {
+        let mut response = match self.at {
+            Station::Send if status.is_success() => {
+                let mut taken = Response::new(Bytes::new());
+                *taken.status_mut() = status;
+                exchange.sign(taken.headers_mut());
+                taken
+            }
+            Station::Send => envelope(
+                status,
+                self.code.as_deref().unwrap_or("UnknownError"),
+                self.message.as_deref().unwrap_or_default(),
+                exchange,
+            ),
+            Station::Token => Complaint::of_fault(
+                status,
+                self.code.as_deref(),
+                self.message.as_deref().unwrap_or_default(),
+            )
+            .answer(exchange),
+        };
+        if let Some(body) = &self.body {
+            *response.body_mut() = Bytes::from(body.clone());
+            set(&mut response, header::CONTENT_TYPE, &self.content_type);
+        }
+        response
+    }
+}
+
+fn set(response: &mut Response<Bytes>, name: header::HeaderName, value: &Option<String>) {
+    if let Some(value) = value
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// The faults asked for by API and not yet played out, in the order they strike.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    waiting: Mutex<Vec<Fault>>,
+}
+
+impl Faults {
+    pub(super) fn add(&self, fault: Fault) {
+        locked(&self.waiting).push(fault);
+    }
+
+    pub(super) fn list(&self) -> Vec<Fault> {
+        locked(&self.waiting).clone()
+    }
+
+    pub(super) fn clear(&self) {
+        locked(&self.waiting).clear();
+    }
+
+    /// The fault that strikes this request, one of its times spent.
+    pub(super) fn take(&self, at: Station, mailbox: Option<&str>) -> Option<Fault> {
+        let mut waiting = locked(&self.waiting);
+        let index = waiting.iter().position(|fault| {
+            let here = match (&fault.mailbox, mailbox) {
+                (None, _) => true,
+                (Some(wanted), Some(mailbox)) => wanted.eq_ignore_ascii_case(mailbox),
+                (Some(_), None) => false,
+            };
+            fault.at == at && here
+        })?;
+        let fault = waiting.get_mut(index)?;
+        fault.times = fault.times.saturating_sub(1);
+        Some(if fault.times == 0 {
+            waiting.remove(index)
+        } else {
+            fault.clone()
+        })
+    }
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// A duration as JSON's whole milliseconds.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(
+        delay: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u128(delay.as_millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}

@@ -1,0 +1,104 @@
+//! sendMail's MIME form: base64 of a whole RFC 5322 message.
+//!
+//! There is no envelope: recipients, author and subject are those of the message's own header
+//! section. It is read with another parser than the relay's, so that one's mistake is not the
+//! other's.
+
+use axum::body::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mailparse::MailAddr;
+use mailparse::MailHeader;
+use mailparse::addrparse_header;
+use mailparse::parse_headers;
+
+use crate::sandbox::errors::Refusal;
+use crate::sandbox::store::Form;
+use crate::sandbox::submission::Submission;
+use crate::sandbox::submission::invalid_recipients;
+
+/// Reads the body of a `text/plain` request.
+pub(super) fn read(body: &[u8]) -> Result<Submission, Refusal> {
+    let raw = decoded(body).ok_or_else(|| {
+        Refusal::bad(
+            "ErrorMimeContentInvalidBase64String",
+            "Invalid base64 string for MIME content.",
+        )
+    })?;
+    let (fields, _) = parse_headers(&raw).map_err(|error| malformed(&error.to_string()))?;
+    // A file that is no message would pass as a header section: the parser takes any line.
+    if fields.is_empty() || fields.iter().any(|field| !is_name(field.get_key_raw())) {
+        return Err(malformed("it does not begin with a header section"));
+    }
+    let from = addresses(&fields, "From").map_err(|_| malformed("its From field is no address"))?;
+    let of = |name| {
+        addresses(&fields, name)
+            .map_err(|error| invalid_recipients(&format!("The {name} field isn't valid: {error}.")))
+    };
+    Ok(Submission {
+        form: Form::Mime,
+        from,
+        to: of("To")?,
+        cc: of("Cc")?,
+        bcc: of("Bcc")?,
+        subject: text(&fields, "Subject").unwrap_or_default(),
+        message_id: text(&fields, "Message-ID"),
+        raw: Bytes::from(raw),
+    })
+}
+
+/// Standard base64, padded; line breaks may stand anywhere (the documented example is folded).
+fn decoded(body: &[u8]) -> Option<Vec<u8>> {
+    if !body.iter().any(|octet| matches!(octet, b'\r' | b'\n')) {
+        return STANDARD.decode(body).ok();
+    }
+    let unfolded = body
+        .iter()
+        .copied()
+        .filter(|octet| !matches!(octet, b'\r' | b'\n'))
+        .collect::<Vec<_>>();
+    STANDARD.decode(unfolded).ok()
+}
+
+/// The addresses of every field of that name, those within groups included.
+fn addresses(
+    fields: &[MailHeader<'_>],
+    name: &str,
+) -> Result<Vec<String>, mailparse::MailParseError> {
+    let mut addresses = Vec::new();
+    for field in named(fields, name) {
+        for address in addrparse_header(field)?.iter() {
+            match address {
+                MailAddr::Single(single) => addresses.push(single.addr.clone()),
+                MailAddr::Group(group) => {
+                    addresses.extend(group.addrs.iter().map(|single| single.addr.clone()));
+                }
+            }
+        }
+    }
+    Ok(addresses)
+}
+
+fn text(fields: &[MailHeader<'_>], name: &str) -> Option<String> {
+    named(fields, name).next().map(MailHeader::get_value)
+}
+
+fn named<'a>(fields: &'a [MailHeader<'a>], name: &str) -> impl Iterator<Item = &'a MailHeader<'a>> {
+    fields
+        .iter()
+        .filter(move |field| field.get_key_raw().eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// RFC 5322 2.2: a field name is of printable US-ASCII without the colon. White space before the
+/// colon is obsolete syntax (4.5) that receivers take.
+fn is_name(name: &[u8]) -> bool {
+    let name = name.trim_ascii_end();
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
+}
+
+fn malformed(why: &str) -> Refusal {
+    Refusal::bad(
+        "ErrorMimeContentInvalid",
+        format!("The MIME content is not valid: {why}."),
+    )
+}

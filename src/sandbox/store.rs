@@ -1,0 +1,310 @@
+//! What arrived and what was asked, in memory and bounded: the newest are kept, the counts go on.
+//!
+//! Every call here takes a lock for a time that does not grow with what is kept, but for the lists
+//! that are asked for. The mutexes are std's on purpose: nothing awaits while holding one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use axum::body::Bytes;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+/// A message that was taken.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Its number, from 1.
+    pub id: u64,
+    /// When it was taken.
+    pub time: SystemTime,
+    /// The UPN of the mailbox it was sent from.
+    pub mailbox: String,
+    /// Whether it came as MIME or as JSON.
+    pub form: Form,
+    /// The MIME message, byte for byte; for the JSON form the request's body.
+    pub raw: Bytes,
+    /// The addresses of the To field.
+    pub to: Vec<String>,
+    /// The addresses of the Cc field.
+    pub cc: Vec<String>,
+    /// The addresses of the Bcc field.
+    pub bcc: Vec<String>,
+    /// The subject, decoded.
+    pub subject: String,
+    /// The Message-ID, if it had one.
+    pub message_id: Option<String>,
+    /// The id that the client gave the request.
+    pub client_request_id: Option<String>,
+    /// The id that the answer carried.
+    pub request_id: String,
+}
+
+/// The form a message was sent in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// `text/plain`: base64 of the MIME message.
+    Mime,
+    /// `application/json`.
+    Json,
+}
+
+/// A request to the stand-in's Entra or Graph endpoints.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When its head was read, on the monotonic clock.
+    pub received: Instant,
+    /// The same on the wall clock.
+    pub time: SystemTime,
+    /// The HTTP method.
+    pub method: String,
+    /// The path, as it was sent.
+    pub path: String,
+    /// What was asked for.
+    pub kind: RequestKind,
+    /// How the length of its body was told.
+    pub framing: Framing,
+    /// The id that the answer carried.
+    pub request_id: String,
+    /// The id that the client gave.
+    pub client_request_id: Option<String>,
+    /// The UPN of the mailbox in its path, once known.
+    pub mailbox: Option<String>,
+    /// The message's recipients (To, Cc, Bcc), if the request got as far as being read.
+    pub recipients: Vec<String>,
+    /// The status answered; `None` while it is not, and for good if the connection was cut.
+    pub status: Option<u16>,
+}
+
+/// What a request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestKind {
+    /// A token.
+    Token,
+    /// To send a message.
+    SendMail,
+    /// Anything else.
+    Other,
+}
+
+/// How a request told the length of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// By `Content-Length`, of so many octets.
+    ContentLength(u64),
+    /// By `Transfer-Encoding: chunked`.
+    Chunked,
+    /// It had no body.
+    Bodiless,
+}
+
+/// Counts since the start or the last `clear`, of what is no longer kept too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Messages taken.
+    pub arrivals: u64,
+    /// Requests for a token.
+    pub token_requests: u64,
+    /// Requests to send a message.
+    pub send_requests: u64,
+    /// Other requests.
+    pub other_requests: u64,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+    pub(super) requests: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    keep: Keep,
+    arrivals: Mutex<Arrivals>,
+    requests: Mutex<Requests>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Arrivals {
+    recent: Recent<Arc<Arrival>>,
+    /// The sum of the kept messages' sizes.
+    bytes: usize,
+    taken: u64,
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    recent: Recent<RequestRecord>,
+    totals: Totals,
+}
+
+impl Store {
+    pub(super) fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            arrivals: Mutex::default(),
+            requests: Mutex::default(),
+            arrived: Notify::new(),
+        }
+    }
+
+    /// Opens the record of a request and gives its number.
+    pub(super) fn begin(&self, mut record: RequestRecord) -> u64 {
+        let mut requests = locked(&self.requests);
+        match record.kind {
+            RequestKind::Token => requests.totals.token_requests += 1,
+            RequestKind::SendMail => requests.totals.send_requests += 1,
+            RequestKind::Other => requests.totals.other_requests += 1,
+        }
+        record.number = requests.recent.next_number();
+        let number = record.number;
+        requests.recent.push(record);
+        while requests.recent.kept.len() > self.keep.requests {
+            drop(requests.recent.pop());
+        }
+        number
+    }
+
+    /// Adds to the record of a request, if it is still kept.
+    pub(super) fn note(&self, number: u64, note: impl FnOnce(&mut RequestRecord)) {
+        if let Some(record) = locked(&self.requests).recent.by_number(number) {
+            note(record);
+        }
+    }
+
+    /// Takes a message and wakes who waits for it.
+    pub(super) fn take(&self, mut arrival: Arrival) {
+        {
+            let mut arrivals = locked(&self.arrivals);
+            arrival.id = arrivals.recent.next_number();
+            arrivals.bytes += arrival.raw.len();
+            arrivals.taken += 1;
+            arrivals.recent.push(Arc::new(arrival));
+            // The newest stays even if it alone is over the bound.
+            while arrivals.recent.kept.len() > 1
+                && (arrivals.recent.kept.len() > self.keep.messages
+                    || arrivals.bytes > self.keep.bytes)
+            {
+                if let Some(oldest) = arrivals.recent.pop() {
+                    arrivals.bytes -= oldest.raw.len();
+                }
+            }
+        }
+        self.arrived.notify_waiters();
+    }
+
+    /// Waits until `count` messages have been taken since the start or the last `clear`.
+    pub(super) async fn arrived(&self, count: u64) {
+        loop {
+            // Made before the count is read, so that no arrival between the two is missed.
+            let arrived = self.arrived.notified();
+            if locked(&self.arrivals).taken >= count {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    /// The messages kept, oldest first.
+    pub(super) fn arrivals(&self) -> Vec<Arc<Arrival>> {
+        let arrivals = locked(&self.arrivals);
+        arrivals.recent.kept.iter().cloned().collect()
+    }
+
+    /// At most `count` messages, newest first.
+    pub(super) fn newest(&self, count: usize) -> Vec<Arc<Arrival>> {
+        let arrivals = locked(&self.arrivals);
+        let newest = arrivals.recent.kept.iter().rev().take(count);
+        newest.cloned().collect()
+    }
+
+    pub(super) fn arrival(&self, id: u64) -> Option<Arc<Arrival>> {
+        locked(&self.arrivals).recent.by_number(id).cloned()
+    }
+
+    /// The records kept, oldest first.
+    pub(super) fn requests(&self) -> Vec<RequestRecord> {
+        let requests = locked(&self.requests);
+        requests.recent.kept.iter().cloned().collect()
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            arrivals: locked(&self.arrivals).taken,
+            ..locked(&self.requests).totals
+        }
+    }
+
+    /// Forgets messages, records and counts; numbers go on, so that none names two things.
+    pub(super) fn clear(&self) {
+        {
+            let mut arrivals = locked(&self.arrivals);
+            arrivals.recent.clear();
+            arrivals.bytes = 0;
+            arrivals.taken = 0;
+        }
+        let mut requests = locked(&self.requests);
+        requests.recent.clear();
+        requests.totals = Totals::default();
+    }
+}
+
+/// The newest of a numbered series, found by number without a search.
+#[derive(Debug)]
+struct Recent<T> {
+    kept: VecDeque<T>,
+    /// How many were numbered before the first kept.
+    gone: u64,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self {
+            kept: VecDeque::new(),
+            gone: 0,
+        }
+    }
+}
+
+impl<T> Recent<T> {
+    fn next_number(&self) -> u64 {
+        self.gone + self.kept.len() as u64 + 1
+    }
+
+    fn push(&mut self, item: T) {
+        self.kept.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let oldest = self.kept.pop_front();
+        self.gone += u64::from(oldest.is_some());
+        oldest
+    }
+
+    fn by_number(&mut self, number: u64) -> Option<&mut T> {
+        let index = number.checked_sub(self.gone + 1)?;
+        self.kept.get_mut(usize::try_from(index).ok()?)
+    }
+
+    fn clear(&mut self) {
+        self.gone += self.kept.len() as u64;
+        self.kept.clear();
+    }
+}
+
+/// Locks, also after a panic elsewhere: every value behind these locks is whole between statements.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
