@@ -1,0 +1,8 @@
+//! The stand-in for Entra and Graph, driven over HTTP as a client would.
+
+mod faults;
+mod json_form;
+mod looking;
+mod send_mail;
+mod tenant;
+mod tokens;

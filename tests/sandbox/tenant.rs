@@ -1,0 +1,166 @@
+//! A stand-in and a client of it, with the few requests that every test makes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use graph_relay::sandbox::Sandbox;
+use graph_relay::sandbox::Settings;
+use reqwest::Response;
+use reqwest::header;
+use serde_json::Value;
+use serde_json::json;
+
+pub(crate) const MAILBOX: &str = "relay@sandbox.example";
+pub(crate) const SCOPE: &str = "https://graph.microsoft.com/.default";
+
+/// A stand-in and a client with a token for it.
+pub(crate) struct Tenant {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) http: reqwest::Client,
+    pub(crate) token: String,
+}
+
+impl Tenant {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        // Another test of this process may have installed it.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings)
+            .await
+            .unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut tenant = Self {
+            sandbox,
+            http,
+            token: String::new(),
+        };
+        tenant.renew().await;
+        tenant
+    }
+
+    pub(crate) async fn renew(&mut self) {
+        let answer = self.ask(&good()).await;
+        assert_eq!(answer.status(), 200);
+        let body: Value = answer.json().await.unwrap();
+        self.token = body["access_token"].as_str().unwrap().to_owned();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.sandbox.url())
+    }
+
+    pub(crate) async fn ask(&self, parameters: &[(&str, &str)]) -> Response {
+        let path = format!("/{}/oauth2/v2.0/token", Settings::default().tenant);
+        self.ask_at(&path, parameters).await
+    }
+
+    pub(crate) async fn ask_at(&self, path: &str, parameters: &[(&str, &str)]) -> Response {
+        self.http
+            .post(self.url(path))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form(parameters))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn request(&self, user: &str, media_type: &str) -> reqwest::RequestBuilder {
+        self.http
+            .post(self.url(&format!("/v1.0/users/{user}/sendMail")))
+            .bearer_auth(&self.token)
+            .header(header::CONTENT_TYPE, media_type)
+    }
+
+    pub(crate) async fn send(&self, mime: &str) -> Response {
+        self.try_send(mime).await.unwrap()
+    }
+
+    pub(crate) async fn try_send(&self, mime: &str) -> reqwest::Result<Response> {
+        self.request(MAILBOX, "text/plain")
+            .body(STANDARD.encode(mime))
+            .send()
+            .await
+    }
+
+    pub(crate) async fn send_json(&self, body: Value) -> Response {
+        self.request(MAILBOX, "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn page(&self, path: &str) -> Response {
+        self.http.get(self.url(path)).send().await.unwrap()
+    }
+}
+
+pub(crate) fn good() -> [(&'static str, &'static str); 4] {
+    [
+        ("grant_type", "client_credentials"),
+        ("client_id", "5a4db0c5-0000-4000-8000-000000000002"),
+        ("client_secret", "sandbox~Canary.not_a-secret+0000000000"),
+        ("scope", SCOPE),
+    ]
+}
+
+pub(crate) fn good_but(
+    name: &str,
+    value: Option<&'static str>,
+) -> Vec<(&'static str, &'static str)> {
+    good()
+        .into_iter()
+        .filter_map(|(given, old)| {
+            if given == name {
+                value.map(|value| (given, value))
+            } else {
+                Some((given, old))
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn form(parameters: &[(&str, &str)]) -> String {
+    let encode = |text: &str| {
+        text.bytes()
+            .map(|octet| format!("%{octet:02X}"))
+            .collect::<String>()
+    };
+    parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+pub(crate) fn message(to: &str) -> String {
+    format!(
+        "From: Relay <{MAILBOX}>\r\nTo: {to}\r\nSubject: Hi\r\nMessage-ID: <1@app>\r\n\r\nHi\r\n"
+    )
+}
+
+/// A message in JSON with this and a recipient.
+pub(crate) fn with(property: &str, value: Value) -> Value {
+    let mut message = json!({"subject": "Hi", "toRecipients": [recipient("a@example.org")]});
+    message[property] = value;
+    json!({"message": message})
+}
+
+pub(crate) fn recipient(address: &str) -> Value {
+    json!({"emailAddress": {"address": address}})
+}
+
+pub(crate) async fn code(answer: Response) -> (u16, String) {
+    let status = answer.status().as_u16();
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
+    let request_id = answer.headers()["request-id"].to_str().unwrap().to_owned();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["error"]["innerError"]["request-id"], request_id);
+    (status, body["error"]["code"].as_str().unwrap().to_owned())
+}
+
+pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
