@@ -2,7 +2,7 @@
 //!
 //! There is no envelope: recipients, author and subject are those of the message's own header
 //! section. It is read with another parser than the relay's, so that one's mistake is not the
-//! other's.
+//! other's. That parser wants a quoted local part within angle brackets.
 
 use axum::body::Bytes;
 use base64::Engine;
@@ -69,14 +69,23 @@ fn addresses(
     for field in named(fields, name) {
         for address in addrparse_header(field)?.iter() {
             match address {
-                MailAddr::Single(single) => addresses.push(single.addr.clone()),
+                MailAddr::Single(single) => addresses.push(bare(&single.addr)),
                 MailAddr::Group(group) => {
-                    addresses.extend(group.addrs.iter().map(|single| single.addr.clone()));
+                    addresses.extend(group.addrs.iter().map(|single| bare(&single.addr)));
                 }
             }
         }
     }
+    addresses.retain(|address| !address.is_empty());
     Ok(addresses)
+}
+
+/// The parser leaves the comma of an empty list element (RFC 5322 4.4) and the one after a group at
+/// the head of the next address.
+fn bare(address: &str) -> String {
+    address
+        .trim_start_matches(|it: char| it == ',' || it.is_whitespace())
+        .to_owned()
 }
 
 fn text(fields: &[MailHeader<'_>], name: &str) -> Option<String> {
@@ -101,4 +110,41 @@ fn malformed(why: &str) -> Refusal {
         "ErrorMimeContentInvalid",
         format!("The MIME content is not valid: {why}."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_fields_are_read_as_written_in_the_wild() {
+        let cases: [(&str, &[&str]); 10] = [
+            ("A B <a@b.c>, d@e.f", &["a@b.c", "d@e.f"]),
+            ("a@b.c,\r\n\td@e.f", &["a@b.c", "d@e.f"]),
+            ("a@b.c (note)", &["a@b.c"]),
+            ("a@b.c, , d@e.f,", &["a@b.c", "d@e.f"]),
+            ("nobody:;", &[]),
+            ("", &[]),
+            ("Team: a@b.c, d@e.f;, x@y.z", &["a@b.c", "d@e.f", "x@y.z"]),
+            ("=?utf-8?q?a=2Cb?= <a@b.c>", &["a@b.c"]),
+            ("\"A, \\\"B\" <a@b.c>", &["a@b.c"]),
+            ("<\"a b\"@b.c>", &["\"a b\"@b.c"]),
+        ];
+        for (field, expected) in cases {
+            let mime = format!("To: {field}\r\n\r\n");
+
+            let message = read(STANDARD.encode(mime).as_bytes());
+
+            assert_eq!(message.expect(field).to, expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn several_fields_of_a_name_are_all_read_and_those_of_a_part_are_not() {
+        let mime = "To: a@b.c\r\nTO: d@e.f\r\n\r\nTo: x@y.z\r\n";
+
+        let message = read(STANDARD.encode(mime).as_bytes()).expect("a message");
+
+        assert_eq!(message.to, ["a@b.c", "d@e.f"]);
+    }
 }
