@@ -128,6 +128,8 @@ impl Fault {
             Some("times must be at least 1")
         } else if self.status.is_some_and(|it| !(200..600).contains(&it)) {
             Some("status must be from 200 to 599")
+        } else if self.at == Station::Token && self.mailbox.is_some() {
+            Some("a token is asked for without a mailbox")
         } else if !header(&self.retry_after) || !header(&self.content_type) {
             Some("retry_after and content_type must be values that a header can have")
         } else {

@@ -103,7 +103,7 @@ impl Sandbox {
             .route("/{tenant}/oauth2/v2.0/token", post(entra::token))
             .route("/v1.0/users/{user}/sendMail", post(send_mail::send_mail))
             .route("/v1.0/me/sendMail", post(send_mail::send_mail_as_me))
-            .route("/v1.0/{*rest}", axum::routing::any(send_mail::not_found))
+            .fallback(send_mail::not_found)
             .layer(from_fn_with_state(Arc::clone(&shared), exchange::record));
         let router = Router::new()
             .merge(clouds)

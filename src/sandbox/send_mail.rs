@@ -70,18 +70,20 @@ pub(super) async fn send_mail_as_me(
     refusal.answer(&exchange).map(Body::from)
 }
 
-/// Whatever else is asked of Graph, after its token was judged.
+/// Whatever else is asked: of Graph, after its token was judged; of anybody else, nothing is here.
 pub(super) async fn not_found(
     State(shared): State<Arc<Shared>>,
     Extension(exchange): Extension<Arc<Exchange>>,
     request: Request,
 ) -> Response<Body> {
-    let refusal = match authorize(&shared, request.headers()) {
-        Err(refusal) => refusal,
-        Ok(_) => Refusal::bad(
-            "BadRequest",
-            format!("The sandbox has no resource '{}'.", request.uri().path()),
-        ),
+    let path = request.uri().path();
+    let absent = format!("The sandbox has no resource '{path}'.");
+    let refusal = if !path.starts_with("/v1.0/") {
+        Refusal::new(StatusCode::NOT_FOUND, "ResourceNotFound", absent)
+    } else {
+        authorize(&shared, request.headers())
+            .err()
+            .unwrap_or_else(|| Refusal::bad("BadRequest", absent))
     };
     refusal.answer(&exchange).map(Body::from)
 }

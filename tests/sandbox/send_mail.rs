@@ -11,6 +11,9 @@ use graph_relay::sandbox::Settings;
 use graph_relay::sandbox::Station;
 use reqwest::header;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::tenant::MAILBOX;
 use crate::tenant::Tenant;
@@ -127,6 +130,56 @@ async fn me_is_nobody_to_an_application() {
     let answer = request.bearer_auth(&tenant.token).send().await.unwrap();
 
     assert_eq!(code(answer).await, refused(400, "BadRequest"));
+}
+
+#[tokio::test]
+async fn what_the_sandbox_does_not_play_is_refused_and_recorded() {
+    let tenant = Tenant::new().await;
+    let ask = |path: &str| tenant.http.get(tenant.url(path));
+
+    let unknown = ask("/v1.0/users").bearer_auth(&tenant.token);
+    assert_eq!(
+        code(unknown.send().await.unwrap()).await,
+        refused(400, "BadRequest")
+    );
+    assert_eq!(
+        code(ask("/v1.0/users").send().await.unwrap()).await,
+        refused(401, "InvalidAuthenticationToken")
+    );
+    assert_eq!(ask("/beta/users").send().await.unwrap().status(), 404);
+    assert_eq!(tenant.sandbox.totals().other_requests, 3);
+}
+
+/// RFC 9110 10.1.1: a client that asks first is told before it sends the body.
+#[tokio::test]
+async fn client_that_asks_first_is_told_to_go_on_or_that_it_is_too_much() {
+    let tenant = Tenant::new().await;
+    let body = STANDARD.encode(message("a@example.org"));
+    let head = |length: usize| {
+        format!(
+            "POST /v1.0/users/{MAILBOX}/sendMail HTTP/1.1\r\nHost: graph\r\n\
+             Authorization: Bearer {}\r\nContent-Type: text/plain\r\n\
+             Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n",
+            tenant.token
+        )
+    };
+    let mut fits = TcpStream::connect(tenant.sandbox.address()).await.unwrap();
+    let mut answer = [0; 25];
+
+    fits.write_all(head(body.len()).as_bytes()).await.unwrap();
+    fits.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    fits.write_all(body.as_bytes()).await.unwrap();
+    fits.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer[..23], b"HTTP/1.1 202 Accepted\r\n");
+
+    let mut too_much = TcpStream::connect(tenant.sandbox.address()).await.unwrap();
+    too_much
+        .write_all(head(5_000_000).as_bytes())
+        .await
+        .unwrap();
+    too_much.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer[..13], b"HTTP/1.1 413 ");
 }
 
 #[tokio::test]
