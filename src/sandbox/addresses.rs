@@ -268,8 +268,8 @@ fn text(value: &str) -> Option<String> {
 
 /// What Graph says to a From that the mailbox may not use.
 pub(super) const SEND_AS_DENIED: &str = "The user account which was used to submit this request \
-    does not have the right to send mail on behalf of the specified sending account., Cannot submit \
-    message.";
+    does not have the right to send mail on behalf of the specified sending account., Cannot \
+    submit message.";
 
 /// Longer than a patient client finds normal, shorter than it gives up at.
 const SLOW: Duration = Duration::from_secs(5);

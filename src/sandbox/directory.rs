@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 
 use crate::sandbox::Settings;
 use crate::sandbox::errors::Refusal;
+use crate::sandbox::rate::Meter;
 
 /// The mailboxes, by UPN and by object id in lower case.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Directory {
 pub(super) struct Mailbox {
     pub(super) upn: String,
     licence: Licence,
+    requests: Meter,
+    pub(super) uploads: Meter,
     /// Requests running.
     active: AtomicUsize,
     /// The most that ran at once, refused ones included.
@@ -47,6 +50,8 @@ impl Directory {
             let mailbox = Mailbox {
                 upn: upn.clone(),
                 licence,
+                requests: Meter::new(settings.request_rate),
+                uploads: Meter::new(settings.upload_rate),
                 active: AtomicUsize::new(0),
                 peak: AtomicUsize::new(0),
             };
@@ -85,9 +90,12 @@ impl Directory {
             .map_or(0, |mailbox| mailbox.peak.load(Ordering::Relaxed))
     }
 
-    pub(super) fn forget_peaks(&self) {
+    /// Forgets peaks and what was spent of rates.
+    pub(super) fn clear(&self) {
         for mailbox in self.mailboxes.values() {
             mailbox.peak.store(0, Ordering::Relaxed);
+            mailbox.requests.clear();
+            mailbox.uploads.clear();
         }
     }
 }
@@ -111,6 +119,7 @@ impl Slot {
             )
             .after(settings.retry_after.as_secs()));
         }
+        slot.mailbox.requests.spend(1)?;
         Ok(slot)
     }
 }

@@ -23,6 +23,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::sandbox::Settings;
 use crate::sandbox::Shared;
@@ -83,6 +84,10 @@ fn answer(status: StatusCode, body: &Value, exchange: &Exchange) -> Response<Byt
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(
+        HeaderName::from_static("x-ms-ests-server"),
+        HeaderValue::from_static("2.1.0.0 - SANDBOX"),
+    );
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
         headers.insert(HeaderName::from_static("x-ms-request-id"), id);
     }
@@ -142,7 +147,7 @@ impl TokenRequest<'_> {
                  tenant-specific endpoint."
             );
             complaint(9_001_023, text)
-        } else if uuid::Uuid::try_parse(asked).is_ok() || asked.contains('.') {
+        } else if Uuid::try_parse(asked).is_ok() || asked.contains('.') {
             let text = format!(
                 "Tenant '{asked}' not found. Check to make sure you have the correct tenant ID \
                  and are signing into the correct cloud."
@@ -293,7 +298,9 @@ impl Complaint {
 
     pub(super) fn answer(&self, exchange: &Exchange) -> Response<Bytes> {
         let (trace, timestamp) = (&exchange.request_id, wall::entra(wall::now()));
-        let correlation = exchange.client_request_id();
+        let correlation = exchange
+            .given_id()
+            .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
         let prefix = self.code.map(|code| format!("AADSTS{code}: "));
         let description = format!(
             "{}{}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {timestamp}",

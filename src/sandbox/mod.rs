@@ -17,7 +17,7 @@
 //! | `exchange`, `store` | ids and record of each request; what is kept |
 //! | `entra`, `tokens` | the token endpoint; tokens and their judgement |
 //! | `send_mail`, `mime`, `json`, `submission` | sendMail, its two forms, the rules for both |
-//! | `directory`, `errors` | mailboxes and their concurrency; Graph's error envelope |
+//! | `directory`, `rate`, `errors` | mailboxes and their limits; Graph's error envelope |
 //! | `fault`, `addresses` | faults; those by recipient address |
 //! | `api`, `page` | `/sandbox/...`; `/` |
 //!
@@ -34,6 +34,7 @@ mod json;
 mod line;
 mod mime;
 mod page;
+mod rate;
 mod send_mail;
 mod server;
 mod settings;
@@ -55,17 +56,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
-pub use self::addresses::fault_addresses;
-pub use self::fault::Cut;
-pub use self::fault::Fault;
-pub use self::fault::Station;
-pub use self::settings::Settings;
-pub use self::store::Arrival;
-pub use self::store::Form;
-pub use self::store::Framing;
-pub use self::store::RequestKind;
-pub use self::store::RequestRecord;
-pub use self::store::Totals;
+pub use crate::sandbox::addresses::fault_addresses;
+pub use crate::sandbox::fault::Cut;
+pub use crate::sandbox::fault::Fault;
+pub use crate::sandbox::fault::Station;
+pub use crate::sandbox::rate::Rate;
+pub use crate::sandbox::settings::Settings;
+pub use crate::sandbox::store::Arrival;
+pub use crate::sandbox::store::Form;
+pub use crate::sandbox::store::Framing;
+pub use crate::sandbox::store::RequestKind;
+pub use crate::sandbox::store::RequestRecord;
+pub use crate::sandbox::store::Totals;
 
 use crate::sandbox::addresses::Played;
 use crate::sandbox::directory::Directory;
@@ -176,8 +178,8 @@ impl Sandbox {
         self.shared.tokens.revoke();
     }
 
-    /// Forgets messages, records, counts and peaks, and how often faults by address were played.
-    /// Tokens and injected faults stay.
+    /// Forgets messages, records, counts, peaks, what was spent of rates, and how often faults by
+    /// address were played. Tokens and injected faults stay.
     pub fn clear(&self) {
         self.shared.clear();
     }
@@ -220,6 +222,6 @@ impl Shared {
     fn clear(&self) {
         self.store.clear();
         self.played.clear();
-        self.directory.forget_peaks();
+        self.directory.clear();
     }
 }

@@ -113,7 +113,9 @@ impl Call<'_> {
             return Ok(self.play(fault).await);
         }
 
-        let message = self.parse(body?)?;
+        let body = body?;
+        slot.mailbox.uploads.spend(body.len() as u64)?;
+        let message = self.parse(body)?;
         self.shared.store.note(self.exchange.number, |record| {
             record.recipients = message.recipients().cloned().collect();
         });
@@ -135,12 +137,9 @@ impl Call<'_> {
         self.shared.store.note(self.exchange.number, |record| {
             record.mailbox = Some(mailbox.upn.clone());
         });
-        let scoped = self.shared.settings.rbac_mailboxes.iter();
-        if !grant.has_role("Mail.Send")
-            && !scoped
-                .clone()
-                .any(|upn| upn.eq_ignore_ascii_case(&mailbox.upn))
-        {
+        let mut scope = self.shared.settings.rbac_mailboxes.iter();
+        let in_scope = scope.any(|upn| upn.eq_ignore_ascii_case(&mailbox.upn));
+        if !in_scope && !grant.has_role("Mail.Send") {
             return Err(Refusal::new(
                 StatusCode::FORBIDDEN,
                 "ErrorAccessDenied",

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::sandbox::rate::Rate;
+
 /// The settings of a stand-in. The defaults make a working tenant with one app and two mailboxes.
 #[derive(Clone)]
 pub struct Settings {
@@ -40,6 +42,10 @@ pub struct Settings {
     pub mailbox_concurrency: usize,
     /// The `Retry-After` of a request beyond it, in whole seconds.
     pub retry_after: Duration,
+    /// How many requests a mailbox allows; `None`, as many as come, for benchmarks' sake.
+    pub request_rate: Option<Rate>,
+    /// How many octets of request bodies a mailbox allows; `None`, as many as come.
+    pub upload_rate: Option<Rate>,
     /// The most messages kept.
     pub keep_messages: usize,
     /// The most octets of messages kept.
@@ -71,6 +77,8 @@ impl Default for Settings {
             recipient_limit: 500,
             mailbox_concurrency: 4,
             retry_after: Duration::from_secs(10),
+            request_rate: None,
+            upload_rate: None,
             keep_messages: 10_000,
             keep_bytes: 256 * 1024 * 1024,
             keep_requests: 100_000,

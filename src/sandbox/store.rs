@@ -85,7 +85,7 @@ pub struct RequestRecord {
 
 /// What a request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum RequestKind {
     /// A token.
     Token,

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Form;
+use graph_relay::sandbox::Rate;
 use graph_relay::sandbox::Settings;
 use graph_relay::sandbox::Station;
 use reqwest::header;
@@ -130,6 +131,36 @@ async fn me_is_nobody_to_an_application() {
     let answer = request.bearer_auth(&tenant.token).send().await.unwrap();
 
     assert_eq!(code(answer).await, refused(400, "BadRequest"));
+}
+
+#[tokio::test]
+async fn mailbox_over_its_rate_is_throttled_until_the_span_is_over() {
+    let rate = |amount| {
+        let span = Duration::from_secs(600);
+        Some(Rate { amount, span })
+    };
+    let mime = message("a@example.org");
+    let octets = STANDARD.encode(&mime).len() as u64;
+    let by_requests = Settings {
+        request_rate: rate(2),
+        ..Settings::default()
+    };
+    let by_octets = Settings {
+        upload_rate: rate(octets * 2),
+        ..Settings::default()
+    };
+    for settings in [by_requests, by_octets] {
+        let tenant = Tenant::with(settings).await;
+
+        assert_eq!(tenant.send(&mime).await.status(), 202);
+        assert_eq!(tenant.send(&mime).await.status(), 202);
+        let over = tenant.send(&mime).await;
+
+        let wait = over.headers()[header::RETRY_AFTER].to_str().unwrap();
+        assert!((500..=600).contains(&wait.parse().unwrap()), "{wait}");
+        assert_eq!(code(over).await, refused(429, "TooManyRequests"));
+        assert_eq!(tenant.sandbox.arrivals().len(), 2);
+    }
 }
 
 #[tokio::test]
@@ -290,7 +321,7 @@ async fn fifth_parallel_request_of_a_mailbox_is_throttled() {
     let tenant = Tenant::new().await;
     tenant.sandbox.inject(Fault {
         times: 5,
-        delay: Duration::from_millis(500),
+        delay: Duration::from_secs(1),
         ..Fault::usual(Station::Send)
     });
     let mime = message("a@example.org");
