@@ -14,4 +14,10 @@
     )
 )]
 
+pub mod clock;
+pub mod config;
+pub mod mail;
+pub mod mime;
 pub mod sandbox;
+pub mod session;
+pub mod spool;

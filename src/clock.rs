@@ -1,0 +1,126 @@
+//! Wall time, as a value that can be stored and compared.
+//!
+//! Stations ask a [`Clock`] and never the system, so that a test can own the
+//! time. Waiting is `tokio::time`, which tests pause.
+
+use std::fmt;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::time::Instant;
+
+/// A moment in milliseconds since 1970 (UTC), as the spool keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since 1970.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// How long from `earlier` to here; nothing if it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    /// `Sat, 21 Nov 2026 19:00:00 +0000` (RFC 5322 3.3).
+    pub fn rfc5322(self) -> String {
+        self.calendar().to_rfc822()
+    }
+
+    /// `2026-11-21T19:00:00Z` (RFC 3339).
+    pub fn rfc3339(self) -> String {
+        self.calendar().to_rfc3339()
+    }
+
+    fn calendar(self) -> mail_parser::DateTime {
+        mail_parser::DateTime::from_timestamp(self.0.div_euclid(1000))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, wait: Duration) -> Self {
+        let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, back: Duration) -> Self {
+        let millis = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+/// Where the time comes from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// Begins at a given moment and goes on with tokio's clock, so that a test
+    /// that pauses tokio's time owns this one too.
+    Tokio {
+        /// The wall time at `origin`.
+        start: Timestamp,
+        /// The moment on tokio's clock that `start` belongs to.
+        origin: Instant,
+    },
+}
+
+impl Clock {
+    /// A clock for tests with paused time.
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self::Tokio {
+            start,
+            origin: Instant::now(),
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => system_now(),
+            Self::Tokio { start, origin } => *start + origin.elapsed(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn system_now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(0) + since
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_mail_and_as_log_want_it() {
+        let moment = Timestamp::from_millis(1_795_287_600_123);
+
+        assert_eq!(moment.rfc5322(), "Sat, 21 Nov 2026 19:00:00 +0000");
+        assert_eq!(moment.rfc3339(), "2026-11-21T19:00:00Z");
+    }
+}

@@ -1,0 +1,268 @@
+//! `relay.toml` as types.
+//!
+//! [`Config::load`] reads the file and reports everything that is wrong with
+//! it at once, each problem with line and column. A `Config` that exists can be
+//! run: addresses are parsed, required keys are there, no listener is an open
+//! relay (promise 6), and every secret could be read when the file was. What a
+//! key means is said in `relay.toml` itself, which a test holds equal to the
+//! defaults here.
+//!
+//! Sizes are bytes, times are [`Duration`]s.
+
+mod file;
+mod reader;
+mod secret;
+mod units;
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+pub use self::reader::ConfigError;
+pub use self::reader::Problem;
+pub use self::secret::SecretError;
+pub use self::secret::SecretSource;
+use crate::mail::Address;
+use crate::mail::Pattern;
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The name in greeting, Received and Message-ID.
+    pub hostname: String,
+    /// Where spool and admin socket live.
+    pub data_dir: PathBuf,
+    /// Where mail comes in; at least one.
+    pub listeners: Vec<Listener>,
+    /// What one client may ask for.
+    pub limits: Limits,
+    /// How mail goes out; at least one, names unique.
+    pub accounts: Vec<Account>,
+    /// When it goes out.
+    pub delivery: Delivery,
+    /// For how long a failed message is kept for the operator.
+    pub failure_keep: Duration,
+    /// For how long it is remembered what became of a message.
+    pub history_keep: Duration,
+    /// The HTTP client.
+    pub http: Http,
+    /// The log.
+    pub log: Log,
+}
+
+/// A socket that takes mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Who may connect.
+    pub networks: Vec<IpNet>,
+    /// What becomes of a line feed without a carriage return.
+    pub bare_lf: BareLf,
+    /// A default listener may be missing where its address family is.
+    pub presence: Presence,
+}
+
+/// Whether the relay can do without a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It was asked for.
+    Required,
+    /// It is one of the defaults, and left out where the machine has no IPv6.
+    WhereAvailable,
+}
+
+/// What becomes of a line feed without a carriage return in DATA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BareLf {
+    /// It becomes CRLF in the content, and never ends DATA.
+    Normalise,
+    /// The message is refused.
+    Refuse,
+}
+
+/// Bounds of what a client may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message, in bytes of content.
+    pub message_size: u64,
+    /// Recipients of one message.
+    pub recipients: usize,
+    /// Connections at once, of all clients.
+    pub connections: usize,
+    /// Connections at once, of one client address.
+    pub connections_per_client: usize,
+    /// The longest silence between commands.
+    pub command_timeout: Duration,
+    /// The longest silence within DATA.
+    pub data_timeout: Duration,
+    /// The longest session.
+    pub session_timeout: Duration,
+    /// Refused commands, after which a session is closed.
+    pub errors_per_session: u32,
+    /// Bytes of messages that wait, above which no more are taken.
+    pub spool_size: u64,
+    /// Bytes free on the disk, below which no more are taken.
+    pub free_space: u64,
+}
+
+/// An app registration in a tenant and how to send through it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What log and queue call it.
+    pub name: String,
+    /// Directory (tenant) id or domain.
+    pub tenant: String,
+    /// Application (client) id.
+    pub client_id: String,
+    /// Where the client secret's value is kept.
+    pub client_secret: SecretSource,
+    /// Which mailbox sends.
+    pub mailbox: Mailbox,
+    /// The From addresses that this account serves.
+    pub senders: Vec<Pattern>,
+    /// From for a message that has no usable one.
+    pub default_from: Option<Address>,
+    /// Scheme and host of the token endpoint.
+    pub login_url: String,
+    /// Scheme and host of Graph.
+    pub graph_url: String,
+    /// Requests at once, per mailbox.
+    pub concurrency: usize,
+}
+
+/// Which mailbox sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mailbox {
+    /// Always this one.
+    Fixed(Address),
+    /// The one of the message's From address.
+    From,
+}
+
+/// When mail goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The waits after the first, second, … deferral; the last one repeats.
+    pub retry: Vec<Duration>,
+    /// How long delivery is tried.
+    pub expire_after: Duration,
+    /// Attempts at once, over all mailboxes.
+    pub workers: usize,
+}
+
+/// The HTTP client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Instead of the environment's proxy.
+    pub proxy: Option<String>,
+    /// Certificates to trust besides the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// The longest time without a byte of the answer.
+    pub timeout: Duration,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is written.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What needs the operator.
+    Error,
+    /// What may need the operator.
+    Warn,
+    /// One line for each thing that becomes of a message.
+    Info,
+    /// Also sessions and requests.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, in the file's order.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let remedy = if error.kind() == std::io::ErrorKind::NotFound {
+                ": name another with --config, or begin with the relay.toml of the package"
+            } else {
+                ""
+            };
+            ConfigError::whole(path, format!("cannot be read: {error}{remedy}"))
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a configuration from a text; `path` is the name it has in errors.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, in the text's order.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        file::parse(text, path)
+    }
+}
+
+impl Listener {
+    /// The listeners of a configuration that names none.
+    pub fn defaults() -> Vec<Self> {
+        let on = |ip: IpAddr, presence| Self {
+            address: SocketAddr::new(ip, 2525),
+            networks: loopback(),
+            bare_lf: BareLf::Normalise,
+            presence,
+        };
+        vec![
+            on(Ipv4Addr::LOCALHOST.into(), Presence::Required),
+            on(Ipv6Addr::LOCALHOST.into(), Presence::WhereAvailable),
+        ]
+    }
+
+    /// Whether a client at this address may connect. IPv4 addresses that came
+    /// through an IPv6 socket count as IPv4.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        self.networks
+            .iter()
+            .any(|network| network.contains(&client))
+    }
+}
+
+/// `127.0.0.0/8` and `::1`.
+fn loopback() -> Vec<IpNet> {
+    let net = |ip: IpAddr, length| IpNet::new_assert(ip, length);
+    vec![
+        net(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+        net(Ipv6Addr::LOCALHOST.into(), 128),
+    ]
+}

@@ -1,0 +1,328 @@
+//! Reads the sections of a TOML file and collects everything that is wrong,
+//! each problem with its line and column.
+//!
+//! Knows nothing of the keys: those are in `file.rs`. A key that nobody asked
+//! for is a problem of its own, with the nearest key that was asked for.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
+use toml::de::ValueDeserializer;
+
+/// Everything that is wrong with a configuration file, in the file's order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it; never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Line and column, both from 1, where the problem has a place.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong and what to do, in one line.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// An error of the file as a whole.
+    pub(super) fn whole(file: &Path, message: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            problems: vec![Problem {
+                place: None,
+                message,
+            }],
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if let Some((line, column)) = problem.place {
+                write!(f, ":{line}:{column}")?;
+            }
+            write!(f, ": {}", problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// A value and where it stands in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Marked<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+impl<T> Marked<T> {
+    pub(super) fn map<U>(self, into: impl FnOnce(T) -> U) -> Marked<U> {
+        Marked {
+            value: into(self.value),
+            span: self.span,
+        }
+    }
+}
+
+/// The file's text and the problems found so far.
+#[derive(Debug)]
+pub(super) struct Problems<'a> {
+    text: &'a str,
+    found: RefCell<Vec<(usize, Problem)>>,
+}
+
+impl<'a> Problems<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            found: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Notes a problem of the text at `span`.
+    pub(super) fn add(&self, span: &Range<usize>, message: impl Into<String>) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        self.push(span.start, Some((line, column)), message.into());
+    }
+
+    /// Notes a problem that has no place in the file.
+    pub(super) fn add_whole(&self, message: impl Into<String>) {
+        self.push(usize::MAX, None, message.into());
+    }
+
+    fn push(&self, at: usize, place: Option<(usize, usize)>, message: String) {
+        self.found
+            .borrow_mut()
+            .push((at, Problem { place, message }));
+    }
+
+    /// The error, if there is any problem.
+    pub(super) fn finish(self, file: &Path) -> Result<(), ConfigError> {
+        let mut found = self.found.into_inner();
+        if found.is_empty() {
+            return Ok(());
+        }
+        found.sort_by_key(|(at, _)| *at);
+        Err(ConfigError {
+            file: file.to_owned(),
+            problems: found.into_iter().map(|(_, problem)| problem).collect(),
+        })
+    }
+}
+
+/// One table of the file, whose keys are asked for one by one.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    /// As it is written in the file: `[limits]`; empty for the top.
+    name: String,
+    /// Nothing where the file does not have the section: all defaults.
+    table: Option<&'a DeTable<'a>>,
+    span: Range<usize>,
+    problems: &'a Problems<'a>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub(super) fn top(table: &'a DeTable<'a>, problems: &'a Problems<'a>) -> Self {
+        Self::new(String::new(), Some(table), 0..0, problems)
+    }
+
+    fn new(
+        name: String,
+        table: Option<&'a DeTable<'a>>,
+        span: Range<usize>,
+        problems: &'a Problems<'a>,
+    ) -> Self {
+        Self {
+            name,
+            table,
+            span,
+            problems,
+            known: Vec::new(),
+        }
+    }
+
+    /// The value of a key with its place, if it is there and well-formed.
+    pub(super) fn marked<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Marked<T>> {
+        let value = self.raw(key)?;
+        let span = value.span();
+        let expanded = match expand(value.get_ref()) {
+            Ok(expanded) => expanded,
+            Err(message) => {
+                self.problems.add(&span, format!("{key}: {message}"));
+                return None;
+            }
+        };
+        let spanned = Spanned::new(span.clone(), expanded);
+        match T::deserialize(ValueDeserializer::from(spanned)) {
+            Ok(value) => Some(Marked { value, span }),
+            Err(error) => {
+                let message = error.message().trim_end().to_owned();
+                self.problems.add(&span, format!("{key}: {message}"));
+                None
+            }
+        }
+    }
+
+    /// The value of a key, if it is there and well-formed.
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
+        self.marked(key).map(|marked| marked.value)
+    }
+
+    /// The value of a key, or its default.
+    pub(super) fn or<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
+        self.optional(key).unwrap_or(default)
+    }
+
+    /// The value of a key that must be there; its absence is a problem.
+    pub(super) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Marked<T>> {
+        if !self.table.is_some_and(|table| table.contains_key(key)) {
+            self.known.push(key);
+            self.problem(format!("{} needs {key:?}", self.name));
+            return None;
+        }
+        self.marked(key)
+    }
+
+    /// Notes a problem of the section as a whole.
+    pub(super) fn problem(&self, message: impl Into<String>) {
+        self.problems.add(&self.span, message);
+    }
+
+    /// Notes a problem of a value of this section.
+    pub(super) fn problem_at(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.problems.add(span, message);
+    }
+
+    /// A number that must not be zero.
+    pub(super) fn at_least_one(&mut self, key: &'static str, default: usize) -> usize {
+        match self.marked::<usize>(key) {
+            Some(marked) if marked.value == 0 => {
+                self.problem_at(&marked.span, format!("{key}: must be 1 or more"));
+                1
+            }
+            Some(marked) => marked.value,
+            None => default,
+        }
+    }
+
+    /// The table under a key, `[key]`; where it is missing, one without keys.
+    pub(super) fn table(&mut self, key: &'static str) -> Self {
+        let parent = self.name.trim_matches(['[', ']']);
+        let dot = if parent.is_empty() { "" } else { "." };
+        let name = format!("[{parent}{dot}{key}]");
+        let value = self.raw(key);
+        let table = value.and_then(|value| value.get_ref().as_table());
+        if let (Some(value), None) = (value, table) {
+            let message = format!("{key} is a section: write {name} on a line of its own");
+            self.problems.add(&value.span(), message);
+        }
+        let span = value.map_or(0..0, Spanned::span);
+        Self::new(name, table, span, self.problems)
+    }
+
+    /// The tables under a key that may come several times, `[[key]]`.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Self> {
+        let Some(value) = self.raw(key) else {
+            return Vec::new();
+        };
+        let name = format!("[[{key}]]");
+        let mut sections = Vec::new();
+        let items: &[_] = value.get_ref().as_array().map_or(&[], |array| array);
+        for item in items {
+            if let Some(table) = item.get_ref().as_table() {
+                let section = Self::new(name.clone(), Some(table), item.span(), self.problems);
+                sections.push(section);
+            }
+        }
+        if sections.len() != items.len() || items.is_empty() {
+            let message = format!("{key} may come several times: write {name}, with two brackets");
+            self.problems.add(&value.span(), message);
+        }
+        sections
+    }
+
+    /// Every key that nobody asked for is a problem.
+    pub(super) fn finish(self) {
+        for key in self.table.iter().flat_map(|table| table.keys()) {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let nearest = self
+                .known
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(known, name), *known))
+                .filter(|(distance, known)| *distance <= 1 + known.len() / 3)
+                .min();
+            let place = if self.name.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", self.name)
+            };
+            let message = match nearest {
+                Some((_, near)) => format!("unknown key {name:?}{place}: did you mean {near:?}?"),
+                None => format!("unknown key {name:?}{place}: relay.toml names all there are"),
+            };
+            self.problems.add(&key.span(), message);
+        }
+    }
+
+    fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.table?.get(key)
+    }
+}
+
+/// Puts the environment's variables where a string says `${NAME}`.
+fn expand<'a>(value: &DeValue<'a>) -> Result<DeValue<'a>, String> {
+    let mut expanded = value.clone();
+    expand_in_place(&mut expanded)?;
+    Ok(expanded)
+}
+
+fn expand_in_place(value: &mut DeValue<'_>) -> Result<(), String> {
+    if let DeValue::String(text) = value {
+        *text = expand_text(text)?.into();
+    } else if let DeValue::Array(items) = value {
+        for item in items.iter_mut() {
+            expand_in_place(item.get_mut())?;
+        }
+    }
+    Ok(())
+}
+
+fn expand_text(text: &str) -> Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("${") {
+        let (name, after) = behind
+            .split_once('}')
+            .ok_or_else(|| "\"${\" without \"}\"".to_owned())?;
+        let value = std::env::var(name)
+            .map_err(|_| format!("the environment variable {name} is not set"))?;
+        expanded.push_str(before);
+        expanded.push_str(&value);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}

@@ -1,0 +1,100 @@
+//! Sizes and times as people write them: `"35 MB"`, `"30s"`, `"5m"`, `"4d"`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// A number of bytes. MB is 1,000,000 bytes, MiB 1,048,576.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct ByteSize(pub(super) u64);
+
+impl TryFrom<String> for ByteSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (number, unit) = split_unit(&text);
+        let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+            "b" => 1,
+            "kb" => 1000,
+            "mb" => 1000 * 1000,
+            "gb" => 1000 * 1000 * 1000,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            _ => return Err(format!("{text:?} is not a size: write it like \"35 MB\"")),
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor))
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is not a size: write it like \"35 MB\""))
+    }
+}
+
+/// A length of time: `ms`, `s`, `m`, `h`, `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Span(pub(super) Duration);
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a time: write it like \"30s\", \"5m\" or \"4d\"");
+        let (number, unit) = split_unit(&text);
+        let factor: u64 = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60 * 1000,
+            "h" => 60 * 60 * 1000,
+            "d" => 24 * 60 * 60 * 1000,
+            _ => return Err(wrong()),
+        };
+        // A hundred years keeps every sum with it inside the clock's range.
+        const LONGEST: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor))
+            .filter(|millis| *millis <= LONGEST)
+            .map(|millis| Self(Duration::from_millis(millis)))
+            .ok_or_else(wrong)
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
+    (number, unit.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_decimal_unless_they_say_otherwise() {
+        let size = |text: &str| ByteSize::try_from(text.to_owned()).map(|size| size.0);
+
+        assert_eq!(size("35 MB"), Ok(35_000_000));
+        assert_eq!(size("1KiB"), Ok(1024));
+        assert_eq!(size("12 B"), Ok(12));
+        for wrong in ["", "35", "MB", "-1 MB", "1.5 MB", "99999999999999 GB"] {
+            assert!(size(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn times_carry_their_unit() {
+        let span = |text: &str| Span::try_from(text.to_owned()).map(|span| span.0.as_secs());
+
+        assert_eq!(span("30s"), Ok(30));
+        assert_eq!(span("5m"), Ok(300));
+        assert_eq!(span("4d"), Ok(345_600));
+        for wrong in ["", "30", "s", "1w", "-1s", "999999999d"] {
+            assert!(span(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

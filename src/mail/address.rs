@@ -1,0 +1,351 @@
+//! One mailbox address, `local-part@domain` (RFC 5321 4.1.2, RFC 6531 3.3).
+//!
+//! Parsing is strict where a lenient reading could turn one address into two,
+//! or into a header field of its own; the original spelling is kept. Display
+//! names, groups and comments belong to header fields and are left to `mime/`.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A mailbox address as it was written, checked.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address {
+    text: String,
+    /// Where the `@` between local part and domain stands in `text`.
+    at: usize,
+}
+
+/// Why a text is not an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Nothing there.
+    #[error("the address is empty")]
+    Empty,
+    /// No `@`, or nothing behind it.
+    #[error("the address has no domain")]
+    NoDomain,
+    /// The part before the `@`.
+    #[error("the part before the @ is not valid")]
+    LocalPart,
+    /// The part behind the `@`.
+    #[error("the domain is not valid")]
+    Domain,
+    /// Longer than RFC 5321 4.5.3.1 allows.
+    #[error("the address is too long")]
+    TooLong,
+}
+
+/// RFC 5321 4.5.3.1.1, in octets.
+const LONGEST_LOCAL_PART: usize = 64;
+/// RFC 5321 4.5.3.1.3 allows 256 octets for a path with its angle brackets.
+const LONGEST_ADDRESS: usize = 254;
+
+impl Address {
+    /// The part before the `@`, as written.
+    pub fn local_part(&self) -> &str {
+        self.text.get(..self.at).unwrap_or_default()
+    }
+
+    /// The part behind the `@`, as written.
+    pub fn domain(&self) -> &str {
+        self.text.get(self.at + 1..).unwrap_or_default()
+    }
+
+    /// The whole address as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What two spellings of one mailbox have in common: unquoted, in lower
+    /// case. Exchange compares both parts without regard to case.
+    pub fn key(&self) -> String {
+        let local = self.local_part();
+        let local = match local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
+            Some(quoted) => unescape(quoted),
+            None => local.to_owned(),
+        };
+        format!("{}@{}", local.to_lowercase(), self.domain().to_lowercase())
+    }
+
+    /// Whether it can travel without SMTPUTF8 (RFC 6531).
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.len() > LONGEST_ADDRESS {
+            return Err(AddressError::TooLong);
+        }
+        let at = local_part_end(text)?;
+        if at > LONGEST_LOCAL_PART {
+            return Err(AddressError::TooLong);
+        }
+        match text.get(at..).and_then(|rest| rest.strip_prefix('@')) {
+            None | Some("") => Err(AddressError::NoDomain),
+            Some(domain) if is_domain(domain) => Ok(Self {
+                text: text.to_owned(),
+                at,
+            }),
+            Some(_) => Err(AddressError::Domain),
+        }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.text
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.text)
+    }
+}
+
+/// How long the local part at the beginning of `text` is, in octets.
+fn local_part_end(text: &str) -> Result<usize, AddressError> {
+    if text.starts_with('"') {
+        return quoted_end(text);
+    }
+    let end = text.find('@').ok_or(AddressError::NoDomain)?;
+    let local = text.get(..end).unwrap_or_default();
+    let dot_atom = local
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+    if dot_atom {
+        Ok(end)
+    } else {
+        Err(AddressError::LocalPart)
+    }
+}
+
+/// RFC 5321 4.1.2 Quoted-string: printable characters, backslash pairs.
+fn quoted_end(text: &str) -> Result<usize, AddressError> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        if !is_safe(c) && c != ' ' {
+            return Err(AddressError::LocalPart);
+        }
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' if at == 1 => return Err(AddressError::LocalPart),
+            '"' => return Ok(at + 1),
+            _ => {}
+        }
+    }
+    Err(AddressError::LocalPart)
+}
+
+fn unescape(quoted: &str) -> String {
+    let mut plain = String::with_capacity(quoted.len());
+    let mut escaped = false;
+    for c in quoted.chars() {
+        if c == '\\' && !escaped {
+            escaped = true;
+        } else {
+            escaped = false;
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// RFC 5322 3.2.3, and beyond ASCII RFC 6531 3.3.
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && is_safe(c))
+}
+
+/// Host names with the underscore that real ones have, or an address literal.
+fn is_domain(domain: &str) -> bool {
+    if let Some(literal) = domain.strip_prefix('[').and_then(|d| d.strip_suffix(']')) {
+        return match literal.strip_prefix("IPv6:") {
+            Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
+            None => literal.parse::<Ipv4Addr>().is_ok(),
+        };
+    }
+    domain.split('.').all(|label| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| {
+                c.is_ascii_alphanumeric()
+                    || c == '-'
+                    || c == '_'
+                    || (!c.is_ascii() && is_safe(c) && c.is_alphanumeric())
+            })
+    })
+}
+
+/// Visible, and no look-alike of the characters that end an address: control
+/// characters, blanks, direction marks and the full-width `@ , ; < >` would
+/// show an operator something else than what is sent.
+fn is_safe(c: char) -> bool {
+    let invisible = matches!(c,
+        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}');
+    let look_alike = matches!(
+        c,
+        '\u{ff20}' | '\u{ff0c}' | '\u{ff1b}' | '\u{ff1c}' | '\u{ff1e}' | '\u{fe6b}'
+    );
+    !c.is_control() && !c.is_whitespace() && !invisible && !look_alike
+}
+
+/// A set of addresses as an administrator writes it: an address, or `*` for
+/// any run of characters (`*@contoso.com`), without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Whether the address is in the set.
+    pub fn matches(&self, address: &Address) -> bool {
+        let key = address.key();
+        let mut pieces = self.0.split('*');
+        let first = pieces.next().unwrap_or_default();
+        let Some(mut rest) = key.strip_prefix(first) else {
+            return false;
+        };
+        let pieces: Vec<&str> = pieces.collect();
+        let Some((last, middle)) = pieces.split_last() else {
+            return rest.is_empty();
+        };
+        for piece in middle {
+            match rest.split_once(piece) {
+                Some((_, behind)) => rest = behind,
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+}
+
+impl From<String> for Pattern {
+    fn from(text: String) -> Self {
+        Self(text.to_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_and_odd_addresses_are_read() {
+        for text in [
+            "a@b",
+            "o'brien+x@contoso.com",
+            "\"quoted@at\"@b.c",
+            "\"a \\\" b\"@b.c",
+            "user@[192.0.2.1]",
+            "user@[IPv6:::1]",
+            "x_y@host_name.local",
+            "|cmd@b",
+            "jürgen@münchen.example",
+        ] {
+            assert_eq!(text.parse::<Address>().map(String::from), Ok(text.into()));
+        }
+    }
+
+    #[test]
+    fn what_could_become_two_addresses_is_refused() {
+        for text in [
+            "",
+            "a",
+            "a@",
+            "@b",
+            "a@b@c",
+            "a@b,c@d",
+            "a@b;c@d",
+            "a b@c",
+            "a@b c",
+            "a@b>",
+            "a@b\rX",
+            "a\0@b",
+            "a@b\u{b}",
+            "\"a\r\n b\"@c",
+            "\"open@c",
+            "\"\"@c",
+            "a..b@c",
+            ".a@c",
+            "a@b.",
+            "a@-b",
+            "a\u{202e}@b",
+            "a\u{ff20}b@c",
+            "a@b\u{ff20}c",
+            "(x)a@b",
+            "a@[300.0.0.1]",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_limits_of_rfc_5321_are_exact() {
+        let local = |n: usize| format!("{}@b.c", "a".repeat(n)).parse::<Address>();
+        assert!(local(64).is_ok());
+        assert_eq!(local(65), Err(AddressError::TooLong));
+
+        let whole = |n: usize| {
+            let tail = format!("{0}.{0}.{0}.", "d".repeat(60));
+            let pad = n - 2 - tail.len();
+            format!("a@{tail}{}", "e".repeat(pad)).parse::<Address>()
+        };
+        assert!(whole(240).is_ok());
+        assert_eq!(whole(255), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn spellings_of_one_mailbox_share_a_key() {
+        let key = |text: &str| text.parse::<Address>().unwrap().key();
+
+        assert_eq!(key("User@Contoso.COM"), key("user@contoso.com"));
+        assert_eq!(key("\"user\"@contoso.com"), key("user@contoso.com"));
+        assert_ne!(key("user+x@contoso.com"), key("user@contoso.com"));
+    }
+
+    #[test]
+    fn patterns_match_whole_addresses() {
+        let matches = |pattern: &str, address: &str| {
+            Pattern::from(pattern.to_owned()).matches(&address.parse().unwrap())
+        };
+
+        assert!(matches("*@contoso.com", "A@Contoso.com"));
+        assert!(matches("scan*@contoso.com", "scanner-3@contoso.com"));
+        assert!(matches("a@b.c", "a@b.c"));
+        assert!(matches("*", "a@b.c"));
+        assert!(matches("*-x@*.c", "1-x@b.c"));
+        assert!(!matches("*@contoso.com", "a@contoso.com.evil"));
+        assert!(!matches("*@contoso.com", "a@xcontoso.com"));
+        assert!(!matches("a@b.c", "aa@b.c"));
+    }
+}

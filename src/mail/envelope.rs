@@ -1,0 +1,80 @@
+//! The envelope (RFC 5321 2.3.1) and what is known of how a message came in.
+//!
+//! The envelope alone says who is to receive the message (promise 3).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::mail::Address;
+
+/// The argument of MAIL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReversePath {
+    /// `<>`: a report; nothing is ever reported about it.
+    Null,
+    /// Where reports about the message go.
+    Address(Address),
+}
+
+impl ReversePath {
+    /// The address, unless it is the null path.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Null => None,
+            Self::Address(address) => Some(address),
+        }
+    }
+}
+
+impl fmt::Display for ReversePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("<>"),
+            Self::Address(address) => write!(f, "<{address}>"),
+        }
+    }
+}
+
+/// From whom and to whom, as the client said by MAIL and RCPT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The argument of MAIL.
+    pub reverse_path: ReversePath,
+    /// The arguments of RCPT, in order, each mailbox once.
+    pub recipients: Vec<Address>,
+    /// SMTPUTF8 was asked for (RFC 6531 3.4).
+    pub utf8: bool,
+}
+
+impl Envelope {
+    /// An upper bound, in bytes, of the header fields that the relay adds for
+    /// this envelope to a message that names none of its recipients: Received,
+    /// Date, Message-ID, From, To and one folded Bcc.
+    pub fn added_header_bytes(&self) -> u64 {
+        /// Received is the longest of the fixed ones, and every text in it is
+        /// bounded where it is read.
+        const FIXED_FIELDS: usize = 2048;
+        /// `,` CRLF and a blank in front of each address of the Bcc field.
+        const FOLDING: usize = 4;
+        let bcc: usize = self
+            .recipients
+            .iter()
+            .map(|recipient| recipient.as_str().len() + FOLDING)
+            .sum();
+        (FIXED_FIELDS + bcc) as u64
+    }
+}
+
+/// How a message came in: what the Received field and the history say of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The client's address.
+    pub client: IpAddr,
+    /// What it called itself in HELO or EHLO, cleaned for display.
+    pub hello: String,
+    /// `SMTP`, `ESMTP`, `UTF8SMTP`: the IANA "mail transmission types".
+    pub protocol: String,
+}

@@ -1,0 +1,25 @@
+//! Which way a message goes out.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::mail::Address;
+
+/// An account and the mailbox that it sends from. Each lane has its own pace:
+/// Graph counts per app and mailbox, and one mailbox's trouble must not hold up
+/// another's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lane {
+    /// The account's name.
+    pub account: String,
+    /// The mailbox whose sendMail is called.
+    pub mailbox: Address,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.mailbox, self.account)
+    }
+}

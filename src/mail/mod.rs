@@ -1,0 +1,23 @@
+//! The words of mail that every station shares: addresses, the envelope, the
+//! enhanced status, the spool id.
+//!
+//! Plain values without I/O. An [`Address`] that exists is safe to put into a
+//! header field, a URL segment (percent-encoded) or a log line: no control
+//! character, no second address inside. Parsing commands is left to
+//! `session/`, parsing header fields to `mime/`.
+
+mod address;
+mod envelope;
+mod id;
+mod lane;
+mod status;
+
+pub use address::Address;
+pub use address::AddressError;
+pub use address::Pattern;
+pub use envelope::Envelope;
+pub use envelope::ReversePath;
+pub use envelope::Trace;
+pub use id::SpoolId;
+pub use lane::Lane;
+pub use status::EnhancedStatus;

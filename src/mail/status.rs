@@ -1,0 +1,57 @@
+//! The enhanced status, `class.subject.detail` (RFC 3463).
+
+use std::fmt;
+
+/// What a reply or a report says in three numbers. The values in use are
+/// constants, so that each is chosen once: RFC 3463 3, RFC 5248.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnhancedStatus(u8, u16, u16);
+
+impl EnhancedStatus {
+    /// 2.0.0, success without more to say.
+    pub const SUCCESS: Self = Self(2, 0, 0);
+    /// 2.1.0, the reverse-path is fine.
+    pub const SENDER_OK: Self = Self(2, 1, 0);
+    /// 2.1.5, the forward-path is fine.
+    pub const RECIPIENT_OK: Self = Self(2, 1, 5);
+    /// 2.5.2, VRFY cannot tell but mail is taken.
+    pub const CANNOT_VERIFY: Self = Self(2, 5, 2);
+    /// 4.2.1/4.3.2, the service is not taking mail now.
+    pub const NOT_ACCEPTING: Self = Self(4, 3, 2);
+    /// 4.3.0, our own trouble, to be tried again.
+    pub const LOCAL_TROUBLE: Self = Self(4, 3, 0);
+    /// 4.3.1, disk full.
+    pub const STORAGE_FULL: Self = Self(4, 3, 1);
+    /// 4.4.2, the client was silent too long.
+    pub const TIMED_OUT: Self = Self(4, 4, 2);
+    /// 4.5.3, too many recipients for one transaction.
+    pub const TOO_MANY_RECIPIENTS: Self = Self(4, 5, 3);
+    /// 4.7.0, a limit of this client.
+    pub const CLIENT_LIMIT: Self = Self(4, 7, 0);
+    /// 5.1.3, bad destination mailbox syntax.
+    pub const BAD_RECIPIENT: Self = Self(5, 1, 3);
+    /// 5.1.7, bad sender mailbox syntax.
+    pub const BAD_SENDER: Self = Self(5, 1, 7);
+    /// 5.3.4, message too big for the system.
+    pub const TOO_BIG: Self = Self(5, 3, 4);
+    /// 5.5.1, the command is not valid now.
+    pub const BAD_SEQUENCE: Self = Self(5, 5, 1);
+    /// 5.5.2, syntax.
+    pub const SYNTAX: Self = Self(5, 5, 2);
+    /// 5.5.4, parameters.
+    pub const BAD_PARAMETER: Self = Self(5, 5, 4);
+    /// 5.6.0, the content is not acceptable.
+    pub const BAD_CONTENT: Self = Self(5, 6, 0);
+    /// 5.6.7, a non-ASCII address without SMTPUTF8 (RFC 6531 3.5).
+    pub const NEEDS_UTF8: Self = Self(5, 6, 7);
+    /// 5.7.0, the session ends for misuse.
+    pub const MISUSE: Self = Self(5, 7, 0);
+    /// 5.7.1, not allowed by policy.
+    pub const NOT_ALLOWED: Self = Self(5, 7, 1);
+}
+
+impl fmt::Display for EnhancedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}

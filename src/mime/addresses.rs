@@ -1,0 +1,221 @@
+//! Address lists in header fields (RFC 5322 3.4): reading them item by item
+//! with their original spelling, and writing them folded.
+//!
+//! This reader understands less than the grammar allows, on purpose: an item
+//! that it is not sure of has no address, and `delivery/` then treats it as
+//! nobody's. What it does understand is checked by a second parser after the
+//! edit.
+
+use super::Field;
+use crate::mail::Address;
+
+/// One item of an address list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// As written, on one line.
+    pub text: String,
+    /// The one address in it, if it is sure.
+    pub address: Option<Address>,
+}
+
+/// The items of an address list; `None` if it is not UTF-8 or its quotes,
+/// comments or brackets do not close.
+pub fn items(field: &Field<'_>) -> Option<Vec<Item>> {
+    let text = field.text()?;
+    let mut items = Vec::new();
+    let mut scan = Scan::default();
+    let mut start = 0;
+    for (at, c) in text.char_indices() {
+        if scan.step(c) {
+            continue;
+        }
+        match c {
+            // A group's name ends: its members are items of their own.
+            ':' => start = at + 1,
+            ',' | ';' => {
+                push(&mut items, text.get(start..at)?);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !scan.is_closed() {
+        return None;
+    }
+    push(&mut items, text.get(start..)?);
+    Some(items)
+}
+
+/// The first address of a field, if it is sure.
+pub fn first_address(field: &Field<'_>) -> Option<Address> {
+    items(field)?.into_iter().next()?.address
+}
+
+/// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
+pub fn field_of<'t>(name: &str, items: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
+    let mut field = format!("{name}: ").into_bytes();
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            field.extend_from_slice(b",\r\n ");
+        }
+        field.extend_from_slice(item.as_bytes());
+    }
+    field.extend_from_slice(b"\r\n");
+    field
+}
+
+fn push(items: &mut Vec<Item>, text: &str) {
+    let text = text.trim();
+    if !text.is_empty() {
+        items.push(Item {
+            text: text.to_owned(),
+            address: address(text),
+        });
+    }
+}
+
+/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`; nothing with comments.
+fn address(item: &str) -> Option<Address> {
+    let mut scan = Scan::default();
+    let mut open = None;
+    for (at, c) in item.char_indices() {
+        let inside = scan.step(c);
+        if c == '(' && !scan.quoted {
+            return None;
+        }
+        if c == '<' && open.is_none() && scan.angle {
+            open = Some(at);
+        } else if !inside && c == '@' && open.is_none() && item.ends_with('>') {
+            // `a@b <c@d>`: some take the first for the address. RFC 5322 wants
+            // the phrase quoted then.
+            return None;
+        }
+    }
+    match open {
+        Some(open) => item.get(open + 1..)?.strip_suffix('>')?.trim().parse().ok(),
+        None => item.parse().ok(),
+    }
+}
+
+/// Where in the syntax a position is.
+#[derive(Debug, Default)]
+struct Scan {
+    quoted: bool,
+    escaped: bool,
+    comments: usize,
+    angle: bool,
+    stray: bool,
+}
+
+impl Scan {
+    /// Takes in a character; whether it stands inside quotes, a comment or
+    /// angle brackets, or is one of their delimiters.
+    fn step(&mut self, c: char) -> bool {
+        if self.escaped {
+            self.escaped = false;
+            return true;
+        }
+        if self.quoted || self.comments > 0 {
+            match c {
+                '\\' => self.escaped = true,
+                '"' if self.quoted => self.quoted = false,
+                '(' if !self.quoted => self.comments += 1,
+                ')' if !self.quoted => self.comments -= 1,
+                _ => {}
+            }
+            return true;
+        }
+        match c {
+            '"' => self.quoted = true,
+            '(' => self.comments = 1,
+            '<' if !self.angle => self.angle = true,
+            '>' if self.angle => self.angle = false,
+            ')' | '<' | '>' => self.stray = true,
+            _ => return self.angle,
+        }
+        true
+    }
+
+    fn is_closed(&self) -> bool {
+        !(self.quoted || self.escaped || self.angle || self.stray) && self.comments == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mime::Header;
+
+    fn read(value: &str) -> Option<Vec<(String, Option<String>)>> {
+        let head = format!("To: {value}\r\n\r\n");
+        let header = Header::split(head.as_bytes(), true).unwrap();
+        let items = items(&header.fields[0])?;
+        Some(
+            items
+                .into_iter()
+                .map(|item| (item.text, item.address.map(String::from)))
+                .collect(),
+        )
+    }
+
+    fn addresses(value: &str) -> Vec<Option<String>> {
+        let items = read(value).unwrap();
+        items.into_iter().map(|(_, address)| address).collect()
+    }
+
+    #[test]
+    fn items_keep_their_spelling() {
+        let items = read("\"Doe, J\" <j@d.e>, =?utf-8?q?M=C3=BC?= <m@d.e>,\r\n x@d.e").unwrap();
+
+        let texts: Vec<&str> = items.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["\"Doe, J\" <j@d.e>", "=?utf-8?q?M=C3=BC?= <m@d.e>", "x@d.e"]
+        );
+        assert!(items.iter().all(|(_, address)| address.is_some()));
+    }
+
+    #[test]
+    fn groups_are_their_members() {
+        assert_eq!(addresses("undisclosed-recipients:;"), []);
+        assert_eq!(
+            addresses("team: a@b, C <c@d>;, e@f"),
+            [Some("a@b".into()), Some("c@d".into()), Some("e@f".into())]
+        );
+    }
+
+    #[test]
+    fn an_item_that_can_be_read_in_two_ways_has_no_address() {
+        for doubtful in [
+            "a@b <c@d>",
+            "a@b (c@d)",
+            "(x) a@b",
+            "<a@b> <c@d>",
+            "<a@b> c@d",
+            "a@b c@d",
+            "root",
+            "<@relay:a@b>",
+            "=?utf-8?q?a=40b?=",
+        ] {
+            assert!(
+                addresses(doubtful).iter().any(Option::is_none),
+                "{doubtful}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_does_not_close_is_no_list() {
+        for broken in ["\"a <b@c>", "(a b@c", "<a@b", "a@b>", "a@b)", "<<a@b>>"] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_written_field_is_folded() {
+        assert_eq!(
+            field_of("Bcc", ["a@b", "c@d"]),
+            b"Bcc: a@b,\r\n c@d\r\n".to_vec()
+        );
+    }
+}

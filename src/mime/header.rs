@@ -1,0 +1,211 @@
+//! Taking the header section apart into fields (RFC 5322 2.2, 2.2.3).
+
+use std::borrow::Cow;
+
+/// The fields of a message's header section, and where its body begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// In order.
+    pub fields: Vec<Field<'a>>,
+    /// Offset of the body in the content.
+    pub body: usize,
+}
+
+/// One field with its continuation lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name as written, without the blanks that some put before the colon.
+    pub name: &'a str,
+    /// What stands behind the colon, with the line end.
+    pub value: Cow<'a, [u8]>,
+    /// The field as it came in, or canonical (see [`Header::split`]).
+    pub raw: Cow<'a, [u8]>,
+}
+
+impl Field<'_> {
+    /// Whether this is the field of that name, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The value without folding and surrounding blanks, if it is UTF-8.
+    pub fn text(&self) -> Option<String> {
+        let text = std::str::from_utf8(&self.value).ok()?;
+        let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+        Some(unfolded.trim().to_owned())
+    }
+}
+
+impl<'a> Header<'a> {
+    /// Takes apart the beginning of a message with CRLF line ends; `None` if
+    /// the header section does not end within `head` and `head` is not all.
+    ///
+    /// Three things that programs read in different ways are settled here, so
+    /// that what Graph sees is what was decided about: a line that is neither a
+    /// field nor a continuation ends the header section (an empty line is put
+    /// before it); an mbox `From ` line at the top is dropped; a continuation
+    /// line of blanks alone, which some take for the end, is dropped.
+    pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
+        let mut fields: Vec<Field<'a>> = Vec::new();
+        let mut at = 0;
+        loop {
+            let rest = head.get(at..).unwrap_or_default();
+            let Some(length) = line_length(rest) else {
+                // An unfinished line: the end of all there is, or of what we have.
+                return whole.then(|| Self { body: at, fields });
+            };
+            let line = rest.get(..length).unwrap_or_default();
+            if line == b"\r\n" {
+                return Some(Self {
+                    fields,
+                    body: at + length,
+                });
+            }
+            let mbox = at == 0 && line.starts_with(b"From ");
+            if !mbox {
+                let end = field_end(rest, length);
+                let raw = rest.get(..end).unwrap_or_default();
+                let Some(field) = field(raw) else {
+                    return Some(Self { fields, body: at });
+                };
+                // The field may go on beyond what we have.
+                if !whole && at + end == head.len() {
+                    return None;
+                }
+                fields.push(field);
+                at += end;
+            } else {
+                at += length;
+            }
+        }
+    }
+
+    /// The fields of that name, in any case.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    /// Whether there is a field of that name, in any case.
+    pub fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+}
+
+/// Length of the first line with its CRLF.
+fn line_length(bytes: &[u8]) -> Option<usize> {
+    bytes
+        .windows(2)
+        .position(|pair| pair == b"\r\n")
+        .map(|at| at + 2)
+}
+
+/// Length of a field whose first line is `first` bytes long.
+fn field_end(rest: &[u8], first: usize) -> usize {
+    let mut end = first;
+    while let Some(next) = rest.get(end..)
+        && matches!(next.first(), Some(b' ' | b'\t'))
+    {
+        match line_length(next) {
+            Some(length) => end += length,
+            None => return rest.len(),
+        }
+    }
+    end
+}
+
+fn field(raw: &[u8]) -> Option<Field<'_>> {
+    let colon = raw.iter().position(|byte| *byte == b':')?;
+    let name = raw.get(..colon)?.trim_ascii_end();
+    // RFC 5322 2.2: printable US-ASCII but the colon.
+    if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    let name = std::str::from_utf8(name).ok()?;
+    let raw = without_blank_lines(raw);
+    let value = match &raw {
+        Cow::Borrowed(raw) => Cow::Borrowed(raw.get(colon + 1..)?),
+        Cow::Owned(raw) => Cow::Owned(raw.get(colon + 1..)?.to_vec()),
+    };
+    Some(Field { name, value, raw })
+}
+
+/// Drops continuation lines that are nothing but blanks.
+fn without_blank_lines(raw: &[u8]) -> Cow<'_, [u8]> {
+    let is_blank = |line: &[u8]| line.trim_ascii().is_empty();
+    if !raw.split_inclusive(|byte| *byte == b'\n').any(is_blank) {
+        return Cow::Borrowed(raw);
+    }
+    let lines = raw.split_inclusive(|byte| *byte == b'\n');
+    Cow::Owned(
+        lines
+            .filter(|line| !is_blank(line))
+            .flatten()
+            .copied()
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names<'a>(header: &Header<'a>) -> Vec<&'a str> {
+        header.fields.iter().map(|field| field.name).collect()
+    }
+
+    #[test]
+    fn fields_keep_their_bytes() {
+        let head = b"Subject: a\r\n b\r\nBCC :x@y\r\nTo:\r\n\tz@y\r\n\r\nbody";
+        let header = Header::split(head, true).unwrap();
+
+        assert_eq!(names(&header), ["Subject", "BCC", "To"]);
+        assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
+        assert_eq!(header.fields[0].text().unwrap(), "a b");
+        assert_eq!(&head[header.body..], b"body");
+    }
+
+    #[test]
+    fn what_is_no_field_begins_the_body() {
+        for (head, fields, body) in [
+            (
+                &b"Hello\r\nTo: a@b\r\n"[..],
+                0,
+                &b"Hello\r\nTo: a@b\r\n"[..],
+            ),
+            (b"\r\nbody", 0, b"body"),
+            (b" folded\r\n\r\nx", 0, b" folded\r\n\r\nx"),
+            (
+                b"To: a@b\r\ngarbage\r\nCc: c@d\r\n",
+                1,
+                b"garbage\r\nCc: c@d\r\n",
+            ),
+            (b"To: a@b\r\n", 1, b""),
+            (b"", 0, b""),
+            (b"no line end", 0, b"no line end"),
+            (b": x\r\n", 0, b": x\r\n"),
+        ] {
+            let header = Header::split(head, true).unwrap();
+            assert_eq!(header.fields.len(), fields, "{head:?}");
+            assert_eq!(&head[header.body..], body);
+        }
+    }
+
+    #[test]
+    fn mbox_lines_and_blank_continuations_are_dropped() {
+        let head = b"From root Mon\r\nSubject: a\r\n \t\r\n b\r\nTo: c@d\r\n\r\n";
+        let header = Header::split(head, true).unwrap();
+
+        assert_eq!(names(&header), ["Subject", "To"]);
+        assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
+    }
+
+    #[test]
+    fn a_header_cut_off_is_not_taken_for_whole() {
+        let head = b"Subject: a\r\nTo: b@c\r\n\r\nbody";
+
+        for cut in 0..head.len() - 5 {
+            assert_eq!(Header::split(&head[..cut], false), None, "{cut}");
+        }
+        assert!(Header::split(&head[..head.len() - 4], false).is_some());
+    }
+}

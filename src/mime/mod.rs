@@ -1,0 +1,17 @@
+//! The header section of a message, seen and edited at byte offsets.
+//!
+//! Promise 5 lives here: a field that no rule names goes out as the bytes that
+//! came in, and the body is never looked at. The header section is taken apart
+//! in one way only, and what other programs could take apart differently is
+//! made unambiguous first (see [`Header::split`]). Which field is changed, and
+//! why, is decided in `delivery/`.
+
+mod addresses;
+mod header;
+
+pub use self::addresses::Item;
+pub use self::addresses::field_of;
+pub use self::addresses::first_address;
+pub use self::addresses::items;
+pub use self::header::Field;
+pub use self::header::Header;

@@ -1,0 +1,313 @@
+//! Command lines (RFC 5321 4.1.1) to commands, as tolerant as real clients
+//! need and no further.
+//!
+//! Accepted beyond the grammar: blanks after the colon and before parameters, a
+//! path without angle brackets, any case, a source route (ignored, RFC 5321
+//! appendix C), an `AUTH=` parameter (ignored). A line that could be read in
+//! two ways is refused. Whether a command fits now is left to the session.
+
+use super::Reply;
+use crate::mail::Address;
+use crate::mail::AddressError;
+use crate::mail::ReversePath;
+
+/// One command with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Helo(String),
+    Ehlo(String),
+    Mail(Mail),
+    Rcpt(Address),
+    Data,
+    Rset,
+    Noop,
+    Vrfy,
+    Help,
+    Quit,
+    /// A browser was made to talk to this port.
+    Http,
+}
+
+/// The arguments of MAIL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mail {
+    pub(super) reverse_path: ReversePath,
+    /// Bytes that the client says are coming (RFC 1870).
+    pub(super) size: Option<u64>,
+    /// SMTPUTF8 (RFC 6531 3.4).
+    pub(super) utf8: bool,
+}
+
+/// Reads one line, without its line end.
+pub(super) fn parse(line: &[u8]) -> Result<Command, Reply> {
+    let Ok(line) = std::str::from_utf8(line) else {
+        return Err(Reply::syntax("Command is not valid UTF-8"));
+    };
+    if line.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(Reply::syntax("Control character in command"));
+    }
+    let line = line.trim_end_matches([' ', '\t']);
+    let (verb, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let argument = argument.trim_start_matches([' ', '\t']);
+    match verb.to_ascii_uppercase().as_str() {
+        "HELO" => hello(argument).map(Command::Helo),
+        "EHLO" => hello(argument).map(Command::Ehlo),
+        "MAIL" => mail(argument).map(Command::Mail),
+        "RCPT" => rcpt(argument).map(Command::Rcpt),
+        "DATA" => bare(argument, Command::Data),
+        "RSET" => bare(argument, Command::Rset),
+        "QUIT" => bare(argument, Command::Quit),
+        "NOOP" => Ok(Command::Noop),
+        "VRFY" => Ok(Command::Vrfy),
+        "HELP" => Ok(Command::Help),
+        "EXPN" | "TURN" | "ETRN" | "BDAT" | "STARTTLS" | "AUTH" => Err(Reply::not_offered()),
+        "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" => Ok(Command::Http),
+        // `MAILFROM:`, `MAIL FROM` run together, and everything else.
+        _ => Err(Reply::unknown_command()),
+    }
+}
+
+/// RFC 5321 4.1.1.5: DATA, RSET and QUIT take no argument.
+fn bare(argument: &str, command: Command) -> Result<Command, Reply> {
+    if argument.is_empty() {
+        Ok(command)
+    } else {
+        Err(Reply::syntax("Command takes no argument"))
+    }
+}
+
+/// Whatever a client calls itself is taken: nothing is decided by it.
+fn hello(argument: &str) -> Result<String, Reply> {
+    if argument.is_empty() {
+        return Err(Reply::syntax("HELO and EHLO need a name"));
+    }
+    Ok(argument.chars().take(LONGEST_HELLO).collect())
+}
+
+/// RFC 5321 4.5.3.1.2: a domain has at most 255 octets.
+const LONGEST_HELLO: usize = 255;
+
+fn mail(argument: &str) -> Result<Mail, Reply> {
+    let rest =
+        keyword(argument, "FROM:").ok_or_else(|| Reply::syntax("Write MAIL FROM:<address>"))?;
+    let (path, parameters) = path(rest).map_err(Reply::bad_sender)?;
+    let mut mail = Mail {
+        reverse_path: match path {
+            "" => ReversePath::Null,
+            path => ReversePath::Address(path.parse().map_err(Reply::bad_sender)?),
+        },
+        size: None,
+        utf8: false,
+    };
+    let mut seen: Vec<String> = Vec::new();
+    for parameter in parameters.split_ascii_whitespace() {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name.to_ascii_uppercase(), Some(value)),
+            None => (parameter.to_ascii_uppercase(), None),
+        };
+        match (name.as_str(), value) {
+            _ if seen.contains(&name) => return Err(Reply::syntax("Parameter given twice")),
+            ("SIZE", Some(digits)) => mail.size = Some(size(digits)?),
+            ("BODY", Some(body)) if is_body(body) => {}
+            ("BODY" | "SIZE", _) => return Err(Reply::syntax("Bad value of BODY or SIZE")),
+            ("SMTPUTF8", None) => mail.utf8 = true,
+            ("SMTPUTF8", Some(_)) => return Err(Reply::syntax("SMTPUTF8 takes no value")),
+            // RFC 4954 5: what another server says of the author; nothing here relies on it.
+            ("AUTH", Some(_)) => {}
+            _ => return Err(Reply::unknown_parameter()),
+        }
+        seen.push(name);
+    }
+    if !mail.utf8 && mail.reverse_path.address().is_some_and(|a| !a.is_ascii()) {
+        return Err(Reply::needs_utf8());
+    }
+    Ok(mail)
+}
+
+fn rcpt(argument: &str) -> Result<Address, Reply> {
+    let rest = keyword(argument, "TO:").ok_or_else(|| Reply::syntax("Write RCPT TO:<address>"))?;
+    let (path, parameters) = path(rest).map_err(Reply::bad_recipient)?;
+    let address = path.parse().map_err(Reply::bad_recipient)?;
+    // No extension with RCPT parameters is offered.
+    if !parameters.is_empty() {
+        return Err(Reply::unknown_parameter());
+    }
+    Ok(address)
+}
+
+/// What follows a keyword such as `FROM:`, with the blanks that clients put
+/// after (and some before) the colon.
+fn keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
+    let (name, colon) = keyword.split_at_checked(keyword.len() - 1)?;
+    let (found, rest) = argument.split_at_checked(name.len())?;
+    if !found.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    let rest = rest.trim_start_matches([' ', '\t']).strip_prefix(colon)?;
+    Some(rest.trim_start_matches([' ', '\t']))
+}
+
+/// Splits `<path> parameters` or `path parameters`; the path comes back without
+/// brackets and without a source route.
+fn path(text: &str) -> Result<(&str, &str), AddressError> {
+    let (inside, brackets) = match text.strip_prefix('<') {
+        Some(inside) => (inside, true),
+        None => (text, false),
+    };
+    let end = path_end(inside, brackets)?;
+    let (path, rest) = inside.split_at_checked(end).unwrap_or((inside, ""));
+    let rest = if brackets {
+        rest.strip_prefix('>').ok_or(AddressError::Domain)?
+    } else if path.is_empty() {
+        return Err(AddressError::Empty);
+    } else {
+        rest
+    };
+    // `<a@b><c@d>` is neither one path nor a path and a parameter.
+    if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
+        return Err(AddressError::Domain);
+    }
+    let path = match path.strip_prefix('@') {
+        Some(_) => path.split_once(':').ok_or(AddressError::LocalPart)?.1,
+        None => path,
+    };
+    Ok((path, rest.trim_start_matches([' ', '\t'])))
+}
+
+/// Where the path ends: at `>` or, without brackets, at a blank; never inside a
+/// quoted local part.
+fn path_end(text: &str, brackets: bool) -> Result<usize, AddressError> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '>' if brackets => return Ok(at),
+            ' ' | '\t' if !brackets => return Ok(at),
+            _ => {}
+        }
+    }
+    if brackets || quoted {
+        return Err(AddressError::Domain);
+    }
+    Ok(text.len())
+}
+
+/// RFC 1870 3: 1 to 20 digits. What does not fit 64 bits is certainly too big.
+fn size(digits: &str) -> Result<u64, Reply> {
+    if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Reply::syntax("SIZE takes a number"));
+    }
+    Ok(digits.parse().unwrap_or(u64::MAX))
+}
+
+/// RFC 6152 2.
+fn is_body(value: &str) -> bool {
+    value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail_of(line: &str) -> Result<Mail, u16> {
+        match parse(line.as_bytes()) {
+            Ok(Command::Mail(mail)) => Ok(mail),
+            Ok(other) => panic!("{other:?}"),
+            Err(reply) => Err(reply.code),
+        }
+    }
+
+    #[test]
+    fn every_way_to_write_mail_that_clients_use_is_read() {
+        for line in [
+            "MAIL FROM:<a@b>",
+            "mail from:<a@b>",
+            "MAIL FROM: <a@b>",
+            "MAIL FROM: a@b",
+            "MAIL FROM:a@b",
+            "MAIL  FROM : <a@b>",
+            "MAIL FROM:<a@b> ",
+            "MAIL FROM:<@relay.example:a@b>",
+            "MAIL FROM:<a@b> BODY=8BITMIME SIZE=12",
+            "MAIL FROM:a@b size=12 body=7bit",
+            "MAIL FROM:<a@b> AUTH=<> SMTPUTF8",
+        ] {
+            let mail = mail_of(line).unwrap_or_else(|code| panic!("{line}: {code}"));
+            assert_eq!(mail.reverse_path.to_string(), "<a@b>", "{line}");
+        }
+        assert_eq!(
+            mail_of("MAIL FROM:<>").unwrap().reverse_path,
+            ReversePath::Null
+        );
+        assert_eq!(
+            mail_of("MAIL FROM: <> SIZE=3").unwrap().reverse_path,
+            ReversePath::Null
+        );
+    }
+
+    #[test]
+    fn wrong_mail_commands_get_their_code() {
+        for (line, code) in [
+            ("MAIL", 501),
+            ("MAIL FROM", 501),
+            ("MAIL FROM:", 501),
+            ("MAIL FROM <a@b>", 501),
+            ("MAIL FROM:<a@b", 501),
+            ("MAIL FROM:<a@b>x", 501),
+            ("MAIL FROM:<a@b><c@d>", 501),
+            ("MAIL FROM:<a b@c>", 501),
+            ("MAIL FROM:<a@b> SIZE=", 501),
+            ("MAIL FROM:<a@b> SIZE", 501),
+            ("MAIL FROM:<a@b> SIZE=-1", 501),
+            ("MAIL FROM:<a@b> SIZE=1 SIZE=2", 501),
+            ("MAIL FROM:<a@b> BODY=x", 501),
+            ("MAIL FROM:<a@b> SMTPUTF8=1", 501),
+            ("MAIL FROM:<a@b> FOO=BAR", 555),
+            ("MAIL FROM:<a@b> RET=HDRS", 555),
+            ("MAIL FROM:<jürgen@b>", 553),
+        ] {
+            assert_eq!(mail_of(line), Err(code), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_size_beyond_64_bits_does_not_wrap() {
+        let mail = mail_of("MAIL FROM:<a@b> SIZE=18446744073709551616").unwrap();
+
+        assert_eq!(mail.size, Some(u64::MAX));
+    }
+
+    #[test]
+    fn recipients_keep_their_quoting() {
+        let rcpt = |line: &str| match parse(line.as_bytes()) {
+            Ok(Command::Rcpt(address)) => Ok(address.to_string()),
+            Ok(other) => panic!("{other:?}"),
+            Err(reply) => Err(reply.code),
+        };
+
+        assert_eq!(rcpt("RCPT TO:<\"a b>c\"@d>"), Ok("\"a b>c\"@d".into()));
+        assert_eq!(rcpt("RCPT TO: a@b"), Ok("a@b".into()));
+        assert_eq!(rcpt("RCPT TO:<@r:a@b>"), Ok("a@b".into()));
+        assert_eq!(rcpt("RCPT TO:<>"), Err(501));
+        assert_eq!(rcpt("RCPT TO:<postmaster>"), Err(501));
+        assert_eq!(rcpt("RCPT TO:<a@b,c@d>"), Err(501));
+        assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER"), Err(555));
+        assert_eq!(rcpt("RCPT TO:<a@b>\tBCC:"), Err(555));
+    }
+
+    #[test]
+    fn control_characters_are_never_part_of_a_command() {
+        for line in [
+            &b"RCPT TO:<a\0@b>"[..],
+            b"EHLO a\rb",
+            b"EHLO \x0b",
+            b"NOOP \xff",
+        ] {
+            assert_eq!(parse(line).unwrap_err().code, 501, "{line:?}");
+        }
+    }
+}

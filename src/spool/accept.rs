@@ -1,0 +1,200 @@
+//! Taking a message in: promise 1.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+use rusqlite::ErrorCode;
+use rusqlite::params;
+
+use super::Incoming;
+use super::Spool;
+use super::SpoolError;
+use super::content;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+use crate::mail::Trace;
+
+/// A message that has come in whole.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// Its content.
+    pub content: Incoming,
+    /// From whom and to whom.
+    pub envelope: Envelope,
+    /// How it came in.
+    pub trace: Trace,
+    /// The address in its From header, if there is a usable one.
+    pub author: Option<Address>,
+    /// Which way it goes out.
+    pub lane: Lane,
+}
+
+/// Why a message was not accepted; nothing of it is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The disk or the spool is full.
+    #[error("no room: {0}")]
+    Full(String),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(#[from] SpoolError),
+}
+
+impl Spool {
+    /// Whether a message of this size would be accepted now.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError::Full`] says which limit was reached.
+    pub fn check_room(&self, size: u64) -> Result<(), AcceptError> {
+        let settings = &self.shared.settings;
+        let held = self.shared.held.load(Ordering::Relaxed);
+        if held.saturating_add(size) > settings.size {
+            let limit = settings.size;
+            let text = format!("{held} bytes are waiting, limits.spool_size is {limit}");
+            return Err(AcceptError::Full(text));
+        }
+        let disk = rustix::fs::statvfs(&settings.folder).map_err(|error| SpoolError::File {
+            path: settings.folder.clone(),
+            error: error.into(),
+        })?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < settings.free_space.saturating_add(size) {
+            let limit = settings.free_space;
+            let text = format!("{free} bytes are free on the disk, limits.free_space is {limit}");
+            return Err(AcceptError::Full(text));
+        }
+        Ok(())
+    }
+
+    /// Takes a message in. When this returns `Ok`, it is on stable storage.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is kept then.
+    pub async fn accept(&self, entry: NewEntry) -> Result<SpoolId, AcceptError> {
+        let NewEntry {
+            mut content,
+            envelope,
+            trace,
+            author,
+            lane,
+        } = entry;
+        let (id, size) = (content.id(), content.size());
+        self.check_room(size)?;
+        sync_file(&mut content).await?;
+        let mut file = content.file.take();
+        let row = Row {
+            id: id.to_string(),
+            now: self.shared.clock.now().millis(),
+            inline: match file {
+                Some(_) => None,
+                None => Some(content.head),
+            },
+            size: i64::try_from(size).unwrap_or(i64::MAX),
+            envelope,
+            trace,
+            author,
+            lane: lane.clone(),
+        };
+        let written = self.shared.writer.write(move |db| row.insert(db)).await;
+        written.map_err(full_or_failed)?;
+        if let Some(file) = &mut file {
+            file.keep = true;
+        }
+        self.hold(size);
+        self.announce(lane);
+        Ok(id)
+    }
+}
+
+async fn sync_file(content: &mut Incoming) -> Result<(), AcceptError> {
+    let Some(incoming) = &mut content.file else {
+        return Ok(());
+    };
+    let path = incoming.path.clone();
+    let failed = |error: io::Error| {
+        if is_full(&error) {
+            AcceptError::Full(error.to_string())
+        } else {
+            let path = path.clone();
+            AcceptError::Failed(SpoolError::File { path, error })
+        }
+    };
+    let file = incoming.file.try_clone().await.map_err(failed)?;
+    let file = file.into_std().await;
+    let at = path.clone();
+    let synced = tokio::task::spawn_blocking(move || content::sync(&file, &at)).await;
+    synced.map_err(|_| SpoolError::Closed)?.map_err(failed)
+}
+
+/// Whether a write failed because there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn full_or_failed(error: SpoolError) -> AcceptError {
+    if let SpoolError::Database(cause) = &error
+        && cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
+    {
+        return AcceptError::Full("the disk is full".to_owned());
+    }
+    AcceptError::Failed(error)
+}
+
+/// A new entry as it is written.
+struct Row {
+    id: String,
+    now: i64,
+    inline: Option<Vec<u8>>,
+    size: i64,
+    envelope: Envelope,
+    trace: Trace,
+    author: Option<Address>,
+    lane: Lane,
+}
+
+impl Row {
+    fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+        let mut entry = db.prepare_cached(
+            "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
+             author, utf8, client, hello, protocol, size, in_file)
+             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?;
+        entry.execute(params![
+            self.id,
+            self.now,
+            self.lane.account,
+            self.lane.mailbox.as_str(),
+            self.envelope
+                .reverse_path
+                .address()
+                .map_or("", Address::as_str),
+            self.author.as_ref().map(Address::as_str),
+            self.envelope.utf8,
+            self.trace.client.to_string(),
+            self.trace.hello,
+            self.trace.protocol,
+            self.size,
+            self.inline.is_none(),
+        ])?;
+        let mut recipient = db.prepare_cached(
+            "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",
+        )?;
+        for (ordinal, address) in (0_u32..).zip(&self.envelope.recipients) {
+            recipient.execute(params![self.id, ordinal, address.as_str()])?;
+        }
+        if let Some(bytes) = &self.inline {
+            let mut content =
+                db.prepare_cached("INSERT INTO content (entry, bytes) VALUES (?1, ?2)")?;
+            content.execute(params![self.id, bytes])?;
+        }
+        Ok(())
+    }
+}

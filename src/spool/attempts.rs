@@ -1,0 +1,353 @@
+//! Claiming entries for an attempt and settling what came of it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
+use rusqlite::params;
+use uuid::Uuid;
+
+use super::Content;
+use super::Spool;
+use super::SpoolError;
+use super::content;
+use super::view;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::ReversePath;
+use crate::mail::SpoolId;
+use crate::mail::Trace;
+
+/// So many entries of this lane may be claimed.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// The lane.
+    pub lane: Lane,
+    /// At most so many.
+    pub count: u32,
+}
+
+/// What could be claimed.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Entries whose attempt is on record as begun.
+    pub claimed: Vec<Claimed>,
+    /// For each lane asked about, when its next waiting entry is due; a lane
+    /// without one is missing.
+    pub next_due: HashMap<Lane, Timestamp>,
+}
+
+/// An entry taken for an attempt.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its id.
+    pub id: SpoolId,
+    /// Its lane.
+    pub lane: Lane,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// From whom and to whom.
+    pub envelope: Envelope,
+    /// How it came in.
+    pub trace: Trace,
+    /// The address in its From header.
+    pub author: Option<Address>,
+    /// Its bytes.
+    pub content: Content,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// The name of this attempt in Graph's logs and in ours.
+    pub client_request_id: Uuid,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptReport {
+    /// `delivered`, `deferred`, `failed` or `doubtful`.
+    pub outcome: &'static str,
+    /// Graph's or Entra's HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// Graph's or Entra's code.
+    pub code: Option<String>,
+    /// In words.
+    pub reason: String,
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+    /// What becomes of the entry.
+    pub next: Next,
+}
+
+/// What becomes of an entry after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is done with; its content is deleted.
+    Delivered,
+    /// It is done with; its content is kept for the operator.
+    Failed,
+    /// The next attempt may start at this time.
+    Wait(Timestamp),
+}
+
+impl Spool {
+    /// Claims due entries, the longest due first, and puts their attempts on
+    /// record as begun.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is claimed then.
+    pub async fn claim(&self, wants: Vec<Want>) -> Result<Claims, SpoolError> {
+        let now = self.shared.clock.now();
+        let folder = self.shared.settings.folder.clone();
+        let claim = move |db: &Connection| {
+            let mut claims = Claims::default();
+            for want in &wants {
+                for id in due(db, want, now)? {
+                    let entry = claim_one(db, &id, &want.lane, &folder, now)?;
+                    claims.claimed.push(entry);
+                }
+                if let Some(due) = next_due(db, &want.lane)? {
+                    claims.next_due.insert(want.lane.clone(), due);
+                }
+            }
+            Ok(claims)
+        };
+        self.shared.writer.write(claim).await
+    }
+
+    /// Records what came of an attempt. Until this returns `Ok` the entry stays
+    /// claimed; call again after an error.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is recorded then.
+    pub async fn settle(&self, entry: &Claimed, report: AttemptReport) -> Result<(), SpoolError> {
+        let now = self.shared.clock.now().millis();
+        let (id, number) = (entry.id.to_string(), entry.attempt);
+        let next = report.next;
+        let write = move |db: &Connection| settle_one(db, &id, number, now, &report);
+        self.shared.writer.write(write).await?;
+        if next == Next::Delivered {
+            self.release(entry.content.size());
+            if let Content::File { path, .. } = &entry.content {
+                // What cannot be removed now is removed at the next start.
+                let _left = tokio::fs::remove_file(path).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every lane that has waiting entries, with the time when the first is due.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn lanes(&self) -> Result<HashMap<Lane, Timestamp>, SpoolError> {
+        self.shared.writer.write(lanes).await
+    }
+
+    /// Decides anew which way every waiting entry goes; `route` gets author and
+    /// reverse-path. An entry without a way waits, with the reason, until a way
+    /// is configured. Returns how many have none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; nothing has changed then.
+    pub async fn reroute<F>(&self, route: F) -> Result<usize, SpoolError>
+    where
+        F: Fn(Option<&Address>, &ReversePath) -> Option<Lane> + Send + 'static,
+    {
+        let reroute = move |db: &Connection| reroute(db, &route);
+        self.shared.writer.write(reroute).await
+    }
+}
+
+fn due(db: &Connection, want: &Want, now: Timestamp) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare_cached(
+        "SELECT id FROM entry WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
+         AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4",
+    )?;
+    let rows = statement.query_map(
+        params![
+            want.lane.account,
+            want.lane.mailbox.as_str(),
+            now.millis(),
+            want.count
+        ],
+        |row| row.get(0),
+    )?;
+    rows.collect()
+}
+
+fn next_due(db: &Connection, lane: &Lane) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = db.prepare_cached(
+        "SELECT due_at FROM entry WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
+         ORDER BY due_at LIMIT 1",
+    )?;
+    statement
+        .query_row(params![lane.account, lane.mailbox.as_str()], |row| {
+            row.get(0).map(Timestamp::from_millis)
+        })
+        .optional()
+}
+
+fn claim_one(
+    db: &Connection,
+    id: &str,
+    lane: &Lane,
+    folder: &std::path::Path,
+    now: Timestamp,
+) -> rusqlite::Result<Claimed> {
+    db.prepare_cached("UPDATE entry SET state = 'claimed', attempts = attempts + 1 WHERE id = ?1")?
+        .execute([id])?;
+    let client_request_id = Uuid::new_v4();
+    let mut entry = db
+        .prepare_cached(
+            "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
+             in_file, attempts FROM entry WHERE id = ?1",
+        )?
+        .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
+    db.prepare_cached(
+        "INSERT INTO attempt (entry, number, begun_at, client_request_id) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        id,
+        entry.attempt,
+        now.millis(),
+        client_request_id.to_string()
+    ])?;
+    entry.envelope.recipients = view::recipients(db, id)?;
+    if let Content::Inline(bytes) = &mut entry.content {
+        let read: Vec<u8> = db
+            .prepare_cached("SELECT bytes FROM content WHERE entry = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        *bytes = Bytes::from(read);
+    }
+    Ok(entry)
+}
+
+/// The row of an entry, still without recipients and inline content.
+fn claimed(
+    row: &Row<'_>,
+    lane: &Lane,
+    folder: &std::path::Path,
+    client_request_id: Uuid,
+) -> rusqlite::Result<Claimed> {
+    let id = view::id(row, 0)?;
+    let in_file: bool = row.get(9)?;
+    Ok(Claimed {
+        id,
+        lane: lane.clone(),
+        accepted_at: Timestamp::from_millis(row.get(1)?),
+        envelope: Envelope {
+            reverse_path: view::reverse_path(row, 2)?,
+            recipients: Vec::new(),
+            utf8: row.get(3)?,
+        },
+        trace: Trace {
+            client: view::parsed(row, 4)?,
+            hello: row.get(5)?,
+            protocol: row.get(6)?,
+        },
+        author: view::optional_address(row, 7)?,
+        content: if in_file {
+            Content::File {
+                path: content::path(folder, id),
+                size: view::unsigned(row, 8)?,
+            }
+        } else {
+            Content::Inline(Bytes::new())
+        },
+        attempt: row.get(10)?,
+        client_request_id,
+    })
+}
+
+fn settle_one(
+    db: &Connection,
+    id: &str,
+    number: u32,
+    now: i64,
+    report: &AttemptReport,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE attempt SET ended_at = ?3, outcome = ?4, http_status = ?5, code = ?6, reason = ?7,
+         request_id = ?8 WHERE entry = ?1 AND number = ?2",
+    )?
+    .execute(params![
+        id,
+        number,
+        now,
+        report.outcome,
+        report.http_status,
+        report.code,
+        report.reason,
+        report.request_id
+    ])?;
+    let (state, due_at, ended_at) = match report.next {
+        Next::Delivered => ("delivered", now, Some(now)),
+        Next::Failed => ("failed", now, Some(now)),
+        Next::Wait(due) => ("waiting", due.millis(), None),
+    };
+    db.prepare_cached(
+        "UPDATE entry SET state = ?2, due_at = ?3, ended_at = ?4, reason = ?5 WHERE id = ?1",
+    )?
+    .execute(params![id, state, due_at, ended_at, report.reason])?;
+    if report.next == Next::Delivered {
+        db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
+            .execute([id])?;
+    }
+    Ok(())
+}
+
+fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
+    let mut statement = db.prepare(
+        "SELECT account, mailbox, min(due_at) FROM entry
+         WHERE state = 'waiting' AND account IS NOT NULL GROUP BY account, mailbox",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let lane = Lane {
+            account: row.get(0)?,
+            mailbox: view::parsed(row, 1)?,
+        };
+        Ok((lane, Timestamp::from_millis(row.get(2)?)))
+    })?;
+    rows.collect()
+}
+
+fn reroute<F>(db: &Connection, route: &F) -> rusqlite::Result<usize>
+where
+    F: Fn(Option<&Address>, &ReversePath) -> Option<Lane>,
+{
+    let mut waiting =
+        db.prepare("SELECT id, author, reverse_path FROM entry WHERE state = 'waiting'")?;
+    let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
+    let mut strand = db.prepare(
+        "UPDATE entry SET account = NULL, mailbox = NULL, reason =
+         'no [[account]] sends for its From address (mailbox, senders, default_from)' WHERE id = ?1",
+    )?;
+    let rows = waiting.query_map([], |row| {
+        let id: String = row.get(0)?;
+        Ok((
+            id,
+            view::optional_address(row, 1)?,
+            view::reverse_path(row, 2)?,
+        ))
+    })?;
+    // Read first: an UPDATE must not move rows under the running SELECT.
+    let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut stranded = 0;
+    for (id, author, reverse_path) in rows {
+        match route(author.as_ref(), &reverse_path) {
+            Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
+            None => {
+                stranded += 1;
+                strand.execute([id])?
+            }
+        };
+    }
+    Ok(stranded)
+}

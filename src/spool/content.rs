@@ -1,0 +1,186 @@
+//! The bytes of a message: coming in, on disk, going out.
+//!
+//! A message stays in memory up to [`INLINE_LIMIT`] and goes to a file beyond,
+//! so memory does not grow with its size, in or out.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+
+use super::Spool;
+use super::SpoolError;
+use crate::mail::SpoolId;
+
+/// Up to here a message lies in its row: SQLite is faster than a file for
+/// small blobs. It is also the longest header section that is taken, because
+/// the beginning that is kept in memory then always holds all of it (Exchange
+/// itself takes 256 KB).
+pub const INLINE_LIMIT: usize = 128 * 1024;
+
+/// A message that is coming in. Dropped before it is accepted, it leaves
+/// nothing behind.
+#[derive(Debug)]
+pub struct Incoming {
+    pub(super) id: SpoolId,
+    /// All of it, or the first [`INLINE_LIMIT`] bytes or a little more.
+    pub(super) head: Vec<u8>,
+    pub(super) file: Option<IncomingFile>,
+    size: u64,
+    folder: PathBuf,
+}
+
+#[derive(Debug)]
+pub(super) struct IncomingFile {
+    pub(super) file: tokio::fs::File,
+    pub(super) path: PathBuf,
+    /// Removed on drop, unless it was accepted.
+    pub(super) keep: bool,
+}
+
+impl Drop for IncomingFile {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed now is removed at the next start.
+            let _left = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Spool {
+    /// Begins to take in a message.
+    pub fn receive(&self, id: SpoolId) -> Incoming {
+        Incoming {
+            id,
+            head: Vec::new(),
+            file: None,
+            size: 0,
+            folder: folder(&self.shared.settings.folder),
+        }
+    }
+}
+
+impl Incoming {
+    /// The id the message will have.
+    pub fn id(&self) -> SpoolId {
+        self.id
+    }
+
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first [`INLINE_LIMIT`] bytes or more, or all there are.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Appends a piece of content.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing a file; the disk may be full.
+    pub async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.size += piece.len() as u64;
+        if let Some(file) = &mut self.file {
+            return file.file.write_all(piece).await;
+        }
+        self.head.extend_from_slice(piece);
+        if self.head.len() > INLINE_LIMIT {
+            let path = self.folder.join(self.id.to_string());
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
+            let mut file = IncomingFile {
+                file: tokio::fs::File::from_std(file),
+                path,
+                keep: false,
+            };
+            file.file.write_all(&self.head).await?;
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+}
+
+/// A message that is kept.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// All of it.
+    Inline(Bytes),
+    /// Where it is.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        size: u64,
+    },
+}
+
+impl Content {
+    /// Bytes in all.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    /// The first [`INLINE_LIMIT`] bytes, or all there are: holds the whole
+    /// header section of every message that was accepted.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading a file.
+    pub async fn head(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Inline(bytes) => Ok(bytes.clone()),
+            Self::File { path, .. } => {
+                let file = tokio::fs::File::open(path).await?;
+                let mut head = Vec::with_capacity(INLINE_LIMIT);
+                file.take(INLINE_LIMIT as u64)
+                    .read_to_end(&mut head)
+                    .await?;
+                Ok(head.into())
+            }
+        }
+    }
+}
+
+pub(super) fn folder(spool: &Path) -> PathBuf {
+    spool.join("content")
+}
+
+pub(super) fn path(spool: &Path, id: SpoolId) -> PathBuf {
+    folder(spool).join(id.to_string())
+}
+
+pub(super) fn make_folders(spool: &Path) -> Result<(), SpoolError> {
+    let folder = folder(spool);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| SpoolError::File {
+            path: folder,
+            error,
+        })
+}
+
+/// Makes the file and its name in the folder durable.
+pub(super) fn sync(file: &fs::File, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,254 @@
+//! The durable store of accepted messages.
+//!
+//! # Constraints
+//!
+//! - `accept` returns only after the message is on stable storage (promise 1):
+//!   SQLite in WAL mode with `synchronous=FULL`, one fsync a transaction.
+//! - One writer thread takes all operations that wait into one transaction
+//!   (group commit), so that one fsync serves every session that waits for it.
+//!   If the transaction fails, each operation is run again in one of its own,
+//!   so that none fails for another's reason.
+//! - A small message lies in the database. A message above [`INLINE_LIMIT`] is
+//!   streamed to a file, which is fsynced together with its folder before the
+//!   row that names it is committed. A file without a row is garbage and is
+//!   removed at start; a row without its file is quarantined.
+//! - Content is deleted in the transaction that settles its entry; a file is
+//!   removed after that transaction.
+//! - An attempt is on record as begun before it begins (promise 4). At start an
+//!   attempt without an end is doubtful, and its entry waits again.
+//! - One process has the spool: `spool.lock` is locked while it is open.
+//!
+//! # Format
+//!
+//! ```text
+//! data_dir/
+//!   spool.lock          locked while open
+//!   spool.db, -wal      entry      one row a message, also after its end
+//!                       recipient  the forward-paths of an entry
+//!                       content    the bytes of a small message
+//!                       attempt    what was tried, and what came of it
+//!   content/ID          the bytes of a large message
+//! ```
+//!
+//! `user_version` numbers the format; an unknown one is refused. States of an
+//! entry: `waiting` (due at `due_at`), `claimed` (an attempt is under way),
+//! `delivered`, `failed` (content kept for the operator), `quarantined` (its
+//! content cannot be read).
+//!
+//! Knows no SMTP reply and no Graph; what outcome an attempt has and when the
+//! next one is due is decided in `delivery/`.
+
+mod accept;
+mod attempts;
+mod content;
+mod schema;
+mod view;
+mod writer;
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+use rustix::fs::FlockOperation;
+use tokio::sync::Notify;
+
+pub use self::accept::AcceptError;
+pub use self::accept::NewEntry;
+pub use self::attempts::AttemptReport;
+pub use self::attempts::Claimed;
+pub use self::attempts::Claims;
+pub use self::attempts::Next;
+pub use self::attempts::Want;
+pub use self::content::Content;
+pub use self::content::INLINE_LIMIT;
+pub use self::content::Incoming;
+pub use self::schema::Recovered;
+pub use self::view::AttemptView;
+pub use self::view::EntryView;
+pub use self::view::Summary;
+pub use self::view::Totals;
+use self::writer::Writer;
+use crate::clock::Clock;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+
+/// A handle to the spool; clones share it.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    clock: Clock,
+    writer: Writer,
+    /// For reading only. A std mutex: held for one query, on a blocking thread.
+    reader: Mutex<Connection>,
+    /// Bytes of content held.
+    held: AtomicU64,
+    /// Lanes that have got new entries, until somebody asks.
+    arrivals: Mutex<Vec<Lane>>,
+    arrived: Notify,
+    /// Locked as long as the spool is open.
+    _lock: File,
+}
+
+/// Where the spool is and how large it may become.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder; made if it is not there, mode 0700.
+    pub folder: PathBuf,
+    /// Bytes of content above which nothing more is accepted.
+    pub size: u64,
+    /// Bytes free on the disk below which nothing more is accepted.
+    pub free_space: u64,
+}
+
+/// Why the spool could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The database.
+    #[error("the spool's database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A file or folder.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        error: io::Error,
+    },
+    /// Another process has it.
+    #[error("{} is in use by another graph-relay: stop that one first, or name another data_dir", .0.display())]
+    InUse(PathBuf),
+    /// A later version has written it.
+    #[error("{} has format {found}, this graph-relay knows {known}: use the version that wrote it", path.display())]
+    Format {
+        /// The database.
+        path: PathBuf,
+        /// What it says.
+        found: i64,
+        /// What this program writes.
+        known: i64,
+    },
+    /// The writer thread is gone.
+    #[error("the spool is closed")]
+    Closed,
+}
+
+impl Spool {
+    /// Opens the spool, or makes a new one, and puts right what a crash left.
+    /// Blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// Says which file or folder is the trouble.
+    pub fn open(settings: Settings, clock: Clock) -> Result<(Self, Recovered), SpoolError> {
+        content::make_folders(&settings.folder)?;
+        let lock = lock(&settings)?;
+        let path = settings.folder.join("spool.db");
+        let mut connection = schema::open(&path)?;
+        let recovered = schema::recover(&mut connection, &settings.folder, clock.now())?;
+        let held = view::held_bytes(&connection)?;
+        let reader = schema::open_reader(&path)?;
+        let shared = Shared {
+            settings,
+            clock,
+            writer: Writer::start(connection),
+            reader: Mutex::new(reader),
+            held: AtomicU64::new(held),
+            arrivals: Mutex::new(Vec::new()),
+            arrived: Notify::new(),
+            _lock: lock,
+        };
+        let spool = Self {
+            shared: Arc::new(shared),
+        };
+        Ok((spool, recovered))
+    }
+
+    /// The id for a message that is about to come in.
+    pub fn new_id(&self) -> SpoolId {
+        SpoolId::generate(self.shared.clock.now())
+    }
+
+    /// Lanes with new entries since the last call, each once; waits for one.
+    pub async fn arrivals(&self) -> Vec<Lane> {
+        loop {
+            let arrived = self.shared.arrived.notified();
+            let mut lanes = {
+                let mut arrivals = lock_mutex(&self.shared.arrivals);
+                std::mem::take(&mut *arrivals)
+            };
+            if !lanes.is_empty() {
+                lanes.sort();
+                lanes.dedup();
+                return lanes;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Writes what is outstanding and closes the database. Handles that are
+    /// still about get [`SpoolError::Closed`].
+    pub async fn close(&self) {
+        self.shared.writer.close().await;
+    }
+
+    fn announce(&self, lane: Lane) {
+        let mut arrivals = lock_mutex(&self.shared.arrivals);
+        // Many messages of one lane in a row are the common case.
+        if arrivals.last() != Some(&lane) {
+            arrivals.push(lane);
+        }
+        drop(arrivals);
+        self.shared.arrived.notify_one();
+    }
+
+    fn hold(&self, bytes: u64) {
+        self.shared.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn release(&self, bytes: u64) {
+        // The count is a bound for accepting, never a reason to fail.
+        let subtract = |held: u64| Some(held.saturating_sub(bytes));
+        let held = &self.shared.held;
+        let _before = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+    }
+}
+
+/// A panic elsewhere while the lock was held leaves nothing half done: every
+/// critical section here is a single assignment or query.
+fn lock_mutex<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn lock(settings: &Settings) -> Result<File, SpoolError> {
+    let path = settings.folder.join("spool.lock");
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let file = opened.map_err(|error| SpoolError::File {
+        path: path.clone(),
+        error,
+    })?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(SpoolError::InUse(settings.folder.clone())),
+        Err(error) => Err(SpoolError::File {
+            path,
+            error: error.into(),
+        }),
+    }
+}

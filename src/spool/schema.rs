@@ -1,0 +1,190 @@
+//! The database's format, opening it, and putting right what a crash left.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::OpenFlags;
+use rusqlite::params;
+
+use super::SpoolError;
+use super::content;
+use super::view;
+use crate::clock::Timestamp;
+use crate::mail::SpoolId;
+
+/// The number of the format that this program reads and writes.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE entry (
+    id           TEXT PRIMARY KEY,
+    state        TEXT NOT NULL,
+    accepted_at  INTEGER NOT NULL,
+    due_at       INTEGER NOT NULL,
+    ended_at     INTEGER,
+    account      TEXT,
+    mailbox      TEXT,
+    reverse_path TEXT NOT NULL,
+    author       TEXT,
+    utf8         INTEGER NOT NULL,
+    client       TEXT NOT NULL,
+    hello        TEXT NOT NULL,
+    protocol     TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    in_file      INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    reason       TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
+CREATE INDEX entry_open ON entry (id) WHERE state <> 'delivered';
+CREATE INDEX entry_ended ON entry (state, ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE recipient (
+    entry   TEXT NOT NULL REFERENCES entry ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    PRIMARY KEY (entry, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE content (
+    entry TEXT NOT NULL UNIQUE REFERENCES entry ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE attempt (
+    entry             TEXT NOT NULL REFERENCES entry ON DELETE CASCADE,
+    number            INTEGER NOT NULL,
+    begun_at          INTEGER NOT NULL,
+    client_request_id TEXT NOT NULL,
+    ended_at          INTEGER,
+    outcome           TEXT,
+    http_status       INTEGER,
+    code              TEXT,
+    reason            TEXT,
+    request_id        TEXT,
+    PRIMARY KEY (entry, number)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What was put right at start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Entries that wait for delivery.
+    pub waiting: u64,
+    /// Of those, entries whose last attempt has no recorded end: they may have
+    /// been submitted.
+    pub interrupted: Vec<SpoolId>,
+    /// Entries whose content is gone.
+    pub quarantined: Vec<SpoolId>,
+    /// Content files that belonged to no entry and were removed.
+    pub removed_files: usize,
+}
+
+pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -4096;
+         PRAGMA journal_size_limit = 67108864;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found {
+        0 => {
+            let create =
+                format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
+            connection.execute_batch(&create)?;
+        }
+        FORMAT => {}
+        _ => {
+            return Err(SpoolError::Format {
+                path: path.to_owned(),
+                found,
+                known: FORMAT,
+            });
+        }
+    }
+    Ok(connection)
+}
+
+pub(super) fn open_reader(path: &Path) -> Result<Connection, SpoolError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch("PRAGMA cache_size = -1024;")?;
+    Ok(connection)
+}
+
+/// See the module's doc for what a crash can leave.
+pub(super) fn recover(
+    connection: &mut Connection,
+    folder: &Path,
+    now: Timestamp,
+) -> Result<Recovered, SpoolError> {
+    let transaction = connection.transaction()?;
+    let interrupted = ids(&transaction, "SELECT id FROM entry WHERE state = 'claimed'")?;
+    let note = "the relay stopped during this attempt: it may have been submitted";
+    transaction.execute(
+        "UPDATE attempt SET outcome = 'doubtful', reason = ?1, ended_at = ?2 WHERE outcome IS NULL",
+        params![note, now.millis()],
+    )?;
+    transaction.execute(
+        "UPDATE entry SET state = 'waiting', due_at = ?2, reason = ?1 WHERE state = 'claimed'",
+        params![note, now.millis()],
+    )?;
+    let (removed_files, quarantined) = match_files(&transaction, folder, now)?;
+    let waiting = transaction.query_row(
+        "SELECT count(*) FROM entry WHERE state = 'waiting'",
+        [],
+        |row| view::unsigned(row, 0),
+    )?;
+    transaction.commit()?;
+    Ok(Recovered {
+        waiting,
+        interrupted,
+        quarantined,
+        removed_files,
+    })
+}
+
+/// Removes files without a row, quarantines rows without their file.
+fn match_files(
+    connection: &Connection,
+    folder: &Path,
+    now: Timestamp,
+) -> Result<(usize, Vec<SpoolId>), SpoolError> {
+    let named = "SELECT id FROM entry WHERE in_file = 1 AND state IN ('waiting', 'failed')";
+    let mut missing: HashSet<SpoolId> = ids(connection, named)?.into_iter().collect();
+    let folder = content::folder(folder);
+    let failed = |error| SpoolError::File {
+        path: folder.clone(),
+        error,
+    };
+    let mut removed = 0;
+    for file in fs::read_dir(&folder).map_err(failed)? {
+        let file = file.map_err(failed)?;
+        let id = file.file_name().to_str().and_then(|name| name.parse().ok());
+        if id.is_some_and(|id| missing.remove(&id)) {
+            continue;
+        }
+        fs::remove_file(file.path()).map_err(failed)?;
+        removed += 1;
+    }
+    let mut quarantined: Vec<SpoolId> = missing.into_iter().collect();
+    quarantined.sort();
+    for id in &quarantined {
+        connection.execute(
+            "UPDATE entry SET state = 'quarantined', ended_at = ?2,
+             reason = 'its content file is gone from the spool' WHERE id = ?1",
+            params![id.to_string(), now.millis()],
+        )?;
+    }
+    Ok((removed, quarantined))
+}
+
+fn ids(connection: &Connection, query: &str) -> rusqlite::Result<Vec<SpoolId>> {
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], |row| view::id(row, 0))?;
+    rows.collect()
+}

@@ -1,0 +1,316 @@
+//! Reading: what waits, what became of it, and how rows become values.
+
+use std::str::FromStr;
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
+use rusqlite::params;
+use rusqlite::types::Type;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Spool;
+use super::SpoolError;
+use super::content;
+use super::lock_mutex;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::ReversePath;
+use crate::mail::SpoolId;
+
+/// An entry in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: SpoolId,
+    /// `waiting`, `claimed`, `delivered`, `failed` or `quarantined`.
+    pub state: String,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// When the next attempt may start.
+    pub due_at: Timestamp,
+    /// Bytes of content.
+    pub size: u64,
+    /// The account that sends it.
+    pub account: Option<String>,
+    /// The mailbox that sends it.
+    pub mailbox: Option<String>,
+    /// Argument of MAIL, empty for `<>`.
+    pub reverse_path: String,
+    /// The address in its From header.
+    pub author: Option<String>,
+    /// Arguments of RCPT.
+    pub recipients: Vec<Address>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What the last attempt, or a lack of one, is explained by.
+    pub reason: Option<String>,
+}
+
+/// An entry with all that is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EntryView {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The client's address.
+    pub client: String,
+    /// What the client called itself.
+    pub hello: String,
+    /// How the client spoke.
+    pub protocol: String,
+    /// When it was done with.
+    pub ended_at: Option<Timestamp>,
+    /// What was tried.
+    pub timeline: Vec<AttemptView>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// From 1.
+    pub number: u32,
+    /// When it was put on record.
+    pub begun_at: Timestamp,
+    /// When its outcome was.
+    pub ended_at: Option<Timestamp>,
+    /// `delivered`, `deferred`, `failed`, `doubtful`; missing while under way.
+    pub outcome: Option<String>,
+    /// HTTP status of the answer.
+    pub http_status: Option<u16>,
+    /// Graph's or Entra's code.
+    pub code: Option<String>,
+    /// In words.
+    pub reason: Option<String>,
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+    /// Our `client-request-id`.
+    pub client_request_id: String,
+}
+
+/// How many entries are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Waiting or under way.
+    pub waiting: u64,
+    /// Delivered, as far as the history goes back.
+    pub delivered: u64,
+    /// Failed or quarantined, and kept.
+    pub failed: u64,
+}
+
+impl Spool {
+    /// A page of the entries that are not delivered, in the order of their
+    /// ids: at most `limit` behind `after`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn list(
+        &self,
+        after: Option<SpoolId>,
+        limit: u32,
+    ) -> Result<Vec<Summary>, SpoolError> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
+                 author, attempts, reason FROM entry
+                 WHERE state <> 'delivered' AND id > ?1 ORDER BY id LIMIT ?2",
+            )?;
+            let after = after.map(|id| id.to_string()).unwrap_or_default();
+            let rows = statement.query_map(params![after, limit], |row| summary(db, row))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Everything about one entry, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn show(&self, id: SpoolId) -> Result<Option<EntryView>, SpoolError> {
+        self.read(move |db| {
+            let entry = db
+                .prepare_cached(
+                    "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
+                     author, attempts, reason, client, hello, protocol, ended_at FROM entry
+                     WHERE id = ?1",
+                )?
+                .query_row([id.to_string()], |row| entry_view(db, row))
+                .optional()?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    /// How many entries are in which state.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn totals(&self) -> Result<Totals, SpoolError> {
+        self.read(|db| {
+            let mut totals = Totals::default();
+            let mut statement =
+                db.prepare_cached("SELECT state, count(*) FROM entry GROUP BY state")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (state, count): (String, u64) = (row.get(0)?, unsigned(row, 1)?);
+                match state.as_str() {
+                    "waiting" | "claimed" => totals.waiting += count,
+                    "delivered" => totals.delivered += count,
+                    _ => totals.failed += count,
+                }
+            }
+            Ok(totals)
+        })
+        .await
+    }
+
+    /// Forgets entries that were delivered before `delivered`, and those that
+    /// failed before `failed` with their content. Returns the failed ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn purge(
+        &self,
+        delivered: Timestamp,
+        failed: Timestamp,
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let folder = self.shared.settings.folder.clone();
+        let purge = move |db: &Connection| {
+            db.execute(
+                "DELETE FROM entry WHERE state = 'delivered' AND ended_at < ?1",
+                [delivered.millis()],
+            )?;
+            let mut statement = db.prepare(
+                "DELETE FROM entry WHERE state IN ('failed', 'quarantined') AND ended_at < ?1
+                 RETURNING id, size, in_file",
+            )?;
+            let rows = statement.query_map([failed.millis()], |row| {
+                Ok((id(row, 0)?, unsigned(row, 1)?, row.get::<_, bool>(2)?))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let gone = self.shared.writer.write(purge).await?;
+        for (id, size, in_file) in &gone {
+            self.release(*size);
+            if *in_file {
+                // What cannot be removed now is removed at the next start.
+                let _left = tokio::fs::remove_file(content::path(&folder, *id)).await;
+            }
+        }
+        Ok(gone.into_iter().map(|(id, ..)| id).collect())
+    }
+
+    async fn read<T, F>(&self, query: F) -> Result<T, SpoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let spool = self.clone();
+        let task = tokio::task::spawn_blocking(move || query(&lock_mutex(&spool.shared.reader)));
+        Ok(task.await.map_err(|_| SpoolError::Closed)??)
+    }
+}
+
+pub(super) fn held_bytes(db: &Connection) -> rusqlite::Result<u64> {
+    db.query_row(
+        "SELECT coalesce(sum(size), 0) FROM entry WHERE state <> 'delivered'",
+        [],
+        |row| unsigned(row, 0),
+    )
+}
+
+fn summary(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Summary> {
+    let id = id(row, 0)?;
+    Ok(Summary {
+        id,
+        state: row.get(1)?,
+        accepted_at: Timestamp::from_millis(row.get(2)?),
+        due_at: Timestamp::from_millis(row.get(3)?),
+        size: unsigned(row, 4)?,
+        account: row.get(5)?,
+        mailbox: row.get(6)?,
+        reverse_path: row.get(7)?,
+        author: row.get(8)?,
+        recipients: recipients(db, &id.to_string())?,
+        attempts: row.get(9)?,
+        reason: row.get(10)?,
+    })
+}
+
+fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
+    let id: String = row.get(0)?;
+    let mut statement = db.prepare_cached(
+        "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
+         client_request_id FROM attempt WHERE entry = ?1 ORDER BY number",
+    )?;
+    let timeline = statement.query_map([id], |row| {
+        Ok(AttemptView {
+            number: row.get(0)?,
+            begun_at: Timestamp::from_millis(row.get(1)?),
+            ended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+            outcome: row.get(3)?,
+            http_status: row.get(4)?,
+            code: row.get(5)?,
+            reason: row.get(6)?,
+            request_id: row.get(7)?,
+            client_request_id: row.get(8)?,
+        })
+    })?;
+    Ok(EntryView {
+        timeline: timeline.collect::<rusqlite::Result<_>>()?,
+        summary: summary(db, row)?,
+        client: row.get(11)?,
+        hello: row.get(12)?,
+        protocol: row.get(13)?,
+        ended_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_millis),
+    })
+}
+
+pub(super) fn recipients(db: &Connection, id: &str) -> rusqlite::Result<Vec<Address>> {
+    let mut statement =
+        db.prepare_cached("SELECT address FROM recipient WHERE entry = ?1 ORDER BY ordinal")?;
+    let rows = statement.query_map([id], |row| parsed(row, 0))?;
+    rows.collect()
+}
+
+pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<SpoolId> {
+    parsed(row, column)
+}
+
+pub(super) fn reverse_path(row: &Row<'_>, column: usize) -> rusqlite::Result<ReversePath> {
+    let text: String = row.get(column)?;
+    if text.is_empty() {
+        return Ok(ReversePath::Null);
+    }
+    parsed(row, column).map(ReversePath::Address)
+}
+
+pub(super) fn optional_address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Address>> {
+    match row.get::<_, Option<String>>(column)? {
+        None => Ok(None),
+        Some(_) => parsed(row, column).map(Some),
+    }
+}
+
+/// A text column as the value that it was written from.
+pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let signed: i64 = row.get(column)?;
+    Ok(u64::try_from(signed).unwrap_or(0))
+}
