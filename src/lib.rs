@@ -14,10 +14,16 @@
     )
 )]
 
+pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod graph;
+pub mod http;
 pub mod mail;
 pub mod mime;
+pub mod routing;
 pub mod sandbox;
 pub mod session;
 pub mod spool;
+pub mod telemetry;

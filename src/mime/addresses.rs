@@ -74,27 +74,44 @@ fn push(items: &mut Vec<Item>, text: &str) {
     }
 }
 
-/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`; nothing with comments.
+/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments anywhere.
 fn address(item: &str) -> Option<Address> {
+    let item = without_comments(item);
+    let item = item.trim();
+    let Some(inside) = item.strip_suffix('>') else {
+        return item.parse().ok();
+    };
     let mut scan = Scan::default();
-    let mut open = None;
-    for (at, c) in item.char_indices() {
-        let inside = scan.step(c);
-        if c == '(' && !scan.quoted {
-            return None;
-        }
-        if c == '<' && open.is_none() && scan.angle {
-            open = Some(at);
-        } else if !inside && c == '@' && open.is_none() && item.ends_with('>') {
-            // `a@b <c@d>`: some take the first for the address. RFC 5322 wants
-            // the phrase quoted then.
-            return None;
+    let open = inside
+        .char_indices()
+        .find(|(_, c)| {
+            scan.step(*c);
+            scan.angle
+        })
+        .map(|(at, _)| at)?;
+    let (phrase, spec) = inside.split_at_checked(open)?;
+    let spec = spec.strip_prefix('<')?.trim();
+    let phrase = phrase.trim();
+    // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
+    // phrase quoted; unquoted it does no harm if both are the same.
+    let doubtful = phrase.contains('@') && !phrase.starts_with('"') && phrase != spec;
+    if doubtful {
+        return None;
+    }
+    spec.parse().ok()
+}
+
+fn without_comments(item: &str) -> String {
+    let mut scan = Scan::default();
+    let mut plain = String::with_capacity(item.len());
+    for c in item.chars() {
+        let before = scan.comments;
+        scan.step(c);
+        if before == 0 && scan.comments == 0 {
+            plain.push(c);
         }
     }
-    match open {
-        Some(open) => item.get(open + 1..)?.strip_suffix('>')?.trim().parse().ok(),
-        None => item.parse().ok(),
-    }
+    plain
 }
 
 /// Where in the syntax a position is.
@@ -188,8 +205,7 @@ mod tests {
     fn an_item_that_can_be_read_in_two_ways_has_no_address() {
         for doubtful in [
             "a@b <c@d>",
-            "a@b (c@d)",
-            "(x) a@b",
+            "a@b (x) c@d",
             "<a@b> <c@d>",
             "<a@b> c@d",
             "a@b c@d",
@@ -201,6 +217,20 @@ mod tests {
                 addresses(doubtful).iter().any(Option::is_none),
                 "{doubtful}"
             );
+        }
+    }
+
+    #[test]
+    fn the_spellings_of_old_programs_are_understood() {
+        for old in [
+            "root@host (Cron Daemon)",
+            "(Cron (the daemon)) root@host",
+            "root@host <root@host>",
+            "\"x@y\" <root@host>",
+            "< root@host >",
+            "Cron Daemon<root@host>",
+        ] {
+            assert_eq!(addresses(old), [Some("root@host".into())], "{old}");
         }
     }
 

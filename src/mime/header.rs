@@ -52,7 +52,7 @@ impl<'a> Header<'a> {
             let rest = head.get(at..).unwrap_or_default();
             let Some(length) = line_length(rest) else {
                 // An unfinished line: the end of all there is, or of what we have.
-                return whole.then(|| Self { body: at, fields });
+                return whole.then_some(Self { fields, body: at });
             };
             let line = rest.get(..length).unwrap_or_default();
             if line == b"\r\n" {

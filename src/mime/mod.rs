@@ -8,6 +8,7 @@
 
 mod addresses;
 mod header;
+mod outgoing;
 
 pub use self::addresses::Item;
 pub use self::addresses::field_of;
@@ -15,3 +16,5 @@ pub use self::addresses::first_address;
 pub use self::addresses::items;
 pub use self::header::Field;
 pub use self::header::Header;
+pub use self::outgoing::Body;
+pub use self::outgoing::Outgoing;

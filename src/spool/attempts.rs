@@ -18,7 +18,6 @@ use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
-use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 
@@ -149,8 +148,8 @@ impl Spool {
         self.shared.writer.write(lanes).await
     }
 
-    /// Decides anew which way every waiting entry goes; `route` gets author and
-    /// reverse-path. An entry without a way waits, with the reason, until a way
+    /// Decides anew which way every waiting entry goes; `route` gets its
+    /// author. An entry without a way waits, with the reason, until a way
     /// is configured. Returns how many have none.
     ///
     /// # Errors
@@ -158,7 +157,7 @@ impl Spool {
     /// Those of the database; nothing has changed then.
     pub async fn reroute<F>(&self, route: F) -> Result<usize, SpoolError>
     where
-        F: Fn(Option<&Address>, &ReversePath) -> Option<Lane> + Send + 'static,
+        F: Fn(Option<&Address>) -> Option<Lane> + Send + 'static,
     {
         let reroute = move |db: &Connection| reroute(db, &route);
         self.shared.writer.write(reroute).await
@@ -320,10 +319,9 @@ fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
 
 fn reroute<F>(db: &Connection, route: &F) -> rusqlite::Result<usize>
 where
-    F: Fn(Option<&Address>, &ReversePath) -> Option<Lane>,
+    F: Fn(Option<&Address>) -> Option<Lane>,
 {
-    let mut waiting =
-        db.prepare("SELECT id, author, reverse_path FROM entry WHERE state = 'waiting'")?;
+    let mut waiting = db.prepare("SELECT id, author FROM entry WHERE state = 'waiting'")?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
         "UPDATE entry SET account = NULL, mailbox = NULL, reason =
@@ -331,17 +329,13 @@ where
     )?;
     let rows = waiting.query_map([], |row| {
         let id: String = row.get(0)?;
-        Ok((
-            id,
-            view::optional_address(row, 1)?,
-            view::reverse_path(row, 2)?,
-        ))
+        Ok((id, view::optional_address(row, 1)?))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
-    for (id, author, reverse_path) in rows {
-        match route(author.as_ref(), &reverse_path) {
+    for (id, author) in rows {
+        match route(author.as_ref()) {
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
             None => {
                 stranded += 1;

@@ -1,0 +1,323 @@
+//! What is due, in fair turns, until each entry is delivered or has failed.
+//!
+//! Begin to read at `attempt.rs`, one attempt from top to bottom. One task, the
+//! dispatcher below, owns who may go next (`lanes.rs`); each attempt is a task
+//! of its own, which settles its entry in the spool whatever happens (promise
+//! 2) and then reports to the dispatcher. `outcome.rs` is the one table of what
+//! a failure means, `schedule.rs` the times, `recipients.rs` and `compose.rs`
+//! make what goes out. Speaks no HTTP and no SMTP.
+
+mod attempt;
+mod compose;
+mod lanes;
+mod outcome;
+mod recipients;
+mod schedule;
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::compose::author;
+use self::lanes::Lanes;
+use self::lanes::News;
+use self::outcome::Cause;
+use self::outcome::Kind;
+use self::outcome::Outcome;
+use self::outcome::Scope;
+use crate::auth::Tokens;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::config::Account;
+use crate::config::Config;
+use crate::graph::Graph;
+use crate::http::Http;
+use crate::mail::Lane;
+use crate::spool::AttemptReport;
+use crate::spool::Claimed;
+use crate::spool::Next;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::telemetry::maillog;
+
+/// What all attempts share.
+#[derive(Debug)]
+struct Context {
+    spool: Spool,
+    clock: Clock,
+    hostname: String,
+    settings: crate::config::Delivery,
+    outlets: HashMap<String, Outlet>,
+}
+
+/// An account ready to send.
+#[derive(Debug)]
+struct Outlet {
+    account: Account,
+    tokens: Tokens,
+    graph: Graph,
+}
+
+/// An attempt has been settled.
+#[derive(Debug)]
+struct Settled {
+    entry: Claimed,
+    outcome: Outcome,
+    next: Next,
+}
+
+/// A spool that cannot be written now (a full disk) is asked again after this.
+const SPOOL_AGAIN: Duration = Duration::from_secs(1);
+
+/// Delivers until `stop`, then waits for the attempts that are under way; the
+/// caller bounds that wait, and what is cut off is found again at the next
+/// start.
+///
+/// # Errors
+///
+/// The spool could not be read at the start.
+pub async fn run(
+    config: &Config,
+    spool: Spool,
+    http: Http,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<(), SpoolError> {
+    let accounts = config.accounts.clone();
+    let stranded = spool
+        .reroute(move |author| crate::routing::route(&accounts, author))
+        .await?;
+    if stranded > 0 {
+        maillog::stranded(stranded);
+    }
+    let outlet = |account: &Account| {
+        let outlet = Outlet {
+            account: account.clone(),
+            tokens: Tokens::new(account.clone(), http.clone()),
+            graph: Graph::new(http.clone(), account.graph_url.clone()),
+        };
+        (account.name.clone(), outlet)
+    };
+    let at_once = |account: &Account| {
+        let concurrency = u32::try_from(account.concurrency).unwrap_or(u32::MAX);
+        (account.name.clone(), concurrency)
+    };
+    let mut lanes = Lanes::new(config.accounts.iter().map(at_once).collect());
+    for (lane, due) in spool.lanes().await? {
+        lanes.has_due(lane, due);
+    }
+    let (report, reports) = mpsc::channel(config.delivery.workers);
+    let dispatcher = Dispatcher {
+        workers: u32::try_from(config.delivery.workers).unwrap_or(u32::MAX),
+        context: Arc::new(Context {
+            spool,
+            clock,
+            hostname: config.hostname.clone(),
+            settings: config.delivery.clone(),
+            outlets: config.accounts.iter().map(outlet).collect(),
+        }),
+        lanes,
+        told: HashSet::new(),
+        attempts: TaskTracker::new(),
+        report,
+        reports,
+    };
+    dispatcher.run(stop).await;
+    Ok(())
+}
+
+/// Decides who goes next. Owned by its task.
+struct Dispatcher {
+    context: Arc<Context>,
+    /// Attempts that may still begin.
+    workers: u32,
+    lanes: Lanes,
+    /// Faults of single messages that were told: mailbox and author.
+    told: HashSet<String>,
+    attempts: TaskTracker,
+    report: mpsc::Sender<Settled>,
+    reports: mpsc::Receiver<Settled>,
+}
+
+/// So many faults of single messages are remembered as told.
+const MOST_TOLD: usize = 1000;
+
+impl Dispatcher {
+    async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let retry = self.claim().await.err();
+            let wake = self.sleep_time(retry.is_some());
+            tokio::select! {
+                lanes = self.context.spool.arrivals() => {
+                    let now = self.context.clock.now();
+                    lanes.into_iter().for_each(|lane| self.lanes.has_due(lane, now));
+                }
+                Some(settled) = self.reports.recv() => self.settled(&settled),
+                () = tokio::time::sleep(wake) => {}
+                () = stop.cancelled() => {}
+            }
+            while let Ok(settled) = self.reports.try_recv() {
+                self.settled(&settled);
+            }
+        }
+        self.attempts.close();
+        loop {
+            tokio::select! {
+                () = self.attempts.wait() => return,
+                Some(settled) = self.reports.recv() => self.settled(&settled),
+            }
+        }
+    }
+
+    /// Begins every attempt that may begin now.
+    async fn claim(&mut self) -> Result<(), SpoolError> {
+        let wants = self.lanes.wants(self.context.clock.now(), self.workers);
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<Lane> = wants.iter().map(|want| want.lane.clone()).collect();
+        let claims = self.context.spool.claim(wants).await;
+        let mut claims = claims.inspect_err(|error| maillog::spool_trouble(error))?;
+        for lane in asked {
+            self.lanes.set_due(&lane, claims.next_due.remove(&lane));
+        }
+        for entry in claims.claimed {
+            self.workers -= 1;
+            self.lanes.begun(&entry.lane);
+            let context = Arc::clone(&self.context);
+            let report = self.report.clone();
+            self.attempts.spawn(async move {
+                let settled = context.work(entry).await;
+                // The dispatcher outlives its attempts, or the relay is gone.
+                let _received = report.send(settled).await;
+            });
+        }
+        Ok(())
+    }
+
+    fn sleep_time(&self, spool_trouble: bool) -> Duration {
+        if spool_trouble {
+            return SPOOL_AGAIN;
+        }
+        let idle = Duration::from_secs(60);
+        match self.lanes.wake_at() {
+            Some(at) if self.workers > 0 => at.since(self.context.clock.now()).min(idle),
+            _ => idle,
+        }
+    }
+
+    fn settled(&mut self, settled: &Settled) {
+        let Settled {
+            entry,
+            outcome,
+            next,
+        } = settled;
+        let now = self.context.clock.now();
+        self.workers += 1;
+        if let Next::Wait(due) = next {
+            self.lanes.has_due(entry.lane.clone(), *due);
+        }
+        match schedule::braked(outcome.kind) {
+            Some((Scope::Account, cause, wait)) => {
+                self.lanes.brake_account(&entry.lane, now, cause, wait);
+            }
+            Some((_, cause, wait)) => self.lanes.brake_mailbox(&entry.lane, now, cause, wait),
+            // Graph answered about the message, so mailbox and account work.
+            None if outcome.http_status.is_some() && self.lanes.worked(&entry.lane, now) => {
+                maillog::recovered(&entry.lane);
+            }
+            None => {}
+        }
+        self.tell(entry, outcome);
+        self.lanes.ended(&entry.lane);
+    }
+
+    /// A configuration fault is told once, loudly, with its remedy.
+    fn tell(&mut self, entry: &Claimed, outcome: &Outcome) {
+        let Kind::Deferred {
+            cause: Cause::Configuration(remedy),
+            scope,
+            ..
+        } = outcome.kind
+        else {
+            return;
+        };
+        let what = outcome.code.as_deref().unwrap_or(&outcome.reason);
+        let news = match scope {
+            Scope::Account => self.lanes.tell_account(&entry.lane, what),
+            Scope::Mailbox => self.lanes.tell_mailbox(&entry.lane, what),
+            Scope::Message => {
+                if self.told.len() >= MOST_TOLD {
+                    self.told.clear();
+                }
+                let new = self
+                    .told
+                    .insert(format!("{} {:?}", entry.lane, entry.author));
+                if new { News::New } else { News::Known }
+            }
+        };
+        if news == News::New {
+            maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, remedy);
+        }
+    }
+}
+
+impl Context {
+    /// One attempt and its settlement.
+    async fn work(&self, entry: Claimed) -> Settled {
+        let outlet = self.outlets.get(&entry.lane.account);
+        let outcome = attempt::attempt(&entry, outlet, &self.hostname).await;
+        let next = self.next(&entry, &outcome);
+        let report = AttemptReport {
+            outcome: name(outcome.kind, next),
+            http_status: outcome.http_status,
+            code: outcome.code.clone(),
+            reason: outcome.reason.clone(),
+            request_id: outcome.request_id.clone(),
+            next,
+        };
+        maillog::attempted(&entry, &report, self.clock.now());
+        // The outcome is known and must not be lost: a full disk passes.
+        while let Err(error) = self.spool.settle(&entry, report.clone()).await {
+            maillog::spool_trouble(&error);
+            if matches!(error, SpoolError::Closed) {
+                break;
+            }
+            tokio::time::sleep(SPOOL_AGAIN).await;
+        }
+        Settled {
+            entry,
+            outcome,
+            next,
+        }
+    }
+
+    fn next(&self, entry: &Claimed, outcome: &Outcome) -> Next {
+        if outcome.kind == Kind::Delivered {
+            return Next::Delivered;
+        }
+        let Some(wait) = schedule::next_wait(outcome.kind, entry.attempt, &self.settings) else {
+            return Next::Failed;
+        };
+        let due: Timestamp = self.clock.now() + wait;
+        if schedule::is_expired(outcome.kind, entry.accepted_at, due, &self.settings) {
+            return Next::Failed;
+        }
+        Next::Wait(due)
+    }
+}
+
+/// The outcome's name in spool and log.
+fn name(kind: Kind, next: Next) -> &'static str {
+    match (kind, next) {
+        (Kind::Delivered, _) => "delivered",
+        (Kind::Doubtful { .. }, _) => "doubtful",
+        (Kind::Failed, _) | (Kind::Deferred { .. }, Next::Failed | Next::Delivered) => "failed",
+        (Kind::Deferred { .. }, Next::Wait(_)) => "deferred",
+    }
+}

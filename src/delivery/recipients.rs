@@ -1,0 +1,168 @@
+//! Promise 3: who receives a message is the envelope's matter alone.
+//!
+//! Graph takes recipients from the header section: To, Cc and Bcc. So that the
+//! header says what the envelope says,
+//!
+//! - every Bcc that came in is dropped, and one top-level Bcc names the blind
+//!   recipients, those of the envelope whom no other field names;
+//! - a stray address, one that is not of the envelope, is narrowed out of To or
+//!   Cc; the field as it was stays visible as `X-Original-To`, `X-Original-Cc`;
+//! - fields of an earlier resending (RFC 5322 3.6.6) cannot take part:
+//!   Resent-Bcc is dropped, Resent-To and Resent-Cc are renamed in that way.
+//!
+//! A field that needs none of this stays as it is, byte for byte. An item that
+//! this relay's own reader is not sure of counts as stray. The result is read
+//! once more by another parser, and a message whose header then names anybody
+//! else, or lacks anybody, falls back to naming all recipients in Bcc.
+
+use std::collections::HashSet;
+
+use mail_parser::MessageParser;
+
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mime::Field;
+use crate::mime::Header;
+use crate::mime::field_of;
+use crate::mime::items;
+
+/// What becomes of each field of a header section, and what is added.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    /// One for each field, in order.
+    pub(super) edits: Vec<Edit>,
+    /// Fields to put at the top.
+    pub(super) added: Vec<u8>,
+}
+
+/// What becomes of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Edit {
+    /// It goes out as it came in.
+    Keep,
+    /// It is left out, or other bytes stand in its place.
+    Replace(Vec<u8>),
+}
+
+/// Whether To and Cc may name recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Visible {
+    /// As they came in.
+    AsWritten,
+    /// No: everybody is a blind recipient.
+    Nobody,
+}
+
+const NOBODY: &[u8] = b"To: undisclosed-recipients:;\r\n";
+
+/// Decides about every field.
+pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible) -> Decision {
+    let wanted: HashSet<String> = envelope.recipients.iter().map(Address::key).collect();
+    let mut named = HashSet::new();
+    let mut edits = vec![Edit::Keep; header.fields.len()];
+    for name in ["To", "Cc"] {
+        let wanted = match visible {
+            Visible::AsWritten => Some(&wanted),
+            Visible::Nobody => None,
+        };
+        narrow(header, name, wanted, &mut named, &mut edits);
+    }
+    for (field, edit) in header.fields.iter().zip(&mut edits) {
+        if field.is("Bcc") || field.is("Resent-Bcc") {
+            *edit = Edit::Replace(Vec::new());
+        } else if field.is("Resent-To") || field.is("Resent-Cc") {
+            *edit = Edit::Replace(renamed(field));
+        }
+    }
+    let mut added = Vec::new();
+    if !header.has("To") && !header.has("Cc") {
+        added.extend_from_slice(NOBODY);
+    }
+    let blind: Vec<&str> = envelope
+        .recipients
+        .iter()
+        .filter(|recipient| !named.contains(&recipient.key()))
+        .map(Address::as_str)
+        .collect();
+    if !blind.is_empty() {
+        added.extend(field_of("Bcc", blind));
+    }
+    Decision { edits, added }
+}
+
+/// Whether a header section names the envelope's recipients and nobody else,
+/// as another parser reads it.
+pub(super) fn names_exactly(header: &[u8], envelope: &Envelope) -> bool {
+    let Some(message) = MessageParser::default().parse_headers(header) else {
+        return false;
+    };
+    let lists = message
+        .all_to()
+        .chain(message.all_cc())
+        .chain(message.all_bcc());
+    let mut named = HashSet::new();
+    for mailbox in lists.flat_map(mail_parser::Address::iter) {
+        let Some(address) = mailbox.address.as_deref() else {
+            continue; // the name of an empty group
+        };
+        match address.parse::<Address>() {
+            Ok(address) => named.insert(address.key()),
+            Err(_) => return false,
+        };
+    }
+    let wanted: HashSet<String> = envelope.recipients.iter().map(Address::key).collect();
+    named == wanted
+}
+
+/// Decides about the fields of one name. `wanted` are the keys of those who may
+/// be named; those who are go into `named`.
+fn narrow(
+    header: &Header<'_>,
+    name: &str,
+    wanted: Option<&HashSet<String>>,
+    named: &mut HashSet<String>,
+    edits: &mut [Edit],
+) {
+    let mut kept: Vec<String> = Vec::new();
+    let mut stray = false;
+    for field in header.all(name) {
+        let Some(items) = items(field) else {
+            stray = true;
+            continue;
+        };
+        for item in items {
+            let key = item.address.map(|address| address.key());
+            match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
+                Some(key) => {
+                    named.insert(key);
+                    kept.push(item.text);
+                }
+                None => stray = true,
+            }
+        }
+    }
+    let several = header.all(name).count() > 1;
+    if !stray && !several {
+        return;
+    }
+    // The first field of that name becomes the narrowed one. Several are joined
+    // there: RFC 5322 3.6 allows one, and readers differ in which they take.
+    let mut narrowed = match (kept.is_empty(), name) {
+        (false, _) => field_of(name, kept.iter().map(String::as_str)),
+        (true, "To") => NOBODY.to_vec(),
+        (true, _) => Vec::new(),
+    };
+    let fields = header.fields.iter().zip(edits);
+    for (field, edit) in fields.filter(|(field, _)| field.is(name)) {
+        let mut bytes = std::mem::take(&mut narrowed);
+        if stray {
+            bytes.extend(renamed(field));
+        }
+        *edit = Edit::Replace(bytes);
+    }
+}
+
+/// The field under a name that nobody delivers by.
+fn renamed(field: &Field<'_>) -> Vec<u8> {
+    [b"X-Original-", field.name.as_bytes(), b":", &field.value].concat()
+}

@@ -1,0 +1,142 @@
+//! Graph's errors as a type (Graph page "Microsoft Graph error responses").
+
+use std::io;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http::Answer;
+use crate::http::TransportError;
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// Graph, or something before it, answered.
+    #[error("Graph answered {status} {code}: {message}")]
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// The deepest code of the answer; empty if it has none.
+        code: String,
+        /// For people only: Microsoft may change it at any time.
+        message: String,
+        /// As the answer says.
+        retry_after: Option<Duration>,
+        /// Graph's name for the request.
+        request_id: Option<String>,
+    },
+    /// There was no answer.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The message could not be read from the spool.
+    #[error("the message cannot be read from the spool: {0}")]
+    Content(#[source] io::Error),
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    error: ErrorBody,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+    /// Graph writes `innerError`, the OData text `innererror`.
+    #[serde(default, alias = "innererror", rename = "innerError")]
+    inner: Option<Inner>,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default, alias = "innererror", rename = "innerError")]
+    inner: Option<Box<Self>>,
+}
+
+const LONGEST_MESSAGE: usize = 300;
+
+impl GraphError {
+    pub(super) fn of(answer: &Answer, request_id: Option<String>) -> Self {
+        let envelope = serde_json::from_slice::<Envelope>(&answer.body).ok();
+        let (code, message) = envelope.map_or_else(
+            // Gateways answer HTML, or nothing.
+            || (String::new(), "no error of Graph in the answer".to_owned()),
+            |envelope| {
+                (
+                    deepest_code(&envelope.error),
+                    one_line(&envelope.error.message),
+                )
+            },
+        );
+        Self::Answered {
+            status: answer.status,
+            code,
+            message,
+            retry_after: answer.retry_after,
+            request_id,
+        }
+    }
+}
+
+fn deepest_code(error: &ErrorBody) -> String {
+    let mut code = error.code.as_str();
+    let mut inner = error.inner.as_ref();
+    while let Some(level) = inner {
+        code = level.code.as_deref().unwrap_or(code);
+        inner = level.inner.as_deref();
+    }
+    code.to_owned()
+}
+
+/// What somebody else wrote goes into one line of a log.
+fn one_line(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(LONGEST_MESSAGE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(body: &str) -> String {
+        let answer = Answer {
+            status: 403,
+            headers: reqwest::header::HeaderMap::new(),
+            body: body.to_owned().into(),
+            retry_after: None,
+        };
+        match GraphError::of(&answer, None) {
+            GraphError::Answered { code, .. } => code,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_deepest_code_counts_and_odd_answers_have_none() {
+        assert_eq!(
+            code_of(
+                r#"{"error":{"code":"ErrorSendAsDenied","message":"m","innerError":{"date":"2026-11-21T19:00:00","request-id":"x"}}}"#
+            ),
+            "ErrorSendAsDenied"
+        );
+        assert_eq!(
+            code_of(
+                r#"{"error":{"code":"a","message":"","innererror":{"code":"b","innererror":{"code":"c"}}}}"#
+            ),
+            "c"
+        );
+        for odd in [
+            "",
+            "<html>",
+            "{}",
+            "{\"error\":\"text\"}",
+            "{\"error\":{\"co",
+        ] {
+            assert_eq!(code_of(odd), "", "{odd}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The one HTTP client: TLS roots, proxy, time limits, no redirects.
+//!
+//! Promises: an answer's body is read up to a bound; a failure without an
+//! answer says whether the request can have reached the other side, because
+//! promise 4 hangs on that; no error text holds a URL's path or query, a header
+//! or a body, so no secret either. What an answer means is left to `auth/` and
+//! `graph/`.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::header::RETRY_AFTER;
+use rustls::crypto::ring;
+
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::config;
+
+/// The HTTP client; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    timeout: Duration,
+    clock: Clock,
+}
+
+/// Whom the client is to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Hosts on the internet, by a proxy where one is set.
+    Internet,
+    /// A stand-in on this machine, which no proxy could reach.
+    ThisMachine,
+}
+
+/// The client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// `http.ca_file` cannot be read.
+    #[error("http.ca_file {path}: {error}")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// Why.
+        error: String,
+    },
+    /// TLS or proxy settings.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(#[source] reqwest::Error),
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The first [`LARGEST_BODY`] bytes.
+    pub body: Bytes,
+    /// How long to wait before the next request, if the answer says so.
+    pub retry_after: Option<Duration>,
+}
+
+/// There was no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// Nothing of the request can have arrived: no address, no connection, no
+    /// TLS session.
+    #[error("cannot reach {host}: {reason}")]
+    NotSent {
+        /// Host and port.
+        host: String,
+        /// In words.
+        reason: String,
+    },
+    /// The request, or a part of it, may have arrived.
+    #[error("no answer from {host}: {reason}")]
+    MaybeSent {
+        /// Host and port.
+        host: String,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// Enough of any error that Graph or Entra words; a proxy's page is cut off.
+const LARGEST_BODY: usize = 64 * 1024;
+/// A host that does not take a connection in this time will not.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle connections are given up before the other side does, so that no request
+/// is written into a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(50);
+/// The slowest upload that is still waited for, in bytes a second.
+const SLOWEST_UPLOAD: u64 = 16 * 1024;
+
+impl Http {
+    /// Sets the client up.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting is wrong.
+    pub fn new(settings: &config::Http, reach: Reach, clock: Clock) -> Result<Self, HttpError> {
+        // Fails when it was installed before: then there is one already.
+        let _installed = ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .user_agent(concat!("graph-relay/", env!("CARGO_PKG_VERSION")));
+        if reach == Reach::ThisMachine {
+            builder = builder.no_proxy();
+        } else if let Some(proxy) = &settings.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(HttpError::Setup)?);
+        }
+        if let Some(path) = &settings.ca_file {
+            let failed = |error: String| HttpError::CaFile {
+                path: path.display().to_string(),
+                error,
+            };
+            let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| failed(error.to_string()))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        Ok(Self {
+            client: builder.build().map_err(HttpError::Setup)?,
+            timeout: settings.timeout,
+            clock,
+        })
+    }
+
+    /// A POST request to be completed and handed to [`Http::send`].
+    pub fn post(&self, url: reqwest::Url) -> reqwest::RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Sends a request with a body of `size` bytes and reads its answer.
+    ///
+    /// # Errors
+    ///
+    /// There was no answer.
+    pub async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        size: u64,
+    ) -> Result<Answer, TransportError> {
+        let timeout = self.timeout + Duration::from_secs(size / SLOWEST_UPLOAD);
+        let (client, request) = request.timeout(timeout).build_split();
+        let request = request.map_err(|error| transport_error(String::new(), error))?;
+        let host = host_of(request.url());
+        let mut response = client
+            .execute(request)
+            .await
+            .map_err(|error| transport_error(host.clone(), error))?;
+        let mut body = Vec::new();
+        while body.len() < LARGEST_BODY {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                // The status was read: it says what matters even if the body broke off.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(LARGEST_BODY);
+        Ok(Answer {
+            status: response.status().as_u16(),
+            retry_after: retry_after(response.headers(), self.clock.now()),
+            headers: response.headers().clone(),
+            body: body.into(),
+        })
+    }
+}
+
+impl Answer {
+    /// The value of a header field, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+fn host_of(url: &reqwest::Url) -> String {
+    match (url.host_str(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        _ => String::new(),
+    }
+}
+
+fn transport_error(host: String, error: reqwest::Error) -> TransportError {
+    let not_sent = error.is_connect() || error.is_builder();
+    let mut reason = if error.is_timeout() {
+        "timed out".to_owned()
+    } else {
+        words(error)
+    };
+    reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+    if not_sent {
+        TransportError::NotSent { host, reason }
+    } else {
+        TransportError::MaybeSent { host, reason }
+    }
+}
+
+const LONGEST_REASON: usize = 300;
+
+/// The error and what caused it, outermost first, without the URL.
+fn words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// RFC 9110 10.2.3: `Retry-After = HTTP-date / delay-seconds`.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((Timestamp::from_millis(0) + since).since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, value.parse().unwrap());
+        // Sat, 21 Nov 2026 19:00:00 GMT
+        retry_after(&headers, Timestamp::from_millis(1_795_287_600_000))
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        // The two examples of RFC 9110 10.2.3, the date moved to our time.
+        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            of("Sat, 21 Nov 2026 19:02:00 GMT"),
+            Some(Duration::from_secs(120))
+        );
+        assert_eq!(of("Sat, 21 Nov 2026 18:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("0"), Some(Duration::ZERO));
+        for nonsense in ["-1", "soon", "", "1e3"] {
+            assert_eq!(of(nonsense), None, "{nonsense}");
+        }
+    }
+}
