@@ -96,6 +96,13 @@ const IDLE: Duration = Duration::from_secs(50);
 /// The slowest upload that is still waited for, in bytes a second.
 const SLOWEST_UPLOAD: u64 = 16 * 1024;
 
+/// Makes ring the one provider of cryptography, which rustls wants before its
+/// first use.
+pub fn install_tls() {
+    // Fails when it was installed before: then there is one already.
+    let _installed = ring::default_provider().install_default();
+}
+
 impl Http {
     /// Sets the client up.
     ///
@@ -103,8 +110,7 @@ impl Http {
     ///
     /// Says which setting is wrong.
     pub fn new(settings: &config::Http, reach: Reach, clock: Clock) -> Result<Self, HttpError> {
-        // Fails when it was installed before: then there is one already.
-        let _installed = ring::default_provider().install_default();
+        install_tls();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)

@@ -1,4 +1,63 @@
-//! graph-relay (map to come).
+//! graph-relay takes mail by plain SMTP from applications on this machine,
+//! keeps it safe on disk, and sends it through Microsoft Graph with an app's
+//! own credentials.
+//!
+//! # The path of a message
+//!
+//! ```text
+//! application ─SMTP─► listener ─► session ─► spool ─► delivery ─► mime ─► graph ─HTTPS─► Graph
+//!                                              ▲          │                 ▲
+//!                               command line ──┘          └─────► auth ─────┘
+//! ```
+//!
+//! Read `session/mod.rs` for the dialog, `spool/mod.rs` for what "safe" means,
+//! and `delivery/attempt.rs` for one attempt from top to bottom; the tables are
+//! `session/reply.rs` (every reply), `delivery/outcome.rs` (what every failure
+//! means) and `delivery/recipients.rs` (who receives a message).
+//!
+//! # What the relay promises
+//!
+//! Each is kept where it says, and `tests/` has a test that bears its name.
+//!
+//! 1. `250` after DATA means safe: [`spool`].
+//! 2. Never lost: an accepted message is submitted, or failed and kept: [`delivery`].
+//! 3. Never more than asked: it reaches the envelope's recipients and nobody
+//!    else: `delivery/recipients.rs`.
+//! 4. Never twice, as far as Graph allows: an attempt is on record before it
+//!    begins, and a doubtful outcome is called so: [`spool`], [`delivery`].
+//! 5. Content is not rewritten but for the fields that a rule names:
+//!    `delivery/compose.rs`, [`mime`].
+//! 6. No open relay: [`config`].
+//! 7. Secrets don't leak: [`config`], [`auth`], [`http`].
+//!
+//! # Who may import whom
+//!
+//! Each row names only rows below it. `tests/layering.rs` reads this table.
+//!
+//! | module | may use |
+//! |---|---|
+//! | `cli` | `service`, `sandbox`, `telemetry`, `http`, `spool`, `config`, `mail`, `clock` |
+//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `graph`, `http`, `spool`, `session`, `config`, `clock` |
+//! | `admin` | `spool`, `mail` |
+//! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail` |
+//! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock` |
+//! | `telemetry` | `spool`, `config`, `mail`, `clock` |
+//! | `routing` | `config`, `mail` |
+//! | `graph` | `auth`, `http`, `mime`, `mail` |
+//! | `auth` | `http`, `config` |
+//! | `http` | `config`, `clock` |
+//! | `spool` | `mail`, `clock` |
+//! | `session` | `mail` |
+//! | `mime` | `mail` |
+//! | `config` | `mail` |
+//! | `mail` | `clock` |
+//! | `clock` | |
+//! | `sandbox` | |
+//!
+//! So the spool is the only thing that `listener` and `delivery` share;
+//! `session` knows no Graph and `graph` no SMTP, their translation is
+//! `delivery/outcome.rs`; the sandbox is just a URL in the configuration.
+
 // One message must not be able to stop the relay.
 #![cfg_attr(
     not(test),
@@ -14,16 +73,20 @@
     )
 )]
 
+pub mod admin;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod graph;
 pub mod http;
+pub mod listener;
 pub mod mail;
 pub mod mime;
 pub mod routing;
 pub mod sandbox;
+pub mod service;
 pub mod session;
 pub mod spool;
 pub mod telemetry;

@@ -1,2 +1,7 @@
-//! graph-relay.
-fn main() {}
+//! graph-relay: see the library's documentation, `src/lib.rs`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    graph_relay::cli::main(std::env::args_os())
+}

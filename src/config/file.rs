@@ -77,6 +77,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+pub(super) fn data_dir_of(text: &str) -> PathBuf {
+    let problems = Problems::new(text);
+    let (table, _) = DeTable::parse_recoverable(text);
+    let given = Section::top(table.get_ref(), &problems).optional("data_dir");
+    given.unwrap_or_else(data_dir)
+}
+
 fn hostname(top: &mut Section<'_>) -> String {
     let usable = |name: &str| {
         !name.is_empty()
@@ -289,7 +296,10 @@ fn client_secret(section: &mut Section<'_>) -> Option<SecretSource> {
         );
         return None;
     };
-    if let Err(error) = source.value.read() {
+    // A credential can only be read by the service that systemd gives it to.
+    let readable = !matches!(source.value, SecretSource::Credential(_))
+        || std::env::var_os("CREDENTIALS_DIRECTORY").is_some();
+    if readable && let Err(error) = source.value.read() {
         section.problem_at(&source.span, format!("client secret: {error}"));
     }
     Some(source.value)

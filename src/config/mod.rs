@@ -223,6 +223,18 @@ impl Config {
         Self::parse(&text, path)
     }
 
+    /// The folder that a configuration file names, whatever else is in it: for
+    /// commands that talk to the running relay.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn data_dir_of(path: &Path) -> Result<PathBuf, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::whole(path, format!("cannot be read: {error}")))?;
+        Ok(file::data_dir_of(&text))
+    }
+
     /// Reads a configuration from a text; `path` is the name it has in errors.
     ///
     /// # Errors

@@ -12,10 +12,9 @@ use super::recipients::Edit;
 use super::recipients::Visible;
 use crate::mail::Address;
 use crate::mime::Body;
-use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::Outgoing;
-use crate::mime::first_address;
+use crate::mime::author;
 use crate::spool::Claimed;
 use crate::spool::Content;
 
@@ -94,13 +93,6 @@ fn edit(
     }
     edited.extend_from_slice(b"\r\n");
     edited
-}
-
-/// The address in the From header, if there is a usable one.
-pub fn author(header: &Header<'_>) -> Option<Address> {
-    header
-        .all("From")
-        .find_map(|field: &Field<'_>| first_address(field))
 }
 
 /// RFC 5321 4.4, folded.

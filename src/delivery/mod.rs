@@ -23,7 +23,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::compose::author;
 use self::lanes::Lanes;
 use self::lanes::News;
 use self::outcome::Cause;

@@ -7,6 +7,7 @@
 //! edit.
 
 use super::Field;
+use super::Header;
 use crate::mail::Address;
 
 /// One item of an address list.
@@ -46,9 +47,11 @@ pub fn items(field: &Field<'_>) -> Option<Vec<Item>> {
     Some(items)
 }
 
-/// The first address of a field, if it is sure.
-pub fn first_address(field: &Field<'_>) -> Option<Address> {
-    items(field)?.into_iter().next()?.address
+/// The first address of the From field, if it is sure.
+pub fn author(header: &Header<'_>) -> Option<Address> {
+    header
+        .all("From")
+        .find_map(|field| items(field)?.into_iter().next()?.address)
 }
 
 /// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
@@ -161,7 +164,6 @@ impl Scan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mime::Header;
 
     fn read(value: &str) -> Option<Vec<(String, Option<String>)>> {
         let head = format!("To: {value}\r\n\r\n");

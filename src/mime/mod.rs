@@ -11,8 +11,8 @@ mod header;
 mod outgoing;
 
 pub use self::addresses::Item;
+pub use self::addresses::author;
 pub use self::addresses::field_of;
-pub use self::addresses::first_address;
 pub use self::addresses::items;
 pub use self::header::Field;
 pub use self::header::Header;

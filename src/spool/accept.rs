@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
 use rusqlite::params;
+use tokio::io::AsyncWriteExt;
 
 use super::Incoming;
 use super::Spool;
@@ -116,23 +117,23 @@ async fn sync_file(content: &mut Incoming) -> Result<(), AcceptError> {
         return Ok(());
     };
     let path = incoming.path.clone();
-    let failed = |error: io::Error| {
+    let synced = async {
+        // Writing goes on in the background: its errors come here.
+        incoming.file.flush().await?;
+        incoming.file.sync_all().await?;
+        content::sync_folder(&path).await
+    };
+    synced.await.map_err(|error| {
         if is_full(&error) {
             AcceptError::Full(error.to_string())
         } else {
-            let path = path.clone();
             AcceptError::Failed(SpoolError::File { path, error })
         }
-    };
-    let file = incoming.file.try_clone().await.map_err(failed)?;
-    let file = file.into_std().await;
-    let at = path.clone();
-    let synced = tokio::task::spawn_blocking(move || content::sync(&file, &at)).await;
-    synced.map_err(|_| SpoolError::Closed)?.map_err(failed)
+    })
 }
 
 /// Whether a write failed because there is no room.
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded

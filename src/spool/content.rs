@@ -176,11 +176,10 @@ pub(super) fn make_folders(spool: &Path) -> Result<(), SpoolError> {
         })
 }
 
-/// Makes the file and its name in the folder durable.
-pub(super) fn sync(file: &fs::File, path: &Path) -> io::Result<()> {
-    file.sync_all()?;
+/// Makes a new file's name in its folder durable.
+pub(super) async fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
+        Some(folder) => tokio::fs::File::open(folder).await?.sync_all().await,
         None => Ok(()),
     }
 }

@@ -59,6 +59,7 @@ use tokio::sync::Notify;
 
 pub use self::accept::AcceptError;
 pub use self::accept::NewEntry;
+pub use self::accept::is_full;
 pub use self::attempts::AttemptReport;
 pub use self::attempts::Claimed;
 pub use self::attempts::Claims;

@@ -1,0 +1,133 @@
+//! The command line: data on standard output, talk on standard error, exit
+//! codes as in sysexits(3).
+//!
+//! | code | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | a check failed |
+//! | 64 | the command line is wrong |
+//! | 69 | the relay is not reachable |
+//! | 70 | the relay broke down; start it again |
+//! | 73 | something cannot be created |
+//! | 75 | try again later |
+//! | 77 | not permitted |
+//! | 78 | the configuration is wrong; starting again does not help |
+
+mod check;
+mod queue;
+mod sandbox;
+mod serve;
+mod smtp;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+use clap::error::ErrorKind;
+
+/// Why a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Exit {
+    Done = 0,
+    CheckFailed = 1,
+    Usage = 64,
+    Unreachable = 69,
+    BrokeDown = 70,
+    CannotCreate = 73,
+    TryLater = 75,
+    NotPermitted = 77,
+    Configuration = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Takes mail by SMTP on this machine and sends it through Microsoft Graph.
+#[derive(Debug, Parser)]
+#[command(name = "graph-relay", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the relay in the foreground
+    Serve(ConfigFile),
+    /// Try the relay against a built-in stand-in for Entra and Graph: nothing leaves this machine
+    Sandbox(sandbox::Options),
+    /// Read the configuration and say what is wrong with it
+    Check(ConfigFile),
+    /// See what waits, and why
+    Queue {
+        #[command(subcommand)]
+        command: queue::Command,
+    },
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GRAPH_RELAY_CONFIG",
+        default_value = "/etc/graph-relay/relay.toml"
+    )]
+    config: PathBuf,
+}
+
+/// Runs the command that the arguments ask for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    crate::http::install_tls();
+    let parsed = match CommandLine::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
+            // Nothing more can be said where this cannot be printed.
+            drop(error.print());
+            return if asked { Exit::Done } else { Exit::Usage }.into();
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            talk(&format!("graph-relay: cannot start: {error}"));
+            return Exit::BrokeDown.into();
+        }
+    };
+    runtime
+        .block_on(async {
+            match parsed.command {
+                Command::Serve(file) => serve::run(&file.config).await,
+                Command::Sandbox(options) => Box::pin(sandbox::run(&options)).await,
+                Command::Check(file) => check::run(&file.config),
+                Command::Queue { command } => queue::run(&command).await,
+            }
+        })
+        .into()
+}
+
+/// Data, to standard output. A reader that went away (`| head`) ends nothing.
+fn say(line: &str) {
+    let _gone = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Talk, to standard error.
+fn talk(line: &str) {
+    let _gone = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,265 @@
+//! `queue`: what waits and why, asked of the running relay over its admin
+//! socket.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::ConfigFile;
+use super::Exit;
+use super::say;
+use super::talk;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::mail::SpoolId;
+use crate::spool::AttemptView;
+use crate::spool::EntryView;
+use crate::spool::Summary;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the messages that are not delivered
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one message with every attempt
+    Show {
+        /// As in the reply to DATA, and in the log
+        id: SpoolId,
+        #[command(flatten)]
+        file: ConfigFile,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(command: &Command) -> Exit {
+    let outcome = match command {
+        Command::List { file, json } => list(file, *json).await,
+        Command::Show { id, file, json } => show(file, *id, *json).await,
+    };
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            talk(&format!("graph-relay: {}", failure.words));
+            failure.exit
+        }
+    }
+}
+
+/// Why the relay was not heard.
+struct Failure {
+    exit: Exit,
+    words: String,
+}
+
+async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
+    let relay = Relay::of(file)?;
+    let now = Clock::System.now();
+    let mut after: Option<SpoolId> = None;
+    let mut count = 0;
+    loop {
+        let page: Vec<Summary> = match after {
+            None => relay.ask("/queue").await?,
+            Some(id) => relay.ask(&format!("/queue?after={id}")).await?,
+        }
+        .unwrap_or_default();
+        if page.is_empty() {
+            break;
+        }
+        for entry in &page {
+            if json {
+                say(&serde_json::to_string(entry).unwrap_or_default());
+            } else {
+                if count == 0 {
+                    say(&format!(
+                        "{:26}  {:11}  {:>6}  {:>8}  {:>5}  {:8}  FROM, TO",
+                        "ID", "STATE", "AGE", "SIZE", "TRIES", "NEXT"
+                    ));
+                }
+                say(&row(entry, now));
+            }
+            count += 1;
+            after = Some(entry.id);
+        }
+    }
+    if count == 0 {
+        talk("nothing is waiting and nothing has failed");
+    }
+    Ok(Exit::Done)
+}
+
+fn row(entry: &Summary, now: Timestamp) -> String {
+    let next = match entry.state.as_str() {
+        "waiting" if entry.due_at > now => format!("in {}", span(entry.due_at.since(now))),
+        "waiting" => "due".to_owned(),
+        "claimed" => "sending".to_owned(),
+        _ => "-".to_owned(),
+    };
+    let others = match entry.recipients.len() {
+        0 | 1 => String::new(),
+        several => format!(" and {} more", several - 1),
+    };
+    let to = entry.recipients.first().map_or("", |first| first.as_str());
+    let mut row = format!(
+        "{}  {:11}  {:>6}  {:>8}  {:>5}  {:8}  <{}>, <{to}>{others}",
+        entry.id,
+        entry.state,
+        span(now.since(entry.accepted_at)),
+        entry.size,
+        entry.attempts,
+        next,
+        entry.reverse_path,
+    );
+    if let Some(reason) = &entry.reason {
+        row.push_str(&format!("\n{:28}{reason}", ""));
+    }
+    row
+}
+
+async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failure> {
+    let relay = Relay::of(file)?;
+    let Some(entry) = relay.ask::<EntryView>(&format!("/queue/{id}")).await? else {
+        talk(&format!(
+            "graph-relay: no message {id}: it was never here, or its history.keep is over"
+        ));
+        return Ok(Exit::CheckFailed);
+    };
+    if json {
+        say(&serde_json::to_string(&entry).unwrap_or_default());
+        return Ok(Exit::Done);
+    }
+    let summary = &entry.summary;
+    let lane = match (&summary.mailbox, &summary.account) {
+        (Some(mailbox), Some(account)) => format!("{mailbox} (account {account})"),
+        _ => "no [[account]] sends it".to_owned(),
+    };
+    say(&format!("message     {}", summary.id));
+    say(&format!("state       {}", summary.state));
+    say(&format!("envelope    from <{}>", summary.reverse_path));
+    for recipient in &summary.recipients {
+        say(&format!("            to   <{recipient}>"));
+    }
+    say(&format!(
+        "From header {}",
+        summary.author.as_deref().unwrap_or("none that is usable")
+    ));
+    say(&format!("sent by     {lane}"));
+    say(&format!("size        {} bytes", summary.size));
+    say(&format!(
+        "{}  accepted from {} ({}) by {}",
+        summary.accepted_at, entry.client, entry.hello, entry.protocol
+    ));
+    for attempt in &entry.timeline {
+        say(&attempt_line(attempt));
+    }
+    if summary.state == "waiting" {
+        say(&format!("{}  next attempt", summary.due_at));
+    }
+    Ok(Exit::Done)
+}
+
+fn attempt_line(attempt: &AttemptView) -> String {
+    let outcome = attempt.outcome.as_deref().unwrap_or("under way");
+    let mut line = format!(
+        "{}  attempt {}: {outcome}",
+        attempt.begun_at, attempt.number
+    );
+    if let Some(status) = attempt.http_status {
+        line.push_str(&format!(", HTTP {status}"));
+    }
+    if let Some(code) = &attempt.code {
+        line.push_str(&format!(" {code}"));
+    }
+    if let Some(ended) = attempt.ended_at {
+        line.push_str(&format!(", after {}", span(ended.since(attempt.begun_at))));
+    }
+    if let Some(reason) = &attempt.reason {
+        line.push_str(&format!("\n            {reason}"));
+    }
+    line.push_str(&format!(
+        "\n            client-request-id {}",
+        attempt.client_request_id
+    ));
+    if let Some(request_id) = &attempt.request_id {
+        line.push_str(&format!(", request-id {request_id}"));
+    }
+    line
+}
+
+/// A length of time in its largest unit.
+fn span(length: Duration) -> String {
+    match length.as_secs() {
+        0 => format!("{}ms", length.as_millis()),
+        seconds @ 1..120 => format!("{seconds}s"),
+        seconds @ 120..7200 => format!("{}m", seconds / 60),
+        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// The running relay's admin socket.
+struct Relay {
+    client: reqwest::Client,
+    socket: PathBuf,
+}
+
+impl Relay {
+    fn of(file: &ConfigFile) -> Result<Self, Failure> {
+        let folder = Config::data_dir_of(&file.config).map_err(|error| Failure {
+            exit: Exit::Configuration,
+            words: error.to_string(),
+        })?;
+        let socket = folder.join("admin.sock");
+        let client = reqwest::Client::builder()
+            .unix_socket(socket.clone())
+            .timeout(Duration::from_secs(30))
+            .build();
+        let client = client.map_err(|error| Failure {
+            exit: Exit::Unreachable,
+            words: error.to_string(),
+        })?;
+        Ok(Self { client, socket })
+    }
+
+    /// An answer, or nothing where there is nothing of that name.
+    async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let url = format!("http://relay{path}");
+        let response = self.client.get(url).send().await.map_err(failed)?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let response = response.error_for_status().map_err(failed)?;
+        response.json().await.map(Some).map_err(failed)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let socket = self.socket.display();
+        // The reason is in the socket's own error, not in the client's.
+        match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
+                exit: Exit::NotPermitted,
+                words: format!("{socket}: {cause}: run this as root or as the relay's own user"),
+            },
+            Err(cause) => Failure {
+                exit: Exit::Unreachable,
+                words: format!(
+                    "the relay is not running ({socket}: {cause}): systemctl status graph-relay, \
+                     or name its configuration with --config"
+                ),
+            },
+            Ok(_) => Failure {
+                exit: Exit::Unreachable,
+                words: format!("the relay did not answer on {socket}: {error}"),
+            },
+        }
+    }
+}

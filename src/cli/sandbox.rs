@@ -1,0 +1,226 @@
+//! `sandbox`: the whole relay against the built-in stand-in for Entra and
+//! Graph. To the relay the stand-in is a URL in its configuration and nothing
+//! else; what runs here is what runs in production.
+
+use std::fs;
+use std::io;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Exit;
+use super::say;
+use super::smtp;
+use super::talk;
+use crate::config::Config;
+use crate::sandbox;
+use crate::sandbox::Sandbox;
+use crate::service::Service;
+use crate::telemetry;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Where to take mail
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525")]
+    smtp: SocketAddr,
+    /// Where to show what arrived
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8025")]
+    page: SocketAddr,
+    /// Stop after the first message, with 0 if it arrived
+    #[arg(long)]
+    once: bool,
+}
+
+/// Faults to begin with; the page lists them all.
+const SHOWN_FAULTS: [&str; 5] = ["throttle", "busy", "lost", "invalid", "denied"];
+const RECIPIENT: &str = "you@example.org";
+/// The message goes over loopback only.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(super) async fn run(options: &Options) -> Exit {
+    if !options.page.ip().is_loopback() || !options.smtp.ip().is_loopback() {
+        talk(
+            "graph-relay: the sandbox is for this machine only: name addresses of 127.0.0.1 or [::1]",
+        );
+        return Exit::Usage;
+    }
+    let settings = sandbox::Settings::default();
+    let stand_in = match Sandbox::start(options.page, settings.clone()).await {
+        Ok(stand_in) => stand_in,
+        Err(error) => {
+            let page = options.page;
+            talk(&format!(
+                "graph-relay: cannot listen on {page}: {error}: choose another with --page"
+            ));
+            return Exit::CannotCreate;
+        }
+    };
+    let folder = match Folder::make() {
+        Ok(folder) => folder,
+        Err(error) => {
+            talk(&format!("graph-relay: no folder for the spool: {error}"));
+            return Exit::CannotCreate;
+        }
+    };
+    let service = match start(options, &settings, &stand_in, &folder.0).await {
+        Ok(service) => service,
+        Err(words) => {
+            talk(&format!("graph-relay: {words}"));
+            return Exit::CannotCreate;
+        }
+    };
+    let smtp = service.addresses().first().copied().unwrap_or(options.smtp);
+    introduce(smtp, &stand_in, &settings);
+    let arrived = show_the_way(smtp, &stand_in, &settings).await;
+    let exit = match arrived {
+        Ok(()) => Exit::Done,
+        Err(words) => {
+            talk(&format!("graph-relay: the message did not arrive: {words}"));
+            Exit::CheckFailed
+        }
+    };
+    if !options.once && exit == Exit::Done {
+        say("\nReady. Stop with Ctrl-C.");
+        let _stopped = tokio::signal::ctrl_c().await;
+    }
+    service.stop().await;
+    stand_in.stop().await;
+    exit
+}
+
+async fn start(
+    options: &Options,
+    settings: &sandbox::Settings,
+    stand_in: &Sandbox,
+    folder: &Path,
+) -> Result<Service, String> {
+    let secret = folder.join("client-secret");
+    write_secret(&secret, &settings.client_secret).map_err(|error| error.to_string())?;
+    let mailbox = mailbox_of(settings);
+    let text = format!(
+        "hostname = \"relay.sandbox.example\"\n\
+         data_dir = {folder:?}\n\
+         [[listener]]\naddress = \"{smtp}\"\n\
+         [limits]\nfree_space = \"1 MB\"\n\
+         [[account]]\ntenant = \"{tenant}\"\nclient_id = \"{client}\"\n\
+         client_secret_file = {secret:?}\nmailbox = \"{mailbox}\"\n\
+         login_url = \"{url}\"\ngraph_url = \"{url}\"\n",
+        smtp = options.smtp,
+        tenant = settings.tenant,
+        client = settings.client_id,
+        url = stand_in.url(),
+    );
+    let config = Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
+    let log = config.log.clone();
+    let service = Service::start(config).await.map_err(|error| match error {
+        crate::service::StartError::Listen { .. } => {
+            format!("{error}; --smtp names another address")
+        }
+        other @ (crate::service::StartError::Secret { .. }
+        | crate::service::StartError::Spool(_)
+        | crate::service::StartError::Http(_)
+        | crate::service::StartError::Admin { .. }) => other.to_string(),
+    })?;
+    if !options.once {
+        telemetry::start(&log);
+    }
+    Ok(service)
+}
+
+/// The first screen: what is where, and what to try.
+fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &sandbox::Settings) {
+    let mailbox = mailbox_of(settings);
+    let port = smtp.port();
+    say("graph-relay SANDBOX: nothing leaves this machine.\n");
+    say(&format!("  mail in    smtp://{smtp}"));
+    say(&format!(
+        "  mail out   {}/  (what Graph would have got)",
+        stand_in.url()
+    ));
+    say(&format!(
+        "  try        swaks --server 127.0.0.1:{port} --from {mailbox} --to {RECIPIENT}"
+    ));
+    let mut label = "  fails      ";
+    for (name, meaning) in sandbox::fault_addresses() {
+        if SHOWN_FAULTS.contains(name) {
+            say(&format!(
+                "{label}{:22} {meaning}",
+                format!("{name}@example.org")
+            ));
+            label = "             ";
+        }
+    }
+}
+
+/// Sends one message through real SMTP and says where it is.
+async fn show_the_way(
+    smtp: SocketAddr,
+    stand_in: &Sandbox,
+    settings: &sandbox::Settings,
+) -> Result<(), String> {
+    let mailbox = mailbox_of(settings);
+    let message = format!(
+        "From: Sandbox <{mailbox}>\r\nTo: {RECIPIENT}\r\nSubject: Hello from the sandbox\r\n\r\n\
+         This message came in by SMTP and went out through the stand-in for Graph.\r\n"
+    );
+    let begun = Instant::now();
+    let since = || format!("{:>5} ms", begun.elapsed().as_millis());
+    say("\nOne message on its way:");
+    let queued = smtp::send(smtp, mailbox, RECIPIENT, &message).await;
+    let queued = queued.map_err(|error| error.to_string())?;
+    say(&format!("  {}  safe on disk: {queued}", since()));
+    let arrived = tokio::time::timeout(ARRIVAL_TIMEOUT, stand_in.arrived(1)).await;
+    arrived.map_err(|_| format!("nothing within {ARRIVAL_TIMEOUT:?}"))?;
+    let arrivals = stand_in.arrivals();
+    let arrival = arrivals.first().ok_or("it was not kept")?;
+    say(&format!(
+        "  {}  submitted to Graph for {}: 202 Accepted, request-id {}",
+        since(),
+        arrival.mailbox,
+        arrival.request_id
+    ));
+    say(&format!(
+        "  see it     {}/sandbox/messages/{}/raw",
+        stand_in.url(),
+        arrival.id
+    ));
+    Ok(())
+}
+
+fn mailbox_of(settings: &sandbox::Settings) -> &str {
+    settings.mailboxes.first().map_or("", String::as_str)
+}
+
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(secret.as_bytes())
+}
+
+/// A folder that is gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> io::Result<Self> {
+        let name = format!("graph-relay-sandbox-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // It is in the folder for temporary files, where others tidy up too.
+        let _left = fs::remove_dir_all(&self.0);
+    }
+}

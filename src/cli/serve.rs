@@ -1,0 +1,95 @@
+//! `serve`: the relay in the foreground, as a service manager runs it.
+
+use std::path::Path;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tracing::error;
+use tracing::warn;
+
+use super::Exit;
+use super::talk;
+use crate::config::Config;
+use crate::service::Service;
+use crate::service::StartError;
+use crate::spool::SpoolError;
+use crate::telemetry;
+
+pub(super) async fn run(file: &Path) -> Exit {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(error) => {
+            talk(&error.to_string());
+            return Exit::Configuration;
+        }
+    };
+    telemetry::start(&config.log);
+    let service = match Service::start(config).await {
+        Ok(service) => service,
+        Err(error) => {
+            talk(&format!("{}: {error}", file.display()));
+            return exit_of(&error);
+        }
+    };
+    notify(&[NotifyState::Ready]);
+    let exit = until_stopped(&service).await;
+    notify(&[NotifyState::Stopping]);
+    service.stop().await;
+    exit
+}
+
+/// Waits for SIGTERM or SIGINT, or for the relay to break down.
+async fn until_stopped(service: &Service) -> Exit {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        error!(event = "signals", "signals cannot be received");
+        return Exit::BrokeDown;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Exit::Done,
+            _ = interrupt.recv() => return Exit::Done,
+            _ = hangup.recv() => warn!(
+                event = "reload",
+                "a changed relay.toml takes effect at a restart; nothing was reloaded"
+            ),
+            () = service.broken() => {
+                error!(event = "broken", "delivery has ended unasked; stopping to be started again");
+                return Exit::BrokeDown;
+            }
+        }
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(event = "notify", %error, "the service manager could not be told");
+    }
+}
+
+fn exit_of(error: &StartError) -> Exit {
+    let by_io = |error: &std::io::Error| {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            Exit::NotPermitted
+        } else {
+            Exit::CannotCreate
+        }
+    };
+    match error {
+        StartError::Secret { .. } | StartError::Http(_) | StartError::Listen { .. } => {
+            Exit::Configuration
+        }
+        StartError::Admin { error, .. } | StartError::Spool(SpoolError::File { error, .. }) => {
+            by_io(error)
+        }
+        StartError::Spool(SpoolError::InUse(_)) => Exit::TryLater,
+        StartError::Spool(
+            SpoolError::Database(_) | SpoolError::Format { .. } | SpoolError::Closed,
+        ) => Exit::CannotCreate,
+    }
+}

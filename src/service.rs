@@ -1,0 +1,300 @@
+//! The whole relay: starting everything, and stopping it in order.
+//!
+//! Started means that the spool is open and every address is taken; a token is
+//! not waited for, because an outage of Entra must not keep mail from being
+//! accepted. Stopping: no new connections; sessions end; attempts that are
+//! under way end, within bounds; the spool is closed. What is cut off is found
+//! again at the next start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+use tracing::info;
+
+use crate::admin;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::Presence;
+use crate::config::SecretError;
+use crate::delivery;
+use crate::graph;
+use crate::http::Http;
+use crate::http::HttpError;
+use crate::http::Reach;
+use crate::listener;
+use crate::session;
+use crate::spool;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::telemetry::maillog;
+
+/// A running relay.
+#[derive(Debug)]
+pub struct Service {
+    addresses: Vec<SocketAddr>,
+    spool: Spool,
+    stop_listening: CancellationToken,
+    stop_delivery: CancellationToken,
+    connections: TaskTracker,
+    workers: TaskTracker,
+    /// Cancelled when delivery has ended without being asked to.
+    broken: CancellationToken,
+}
+
+/// Why the relay could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The client secret of an account.
+    #[error("[[account]] {account}: client secret: {error}")]
+    Secret {
+        /// The account.
+        account: String,
+        /// Why.
+        #[source]
+        error: SecretError,
+    },
+    /// The spool.
+    #[error("data_dir: {0}")]
+    Spool(#[from] SpoolError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A listener's address.
+    #[error("[[listener]]: cannot listen on {address}: {error}{}", remedy(.error, .address))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The admin socket.
+    #[error("the admin socket {}: {error}", path.display())]
+    Admin {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+/// How long attempts that are under way may take to end. Together with
+/// [`listener::DRAIN`] it stays well below systemd's 90 seconds.
+const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
+/// How often the history is tidied.
+const TIDY: Duration = Duration::from_secs(60 * 60);
+
+impl Service {
+    /// Starts the relay.
+    ///
+    /// # Errors
+    ///
+    /// Says which part could not be started, and what to do.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let clock = Clock::System;
+        for account in &config.accounts {
+            account.client_secret.read().map_err(|error| {
+                let account = account.name.clone();
+                StartError::Secret { account, error }
+            })?;
+        }
+        let http = Http::new(&config.http, reach(&config), clock.clone())?;
+        let mut sockets = Vec::new();
+        for settings in &config.listeners {
+            match listener::bind(settings.address) {
+                Ok(socket) => sockets.push((socket, settings.clone())),
+                Err(error) if is_left_out(settings.presence, &error) => {}
+                Err(error) => {
+                    let address = settings.address;
+                    return Err(StartError::Listen { address, error });
+                }
+            }
+        }
+        let settings = spool::Settings {
+            folder: config.data_dir.clone(),
+            size: config.limits.spool_size,
+            free_space: config.limits.free_space,
+        };
+        let opening = clock.clone();
+        let opened = tokio::task::spawn_blocking(move || Spool::open(settings, opening)).await;
+        let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
+        maillog::opened(&recovered);
+        let path = config.data_dir.join("admin.sock");
+        let admin = admin::bind(&path).map_err(|error| StartError::Admin { path, error })?;
+
+        let mut service = Self {
+            addresses: Vec::new(),
+            spool: spool.clone(),
+            stop_listening: CancellationToken::new(),
+            stop_delivery: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            workers: TaskTracker::new(),
+            broken: CancellationToken::new(),
+        };
+        service.listen(sockets, &config);
+        service.deliver(config.clone(), http, clock.clone());
+        let stop = service.stop_delivery.clone();
+        let workers = &service.workers;
+        workers.spawn(admin::run(admin, spool.clone(), stop.clone()));
+        workers.spawn(tidy(spool, clock, config, stop));
+        info!(event = "started", version = env!("CARGO_PKG_VERSION"));
+        Ok(service)
+    }
+
+    /// Where it listens, in the configuration's order.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Returns when the relay can no longer do its work.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// Stops in order. Everything accepted is in the spool.
+    pub async fn stop(self) {
+        info!(event = "stopping");
+        self.stop_listening.cancel();
+        self.connections.close();
+        let drained = listener::DRAIN + Duration::from_secs(5);
+        if tokio::time::timeout(drained, self.connections.wait())
+            .await
+            .is_err()
+        {
+            error!(
+                event = "drain",
+                "some sessions did not end in time and were cut off"
+            );
+        }
+        self.stop_delivery.cancel();
+        self.workers.close();
+        if tokio::time::timeout(DRAIN_ATTEMPTS, self.workers.wait())
+            .await
+            .is_err()
+        {
+            error!(
+                event = "drain",
+                "some attempts did not end in time: at the next start they count as doubtful"
+            );
+        }
+        self.spool.close().await;
+        info!(event = "stopped");
+    }
+
+    fn listen(
+        &mut self,
+        sockets: Vec<(tokio::net::TcpListener, crate::config::Listener)>,
+        config: &Config,
+    ) {
+        let shared = Arc::new(listener::Shared::new(
+            self.spool.clone(),
+            session_settings(config),
+            config.limits.clone(),
+            config.accounts.clone(),
+            self.stop_listening.clone(),
+        ));
+        for (socket, settings) in sockets {
+            if let Ok(address) = socket.local_addr() {
+                info!(event = "listening", %address);
+                self.addresses.push(address);
+            }
+            let connections = self.connections.clone();
+            let accepting = listener::run(socket, settings, Arc::clone(&shared), connections);
+            self.connections.spawn(accepting);
+        }
+    }
+
+    fn deliver(&self, config: Config, http: Http, clock: Clock) {
+        let (spool, stop) = (self.spool.clone(), self.stop_delivery.clone());
+        let asked = stop.clone();
+        // Also cancelled when the task panics.
+        let broken = self.broken.clone().drop_guard();
+        self.workers.spawn(async move {
+            if let Err(error) = delivery::run(&config, spool, http, clock, stop).await {
+                error!(event = "delivery", reason = %error, "delivery could not start");
+            }
+            if asked.is_cancelled() {
+                // Ended as it was asked to.
+                let _not_broken = broken.disarm();
+            }
+        });
+    }
+}
+
+fn session_settings(config: &Config) -> session::Settings {
+    let configured = config.limits.message_size;
+    session::Settings {
+        hostname: config.hostname.clone(),
+        message_size: configured.min(graph::LARGEST_MIME),
+        message_size_reason: if configured < graph::LARGEST_MIME {
+            "by limits.message_size"
+        } else {
+            "what one request to Microsoft Graph carries"
+        },
+        carried_size: graph::LARGEST_MIME,
+        recipients: config.limits.recipients,
+        errors: config.limits.errors_per_session,
+    }
+}
+
+/// A stand-in on this machine is not to be looked for behind a proxy.
+fn reach(config: &Config) -> Reach {
+    let here = |url: &str| url.starts_with("http://");
+    let mut accounts = config.accounts.iter();
+    if accounts.all(|account| here(&account.login_url) && here(&account.graph_url)) {
+        Reach::ThisMachine
+    } else {
+        Reach::Internet
+    }
+}
+
+/// `[::1]` of the default listeners, on a machine without IPv6.
+fn is_left_out(presence: Presence, error: &std::io::Error) -> bool {
+    let no_such_family = matches!(
+        error.kind(),
+        std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
+    ) || error.raw_os_error()
+        == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    presence == Presence::WhereAvailable && no_such_family
+}
+
+fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
+    let port = address.port();
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        return format!(
+            ": another program has this port (ss -ltnp 'sport = :{port}' names it): stop it, or \
+             choose another port"
+        );
+    }
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return format!(
+            ": ports below 1024 need a privilege: choose a port such as 2525, or give the service \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE for port {port}"
+        );
+    }
+    String::new()
+}
+
+/// Forgets what was done with long ago.
+async fn tidy(spool: Spool, clock: Clock, config: Config, stop: CancellationToken) {
+    loop {
+        let now = clock.now();
+        let purged = spool
+            .purge(now - config.history_keep, now - config.failure_keep)
+            .await;
+        match purged {
+            Ok(ids) => maillog::forgotten(&ids),
+            Err(error) => maillog::spool_trouble(&error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TIDY) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
