@@ -28,7 +28,7 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read {0}: {1}")]
+    #[error("cannot read {}: {}{}", .0, .1, remedy(.1))]
     Unreadable(SecretSource, #[source] io::Error),
     /// Group or others may read the file.
     #[error(
@@ -89,6 +89,15 @@ impl fmt::Display for SecretSource {
             Self::Environment(name) => write!(f, "the environment variable {name}"),
             Self::Credential(name) => write!(f, "the systemd credential {name}"),
         }
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        ": make the relay's user its owner (chown graph-relay), or load it with LoadCredential= \
+         and name it with client_secret_credential"
+    } else {
+        ""
     }
 }
 

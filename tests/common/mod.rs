@@ -213,6 +213,22 @@ impl Relay {
         }
     }
 
+    /// Waits until something holds, asking at every line of the log and often.
+    pub fn wait_until(&self, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "it does not come true");
+            let lines = self.log.lines.lock().unwrap();
+            let often = Duration::from_millis(20);
+            drop(self.log.grown.wait_timeout(lines, often).unwrap());
+        }
+    }
+
+    /// How many messages were delivered so far.
+    pub fn delivered(&self) -> usize {
+        self.events("delivered").len()
+    }
+
     /// All log lines of that event so far.
     pub fn events(&self, event: &str) -> Vec<Value> {
         let lines = self.log.lines.lock().unwrap();
@@ -274,12 +290,16 @@ impl Smtp {
     }
 
     pub fn connect_only(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self {
+        Self::try_connect(address).unwrap()
+    }
+
+    pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
             stream: BufReader::new(stream),
-        }
+        })
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
@@ -328,22 +348,29 @@ impl Smtp {
         dialog.extend(to.iter().map(|to| format!("RCPT TO:<{to}>")));
         dialog.push("DATA".to_owned());
         for line in dialog {
-            let stream = self.stream.get_mut();
-            stream.write_all(format!("{line}\r\n").as_bytes())?;
-            let reply = self.try_reply()?;
-            if reply.is_empty() {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
+            let reply = self.try_say(&line)?;
             assert!(reply.starts_with(['2', '3']), "{line}: {reply}");
         }
         let stream = self.stream.get_mut();
         stream.write_all(&stuffed(content))?;
         stream.write_all(b".\r\n")?;
+        self.try_whole_reply()
+    }
+
+    /// Like `say`; an error when the connection breaks.
+    pub fn try_say(&mut self, line: &str) -> std::io::Result<String> {
+        let stream = self.stream.get_mut();
+        stream.write_all(format!("{line}\r\n").as_bytes())?;
+        self.try_whole_reply()
+    }
+
+    fn try_whole_reply(&mut self) -> std::io::Result<String> {
         let reply = self.try_reply()?;
-        if reply.is_empty() {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        if reply.ends_with('\n') {
+            Ok(reply)
+        } else {
+            Err(std::io::ErrorKind::UnexpectedEof.into())
         }
-        Ok(reply)
     }
 
     /// Reads until the connection is closed.

@@ -1,0 +1,278 @@
+//! Wrong configurations and what is said of them, by the real binary; and
+//! `relay.toml`, held equal to the defaults.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::Home;
+use common::Relay;
+use common::binary;
+use common::stand_in;
+use common::write_private;
+use graph_relay::config::Config;
+use graph_relay::config::Presence;
+
+const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
+    client_secret_file = \"SECRET\"\nmailbox = \"noreply@contoso.com\"\n";
+
+/// What `check` and `serve` say about a file of this text: both the same, with
+/// exit code 78. Paths are given relative to the file's folder.
+fn complaint(text: &str) -> Vec<String> {
+    let home = Home::empty();
+    write_private(&home.path("secret"), "a secret");
+    let folder = format!("{}/", home.folder.path().display());
+    fs::write(
+        &home.config,
+        text.replace("SECRET", &format!("{folder}secret")),
+    )
+    .unwrap();
+    let mut said: Vec<Vec<String>> = Vec::new();
+    for command in ["check", "serve"] {
+        let output = binary()
+            .arg(command)
+            .arg("--config")
+            .arg(&home.config)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(78), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stderr)
+            .unwrap()
+            .replace(&folder, "");
+        said.push(text.lines().map(str::to_owned).collect());
+    }
+    assert_eq!(said[0], said[1]);
+    said.swap_remove(0)
+}
+
+#[test]
+fn an_unknown_key_gets_place_and_nearest_key() {
+    let said = complaint(&format!(
+        "{ACCOUNT}mailbx = \"x\"\n[limits]\nrecipient = 3\n[nonsense]\n"
+    ));
+
+    assert_eq!(
+        said,
+        [
+            "relay.toml:6:1: unknown key \"mailbx\" in [[account]]: did you mean \"mailbox\"?",
+            "relay.toml:8:1: unknown key \"recipient\" in [limits]: did you mean \"recipients\"?",
+            "relay.toml:9:2: unknown key \"nonsense\": relay.toml names all there are",
+        ]
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let said = complaint(
+        "[[listener]]\naddress = \"localhost\"\nnetworks = [\"10.0.0.0/99\"]\n\
+         [[account]]\ntenant = \"a/b\"\nmailbox = \"nobody\"\nlogin_url = \"http://example.org\"\n\
+         [limits]\nmessage_size = 35\nconnections = 0\n[delivery]\nexpire_after = \"4 weeks\"\n",
+    );
+
+    let expected = [
+        "relay.toml:2:11: address: \"localhost\" is not an IP address with a port",
+        "relay.toml:3:12: networks: ",
+        "relay.toml:4:1: [[account]] needs \"client_id\"",
+        "relay.toml:4:1: [[account]] needs its client secret",
+        "relay.toml:5:10: tenant: \"a/b\" is neither an id nor a domain",
+        "relay.toml:6:11: mailbox: the address has no domain",
+        "relay.toml:7:13: login_url: plain http only to this machine",
+        "relay.toml:9:16: message_size: invalid type: integer",
+        "relay.toml:10:15: connections: must be 1 or more",
+        "relay.toml:12:16: expire_after: \"4 weeks\" is not a time",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
+fn what_is_no_toml_gets_line_and_column() {
+    let said = complaint("[[account]]\ntenant = contoso\n");
+
+    assert!(said[0].starts_with("relay.toml:2:10: "), "{said:?}");
+}
+
+#[test]
+fn a_missing_secret_is_said_with_its_place() {
+    let text = ACCOUNT.replace("SECRET", "/nonexistent/secret");
+    let said = complaint(&text);
+
+    assert_eq!(said.len(), 1);
+    let expected =
+        "relay.toml:4:22: client secret: cannot read the file /nonexistent/secret: No such file";
+    assert!(said[0].starts_with(expected), "{said:?}");
+
+    let text = ACCOUNT.replace(
+        "client_secret_file = \"SECRET\"",
+        "client_secret_env = \"NOT_SET\"",
+    );
+    let said = complaint(&text);
+    assert_eq!(
+        said,
+        ["relay.toml:4:21: client secret: the environment variable NOT_SET is not set"]
+    );
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_with_the_remedy() {
+    let home = Home::empty();
+    let secret = home.path("secret");
+    write_private(&secret, "a secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let path = secret.display().to_string();
+    fs::write(&home.config, ACCOUNT.replace("SECRET", &path)).unwrap();
+
+    let output = binary()
+        .arg("check")
+        .arg("--config")
+        .arg(&home.config)
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let config = home.config.display();
+    assert_eq!(
+        said,
+        format!(
+            "{config}:4:22: client secret: {path} can be read by others (mode 0644): chmod 600 {path}\n"
+        )
+    );
+}
+
+#[test]
+fn a_listener_beyond_loopback_needs_a_list_of_networks() {
+    let said = complaint(&format!(
+        "[[listener]]\naddress = \"0.0.0.0:2525\"\n{ACCOUNT}"
+    ));
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0].starts_with("relay.toml:2:11: the listener 0.0.0.0:2525 can be reached"),
+        "{said:?}"
+    );
+
+    let home = Home::empty();
+    write_private(&home.path("secret"), "a secret");
+    let secret = home.path("secret").display().to_string();
+    let listener = "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.0/24\"]\n";
+    fs::write(
+        &home.config,
+        format!("{listener}{ACCOUNT}").replace("SECRET", &secret),
+    )
+    .unwrap();
+    let output = binary()
+        .arg("check")
+        .arg("--config")
+        .arg(&home.config)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_address_in_use_is_named_with_the_remedy() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let home = Home::empty();
+    write_private(&home.path("secret"), "a secret");
+    let secret = home.path("secret").display().to_string();
+    let data = home.path("data").display().to_string();
+    let text =
+        format!("data_dir = \"{data}\"\n[[listener]]\naddress = \"127.0.0.1:{port}\"\n{ACCOUNT}");
+    fs::write(&home.config, text.replace("SECRET", &secret)).unwrap();
+
+    let output = binary()
+        .arg("serve")
+        .arg("--config")
+        .arg(&home.config)
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = said.lines().last().unwrap();
+    assert!(
+        line.contains(&format!(
+            "cannot listen on 127.0.0.1:{port}: Address already in use"
+        )),
+        "{said}"
+    );
+    assert!(
+        line.contains(&format!("ss -ltnp 'sport = :{port}'")),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_in_use_is_refused() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let _relay = Relay::start(&home);
+
+    let output = binary()
+        .arg("serve")
+        .arg("--config")
+        .arg(&home.config)
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(75));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("is in use by another graph-relay"), "{said}");
+}
+
+#[test]
+fn environment_variables_stand_for_their_values() {
+    // Cargo sets this one for every test.
+    let text = ACCOUNT.replace(
+        "contoso.com\"\nclient",
+        "${CARGO_PKG_NAME}.example\"\nclient",
+    );
+    let text = text.replace(
+        "client_secret_file = \"SECRET\"",
+        "client_secret_env = \"PATH\"",
+    );
+    let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
+    assert_eq!(config.accounts[0].tenant, "graph-relay.example");
+
+    let text = text.replace("CARGO_PKG_NAME", "NO_SUCH_VARIABLE");
+    let error = Config::parse(&text, Path::new("relay.toml"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "relay.toml:2:10: tenant: the environment variable NO_SUCH_VARIABLE is not set"
+    );
+}
+
+#[test]
+fn relay_toml_shows_the_defaults() {
+    let home = Home::empty();
+    write_private(&home.path("secret"), "a secret");
+    let secret = home.path("secret").display().to_string();
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.toml")).unwrap();
+    let manual = manual.replace("/etc/graph-relay/client-secret", &secret);
+    let all: String = manual
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    assert!(all.matches(" = ").count() > 30, "the keys were not found");
+
+    let shown = Config::parse(&manual, Path::new("relay.toml")).unwrap();
+    let mut told = Config::parse(&all, Path::new("relay.toml")).unwrap();
+
+    // A listener that is written down is wanted; the default one on ::1 may be missing.
+    assert_eq!(shown.listeners[1].presence, Presence::WhereAvailable);
+    told.listeners[1].presence = Presence::WhereAvailable;
+    assert_eq!(shown, told);
+}
