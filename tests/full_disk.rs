@@ -1,0 +1,100 @@
+//! A disk that is really full: `452`, the service stays up, and everything that
+//! was accepted is delivered afterwards.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use common::Home;
+use common::MAILBOX;
+use common::Relay;
+use common::arrived;
+use common::message;
+use common::stand_in;
+use graph_relay::sandbox::Fault;
+
+/// A folder on a file system of some 16 MB, which the test may fill.
+const SMALL_DISK: &str = "GRAPH_RELAY_SMALL_DISK";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
+async fn a_full_disk_says_452_and_everything_before_is_delivered() {
+    let disk = PathBuf::from(std::env::var_os(SMALL_DISK).expect(SMALL_DISK));
+    for (size, free_space) in [(3_000, "0 B"), (600_000, "0 B"), (3_000, "2 MB")] {
+        let graph = stand_in().await;
+        graph.inject(Fault {
+            times: 100_000,
+            ..Fault::at_token(503)
+        });
+        let limits = format!("[limits]\nfree_space = \"{free_space}\"");
+        let home = Home::new(&graph, &limits);
+        let data = disk.join("data");
+        let text = fs::read_to_string(&home.config).unwrap();
+        let spool = home.path("data").display().to_string();
+        fs::write(
+            &home.config,
+            text.replace(&spool, &data.display().to_string()),
+        )
+        .unwrap();
+        let mut relay = Relay::start(&home);
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO c", "250");
+
+        let mut accepted = 0;
+        loop {
+            let mut content = message(&format!("m{accepted}"), "a@example.org");
+            while content.len() < size {
+                content.push_str(&format!("{accepted:0998}\r\n"));
+            }
+            let reply = match smtp.say(&format!("MAIL FROM:<{MAILBOX}>")) {
+                ok if ok.starts_with("250") => {
+                    smtp.expect("RCPT TO:<a@example.org>", "250");
+                    let data = smtp.say("DATA");
+                    if data.starts_with("354") {
+                        smtp.write(content.as_bytes());
+                        smtp.say(".")
+                    } else {
+                        data
+                    }
+                }
+                refused => refused,
+            };
+            if !reply.starts_with("250") {
+                assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+                break;
+            }
+            accepted += 1;
+        }
+        assert!(accepted > 3, "{accepted} of {size} bytes");
+        // Still full: the service goes on saying so.
+        smtp.expect("RSET", "250");
+        let filler = disk.join("filler");
+        if free_space == "0 B" {
+            fill(&filler);
+        }
+        smtp.expect("NOOP", "250");
+
+        // Room again: everything that was accepted goes out, also after a kill.
+        drop(fs::remove_file(&filler));
+        relay.kill();
+        graph.clear_faults();
+        let relay = Relay::start(&home);
+        let arrivals = arrived(&graph, accepted).await;
+        let mut subjects: Vec<_> = arrivals.iter().map(|a| a.subject.clone()).collect();
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(subjects.len(), accepted);
+        drop(relay);
+        fs::remove_dir_all(&data).unwrap();
+    }
+}
+
+/// Takes the last byte of the disk.
+fn fill(path: &std::path::Path) {
+    let mut file = fs::File::create(path).unwrap();
+    for size in [64 * 1024, 4096, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
