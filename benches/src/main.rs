@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().role {
         Role::Run(options) => one_thread(interruptible(&options)),
         Role::Mailin { listen } => mailin_server::serve(listen),
-        Role::StandIn { listen } => stand_in::serve(listen),
+        Role::StandIn { listen, mailboxes } => stand_in::serve(listen, mailboxes),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

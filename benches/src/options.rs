@@ -30,6 +30,8 @@ pub(crate) enum Role {
     StandIn {
         /// Where it listens.
         listen: SocketAddr,
+        /// How many mailboxes it knows.
+        mailboxes: u64,
     },
 }
 

@@ -22,6 +22,7 @@ use crate::message::mailbox;
 use crate::process::Process;
 use crate::process::free_address;
 use crate::process::this_program;
+use crate::stand_in;
 use crate::targets::Ground;
 use crate::targets::Outlet;
 use crate::targets::Running;
@@ -41,7 +42,7 @@ pub(super) async fn start(ground: &Ground, folder: &Path) -> Result<Running> {
         .relay
         .as_ref()
         .ok_or_else(|| Failure::new("no relay named"))?;
-    let stand_in = StandIn::start(folder)?;
+    let stand_in = StandIn::start(folder, ground.mailboxes)?;
     let address = free_address()?;
     let configuration = configure(folder, address, stand_in.address, ground.mailboxes)?;
     let mut server = Process::start(
@@ -71,13 +72,14 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    fn start(folder: &Path) -> Result<Self> {
+    fn start(folder: &Path, mailboxes: u64) -> Result<Self> {
         let address = free_address()?;
         let (process, questions, answers) = Process::start_talking(
             "stand-in",
             Command::new(this_program()?)
                 .arg("stand-in")
-                .arg(address.to_string()),
+                .arg(address.to_string())
+                .arg(mailboxes.to_string()),
             &folder.join("stand-in.log"),
         )?;
         let mut stand_in = Self {
@@ -111,13 +113,14 @@ fn configure(
     stand_in: SocketAddr,
     mailboxes: u64,
 ) -> Result<PathBuf> {
+    let tenant = stand_in::settings(mailboxes);
     let secret = folder.join("client-secret");
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&secret)
-        .and_then(|mut file| file.write_all(b"bench-secret"));
+        .and_then(|mut file| file.write_all(tenant.client_secret.as_bytes()));
     written.trying(|| format!("write {}", secret.display()))?;
 
     let mut text = format!(
@@ -138,13 +141,15 @@ fn configure(
             "\n\
              [[account]]\n\
              name = \"bench{n}\"\n\
-             tenant = \"contoso.example\"\n\
-             client_id = \"22222222-2222-2222-2222-222222222222\"\n\
+             tenant = \"{tenant}\"\n\
+             client_id = \"{client_id}\"\n\
              client_secret_file = \"{secret}\"\n\
              mailbox = \"{mailbox}\"\n\
              senders = [\"{mailbox}\"]\n\
              login_url = \"http://{stand_in}\"\n\
              graph_url = \"http://{stand_in}\"\n",
+            tenant = tenant.tenant,
+            client_id = tenant.client_id,
             secret = secret.display(),
         );
         written.map_err(|_| Failure::new("cannot format relay.toml"))?;
