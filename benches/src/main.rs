@@ -88,11 +88,11 @@ async fn run(options: &Options) -> Result<()> {
     let work = options
         .work
         .canonicalize()
-        .trying(|| format!("find {}", options.work.display()))?
-        .join(format!("run-{}", std::process::id()));
+        .trying(|| format!("find {}", options.work.display()))?;
+    let machine = Machine::of(&work)?;
+    let work = work.join(format!("run-{}", std::process::id()));
     fs::create_dir(&work).trying(|| format!("make {}", work.display()))?;
 
-    let machine = Machine::of(&work)?;
     let (targets, left_out) = choose(options, &work);
     let all = match rounds::run(options, &targets, &work).await {
         Ok(all) => all,
@@ -107,7 +107,7 @@ async fn run(options: &Options) -> Result<()> {
         fs::remove_dir_all(&work).trying(|| format!("remove {}", work.display()))?;
     }
 
-    let report = Report::new(machine, left_out, all);
+    let report = Report::new(machine, options.to_string(), left_out, all);
     if options.json {
         report
             .print_json()

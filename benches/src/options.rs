@@ -1,5 +1,6 @@
 //! The command line: the run itself, and the roles in which the run starts this program again.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -86,5 +87,26 @@ impl Options {
         } else {
             Manner::InTurn
         }
+    }
+}
+
+/// The load in words.
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} bytes a body, {} messages a connection, {} s or {} messages, {}, rounds: {}, \
+             mailboxes: {}",
+            self.size,
+            self.messages_per_connection,
+            self.seconds,
+            self.messages,
+            match self.manner() {
+                Manner::InTurn => "each command in turn",
+                Manner::Pipelined => "pipelined",
+            },
+            self.rounds,
+            self.mailboxes,
+        )
     }
 }

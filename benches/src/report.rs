@@ -14,6 +14,8 @@ use crate::targets::Target;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: Machine,
+    /// The load in words.
+    load: String,
     /// Targets that could not be measured, with the reason.
     left_out: Vec<LeftOut>,
     results: Vec<Summary>,
@@ -46,7 +48,12 @@ struct Summary {
 
 impl Report {
     /// Sums the rounds up.
-    pub(crate) fn new(machine: Machine, left_out: Vec<LeftOut>, all: Vec<Series>) -> Self {
+    pub(crate) fn new(
+        machine: Machine,
+        load: String,
+        left_out: Vec<LeftOut>,
+        all: Vec<Series>,
+    ) -> Self {
         let ratios: Vec<_> = all
             .iter()
             .map(|series| {
@@ -61,6 +68,7 @@ impl Report {
             .collect();
         Self {
             machine,
+            load,
             left_out,
             results,
         }
@@ -68,7 +76,7 @@ impl Report {
 
     /// The table, for people.
     pub(crate) fn print(&self) {
-        println!("{}", self.machine);
+        println!("{}\nload:    {}", self.machine, self.load);
         let mut connections = None;
         for summary in &self.results {
             if connections.replace(summary.series.connections) != Some(summary.series.connections) {
