@@ -177,7 +177,7 @@ async fn lines_errors_and_recipients_are_bounded() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(
         &graph,
-        "[limits]\nrecipients = 3\nfree_space = \"1 MB\"",
+        "[limits]\nrecipients = 3\nfree_space = \"8 MB\"",
     ));
 
     let mut smtp = relay.connect();
@@ -240,7 +240,7 @@ async fn a_client_of_another_network_is_turned_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_cannot_take_every_connection() {
     let graph = stand_in().await;
-    let limits = "[limits]\nconnections_per_client = 2\nfree_space = \"1 MB\"";
+    let limits = "[limits]\nconnections_per_client = 2\nfree_space = \"8 MB\"";
     let relay = Relay::start(&Home::new(&graph, limits));
     let first = relay.connect();
     let _second = relay.connect();
@@ -264,7 +264,7 @@ async fn one_client_cannot_take_every_connection() {
 async fn a_silent_client_is_told_and_left() {
     let graph = stand_in().await;
     let limits =
-        "[limits]\ncommand_timeout = \"100ms\"\ndata_timeout = \"100ms\"\nfree_space = \"1 MB\"";
+        "[limits]\ncommand_timeout = \"100ms\"\ndata_timeout = \"100ms\"\nfree_space = \"8 MB\"";
     let relay = Relay::start(&Home::new(&graph, limits));
 
     let mut silent = relay.connect();
@@ -314,7 +314,7 @@ async fn a_full_spool_says_452_and_everything_before_is_delivered() {
         times: 1000,
         ..Fault::at_token(503)
     });
-    let limits = "[limits]\nspool_size = \"1 MB\"\nfree_space = \"1 MB\"";
+    let limits = "[limits]\nspool_size = \"1 MB\"\nfree_space = \"8 MB\"";
     let relay = Relay::start(&Home::new(&graph, limits));
     let mut smtp = relay.connect();
     smtp.expect("EHLO c", "250");

@@ -107,7 +107,7 @@ async fn start(
         "hostname = \"relay.sandbox.example\"\n\
          data_dir = {folder:?}\n\
          [[listener]]\naddress = \"{smtp}\"\n\
-         [limits]\nfree_space = \"1 MB\"\n\
+         [limits]\nfree_space = \"8 MB\"\n\
          [[account]]\ntenant = \"{tenant}\"\nclient_id = \"{client}\"\n\
          client_secret_file = {secret:?}\nmailbox = \"{mailbox}\"\n\
          login_url = \"{url}\"\ngraph_url = \"{url}\"\n",

@@ -181,11 +181,29 @@ fn limits(top: &mut Section<'_>) -> Limits {
         session_timeout: section.or("session_timeout", Span(HOUR)).0,
         errors_per_session: section.or("errors_per_session", 20),
         spool_size: section.or("spool_size", ByteSize(10_000_000_000)).0,
-        free_space: section.or("free_space", ByteSize(500_000_000)).0,
+        free_space: free_space(&mut section),
     };
     section.finish();
     limits
 }
+
+fn free_space(limits: &mut Section<'_>) -> u64 {
+    let default = ByteSize(500_000_000);
+    match limits.marked::<ByteSize>("free_space") {
+        Some(marked) if marked.value < LEAST_FREE_SPACE => {
+            let message = "free_space: must be \"8 MB\" or more: with less, a full disk would keep \
+                           the relay from writing down what became of its messages";
+            limits.problem_at(&marked.span, message);
+            default.0
+        }
+        Some(marked) => marked.value.0,
+        None => default.0,
+    }
+}
+
+/// What the spool itself may need: its log of up to some 4 MB goes into the
+/// database while new entries are written behind it.
+const LEAST_FREE_SPACE: ByteSize = ByteSize(8_000_000);
 
 fn accounts(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
     let sections = top.tables("account");

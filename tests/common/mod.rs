@@ -92,7 +92,7 @@ impl Home {
              [log]\nformat = \"json\"\nlevel = \"debug\"\n"
         );
         if !sections.contains("[limits]") {
-            text.push_str("[limits]\nfree_space = \"1 MB\"\n");
+            text.push_str("[limits]\nfree_space = \"8 MB\"\n");
         }
         if !sections.contains("[delivery]") {
             text.push_str("[delivery]\nretry = [\"50ms\"]\n");
