@@ -16,7 +16,9 @@
 //! else, or lacks anybody, falls back to naming all recipients in Bcc.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
+use mail_parser::HeaderName;
 use mail_parser::MessageParser;
 
 use crate::mail::Address;
@@ -93,7 +95,14 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
 /// Whether a header section names the envelope's recipients and nobody else,
 /// as another parser reads it.
 pub(super) fn names_exactly(header: &[u8], envelope: &Envelope) -> bool {
-    let Some(message) = MessageParser::default().parse_headers(header) else {
+    static READER: LazyLock<MessageParser> = LazyLock::new(|| {
+        MessageParser::new()
+            .header_address(HeaderName::To)
+            .header_address(HeaderName::Cc)
+            .header_address(HeaderName::Bcc)
+            .default_header_ignore()
+    });
+    let Some(message) = READER.parse_headers(header) else {
         return false;
     };
     let lists = message

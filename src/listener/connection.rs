@@ -153,7 +153,7 @@ impl<'a> Connection<'a> {
             }
             Effect::Close => self.say_last(&reply).await,
             Effect::Receive(envelope) => {
-                let step = match self.shared.spool.check_room(0) {
+                let step = match self.shared.spool.check_room(INLINE_LIMIT as u64) {
                     Ok(()) => {
                         reply.write_to(&mut self.output);
                         self.flush().await?;

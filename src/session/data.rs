@@ -105,10 +105,7 @@ impl DataReader {
 
     /// Copies up to the next byte that matters, and takes that one in.
     fn copy_run(&mut self, rest: &[u8], content: &mut Vec<u8>) -> usize {
-        let plain = rest
-            .iter()
-            .position(|byte| matches!(byte, b'\r' | b'\n' | 0))
-            .unwrap_or(rest.len());
+        let plain = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
         content.extend_from_slice(rest.get(..plain).unwrap_or_default());
         match rest.get(plain) {
             None => return plain,

@@ -162,7 +162,10 @@ impl Spool {
         let shared = Shared {
             settings,
             clock,
-            writer: Writer::start(connection),
+            writer: Writer::start(connection).map_err(|error| SpoolError::File {
+                path: path.clone(),
+                error,
+            })?,
             reader: Mutex::new(reader),
             held: AtomicU64::new(held),
             arrivals: Mutex::new(Vec::new()),

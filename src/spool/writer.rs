@@ -29,35 +29,12 @@ enum Message {
 const LARGEST_GROUP: usize = 256;
 
 impl Writer {
-    pub(super) fn start(mut connection: Connection) -> Self {
-        let (jobs, mut inbox) = mpsc::channel(LARGEST_GROUP);
-        thread::spawn(move || {
-            while let Some(first) = inbox.blocking_recv() {
-                let mut group = Vec::new();
-                let mut closing = None;
-                let mut next = Some(first);
-                while let Some(message) = next {
-                    match message {
-                        Message::Run(job) => group.push(job),
-                        Message::Close(done) => {
-                            closing = Some(done);
-                            break;
-                        }
-                    }
-                    if group.len() >= LARGEST_GROUP {
-                        break;
-                    }
-                    next = inbox.try_recv().ok();
-                }
-                run(&mut connection, group);
-                if let Some(done) = closing {
-                    drop(connection); // checkpoints the log into the database
-                    let _gone = done.send(());
-                    return;
-                }
-            }
-        });
-        Self { jobs }
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel(LARGEST_GROUP);
+        thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || write_groups(connection, inbox))?;
+        Ok(Self { jobs })
     }
 
     /// Runs an operation; its result is valid once this returns, because it is
@@ -84,6 +61,34 @@ impl Writer {
         let (done, closed) = oneshot::channel();
         if self.jobs.send(Message::Close(done)).await.is_ok() {
             let _closed = closed.await;
+        }
+    }
+}
+
+/// The writer thread, until it is closed or no handle is left.
+fn write_groups(mut connection: Connection, mut inbox: mpsc::Receiver<Message>) {
+    while let Some(first) = inbox.blocking_recv() {
+        let mut group = Vec::new();
+        let mut closing = None;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Run(job) => group.push(job),
+                Message::Close(done) => {
+                    closing = Some(done);
+                    break;
+                }
+            }
+            if group.len() >= LARGEST_GROUP {
+                break;
+            }
+            next = inbox.try_recv().ok();
+        }
+        run(&mut connection, group);
+        if let Some(done) = closing {
+            drop(connection); // checkpoints the log into the database
+            let _gone = done.send(());
+            return;
         }
     }
 }
@@ -156,7 +161,7 @@ mod tests {
         connection
             .execute_batch("CREATE TABLE t (x INTEGER PRIMARY KEY)")
             .unwrap();
-        Writer::start(connection)
+        Writer::start(connection).unwrap()
     }
 
     #[tokio::test]
