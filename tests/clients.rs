@@ -64,11 +64,8 @@ async fn what_real_clients_send_arrives_as_they_sent_it() {
         })
         .collect();
     let mut compared = BTreeSet::new();
-    for file in fs::read_dir(&out).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
+    let files = fs::read_dir(&out).unwrap().map(|file| file.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
         let told: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         let name = format!("{} {}", told["client"], told["case"]);
         let message_id = bare(told["message_id"].as_str().unwrap());

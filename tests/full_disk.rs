@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use common::Home;
 use common::MAILBOX;
 use common::Relay;
+use common::Smtp;
 use common::arrived;
 use common::message;
 use common::stand_in;
@@ -22,7 +23,11 @@ const SMALL_DISK: &str = "GRAPH_RELAY_SMALL_DISK";
 #[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
 async fn a_full_disk_says_452_and_everything_before_is_delivered() {
     let disk = PathBuf::from(std::env::var_os(SMALL_DISK).expect(SMALL_DISK));
-    for (size, free_space) in [(3_000, "8 MB"), (600_000, "8 MB"), (3_000, "20 MB")] {
+    for (size, free_space, afterwards) in [
+        (3_000, "8 MB", Afterwards::GoesOn),
+        (600_000, "8 MB", Afterwards::GoesOn),
+        (3_000, "20 MB", Afterwards::IsKilled),
+    ] {
         let graph = stand_in().await;
         graph.inject(Fault {
             times: 100_000,
@@ -42,43 +47,21 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
         let mut smtp = relay.connect();
         smtp.expect("EHLO c", "250");
 
-        let mut accepted = 0;
-        loop {
-            let mut content = message(&format!("m{accepted}"), "a@example.org");
-            while content.len() < size {
-                content.push_str(&format!("{accepted:0998}\r\n"));
-            }
-            let reply = match smtp.say(&format!("MAIL FROM:<{MAILBOX}>")) {
-                ok if ok.starts_with("250") => {
-                    smtp.expect("RCPT TO:<a@example.org>", "250");
-                    let data = smtp.say("DATA");
-                    if data.starts_with("354") {
-                        smtp.write(content.as_bytes());
-                        smtp.say(".")
-                    } else {
-                        data
-                    }
-                }
-                refused => refused,
-            };
-            if !reply.starts_with("250") {
-                assert!(reply.starts_with("452 4.3.1 "), "{reply}");
-                break;
-            }
-            accepted += 1;
-        }
+        let accepted = send_until_full(&mut smtp, size);
         assert!(accepted > 3, "{accepted} of {size} bytes");
-        // Still full: the service goes on saying so.
-        smtp.expect("RSET", "250");
+        // Now somebody else takes the rest, while attempts go on.
         let filler = disk.join("filler");
         fill(&filler);
-        smtp.expect("NOOP", "250");
+        smtp.expect("RSET", "250");
+        assert_eq!(send_until_full(&mut smtp, size), 0);
+        smtp.expect("RSET", "250");
 
-        // Room again: everything that was accepted goes out, also after a kill.
-        drop(fs::remove_file(&filler));
-        relay.kill();
+        fs::remove_file(&filler).unwrap();
         graph.clear_faults();
-        let relay = Relay::start(&home);
+        if afterwards == Afterwards::IsKilled {
+            relay.kill();
+            relay = Relay::start(&home);
+        }
         let arrivals = arrived(&graph, accepted).await;
         let mut subjects: Vec<_> = arrivals.iter().map(|a| a.subject.clone()).collect();
         subjects.sort();
@@ -87,6 +70,35 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
         drop(relay);
         fs::remove_dir_all(&data).unwrap();
     }
+}
+
+/// What becomes of the relay when there is room again.
+#[derive(PartialEq, Eq)]
+enum Afterwards {
+    GoesOn,
+    IsKilled,
+}
+
+/// Sends messages of some size until one is refused; how many were accepted.
+fn send_until_full(smtp: &mut Smtp, size: usize) -> usize {
+    for accepted in 0.. {
+        let mut content = message(&format!("m{accepted}"), "a@example.org");
+        while content.len() < size {
+            content.push_str(&format!("{accepted:0998}\r\n"));
+        }
+        smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+        smtp.expect("RCPT TO:<a@example.org>", "250");
+        let mut reply = smtp.say("DATA");
+        if reply.starts_with("354") {
+            smtp.write(content.as_bytes());
+            reply = smtp.say(".");
+        }
+        if !reply.starts_with("250") {
+            assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+            return accepted;
+        }
+    }
+    0
 }
 
 /// Takes the last byte of the disk.

@@ -80,7 +80,7 @@ const SPOOL_AGAIN: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_millis(5);
 /// The same while mail is coming in: to take a burst at once, so that no client
 /// waits, counts more than to send it a little sooner.
-const ROUND_IN_A_BURST: Duration = Duration::from_millis(20);
+const ROUND_IN_A_BURST: Duration = Duration::from_millis(50);
 
 /// Delivers until `stop`, then waits for the attempts that are under way; the
 /// caller bounds that wait, and what is cut off is found again at the next
