@@ -58,7 +58,7 @@ pub struct Answer {
     pub status: u16,
     /// Header fields.
     pub headers: HeaderMap,
-    /// The first [`LARGEST_BODY`] bytes.
+    /// Its beginning, at most 64 KiB.
     pub body: Bytes,
     /// How long to wait before the next request, if the answer says so.
     pub retry_after: Option<Duration>,

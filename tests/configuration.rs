@@ -19,25 +19,36 @@ use graph_relay::config::Presence;
 const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
     client_secret_file = \"SECRET\"\nmailbox = \"noreply@contoso.com\"\n";
 
+/// A folder with a secret, and this file as its configuration.
+fn home_with(text: &str) -> Home {
+    let home = Home::empty();
+    let secret = home.path("secret");
+    write_private(&secret, "a secret");
+    fs::write(
+        &home.config,
+        text.replace("SECRET", &secret.display().to_string()),
+    )
+    .unwrap();
+    home
+}
+
+fn run(command: &str, home: &Home) -> std::process::Output {
+    binary()
+        .arg(command)
+        .arg("--config")
+        .arg(&home.config)
+        .output()
+        .unwrap()
+}
+
 /// What `check` and `serve` say about a file of this text: both the same, with
 /// exit code 78. Paths are given relative to the file's folder.
 fn complaint(text: &str) -> Vec<String> {
-    let home = Home::empty();
-    write_private(&home.path("secret"), "a secret");
+    let home = home_with(text);
     let folder = format!("{}/", home.folder.path().display());
-    fs::write(
-        &home.config,
-        text.replace("SECRET", &format!("{folder}secret")),
-    )
-    .unwrap();
     let mut said: Vec<Vec<String>> = Vec::new();
     for command in ["check", "serve"] {
-        let output = binary()
-            .arg(command)
-            .arg("--config")
-            .arg(&home.config)
-            .output()
-            .unwrap();
+        let output = run(command, &home);
         assert_eq!(output.status.code(), Some(78), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
         let text = String::from_utf8(output.stderr)
@@ -122,19 +133,12 @@ fn a_missing_secret_is_said_with_its_place() {
 
 #[test]
 fn a_secret_that_others_can_read_is_refused_with_the_remedy() {
-    let home = Home::empty();
+    let home = home_with(ACCOUNT);
     let secret = home.path("secret");
-    write_private(&secret, "a secret");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
-    let path = secret.display().to_string();
-    fs::write(&home.config, ACCOUNT.replace("SECRET", &path)).unwrap();
+    let path = secret.display();
 
-    let output = binary()
-        .arg("check")
-        .arg("--config")
-        .arg(&home.config)
-        .output()
-        .unwrap();
+    let output = run("check", &home);
 
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -158,21 +162,9 @@ fn a_listener_beyond_loopback_needs_a_list_of_networks() {
         "{said:?}"
     );
 
-    let home = Home::empty();
-    write_private(&home.path("secret"), "a secret");
-    let secret = home.path("secret").display().to_string();
     let listener = "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.0/24\"]\n";
-    fs::write(
-        &home.config,
-        format!("{listener}{ACCOUNT}").replace("SECRET", &secret),
-    )
-    .unwrap();
-    let output = binary()
-        .arg("check")
-        .arg("--config")
-        .arg(&home.config)
-        .output()
-        .unwrap();
+    let home = home_with(&format!("{listener}{ACCOUNT}"));
+    let output = run("check", &home);
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -180,20 +172,12 @@ fn a_listener_beyond_loopback_needs_a_list_of_networks() {
 fn an_address_in_use_is_named_with_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let home = Home::empty();
-    write_private(&home.path("secret"), "a secret");
-    let secret = home.path("secret").display().to_string();
-    let data = home.path("data").display().to_string();
-    let text =
-        format!("data_dir = \"{data}\"\n[[listener]]\naddress = \"127.0.0.1:{port}\"\n{ACCOUNT}");
-    fs::write(&home.config, text.replace("SECRET", &secret)).unwrap();
+    // Addresses are taken before anything is made on disk.
+    let home = home_with(&format!(
+        "[[listener]]\naddress = \"127.0.0.1:{port}\"\n{ACCOUNT}"
+    ));
 
-    let output = binary()
-        .arg("serve")
-        .arg("--config")
-        .arg(&home.config)
-        .output()
-        .unwrap();
+    let output = run("serve", &home);
 
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -216,12 +200,7 @@ async fn a_spool_in_use_is_refused() {
     let home = Home::new(&graph, "");
     let _relay = Relay::start(&home);
 
-    let output = binary()
-        .arg("serve")
-        .arg("--config")
-        .arg(&home.config)
-        .output()
-        .unwrap();
+    let output = run("serve", &home);
 
     assert_eq!(output.status.code(), Some(75));
     let said = String::from_utf8(output.stderr).unwrap();

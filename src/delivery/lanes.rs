@@ -97,22 +97,20 @@ impl Lanes {
         wants
     }
 
-    /// When something may be due, if nothing else happens.
+    /// When something may be claimed, if nothing else happens: a lane whose
+    /// attempts are all under way waits for the end of one, not for a time.
     pub(super) fn wake_at(&self) -> Option<Timestamp> {
         let at = |(lane, state): (&Lane, &LaneState)| {
             if state.in_flight >= self.limit(lane, state) {
-                return None; // the end of an attempt wakes
+                return None;
             }
-            let account = self
-                .accounts
-                .get(&lane.account)
-                .and_then(|brake| brake.until);
-            Some(
-                state
-                    .due?
-                    .max(state.brake.until.unwrap_or(state.due?))
-                    .max(account.unwrap_or(state.due?)),
-            )
+            let brakes = [state.brake.until, self.brake_of(&lane.account).until];
+            brakes
+                .into_iter()
+                .flatten()
+                .chain(state.due)
+                .max()
+                .filter(|_| state.due.is_some())
         };
         self.lanes.iter().filter_map(at).min()
     }
@@ -200,15 +198,19 @@ impl Lanes {
         if waits {
             return 0;
         }
-        let mut limit = self.limit(lane, state);
-        if account.failures > 0 {
-            let busy = probing.contains(&lane.account) || self.in_flight_of(&lane.account) > 0;
-            limit = if busy { 0 } else { 1 };
+        if probing.contains(&lane.account) {
+            return 0;
         }
-        limit.saturating_sub(state.in_flight)
+        self.limit(lane, state).saturating_sub(state.in_flight)
     }
 
+    /// How many attempts of a lane may be under way: one while it is probed;
+    /// none while another lane of its account is.
     fn limit(&self, lane: &Lane, state: &LaneState) -> u32 {
+        if self.brake_of(&lane.account).failures > 0 {
+            let elsewhere = self.in_flight_of(&lane.account) - state.in_flight;
+            return if elsewhere > 0 { 0 } else { 1 };
+        }
         if state.brake.failures > 0 {
             return 1;
         }
@@ -379,6 +381,7 @@ mod tests {
 
         let claimed = claim(&mut lanes, at(100), 32);
 
+        assert_eq!(lanes.wake_at(), None, "a probe's end wakes, no time does");
         assert_eq!(claimed.len(), 2, "{claimed:?}");
         assert_eq!(claimed.iter().map(|(_, count)| count).sum::<u32>(), 5);
         assert!(claimed.contains(&("other".into(), 4)));

@@ -16,9 +16,11 @@ mod schedule;
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -293,7 +295,10 @@ impl Context {
     /// One attempt and its settlement.
     async fn work(&self, entry: Claimed) -> Settled {
         let outlet = self.outlets.get(&entry.lane.account);
-        let outcome = attempt::attempt(&entry, outlet, &self.hostname).await;
+        let attempt = attempt::attempt(&entry, outlet, &self.hostname);
+        // One message must not be able to stop the relay, nor keep its place.
+        let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| Outcome::panicked());
         let next = self.next(&entry, &outcome);
         let report = AttemptReport {
             outcome: name(outcome.kind, next),

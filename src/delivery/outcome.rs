@@ -153,6 +153,21 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The attempt did not come to an end of its own: a mistake of the relay's.
+    pub(super) fn panicked() -> Self {
+        Self {
+            kind: Kind::Doubtful { wait: None },
+            http_status: None,
+            code: None,
+            reason: "the relay broke off this attempt by a mistake of its own: please report the \
+                     panic in the log"
+                .to_owned(),
+            request_id: None,
+        }
+    }
+}
+
 fn token(error: &TokenError) -> Kind {
     match error {
         TokenError::Secret(_) => configuration(Scope::Account, SECRET),

@@ -77,9 +77,10 @@ impl Incoming {
         self.size
     }
 
-    /// The first [`INLINE_LIMIT`] bytes or more, or all there are.
+    /// The first [`INLINE_LIMIT`] bytes, or all there are: as
+    /// [`Content::head`] will say once it is accepted.
     pub fn head(&self) -> &[u8] {
-        &self.head
+        self.head.get(..INLINE_LIMIT).unwrap_or(&self.head)
     }
 
     /// Appends a piece of content.
