@@ -1,4 +1,4 @@
-//! kill -9 at any moment: every message that got its `250` is delivered, and
+//! kill -9 every second: every message that got its `250` is delivered, and
 //! only what was under way at a kill more than once.
 
 mod common;
@@ -6,11 +6,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Condvar;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::Duration;
-use std::time::Instant;
 
 use common::Home;
 use common::MAILBOX;
@@ -19,9 +18,13 @@ use common::Relay;
 use common::Smtp;
 use common::message;
 use common::stand_in;
+use graph_relay::sandbox::Sandbox;
 
+/// At least so many messages ...
 const MESSAGES: u32 = 1000;
-const CLIENTS: u32 = 10;
+/// ... and at least so many kills.
+const KILLS: u32 = 4;
+const CLIENTS: usize = 10;
 /// The relay lives for so long, again and again.
 const LIFE: Duration = Duration::from_secs(1);
 
@@ -29,73 +32,114 @@ const LIFE: Duration = Duration::from_secs(1);
 async fn a_thousand_messages_under_kill_9_are_all_delivered() {
     let graph = stand_in().await;
     let home = Home::new(&graph, "");
-    let relay = Relay::start(&home);
-    let address = Mutex::new(relay.address);
-    let next = AtomicU32::new(0);
-    let accepted: Mutex<BTreeSet<String>> = Mutex::default();
+    let state = Mutex::new(State::default());
+    let run = Run {
+        state,
+        changed: Condvar::new(),
+    };
 
-    let mut kills = 0_usize;
     std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| scope.spawn(|| client(&address, &next, &accepted)))
-            .collect();
-        let mut relay = relay;
-        while !clients.iter().all(|client| client.is_finished()) {
-            let born = Instant::now();
-            while born.elapsed() < LIFE && !clients.iter().all(|client| client.is_finished()) {
-                std::thread::yield_now();
+        let (finished, ends) = mpsc::channel();
+        for _ in 0..CLIENTS {
+            let (run, finished) = (&run, finished.clone());
+            scope.spawn(move || {
+                run.client();
+                finished.send(()).unwrap();
+            });
+        }
+        let mut running = CLIENTS;
+        while running > 0 {
+            let mut relay = Relay::start(&home);
+            run.set_relay(Some(relay.address));
+            while running > 0 && ends.recv_timeout(LIFE).is_ok() {
+                running -= 1;
             }
+            run.set_relay(None);
             relay.kill();
-            kills += 1;
-            relay = Relay::start(&home);
-            *address.lock().unwrap() = relay.address;
         }
     });
+
     // The last one was killed too: what it left is for this one.
     let _relay = Relay::start(&home);
-
-    let accepted = accepted.into_inner().unwrap();
-    assert_eq!(accepted.len(), MESSAGES as usize);
-    let deadline = Instant::now() + PATIENCE;
-    let mut count: BTreeMap<String, usize> = BTreeMap::new();
-    while Instant::now() < deadline {
-        count.clear();
-        for arrival in graph.arrivals() {
-            *count.entry(arrival.subject.clone()).or_default() += 1;
-        }
-        if accepted.iter().all(|subject| count.contains_key(subject)) {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let missing: Vec<_> = accepted
-        .iter()
-        .filter(|s| !count.contains_key(*s))
-        .collect();
-    assert!(missing.is_empty(), "lost: {missing:?}");
+    let state = run.state.into_inner().unwrap();
+    let count = delivered(&graph, &state.accepted).await;
+    assert!(state.accepted.len() >= MESSAGES as usize);
     // At a kill at most four are under way, and a client whose reply was cut
     // off sends its message again.
     let twice: usize = count.values().map(|n| n - 1).sum();
-    let most = (kills + 1) * (4 + CLIENTS as usize);
-    assert!(kills >= 2, "the relay was killed {kills} times only");
-    assert!(twice <= most, "{twice} more than once with {kills} kills");
+    let most = state.kills as usize * (4 + CLIENTS);
+    assert!(
+        twice <= most,
+        "{twice} more than once with {} kills",
+        state.kills
+    );
 }
 
-/// Sends until all are accepted; on any trouble the same message again.
-fn client(address: &Mutex<SocketAddr>, next: &AtomicU32, accepted: &Mutex<BTreeSet<String>>) {
+struct Run {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Where the relay is, while it lives.
+    relay: Option<SocketAddr>,
+    kills: u32,
+    begun: u32,
+    accepted: BTreeSet<String>,
+}
+
+impl Run {
+    fn set_relay(&self, relay: Option<SocketAddr>) {
+        let mut state = self.state.lock().unwrap();
+        state.relay = relay;
+        state.kills += u32::from(relay.is_none());
+        self.changed.notify_all();
+    }
+
+    /// Sends until there is enough; after any trouble the same message again.
+    fn client(&self) {
+        loop {
+            let subject = {
+                let mut state = self.state.lock().unwrap();
+                if state.begun >= MESSAGES && state.kills >= KILLS {
+                    return;
+                }
+                state.begun += 1;
+                format!("m{}", state.begun)
+            };
+            let content = message(&subject, "a@example.org");
+            while !send(self.living(), &content) {}
+            self.state.lock().unwrap().accepted.insert(subject);
+        }
+    }
+
+    /// The relay, as soon as there is one.
+    fn living(&self) -> SocketAddr {
+        let state = self.state.lock().unwrap();
+        let dead = |state: &mut State| state.relay.is_none();
+        let waited = self.changed.wait_timeout_while(state, PATIENCE, dead);
+        waited.unwrap().0.relay.expect("no relay came up")
+    }
+}
+
+/// Waits until all of these have arrived; how often each has.
+async fn delivered(graph: &Sandbox, accepted: &BTreeSet<String>) -> BTreeMap<String, usize> {
     loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= MESSAGES {
-            return;
+        let arrivals = graph.arrivals();
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        for arrival in &arrivals {
+            *count.entry(arrival.subject.clone()).or_default() += 1;
         }
-        let subject = format!("m{number}");
-        let content = message(&subject, "a@example.org");
-        let deadline = Instant::now() + PATIENCE;
-        while !send(*address.lock().unwrap(), &content) {
-            assert!(Instant::now() < deadline, "{subject} is not taken");
-            std::thread::yield_now();
+        let missing: Vec<_> = accepted
+            .iter()
+            .filter(|s| !count.contains_key(*s))
+            .collect();
+        if missing.is_empty() {
+            return count;
         }
-        accepted.lock().unwrap().insert(subject);
+        let more = tokio::time::timeout(PATIENCE, graph.arrived(arrivals.len() + 1)).await;
+        assert!(more.is_ok(), "lost: {missing:?}");
     }
 }
 

@@ -23,7 +23,7 @@ pub fn accepted(id: SpoolId, client: IpAddr, envelope: &Envelope, size: u64, lan
     info!(
         event = "accepted", %id, %client, from = %envelope.reverse_path,
         recipients = envelope.recipients.len(), size, mailbox = %lane.mailbox,
-        account = lane.account, "message accepted"
+        account = %lane.account, "message accepted"
     );
 }
 
@@ -44,28 +44,30 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
         client_request_id,
         ..
     } = entry;
-    let age = now.since(entry.accepted_at).as_secs_f64();
+    let age_ms = now.since(entry.accepted_at).as_millis();
     let request_id = report.request_id.as_deref().unwrap_or("-");
     let code = report.code.as_deref().unwrap_or("-");
-    let status = report.http_status.unwrap_or(0);
+    let status = report
+        .http_status
+        .map_or_else(|| "-".to_owned(), |status| status.to_string());
     let (mailbox, reason) = (&lane.mailbox, report.reason.as_str());
     match (report.next, report.outcome) {
         (Next::Delivered, _) => info!(
-            event = "delivered", %id, %mailbox, attempt, age, request_id, %client_request_id,
+            event = "delivered", %id, %mailbox, attempt, age_ms, %request_id, %client_request_id,
             "message submitted to Graph"
         ),
         (Next::Failed, outcome) => error!(
-            event = "failed", %id, %mailbox, attempt, age, status, code, reason, outcome,
-            request_id, %client_request_id,
+            event = "failed", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
+            %request_id, %client_request_id,
             "message failed; it is kept: graph-relay queue show {id}"
         ),
         (Next::Wait(due), "doubtful") => warn!(
-            event = "doubtful", %id, %mailbox, attempt, age, status, code, reason, request_id,
+            event = "doubtful", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due,
             "it is not known whether Graph took the message; it is tried again and may arrive twice"
         ),
         (Next::Wait(due), _) => warn!(
-            event = "deferred", %id, %mailbox, attempt, age, status, code, reason, request_id,
+            event = "deferred", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due, "message deferred"
         ),
     }
@@ -73,16 +75,17 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
 
 /// Something is wrong that somebody has to change.
 pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
+    let author = entry.author.as_ref().map_or("-", |author| author.as_str());
     error!(
         event = "fault", id = %entry.id, mailbox = %entry.lane.mailbox,
-        account = entry.lane.account, code = code.unwrap_or("-"), reason, remedy,
+        account = %entry.lane.account, %author, code = %code.unwrap_or("-"), reason, remedy,
         "messages wait until this is mended"
     );
 }
 
 /// What was wrong is no longer.
 pub fn recovered(lane: &Lane) {
-    info!(event = "recovered", mailbox = %lane.mailbox, account = lane.account, "sending again");
+    info!(event = "recovered", mailbox = %lane.mailbox, account = %lane.account, "sending again");
 }
 
 /// The disk or the database is in trouble.
