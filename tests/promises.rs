@@ -437,7 +437,7 @@ async fn promise_7_the_secret_and_the_tokens_are_in_no_log() {
     relay.stop();
 
     let log = format!("{:?}", relay.all());
-    let secret = graph_relay::sandbox::Settings::default().client_secret;
+    let secret = Settings::default().client_secret;
     assert!(!log.contains(&secret));
     assert!(!log.contains("eyJ"), "a token is in the log");
     assert!(log.contains("delivered"));
@@ -574,10 +574,7 @@ async fn a_refused_secret_defers_is_told_once_and_burns_nothing() {
     );
     // A second refusal, over a second later: it must not be told, nor expire anything.
     relay.wait_until(|| graph.totals().token_requests >= 2);
-    common::write_private(
-        &secret,
-        &graph_relay::sandbox::Settings::default().client_secret,
-    );
+    common::write_private(&secret, &Settings::default().client_secret);
 
     arrived(&graph, 20).await;
     assert_eq!(relay.events("fault").len(), 1);
