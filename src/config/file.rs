@@ -180,20 +180,36 @@ fn limits(top: &mut Section<'_>) -> Limits {
         data_timeout: section.or("data_timeout", Span(3 * MINUTE)).0,
         session_timeout: section.or("session_timeout", Span(HOUR)).0,
         errors_per_session: section.or("errors_per_session", 20),
-        spool_size: section.or("spool_size", ByteSize(10_000_000_000)).0,
-        free_space: free_space(&mut section),
+        spool_size: at_least(
+            &mut section,
+            "spool_size",
+            ByteSize(10_000_000_000),
+            LEAST_SPOOL_SIZE,
+        ),
+        free_space: at_least(
+            &mut section,
+            "free_space",
+            ByteSize(500_000_000),
+            LEAST_FREE_SPACE,
+        ),
     };
     section.finish();
     limits
 }
 
-fn free_space(limits: &mut Section<'_>) -> u64 {
-    let default = ByteSize(500_000_000);
-    match limits.marked::<ByteSize>("free_space") {
-        Some(marked) if marked.value < LEAST_FREE_SPACE => {
-            let message = "free_space: must be \"8 MB\" or more: with less, a full disk would keep \
-                           the relay from writing down what became of its messages";
-            limits.problem_at(&marked.span, message);
+/// A size with a lower bound.
+fn at_least(
+    limits: &mut Section<'_>,
+    key: &'static str,
+    default: ByteSize,
+    (least, written, why): (ByteSize, &str, &str),
+) -> u64 {
+    match limits.marked::<ByteSize>(key) {
+        Some(marked) if marked.value < least => {
+            limits.problem_at(
+                &marked.span,
+                format!("{key}: must be {written:?} or more: {why}"),
+            );
             default.0
         }
         Some(marked) => marked.value.0,
@@ -203,7 +219,17 @@ fn free_space(limits: &mut Section<'_>) -> u64 {
 
 /// What the spool itself may need: its log of up to some 4 MB goes into the
 /// database while new entries are written behind it.
-const LEAST_FREE_SPACE: ByteSize = ByteSize(8_000_000);
+const LEAST_FREE_SPACE: (ByteSize, &str, &str) = (
+    ByteSize(8_000_000),
+    "8 MB",
+    "with less, a full disk would keep the relay from writing down what became of its messages",
+);
+/// Room is looked for before the size of a message is known.
+const LEAST_SPOOL_SIZE: (ByteSize, &str, &str) = (
+    ByteSize(1_000_000),
+    "1 MB",
+    "with less, no message would be taken",
+);
 
 fn accounts(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
     let sections = top.tables("account");
