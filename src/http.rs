@@ -113,14 +113,14 @@ impl Http {
         install_tls();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("graph-relay/", env!("CARGO_PKG_VERSION")));
         if reach == Reach::ThisMachine {
             builder = builder.no_proxy();
         } else if let Some(proxy) = &settings.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(HttpError::Setup)?);
+            builder = builder.proxy(reqwest::Proxy::all(&proxy.0).map_err(HttpError::Setup)?);
         }
         if let Some(path) = &settings.ca_file {
             let failed = |error: String| HttpError::CaFile {
@@ -130,6 +130,9 @@ impl Http {
             let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| failed(error.to_string()))?;
+            if certificates.is_empty() {
+                return Err(failed("holds no certificate in PEM".to_owned()));
+            }
             builder = builder.tls_certs_merge(certificates);
         }
         Ok(Self {
@@ -185,6 +188,12 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
+}
+
+/// What somebody else wrote, fit for one line of a log.
+pub fn one_line(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(LONGEST_REASON).collect()
 }
 
 fn host_of(url: &reqwest::Url) -> String {

@@ -22,7 +22,8 @@ pub fn route(accounts: &[Account], author: Option<&Address>) -> Option<Lane> {
         let served = account.senders.iter().any(|pattern| pattern.matches(from));
         served.then(|| Lane {
             account: account.name.clone(),
-            mailbox: fixed.unwrap_or(from).clone(),
+            // One mailbox is one lane, however it is spelled.
+            mailbox: fixed.unwrap_or(from).canonical(),
         })
     })
 }
@@ -67,7 +68,7 @@ mod tests {
         );
         assert_eq!(
             lane(Some("Anna@contoso.com"), "").unwrap(),
-            "Anna@contoso.com (people)"
+            "anna@contoso.com (people)"
         );
         assert_eq!(lane(Some("eve@elsewhere.example"), ""), None);
     }

@@ -197,6 +197,7 @@ impl Service {
             session_settings(config),
             config.limits.clone(),
             config.accounts.clone(),
+            sockets.len().max(1),
             self.stop_listening.clone(),
         ));
         for (socket, settings) in sockets {

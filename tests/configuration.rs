@@ -152,7 +152,7 @@ fn a_secret_that_others_can_read_is_refused_with_the_remedy() {
 }
 
 #[test]
-fn a_listener_beyond_loopback_needs_a_list_of_networks() {
+fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
     let said = complaint(&format!(
         "[[listener]]\naddress = \"0.0.0.0:2525\"\n{ACCOUNT}"
     ));
@@ -161,6 +161,11 @@ fn a_listener_beyond_loopback_needs_a_list_of_networks() {
         said[0].starts_with("relay.toml:2:11: the listener 0.0.0.0:2525 can be reached"),
         "{said:?}"
     );
+
+    let said = complaint(&format!(
+        "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"0.0.0.0/0\"]\n{ACCOUNT}"
+    ));
+    assert!(said[0].contains("makes an open relay"), "{said:?}");
 
     let listener = "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.0/24\"]\n";
     let home = home_with(&format!("{listener}{ACCOUNT}"));

@@ -67,6 +67,17 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
         subjects.sort();
         subjects.dedup();
         assert_eq!(subjects.len(), accepted);
+        // The database keeps its size; its free pages are room all the same.
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO c", "250");
+        relay.wait_until(|| {
+            let reply = smtp.send(
+                MAILBOX,
+                &["a@example.org"],
+                message("more", "a@example.org").as_bytes(),
+            );
+            reply.starts_with("250")
+        });
         drop(relay);
         fs::remove_dir_all(&data).unwrap();
     }

@@ -263,12 +263,13 @@ async fn one_client_cannot_take_every_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_client_is_told_and_left() {
     let graph = stand_in().await;
-    let limits =
-        "[limits]\ncommand_timeout = \"100ms\"\ndata_timeout = \"100ms\"\nfree_space = \"8 MB\"";
+    let limits = "[limits]\ncommand_timeout = \"100ms\"\nfree_space = \"8 MB\"";
     let relay = Relay::start(&Home::new(&graph, limits));
-
     let mut silent = relay.connect();
     assert!(silent.reply().starts_with("421 4.4.2 "));
+
+    let limits = "[limits]\ndata_timeout = \"100ms\"\nfree_space = \"8 MB\"";
+    let relay = Relay::start(&Home::new(&graph, limits));
 
     let mut in_data = relay.connect();
     in_data.write(

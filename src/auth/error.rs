@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::config::SecretError;
 use crate::http::Answer;
 use crate::http::TransportError;
+use crate::http::one_line;
 
 /// Why there is no token, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
@@ -70,17 +71,25 @@ impl TokenError {
         let description = first_line(&body.error_description).unwrap_or(&body.error);
         let theirs = THEIR_TROUBLE.contains(&body.error.as_str());
         if theirs || answer.status == 429 || answer.status >= 500 {
-            return unavailable(description.to_owned());
+            return unavailable(one_line(description));
         }
         Self::Refused {
             status: answer.status,
             aadsts: aadsts(&body.error_description),
-            description: description.to_owned(),
-            error: body.error,
+            description: one_line(description),
+            error: one_line(&body.error),
         }
     }
 
-    /// The code that `explain` knows: `AADSTS7000215`, else RFC 6749's word.
+    /// How long to wait before the next request, if the answer said so.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Secret(_) | Self::Refused { .. } | Self::Transport(_) => None,
+        }
+    }
+
+    /// `AADSTS7000215` and its like, else RFC 6749's word.
     pub fn code(&self) -> Option<String> {
         match self {
             Self::Refused {

@@ -130,7 +130,7 @@ impl Tokens {
             Err(error) => {
                 let error = Arc::new(error);
                 *last = Some(Arc::clone(&error));
-                self.still_good().ok_or(error)
+                self.still_good(error.retry_after()).ok_or(error)
             }
         }
     }
@@ -157,7 +157,7 @@ impl Tokens {
 
     /// The cached token although it should have been renewed; the next try to
     /// renew it is put off.
-    fn still_good(&self) -> Option<Token> {
+    fn still_good(&self, retry_after: Option<Duration>) -> Option<Token> {
         let now = Instant::now();
         match &mut *self.state() {
             TokenState::Active {
@@ -165,7 +165,7 @@ impl Tokens {
                 renew_at,
                 ends_at,
             } if now < *ends_at => {
-                *renew_at = now + RENEW_AGAIN;
+                *renew_at = now + RENEW_AGAIN.max(retry_after.unwrap_or_default());
                 Some(token.clone())
             }
             TokenState::Active { .. } | TokenState::Empty => None,

@@ -247,7 +247,7 @@ impl Relay {
         match std::os::unix::net::UnixStream::connect(&self.socket) {
             Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
                 exit: Exit::NotPermitted,
-                words: format!("{socket}: {cause}: run this as root or as the relay's own user"),
+                words: format!("{socket}: {cause}: run this as root"),
             },
             Err(cause) => Failure {
                 exit: Exit::Unreachable,

@@ -9,10 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::Deserialize;
 use toml::de::DeTable;
 
-use super::Account;
 use super::BareLf;
 use super::Config;
 use super::ConfigError;
@@ -23,23 +21,14 @@ use super::Listener;
 use super::Log;
 use super::LogFormat;
 use super::LogLevel;
-use super::Mailbox;
 use super::Presence;
-use super::SecretSource;
+use super::ProxyUrl;
+use super::accounts;
 use super::loopback;
-use super::reader::Marked;
 use super::reader::Problems;
 use super::reader::Section;
 use super::units::ByteSize;
 use super::units::Span;
-use crate::mail::Address;
-use crate::mail::Pattern;
-
-/// Entra's host in the global cloud (microsoft-graph documentation, "National
-/// cloud deployments").
-const GLOBAL_LOGIN: &str = "https://login.microsoftonline.com";
-/// Graph's host in the global cloud.
-const GLOBAL_GRAPH: &str = "https://graph.microsoft.com";
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -65,7 +54,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         data_dir: top.optional("data_dir").unwrap_or_else(data_dir),
         listeners: listeners(&mut top),
         limits: limits(&mut top),
-        accounts: accounts(&mut top, &problems),
+        accounts: accounts::read(&mut top, &problems),
         delivery: delivery(&mut top),
         failure_keep: keep(&mut top, "failure"),
         history_keep: keep(&mut top, "history"),
@@ -160,6 +149,13 @@ fn listener(mut section: Section<'_>) -> Option<Listener> {
         );
         section.problem_at(&address.span, message);
     }
+    let everybody = |network: &IpNet| network.prefix_len() == 0;
+    if networks.iter().flatten().any(everybody) {
+        section.problem(
+            "networks: a network of everybody makes an open relay of this listener: name the \
+             networks that may send",
+        );
+    }
     section.finish();
     Some(Listener {
         address: address?.value,
@@ -172,13 +168,18 @@ fn listener(mut section: Section<'_>) -> Option<Listener> {
 fn limits(top: &mut Section<'_>) -> Limits {
     let mut section = top.table("limits");
     let limits = Limits {
-        message_size: section.or("message_size", ByteSize(35_000_000)).0,
+        message_size: at_least(
+            &mut section,
+            "message_size",
+            ByteSize(35_000_000),
+            LEAST_MESSAGE_SIZE,
+        ),
         recipients: section.at_least_one("recipients", 500),
         connections: section.at_least_one("connections", 512),
         connections_per_client: section.at_least_one("connections_per_client", 64),
-        command_timeout: section.or("command_timeout", Span(5 * MINUTE)).0,
-        data_timeout: section.or("data_timeout", Span(3 * MINUTE)).0,
-        session_timeout: section.or("session_timeout", Span(HOUR)).0,
+        command_timeout: some_time(&mut section, "command_timeout", 5 * MINUTE),
+        data_timeout: some_time(&mut section, "data_timeout", 3 * MINUTE),
+        session_timeout: some_time(&mut section, "session_timeout", HOUR),
         errors_per_session: section.or("errors_per_session", 20),
         spool_size: at_least(
             &mut section,
@@ -195,6 +196,18 @@ fn limits(top: &mut Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// A time that must not be zero.
+fn some_time(section: &mut Section<'_>, key: &'static str, default: Duration) -> Duration {
+    match section.marked::<Span>(key) {
+        Some(marked) if marked.value.0.is_zero() => {
+            section.problem_at(&marked.span, format!("{key}: must be more than 0"));
+            default
+        }
+        Some(marked) => marked.value.0,
+        None => default,
+    }
 }
 
 /// A size with a lower bound.
@@ -224,172 +237,18 @@ const LEAST_FREE_SPACE: (ByteSize, &str, &str) = (
     "8 MB",
     "with less, a full disk would keep the relay from writing down what became of its messages",
 );
+/// SIZE 0 would mean that there is no limit (RFC 1870 4).
+const LEAST_MESSAGE_SIZE: (ByteSize, &str, &str) = (
+    ByteSize(10_000),
+    "10 kB",
+    "with less, hardly a message would be taken",
+);
 /// Room is looked for before the size of a message is known.
 const LEAST_SPOOL_SIZE: (ByteSize, &str, &str) = (
     ByteSize(1_000_000),
     "1 MB",
     "with less, no message would be taken",
 );
-
-fn accounts(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
-    let sections = top.tables("account");
-    if sections.is_empty() {
-        problems.add_whole(
-            "no [[account]]: name the tenant, client_id, client secret and mailbox to send with",
-        );
-    }
-    let several = sections.len() > 1;
-    let mut accounts: Vec<Account> = Vec::new();
-    for mut section in sections {
-        let named = section.optional::<String>("name");
-        if several && named.is_none() {
-            section.problem("with several [[account]] each needs a \"name\"");
-        }
-        let name = named.unwrap_or_else(|| "default".to_owned());
-        if accounts.iter().any(|other| other.name == name) {
-            section.problem(format!("there are two [[account]] named {name:?}"));
-        }
-        accounts.extend(account(&mut section, name));
-        section.finish();
-    }
-    accounts
-}
-
-fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
-    let tenant = identifier(section, "tenant");
-    let client_id = identifier(section, "client_id");
-    let client_secret = client_secret(section);
-    let mailbox = section.required::<MailboxText>("mailbox");
-    let senders = section.or("senders", vec![Pattern::from("*".to_owned())]);
-    let default_from = section.optional::<Address>("default_from");
-    let login_url = base_url(section, "login_url", GLOBAL_LOGIN);
-    let graph_url = base_url(section, "graph_url", GLOBAL_GRAPH);
-    let mut pace = section.table("pace");
-    let concurrency = pace.at_least_one("concurrency", CONCURRENCY);
-    pace.finish();
-    Some(Account {
-        name,
-        tenant: tenant?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        mailbox: mailbox?.value.0,
-        senders,
-        default_from,
-        login_url,
-        graph_url,
-        concurrency,
-    })
-}
-
-/// Graph takes four requests at once of an app for a mailbox ("Outlook service
-/// limits").
-const CONCURRENCY: usize = 4;
-
-/// `mailbox`: an address, or the word `from`.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct MailboxText(Mailbox);
-
-impl TryFrom<String> for MailboxText {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text == "from" {
-            return Ok(Self(Mailbox::From));
-        }
-        text.parse()
-            .map(|address| Self(Mailbox::Fixed(address)))
-            .map_err(|error| {
-                format!("{error}: write the mailbox that sends, like \"noreply@contoso.com\", or \"from\"")
-            })
-    }
-}
-
-/// A tenant or client id: goes into a URL path, so nothing but what those have.
-fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
-    let marked = section.required::<String>(key)?;
-    let id = marked.value;
-    let plain = id
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-    if id.is_empty() || !plain || id.contains("..") {
-        let message = format!("{key}: {id:?} is neither an id nor a domain");
-        section.problem_at(&marked.span, message);
-        return None;
-    }
-    Some(id)
-}
-
-fn client_secret(section: &mut Section<'_>) -> Option<SecretSource> {
-    let file = section.marked::<PathBuf>("client_secret_file");
-    let environment = section.marked::<String>("client_secret_env");
-    let credential = section.marked::<String>("client_secret_credential");
-    let mut sources: Vec<Marked<SecretSource>> = Vec::new();
-    sources.extend(file.map(|m| m.map(SecretSource::File)));
-    sources.extend(environment.map(|m| m.map(SecretSource::Environment)));
-    sources.extend(credential.map(|m| m.map(SecretSource::Credential)));
-    if sources.len() > 1 {
-        section.problem(
-            "the client secret is named more than once: keep one of client_secret_file, \
-             client_secret_env, client_secret_credential",
-        );
-    }
-    let Some(source) = sources.pop() else {
-        section.problem(
-            "[[account]] needs its client secret: client_secret_file = \"/etc/graph-relay/client-secret\"",
-        );
-        return None;
-    };
-    // A credential can only be read by the service that systemd gives it to.
-    let readable = !matches!(source.value, SecretSource::Credential(_))
-        || std::env::var_os("CREDENTIALS_DIRECTORY").is_some();
-    if readable && let Err(error) = source.value.read() {
-        section.problem_at(&source.span, format!("client secret: {error}"));
-    }
-    Some(source.value)
-}
-
-/// Scheme, host and port without a path; plain http only to this machine.
-fn base_url(section: &mut Section<'_>, key: &'static str, default: &str) -> String {
-    let Some(marked) = section.marked::<String>(key) else {
-        return default.to_owned();
-    };
-    let url = marked.value.trim_end_matches('/').to_owned();
-    if let Err(wrong) = check_base_url(&url) {
-        section.problem_at(&marked.span, format!("{key}: {wrong}"));
-    }
-    url
-}
-
-fn check_base_url(url: &str) -> Result<(), String> {
-    let parsed = reqwest::Url::parse(url).map_err(|error| format!("{url:?}: {error}"))?;
-    let host = parsed.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = bare == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
-    match parsed.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => {
-            return Err(format!(
-                "plain http only to this machine: write https://{host}"
-            ));
-        }
-        _ => return Err(format!("{url:?} must begin with https://")),
-    }
-    let bare_host = parsed.path() == "/"
-        && parsed.query().is_none()
-        && parsed.fragment().is_none()
-        && parsed.username().is_empty()
-        && parsed.password().is_none();
-    if bare_host {
-        Ok(())
-    } else {
-        Err("scheme and host only: the relay appends the path".to_owned())
-    }
-}
 
 fn delivery(top: &mut Section<'_>) -> Delivery {
     let mut section = top.table("delivery");
@@ -407,12 +266,12 @@ fn delivery(top: &mut Section<'_>) -> Delivery {
         Span(HOUR),
     ];
     let retry = section.or("retry", default);
-    if retry.is_empty() {
-        section.problem("retry: needs at least one time");
+    if retry.is_empty() || retry.contains(&Span(Duration::ZERO)) {
+        section.problem("retry: needs at least one time, and none of 0");
     }
     let delivery = Delivery {
         retry: retry.into_iter().map(|span| span.0).collect(),
-        expire_after: section.or("expire_after", Span(4 * DAY)).0,
+        expire_after: some_time(&mut section, "expire_after", 4 * DAY),
         workers: section.at_least_one("workers", 32),
     };
     section.finish();
@@ -442,9 +301,9 @@ fn http(top: &mut Section<'_>) -> Http {
         section.problem_at(&ca_file.span, format!("ca_file: {path}: {error}"));
     }
     let http = Http {
-        proxy: proxy.map(|proxy| proxy.value),
+        proxy: proxy.map(|proxy| ProxyUrl(proxy.value)),
         ca_file: ca_file.map(|file| file.value),
-        timeout: section.or("timeout", Span(MINUTE)).0,
+        timeout: some_time(&mut section, "timeout", MINUTE),
     };
     section.finish();
     http

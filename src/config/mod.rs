@@ -9,6 +9,7 @@
 //!
 //! Sizes are bytes, times are [`Duration`]s.
 
+mod accounts;
 mod file;
 mod reader;
 mod secret;
@@ -163,11 +164,21 @@ pub struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
     /// Instead of the environment's proxy.
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyUrl>,
     /// Certificates to trust besides the system's (PEM).
     pub ca_file: Option<PathBuf>,
-    /// The longest time without a byte of the answer.
+    /// The longest time until an answer is there; large requests get more.
     pub timeout: Duration,
+}
+
+/// The URL of a proxy, which may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(pub String);
+
+impl std::fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProxyUrl(..)")
+    }
 }
 
 /// The log.

@@ -212,11 +212,12 @@ impl<'a> Section<'a> {
         self.problems.add(span, message);
     }
 
-    /// A number that must not be zero.
+    /// A number from 1 to a million.
     pub(super) fn at_least_one(&mut self, key: &'static str, default: usize) -> usize {
         match self.marked::<usize>(key) {
-            Some(marked) if marked.value == 0 => {
-                self.problem_at(&marked.span, format!("{key}: must be 1 or more"));
+            Some(marked) if !(1..=1_000_000).contains(&marked.value) => {
+                let message = format!("{key}: must be 1 or more, and at most 1000000");
+                self.problem_at(&marked.span, message);
                 1
             }
             Some(marked) => marked.value,

@@ -21,7 +21,7 @@ use crate::spool::Want;
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<Lane, LaneState>,
-    accounts: HashMap<String, Brake>,
+    accounts: HashMap<String, AccountState>,
     /// Requests at once, of each account's mailboxes.
     concurrency: HashMap<String, u32>,
     /// The lane after the one that was served last.
@@ -33,6 +33,12 @@ struct LaneState {
     in_flight: u32,
     /// When its next waiting entry is due, as far as is known.
     due: Option<Timestamp>,
+    brake: Brake,
+}
+
+#[derive(Debug, Default)]
+struct AccountState {
+    in_flight: u32,
     brake: Brake,
 }
 
@@ -117,18 +123,21 @@ impl Lanes {
 
     /// An attempt of this lane has begun.
     pub(super) fn begun(&mut self, lane: &Lane) {
-        let state = self.lanes.entry(lane.clone()).or_default();
-        state.in_flight += 1;
+        self.lanes.entry(lane.clone()).or_default().in_flight += 1;
+        self.account(lane).in_flight += 1;
     }
 
     /// An attempt of this lane has ended.
     pub(super) fn ended(&mut self, lane: &Lane) {
-        if let Some(state) = self.lanes.get_mut(lane) {
-            state.in_flight = state.in_flight.saturating_sub(1);
+        let account = self.account(lane);
+        account.in_flight = account.in_flight.saturating_sub(1);
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        state.in_flight = state.in_flight.saturating_sub(1);
+        if state.in_flight == 0 && state.due.is_none() && state.brake.failures == 0 {
+            self.lanes.remove(lane);
         }
-        self.lanes.retain(|_, state| {
-            state.in_flight > 0 || state.due.is_some() || state.brake.failures > 0
-        });
     }
 
     /// Graph took a message of this lane. Whether a fault that was told is over.
@@ -137,10 +146,13 @@ impl Lanes {
         if let Some(state) = self.lanes.get_mut(lane) {
             over |= state.brake.release(now);
         }
-        if let Some(brake) = self.accounts.get_mut(&lane.account) {
-            over |= brake.release(now);
-        }
-        over
+        over | self.account_worked(lane, now)
+    }
+
+    /// Graph took the token of this lane's account. Whether a fault that was
+    /// told is over.
+    pub(super) fn account_worked(&mut self, lane: &Lane, now: Timestamp) -> bool {
+        self.account(lane).brake.release(now)
     }
 
     /// The mailbox of this lane is in trouble.
@@ -163,8 +175,7 @@ impl Lanes {
         cause: Cause,
         wait: Option<Duration>,
     ) {
-        let brake = self.accounts.entry(lane.account.clone()).or_default();
-        brake.engage(now, cause, wait);
+        self.account(lane).brake.engage(now, cause, wait);
     }
 
     /// Whether a fault of the mailbox is news.
@@ -174,8 +185,7 @@ impl Lanes {
 
     /// Whether a fault of the account is news.
     pub(super) fn tell_account(&mut self, lane: &Lane, what: &str) -> News {
-        let brake = self.accounts.entry(lane.account.clone()).or_default();
-        brake.tell(what)
+        self.account(lane).brake.tell(what)
     }
 
     /// All lanes, beginning after the one that was served last.
@@ -217,12 +227,14 @@ impl Lanes {
         self.concurrency.get(&lane.account).copied().unwrap_or(1)
     }
 
+    fn account(&mut self, lane: &Lane) -> &mut AccountState {
+        self.accounts.entry(lane.account.clone()).or_default()
+    }
+
     fn in_flight_of(&self, account: &str) -> u32 {
-        let of_account = self
-            .lanes
-            .iter()
-            .filter(|(lane, _)| lane.account == account);
-        of_account.map(|(_, state)| state.in_flight).sum()
+        self.accounts
+            .get(account)
+            .map_or(0, |state| state.in_flight)
     }
 
     fn brake_of(&self, account: &str) -> &Brake {
@@ -231,7 +243,9 @@ impl Lanes {
             until: None,
             told: None,
         };
-        self.accounts.get(account).unwrap_or(&OPEN)
+        self.accounts
+            .get(account)
+            .map_or(&OPEN, |state| &state.brake)
     }
 }
 

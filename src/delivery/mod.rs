@@ -37,6 +37,7 @@ use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Config;
+use crate::config::Mailbox;
 use crate::graph::Graph;
 use crate::http::Http;
 use crate::mail::Lane;
@@ -167,6 +168,9 @@ impl Dispatcher {
                 next_round - now
             } else {
                 let claimed = self.claim().await;
+                if matches!(claimed, Err(SpoolError::Closed)) {
+                    return; // the writer is gone: the service notices, and ends
+                }
                 if matches!(claimed, Ok(1..)) {
                     let round = if arriving { ROUND_IN_A_BURST } else { ROUND };
                     next_round = Instant::now() + round;
@@ -206,6 +210,9 @@ impl Dispatcher {
         let asked: Vec<Lane> = wants.iter().map(|want| want.lane.clone()).collect();
         let claims = self.context.spool.claim(wants).await;
         let mut claims = claims.inspect_err(|error| maillog::spool_trouble(error))?;
+        for id in &claims.quarantined {
+            maillog::quarantined(id);
+        }
         for lane in asked {
             self.lanes.set_due(&lane, claims.next_due.remove(&lane));
         }
@@ -251,11 +258,23 @@ impl Dispatcher {
                 self.lanes.brake_account(&entry.lane, now, cause, wait);
             }
             Some((_, cause, wait)) => self.lanes.brake_mailbox(&entry.lane, now, cause, wait),
-            // Graph answered about the message, so mailbox and account work.
+            // Graph judged the message, so mailbox and account work.
             None if outcome.http_status.is_some() && self.lanes.worked(&entry.lane, now) => {
                 maillog::recovered(&entry.lane);
             }
             None => {}
+        }
+        // Graph knows the token, whatever it says of the mailbox.
+        let judged = outcome.http_status.is_some_and(|status| status < 500);
+        let of_account = matches!(
+            outcome.kind,
+            Kind::Deferred {
+                scope: Scope::Account,
+                ..
+            }
+        );
+        if judged && !of_account && self.lanes.account_worked(&entry.lane, now) {
+            maillog::recovered(&entry.lane);
         }
         self.tell(entry, outcome);
         self.lanes.ended(&entry.lane);
@@ -299,7 +318,9 @@ impl Context {
         // One message must not be able to stop the relay, nor keep its place.
         let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::panicked());
-        let next = self.next(&entry, &outcome);
+        let now = self.clock.now();
+        let trouble_since = self.trouble_since(&entry, &outcome, now);
+        let next = self.next(&entry, &outcome, trouble_since);
         let report = AttemptReport {
             outcome: name(outcome.kind, next),
             http_status: outcome.http_status,
@@ -307,8 +328,9 @@ impl Context {
             reason: outcome.reason.clone(),
             request_id: outcome.request_id.clone(),
             next,
+            trouble_since,
         };
-        maillog::attempted(&entry, &report, self.clock.now());
+        maillog::attempted(&entry, &report, now);
         // The outcome is known and must not be lost: a full disk passes.
         while let Err(error) = self.spool.settle(&entry, report.clone()).await {
             maillog::spool_trouble(&error);
@@ -324,7 +346,22 @@ impl Context {
         }
     }
 
-    fn next(&self, entry: &Claimed, outcome: &Outcome) -> Next {
+    fn trouble_since(
+        &self,
+        entry: &Claimed,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        // With mailbox = "from", a mailbox that is not there is the message's own fault.
+        let outlet = self.outlets.get(&entry.lane.account);
+        let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
+        if by_author && outcome.http_status == Some(404) {
+            return Some(entry.trouble_since.unwrap_or(now));
+        }
+        schedule::trouble_since(outcome.kind, entry.trouble_since, now)
+    }
+
+    fn next(&self, entry: &Claimed, outcome: &Outcome, since: Option<Timestamp>) -> Next {
         if outcome.kind == Kind::Delivered {
             return Next::Delivered;
         }
@@ -332,7 +369,7 @@ impl Context {
             return Next::Failed;
         };
         let due: Timestamp = self.clock.now() + wait;
-        if schedule::is_expired(outcome.kind, entry.accepted_at, due, &self.settings) {
+        if schedule::is_expired(since, due, &self.settings) {
             return Next::Failed;
         }
         Next::Wait(due)

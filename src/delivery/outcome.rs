@@ -5,14 +5,17 @@
 //! | no token: secret unreadable, Entra refuses | Deferred, configuration | the account |
 //! | no token: Entra in trouble or out of reach | Deferred | the account |
 //! | Graph out of reach | Deferred | the account |
-//! | no answer to a request that was sent | Doubtful | the message |
-//! | 2xx but 202, 3xx, 5xx without a known code | Doubtful | the message |
+//! | no answer to a request that was sent | Doubtful | the mailbox |
+//! | 2xx but 202, 3xx, 5xx without a known code | Doubtful | the mailbox |
 //! | 401, with a new token too | Deferred, configuration | the account |
 //! | 403, 404, 507: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
 //! | 403 ErrorSendAsDenied | Deferred, configuration | the message |
+//! | blocked or over quota, by its code and whatever the status | Deferred | the mailbox |
 //! | 429, 509, 503 with Retry-After | Deferred, throttled | the mailbox |
-//! | 503 with a known code, 408, 409, 412, 423 | Deferred | the message |
-//! | 413, every other 4xx, no recipient | Failed | |
+//! | 503 with a known code | Deferred | the mailbox |
+//! | 408, 409, 412, 423 | Deferred | the message |
+//! | 4xx that is not Graph's: a proxy's, a wrong URL's | Deferred, configuration | the account |
+//! | 413, every other 4xx with a code of Graph's | Failed | |
 //!
 //! Codes and what they mean: Graph pages "Microsoft Graph error responses" and
 //! "Outlook service limits", and reports of what Exchange answers. A
@@ -198,6 +201,13 @@ fn transport(error: &TransportError) -> Kind {
 
 fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
     match (status, code) {
+        // These come with 400, 403 or 429: the code says more than the status.
+        (_, "ErrorSubmissionQuotaExceeded" | "ErrorExceededMessageLimit") => {
+            throttled(Some(retry_after.unwrap_or(LONGEST_WAIT)))
+        }
+        (_, "ErrorAccountSuspend" | "ErrorMessageSubmissionBlocked") => {
+            configuration(Scope::Mailbox, BLOCKED)
+        }
         (400, "ErrorQuotaExceeded") | (507, _) => configuration(Scope::Mailbox, MAILBOX_FULL),
         (401, _) => configuration(Scope::Account, TOKEN_REFUSED),
         (403, "ErrorSendAsDenied") => configuration(Scope::Message, SEND_AS),
@@ -205,9 +215,6 @@ fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
         (404, "MailboxNotEnabledForRESTAPI") => configuration(Scope::Mailbox, NO_LICENCE),
         (404, _) => configuration(Scope::Mailbox, NO_MAILBOX),
         (407, _) => configuration(Scope::Account, PROXY),
-        (429, "ErrorSubmissionQuotaExceeded") => {
-            throttled(Some(retry_after.unwrap_or(LONGEST_WAIT)))
-        }
         (429 | 509, _) => throttled(retry_after),
         (408 | 409 | 412 | 423, _) => unavailable(Scope::Message, retry_after),
         (503, _) if retry_after.is_some() => throttled(retry_after),
@@ -217,7 +224,9 @@ fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
             | "ServiceUnavailable"
             | "serviceNotAvailable"
             | "ErrorMailboxStoreUnavailable",
-        ) => unavailable(Scope::Message, None),
+        ) => unavailable(Scope::Mailbox, None),
+        (413, _) => Kind::Failed,
+        (400..=499, "") => configuration(Scope::Account, NOT_GRAPH),
         (400..=499, _) => Kind::Failed,
         _ => Kind::Doubtful {
             wait: clamp(retry_after),
@@ -290,6 +299,10 @@ const NO_MAILBOX: &str = "there is no such mailbox: compare mailbox in relay.tom
 const NO_LICENCE: &str = "the mailbox has no Exchange Online licence, or is not in Exchange Online: \
     assign one, or send through another mailbox";
 const MAILBOX_FULL: &str = "the sending mailbox is full: empty its Sent Items, or raise its quota";
+const BLOCKED: &str = "Exchange has blocked sending from this mailbox: see Restricted entities in the \
+    Microsoft Defender portal, and unblock it there";
+const NOT_GRAPH: &str = "this is no answer of Graph's: look at graph_url, at http.proxy, and at \
+    what stands between this machine and Graph";
 const PROXY: &str = "the proxy wants authentication: put user and password into http.proxy";
 const NO_ACCOUNT: &str = "restart the relay, so that waiting messages find their [[account]]";
 
@@ -332,7 +345,11 @@ mod tests {
                 None,
                 Short::Failed,
             ),
-            (400, "", None, Short::Failed),
+            (400, "", None, Short::Config),
+            (405, "", None, Short::Config),
+            (400, "ErrorExceededMessageLimit", None, Short::Throttled),
+            (403, "ErrorSubmissionQuotaExceeded", None, Short::Throttled),
+            (400, "ErrorAccountSuspend", None, Short::Config),
             (401, "InvalidAuthenticationToken", None, Short::Config),
             (403, "ErrorAccessDenied", None, Short::Config),
             (403, "ErrorSendAsDenied", None, Short::Config),
@@ -340,7 +357,7 @@ mod tests {
             (404, "MailboxNotEnabledForRESTAPI", None, Short::Config),
             (409, "ErrorIrresolvableConflict", None, Short::Later),
             (413, "BadRequest", None, Short::Failed),
-            (415, "", None, Short::Failed),
+            (415, "UnsupportedMediaType", None, Short::Failed),
             (429, "ApplicationThrottled", Some(10), Short::Throttled),
             (429, "TooManyRequests", None, Short::Throttled),
             (429, "ErrorSubmissionQuotaExceeded", None, Short::Throttled),

@@ -11,7 +11,8 @@
 //!   Resent-Bcc is dropped, Resent-To and Resent-Cc are renamed in that way.
 //!
 //! A field that needs none of this stays as it is, byte for byte. An item that
-//! this relay's own reader is not sure of counts as stray. The result is read
+//! this relay's own reader is not sure of counts as stray, and a list with groups
+//! is written without them. The result is read
 //! once more by another parser, and a message whose header then names anybody
 //! else, or lacks anybody, falls back to naming all recipients in Bcc.
 
@@ -26,7 +27,7 @@ use crate::mail::Envelope;
 use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::field_of;
-use crate::mime::items;
+use crate::mime::list;
 
 /// What becomes of each field of a header section, and what is added.
 #[derive(Debug, PartialEq, Eq)]
@@ -135,11 +136,13 @@ fn narrow(
     let mut kept: Vec<String> = Vec::new();
     let mut stray = false;
     for field in header.all(name) {
-        let Some(items) = items(field) else {
+        let Some(list) = list(field) else {
             stray = true;
             continue;
         };
-        for item in items {
+        // Groups are written out: what others make of them is unknown.
+        stray |= !list.plain;
+        for item in list.items {
             let key = item.address.map(|address| address.key());
             match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
                 Some(key) => {
@@ -174,4 +177,68 @@ fn narrow(
 /// The field under a name that nobody delivers by.
 fn renamed(field: &Field<'_>) -> Vec<u8> {
     [b"X-Original-", field.name.as_bytes(), b":", &field.value].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mail::ReversePath;
+
+    fn envelope(recipients: &[String]) -> Envelope {
+        Envelope {
+            reverse_path: ReversePath::Null,
+            recipients: recipients.iter().map(|r| r.parse().unwrap()).collect(),
+            utf8: false,
+        }
+    }
+
+    /// The header section as it goes out.
+    fn edited(header: &[u8], envelope: &Envelope, visible: Visible) -> Vec<u8> {
+        let header = Header::split(header, true).unwrap();
+        let decision = decide(&header, envelope, visible);
+        let mut out = decision.added;
+        for (field, edit) in header.fields.iter().zip(decision.edits) {
+            match edit {
+                Edit::Keep => out.extend_from_slice(&field.raw),
+                Edit::Replace(bytes) => out.extend(bytes),
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+
+    fn plain_address() -> impl Strategy<Value = String> {
+        "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]{1,12}(\\.[a-z0-9]{1,5})?@[a-z0-9]{1,9}\\.(example|org)"
+            .prop_filter("plain addresses are taken by RCPT", |text| {
+                text.parse::<Address>()
+                    .is_ok_and(|address| address.is_plain())
+            })
+    }
+
+    /// Header lines that try to name somebody.
+    fn line() -> impl Strategy<Value = String> {
+        let value = "[ -~]{0,30}(eve@e\\.example)?[ -~]{0,10}";
+        let name = "(To|Cc|Bcc|Resent-To|Subject|TO |cc\t)";
+        (name, value).prop_map(|(name, value)| format!("{name}: {value}\r\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn promise_3_every_plain_envelope_can_be_named_whatever_the_header_says(
+            recipients in proptest::collection::vec(plain_address(), 1..6),
+            lines in proptest::collection::vec(line(), 0..6),
+        ) {
+            let envelope = envelope(&recipients);
+            let header = lines.concat();
+
+            let edited = edited(header.as_bytes(), &envelope, Visible::Nobody);
+
+            prop_assert!(
+                names_exactly(&edited, &envelope),
+                "{}", String::from_utf8_lossy(&edited)
+            );
+        }
+    }
 }

@@ -20,38 +20,53 @@ pub(super) fn wait_after(attempt: u32, settings: &config::Delivery) -> Duration 
 }
 
 /// How long a message waits whose attempt had this outcome; nothing if there is
-/// no next attempt.
+/// no next attempt. Where the mailbox or the account is in trouble, their brake
+/// holds the message back, and its own wait need not be longer than that.
 pub(super) fn next_wait(kind: Kind, attempt: u32, settings: &config::Delivery) -> Option<Duration> {
-    let regular = || wait_after(attempt, settings);
+    let regular = wait_after(attempt, settings);
+    let (own, asked) = match kind {
+        Kind::Delivered | Kind::Failed => return None,
+        Kind::Doubtful { wait } => (regular, wait),
+        Kind::Deferred { cause, scope, wait } => {
+            let own = match (scope, cause) {
+                (Scope::Message, _) => regular,
+                (_, Cause::Throttled) => Duration::ZERO,
+                (_, Cause::Unavailable) => regular.min(LONGEST_BRAKE),
+                (_, Cause::Configuration(_)) => regular.min(LONGEST_CONFIGURATION),
+            };
+            (own, wait)
+        }
+    };
+    Some(own.max(asked.unwrap_or_default()))
+}
+
+/// Since when a message is in trouble that counts towards its expiry: a
+/// configuration fault of mailbox or account does not, however long somebody is
+/// away, and what comes after it counts anew.
+pub(super) fn trouble_since(
+    kind: Kind,
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
     match kind {
-        Kind::Delivered | Kind::Failed => None,
-        Kind::Doubtful { wait } => Some(wait.unwrap_or_default().max(regular())),
-        // The mailbox waits as long as Graph says; the message need not wait longer.
         Kind::Deferred {
-            cause: Cause::Throttled,
-            wait: Some(wait),
+            cause: Cause::Configuration(_),
+            scope: Scope::Mailbox | Scope::Account,
             ..
-        } => Some(wait),
-        Kind::Deferred { wait, .. } => Some(wait.unwrap_or_default().max(regular())),
+        } => None,
+        Kind::Delivered | Kind::Failed | Kind::Deferred { .. } | Kind::Doubtful { .. } => {
+            Some(before.unwrap_or(now))
+        }
     }
 }
 
-/// Whether delivery is given up rather than tried again at `due`. A
-/// configuration fault burns no message: somebody may be away for a week.
+/// Whether delivery is given up rather than tried again at `due`.
 pub(super) fn is_expired(
-    kind: Kind,
-    accepted_at: Timestamp,
+    trouble_since: Option<Timestamp>,
     due: Timestamp,
     settings: &config::Delivery,
 ) -> bool {
-    let configuration = matches!(
-        kind,
-        Kind::Deferred {
-            cause: Cause::Configuration(_),
-            ..
-        }
-    );
-    !configuration && due.since(accepted_at) > settings.expire_after
+    trouble_since.is_some_and(|since| due.since(since) > settings.expire_after)
 }
 
 /// How long a mailbox or an account waits after `failures` in a row.
@@ -73,7 +88,8 @@ const FIRST_BRAKE: Duration = Duration::from_secs(1);
 const LONGEST_CONFIGURATION: Duration = Duration::from_secs(5 * 60);
 const FIRST_CONFIGURATION: Duration = Duration::from_secs(5);
 
-/// What a brake concerns: nothing for trouble of one message.
+/// What a brake concerns: nothing for trouble of one message. A doubtful answer
+/// brakes its mailbox: each one may be a message that arrives twice.
 pub(super) fn braked(kind: Kind) -> Option<(Scope, Cause, Option<Duration>)> {
     match kind {
         Kind::Deferred {
@@ -81,13 +97,13 @@ pub(super) fn braked(kind: Kind) -> Option<(Scope, Cause, Option<Duration>)> {
             cause,
             wait,
         } => Some((scope, cause, wait)),
+        Kind::Doubtful { wait } => Some((Scope::Mailbox, Cause::Unavailable, wait)),
         Kind::Deferred {
             scope: Scope::Message,
             ..
         }
         | Kind::Delivered
-        | Kind::Failed
-        | Kind::Doubtful { .. } => None,
+        | Kind::Failed => None,
     }
 }
 
@@ -125,6 +141,14 @@ mod tests {
     }
 
     #[test]
+    fn a_mended_configuration_is_noticed_by_the_message_that_waits_alone() {
+        let fault = deferred(Cause::Configuration("mend it"), None);
+        let wait = next_wait(fault, 99, &settings()).unwrap();
+
+        assert!(wait <= LONGEST_CONFIGURATION);
+    }
+
+    #[test]
     fn graph_is_never_called_before_it_said() {
         for failures in 0..5 {
             let wait = Some(Duration::from_secs(90));
@@ -135,12 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_fault_burns_no_message() {
-        let (accepted, due) = (Timestamp::from_millis(0), Timestamp::from_millis(2_000_000));
-        let expired = |kind| is_expired(kind, accepted, due, &settings());
+    fn a_configuration_fault_burns_no_message_even_when_it_is_mended() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let expired = |since, due| is_expired(since, due, &settings());
+        let fault = deferred(Cause::Configuration("mend it"), None);
+        let throttled = deferred(Cause::Throttled, None);
 
-        assert!(expired(deferred(Cause::Unavailable, None)));
-        assert!(expired(Kind::Doubtful { wait: None }));
-        assert!(!expired(deferred(Cause::Configuration("mend it"), None)));
+        let after_a_week = trouble_since(fault, Some(at(0)), at(600_000));
+        assert!(!expired(after_a_week, at(600_010)));
+        let then_throttled = trouble_since(throttled, after_a_week, at(600_010));
+        assert!(!expired(then_throttled, at(600_020)));
+        let still = trouble_since(throttled, then_throttled, at(601_000));
+        assert!(expired(still, at(601_011)));
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::http::Answer;
 use crate::http::TransportError;
+use crate::http::one_line;
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +58,6 @@ struct Inner {
     inner: Option<Box<Self>>,
 }
 
-const LONGEST_MESSAGE: usize = 300;
-
 impl GraphError {
     pub(super) fn of(answer: &Answer, request_id: Option<String>) -> Self {
         let envelope = serde_json::from_slice::<Envelope>(&answer.body).ok();
@@ -89,13 +88,7 @@ fn deepest_code(error: &ErrorBody) -> String {
         code = level.code.as_deref().unwrap_or(code);
         inner = level.inner.as_deref();
     }
-    code.to_owned()
-}
-
-/// What somebody else wrote goes into one line of a log.
-fn one_line(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(LONGEST_MESSAGE).collect()
+    one_line(code)
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ impl<'a> Connection<'a> {
             }
             Effect::Close => self.say_last(&reply).await,
             Effect::Receive(envelope) => {
-                let step = match self.shared.spool.check_room(INLINE_LIMIT as u64) {
+                let step = match self.shared.spool.check_room() {
                     Ok(()) => {
                         reply.write_to(&mut self.output);
                         self.flush().await?;
@@ -230,6 +230,12 @@ impl<'a> Connection<'a> {
         let Some(header) = Header::split(head, whole) else {
             return (Verdict::HeaderTooBig(INLINE_LIMIT), String::new());
         };
+        if !self
+            .session
+            .carries(&envelope, incoming.size(), header.body as u64)
+        {
+            return (Verdict::TooBig, String::new());
+        }
         let author = author(&header);
         let Some(lane) = route(&self.shared.accounts, author.as_ref()) else {
             return (Verdict::NoAccount(author), String::new());

@@ -52,18 +52,21 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// What all connections of a relay share.
+    /// What all connections of a relay share, which has so many listeners, one
+    /// at least.
     pub fn new(
         spool: Spool,
         session: session::Settings,
         limits: Limits,
         accounts: Vec<Account>,
+        listeners: usize,
         stop: CancellationToken,
     ) -> Self {
         Self {
             spool,
             session,
-            permits: Arc::new(Semaphore::new(limits.connections)),
+            // A listener that waits holds a permit; the others have theirs all the same.
+            permits: Arc::new(Semaphore::new(limits.connections + listeners - 1)),
             clients: Clients::new(limits.connections_per_client),
             limits,
             accounts,

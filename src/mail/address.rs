@@ -73,6 +73,24 @@ impl Address {
         format!("{}@{}", local.to_lowercase(), self.domain().to_lowercase())
     }
 
+    /// The spelling that all spellings of this mailbox share.
+    pub fn canonical(&self) -> Self {
+        let text = self.key();
+        let at = text.rfind('@').unwrap_or_default();
+        // Unquoting may leave what only quotes allow: then it stays quoted.
+        if self.local_part().starts_with('"') {
+            return text.parse().unwrap_or_else(|_| self.clone());
+        }
+        Self { text, at }
+    }
+
+    /// Whether it reads the same in every program: no quoted local part, no
+    /// address literal, nothing like an encoded word (RFC 2047). Exchange Online
+    /// delivers to no others, and parsers differ on them.
+    pub fn is_plain(&self) -> bool {
+        !self.text.contains(['"', '[']) && !self.text.contains("=?")
+    }
+
     /// Whether it can travel without SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
         self.text.is_ascii()
@@ -331,6 +349,26 @@ mod tests {
         assert_eq!(key("User@Contoso.COM"), key("user@contoso.com"));
         assert_eq!(key("\"user\"@contoso.com"), key("user@contoso.com"));
         assert_ne!(key("user+x@contoso.com"), key("user@contoso.com"));
+    }
+
+    #[test]
+    fn only_plain_addresses_are_read_alike_everywhere() {
+        let plain = |text: &str| text.parse::<Address>().unwrap().is_plain();
+
+        assert!(plain("o'brien+x@contoso.com") && plain("jürgen@münchen.example"));
+        for odd in [
+            "\"a b\"@c.d",
+            "a@[192.0.2.1]",
+            "a@[IPv6:::1]",
+            "=?utf-8?q?a?=@b.c",
+        ] {
+            assert!(!plain(odd), "{odd}");
+        }
+        let canonical = |text: &str| text.parse::<Address>().unwrap().canonical();
+        assert_eq!(
+            canonical("\"User\"@Contoso.com").as_str(),
+            "user@contoso.com"
+        );
     }
 
     #[test]

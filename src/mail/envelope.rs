@@ -73,7 +73,8 @@ impl Envelope {
 pub struct Trace {
     /// The client's address.
     pub client: IpAddr,
-    /// What it called itself in HELO or EHLO, cleaned for display.
+    /// What it called itself in HELO or EHLO: no control characters, at most 255
+    /// characters.
     pub hello: String,
     /// `SMTP`, `ESMTP`, `UTF8SMTP`: the IANA "mail transmission types".
     pub protocol: String,

@@ -19,21 +19,35 @@ pub struct Item {
     pub address: Option<Address>,
 }
 
-/// The items of an address list; `None` if it is not UTF-8 or its quotes,
-/// comments or brackets do not close.
-pub fn items(field: &Field<'_>) -> Option<Vec<Item>> {
+/// An address list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// In order; the members of groups among them.
+    pub items: Vec<Item>,
+    /// It has no groups but an empty one, so that every program reads it alike.
+    pub plain: bool,
+}
+
+/// Reads an address list; `None` if it is not UTF-8 or its quotes, comments or
+/// brackets do not close.
+pub fn list(field: &Field<'_>) -> Option<List> {
     let text = field.text()?;
     let mut items = Vec::new();
     let mut scan = Scan::default();
     let mut start = 0;
+    let mut groups = false;
     for (at, c) in text.char_indices() {
         if scan.step(c) {
             continue;
         }
         match c {
             // A group's name ends: its members are items of their own.
-            ':' => start = at + 1,
+            ':' => {
+                groups = true;
+                start = at + 1;
+            }
             ',' | ';' => {
+                groups |= c == ';';
                 push(&mut items, text.get(start..at)?);
                 start = at + 1;
             }
@@ -44,14 +58,26 @@ pub fn items(field: &Field<'_>) -> Option<Vec<Item>> {
         return None;
     }
     push(&mut items, text.get(start..)?);
-    Some(items)
+    Some(List {
+        plain: !groups || is_empty_group(&text),
+        items,
+    })
+}
+
+/// `undisclosed-recipients:;` and its like.
+fn is_empty_group(text: &str) -> bool {
+    let mut halves = text.split(':');
+    let name = halves.next().unwrap_or_default();
+    let rest: Vec<&str> = halves.collect();
+    let word = |c: char| c.is_alphanumeric() || " -_.\t".contains(c);
+    name.chars().all(word) && matches!(*rest, [rest] if rest.trim() == ";")
 }
 
 /// The first address of the From field, if it is sure.
 pub fn author(header: &Header<'_>) -> Option<Address> {
     header
         .all("From")
-        .find_map(|field| items(field)?.into_iter().next()?.address)
+        .find_map(|field| list(field)?.items.into_iter().next()?.address)
 }
 
 /// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
@@ -79,7 +105,7 @@ fn push(items: &mut Vec<Item>, text: &str) {
 
 /// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments anywhere.
 fn address(item: &str) -> Option<Address> {
-    let item = without_comments(item);
+    let item = without_comments(item)?;
     let item = item.trim();
     let Some(inside) = item.strip_suffix('>') else {
         return item.parse().ok();
@@ -97,24 +123,38 @@ fn address(item: &str) -> Option<Address> {
     let phrase = phrase.trim();
     // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
     // phrase quoted; unquoted it does no harm if both are the same.
-    let doubtful = phrase.contains('@') && !phrase.starts_with('"') && phrase != spec;
-    if doubtful {
+    if unquoted(phrase).contains('@') && phrase != spec {
         return None;
     }
     spec.parse().ok()
 }
 
-fn without_comments(item: &str) -> String {
+/// The item without its comments; `None` if one of them could be taken for an
+/// address.
+fn without_comments(item: &str) -> Option<String> {
     let mut scan = Scan::default();
     let mut plain = String::with_capacity(item.len());
     for c in item.chars() {
         let before = scan.comments;
         scan.step(c);
-        if before == 0 && scan.comments == 0 {
-            plain.push(c);
+        match (before, scan.comments) {
+            (0, 0) => plain.push(c),
+            _ if c == '@' => return None,
+            _ => {}
         }
     }
-    plain
+    Some(plain)
+}
+
+/// What stands outside quoted strings.
+fn unquoted(phrase: &str) -> String {
+    let mut scan = Scan::default();
+    let outside = |c: &char| {
+        let before = scan.quoted;
+        scan.step(*c);
+        !before && !scan.quoted
+    };
+    phrase.chars().filter(outside).collect()
 }
 
 /// Where in the syntax a position is.
@@ -168,9 +208,9 @@ mod tests {
     fn read(value: &str) -> Option<Vec<(String, Option<String>)>> {
         let head = format!("To: {value}\r\n\r\n");
         let header = Header::split(head.as_bytes(), true).unwrap();
-        let items = items(&header.fields[0])?;
+        let list = list(&header.fields[0])?;
         Some(
-            items
+            list.items
                 .into_iter()
                 .map(|item| (item.text, item.address.map(String::from)))
                 .collect(),
@@ -204,10 +244,34 @@ mod tests {
     }
 
     #[test]
+    fn only_lists_without_groups_are_plain() {
+        let plain = |value: &str| {
+            let head = format!("To: {value}\r\n\r\n");
+            let header = Header::split(head.as_bytes(), true).unwrap();
+            list(&header.fields[0]).unwrap().plain
+        };
+
+        assert!(plain("a@b, \"x: y; z\" <c@d>"));
+        assert!(plain("undisclosed-recipients:;") && plain("Undisclosed recipients: ;"));
+        for groups in [
+            "team: a@b;",
+            "a@b; c@d",
+            "eve@e: a@b",
+            "\"x\" <eve@e> : a@b",
+            "x:a@b,eve@e:;",
+        ] {
+            assert!(!plain(groups), "{groups}");
+        }
+    }
+
+    #[test]
     fn an_item_that_can_be_read_in_two_ways_has_no_address() {
         for doubtful in [
             "a@b <c@d>",
             "a@b (x) c@d",
+            "\"x\" a@b <c@d>",
+            "a@b (or c@d)",
+            "a(c@d)@b",
             "<a@b> <c@d>",
             "<a@b> c@d",
             "a@b c@d",

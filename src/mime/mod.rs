@@ -13,7 +13,7 @@ mod outgoing;
 pub use self::addresses::Item;
 pub use self::addresses::author;
 pub use self::addresses::field_of;
-pub use self::addresses::items;
+pub use self::addresses::list;
 pub use self::header::Field;
 pub use self::header::Header;
 pub use self::outgoing::Body;

@@ -147,6 +147,12 @@ impl Session {
         room.min(self.settings.message_size)
     }
 
+    /// Whether a message that has come in can be carried with what the relay
+    /// adds: narrowing To and Cc can write the header section twice.
+    pub fn carries(&self, envelope: &Envelope, content: u64, header: u64) -> bool {
+        content + header + envelope.added_header_bytes() <= self.settings.carried_size
+    }
+
     /// One command line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
         let outcome = match command::parse(line) {
@@ -259,6 +265,8 @@ impl Session {
         let envelope = &mut transaction.envelope;
         let answer = if !envelope.utf8 && !address.is_ascii() {
             Err(Reply::needs_utf8())
+        } else if !address.is_plain() {
+            Err(Reply::odd_recipient())
         } else if transaction.keys.contains(&address.key()) {
             Ok(go_on(Reply::recipient_ok()))
         } else if envelope.recipients.len() >= self.settings.recipients {
@@ -377,6 +385,8 @@ mod tests {
                 ("MAIL FROM:<x@y>", 503),
                 ("DATA", 554),
                 ("RCPT TO:<bad>", 501),
+                ("RCPT TO:<\"a b\"@c.d>", 553),
+                ("RCPT TO:<a@[192.0.2.1]>", 553),
                 ("DATA", 554),
                 ("RCPT TO:<c@d>", 250),
                 ("RCPT TO:<e@f>", 250),

@@ -195,6 +195,11 @@ impl Reply {
         Self::new(501, EnhancedStatus::BAD_RECIPIENT, text)
     }
 
+    pub(super) fn odd_recipient() -> Self {
+        let text = "RCPT TO: Exchange Online has no quoted names and no address literals";
+        Self::new(553, EnhancedStatus::BAD_RECIPIENT, text)
+    }
+
     pub(super) fn needs_utf8() -> Self {
         let text = "Address needs SMTPUTF8: say so in MAIL";
         Self::new(553, EnhancedStatus::NEEDS_UTF8, text)

@@ -45,12 +45,19 @@ pub enum AcceptError {
 }
 
 impl Spool {
-    /// Whether a message of this size would be accepted now.
+    /// Whether a small message, up to [`super::INLINE_LIMIT`], would be accepted
+    /// now.
     ///
     /// # Errors
     ///
     /// [`AcceptError::Full`] says which limit was reached.
-    pub fn check_room(&self, size: u64) -> Result<(), AcceptError> {
+    pub fn check_room(&self) -> Result<(), AcceptError> {
+        let reclaimable = self.shared.writer.reclaimable();
+        self.check_room_for(super::INLINE_LIMIT as u64, reclaimable)
+    }
+
+    /// `reclaimable` bytes of the size need no room on the disk.
+    fn check_room_for(&self, size: u64, reclaimable: u64) -> Result<(), AcceptError> {
         let settings = &self.shared.settings;
         let held = self.shared.held.load(Ordering::Relaxed);
         if held.saturating_add(size) > settings.size {
@@ -63,6 +70,7 @@ impl Spool {
             error: error.into(),
         })?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = free.saturating_add(reclaimable);
         if free < settings.free_space.saturating_add(size) {
             let limit = settings.free_space;
             let text = format!("{free} bytes are free on the disk, limits.free_space is {limit}");
@@ -88,7 +96,7 @@ impl Spool {
         // A small message fits where it was begun; how large this one is, nobody
         // knew then.
         if content.file.is_some() {
-            self.check_room(size)?;
+            self.check_room_for(size, 0)?;
         }
         sync_file(&mut content).await?;
         let mut file = content.file.take();

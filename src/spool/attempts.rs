@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use rusqlite::Connection;
+use rusqlite::ErrorCode;
 use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
@@ -35,6 +36,8 @@ pub struct Want {
 pub struct Claims {
     /// Entries whose attempt is on record as begun.
     pub claimed: Vec<Claimed>,
+    /// Entries that could not be read, and were put aside.
+    pub quarantined: Vec<String>,
     /// For each lane asked about, when its next waiting entry is due; a lane
     /// without one is missing.
     pub next_due: HashMap<Lane, Timestamp>,
@@ -57,6 +60,8 @@ pub struct Claimed {
     pub author: Option<Address>,
     /// Its bytes.
     pub content: Content,
+    /// Since when it is deferred for another reason than the configuration.
+    pub trouble_since: Option<Timestamp>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// The name of this attempt in Graph's logs and in ours.
@@ -78,6 +83,8 @@ pub struct AttemptReport {
     pub request_id: Option<String>,
     /// What becomes of the entry.
     pub next: Next,
+    /// As [`Claimed::trouble_since`] is to be from now on.
+    pub trouble_since: Option<Timestamp>,
 }
 
 /// What becomes of an entry after an attempt.
@@ -105,8 +112,14 @@ impl Spool {
             let mut claims = Claims::default();
             for want in &wants {
                 for id in due(db, want, now)? {
-                    let entry = claim_one(db, &id, &want.lane, &folder, now)?;
-                    claims.claimed.push(entry);
+                    match claim_one(db, &id, &want.lane, &folder, now) {
+                        Ok(entry) => claims.claimed.push(entry),
+                        Err(error) if is_of_the_entry(&error) => {
+                            quarantine(db, &id, now, &error)?;
+                            claims.quarantined.push(id);
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 if let Some(due) = next_due(db, &want.lane)? {
                     claims.next_due.insert(want.lane.clone(), due);
@@ -193,6 +206,35 @@ fn next_due(db: &Connection, lane: &Lane) -> rusqlite::Result<Option<Timestamp>>
         .optional()
 }
 
+/// Whether an error is about what stands in one entry, not about the database.
+fn is_of_the_entry(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::QueryReturnedNoRows
+    ) || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
+/// Puts an entry aside that cannot be read, so that the others go on.
+fn quarantine(
+    db: &Connection,
+    id: &str,
+    now: Timestamp,
+    error: &rusqlite::Error,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE entry SET state = 'quarantined', ended_at = ?2, reason = ?3 WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        now.millis(),
+        format!("it cannot be read from the spool: {error}")
+    ])?;
+    Ok(())
+}
+
 fn claim_one(
     db: &Connection,
     id: &str,
@@ -206,7 +248,7 @@ fn claim_one(
     let mut entry = db
         .prepare_cached(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
-             in_file, attempts FROM entry WHERE id = ?1",
+             in_file, attempts, trouble_since FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
     db.prepare_cached(
@@ -261,6 +303,7 @@ fn claimed(
             Content::Inline(Bytes::new())
         },
         attempt: row.get(10)?,
+        trouble_since: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_millis),
         client_request_id,
     })
 }
@@ -292,9 +335,17 @@ fn settle_one(
         Next::Wait(due) => ("waiting", due.millis(), None),
     };
     db.prepare_cached(
-        "UPDATE entry SET state = ?2, due_at = ?3, ended_at = ?4, reason = ?5 WHERE id = ?1",
+        "UPDATE entry SET state = ?2, due_at = ?3, ended_at = ?4, reason = ?5, trouble_since = ?6
+         WHERE id = ?1",
     )?
-    .execute(params![id, state, due_at, ended_at, report.reason])?;
+    .execute(params![
+        id,
+        state,
+        due_at,
+        ended_at,
+        report.reason,
+        report.trouble_since.map(Timestamp::millis)
+    ])?;
     if report.next == Next::Delivered {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
             .execute([id])?;
@@ -329,7 +380,8 @@ where
     )?;
     let rows = waiting.query_map([], |row| {
         let id: String = row.get(0)?;
-        Ok((id, view::optional_address(row, 1)?))
+        // An author that cannot be read counts as none.
+        Ok((id, view::optional_address(row, 1).unwrap_or_default()))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;

@@ -47,6 +47,7 @@ mod writer;
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -242,6 +243,7 @@ fn lock(settings: &Settings) -> Result<File, SpoolError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path);
     let file = opened.map_err(|error| SpoolError::File {
         path: path.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -35,6 +36,8 @@ CREATE TABLE entry (
     size         INTEGER NOT NULL,
     in_file      INTEGER NOT NULL,
     attempts     INTEGER NOT NULL DEFAULT 0,
+    -- Since when it is deferred for another reason than the configuration.
+    trouble_since INTEGER,
     reason       TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
@@ -80,6 +83,7 @@ pub struct Recovered {
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
+    make_private(path)?;
     let connection = Connection::open(path)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -87,7 +91,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -4096;
-         PRAGMA journal_size_limit = 67108864;",
+         PRAGMA journal_size_limit = 4194304;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -107,6 +111,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
         }
     }
     Ok(connection)
+}
+
+/// Makes the database's file for its owner only, if it is not there; SQLite
+/// gives its log the same mode.
+fn make_private(path: &Path) -> Result<(), SpoolError> {
+    let made = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path);
+    made.map(drop).map_err(|error| SpoolError::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Connection, SpoolError> {
@@ -154,8 +172,15 @@ fn match_files(
     folder: &Path,
     now: Timestamp,
 ) -> Result<(usize, Vec<SpoolId>), SpoolError> {
-    let named = "SELECT id FROM entry WHERE in_file = 1 AND state IN ('waiting', 'failed')";
-    let mut missing: HashSet<SpoolId> = ids(connection, named)?.into_iter().collect();
+    let of = |states: &str| {
+        ids(
+            connection,
+            &format!("SELECT id FROM entry WHERE in_file = 1 AND state IN ({states})"),
+        )
+    };
+    let mut missing: HashSet<SpoolId> = of("'waiting', 'failed'")?.into_iter().collect();
+    // A file that an operator has put back.
+    let quarantined: HashSet<SpoolId> = of("'quarantined'")?.into_iter().collect();
     let folder = content::folder(folder);
     let failed = |error| SpoolError::File {
         path: folder.clone(),
@@ -165,7 +190,7 @@ fn match_files(
     for file in fs::read_dir(&folder).map_err(failed)? {
         let file = file.map_err(failed)?;
         let id = file.file_name().to_str().and_then(|name| name.parse().ok());
-        if id.is_some_and(|id| missing.remove(&id)) {
+        if id.is_some_and(|id| missing.remove(&id) || quarantined.contains(&id)) {
             continue;
         }
         fs::remove_file(file.path()).map_err(failed)?;

@@ -40,8 +40,8 @@ pub struct Summary {
     pub reverse_path: String,
     /// The address in its From header.
     pub author: Option<String>,
-    /// Arguments of RCPT.
-    pub recipients: Vec<Address>,
+    /// Arguments of RCPT, as they stand in the spool.
+    pub recipients: Vec<String>,
     /// Attempts so far.
     pub attempts: u32,
     /// What the last attempt, or a lack of one, is explained by.
@@ -181,29 +181,25 @@ impl Spool {
         failed: Timestamp,
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let folder = self.shared.settings.folder.clone();
-        let purge = move |db: &Connection| {
-            db.execute(
-                "DELETE FROM entry WHERE state = 'delivered' AND ended_at < ?1",
-                [delivered.millis()],
-            )?;
-            let mut statement = db.prepare(
-                "DELETE FROM entry WHERE state IN ('failed', 'quarantined') AND ended_at < ?1
-                 RETURNING id, size, in_file",
-            )?;
-            let rows = statement.query_map([failed.millis()], |row| {
-                Ok((id(row, 0)?, unsigned(row, 1)?, row.get::<_, bool>(2)?))
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let gone = self.shared.writer.write(purge).await?;
-        for (id, size, in_file) in &gone {
-            self.release(*size);
-            if *in_file {
-                // What cannot be removed now is removed at the next start.
-                let _left = tokio::fs::remove_file(content::path(&folder, *id)).await;
+        let mut forgotten = Vec::new();
+        loop {
+            let gone = self
+                .shared
+                .writer
+                .write(move |db| purge(db, delivered, failed))
+                .await?;
+            let Some(gone) = gone else {
+                return Ok(forgotten);
+            };
+            for (id, size, in_file) in gone {
+                self.release(size);
+                if in_file {
+                    // What cannot be removed now is removed at the next start.
+                    let _left = tokio::fs::remove_file(content::path(&folder, id)).await;
+                }
+                forgotten.push(id);
             }
         }
-        Ok(gone.into_iter().map(|(id, ..)| id).collect())
     }
 
     async fn read<T, F>(&self, query: F) -> Result<T, SpoolError>
@@ -215,6 +211,32 @@ impl Spool {
         let task = tokio::task::spawn_blocking(move || query(&lock_mutex(&spool.shared.reader)));
         Ok(task.await.map_err(|_| SpoolError::Closed)??)
     }
+}
+
+/// How many entries are forgotten in one transaction, so that accepting does not
+/// wait for long.
+const PURGED_AT_ONCE: u32 = 500;
+
+/// A piece of what is to be forgotten: the failed ones; nothing if there is none
+/// any more.
+type Purged = Option<Vec<(SpoolId, u64, bool)>>;
+
+fn purge(db: &Connection, delivered: Timestamp, failed: Timestamp) -> rusqlite::Result<Purged> {
+    let done = db.execute(
+        "DELETE FROM entry WHERE id IN (SELECT id FROM entry
+         WHERE state = 'delivered' AND ended_at < ?1 LIMIT ?2)",
+        params![delivered.millis(), PURGED_AT_ONCE],
+    )?;
+    let mut statement = db.prepare(
+        "DELETE FROM entry WHERE id IN (SELECT id FROM entry
+         WHERE state IN ('failed', 'quarantined') AND ended_at < ?1 LIMIT ?2)
+         RETURNING id, size, in_file",
+    )?;
+    let rows = statement.query_map(params![failed.millis(), PURGED_AT_ONCE], |row| {
+        Ok((id(row, 0)?, unsigned(row, 1)?, row.get(2)?))
+    })?;
+    let gone: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    Ok((done > 0 || !gone.is_empty()).then_some(gone))
 }
 
 pub(super) fn held_bytes(db: &Connection) -> rusqlite::Result<u64> {
@@ -272,7 +294,12 @@ fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
     })
 }
 
-pub(super) fn recipients(db: &Connection, id: &str) -> rusqlite::Result<Vec<Address>> {
+/// The recipients of an entry, in order; as texts where they are only shown.
+pub(super) fn recipients<T>(db: &Connection, id: &str) -> rusqlite::Result<Vec<T>>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
     let mut statement =
         db.prepare_cached("SELECT address FROM recipient WHERE entry = ?1 ORDER BY ordinal")?;
     let rows = statement.query_map([id], |row| parsed(row, 0))?;

@@ -4,6 +4,9 @@
 //! transaction with all that waited, and again in one of its own if that
 //! transaction failed. Its result is handed over after the commit.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use rusqlite::Connection;
@@ -17,6 +20,8 @@ use super::SpoolError;
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Message>,
+    /// Bytes of the database that new rows can take without growing it.
+    reclaimable: Arc<AtomicU64>,
 }
 
 enum Message {
@@ -31,10 +36,18 @@ const LARGEST_GROUP: usize = 256;
 impl Writer {
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel(LARGEST_GROUP);
+        let reclaimable = Arc::new(AtomicU64::new(free_bytes(&connection)));
+        let published = Arc::clone(&reclaimable);
         thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || write_groups(connection, inbox))?;
-        Ok(Self { jobs })
+            .spawn(move || write_groups(connection, inbox, &published))?;
+        Ok(Self { jobs, reclaimable })
+    }
+
+    /// Bytes of the database that new rows can take without growing it: what
+    /// was delivered leaves its pages there, not on the disk.
+    pub(super) fn reclaimable(&self) -> u64 {
+        self.reclaimable.load(Ordering::Relaxed)
     }
 
     /// Runs an operation; its result is valid once this returns, because it is
@@ -66,7 +79,11 @@ impl Writer {
 }
 
 /// The writer thread, until it is closed or no handle is left.
-fn write_groups(mut connection: Connection, mut inbox: mpsc::Receiver<Message>) {
+fn write_groups(
+    mut connection: Connection,
+    mut inbox: mpsc::Receiver<Message>,
+    reclaimable: &AtomicU64,
+) {
     while let Some(first) = inbox.blocking_recv() {
         let mut group = Vec::new();
         let mut closing = None;
@@ -85,12 +102,22 @@ fn write_groups(mut connection: Connection, mut inbox: mpsc::Receiver<Message>) 
             next = inbox.try_recv().ok();
         }
         run(&mut connection, group);
+        reclaimable.store(free_bytes(&connection), Ordering::Relaxed);
         if let Some(done) = closing {
             drop(connection); // checkpoints the log into the database
             let _gone = done.send(());
             return;
         }
     }
+}
+
+fn free_bytes(connection: &Connection) -> u64 {
+    let query = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
+    let bytes = connection
+        .prepare_cached(query)
+        .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
+    // Unknown is none: then the disk's free space alone decides.
+    bytes.map_or(0, |bytes| u64::try_from(bytes).unwrap_or(0))
 }
 
 /// An operation without its result type.

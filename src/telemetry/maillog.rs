@@ -98,8 +98,16 @@ pub fn stranded(count: usize) {
     error!(
         event = "stranded",
         count,
-        remedy = "add an [[account]] whose senders match, or drop them; see graph-relay queue list",
+        remedy = "add an [[account]] whose senders match; see graph-relay queue list",
         "waiting messages have a From address that no [[account]] sends for"
+    );
+}
+
+/// The entry cannot be read.
+pub fn quarantined(id: &dyn Display) {
+    error!(
+        event = "quarantined", %id,
+        "this message cannot be read from the spool and was put aside: graph-relay queue show {id}"
     );
 }
 
@@ -112,7 +120,7 @@ pub fn opened(recovered: &Recovered) {
         );
     }
     for id in &recovered.quarantined {
-        error!(event = "quarantined", %id, "the content of this message is gone from the spool");
+        quarantined(id);
     }
     info!(
         event = "opened",

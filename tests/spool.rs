@@ -1,0 +1,209 @@
+//! The spool by its own interface: what a damaged disk or a strange hand can
+//! leave in it must not stop the other messages.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use graph_relay::clock::Clock;
+use graph_relay::clock::Timestamp;
+use graph_relay::mail::Envelope;
+use graph_relay::mail::Lane;
+use graph_relay::mail::ReversePath;
+use graph_relay::mail::SpoolId;
+use graph_relay::mail::Trace;
+use graph_relay::spool::AttemptReport;
+use graph_relay::spool::Claimed;
+use graph_relay::spool::NewEntry;
+use graph_relay::spool::Next;
+use graph_relay::spool::Recovered;
+use graph_relay::spool::Settings;
+use graph_relay::spool::Spool;
+use graph_relay::spool::Want;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+fn open(folder: &Path) -> (Spool, Recovered) {
+    let settings = Settings {
+        folder: folder.to_owned(),
+        size: 10_000_000,
+        free_space: 0,
+    };
+    Spool::open(settings, Clock::System).unwrap()
+}
+
+fn lane() -> Lane {
+    Lane {
+        account: "default".to_owned(),
+        mailbox: "relay@contoso.example".parse().unwrap(),
+    }
+}
+
+async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
+    let mut incoming = spool.receive(spool.new_id());
+    incoming.write(content).await.unwrap();
+    let entry = NewEntry {
+        content: incoming,
+        envelope: Envelope {
+            reverse_path: ReversePath::Null,
+            recipients: vec!["a@example.org".parse().unwrap()],
+            utf8: false,
+        },
+        trace: Trace {
+            client: "127.0.0.1".parse().unwrap(),
+            hello: "client".to_owned(),
+            protocol: "ESMTP".to_owned(),
+        },
+        author: None,
+        lane: lane(),
+    };
+    spool.accept(entry).await.unwrap()
+}
+
+async fn claim(spool: &Spool) -> Vec<Claimed> {
+    let want = Want {
+        lane: lane(),
+        count: 10,
+    };
+    spool.claim(vec![want]).await.unwrap().claimed
+}
+
+fn report(next: Next) -> AttemptReport {
+    AttemptReport {
+        outcome: "test",
+        http_status: None,
+        code: None,
+        reason: "a test's".to_owned(),
+        request_id: None,
+        next,
+        trouble_since: None,
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let good = accept(&spool, b"good\r\n").await;
+    let damages = [
+        "DELETE FROM content WHERE entry = ?1",
+        "UPDATE recipient SET address = 'no address' WHERE entry = ?1",
+        "UPDATE entry SET client = 'nowhere' WHERE id = ?1",
+        "UPDATE entry SET author = 'no author' WHERE id = ?1",
+    ];
+    let stranger = Connection::open(folder.path().join("spool.db")).unwrap();
+    for damage in damages {
+        let bad = accept(&spool, b"bad\r\n").await;
+        stranger.execute(damage, [bad.to_string()]).unwrap();
+    }
+
+    let claimed = claim(&spool).await;
+
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].id, good);
+    let listed = spool.list(None, 10).await.unwrap();
+    let aside = listed.iter().filter(|entry| entry.state == "quarantined");
+    assert_eq!((listed.len(), aside.count()), (5, 4));
+    assert_eq!(spool.reroute(|_| Some(lane())).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_attempt_without_an_end_is_doubtful_at_the_next_start() {
+    let folder = TempDir::new().unwrap();
+    let id = {
+        let (spool, _) = open(folder.path());
+        let id = accept(&spool, b"content\r\n").await;
+        assert_eq!(claim(&spool).await.len(), 1);
+        spool.close().await;
+        id
+    };
+
+    let (spool, recovered) = open(folder.path());
+
+    assert_eq!(recovered.interrupted, [id]);
+    assert_eq!(recovered.waiting, 1);
+    let shown = spool.show(id).await.unwrap().unwrap();
+    assert_eq!(shown.timeline[0].outcome.as_deref(), Some("doubtful"));
+    assert_eq!(claim(&spool).await[0].attempt, 2);
+}
+
+#[tokio::test]
+async fn a_message_whose_file_is_gone_is_quarantined() {
+    let folder = TempDir::new().unwrap();
+    let id = {
+        let (spool, _) = open(folder.path());
+        let id = accept(&spool, &vec![b'x'; 200_000]).await;
+        spool.close().await;
+        id
+    };
+    fs::remove_file(folder.path().join("content").join(id.to_string())).unwrap();
+
+    let (spool, recovered) = open(folder.path());
+
+    assert_eq!(recovered.quarantined, [id]);
+    assert!(claim(&spool).await.is_empty());
+    assert_eq!(
+        spool.show(id).await.unwrap().unwrap().summary.state,
+        "quarantined"
+    );
+}
+
+#[tokio::test]
+async fn what_is_done_with_is_forgotten_after_its_time() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    for next in [Next::Delivered, Next::Failed] {
+        accept(&spool, b"content\r\n").await;
+        for entry in claim(&spool).await {
+            spool.settle(&entry, report(next)).await.unwrap();
+        }
+    }
+    let waiting = accept(&spool, b"content\r\n").await;
+    let (past, future) = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX));
+    assert!(spool.purge(past, past).await.unwrap().is_empty());
+
+    let forgotten = spool.purge(future, future).await.unwrap();
+
+    assert_eq!(forgotten.len(), 1, "the failed one is named");
+    let totals = spool.totals().await.unwrap();
+    assert_eq!((totals.waiting, totals.delivered, totals.failed), (1, 0, 0));
+    assert_eq!(claim(&spool).await[0].id, waiting);
+}
+
+#[tokio::test]
+async fn the_spool_is_its_owners_alone() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    accept(&spool, &vec![b'x'; 200_000]).await;
+
+    let mut files = 0;
+    let mut folders = vec![folder.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= 4, "database, log, lock and content");
+}
+
+#[tokio::test]
+async fn only_one_process_has_the_spool() {
+    let folder = TempDir::new().unwrap();
+    let (_spool, _) = open(folder.path());
+    let settings = Settings {
+        folder: folder.path().to_owned(),
+        size: 1,
+        free_space: 0,
+    };
+
+    let second = Spool::open(settings, Clock::System);
+
+    assert!(second.unwrap_err().to_string().contains("is in use"));
+}
