@@ -112,12 +112,14 @@ fn write_groups(
 }
 
 fn free_bytes(connection: &Connection) -> u64 {
-    let query = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
-    let bytes = connection
-        .prepare_cached(query)
-        .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
-    // Unknown is none: then the disk's free space alone decides.
-    bytes.map_or(0, |bytes| u64::try_from(bytes).unwrap_or(0))
+    let ask = |query: &str| {
+        let answer: rusqlite::Result<i64> = connection
+            .prepare_cached(query)
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        // Unknown is none: then the disk's free space alone decides.
+        answer.map_or(0, |number| u64::try_from(number).unwrap_or(0))
+    };
+    ask("PRAGMA freelist_count") * ask("PRAGMA page_size")
 }
 
 /// An operation without its result type.
