@@ -69,6 +69,8 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// Line and column of it in the configuration.
+        place: Option<(usize, usize)>,
         /// Why.
         #[source]
         error: std::io::Error,
@@ -111,8 +113,11 @@ impl Service {
                 Ok(socket) => sockets.push((socket, settings.clone())),
                 Err(error) if is_left_out(settings.presence, &error) => {}
                 Err(error) => {
-                    let address = settings.address;
-                    return Err(StartError::Listen { address, error });
+                    return Err(StartError::Listen {
+                        address: settings.address,
+                        place: settings.place,
+                        error,
+                    });
                 }
             }
         }

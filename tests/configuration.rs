@@ -189,7 +189,7 @@ fn an_address_in_use_is_named_with_the_remedy() {
     let line = said.lines().last().unwrap();
     assert!(
         line.contains(&format!(
-            "cannot listen on 127.0.0.1:{port}: Address already in use"
+            "relay.toml:2:11: [[listener]]: cannot listen on 127.0.0.1:{port}: Address already in use"
         )),
         "{said}"
     );
@@ -259,5 +259,9 @@ fn relay_toml_shows_the_defaults() {
     // A listener that is written down is wanted; the default one on ::1 may be missing.
     assert_eq!(shown.listeners[1].presence, Presence::WhereAvailable);
     told.listeners[1].presence = Presence::WhereAvailable;
+    // The default ones stand nowhere.
+    for listener in &mut told.listeners {
+        assert!(listener.place.take().is_some());
+    }
     assert_eq!(shown, told);
 }

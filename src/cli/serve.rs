@@ -28,7 +28,18 @@ pub(super) async fn run(file: &Path) -> Exit {
     let service = match Service::start(config).await {
         Ok(service) => service,
         Err(error) => {
-            talk(&format!("{}: {error}", file.display()));
+            let place = match &error {
+                StartError::Listen {
+                    place: Some((line, column)),
+                    ..
+                } => format!(":{line}:{column}"),
+                StartError::Listen { place: None, .. }
+                | StartError::Secret { .. }
+                | StartError::Spool(_)
+                | StartError::Http(_)
+                | StartError::Admin { .. } => String::new(),
+            };
+            talk(&format!("{}{place}: {error}", file.display()));
             return exit_of(&error);
         }
     };

@@ -156,8 +156,10 @@ fn listener(mut section: Section<'_>) -> Option<Listener> {
              networks that may send",
         );
     }
+    let place = address.as_ref().map(|address| section.place(&address.span));
     section.finish();
     Some(Listener {
+        place,
         address: address?.value,
         networks: networks.unwrap_or_else(loopback),
         bare_lf,

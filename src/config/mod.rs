@@ -69,6 +69,8 @@ pub struct Listener {
     pub bare_lf: BareLf,
     /// A default listener may be missing where its address family is.
     pub presence: Presence,
+    /// Line and column of its address in the file, for what goes wrong later.
+    pub place: Option<(usize, usize)>,
 }
 
 /// Whether the relay can do without a listener.
@@ -264,6 +266,7 @@ impl Listener {
             networks: loopback(),
             bare_lf: BareLf::Normalise,
             presence,
+            place: None,
         };
         vec![
             on(Ipv4Addr::LOCALHOST.into(), Presence::Required),

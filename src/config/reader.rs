@@ -96,10 +96,15 @@ impl<'a> Problems<'a> {
 
     /// Notes a problem of the text at `span`.
     pub(super) fn add(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.push(span.start, Some(self.place(span)), message.into());
+    }
+
+    /// Line and column, both from 1.
+    fn place(&self, span: &Range<usize>) -> (usize, usize) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        self.push(span.start, Some((line, column)), message.into());
+        (line, column)
     }
 
     /// Notes a problem that has no place in the file.
@@ -200,6 +205,11 @@ impl<'a> Section<'a> {
             return None;
         }
         self.marked(key)
+    }
+
+    /// Line and column of a value of this section.
+    pub(super) fn place(&self, span: &Range<usize>) -> (usize, usize) {
+        self.problems.place(span)
     }
 
     /// Notes a problem of the section as a whole.
