@@ -13,6 +13,7 @@ use common::arrived;
 use common::id_of;
 use common::message;
 use common::recipients;
+use common::send_many;
 use common::send_one;
 use common::set;
 use common::stand_in;
@@ -54,16 +55,7 @@ async fn promise_1_after_250_a_message_is_safe() {
 async fn promise_2_five_messages_on_one_connection_are_five_delivered() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph, ""));
-    let mut smtp = relay.connect();
-    smtp.expect("EHLO client.example", "250");
-
-    let ids: Vec<String> = (0..5)
-        .map(|n| {
-            let content = message(&format!("m{n}"), "a@example.org");
-            id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()))
-        })
-        .collect();
-    smtp.expect("QUIT", "221");
+    let ids = send_many(&relay, "m", 5);
 
     let arrivals = arrived(&graph, 5).await;
     let mut subjects: Vec<_> = arrivals.iter().map(|a| a.subject.clone()).collect();
@@ -89,14 +81,7 @@ async fn promise_2_a_thousand_messages_on_fifty_connections_arrive_once_each() {
     std::thread::scope(|scope| {
         for connection in 0..50 {
             let relay = &relay;
-            scope.spawn(move || {
-                let mut smtp = relay.connect();
-                smtp.expect("EHLO client.example", "250");
-                for n in 0..20 {
-                    let content = message(&format!("{connection}-{n}"), "a@example.org");
-                    id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
-                }
-            });
+            scope.spawn(move || send_many(relay, &format!("{connection}-"), 20));
         }
     });
 
@@ -370,13 +355,7 @@ async fn memory_does_not_grow_with_the_size_of_a_message() {
             .parse::<u64>()
             .unwrap()
     };
-    for n in 0..20 {
-        send_one(
-            &relay,
-            &["a@example.org"],
-            &message(&format!("m{n}"), "a@example.org"),
-        );
-    }
+    send_many(&relay, "m", 20);
     let mut content = message("large", "a@example.org");
     content.push_str(&format!("{:0998}\r\n", 0).repeat(300));
     send_one(&relay, &["a@example.org"], &content);
@@ -461,13 +440,7 @@ async fn what_is_throttled_is_not_called_again_before_its_time() {
         ..Fault::at_send(429)
     });
 
-    for n in 0..8 {
-        send_one(
-            &relay,
-            &["a@example.org"],
-            &message(&format!("m{n}"), "a@example.org"),
-        );
-    }
+    send_many(&relay, "m", 8);
 
     arrived(&graph, 8).await;
     let requests = graph.requests();
@@ -496,12 +469,7 @@ async fn a_storm_of_503_ends_with_all_delivered() {
         ..Fault::at_send(503)
     });
 
-    let mut smtp = relay.connect();
-    smtp.expect("EHLO client.example", "250");
-    for n in 0..50 {
-        let content = message(&format!("m{n}"), "a@example.org");
-        id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
-    }
+    send_many(&relay, "m", 50);
 
     let arrivals = arrived(&graph, 50).await;
     assert_eq!(arrivals.len(), 50);
@@ -520,13 +488,7 @@ async fn a_401_in_mid_run_costs_one_token_request() {
     assert_eq!(graph.totals().token_requests, 1);
 
     graph.revoke_tokens();
-    for n in 0..6 {
-        send_one(
-            &relay,
-            &["a@example.org"],
-            &message(&format!("m{n}"), "a@example.org"),
-        );
-    }
+    send_many(&relay, "m", 6);
 
     arrived(&graph, 7).await;
     assert_eq!(graph.totals().token_requests, 2);
@@ -566,13 +528,7 @@ async fn a_refused_secret_defers_is_told_once_and_burns_nothing() {
     common::write_private(&secret, "an-old-secret");
     let relay = Relay::start(&home);
 
-    for n in 0..20 {
-        send_one(
-            &relay,
-            &["a@example.org"],
-            &message(&format!("m{n}"), "a@example.org"),
-        );
-    }
+    send_many(&relay, "m", 20);
     let fault = relay.event("fault", |_| true);
     assert_eq!(fault["code"], "AADSTS7000215");
     assert!(

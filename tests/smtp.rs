@@ -220,6 +220,32 @@ async fn an_author_nobody_sends_for_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_beyond_ascii_is_taken_with_smtputf8_only() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    smtp.expect("RCPT TO:<jürgen@example.org>", "553 5.6.7");
+    smtp.expect("RSET", "250");
+
+    smtp.expect(
+        &format!("mail from: {MAILBOX} BODY=8BITMIME smtputf8 SIZE=300"),
+        "250",
+    );
+    smtp.expect("RCPT TO:<jürgen@example.org>", "250");
+    smtp.expect("DATA", "354");
+    smtp.write(message("utf8", "jürgen@example.org").as_bytes());
+    id_of(&smtp.say("."));
+
+    let arrivals = arrived(&graph, 1).await;
+    assert_eq!(
+        common::recipients(&arrivals[0]),
+        common::set(&["jürgen@example.org"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_another_network_is_turned_away() {
     let graph = stand_in().await;
     let home = Home::new(&graph, "");

@@ -392,6 +392,9 @@ mod tests {
                 ("RCPT TO:<e@f>", 250),
                 ("RCPT TO:<g@h>", 452),
                 ("NOOP", 250),
+                ("VRFY postmaster", 252),
+                ("HELP", 214),
+                ("STARTTLS", 502),
                 ("DATA", 354),
             ],
         );

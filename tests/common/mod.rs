@@ -404,6 +404,18 @@ pub fn send_one(relay: &Relay, to: &[&str], content: &str) -> String {
     id_of(&reply)
 }
 
+/// Sends plain messages to one recipient on one connection, with the subjects
+/// `{name}0`, `{name}1` and so on; returns their ids.
+pub fn send_many(relay: &Relay, name: &str, count: usize) -> Vec<String> {
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let send = |n| {
+        let content = message(&format!("{name}{n}"), "a@example.org");
+        id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()))
+    };
+    (0..count).map(send).collect()
+}
+
 pub fn id_of(reply: &str) -> String {
     let id = reply.trim_end().strip_prefix("250 2.0.0 Ok: queued as ");
     id.unwrap_or_else(|| panic!("{reply}")).to_owned()
