@@ -19,6 +19,10 @@ use graph_relay::config::Presence;
 const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
     client_secret_file = \"SECRET\"\nmailbox = \"noreply@contoso.com\"\n";
 
+/// The hash is of a canary.
+const USER: &str = "[[user]]\nname = \"scanner\"\nsenders = [\"*\"]\npassword_hash = \
+    \"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8\"\n";
+
 /// A folder with a secret, and this file as its configuration.
 fn home_with(text: &str) -> Home {
     let home = Home::empty();
@@ -162,15 +166,80 @@ fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
         "{said:?}"
     );
 
-    let said = complaint(&format!(
-        "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"0.0.0.0/0\"]\n{ACCOUNT}"
-    ));
-    assert!(said[0].contains("makes an open relay"), "{said:?}");
+    for everybody in [
+        "networks = [\"0.0.0.0/0\"]",
+        "networks = [\"0.0.0.0/1\", \"128.0.0.0/1\"]",
+        "networks = [\"192.0.2.0/24\", \"::/0\"]",
+        "networks = [\"0.0.0.0/0\"]\nauthentication = \"required\"",
+    ] {
+        let said = complaint(&format!(
+            "[[listener]]\naddress = \"0.0.0.0:2525\"\n{everybody}\n{ACCOUNT}{USER}"
+        ));
+        let told = |line: &String| line.contains("everybody could send through this listener");
+        assert!(said.iter().any(told), "{said:?}");
+    }
 
     let listener = "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.0/24\"]\n";
     let home = home_with(&format!("{listener}{ACCOUNT}"));
     let output = run("check", &home);
     assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_tls_and_authentication_need_is_said() {
+    for (text, complaints) in [
+        (
+            "[[listener]]\naddress = \"127.0.0.1:2525\"\ntls = \"starttls\"\n",
+            vec![
+                "relay.toml:3:7: tls: needs a certificate: [tls] certificate_file and private_key_file",
+            ],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:2525\"\nauthentication = \"optional\"\n",
+            vec![
+                "relay.toml:3:18: authentication: nobody could: there is no [[user]] with name, \
+                 password_hash and senders",
+            ],
+        ),
+        (
+            USER,
+            vec![
+                "relay.toml:1:1: no [[listener]] lets a [[user]] authenticate: give one \
+                 authentication = \"required\" or \"optional\"",
+            ],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:2525\"\nauthentication = \"optional\"\n\
+             anonymous_networks = [\"0.0.0.0/0\"]\n[[user]]\nname = \"a b\"\n\
+             password_hash = \"secret\"\naccount = \"other\"\n",
+            vec![
+                "relay.toml:4:22: anonymous_networks: everybody could send through this listener: \
+                 name the machines that may send without authentication",
+                "relay.toml:4:22: anonymous_networks: only beside authentication = \"required\"; \
+                 without it, networks says who may send",
+                "relay.toml:5:1: [[user]] needs \"senders\"",
+                "relay.toml:6:8: name: 1 to 254 letters, digits and . _ + @ - only: some devices \
+                 cannot type others",
+                "relay.toml:7:17: password_hash: not an argon2id hash: make one with graph-relay \
+                 hash-password",
+                "relay.toml:8:11: account: there is no [[account]] named \"other\"",
+            ],
+        ),
+        (
+            "[tls]\ncertificate_file = \"missing.pem\"\n",
+            vec!["relay.toml:1:1: [tls] needs \"private_key_file\""],
+        ),
+        (
+            "[tls]\ncertificate_file = \"SECRET\"\nprivate_key_file = \"SECRET\"\n",
+            vec!["relay.toml:1:1: secret: no certificate in PEM form in it (no items found)"],
+        ),
+    ] {
+        let said = complaint(&format!("{text}{ACCOUNT}"));
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        for complaint in &complaints {
+            assert!(said.contains(complaint), "{complaint} is not in {said:#?}");
+        }
+    }
 }
 
 #[test]

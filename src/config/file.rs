@@ -3,32 +3,29 @@
 //! In the order of a message's path. Every default is written here and nowhere
 //! else; `relay.toml` repeats it for people and a test compares the two.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use toml::de::DeTable;
 
-use super::BareLf;
 use super::Config;
 use super::ConfigError;
 use super::Delivery;
 use super::Http;
 use super::Limits;
-use super::Listener;
 use super::Log;
 use super::LogFormat;
 use super::LogLevel;
-use super::Presence;
 use super::ProxyUrl;
 use super::accounts;
-use super::loopback;
+use super::listeners;
 use super::reader::Problems;
 use super::reader::Section;
 use super::units::ByteSize;
+use super::units::OrOff;
 use super::units::Span;
+use super::users;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -49,12 +46,17 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
             .unwrap_or_else(|| ConfigError::whole(path, "cannot be read as TOML".to_owned())));
     }
     let mut top = Section::top(table.get_ref(), &problems);
+    let accounts = accounts::read(&mut top, &problems);
+    let users = users::read(&mut top, &accounts);
+    let tls = listeners::tls(&mut top);
     let config = Config {
         hostname: hostname(&mut top),
         data_dir: top.optional("data_dir").unwrap_or_else(data_dir),
-        listeners: listeners(&mut top),
+        listeners: listeners::read(&mut top, tls.as_ref(), &users),
+        tls,
         limits: limits(&mut top),
-        accounts: accounts::read(&mut top, &problems),
+        users,
+        accounts,
         delivery: delivery(&mut top),
         failure_keep: keep(&mut top, "failure"),
         history_keep: keep(&mut top, "history"),
@@ -114,59 +116,6 @@ fn data_dir() -> PathBuf {
         .join("graph-relay")
 }
 
-fn listeners(top: &mut Section<'_>) -> Vec<Listener> {
-    let sections = top.tables("listener");
-    if sections.is_empty() {
-        return Listener::defaults();
-    }
-    sections.into_iter().filter_map(listener).collect()
-}
-
-fn listener(mut section: Section<'_>) -> Option<Listener> {
-    let address = section.required::<String>("address");
-    let networks: Option<Vec<IpNet>> = section.optional("networks");
-    let bare_lf = section.or("bare_lf", BareLf::Normalise);
-    let address = address.and_then(|marked| match marked.value.parse::<SocketAddr>() {
-        Ok(address) => Some(marked.map(|_| address)),
-        Err(_) => {
-            let message = format!(
-                "address: {:?} is not an IP address with a port: write it like \
-                 \"127.0.0.1:2525\" or \"[::1]:2525\"",
-                marked.value
-            );
-            section.problem_at(&marked.span, message);
-            None
-        }
-    });
-    if let Some(address) = &address
-        && !address.value.ip().is_loopback()
-        && networks.is_none()
-    {
-        let message = format!(
-            "the listener {} can be reached from other machines: name those that may send, like \
-             networks = [\"192.0.2.0/24\"], or listen on 127.0.0.1",
-            address.value
-        );
-        section.problem_at(&address.span, message);
-    }
-    let everybody = |network: &IpNet| network.prefix_len() == 0;
-    if networks.iter().flatten().any(everybody) {
-        section.problem(
-            "networks: a network of everybody makes an open relay of this listener: name the \
-             networks that may send",
-        );
-    }
-    let place = address.as_ref().map(|address| section.place(&address.span));
-    section.finish();
-    Some(Listener {
-        place,
-        address: address?.value,
-        networks: networks.unwrap_or_else(loopback),
-        bare_lf,
-        presence: Presence::Required,
-    })
-}
-
 fn limits(top: &mut Section<'_>) -> Limits {
     let mut section = top.table("limits");
     let limits = Limits {
@@ -179,10 +128,14 @@ fn limits(top: &mut Section<'_>) -> Limits {
         recipients: section.at_least_one("recipients", 500),
         connections: section.at_least_one("connections", 512),
         connections_per_client: section.at_least_one("connections_per_client", 64),
+        messages_per_minute_per_client: section
+            .or("messages_per_minute_per_client", OrOff::Off)
+            .number(),
         command_timeout: some_time(&mut section, "command_timeout", 5 * MINUTE),
         data_timeout: some_time(&mut section, "data_timeout", 3 * MINUTE),
         session_timeout: some_time(&mut section, "session_timeout", HOUR),
         errors_per_session: section.or("errors_per_session", 20),
+        received_headers: section.at_least_one("received_headers", 50),
         spool_size: at_least(
             &mut section,
             "spool_size",

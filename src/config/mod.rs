@@ -11,13 +11,15 @@
 
 mod accounts;
 mod file;
+mod listeners;
+mod password;
 mod reader;
 mod secret;
+mod tls;
 mod units;
+mod users;
 
 use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -26,10 +28,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use self::password::PasswordHash;
+pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
 pub use self::reader::Problem;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
+pub use self::tls::Stamp;
+pub use self::tls::TlsError;
+pub use self::tls::TlsFiles;
 use crate::mail::Address;
 use crate::mail::Pattern;
 
@@ -42,8 +49,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where mail comes in; at least one.
     pub listeners: Vec<Listener>,
+    /// The certificate that listeners show; there is one if any of them has TLS.
+    pub tls: Option<TlsFiles>,
     /// What one client may ask for.
     pub limits: Limits,
+    /// Who may authenticate; names unique.
+    pub users: Vec<User>,
     /// How mail goes out; at least one, names unique.
     pub accounts: Vec<Account>,
     /// When it goes out.
@@ -63,6 +74,12 @@ pub struct Config {
 pub struct Listener {
     /// Port 0 takes a free one.
     pub address: SocketAddr,
+    /// Whether and when TLS begins.
+    pub tls: Tls,
+    /// Whether a client may or must authenticate.
+    pub authentication: Authentication,
+    /// Who may send without, where authentication is required.
+    pub anonymous_networks: Vec<IpNet>,
     /// Who may connect.
     pub networks: Vec<IpNet>,
     /// What becomes of a line feed without a carriage return.
@@ -80,6 +97,32 @@ pub enum Presence {
     Required,
     /// It is one of the defaults, and left out where the machine has no IPv6.
     WhereAvailable,
+}
+
+/// Whether and when TLS begins on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// Never; nothing is offered that an old device could stumble over.
+    Off,
+    /// When the client asks for it by STARTTLS (RFC 3207).
+    Starttls,
+    /// By STARTTLS, and no mail is taken before.
+    StarttlsRequired,
+    /// With the connection (RFC 8314 3.3).
+    Implicit,
+}
+
+/// Whether a client may or must authenticate (RFC 4954).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authentication {
+    /// AUTH is not offered.
+    Off,
+    /// It is offered, and mail is taken without it.
+    Optional,
+    /// No mail is taken without it, but from `anonymous_networks`.
+    Required,
 }
 
 /// What becomes of a line feed without a carriage return in DATA.
@@ -103,6 +146,9 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once, of one client address.
     pub connections_per_client: usize,
+    /// Messages that one client address may send in a minute; `None` is any
+    /// number.
+    pub messages_per_minute_per_client: Option<u32>,
     /// The longest silence between commands.
     pub command_timeout: Duration,
     /// The longest silence within DATA.
@@ -111,10 +157,26 @@ pub struct Limits {
     pub session_timeout: Duration,
     /// Refused commands, after which a session is closed.
     pub errors_per_session: u32,
+    /// Received fields of a message, above which it is taken for looping.
+    pub received_headers: usize,
     /// Bytes of messages that wait, above which no more are taken.
     pub spool_size: u64,
     /// Bytes free on the disk, below which no more are taken.
     pub free_space: u64,
+}
+
+/// Somebody who may authenticate to a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Compared without regard to case.
+    pub name: String,
+    /// Of the password.
+    pub password_hash: PasswordHash,
+    /// What this user may send as: MAIL FROM and From header.
+    pub senders: Vec<Pattern>,
+    /// The account that sends for this user; else the one that the From address
+    /// belongs to.
+    pub account: Option<String>,
 }
 
 /// An app registration in a tenant and how to send through it.
@@ -258,37 +320,43 @@ impl Config {
     }
 }
 
-impl Listener {
-    /// The listeners of a configuration that names none.
-    pub fn defaults() -> Vec<Self> {
-        let on = |ip: IpAddr, presence| Self {
-            address: SocketAddr::new(ip, 2525),
-            networks: loopback(),
-            bare_lf: BareLf::Normalise,
-            presence,
-            place: None,
-        };
-        vec![
-            on(Ipv4Addr::LOCALHOST.into(), Presence::Required),
-            on(Ipv6Addr::LOCALHOST.into(), Presence::WhereAvailable),
-        ]
-    }
-
-    /// Whether a client at this address may connect. IPv4 addresses that came
-    /// through an IPv6 socket count as IPv4.
-    pub fn admits(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
-        self.networks
-            .iter()
-            .any(|network| network.contains(&client))
+impl User {
+    /// Whether this is the user of that name.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
     }
 }
 
-/// `127.0.0.0/8` and `::1`.
-fn loopback() -> Vec<IpNet> {
-    let net = |ip: IpAddr, length| IpNet::new_assert(ip, length);
-    vec![
-        net(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
-        net(Ipv6Addr::LOCALHOST.into(), 128),
-    ]
+impl Listener {
+    /// Whether a client at this address may connect. IPv4 addresses that came
+    /// through an IPv6 socket count as IPv4.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        contains(&self.networks, client)
+    }
+
+    /// Whether a client at this address may send without authentication.
+    pub fn admits_anonymous(&self, client: IpAddr) -> bool {
+        match self.authentication {
+            Authentication::Off | Authentication::Optional => true,
+            Authentication::Required => contains(&self.anonymous_networks, client),
+        }
+    }
+
+    /// Whether a client at this address may send a password without TLS: where
+    /// there is no TLS to be had, where nobody can listen in, and where the
+    /// client is trusted without a password anyway.
+    pub fn admits_clear_passwords(&self, client: IpAddr) -> bool {
+        match self.tls {
+            Tls::Off => true,
+            Tls::Starttls => {
+                client.to_canonical().is_loopback() || contains(&self.anonymous_networks, client)
+            }
+            Tls::StarttlsRequired | Tls::Implicit => false,
+        }
+    }
+}
+
+fn contains(networks: &[IpNet], client: IpAddr) -> bool {
+    let client = client.to_canonical();
+    networks.iter().any(|network| network.contains(&client))
 }

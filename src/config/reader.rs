@@ -207,6 +207,18 @@ impl<'a> Section<'a> {
         self.marked(key)
     }
 
+    /// Whether the file has the section.
+    pub(super) fn is_written(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Notes a problem of what stands under a key.
+    pub(super) fn problem_of(&self, key: &str, message: impl Into<String>) {
+        let span = self.table.and_then(|table| table.get(key));
+        self.problems
+            .add(&span.map_or(0..0, Spanned::span), message);
+    }
+
     /// Line and column of a value of this section.
     pub(super) fn place(&self, span: &Range<usize>) -> (usize, usize) {
         self.problems.place(span)

@@ -64,6 +64,44 @@ impl TryFrom<String> for Span {
     }
 }
 
+/// A number from 1, or `"off"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub(super) enum OrOff {
+    Number(u32),
+    Off,
+}
+
+impl OrOff {
+    pub(super) fn number(self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Off => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(i64),
+    Word(String),
+}
+
+impl TryFrom<Written> for OrOff {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        match written {
+            Written::Number(number) if number >= 1 => u32::try_from(number)
+                .map(Self::Number)
+                .map_err(|_| "the number is too large"),
+            Written::Word(word) if word == "off" => Ok(Self::Off),
+            Written::Number(_) | Written::Word(_) => Err("write a number from 1, or \"off\""),
+        }
+    }
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));

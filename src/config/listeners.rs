@@ -1,0 +1,226 @@
+//! The keys of `[[listener]]` and `[tls]`, and promise 6: no listener that this
+//! module lets through is an open relay.
+//!
+//! | who can reach it | what it needs |
+//! |---|---|
+//! | this machine only | nothing |
+//! | the machines of a list | `networks` |
+//! | everybody | TLS, and `authentication = "required"` |
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::Authentication;
+use super::BareLf;
+use super::Listener;
+use super::Presence;
+use super::Tls;
+use super::TlsFiles;
+use super::User;
+use super::reader::Marked;
+use super::reader::Section;
+
+impl Listener {
+    /// The listeners of a configuration that names none.
+    pub fn defaults() -> Vec<Self> {
+        let on = |ip: IpAddr, presence| Self {
+            address: SocketAddr::new(ip, 2525),
+            tls: Tls::Off,
+            authentication: Authentication::Off,
+            anonymous_networks: Vec::new(),
+            networks: loopback(),
+            bare_lf: BareLf::Normalise,
+            presence,
+            place: None,
+        };
+        vec![
+            on(Ipv4Addr::LOCALHOST.into(), Presence::Required),
+            on(Ipv6Addr::LOCALHOST.into(), Presence::WhereAvailable),
+        ]
+    }
+}
+
+pub(super) fn tls(top: &mut Section<'_>) -> Option<TlsFiles> {
+    let mut section = top.table("tls");
+    if !section.is_written() {
+        return None;
+    }
+    let certificate = section.required::<PathBuf>("certificate_file");
+    let key = section.required::<PathBuf>("private_key_file");
+    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles {
+        certificate_file: certificate.value,
+        private_key_file: key.value,
+    });
+    if let Some(files) = &files
+        && let Err(error) = files.load()
+    {
+        section.problem(error.to_string());
+    }
+    section.finish();
+    files
+}
+
+pub(super) fn read(
+    top: &mut Section<'_>,
+    files: Option<&TlsFiles>,
+    users: &[User],
+) -> Vec<Listener> {
+    let sections = top.tables("listener");
+    let listeners = if sections.is_empty() {
+        Listener::defaults()
+    } else {
+        let read = sections.into_iter().filter_map(|section| {
+            let mut section = section;
+            let listener = listener(&mut section, files, users);
+            section.finish();
+            listener
+        });
+        read.collect()
+    };
+    let nobody_authenticates = |listener: &Listener| listener.authentication == Authentication::Off;
+    if !users.is_empty() && listeners.iter().all(nobody_authenticates) {
+        top.problem_of(
+            "user",
+            "no [[listener]] lets a [[user]] authenticate: give one authentication = \"required\" \
+             or \"optional\"",
+        );
+    }
+    listeners
+}
+
+fn listener(
+    section: &mut Section<'_>,
+    files: Option<&TlsFiles>,
+    users: &[User],
+) -> Option<Listener> {
+    let address = address(section);
+    let tls = section.marked::<Tls>("tls");
+    if let Some(tls) = &tls
+        && tls.value != Tls::Off
+        && files.is_none()
+    {
+        let message = "tls: needs a certificate: [tls] certificate_file and private_key_file";
+        section.problem_at(&tls.span, message);
+    }
+    let authentication = section.marked::<Authentication>("authentication");
+    if let Some(authentication) = &authentication
+        && authentication.value != Authentication::Off
+        && users.is_empty()
+    {
+        let message = "authentication: nobody could: there is no [[user]] with name, \
+                       password_hash and senders";
+        section.problem_at(&authentication.span, message);
+    }
+    let anonymous = section.marked::<Vec<IpNet>>("anonymous_networks");
+    let networks = section.marked::<Vec<IpNet>>("networks");
+    let bare_lf = section.or("bare_lf", BareLf::Normalise);
+    let listener = Listener {
+        place: address.as_ref().map(|marked| section.place(&marked.span)),
+        address: address
+            .as_ref()
+            .map_or_else(unspecified, |marked| marked.value),
+        tls: tls.map_or(Tls::Off, |marked| marked.value),
+        authentication: authentication.map_or(Authentication::Off, |marked| marked.value),
+        anonymous_networks: anonymous
+            .as_ref()
+            .map_or_else(Vec::new, |marked| marked.value.clone()),
+        networks: networks
+            .as_ref()
+            .map_or_else(loopback, |marked| marked.value.clone()),
+        bare_lf,
+        presence: Presence::Required,
+    };
+    refuse_open_relay(
+        section,
+        &listener,
+        address.as_ref(),
+        networks.as_ref(),
+        anonymous.as_ref(),
+    );
+    address.map(|_| listener)
+}
+
+fn address(section: &mut Section<'_>) -> Option<Marked<SocketAddr>> {
+    let written = section.required::<String>("address")?;
+    match written.value.parse::<SocketAddr>() {
+        Ok(address) => Some(written.map(|_| address)),
+        Err(_) => {
+            let message = format!(
+                "address: {:?} is not an IP address with a port: write it like \
+                 \"127.0.0.1:2525\" or \"[::1]:2525\"",
+                written.value
+            );
+            section.problem_at(&written.span, message);
+            None
+        }
+    }
+}
+
+/// The table in the module's doc.
+fn refuse_open_relay(
+    section: &Section<'_>,
+    listener: &Listener,
+    address: Option<&Marked<SocketAddr>>,
+    networks: Option<&Marked<Vec<IpNet>>>,
+    anonymous: Option<&Marked<Vec<IpNet>>>,
+) {
+    if let Some(address) = address
+        && !address.value.ip().is_loopback()
+        && networks.is_none()
+    {
+        let message = format!(
+            "the listener {} can be reached from other machines: name those that may send, like \
+             networks = [\"192.0.2.0/24\"], or listen on 127.0.0.1",
+            address.value
+        );
+        section.problem_at(&address.span, message);
+    }
+    let guarded = listener.tls != Tls::Off && listener.authentication == Authentication::Required;
+    if let Some(networks) = networks
+        && is_everybody(&networks.value)
+        && !guarded
+    {
+        let message = "networks: everybody could send through this listener: name the networks \
+                       that may, or give it tls = \"starttls-required\" and authentication = \
+                       \"required\"";
+        section.problem_at(&networks.span, message);
+    }
+    if let Some(anonymous) = anonymous {
+        if is_everybody(&anonymous.value) {
+            let message = "anonymous_networks: everybody could send through this listener: name \
+                           the machines that may send without authentication";
+            section.problem_at(&anonymous.span, message);
+        }
+        if listener.authentication != Authentication::Required {
+            let message = "anonymous_networks: only beside authentication = \"required\"; without \
+                           it, networks says who may send";
+            section.problem_at(&anonymous.span, message);
+        }
+    }
+}
+
+/// Whether a list is all of IPv4 or IPv6, in however many pieces.
+fn is_everybody(networks: &[IpNet]) -> bool {
+    let networks: Vec<IpNet> = networks.to_vec();
+    let joined = IpNet::aggregate(&networks);
+    joined.iter().any(|network| network.prefix_len() == 0)
+}
+
+/// Stands in for an address that was refused.
+fn unspecified() -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)
+}
+
+/// `127.0.0.0/8` and `::1`.
+fn loopback() -> Vec<IpNet> {
+    let net = |ip: IpAddr, length| IpNet::new_assert(ip, length);
+    vec![
+        net(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+        net(Ipv6Addr::LOCALHOST.into(), 128),
+    ]
+}

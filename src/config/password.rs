@@ -1,0 +1,133 @@
+//! Password hashes of SMTP users: argon2id (RFC 9106) in the PHC string format.
+//!
+//! A hash is checked when the configuration is read, so that verifying one is
+//! bounded in time and memory. Verifying takes some 30 ms of a core on purpose
+//! and must not run on a thread that serves others; the listener sees to that.
+
+use std::fmt;
+
+use argon2::Argon2;
+use argon2::Params;
+use argon2::PasswordHasher;
+use argon2::PasswordVerifier;
+use argon2::password_hash::phc;
+use serde::Deserialize;
+
+/// An argon2id hash that this machine can verify within reason.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PasswordHash(phc::PasswordHash);
+
+/// Why a text is no usable hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordHashError {
+    /// Something else, a plain password perhaps.
+    #[error("not an argon2id hash: make one with graph-relay hash-password")]
+    Format,
+    /// It would take too long, or too much memory, at each sign-in.
+    #[error("costs more than 256 MiB or 16 rounds: make one with graph-relay hash-password")]
+    Cost,
+}
+
+/// In KiB: what one sign-in may take.
+const MOST_MEMORY: u32 = 256 * 1024;
+const MOST_ROUNDS: u32 = 16;
+
+impl PasswordHash {
+    /// Hashes a password with a salt of its own (OWASP's first choice of
+    /// parameters: 19 MiB, 2 rounds, one lane).
+    ///
+    /// # Errors
+    ///
+    /// The machine has no randomness to give.
+    pub fn of(password: &str) -> Result<Self, argon2::password_hash::Error> {
+        Argon2::default()
+            .hash_password(password.as_bytes())
+            .map(Self)
+    }
+
+    /// Whether it is this password.
+    pub fn verify(&self, password: &str) -> bool {
+        let verified = Argon2::default().verify_password(password.as_bytes(), &self.0);
+        verified.is_ok()
+    }
+
+    /// Work that a verification takes, to compare hashes by.
+    pub fn cost(&self) -> u64 {
+        Params::try_from(&self.0).map_or(0, |params| {
+            u64::from(params.m_cost()) * u64::from(params.t_cost())
+        })
+    }
+}
+
+impl TryFrom<String> for PasswordHash {
+    type Error = PasswordHashError;
+
+    fn try_from(text: String) -> Result<Self, PasswordHashError> {
+        let hash = phc::PasswordHash::new(text.trim()).map_err(|_| PasswordHashError::Format)?;
+        if hash.algorithm.as_str() != "argon2id" || hash.hash.is_none() || hash.salt.is_none() {
+            return Err(PasswordHashError::Format);
+        }
+        let params = Params::try_from(&hash).map_err(|_| PasswordHashError::Format)?;
+        if params.m_cost() > MOST_MEMORY || params.t_cost() > MOST_ROUNDS {
+            return Err(PasswordHashError::Cost);
+        }
+        Ok(Self(hash))
+    }
+}
+
+/// As it is written in relay.toml.
+impl fmt::Display for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_knows_its_password_and_no_other() {
+        let hash = PasswordHash::of("Canary123").unwrap();
+        let read: PasswordHash = hash.to_string().try_into().unwrap();
+
+        assert!(read.verify("Canary123"));
+        assert!(!read.verify("canary123") && !read.verify(""));
+        assert_eq!(format!("{read:?}"), "PasswordHash(..)");
+        assert_eq!(read.cost(), 19 * 1024 * 2);
+    }
+
+    #[test]
+    fn what_is_no_argon2id_hash_of_bounded_cost_is_refused() {
+        let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8";
+        for (text, error) in [
+            ("secret".to_owned(), PasswordHashError::Format),
+            (String::new(), PasswordHashError::Format),
+            (
+                format!("$argon2i$v=19$m=64,t=1,p=1${salt_and_hash}"),
+                PasswordHashError::Format,
+            ),
+            (
+                "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA".to_owned(),
+                PasswordHashError::Format,
+            ),
+            (
+                format!("$argon2id$v=19$m=4000000,t=1,p=1${salt_and_hash}"),
+                PasswordHashError::Cost,
+            ),
+            (
+                format!("$argon2id$v=19$m=64,t=1000,p=1${salt_and_hash}"),
+                PasswordHashError::Cost,
+            ),
+        ] {
+            assert_eq!(PasswordHash::try_from(text.clone()), Err(error), "{text}");
+        }
+    }
+}

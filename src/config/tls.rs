@@ -1,0 +1,144 @@
+//! The certificate that listeners show, read from its files.
+//!
+//! Nothing is kept here: whoever holds the certificate asks [`TlsFiles::stamp`]
+//! whether the files are still the same ones, and loads them again if not.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+
+/// Where certificate and private key are, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The listener's certificate first, then those between it and the root.
+    pub certificate_file: PathBuf,
+    /// The key of the first certificate.
+    pub private_key_file: PathBuf,
+}
+
+/// What the files were when they were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp([(u64, u64, i64, i64); 2]);
+
+/// Why there is no usable certificate; the text carries the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {error}{}", path.display(), remedy(.error))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// Everybody may read the key.
+    #[error("{} can be read by everybody (mode {mode:04o}): chmod 640 {}", path.display(), path.display())]
+    Open {
+        /// The key's file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not PEM, or not of this kind.
+    #[error("{}: no {what} in PEM form in it ({error})", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+        /// Why.
+        #[source]
+        error: pem::Error,
+    },
+    /// The two do not belong together, or the key is of an unknown kind.
+    #[error("certificate_file and private_key_file cannot be used together: {0}")]
+    Unusable(#[source] rustls::Error),
+}
+
+impl TlsFiles {
+    /// Reads both files.
+    ///
+    /// # Errors
+    ///
+    /// Says which file is not usable, and why.
+    pub fn load(&self) -> Result<CertifiedKey, TlsError> {
+        let pem = read(&self.certificate_file)?;
+        let format = |path: &Path, what| {
+            let path = path.to_owned();
+            move |error| TlsError::Format { path, what, error }
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let chain = chain
+            .and_then(|chain| match chain.is_empty() {
+                true => Err(pem::Error::NoItemsFound),
+                false => Ok(chain),
+            })
+            .map_err(format(&self.certificate_file, "certificate"))?;
+        refuse_if_open(&self.private_key_file)?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.private_key_file)?)
+            .map_err(format(&self.private_key_file, "private key"))?;
+        let provider = CryptoProvider::get_default().cloned();
+        let provider =
+            provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+        CertifiedKey::from_der(chain, key, &provider).map_err(TlsError::Unusable)
+    }
+
+    /// Changes when one of the files does.
+    ///
+    /// # Errors
+    ///
+    /// One of the files is not there.
+    pub fn stamp(&self) -> io::Result<Stamp> {
+        let of = |path: &Path| {
+            let metadata = fs::metadata(path)?;
+            let modified = (metadata.mtime(), metadata.mtime_nsec());
+            io::Result::Ok((metadata.ino(), metadata.len(), modified.0, modified.1))
+        };
+        Ok(Stamp([
+            of(&self.certificate_file)?,
+            of(&self.private_key_file)?,
+        ]))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| TlsError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// A group may read it: certificates are commonly shared that way.
+fn refuse_if_open(path: &Path) -> Result<(), TlsError> {
+    let metadata = fs::metadata(path).map_err(|error| TlsError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    Err(TlsError::Open {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        ": let the relay's user read it (chgrp graph-relay and chmod 640)"
+    } else {
+        ""
+    }
+}

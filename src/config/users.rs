@@ -1,0 +1,55 @@
+//! The keys of `[[user]]`: who may authenticate to a listener.
+
+use super::Account;
+use super::PasswordHash;
+use super::User;
+use super::reader::Section;
+use crate::mail::Pattern;
+
+pub(super) fn read(top: &mut Section<'_>, accounts: &[Account]) -> Vec<User> {
+    let mut users: Vec<User> = Vec::new();
+    for mut section in top.tables("user") {
+        let user = user(&mut section, accounts);
+        if let Some(user) = &user
+            && users.iter().any(|other| other.is_called(&user.name))
+        {
+            section.problem(format!("there are two [[user]] named {:?}", user.name));
+        }
+        users.extend(user);
+        section.finish();
+    }
+    users
+}
+
+fn user(section: &mut Section<'_>, accounts: &[Account]) -> Option<User> {
+    let name = section.required::<String>("name");
+    if let Some(name) = &name
+        && !is_name(&name.value)
+    {
+        let message = "name: 1 to 254 letters, digits and . _ + @ - only: some devices cannot \
+                       type others";
+        section.problem_at(&name.span, message);
+    }
+    let password_hash = section.required::<PasswordHash>("password_hash");
+    let senders = section.required::<Vec<Pattern>>("senders");
+    let account = section.marked::<String>("account");
+    if let Some(account) = &account
+        && !accounts.iter().any(|known| known.name == account.value)
+    {
+        let message = format!("account: there is no [[account]] named {:?}", account.value);
+        section.problem_at(&account.span, message);
+    }
+    Some(User {
+        name: name?.value,
+        password_hash: password_hash?.value,
+        senders: senders?.value,
+        account: account.map(|marked| marked.value),
+    })
+}
+
+/// As an address or a short word (AMI's boards want 4 to 64 characters that
+/// begin with a letter).
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+@-".contains(c);
+    (1..=254).contains(&name.len()) && name.chars().all(plain)
+}
