@@ -38,8 +38,8 @@
 //! |---|---|
 //! | `cli` | `service`, `sandbox`, `telemetry`, `http`, `spool`, `config`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `graph`, `http`, `spool`, `session`, `config`, `clock` |
-//! | `admin` | `spool`, `mail` |
-//! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail` |
+//! | `admin` | `telemetry`, `spool`, `mail` |
+//! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |
 //! | `routing` | `config`, `mail` |

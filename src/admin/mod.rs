@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `GET /queue?after=ID` | the next page of what is not delivered, as [`Summary`] |
 //! | `GET /queue/ID` | everything about one message, as [`EntryView`]; 404 if unknown |
+//! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
+//! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +33,8 @@ use crate::spool::EntryView;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Summary;
+use crate::telemetry::transcripts::Transcript;
+use crate::telemetry::transcripts::Transcripts;
 
 /// Entries in one answer.
 pub const PAGE: u32 = 500;
@@ -52,11 +56,21 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until `stop`.
-pub async fn run(socket: UnixListener, spool: Spool, stop: CancellationToken) {
-    let routes = Router::new()
+pub async fn run(
+    socket: UnixListener,
+    spool: Spool,
+    transcripts: Transcripts,
+    stop: CancellationToken,
+) {
+    let queue = Router::new()
         .route("/queue", get(list))
         .route("/queue/{id}", get(show))
         .with_state(Arc::new(spool));
+    let sessions = Router::new()
+        .route("/sessions", get(sessions))
+        .route("/sessions/{number}", get(session))
+        .with_state(transcripts);
+    let routes = queue.merge(sessions);
     let served = axum::serve(Guarded(socket), routes)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await;
@@ -84,6 +98,18 @@ async fn show(
 ) -> Result<Json<EntryView>, Failure> {
     let entry = spool.show(id).await?;
     entry.map(Json).ok_or(Failure::Unknown)
+}
+
+async fn sessions(State(transcripts): State<Transcripts>) -> Json<Vec<Transcript>> {
+    Json(transcripts.list())
+}
+
+async fn session(
+    State(transcripts): State<Transcripts>,
+    extract::Path(number): extract::Path<u64>,
+) -> Result<Json<Transcript>, Failure> {
+    let kept = transcripts.show(number);
+    kept.map(Json).ok_or(Failure::Unknown)
 }
 
 /// Why there is no answer.

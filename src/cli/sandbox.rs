@@ -123,6 +123,7 @@ async fn start(
             format!("{error}; --smtp names another address")
         }
         other @ (crate::service::StartError::Secret { .. }
+        | crate::service::StartError::Tls(_)
         | crate::service::StartError::Spool(_)
         | crate::service::StartError::Http(_)
         | crate::service::StartError::Admin { .. }) => other.to_string(),

@@ -6,6 +6,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tracing::error;
+use tracing::info;
 use tracing::warn;
 
 use super::Exit;
@@ -25,7 +26,7 @@ pub(super) async fn run(file: &Path) -> Exit {
         }
     };
     telemetry::start(&config.log);
-    let service = match Service::start(config).await {
+    let mut service = match Service::start(config).await {
         Ok(service) => service,
         Err(error) => {
             let place = match &error {
@@ -35,6 +36,7 @@ pub(super) async fn run(file: &Path) -> Exit {
                 } => format!(":{line}:{column}"),
                 StartError::Listen { place: None, .. }
                 | StartError::Secret { .. }
+                | StartError::Tls(_)
                 | StartError::Spool(_)
                 | StartError::Http(_)
                 | StartError::Admin { .. } => String::new(),
@@ -44,14 +46,14 @@ pub(super) async fn run(file: &Path) -> Exit {
         }
     };
     notify(&[NotifyState::Ready]);
-    let exit = until_stopped(&service).await;
+    let exit = until_stopped(&mut service, file).await;
     notify(&[NotifyState::Stopping]);
     service.stop().await;
     exit
 }
 
 /// Waits for SIGTERM or SIGINT, or for the relay to break down.
-async fn until_stopped(service: &Service) -> Exit {
+async fn until_stopped(service: &mut Service, file: &Path) -> Exit {
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -65,15 +67,42 @@ async fn until_stopped(service: &Service) -> Exit {
         tokio::select! {
             _ = terminate.recv() => return Exit::Done,
             _ = interrupt.recv() => return Exit::Done,
-            _ = hangup.recv() => warn!(
-                event = "reload",
-                "a changed relay.toml takes effect at a restart; nothing was reloaded"
-            ),
+            _ = hangup.recv() => reload(service, file),
             () = service.broken() => {
                 error!(event = "broken", "delivery has ended unasked; stopping to be started again");
                 return Exit::BrokeDown;
             }
         }
+    }
+}
+
+/// SIGHUP: a bad file leaves the old one in force.
+fn reload(service: &mut Service, file: &Path) {
+    notify_reloading();
+    let reloaded = Config::load(file)
+        .map_err(|error| error.to_string())
+        .and_then(|config| service.reload(config).map_err(|error| error.to_string()));
+    match reloaded {
+        Ok(restart) if restart.is_empty() => info!(event = "reloaded", "relay.toml was reloaded"),
+        Ok(restart) => warn!(
+            event = "reloaded",
+            needs_restart = restart.join(", "),
+            "relay.toml was reloaded; some changes take effect at a restart"
+        ),
+        Err(error) => error!(
+            event = "reload",
+            reason = error,
+            "relay.toml was not reloaded: what was in force stays in force"
+        ),
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+/// sd_notify(3): a reload begins; `READY=1` ends it.
+fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(event = "notify", %error, "the service manager could not be told"),
     }
 }
 
@@ -92,9 +121,10 @@ fn exit_of(error: &StartError) -> Exit {
         }
     };
     match error {
-        StartError::Secret { .. } | StartError::Http(_) | StartError::Listen { .. } => {
-            Exit::Configuration
-        }
+        StartError::Secret { .. }
+        | StartError::Tls(_)
+        | StartError::Http(_)
+        | StartError::Listen { .. } => Exit::Configuration,
         StartError::Admin { error, .. } | StartError::Spool(SpoolError::File { error, .. }) => {
             by_io(error)
         }

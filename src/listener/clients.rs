@@ -1,16 +1,31 @@
-//! How many connections each client has.
+//! What each client has and has done: connections, messages of the last minute,
+//! quirks that were told of.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-/// Connections by client; clones share the count.
-#[derive(Clone, Debug)]
-pub(super) struct Clients {
-    limit: usize,
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+use tokio::time::Instant;
+
+/// All clients; clones share what is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clients(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    connections: HashMap<IpAddr, usize>,
+    messages: HashMap<IpAddr, Bucket>,
+    quirks: HashSet<(IpAddr, &'static str)>,
+}
+
+/// Messages that a client may still send (a token bucket of one minute).
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    left: f64,
+    at: Instant,
 }
 
 /// A counted connection; counts until it is dropped, even by a panic.
@@ -20,19 +35,15 @@ pub(super) struct Counted {
     client: IpAddr,
 }
 
-impl Clients {
-    pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            counts: Arc::default(),
-        }
-    }
+/// Clients that are remembered at once, for their messages and their quirks.
+const REMEMBERED: usize = 10_000;
 
+impl Clients {
     /// Counts a connection, unless the client has as many as it may.
-    pub(super) fn enter(&self, client: IpAddr) -> Option<Counted> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(client).or_default();
-        if *count >= self.limit {
+    pub(super) fn enter(&self, client: IpAddr, limit: usize) -> Option<Counted> {
+        let mut known = self.known();
+        let count = known.connections.entry(client).or_default();
+        if *count >= limit {
             return None;
         }
         *count += 1;
@@ -41,17 +52,96 @@ impl Clients {
             client,
         })
     }
+
+    /// Whether the client may send another message, which is then counted.
+    pub(super) fn may_send(&self, client: IpAddr, per_minute: u32) -> bool {
+        let full = f64::from(per_minute);
+        let now = Instant::now();
+        let left = |bucket: &Bucket| {
+            let minutes = (now - bucket.at).as_secs_f64() / 60.0;
+            (bucket.left + minutes * full).min(full)
+        };
+        let mut known = self.known();
+        if known.messages.len() >= REMEMBERED {
+            known.messages.retain(|_, bucket| left(bucket) < full);
+        }
+        let fresh = Bucket {
+            left: full,
+            at: now,
+        };
+        let bucket = known.messages.entry(client).or_insert(fresh);
+        let left = left(bucket);
+        let may = left >= 1.0;
+        *bucket = Bucket {
+            left: if may { left - 1.0 } else { left },
+            at: now,
+        };
+        may
+    }
+
+    /// Whether this quirk of this client was not told of yet.
+    pub(super) fn is_news(&self, client: IpAddr, quirk: &'static str) -> bool {
+        let mut known = self.known();
+        if known.quirks.len() >= REMEMBERED {
+            known.quirks.clear();
+        }
+        known.quirks.insert((client, quirk))
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let counts = self.clients.counts.lock();
-        let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.client) {
+        let mut known = self.clients.known();
+        if let Some(count) = known.connections.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.client);
+                known.connections.remove(&self.client);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_send_so_many_messages_a_minute() {
+        let clients = Clients::default();
+        let other = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        for _ in 0..3 {
+            assert!(clients.may_send(CLIENT, 3));
+        }
+        assert!(!clients.may_send(CLIENT, 3));
+        assert!(clients.may_send(other, 3));
+
+        tokio::time::advance(Duration::from_secs(21)).await;
+
+        assert!(clients.may_send(CLIENT, 3));
+        assert!(!clients.may_send(CLIENT, 3));
+    }
+
+    #[test]
+    fn a_panic_gives_the_connection_back() {
+        let clients = Clients::default();
+        let counted = clients.enter(CLIENT, 1).unwrap();
+        assert!(clients.enter(CLIENT, 1).is_none());
+
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _counted = counted;
+            panic!("in a session");
+        }));
+        assert!(ended.is_err());
+
+        assert!(clients.enter(CLIENT, 1).is_some());
     }
 }

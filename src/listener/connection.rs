@@ -1,13 +1,14 @@
-//! One connection: lines in, replies out, and a message while DATA lasts.
+//! One connection: lines in, replies out, TLS when it is asked for.
 //!
 //! Replies to commands that came together go out together (RFC 2920 3.2). Lines
-//! and buffers are bounded, whatever the client sends.
+//! and buffers are bounded, whatever the client sends. A message between DATA
+//! and its verdict is the matter of `receive.rs`.
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Buf;
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -15,45 +16,45 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::DRAIN;
+use super::Rules;
 use super::Shared;
-use crate::config::BareLf;
+use super::stream;
+use super::stream::Stream;
+use crate::config::Authentication;
 use crate::config::Listener;
-use crate::mail::Envelope;
-use crate::mail::Trace;
-use crate::mime::Header;
-use crate::mime::author;
-use crate::routing::route;
-use crate::session::DataReader;
-use crate::session::Effect;
-use crate::session::Fed;
+use crate::config::Tls;
+use crate::session;
+use crate::session::Access;
+use crate::session::ClearPasswords;
+use crate::session::Credentials;
+use crate::session::LONGEST_LINE;
+use crate::session::Quirk;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
-use crate::session::Verdict;
-use crate::spool::AcceptError;
-use crate::spool::INLINE_LIMIT;
-use crate::spool::Incoming;
-use crate::spool::NewEntry;
-use crate::spool::is_full;
+use crate::session::Verification;
 use crate::telemetry::maillog;
+use crate::telemetry::maillog::Told;
+use crate::telemetry::transcripts::Recording;
+use crate::telemetry::transcripts::Secrecy;
 
-/// RFC 5321 4.5.3.1.4 asks for 512 octets and more with extensions; nothing
-/// sensible is longer than this.
-const LONGEST_LINE: usize = 4096;
 /// Of a line that is too long, so much is read and thrown away.
 const LONGEST_SKIP: usize = 1024 * 1024;
 /// How much is read at once.
 const READ: usize = 16 * 1024;
+/// A TLS handshake that takes longer is none.
+const HANDSHAKE: Duration = Duration::from_secs(60);
 
 pub(super) struct Connection<'a> {
-    stream: TcpStream,
-    client: IpAddr,
-    settings: &'a Listener,
-    shared: &'a Shared,
-    session: Session,
+    stream: Stream,
+    pub(super) client: IpAddr,
+    pub(super) listener: Arc<Listener>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) shared: &'a Shared,
+    pub(super) session: Session,
+    pub(super) recording: Recording,
     /// Read and not yet used.
-    input: BytesMut,
+    pub(super) input: BytesMut,
     /// Said and not yet sent.
     output: Vec<u8>,
     /// Bytes of an overlong line thrown away so far.
@@ -64,7 +65,7 @@ pub(super) struct Connection<'a> {
 
 /// Why a connection ends; the client has been told.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// It said QUIT, or was told that it must go.
     Closed,
     /// It went away, or does not read what it is told.
@@ -82,6 +83,8 @@ enum Line {
     Whole(BytesMut),
     TooLong,
     Endless,
+    /// A TLS handshake, where none is due.
+    ClientHello,
     Unfinished,
 }
 
@@ -89,194 +92,196 @@ impl<'a> Connection<'a> {
     pub(super) fn new(
         stream: TcpStream,
         client: IpAddr,
-        settings: &'a Listener,
+        listener: Arc<Listener>,
+        rules: Arc<Rules>,
         shared: &'a Shared,
     ) -> Self {
         Self {
-            stream,
+            stream: Stream::Plain(stream),
             client,
-            settings,
-            shared,
-            session: Session::new(shared.session.clone()),
+            session: Session::new(rules.session.clone(), access(&listener, client)),
+            recording: Recording::begin(&shared.clock),
+            listener,
             input: BytesMut::new(),
             output: Vec::new(),
             skipped: 0,
-            end: Instant::now() + shared.limits.session_timeout,
+            end: Instant::now() + rules.limits.session_timeout,
+            rules,
+            shared,
         }
     }
 
     /// Says why the connection is not wanted, and ends it.
-    pub(super) async fn turn_away(&mut self, reply: &Reply) {
+    pub(super) async fn turn_away(mut self, reply: &Reply) {
+        if self.listener.tls == Tls::Implicit && self.handshake().await.is_err() {
+            return self.keep();
+        }
         debug!(event = "turned away", client = %self.client, code = reply.code);
-        reply.write_to(&mut self.output);
+        self.say(reply);
         if self.flush().await.is_ok() {
             self.close().await;
         }
+        self.keep();
     }
 
     /// The whole dialog.
-    pub(super) async fn run(&mut self) {
-        let _nodelay = self.stream.set_nodelay(true);
+    pub(super) async fn run(mut self) {
+        let _nodelay = self.stream.set_nodelay();
         debug!(event = "connected", client = %self.client);
-        self.session.greeting().write_to(&mut self.output);
-        let end = loop {
-            match self.turn().await {
-                Ok(()) => {}
-                Err(end) => break end,
-            }
-        };
+        let end = self.dialog().await;
         debug!(event = "disconnected", client = %self.client, ?end);
-        if matches!(end, End::Closed) {
-            self.close().await;
+        match end {
+            End::Closed => self.close().await,
+            End::Gone if self.session.is_under_way() => {
+                let what = "the client went away in the middle";
+                let remedy = "the client's own log says why: a timeout of its own, or an answer \
+                              that it did not expect";
+                self.recording.happened(what);
+                self.recording.trouble(what, remedy);
+            }
+            End::Gone => {}
+        }
+        self.keep();
+    }
+
+    async fn dialog(&mut self) -> End {
+        if self.listener.tls == Tls::Implicit
+            && let Err(end) = self.handshake().await
+        {
+            return end;
+        }
+        let greeting = self.session.greeting();
+        self.say(&greeting);
+        loop {
+            if let Err(end) = self.turn().await {
+                return end;
+            }
+            self.tell_quirks();
         }
     }
 
     /// One line, or waiting for more of it.
     async fn turn(&mut self) -> Result<(), End> {
         let step = match self.next_line() {
-            Line::Whole(line) => self.session.line(&line),
+            Line::Whole(line) => {
+                let secrecy = if self.session.expects_secret() {
+                    Secrecy::Secret
+                } else {
+                    Secrecy::Open
+                };
+                self.recording.heard(&line, secrecy);
+                self.session.line(&line)
+            }
             Line::TooLong => self.session.line_too_long(),
-            Line::Endless => {
-                let step = self.session.line_too_long();
-                return self.say_last(&step.reply).await;
+            Line::Endless => Step::Close(Reply::line_too_long()),
+            Line::ClientHello => {
+                self.recording
+                    .happened("the client began with a TLS handshake");
+                Step::Close(Reply::tls_unexpected())
             }
             Line::Unfinished => {
                 self.flush().await?;
                 return self.wait_for_input().await;
             }
         };
-        let Step { reply, effect } = step;
-        match effect {
-            Effect::Continue => {
-                reply.write_to(&mut self.output);
+        self.take(step).await
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), End> {
+        match step {
+            Step::Say(reply) => {
+                self.say(&reply);
                 Ok(())
             }
-            Effect::Close => self.say_last(&reply).await,
-            Effect::Receive(envelope) => {
-                let step = match self.shared.spool.check_room() {
+            Step::Close(reply) => self.say_last(&reply).await,
+            Step::Receive(reply, envelope) => {
+                let verdict = match self.has_room(&envelope) {
                     Ok(()) => {
-                        reply.write_to(&mut self.output);
+                        self.say(&reply);
                         self.flush().await?;
-                        let verdict = self.receive(*envelope).await?;
-                        self.session.verdict(verdict)
+                        self.receive(*envelope).await?
                     }
-                    Err(error) => {
-                        maillog::refused(self.client, &envelope, 0, "452", &error.to_string());
-                        self.session.verdict(refusal(&error))
-                    }
+                    Err(verdict) => verdict,
                 };
-                step.reply.write_to(&mut self.output);
+                let step = self.session.verdict(verdict);
+                Box::pin(self.take(step)).await
+            }
+            Step::Verify(credentials) => {
+                self.flush().await?;
+                let verification = self.verify(credentials).await?;
+                let step = self.session.verified(verification);
+                Box::pin(self.take(step)).await
+            }
+            Step::StartTls(reply) => {
+                self.say(&reply);
+                self.flush().await?;
+                // RFC 3207 4.2: what came in the clear behind STARTTLS was not
+                // necessarily said by the client.
+                self.input.clear();
+                self.handshake().await?;
+                self.session.tls_started();
                 Ok(())
             }
         }
     }
 
-    /// Reads the content of a message, to its end, and stores it.
-    async fn receive(&mut self, envelope: Envelope) -> Result<Verdict, End> {
-        let spool = &self.shared.spool;
-        let mut incoming = spool.receive(spool.new_id());
-        let limit = self.session.largest_content(&envelope);
-        let mut reader = DataReader::default();
-        let mut piece = Vec::new();
-        let mut trouble: Option<Verdict> = None;
+    async fn verify(&mut self, credentials: Credentials) -> Result<Verification, End> {
+        let rules = Arc::clone(&self.rules);
+        let verifying = self
+            .shared
+            .verifier
+            .verify(&rules.users, self.client, credentials);
         let stop = self.shared.stop.clone();
-        let drained = async move {
-            stop.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::pin!(drained);
-        loop {
-            piece.clear();
-            let fed = reader.feed(&self.input, &mut piece);
-            match fed {
-                Fed::More => self.input.clear(),
-                Fed::End(used) => self.input.advance(used),
-            }
-            if trouble.is_none() {
-                trouble = store(&mut incoming, &piece, limit).await;
-            }
-            if matches!(fed, Fed::End(_)) {
-                break;
-            }
-            tokio::select! {
-                read = self.read(self.shared.limits.data_timeout) => read?,
-                () = &mut drained => {
-                    self.say_last(&Reply::shutting_down()).await?;
+        tokio::select! {
+            verification = verifying => {
+                if let Verification::Accepted(identity) = &verification {
+                    maillog::authenticated(self.client, &identity.name);
                 }
+                Ok(verification)
             }
-        }
-        let faults = reader.faults();
-        let refuse_lf = self.settings.bare_lf == BareLf::Refuse;
-        if faults.nul || faults.bare_cr || (faults.bare_lf && refuse_lf) {
-            trouble = Some(Verdict::Malformed(faults));
-        }
-        let size = incoming.size();
-        let (verdict, cause) = match trouble {
-            Some(verdict) => (verdict, String::new()),
-            None => self.accept(incoming, envelope.clone()).await,
-        };
-        if !matches!(verdict, Verdict::Queued(_)) {
-            let named = format!("{verdict:?}");
-            maillog::refused(self.client, &envelope, size, &named, &cause);
-        }
-        Ok(verdict)
-    }
-
-    /// Stores a message that has come in whole. The text says why not, for the
-    /// log.
-    async fn accept(&self, incoming: Incoming, envelope: Envelope) -> (Verdict, String) {
-        let head = incoming.head();
-        let whole = head.len() as u64 == incoming.size();
-        let Some(header) = Header::split(head, whole) else {
-            return (Verdict::HeaderTooBig(INLINE_LIMIT), String::new());
-        };
-        if !self
-            .session
-            .carries(&envelope, incoming.size(), header.body as u64)
-        {
-            return (Verdict::TooBig, String::new());
-        }
-        let author = author(&header);
-        let Some(lane) = route(&self.shared.accounts, author.as_ref()) else {
-            return (Verdict::NoAccount(author), String::new());
-        };
-        let (id, size) = (incoming.id(), incoming.size());
-        let entry = NewEntry {
-            content: incoming,
-            trace: self.trace(&envelope),
-            envelope: envelope.clone(),
-            author,
-            lane: lane.clone(),
-        };
-        match self.shared.spool.accept(entry).await {
-            Ok(_) => {
-                maillog::accepted(id, self.client, &envelope, size, &lane);
-                (Verdict::Queued(id), String::new())
+            () = stop.cancelled() => {
+                self.say_last(&Reply::shutting_down()).await?;
+                Err(End::Closed)
             }
-            Err(error) => (refusal(&error), error.to_string()),
         }
     }
 
-    /// For the Received field: RFC 5321 4.4, and the registry of "mail
-    /// transmission types".
-    fn trace(&self, envelope: &Envelope) -> Trace {
-        let hello = self.session.hello();
-        let protocol = match hello {
-            _ if envelope.utf8 => "UTF8SMTP",
-            Some(hello) if hello.extended => "ESMTP",
-            _ => "SMTP",
+    /// Begins TLS; a client that cannot is gone.
+    async fn handshake(&mut self) -> Result<(), End> {
+        let Some(config) = self.rules.tls.clone() else {
+            return Err(End::Gone);
         };
-        Trace {
-            client: self.client,
-            hello: hello.map_or_else(String::new, |hello| hello.name.clone()),
-            protocol: protocol.to_owned(),
+        let until =
+            (Instant::now() + HANDSHAKE.min(self.rules.limits.command_timeout)).min(self.end);
+        let handshake = self.stream.start_tls(config);
+        let stop = self.shared.stop.clone();
+        let begun = tokio::select! {
+            begun = tokio::time::timeout_at(until, handshake) => begun,
+            () = stop.cancelled() => return Err(End::Gone),
+        };
+        let begun = begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if let Err(error) = begun {
+            let remedy = stream::remedy(&error);
+            maillog::tls_failed(self.client, &error, remedy);
+            let what = format!("TLS could not begin: {error}");
+            self.recording.happened(&what);
+            self.recording.trouble(&what, remedy);
+            return Err(End::Gone);
         }
+        if let Some(version) = self.stream.tls_version() {
+            self.recording.happened(version);
+        }
+        Ok(())
     }
 
     /// Takes a line off the input. LF alone ends a command line: the tolerance
     /// is for what people type, and a command is not a message.
     fn next_line(&mut self) -> Line {
-        let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
+        // RFC 8446 5.1: a handshake record of TLS, whose lengths could be line ends.
+        if self.input.starts_with(&[0x16, 0x03]) && self.skipped == 0 {
+            return Line::ClientHello;
+        }
+        let Some(end) = memchr::memchr(b'\n', &self.input) else {
             if self.input.len() > LONGEST_LINE {
                 self.skipped += self.input.len();
                 self.input.clear();
@@ -294,6 +299,8 @@ impl<'a> Connection<'a> {
         line.truncate(end);
         if line.last() == Some(&b'\r') {
             line.truncate(end - 1);
+        } else {
+            self.session.note(Quirk::BareLfCommand);
         }
         Line::Whole(line)
     }
@@ -302,13 +309,13 @@ impl<'a> Connection<'a> {
     async fn wait_for_input(&mut self) -> Result<(), End> {
         let stop = self.shared.stop.clone();
         tokio::select! {
-            read = self.read(self.shared.limits.command_timeout) => read,
+            read = self.read(self.rules.limits.command_timeout) => read,
             () = stop.cancelled() => self.say_last(&Reply::shutting_down()).await,
         }
     }
 
     /// Reads some bytes; the client is told when that takes too long.
-    async fn read(&mut self, silence: Duration) -> Result<(), End> {
+    pub(super) async fn read(&mut self, silence: Duration) -> Result<(), End> {
         self.input.reserve(READ);
         let now = Instant::now();
         let until = (now + silence).min(self.end);
@@ -321,9 +328,23 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Sends a last reply: always ends the connection.
-    async fn say_last(&mut self, reply: &Reply) -> Result<(), End> {
+    /// Says something, when the input is used up.
+    fn say(&mut self, reply: &Reply) {
+        let begin = self.output.len();
         reply.write_to(&mut self.output);
+        let said = self.output.get(begin..).unwrap_or_default();
+        let said = String::from_utf8_lossy(said);
+        for line in said.lines() {
+            self.recording.said(line);
+        }
+        if reply.is_refusal() && !reply.remedy.is_empty() {
+            self.recording.trouble(said.trim_end(), reply.remedy);
+        }
+    }
+
+    /// Sends a last reply: always ends the connection.
+    pub(super) async fn say_last(&mut self, reply: &Reply) -> Result<(), End> {
+        self.say(reply);
         self.flush().await?;
         Err(End::Closed)
     }
@@ -332,8 +353,12 @@ impl<'a> Connection<'a> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let timeout = self.shared.limits.command_timeout;
-        let written = tokio::time::timeout(timeout, self.stream.write_all(&self.output)).await;
+        let timeout = self.rules.limits.command_timeout;
+        let written = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        let written = tokio::time::timeout(timeout, written).await;
         self.output.clear();
         match written {
             Ok(written) => Ok(written?),
@@ -345,32 +370,67 @@ impl<'a> Connection<'a> {
     /// unread, closing at once would reset the connection.
     async fn close(&mut self) {
         const LINGER: Duration = Duration::from_secs(1);
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
-        let gone = async {
+        let closing = async {
+            if self.stream.shutdown().await.is_err() {
+                return;
+            }
             let mut rest = [0; 1024];
             while matches!(self.stream.read(&mut rest).await, Ok(read) if read > 0) {}
         };
-        let _gone = tokio::time::timeout(LINGER, gone).await;
+        let _gone = tokio::time::timeout(LINGER, closing).await;
+    }
+
+    fn tell_quirks(&mut self) {
+        for quirk in self.session.new_quirks() {
+            self.shared.tell_quirk(self.client, quirk.name());
+        }
+    }
+
+    /// Leaves the transcript, if something went wrong.
+    fn keep(self) {
+        let hello = self.session.hello().map(|hello| hello.name.clone());
+        let user = self.session.identity().map(|user| user.name.clone());
+        let listener = self.listener.address;
+        self.shared
+            .transcripts
+            .keep(self.recording, self.client, listener, hello, user);
     }
 }
 
-/// Stores a piece of content, unless it is too much.
-async fn store(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Option<Verdict> {
-    if incoming.size() + piece.len() as u64 > limit {
-        return Some(Verdict::TooBig);
-    }
-    match incoming.write(piece).await {
-        Ok(()) => None,
-        Err(error) if is_full(&error) => Some(Verdict::StorageFull),
-        Err(_) => Some(Verdict::LocalTrouble),
+/// What this client may do on this listener.
+fn access(listener: &Listener, client: IpAddr) -> Access {
+    Access {
+        tls: match listener.tls {
+            Tls::Off => session::Tls::Off,
+            Tls::Starttls => session::Tls::Offered,
+            Tls::StarttlsRequired => session::Tls::Required,
+            Tls::Implicit => session::Tls::Active,
+        },
+        authentication: match listener.authentication {
+            Authentication::Off => session::Authentication::Off,
+            Authentication::Required if !listener.admits_anonymous(client) => {
+                session::Authentication::Required
+            }
+            Authentication::Optional | Authentication::Required => {
+                session::Authentication::Optional
+            }
+        },
+        clear_passwords: if listener.admits_clear_passwords(client) {
+            ClearPasswords::Taken
+        } else {
+            ClearPasswords::Refused
+        },
     }
 }
 
-fn refusal(error: &AcceptError) -> Verdict {
-    match error {
-        AcceptError::Full(_) => Verdict::StorageFull,
-        AcceptError::Failed(_) => Verdict::LocalTrouble,
+impl Shared {
+    /// Logs a quirk of a client, loud when it is the first time.
+    pub(super) fn tell_quirk(&self, client: IpAddr, quirk: &'static str) {
+        let told = if self.clients.is_news(client, quirk) {
+            Told::First
+        } else {
+            Told::Again
+        };
+        maillog::quirk(client, quirk, told);
     }
 }

@@ -9,12 +9,22 @@
 
 mod clients;
 mod connection;
+mod receive;
+mod stream;
+mod tls;
+mod users;
 
 use std::io;
+use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
@@ -25,53 +35,85 @@ use tracing::warn;
 
 use self::clients::Clients;
 use self::connection::Connection;
+pub use self::tls::server as tls_server;
+use self::users::Verifier;
+use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Limits;
 use crate::config::Listener;
+use crate::config::User;
 use crate::session;
 use crate::spool::Spool;
+use crate::telemetry::maillog;
+use crate::telemetry::transcripts::Transcripts;
 
 /// On stop, how long a message that is within DATA may take to be finished.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// What all connections share.
-#[derive(Debug)]
-pub struct Shared {
-    /// Where accepted messages go.
-    pub spool: Spool,
+/// What sessions go by; each keeps to those that were in force when it began.
+#[derive(Clone, Debug)]
+pub struct Rules {
     /// What a session is told of the configuration.
     pub session: session::Settings,
     /// Limits and times.
     pub limits: Limits,
     /// For telling a client at once that nobody sends its message.
     pub accounts: Vec<Account>,
+    /// Who may authenticate.
+    pub users: Vec<User>,
+    /// One for each socket, in the order of the sockets.
+    pub listeners: Vec<Arc<Listener>>,
+    /// Where any of them has TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where accepted messages go.
+    spool: Spool,
     /// Cancelled when the relay is to stop.
-    pub stop: CancellationToken,
+    stop: CancellationToken,
+    clock: Clock,
+    rules: Mutex<Arc<Rules>>,
+    transcripts: Transcripts,
     permits: Arc<Semaphore>,
     clients: Clients,
+    verifier: Verifier,
 }
 
 impl Shared {
-    /// What all connections of a relay share, which has so many listeners, one
-    /// at least.
+    /// What all connections of a relay share.
     pub fn new(
         spool: Spool,
-        session: session::Settings,
-        limits: Limits,
-        accounts: Vec<Account>,
-        listeners: usize,
+        rules: Rules,
+        transcripts: Transcripts,
+        clock: Clock,
         stop: CancellationToken,
     ) -> Self {
+        // A listener that waits holds a permit; the others have theirs all the same.
+        let permits = rules.limits.connections + rules.listeners.len().saturating_sub(1);
         Self {
             spool,
-            session,
-            // A listener that waits holds a permit; the others have theirs all the same.
-            permits: Arc::new(Semaphore::new(limits.connections + listeners - 1)),
-            clients: Clients::new(limits.connections_per_client),
-            limits,
-            accounts,
             stop,
+            clock,
+            permits: Arc::new(Semaphore::new(permits)),
+            rules: Mutex::new(Arc::new(rules)),
+            transcripts,
+            clients: Clients::default(),
+            verifier: Verifier::new(),
         }
+    }
+
+    /// What a session that begins now goes by.
+    pub fn rules(&self) -> Arc<Rules> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&rules)
+    }
+
+    /// What sessions go by from now on; as many listeners as before.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 }
 
@@ -95,14 +137,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 const BACKLOG: u32 = 1024;
 
 /// Accepts connections until the relay stops; each becomes a task of
-/// `connections`.
+/// `connections`. `number` is the socket's place in [`Rules::listeners`].
 pub async fn run(
     socket: TcpListener,
-    settings: Listener,
+    number: usize,
     shared: Arc<Shared>,
     connections: TaskTracker,
 ) {
-    let settings = Arc::new(settings);
     let mut failures = 0;
     loop {
         let permit = tokio::select! {
@@ -124,9 +165,10 @@ pub async fn run(
             }
         };
         failures = 0;
-        let (settings, shared) = (Arc::clone(&settings), Arc::clone(&shared));
+        let shared = Arc::clone(&shared);
         connections.spawn(async move {
-            serve(stream, peer, &settings, &shared).await;
+            let client = peer.ip().to_canonical();
+            contained(client, serve(stream, client, number, &shared)).await;
             drop(permit);
         });
     }
@@ -137,20 +179,45 @@ fn back_off(failures: u32) -> Duration {
     Duration::from_millis(50) * (1 << failures.min(6))
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, settings: &Listener, shared: &Shared) {
-    let client = peer.ip().to_canonical();
-    let mut connection = Connection::new(stream, client, settings, shared);
-    if !settings.admits(client) {
-        connection
-            .turn_away(&session::Reply::network_not_allowed())
-            .await;
-        return;
+/// A panic ends the session that it happens in, and is told of.
+async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
+    // What a session shares with others is behind locks whose poison is ignored,
+    // because every change under them is one step.
+    if AssertUnwindSafe(session).catch_unwind().await.is_err() {
+        maillog::session_panicked(client);
     }
-    let Some(_counted) = shared.clients.enter(client) else {
-        connection
-            .turn_away(&session::Reply::too_many_connections())
-            .await;
+}
+
+async fn serve(stream: TcpStream, client: IpAddr, number: usize, shared: &Shared) {
+    let rules = shared.rules();
+    let Some(listener) = rules.listeners.get(number).cloned() else {
         return;
     };
+    let admitted = listener.admits(client);
+    let limit = rules.limits.connections_per_client;
+    let connection = Connection::new(stream, client, listener, rules, shared);
+    if !admitted {
+        let reply = session::Reply::network_not_allowed();
+        return connection.turn_away(&reply).await;
+    }
+    let Some(_counted) = shared.clients.enter(client, limit) else {
+        let reply = session::Reply::too_many_connections();
+        return connection.turn_away(&reply).await;
+    };
     connection.run().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_session_is_contained() {
+        contained(Ipv4Addr::LOCALHOST.into(), async {
+            panic!("in a session");
+        })
+        .await;
+    }
 }

@@ -26,6 +26,10 @@ impl EnhancedStatus {
     pub const TIMED_OUT: Self = Self(4, 4, 2);
     /// 4.5.3, too many recipients for one transaction.
     pub const TOO_MANY_RECIPIENTS: Self = Self(4, 5, 3);
+    /// 2.7.0, authenticated (RFC 4954 6).
+    pub const AUTHENTICATED: Self = Self(2, 7, 0);
+    /// 4.7.0, authentication is not possible now (RFC 4954 6).
+    pub const CANNOT_AUTHENTICATE: Self = Self(4, 7, 0);
     /// 4.7.0, a limit of this client.
     pub const CLIENT_LIMIT: Self = Self(4, 7, 0);
     /// 5.1.3, bad destination mailbox syntax.
@@ -44,8 +48,17 @@ impl EnhancedStatus {
     pub const BAD_CONTENT: Self = Self(5, 6, 0);
     /// 5.6.7, a non-ASCII address without SMTPUTF8 (RFC 6531 3.5).
     pub const NEEDS_UTF8: Self = Self(5, 6, 7);
-    /// 5.7.0, the session ends for misuse.
-    pub const MISUSE: Self = Self(5, 7, 0);
+    /// 5.4.6, the message goes round in a circle.
+    pub const LOOPING: Self = Self(5, 4, 6);
+    /// 5.5.6, a line of AUTH that is too long (RFC 4954 6).
+    pub const AUTH_LINE_TOO_LONG: Self = Self(5, 5, 6);
+    /// 5.7.0, something has to come first: TLS (RFC 3207 4), authentication
+    /// (RFC 4954 6); it was cancelled; or the session ends for misuse.
+    pub const SECURITY: Self = Self(5, 7, 0);
+    /// 5.7.8, wrong name or password (RFC 4954 6).
+    pub const WRONG_PASSWORD: Self = Self(5, 7, 8);
+    /// 5.7.11, a password only within TLS (RFC 4954 6).
+    pub const PASSWORD_NEEDS_TLS: Self = Self(5, 7, 11);
     /// 5.7.1, not allowed by policy.
     pub const NOT_ALLOWED: Self = Self(5, 7, 1);
 }

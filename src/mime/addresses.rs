@@ -80,6 +80,19 @@ pub fn author(header: &Header<'_>) -> Option<Address> {
         .find_map(|field| list(field)?.items.into_iter().next()?.address)
 }
 
+/// Everybody whom the From that counts names; `None` for an item that is not
+/// sure. Nobody, if there is no usable From.
+pub fn authors(header: &Header<'_>) -> Vec<Option<Address>> {
+    let mut lists = header.all("From").filter_map(list);
+    let counts = lists.find(|list| {
+        list.items
+            .first()
+            .is_some_and(|item| item.address.is_some())
+    });
+    let items = counts.map_or_else(Vec::new, |list| list.items);
+    items.into_iter().map(|item| item.address).collect()
+}
+
 /// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
 pub fn field_of<'t>(name: &str, items: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
     let mut field = format!("{name}: ").into_bytes();

@@ -12,6 +12,7 @@ mod outgoing;
 
 pub use self::addresses::Item;
 pub use self::addresses::author;
+pub use self::addresses::authors;
 pub use self::addresses::field_of;
 pub use self::addresses::list;
 pub use self::header::Field;

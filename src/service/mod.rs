@@ -6,11 +6,14 @@
 //! under way end, within bounds; the spool is closed. What is cut off is found
 //! again at the next start.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -18,9 +21,11 @@ use tracing::info;
 
 use crate::admin;
 use crate::clock::Clock;
+use crate::config;
 use crate::config::Config;
 use crate::config::Presence;
 use crate::config::SecretError;
+use crate::config::TlsError;
 use crate::delivery;
 use crate::graph;
 use crate::http::Http;
@@ -32,10 +37,14 @@ use crate::spool;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::telemetry::maillog;
+use crate::telemetry::transcripts::Transcripts;
 
 /// A running relay.
 #[derive(Debug)]
 pub struct Service {
+    /// As it was started.
+    config: Config,
+    shared: Arc<listener::Shared>,
     addresses: Vec<SocketAddr>,
     spool: Spool,
     stop_listening: CancellationToken,
@@ -58,6 +67,9 @@ pub enum StartError {
         #[source]
         error: SecretError,
     },
+    /// The certificate.
+    #[error("[tls]: {0}")]
+    Tls(#[from] TlsError),
     /// The spool.
     #[error("data_dir: {0}")]
     Spool(#[from] SpoolError),
@@ -107,20 +119,8 @@ impl Service {
             })?;
         }
         let http = Http::new(&config.http, reach(&config), clock.clone())?;
-        let mut sockets = Vec::new();
-        for settings in &config.listeners {
-            match listener::bind(settings.address) {
-                Ok(socket) => sockets.push((socket, settings.clone())),
-                Err(error) if is_left_out(settings.presence, &error) => {}
-                Err(error) => {
-                    return Err(StartError::Listen {
-                        address: settings.address,
-                        place: settings.place,
-                        error,
-                    });
-                }
-            }
-        }
+        let (sockets, listeners) = bind(&config)?;
+        let rules = rules(&config, listeners)?;
         let settings = spool::Settings {
             folder: config.data_dir.clone(),
             size: config.limits.spool_size,
@@ -133,23 +133,53 @@ impl Service {
         let path = config.data_dir.join("admin.sock");
         let admin = admin::bind(&path).map_err(|error| StartError::Admin { path, error })?;
 
+        let transcripts = Transcripts::default();
+        let stop_listening = CancellationToken::new();
+        let shared = listener::Shared::new(
+            spool.clone(),
+            rules,
+            transcripts.clone(),
+            clock.clone(),
+            stop_listening.clone(),
+        );
         let mut service = Self {
+            config: config.clone(),
+            shared: Arc::new(shared),
             addresses: Vec::new(),
             spool: spool.clone(),
-            stop_listening: CancellationToken::new(),
+            stop_listening,
             stop_delivery: CancellationToken::new(),
             connections: TaskTracker::new(),
             workers: TaskTracker::new(),
             broken: CancellationToken::new(),
         };
-        service.listen(sockets, &config);
+        service.listen(sockets);
         service.deliver(config.clone(), http, clock.clone());
         let stop = service.stop_delivery.clone();
         let workers = &service.workers;
-        workers.spawn(admin::run(admin, spool.clone(), stop.clone()));
+        workers.spawn(admin::run(admin, spool.clone(), transcripts, stop.clone()));
         workers.spawn(tidy(spool, clock, config, stop));
         info!(event = "started", version = env!("CARGO_PKG_VERSION"));
         Ok(service)
+    }
+
+    /// Puts in force what of a changed configuration can change while it runs:
+    /// see `reload.rs`. Returns what needs a restart.
+    ///
+    /// # Errors
+    ///
+    /// The certificate cannot be used; nothing has changed then.
+    pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, TlsError> {
+        let in_force = self.shared.rules();
+        let listeners = reload::listeners(&in_force.listeners, &config);
+        let mut rules = rules(&config, listeners)?;
+        rules
+            .session
+            .hostname
+            .clone_from(&in_force.session.hostname);
+        rules.accounts.clone_from(&in_force.accounts);
+        self.shared.set_rules(rules);
+        Ok(reload::needs_restart(&self.config, &config))
     }
 
     /// Where it listens, in the configuration's order.
@@ -192,26 +222,15 @@ impl Service {
         info!(event = "stopped");
     }
 
-    fn listen(
-        &mut self,
-        sockets: Vec<(tokio::net::TcpListener, crate::config::Listener)>,
-        config: &Config,
-    ) {
-        let shared = Arc::new(listener::Shared::new(
-            self.spool.clone(),
-            session_settings(config),
-            config.limits.clone(),
-            config.accounts.clone(),
-            sockets.len().max(1),
-            self.stop_listening.clone(),
-        ));
-        for (socket, settings) in sockets {
+    fn listen(&mut self, sockets: Vec<TcpListener>) {
+        for (number, socket) in sockets.into_iter().enumerate() {
             if let Ok(address) = socket.local_addr() {
                 info!(event = "listening", %address);
                 self.addresses.push(address);
             }
             let connections = self.connections.clone();
-            let accepting = listener::run(socket, settings, Arc::clone(&shared), connections);
+            let shared = Arc::clone(&self.shared);
+            let accepting = listener::run(socket, number, shared, connections);
             self.connections.spawn(accepting);
         }
     }
@@ -231,6 +250,43 @@ impl Service {
             }
         });
     }
+}
+
+/// Takes the addresses of all listeners.
+fn bind(config: &Config) -> Result<(Vec<TcpListener>, Vec<Arc<config::Listener>>), StartError> {
+    let (mut sockets, mut listeners) = (Vec::new(), Vec::new());
+    for settings in &config.listeners {
+        match listener::bind(settings.address) {
+            Ok(socket) => {
+                sockets.push(socket);
+                listeners.push(Arc::new(settings.clone()));
+            }
+            Err(error) if is_left_out(settings.presence, &error) => {}
+            Err(error) => {
+                return Err(StartError::Listen {
+                    address: settings.address,
+                    place: settings.place,
+                    error,
+                });
+            }
+        }
+    }
+    Ok((sockets, listeners))
+}
+
+/// What sessions go by, on these of the configuration's listeners.
+fn rules(
+    config: &Config,
+    listeners: Vec<Arc<config::Listener>>,
+) -> Result<listener::Rules, TlsError> {
+    Ok(listener::Rules {
+        session: session_settings(config),
+        limits: config.limits.clone(),
+        accounts: config.accounts.clone(),
+        users: config.users.clone(),
+        listeners,
+        tls: config.tls.clone().map(listener::tls_server).transpose()?,
+    })
 }
 
 fn session_settings(config: &Config) -> session::Settings {

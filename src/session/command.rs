@@ -3,16 +3,22 @@
 //!
 //! Accepted beyond the grammar: blanks after the colon and before parameters, a
 //! path without angle brackets, any case, a source route (ignored, RFC 5321
-//! appendix C), an `AUTH=` parameter (ignored). A line that could be read in
-//! two ways is refused. Whether a command fits now is left to the session.
+//! appendix C), an `AUTH=` parameter (ignored); what of this is a quirk is
+//! noted. A line that could be read in two ways is refused. Whether a command
+//! fits now is left to the session.
 
+use secrecy::SecretString;
+
+use super::Quirk;
 use super::Reply;
+use super::auth::Mechanism;
+use super::quirk::Quirks;
 use crate::mail::Address;
 use crate::mail::AddressError;
 use crate::mail::ReversePath;
 
 /// One command with its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Command {
     Helo(String),
     Ehlo(String),
@@ -24,6 +30,13 @@ pub(super) enum Command {
     Vrfy,
     Help,
     Quit,
+    StartTls,
+    Auth {
+        mechanism: Mechanism,
+        initial: Option<SecretString>,
+    },
+    /// Not offered, and followed by bytes that are no commands (RFC 3030 2).
+    Bdat,
     /// A browser was made to talk to this port.
     Http,
 }
@@ -39,7 +52,7 @@ pub(super) struct Mail {
 }
 
 /// Reads one line, without its line end.
-pub(super) fn parse(line: &[u8]) -> Result<Command, Reply> {
+pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> {
     let Ok(line) = std::str::from_utf8(line) else {
         return Err(Reply::syntax("Command is not valid UTF-8"));
     };
@@ -50,17 +63,21 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, Reply> {
     let (verb, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let argument = argument.trim_start_matches([' ', '\t']);
     match verb.to_ascii_uppercase().as_str() {
-        "HELO" => hello(argument).map(Command::Helo),
-        "EHLO" => hello(argument).map(Command::Ehlo),
-        "MAIL" => mail(argument).map(Command::Mail),
-        "RCPT" => rcpt(argument).map(Command::Rcpt),
+        "HELO" => hello(argument, quirks).map(Command::Helo),
+        "EHLO" => hello(argument, quirks).map(Command::Ehlo),
+        "MAIL" => mail(argument, quirks).map(Command::Mail),
+        "RCPT" => rcpt(argument, quirks).map(Command::Rcpt),
         "DATA" => bare(argument, Command::Data),
         "RSET" => bare(argument, Command::Rset),
         "QUIT" => bare(argument, Command::Quit),
         "NOOP" => Ok(Command::Noop),
         "VRFY" => Ok(Command::Vrfy),
         "HELP" => Ok(Command::Help),
-        "EXPN" | "TURN" | "ETRN" | "BDAT" | "STARTTLS" | "AUTH" => Err(Reply::not_offered()),
+        // RFC 3207 4: 501 if there are parameters.
+        "STARTTLS" => bare(argument, Command::StartTls),
+        "AUTH" => auth(argument, quirks),
+        "BDAT" => Ok(Command::Bdat),
+        "EXPN" | "TURN" | "ETRN" => Err(Reply::not_offered()),
         "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" => Ok(Command::Http),
         // `MAILFROM:`, `MAIL FROM` run together, and everything else.
         _ => Err(Reply::unknown_command()),
@@ -77,20 +94,48 @@ fn bare(argument: &str, command: Command) -> Result<Command, Reply> {
 }
 
 /// Whatever a client calls itself is taken: nothing is decided by it.
-fn hello(argument: &str) -> Result<String, Reply> {
+fn hello(argument: &str, quirks: &mut Quirks) -> Result<String, Reply> {
     if argument.is_empty() {
         return Err(Reply::syntax("HELO and EHLO need a name"));
     }
+    if !is_hello(argument) {
+        quirks.note(Quirk::OddHello);
+    }
     Ok(argument.chars().take(LONGEST_HELLO).collect())
+}
+
+/// RFC 5321 4.1.1.1: a domain, or an address literal in brackets.
+fn is_hello(argument: &str) -> bool {
+    let is_literal = argument.starts_with('[') && argument.ends_with(']');
+    let is_ip = argument.parse::<std::net::IpAddr>().is_ok();
+    let label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    is_literal || (!is_ip && argument.split('.').all(label))
 }
 
 /// RFC 5321 4.5.3.1.2: a domain has at most 255 octets.
 const LONGEST_HELLO: usize = 255;
 
-fn mail(argument: &str) -> Result<Mail, Reply> {
+/// RFC 4954 4.
+fn auth(argument: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
+    let mut words = argument.split_ascii_whitespace();
+    let name = words.next().ok_or_else(Reply::unknown_mechanism)?;
+    let mechanism = Mechanism::of(name).ok_or_else(Reply::unknown_mechanism)?;
+    let initial = words.next().map(SecretString::from);
+    if words.next().is_some() {
+        return Err(Reply::syntax("AUTH takes a mechanism and one response"));
+    }
+    if initial.is_some() && mechanism == Mechanism::Login {
+        quirks.note(Quirk::AuthLoginInitialResponse);
+    }
+    Ok(Command::Auth { mechanism, initial })
+}
+
+fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
     let rest =
         keyword(argument, "FROM:").ok_or_else(|| Reply::syntax("Write MAIL FROM:<address>"))?;
-    let (path, parameters) = path(rest).map_err(Reply::bad_sender)?;
+    let (path, parameters) = path(rest, quirks).map_err(Reply::bad_sender)?;
     let mut mail = Mail {
         reverse_path: match path {
             "" => ReversePath::Null,
@@ -124,9 +169,9 @@ fn mail(argument: &str) -> Result<Mail, Reply> {
     Ok(mail)
 }
 
-fn rcpt(argument: &str) -> Result<Address, Reply> {
+fn rcpt(argument: &str, quirks: &mut Quirks) -> Result<Address, Reply> {
     let rest = keyword(argument, "TO:").ok_or_else(|| Reply::syntax("Write RCPT TO:<address>"))?;
-    let (path, parameters) = path(rest).map_err(Reply::bad_recipient)?;
+    let (path, parameters) = path(rest, quirks).map_err(Reply::bad_recipient)?;
     let address = path.parse().map_err(Reply::bad_recipient)?;
     // No extension with RCPT parameters is offered.
     if !parameters.is_empty() {
@@ -135,25 +180,31 @@ fn rcpt(argument: &str) -> Result<Address, Reply> {
     Ok(address)
 }
 
-/// What follows a keyword such as `FROM:`, with the blanks that clients put
-/// after (and some before) the colon.
+/// What follows a keyword such as `FROM:`; some clients put blanks before the
+/// colon.
 fn keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
     let (name, colon) = keyword.split_at_checked(keyword.len() - 1)?;
     let (found, rest) = argument.split_at_checked(name.len())?;
     if !found.eq_ignore_ascii_case(name) {
         return None;
     }
-    let rest = rest.trim_start_matches([' ', '\t']).strip_prefix(colon)?;
-    Some(rest.trim_start_matches([' ', '\t']))
+    rest.trim_start_matches([' ', '\t']).strip_prefix(colon)
 }
 
 /// Splits `<path> parameters` or `path parameters`; the path comes back without
 /// brackets and without a source route.
-fn path(text: &str) -> Result<(&str, &str), AddressError> {
-    let (inside, brackets) = match text.strip_prefix('<') {
+fn path<'a>(text: &'a str, quirks: &mut Quirks) -> Result<(&'a str, &'a str), AddressError> {
+    let trimmed = text.trim_start_matches([' ', '\t']);
+    if trimmed.len() < text.len() {
+        quirks.note(Quirk::BlankAfterColon);
+    }
+    let (inside, brackets) = match trimmed.strip_prefix('<') {
         Some(inside) => (inside, true),
-        None => (text, false),
+        None => (trimmed, false),
     };
+    if !brackets {
+        quirks.note(Quirk::NoAngleBrackets);
+    }
     let end = path_end(inside, brackets)?;
     let (path, rest) = inside.split_at_checked(end).unwrap_or((inside, ""));
     let rest = if brackets {
@@ -168,7 +219,10 @@ fn path(text: &str) -> Result<(&str, &str), AddressError> {
         return Err(AddressError::Domain);
     }
     let path = match path.strip_prefix('@') {
-        Some(_) => path.split_once(':').ok_or(AddressError::LocalPart)?.1,
+        Some(_) => {
+            quirks.note(Quirk::SourceRoute);
+            path.split_once(':').ok_or(AddressError::LocalPart)?.1
+        }
         None => path,
     };
     Ok((path, rest.trim_start_matches([' ', '\t'])))
@@ -212,6 +266,10 @@ fn is_body(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(line: &[u8]) -> Result<Command, Reply> {
+        super::parse(line, &mut Quirks::default())
+    }
 
     fn mail_of(line: &str) -> Result<Mail, u16> {
         match parse(line.as_bytes()) {
@@ -297,6 +355,43 @@ mod tests {
         assert_eq!(rcpt("RCPT TO:<a@b,c@d>"), Err(501));
         assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER"), Err(555));
         assert_eq!(rcpt("RCPT TO:<a@b>\tBCC:"), Err(555));
+    }
+
+    #[test]
+    fn what_clients_do_beyond_the_rfc_is_noted() {
+        for (line, quirk) in [
+            ("MAIL FROM:a@b", Some(Quirk::NoAngleBrackets)),
+            ("MAIL FROM: <a@b>", Some(Quirk::BlankAfterColon)),
+            ("RCPT TO:<@r:a@b>", Some(Quirk::SourceRoute)),
+            ("AUTH login YQ==", Some(Quirk::AuthLoginInitialResponse)),
+            ("EHLO my printer", Some(Quirk::OddHello)),
+            ("EHLO under_score", Some(Quirk::OddHello)),
+            ("HELO 192.0.2.1", Some(Quirk::OddHello)),
+            ("HELO [192.0.2.1]", None),
+            ("EHLO a-1.example", None),
+            ("MAIL FROM:<a@b>", None),
+            ("AUTH PLAIN AGEAYg==", None),
+        ] {
+            let mut quirks = Quirks::default();
+
+            super::parse(line.as_bytes(), &mut quirks).unwrap();
+
+            let noted: Vec<Quirk> = quirks.take().to_vec();
+            assert_eq!(noted, quirk.into_iter().collect::<Vec<_>>(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_mechanism_is_not_taken_for_another() {
+        for (line, code) in [
+            ("AUTH", 504),
+            ("AUTH CRAM-MD5", 504),
+            ("AUTH NTLM TlRMTVNTUAAB", 504),
+            ("AUTH PLAIN a b", 501),
+            ("STARTTLS x", 501),
+        ] {
+            assert_eq!(parse(line.as_bytes()).unwrap_err().code, code, "{line}");
+        }
     }
 
     #[test]

@@ -1,25 +1,35 @@
 //! The SMTP session (RFC 5321) as a state machine without I/O:
-//! (state, command) → (state, reply, effect).
+//! (state, command) → (state, reply and what to do).
 //!
-//! The listener hands in lines and the verdict on a message, and gets back what
-//! to say and what to do. Bad input gets a reply and leaves the session usable;
-//! too much of it ends the session. A message is accepted whole or refused
-//! whole. Reads no clock, no socket, no spool.
+//! The listener hands in lines, the verdict on a message and on a password, and
+//! gets back what to say and what to do. Bad input gets a reply and leaves the
+//! session usable; too much of it ends the session. A message is accepted whole
+//! or refused whole. What was said before TLS is forgotten with it (RFC 3207
+//! 4.2); who authenticated stays so until the connection ends. The table of the
+//! dialog is in `dialog.rs`. Reads no clock, no socket, no spool.
 
+mod auth;
 mod command;
 mod data;
+mod dialog;
+mod quirk;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 
-use self::command::Command;
-use self::command::Mail;
+pub use self::auth::Credentials;
+use self::auth::Exchange;
 pub use self::data::DataReader;
 pub use self::data::Faults;
 pub use self::data::Fed;
+pub use self::quirk::Quirk;
+use self::quirk::Quirks;
 pub use self::reply::Reply;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::Pattern;
 use crate::mail::SpoolId;
 
 /// What a session needs to know of the configuration.
@@ -40,14 +50,84 @@ pub struct Settings {
     pub errors: u32,
 }
 
+/// What this client may do on this listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// TLS, now or to come.
+    pub tls: Tls,
+    /// Whether mail is taken without authentication.
+    pub authentication: Authentication,
+    /// Whether a password may come without TLS.
+    pub clear_passwords: ClearPasswords,
+}
+
+/// TLS, now or to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// There is none to be had.
+    Off,
+    /// By STARTTLS, if the client likes.
+    Offered,
+    /// By STARTTLS, and no mail before.
+    Required,
+    /// The connection has it.
+    Active,
+}
+
+/// Whether mail is taken without authentication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// There is no AUTH.
+    Off,
+    /// The client may, and need not.
+    Optional,
+    /// No mail is taken without.
+    Required,
+}
+
+/// Whether a password may come without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClearPasswords {
+    /// AUTH is offered without TLS too.
+    Taken,
+    /// AUTH is only offered within TLS.
+    Refused,
+}
+
+/// Who has authenticated, and what that allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The `[[user]]`.
+    pub name: String,
+    /// What it may send as.
+    pub senders: Vec<Pattern>,
+    /// The only account it sends through, if there is one.
+    pub account: Option<String>,
+}
+
+impl Identity {
+    /// Whether this user may send as that address.
+    pub fn may_send_as(&self, address: &Address) -> bool {
+        self.senders.iter().any(|pattern| pattern.matches(address))
+    }
+}
+
 /// One connection's dialog.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
+    access: Access,
     hello: Option<Hello>,
+    identity: Option<Identity>,
     state: State,
+    quirks: Quirks,
     /// Refused commands so far.
     errors: u32,
+    /// Refused passwords so far.
+    wrong_passwords: u32,
+    /// Commands since the last accepted message that have not brought one
+    /// nearer.
+    idle: u32,
 }
 
 /// How the client introduced itself.
@@ -68,6 +148,12 @@ enum State {
     Transaction(Transaction),
     /// DATA was accepted, the verdict on its content is outstanding.
     Receiving,
+    /// AUTH was accepted: the next line belongs to it.
+    Authenticating(Exchange),
+    /// The verdict on name and password is outstanding.
+    Verifying,
+    /// STARTTLS was accepted, TLS is outstanding.
+    StartingTls,
     /// Nothing more is read.
     Closed,
 }
@@ -79,24 +165,21 @@ struct Transaction {
     keys: HashSet<String>,
 }
 
-/// What to say and do next.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Step {
-    /// To the client.
-    pub reply: Reply,
-    /// By the listener.
-    pub effect: Effect,
-}
-
-/// What the listener does after it sent the reply.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Read the next line.
-    Continue,
-    /// Read the content, then call [`Session::verdict`].
-    Receive(Box<Envelope>),
-    /// Close the connection.
-    Close,
+/// What the listener says and does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Says it and reads the next line.
+    Say(Reply),
+    /// Says it and reads the content, then calls [`Session::verdict`]; without
+    /// having said it, if the message cannot be taken now.
+    Receive(Reply, Box<Envelope>),
+    /// Verifies, then calls [`Session::verified`].
+    Verify(Credentials),
+    /// Says it, throws away what else was read and begins TLS, then calls
+    /// [`Session::tls_started`].
+    StartTls(Reply),
+    /// Says it and closes the connection.
+    Close(Reply),
 }
 
 /// What became of the content after DATA.
@@ -110,22 +193,46 @@ pub enum Verdict {
     HeaderTooBig(usize),
     /// Its bytes are not acceptable.
     Malformed(Faults),
+    /// It has passed so many servers that it is taken for looping.
+    Looping(usize),
     /// No account sends for this From address.
     NoAccount(Option<Address>),
+    /// The user may not send as this From address.
+    NotThisSender(Option<Address>),
+    /// This client has sent as many messages as it may for now.
+    TooMany,
     /// No room, for now.
     StorageFull,
     /// Our own trouble.
     LocalTrouble,
 }
 
+/// What became of name and password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// They belong together.
+    Accepted(Identity),
+    /// They don't.
+    Refused,
+    /// They don't, as so often before.
+    RefusedTooOften,
+    /// It could not be found out.
+    Unavailable,
+}
+
 impl Session {
     /// A session with a client that has just connected.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, access: Access) -> Self {
         Self {
             settings,
+            access,
             hello: None,
+            identity: None,
             state: State::Ready,
+            quirks: Quirks::default(),
             errors: 0,
+            wrong_passwords: 0,
+            idle: 0,
         }
     }
 
@@ -137,6 +244,43 @@ impl Session {
     /// How the client introduced itself, if it did.
     pub fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()
+    }
+
+    /// Who has authenticated, if anybody.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Whether the connection has TLS.
+    pub fn has_tls(&self) -> bool {
+        self.access.tls == Tls::Active
+    }
+
+    /// Whether it would be a loss for the client to be cut off now.
+    pub fn is_under_way(&self) -> bool {
+        match self.state {
+            State::Ready | State::Closed => false,
+            State::Transaction(_)
+            | State::Receiving
+            | State::Authenticating(_)
+            | State::Verifying
+            | State::StartingTls => true,
+        }
+    }
+
+    /// Whether the next line is part of a password exchange.
+    pub fn expects_secret(&self) -> bool {
+        matches!(self.state, State::Authenticating(_))
+    }
+
+    /// Notes what the listener saw of the client's ways.
+    pub fn note(&mut self, quirk: Quirk) {
+        self.quirks.note(quirk);
+    }
+
+    /// Quirks that were not reported yet.
+    pub fn new_quirks(&mut self) -> &[Quirk] {
+        self.quirks.take()
     }
 
     /// The most content that is taken for an envelope: what the relay adds to
@@ -153,11 +297,13 @@ impl Session {
         content + header + envelope.added_header_bytes() <= self.settings.carried_size
     }
 
-    /// One command line, without its line end.
+    /// One line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
-        let outcome = match command::parse(line) {
-            Ok(command) => self.command(command),
-            Err(reply) => Err(reply),
+        let outcome = match self.take_exchange() {
+            Some(exchange) => self.go_on_authenticating(exchange, line),
+            None => {
+                command::parse(line, &mut self.quirks).and_then(|command| self.command(command))
+            }
         };
         match outcome {
             Ok(step) => step,
@@ -165,140 +311,98 @@ impl Session {
         }
     }
 
-    /// A line longer than the listener reads.
+    /// A line longer than [`LONGEST_LINE`].
     pub fn line_too_long(&mut self) -> Step {
-        self.refuse(Reply::line_too_long())
+        let reply = match self.take_exchange() {
+            Some(_) => Reply::auth_line_too_long(),
+            None => Reply::line_too_long(),
+        };
+        self.refuse(reply)
     }
 
-    /// The content that [`Effect::Receive`] asked for has been dealt with.
+    fn take_exchange(&mut self) -> Option<Exchange> {
+        if !self.expects_secret() {
+            return None;
+        }
+        let state = std::mem::replace(&mut self.state, State::Ready);
+        if let State::Authenticating(exchange) = state {
+            Some(exchange)
+        } else {
+            None
+        }
+    }
+
+    /// The content that [`Step::Receive`] asked for has been dealt with.
     pub fn verdict(&mut self, verdict: Verdict) -> Step {
         self.state = State::Ready;
         let settings = &self.settings;
         let reply = match verdict {
-            Verdict::Queued(id) => Reply::queued(id),
+            Verdict::Queued(id) => {
+                self.idle = 0;
+                Reply::queued(id)
+            }
             Verdict::TooBig => Reply::too_big(settings.message_size, settings.message_size_reason),
             Verdict::HeaderTooBig(limit) => Reply::header_too_big(limit),
             Verdict::Malformed(faults) => Reply::bad_content(explain(faults)),
+            Verdict::Looping(limit) => Reply::looping(limit),
             Verdict::NoAccount(author) => Reply::no_account(author.as_ref()),
+            Verdict::NotThisSender(author) => {
+                Reply::not_this_author(self.identity.as_ref(), author.as_ref())
+            }
+            Verdict::TooMany => Reply::too_many_messages(),
             Verdict::StorageFull => Reply::storage_full(),
             Verdict::LocalTrouble => Reply::local_trouble(),
         };
-        Step {
-            reply,
-            effect: Effect::Continue,
+        Step::Say(reply)
+    }
+
+    /// Name and password that came with [`Step::Verify`] have been looked at.
+    pub fn verified(&mut self, verification: Verification) -> Step {
+        self.state = State::Ready;
+        match verification {
+            Verification::Accepted(identity) => {
+                self.identity = Some(identity);
+                Step::Say(Reply::authenticated())
+            }
+            Verification::Unavailable => Step::Say(Reply::cannot_authenticate()),
+            Verification::Refused if self.wrong_passwords + 1 < WRONG_PASSWORDS => {
+                self.wrong_passwords += 1;
+                Step::Say(Reply::wrong_password())
+            }
+            Verification::Refused | Verification::RefusedTooOften => {
+                self.state = State::Closed;
+                Step::Close(Reply::too_many_wrong_passwords())
+            }
         }
     }
 
-    /// The one table of the dialog.
-    fn command(&mut self, command: Command) -> Result<Step, Reply> {
-        let state = std::mem::replace(&mut self.state, State::Closed);
-        let (state, step) = match (state, command) {
-            (_, Command::Quit) => (State::Closed, Ok(close(Reply::bye()))),
-            (_, Command::Http) => (State::Closed, Ok(close(Reply::not_smtp()))),
-            (State::Closed, _) => (State::Closed, Ok(close(Reply::shutting_down()))),
-            (State::Receiving, _) => (State::Receiving, Err(Reply::bad_sequence("Within DATA"))),
-            (_, Command::Helo(name)) => {
-                self.greet(name, false);
-                let reply = Reply::helo(&self.settings.hostname);
-                (State::Ready, Ok(go_on(reply)))
-            }
-            (_, Command::Ehlo(name)) => {
-                self.greet(name, true);
-                let reply = Reply::ehlo(&self.settings.hostname, self.settings.message_size);
-                (State::Ready, Ok(go_on(reply)))
-            }
-            (_, Command::Rset) => (State::Ready, Ok(go_on(Reply::ok()))),
-            (state, Command::Noop) => (state, Ok(go_on(Reply::ok()))),
-            (state, Command::Vrfy) => (state, Ok(go_on(Reply::cannot_verify()))),
-            (state, Command::Help) => (state, Ok(go_on(Reply::help()))),
-            (State::Ready, Command::Mail(mail)) => self.mail(mail),
-            (State::Ready, Command::Rcpt(_) | Command::Data) => {
-                (State::Ready, Err(Reply::bad_sequence("Send MAIL first")))
-            }
-            (state @ State::Transaction(_), Command::Mail(_)) => {
-                (state, Err(Reply::bad_sequence("A transaction is open")))
-            }
-            (State::Transaction(transaction), Command::Rcpt(address)) => {
-                self.rcpt(transaction, address)
-            }
-            (State::Transaction(transaction), Command::Data) => data(transaction),
-        };
-        self.state = state;
-        step
-    }
-
-    fn greet(&mut self, name: String, extended: bool) {
-        self.hello = Some(Hello { name, extended });
-    }
-
-    fn mail(&self, mail: Mail) -> (State, Result<Step, Reply>) {
-        if self.hello.is_none() {
-            return (
-                State::Ready,
-                Err(Reply::bad_sequence("Send HELO or EHLO first")),
-            );
-        }
-        // RFC 1870 6.1.
-        if mail
-            .size
-            .is_some_and(|size| size > self.settings.message_size)
-        {
-            let reply = Reply::too_big(
-                self.settings.message_size,
-                self.settings.message_size_reason,
-            );
-            return (State::Ready, Err(reply));
-        }
-        let transaction = Transaction {
-            envelope: Envelope {
-                reverse_path: mail.reverse_path,
-                recipients: Vec::new(),
-                utf8: mail.utf8,
-            },
-            keys: HashSet::new(),
-        };
-        let state = State::Transaction(transaction);
-        (state, Ok(go_on(Reply::sender_ok())))
-    }
-
-    fn rcpt(&self, mut transaction: Transaction, address: Address) -> (State, Result<Step, Reply>) {
-        let envelope = &mut transaction.envelope;
-        let answer = if !envelope.utf8 && !address.is_ascii() {
-            Err(Reply::needs_utf8())
-        } else if !address.is_plain() {
-            Err(Reply::odd_recipient())
-        } else if transaction.keys.contains(&address.key()) {
-            Ok(go_on(Reply::recipient_ok()))
-        } else if envelope.recipients.len() >= self.settings.recipients {
-            Err(Reply::too_many_recipients(self.settings.recipients))
-        } else {
-            transaction.keys.insert(address.key());
-            envelope.recipients.push(address);
-            Ok(go_on(Reply::recipient_ok()))
-        };
-        (State::Transaction(transaction), answer)
+    /// TLS has begun: the session begins anew (RFC 3207 4.2).
+    pub fn tls_started(&mut self) {
+        self.access.tls = Tls::Active;
+        self.state = State::Ready;
+        self.hello = None;
+        self.identity = None;
     }
 
     fn refuse(&mut self, reply: Reply) -> Step {
-        self.errors += 1;
+        // RFC 5321 4.5.3.1.10: a client is expected to run into that one often.
+        if !reply.is_too_many_recipients() {
+            self.errors += 1;
+        }
         if self.errors >= self.settings.errors {
             self.state = State::Closed;
-            return close(Reply::too_many_errors());
+            return Step::Close(Reply::too_many_errors());
         }
-        go_on(reply)
+        Step::Say(reply)
     }
 }
 
-fn data(transaction: Transaction) -> (State, Result<Step, Reply>) {
-    if transaction.envelope.recipients.is_empty() {
-        return (State::Transaction(transaction), Err(Reply::no_recipients()));
-    }
-    let step = Step {
-        reply: Reply::start_data(),
-        effect: Effect::Receive(Box::new(transaction.envelope)),
-    };
-    (State::Receiving, Ok(step))
-}
+/// RFC 4954 4 allows so much to a line of AUTH, more than RFC 5321 4.5.3.1.4 to
+/// any other.
+pub const LONGEST_LINE: usize = auth::LONGEST_AUTH_LINE;
+/// Wrong passwords in one session, after which it is closed: clients try two
+/// mechanisms in a row.
+const WRONG_PASSWORDS: u32 = 3;
 
 fn explain(faults: Faults) -> &'static str {
     if faults.nul {
@@ -307,174 +411,5 @@ fn explain(faults: Faults) -> &'static str {
         "Message contains a carriage return without a line feed"
     } else {
         "Message contains a line feed without a carriage return (bare_lf of the [[listener]])"
-    }
-}
-
-fn go_on(reply: Reply) -> Step {
-    Step {
-        reply,
-        effect: Effect::Continue,
-    }
-}
-
-fn close(reply: Reply) -> Step {
-    Step {
-        reply,
-        effect: Effect::Close,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session() -> Session {
-        Session::new(Settings {
-            hostname: "relay.example".into(),
-            message_size: 10_000,
-            message_size_reason: "a test's limit",
-            carried_size: 20_000,
-            recipients: 2,
-            errors: 5,
-        })
-    }
-
-    /// Says each line and checks the code of its reply.
-    fn dialog(session: &mut Session, lines: &[(&str, u16)]) {
-        for (line, code) in lines {
-            let step = session.line(line.as_bytes());
-            assert_eq!(step.reply.code, *code, "{line}: {step:?}");
-        }
-    }
-
-    #[test]
-    fn a_transaction_ends_with_the_envelope() {
-        let mut session = session();
-        dialog(
-            &mut session,
-            &[
-                ("EHLO client", 250),
-                ("MAIL FROM:<a@b>", 250),
-                ("RCPT TO:<c@d>", 250),
-                ("RCPT TO:<C@D>", 250),
-            ],
-        );
-
-        let step = session.line(b"DATA");
-
-        assert_eq!(step.reply.code, 354);
-        let Effect::Receive(envelope) = step.effect else {
-            panic!("{step:?}")
-        };
-        assert_eq!(envelope.recipients.len(), 1);
-        assert_eq!(envelope.reverse_path.to_string(), "<a@b>");
-    }
-
-    #[test]
-    fn commands_out_of_order_are_refused_and_harm_nothing() {
-        let mut session = session();
-        session.settings.errors = 99;
-        dialog(
-            &mut session,
-            &[
-                ("MAIL FROM:<a@b>", 503),
-                ("EHLO client", 250),
-                ("RCPT TO:<c@d>", 503),
-                ("DATA", 503),
-                ("MAIL FROM:<a@b>", 250),
-                ("MAIL FROM:<x@y>", 503),
-                ("DATA", 554),
-                ("RCPT TO:<bad>", 501),
-                ("RCPT TO:<\"a b\"@c.d>", 553),
-                ("RCPT TO:<a@[192.0.2.1]>", 553),
-                ("DATA", 554),
-                ("RCPT TO:<c@d>", 250),
-                ("RCPT TO:<e@f>", 250),
-                ("RCPT TO:<g@h>", 452),
-                ("NOOP", 250),
-                ("VRFY postmaster", 252),
-                ("HELP", 214),
-                ("STARTTLS", 502),
-                ("DATA", 354),
-            ],
-        );
-    }
-
-    #[test]
-    fn rset_and_a_new_ehlo_forget_the_transaction() {
-        for forget in ["RSET", "EHLO again", "HELO again"] {
-            let mut session = session();
-            dialog(
-                &mut session,
-                &[
-                    ("EHLO client", 250),
-                    ("MAIL FROM:<a@b>", 250),
-                    ("RCPT TO:<c@d>", 250),
-                    (forget, 250),
-                    ("DATA", 503),
-                    ("MAIL FROM:<a@b>", 250),
-                ],
-            );
-        }
-    }
-
-    #[test]
-    fn a_refused_message_leaves_the_session_usable() {
-        for verdict in [
-            Verdict::TooBig,
-            Verdict::StorageFull,
-            Verdict::LocalTrouble,
-            Verdict::NoAccount(None),
-        ] {
-            let mut session = session();
-            dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<>", 250)]);
-            dialog(&mut session, &[("RCPT TO:<c@d>", 250), ("DATA", 354)]);
-
-            let step = session.verdict(verdict);
-
-            assert!(step.reply.is_refusal());
-            assert_eq!(step.effect, Effect::Continue);
-            dialog(&mut session, &[("MAIL FROM:<a@b>", 250), ("QUIT", 221)]);
-        }
-    }
-
-    #[test]
-    fn a_declared_size_over_the_limit_is_refused_at_mail() {
-        let mut session = session();
-        dialog(
-            &mut session,
-            &[
-                ("EHLO client", 250),
-                ("MAIL FROM:<a@b> SIZE=10001", 552),
-                ("MAIL FROM:<a@b> SIZE=10000", 250),
-            ],
-        );
-    }
-
-    #[test]
-    fn too_many_errors_and_browsers_end_the_session() {
-        let mut wrong = session();
-        for _ in 0..4 {
-            assert_eq!(wrong.line(b"WHAT").effect, Effect::Continue);
-        }
-        assert_eq!(wrong.line(b"WHAT").effect, Effect::Close);
-
-        assert_eq!(session().line(b"GET / HTTP/1.1").effect, Effect::Close);
-        assert_eq!(session().line(b"QUIT").effect, Effect::Close);
-    }
-
-    #[test]
-    fn replies_look_as_the_rfc_wants_them() {
-        let mut out = Vec::new();
-        session().greeting().write_to(&mut out);
-        session().line(b"EHLO x").reply.write_to(&mut out);
-        session().line(b"NOOP").reply.write_to(&mut out);
-
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "220 relay.example ESMTP graph-relay\r\n250-relay.example\r\n250-PIPELINING\r\n\
-             250-SIZE 10000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n\
-             250 HELP\r\n250 2.0.0 Ok\r\n"
-        );
     }
 }

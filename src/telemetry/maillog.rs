@@ -4,7 +4,9 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::Path;
 
+use tracing::debug;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
@@ -33,6 +35,63 @@ pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &str, caus
         event = "refused", %client, from = %envelope.reverse_path,
         recipients = envelope.recipients.len(), size, reply, cause, "message refused"
     );
+}
+
+/// A client does something that is put up with.
+pub fn quirk(client: IpAddr, quirk: &str, told: Told) {
+    match told {
+        Told::First => info!(
+            event = "quirk", %client, quirk,
+            "this client deviates from the standards; it is put up with here"
+        ),
+        Told::Again => debug!(event = "quirk", %client, quirk),
+    }
+}
+
+/// Whether something of a client is told for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is.
+    First,
+    /// It was told before: for whoever looks closely.
+    Again,
+}
+
+/// A client authenticated.
+pub fn authenticated(client: IpAddr, user: &str) {
+    debug!(event = "authenticated", %client, user);
+}
+
+/// A client gave a wrong name or password; the name is what it sent.
+pub fn wrong_password(client: IpAddr, name: &str, in_a_row: u32) {
+    let shown: String = name.chars().take(254).collect();
+    warn!(
+        event = "wrong password", %client, name = ?shown, in_a_row,
+        "a client could not authenticate: compare its name and password with the [[user]]"
+    );
+}
+
+/// A client could not begin TLS.
+pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
+    warn!(event = "tls", %client, %reason, remedy, "a client could not begin TLS");
+}
+
+/// The certificate's files have changed and are in use.
+pub fn certificate_renewed(file: &Path) {
+    info!(event = "certificate", file = %file.display(), "a new certificate is in use");
+}
+
+/// The certificate's files have changed and cannot be used.
+pub fn certificate_unusable(reason: &dyn Display) {
+    error!(
+        event = "certificate", %reason,
+        "the new certificate cannot be used; the one before stays in use"
+    );
+}
+
+/// A session broke down; the others go on.
+pub fn session_panicked(client: IpAddr) {
+    error!(event = "panic", %client, "a session broke down and was closed; please report this");
 }
 
 /// An attempt has ended.

@@ -1,4 +1,5 @@
-//! What the relay says of itself: the log, and in it the mail log.
+//! What the relay says of itself: the log, and in it the mail log; and what
+//! was said in sessions that went wrong.
 //!
 //! Log lines go to standard error. Every event of a message is written by one
 //! function of `maillog`, so that a line has the same fields wherever it comes
@@ -6,6 +7,7 @@
 //! outside are cleaned where they are read.
 
 pub mod maillog;
+pub mod transcripts;
 
 use std::io::IsTerminal;
 

@@ -1,0 +1,204 @@
+//! A message on its way in: from DATA to its verdict.
+
+use bytes::Buf;
+
+use super::DRAIN;
+use super::connection::Connection;
+use super::connection::End;
+use crate::config::BareLf;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Trace;
+use crate::mime::Header;
+use crate::mime::author;
+use crate::mime::authors;
+use crate::routing::route;
+use crate::session::DataReader;
+use crate::session::Fed;
+use crate::session::Quirk;
+use crate::session::Reply;
+use crate::session::Verdict;
+use crate::spool::AcceptError;
+use crate::spool::INLINE_LIMIT;
+use crate::spool::Incoming;
+use crate::spool::NewEntry;
+use crate::spool::is_full;
+use crate::telemetry::maillog;
+
+impl Connection<'_> {
+    /// Whether a message may come now; the refusal is logged.
+    pub(super) fn has_room(&self, envelope: &Envelope) -> Result<(), Verdict> {
+        let per_minute = self.rules.limits.messages_per_minute_per_client;
+        if let Some(limit) = per_minute
+            && !self.shared.clients.may_send(self.client, limit)
+        {
+            let cause = format!("more than {limit} messages in a minute");
+            maillog::refused(self.client, envelope, 0, "451", &cause);
+            return Err(Verdict::TooMany);
+        }
+        self.shared.spool.check_room().map_err(|error| {
+            maillog::refused(self.client, envelope, 0, "452", &error.to_string());
+            refusal(&error)
+        })
+    }
+
+    /// Reads the content of a message, to its end, and stores it.
+    pub(super) async fn receive(&mut self, envelope: Envelope) -> Result<Verdict, End> {
+        let spool = &self.shared.spool;
+        let mut incoming = spool.receive(spool.new_id());
+        let limit = self.session.largest_content(&envelope);
+        let mut reader = DataReader::default();
+        let mut piece = Vec::new();
+        let mut trouble: Option<Verdict> = None;
+        let stop = self.shared.stop.clone();
+        let drained = async move {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::pin!(drained);
+        loop {
+            piece.clear();
+            let fed = reader.feed(&self.input, &mut piece);
+            match fed {
+                Fed::More => self.input.clear(),
+                Fed::End(used) => self.input.advance(used),
+            }
+            if trouble.is_none() {
+                trouble = store(&mut incoming, &piece, limit).await;
+            }
+            if matches!(fed, Fed::End(_)) {
+                break;
+            }
+            tokio::select! {
+                read = self.read(self.rules.limits.data_timeout) => read?,
+                () = &mut drained => {
+                    self.say_last(&Reply::shutting_down()).await?;
+                }
+            }
+        }
+        let faults = reader.faults();
+        if faults.bare_lf {
+            self.session.note(Quirk::BareLf);
+        }
+        let refuse_lf = self.listener.bare_lf == BareLf::Refuse;
+        if faults.nul || faults.bare_cr || (faults.bare_lf && refuse_lf) {
+            trouble = Some(Verdict::Malformed(faults));
+        }
+        let size = incoming.size();
+        self.recording
+            .happened(&format!("a message of {size} bytes"));
+        let (verdict, cause) = match trouble {
+            Some(verdict) => (verdict, String::new()),
+            None => self.accept(incoming, envelope.clone()).await,
+        };
+        if !matches!(verdict, Verdict::Queued(_)) {
+            let named = format!("{verdict:?}");
+            maillog::refused(self.client, &envelope, size, &named, &cause);
+        }
+        Ok(verdict)
+    }
+
+    /// Stores a message that has come in whole. The text says why not, for the
+    /// log.
+    async fn accept(&self, incoming: Incoming, envelope: Envelope) -> (Verdict, String) {
+        let refused = |verdict| (verdict, String::new());
+        let head = incoming.head();
+        let whole = head.len() as u64 == incoming.size();
+        let Some(header) = Header::split(head, whole) else {
+            return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
+        };
+        if !self
+            .session
+            .carries(&envelope, incoming.size(), header.body as u64)
+        {
+            return refused(Verdict::TooBig);
+        }
+        let most = self.rules.limits.received_headers;
+        if header.all("Received").count() > most {
+            return refused(Verdict::Looping(most));
+        }
+        if let Err(verdict) = self.check_author(&header) {
+            return refused(verdict);
+        }
+        let author = author(&header);
+        let Some(lane) = route(&self.rules.accounts, author.as_ref()) else {
+            return refused(Verdict::NoAccount(author));
+        };
+        let (id, size) = (incoming.id(), incoming.size());
+        let entry = NewEntry {
+            content: incoming,
+            trace: self.trace(&envelope),
+            envelope: envelope.clone(),
+            author,
+            lane: lane.clone(),
+        };
+        match self.shared.spool.accept(entry).await {
+            Ok(_) => {
+                maillog::accepted(id, self.client, &envelope, size, &lane);
+                (Verdict::Queued(id), String::new())
+            }
+            Err(error) => (refusal(&error), error.to_string()),
+        }
+    }
+
+    /// Whoever authenticated sends as its own addresses only.
+    fn check_author(&self, header: &Header<'_>) -> Result<(), Verdict> {
+        let Some(identity) = self.session.identity() else {
+            return Ok(());
+        };
+        let other = |author: &Option<Address>| {
+            let mut known = author.iter();
+            !known.any(|author| identity.may_send_as(author))
+        };
+        match authors(header).into_iter().find(other) {
+            Some(author) => Err(Verdict::NotThisSender(author)),
+            None => Ok(()),
+        }
+    }
+
+    /// For the Received field: RFC 5321 4.4, and the registry of "mail
+    /// transmission types" (RFC 3848, RFC 6531 4.3).
+    fn trace(&self, envelope: &Envelope) -> Trace {
+        let hello = self.session.hello();
+        let base = match hello {
+            _ if envelope.utf8 => "UTF8SMTP",
+            Some(hello) if hello.extended => "ESMTP",
+            _ => "SMTP",
+        };
+        let extended = envelope.utf8 || hello.is_some_and(|hello| hello.extended);
+        let tls = if extended && self.session.has_tls() {
+            "S"
+        } else {
+            ""
+        };
+        let authenticated = if extended && self.session.identity().is_some() {
+            "A"
+        } else {
+            ""
+        };
+        Trace {
+            client: self.client,
+            hello: hello.map_or_else(String::new, |hello| hello.name.clone()),
+            protocol: format!("{base}{tls}{authenticated}"),
+        }
+    }
+}
+
+/// Stores a piece of content, unless it is too much.
+async fn store(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Option<Verdict> {
+    if incoming.size() + piece.len() as u64 > limit {
+        return Some(Verdict::TooBig);
+    }
+    match incoming.write(piece).await {
+        Ok(()) => None,
+        Err(error) if is_full(&error) => Some(Verdict::StorageFull),
+        Err(_) => Some(Verdict::LocalTrouble),
+    }
+}
+
+fn refusal(error: &AcceptError) -> Verdict {
+    match error {
+        AcceptError::Full(_) => Verdict::StorageFull,
+        AcceptError::Failed(_) => Verdict::LocalTrouble,
+    }
+}

@@ -1,0 +1,124 @@
+//! A client's connection, with TLS or without.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+
+use rustls::AlertDescription;
+use rustls::ProtocolVersion;
+use rustls::ServerConfig;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What bytes go over.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// The handshake failed.
+    Gone,
+}
+
+impl Stream {
+    /// Begins TLS; on failure the connection is gone.
+    pub(super) async fn start_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
+        let Self::Plain(tcp) = std::mem::replace(self, Self::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let accepted = TlsAcceptor::from(config).accept(tcp).await?;
+        *self = Self::Tls(Box::new(accepted));
+        Ok(())
+    }
+
+    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.set_nodelay(true),
+            Self::Tls(_) | Self::Gone => Ok(()),
+        }
+    }
+
+    /// `TLS 1.3`, if it has TLS.
+    pub(super) fn tls_version(&self) -> Option<&'static str> {
+        let Self::Tls(tls) = self else { return None };
+        match tls.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Some("TLS 1.3"),
+            _ => Some("TLS 1.2"),
+        }
+    }
+}
+
+/// What an administrator can do about a failed handshake.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    let cause = error.get_ref();
+    match cause.and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::PeerIncompatible(_)) => {
+            "the client offers neither TLS 1.2 nor 1.3, or no cipher of today: renew its software, \
+             or give it a [[listener]] with tls = \"off\" and its address in networks"
+        }
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::UnsupportedCertificate,
+        )) => {
+            "the client does not trust the certificate: its issuer, its date, or the name that the \
+             client knows this machine by"
+        }
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the client spoke without TLS here: set it to SSL/TLS, or to the port of a [[listener]] \
+             with tls = \"starttls\""
+        }
+        _ => "often the client does not trust the certificate",
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(context),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The certificate that clients are shown, which may change under way.
+//!
+//! Each handshake looks at the files (two `stat`s); when one has changed, both
+//! are read again. Files that cannot be used leave the last good pair in force
+//! and are told of once. Sessions that have TLS are not touched.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use rustls::ServerConfig;
+use rustls::server::ClientHello;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
+
+use crate::config::Stamp;
+use crate::config::TlsError;
+use crate::config::TlsFiles;
+use crate::telemetry::maillog;
+
+/// The certificate of all listeners.
+#[derive(Debug)]
+struct Certificate {
+    files: TlsFiles,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The last pair that could be used.
+    pair: Arc<CertifiedKey>,
+    /// The files when they were last looked at, usable or not.
+    stamp: Option<Stamp>,
+}
+
+/// What TLS begins with: 1.2 and 1.3.
+///
+/// # Errors
+///
+/// The files cannot be used.
+pub fn server(files: TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let state = State {
+        stamp: files.stamp().ok(),
+        pair: Arc::new(files.load()?),
+    };
+    let certificate = Certificate {
+        files,
+        state: Mutex::new(state),
+    };
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certificate));
+    Ok(Arc::new(config))
+}
+
+impl Certificate {
+    fn current(&self) -> Arc<CertifiedKey> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp: io::Result<Stamp> = self.files.stamp();
+        let stamp = stamp.ok();
+        if stamp == state.stamp {
+            return Arc::clone(&state.pair);
+        }
+        state.stamp = stamp;
+        match self.files.load() {
+            Ok(pair) => {
+                state.pair = Arc::new(pair);
+                maillog::certificate_renewed(&self.files.certificate_file);
+            }
+            Err(error) => maillog::certificate_unusable(&error),
+        }
+        Arc::clone(&state.pair)
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+}

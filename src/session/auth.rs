@@ -1,0 +1,185 @@
+//! AUTH (RFC 4954): PLAIN (RFC 4616) and LOGIN, from what the client sends to a
+//! name and a password.
+//!
+//! Tolerant where devices are: mechanisms in any case, LOGIN with an initial
+//! response. Strict where a lenient reading could be abused: base64 with its
+//! padding, UTF-8, exactly two NULs in PLAIN, no authorization identity but
+//! one's own. Whether the password is right is the listener's to find out.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+use super::Reply;
+
+/// A name and a password, unverified.
+#[derive(Debug)]
+pub struct Credentials {
+    /// As the client sent it.
+    pub name: String,
+    /// As the client sent it.
+    pub password: SecretString,
+}
+
+/// The mechanisms on offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    Plain,
+    Login,
+}
+
+impl Mechanism {
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name.to_ascii_uppercase().as_str() {
+            "PLAIN" => Some(Self::Plain),
+            "LOGIN" => Some(Self::Login),
+            _ => None,
+        }
+    }
+}
+
+/// What the client is to send next.
+#[derive(Debug)]
+pub(super) enum Exchange {
+    Plain,
+    LoginName,
+    LoginPassword(String),
+}
+
+/// Where an exchange goes.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// The client is asked for more.
+    Ask(Exchange, Reply),
+    /// It has said everything.
+    Done(Credentials),
+}
+
+/// RFC 4954 4: the length of a line of the exchange.
+pub(super) const LONGEST_AUTH_LINE: usize = 12_288;
+
+/// The exchange begins; `=` is an empty initial response.
+pub(super) fn begin(mechanism: Mechanism, initial: Option<&[u8]>) -> Result<Progress, Reply> {
+    let first = match mechanism {
+        Mechanism::Plain => Exchange::Plain,
+        Mechanism::Login => Exchange::LoginName,
+    };
+    match (initial, mechanism) {
+        (Some(b"="), _) => step(first, b""),
+        (Some(response), _) => step(first, response),
+        (None, Mechanism::Plain) => Ok(Progress::Ask(first, Reply::challenge(""))),
+        (None, Mechanism::Login) => Ok(Progress::Ask(first, Reply::challenge(ASK_NAME))),
+    }
+}
+
+/// `Username:` and `Password:`, as old devices insist on them, to the letter.
+const ASK_NAME: &str = "VXNlcm5hbWU6";
+const ASK_PASSWORD: &str = "UGFzc3dvcmQ6";
+
+/// The client answered a challenge.
+pub(super) fn step(exchange: Exchange, line: &[u8]) -> Result<Progress, Reply> {
+    if line == b"*" {
+        return Err(Reply::auth_cancelled());
+    }
+    let text = STANDARD
+        .decode(line)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.ok_or_else(Reply::bad_base64)?;
+    match exchange {
+        Exchange::Plain => plain(&text).map(Progress::Done),
+        Exchange::LoginName => {
+            let ask = Reply::challenge(ASK_PASSWORD);
+            Ok(Progress::Ask(Exchange::LoginPassword(text), ask))
+        }
+        Exchange::LoginPassword(name) => Ok(Progress::Done(Credentials {
+            name,
+            password: text.into(),
+        })),
+    }
+}
+
+/// RFC 4616 2: `[authzid] NUL authcid NUL passwd`.
+fn plain(message: &str) -> Result<Credentials, Reply> {
+    let mut parts = message.split('\0');
+    let (Some(authorization), Some(name), Some(password), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Reply::bad_credentials_form());
+    };
+    if !authorization.is_empty() && authorization != name {
+        return Err(Reply::other_identity());
+    }
+    Ok(Credentials {
+        name: name.to_owned(),
+        password: password.to_owned().into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn plain_of(response: &str) -> Result<(String, String), u16> {
+        match begin(Mechanism::Plain, Some(response.as_bytes())) {
+            Ok(Progress::Done(credentials)) => Ok((
+                credentials.name,
+                credentials.password.expose_secret().to_owned(),
+            )),
+            Ok(Progress::Ask(..)) => panic!("{response} is asked for more"),
+            Err(reply) => Err(reply.code),
+        }
+    }
+
+    #[test]
+    fn plain_takes_name_and_password_apart() {
+        let encode = |text: &str| STANDARD.encode(text);
+        let anna = Ok(("anna".to_owned(), "pass word".to_owned()));
+
+        assert_eq!(plain_of(&encode("\0anna\0pass word")), anna);
+        assert_eq!(plain_of(&encode("anna\0anna\0pass word")), anna);
+        for (message, code) in [
+            ("eve\0anna\0pass word", 535),
+            ("\0anna", 501),
+            ("a\0b\0c\0d", 501),
+            ("", 501),
+        ] {
+            assert_eq!(plain_of(&encode(message)), Err(code), "{message:?}");
+        }
+        for wrong in ["=", "!!!!", "YQ", "YQ==YQ==", "/w=="] {
+            assert_eq!(plain_of(wrong), Err(501), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn login_asks_in_the_words_that_devices_wait_for() {
+        let Ok(Progress::Ask(exchange, reply)) = begin(Mechanism::Login, None) else {
+            panic!()
+        };
+        assert_eq!(reply.lines, ["VXNlcm5hbWU6"]);
+        let Ok(Progress::Ask(exchange, reply)) = step(exchange, b"YW5uYQ==") else {
+            panic!()
+        };
+        assert_eq!(reply.lines, ["UGFzc3dvcmQ6"]);
+        let Ok(Progress::Done(credentials)) = step(exchange, b"c2VjcmV0") else {
+            panic!()
+        };
+
+        assert_eq!(credentials.name, "anna");
+        assert_eq!(credentials.password.expose_secret(), "secret");
+        assert!(!format!("{credentials:?}").contains("secret\""));
+    }
+
+    #[test]
+    fn an_asterisk_cancels_at_every_step() {
+        for exchange in [
+            Exchange::Plain,
+            Exchange::LoginName,
+            Exchange::LoginPassword(String::new()),
+        ] {
+            assert_eq!(step(exchange, b"*").unwrap_err().code, 501);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The one table of the dialog: what a command means where the session stands.
+
+use std::collections::HashSet;
+
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+use super::Access;
+use super::Authentication;
+use super::ClearPasswords;
+use super::Exchange;
+use super::Hello;
+use super::Quirk;
+use super::Reply;
+use super::Session;
+use super::State;
+use super::Step;
+use super::Tls;
+use super::Transaction;
+use super::auth;
+use super::auth::Mechanism;
+use super::auth::Progress;
+use super::command::Command;
+use super::command::Mail;
+use crate::mail::Address;
+use crate::mail::Envelope;
+
+/// A refusal, or what to say and do.
+type Outcome = Result<Step, Reply>;
+
+impl Session {
+    pub(super) fn command(&mut self, command: Command) -> Outcome {
+        if self.is_idle(&command) {
+            self.state = State::Closed;
+            return Ok(Step::Close(Reply::too_many_commands()));
+        }
+        if self.access.tls == Tls::Required && needs_tls(&command) {
+            return Err(Reply::tls_required());
+        }
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let (state, step) = match (state, command) {
+            (_, Command::Quit) => (State::Closed, Ok(Step::Close(Reply::bye()))),
+            (_, Command::Http) => (State::Closed, Ok(Step::Close(Reply::not_smtp()))),
+            // The bytes that follow would be read as commands.
+            (_, Command::Bdat) => (State::Closed, Ok(Step::Close(Reply::not_offered()))),
+            (State::Closed, _) => (State::Closed, Ok(Step::Close(Reply::shutting_down()))),
+            (
+                state @ (State::Receiving
+                | State::Authenticating(_)
+                | State::Verifying
+                | State::StartingTls),
+                _,
+            ) => (state, Err(Reply::bad_sequence("Not now"))),
+            (_, Command::Helo(name)) => {
+                self.hello = Some(Hello {
+                    name,
+                    extended: false,
+                });
+                let reply = Reply::helo(&self.settings.hostname);
+                (State::Ready, Ok(Step::Say(reply)))
+            }
+            (_, Command::Ehlo(name)) => {
+                self.hello = Some(Hello {
+                    name,
+                    extended: true,
+                });
+                (State::Ready, Ok(Step::Say(self.ehlo())))
+            }
+            (_, Command::Rset) => (State::Ready, Ok(Step::Say(Reply::ok()))),
+            (state, Command::Noop) => (state, Ok(Step::Say(Reply::ok()))),
+            (state, Command::Vrfy) => (state, Ok(Step::Say(Reply::cannot_verify()))),
+            (state, Command::Help) => (state, Ok(Step::Say(Reply::help()))),
+            (state, Command::StartTls) => self.start_tls(state),
+            (State::Ready, Command::Auth { mechanism, initial }) => {
+                let outcome = self.authenticate(mechanism, initial.as_ref());
+                return outcome;
+            }
+            (State::Ready, Command::Mail(mail)) => self.mail(mail),
+            (State::Ready, Command::Rcpt(_) | Command::Data) => {
+                (State::Ready, Err(Reply::bad_sequence("Send MAIL first")))
+            }
+            (state @ State::Transaction(_), Command::Mail(_) | Command::Auth { .. }) => {
+                (state, Err(Reply::bad_sequence("A transaction is open")))
+            }
+            (State::Transaction(transaction), Command::Rcpt(address)) => {
+                self.rcpt(transaction, address)
+            }
+            (State::Transaction(transaction), Command::Data) => data(transaction),
+        };
+        self.state = state;
+        step
+    }
+
+    /// Commands that bring no message nearer are counted: a client that says a
+    /// million of them is no mail client.
+    fn is_idle(&mut self, command: &Command) -> bool {
+        if !matches!(command, Command::Rcpt(_) | Command::Data) {
+            self.idle += 1;
+        }
+        self.idle > IDLE_COMMANDS
+    }
+
+    fn ehlo(&self) -> Reply {
+        let starttls = matches!(self.access.tls, Tls::Offered | Tls::Required);
+        let auth =
+            self.access.authentication != Authentication::Off && self.access.takes_passwords();
+        let (hostname, size) = (&self.settings.hostname, self.settings.message_size);
+        Reply::ehlo(hostname, size, starttls, auth)
+    }
+
+    fn start_tls(&self, state: State) -> (State, Outcome) {
+        match self.access.tls {
+            Tls::Off => (state, Err(Reply::not_offered())),
+            Tls::Active => (state, Err(Reply::bad_sequence("TLS is active already"))),
+            Tls::Offered | Tls::Required => {
+                (State::StartingTls, Ok(Step::StartTls(Reply::start_tls())))
+            }
+        }
+    }
+
+    fn authenticate(&mut self, mechanism: Mechanism, initial: Option<&SecretString>) -> Outcome {
+        self.state = State::Ready;
+        let Some(hello) = &self.hello else {
+            return Err(Reply::bad_sequence("Send EHLO first"));
+        };
+        if self.access.authentication == Authentication::Off {
+            return Err(Reply::not_offered());
+        }
+        if self.identity.is_some() {
+            return Err(Reply::bad_sequence("Authenticated already"));
+        }
+        if !self.access.takes_passwords() {
+            return Err(Reply::password_needs_tls());
+        }
+        if !hello.extended {
+            self.quirks.note(Quirk::AuthAfterHelo);
+        }
+        let initial = initial.map(|response| response.expose_secret().as_bytes());
+        let progress = auth::begin(mechanism, initial)?;
+        Ok(self.ask_or_verify(progress))
+    }
+
+    /// A line of the exchange; a refusal ends it.
+    pub(super) fn go_on_authenticating(&mut self, exchange: Exchange, line: &[u8]) -> Outcome {
+        let progress = auth::step(exchange, line)?;
+        Ok(self.ask_or_verify(progress))
+    }
+
+    fn ask_or_verify(&mut self, progress: Progress) -> Step {
+        match progress {
+            Progress::Ask(exchange, challenge) => {
+                self.state = State::Authenticating(exchange);
+                Step::Say(challenge)
+            }
+            Progress::Done(credentials) => {
+                self.state = State::Verifying;
+                Step::Verify(credentials)
+            }
+        }
+    }
+
+    fn mail(&self, mail: Mail) -> (State, Outcome) {
+        let refusal = if self.hello.is_none() {
+            Some(Reply::bad_sequence("Send HELO or EHLO first"))
+        } else if self.access.authentication == Authentication::Required && self.identity.is_none()
+        {
+            Some(Reply::authentication_required(self.access))
+        } else if mail
+            .size
+            .is_some_and(|size| size > self.settings.message_size)
+        {
+            // RFC 1870 6.1.
+            let (limit, why) = (
+                self.settings.message_size,
+                self.settings.message_size_reason,
+            );
+            Some(Reply::too_big(limit, why))
+        } else {
+            // RFC 4954 6 leaves it to the server what a user may send as.
+            let identity = self.identity.as_ref();
+            let address = mail.reverse_path.address();
+            identity
+                .zip(address)
+                .filter(|(identity, address)| !identity.may_send_as(address))
+                .map(|(identity, address)| Reply::not_this_sender(identity, address))
+        };
+        if let Some(reply) = refusal {
+            return (State::Ready, Err(reply));
+        }
+        let transaction = Transaction {
+            envelope: Envelope {
+                reverse_path: mail.reverse_path,
+                recipients: Vec::new(),
+                utf8: mail.utf8,
+            },
+            keys: HashSet::new(),
+        };
+        let state = State::Transaction(transaction);
+        (state, Ok(Step::Say(Reply::sender_ok())))
+    }
+
+    fn rcpt(&self, mut transaction: Transaction, address: Address) -> (State, Outcome) {
+        let envelope = &mut transaction.envelope;
+        let answer = if !envelope.utf8 && !address.is_ascii() {
+            Err(Reply::needs_utf8())
+        } else if !address.is_plain() {
+            Err(Reply::odd_recipient())
+        } else if transaction.keys.contains(&address.key()) {
+            Ok(Step::Say(Reply::recipient_ok()))
+        } else if envelope.recipients.len() >= self.settings.recipients {
+            Err(Reply::too_many_recipients(self.settings.recipients))
+        } else {
+            transaction.keys.insert(address.key());
+            envelope.recipients.push(address);
+            Ok(Step::Say(Reply::recipient_ok()))
+        };
+        (State::Transaction(transaction), answer)
+    }
+}
+
+/// So many commands without a message in between are no mail client's.
+pub(super) const IDLE_COMMANDS: u32 = 1000;
+
+impl Access {
+    /// Whether a password may come now.
+    fn takes_passwords(self) -> bool {
+        self.tls == Tls::Active || self.clear_passwords == ClearPasswords::Taken
+    }
+}
+
+/// RFC 3207 4: what a server that requires TLS answers without it.
+fn needs_tls(command: &Command) -> bool {
+    match command {
+        Command::Helo(_)
+        | Command::Ehlo(_)
+        | Command::Noop
+        | Command::Rset
+        | Command::Help
+        | Command::StartTls
+        | Command::Quit
+        | Command::Http
+        | Command::Bdat => false,
+        Command::Mail(_)
+        | Command::Rcpt(_)
+        | Command::Data
+        | Command::Vrfy
+        | Command::Auth { .. } => true,
+    }
+}
+
+fn data(transaction: Transaction) -> (State, Outcome) {
+    if transaction.envelope.recipients.is_empty() {
+        return (State::Transaction(transaction), Err(Reply::no_recipients()));
+    }
+    let envelope = Box::new(transaction.envelope);
+    let step = Step::Receive(Reply::start_data(), envelope);
+    (State::Receiving, Ok(step))
+}

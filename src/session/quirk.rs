@@ -1,0 +1,63 @@
+//! What clients do that the RFCs do not want, and that harms nobody.
+
+/// A deviation that the relay puts up with; the log names it, so that an
+/// administrator knows what a device does before another server refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// `MAIL FROM:a@b`.
+    NoAngleBrackets,
+    /// `MAIL FROM: <a@b>`.
+    BlankAfterColon,
+    /// `RCPT TO:<@relay:a@b>` (RFC 5321 appendix C).
+    SourceRoute,
+    /// A command that ends with LF alone.
+    BareLfCommand,
+    /// A line feed without a carriage return in the content.
+    BareLf,
+    /// AUTH after HELO, which knows no extensions.
+    AuthAfterHelo,
+    /// `AUTH LOGIN` with the user name on the same line.
+    AuthLoginInitialResponse,
+    /// HELO or EHLO with something that is neither a host name nor an address
+    /// literal.
+    OddHello,
+}
+
+impl Quirk {
+    /// Its name in the log and in `tests/dialogs/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoAngleBrackets => "no-angle-brackets",
+            Self::BlankAfterColon => "blank-after-colon",
+            Self::SourceRoute => "source-route",
+            Self::BareLfCommand => "bare-lf-command",
+            Self::BareLf => "bare-lf",
+            Self::AuthAfterHelo => "auth-after-helo",
+            Self::AuthLoginInitialResponse => "auth-initial-response-login",
+            Self::OddHello => "odd-hello",
+        }
+    }
+}
+
+/// The quirks of one session, each once.
+#[derive(Debug, Default)]
+pub(super) struct Quirks {
+    seen: Vec<Quirk>,
+    /// So many of them were reported.
+    reported: usize,
+}
+
+impl Quirks {
+    pub(super) fn note(&mut self, quirk: Quirk) {
+        if !self.seen.contains(&quirk) {
+            self.seen.push(quirk);
+        }
+    }
+
+    /// Those noted since the last call.
+    pub(super) fn take(&mut self) -> &[Quirk] {
+        let new = self.seen.get(self.reported..).unwrap_or_default();
+        self.reported = self.seen.len();
+        new
+    }
+}

@@ -1,0 +1,324 @@
+//! The dialog as a whole: what is said to each line, and what state it leaves.
+
+use super::Identity;
+use super::dialog::IDLE_COMMANDS;
+use super::*;
+
+const OPEN: Access = Access {
+    tls: Tls::Off,
+    authentication: Authentication::Off,
+    clear_passwords: ClearPasswords::Taken,
+};
+
+fn session(access: Access) -> Session {
+    let settings = Settings {
+        hostname: "relay.example".into(),
+        message_size: 10_000,
+        message_size_reason: "a test's limit",
+        carried_size: 20_000,
+        recipients: 2,
+        errors: 5,
+    };
+    Session::new(settings, access)
+}
+
+fn code(step: &Step) -> u16 {
+    match step {
+        Step::Say(reply) | Step::Receive(reply, _) | Step::StartTls(reply) | Step::Close(reply) => {
+            reply.code
+        }
+        Step::Verify(_) => 0,
+    }
+}
+
+/// Says each line and checks the code of its reply; 0 is a password that
+/// is to be verified.
+fn dialog(session: &mut Session, lines: &[(&str, u16)]) {
+    for (line, expected) in lines {
+        let step = session.line(line.as_bytes());
+        assert_eq!(code(&step), *expected, "{line}: {step:?}");
+    }
+}
+
+#[test]
+fn a_transaction_ends_with_the_envelope() {
+    let mut session = session(OPEN);
+    dialog(
+        &mut session,
+        &[
+            ("EHLO client", 250),
+            ("MAIL FROM:<a@b>", 250),
+            ("RCPT TO:<c@d>", 250),
+            ("RCPT TO:<C@D>", 250),
+        ],
+    );
+
+    let step = session.line(b"DATA");
+
+    let Step::Receive(reply, envelope) = step else {
+        panic!("{step:?}")
+    };
+    assert_eq!(reply.code, 354);
+    assert_eq!(envelope.recipients.len(), 1);
+    assert_eq!(envelope.reverse_path.to_string(), "<a@b>");
+}
+
+#[test]
+fn commands_out_of_order_are_refused_and_harm_nothing() {
+    let mut session = session(OPEN);
+    session.settings.errors = 99;
+    dialog(
+        &mut session,
+        &[
+            ("MAIL FROM:<a@b>", 503),
+            ("EHLO client", 250),
+            ("RCPT TO:<c@d>", 503),
+            ("DATA", 503),
+            ("MAIL FROM:<a@b>", 250),
+            ("MAIL FROM:<x@y>", 503),
+            ("DATA", 554),
+            ("RCPT TO:<bad>", 501),
+            ("RCPT TO:<\"a b\"@c.d>", 553),
+            ("RCPT TO:<a@[192.0.2.1]>", 553),
+            ("DATA", 554),
+            ("RCPT TO:<c@d>", 250),
+            ("RCPT TO:<e@f>", 250),
+            ("RCPT TO:<g@h>", 452),
+            ("NOOP", 250),
+            ("VRFY postmaster", 252),
+            ("HELP", 214),
+            ("STARTTLS", 502),
+            ("AUTH PLAIN", 503),
+            ("DATA", 354),
+        ],
+    );
+}
+
+#[test]
+fn rset_and_a_new_ehlo_forget_the_transaction() {
+    for forget in ["RSET", "EHLO again", "HELO again"] {
+        let mut session = session(OPEN);
+        dialog(
+            &mut session,
+            &[
+                ("EHLO client", 250),
+                ("MAIL FROM:<a@b>", 250),
+                ("RCPT TO:<c@d>", 250),
+                (forget, 250),
+                ("DATA", 503),
+                ("MAIL FROM:<a@b>", 250),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_refused_message_leaves_the_session_usable() {
+    for verdict in [
+        Verdict::TooBig,
+        Verdict::StorageFull,
+        Verdict::LocalTrouble,
+        Verdict::TooMany,
+        Verdict::Looping(50),
+        Verdict::NoAccount(None),
+    ] {
+        let mut session = session(OPEN);
+        dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<>", 250)]);
+        dialog(&mut session, &[("RCPT TO:<c@d>", 250), ("DATA", 354)]);
+
+        let step = session.verdict(verdict);
+
+        assert!(
+            matches!(&step, Step::Say(reply) if reply.is_refusal()),
+            "{step:?}"
+        );
+        dialog(&mut session, &[("MAIL FROM:<a@b>", 250), ("QUIT", 221)]);
+    }
+}
+
+#[test]
+fn a_declared_size_over_the_limit_is_refused_at_mail() {
+    let mut session = session(OPEN);
+    dialog(
+        &mut session,
+        &[
+            ("EHLO client", 250),
+            ("MAIL FROM:<a@b> SIZE=10001", 552),
+            ("MAIL FROM:<a@b> SIZE=10000", 250),
+        ],
+    );
+}
+
+#[test]
+fn errors_idleness_and_other_protocols_end_the_session() {
+    let mut wrong = session(OPEN);
+    dialog(&mut wrong, &[("WHAT", 500); 4]);
+    assert!(matches!(wrong.line(b"WHAT"), Step::Close(reply) if reply.code == 421));
+
+    let mut idle = session(OPEN);
+    for _ in 0..IDLE_COMMANDS {
+        dialog(&mut idle, &[("NOOP", 250)]);
+    }
+    assert!(matches!(idle.line(b"NOOP"), Step::Close(reply) if reply.code == 421));
+
+    for (line, expected) in [("GET / HTTP/1.1", 421), ("BDAT 5 LAST", 502), ("QUIT", 221)] {
+        let step = session(OPEN).line(line.as_bytes());
+        assert!(matches!(step, Step::Close(reply) if reply.code == expected));
+    }
+}
+
+#[test]
+fn recipients_beyond_the_limit_are_no_errors() {
+    let mut session = session(OPEN);
+    dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+    dialog(
+        &mut session,
+        &[("RCPT TO:<a@b>", 250), ("RCPT TO:<c@d>", 250)],
+    );
+    for n in 0..2000 {
+        let line = format!("RCPT TO:<r{n}@d>");
+        dialog(&mut session, &[(&line, 452)]);
+    }
+    dialog(&mut session, &[("DATA", 354)]);
+}
+
+fn anna() -> Verification {
+    Verification::Accepted(Identity {
+        name: "anna".to_owned(),
+        senders: vec!["anna@b.c".to_owned().into()],
+        account: None,
+    })
+}
+
+#[test]
+fn who_authenticated_stays_so_and_sends_as_nobody_else() {
+    let mut session = session(Access {
+        authentication: Authentication::Required,
+        ..OPEN
+    });
+    session.settings.errors = 99;
+    dialog(
+        &mut session,
+        &[
+            ("AUTH PLAIN", 503),
+            ("HELO old", 250),
+            ("MAIL FROM:<anna@b.c>", 530),
+            ("AUTH CRAM-MD5", 504),
+            ("auth login", 334),
+            ("YW5uYQ==", 334),
+            ("c2VjcmV0", 0),
+        ],
+    );
+    assert_eq!(code(&session.verified(anna())), 235);
+    dialog(
+        &mut session,
+        &[
+            ("RSET", 250),
+            ("EHLO again", 250),
+            ("AUTH PLAIN", 503),
+            ("MAIL FROM:<eve@b.c>", 553),
+            ("MAIL FROM:<>", 250),
+            ("RSET", 250),
+            ("MAIL FROM:<Anna@B.C>", 250),
+        ],
+    );
+    assert_eq!(session.new_quirks(), [Quirk::AuthAfterHelo]);
+}
+
+#[test]
+fn wrong_passwords_end_the_session_and_cancelling_does_not() {
+    let mut session = session(Access {
+        authentication: Authentication::Optional,
+        ..OPEN
+    });
+    dialog(&mut session, &[("EHLO c", 250)]);
+    for _ in 0..3 {
+        dialog(&mut session, &[("AUTH PLAIN", 334), ("*", 501)]);
+    }
+    for expected in [535, 535, 421] {
+        dialog(&mut session, &[("AUTH PLAIN AGFubmEAeA==", 0)]);
+        assert_eq!(code(&session.verified(Verification::Refused)), expected);
+    }
+    dialog(&mut session, &[("NOOP", 421)]);
+}
+
+#[test]
+fn tls_forgets_what_was_said_before_it() {
+    let mut session = session(Access {
+        tls: Tls::Offered,
+        authentication: Authentication::Optional,
+        clear_passwords: ClearPasswords::Refused,
+    });
+    session.settings.errors = 99;
+    dialog(
+        &mut session,
+        &[
+            ("EHLO c", 250),
+            ("AUTH PLAIN AGFubmEAeA==", 538),
+            ("MAIL FROM:<a@b>", 250),
+            ("STARTTLS x", 501),
+            ("STARTTLS", 220),
+            ("NOOP", 503),
+        ],
+    );
+
+    session.tls_started();
+
+    dialog(
+        &mut session,
+        &[
+            ("RCPT TO:<c@d>", 503),
+            ("MAIL FROM:<a@b>", 503),
+            ("EHLO c", 250),
+            ("STARTTLS", 503),
+            ("AUTH PLAIN AGFubmEAeA==", 0),
+        ],
+    );
+}
+
+#[test]
+fn where_tls_is_required_no_mail_and_no_password_goes_before_it() {
+    let mut session = session(Access {
+        tls: Tls::Required,
+        authentication: Authentication::Optional,
+        clear_passwords: ClearPasswords::Refused,
+    });
+    session.settings.errors = 99;
+    dialog(
+        &mut session,
+        &[
+            ("EHLO c", 250),
+            ("NOOP", 250),
+            ("MAIL FROM:<a@b>", 530),
+            ("RCPT TO:<a@b>", 530),
+            ("DATA", 530),
+            ("VRFY a", 530),
+            ("AUTH PLAIN", 530),
+            ("STARTTLS", 220),
+        ],
+    );
+}
+
+#[test]
+fn replies_look_as_the_rfc_wants_them() {
+    let mut session = session(Access {
+        tls: Tls::Offered,
+        authentication: Authentication::Optional,
+        ..OPEN
+    });
+    let mut out = Vec::new();
+    session.greeting().write_to(&mut out);
+    for line in ["EHLO x", "NOOP", "AUTH PLAIN"] {
+        if let Step::Say(reply) = session.line(line.as_bytes()) {
+            reply.write_to(&mut out);
+        }
+    }
+
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "220 relay.example ESMTP graph-relay\r\n250-relay.example\r\n250-PIPELINING\r\n\
+         250-SIZE 10000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n\
+         250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-AUTH=PLAIN LOGIN\r\n250 HELP\r\n\
+         250 2.0.0 Ok\r\n334 \r\n"
+    );
+}

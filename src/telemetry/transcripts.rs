@@ -1,0 +1,337 @@
+//! What was said in sessions that went wrong, so that a refusal can be
+//! understood without a packet capture.
+//!
+//! A session that ends well leaves nothing. One with a refusal, or that was cut
+//! off, leaves its lines, with passwords struck out and without the content of
+//! messages. The last [`KEPT`] are kept, in memory: a restart forgets them, and
+//! no client can fill the disk with them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+
+/// Transcripts that are kept.
+pub const KEPT: usize = 300;
+/// Lines of one transcript from its beginning, and as many from its end.
+const LINES: usize = 30;
+/// Characters of a line.
+const LONGEST: usize = 160;
+
+/// The transcripts of the last sessions that went wrong; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Transcripts(Arc<Mutex<Ring>>);
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// The number of the last one.
+    last: u64,
+    kept: VecDeque<Transcript>,
+}
+
+/// One session that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// Counts from 1 since the relay's start.
+    pub number: u64,
+    /// When the client connected.
+    pub begun_at: Timestamp,
+    /// The client.
+    pub client: IpAddr,
+    /// Where it connected to.
+    pub listener: SocketAddr,
+    /// What it called itself.
+    pub hello: Option<String>,
+    /// Who authenticated.
+    pub user: Option<String>,
+    /// Why it is kept; at least one.
+    pub troubles: Vec<Trouble>,
+    /// What was said; the middle of a long one is missing.
+    pub lines: Vec<Line>,
+    /// Lines that are missing.
+    pub omitted: usize,
+}
+
+/// Something that went wrong, and what to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The reply, or what happened.
+    pub what: String,
+    /// For the administrator.
+    pub remedy: String,
+}
+
+/// A line of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Milliseconds since the client connected.
+    pub after_ms: u64,
+    /// Who said it.
+    pub by: Party,
+    /// Without control characters and secrets, and not too long.
+    pub text: String,
+}
+
+/// Who said a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    /// The client.
+    Client,
+    /// The relay.
+    Relay,
+    /// Nobody: it happened.
+    Event,
+}
+
+/// A session that is under way.
+#[derive(Debug)]
+pub struct Recording {
+    begun: Instant,
+    begun_at: Timestamp,
+    first: Vec<Line>,
+    last: VecDeque<Line>,
+    omitted: usize,
+    troubles: Vec<Trouble>,
+    /// The client has begun to authenticate: what is no command may be a
+    /// password.
+    secrets: bool,
+}
+
+/// Whether the next line of the client is part of a password exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// It is.
+    Secret,
+    /// It is a command.
+    Open,
+}
+
+impl Recording {
+    /// Begins when the client has connected.
+    pub fn begin(clock: &Clock) -> Self {
+        Self {
+            begun: Instant::now(),
+            begun_at: clock.now(),
+            first: Vec::new(),
+            last: VecDeque::new(),
+            omitted: 0,
+            troubles: Vec::new(),
+            secrets: false,
+        }
+    }
+
+    /// The client said a line.
+    pub fn heard(&mut self, line: &[u8], secrecy: Secrecy) {
+        let text = match secrecy {
+            Secrecy::Secret => STRUCK_OUT.to_owned(),
+            Secrecy::Open => self.without_secrets(line),
+        };
+        self.push(Party::Client, text);
+    }
+
+    /// The relay said a line.
+    pub fn said(&mut self, line: &str) {
+        self.push(Party::Relay, shown(line.as_bytes()));
+    }
+
+    /// Something happened.
+    pub fn happened(&mut self, what: &str) {
+        self.push(Party::Event, shown(what.as_bytes()));
+    }
+
+    /// Something went wrong: the session will be kept.
+    pub fn trouble(&mut self, what: &str, remedy: &str) {
+        let known = |trouble: &Trouble| trouble.what == what;
+        if self.troubles.len() < LINES && !self.troubles.iter().any(known) {
+            self.troubles.push(Trouble {
+                what: shown(what.as_bytes()),
+                remedy: remedy.to_owned(),
+            });
+        }
+    }
+
+    /// A password can stand on the line of AUTH, and on one that a confused
+    /// client sends after it.
+    fn without_secrets(&mut self, line: &[u8]) -> String {
+        let text = shown(line);
+        let mut words = text.split_whitespace();
+        let verb = words.next().unwrap_or_default().to_ascii_uppercase();
+        if verb.starts_with("AUTH") {
+            self.secrets = true;
+            let mechanism = words.next().unwrap_or_default();
+            let more = words.next().map_or("", |_| STRUCK_OUT);
+            if verb == "AUTH" {
+                return format!("AUTH {mechanism} {more}").trim_end().to_owned();
+            }
+            return STRUCK_OUT.to_owned();
+        }
+        if self.secrets && !VERBS.contains(&verb.as_str()) {
+            return STRUCK_OUT.to_owned();
+        }
+        text
+    }
+
+    fn push(&mut self, by: Party, text: String) {
+        let after = self.begun.elapsed().as_millis();
+        let line = Line {
+            after_ms: u64::try_from(after).unwrap_or(u64::MAX),
+            by,
+            text,
+        };
+        if self.first.len() < LINES {
+            self.first.push(line);
+            return;
+        }
+        if self.last.len() == LINES {
+            self.last.pop_front();
+            self.omitted += 1;
+        }
+        self.last.push_back(line);
+    }
+}
+
+const STRUCK_OUT: &str = "***";
+/// What may be shown after AUTH.
+const VERBS: [&str; 12] = [
+    "HELO", "EHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "VRFY", "HELP", "QUIT", "STARTTLS",
+    "BDAT",
+];
+
+/// Fit for a terminal.
+fn shown(line: &[u8]) -> String {
+    let beginning = line.get(..LONGEST).unwrap_or(line);
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(beginning).chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    if line.len() > LONGEST {
+        text.push_str(&format!("… ({} bytes)", line.len()));
+    }
+    text
+}
+
+impl Transcripts {
+    /// Keeps a session, if something went wrong in it.
+    pub fn keep(
+        &self,
+        recording: Recording,
+        client: IpAddr,
+        listener: SocketAddr,
+        hello: Option<String>,
+        user: Option<String>,
+    ) {
+        if recording.troubles.is_empty() {
+            return;
+        }
+        let mut lines = recording.first;
+        lines.extend(recording.last);
+        let mut ring = self.ring();
+        ring.last += 1;
+        let number = ring.last;
+        if ring.kept.len() == KEPT {
+            ring.kept.pop_front();
+        }
+        ring.kept.push_back(Transcript {
+            number,
+            begun_at: recording.begun_at,
+            client,
+            listener,
+            hello,
+            user,
+            troubles: recording.troubles,
+            lines,
+            omitted: recording.omitted,
+        });
+    }
+
+    /// All that are kept, the oldest first.
+    pub fn list(&self) -> Vec<Transcript> {
+        self.ring().kept.iter().cloned().collect()
+    }
+
+    /// The one of that number.
+    pub fn show(&self, number: u64) -> Option<Transcript> {
+        let ring = self.ring();
+        let mut kept = ring.kept.iter();
+        kept.find(|transcript| transcript.number == number).cloned()
+    }
+
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(transcripts: &Transcripts, recording: Recording) {
+        let listener = "127.0.0.1:2525".parse().unwrap();
+        let client = "127.0.0.1".parse().unwrap();
+        transcripts.keep(recording, client, listener, None, None);
+    }
+
+    #[tokio::test]
+    async fn passwords_are_struck_out_wherever_they_stand() {
+        let mut recording = Recording::begin(&Clock::System);
+        for (line, shown) in [
+            (&b"EHLO printer"[..], "EHLO printer"),
+            (b"GARBAGE\x07 one", "GARBAGE\\u{7} one"),
+            (b"auth plain AGNhbmFyeQBjYW5hcnk=", "AUTH plain ***"),
+            (b"AUTH LOGIN", "AUTH LOGIN"),
+            (b"AUTHPLAIN Y2FuYXJ5", "***"),
+            (b"Y2FuYXJ5", "***"),
+            (b"MAIL FROM:<a@b>", "MAIL FROM:<a@b>"),
+        ] {
+            recording.heard(line, Secrecy::Open);
+            assert_eq!(recording.first.last().unwrap().text, shown);
+        }
+        recording.heard(b"Y2FuYXJ5", Secrecy::Secret);
+        assert_eq!(recording.first.last().unwrap().text, "***");
+    }
+
+    #[tokio::test]
+    async fn only_what_went_wrong_is_kept_and_only_so_much_of_it() {
+        let transcripts = Transcripts::default();
+        keep(&transcripts, Recording::begin(&Clock::System));
+        assert!(transcripts.list().is_empty());
+
+        for _ in 0..KEPT + 2 {
+            let mut recording = Recording::begin(&Clock::System);
+            for n in 0..1000 {
+                recording.heard(format!("NOOP {n:0>1000}").as_bytes(), Secrecy::Open);
+            }
+            recording.trouble("421 closing", "do something");
+            keep(&transcripts, recording);
+        }
+
+        let kept = transcripts.list();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept[0].number, 3);
+        assert!(transcripts.show(2).is_none());
+        let last = transcripts.show(KEPT as u64 + 2).unwrap();
+        assert_eq!(
+            (last.lines.len(), last.omitted),
+            (2 * LINES, 1000 - 2 * LINES)
+        );
+        assert!(
+            last.lines
+                .iter()
+                .all(|line| line.text.chars().count() < 200)
+        );
+    }
+}
