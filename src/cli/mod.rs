@@ -14,15 +14,19 @@
 //! | 78 | the configuration is wrong; starting again does not help |
 
 mod check;
+mod hash_password;
 mod queue;
+mod relay;
 mod sandbox;
 mod serve;
+mod sessions;
 mod smtp;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -70,6 +74,13 @@ enum Command {
         #[command(subcommand)]
         command: queue::Command,
     },
+    /// See what was said in sessions that were refused or broken off
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::Command,
+    },
+    /// Read a password from standard input and print its hash, for a [[user]]
+    HashPassword,
 }
 
 /// Which configuration.
@@ -117,6 +128,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Sandbox(options) => Box::pin(sandbox::run(&options)).await,
                 Command::Check(file) => check::run(&file.config),
                 Command::Queue { command } => queue::run(&command).await,
+                Command::Sessions { command } => sessions::run(&command).await,
+                Command::HashPassword => hash_password::run(),
             }
         })
         .into()
@@ -130,4 +143,15 @@ fn say(line: &str) {
 /// Talk, to standard error.
 fn talk(line: &str) {
     let _gone = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A length of time in its largest unit.
+fn span(length: Duration) -> String {
+    match length.as_secs() {
+        0 => format!("{}ms", length.as_millis()),
+        seconds @ 1..120 => format!("{seconds}s"),
+        seconds @ 120..7200 => format!("{}m", seconds / 60),
+        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
 }

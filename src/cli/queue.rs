@@ -1,18 +1,15 @@
 //! `queue`: what waits and why, asked of the running relay over its admin
 //! socket.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use serde::de::DeserializeOwned;
-
 use super::ConfigFile;
 use super::Exit;
+use super::relay::Failure;
+use super::relay::Relay;
 use super::say;
+use super::span;
 use super::talk;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
-use crate::config::Config;
 use crate::mail::SpoolId;
 use crate::spool::AttemptView;
 use crate::spool::EntryView;
@@ -52,12 +49,6 @@ pub(super) async fn run(command: &Command) -> Exit {
             failure.exit
         }
     }
-}
-
-/// Why the relay was not heard.
-struct Failure {
-    exit: Exit,
-    words: String,
 }
 
 async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
@@ -192,74 +183,4 @@ fn attempt_line(attempt: &AttemptView) -> String {
         line.push_str(&format!(", request-id {request_id}"));
     }
     line
-}
-
-/// A length of time in its largest unit.
-fn span(length: Duration) -> String {
-    match length.as_secs() {
-        0 => format!("{}ms", length.as_millis()),
-        seconds @ 1..120 => format!("{seconds}s"),
-        seconds @ 120..7200 => format!("{}m", seconds / 60),
-        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
-}
-
-/// The running relay's admin socket.
-struct Relay {
-    client: reqwest::Client,
-    socket: PathBuf,
-}
-
-impl Relay {
-    fn of(file: &ConfigFile) -> Result<Self, Failure> {
-        let folder = Config::data_dir_of(&file.config).map_err(|error| Failure {
-            exit: Exit::Configuration,
-            words: error.to_string(),
-        })?;
-        let socket = folder.join("admin.sock");
-        let client = reqwest::Client::builder()
-            .unix_socket(socket.clone())
-            .timeout(Duration::from_secs(30))
-            .build();
-        let client = client.map_err(|error| Failure {
-            exit: Exit::Unreachable,
-            words: error.to_string(),
-        })?;
-        Ok(Self { client, socket })
-    }
-
-    /// An answer, or nothing where there is nothing of that name.
-    async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error);
-        let url = format!("http://relay{path}");
-        let response = self.client.get(url).send().await.map_err(failed)?;
-        if response.status() == reqwest::StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let response = response.error_for_status().map_err(failed)?;
-        response.json().await.map(Some).map_err(failed)
-    }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let socket = self.socket.display();
-        // The reason is in the socket's own error, not in the client's.
-        match std::os::unix::net::UnixStream::connect(&self.socket) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
-                exit: Exit::NotPermitted,
-                words: format!("{socket}: {cause}: run this as root"),
-            },
-            Err(cause) => Failure {
-                exit: Exit::Unreachable,
-                words: format!(
-                    "the relay is not running ({socket}: {cause}): systemctl status graph-relay, \
-                     or name its configuration with --config"
-                ),
-            },
-            Ok(_) => Failure {
-                exit: Exit::Unreachable,
-                words: format!("the relay did not answer on {socket}: {error}"),
-            },
-        }
-    }
 }

@@ -1,0 +1,75 @@
+//! The running relay, asked over its admin socket.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::ConfigFile;
+use super::Exit;
+use crate::config::Config;
+
+/// Why the relay was not heard.
+pub(super) struct Failure {
+    pub(super) exit: Exit,
+    pub(super) words: String,
+}
+
+/// The running relay's admin socket.
+pub(super) struct Relay {
+    client: reqwest::Client,
+    socket: PathBuf,
+}
+
+impl Relay {
+    pub(super) fn of(file: &ConfigFile) -> Result<Self, Failure> {
+        let folder = Config::data_dir_of(&file.config).map_err(|error| Failure {
+            exit: Exit::Configuration,
+            words: error.to_string(),
+        })?;
+        let socket = folder.join("admin.sock");
+        let client = reqwest::Client::builder()
+            .unix_socket(socket.clone())
+            .timeout(Duration::from_secs(30))
+            .build();
+        let client = client.map_err(|error| Failure {
+            exit: Exit::Unreachable,
+            words: error.to_string(),
+        })?;
+        Ok(Self { client, socket })
+    }
+
+    /// An answer, or nothing where there is nothing of that name.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let url = format!("http://relay{path}");
+        let response = self.client.get(url).send().await.map_err(failed)?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let response = response.error_for_status().map_err(failed)?;
+        response.json().await.map(Some).map_err(failed)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let socket = self.socket.display();
+        // The reason is in the socket's own error, not in the client's.
+        match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
+                exit: Exit::NotPermitted,
+                words: format!("{socket}: {cause}: run this as root"),
+            },
+            Err(cause) => Failure {
+                exit: Exit::Unreachable,
+                words: format!(
+                    "the relay is not running ({socket}: {cause}): systemctl status graph-relay, \
+                     or name its configuration with --config"
+                ),
+            },
+            Ok(_) => Failure {
+                exit: Exit::Unreachable,
+                words: format!("the relay did not answer on {socket}: {error}"),
+            },
+        }
+    }
+}
