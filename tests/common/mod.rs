@@ -13,6 +13,9 @@
     missing_debug_implementations
 )]
 
+pub mod tls;
+pub mod wire;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufRead;
@@ -109,6 +112,20 @@ impl Home {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Adds lines to the end of the configuration.
+    pub fn append(&self, lines: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        fs::write(&self.config, format!("{text}{lines}\n")).unwrap();
+    }
+
+    /// Adds keys to the `[[listener]]`.
+    pub fn add_to_listener(&self, keys: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        let address = "address = \"127.0.0.1:0\"\n";
+        let text = text.replacen(address, &format!("{address}{keys}\n"), 1);
+        fs::write(&self.config, text).unwrap();
     }
 }
 
