@@ -10,7 +10,7 @@
 //! ```
 //!
 //! With `tls` the file gets a `[tls]` with a certificate, with
-//! `authentication` the users below. Files with the same configuration share a
+//! `authentication` the users of `common/users.rs`. Files with the same configuration share a
 //! relay; each has a client address of its own. Then the dialog:
 //!
 //! ```text
@@ -53,27 +53,13 @@ use common::Relay;
 use common::account;
 use common::stand_in_with;
 use common::tls::Identity;
+use common::users::USERS;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
 use read::Dialog;
 use read::Setup;
 use run::Stage;
 use tokio::runtime::Handle;
-
-/// Two users with the password `Printer123Scan456`, one with a name that fits
-/// a BMC and one that is an address. The hash is a canary and as cheap as
-/// Argon2 allows: it opens nothing but the relays of this test.
-const USERS: &str = r#"
-[[user]]
-name = "scanner"
-password_hash = "$argon2id$v=19$m=64,t=1,p=1$Y2FuYXJ5LW9mLXRlc3RzIQ$V/92VkIC5wRQnE7B7skPtj0/7FXaDLQPYeTL4opKYlg"
-senders = ["relay@sandbox.example"]
-
-[[user]]
-name = "scanner@sandbox.example"
-password_hash = "$argon2id$v=19$m=64,t=1,p=1$Y2FuYXJ5LW9mLXRlc3RzIQ$V/92VkIC5wRQnE7B7skPtj0/7FXaDLQPYeTL4opKYlg"
-senders = ["*@sandbox.example"]
-"#;
 
 /// Authors of the dialogs' messages whom the mailbox may send as.
 const AUTHORS: [&str; 4] = [

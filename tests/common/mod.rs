@@ -14,6 +14,7 @@
 )]
 
 pub mod tls;
+pub mod users;
 pub mod wire;
 
 use std::collections::BTreeSet;
@@ -317,6 +318,10 @@ impl Smtp {
         Ok(Self {
             stream: BufReader::new(stream),
         })
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
