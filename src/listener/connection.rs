@@ -195,15 +195,15 @@ impl<'a> Connection<'a> {
             }
             Step::Close(reply) => self.say_last(&reply).await,
             Step::Receive(reply, envelope) => {
-                let verdict = match self.has_room(&envelope) {
+                let step = match self.has_room(&envelope) {
                     Ok(()) => {
                         self.say(&reply);
                         self.flush().await?;
-                        self.receive(*envelope).await?
+                        let verdict = self.receive(*envelope).await?;
+                        self.session.verdict(verdict)
                     }
-                    Err(verdict) => verdict,
+                    Err(verdict) => self.session.not_now(verdict),
                 };
-                let step = self.session.verdict(verdict);
                 Box::pin(self.take(step)).await
             }
             Step::Verify(credentials) => {

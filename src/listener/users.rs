@@ -27,10 +27,13 @@ use crate::telemetry::maillog;
 pub(super) struct Verifier {
     /// Each verification takes a core and 19 MiB for a while.
     permits: Semaphore,
-    failures: Mutex<HashMap<(IpAddr, String), Failures>>,
+    failures: Mutex<HashMap<Key, Failures>>,
 }
 
-/// Wrong passwords of one client for one name.
+/// A client and the name that it gave; without a name, all that it gave.
+type Key = (IpAddr, Option<String>);
+
+/// Wrong passwords in a row.
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
@@ -83,7 +86,7 @@ impl Verifier {
                     account: user.account.clone(),
                 })
             }
-            _ => self.refuse(client, &credentials.name).await,
+            _ => self.refuse(client, &credentials.name, user).await,
         }
     }
 
@@ -95,9 +98,10 @@ impl Verifier {
         verified.ok()
     }
 
-    async fn refuse(&self, client: IpAddr, name: &str) -> Verification {
+    async fn refuse(&self, client: IpAddr, name: &str, user: Option<&User>) -> Verification {
         let count = self.count(client, name);
-        maillog::wrong_password(client, name, count);
+        // A name that is none may be a password that was typed in its place.
+        maillog::wrong_password(client, user.map(|user| user.name.as_str()), count);
         tokio::time::sleep(delay(count)).await;
         if count >= TOO_OFTEN {
             Verification::RefusedTooOften
@@ -117,7 +121,7 @@ impl Verifier {
         if failures.len() >= REMEMBERED {
             failures.clear();
         }
-        let mut counted = |name: String| {
+        let mut counted = |name: Option<String>| {
             let failed = failures.entry((client, name)).or_insert(Failures {
                 count: 0,
                 last: now,
@@ -129,13 +133,14 @@ impl Verifier {
             failed.last = now;
             failed.count
         };
-        let of_all_names = counted(String::new());
-        counted(key(name)).max(of_all_names / 2)
+        let of_all_names = counted(None);
+        counted(Some(key(name))).max(of_all_names / 2)
     }
 
     fn forget(&self, client: IpAddr, name: &str) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(&(client, key(name)));
+        failures.remove(&(client, Some(key(name))));
+        failures.remove(&(client, None));
     }
 }
 

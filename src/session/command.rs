@@ -7,6 +7,8 @@
 //! noted. A line that could be read in two ways is refused. Whether a command
 //! fits now is left to the session.
 
+use std::borrow::Cow;
+
 use secrecy::SecretString;
 
 use super::Quirk;
@@ -53,8 +55,11 @@ pub(super) struct Mail {
 
 /// Reads one line, without its line end.
 pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> {
-    let Ok(line) = std::str::from_utf8(line) else {
-        return Err(Reply::syntax("Command is not valid UTF-8"));
+    let line = match std::str::from_utf8(line) {
+        Ok(line) => Cow::Borrowed(line),
+        // Machines named in Latin-1: nothing is decided by the name.
+        Err(_) if is(line, b"EHLO") || is(line, b"HELO") => String::from_utf8_lossy(line),
+        Err(_) => return Err(Reply::syntax("Command is not valid UTF-8")),
     };
     if line.chars().any(|c| c.is_control() && c != '\t') {
         return Err(Reply::syntax("Control character in command"));
@@ -62,6 +67,13 @@ pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> 
     let line = line.trim_end_matches([' ', '\t']);
     let (verb, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let argument = argument.trim_start_matches([' ', '\t']);
+    if argument
+        .rsplit(' ')
+        .next()
+        .is_some_and(|word| word.starts_with("HTTP/"))
+    {
+        return Ok(Command::Http);
+    }
     match verb.to_ascii_uppercase().as_str() {
         "HELO" => hello(argument, quirks).map(Command::Helo),
         "EHLO" => hello(argument, quirks).map(Command::Ehlo),
@@ -82,6 +94,16 @@ pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> 
         // `MAILFROM:`, `MAIL FROM` run together, and everything else.
         _ => Err(Reply::unknown_command()),
     }
+}
+
+/// Whether a line is DATA, with or without an argument.
+pub(super) fn is_data(line: &[u8]) -> bool {
+    is(line, b"DATA")
+}
+
+fn is(line: &[u8], verb: &[u8]) -> bool {
+    let said = line.split(|byte| byte.is_ascii_whitespace()).next();
+    said.is_some_and(|said| said.eq_ignore_ascii_case(verb))
 }
 
 /// RFC 5321 4.1.1.5: DATA, RSET and QUIT take no argument.
@@ -106,7 +128,9 @@ fn hello(argument: &str, quirks: &mut Quirks) -> Result<String, Reply> {
 
 /// RFC 5321 4.1.1.1: a domain, or an address literal in brackets.
 fn is_hello(argument: &str) -> bool {
-    let is_literal = argument.starts_with('[') && argument.ends_with(']');
+    let literal = argument.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+    let literal = literal.map(|literal| literal.strip_prefix("IPv6:").unwrap_or(literal));
+    let is_literal = literal.is_some_and(|literal| literal.parse::<std::net::IpAddr>().is_ok());
     let is_ip = argument.parse::<std::net::IpAddr>().is_ok();
     let label = |label: &str| {
         !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -120,7 +144,8 @@ const LONGEST_HELLO: usize = 255;
 /// RFC 4954 4.
 fn auth(argument: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
     let mut words = argument.split_ascii_whitespace();
-    let name = words.next().ok_or_else(Reply::unknown_mechanism)?;
+    let missing = || Reply::syntax("AUTH takes a mechanism: PLAIN or LOGIN");
+    let name = words.next().ok_or_else(missing)?;
     let mechanism = Mechanism::of(name).ok_or_else(Reply::unknown_mechanism)?;
     let initial = words.next().map(SecretString::from);
     if words.next().is_some() {
@@ -384,7 +409,7 @@ mod tests {
     #[test]
     fn an_unknown_mechanism_is_not_taken_for_another() {
         for (line, code) in [
-            ("AUTH", 504),
+            ("AUTH", 501),
             ("AUTH CRAM-MD5", 504),
             ("AUTH NTLM TlRMTVNTUAAB", 504),
             ("AUTH PLAIN a b", 501),
@@ -400,6 +425,7 @@ mod tests {
             &b"RCPT TO:<a\0@b>"[..],
             b"EHLO a\rb",
             b"EHLO \x0b",
+            b"MAIL FROM:<\xff@b>",
             b"NOOP \xff",
         ] {
             assert_eq!(parse(line).unwrap_err().code, 501, "{line:?}");

@@ -128,6 +128,9 @@ pub struct Session {
     /// Commands since the last accepted message that have not brought one
     /// nearer.
     idle: u32,
+    /// The last line was a DATA that was refused: what comes next may be
+    /// content all the same.
+    refused_data: bool,
 }
 
 /// How the client introduced itself.
@@ -233,6 +236,7 @@ impl Session {
             errors: 0,
             wrong_passwords: 0,
             idle: 0,
+            refused_data: false,
         }
     }
 
@@ -299,6 +303,7 @@ impl Session {
 
     /// One line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
+        let after_refused_data = std::mem::take(&mut self.refused_data);
         let outcome = match self.take_exchange() {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
@@ -307,7 +312,14 @@ impl Session {
         };
         match outcome {
             Ok(step) => step,
-            Err(reply) => self.refuse(reply),
+            Err(reply) if after_refused_data && reply.is_unknown_command() => {
+                self.state = State::Closed;
+                Step::Close(Reply::content_without_data())
+            }
+            Err(reply) => {
+                self.refused_data = command::is_data(line);
+                self.refuse(reply)
+            }
         }
     }
 
@@ -356,6 +368,13 @@ impl Session {
         Step::Say(reply)
     }
 
+    /// The content that [`Step::Receive`] asked for cannot be taken now; the
+    /// client was not asked for it.
+    pub fn not_now(&mut self, verdict: Verdict) -> Step {
+        self.refused_data = true;
+        self.verdict(verdict)
+    }
+
     /// Name and password that came with [`Step::Verify`] have been looked at.
     pub fn verified(&mut self, verification: Verification) -> Step {
         self.state = State::Ready;
@@ -401,8 +420,8 @@ impl Session {
 /// any other.
 pub const LONGEST_LINE: usize = auth::LONGEST_AUTH_LINE;
 /// Wrong passwords in one session, after which it is closed: clients try two
-/// mechanisms in a row.
-const WRONG_PASSWORDS: u32 = 3;
+/// mechanisms in a row, and some do so twice.
+const WRONG_PASSWORDS: u32 = 4;
 
 fn explain(faults: Faults) -> &'static str {
     if faults.nul {

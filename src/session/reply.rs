@@ -63,6 +63,11 @@ impl Reply {
         self.status == Some(EnhancedStatus::TOO_MANY_RECIPIENTS)
     }
 
+    /// What was said is no command at all.
+    pub(super) fn is_unknown_command(&self) -> bool {
+        self.code == 500
+    }
+
     /// Appends the reply as it goes over the wire (RFC 5321 4.2.1).
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let last = self.lines.len().saturating_sub(1);
@@ -255,6 +260,12 @@ impl Reply {
         let text = "No valid recipients";
         Self::new(554, EnhancedStatus::BAD_SEQUENCE, text)
             .remedy("see why its recipients were refused")
+    }
+
+    pub(super) fn content_without_data() -> Self {
+        let text = "DATA was refused, and this is no command: closing";
+        Self::new(503, EnhancedStatus::BAD_SEQUENCE, text)
+            .remedy("the client sends a message without waiting for 354: look why DATA was refused")
     }
 
     pub(super) fn tls_required() -> Self {

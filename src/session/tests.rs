@@ -168,6 +168,24 @@ fn errors_idleness_and_other_protocols_end_the_session() {
 }
 
 #[test]
+fn content_behind_a_refused_data_is_not_taken_for_commands() {
+    for refused in ["DATA", "DATA now"] {
+        let mut session = session(OPEN);
+        dialog(&mut session, &[("EHLO c", 250)]);
+        assert!(code(&session.line(refused.as_bytes())) >= 500);
+
+        let step = session.line(b"From: a@b");
+
+        assert!(matches!(step, Step::Close(reply) if reply.code == 503));
+    }
+    let mut session = session(OPEN);
+    dialog(
+        &mut session,
+        &[("EHLO c", 250), ("DATA", 503), ("RSET", 250), ("X", 500)],
+    );
+}
+
+#[test]
 fn recipients_beyond_the_limit_are_no_errors() {
     let mut session = session(OPEN);
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
@@ -235,7 +253,7 @@ fn wrong_passwords_end_the_session_and_cancelling_does_not() {
     for _ in 0..3 {
         dialog(&mut session, &[("AUTH PLAIN", 334), ("*", 501)]);
     }
-    for expected in [535, 535, 421] {
+    for expected in [535, 535, 535, 421] {
         dialog(&mut session, &[("AUTH PLAIN AGFubmEAeA==", 0)]);
         assert_eq!(code(&session.verified(Verification::Refused)), expected);
     }

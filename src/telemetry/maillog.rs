@@ -62,11 +62,11 @@ pub fn authenticated(client: IpAddr, user: &str) {
     debug!(event = "authenticated", %client, user);
 }
 
-/// A client gave a wrong name or password; the name is what it sent.
-pub fn wrong_password(client: IpAddr, name: &str, in_a_row: u32) {
-    let shown: String = name.chars().take(254).collect();
+/// A client gave a wrong name or password.
+pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
+    let user = user.unwrap_or("(unknown)");
     warn!(
-        event = "wrong password", %client, name = ?shown, in_a_row,
+        event = "wrong password", %client, user, in_a_row,
         "a client could not authenticate: compare its name and password with the [[user]]"
     );
 }
