@@ -8,24 +8,39 @@ use crate::config::Account;
 use crate::config::Mailbox;
 use crate::mail::Address;
 use crate::mail::Lane;
+use crate::mail::ReversePath;
 
-/// The first account, in the file's order, that sends for this author. A
-/// message without a usable From counts as one from `default_from`, or from the
-/// mailbox.
-pub fn route(accounts: &[Account], author: Option<&Address>) -> Option<Lane> {
+/// The first account, in the file's order, that sends for this author; for a
+/// message without a usable From, for the [`substitute`].
+pub fn route(
+    accounts: &[Account],
+    author: Option<&Address>,
+    reverse_path: &ReversePath,
+) -> Option<Lane> {
     accounts.iter().find_map(|account| {
-        let fixed = match &account.mailbox {
-            Mailbox::Fixed(mailbox) => Some(mailbox),
-            Mailbox::From => None,
-        };
-        let from = author.or(account.default_from.as_ref()).or(fixed)?;
+        let from = author.or_else(|| substitute(account, reverse_path))?;
         let served = account.senders.iter().any(|pattern| pattern.matches(from));
+        let mailbox = match &account.mailbox {
+            Mailbox::Fixed(mailbox) => mailbox,
+            Mailbox::From => from,
+        };
         served.then(|| Lane {
             account: account.name.clone(),
             // One mailbox is one lane, however it is spelled.
-            mailbox: fixed.unwrap_or(from).canonical(),
+            mailbox: mailbox.canonical(),
         })
     })
+}
+
+/// The From that an account gives a message whose own cannot be used:
+/// `default_from`, or else the mailbox; with `mailbox = "from"` that is the
+/// reverse-path, if a mailbox can have its name.
+pub fn substitute<'a>(account: &'a Account, reverse_path: &'a ReversePath) -> Option<&'a Address> {
+    let otherwise = match &account.mailbox {
+        Mailbox::Fixed(mailbox) => Some(mailbox),
+        Mailbox::From => reverse_path.address().filter(|path| path.is_routable()),
+    };
+    account.default_from.as_ref().or(otherwise)
 }
 
 #[cfg(test)]
@@ -57,7 +72,19 @@ mod tests {
         let text = format!("{ACCOUNTS}{extra}");
         let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
         let author: Option<Address> = author.map(|text| text.parse().unwrap());
-        route(&config.accounts, author.as_ref()).map(|lane| lane.to_string())
+        route(&config.accounts, author.as_ref(), &ReversePath::Null).map(|lane| lane.to_string())
+    }
+
+    /// With `mailbox = "from"` alone.
+    fn mailbox(reverse_path: &str, extra: &str) -> Option<String> {
+        let only_people = ACCOUNTS.split("[[account]]").last().unwrap();
+        let text = format!("[[account]]{only_people}\n{extra}");
+        let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
+        let path = match reverse_path {
+            "" => ReversePath::Null,
+            text => ReversePath::Address(text.parse().unwrap()),
+        };
+        route(&config.accounts, None, &path).map(|lane| lane.mailbox.as_str().to_owned())
     }
 
     #[test]
@@ -74,19 +101,26 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_author_is_from_the_mailbox_or_default_from() {
+    fn a_message_without_author_is_from_default_from_the_mailbox_or_the_reverse_path() {
         assert_eq!(lane(None, "").unwrap(), "scan@contoso.com (scanners)");
-
-        let only_people = ACCOUNTS.split("[[account]]").last().unwrap();
-        let text = format!("[[account]]{only_people}");
-        let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
-        assert_eq!(route(&config.accounts, None), None);
-
-        let text = format!("{text}\ndefault_from = \"noreply@contoso.com\"");
-        let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
-        assert_eq!(
-            route(&config.accounts, None).unwrap().mailbox.as_str(),
-            "noreply@contoso.com"
-        );
+        let default_from = "default_from = \"noreply@contoso.com\"";
+        for (reverse_path, extra, expected) in [
+            ("Anna@contoso.com", "", Some("anna@contoso.com")),
+            (
+                "anna@contoso.com",
+                default_from,
+                Some("noreply@contoso.com"),
+            ),
+            ("", default_from, Some("noreply@contoso.com")),
+            ("", "", None),
+            ("anna@elsewhere.example", "", None),
+            ("anna@contoso.com.local", "", None),
+        ] {
+            assert_eq!(
+                mailbox(reverse_path, extra).as_deref(),
+                expected,
+                "{reverse_path} {extra}"
+            );
+        }
     }
 }

@@ -104,7 +104,7 @@ async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
     let listed = spool.list(None, 10).await.unwrap();
     let aside = listed.iter().filter(|entry| entry.state == "quarantined");
     assert_eq!((listed.len(), aside.count()), (5, 4));
-    assert_eq!(spool.reroute(|_| Some(lane())).await.unwrap(), 0);
+    assert_eq!(spool.reroute(|_, _| Some(lane())).await.unwrap(), 0);
 }
 
 #[tokio::test]

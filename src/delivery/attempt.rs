@@ -13,6 +13,7 @@ use crate::auth::Token;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::mime::Outgoing;
+use crate::routing::substitute;
 use crate::spool::Claimed;
 
 /// Tries to submit an entry through its account.
@@ -30,7 +31,8 @@ async fn submit(
     hostname: &str,
 ) -> Result<Submitted, AttemptError> {
     let head = entry.content.head().await.map_err(GraphError::Content)?;
-    let from = outlet.account.default_from.as_ref();
+    // What the lane was chosen by.
+    let from = substitute(&outlet.account, &entry.envelope.reverse_path);
     let message = compose(entry, &head, from.unwrap_or(&entry.lane.mailbox), hostname)?;
     let token = outlet.tokens.token().await.map_err(AttemptError::Token)?;
     match send(entry, outlet, &token, &message).await {

@@ -30,7 +30,7 @@ pub(super) enum ComposeError {
 }
 
 /// Makes the message that goes out. `head` is the beginning of the content with
-/// the whole header section, `from` the From of a message that has none.
+/// the whole header section, `from` the From of a message without a usable one.
 pub(super) fn compose(
     entry: &Claimed,
     head: &Bytes,

@@ -101,7 +101,7 @@ pub async fn run(
 ) -> Result<(), SpoolError> {
     let accounts = config.accounts.clone();
     let stranded = spool
-        .reroute(move |author| crate::routing::route(&accounts, author))
+        .reroute(move |author, path| crate::routing::route(&accounts, author, path))
         .await?;
     if stranded > 0 {
         maillog::stranded(stranded);

@@ -121,7 +121,8 @@ impl Connection<'_> {
             return refused(verdict);
         }
         let author = author(&header);
-        let Some(lane) = route(&self.rules.accounts, author.as_ref()) else {
+        let path = &envelope.reverse_path;
+        let Some(lane) = route(&self.rules.accounts, author.as_ref(), path) else {
             return refused(Verdict::NoAccount(author));
         };
         let (id, size) = (incoming.id(), incoming.size());

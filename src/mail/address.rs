@@ -46,6 +46,23 @@ const LONGEST_LOCAL_PART: usize = 64;
 /// RFC 5321 4.5.3.1.3 allows 256 octets for a path with its angle brackets.
 const LONGEST_ADDRESS: usize = 254;
 
+/// Top-level domains that the public DNS does not have: RFC 6761 (`localhost`,
+/// `invalid`), RFC 6762 (`local`, and in its appendix G those that networks use
+/// as their own), and the customary `localdomain`. `test` and `example` are
+/// reserved too, but whoever writes them means it.
+const NEVER_PUBLIC: [&str; 10] = [
+    "localhost",
+    "invalid",
+    "local",
+    "intranet",
+    "internal",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "localdomain",
+];
+
 impl Address {
     /// The part before the `@`, as written.
     pub fn local_part(&self) -> &str {
@@ -89,6 +106,22 @@ impl Address {
     /// delivers to no others, and parsers differ on them.
     pub fn is_plain(&self) -> bool {
         !self.text.contains(['"', '[']) && !self.text.contains("=?")
+    }
+
+    /// Whether it could be a mailbox of a tenant, so that Exchange Online may
+    /// send as it and an answer may find it: a fully qualified domain name
+    /// (RFC 5321 2.3.5: no `root@host`) and no address literal, which the tenant
+    /// must have proved to own in the public DNS. The names that cannot be there
+    /// are listed beside it; the local part needs no quotes.
+    pub fn is_routable(&self) -> bool {
+        let canonical = self.canonical();
+        let mut labels = canonical.domain().rsplit('.');
+        let top = labels.next().unwrap_or_default();
+        let second = labels.next();
+        canonical.is_plain()
+            && second.is_some()
+            && !NEVER_PUBLIC.contains(&top)
+            && (second, top) != (Some("home"), "arpa") // RFC 8375
     }
 
     /// Whether it can travel without SMTPUTF8 (RFC 6531).
@@ -369,6 +402,38 @@ mod tests {
             canonical("\"User\"@Contoso.com").as_str(),
             "user@contoso.com"
         );
+    }
+
+    #[test]
+    fn only_an_address_with_a_public_domain_is_routable() {
+        let routable = |text: &str| text.parse::<Address>().unwrap().is_routable();
+
+        for mailbox in [
+            "a@contoso.com",
+            "relay@sandbox.example",
+            "a@local.test",
+            "a@localhost.example",
+            "a@x.arpa",
+            "\"a\"@contoso.com",
+        ] {
+            assert!(routable(mailbox), "{mailbox}");
+        }
+        for none in [
+            "root@host",
+            "wordpress@localhost",
+            "user@[192.0.2.1]",
+            "user@[IPv6:::1]",
+            "a@host.local",
+            "a@HOST.LOCAL",
+            "root@localhost.localdomain",
+            "root@vm.c.project.internal",
+            "a@x.localhost",
+            "a@x.invalid",
+            "a@box.home.arpa",
+            "\"a b\"@contoso.com",
+        ] {
+            assert!(!routable(none), "{none}");
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@
 //! edit.
 
 use super::Field;
-use super::Header;
 use crate::mail::Address;
 
 /// One item of an address list.
@@ -71,26 +70,6 @@ fn is_empty_group(text: &str) -> bool {
     let rest: Vec<&str> = halves.collect();
     let word = |c: char| c.is_alphanumeric() || " -_.\t".contains(c);
     name.chars().all(word) && matches!(*rest, [rest] if rest.trim() == ";")
-}
-
-/// The first address of the From field, if it is sure.
-pub fn author(header: &Header<'_>) -> Option<Address> {
-    header
-        .all("From")
-        .find_map(|field| list(field)?.items.into_iter().next()?.address)
-}
-
-/// Everybody whom the From that counts names; `None` for an item that is not
-/// sure. Nobody, if there is no usable From.
-pub fn authors(header: &Header<'_>) -> Vec<Option<Address>> {
-    let mut lists = header.all("From").filter_map(list);
-    let counts = lists.find(|list| {
-        list.items
-            .first()
-            .is_some_and(|item| item.address.is_some())
-    });
-    let items = counts.map_or_else(Vec::new, |list| list.items);
-    items.into_iter().map(|item| item.address).collect()
 }
 
 /// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
@@ -217,6 +196,7 @@ impl Scan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mime::Header;
 
     fn read(value: &str) -> Option<Vec<(String, Option<String>)>> {
         let head = format!("To: {value}\r\n\r\n");

@@ -7,14 +7,15 @@
 //! why, is decided in `delivery/`.
 
 mod addresses;
+mod author;
 mod header;
 mod outgoing;
 
 pub use self::addresses::Item;
-pub use self::addresses::author;
-pub use self::addresses::authors;
 pub use self::addresses::field_of;
 pub use self::addresses::list;
+pub use self::author::author;
+pub use self::author::authors;
 pub use self::header::Field;
 pub use self::header::Header;
 pub use self::outgoing::Body;

@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
+use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 
@@ -56,7 +57,7 @@ pub struct Claimed {
     pub envelope: Envelope,
     /// How it came in.
     pub trace: Trace,
-    /// The address in its From header.
+    /// The address in its From header, if a mailbox can have it.
     pub author: Option<Address>,
     /// Its bytes.
     pub content: Content,
@@ -162,7 +163,7 @@ impl Spool {
     }
 
     /// Decides anew which way every waiting entry goes; `route` gets its
-    /// author. An entry without a way waits, with the reason, until a way
+    /// author and its reverse-path. An entry without a way waits, with the reason, until a way
     /// is configured. Returns how many have none.
     ///
     /// # Errors
@@ -170,7 +171,7 @@ impl Spool {
     /// Those of the database; nothing has changed then.
     pub async fn reroute<F>(&self, route: F) -> Result<usize, SpoolError>
     where
-        F: Fn(Option<&Address>) -> Option<Lane> + Send + 'static,
+        F: Fn(Option<&Address>, &ReversePath) -> Option<Lane> + Send + 'static,
     {
         let reroute = move |db: &Connection| reroute(db, &route);
         self.shared.writer.write(reroute).await
@@ -370,9 +371,10 @@ fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
 
 fn reroute<F>(db: &Connection, route: &F) -> rusqlite::Result<usize>
 where
-    F: Fn(Option<&Address>) -> Option<Lane>,
+    F: Fn(Option<&Address>, &ReversePath) -> Option<Lane>,
 {
-    let mut waiting = db.prepare("SELECT id, author FROM entry WHERE state = 'waiting'")?;
+    let mut waiting =
+        db.prepare("SELECT id, author, reverse_path FROM entry WHERE state = 'waiting'")?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
         "UPDATE entry SET account = NULL, mailbox = NULL, reason =
@@ -380,14 +382,16 @@ where
     )?;
     let rows = waiting.query_map([], |row| {
         let id: String = row.get(0)?;
-        // An author that cannot be read counts as none.
-        Ok((id, view::optional_address(row, 1).unwrap_or_default()))
+        // What cannot be read counts as none.
+        let author = view::optional_address(row, 1).unwrap_or_default();
+        let reverse_path = view::reverse_path(row, 2).unwrap_or(ReversePath::Null);
+        Ok((id, author, reverse_path))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
-    for (id, author) in rows {
-        match route(author.as_ref()) {
+    for (id, author, reverse_path) in rows {
+        match route(author.as_ref(), &reverse_path) {
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
             None => {
                 stranded += 1;
