@@ -6,19 +6,23 @@
 
 use crate::config::Account;
 use crate::config::Mailbox;
+use crate::config::User;
 use crate::mail::Address;
 use crate::mail::Lane;
+use crate::mail::Origin;
 use crate::mail::ReversePath;
 
 /// The first account, in the file's order, that sends for this author; for a
-/// message without a usable From, for the [`substitute`].
-pub fn route(
-    accounts: &[Account],
-    author: Option<&Address>,
-    reverse_path: &ReversePath,
-) -> Option<Lane> {
-    accounts.iter().find_map(|account| {
-        let from = author.or_else(|| substitute(account, reverse_path))?;
+/// message without a usable From, for the [`substitute`]. A user that is bound to
+/// an account sends through no other.
+pub fn route(accounts: &[Account], users: &[User], origin: &Origin) -> Option<Lane> {
+    let user = origin.user.as_deref();
+    let user = user.and_then(|name| users.iter().find(|user| user.is_called(name)));
+    let bound = user.and_then(|user| user.account.as_deref());
+    let may = |account: &&Account| bound.is_none_or(|bound| account.name == bound);
+    accounts.iter().filter(may).find_map(|account| {
+        let author = origin.author.as_ref();
+        let from = author.or_else(|| substitute(account, &origin.reverse_path))?;
         let served = account.senders.iter().any(|pattern| pattern.matches(from));
         let mailbox = match &account.mailbox {
             Mailbox::Fixed(mailbox) => mailbox,
@@ -72,7 +76,12 @@ mod tests {
         let text = format!("{ACCOUNTS}{extra}");
         let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
         let author: Option<Address> = author.map(|text| text.parse().unwrap());
-        route(&config.accounts, author.as_ref(), &ReversePath::Null).map(|lane| lane.to_string())
+        let origin = Origin {
+            author,
+            reverse_path: ReversePath::Null,
+            user: None,
+        };
+        route(&config.accounts, &config.users, &origin).map(|lane| lane.to_string())
     }
 
     /// With `mailbox = "from"` alone.
@@ -84,7 +93,13 @@ mod tests {
             "" => ReversePath::Null,
             text => ReversePath::Address(text.parse().unwrap()),
         };
-        route(&config.accounts, None, &path).map(|lane| lane.mailbox.as_str().to_owned())
+        let origin = Origin {
+            author: None,
+            reverse_path: path,
+            user: None,
+        };
+        let lane = route(&config.accounts, &config.users, &origin);
+        lane.map(|lane| lane.mailbox.as_str().to_owned())
     }
 
     #[test]

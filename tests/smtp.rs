@@ -181,7 +181,7 @@ async fn lines_errors_and_recipients_are_bounded() {
     ));
 
     let mut smtp = relay.connect();
-    smtp.expect(&format!("NOOP {}", "x".repeat(10_000)), "500 5.5.2");
+    smtp.expect(&format!("NOOP {}", "x".repeat(20_000)), "500 5.5.2");
     smtp.expect("EHLO c", "250");
     smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
     for n in 0..3 {

@@ -53,6 +53,7 @@ async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
             client: "127.0.0.1".parse().unwrap(),
             hello: "client".to_owned(),
             protocol: "ESMTP".to_owned(),
+            user: None,
         },
         author: None,
         lane: lane(),
@@ -104,7 +105,7 @@ async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
     let listed = spool.list(None, 10).await.unwrap();
     let aside = listed.iter().filter(|entry| entry.state == "quarantined");
     assert_eq!((listed.len(), aside.count()), (5, 4));
-    assert_eq!(spool.reroute(|_, _| Some(lane())).await.unwrap(), 0);
+    assert_eq!(spool.reroute(|_| Some(lane())).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -206,4 +207,25 @@ async fn only_one_process_has_the_spool() {
     let second = Spool::open(settings, Clock::System);
 
     assert!(second.unwrap_err().to_string().contains("is in use"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let id = accept(&spool, b"Subject: old\r\n\r\nx\r\n").await;
+    spool.close().await;
+    drop(spool);
+    let path = folder.path().join("spool.db");
+    let database = Connection::open(&path).unwrap();
+    database
+        .execute_batch("ALTER TABLE entry DROP COLUMN user; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(database);
+
+    let (spool, _) = open(folder.path());
+
+    let claimed = claim(&spool).await;
+    assert_eq!(claimed[0].id, id);
+    assert_eq!(claimed[0].trace.user, None);
 }

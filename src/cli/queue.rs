@@ -144,9 +144,14 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     ));
     say(&format!("sent by     {lane}"));
     say(&format!("size        {} bytes", summary.size));
+    let user = entry.user.as_deref();
     say(&format!(
-        "{}  accepted from {} ({}) by {}",
-        summary.accepted_at, entry.client, entry.hello, entry.protocol
+        "{}  accepted from {} ({}) by {}{}",
+        summary.accepted_at,
+        entry.client,
+        entry.hello,
+        entry.protocol,
+        user.map_or_else(String::new, |user| format!(", user {user}")),
     ));
     for attempt in &entry.timeline {
         say(&attempt_line(attempt));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sd_notify::NotifyState;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tracing::error;
@@ -26,6 +27,11 @@ pub(super) async fn run(file: &Path) -> Exit {
         }
     };
     telemetry::start(&config.log);
+    // Before anybody is told that it runs: an early reload must not end it.
+    let Ok(signals) = Signals::new() else {
+        error!(event = "signals", "signals cannot be received");
+        return Exit::BrokeDown;
+    };
     let mut service = match Service::start(config).await {
         Ok(service) => service,
         Err(error) => {
@@ -46,28 +52,36 @@ pub(super) async fn run(file: &Path) -> Exit {
         }
     };
     notify(&[NotifyState::Ready]);
-    let exit = until_stopped(&mut service, file).await;
+    let exit = until_stopped(signals, &mut service, file).await;
     notify(&[NotifyState::Stopping]);
     service.stop().await;
     exit
 }
 
+/// What the service manager says.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for SIGTERM or SIGINT, or for the relay to break down.
-async fn until_stopped(service: &mut Service, file: &Path) -> Exit {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        error!(event = "signals", "signals cannot be received");
-        return Exit::BrokeDown;
-    };
+async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path) -> Exit {
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Exit::Done,
-            _ = interrupt.recv() => return Exit::Done,
-            _ = hangup.recv() => reload(service, file),
+            _ = signals.terminate.recv() => return Exit::Done,
+            _ = signals.interrupt.recv() => return Exit::Done,
+            _ = signals.hangup.recv() => reload(service, file),
             () = service.broken() => {
                 error!(event = "broken", "delivery has ended unasked; stopping to be started again");
                 return Exit::BrokeDown;

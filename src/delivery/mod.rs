@@ -99,9 +99,9 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
-    let accounts = config.accounts.clone();
+    let (accounts, users) = (config.accounts.clone(), config.users.clone());
     let stranded = spool
-        .reroute(move |author, path| crate::routing::route(&accounts, author, path))
+        .reroute(move |origin| crate::routing::route(&accounts, &users, origin))
         .await?;
     if stranded > 0 {
         maillog::stranded(stranded);

@@ -8,6 +8,7 @@ use super::connection::End;
 use crate::config::BareLf;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::Origin;
 use crate::mail::Trace;
 use crate::mime::Header;
 use crate::mime::author;
@@ -120,17 +121,20 @@ impl Connection<'_> {
         if let Err(verdict) = self.check_author(&header) {
             return refused(verdict);
         }
-        let author = author(&header);
-        let path = &envelope.reverse_path;
-        let Some(lane) = route(&self.rules.accounts, author.as_ref(), path) else {
-            return refused(Verdict::NoAccount(author));
+        let origin = Origin {
+            author: author(&header),
+            reverse_path: envelope.reverse_path.clone(),
+            user: self.user(),
+        };
+        let Some(lane) = route(&self.rules.accounts, &self.rules.users, &origin) else {
+            return refused(Verdict::NoAccount(origin.author));
         };
         let (id, size) = (incoming.id(), incoming.size());
         let entry = NewEntry {
             content: incoming,
             trace: self.trace(&envelope),
             envelope: envelope.clone(),
-            author,
+            author: origin.author,
             lane: lane.clone(),
         };
         match self.shared.spool.accept(entry).await {
@@ -181,7 +185,13 @@ impl Connection<'_> {
             client: self.client,
             hello: hello.map_or_else(String::new, |hello| hello.name.clone()),
             protocol: format!("{base}{tls}{authenticated}"),
+            user: self.user(),
         }
+    }
+
+    fn user(&self) -> Option<String> {
+        let identity = self.session.identity();
+        identity.map(|identity| identity.name.clone())
     }
 }
 

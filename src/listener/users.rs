@@ -83,7 +83,6 @@ impl Verifier {
                 Verification::Accepted(Identity {
                     name: user.name.clone(),
                     senders: user.senders.clone(),
-                    account: user.account.clone(),
                 })
             }
             _ => self.refuse(client, &credentials.name, user).await,

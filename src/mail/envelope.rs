@@ -68,6 +68,17 @@ impl Envelope {
     }
 }
 
+/// Whom a message comes from: what its way out is chosen by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The address in its From header, if a mailbox can have it.
+    pub author: Option<Address>,
+    /// The argument of MAIL.
+    pub reverse_path: ReversePath,
+    /// The user who authenticated.
+    pub user: Option<String>,
+}
+
 /// How a message came in: what the Received field and the history say of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
@@ -78,4 +89,6 @@ pub struct Trace {
     pub hello: String,
     /// `SMTP`, `ESMTP`, `UTF8SMTP`: the IANA "mail transmission types".
     pub protocol: String,
+    /// The user who authenticated.
+    pub user: Option<String>,
 }

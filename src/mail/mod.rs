@@ -16,6 +16,7 @@ pub use address::Address;
 pub use address::AddressError;
 pub use address::Pattern;
 pub use envelope::Envelope;
+pub use envelope::Origin;
 pub use envelope::ReversePath;
 pub use envelope::Trace;
 pub use id::SpoolId;

@@ -101,8 +101,6 @@ pub struct Identity {
     pub name: String,
     /// What it may send as.
     pub senders: Vec<Pattern>,
-    /// The only account it sends through, if there is one.
-    pub account: Option<String>,
 }
 
 impl Identity {

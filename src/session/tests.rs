@@ -204,7 +204,6 @@ fn anna() -> Verification {
     Verification::Accepted(Identity {
         name: "anna".to_owned(),
         senders: vec!["anna@b.c".to_owned().into()],
-        account: None,
     })
 }
 

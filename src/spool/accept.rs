@@ -177,8 +177,8 @@ impl Row {
     fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
-             author, utf8, client, hello, protocol, size, in_file)
-             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             author, utf8, client, hello, protocol, size, in_file, user)
+             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?;
         entry.execute(params![
             self.id,
@@ -196,6 +196,7 @@ impl Row {
             self.trace.protocol,
             self.size,
             self.inline.is_none(),
+            self.trace.user,
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",

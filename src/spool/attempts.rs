@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
+use crate::mail::Origin;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
@@ -163,15 +164,15 @@ impl Spool {
     }
 
     /// Decides anew which way every waiting entry goes; `route` gets its
-    /// author and its reverse-path. An entry without a way waits, with the reason, until a way
-    /// is configured. Returns how many have none.
+    /// origin. An entry without a way waits, with the reason, until a way is
+    /// configured. Returns how many have none.
     ///
     /// # Errors
     ///
     /// Those of the database; nothing has changed then.
     pub async fn reroute<F>(&self, route: F) -> Result<usize, SpoolError>
     where
-        F: Fn(Option<&Address>, &ReversePath) -> Option<Lane> + Send + 'static,
+        F: Fn(&Origin) -> Option<Lane> + Send + 'static,
     {
         let reroute = move |db: &Connection| reroute(db, &route);
         self.shared.writer.write(reroute).await
@@ -249,7 +250,7 @@ fn claim_one(
     let mut entry = db
         .prepare_cached(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
-             in_file, attempts, trouble_since FROM entry WHERE id = ?1",
+             in_file, attempts, trouble_since, user FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
     db.prepare_cached(
@@ -293,6 +294,7 @@ fn claimed(
             client: view::parsed(row, 4)?,
             hello: row.get(5)?,
             protocol: row.get(6)?,
+            user: row.get(12)?,
         },
         author: view::optional_address(row, 7)?,
         content: if in_file {
@@ -371,10 +373,10 @@ fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
 
 fn reroute<F>(db: &Connection, route: &F) -> rusqlite::Result<usize>
 where
-    F: Fn(Option<&Address>, &ReversePath) -> Option<Lane>,
+    F: Fn(&Origin) -> Option<Lane>,
 {
     let mut waiting =
-        db.prepare("SELECT id, author, reverse_path FROM entry WHERE state = 'waiting'")?;
+        db.prepare("SELECT id, author, reverse_path, user FROM entry WHERE state = 'waiting'")?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
         "UPDATE entry SET account = NULL, mailbox = NULL, reason =
@@ -383,15 +385,18 @@ where
     let rows = waiting.query_map([], |row| {
         let id: String = row.get(0)?;
         // What cannot be read counts as none.
-        let author = view::optional_address(row, 1).unwrap_or_default();
-        let reverse_path = view::reverse_path(row, 2).unwrap_or(ReversePath::Null);
-        Ok((id, author, reverse_path))
+        let origin = Origin {
+            author: view::optional_address(row, 1).unwrap_or_default(),
+            reverse_path: view::reverse_path(row, 2).unwrap_or(ReversePath::Null),
+            user: row.get(3)?,
+        };
+        Ok((id, origin))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
-    for (id, author, reverse_path) in rows {
-        match route(author.as_ref(), &reverse_path) {
+    for (id, origin) in rows {
+        match route(&origin) {
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
             None => {
                 stranded += 1;

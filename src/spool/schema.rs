@@ -16,7 +16,11 @@ use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 
 /// The number of the format that this program reads and writes.
-const FORMAT: i64 = 1;
+///
+/// | format | changed |
+/// |---|---|
+/// | 2 | `entry.user` |
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE entry (
@@ -38,7 +42,9 @@ CREATE TABLE entry (
     attempts     INTEGER NOT NULL DEFAULT 0,
     -- Since when it is deferred for another reason than the configuration.
     trouble_since INTEGER,
-    reason       TEXT
+    reason       TEXT,
+    -- Who authenticated.
+    user         TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state <> 'delivered';
@@ -101,6 +107,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
                 format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
             connection.execute_batch(&create)?;
         }
+        1 => connection.execute_batch(
+            "BEGIN IMMEDIATE; ALTER TABLE entry ADD COLUMN user TEXT; PRAGMA user_version = 2; COMMIT;",
+        )?,
         FORMAT => {}
         _ => {
             return Err(SpoolError::Format {

@@ -60,6 +60,8 @@ pub struct EntryView {
     pub hello: String,
     /// How the client spoke.
     pub protocol: String,
+    /// The user who authenticated.
+    pub user: Option<String>,
     /// When it was done with.
     pub ended_at: Option<Timestamp>,
     /// What was tried.
@@ -135,7 +137,7 @@ impl Spool {
             let entry = db
                 .prepare_cached(
                     "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
-                     author, attempts, reason, client, hello, protocol, ended_at FROM entry
+                     author, attempts, reason, client, hello, protocol, ended_at, user FROM entry
                      WHERE id = ?1",
                 )?
                 .query_row([id.to_string()], |row| entry_view(db, row))
@@ -291,6 +293,7 @@ fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
         hello: row.get(12)?,
         protocol: row.get(13)?,
         ended_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_millis),
+        user: row.get(15)?,
     })
 }
 

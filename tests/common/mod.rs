@@ -294,11 +294,11 @@ impl Drop for Relay {
 }
 
 /// An SMTP client that says what it is told.
-pub struct Smtp {
-    stream: BufReader<TcpStream>,
+pub struct Smtp<S = TcpStream> {
+    stream: BufReader<S>,
 }
 
-impl Smtp {
+impl Smtp<TcpStream> {
     /// Connects and reads the greeting.
     pub fn connect(address: SocketAddr) -> Self {
         let mut smtp = Self::connect_only(address);
@@ -322,6 +322,15 @@ impl Smtp {
 
     pub fn stream(&self) -> &TcpStream {
         self.stream.get_ref()
+    }
+}
+
+impl<S: Read + Write> Smtp<S> {
+    /// Over a connection that is there, TLS perhaps.
+    pub fn over(stream: S) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+        }
     }
 
     pub fn write(&mut self, bytes: &[u8]) {

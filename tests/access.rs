@@ -1,0 +1,244 @@
+//! Who may send, and what they may send as, by the real binary: certificates
+//! that change, users that are added, accounts that users are bound to.
+
+mod common;
+
+use std::fs;
+use std::net::TcpStream;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use common::Home;
+use common::MAILBOX;
+use common::Relay;
+use common::Smtp;
+use common::account;
+use common::arrived;
+use common::id_of;
+use common::message;
+use common::stand_in;
+use common::stand_in_with;
+use common::tls::Identity;
+use common::users::PLAIN;
+use common::users::USERS;
+use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::Settings;
+
+/// Adds keys to the only [[listener]], and sections behind it all.
+fn change(home: &Home, listener: &str, sections: &str) {
+    let text = fs::read_to_string(&home.config).unwrap();
+    let address = "address = \"127.0.0.1:0\"\n";
+    let changed = text.replace(address, &format!("{address}{listener}\n"));
+    fs::write(&home.config, format!("{changed}{sections}")).unwrap();
+}
+
+/// Whether a client that trusts this certificate alone can begin TLS.
+fn is_shown(identity: &Identity, relay: &Relay) -> bool {
+    let tcp = TcpStream::connect(relay.address).unwrap();
+    tcp.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    identity.handshake(tcp).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_certificate_is_shown_at_once_and_no_session_notices() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let (old, new) = (Identity::new(), Identity::new());
+    change(&home, "tls = \"implicit\"", &old.section(&home));
+    let relay = Relay::start(&home);
+    let tcp = TcpStream::connect(relay.address).unwrap();
+    let mut session = Smtp::over(old.handshake(tcp).unwrap());
+    assert!(session.reply().starts_with("220 "));
+
+    // The key alone does not fit the certificate: the old pair stays.
+    let other = Identity::new();
+    let certificate = fs::read(home.path("certificate.pem")).unwrap();
+    other.section(&home);
+    fs::write(home.path("certificate.pem"), certificate).unwrap();
+    assert!(is_shown(&old, &relay));
+    relay.event("certificate", |line| line["level"] == "ERROR");
+    new.section(&home);
+    assert!(is_shown(&new, &relay));
+    assert!(!is_shown(&old, &relay));
+    relay.event("certificate", |line| line["level"] == "INFO");
+
+    session.expect("EHLO c", "250");
+    let content = message("over the old one", "a@example.org");
+    id_of(&session.send(MAILBOX, &["a@example.org"], content.as_bytes()));
+    let arrivals = arrived(&graph, 1).await;
+    let raw = String::from_utf8_lossy(&arrivals[0].raw).into_owned();
+    assert!(raw.contains(" with ESMTPS id "), "{raw}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_begin_tls_is_named_with_what_to_do() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    change(&home, "tls = \"implicit\"", &Identity::new().section(&home));
+    let relay = Relay::start(&home);
+
+    let mut plain = Smtp::connect_only(relay.address);
+    plain.write(b"EHLO c\r\n");
+    let logged = relay.event("tls", |_| true);
+    let remedy = logged["remedy"].as_str().unwrap();
+    assert!(remedy.contains("spoke without TLS"), "{logged}");
+
+    assert!(!is_shown(&Identity::new(), &relay));
+    relay.event("tls", |line| {
+        line["remedy"].as_str().unwrap().contains("does not trust")
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let relay = Relay::start(&home);
+    let mut begun = relay.connect();
+    begun.expect("EHLO c", "250");
+    let good = fs::read_to_string(&home.config).unwrap();
+
+    fs::write(&home.config, format!("{good}\n[[usr]]\n")).unwrap();
+    relay.signal("HUP");
+    let refused = relay.event("reload", |_| true);
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.contains("did you mean \"user\""), "{refused}");
+    relay
+        .connect()
+        .expect(&format!("AUTH PLAIN {PLAIN}"), "503");
+
+    fs::write(
+        &home.config,
+        good.replace("relay.test.example", "other.example"),
+    )
+    .unwrap();
+    change(&home, "authentication = \"required\"", USERS);
+    relay.signal("HUP");
+    let reloaded = relay.event("reloaded", |_| true);
+    assert_eq!(reloaded["needs_restart"], "hostname");
+
+    let mut next = relay.connect();
+    next.expect("EHLO c", "250-relay.test.example");
+    next.expect(&format!("MAIL FROM:<{MAILBOX}>"), "530 5.7.0 ");
+    next.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+    next.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    // Who was there before goes on by the rules of before.
+    begun.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_sends_through_its_own_account_even_after_a_restart() {
+    const OTHER: &str = "other@sandbox.example";
+    let graph = stand_in_with(Settings {
+        mailboxes: vec![MAILBOX.to_owned(), OTHER.to_owned()],
+        send_as: vec![MAILBOX.to_owned()],
+        ..Settings::default()
+    })
+    .await;
+    let accounts = format!(
+        "{}{}",
+        account(&graph, MAILBOX, ""),
+        account(&graph, OTHER, "")
+    );
+    let home = Home::with_accounts(&accounts, "");
+    let bound = USERS.replace(
+        "senders = [\"relay@sandbox.example\"]",
+        "senders = [\"relay@sandbox.example\"]\naccount = \"other@sandbox.example\"",
+    );
+    change(&home, "authentication = \"optional\"", &bound);
+    graph.inject(Fault {
+        times: 1000,
+        ..Fault::at_token(503)
+    });
+    let mut relay = Relay::start(&home);
+    let content = message("bound", "a@example.org");
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+    let id = id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
+
+    // Ways are chosen anew at a start: the user's account counts then too.
+    assert!(relay.stop().success());
+    graph.clear_faults();
+    let relay = Relay::start(&home);
+    let delivered = relay.event("delivered", |line| line["id"] == id.as_str());
+    assert_eq!(delivered["mailbox"], OTHER);
+
+    let mut anonymous = relay.connect();
+    anonymous.expect("EHLO c", "250");
+    let id = id_of(&anonymous.send(MAILBOX, &["a@example.org"], content.as_bytes()));
+    let delivered = relay.event("delivered", |line| line["id"] == id.as_str());
+    assert_eq!(delivered["mailbox"], MAILBOX);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_may_not_name_a_second_author_either() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    change(&home, "authentication = \"required\"", USERS);
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+
+    for from in [
+        "boss@sandbox.example",
+        "relay@sandbox.example, boss@sandbox.example",
+        "boss@sandbox.example, relay@sandbox.example",
+        "relay@sandbox.example\r\nFrom: boss@sandbox.example",
+        "boss@sandbox.example\r\nFrom: relay@sandbox.example",
+    ] {
+        let content = format!("From: {from}\r\nTo: a@example.org\r\nSubject: x\r\n\r\nx\r\n");
+        let reply = smtp.send(MAILBOX, &["a@example.org"], content.as_bytes());
+        if reply.starts_with("250 ") {
+            continue; // looked at below: only the first From may go out
+        }
+        assert!(
+            reply.starts_with("550 5.7.1 scanner may not send"),
+            "{reply}"
+        );
+    }
+    let content = message("last", "a@example.org");
+    id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
+    relay.wait_until(|| relay.delivered() == graph.arrivals().len() && relay.delivered() > 0);
+    for arrival in graph.arrivals() {
+        let raw = String::from_utf8_lossy(&arrival.raw).into_owned();
+        let head = raw.split("\r\n\r\n").next().unwrap();
+        let named = head.lines().filter(|line| line.starts_with("From:"));
+        let named: Vec<&str> = named.collect();
+        assert_eq!(named.len(), 1, "{head}");
+        assert!(!named[0].contains("boss"), "{head}");
+    }
+}
+
+#[test]
+fn a_password_comes_back_as_the_hash_that_lets_it_in() {
+    let output = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "echo Canary12345 | {} hash-password",
+            env!("CARGO_BIN_EXE_graph-relay")
+        ))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let hash = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{hash}"
+    );
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let graph = runtime.block_on(stand_in());
+    let home = Home::new(&graph, "");
+    let user = format!(
+        "[[user]]\nname = \"scanner\"\nsenders = [\"*\"]\npassword_hash = \"{}\"\n",
+        hash.trim()
+    );
+    change(&home, "authentication = \"required\"", &user);
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("HELO c", "250");
+    let response = STANDARD.encode("\0Scanner\0Canary12345");
+    smtp.expect(&format!("AUTH PLAIN {response}"), "235");
+}
