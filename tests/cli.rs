@@ -14,6 +14,8 @@ use common::binary;
 use common::message;
 use common::send_one;
 use common::stand_in;
+use common::users::PLAIN;
+use common::users::USERS;
 use serde_json::Value;
 
 fn run(arguments: &[&str], home: &Home) -> Output {
@@ -281,4 +283,53 @@ async fn the_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
     assert_eq!(told(&socket).trim(), "READY=1");
     assert!(relay.stop().success());
     assert_eq!(told(&socket).trim(), "STOPPING=1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_session_can_be_read_with_what_to_change_and_without_its_password() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let text = fs::read_to_string(&home.config).unwrap().replacen(
+        "address = \"127.0.0.1:0\"\n",
+        "address = \"127.0.0.1:0\"\nauthentication = \"required\"\n",
+        1,
+    );
+    fs::write(&home.config, format!("{text}{USERS}")).unwrap();
+    let relay = Relay::start(&home);
+    let empty = run(&["sessions", "list"], &home);
+    assert!(empty.status.success() && empty.stdout.is_empty());
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO printer.example", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}x"), "501");
+    smtp.expect("AUTH LOGIN", "334");
+    smtp.expect("c2Nhbm5lcg==", "334");
+    smtp.expect("Q2FuYXJ5", "535");
+    smtp.expect("MAIL FROM:<relay@sandbox.example>", "530");
+    smtp.expect("QUIT", "221");
+    assert_eq!(smtp.rest(), "");
+    relay.event("disconnected", |_| true);
+
+    let list = stdout(&run(&["sessions", "list"], &home));
+    let json = stdout(&run(&["sessions", "list", "--json"], &home));
+    let show = stdout(&run(&["sessions", "show", "1"], &home));
+
+    assert!(list.contains("501 5.5.2 Not base64"), "{list}");
+    let kept: Value = serde_json::from_str(json.trim()).unwrap();
+    assert_eq!(kept["hello"], "printer.example");
+    for said in [
+        "C: EHLO printer.example\n",
+        "C: AUTH PLAIN ***\n",
+        "S: 334 VXNlcm5hbWU6\n",
+        "C: ***\n",
+        "wrong     535 5.7.8 Wrong name or password\n",
+        "change    compare the client's name and password with the [[user]]",
+        "change    give the client the name and password of a [[user]]",
+    ] {
+        assert!(show.contains(said), "{said} is not in {show}");
+    }
+    for secret in [PLAIN, "c2Nhbm5lcg==", "Q2FuYXJ5"] {
+        assert!(!show.contains(secret) && !json.contains(secret), "{show}");
+    }
+    let unknown = run(&["sessions", "show", "7"], &home);
+    assert_eq!(unknown.status.code(), Some(1));
 }

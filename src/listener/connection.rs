@@ -129,7 +129,7 @@ impl<'a> Connection<'a> {
         let _nodelay = self.stream.set_nodelay();
         debug!(event = "connected", client = %self.client);
         let end = self.dialog().await;
-        debug!(event = "disconnected", client = %self.client, ?end);
+        let how = format!("{end:?}");
         match end {
             End::Closed => self.close().await,
             End::Gone if self.session.is_under_way() => {
@@ -141,7 +141,9 @@ impl<'a> Connection<'a> {
             }
             End::Gone => {}
         }
+        let client = self.client;
         self.keep();
+        debug!(event = "disconnected", %client, end = how);
     }
 
     async fn dialog(&mut self) -> End {
