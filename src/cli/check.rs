@@ -5,8 +5,11 @@ use std::path::Path;
 use super::Exit;
 use super::say;
 use super::talk;
+use crate::config::Authentication;
 use crate::config::Config;
+use crate::config::Listener;
 use crate::config::Mailbox;
+use crate::config::Tls;
 
 pub(super) fn run(file: &Path) -> Exit {
     let config = match Config::load(file) {
@@ -18,7 +21,11 @@ pub(super) fn run(file: &Path) -> Exit {
     };
     say(&format!("{}: correct", file.display()));
     for listener in &config.listeners {
-        say(&format!("  takes mail on {}", listener.address));
+        say(&format!(
+            "  takes mail on {}{}",
+            listener.address,
+            access(listener)
+        ));
     }
     for account in &config.accounts {
         let mailbox = match &account.mailbox {
@@ -36,4 +43,20 @@ pub(super) fn run(file: &Path) -> Exit {
         config.data_dir.display()
     ));
     Exit::Done
+}
+
+/// What a client of this listener needs.
+fn access(listener: &Listener) -> String {
+    let tls = match listener.tls {
+        Tls::Off => "",
+        Tls::Starttls => ", with STARTTLS",
+        Tls::StarttlsRequired => ", with STARTTLS only",
+        Tls::Implicit => ", with TLS",
+    };
+    let authentication = match listener.authentication {
+        Authentication::Off => "",
+        Authentication::Optional => ", users may authenticate",
+        Authentication::Required => ", from users who authenticate",
+    };
+    format!("{tls}{authentication}")
 }

@@ -130,16 +130,17 @@ impl Connection<'_> {
             return refused(Verdict::NoAccount(origin.author));
         };
         let (id, size) = (incoming.id(), incoming.size());
+        let trace = self.trace(&envelope);
         let entry = NewEntry {
             content: incoming,
-            trace: self.trace(&envelope),
+            trace: trace.clone(),
             envelope: envelope.clone(),
             author: origin.author,
             lane: lane.clone(),
         };
         match self.shared.spool.accept(entry).await {
             Ok(_) => {
-                maillog::accepted(id, self.client, &envelope, size, &lane);
+                maillog::accepted(id, &trace, &envelope, size, &lane);
                 (Verdict::Queued(id), String::new())
             }
             Err(error) => (refusal(&error), error.to_string()),

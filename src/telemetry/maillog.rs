@@ -15,17 +15,19 @@ use crate::clock::Timestamp;
 use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
+use crate::mail::Trace;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
 use crate::spool::Next;
 use crate::spool::Recovered;
+use crate::telemetry::transcripts::Trouble;
 
 /// A message is safe on disk.
-pub fn accepted(id: SpoolId, client: IpAddr, envelope: &Envelope, size: u64, lane: &Lane) {
+pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane: &Lane) {
     info!(
-        event = "accepted", %id, %client, from = %envelope.reverse_path,
-        recipients = envelope.recipients.len(), size, mailbox = %lane.mailbox,
-        account = %lane.account, "message accepted"
+        event = "accepted", %id, client = %trace.client, user = trace.user,
+        from = %envelope.reverse_path, recipients = envelope.recipients.len(), size,
+        mailbox = %lane.mailbox, account = %lane.account, "message accepted"
     );
 }
 
@@ -34,6 +36,15 @@ pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &str, caus
     warn!(
         event = "refused", %client, from = %envelope.reverse_path,
         recipients = envelope.recipients.len(), size, reply, cause, "message refused"
+    );
+}
+
+/// A session was refused or broken off.
+pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
+    let Trouble { what, remedy } = trouble;
+    warn!(
+        event = "session", number, %client, what, remedy,
+        "a session went wrong: graph-relay sessions show {number}"
     );
 }
 

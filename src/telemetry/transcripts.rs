@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::clock::Timestamp;
+use crate::telemetry::maillog;
 
 /// Transcripts that are kept.
 pub const KEPT: usize = 300;
@@ -225,7 +226,7 @@ fn shown(line: &[u8]) -> String {
 }
 
 impl Transcripts {
-    /// Keeps a session, if something went wrong in it.
+    /// Keeps a session, if something went wrong in it, and logs where it is.
     pub fn keep(
         &self,
         recording: Recording,
@@ -234,9 +235,10 @@ impl Transcripts {
         hello: Option<String>,
         user: Option<String>,
     ) {
-        if recording.troubles.is_empty() {
+        let Some(first) = recording.troubles.first() else {
             return;
-        }
+        };
+        let first = first.clone();
         let mut lines = recording.first;
         lines.extend(recording.last);
         let mut ring = self.ring();
@@ -256,6 +258,8 @@ impl Transcripts {
             lines,
             omitted: recording.omitted,
         });
+        drop(ring);
+        maillog::session_kept(number, client, &first);
     }
 
     /// All that are kept, the oldest first.
