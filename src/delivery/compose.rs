@@ -84,8 +84,7 @@ fn edit(
         match edit {
             // A From that names nobody would stand beside the one added above.
             Edit::Keep if author.is_none() && field.is("From") => {
-                edited.extend_from_slice(b"X-Original-From:");
-                edited.extend_from_slice(&field.value);
+                edited.extend(field.renamed());
             }
             Edit::Keep => edited.extend_from_slice(&field.raw),
             Edit::Replace(bytes) => edited.extend_from_slice(&bytes),

@@ -8,13 +8,18 @@
 //! - a stray address, one that is not of the envelope, is narrowed out of To or
 //!   Cc; the field as it was stays visible as `X-Original-To`, `X-Original-Cc`;
 //! - fields of an earlier resending (RFC 5322 3.6.6) cannot take part:
-//!   Resent-Bcc is dropped, Resent-To and Resent-Cc are renamed in that way.
+//!   Resent-Bcc is dropped, Resent-To and Resent-Cc are renamed in that way;
+//! - several To or several Cc become one;
+//! - where nobody is left to name, or To and Cc are missing, To says
+//!   `undisclosed-recipients:;`.
 //!
 //! A field that needs none of this stays as it is, byte for byte. An item that
-//! this relay's own reader is not sure of counts as stray, and a list with groups
-//! is written without them. The result is read
-//! once more by another parser, and a message whose header then names anybody
-//! else, or lacks anybody, falls back to naming all recipients in Bcc.
+//! this relay's own reader is not sure of counts as stray, as an empty field
+//! does, and a list with groups is written without them. What is written anew
+//! has its names in ASCII ([`Item::written`](crate::mime::Item::written)). The
+//! result is read once more by another parser, and a message whose header then
+//! names anybody else, or lacks anybody, falls back to naming all recipients in
+//! Bcc.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -24,7 +29,6 @@ use mail_parser::MessageParser;
 
 use crate::mail::Address;
 use crate::mail::Envelope;
-use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::field_of;
 use crate::mime::list;
@@ -74,7 +78,7 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
         if field.is("Bcc") || field.is("Resent-Bcc") {
             *edit = Edit::Replace(Vec::new());
         } else if field.is("Resent-To") || field.is("Resent-Cc") {
-            *edit = Edit::Replace(renamed(field));
+            *edit = Edit::Replace(field.renamed());
         }
     }
     let mut added = Vec::new();
@@ -143,11 +147,11 @@ fn narrow(
         // Groups are written out: what others make of them is unknown.
         stray |= !list.plain;
         for item in list.items {
-            let key = item.address.map(|address| address.key());
+            let key = item.address.as_ref().map(Address::key);
             match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
                 Some(key) => {
+                    kept.push(item.written());
                     named.insert(key);
-                    kept.push(item.text);
                 }
                 None => stray = true,
             }
@@ -168,15 +172,10 @@ fn narrow(
     for (field, edit) in fields.filter(|(field, _)| field.is(name)) {
         let mut bytes = std::mem::take(&mut narrowed);
         if stray {
-            bytes.extend(renamed(field));
+            bytes.extend(field.renamed());
         }
         *edit = Edit::Replace(bytes);
     }
-}
-
-/// The field under a name that nobody delivers by.
-fn renamed(field: &Field<'_>) -> Vec<u8> {
-    [b"X-Original-", field.name.as_bytes(), b":", &field.value].concat()
 }
 
 #[cfg(test)]

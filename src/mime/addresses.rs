@@ -7,6 +7,7 @@
 //! edit.
 
 use super::Field;
+use super::phrase::phrase;
 use crate::mail::Address;
 
 /// One item of an address list.
@@ -18,19 +19,52 @@ pub struct Item {
     pub address: Option<Address>,
 }
 
+impl Item {
+    /// The display name, ready to be written in front of another address, if it
+    /// is sure: the phrase, or the comment behind an address or a single word, as
+    /// in cron's `root (Cron Daemon)`.
+    pub fn name(&self) -> Option<String> {
+        let (outside, comments) = apart(&self.text)?;
+        let outside = outside.trim();
+        if let Some((name, _)) = in_brackets(outside) {
+            return phrase(name);
+        }
+        let is_word = outside.contains('@') || !outside.contains(char::is_whitespace);
+        let name = if is_word && !comments.is_empty() {
+            &comments
+        } else {
+            outside
+        };
+        phrase(name)
+    }
+
+    /// The item where it is written anew: as it was, but in ASCII with an encoded
+    /// word for its name, or without a name that is not sure. Only an address that
+    /// is not ASCII itself cannot be helped.
+    pub fn written(&self) -> String {
+        match &self.address {
+            Some(address) if !self.text.is_ascii() => match self.name() {
+                Some(name) => format!("{name} <{address}>"),
+                None => address.to_string(),
+            },
+            Some(_) | None => self.text.clone(),
+        }
+    }
+}
+
 /// An address list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
     /// In order; the members of groups among them.
     pub items: Vec<Item>,
-    /// It has no groups but an empty one, so that every program reads it alike.
+    /// It has items and no groups, or is one empty group: every program reads it
+    /// alike.
     pub plain: bool,
 }
 
-/// Reads an address list; `None` if it is not UTF-8 or its quotes, comments or
-/// brackets do not close.
+/// Reads an address list; `None` if its quotes, comments or brackets do not close.
 pub fn list(field: &Field<'_>) -> Option<List> {
-    let text = field.text()?;
+    let text = field.text();
     let mut items = Vec::new();
     let mut scan = Scan::default();
     let mut start = 0;
@@ -57,10 +91,18 @@ pub fn list(field: &Field<'_>) -> Option<List> {
         return None;
     }
     push(&mut items, text.get(start..)?);
-    Some(List {
-        plain: !groups || is_empty_group(&text),
-        items,
-    })
+    if !field.is_utf8() {
+        // Nobody knows what another program reads there.
+        for item in &mut items {
+            item.address.take_if(|address| !address.is_ascii());
+        }
+    }
+    let plain = if groups {
+        is_empty_group(&text)
+    } else {
+        !items.is_empty()
+    };
+    Some(List { items, plain })
 }
 
 /// `undisclosed-recipients:;` and its like.
@@ -97,11 +139,23 @@ fn push(items: &mut Vec<Item>, text: &str) {
 
 /// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments anywhere.
 fn address(item: &str) -> Option<Address> {
-    let item = without_comments(item)?;
+    let (item, _) = apart(item)?;
     let item = item.trim();
-    let Some(inside) = item.strip_suffix('>') else {
+    if !item.ends_with('>') {
         return item.parse().ok();
-    };
+    }
+    let (phrase, spec) = in_brackets(item)?;
+    // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
+    // phrase quoted; unquoted it does no harm if both are the same.
+    if unquoted(phrase).contains('@') && phrase != spec {
+        return None;
+    }
+    spec.parse().ok()
+}
+
+/// The phrase in front of the angle brackets, and what is in them.
+fn in_brackets(item: &str) -> Option<(&str, &str)> {
+    let inside = item.strip_suffix('>')?;
     let mut scan = Scan::default();
     let open = inside
         .char_indices()
@@ -111,31 +165,26 @@ fn address(item: &str) -> Option<Address> {
         })
         .map(|(at, _)| at)?;
     let (phrase, spec) = inside.split_at_checked(open)?;
-    let spec = spec.strip_prefix('<')?.trim();
-    let phrase = phrase.trim();
-    // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
-    // phrase quoted; unquoted it does no harm if both are the same.
-    if unquoted(phrase).contains('@') && phrase != spec {
-        return None;
-    }
-    spec.parse().ok()
+    Some((phrase.trim(), spec.strip_prefix('<')?.trim()))
 }
 
-/// The item without its comments; `None` if one of them could be taken for an
-/// address.
-fn without_comments(item: &str) -> Option<String> {
+/// The item without its comments, and what they say; `None` if one of them could
+/// be taken for an address.
+pub(super) fn apart(item: &str) -> Option<(String, String)> {
     let mut scan = Scan::default();
-    let mut plain = String::with_capacity(item.len());
+    let mut outside = String::with_capacity(item.len());
+    let mut comments = String::new();
     for c in item.chars() {
         let before = scan.comments;
         scan.step(c);
         match (before, scan.comments) {
-            (0, 0) => plain.push(c),
+            (0, 0) => outside.push(c),
             _ if c == '@' => return None,
-            _ => {}
+            (0, _) | (_, 0) => {}
+            _ => comments.push(c),
         }
     }
-    Some(plain)
+    Some((outside, comments))
 }
 
 /// What stands outside quoted strings.
@@ -291,6 +340,64 @@ mod tests {
         ] {
             assert_eq!(addresses(old), [Some("root@host".into())], "{old}");
         }
+    }
+
+    #[test]
+    fn a_name_is_the_phrase_or_the_comment() {
+        let name = |text: &str| {
+            let item = Item {
+                text: text.to_owned(),
+                address: None,
+            };
+            item.name()
+        };
+
+        for (text, expected) in [
+            ("Zabbix HQ", "\"Zabbix HQ\""),
+            ("root", "\"root\""),
+            ("root (Cron Daemon)", "\"Cron Daemon\""),
+            ("root@host (Cron Daemon)", "\"Cron Daemon\""),
+            ("(Cron Daemon) root@host", "\"Cron Daemon\""),
+            ("Zabbix HQ (prod)", "\"Zabbix HQ\""),
+            ("Zabbix <root@localhost>", "\"Zabbix\""),
+            ("Zabbix (prod) <root@localhost>", "\"Zabbix\""),
+            ("Zabbix <>", "\"Zabbix\""),
+            ("=?utf-8?q?Z=C3=BC?= <root@host>", "=?utf-8?q?Z=C3=BC?="),
+        ] {
+            assert_eq!(name(text).as_deref(), Some(expected), "{text}");
+        }
+        for doubtful in [
+            "root@localhost",
+            "<root@localhost>",
+            "root@localhost <root@localhost>",
+            "\"ceo@contoso.com\" <root@localhost>",
+            "root (or ceo@contoso.com)",
+            "a@b <c@d> e",
+        ] {
+            assert_eq!(name(doubtful), None, "{doubtful}");
+        }
+    }
+
+    #[test]
+    fn an_item_written_anew_is_ascii() {
+        let written = |value: &[u8]| {
+            let head = [b"To: ", value, b"\r\n\r\n"].concat();
+            let header = Header::split(&head, true).unwrap();
+            list(&header.fields[0]).unwrap().items[0].written()
+        };
+
+        for (value, expected) in [
+            (&b"\"Doe, J\"  <j@d.e> (x)"[..], "\"Doe, J\"  <j@d.e> (x)"),
+            (b"Z\xfcrich <a@b>", "=?utf-8?b?WsO8cmljaA==?= <a@b>"),
+            (b"Z\xc3\xbcrich <a@b>", "=?utf-8?b?WsO8cmljaA==?= <a@b>"),
+            (b"a@b (Z\xfcrich)", "=?utf-8?b?WsO8cmljaA==?= <a@b>"),
+            (b"Z\x92rich <a@b>", "a@b"),
+            ("<\u{fc}@b>".as_bytes(), "\u{fc}@b"),
+        ] {
+            assert_eq!(written(value), expected);
+        }
+        let latin_1 = Header::split(b"To: \xfc@b\r\n\r\n", true).unwrap();
+        assert_eq!(list(&latin_1.fields[0]).unwrap().items[0].address, None);
     }
 
     #[test]

@@ -28,11 +28,26 @@ impl Field<'_> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value without folding and surrounding blanks, if it is UTF-8.
-    pub fn text(&self) -> Option<String> {
-        let text = std::str::from_utf8(&self.value).ok()?;
+    /// The value without folding and surrounding blanks, to be looked at. What is
+    /// not UTF-8 is taken for Latin-1, which old devices send: then nothing in it
+    /// is unreadable, and what is ASCII is what it was.
+    pub fn text(&self) -> String {
+        let text = match std::str::from_utf8(&self.value) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => self.value.iter().copied().map(char::from).collect(),
+        };
         let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-        Some(unfolded.trim().to_owned())
+        unfolded.trim().to_owned()
+    }
+
+    /// Whether it is ASCII or UTF-8 (RFC 6532).
+    pub fn is_utf8(&self) -> bool {
+        std::str::from_utf8(&self.value).is_ok()
+    }
+
+    /// The field under a name that nobody acts by: it stays visible.
+    pub fn renamed(&self) -> Vec<u8> {
+        [b"X-Original-", self.name.as_bytes(), b":", &self.value].concat()
     }
 }
 
@@ -160,7 +175,7 @@ mod tests {
 
         assert_eq!(names(&header), ["Subject", "BCC", "To"]);
         assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
-        assert_eq!(header.fields[0].text().unwrap(), "a b");
+        assert_eq!(header.fields[0].text(), "a b");
         assert_eq!(&head[header.body..], b"body");
     }
 
@@ -188,6 +203,21 @@ mod tests {
             assert_eq!(header.fields.len(), fields, "{head:?}");
             assert_eq!(&head[header.body..], body);
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_looked_at_as_latin_1() {
+        let head = b"To: B\xfcro <a@b>\r\nCc: B\xc3\xbcro\r\n\r\n";
+        let header = Header::split(head, true).unwrap();
+
+        assert_eq!(header.fields[0].text(), "B\u{fc}ro <a@b>");
+        assert_eq!(header.fields[1].text(), "B\u{fc}ro");
+        let utf8: Vec<bool> = header.fields.iter().map(Field::is_utf8).collect();
+        assert_eq!(utf8, [false, true]);
+        assert_eq!(
+            header.fields[0].renamed(),
+            b"X-Original-To: B\xfcro <a@b>\r\n"
+        );
     }
 
     #[test]

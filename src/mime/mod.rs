@@ -10,6 +10,7 @@ mod addresses;
 mod author;
 mod header;
 mod outgoing;
+mod phrase;
 
 pub use self::addresses::Item;
 pub use self::addresses::field_of;
