@@ -25,8 +25,9 @@
 //!    else: `delivery/recipients.rs`.
 //! 4. Never twice, as far as Graph allows: an attempt is on record before it
 //!    begins, and a doubtful outcome is called so: [`spool`], [`delivery`].
-//! 5. Content is not rewritten but for the fields that a rule names:
-//!    `delivery/compose.rs`, [`mime`].
+//! 5. Content is not rewritten but for the fields that a rule names, and what a
+//!    rule sets aside stays visible: `delivery/compose.rs` has the rules, [`mime`]
+//!    what they rest on.
 //! 6. No open relay: [`config`].
 //! 7. Secrets don't leak: [`config`], [`auth`], [`http`].
 //!

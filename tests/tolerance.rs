@@ -13,6 +13,85 @@ use common::id_of;
 use common::stand_in;
 use common::without;
 
+/// Header fields as they come in, and as they go out behind Received. `{id}` is
+/// the entry's, `{mailbox}` the account's.
+const ROWS: &[(&str, &str)] = &[
+    // nothing of what RFC 5322 3.6 asks for
+    (
+        "Subject: none\r\n",
+        "Date: {date}\r\nMessage-ID: <{id}@relay.test.example>\r\nFrom: {mailbox}\r\n\
+         To: undisclosed-recipients:;\r\nBcc: a@example.org\r\nSubject: none\r\n",
+    ),
+    // a From that no mailbox can have
+    (
+        "From: Zabbix HQ\r\nTo: a@example.org\r\nDate: Sat, 21 Nov 2026 19:00:00 +0000\r\n\
+         Message-ID: <1@app>\r\n",
+        "From: \"Zabbix HQ\" <{mailbox}>\r\nX-Original-From: Zabbix HQ\r\nTo: a@example.org\r\n\
+         Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app>\r\n",
+    ),
+    (
+        "From: root@host (Cron Daemon)\r\nReply-To: ops@example.org\r\nTo: a@example.org\r\n\
+         Date: Sat, 21 Nov 26 19:00 GMT\r\nMessage-ID: <1@app>\r\n",
+        "From: \"Cron Daemon\" <{mailbox}>\r\nX-Original-From: root@host (Cron Daemon)\r\n\
+         Reply-To: ops@example.org\r\nTo: a@example.org\r\n\
+         Date: Sat, 21 Nov 26 19:00 GMT\r\nMessage-ID: <1@app>\r\n",
+    ),
+    (
+        "From: \"UPS\" <user@[192.0.2.1]>\r\nTo: a@example.org\r\n\
+         Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app>\r\n",
+        "From: \"UPS\" <{mailbox}>\r\nX-Original-From: \"UPS\" <user@[192.0.2.1]>\r\n\
+         To: a@example.org\r\nDate: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app>\r\n",
+    ),
+    // single fields twice
+    (
+        "From: {mailbox}\r\nFrom: Eve <eve@example.org>\r\nTo: a@example.org\r\n\
+         Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nSubject: one\r\nSubject: two\r\n\
+         Message-ID: none\r\nMessage-ID: <1@app>\r\n",
+        "From: {mailbox}\r\nX-Original-From: Eve <eve@example.org>\r\nTo: a@example.org\r\n\
+         Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nSubject: one\r\nX-Original-Subject: two\r\n\
+         X-Original-Message-ID: none\r\nMessage-ID: <1@app>\r\n",
+    ),
+    // malformed ones
+    (
+        "From: {mailbox}\r\nTo: a@example.org\r\nDate: 2026-11-21 19:00:00\r\n\
+         Message-ID: 4711:1@app\r\n",
+        "Date: {date}\r\nMessage-ID: <{id}@relay.test.example>\r\nFrom: {mailbox}\r\n\
+         To: a@example.org\r\nX-Original-Date: 2026-11-21 19:00:00\r\n\
+         X-Original-Message-ID: 4711:1@app\r\n",
+    ),
+    // a To that names nobody
+    (
+        "From: {mailbox}\r\nTo: All\r\nCc:\r\nDate: Sat, 21 Nov 2026 19:00:00 +0000\r\n\
+         Message-ID: <1@app>\r\n",
+        "Bcc: a@example.org\r\nFrom: {mailbox}\r\nTo: undisclosed-recipients:;\r\n\
+         X-Original-To: All\r\nX-Original-Cc:\r\nDate: Sat, 21 Nov 2026 19:00:00 +0000\r\n\
+         Message-ID: <1@app>\r\n",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_5_what_old_applications_send_arrives_in_a_form_that_all_accept() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    for (at, (sent, expected)) in ROWS.iter().enumerate() {
+        let content = format!("{sent}\r\nHello\r\n").replace("{mailbox}", MAILBOX);
+
+        let id = id_of(&smtp.send("root@host", &["a@example.org"], content.as_bytes()));
+
+        let arrival = &arrived(&graph, at + 1).await[at];
+        let raw = String::from_utf8(without(&arrival.raw, &["Received"])).unwrap();
+        let whole = String::from_utf8(arrival.raw.to_vec()).unwrap();
+        let (_, date) = whole.split_once(";\r\n ").unwrap();
+        let expected = format!("{expected}\r\nHello\r\n")
+            .replace("{mailbox}", MAILBOX)
+            .replace("{id}", &id)
+            .replace("{date}", date.split_once('\r').unwrap().0);
+        assert_eq!(raw, expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_5_a_field_in_latin_1_is_read_and_keeps_its_bytes() {
     let graph = stand_in().await;
@@ -39,7 +118,8 @@ async fn promise_5_a_field_in_latin_1_is_read_and_keeps_its_bytes() {
     assert!(without(&arrivals[0].raw, &["Received"]) == usable);
     let raw = &arrivals[1].raw;
     for part in [
-        &b"\r\nX-Original-From: B\xfcro <root@localhost>\r\n"[..],
+        &b"\r\nFrom: =?utf-8?b?QsO8cm8=?= <relay@sandbox.example>\r\n"[..],
+        b"\r\nX-Original-From: B\xfcro <root@localhost>\r\n",
         b"\r\nTo: =?utf-8?b?WsO8cmljaA==?= <a@example.org>\r\n",
         b"\r\nX-Original-To: Z\xfcrich <a@example.org>, eve@example.org\r\n",
     ] {

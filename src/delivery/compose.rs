@@ -1,20 +1,37 @@
 //! The message that Graph gets, made from what came in: promise 5.
 //!
-//! Added at the top: Received (RFC 5321 4.4), Date, Message-ID and From where
-//! they are missing, and what `recipients.rs` decides. Everything else goes out
-//! as the bytes that came in. The same message comes out at every attempt, so
-//! that a repetition can be recognised by its Message-ID.
+//! Received (RFC 5321 4.4) is put at the top. Everything else goes out as the
+//! bytes that came in, but for the fields that these rules name; whatever one of
+//! them sets aside stays visible, as `X-Original-` and the field's name.
+//!
+//! - Date and Message-ID, where they are missing or malformed: when the message
+//!   was accepted, and the entry's id.
+//! - From, where none names an author that a mailbox can be (see
+//!   [`Address::is_routable`]): the account's, with the display name that came in
+//!   if it is sure. A From that names others beside the author names him alone.
+//! - The fields that may stand once (RFC 5322 3.6, RFC 2045 3), where they stand
+//!   twice: of Date, From, Message-ID, Sender, Reply-To, In-Reply-To, References,
+//!   Subject, MIME-Version, Content-Type and Content-Transfer-Encoding the first
+//!   usable one counts.
+//! - To, Cc, Bcc and their Resent- kin: `recipients.rs`.
+//!
+//! What is usable is judged in `mime/quirks.rs`, which has a name for each
+//! oddity. The same message comes out at every attempt, so that a repetition can
+//! be recognised by its Message-ID.
 
 use bytes::Bytes;
 
 use super::recipients;
+use super::recipients::Decision;
 use super::recipients::Edit;
 use super::recipients::Visible;
 use crate::mail::Address;
+use crate::mime::Author;
 use crate::mime::Body;
+use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::Outgoing;
-use crate::mime::author;
+use crate::mime::Quirk;
 use crate::spool::Claimed;
 use crate::spool::Content;
 
@@ -40,9 +57,13 @@ pub(super) fn compose(
     let size = entry.content.size();
     let whole = head.len() as u64 == size;
     let header = Header::split(head, whole).ok_or(ComposeError::Header)?;
+    let findings = Findings::of(&header);
     let edited = [Visible::AsWritten, Visible::Nobody]
         .into_iter()
-        .map(|visible| edit(entry, &header, from, hostname, visible))
+        .map(|visible| {
+            let decision = recipients::decide(&header, &entry.envelope, visible);
+            edit(entry, &header, &findings, decision, from, hostname)
+        })
         .find(|edited| recipients::names_exactly(edited, &entry.envelope))
         .ok_or(ComposeError::Recipients)?;
     let body = match &entry.content {
@@ -63,31 +84,33 @@ pub(super) fn compose(
 fn edit(
     entry: &Claimed,
     header: &Header<'_>,
+    findings: &Findings,
+    decision: Decision,
     from: &Address,
     hostname: &str,
-    visible: Visible,
 ) -> Vec<u8> {
-    let decision = recipients::decide(header, &entry.envelope, visible);
-    let mut edited = received(entry, hostname).into_bytes();
-    if !header.has("Date") {
-        edited.extend_from_slice(format!("Date: {}\r\n", entry.accepted_at.rfc5322()).as_bytes());
+    let mut edited = received(entry, hostname);
+    if findings.has(&[Quirk::NoDate, Quirk::BadDate]) {
+        edited.push_str(&format!("Date: {}\r\n", entry.accepted_at.rfc5322()));
     }
-    if !header.has("Message-ID") {
-        edited.extend_from_slice(format!("Message-ID: <{}@{hostname}>\r\n", entry.id).as_bytes());
+    if findings.has(&[Quirk::NoMessageId, Quirk::BadMessageId]) {
+        edited.push_str(&format!("Message-ID: <{}@{hostname}>\r\n", entry.id));
     }
-    let author = author(header);
-    if author.is_none() {
-        edited.extend_from_slice(format!("From: {from}\r\n").as_bytes());
+    match &findings.author {
+        Author::AsWritten => {}
+        Author::Among(_, item) => edited.push_str(&format!("From: {}\r\n", item.written())),
+        Author::Unusable { name: Some(name) } => {
+            edited.push_str(&format!("From: {name} <{from}>\r\n"));
+        }
+        Author::Unusable { name: None } => edited.push_str(&format!("From: {from}\r\n")),
     }
+    let mut edited = edited.into_bytes();
     edited.extend_from_slice(&decision.added);
-    for (field, edit) in header.fields.iter().zip(decision.edits) {
+    for (at, (field, edit)) in header.fields.iter().zip(decision.edits).enumerate() {
         match edit {
-            // A From that names nobody would stand beside the one added above.
-            Edit::Keep if author.is_none() && field.is("From") => {
-                edited.extend(field.renamed());
-            }
+            Edit::Keep if findings.aside.contains(&at) => edited.extend(field.renamed()),
             Edit::Keep => edited.extend_from_slice(&field.raw),
-            Edit::Replace(bytes) => edited.extend_from_slice(&bytes),
+            Edit::Replace(bytes) => edited.extend(bytes),
         }
     }
     edited.extend_from_slice(b"\r\n");
@@ -119,4 +142,239 @@ fn received(entry: &Claimed, hostname: &str) -> String {
         entry.id,
         entry.accepted_at.rfc5322()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::mail::Envelope;
+    use crate::mail::Lane;
+    use crate::mail::ReversePath;
+    use crate::mail::Trace;
+
+    fn entry(content: &[u8], recipients: &[&str]) -> Claimed {
+        Claimed {
+            id: "01M7ZZDH4TKT6XKYKEMYK3N3EJ".parse().unwrap(),
+            lane: Lane {
+                account: "default".to_owned(),
+                mailbox: "relay@contoso.com".parse().unwrap(),
+            },
+            accepted_at: Timestamp::from_millis(1_795_287_600_000),
+            envelope: Envelope {
+                reverse_path: ReversePath::Null,
+                recipients: recipients.iter().map(|r| r.parse().unwrap()).collect(),
+                utf8: false,
+            },
+            trace: Trace {
+                client: "127.0.0.1".parse().unwrap(),
+                hello: "client".to_owned(),
+                protocol: "ESMTP".to_owned(),
+            },
+            author: None,
+            content: Content::Inline(Bytes::copy_from_slice(content)),
+            trouble_since: None,
+            attempt: 1,
+            client_request_id: uuid::Uuid::nil(),
+        }
+    }
+
+    fn composed(entry: &Claimed) -> Vec<u8> {
+        let Content::Inline(content) = &entry.content else {
+            unreachable!("entries of these tests are small");
+        };
+        let from = entry.lane.mailbox.clone();
+        let message = compose(entry, content, &from, "relay.test").unwrap();
+        message.header.to_vec()
+    }
+
+    /// What goes out behind Received, with Date and Message-ID where the input
+    /// has none.
+    fn edited(fields: &str, recipients: &[&str]) -> String {
+        let entry = entry(format!("{fields}\r\nbody\r\n").as_bytes(), recipients);
+        let header = String::from_utf8(composed(&entry)).unwrap();
+        let (_, behind) = header.split_once("+0000\r\n").unwrap();
+        behind.strip_suffix("\r\n").unwrap().to_owned()
+    }
+
+    const DATE: &str = "Date: Sat, 21 Nov 2026 19:00:00 +0000\r\n";
+    const ID: &str = "Message-ID: <01M7ZZDH4TKT6XKYKEMYK3N3EJ@relay.test>\r\n";
+
+    #[test]
+    fn the_rules_for_from_and_doubled_fields_change_what_they_name() {
+        const GOOD: &str = "Date: 1 Nov 26 9:00 GMT\r\nMessage-ID: <1@app>\r\n";
+        for (sent, added, kept) in [
+            ("From: A <a@b.c>\r\n", "", "From: A <a@b.c>\r\n"),
+            ("", "From: relay@contoso.com\r\n", ""),
+            (
+                "From: Zabbix HQ\r\n",
+                "From: \"Zabbix HQ\" <relay@contoso.com>\r\n",
+                "X-Original-From: Zabbix HQ\r\n",
+            ),
+            (
+                "From: =?utf-8?q?B=C3=BCro?=\r\n <root@host>\r\n",
+                "From: =?utf-8?q?B=C3=BCro?= <relay@contoso.com>\r\n",
+                "X-Original-From: =?utf-8?q?B=C3=BCro?=\r\n <root@host>\r\n",
+            ),
+            (
+                "From: \"unclosed <a@b.c>\r\n",
+                "From: relay@contoso.com\r\n",
+                "X-Original-From: \"unclosed <a@b.c>\r\n",
+            ),
+            (
+                "From:\r\n",
+                "From: relay@contoso.com\r\n",
+                "X-Original-From:\r\n",
+            ),
+            (
+                "From: Doe, John <a@b.c>\r\n",
+                "From: John <a@b.c>\r\n",
+                "X-Original-From: Doe, John <a@b.c>\r\n",
+            ),
+            (
+                "From: a@b.c\r\nfrom : d@e.f\r\n",
+                "",
+                "From: a@b.c\r\nX-Original-from: d@e.f\r\n",
+            ),
+            (
+                "From: a@b.c\r\nReply-To: x@y.z\r\nSubject: \r\nReply-To: root\r\nSubject: 2\r\n",
+                "",
+                "From: a@b.c\r\nReply-To: x@y.z\r\nX-Original-Subject: \r\n\
+                 X-Original-Reply-To: root\r\nSubject: 2\r\n",
+            ),
+        ] {
+            let expected = format!("{added}{GOOD}To: d@e.f\r\n{kept}");
+            let sent = format!("{GOOD}To: d@e.f\r\n{sent}");
+            assert_eq!(edited(&sent, &["d@e.f"]), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn the_rules_for_other_fields_change_what_they_name() {
+        const FROM: &str = "From: a@b.c\r\n";
+        for (sent, added, kept) in [
+            (
+                "Date: now\r\nMessage-Id: 4711\r\nTo: d@e.f\r\n",
+                format!("{DATE}{ID}"),
+                "X-Original-Date: now\r\nX-Original-Message-Id: 4711\r\nTo: d@e.f\r\n",
+            ),
+            (
+                "To:\r\nCc: \r\n",
+                format!("{DATE}{ID}Bcc: d@e.f\r\n"),
+                "To: undisclosed-recipients:;\r\nX-Original-To:\r\nX-Original-Cc: \r\n",
+            ),
+            (
+                "To: All\r\n",
+                format!("{DATE}{ID}Bcc: d@e.f\r\n"),
+                "To: undisclosed-recipients:;\r\nX-Original-To: All\r\n",
+            ),
+            (
+                "To: \u{fc} <d@e.f>, eve@e.f\r\n",
+                format!("{DATE}{ID}"),
+                "To: =?utf-8?b?w7w=?= <d@e.f>\r\nX-Original-To: \u{fc} <d@e.f>, eve@e.f\r\n",
+            ),
+        ] {
+            let expected = format!("{added}{FROM}{kept}");
+            assert_eq!(edited(&format!("{FROM}{sent}"), &["d@e.f"]), expected);
+        }
+    }
+
+    /// Fields that rules name and others, sound and unsound, some of them in bytes
+    /// of any kind.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let name = prop_oneof![
+            "(Date|From|Message-ID|Subject|Sender|Reply-To|References|MIME-Version)",
+            "(to|Cc|BCC|From|from |Resent-To|Content-Type|In-Reply-To)",
+            "X-[A-Za-z]{1,5}",
+            "Received",
+        ];
+        let value = prop_oneof![
+            "(,?[ -~]{0,6}(d@e\\.f|a@b\\.c|root@host)[ -~]{0,3}){0,3}".prop_map(String::into_bytes),
+            "(a b|\"a\"|<|>|\\(x\\)|,|;|:|@| |d@e\\.f|eve@e\\.f|root@host|<a@b\\.c>|\u{fc}){0,8}"
+                .prop_map(String::into_bytes),
+            "(\u{fc}? ?<?(a@b\\.c|d@e\\.f)>?,?){0,4}".prop_map(latin_1),
+            "(<1@app>|<a:b>|1 Nov 2026 19:00 GMT|now|a@b\\.c|)".prop_map(String::into_bytes),
+            proptest::collection::vec(1..=255_u8, 0..12),
+        ];
+        (name, value, any::<bool>()).prop_map(|(name, mut value, folded)| {
+            value.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+            let fold = if folded { "\r\n x" } else { "" };
+            [name.as_bytes(), b":", &value, fold.as_bytes(), b"\r\n"].concat()
+        })
+    }
+
+    fn latin_1(text: String) -> Vec<u8> {
+        let octets = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap());
+        octets.collect()
+    }
+
+    const RULED: [&str; 17] = [
+        "Date",
+        "Message-ID",
+        "From",
+        "Sender",
+        "Reply-To",
+        "In-Reply-To",
+        "References",
+        "Subject",
+        "MIME-Version",
+        "Content-Type",
+        "Content-Transfer-Encoding",
+        "To",
+        "Cc",
+        "Bcc",
+        "Resent-To",
+        "Resent-Cc",
+        "Resent-Bcc",
+    ];
+
+    /// The fields that no rule names, as they are.
+    fn others(header: &Header<'_>) -> Vec<Vec<u8>> {
+        let ruled = |name: &str| {
+            let name = name.trim_start_matches("X-Original-");
+            RULED.iter().any(|ruled| ruled.eq_ignore_ascii_case(name))
+        };
+        let fields = header.fields.iter().filter(|field| !ruled(field.name));
+        fields.map(|field| field.raw.to_vec()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn promise_5_only_fields_that_a_rule_names_are_changed(
+            fields in proptest::collection::vec(field(), 0..8),
+        ) {
+            let content = [fields.concat().as_slice(), b"\r\n"].concat();
+            let entry = entry(&content, &["d@e.f"]);
+
+            let out = composed(&entry);
+
+            let shown = out.escape_ascii().to_string();
+            let sent = Header::split(&content, true).unwrap();
+            let gone = Header::split(&out, true).unwrap();
+            // The relay's own Received stands in front.
+            prop_assert_eq!(&others(&gone)[1..], &others(&sent)[..], "{}", shown);
+            for name in &RULED[..14] {
+                prop_assert!(gone.all(name).count() <= 1, "{} {}", name, shown);
+            }
+            for name in ["Date", "Message-ID", "From"] {
+                prop_assert_eq!(gone.all(name).count(), 1, "{} {}", name, shown);
+            }
+            // What was decided about is what goes out, whoever reads it.
+            let author = crate::mime::author(&sent).unwrap_or_else(|| entry.lane.mailbox.clone());
+            prop_assert_eq!(crate::mime::author(&gone), Some(author.clone()));
+            let read = mail_parser::MessageParser::new().parse_headers(&out[..]).unwrap();
+            let from = read.from().unwrap();
+            let named: Vec<_> = from.iter().map(|from| from.address().unwrap_or("")).collect();
+            prop_assert_eq!(named, [author.as_str()], "{}", shown);
+            let (fields, _) = mailparse::parse_headers(&out).unwrap();
+            let from = fields
+                .iter()
+                .find(|field| field.get_key().trim().eq_ignore_ascii_case("From"));
+            let from = mailparse::addrparse_header(from.unwrap()).unwrap();
+            let named = from.extract_single_info().map(|from| from.addr);
+            prop_assert_eq!(named, Some(author.to_string()), "{}", shown);
+        }
+    }
 }

@@ -82,7 +82,7 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
         }
     }
     let mut added = Vec::new();
-    if !header.has("To") && !header.has("Cc") {
+    if !header.is_addressed() {
         added.extend_from_slice(NOBODY);
     }
     let blind: Vec<&str> = envelope

@@ -1,17 +1,65 @@
 //! Who a message is from: its From fields (RFC 5322 3.6.2), and the one address
 //! in them that counts.
+//!
+//! Graph takes the author from the header section, and programs differ in which
+//! of several they take. The relay decides by one of them (which account sends,
+//! and as whom), so exactly that one may go out: a From that says more is written
+//! anew with this address alone, and further From fields do not stay. Otherwise a
+//! message could be judged by one author and be sent as another.
 
+use super::Field;
 use super::Header;
+use super::Item;
 use super::list;
 use crate::mail::Address;
 
-/// The author: the address that the first From field begins with that begins with
-/// one a mailbox can have (see [`Address::is_routable`]).
+/// What the From fields of a message are good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The field that counts names one author, and everybody reads it so.
+    AsWritten,
+    /// The field at this position names this author among others.
+    Among(usize, Item),
+    /// None names an author that a mailbox can be.
+    Unusable {
+        /// The display name that they do have, ready to be written.
+        name: Option<String>,
+    },
+}
+
+/// The author: the first address in the From fields that a mailbox can have
+/// (see [`Address::is_routable`]).
 pub fn author(header: &Header<'_>) -> Option<Address> {
-    header
-        .all("From")
-        .filter_map(|field| list(field)?.items.into_iter().next()?.address)
-        .find(Address::is_routable)
+    header.all("From").find_map(usable)?.address
+}
+
+impl Author {
+    /// Reads the From fields of a header section; of the same author as
+    /// [`author`].
+    pub fn of(header: &Header<'_>) -> Self {
+        let fields = header.fields.iter().enumerate();
+        let mut fields = fields.filter(|(_, field)| field.is("From"));
+        let first = fields.clone().next();
+        match fields.find_map(|(at, field)| Some((at, field, usable(field)?))) {
+            // Nothing stands in the field but that item: no other, no empty one.
+            Some((_, field, item)) if field.text() == item.text => Self::AsWritten,
+            Some((at, _, item)) => Self::Among(at, item),
+            None => Self::Unusable {
+                name: first.and_then(|(_, field)| only_item(field)?.name()),
+            },
+        }
+    }
+}
+
+/// The first item of a From field that a mailbox can be.
+pub(super) fn usable(field: &Field<'_>) -> Option<Item> {
+    let routable = |item: &Item| item.address.as_ref().is_some_and(Address::is_routable);
+    list(field)?.items.into_iter().find(routable)
+}
+
+fn only_item(field: &Field<'_>) -> Option<Item> {
+    let mut items = list(field)?.items.into_iter();
+    items.next().filter(|_| items.next().is_none())
 }
 
 /// Everybody whom the From field with the author names, the author first; `None`
@@ -34,23 +82,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_author_is_an_address_that_a_mailbox_can_have() {
+    fn the_author_is_the_first_address_that_a_mailbox_can_have() {
         let of = |head: &str| {
             let header = Header::split(head.as_bytes(), true).unwrap();
-            author(&header).map(String::from)
+            (author(&header).map(String::from), Author::of(&header))
+        };
+        let unusable = |name: Option<&str>| Author::Unusable {
+            name: name.map(str::to_owned),
         };
 
-        for routable in ["From: A <a@b.c>\r\n", "From: root@host\r\nFrom: a@b.c\r\n"] {
-            assert_eq!(of(routable).as_deref(), Some("a@b.c"), "{routable}");
-        }
-        for none in [
-            "",
-            "From: Zabbix HQ\r\n",
-            "From: root@host\r\n",
-            "From: ups@[192.0.2.1]\r\n",
-            "From: A <a@host.local>\r\n",
+        let as_written = (Some("a@b.c".to_owned()), Author::AsWritten);
+        for alone in [
+            "From: a@b.c\r\n",
+            "From: A <a@b.c> (x)\r\nFrom: d@e.f\r\n",
+            "From: root\r\nfrom: \"B, A\"\r\n <a@b.c>\r\n",
         ] {
-            assert_eq!(of(none), None, "{none}");
+            assert_eq!(of(alone), as_written, "{alone}");
+        }
+        for among in [
+            "From: B, A <a@b.c>\r\n",
+            "From: root, a@b.c, d@e.f\r\n",
+            "From: x: a@b.c;\r\n",
+            "From: ,a@b.c\r\n",
+        ] {
+            let (address, author) = of(among);
+            assert_eq!(address.as_deref(), Some("a@b.c"), "{among}");
+            assert!(matches!(author, Author::Among(0, _)), "{author:?}");
+        }
+        for (none, name) in [
+            ("", None),
+            ("From: Zabbix HQ\r\n", Some("\"Zabbix HQ\"")),
+            ("From: A <a@host.local>\r\n", Some("\"A\"")),
+            ("From: B, A\r\n", None),
+            ("From: \"open <a@b.c>\r\n", None),
+            ("From: a@b.c <d@e.f>\r\n", None),
+        ] {
+            assert_eq!(of(none), (None, unusable(name)), "{none}");
         }
     }
 }

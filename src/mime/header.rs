@@ -9,6 +9,10 @@ pub struct Header<'a> {
     pub fields: Vec<Field<'a>>,
     /// Offset of the body in the content.
     pub body: usize,
+    /// An mbox `From ` line stood at the top.
+    pub mbox_line: bool,
+    /// A line that is no field ended it, and not an empty one.
+    pub cut_short: bool,
 }
 
 /// One field with its continuation lines.
@@ -61,37 +65,41 @@ impl<'a> Header<'a> {
     /// before it); an mbox `From ` line at the top is dropped; a continuation
     /// line of blanks alone, which some take for the end, is dropped.
     pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
-        let mut fields: Vec<Field<'a>> = Vec::new();
-        let mut at = 0;
+        let mut header = Self {
+            fields: Vec::new(),
+            body: 0,
+            mbox_line: false,
+            cut_short: false,
+        };
         loop {
+            let at = header.body;
             let rest = head.get(at..).unwrap_or_default();
             let Some(length) = line_length(rest) else {
                 // An unfinished line: the end of all there is, or of what we have.
-                return whole.then_some(Self { fields, body: at });
+                header.cut_short = !rest.is_empty();
+                return whole.then_some(header);
             };
             let line = rest.get(..length).unwrap_or_default();
             if line == b"\r\n" {
-                return Some(Self {
-                    fields,
-                    body: at + length,
-                });
+                header.body += length;
+                return Some(header);
             }
-            let mbox = at == 0 && line.starts_with(b"From ");
-            if !mbox {
-                let end = field_end(rest, length);
-                let raw = rest.get(..end).unwrap_or_default();
-                let Some(field) = field(raw) else {
-                    return Some(Self { fields, body: at });
-                };
-                // The field may go on beyond what we have.
-                if !whole && at + end == head.len() {
-                    return None;
-                }
-                fields.push(field);
-                at += end;
-            } else {
-                at += length;
+            if at == 0 && line.starts_with(b"From ") {
+                header.mbox_line = true;
+                header.body += length;
+                continue;
             }
+            let end = field_end(rest, length);
+            let Some(field) = field(rest.get(..end).unwrap_or_default()) else {
+                header.cut_short = true;
+                return Some(header);
+            };
+            // The field may go on beyond what we have.
+            if !whole && at + end == head.len() {
+                return None;
+            }
+            header.fields.push(field);
+            header.body += end;
         }
     }
 
@@ -100,9 +108,11 @@ impl<'a> Header<'a> {
         self.fields.iter().filter(move |field| field.is(name))
     }
 
-    /// Whether there is a field of that name, in any case.
-    pub fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
+    /// Whether there is a To or a Cc field.
+    pub fn is_addressed(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|field| field.is("To") || field.is("Cc"))
     }
 }
 
@@ -202,6 +212,8 @@ mod tests {
             let header = Header::split(head, true).unwrap();
             assert_eq!(header.fields.len(), fields, "{head:?}");
             assert_eq!(&head[header.body..], body);
+            let ended = body.is_empty() || head.starts_with(b"\r\n");
+            assert_eq!(header.cut_short, !ended, "{head:?}");
         }
     }
 
@@ -225,6 +237,7 @@ mod tests {
         let head = b"From root Mon\r\nSubject: a\r\n \t\r\n b\r\nTo: c@d\r\n\r\n";
         let header = Header::split(head, true).unwrap();
 
+        assert!(header.mbox_line && !header.cut_short);
         assert_eq!(names(&header), ["Subject", "To"]);
         assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
     }

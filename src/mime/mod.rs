@@ -3,21 +3,26 @@
 //! Promise 5 lives here: a field that no rule names goes out as the bytes that
 //! came in, and the body is never looked at. The header section is taken apart
 //! in one way only, and what other programs could take apart differently is
-//! made unambiguous first (see [`Header::split`]). Which field is changed, and
-//! why, is decided in `delivery/`.
+//! made unambiguous first (see [`Header::split`]). What is odd about it is judged
+//! once, by [`Findings`]; what becomes of a field is decided in `delivery/`.
 
 mod addresses;
 mod author;
+mod date;
 mod header;
 mod outgoing;
 mod phrase;
+mod quirks;
 
 pub use self::addresses::Item;
 pub use self::addresses::field_of;
 pub use self::addresses::list;
+pub use self::author::Author;
 pub use self::author::author;
 pub use self::author::authors;
 pub use self::header::Field;
 pub use self::header::Header;
 pub use self::outgoing::Body;
 pub use self::outgoing::Outgoing;
+pub use self::quirks::Findings;
+pub use self::quirks::Quirk;

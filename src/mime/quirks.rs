@@ -1,0 +1,370 @@
+//! What is odd about a header section: the one judgement that decides which of
+//! its fields count, and that gives each oddity its name in the log.
+//!
+//! RFC 5322 3.6 and RFC 2045 allow a field once that old applications send twice,
+//! and receivers refuse or misread what is malformed. Of several the first usable
+//! one counts. Of Date, From and Message-ID the relay writes its own where none
+//! is usable; of the others the first one counts then.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::Author;
+use super::Field;
+use super::Header;
+use super::author::usable;
+use super::date::is_date;
+use super::list;
+
+/// An oddity of a header section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// No Date.
+    NoDate,
+    /// A Date that cannot be read.
+    BadDate,
+    /// No Message-ID.
+    NoMessageId,
+    /// A Message-ID that receivers refuse.
+    BadMessageId,
+    /// No From.
+    NoFrom,
+    /// A From that names no author whom a mailbox can be.
+    UnusableFrom,
+    /// A From that names such an author among others.
+    SeveralAuthors,
+    /// Neither To nor Cc.
+    NoTo,
+    /// A To or Cc without an address: empty, or words.
+    UnusableTo,
+    /// A field twice that may stand once.
+    DuplicateField,
+    /// Bytes that are neither ASCII nor UTF-8.
+    EightBitHeader,
+    /// An mbox `From ` line at the top.
+    MboxLine,
+    /// A line that is no field ended the header section.
+    HeaderCutShort,
+}
+
+impl Quirk {
+    /// Its name in the log; it stays as it is.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoDate => "no-date",
+            Self::BadDate => "bad-date",
+            Self::NoMessageId => "no-message-id",
+            Self::BadMessageId => "bad-message-id",
+            Self::NoFrom => "no-from",
+            Self::UnusableFrom => "unusable-from",
+            Self::SeveralAuthors => "several-authors",
+            Self::NoTo => "no-to",
+            Self::UnusableTo => "unusable-to",
+            Self::DuplicateField => "duplicate-field",
+            Self::EightBitHeader => "8-bit-header",
+            Self::MboxLine => "mbox-line",
+            Self::HeaderCutShort => "header-cut-short",
+        }
+    }
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a header section was found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// Each oddity once, in the order of the enum.
+    pub quirks: BTreeSet<Quirk>,
+    /// Positions of the fields that do not count: unusable, or one too many.
+    pub aside: BTreeSet<usize>,
+    /// Who wrote the message.
+    pub author: Author,
+}
+
+impl Findings {
+    /// Judges a header section.
+    pub fn of(header: &Header<'_>) -> Self {
+        let mut found = Self {
+            quirks: BTreeSet::new(),
+            aside: BTreeSet::new(),
+            author: Author::of(header),
+        };
+        for single in &SINGLES {
+            found.choose(header, single);
+        }
+        if let Author::Among(at, _) = &found.author {
+            found.aside.insert(*at);
+            found.quirks.insert(Quirk::SeveralAuthors);
+        }
+        // Of these every field counts (`delivery/recipients.rs`).
+        let recipients = ["To", "Cc", "Bcc"];
+        let twice = recipients.iter().any(|name| header.all(name).count() > 1);
+        let mut shown = header.all("To").chain(header.all("Cc"));
+        let eight_bit = header.fields.iter().any(|field| !field.is_utf8());
+        let more = [
+            (twice, Quirk::DuplicateField),
+            (!header.is_addressed(), Quirk::NoTo),
+            (shown.any(names_nobody), Quirk::UnusableTo),
+            (eight_bit, Quirk::EightBitHeader),
+            (header.mbox_line, Quirk::MboxLine),
+            (header.cut_short, Quirk::HeaderCutShort),
+        ];
+        let more = more.into_iter().filter(|(is, _)| *is);
+        found.quirks.extend(more.map(|(_, quirk)| quirk));
+        found
+    }
+
+    /// Whether one of these is among the oddities.
+    pub fn has(&self, quirks: &[Quirk]) -> bool {
+        quirks.iter().any(|quirk| self.quirks.contains(quirk))
+    }
+
+    /// Chooses the field that counts.
+    fn choose(&mut self, header: &Header<'_>, single: &Single) {
+        let fields = header.fields.iter().enumerate();
+        let fields: Vec<_> = fields.filter(|(_, field)| field.is(single.name)).collect();
+        let mut usable = fields.iter().filter(|(_, field)| (single.usable)(field));
+        let mut counts = usable.next();
+        match single.ours {
+            Some((none, _)) if fields.is_empty() => {
+                self.quirks.insert(none);
+            }
+            Some((_, bad)) if counts.is_none() => {
+                self.quirks.insert(bad);
+            }
+            Some(_) => {}
+            None => counts = counts.or_else(|| fields.first()),
+        }
+        if fields.len() > 1 {
+            self.quirks.insert(Quirk::DuplicateField);
+        }
+        let counts = counts.map(|(at, _)| *at);
+        let others = fields.iter().map(|(at, _)| *at);
+        self.aside.extend(others.filter(|at| Some(*at) != counts));
+    }
+}
+
+/// A field that may stand once.
+struct Single {
+    name: &'static str,
+    /// Whether a field of that name is good for what it is for.
+    usable: fn(&Field<'_>) -> bool,
+    /// The relay writes its own where there is none, or none is usable.
+    ours: Option<(Quirk, Quirk)>,
+}
+
+/// RFC 5322 3.6; RFC 2045 3. To, Cc and Bcc are for `delivery/recipients.rs`.
+const SINGLES: [Single; 11] = [
+    Single {
+        name: "Date",
+        usable: |field| is_date(&field.text()),
+        ours: Some((Quirk::NoDate, Quirk::BadDate)),
+    },
+    Single {
+        name: "Message-ID",
+        usable: |field| is_message_id(&field.text()),
+        ours: Some((Quirk::NoMessageId, Quirk::BadMessageId)),
+    },
+    Single {
+        name: "From",
+        usable: |field| usable(field).is_some(),
+        ours: Some((Quirk::NoFrom, Quirk::UnusableFrom)),
+    },
+    Single::with("Sender", |field| usable(field).is_some()),
+    Single::with("Reply-To", |field| usable(field).is_some()),
+    Single::with("In-Reply-To", is_filled),
+    Single::with("References", is_filled),
+    Single::with("Subject", is_filled),
+    Single::with("MIME-Version", is_filled),
+    Single::with("Content-Type", is_filled),
+    Single::with("Content-Transfer-Encoding", is_filled),
+];
+
+impl Single {
+    const fn with(name: &'static str, usable: fn(&Field<'_>) -> bool) -> Self {
+        Self {
+            name,
+            usable,
+            ours: None,
+        }
+    }
+}
+
+fn is_filled(field: &Field<'_>) -> bool {
+    !field.text().is_empty()
+}
+
+/// `<left@right>` with nothing around it but comments (RFC 5322 3.6.4). Refused by
+/// receivers are ids without angle brackets, with blanks, and with a colon
+/// outside an address literal; what is merely unusual stays.
+fn is_message_id(text: &str) -> bool {
+    let is_comment = |text: &str| text.is_empty() || (text.starts_with('(') && text.ends_with(')'));
+    let parts = || {
+        let (before, rest) = text.split_once('<')?;
+        let (id, behind) = rest.split_once('>')?;
+        let (left, right) = id.rsplit_once('@')?;
+        Some((before.trim(), left, right, behind.trim()))
+    };
+    let Some((before, left, right, behind)) = parts() else {
+        return false;
+    };
+    let is_literal = right.starts_with('[') && right.ends_with(']');
+    let is_sound =
+        |half: &str| !half.is_empty() && half.chars().all(|c| c.is_ascii_graphic() && c != '<');
+    is_comment(before)
+        && is_comment(behind)
+        && is_sound(left)
+        && is_sound(right)
+        && !left.contains(':')
+        && (is_literal || !right.contains(':'))
+}
+
+/// Whether a To or Cc has no address at all, and is not the empty group that says
+/// so.
+fn names_nobody(field: &Field<'_>) -> bool {
+    list(field).is_none_or(|list| {
+        let mut items = list.items.iter();
+        let is_empty_group = list.items.is_empty() && list.plain;
+        !is_empty_group && !items.any(|item| item.address.is_some())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of what is odd, and of the fields that do not count.
+    fn judged(head: &str) -> (Vec<&'static str>, Vec<String>) {
+        let header = Header::split(head.as_bytes(), true).unwrap();
+        let found = Findings::of(&header);
+        let aside = found.aside.iter().map(|at| {
+            let value = header.fields[*at].text();
+            format!("{}: {value}", header.fields[*at].name)
+        });
+        (
+            found.quirks.iter().map(|quirk| quirk.name()).collect(),
+            aside.collect(),
+        )
+    }
+
+    fn quirks(head: &str) -> Vec<&'static str> {
+        judged(head).0
+    }
+
+    const SOUND: &str = "From: a@b.c\r\nTo: d@e.f\r\nDate: 1 Nov 2026 19:00 GMT\r\n\
+                         Message-ID: <1@app>\r\n";
+
+    #[test]
+    fn each_oddity_has_its_name() {
+        assert_eq!(quirks(SOUND), [""; 0]);
+        assert_eq!(
+            quirks("\r\n"),
+            ["no-date", "no-message-id", "no-from", "no-to"]
+        );
+        for (fields, expected) in [
+            ("Date: now\r\n", &["bad-date"][..]),
+            ("Date:\r\n", &["bad-date"]),
+            ("Message-ID: 1@app\r\n", &["bad-message-id"]),
+            ("From: root@host\r\n", &["unusable-from"]),
+            ("From: Doe, John <a@b.c>\r\n", &["several-authors"]),
+            ("From: team: a@b.c;\r\n", &["several-authors"]),
+            ("To: All\r\n", &["unusable-to"]),
+            ("To:\r\n", &["unusable-to"]),
+            ("To: undisclosed-recipients:;\r\n", &[]),
+            ("Subject: 1\r\nSubject: 2\r\n", &["duplicate-field"]),
+            ("Bcc: a@b.c\r\nBcc: a@b.c\r\n", &["duplicate-field"]),
+            ("Subject:\r\n", &[]),
+        ] {
+            let name = fields.split(':').next().unwrap();
+            let rest: Vec<&str> = SOUND
+                .split_inclusive("\r\n")
+                .filter(|line| !line.starts_with(name))
+                .collect();
+            let head = format!("{}{fields}", rest.concat());
+            assert_eq!(quirks(&head), expected, "{fields}");
+        }
+        assert_eq!(quirks(&format!("From root Mon\r\n{SOUND}")), ["mbox-line"]);
+        assert_eq!(quirks(&format!("{SOUND}x\r\n")), ["header-cut-short"]);
+        let latin_1 = [SOUND.as_bytes(), b"X: \xfc\r\n"].concat();
+        let header = Header::split(&latin_1, true).unwrap();
+        let found = Findings::of(&header);
+        assert!(found.quirks.into_iter().eq([Quirk::EightBitHeader]));
+    }
+
+    #[test]
+    fn of_several_fields_the_first_usable_one_counts() {
+        for (fields, aside) in [
+            (
+                "Date: now\r\nDate: 1 Nov 2026 19:00 GMT\r\n",
+                &["Date: now"][..],
+            ),
+            (
+                "Message-ID: <1@a>\r\nMessage-Id: <2@a>\r\nMessage-ID: 3\r\n",
+                &["Message-Id: <2@a>", "Message-ID: 3"],
+            ),
+            ("Date: now\r\nDate: then\r\n", &["Date: now", "Date: then"]),
+            (
+                "From: root\r\nFrom: a@b.c\r\nFrom: d@e.f\r\n",
+                &["From: root", "From: d@e.f"],
+            ),
+            ("From: root, a@b.c\r\n", &["From: root, a@b.c"]),
+            ("Subject:\r\nSUBJECT: 2\r\n", &["Subject: "]),
+            ("Subject:\r\nSubject:\r\n", &["Subject: "]),
+            ("Sender: root\r\nSender: a@b.c\r\n", &["Sender: root"]),
+            ("Sender: root\r\n", &[]),
+            (
+                "Reply-To: a@b.c\r\nReply-To: d@e.f\r\n",
+                &["Reply-To: d@e.f"],
+            ),
+            (
+                "MIME-Version: 1.0\r\nMIME-Version: 1.0\r\n",
+                &["MIME-Version: 1.0"],
+            ),
+            (
+                "To: a@b.c\r\nTo: d@e.f\r\nReceived: x\r\nReceived: x\r\n",
+                &[],
+            ),
+        ] {
+            assert_eq!(judged(fields).1, aside, "{fields}");
+        }
+    }
+
+    #[test]
+    fn only_what_receivers_refuse_is_no_message_id() {
+        for id in [
+            "<1@app>",
+            "<a$b+c/d=@x.y-z>",
+            "<..a..@..>",
+            "<a@b@c>",
+            "<\"x\"@y>",
+            "<1@[IPv6:::1]>",
+            "<1@app> (added by a relay)",
+            "(x) <1@app>",
+        ] {
+            assert!(is_message_id(id), "{id}");
+        }
+        for id in [
+            "",
+            "<>",
+            "1@app",
+            "<1>",
+            "<1@>",
+            "<@app>",
+            "<1@app",
+            "<1@ app>",
+            "<1 2@app>",
+            "<12:30@app>",
+            "<1@app:25>",
+            "<<1@app>>",
+            "<1@app> <2@app>",
+            "<1@app> x",
+            "<\u{fc}@app>",
+        ] {
+            assert!(!is_message_id(id), "{id}");
+        }
+    }
+}
