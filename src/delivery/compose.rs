@@ -377,4 +377,29 @@ mod tests {
             prop_assert_eq!(named, Some(author.to_string()), "{}", shown);
         }
     }
+
+    #[test]
+    fn a_header_section_grows_no_more_than_an_envelope_says() {
+        for field in [
+            &b"To:\r\n"[..],
+            b"To:x\r\n",
+            b"To:a@b\r\n",
+            b"To:\xfc<a@b>\r\n",
+            b"Cc:\xfc\xfc<a@b>,\xfc\xfc<a@b>,\xfc\xfc<a@b>,\xfc\xfc<a@b>\r\n",
+            b"To:\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc<a@b>\r\n",
+            b"From:\xfc<a@b.c>,x\r\n",
+            b"Date:\r\n",
+            b"X:\r\n",
+        ] {
+            // A stray keeps the originals visible.
+            let strays = b"To:x\r\nCc:x\r\n";
+            let content = [&strays[..], &field.repeat(10_000), b"\r\n"].concat();
+            let entry = entry(&content, &["a@b", "x@y.z"]);
+
+            let out = composed(&entry);
+
+            let most = entry.envelope.largest_header(content.len() as u64);
+            assert!(out.len() as u64 <= most, "{}", field.escape_ascii());
+        }
+    }
 }

@@ -294,9 +294,10 @@ impl Session {
     }
 
     /// Whether a message that has come in can be carried with what the relay
-    /// adds: narrowing To and Cc can write the header section twice.
+    /// makes of its header section.
     pub fn carries(&self, envelope: &Envelope, content: u64, header: u64) -> bool {
-        content + header + envelope.added_header_bytes() <= self.settings.carried_size
+        let body = content.saturating_sub(header);
+        body + envelope.largest_header(header) <= self.settings.carried_size
     }
 
     /// One line, without its line end.
