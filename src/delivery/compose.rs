@@ -172,6 +172,7 @@ mod tests {
                 client: "127.0.0.1".parse().unwrap(),
                 hello: "client".to_owned(),
                 protocol: "ESMTP".to_owned(),
+                user: None,
             },
             author: None,
             content: Content::Inline(Bytes::copy_from_slice(content)),

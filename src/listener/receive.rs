@@ -10,9 +10,9 @@ use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Origin;
 use crate::mail::Trace;
+use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::author;
-use crate::mime::authors;
 use crate::routing::route;
 use crate::session::DataReader;
 use crate::session::Fed;
@@ -114,18 +114,21 @@ impl Connection<'_> {
         {
             return refused(Verdict::TooBig);
         }
+        for quirk in Findings::of(&header).quirks {
+            self.shared.tell_quirk(self.client, quirk.name());
+        }
         let most = self.rules.limits.received_headers;
         if header.all("Received").count() > most {
             return refused(Verdict::Looping(most));
-        }
-        if let Err(verdict) = self.check_author(&header) {
-            return refused(verdict);
         }
         let origin = Origin {
             author: author(&header),
             reverse_path: envelope.reverse_path.clone(),
             user: self.user(),
         };
+        if !self.may_send_as(origin.author.as_ref()) {
+            return refused(Verdict::NotThisSender(origin.author));
+        }
         let Some(lane) = route(&self.rules.accounts, &self.rules.users, &origin) else {
             return refused(Verdict::NoAccount(origin.author));
         };
@@ -147,18 +150,12 @@ impl Connection<'_> {
         }
     }
 
-    /// Whoever authenticated sends as its own addresses only.
-    fn check_author(&self, header: &Header<'_>) -> Result<(), Verdict> {
-        let Some(identity) = self.session.identity() else {
-            return Ok(());
-        };
-        let other = |author: &Option<Address>| {
-            let mut known = author.iter();
-            !known.any(|author| identity.may_send_as(author))
-        };
-        match authors(header).into_iter().find(other) {
-            Some(author) => Err(Verdict::NotThisSender(author)),
-            None => Ok(()),
+    /// Whoever authenticated sends as its own addresses only. A message without
+    /// a usable author gets the account's own, which nobody chose.
+    fn may_send_as(&self, author: Option<&Address>) -> bool {
+        match (self.session.identity(), author) {
+            (Some(identity), Some(author)) => identity.may_send_as(author),
+            (None, _) | (_, None) => true,
         }
     }
 

@@ -62,21 +62,6 @@ fn only_item(field: &Field<'_>) -> Option<Item> {
     items.next().filter(|_| items.next().is_none())
 }
 
-/// Everybody whom the From field with the author names, the author first; `None`
-/// for an item that is not sure. Nobody, if there is no author.
-pub fn authors(header: &Header<'_>) -> Vec<Option<Address>> {
-    let addresses = |field| -> Option<Vec<Option<Address>>> {
-        let items = list(field)?.items.into_iter();
-        Some(items.map(|item| item.address).collect())
-    };
-    let counts = |named: &Vec<Option<Address>>| {
-        let first = named.first().and_then(Option::as_ref);
-        first.is_some_and(Address::is_routable)
-    };
-    let mut named = header.all("From").filter_map(addresses);
-    named.find(counts).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
