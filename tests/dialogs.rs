@@ -28,8 +28,9 @@
 //! ARRIVES text             Graph got the last accepted message, and this is in
 //!                          it; ARRIVES NOT: this is not
 //! RECIPIENTS a@b c@d       Graph got it for these and nobody else
-//! LOG quirk=bare-lf        the log names this quirk for this client or one of
-//!                          its messages, by the end; LOG no quirk: it names none
+//! LOG quirk=bare-lf        the log has a line with that `quirk`, `event` "quirk",
+//!                          and this `client` or the `id` of one of its
+//!                          messages; LOG no quirk: it has none with them
 //! ```
 //!
 //! Everywhere `\r \n \0 \t \\ \xNN` are these bytes, and a lone `\` at the end

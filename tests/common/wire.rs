@@ -1,6 +1,7 @@
 //! Connections to the last byte: from an address of the test's choice (all of
 //! 127.0.0.0/8 is this machine), and cut into segments where a test wants it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -49,28 +50,36 @@ pub fn in_data(relay: &Relay, to: &str) -> Smtp {
 /// Waits until the other end, a process of this machine, has read everything:
 /// what is written next cannot come together with it.
 pub fn wait_until_read(stream: &TcpStream) {
-    let (ours, theirs) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+    wait_until_all_read(std::slice::from_ref(stream));
+}
+
+/// The same for many connections.
+pub fn wait_until_all_read(streams: &[TcpStream]) {
+    let ends = |stream: &TcpStream| {
+        let (ours, theirs) = (stream.local_addr(), stream.peer_addr());
+        (hexadecimal(ours.unwrap()), hexadecimal(theirs.unwrap()))
+    };
+    let ours: HashSet<(String, String)> = streams.iter().map(ends).collect();
     let deadline = Instant::now() + PATIENCE;
-    while queues(ours, theirs).0 > 0 || queues(theirs, ours).1 > 0 {
+    while any_unread(&ours) {
         assert!(Instant::now() < deadline, "it is not read");
         std::thread::yield_now();
     }
 }
 
-/// Bytes in a socket's queues: sent and not acknowledged, received and not
-/// read.
-fn queues(local: SocketAddr, remote: SocketAddr) -> (u64, u64) {
+/// Whether there is something in the queues between these ends: of ours, sent
+/// and not acknowledged; of theirs, received and not read.
+fn any_unread(ours: &HashSet<(String, String)>) -> bool {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let (local, remote) = (hexadecimal(local), hexadecimal(remote));
-    for line in table.lines() {
+    table.lines().skip(1).any(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        if columns[1] == local && columns[2] == remote {
-            let (sent, received) = columns[4].split_once(':').unwrap();
-            let bytes = |text| u64::from_str_radix(text, 16).unwrap();
-            return (bytes(sent), bytes(received));
-        }
-    }
-    (0, 0)
+        let (sent, received) = columns[4].split_once(':').unwrap();
+        let of = |here: usize, there: usize| {
+            ours.contains(&(columns[here].to_owned(), columns[there].to_owned()))
+        };
+        let empty = |queue: &str| queue.bytes().all(|digit| digit == b'0');
+        (!empty(sent) && of(1, 2)) || (!empty(received) && of(2, 1))
+    })
 }
 
 /// An address as /proc/net/tcp writes it.

@@ -1,0 +1,187 @@
+//! More connections than there is room for.
+
+use std::io::Read;
+use std::io::Write;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpSocket;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::Smtp;
+use crate::common::arrived;
+use crate::common::load::assert_bounded;
+use crate::common::load::bystander;
+use crate::common::message;
+use crate::common::stand_in;
+use crate::common::wire::connect_from;
+use crate::common::wire::wait_until_all_read;
+
+/// `limits.connections_per_client`.
+const PER_CLIENT: usize = 64;
+/// `limits.connections`.
+const ALL: usize = 512;
+
+fn client(n: usize) -> IpAddr {
+    let [high, low] = u16::try_from(n).unwrap().to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, 2, high, low))
+}
+
+/// As many connections as there is room for, from as many clients as needed,
+/// each greeted.
+fn fill(relay: &Relay) -> Vec<TcpStream> {
+    let runtime = Handle::current();
+    let connect = |n: usize| {
+        let client = client(n / PER_CLIENT);
+        greeted(connect_from(&runtime, client, relay.address).unwrap())
+    };
+    std::thread::scope(|scope| {
+        let filling = scope.spawn(|| (0..ALL).map(connect).collect());
+        filling.join().unwrap()
+    })
+}
+
+/// A connection that was let in.
+fn greeted(mut stream: TcpStream) -> TcpStream {
+    let mut greeting = [0; 4];
+    stream.read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"220 ");
+    stream
+}
+
+/// Lets this process have that many files open.
+fn may_open(files: u64) {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.current.max(Some(files)),
+        maximum: limit.maximum,
+    };
+    rustix::process::setrlimit(Resource::Nofile, raised).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_connections_of_one_client_leave_room_for_others() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let runtime = Handle::current();
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let connect = || connect_from(&runtime, client(1), relay.address).unwrap();
+            let _idle: Vec<_> = (0..PER_CLIENT).map(|_| greeted(connect())).collect();
+            let mut refused = 0;
+            for n in PER_CLIENT..10_000 {
+                let mut said = String::new();
+                connect().read_to_string(&mut said).unwrap();
+                refused += usize::from(said.starts_with("421 4.7.0 "));
+                if n % 1000 == 0 {
+                    bystander(&relay);
+                }
+            }
+            assert_eq!(refused, 10_000 - PER_CLIENT);
+        });
+    });
+
+    arrived(&graph, 9).await;
+    assert_bounded(&relay, "10,000 connections of one client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_idle_connections_of_many_clients_pass_and_others_are_served() {
+    /// More than the relay takes at once, fewer than the kernel keeps waiting.
+    const AT_ONCE: usize = 1200;
+    let graph = stand_in().await;
+    let limits = "[limits]\ncommand_timeout = \"200ms\"\nfree_space = \"8 MB\"";
+    let relay = Arc::new(Relay::start(&Home::new(&graph, limits)));
+    may_open(4096);
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut clients = JoinSet::new();
+    for n in 0..10_000 {
+        let (room, address) = (Arc::clone(&room), relay.address);
+        clients.spawn(async move {
+            let _permit = room.acquire_owned().await.unwrap();
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::new(client(n % 500), 0)).unwrap();
+            let mut stream = socket.connect(address).await.unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).await.unwrap();
+            said
+        });
+    }
+
+    let beside = Arc::clone(&relay);
+    let served = tokio::task::spawn_blocking(move || bystander(&beside));
+    served.await.unwrap();
+    for said in clients.join_all().await {
+        let told = said.starts_with("220 ") && said.contains("\r\n421 4.4.2 ");
+        assert!(told || said.starts_with("421 4."), "{said}");
+    }
+
+    arrived(&graph, 1).await;
+    assert_bounded(&relay, "10,000 idle connections of many clients");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_no_room_is_told_or_waits_until_there_is() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let mut idle = fill(&relay);
+
+    // One more, of a client that has none yet.
+    let mut late = Smtp::connect_only(relay.address);
+    drop(idle.pop());
+    let said = late.reply();
+
+    if said.starts_with("421 4.3.2 ") {
+        assert_eq!(late.rest(), "");
+        relay.wait_until(|| {
+            Smtp::connect_only(relay.address)
+                .reply()
+                .starts_with("220 ")
+        });
+    } else {
+        assert!(said.starts_with("220 "), "{said}");
+    }
+    drop(late);
+    bystander(&relay);
+    arrived(&graph, 1).await;
+    assert_bounded(&relay, "512 idle connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_half_messages_as_there_is_room_for_are_bounded() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let head = message("half", "a@example.org");
+    // Just so much that it is still kept in memory.
+    let filler = format!("{:0998}\r\n", 0).repeat(127 * 1024 / 1000);
+    let group = format!(
+        "EHLO c\r\nMAIL FROM:<{MAILBOX}>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n{head}{filler}"
+    );
+    let mut streams = fill(&relay);
+    for stream in &mut streams {
+        stream.write_all(group.as_bytes()).unwrap();
+    }
+    wait_until_all_read(&streams);
+
+    let finished = streams.first_mut().unwrap();
+    finished.write_all(b"\r\n.\r\nQUIT\r\n").unwrap();
+    let mut said = String::new();
+    finished.read_to_string(&mut said).unwrap();
+
+    assert!(said.contains("250 2.0.0 Ok: queued as "), "{said}");
+    bystander(&relay);
+    arrived(&graph, 2).await;
+    assert_bounded(&relay, "512 half messages");
+}
