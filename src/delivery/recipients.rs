@@ -15,7 +15,7 @@
 //!
 //! A field that needs none of this stays as it is, byte for byte. An item that
 //! this relay's own reader is not sure of counts as stray, as an empty field
-//! does, and a list with groups is written without them. What is written anew
+//! does, and a list with groups, gaps or repetitions is written without them. What is written anew
 //! has its names in ASCII ([`Item::written`](crate::mime::Item::written)). The
 //! result is read once more by another parser, and a message whose header then
 //! names anybody else, or lacks anybody, falls back to naming all recipients in
@@ -138,6 +138,7 @@ fn narrow(
     edits: &mut [Edit],
 ) {
     let mut kept: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     let mut stray = false;
     for field in header.all(name) {
         let Some(list) = list(field) else {
@@ -149,11 +150,12 @@ fn narrow(
         for item in list.items {
             let key = item.address.as_ref().map(Address::key);
             match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
-                Some(key) => {
+                Some(key) if seen.insert(key.clone()) => {
                     kept.push(item.written());
                     named.insert(key);
                 }
-                None => stray = true,
+                // Nobody's; or named before, and Graph counts every repetition.
+                Some(_) | None => stray = true,
             }
         }
     }

@@ -57,8 +57,8 @@ impl Item {
 pub struct List {
     /// In order; the members of groups among them.
     pub items: Vec<Item>,
-    /// It has items and no groups, or is one empty group: every program reads it
-    /// alike.
+    /// It has items, no gaps (`a@b,,c@d`) and no groups, or is one empty group:
+    /// every program reads it alike.
     pub plain: bool,
 }
 
@@ -69,6 +69,7 @@ pub fn list(field: &Field<'_>) -> Option<List> {
     let mut scan = Scan::default();
     let mut start = 0;
     let mut groups = false;
+    let mut gaps = false;
     for (at, c) in text.char_indices() {
         if scan.step(c) {
             continue;
@@ -81,7 +82,7 @@ pub fn list(field: &Field<'_>) -> Option<List> {
             }
             ',' | ';' => {
                 groups |= c == ';';
-                push(&mut items, text.get(start..at)?);
+                gaps |= !push(&mut items, text.get(start..at)?);
                 start = at + 1;
             }
             _ => {}
@@ -90,18 +91,14 @@ pub fn list(field: &Field<'_>) -> Option<List> {
     if !scan.is_closed() {
         return None;
     }
-    push(&mut items, text.get(start..)?);
+    gaps |= !push(&mut items, text.get(start..)?);
     if !field.is_utf8() {
         // Nobody knows what another program reads there.
         for item in &mut items {
             item.address.take_if(|address| !address.is_ascii());
         }
     }
-    let plain = if groups {
-        is_empty_group(&text)
-    } else {
-        !items.is_empty()
-    };
+    let plain = if groups { is_empty_group(&text) } else { !gaps };
     Some(List { items, plain })
 }
 
@@ -127,14 +124,17 @@ pub fn field_of<'t>(name: &str, items: impl IntoIterator<Item = &'t str>) -> Vec
     field
 }
 
-fn push(items: &mut Vec<Item>, text: &str) {
+/// Adds an item; whether there is one.
+fn push(items: &mut Vec<Item>, text: &str) -> bool {
     let text = text.trim();
-    if !text.is_empty() {
-        items.push(Item {
-            text: text.to_owned(),
-            address: address(text),
-        });
+    if text.is_empty() {
+        return false;
     }
+    items.push(Item {
+        text: text.to_owned(),
+        address: address(text),
+    });
+    true
 }
 
 /// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments anywhere.
@@ -169,7 +169,8 @@ fn in_brackets(item: &str) -> Option<(&str, &str)> {
 }
 
 /// The item without its comments, and what they say; `None` if one of them could
-/// be taken for an address.
+/// be taken for an address, or has another within it: programs differ on where
+/// that ends.
 pub(super) fn apart(item: &str) -> Option<(String, String)> {
     let mut scan = Scan::default();
     let mut outside = String::with_capacity(item.len());
@@ -179,7 +180,7 @@ pub(super) fn apart(item: &str) -> Option<(String, String)> {
         scan.step(c);
         match (before, scan.comments) {
             (0, 0) => outside.push(c),
-            _ if c == '@' => return None,
+            (_, after) if c == '@' || after > 1 => return None,
             (0, _) | (_, 0) => {}
             _ => comments.push(c),
         }
@@ -301,6 +302,10 @@ mod tests {
             "eve@e: a@b",
             "\"x\" <eve@e> : a@b",
             "x:a@b,eve@e:;",
+            "a@b,",
+            ",a@b",
+            "a@b, ,c@d",
+            "",
         ] {
             assert!(!plain(groups), "{groups}");
         }
@@ -309,6 +314,7 @@ mod tests {
     #[test]
     fn an_item_that_can_be_read_in_two_ways_has_no_address() {
         for doubtful in [
+            "(Cron (the daemon)) root@host",
             "a@b <c@d>",
             "a@b (x) c@d",
             "\"x\" a@b <c@d>",
@@ -332,7 +338,7 @@ mod tests {
     fn the_spellings_of_old_programs_are_understood() {
         for old in [
             "root@host (Cron Daemon)",
-            "(Cron (the daemon)) root@host",
+            "(Cron the daemon) root@host",
             "root@host <root@host>",
             "\"x@y\" <root@host>",
             "< root@host >",
