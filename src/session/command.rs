@@ -3,8 +3,8 @@
 //!
 //! Accepted beyond the grammar: blanks after the colon and before parameters, a
 //! path without angle brackets, any case, a source route (ignored, RFC 5321
-//! appendix C), an `AUTH=` parameter (ignored); what of this is a quirk is
-//! noted. A line that could be read in two ways is refused. Whether a command
+//! appendix C), a sender without a domain (this machine's), an `AUTH=` parameter
+//! (ignored); what of this is a quirk is noted. A line that could be read in two ways is refused. Whether a command
 //! fits now is left to the session.
 
 use std::borrow::Cow;
@@ -53,8 +53,9 @@ pub(super) struct Mail {
     pub(super) utf8: bool,
 }
 
-/// Reads one line, without its line end.
-pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> {
+/// Reads one line, without its line end. `hostname` completes a reverse-path
+/// without a domain.
+pub(super) fn parse(line: &[u8], hostname: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
     let line = match std::str::from_utf8(line) {
         Ok(line) => Cow::Borrowed(line),
         // Machines named in Latin-1: nothing is decided by the name.
@@ -77,7 +78,7 @@ pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> 
     match verb.to_ascii_uppercase().as_str() {
         "HELO" => hello(argument, quirks).map(Command::Helo),
         "EHLO" => hello(argument, quirks).map(Command::Ehlo),
-        "MAIL" => mail(argument, quirks).map(Command::Mail),
+        "MAIL" => mail(argument, hostname, quirks).map(Command::Mail),
         "RCPT" => rcpt(argument, quirks).map(Command::Rcpt),
         "DATA" => bare(argument, Command::Data),
         "RSET" => bare(argument, Command::Rset),
@@ -157,14 +158,17 @@ fn auth(argument: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
     Ok(Command::Auth { mechanism, initial })
 }
 
-fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
+fn mail(argument: &str, hostname: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
     let rest =
         keyword(argument, "FROM:").ok_or_else(|| Reply::syntax("Write MAIL FROM:<address>"))?;
     let (path, parameters) = path(rest, quirks).map_err(Reply::bad_sender)?;
     let mut mail = Mail {
         reverse_path: match path {
             "" => ReversePath::Null,
-            path => ReversePath::Address(path.parse().map_err(Reply::bad_sender)?),
+            path => {
+                let address = sender(path, hostname, quirks).map_err(Reply::bad_sender)?;
+                ReversePath::Address(address)
+            }
         },
         size: None,
         utf8: false,
@@ -192,6 +196,18 @@ fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
         return Err(Reply::needs_utf8());
     }
     Ok(mail)
+}
+
+/// An address; `root` alone, as cron says it, is one of this machine.
+fn sender(path: &str, hostname: &str, quirks: &mut Quirks) -> Result<Address, AddressError> {
+    match path.parse() {
+        Err(AddressError::NoDomain) if !path.contains('@') => {
+            let address = format!("{path}@{hostname}").parse()?;
+            quirks.note(Quirk::NoDomain);
+            Ok(address)
+        }
+        parsed => parsed,
+    }
 }
 
 fn rcpt(argument: &str, quirks: &mut Quirks) -> Result<Address, Reply> {
@@ -293,7 +309,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &[u8]) -> Result<Command, Reply> {
-        super::parse(line, &mut Quirks::default())
+        super::parse(line, "relay.example", &mut Quirks::default())
     }
 
     fn mail_of(line: &str) -> Result<Mail, u16> {
@@ -358,6 +374,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_without_a_domain_is_of_this_machine() {
+        let mail = mail_of("MAIL FROM:<root> SIZE=1").unwrap();
+
+        assert_eq!(mail.reverse_path.to_string(), "<root@relay.example>");
+        assert_eq!(mail_of("MAIL FROM:<a b>"), Err(501));
+        assert_eq!(mail_of("MAIL FROM:<root@>"), Err(501));
+    }
+
+    #[test]
     fn a_size_beyond_64_bits_does_not_wrap() {
         let mail = mail_of("MAIL FROM:<a@b> SIZE=18446744073709551616").unwrap();
 
@@ -394,12 +419,13 @@ mod tests {
             ("HELO 192.0.2.1", Some(Quirk::OddHello)),
             ("HELO [192.0.2.1]", None),
             ("EHLO a-1.example", None),
+            ("MAIL FROM:<root>", Some(Quirk::NoDomain)),
             ("MAIL FROM:<a@b>", None),
             ("AUTH PLAIN AGEAYg==", None),
         ] {
             let mut quirks = Quirks::default();
 
-            super::parse(line.as_bytes(), &mut quirks).unwrap();
+            super::parse(line.as_bytes(), "relay.example", &mut quirks).unwrap();
 
             let noted: Vec<Quirk> = quirks.take().to_vec();
             assert_eq!(noted, quirk.into_iter().collect::<Vec<_>>(), "{line}");

@@ -306,7 +306,9 @@ impl Session {
         let outcome = match self.take_exchange() {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
-                command::parse(line, &mut self.quirks).and_then(|command| self.command(command))
+                let hostname = &self.settings.hostname;
+                let command = command::parse(line, hostname, &mut self.quirks);
+                command.and_then(|command| self.command(command))
             }
         };
         match outcome {

@@ -8,6 +8,8 @@ pub enum Quirk {
     NoAngleBrackets,
     /// `MAIL FROM: <a@b>`.
     BlankAfterColon,
+    /// `MAIL FROM:<root>`.
+    NoDomain,
     /// `RCPT TO:<@relay:a@b>` (RFC 5321 appendix C).
     SourceRoute,
     /// A command that ends with LF alone.
@@ -29,6 +31,7 @@ impl Quirk {
         match self {
             Self::NoAngleBrackets => "no-angle-brackets",
             Self::BlankAfterColon => "blank-after-colon",
+            Self::NoDomain => "no-domain",
             Self::SourceRoute => "source-route",
             Self::BareLfCommand => "bare-lf-command",
             Self::BareLf => "bare-lf",
