@@ -12,6 +12,7 @@ use common::Home;
 use common::Relay;
 use common::binary;
 use common::stand_in;
+use common::tls::Identity;
 use common::write_private;
 use graph_relay::config::Config;
 use graph_relay::config::Presence;
@@ -240,6 +241,31 @@ fn what_tls_and_authentication_need_is_said() {
             assert!(said.contains(complaint), "{complaint} is not in {said:#?}");
         }
     }
+}
+
+#[test]
+fn the_readmes_listeners_for_other_machines_are_correct() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let block = readme.split("```toml\n").nth(1).unwrap();
+    let block = block.split("```").next().unwrap();
+    let home = home_with("");
+    let files = Identity::new().section(&home);
+    let hash = USER.split("password_hash = \"").nth(1).unwrap();
+    let hash = hash.split('"').next().unwrap();
+    let block = block.replace("$argon2id$...", hash);
+    let certificate = block.find("[tls]").unwrap();
+    let user = block.find("[[user]]").unwrap();
+    let text = format!(
+        "{}{files}{}{ACCOUNT}",
+        &block[..certificate],
+        &block[user..]
+    );
+    let secret = home.path("secret").display().to_string();
+    fs::write(&home.config, text.replace("SECRET", &secret)).unwrap();
+
+    let output = run("check", &home);
+
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]
