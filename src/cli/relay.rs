@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::ConfigFile;
 use super::Exit;
+use super::talk;
 use crate::config::Config;
 
 /// Why the relay was not heard.
@@ -19,6 +20,14 @@ pub(super) struct Failure {
 pub(super) struct Relay {
     client: reqwest::Client,
     socket: PathBuf,
+}
+
+impl Failure {
+    /// Says it; how the command ends then.
+    pub(super) fn tell(self) -> Exit {
+        talk(&format!("graph-relay: {}", self.words));
+        self.exit
+    }
 }
 
 impl Relay {

@@ -40,13 +40,7 @@ pub(super) async fn run(command: &Command) -> Exit {
         Command::List { file, json } => list(file, *json).await,
         Command::Show { number, file, json } => show(file, *number, *json).await,
     };
-    match outcome {
-        Ok(exit) => exit,
-        Err(failure) => {
-            talk(&format!("graph-relay: {}", failure.words));
-            failure.exit
-        }
-    }
+    outcome.unwrap_or_else(Failure::tell)
 }
 
 async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
