@@ -32,6 +32,8 @@ impl EnhancedStatus {
     pub const CANNOT_AUTHENTICATE: Self = Self(4, 7, 0);
     /// 4.7.0, a limit of this client.
     pub const CLIENT_LIMIT: Self = Self(4, 7, 0);
+    /// 4.7.0, what was said belongs to another protocol.
+    pub const OTHER_PROTOCOL: Self = Self(4, 7, 0);
     /// 5.1.3, bad destination mailbox syntax.
     pub const BAD_RECIPIENT: Self = Self(5, 1, 3);
     /// 5.1.7, bad sender mailbox syntax.
@@ -53,7 +55,7 @@ impl EnhancedStatus {
     /// 5.5.6, a line of AUTH that is too long (RFC 4954 6).
     pub const AUTH_LINE_TOO_LONG: Self = Self(5, 5, 6);
     /// 5.7.0, something has to come first: TLS (RFC 3207 4), authentication
-    /// (RFC 4954 6); it was cancelled; or the session ends for misuse.
+    /// (RFC 4954 6); or it was cancelled.
     pub const SECURITY: Self = Self(5, 7, 0);
     /// 5.7.8, wrong name or password (RFC 4954 6).
     pub const WRONG_PASSWORD: Self = Self(5, 7, 8);

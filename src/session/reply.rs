@@ -228,7 +228,8 @@ impl Reply {
     }
 
     pub(super) fn not_smtp() -> Self {
-        Self::new(421, EnhancedStatus::SECURITY, "This is SMTP, not HTTP")
+        let text = "This is SMTP, not HTTP";
+        Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text)
             .remedy("a browser, a health check or a scanner: point it somewhere else")
     }
 

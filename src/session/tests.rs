@@ -161,9 +161,17 @@ fn errors_idleness_and_other_protocols_end_the_session() {
     }
     assert!(matches!(idle.line(b"NOOP"), Step::Close(reply) if reply.code == 421));
 
-    for (line, expected) in [("GET / HTTP/1.1", 421), ("BDAT 5 LAST", 502), ("QUIT", 221)] {
-        let step = session(OPEN).line(line.as_bytes());
-        assert!(matches!(step, Step::Close(reply) if reply.code == expected));
+    for (line, expected) in [
+        ("GET / HTTP/1.1", "421 4.7.0 "),
+        ("BDAT 5 LAST", "502 5.5.1 "),
+        ("QUIT", "221 2.0.0 "),
+    ] {
+        let Step::Close(reply) = session(OPEN).line(line.as_bytes()) else {
+            panic!("{line} does not close")
+        };
+        let mut out = Vec::new();
+        reply.write_to(&mut out);
+        assert!(out.starts_with(expected.as_bytes()), "{reply:?}");
     }
 }
 
