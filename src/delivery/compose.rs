@@ -267,6 +267,11 @@ mod tests {
                 "To: undisclosed-recipients:;\r\nX-Original-To:\r\nX-Original-Cc: \r\n",
             ),
             (
+                "Cc: eve@e.f\r\n",
+                format!("{DATE}{ID}To: undisclosed-recipients:;\r\nBcc: d@e.f\r\n"),
+                "X-Original-Cc: eve@e.f\r\n",
+            ),
+            (
                 "To: All\r\n",
                 format!("{DATE}{ID}Bcc: d@e.f\r\n"),
                 "To: undisclosed-recipients:;\r\nX-Original-To: All\r\n",

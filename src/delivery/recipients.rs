@@ -67,12 +67,13 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
     let wanted: HashSet<String> = envelope.recipients.iter().map(Address::key).collect();
     let mut named = HashSet::new();
     let mut edits = vec![Edit::Keep; header.fields.len()];
+    let mut addressed = false;
     for name in ["To", "Cc"] {
         let wanted = match visible {
             Visible::AsWritten => Some(&wanted),
             Visible::Nobody => None,
         };
-        narrow(header, name, wanted, &mut named, &mut edits);
+        addressed |= narrow(header, name, wanted, &mut named, &mut edits);
     }
     for (field, edit) in header.fields.iter().zip(&mut edits) {
         if field.is("Bcc") || field.is("Resent-Bcc") {
@@ -82,7 +83,7 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
         }
     }
     let mut added = Vec::new();
-    if !header.is_addressed() {
+    if !addressed {
         added.extend_from_slice(NOBODY);
     }
     let blind: Vec<&str> = envelope
@@ -128,15 +129,15 @@ pub(super) fn names_exactly(header: &[u8], envelope: &Envelope) -> bool {
     named == wanted
 }
 
-/// Decides about the fields of one name. `wanted` are the keys of those who may
-/// be named; those who are go into `named`.
+/// Decides about the fields of one name, and whether one of them stays. `wanted`
+/// are the keys of those who may be named; those who are go into `named`.
 fn narrow(
     header: &Header<'_>,
     name: &str,
     wanted: Option<&HashSet<String>>,
     named: &mut HashSet<String>,
     edits: &mut [Edit],
-) {
+) -> bool {
     let mut kept: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
     let mut stray = false;
@@ -159,9 +160,9 @@ fn narrow(
             }
         }
     }
-    let several = header.all(name).count() > 1;
-    if !stray && !several {
-        return;
+    let fields = header.all(name).count();
+    if fields == 0 || (fields == 1 && !stray) {
+        return fields == 1;
     }
     // The first field of that name becomes the narrowed one. Several are joined
     // there: RFC 5322 3.6 allows one, and readers differ in which they take.
@@ -170,6 +171,7 @@ fn narrow(
         (true, "To") => NOBODY.to_vec(),
         (true, _) => Vec::new(),
     };
+    let stays = !narrowed.is_empty();
     let fields = header.fields.iter().zip(edits);
     for (field, edit) in fields.filter(|(field, _)| field.is(name)) {
         let mut bytes = std::mem::take(&mut narrowed);
@@ -178,6 +180,7 @@ fn narrow(
         }
         *edit = Edit::Replace(bytes);
     }
+    stays
 }
 
 #[cfg(test)]
