@@ -229,6 +229,7 @@ impl<'a> Connection<'a> {
 
     async fn verify(&mut self, credentials: Credentials) -> Result<Verification, End> {
         let rules = Arc::clone(&self.rules);
+        let mechanism = credentials.mechanism;
         let verifying = self
             .shared
             .verifier
@@ -237,7 +238,7 @@ impl<'a> Connection<'a> {
         tokio::select! {
             verification = verifying => {
                 if let Verification::Accepted(identity) = &verification {
-                    maillog::authenticated(self.client, &identity.name);
+                    maillog::authenticated(self.client, &identity.name, &mechanism);
                 }
                 Ok(verification)
             }

@@ -157,6 +157,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::session::Mechanism;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -173,6 +174,7 @@ mod tests {
         let credentials = Credentials {
             name: name.to_owned(),
             password: password.to_owned().into(),
+            mechanism: Mechanism::Plain,
         };
         let begun = Instant::now();
         let verification = verifier.verify(&users(), CLIENT, credentials).await;

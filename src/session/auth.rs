@@ -6,6 +6,8 @@
 //! padding, UTF-8, exactly two NULs in PLAIN, no authorization identity but
 //! one's own. Whether the password is right is the listener's to find out.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
@@ -19,12 +21,16 @@ pub struct Credentials {
     pub name: String,
     /// As the client sent it.
     pub password: SecretString,
+    /// How the client sent them.
+    pub mechanism: Mechanism,
 }
 
 /// The mechanisms on offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mechanism {
+pub enum Mechanism {
+    /// RFC 4616.
     Plain,
+    /// Name and password, each asked for by itself.
     Login,
 }
 
@@ -35,6 +41,15 @@ impl Mechanism {
             "LOGIN" => Some(Self::Login),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+        })
     }
 }
 
@@ -95,6 +110,7 @@ pub(super) fn step(exchange: Exchange, line: &[u8]) -> Result<Progress, Reply> {
         Exchange::LoginPassword(name) => Ok(Progress::Done(Credentials {
             name,
             password: text.into(),
+            mechanism: Mechanism::Login,
         })),
     }
 }
@@ -113,6 +129,7 @@ fn plain(message: &str) -> Result<Credentials, Reply> {
     Ok(Credentials {
         name: name.to_owned(),
         password: password.to_owned().into(),
+        mechanism: Mechanism::Plain,
     })
 }
 

@@ -21,6 +21,7 @@ use std::collections::HashSet;
 
 pub use self::auth::Credentials;
 use self::auth::Exchange;
+pub use self::auth::Mechanism;
 pub use self::data::DataReader;
 pub use self::data::Faults;
 pub use self::data::Fed;

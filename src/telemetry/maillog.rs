@@ -69,8 +69,8 @@ pub enum Told {
 }
 
 /// A client authenticated.
-pub fn authenticated(client: IpAddr, user: &str) {
-    debug!(event = "authenticated", %client, user);
+pub fn authenticated(client: IpAddr, user: &str, mechanism: &dyn Display) {
+    debug!(event = "authenticated", %client, user, %mechanism);
 }
 
 /// A client gave a wrong name or password.
