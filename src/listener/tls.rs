@@ -48,9 +48,11 @@ pub fn server(files: TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         files,
         state: Mutex::new(state),
     };
-    let config = ServerConfig::builder()
+    let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificate));
+    // Old devices list their suites in any order; ours begins with the strongest.
+    config.ignore_client_order = true;
     Ok(Arc::new(config))
 }
 
