@@ -86,6 +86,11 @@ impl Home {
     }
 
     pub fn with_accounts(accounts: &str, sections: &str) -> Self {
+        let listener = "[[listener]]\naddress = \"127.0.0.1:0\"";
+        Self::with_listeners(listener, accounts, sections)
+    }
+
+    pub fn with_listeners(listeners: &str, accounts: &str, sections: &str) -> Self {
         let home = Self::empty();
         let folder = home.folder.path().display();
         let secret = home.folder.path().join("client-secret");
@@ -93,7 +98,7 @@ impl Home {
         let accounts = accounts.replace("SECRET", &secret.display().to_string());
         let mut text = format!(
             "hostname = \"relay.test.example\"\ndata_dir = \"{folder}/data\"\n\
-             [[listener]]\naddress = \"127.0.0.1:0\"\n{accounts}\n{sections}\n\
+             {listeners}\n{accounts}\n{sections}\n\
              [log]\nformat = \"json\"\nlevel = \"debug\"\n"
         );
         if !sections.contains("[limits]") {
@@ -214,6 +219,15 @@ impl Relay {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Of all listeners, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let events = self.events("listening");
+        let addresses = events
+            .iter()
+            .map(|event| event["address"].as_str().unwrap().parse().unwrap());
+        addresses.collect()
     }
 
     /// The first log line of that event for which `is` holds; waits for it.
