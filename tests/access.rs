@@ -24,14 +24,6 @@ use common::users::USERS;
 use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Settings;
 
-/// Adds keys to the only [[listener]], and sections behind it all.
-fn change(home: &Home, listener: &str, sections: &str) {
-    let text = fs::read_to_string(&home.config).unwrap();
-    let address = "address = \"127.0.0.1:0\"\n";
-    let changed = text.replace(address, &format!("{address}{listener}\n"));
-    fs::write(&home.config, format!("{changed}{sections}")).unwrap();
-}
-
 /// Whether a client that trusts this certificate alone can begin TLS.
 fn is_shown(identity: &Identity, relay: &Relay) -> bool {
     let tcp = TcpStream::connect(relay.address).unwrap();
@@ -44,7 +36,8 @@ async fn a_changed_certificate_is_shown_at_once_and_no_session_notices() {
     let graph = stand_in().await;
     let home = Home::new(&graph, "");
     let (old, new) = (Identity::new(), Identity::new());
-    change(&home, "tls = \"implicit\"", &old.section(&home));
+    home.add_to_listener("tls = \"implicit\"");
+    home.append(&old.section(&home));
     let relay = Relay::start(&home);
     let tcp = TcpStream::connect(relay.address).unwrap();
     let mut session = Smtp::over(old.handshake(tcp).unwrap());
@@ -74,7 +67,8 @@ async fn a_changed_certificate_is_shown_at_once_and_no_session_notices() {
 async fn a_client_that_cannot_begin_tls_is_named_with_what_to_do() {
     let graph = stand_in().await;
     let home = Home::new(&graph, "");
-    change(&home, "tls = \"implicit\"", &Identity::new().section(&home));
+    home.add_to_listener("tls = \"implicit\"");
+    home.append(&Identity::new().section(&home));
     let relay = Relay::start(&home);
 
     let mut plain = Smtp::connect_only(relay.address);
@@ -112,7 +106,8 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
         good.replace("relay.test.example", "other.example"),
     )
     .unwrap();
-    change(&home, "authentication = \"required\"", USERS);
+    home.add_to_listener("authentication = \"required\"");
+    home.append(USERS);
     relay.signal("HUP");
     let reloaded = relay.event("reloaded", |_| true);
     assert_eq!(reloaded["needs_restart"], "hostname");
@@ -145,7 +140,8 @@ async fn a_user_sends_through_its_own_account_even_after_a_restart() {
         "senders = [\"relay@sandbox.example\"]",
         "senders = [\"relay@sandbox.example\"]\naccount = \"other@sandbox.example\"",
     );
-    change(&home, "authentication = \"optional\"", &bound);
+    home.add_to_listener("authentication = \"optional\"");
+    home.append(&bound);
     graph.inject(Fault {
         times: 1000,
         ..Fault::at_token(503)
@@ -175,7 +171,8 @@ async fn a_user_sends_through_its_own_account_even_after_a_restart() {
 async fn a_user_may_not_name_a_second_author_either() {
     let graph = stand_in().await;
     let home = Home::new(&graph, "");
-    change(&home, "authentication = \"required\"", USERS);
+    home.add_to_listener("authentication = \"required\"");
+    home.append(USERS);
     let relay = Relay::start(&home);
     let mut smtp = relay.connect();
     smtp.expect("EHLO c", "250");
@@ -235,7 +232,8 @@ fn a_password_comes_back_as_the_hash_that_lets_it_in() {
         "[[user]]\nname = \"scanner\"\nsenders = [\"*\"]\npassword_hash = \"{}\"\n",
         hash.trim()
     );
-    change(&home, "authentication = \"required\"", &user);
+    home.add_to_listener("authentication = \"required\"");
+    home.append(&user);
     let relay = Relay::start(&home);
     let mut smtp = relay.connect();
     smtp.expect("HELO c", "250");

@@ -281,6 +281,13 @@ async fn the_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
         String::from_utf8_lossy(&text[..length]).into_owned()
     };
     assert_eq!(told(&socket).trim(), "READY=1");
+    relay.signal("HUP");
+    let reloading = told(&socket);
+    assert!(
+        reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reloading}"
+    );
+    assert_eq!(told(&socket).trim(), "READY=1");
     assert!(relay.stop().success());
     assert_eq!(told(&socket).trim(), "STOPPING=1");
 }
@@ -289,12 +296,8 @@ async fn the_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
 async fn a_refused_session_can_be_read_with_what_to_change_and_without_its_password() {
     let graph = stand_in().await;
     let home = Home::new(&graph, "");
-    let text = fs::read_to_string(&home.config).unwrap().replacen(
-        "address = \"127.0.0.1:0\"\n",
-        "address = \"127.0.0.1:0\"\nauthentication = \"required\"\n",
-        1,
-    );
-    fs::write(&home.config, format!("{text}{USERS}")).unwrap();
+    home.add_to_listener("authentication = \"required\"");
+    home.append(USERS);
     let relay = Relay::start(&home);
     let empty = run(&["sessions", "list"], &home);
     assert!(empty.status.success() && empty.stdout.is_empty());

@@ -14,6 +14,10 @@ use crate::common::users::USERS;
 fn relay_with_users(graph: &Sandbox) -> Relay {
     let home = Home::new(graph, USERS);
     home.add_to_listener("authentication = \"required\"");
+    // Whatever can be logged is.
+    let text = std::fs::read_to_string(&home.config).unwrap();
+    let text = text.replace("level = \"debug\"", "level = \"trace\"");
+    std::fs::write(&home.config, text).unwrap();
     Relay::start(&home)
 }
 
