@@ -1,0 +1,3 @@
+module graph-relay-client-tests
+
+go 1.19
