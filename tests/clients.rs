@@ -1,10 +1,11 @@
-//! Real clients that none of us wrote.
+//! Real clients that none of us wrote, and scanners.
 //!
 //! Five clients send plain text, UTF-8 header fields, an attachment, several
 //! recipients and a blind one, and what arrives is compared with what was sent,
 //! byte for byte but for Received and Bcc. These and eight more send in every way
 //! that they can: without TLS, after STARTTLS and with TLS from the first byte;
-//! without AUTH, with AUTH PLAIN and with AUTH LOGIN.
+//! without AUTH, with AUTH PLAIN and with AUTH LOGIN. What the scanners look for
+//! is in `tests/clients/probe`.
 
 mod common;
 
@@ -136,6 +137,22 @@ async fn every_client_gets_through_in_every_way_it_can() {
         assert_eq!(mechanisms[&id], way["auth"].as_str().unwrap(), "{name}");
     }
     assert_eq!(arrivals.len(), told.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nmap and testssl: tests/clients/install, done by .ci/run"]
+async fn scanners_find_no_open_relay_and_no_weak_tls() {
+    let served = Served::start("required").await;
+
+    let status = served
+        .script("probe")
+        .args(served.ports())
+        .arg(served.folder.path().join("found"))
+        .status()
+        .unwrap();
+
+    assert!(status.success());
+    assert!(served.graph.arrivals().is_empty());
 }
 
 /// A relay with a listener for each way in which TLS begins, and what it needs.
