@@ -140,8 +140,11 @@ fn field_end(rest: &[u8], first: usize) -> usize {
 
 fn field(raw: &[u8]) -> Option<Field<'_>> {
     let colon = raw.iter().position(|byte| *byte == b':')?;
-    let name = raw.get(..colon)?.trim_ascii_end();
-    // RFC 5322 2.2: printable US-ASCII but the colon.
+    let mut name = raw.get(..colon)?;
+    while let Some(shorter) = name.strip_suffix(b" ").or(name.strip_suffix(b"\t")) {
+        name = shorter;
+    }
+    // RFC 5322 2.2: printable US-ASCII but the colon, all on the first line.
     if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
         return None;
     }
@@ -208,6 +211,8 @@ mod tests {
             (b"", 0, b""),
             (b"no line end", 0, b"no line end"),
             (b": x\r\n", 0, b": x\r\n"),
+            (b"Bcc\r\n : a@b\r\n", 0, b"Bcc\r\n : a@b\r\n"),
+            (b"Bcc\x0c: a@b\r\n", 0, b"Bcc\x0c: a@b\r\n"),
         ] {
             let header = Header::split(head, true).unwrap();
             assert_eq!(header.fields.len(), fields, "{head:?}");
