@@ -94,9 +94,12 @@ impl Address {
     pub fn canonical(&self) -> Self {
         let text = self.key();
         let at = text.rfind('@').unwrap_or_default();
-        // Unquoting may leave what only quotes allow: then it stays quoted.
+        // Unquoting may leave what only quotes allow, or what looks quoted itself:
+        // then it stays quoted.
         if self.local_part().starts_with('"') {
-            return text.parse().unwrap_or_else(|_| self.clone());
+            let unquoted = text.parse().ok();
+            let unquoted = unquoted.filter(|_: &Self| !text.starts_with('"'));
+            return unquoted.unwrap_or_else(|| self.clone());
         }
         Self { text, at }
     }
@@ -402,6 +405,8 @@ mod tests {
             canonical("\"User\"@Contoso.com").as_str(),
             "user@contoso.com"
         );
+        let quotes = "\"\\\"user\\\"\"@contoso.com";
+        assert_eq!(canonical(quotes).as_str(), quotes);
     }
 
     #[test]
