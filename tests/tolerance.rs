@@ -10,6 +10,8 @@ use common::account;
 use common::arrived;
 use common::find;
 use common::id_of;
+use common::recipients;
+use common::set;
 use common::stand_in;
 use common::without;
 
@@ -163,5 +165,41 @@ async fn a_message_without_a_usable_from_is_from_default_from_or_its_reverse_pat
     for unusable in ["root@localhost", ""] {
         let reply = smtp.send(unusable, &["a@example.org"], content);
         assert!(reply.starts_with("550 5.7.1 "), "{reply}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_3_a_name_that_some_read_as_addresses_reaches_nobody_else() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let lists = [
+        "a \"b@c.example, eve@example.org, f@g.example\" <x@example.org>",
+        "a \"<eve@example.org>, f\" <x@example.org>",
+        "\"a\" \"<eve@example.org>, f\" <x@example.org>",
+        "Doe \"Doe, J\" <x@example.org>",
+        "\"Doe, J\" <x@example.org>",
+        "John \"Jack\" Smith <x@example.org>",
+    ];
+
+    for list in lists {
+        for field in ["To:", "Cc:", "To :", "Cc\t:"] {
+            let content = format!(
+                "From: a \"<eve@example.org>, f\" <{MAILBOX}>\r\n{field} {list}\r\nSubject: x\r\n\r\nx\r\n"
+            );
+            let reply = smtp.send(MAILBOX, &["x@example.org"], content.as_bytes());
+            assert!(reply.starts_with("250 "), "{reply}");
+        }
+    }
+
+    for arrival in arrived(&graph, lists.len() * 4).await {
+        let raw = String::from_utf8_lossy(&arrival.raw).into_owned();
+        assert_eq!(recipients(&arrival), set(&["x@example.org"]), "{raw}");
+        assert!(
+            raw.contains(&format!("\r\nFrom: {MAILBOX}\r\n"))
+                || raw.contains(&format!("<{MAILBOX}>\r\n")),
+            "{raw}"
+        );
     }
 }

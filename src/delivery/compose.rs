@@ -272,6 +272,11 @@ mod tests {
                 "X-Original-Cc: eve@e.f\r\n",
             ),
             (
+                "To: \"d\"@e.f\r\n",
+                format!("{DATE}{ID}Bcc: d@e.f\r\n"),
+                "To: undisclosed-recipients:;\r\nX-Original-To: \"d\"@e.f\r\n",
+            ),
+            (
                 "To: All\r\n",
                 format!("{DATE}{ID}Bcc: d@e.f\r\n"),
                 "To: undisclosed-recipients:;\r\nX-Original-To: All\r\n",

@@ -149,9 +149,13 @@ fn narrow(
         // Groups are written out: what others make of them is unknown.
         stray |= !list.plain;
         for item in list.items {
-            let key = item.address.as_ref().map(Address::key);
+            // Quoted, a recipient is no longer read alike by all.
+            let address = item.address.as_ref().filter(|it| it.is_plain());
+            let key = address.map(Address::key);
             match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
                 Some(key) if seen.insert(key.clone()) => {
+                    // A name that is not goes out otherwise.
+                    stray |= !item.is_plain();
                     kept.push(item.written());
                     named.insert(key);
                 }

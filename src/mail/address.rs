@@ -87,7 +87,12 @@ impl Address {
             Some(quoted) => unescape(quoted),
             None => local.to_owned(),
         };
-        format!("{}@{}", local.to_lowercase(), self.domain().to_lowercase())
+        // In ASCII only: U+212A is no other way to write k.
+        format!(
+            "{}@{}",
+            local.to_ascii_lowercase(),
+            self.domain().to_ascii_lowercase()
+        )
     }
 
     /// The spelling that all spellings of this mailbox share.
@@ -305,7 +310,7 @@ impl Pattern {
 
 impl From<String> for Pattern {
     fn from(text: String) -> Self {
-        Self(text.to_lowercase())
+        Self(text.to_ascii_lowercase())
     }
 }
 

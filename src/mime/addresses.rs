@@ -38,16 +38,37 @@ impl Item {
         phrase(name)
     }
 
+    /// Whether it has an address in a spelling that is read alike by all: without
+    /// quotes, and so the name in front of it, or in quotes as a whole. What stands
+    /// in quotes within a name (`a "b, c@d" <e@f>`) is no quote to everybody.
+    pub fn is_plain(&self) -> bool {
+        let Some((outside, _)) = apart(&self.text) else {
+            return false;
+        };
+        let name = in_brackets(outside.trim()).map_or("", |(name, _)| name);
+        self.address.as_ref().is_some_and(Address::is_plain)
+            && (!name.contains('"') || is_quoted_string(name))
+    }
+
     /// The item where it is written anew: as it was, but in ASCII with an encoded
-    /// word for its name, or without a name that is not sure. Only an address that
-    /// is not ASCII itself cannot be helped.
+    /// word for its name, or without a name that is not sure, and without quotes
+    /// that its address does not need. Only an address that is not ASCII itself
+    /// cannot be helped.
     pub fn written(&self) -> String {
-        match &self.address {
-            Some(address) if !self.text.is_ascii() => match self.name() {
-                Some(name) => format!("{name} <{address}>"),
-                None => address.to_string(),
-            },
-            Some(_) | None => self.text.clone(),
+        let Some(address) = &self.address else {
+            return self.text.clone();
+        };
+        if self.is_plain() && self.text.is_ascii() {
+            return self.text.clone();
+        }
+        let address = if address.is_plain() {
+            address.clone()
+        } else {
+            address.canonical()
+        };
+        match self.name() {
+            Some(name) => format!("{name} <{address}>"),
+            None => address.to_string(),
         }
     }
 }
@@ -137,20 +158,32 @@ fn push(items: &mut Vec<Item>, text: &str) -> bool {
     true
 }
 
-/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments anywhere.
+/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments around them.
 fn address(item: &str) -> Option<Address> {
-    let (item, _) = apart(item)?;
-    let item = item.trim();
-    if !item.ends_with('>') {
-        return item.parse().ok();
+    let (outside, _) = apart(item)?;
+    let outside = outside.trim();
+    if !outside.ends_with('>') {
+        // `a(x)@b`: few read the comment there (RFC 5322 4.4).
+        return outside.parse().ok().filter(|_| item.contains(outside));
     }
-    let (phrase, spec) = in_brackets(item)?;
+    let (phrase, spec) = in_brackets(outside)?;
     // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
     // phrase quoted; unquoted it does no harm if both are the same.
     if unquoted(phrase).contains('@') && phrase != spec {
         return None;
     }
     spec.parse().ok()
+}
+
+/// RFC 5322 3.2.4: quotes around everything, and none within but escaped ones.
+fn is_quoted_string(text: &str) -> bool {
+    let mut scan = Scan::default();
+    let mut ends = text.char_indices().filter_map(|(at, c)| {
+        let before = scan.quoted;
+        scan.step(c);
+        (before && !scan.quoted).then_some(at + c.len_utf8())
+    });
+    text.starts_with('"') && ends.next() == Some(text.len())
 }
 
 /// The phrase in front of the angle brackets, and what is in them.
@@ -169,8 +202,8 @@ fn in_brackets(item: &str) -> Option<(&str, &str)> {
 }
 
 /// The item without its comments, and what they say; `None` if one of them could
-/// be taken for an address, or has another within it: programs differ on where
-/// that ends.
+/// be taken for an address or for a part of one, or has another within it:
+/// programs differ on where that ends.
 pub(super) fn apart(item: &str) -> Option<(String, String)> {
     let mut scan = Scan::default();
     let mut outside = String::with_capacity(item.len());
@@ -180,7 +213,7 @@ pub(super) fn apart(item: &str) -> Option<(String, String)> {
         scan.step(c);
         match (before, scan.comments) {
             (0, 0) => outside.push(c),
-            (_, after) if c == '@' || after > 1 => return None,
+            (_, after) if c == '@' || scan.angle || after > 1 => return None,
             (0, _) | (_, 0) => {}
             _ => comments.push(c),
         }
@@ -320,6 +353,9 @@ mod tests {
             "\"x\" a@b <c@d>",
             "a@b (or c@d)",
             "a(c@d)@b",
+            "a(x)@b",
+            "<(x)a@b>",
+            "x <a@b(x).c>",
             "<a@b> <c@d>",
             "<a@b> c@d",
             "a@b c@d",
@@ -398,6 +434,7 @@ mod tests {
             (b"Z\xc3\xbcrich <a@b>", "=?utf-8?b?WsO8cmljaA==?= <a@b>"),
             (b"a@b (Z\xfcrich)", "=?utf-8?b?WsO8cmljaA==?= <a@b>"),
             (b"Z\x92rich <a@b>", "a@b"),
+            (b"Z <\"a\"@b>", "\"Z\" <a@b>"),
             ("<\u{fc}@b>".as_bytes(), "\u{fc}@b"),
         ] {
             assert_eq!(written(value), expected);

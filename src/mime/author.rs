@@ -41,8 +41,11 @@ impl Author {
         let mut fields = fields.filter(|(_, field)| field.is("From"));
         let first = fields.clone().next();
         match fields.find_map(|(at, field)| Some((at, field, usable(field)?))) {
-            // Nothing stands in the field but that item: no other, no empty one.
-            Some((_, field, item)) if field.text() == item.text => Self::AsWritten,
+            // Nothing stands in the field but that item: no other, no empty one; and
+            // in a spelling that is read alike by all.
+            Some((_, field, item)) if field.text() == item.text && item.is_plain() => {
+                Self::AsWritten
+            }
             Some((at, _, item)) => Self::Among(at, item),
             None => Self::Unusable {
                 name: first.and_then(|(_, field)| only_item(field)?.name()),
@@ -89,8 +92,10 @@ mod tests {
             "From: root, a@b.c, d@e.f\r\n",
             "From: x: a@b.c;\r\n",
             "From: ,a@b.c\r\n",
+            "From: \"a\"@b.c\r\n",
         ] {
             let (address, author) = of(among);
+            let address = address.map(|address| address.replace('"', ""));
             assert_eq!(address.as_deref(), Some("a@b.c"), "{among}");
             assert!(matches!(author, Author::Among(0, _)), "{author:?}");
         }

@@ -59,11 +59,12 @@ impl<'a> Header<'a> {
     /// Takes apart the beginning of a message with CRLF line ends; `None` if
     /// the header section does not end within `head` and `head` is not all.
     ///
-    /// Three things that programs read in different ways are settled here, so
+    /// Four things that programs read in different ways are settled here, so
     /// that what Graph sees is what was decided about: a line that is neither a
     /// field nor a continuation ends the header section (an empty line is put
     /// before it); an mbox `From ` line at the top is dropped; a continuation
-    /// line of blanks alone, which some take for the end, is dropped.
+    /// line of blanks alone, which some take for the end, is dropped, and so are
+    /// blanks before the colon, with which some see no field.
     pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
         let mut header = Self {
             fields: Vec::new(),
@@ -141,7 +142,7 @@ fn field_end(rest: &[u8], first: usize) -> usize {
 fn field(raw: &[u8]) -> Option<Field<'_>> {
     let colon = raw.iter().position(|byte| *byte == b':')?;
     let mut name = raw.get(..colon)?;
-    while let Some(shorter) = name.strip_suffix(b" ").or(name.strip_suffix(b"\t")) {
+    while let Some(shorter) = name.strip_suffix(b" ").or_else(|| name.strip_suffix(b"\t")) {
         name = shorter;
     }
     // RFC 5322 2.2: printable US-ASCII but the colon, all on the first line.
@@ -149,7 +150,14 @@ fn field(raw: &[u8]) -> Option<Field<'_>> {
         return None;
     }
     let name = std::str::from_utf8(name).ok()?;
-    let raw = without_blank_lines(raw);
+    // `To : a@b` is a field to some programs and nothing to others.
+    let (raw, colon) = if name.len() == colon {
+        (without_blank_lines(raw), colon)
+    } else {
+        let value = raw.get(colon..)?;
+        let closed = [name.as_bytes(), &without_blank_lines(value)].concat();
+        (Cow::Owned(closed), name.len())
+    };
     let value = match &raw {
         Cow::Borrowed(raw) => Cow::Borrowed(raw.get(colon + 1..)?),
         Cow::Owned(raw) => Cow::Owned(raw.get(colon + 1..)?.to_vec()),
@@ -188,6 +196,7 @@ mod tests {
 
         assert_eq!(names(&header), ["Subject", "BCC", "To"]);
         assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
+        assert_eq!(&*header.fields[1].raw, b"BCC:x@y\r\n");
         assert_eq!(header.fields[0].text(), "a b");
         assert_eq!(&head[header.body..], b"body");
     }
