@@ -6,10 +6,12 @@
 
 use std::fmt;
 
+use argon2::Algorithm;
 use argon2::Argon2;
+use argon2::Block;
 use argon2::Params;
 use argon2::PasswordHasher;
-use argon2::PasswordVerifier;
+use argon2::Version;
 use argon2::password_hash::phc;
 use serde::Deserialize;
 
@@ -32,6 +34,8 @@ pub enum PasswordHashError {
 /// In KiB: what one sign-in may take.
 const MOST_MEMORY: u32 = 256 * 1024;
 const MOST_ROUNDS: u32 = 16;
+/// In blocks of 1 KiB: a little more than glibc ever keeps for later.
+const HANDED_BACK: usize = 33 * 1024;
 
 impl PasswordHash {
     /// Hashes a password with a salt of its own (OWASP's first choice of
@@ -48,8 +52,30 @@ impl PasswordHash {
 
     /// Whether it is this password.
     pub fn verify(&self, password: &str) -> bool {
-        let verified = Argon2::default().verify_password(password.as_bytes(), &self.0);
-        verified.is_ok()
+        let hash = &self.0;
+        let version = hash
+            .version
+            .map_or_else(|| Ok(Version::default()), Version::try_from);
+        let (Ok(params), Ok(version), Some(salt), Some(expected)) =
+            (Params::try_from(hash), version, hash.salt, hash.hash)
+        else {
+            return false;
+        };
+        // As much as is handed back to the system at once (mallopt(3), M_MMAP_THRESHOLD):
+        // less would stay with each thread that ever verified a password.
+        let blocks = params.block_count();
+        let mut memory = Vec::with_capacity(blocks.max(HANDED_BACK));
+        memory.resize(blocks, Block::default());
+        let mut found = vec![0; expected.len()];
+        let argon2 = Argon2::new(Algorithm::Argon2id, version, params);
+        let hashed = argon2.hash_password_into_with_memory(
+            password.as_bytes(),
+            &salt,
+            &mut found,
+            &mut memory,
+        );
+        // Compared in constant time.
+        hashed.is_ok() && phc::Output::new(&found).is_ok_and(|found| found == expected)
     }
 
     /// Work that a verification takes, to compare hashes by.

@@ -1,12 +1,13 @@
 //! Whether a name and a password belong together, and how often they did not.
 //!
-//! Promises: an unknown name costs what a known one does; few verifications run
+//! Promises: an unknown name costs what the costliest known one does; few verifications run
 //! at once, and none on a thread that serves sessions; wrong passwords of a
 //! client are answered later and later. A right one is never counted, and
 //! forgets the wrong ones before it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::telemetry::maillog;
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// Each verification takes a core and 19 MiB for a while.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     failures: Mutex<HashMap<Key, Failures>>,
 }
 
@@ -57,7 +58,7 @@ const REMEMBERED: usize = 10_000;
 impl Verifier {
     pub(super) fn new() -> Self {
         Self {
-            permits: Semaphore::new(AT_ONCE),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
             failures: Mutex::default(),
         }
     }
@@ -90,11 +91,15 @@ impl Verifier {
     }
 
     async fn matches(&self, hash: PasswordHash, credentials: &Credentials) -> Option<bool> {
-        let _permit = self.permits.acquire().await.ok()?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let password = credentials.password.clone();
-        let verified =
-            tokio::task::spawn_blocking(move || hash.verify(password.expose_secret())).await;
-        verified.ok()
+        let verified = tokio::task::spawn_blocking(move || {
+            let matches = hash.verify(password.expose_secret());
+            // Also where the session is gone meanwhile.
+            drop(permit);
+            matches
+        });
+        verified.await.ok()
     }
 
     async fn refuse(&self, client: IpAddr, name: &str, user: Option<&User>) -> Verification {
