@@ -171,6 +171,8 @@ fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
         "networks = [\"0.0.0.0/0\"]",
         "networks = [\"0.0.0.0/1\", \"128.0.0.0/1\"]",
         "networks = [\"192.0.2.0/24\", \"::/0\"]",
+        "networks = [\"2000::/3\"]",
+        "networks = [\"0.0.0.0/1\", \"128.0.0.0/2\", \"192.0.0.0/3\"]",
         "networks = [\"0.0.0.0/0\"]\nauthentication = \"required\"",
     ] {
         let said = complaint(&format!(
@@ -184,6 +186,21 @@ fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
     let home = home_with(&format!("{listener}{ACCOUNT}"));
     let output = run("check", &home);
     assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn listeners_that_cannot_both_be_and_networks_that_hold_nobody_are_named() {
+    let said = complaint(&format!(
+        "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"10.0.0.0/8\", \"fc00::/7\"]\n\
+         [[listener]]\naddress = \"[::]:2525\"\nnetworks = [\"::ffff:192.0.2.0/120\"]\n{ACCOUNT}"
+    ));
+
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("write IPv4 networks as such"), "{said:?}");
+    assert!(
+        said[1].starts_with("relay.toml:5:11: address: 0.0.0.0:2525 and [::]:2525 are one"),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn limits(top: &mut Section<'_>) -> Limits {
         command_timeout: some_time(&mut section, "command_timeout", 5 * MINUTE),
         data_timeout: some_time(&mut section, "data_timeout", 3 * MINUTE),
         session_timeout: some_time(&mut section, "session_timeout", HOUR),
-        errors_per_session: section.or("errors_per_session", 20),
+        errors_per_session: errors_per_session(&mut section),
         received_headers: section.at_least_one("received_headers", 50),
         spool_size: at_least(
             &mut section,
@@ -151,6 +151,11 @@ fn limits(top: &mut Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// Small enough that it fits whatever it is compared with.
+fn errors_per_session(section: &mut Section<'_>) -> u32 {
+    u32::try_from(section.at_least_one("errors_per_session", 20)).unwrap_or(u32::MAX)
 }
 
 /// A time that must not be zero.

@@ -82,6 +82,17 @@ pub(super) fn read(
         });
         read.collect()
     };
+    for (at, one) in listeners.iter().enumerate() {
+        let mut before = listeners.iter().take(at);
+        if let Some(other) = before.find(|other| collide(one, other)) {
+            let message = format!(
+                "address: {} and {} are one and the same to the machine: keep one of them ([::] \
+                 takes IPv4 too)",
+                other.address, one.address
+            );
+            top.problem_at_place(one.place, message);
+        }
+    }
     let nobody_authenticates = |listener: &Listener| listener.authentication == Authentication::Off;
     if !users.is_empty() && listeners.iter().all(nobody_authenticates) {
         top.problem_of(
@@ -180,6 +191,10 @@ fn refuse_open_relay(
         );
         section.problem_at(&address.span, message);
     }
+    let both = [networks, anonymous];
+    if both.iter().flatten().any(|list| is_mapped(&list.value)) {
+        section.problem("networks: write IPv4 networks as such, like \"192.0.2.0/24\"");
+    }
     let guarded = listener.tls != Tls::Off && listener.authentication == Authentication::Required;
     if let Some(networks) = networks
         && is_everybody(&networks.value)
@@ -204,11 +219,41 @@ fn refuse_open_relay(
     }
 }
 
-/// Whether a list is all of IPv4 or IPv6, in however many pieces.
+/// Whether a list holds much of the internet, in however many pieces.
 fn is_everybody(networks: &[IpNet]) -> bool {
     let networks: Vec<IpNet> = networks.to_vec();
-    let joined = IpNet::aggregate(&networks);
-    joined.iter().any(|network| network.prefix_len() == 0)
+    IpNet::aggregate(&networks).iter().any(|network| {
+        let most = match network {
+            // The largest private network is 10.0.0.0/8 (RFC 1918).
+            IpNet::V4(_) => 8,
+            // fc00::/7 and fe80::/10 never come from the internet (RFC 4193, RFC 4291).
+            IpNet::V6(v6) if v6.network().is_unique_local() => 7,
+            IpNet::V6(v6) if v6.network().is_unicast_link_local() => 10,
+            // A whole site gets a /48, a provider a /32 or a little more.
+            IpNet::V6(_) => 24,
+        };
+        network.prefix_len() < most
+    })
+}
+
+/// Whether a list has IPv4 networks in the form of IPv6, which hold nobody:
+/// clients are looked at as IPv4.
+fn is_mapped(networks: &[IpNet]) -> bool {
+    networks.iter().any(|network| match network {
+        IpNet::V4(_) => false,
+        IpNet::V6(v6) => v6.network().to_ipv4_mapped().is_some(),
+    })
+}
+
+/// Whether two listeners cannot both be: an IPv6 socket of any address takes
+/// IPv4 too.
+fn collide(one: &Listener, other: &Listener) -> bool {
+    let (one, other) = (one.address, other.address);
+    let takes_all = |address: SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
+    let any = |address: SocketAddr| address.ip().is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && (one == other || (takes_all(one) && any(other)) || (any(one) && takes_all(other)))
 }
 
 /// Stands in for an address that was refused.

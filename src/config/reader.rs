@@ -229,6 +229,11 @@ impl<'a> Section<'a> {
         self.problems.add(&self.span, message);
     }
 
+    /// Notes a problem of what stands at a line and column.
+    pub(super) fn problem_at_place(&self, place: Option<(usize, usize)>, message: String) {
+        self.problems.push(usize::MAX, place, message);
+    }
+
     /// Notes a problem of a value of this section.
     pub(super) fn problem_at(&self, span: &Range<usize>, message: impl Into<String>) {
         self.problems.add(span, message);

@@ -28,7 +28,7 @@ pub struct TlsFiles {
 
 /// What the files were when they were looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp([(u64, u64, i64, i64); 2]);
+pub struct Stamp([(u64, i64, i64); 2]);
 
 /// Why there is no usable certificate; the text carries the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +102,8 @@ impl TlsFiles {
     pub fn stamp(&self) -> io::Result<Stamp> {
         let of = |path: &Path| {
             let metadata = fs::metadata(path)?;
-            let modified = (metadata.mtime(), metadata.mtime_nsec());
-            io::Result::Ok((metadata.ino(), metadata.len(), modified.0, modified.1))
+            // Of the inode: a mode that was mended counts as a change too.
+            io::Result::Ok((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
         };
         Ok(Stamp([
             of(&self.certificate_file)?,
