@@ -6,23 +6,19 @@
 
 use crate::config::Account;
 use crate::config::Mailbox;
-use crate::config::User;
 use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 
 /// The first account, in the file's order, that sends for this author; for a
-/// message without a usable From, for the [`substitute`]. A user that is bound to
-/// an account sends through no other.
-pub fn route(accounts: &[Account], users: &[User], origin: &Origin) -> Option<Lane> {
-    let user = origin.user.as_deref();
-    let user = user.and_then(|name| users.iter().find(|user| user.is_called(name)));
-    let bound = user.and_then(|user| user.account.as_deref());
-    let may = |account: &&Account| bound.is_none_or(|bound| account.name == bound);
+/// message without a usable From, for the [`substitute`]. What a user handed in
+/// that is bound to an account goes through no other.
+pub fn route(accounts: &[Account], origin: &Origin) -> Option<Lane> {
+    let bound = origin.bound.as_ref();
+    let may = |account: &&Account| bound.is_none_or(|bound| account.name == *bound);
     accounts.iter().filter(may).find_map(|account| {
-        let author = origin.author.as_ref();
-        let from = author.or_else(|| substitute(account, &origin.reverse_path))?;
+        let from = from(account, origin)?;
         let served = account.senders.iter().any(|pattern| pattern.matches(from));
         let mailbox = match &account.mailbox {
             Mailbox::Fixed(mailbox) => mailbox,
@@ -34,6 +30,12 @@ pub fn route(accounts: &[Account], users: &[User], origin: &Origin) -> Option<La
             mailbox: mailbox.canonical(),
         })
     })
+}
+
+/// The From that goes out through an account.
+pub fn from<'a>(account: &'a Account, origin: &'a Origin) -> Option<&'a Address> {
+    let author = origin.author.as_ref();
+    author.or_else(|| substitute(account, &origin.reverse_path))
 }
 
 /// The From that an account gives a message whose own cannot be used:
@@ -79,9 +81,9 @@ mod tests {
         let origin = Origin {
             author,
             reverse_path: ReversePath::Null,
-            user: None,
+            bound: None,
         };
-        route(&config.accounts, &config.users, &origin).map(|lane| lane.to_string())
+        route(&config.accounts, &origin).map(|lane| lane.to_string())
     }
 
     /// With `mailbox = "from"` alone.
@@ -96,9 +98,9 @@ mod tests {
         let origin = Origin {
             author: None,
             reverse_path: path,
-            user: None,
+            bound: None,
         };
-        let lane = route(&config.accounts, &config.users, &origin);
+        let lane = route(&config.accounts, &origin);
         lane.map(|lane| lane.mailbox.as_str().to_owned())
     }
 

@@ -101,6 +101,20 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
         .connect()
         .expect(&format!("AUTH PLAIN {PLAIN}"), "503");
 
+    // The socket is open until a restart, and would have no users.
+    let bound = "[[user]]\nname = \"new\"\nsenders = [\"*\"]\naccount = \"new\"\npassword_hash = \
+        \"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8\"\n\
+        [[account]]\nname = \"new\"\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
+        client_secret_env = \"PATH\"\nmailbox = \"new@contoso.com\"\n";
+    fs::write(&home.config, &good).unwrap();
+    home.add_to_listener("authentication = \"optional\"");
+    home.append(bound);
+    relay.signal("HUP");
+    relay.event("reload", |line| {
+        let reason = line["reason"].as_str().unwrap();
+        reason.contains("the new [[account]] new: restart")
+    });
+
     fs::write(
         &home.config,
         good.replace("relay.test.example", "other.example"),
@@ -165,6 +179,40 @@ async fn a_user_sends_through_its_own_account_even_after_a_restart() {
     let id = id_of(&anonymous.send(MAILBOX, &["a@example.org"], content.as_bytes()));
     let delivered = relay.event("delivered", |line| line["id"] == id.as_str());
     assert_eq!(delivered["mailbox"], MAILBOX);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_not_given_an_author_that_it_may_not_have() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    home.add_to_listener("authentication = \"required\"");
+    home.append(&USERS.replace(
+        "senders = [\"relay@sandbox.example\"]",
+        "senders = [\"reports@sandbox.example\"]",
+    ));
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+
+    for from in [
+        "",
+        "From: \"The CEO\" <ceo@box.local>\r\n",
+        "From: nobody\r\n",
+    ] {
+        let content = format!("{from}To: a@example.org\r\nSubject: x\r\n\r\nx\r\n");
+        let reply = smtp.send(
+            "reports@sandbox.example",
+            &["a@example.org"],
+            content.as_bytes(),
+        );
+        assert!(
+            reply.starts_with(
+                "550 5.7.1 scanner may not send with the From address relay@sandbox.example"
+            ),
+            "{reply}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

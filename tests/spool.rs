@@ -57,6 +57,7 @@ async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
         },
         author: None,
         lane: lane(),
+        bound: None,
     };
     spool.accept(entry).await.unwrap()
 }
@@ -219,7 +220,7 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
     let path = folder.path().join("spool.db");
     let database = Connection::open(&path).unwrap();
     database
-        .execute_batch("ALTER TABLE entry DROP COLUMN user; PRAGMA user_version = 1;")
+        .execute_batch("ALTER TABLE entry DROP COLUMN user; ALTER TABLE entry DROP COLUMN bound; PRAGMA user_version = 1;")
         .unwrap();
     drop(database);
 

@@ -99,9 +99,9 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
-    let (accounts, users) = (config.accounts.clone(), config.users.clone());
+    let accounts = config.accounts.clone();
     let stranded = spool
-        .reroute(move |origin| crate::routing::route(&accounts, &users, origin))
+        .reroute(move |origin| crate::routing::route(&accounts, origin))
         .await?;
     if stranded > 0 {
         maillog::stranded(stranded);

@@ -1,12 +1,12 @@
 //! What each client has and has done: connections, messages of the last minute,
-//! quirks that were told of.
+//! what was told of it.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ pub(super) struct Clients(Arc<Mutex<Known>>);
 struct Known {
     connections: HashMap<IpAddr, usize>,
     messages: HashMap<IpAddr, Bucket>,
-    quirks: HashSet<(IpAddr, &'static str)>,
+    told: HashMap<(IpAddr, &'static str), Instant>,
 }
 
 /// Messages that a client may still send (a token bucket of one minute).
@@ -35,7 +35,7 @@ pub(super) struct Counted {
     client: IpAddr,
 }
 
-/// Clients that are remembered at once, for their messages and their quirks.
+/// Clients that are remembered at once, for their messages and what was told.
 const REMEMBERED: usize = 10_000;
 
 impl Clients {
@@ -79,13 +79,25 @@ impl Clients {
         may
     }
 
-    /// Whether this quirk of this client was not told of yet.
-    pub(super) fn is_news(&self, client: IpAddr, quirk: &'static str) -> bool {
+    /// Whether this about this client was not told yet, or not for that long.
+    pub(super) fn is_news(
+        &self,
+        client: IpAddr,
+        what: &'static str,
+        again: Option<Duration>,
+    ) -> bool {
+        let now = Instant::now();
         let mut known = self.known();
-        if known.quirks.len() >= REMEMBERED {
-            known.quirks.clear();
+        if known.told.len() >= REMEMBERED {
+            known.told.clear();
         }
-        known.quirks.insert((client, quirk))
+        match known.told.get(&(client, what)) {
+            Some(told) if again.is_none_or(|again| now - *told < again) => false,
+            Some(_) | None => {
+                known.told.insert((client, what), now);
+                true
+            }
+        }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -108,7 +120,6 @@ impl Drop for Counted {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     use super::*;
 

@@ -32,6 +32,7 @@ use crate::session::Quirk;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
+use crate::session::Verdict;
 use crate::session::Verification;
 use crate::telemetry::maillog;
 use crate::telemetry::maillog::Told;
@@ -111,19 +112,6 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Says why the connection is not wanted, and ends it.
-    pub(super) async fn turn_away(mut self, reply: &Reply) {
-        if self.listener.tls == Tls::Implicit && self.handshake().await.is_err() {
-            return self.keep();
-        }
-        debug!(event = "turned away", client = %self.client, code = reply.code);
-        self.say(reply);
-        if self.flush().await.is_ok() {
-            self.close().await;
-        }
-        self.keep();
-    }
-
     /// The whole dialog.
     pub(super) async fn run(mut self) {
         let _nodelay = self.stream.set_nodelay();
@@ -197,16 +185,29 @@ impl<'a> Connection<'a> {
             }
             Step::Close(reply) => self.say_last(&reply).await,
             Step::Receive(reply, envelope) => {
-                let step = match self.has_room(&envelope) {
+                let reply = match self.has_room() {
                     Ok(()) => {
                         self.say(&reply);
                         self.flush().await?;
-                        let verdict = self.receive(*envelope).await?;
-                        self.session.verdict(verdict)
+                        let received = self.receive(&envelope).await?;
+                        let queued = matches!(received.verdict, Verdict::Queued(_));
+                        let reply = self.session.verdict(received.verdict);
+                        if queued {
+                            self.recording.succeeded();
+                        } else {
+                            let (size, cause) = (received.size, &received.cause);
+                            maillog::refused(self.client, &envelope, size, &reply, cause);
+                        }
+                        reply
                     }
-                    Err(verdict) => self.session.not_now(verdict),
+                    Err((verdict, cause)) => {
+                        let reply = self.session.not_now(verdict);
+                        maillog::refused(self.client, &envelope, 0, &reply, &cause);
+                        reply
+                    }
                 };
-                Box::pin(self.take(step)).await
+                self.say(&reply);
+                Ok(())
             }
             Step::Verify(credentials) => {
                 self.flush().await?;
@@ -256,14 +257,18 @@ impl<'a> Connection<'a> {
         };
         let until =
             (Instant::now() + HANDSHAKE.min(self.rules.limits.command_timeout)).min(self.end);
-        let handshake = self.stream.start_tls(config);
         let stop = self.shared.stop.clone();
         let begun = tokio::select! {
-            begun = tokio::time::timeout_at(until, handshake) => begun,
+            begun = tokio::time::timeout_at(until, self.stream.start_tls(config)) => begun,
             () = stop.cancelled() => return Err(End::Gone),
         };
         let begun = begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if let Err(error) = begun {
+            if self.stream.was_silent() {
+                // A health check, or a scan for open ports.
+                debug!(event = "tls", client = %self.client, %error, "nothing was said");
+                return Err(End::Gone);
+            }
             let remedy = stream::remedy(&error);
             maillog::tls_failed(self.client, &error, remedy);
             let what = format!("TLS could not begin: {error}");
@@ -327,7 +332,15 @@ impl<'a> Connection<'a> {
             Ok(Ok(0) | Err(_)) => Err(End::Gone),
             Ok(Ok(_)) => Ok(()),
             Err(_) if until == self.end => self.say_last(&Reply::session_too_long()).await,
-            Err(_) => self.say_last(&Reply::silent_too_long()).await,
+            Err(_) if self.session.is_under_way() => self.say_last(&Reply::silent_too_long()).await,
+            // A connection that is kept for later: nothing is wrong with it.
+            Err(_) => {
+                let reply = Reply {
+                    remedy: "",
+                    ..Reply::silent_too_long()
+                };
+                self.say_last(&reply).await
+            }
         }
     }
 
@@ -429,7 +442,7 @@ fn access(listener: &Listener, client: IpAddr) -> Access {
 impl Shared {
     /// Logs a quirk of a client, loud when it is the first time.
     pub(super) fn tell_quirk(&self, client: IpAddr, quirk: &'static str) {
-        let told = if self.clients.is_news(client, quirk) {
+        let told = if self.clients.is_news(client, quirk, None) {
             Told::First
         } else {
             Told::Again

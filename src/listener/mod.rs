@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
@@ -41,10 +42,12 @@ use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Limits;
 use crate::config::Listener;
+use crate::config::Tls;
 use crate::config::User;
 use crate::session;
 use crate::spool::Spool;
 use crate::telemetry::maillog;
+use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Transcripts;
 
 /// On stop, how long a message that is within DATA may take to be finished.
@@ -193,19 +196,53 @@ async fn serve(stream: TcpStream, client: IpAddr, number: usize, shared: &Shared
     let Some(listener) = rules.listeners.get(number).cloned() else {
         return;
     };
-    let admitted = listener.admits(client);
-    let limit = rules.limits.connections_per_client;
-    let connection = Connection::new(stream, client, listener, rules, shared);
-    if !admitted {
+    if !listener.admits(client) {
         let reply = session::Reply::network_not_allowed();
-        return connection.turn_away(&reply).await;
+        return turn_away(stream, client, &listener, &reply, shared).await;
     }
+    let limit = rules.limits.connections_per_client;
     let Some(_counted) = shared.clients.enter(client, limit) else {
         let reply = session::Reply::too_many_connections();
-        return connection.turn_away(&reply).await;
+        return turn_away(stream, client, &listener, &reply, shared).await;
     };
+    let connection = Connection::new(stream, client, listener, rules, shared);
     connection.run().await;
 }
+
+/// Says why a connection is not wanted, where that costs nothing: whoever is not
+/// wanted must not hold a place for long, nor fill the log.
+async fn turn_away(
+    mut stream: TcpStream,
+    client: IpAddr,
+    listener: &Listener,
+    reply: &session::Reply,
+    shared: &Shared,
+) {
+    if listener.tls != Tls::Implicit {
+        let mut bytes = Vec::new();
+        reply.write_to(&mut bytes);
+        // A new connection has room for so much.
+        let said = tokio::time::timeout(SAY_NO, stream.write_all(&bytes)).await;
+        drop(said);
+    }
+    drop(stream);
+    if shared
+        .clients
+        .is_news(client, reply.remedy, Some(EVERY_MINUTE))
+    {
+        let mut recording = Recording::begin(&shared.clock);
+        recording.said(&reply.to_string());
+        recording.trouble(&reply.to_string(), reply.remedy);
+        let address = listener.address;
+        shared
+            .transcripts
+            .keep(recording, client, address, None, None);
+    }
+}
+
+const SAY_NO: Duration = Duration::from_millis(100);
+/// How often it is told of a client that it was turned away.
+const EVERY_MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -8,11 +8,13 @@ use super::connection::End;
 use crate::config::BareLf;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mail::Trace;
 use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::author;
+use crate::routing::from;
 use crate::routing::route;
 use crate::session::DataReader;
 use crate::session::Fed;
@@ -26,28 +28,34 @@ use crate::spool::NewEntry;
 use crate::spool::is_full;
 use crate::telemetry::maillog;
 
+/// A message that has come in, and what became of it.
+pub(super) struct Received {
+    pub(super) verdict: Verdict,
+    /// Bytes of content.
+    pub(super) size: u64,
+    /// Why it was not accepted, as far as the client need not know.
+    pub(super) cause: String,
+}
+
 impl Connection<'_> {
-    /// Whether a message may come now; the refusal is logged.
-    pub(super) fn has_room(&self, envelope: &Envelope) -> Result<(), Verdict> {
-        let per_minute = self.rules.limits.messages_per_minute_per_client;
-        if let Some(limit) = per_minute
-            && !self.shared.clients.may_send(self.client, limit)
-        {
-            let cause = format!("more than {limit} messages in a minute");
-            maillog::refused(self.client, envelope, 0, "451", &cause);
-            return Err(Verdict::TooMany);
+    /// Whether a message may come now; if not, with what the log says.
+    pub(super) fn has_room(&self) -> Result<(), (Verdict, String)> {
+        let room = self.shared.spool.check_room();
+        room.map_err(|error| (refusal(&error), error.to_string()))?;
+        match self.rules.limits.messages_per_minute_per_client {
+            Some(limit) if !self.shared.clients.may_send(self.client, limit) => {
+                let cause = format!("more than {limit} messages in a minute");
+                Err((Verdict::TooMany, cause))
+            }
+            Some(_) | None => Ok(()),
         }
-        self.shared.spool.check_room().map_err(|error| {
-            maillog::refused(self.client, envelope, 0, "452", &error.to_string());
-            refusal(&error)
-        })
     }
 
     /// Reads the content of a message, to its end, and stores it.
-    pub(super) async fn receive(&mut self, envelope: Envelope) -> Result<Verdict, End> {
+    pub(super) async fn receive(&mut self, envelope: &Envelope) -> Result<Received, End> {
         let spool = &self.shared.spool;
         let mut incoming = spool.receive(spool.new_id());
-        let limit = self.session.largest_content(&envelope);
+        let limit = self.session.largest_content(envelope);
         let mut reader = DataReader::default();
         let mut piece = Vec::new();
         let mut trouble: Option<Verdict> = None;
@@ -92,11 +100,11 @@ impl Connection<'_> {
             Some(verdict) => (verdict, String::new()),
             None => self.accept(incoming, envelope.clone()).await,
         };
-        if !matches!(verdict, Verdict::Queued(_)) {
-            let named = format!("{verdict:?}");
-            maillog::refused(self.client, &envelope, size, &named, &cause);
-        }
-        Ok(verdict)
+        Ok(Received {
+            verdict,
+            size,
+            cause,
+        })
     }
 
     /// Stores a message that has come in whole. The text says why not, for the
@@ -124,14 +132,21 @@ impl Connection<'_> {
         let origin = Origin {
             author: author(&header),
             reverse_path: envelope.reverse_path.clone(),
-            user: self.user(),
+            bound: self.bound(),
         };
-        if !self.may_send_as(origin.author.as_ref()) {
+        if let Some(author) = &origin.author
+            && !self.may_send_as(author)
+        {
             return refused(Verdict::NotThisSender(origin.author));
         }
-        let Some(lane) = route(&self.rules.accounts, &self.rules.users, &origin) else {
+        let Some(lane) = route(&self.rules.accounts, &origin) else {
             return refused(Verdict::NoAccount(origin.author));
         };
+        if let Some(from) = self.goes_out_as(&origin, &lane)
+            && !self.may_send_as(from)
+        {
+            return refused(Verdict::NotThisSender(Some(from.clone())));
+        }
         let (id, size) = (incoming.id(), incoming.size());
         let trace = self.trace(&envelope);
         let entry = NewEntry {
@@ -140,6 +155,7 @@ impl Connection<'_> {
             envelope: envelope.clone(),
             author: origin.author,
             lane: lane.clone(),
+            bound: origin.bound,
         };
         match self.shared.spool.accept(entry).await {
             Ok(_) => {
@@ -150,13 +166,27 @@ impl Connection<'_> {
         }
     }
 
-    /// Whoever authenticated sends as its own addresses only. A message without
-    /// a usable author gets the account's own, which nobody chose.
-    fn may_send_as(&self, author: Option<&Address>) -> bool {
-        match (self.session.identity(), author) {
-            (Some(identity), Some(author)) => identity.may_send_as(author),
-            (None, _) | (_, None) => true,
-        }
+    /// Whoever authenticated sends as its own addresses only.
+    fn may_send_as(&self, address: &Address) -> bool {
+        let identity = self.session.identity();
+        identity.is_none_or(|identity| identity.may_send_as(address))
+    }
+
+    /// The From that the account of a lane will give the message.
+    fn goes_out_as<'s>(&'s self, origin: &'s Origin, lane: &Lane) -> Option<&'s Address> {
+        let mut accounts = self.rules.accounts.iter();
+        let account = accounts.find(|account| account.name == lane.account)?;
+        from(account, origin)
+    }
+
+    /// The account that the user is bound to.
+    fn bound(&self) -> Option<String> {
+        let identity = self.session.identity()?;
+        let mut users = self.rules.users.iter();
+        users
+            .find(|user| user.is_called(&identity.name))?
+            .account
+            .clone()
     }
 
     /// For the Received field: RFC 5321 4.4, and the registry of "mail

@@ -21,25 +21,43 @@ use tokio_rustls::server::TlsStream;
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-    /// The handshake failed.
-    Gone,
+    /// The handshake failed, or there was none.
+    Gone(Handshake),
+}
+
+/// How far a handshake came that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handshake {
+    /// Not a byte was said.
+    Silent,
+    /// It had begun.
+    Begun,
 }
 
 impl Stream {
     /// Begins TLS; on failure the connection is gone.
     pub(super) async fn start_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
-        let Self::Plain(tcp) = std::mem::replace(self, Self::Gone) else {
+        let Self::Plain(tcp) = std::mem::replace(self, Self::Gone(Handshake::Silent)) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
+        if tcp.peek(&mut [0]).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        *self = Self::Gone(Handshake::Begun);
         let accepted = TlsAcceptor::from(config).accept(tcp).await?;
         *self = Self::Tls(Box::new(accepted));
         Ok(())
     }
 
+    /// Whether it failed without a byte from the client.
+    pub(super) fn was_silent(&self) -> bool {
+        matches!(self, Self::Gone(Handshake::Silent))
+    }
+
     pub(super) fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Self::Plain(tcp) => tcp.set_nodelay(true),
-            Self::Tls(_) | Self::Gone => Ok(()),
+            Self::Tls(_) | Self::Gone(_) => Ok(()),
         }
     }
 
@@ -75,7 +93,10 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
             "the client spoke without TLS here: set it to SSL/TLS, or to the port of a [[listener]] \
              with tls = \"starttls\""
         }
-        _ => "often the client does not trust the certificate",
+        _ if error.kind() == io::ErrorKind::TimedOut => {
+            "the client stopped in the middle: is something between it and this machine?"
+        }
+        _ => "the client went away in the middle; often it does not trust the certificate",
     }
 }
 
@@ -88,7 +109,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Self::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
-            Self::Gone => Poll::Ready(Ok(())),
+            Self::Gone(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -102,7 +123,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
-            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Gone(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -110,7 +131,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
             Self::Tls(tls) => Pin::new(tls).poll_flush(context),
-            Self::Gone => Poll::Ready(Ok(())),
+            Self::Gone(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -118,7 +139,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(context),
-            Self::Gone => Poll::Ready(Ok(())),
+            Self::Gone(_) => Poll::Ready(Ok(())),
         }
     }
 }

@@ -86,8 +86,8 @@ pub struct Origin {
     pub author: Option<Address>,
     /// The argument of MAIL.
     pub reverse_path: ReversePath,
-    /// The user who authenticated.
-    pub user: Option<String>,
+    /// The only account that may send it, by the user who handed it in.
+    pub bound: Option<String>,
 }
 
 /// How a message came in: what the Received field and the history say of it.

@@ -8,6 +8,8 @@
 
 mod reload;
 
+pub use self::reload::ReloadError;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,9 +170,11 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The certificate cannot be used; nothing has changed then.
-    pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, TlsError> {
+    /// The configuration cannot be put in force while the relay runs; nothing has
+    /// changed then.
+    pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let in_force = self.shared.rules();
+        reload::check(&in_force, &config)?;
         let listeners = reload::listeners(&in_force.listeners, &config);
         let mut rules = rules(&config, listeners)?;
         rules

@@ -4,13 +4,76 @@
 //! |---|---|
 //! | `[[listener]]` but its address, `[tls]`, `[[user]]`, `[limits]` of clients | everything else |
 //!
-//! Sessions that have begun end by the rules that they began with.
+//! Sessions that have begun end by the rules that they began with. A change that
+//! would leave a socket that is open without what it needs is refused as a whole:
+//! it takes a restart.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::config::Authentication;
 use crate::config::Config;
 use crate::config::Limits;
 use crate::config::Listener;
+use crate::config::Tls;
+use crate::config::TlsError;
+use crate::listener::Rules;
+
+/// Why a configuration cannot be put in force while the relay runs.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The certificate.
+    #[error("[tls]: {0}")]
+    Tls(#[from] TlsError),
+    /// A listener that is gone from the file goes on until a restart.
+    #[error(
+        "the [[listener]] {address} is open until a restart and needs {what}, which the file no \
+         longer has: restart the relay"
+    )]
+    StillNeeded {
+        /// Its address.
+        address: SocketAddr,
+        /// The section.
+        what: &'static str,
+    },
+    /// Accounts take effect at a restart.
+    #[error("the [[user]] {user} sends through the new [[account]] {account}: restart the relay")]
+    NewAccount {
+        /// The user.
+        user: String,
+        /// Its account.
+        account: String,
+    },
+}
+
+/// Whether a configuration can be put in force while the relay runs.
+pub(super) fn check(in_force: &Rules, new: &Config) -> Result<(), ReloadError> {
+    let kept = |old: &&Arc<Listener>| !new.listeners.iter().any(|new| new.address == old.address);
+    for listener in in_force.listeners.iter().filter(kept) {
+        let missing = [
+            (listener.tls != Tls::Off && new.tls.is_none(), "[tls]"),
+            (
+                listener.authentication != Authentication::Off && new.users.is_empty(),
+                "[[user]]",
+            ),
+        ];
+        if let Some((_, what)) = missing.into_iter().find(|(missing, _)| *missing) {
+            let address = listener.address;
+            return Err(ReloadError::StillNeeded { address, what });
+        }
+    }
+    for user in &new.users {
+        if let Some(account) = &user.account
+            && !in_force.accounts.iter().any(|known| known.name == *account)
+        {
+            return Err(ReloadError::NewAccount {
+                user: user.name.clone(),
+                account: account.clone(),
+            });
+        }
+    }
+    Ok(())
+}
 
 /// The listeners that run, in their order, with what the new configuration says
 /// of their addresses. One that it no longer names stays as it is.

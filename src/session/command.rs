@@ -53,9 +53,31 @@ pub(super) struct Mail {
     pub(super) utf8: bool,
 }
 
-/// Reads one line, without its line end. `hostname` completes a reverse-path
-/// without a domain.
-pub(super) fn parse(line: &[u8], hostname: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
+impl Command {
+    /// Whether a mail client says it after its DATA was refused; anything else may
+    /// be content that looks like a command.
+    pub(super) fn goes_on(&self) -> bool {
+        match self {
+            Self::Helo(_)
+            | Self::Ehlo(_)
+            | Self::Mail(_)
+            | Self::Rcpt(_)
+            | Self::Data
+            | Self::Rset
+            | Self::Noop
+            | Self::Quit => true,
+            Self::Vrfy
+            | Self::Help
+            | Self::StartTls
+            | Self::Auth { .. }
+            | Self::Bdat
+            | Self::Http => false,
+        }
+    }
+}
+
+/// Reads one line, without its line end.
+pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> {
     let line = match std::str::from_utf8(line) {
         Ok(line) => Cow::Borrowed(line),
         // Machines named in Latin-1: nothing is decided by the name.
@@ -78,7 +100,7 @@ pub(super) fn parse(line: &[u8], hostname: &str, quirks: &mut Quirks) -> Result<
     match verb.to_ascii_uppercase().as_str() {
         "HELO" => hello(argument, quirks).map(Command::Helo),
         "EHLO" => hello(argument, quirks).map(Command::Ehlo),
-        "MAIL" => mail(argument, hostname, quirks).map(Command::Mail),
+        "MAIL" => mail(argument, quirks).map(Command::Mail),
         "RCPT" => rcpt(argument, quirks).map(Command::Rcpt),
         "DATA" => bare(argument, Command::Data),
         "RSET" => bare(argument, Command::Rset),
@@ -158,7 +180,7 @@ fn auth(argument: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
     Ok(Command::Auth { mechanism, initial })
 }
 
-fn mail(argument: &str, hostname: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
+fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
     let rest =
         keyword(argument, "FROM:").ok_or_else(|| Reply::syntax("Write MAIL FROM:<address>"))?;
     let (path, parameters) = path(rest, quirks).map_err(Reply::bad_sender)?;
@@ -166,7 +188,7 @@ fn mail(argument: &str, hostname: &str, quirks: &mut Quirks) -> Result<Mail, Rep
         reverse_path: match path {
             "" => ReversePath::Null,
             path => {
-                let address = sender(path, hostname, quirks).map_err(Reply::bad_sender)?;
+                let address = sender(path, quirks).map_err(Reply::bad_sender)?;
                 ReversePath::Address(address)
             }
         },
@@ -198,11 +220,12 @@ fn mail(argument: &str, hostname: &str, quirks: &mut Quirks) -> Result<Mail, Rep
     Ok(mail)
 }
 
-/// An address; `root` alone, as cron says it, is one of this machine.
-fn sender(path: &str, hostname: &str, quirks: &mut Quirks) -> Result<Address, AddressError> {
+/// An address; `root` alone, as cron says it, is somebody of this machine: a
+/// domain that no mailbox can be in, so that nothing is ever sent as him.
+fn sender(path: &str, quirks: &mut Quirks) -> Result<Address, AddressError> {
     match path.parse() {
         Err(AddressError::NoDomain) if !path.contains('@') => {
-            let address = format!("{path}@{hostname}").parse()?;
+            let address = format!("{path}@localhost").parse()?;
             quirks.note(Quirk::NoDomain);
             Ok(address)
         }
@@ -309,7 +332,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &[u8]) -> Result<Command, Reply> {
-        super::parse(line, "relay.example", &mut Quirks::default())
+        super::parse(line, &mut Quirks::default())
     }
 
     fn mail_of(line: &str) -> Result<Mail, u16> {
@@ -377,7 +400,7 @@ mod tests {
     fn a_sender_without_a_domain_is_of_this_machine() {
         let mail = mail_of("MAIL FROM:<root> SIZE=1").unwrap();
 
-        assert_eq!(mail.reverse_path.to_string(), "<root@relay.example>");
+        assert_eq!(mail.reverse_path.to_string(), "<root@localhost>");
         assert_eq!(mail_of("MAIL FROM:<a b>"), Err(501));
         assert_eq!(mail_of("MAIL FROM:<root@>"), Err(501));
     }
@@ -425,7 +448,7 @@ mod tests {
         ] {
             let mut quirks = Quirks::default();
 
-            super::parse(line.as_bytes(), "relay.example", &mut quirks).unwrap();
+            super::parse(line.as_bytes(), &mut quirks).unwrap();
 
             let noted: Vec<Quirk> = quirks.take().to_vec();
             assert_eq!(noted, quirk.into_iter().collect::<Vec<_>>(), "{line}");

@@ -22,6 +22,7 @@ use std::collections::HashSet;
 pub use self::auth::Credentials;
 use self::auth::Exchange;
 pub use self::auth::Mechanism;
+use self::command::Command;
 pub use self::data::DataReader;
 pub use self::data::Faults;
 pub use self::data::Fed;
@@ -307,17 +308,16 @@ impl Session {
         let outcome = match self.take_exchange() {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
-                let hostname = &self.settings.hostname;
-                let command = command::parse(line, hostname, &mut self.quirks);
+                let command = command::parse(line, &mut self.quirks);
+                if after_refused_data && !command.as_ref().is_ok_and(Command::goes_on) {
+                    self.state = State::Closed;
+                    return Step::Close(Reply::content_without_data());
+                }
                 command.and_then(|command| self.command(command))
             }
         };
         match outcome {
             Ok(step) => step,
-            Err(reply) if after_refused_data && reply.is_unknown_command() => {
-                self.state = State::Closed;
-                Step::Close(Reply::content_without_data())
-            }
             Err(reply) => {
                 self.refused_data = command::is_data(line);
                 self.refuse(reply)
@@ -346,11 +346,12 @@ impl Session {
         }
     }
 
-    /// The content that [`Step::Receive`] asked for has been dealt with.
-    pub fn verdict(&mut self, verdict: Verdict) -> Step {
+    /// The content that [`Step::Receive`] asked for has been dealt with; what to
+    /// say.
+    pub fn verdict(&mut self, verdict: Verdict) -> Reply {
         self.state = State::Ready;
         let settings = &self.settings;
-        let reply = match verdict {
+        match verdict {
             Verdict::Queued(id) => {
                 self.idle = 0;
                 Reply::queued(id)
@@ -366,13 +367,12 @@ impl Session {
             Verdict::TooMany => Reply::too_many_messages(),
             Verdict::StorageFull => Reply::storage_full(),
             Verdict::LocalTrouble => Reply::local_trouble(),
-        };
-        Step::Say(reply)
+        }
     }
 
     /// The content that [`Step::Receive`] asked for cannot be taken now; the
     /// client was not asked for it.
-    pub fn not_now(&mut self, verdict: Verdict) -> Step {
+    pub fn not_now(&mut self, verdict: Verdict) -> Reply {
         self.refused_data = true;
         self.verdict(verdict)
     }

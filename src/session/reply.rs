@@ -6,6 +6,7 @@
 //! to the administrator and not to the client, what to change.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::Access;
 use super::ClearPasswords;
@@ -63,11 +64,6 @@ impl Reply {
         self.status == Some(EnhancedStatus::TOO_MANY_RECIPIENTS)
     }
 
-    /// What was said is no command at all.
-    pub(super) fn is_unknown_command(&self) -> bool {
-        self.code == 500
-    }
-
     /// Appends the reply as it goes over the wire (RFC 5321 4.2.1).
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let last = self.lines.len().saturating_sub(1);
@@ -80,6 +76,10 @@ impl Reply {
             out.extend_from_slice(line.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
+    }
+
+    fn first_line(&self) -> &str {
+        self.lines.first().map_or("", |line| line)
     }
 
     pub(super) fn greeting(hostname: &str) -> Self {
@@ -388,13 +388,13 @@ impl Reply {
             .remedy("the client uses an extension that EHLO did not offer")
     }
 
-    pub(super) fn bad_sender(error: impl std::fmt::Display) -> Self {
+    pub(super) fn bad_sender(error: impl fmt::Display) -> Self {
         let text = format!("MAIL FROM: {error}");
         Self::new(501, EnhancedStatus::BAD_SENDER, text)
             .remedy("give the client a sender address like device@your-domain")
     }
 
-    pub(super) fn bad_recipient(error: impl std::fmt::Display) -> Self {
+    pub(super) fn bad_recipient(error: impl fmt::Display) -> Self {
         let text = format!("RCPT TO: {error}");
         Self::new(501, EnhancedStatus::BAD_RECIPIENT, text)
             .remedy("look at the recipients that the client was given, at its address book perhaps")
@@ -464,6 +464,17 @@ impl Reply {
     pub(super) fn local_trouble() -> Self {
         let text = "Could not store the message, try again later";
         Self::new(451, EnhancedStatus::LOCAL_TROUBLE, text).remedy("see the log: event=spool")
+    }
+}
+
+/// As in a log: on one line.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.code)?;
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
+        f.write_str(self.first_line())
     }
 }
 

@@ -31,6 +31,8 @@ pub struct NewEntry {
     pub author: Option<Address>,
     /// Which way it goes out.
     pub lane: Lane,
+    /// The only account that may send it, if there is one.
+    pub bound: Option<String>,
 }
 
 /// Why a message was not accepted; nothing of it is kept.
@@ -91,6 +93,7 @@ impl Spool {
             trace,
             author,
             lane,
+            bound,
         } = entry;
         let (id, size) = (content.id(), content.size());
         // A small message fits where it was begun; how large this one is, nobody
@@ -112,6 +115,7 @@ impl Spool {
             trace,
             author,
             lane: lane.clone(),
+            bound,
         };
         let written = self.shared.writer.write(move |db| row.insert(db)).await;
         written.map_err(full_or_failed)?;
@@ -171,14 +175,15 @@ struct Row {
     trace: Trace,
     author: Option<Address>,
     lane: Lane,
+    bound: Option<String>,
 }
 
 impl Row {
     fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
-             author, utf8, client, hello, protocol, size, in_file, user)
-             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             author, utf8, client, hello, protocol, size, in_file, user, bound)
+             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?;
         entry.execute(params![
             self.id,
@@ -197,6 +202,7 @@ impl Row {
             self.size,
             self.inline.is_none(),
             self.trace.user,
+            self.bound,
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",

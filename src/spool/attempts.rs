@@ -376,7 +376,7 @@ where
     F: Fn(&Origin) -> Option<Lane>,
 {
     let mut waiting =
-        db.prepare("SELECT id, author, reverse_path, user FROM entry WHERE state = 'waiting'")?;
+        db.prepare("SELECT id, author, reverse_path, bound FROM entry WHERE state = 'waiting'")?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
         "UPDATE entry SET account = NULL, mailbox = NULL, reason =
@@ -388,7 +388,7 @@ where
         let origin = Origin {
             author: view::optional_address(row, 1).unwrap_or_default(),
             reverse_path: view::reverse_path(row, 2).unwrap_or(ReversePath::Null),
-            user: row.get(3)?,
+            bound: row.get(3)?,
         };
         Ok((id, origin))
     })?;

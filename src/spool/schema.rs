@@ -19,7 +19,7 @@ use crate::mail::SpoolId;
 ///
 /// | format | changed |
 /// |---|---|
-/// | 2 | `entry.user` |
+/// | 2 | `entry.user`, `entry.bound` |
 const FORMAT: i64 = 2;
 
 const TABLES: &str = "
@@ -44,7 +44,9 @@ CREATE TABLE entry (
     trouble_since INTEGER,
     reason       TEXT,
     -- Who authenticated.
-    user         TEXT
+    user         TEXT,
+    -- The only account that may send it.
+    bound        TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state <> 'delivered';
@@ -108,7 +110,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
             connection.execute_batch(&create)?;
         }
         1 => connection.execute_batch(
-            "BEGIN IMMEDIATE; ALTER TABLE entry ADD COLUMN user TEXT; PRAGMA user_version = 2; COMMIT;",
+            "BEGIN IMMEDIATE; ALTER TABLE entry ADD COLUMN user TEXT;
+             ALTER TABLE entry ADD COLUMN bound TEXT; PRAGMA user_version = 2; COMMIT;",
         )?,
         FORMAT => {}
         _ => {

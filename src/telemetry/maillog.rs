@@ -31,11 +31,12 @@ pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane
     );
 }
 
-/// A message was refused after DATA; the client was told why.
-pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &str, cause: &str) {
+/// A message was refused at DATA or after it; `reply` is what the client was
+/// told, `cause` what it need not know.
+pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Display, cause: &str) {
     warn!(
         event = "refused", %client, from = %envelope.reverse_path,
-        recipients = envelope.recipients.len(), size, reply, cause, "message refused"
+        recipients = envelope.recipients.len(), size, %reply, cause, "message refused"
     );
 }
 

@@ -103,9 +103,6 @@ pub struct Recording {
     last: VecDeque<Line>,
     omitted: usize,
     troubles: Vec<Trouble>,
-    /// The client has begun to authenticate: what is no command may be a
-    /// password.
-    secrets: bool,
 }
 
 /// Whether the next line of the client is part of a password exchange.
@@ -127,7 +124,6 @@ impl Recording {
             last: VecDeque::new(),
             omitted: 0,
             troubles: Vec::new(),
-            secrets: false,
         }
     }
 
@@ -135,7 +131,7 @@ impl Recording {
     pub fn heard(&mut self, line: &[u8], secrecy: Secrecy) {
         let text = match secrecy {
             Secrecy::Secret => STRUCK_OUT.to_owned(),
-            Secrecy::Open => self.without_secrets(line),
+            Secrecy::Open => without_secrets(line),
         };
         self.push(Party::Client, text);
     }
@@ -152,34 +148,25 @@ impl Recording {
 
     /// Something went wrong: the session will be kept.
     pub fn trouble(&mut self, what: &str, remedy: &str) {
+        let what = shown(what.as_bytes());
         let known = |trouble: &Trouble| trouble.what == what;
         if self.troubles.len() < LINES && !self.troubles.iter().any(known) {
             self.troubles.push(Trouble {
-                what: shown(what.as_bytes()),
                 remedy: remedy.to_owned(),
+                what,
             });
         }
     }
 
-    /// A password can stand on the line of AUTH, and on one that a confused
-    /// client sends after it.
-    fn without_secrets(&mut self, line: &[u8]) -> String {
-        let text = shown(line);
-        let mut words = text.split_whitespace();
-        let verb = words.next().unwrap_or_default().to_ascii_uppercase();
-        if verb.starts_with("AUTH") {
-            self.secrets = true;
-            let mechanism = words.next().unwrap_or_default();
-            let more = words.next().map_or("", |_| STRUCK_OUT);
-            if verb == "AUTH" {
-                return format!("AUTH {mechanism} {more}").trim_end().to_owned();
-            }
-            return STRUCK_OUT.to_owned();
-        }
-        if self.secrets && !VERBS.contains(&verb.as_str()) {
-            return STRUCK_OUT.to_owned();
-        }
-        text
+    /// A message was accepted: what the client tried of TLS and AUTH before, and
+    /// was refused, kept nothing from going on.
+    pub fn succeeded(&mut self) {
+        let negotiation = ["502 ", "504 ", "530 ", "538 "];
+        let is_over = |trouble: &Trouble| {
+            let mut codes = negotiation.iter();
+            codes.any(|code| trouble.what.starts_with(code))
+        };
+        self.troubles.retain(|trouble| !is_over(trouble));
     }
 
     fn push(&mut self, by: Party, text: String) {
@@ -202,11 +189,54 @@ impl Recording {
 }
 
 const STRUCK_OUT: &str = "***";
-/// What may be shown after AUTH.
+/// What is shown as it is: these take no secret.
 const VERBS: [&str; 12] = [
     "HELO", "EHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "VRFY", "HELP", "QUIT", "STARTTLS",
     "BDAT",
 ];
+/// What other protocols begin with: that much is shown.
+const STRANGERS: [&str; 7] = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PRI"];
+/// Mechanisms of SASL, which are shown; anything else behind AUTH may be a
+/// password.
+const MECHANISMS: [&str; 8] = [
+    "PLAIN",
+    "LOGIN",
+    "CRAM-MD5",
+    "DIGEST-MD5",
+    "NTLM",
+    "GSSAPI",
+    "XOAUTH2",
+    "SCRAM-SHA-256",
+];
+
+/// A line of the client. Only what is surely a command is shown: a password can
+/// stand on the line of AUTH, however it is spelled, and on one that a confused
+/// client says after it; and what is no command may be a message's content.
+fn without_secrets(line: &[u8]) -> String {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let strange = line
+        .iter()
+        .any(|byte| byte.is_ascii_control() && *byte != b'\t');
+    let mut words = line.split(is_blank).filter(|word| !word.is_empty());
+    let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
+    let verb = word().to_ascii_uppercase();
+    if !strange && VERBS.contains(&verb.as_str()) {
+        return shown(line);
+    }
+    if !strange && STRANGERS.contains(&verb.as_str()) {
+        return format!("{verb} {STRUCK_OUT}");
+    }
+    if !strange && verb == "AUTH" {
+        let mechanism = word();
+        let more = if word().is_empty() { "" } else { STRUCK_OUT };
+        return match MECHANISMS.contains(&mechanism.to_ascii_uppercase().as_str()) {
+            true => format!("AUTH {mechanism} {more}").trim_end().to_owned(),
+            false if mechanism.is_empty() => verb,
+            false => format!("AUTH {STRUCK_OUT}"),
+        };
+    }
+    format!("{STRUCK_OUT} ({} bytes that are no command)", line.len())
+}
 
 /// Fit for a terminal.
 fn shown(line: &[u8]) -> String {
@@ -294,12 +324,26 @@ mod tests {
         let mut recording = Recording::begin(&Clock::System);
         for (line, shown) in [
             (&b"EHLO printer"[..], "EHLO printer"),
-            (b"GARBAGE\x07 one", "GARBAGE\\u{7} one"),
             (b"auth plain AGNhbmFyeQBjYW5hcnk=", "AUTH plain ***"),
+            (b"AUTH\tPLAIN\tY2FuYXJ5", "AUTH PLAIN ***"),
+            (b" AUTH  PLAIN  Y2FuYXJ5", "AUTH PLAIN ***"),
             (b"AUTH LOGIN", "AUTH LOGIN"),
-            (b"AUTHPLAIN Y2FuYXJ5", "***"),
-            (b"Y2FuYXJ5", "***"),
+            (b"AUTH", "AUTH"),
+            (b"AUTH Y2FuYXJ5", "AUTH ***"),
+            (b"AUTH PLAIN=Y2FuYXJ5", "AUTH ***"),
             (b"MAIL FROM:<a@b>", "MAIL FROM:<a@b>"),
+            (b"GET /?token=canary HTTP/1.1", "GET ***"),
+            (b"Y2FuYXJ5", "*** (8 bytes that are no command)"),
+            (b"AUTHPLAIN Y2Fu", "*** (14 bytes that are no command)"),
+            (
+                b"\xef\xbb\xbfAUTH PLAIN Y2Fu",
+                "*** (18 bytes that are no command)",
+            ),
+            (
+                b"EHLO x\rAUTH PLAIN Y2Fu",
+                "*** (22 bytes that are no command)",
+            ),
+            (b"Subject: secret", "*** (15 bytes that are no command)"),
         ] {
             recording.heard(line, Secrecy::Open);
             assert_eq!(recording.first.last().unwrap().text, shown);
