@@ -249,7 +249,7 @@ async fn promise_5_content_is_not_rewritten() {
         .filter(|b| !matches!(b, 0 | b'\r' | b'\n'))
         .collect();
     let mut content = format!(
-        "Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nX-Odd :  kept \t\r\n  as it is\r\nFrom: Relay <{MAILBOX}>\r\n\
+        "Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nX-Odd:  kept \t\r\n  as it is\r\nFrom: Relay <{MAILBOX}>\r\n\
          to: a@example.org\r\nDate: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app>\r\n\r\n"
     )
     .into_bytes();
