@@ -7,6 +7,7 @@
 //! edit.
 
 use super::Field;
+use super::header::BLANKS;
 use super::phrase::phrase;
 use crate::mail::Address;
 
@@ -25,7 +26,7 @@ impl Item {
     /// in cron's `root (Cron Daemon)`.
     pub fn name(&self) -> Option<String> {
         let (outside, comments) = apart(&self.text)?;
-        let outside = outside.trim();
+        let outside = outside.trim_matches(BLANKS);
         if let Some((name, _)) = in_brackets(outside) {
             return phrase(name);
         }
@@ -45,7 +46,7 @@ impl Item {
         let Some((outside, _)) = apart(&self.text) else {
             return false;
         };
-        let name = in_brackets(outside.trim()).map_or("", |(name, _)| name);
+        let name = in_brackets(outside.trim_matches(BLANKS)).map_or("", |(name, _)| name);
         self.address.as_ref().is_some_and(Address::is_plain)
             && (!name.contains('"') || is_quoted_string(name))
     }
@@ -129,7 +130,9 @@ fn is_empty_group(text: &str) -> bool {
     let name = halves.next().unwrap_or_default();
     let rest: Vec<&str> = halves.collect();
     let word = |c: char| c.is_alphanumeric() || " -_.\t".contains(c);
-    name.chars().all(word) && matches!(*rest, [rest] if rest.trim() == ";")
+    !name.is_empty()
+        && name.chars().all(word)
+        && matches!(*rest, [rest] if rest.trim_matches(BLANKS) == ";")
 }
 
 /// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
@@ -147,7 +150,7 @@ pub fn field_of<'t>(name: &str, items: impl IntoIterator<Item = &'t str>) -> Vec
 
 /// Adds an item; whether there is one.
 fn push(items: &mut Vec<Item>, text: &str) -> bool {
-    let text = text.trim();
+    let text = text.trim_matches(BLANKS);
     if text.is_empty() {
         return false;
     }
@@ -161,7 +164,7 @@ fn push(items: &mut Vec<Item>, text: &str) -> bool {
 /// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments around them.
 fn address(item: &str) -> Option<Address> {
     let (outside, _) = apart(item)?;
-    let outside = outside.trim();
+    let outside = outside.trim_matches(BLANKS);
     if !outside.ends_with('>') {
         // `a(x)@b`: few read the comment there (RFC 5322 4.4).
         return outside.parse().ok().filter(|_| item.contains(outside));
@@ -170,6 +173,10 @@ fn address(item: &str) -> Option<Address> {
     // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
     // phrase quoted; unquoted it does no harm if both are the same.
     if unquoted(phrase).contains('@') && phrase != spec {
+        return None;
+    }
+    // `a" <b@c>, "<d@e>`: some see quotes only where a word begins.
+    if !quotes_are_words(phrase) {
         return None;
     }
     spec.parse().ok()
@@ -198,7 +205,10 @@ fn in_brackets(item: &str) -> Option<(&str, &str)> {
         })
         .map(|(at, _)| at)?;
     let (phrase, spec) = inside.split_at_checked(open)?;
-    Some((phrase.trim(), spec.strip_prefix('<')?.trim()))
+    Some((
+        phrase.trim_matches(BLANKS),
+        spec.strip_prefix('<')?.trim_matches(BLANKS),
+    ))
 }
 
 /// The item without its comments, and what they say; `None` if one of them could
@@ -219,6 +229,25 @@ pub(super) fn apart(item: &str) -> Option<(String, String)> {
         }
     }
     Some((outside, comments))
+}
+
+/// Whether blanks stand around every quoted string.
+fn quotes_are_words(phrase: &str) -> bool {
+    let mut scan = Scan::default();
+    let mut before = ' ';
+    let mut closed = false;
+    phrase.chars().all(|c| {
+        let quoted = scan.quoted;
+        scan.step(c);
+        let is_word = match (quoted, scan.quoted) {
+            (false, true) => BLANKS.contains(&before),
+            (false, false) => !closed || BLANKS.contains(&c),
+            (true, _) => true,
+        };
+        closed = quoted && !scan.quoted;
+        before = c;
+        is_word
+    })
 }
 
 /// What stands outside quoted strings.
@@ -339,6 +368,7 @@ mod tests {
             ",a@b",
             "a@b, ,c@d",
             "",
+            ":;",
         ] {
             assert!(!plain(groups), "{groups}");
         }
@@ -355,6 +385,10 @@ mod tests {
             "a(c@d)@b",
             "a(x)@b",
             "<(x)a@b>",
+            "x\" <c@d>, \" <a@b>",
+            "\"x\"y <a@b>",
+            "<\u{a0}a@b>",
+            "\u{85}a@b",
             "x <a@b(x).c>",
             "<a@b> <c@d>",
             "<a@b> c@d",

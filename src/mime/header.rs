@@ -26,6 +26,9 @@ pub struct Field<'a> {
     pub raw: Cow<'a, [u8]>,
 }
 
+/// WSP of RFC 5322. What other characters are blank, programs do not agree about.
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
+
 impl Field<'_> {
     /// Whether this is the field of that name, in any case.
     pub fn is(&self, name: &str) -> bool {
@@ -41,7 +44,7 @@ impl Field<'_> {
             Err(_) => self.value.iter().copied().map(char::from).collect(),
         };
         let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-        unfolded.trim().to_owned()
+        unfolded.trim_matches(BLANKS).to_owned()
     }
 
     /// Whether it is ASCII or UTF-8 (RFC 6532).
@@ -141,15 +144,12 @@ fn field_end(rest: &[u8], first: usize) -> usize {
 
 fn field(raw: &[u8]) -> Option<Field<'_>> {
     let colon = raw.iter().position(|byte| *byte == b':')?;
-    let mut name = raw.get(..colon)?;
-    while let Some(shorter) = name.strip_suffix(b" ").or_else(|| name.strip_suffix(b"\t")) {
-        name = shorter;
-    }
+    let name = std::str::from_utf8(raw.get(..colon)?).ok()?;
+    let name = name.trim_end_matches(BLANKS);
     // RFC 5322 2.2: printable US-ASCII but the colon, all on the first line.
-    if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
-    let name = std::str::from_utf8(name).ok()?;
     // `To : a@b` is a field to some programs and nothing to others.
     let (raw, colon) = if name.len() == colon {
         (without_blank_lines(raw), colon)
