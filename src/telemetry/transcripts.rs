@@ -218,11 +218,13 @@ fn without_secrets(line: &[u8]) -> String {
         .iter()
         .any(|byte| byte.is_ascii_control() && *byte != b'\t');
     let mut words = line.split(is_blank).filter(|word| !word.is_empty());
-    let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
-    let verb = word().to_ascii_uppercase();
-    if !strange && VERBS.contains(&verb.as_str()) {
+    let first = words.next().unwrap_or_default();
+    let mut verbs = VERBS.iter().map(|verb| verb.as_bytes());
+    if !strange && verbs.any(|verb| verb.eq_ignore_ascii_case(first)) {
         return shown(line);
     }
+    let verb = String::from_utf8_lossy(first).to_ascii_uppercase();
+    let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
     if !strange && STRANGERS.contains(&verb.as_str()) {
         return format!("{verb} {STRUCK_OUT}");
     }
@@ -240,6 +242,11 @@ fn without_secrets(line: &[u8]) -> String {
 
 /// Fit for a terminal.
 fn shown(line: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    if line.len() <= LONGEST && line.iter().all(plain) {
+        // Nearly every line; every session pays for this.
+        return String::from_utf8_lossy(line).into_owned();
+    }
     let beginning = line.get(..LONGEST).unwrap_or(line);
     let mut text = String::new();
     for c in String::from_utf8_lossy(beginning).chars() {
