@@ -10,6 +10,8 @@
 mod attempt;
 mod compose;
 mod lanes;
+#[cfg(any(test, fuzzing))]
+pub mod oracle;
 mod outcome;
 mod recipients;
 mod schedule;

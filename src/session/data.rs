@@ -138,8 +138,6 @@ impl DataReader {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     /// Everything in one piece: content, faults, and what followed the end.
@@ -214,54 +212,5 @@ mod tests {
         assert!(read(b"a\r\r\n.\r\n").unwrap().1.bare_cr);
         assert!(read(b"\r\n.\rx\r\n.\r\n").unwrap().1.bare_cr);
         assert!(read(b"a\0b\r\n.\r\n").unwrap().1.nul);
-    }
-
-    fn tricky() -> impl Strategy<Value = Vec<u8>> {
-        let byte = prop_oneof![
-            Just(b'\r'),
-            Just(b'\n'),
-            Just(b'.'),
-            Just(b'a'),
-            Just(0),
-            any::<u8>()
-        ];
-        proptest::collection::vec(byte, 0..60)
-    }
-
-    proptest! {
-        #[test]
-        fn segments_make_no_difference(input in tricky(), cuts in proptest::collection::vec(1_usize..9, 0..40)) {
-            let mut input = input;
-            input.extend_from_slice(b"\r\n.\r\nQUIT\r\n");
-            let whole = read(&input).unwrap();
-
-            let mut reader = DataReader::default();
-            let mut content = Vec::new();
-            let mut at = 0;
-            let mut cuts = cuts.into_iter();
-            let end = loop {
-                let next = (at + cuts.next().unwrap_or(1)).min(input.len());
-                if let Fed::End(n) = reader.feed(&input[at..next], &mut content) {
-                    break at + n;
-                }
-                at = next;
-            };
-
-            prop_assert_eq!(whole, (content, reader.faults(), input[end..].to_vec()));
-        }
-
-        #[test]
-        fn a_stuffed_message_comes_out_as_it_went_in(lines in proptest::collection::vec("[ -~]{0,20}", 0..20)) {
-            let message: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-            let stuffed: String = lines
-                .iter()
-                .map(|line| if line.starts_with('.') { format!(".{line}\r\n") } else { format!("{line}\r\n") })
-                .collect();
-
-            let (content, faults, _) = read(format!("{stuffed}.\r\n").as_bytes()).unwrap();
-
-            prop_assert_eq!(content, message.into_bytes());
-            prop_assert_eq!(faults, Faults::default());
-        }
     }
 }

@@ -12,6 +12,8 @@ mod auth;
 mod command;
 mod data;
 mod dialog;
+#[cfg(any(test, fuzzing))]
+pub mod oracle;
 mod quirk;
 mod reply;
 #[cfg(test)]

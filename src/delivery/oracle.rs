@@ -1,0 +1,345 @@
+//! What holds for every message that goes out, said once for all who try: the
+//! fuzzer (`fuzz/`), proptest, and the replay of `fuzz/seeds` and
+//! `fuzz/findings`. The oracle panics where it does not hold.
+//!
+//! The parsers that it asks are not the relay's own reader; `mailparse` is not
+//! even the one that the relay checks its own work with.
+//!
+//! Not part of the relay: only there with `cfg(test)` and `cfg(fuzzing)`.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use mail_parser::MessageParser;
+use mailparse::MailAddr;
+use mailparse::MailHeader;
+
+use super::compose::compose;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::ReversePath;
+use crate::mail::Trace;
+use crate::mime::Body;
+use crate::mime::Header;
+use crate::mime::author;
+use crate::spool::Claimed;
+use crate::spool::Content;
+
+/// Tries a message. The input's first line has the recipients, between blanks;
+/// the rest is the content, with LF for line ends.
+pub fn header(input: &[u8]) {
+    let mut halves = input.splitn(2, |byte| *byte == b'\n');
+    let recipients = String::from_utf8_lossy(halves.next().unwrap_or_default());
+    let recipients = recipients
+        .split([' ', ',', '\r'])
+        .filter_map(|text| text.parse::<Address>().ok());
+    // As the session takes them: plain ones, each mailbox once.
+    let mut keys = BTreeSet::new();
+    let recipients: Vec<Address> = recipients
+        .filter(|address| address.is_plain() && keys.insert(address.key()))
+        .collect();
+    let content = arrived(halves.next().unwrap_or_default());
+    if !recipients.is_empty() {
+        outgoing(&entry(&content, recipients));
+    }
+}
+
+/// As the reader of DATA leaves it: lines with CRLF and without NUL.
+fn arrived(content: &[u8]) -> Vec<u8> {
+    let bytes = content.iter().filter(|byte| !matches!(byte, 0 | b'\r'));
+    let mut arrived = Vec::with_capacity(content.len());
+    for byte in bytes {
+        if *byte == b'\n' {
+            arrived.push(b'\r');
+        }
+        arrived.push(*byte);
+    }
+    if !(arrived.is_empty() || arrived.ends_with(b"\r\n")) {
+        arrived.extend_from_slice(b"\r\n");
+    }
+    arrived
+}
+
+/// An entry with that content.
+pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
+    let mailbox: Address = "relay@contoso.com".parse().expect("an address");
+    Claimed {
+        id: "01M7ZZDH4TKT6XKYKEMYK3N3EJ".parse().expect("an id"),
+        lane: Lane {
+            account: "default".to_owned(),
+            mailbox,
+        },
+        accepted_at: Timestamp::from_millis(1_795_287_600_000),
+        envelope: Envelope {
+            reverse_path: ReversePath::Null,
+            utf8: recipients.iter().any(|recipient| !recipient.is_ascii()),
+            recipients,
+        },
+        trace: Trace {
+            client: [127, 0, 0, 1].into(),
+            hello: "client".to_owned(),
+            protocol: "ESMTP".to_owned(),
+            user: None,
+        },
+        author: None,
+        content: Content::Inline(Bytes::copy_from_slice(content)),
+        trouble_since: None,
+        attempt: 1,
+        client_request_id: uuid::Uuid::nil(),
+    }
+}
+
+/// The header section that goes out, and the body.
+pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
+    let Content::Inline(content) = &entry.content else {
+        panic!("entries of the oracle are small");
+    };
+    let message = compose(entry, content, &entry.lane.mailbox, "relay.test");
+    let message = message.expect("every plain envelope can be named, whatever the header says");
+    let Body::Bytes(body) = &message.body else {
+        panic!("the body of a small entry is in memory");
+    };
+    (message.header.to_vec(), body.to_vec())
+}
+
+/// Whether what goes out for an entry is what promises 3 and 5 say.
+pub(super) fn outgoing(entry: &Claimed) {
+    let Content::Inline(content) = &entry.content else {
+        panic!("entries of the oracle are small");
+    };
+    let sent = Header::split(content, true).expect("all of it is there");
+    let (out, body) = composed(entry);
+    let shown = out.escape_ascii().to_string();
+    let gone = Header::split(&out, false).expect("the header section ends");
+
+    assert!(content.ends_with(&body) && content.len() - body.len() == sent.body);
+    are_lines(&out);
+    let most = entry.envelope.largest_header(sent.body as u64);
+    assert!(out.len() as u64 <= most, "{} bytes: {shown}", out.len());
+    only_ruled_fields_changed(&sent, &gone, &shown);
+    // What was decided about is what goes out, whoever reads it.
+    let decided = author(&sent).unwrap_or_else(|| entry.lane.mailbox.clone());
+    let read = author(&gone).map(|author| author.key());
+    assert_eq!(read, Some(decided.key()), "{shown}");
+    let whole = [&out[..], &body].concat();
+    others_read(&whole, out.len(), &entry.envelope, &decided);
+
+    // Made once, it needs no making.
+    let again = Claimed {
+        content: Content::Inline(whole.into()),
+        ..entry.clone()
+    };
+    let (out_again, body_again) = composed(&again);
+    assert_eq!(body_again, body, "{shown}");
+    let again = Header::split(&out_again, false).expect("the header section ends");
+    let mut expected = sorted(&gone);
+    expected.extend(gone.fields.first().map(|received| received.raw.to_vec()));
+    expected.sort();
+    assert_eq!(sorted(&again), expected, "{shown}");
+}
+
+/// They end with CRLF, and have no others within.
+fn are_lines(out: &[u8]) {
+    assert!(out.ends_with(b"\r\n"));
+    for line in out.split_inclusive(|byte| *byte == b'\n') {
+        let carriage_return = line.iter().position(|byte| *byte == b'\r');
+        let shown = line.escape_ascii();
+        assert_eq!(carriage_return, line.len().checked_sub(2), "{shown}");
+    }
+}
+
+/// Promise 5.
+fn only_ruled_fields_changed(sent: &Header<'_>, gone: &Header<'_>, shown: &str) {
+    // The relay's own Received stands in front.
+    let unruled = others(gone);
+    let (received, unruled) = unruled.split_first().expect("a Received");
+    assert!(received.starts_with(b"Received: from client ([127.0.0.1])\r\n"));
+    assert_eq!(unruled, others(sent), "{shown}");
+    for name in SINGLE {
+        assert!(gone.all(name).count() <= 1, "{name} {shown}");
+    }
+    for name in ["Date", "Message-ID", "From"] {
+        assert_eq!(gone.all(name).count(), 1, "{name} {shown}");
+    }
+    for name in RESENT {
+        assert_eq!(gone.all(name).count(), 0, "{name} {shown}");
+    }
+    assert!(gone.is_addressed(), "{shown}");
+}
+
+/// Promise 3, as readers see it that are not the relay's own.
+fn others_read(whole: &[u8], header: usize, envelope: &Envelope, author: &Address) {
+    let shown = whole.get(..header).unwrap_or_default().escape_ascii();
+    let (fields, body) = mailparse::parse_headers(whole).expect("mailparse reads it");
+    assert_eq!(body, header, "{shown}");
+    let wanted: BTreeSet<String> = envelope.recipients.iter().map(Address::key).collect();
+    assert_eq!(named(&fields, &["To", "Cc", "Bcc"]), wanted, "{shown}");
+    let from = named(&fields, &["From"]);
+    assert_eq!(from, BTreeSet::from([author.key()]), "{shown}");
+
+    let read = MessageParser::new()
+        .parse(whole)
+        .expect("mail-parser reads it");
+    let body = usize::try_from(read.root_part().raw_body_offset());
+    assert_eq!(body, Ok(header), "{shown}");
+    let from = read.from().expect("a From");
+    let from: Vec<_> = from.iter().map(|from| from.address().map(key)).collect();
+    assert_eq!(from, [Some(author.key())], "{shown}");
+}
+
+/// The fields, in an order of their own.
+fn sorted(header: &Header<'_>) -> Vec<Vec<u8>> {
+    let fields = header.fields.iter().map(|field| field.raw.to_vec());
+    let mut fields: Vec<_> = fields.collect();
+    fields.sort();
+    fields
+}
+
+/// Whom mailparse finds in the fields of these names, as keys.
+fn named(fields: &[MailHeader<'_>], names: &[&str]) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for field in fields {
+        let name = field.get_key();
+        if !names.iter().any(|it| it.eq_ignore_ascii_case(name.trim())) {
+            continue;
+        }
+        let value = for_mailparse(field.get_value_raw());
+        let list = mailparse::addrparse(&value);
+        let list = list.unwrap_or_else(|error| panic!("{value:?}: {error}"));
+        for item in list.iter() {
+            match item {
+                MailAddr::Single(one) => named.insert(key(&one.addr)),
+                MailAddr::Group(group) => {
+                    assert!(group.addrs.is_empty(), "a group with {:?}", group.addrs);
+                    true
+                }
+            };
+        }
+    }
+    named
+}
+
+/// A list without what mailparse does not know: nested comments (RFC 5322 3.2.2),
+/// quoted strings that are not the first word of a name (3.2.5), empty items (4.4).
+fn for_mailparse(value: &[u8]) -> String {
+    let mut items = vec![String::new()];
+    let mut comments = 0_usize;
+    let mut quoted = false;
+    let mut escaped = false;
+    for c in String::from_utf8_lossy(value).chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted || comments > 0 => escaped = true,
+            '"' if comments == 0 => quoted = !quoted,
+            _ if quoted => {}
+            '(' => comments += 1,
+            ')' if comments > 0 => comments -= 1,
+            '\r' | '\n' => {}
+            _ if comments > 0 => {}
+            ',' => items.push(String::new()),
+            c => items.last_mut().expect("one at least").push(c),
+        }
+    }
+    items.retain(|item| !item.trim().is_empty());
+    items.join(",")
+}
+
+fn key(text: &str) -> String {
+    // mailparse keeps the blanks of `< a@b >`.
+    match text.trim().parse::<Address>() {
+        Ok(address) => address.key(),
+        Err(error) => panic!("{text:?}: {error}"),
+    }
+}
+
+/// The fields that no rule names, as they are.
+fn others(header: &Header<'_>) -> Vec<Vec<u8>> {
+    let ruled = |name: &str| {
+        let name = name.trim_start_matches("X-Original-");
+        let mut ruled = SINGLE.iter().chain(&RESENT);
+        ruled.any(|ruled| ruled.eq_ignore_ascii_case(name))
+    };
+    let fields = header.fields.iter().filter(|field| !ruled(field.name));
+    fields.map(|field| field.raw.to_vec()).collect()
+}
+
+/// The fields that may stand once (RFC 5322 3.6, RFC 2045 3).
+const SINGLE: [&str; 14] = [
+    "Date",
+    "Message-ID",
+    "From",
+    "Sender",
+    "Reply-To",
+    "In-Reply-To",
+    "References",
+    "Subject",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "To",
+    "Cc",
+    "Bcc",
+];
+
+/// Other fields that a rule names.
+const RESENT: [&str; 3] = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn seeds_and_findings_of_header_hold() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        for kind in ["seeds", "findings"] {
+            for file in std::fs::read_dir(root.join(kind).join("header")).unwrap() {
+                let path = file.unwrap().path();
+                println!("{}", path.display()); // Shown if it does not hold.
+                header(&std::fs::read(path).unwrap());
+            }
+        }
+    }
+
+    /// Fields that rules name and others, sound and unsound, some of them in bytes
+    /// of any kind.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let name = prop_oneof![
+            "(Date|From|Message-ID|Subject|Sender|Reply-To|References|MIME-Version)",
+            "(to|Cc|BCC|From|from |Resent-To|Content-Type|In-Reply-To)",
+            "X-[A-Za-z]{1,5}",
+            "Received",
+        ];
+        let value = prop_oneof![
+            "(,?[ -~]{0,6}(d@e\\.f|a@b\\.c|root@host)[ -~]{0,3}){0,3}".prop_map(String::into_bytes),
+            "(a b|\"a\"|<|>|\\(x\\)|,|;|:|@| |d@e\\.f|eve@e\\.f|root@host|<a@b\\.c>|\u{fc}){0,8}"
+                .prop_map(String::into_bytes),
+            "(\u{fc}? ?<?(a@b\\.c|d@e\\.f)>?,?){0,4}".prop_map(latin_1),
+            "(<1@app>|<a:b>|1 Nov 2026 19:00 GMT|now|a@b\\.c|)".prop_map(String::into_bytes),
+            proptest::collection::vec(1..=255_u8, 0..12),
+        ];
+        (name, value, any::<bool>()).prop_map(|(name, mut value, folded)| {
+            value.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+            let fold = if folded { "\r\n x" } else { "" };
+            [name.as_bytes(), b":", &value, fold.as_bytes(), b"\r\n"].concat()
+        })
+    }
+
+    fn latin_1(text: String) -> Vec<u8> {
+        let octets = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap());
+        octets.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn promise_5_only_fields_that_a_rule_names_are_changed(
+            fields in proptest::collection::vec(field(), 0..8),
+        ) {
+            let content = [fields.concat().as_slice(), b"\r\n"].concat();
+            outgoing(&entry(&content, vec!["d@e.f".parse().unwrap()]));
+        }
+    }
+}

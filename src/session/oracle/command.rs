@@ -1,0 +1,138 @@
+//! The oracle of the command parser.
+
+use secrecy::ExposeSecret;
+
+use super::super::Reply;
+use super::super::command::Command;
+use super::super::command::Mail;
+use super::super::command::parse;
+use super::super::quirk::Quirks;
+use super::wire;
+use crate::mail::Address;
+
+/// Tries a line, without its line end.
+pub fn command(line: &[u8]) {
+    let parsed = read(line);
+    if let Err(reply) = &parsed {
+        assert!(reply.is_refusal(), "{reply:?}");
+        wire(reply);
+    }
+    let shown = shown(&parsed);
+    assert_eq!(shown, self::shown(&read(&other_case(line))), "other case");
+    match &parsed {
+        Ok(Command::Http) => {}
+        Ok(Command::Mail(mail)) => same_again(mail),
+        Ok(Command::Rcpt(address)) => {
+            is_one_address(address);
+            let again = read(format!("RCPT TO:<{address}>").as_bytes());
+            assert!(
+                matches!(&again, Ok(Command::Rcpt(a)) if a == address),
+                "{again:?}"
+            );
+        }
+        Ok(Command::Helo(name) | Command::Ehlo(name)) => {
+            assert!(!name.is_empty() && name.chars().count() <= 255, "{name:?}");
+            assert!(
+                !name.contains(|c: char| c.is_control() && c != '\t'),
+                "{name:?}"
+            );
+        }
+        Ok(Command::Auth { initial, .. }) => {
+            let initial = initial.as_ref().map(|initial| initial.expose_secret());
+            let last = line
+                .split(|byte| b" \t".contains(byte))
+                .rfind(|word| !word.is_empty());
+            assert!(initial.is_none_or(|initial| Some(initial.as_bytes()) == last));
+            assert_eq!(shown, self::shown(&read(&masked(line))), "a secret shows");
+        }
+        Ok(_) => {}
+        Err(_) => {
+            let secret = masked(line);
+            assert_eq!(shown, self::shown(&read(&secret)), "a secret shows");
+        }
+    }
+}
+
+fn read(line: &[u8]) -> Result<Command, Reply> {
+    parse(line, &mut Quirks::default())
+}
+
+fn shown(parsed: &Result<Command, Reply>) -> String {
+    format!("{parsed:?}")
+}
+
+/// The verb in the other case.
+fn other_case(line: &[u8]) -> Vec<u8> {
+    let mut line = line.to_vec();
+    for byte in line.iter_mut().take_while(|byte| !b" \t".contains(byte)) {
+        *byte ^= if byte.is_ascii_alphabetic() { 0x20 } else { 0 };
+    }
+    line
+}
+
+/// AUTH with other letters and digits behind the mechanism; other commands as
+/// they are.
+fn masked(line: &[u8]) -> Vec<u8> {
+    let mut words = 0;
+    let mut blank = true;
+    let is_auth = line
+        .get(..4)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"));
+    let masked = line.iter().map(|byte| {
+        let was_blank = std::mem::replace(&mut blank, b" \t".contains(byte));
+        words += usize::from(was_blank && !blank);
+        if is_auth && words > 2 && byte.is_ascii_alphanumeric() {
+            b'x'
+        } else {
+            *byte
+        }
+    });
+    masked.collect()
+}
+
+/// What was understood, written as RFC 5321 4.1.2 wants it, is understood again.
+fn same_again(mail: &Mail) {
+    if let Some(address) = mail.reverse_path.address() {
+        is_one_address(address);
+        assert!(mail.utf8 || address.is_ascii(), "{address} needs SMTPUTF8");
+    }
+    let mut line = format!("MAIL FROM:{}", mail.reverse_path);
+    if let Some(size) = mail.size {
+        line.push_str(&format!(" SIZE={size}"));
+    }
+    if mail.utf8 {
+        line.push_str(" SMTPUTF8");
+    }
+    let again = read(line.as_bytes());
+    assert!(
+        matches!(&again, Ok(Command::Mail(again)) if again == mail),
+        "{line:?}: {again:?}"
+    );
+}
+
+/// It is one address to every program, and no header field of its own.
+fn is_one_address(address: &Address) {
+    let text = address.as_str();
+    assert_eq!(text.parse().as_ref(), Ok(address), "{text:?} is not itself");
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert_eq!(
+        format!("{}@{}", address.local_part(), address.domain()),
+        text
+    );
+    assert_eq!(
+        address.canonical().key(),
+        address.key(),
+        "{text:?} has two keys"
+    );
+    let local = address.local_part();
+    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
+    let bare = if quoted { address.domain() } else { text };
+    let special = |c: char| c.is_whitespace() || "<>,;()\"\\".contains(c);
+    assert!(!bare.contains(special), "{text:?} could be two");
+    assert_eq!(bare.matches('@').count(), usize::from(!quoted), "{text:?}");
+    if quoted {
+        let inside = local.get(1..local.len() - 1).unwrap_or_default();
+        let unescaped = inside.replace("\\\\", "").replace("\\\"", "");
+        assert!(!unescaped.contains('"'), "{text:?} closes early");
+    }
+}

@@ -1,0 +1,472 @@
+//! The oracle of the session as a whole: what it says and does, beside a small
+//! model of what it may.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::Access;
+use super::super::Authentication;
+use super::super::ClearPasswords;
+use super::super::Faults;
+use super::super::Hello;
+use super::super::Identity;
+use super::super::Reply;
+use super::super::Session;
+use super::super::Settings;
+use super::super::State;
+use super::super::Step;
+use super::super::Tls;
+use super::super::Verdict;
+use super::super::Verification;
+use super::super::command::Command;
+use super::super::command::is_data;
+use super::super::command::parse;
+use super::super::quirk::Quirks;
+use super::wire;
+use crate::mail::EnhancedStatus;
+use crate::mail::Envelope;
+use crate::mail::ReversePath;
+use crate::mail::SpoolId;
+
+/// Tries a session. The input's first line has the settings, a letter each; the
+/// others are what the client says (`^` is a line that is too long). Where a
+/// verdict is due on a message or on a password, the next line gives it by its
+/// first letter, and where none is left the session ends. TLS begins whenever it
+/// is due.
+pub fn session(input: &[u8]) {
+    let shown = run(input, Secrets::AsSent);
+    for (shown, others) in shown.iter().zip(run(input, Secrets::Others)) {
+        assert_eq!(*shown, others, "a secret shows");
+    }
+}
+
+/// Whether the passwords are those of the input, or others of their length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    AsSent,
+    Others,
+}
+
+/// The session with all it says, and all that `Debug` says of it.
+fn run(input: &[u8], secrets: Secrets) -> Vec<String> {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let (settings, access) = settings(lines.next().unwrap_or_default());
+    let mut session = Session::new(settings.clone(), access);
+    let mut model = Model::new(settings, access);
+    let mut shown = vec![wire(&session.greeting())];
+    let mut asked = Asked::Command;
+    while let Some(line) = lines.next() {
+        let secret = session.expects_secret();
+        assert_eq!(secret, asked != Asked::Command, "whether a secret is due");
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = match secrets {
+            Secrets::AsSent => line.to_vec(),
+            Secrets::Others => other_secret(line, asked),
+        };
+        let mut step = match line.first() {
+            Some(b'^') => session.line_too_long(),
+            _ => session.line(&line),
+        };
+        model.step(&line, secret, &step);
+        loop {
+            shown.push(format!("{step:?}"));
+            // A transaction holds no password, and its sets have no order.
+            let open = matches!(session.state, State::Transaction(_));
+            if !open && (asked != Asked::Command || is_plain(&line)) {
+                shown.push(format!("{session:?}"));
+            }
+            model.agrees(&session);
+            step = match step {
+                Step::Say(_) | Step::Close(_) => break,
+                Step::StartTls(_) => {
+                    session.tls_started();
+                    model.tls_started();
+                    break;
+                }
+                Step::Receive(..) => match letter(lines.next()) {
+                    Some(letter) => verdict(&mut session, &mut model, letter),
+                    None => return shown,
+                },
+                Step::Verify(_) => match letter(lines.next()) {
+                    Some(letter) => verified(&mut session, &mut model, letter),
+                    None => return shown,
+                },
+            };
+        }
+        asked = Asked::by(&step);
+    }
+    model.agrees(&session);
+    shown
+}
+
+/// What the client says next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Command,
+    /// The name of LOGIN.
+    Name,
+    /// The password of LOGIN, or both in PLAIN.
+    Password,
+}
+
+impl Asked {
+    fn by(step: &Step) -> Self {
+        match step {
+            Step::Say(reply) if reply.code == 334 && reply.lines == ["VXNlcm5hbWU6"] => Self::Name,
+            Step::Say(reply) if reply.code == 334 => Self::Password,
+            Step::Say(_)
+            | Step::Receive(..)
+            | Step::Verify(_)
+            | Step::StartTls(_)
+            | Step::Close(_) => Self::Command,
+        }
+    }
+}
+
+/// The decision that a line gives, if there is one.
+fn letter(line: Option<&[u8]>) -> Option<u8> {
+    line.map(|line| line.first().copied().unwrap_or(b'q'))
+}
+
+fn settings(letters: &[u8]) -> (Settings, Access) {
+    let mut settings = Settings {
+        hostname: "relay.example".into(),
+        message_size: 1_000_000,
+        message_size_reason: "a fuzzer's limit",
+        carried_size: 2_000_000,
+        recipients: 3,
+        errors: 20,
+    };
+    let mut access = Access {
+        tls: Tls::Off,
+        authentication: Authentication::Off,
+        clear_passwords: ClearPasswords::Taken,
+    };
+    for letter in letters {
+        match letter {
+            b's' => access.tls = Tls::Offered,
+            b'S' => access.tls = Tls::Required,
+            b't' => access.tls = Tls::Active,
+            b'a' => access.authentication = Authentication::Optional,
+            b'A' => access.authentication = Authentication::Required,
+            b'r' => access.clear_passwords = ClearPasswords::Refused,
+            b'1'..=b'9' => settings.recipients = usize::from(letter - b'0'),
+            b'e' => settings.errors = 3,
+            _ => {}
+        }
+    }
+    (settings, access)
+}
+
+/// The line with another password in it, if it has one in the right form.
+fn other_secret(line: &[u8], asked: Asked) -> Vec<u8> {
+    let blank = line.iter().rposition(|byte| b" \t".contains(byte));
+    let begin = match (asked, blank) {
+        (Asked::Password, _) => 0,
+        (Asked::Command, Some(blank)) if is_plain(line) => blank + 1,
+        (Asked::Command | Asked::Name, _) => return line.to_vec(),
+    };
+    let (before, response) = line.split_at(begin);
+    let text = STANDARD.decode(response).ok();
+    let Some(text) = text.and_then(|text| String::from_utf8(text).ok()) else {
+        return line.to_vec();
+    };
+    // Behind the last NUL of PLAIN; the whole of what LOGIN asks for second.
+    let name = match text.rfind('\0') {
+        Some(nul) => nul + 1,
+        None if asked == Asked::Password => 0,
+        None => return line.to_vec(),
+    };
+    let (name, password) = text.split_at(name);
+    let other = |c: char| if c.is_ascii_alphanumeric() { 'x' } else { c };
+    let password: String = password.chars().map(other).collect();
+    let response = STANDARD.encode(format!("{name}{password}"));
+    [before, response.as_bytes()].concat()
+}
+
+/// Whether the line is AUTH PLAIN. What may stand behind AUTH LOGIN is a name.
+fn is_plain(line: &[u8]) -> bool {
+    let words = line.split(|byte| b" \t".contains(byte));
+    let mut words = words.filter(|word| !word.is_empty());
+    let mut next_is = |name: &[u8]| words.next().is_some_and(|it| it.eq_ignore_ascii_case(name));
+    next_is(b"AUTH") && next_is(b"PLAIN")
+}
+
+fn verdict(session: &mut Session, model: &mut Model, letter: u8) -> Step {
+    let id: SpoolId = "01M7ZZDH4TKT6XKYKEMYK3N3EJ".parse().expect("an id");
+    let author = "eve@b.c".parse().ok();
+    let (verdict, code) = match letter {
+        b'b' => (Verdict::TooBig, 552),
+        b'h' => (Verdict::HeaderTooBig(262_144), 552),
+        b'f' => (Verdict::Malformed(Faults::default()), 550),
+        b'l' => (Verdict::Looping(50), 554),
+        b'n' => (Verdict::NoAccount(author), 550),
+        b'u' => (Verdict::NotThisSender(author), 550),
+        b'm' | b'M' => (Verdict::TooMany, 451),
+        b'd' | b'D' => (Verdict::StorageFull, 452),
+        b't' => (Verdict::LocalTrouble, 451),
+        _ => (Verdict::Queued(id), 250),
+    };
+    let reply = if letter.is_ascii_uppercase() && code != 250 {
+        model.refused_data = true;
+        session.not_now(verdict)
+    } else {
+        session.verdict(verdict)
+    };
+    wire(&reply);
+    assert_eq!(reply.code, code, "{reply:?}");
+    Step::Say(reply)
+}
+
+fn verified(session: &mut Session, model: &mut Model, letter: u8) -> Step {
+    let identity = Identity {
+        name: "anna".to_owned(),
+        senders: vec!["a*@b.c".to_owned().into()],
+    };
+    let verification = match letter {
+        b'n' => Verification::Refused,
+        b't' => Verification::RefusedTooOften,
+        b'u' => Verification::Unavailable,
+        _ => Verification::Accepted(identity.clone()),
+    };
+    let accepted = matches!(verification, Verification::Accepted(_));
+    let step = session.verified(verification);
+    match &step {
+        Step::Say(reply) => {
+            wire(reply);
+            assert_eq!(reply.code == 235, accepted, "{reply:?}");
+            assert_ne!(letter, b't', "{reply:?}");
+        }
+        Step::Close(reply) => {
+            wire(reply);
+            assert!(
+                matches!(letter, b'n' | b't') && reply.code == 421,
+                "{reply:?}"
+            );
+            model.closed = true;
+        }
+        Step::Receive(..) | Step::Verify(_) | Step::StartTls(_) => {
+            panic!("{step:?} behind a password")
+        }
+    }
+    if accepted {
+        model.identity = Some(identity);
+    }
+    step
+}
+
+/// What the session may do, as the replies so far have it.
+struct Model {
+    settings: Settings,
+    access: Access,
+    hello: Option<Hello>,
+    identity: Option<Identity>,
+    transaction: Option<Envelope>,
+    errors: u32,
+    refused_data: bool,
+    closed: bool,
+}
+
+impl Model {
+    fn new(settings: Settings, access: Access) -> Self {
+        Self {
+            settings,
+            access,
+            hello: None,
+            identity: None,
+            transaction: None,
+            errors: 0,
+            refused_data: false,
+            closed: false,
+        }
+    }
+
+    fn agrees(&self, session: &Session) {
+        assert_eq!(session.hello(), self.hello.as_ref());
+        assert_eq!(session.identity(), self.identity.as_ref());
+        assert_eq!(session.has_tls(), self.access.tls == Tls::Active);
+    }
+
+    /// RFC 3207 4.2.
+    fn tls_started(&mut self) {
+        self.access.tls = Tls::Active;
+        self.hello = None;
+        self.identity = None;
+        self.transaction = None;
+    }
+
+    /// Whether a password may come now.
+    fn takes_passwords(&self) -> bool {
+        let clear = self.access.clear_passwords == ClearPasswords::Taken;
+        self.access.authentication != Authentication::Off
+            && (self.access.tls == Tls::Active || clear)
+    }
+
+    /// What came of a line; `secret` if it belonged to AUTH.
+    fn step(&mut self, line: &[u8], secret: bool, step: &Step) {
+        let command = match line.first() {
+            _ if secret => None,
+            Some(b'^') => None,
+            _ => parse(line, &mut Quirks::default()).ok(),
+        };
+        let goes_on = command.as_ref().is_some_and(Command::goes_on);
+        let may_be_content = std::mem::take(&mut self.refused_data) && !goes_on;
+        if may_be_content && line.first() != Some(&b'^') {
+            assert!(matches!(step, Step::Close(_)), "content for a command");
+        }
+        match step {
+            Step::Say(reply) if reply.is_refusal() => {
+                wire(reply);
+                self.refused_data = !secret && is_data(line);
+                self.refused(reply, command.as_ref());
+            }
+            Step::Close(reply) => {
+                wire(reply);
+                let farewell = matches!(command, Some(Command::Quit));
+                assert_eq!(reply.code == 221, farewell, "{reply:?}");
+                assert!(farewell || reply.is_refusal(), "{reply:?}");
+                self.closed = true;
+            }
+            Step::Say(reply) => {
+                let said = wire(reply);
+                assert!(!self.closed, "{said:?} behind the end");
+                match command {
+                    _ if reply.code == 334 => self.asks_for_secret(secret, command.as_ref()),
+                    Some(command) => self.accepted(command, reply, &said),
+                    None => panic!("{said:?} to what is no command"),
+                }
+            }
+            Step::Receive(reply, envelope) => {
+                assert_eq!((wire(reply).get(..3), self.closed), (Some("354"), false));
+                assert!(matches!(command, Some(Command::Data)), "{envelope:?}");
+                assert_eq!(self.transaction.take().as_ref(), Some(&**envelope));
+                assert!(!envelope.recipients.is_empty(), "nobody receives it");
+                assert!(
+                    envelope.recipients.len() <= self.settings.recipients,
+                    "{envelope:?}"
+                );
+            }
+            Step::Verify(credentials) => {
+                assert!(
+                    !self.closed && self.transaction.is_none(),
+                    "{credentials:?}"
+                );
+                assert!(secret || matches!(command, Some(Command::Auth { .. })));
+                self.may_authenticate();
+            }
+            Step::StartTls(reply) => {
+                assert_eq!((wire(reply).get(..3), self.closed), (Some("220"), false));
+                assert!(matches!(command, Some(Command::StartTls)), "{reply:?}");
+                assert!(matches!(self.access.tls, Tls::Offered | Tls::Required));
+            }
+        }
+    }
+
+    fn refused(&mut self, reply: &Reply, command: Option<&Command>) {
+        if reply.status != Some(EnhancedStatus::TOO_MANY_RECIPIENTS) {
+            self.errors += 1;
+            assert!(self.errors < self.settings.errors, "{} errors", self.errors);
+            return;
+        }
+        let (Some(Command::Rcpt(address)), Some(envelope)) = (command, &self.transaction) else {
+            panic!("{reply:?} to {command:?}");
+        };
+        let mut keys = envelope.recipients.iter().map(|recipient| recipient.key());
+        assert!(
+            !keys.any(|key| key == address.key()),
+            "{address} is one of them"
+        );
+        assert_eq!(envelope.recipients.len(), self.settings.recipients);
+    }
+
+    fn asks_for_secret(&self, secret: bool, command: Option<&Command>) {
+        assert!(secret || matches!(command, Some(Command::Auth { .. })));
+        self.may_authenticate();
+    }
+
+    fn may_authenticate(&self) {
+        assert!(self.takes_passwords(), "a password may not come now");
+        assert!(self.hello.is_some() && self.identity.is_none());
+        assert_ne!(self.access.tls, Tls::Required, "no password before TLS");
+    }
+
+    fn accepted(&mut self, command: Command, reply: &Reply, said: &str) {
+        match command {
+            Command::Helo(name) => {
+                assert_eq!(said, "250 relay.example\r\n");
+                self.greeted(Hello {
+                    name,
+                    extended: false,
+                });
+            }
+            Command::Ehlo(name) => {
+                self.offers(said);
+                self.greeted(Hello {
+                    name,
+                    extended: true,
+                });
+            }
+            Command::Rset => self.transaction = None,
+            Command::Mail(mail) => {
+                assert_eq!(reply.status, Some(EnhancedStatus::SENDER_OK));
+                assert!(self.hello.is_some() && self.transaction.is_none());
+                assert_ne!(self.access.tls, Tls::Required, "no mail before TLS");
+                let anonymous = self.access.authentication != Authentication::Required;
+                assert!(anonymous || self.identity.is_some(), "nobody authenticated");
+                assert!(
+                    mail.size
+                        .is_none_or(|size| size <= self.settings.message_size)
+                );
+                if let (Some(user), ReversePath::Address(address)) =
+                    (&self.identity, &mail.reverse_path)
+                {
+                    assert!(user.may_send_as(address), "{address} is another's");
+                }
+                self.transaction = Some(Envelope {
+                    reverse_path: mail.reverse_path,
+                    recipients: Vec::new(),
+                    utf8: mail.utf8,
+                });
+            }
+            Command::Rcpt(address) => {
+                assert_eq!(reply.status, Some(EnhancedStatus::RECIPIENT_OK));
+                let envelope = self.transaction.as_mut().expect("RCPT behind MAIL");
+                assert!(address.is_plain() && (envelope.utf8 || address.is_ascii()));
+                if envelope
+                    .recipients
+                    .iter()
+                    .all(|known| known.key() != address.key())
+                {
+                    envelope.recipients.push(address);
+                }
+            }
+            Command::Noop | Command::Vrfy | Command::Help => {}
+            Command::Data
+            | Command::Quit
+            | Command::StartTls
+            | Command::Auth { .. }
+            | Command::Bdat
+            | Command::Http => panic!("{said:?} to {command:?}"),
+        }
+    }
+
+    fn greeted(&mut self, hello: Hello) {
+        self.hello = Some(hello);
+        self.transaction = None;
+    }
+
+    fn offers(&self, said: &str) {
+        let offered = |what: &str| {
+            let lines = said.lines().filter_map(|line| line.get(4..));
+            lines.filter(|line| *line == what).count() == 1
+        };
+        let tls = matches!(self.access.tls, Tls::Offered | Tls::Required);
+        assert_eq!(offered("STARTTLS"), tls, "{said}");
+        for auth in ["AUTH PLAIN LOGIN", "AUTH=PLAIN LOGIN"] {
+            assert_eq!(offered(auth), self.takes_passwords(), "{said}");
+        }
+        for always in ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8"] {
+            assert!(offered(always), "{said}");
+        }
+    }
+}
