@@ -10,8 +10,9 @@
 //!                               command line ──┘          └─────► auth ─────┘
 //! ```
 //!
-//! Read `session/mod.rs` for the dialog, `spool/mod.rs` for what "safe" means,
-//! and `delivery/attempt.rs` for one attempt from top to bottom; the tables are
+//! Read `session/dialog.rs` for the dialog, `listener/receive.rs` for a message
+//! on its way in, `spool/mod.rs` for what "safe" means, and
+//! `delivery/attempt.rs` for one attempt from top to bottom; the tables are
 //! `session/reply.rs` (every reply), `delivery/outcome.rs` (what every failure
 //! means) and `delivery/recipients.rs` (who receives a message).
 //!
@@ -28,8 +29,9 @@
 //! 5. Content is not rewritten but for the fields that a rule names, and what a
 //!    rule sets aside stays visible: `delivery/compose.rs` has the rules, [`mime`]
 //!    what they rest on.
-//! 6. No open relay: [`config`].
-//! 7. Secrets don't leak: [`config`], [`auth`], [`http`].
+//! 6. No open relay: `config/listeners.rs`.
+//! 7. Secrets don't leak: [`config`], [`auth`], [`http`],
+//!    `telemetry/transcripts.rs`.
 //!
 //! # Who may import whom
 //!

@@ -2,13 +2,13 @@
 
 use secrecy::ExposeSecret;
 
-use super::super::Reply;
-use super::super::command::Command;
-use super::super::command::Mail;
-use super::super::command::parse;
-use super::super::quirk::Quirks;
 use super::wire;
 use crate::mail::Address;
+use crate::session::Reply;
+use crate::session::command::Command;
+use crate::session::command::Mail;
+use crate::session::command::parse;
+use crate::session::quirk::Quirks;
 
 /// Tries a line, without its line end.
 pub fn command(line: &[u8]) {

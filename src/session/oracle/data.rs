@@ -1,8 +1,8 @@
 //! The oracle of the DATA reader.
 
-use super::super::DataReader;
-use super::super::Faults;
-use super::super::Fed;
+use crate::session::DataReader;
+use crate::session::Faults;
+use crate::session::Fed;
 
 /// What came of a stream.
 #[derive(Debug, PartialEq, Eq)]

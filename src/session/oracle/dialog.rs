@@ -4,29 +4,29 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::Access;
-use super::super::Authentication;
-use super::super::ClearPasswords;
-use super::super::Faults;
-use super::super::Hello;
-use super::super::Identity;
-use super::super::Reply;
-use super::super::Session;
-use super::super::Settings;
-use super::super::State;
-use super::super::Step;
-use super::super::Tls;
-use super::super::Verdict;
-use super::super::Verification;
-use super::super::command::Command;
-use super::super::command::is_data;
-use super::super::command::parse;
-use super::super::quirk::Quirks;
 use super::wire;
 use crate::mail::EnhancedStatus;
 use crate::mail::Envelope;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
+use crate::session::Access;
+use crate::session::Authentication;
+use crate::session::ClearPasswords;
+use crate::session::Faults;
+use crate::session::Hello;
+use crate::session::Identity;
+use crate::session::Reply;
+use crate::session::Session;
+use crate::session::Settings;
+use crate::session::State;
+use crate::session::Step;
+use crate::session::Tls;
+use crate::session::Verdict;
+use crate::session::Verification;
+use crate::session::command::Command;
+use crate::session::command::is_data;
+use crate::session::command::parse;
+use crate::session::quirk::Quirks;
 
 /// Tries a session. The input's first line has the settings, a letter each; the
 /// others are what the client says (`^` is a line that is too long). Where a
