@@ -20,11 +20,13 @@ use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::Smtp;
+use crate::common::account;
 use crate::common::arrived;
 use crate::common::load::assert_bounded;
 use crate::common::load::bystander;
 use crate::common::message;
 use crate::common::stand_in;
+use crate::common::tls::Identity;
 use crate::common::wire::connect_from;
 use crate::common::wire::wait_until_all_read;
 
@@ -157,6 +159,30 @@ async fn who_finds_no_room_is_told_or_waits_until_there_is() {
     bystander(&relay);
     arrived(&graph, 1).await;
     assert_bounded(&relay, "512 idle connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_wanted_holds_no_place() {
+    let graph = stand_in().await;
+    let listeners = "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"implicit\"\n\
+         networks = [\"192.0.2.0/24\"]\n";
+    let limits = "[limits]\nconnections = 4\nfree_space = \"8 MB\"\n";
+    let home = Home::with_listeners(listeners, &account(&graph, MAILBOX, ""), limits);
+    let certificate = Identity::new().section(&home);
+    home.append(&certificate);
+    let relay = Relay::start(&home);
+    let addresses = relay.addresses();
+
+    // Each says nothing, and waits for a handshake.
+    let unwanted = (0..200).map(|_| TcpStream::connect(addresses[1]).unwrap());
+    let unwanted: Vec<TcpStream> = unwanted.collect();
+
+    bystander(&relay);
+    for mut stream in unwanted {
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+    assert_eq!(relay.events("session").len(), 1, "told once a minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]
