@@ -22,6 +22,7 @@ use super::accounts;
 use super::listeners;
 use super::reader::Problems;
 use super::reader::Section;
+use super::tls;
 use super::units::ByteSize;
 use super::units::OrOff;
 use super::units::Span;
@@ -48,7 +49,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let mut top = Section::top(table.get_ref(), &problems);
     let accounts = accounts::read(&mut top, &problems);
     let users = users::read(&mut top, &accounts);
-    let tls = listeners::tls(&mut top);
+    let tls = tls::read_section(&mut top);
     let config = Config {
         hostname: hostname(&mut top),
         data_dir: top.optional("data_dir").unwrap_or_else(data_dir),

@@ -1,4 +1,4 @@
-//! The keys of `[[listener]]` and `[tls]`, and promise 6: no listener that this
+//! The keys of `[[listener]]`, and promise 6: no listener that this
 //! module lets through is an open relay.
 //!
 //! | who can reach it | what it needs |
@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -43,26 +42,6 @@ impl Listener {
             on(Ipv6Addr::LOCALHOST.into(), Presence::WhereAvailable),
         ]
     }
-}
-
-pub(super) fn tls(top: &mut Section<'_>) -> Option<TlsFiles> {
-    let mut section = top.table("tls");
-    if !section.is_written() {
-        return None;
-    }
-    let certificate = section.required::<PathBuf>("certificate_file");
-    let key = section.required::<PathBuf>("private_key_file");
-    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles {
-        certificate_file: certificate.value,
-        private_key_file: key.value,
-    });
-    if let Some(files) = &files
-        && let Err(error) = files.load()
-    {
-        section.problem(error.to_string());
-    }
-    section.finish();
-    files
 }
 
 pub(super) fn read(

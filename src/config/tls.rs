@@ -1,4 +1,4 @@
-//! The certificate that listeners show, read from its files.
+//! `[tls]`: the certificate that listeners show, read from its files.
 //!
 //! Nothing is kept here: whoever holds the certificate asks [`TlsFiles::stamp`]
 //! whether the files are still the same ones, and loads them again if not.
@@ -16,6 +16,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
+
+use super::reader::Section;
 
 /// Where certificate and private key are, both in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,27 @@ pub enum TlsError {
     /// The two do not belong together, or the key is of an unknown kind.
     #[error("certificate_file and private_key_file cannot be used together: {0}")]
     Unusable(#[source] rustls::Error),
+}
+
+/// The keys of `[tls]`.
+pub(super) fn read_section(top: &mut Section<'_>) -> Option<TlsFiles> {
+    let mut section = top.table("tls");
+    if !section.is_written() {
+        return None;
+    }
+    let certificate = section.required::<PathBuf>("certificate_file");
+    let key = section.required::<PathBuf>("private_key_file");
+    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles {
+        certificate_file: certificate.value,
+        private_key_file: key.value,
+    });
+    if let Some(files) = &files
+        && let Err(error) = files.load()
+    {
+        section.problem(error.to_string());
+    }
+    section.finish();
+    files
 }
 
 impl TlsFiles {

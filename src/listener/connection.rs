@@ -333,14 +333,7 @@ impl<'a> Connection<'a> {
             Ok(Ok(_)) => Ok(()),
             Err(_) if until == self.end => self.say_last(&Reply::session_too_long()).await,
             Err(_) if self.session.is_under_way() => self.say_last(&Reply::silent_too_long()).await,
-            // A connection that is kept for later: nothing is wrong with it.
-            Err(_) => {
-                let reply = Reply {
-                    remedy: "",
-                    ..Reply::silent_too_long()
-                };
-                self.say_last(&reply).await
-            }
+            Err(_) => self.say_last(&Reply::idle_too_long()).await,
         }
     }
 

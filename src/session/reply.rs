@@ -174,6 +174,15 @@ impl Reply {
         )
     }
 
+    /// The client kept its connection for later, and too long: nothing is wrong
+    /// with it.
+    pub fn idle_too_long() -> Self {
+        Self {
+            remedy: "",
+            ..Self::silent_too_long()
+        }
+    }
+
     /// The session has lasted too long.
     pub fn session_too_long() -> Self {
         let text = "Session has lasted too long, connect again";
