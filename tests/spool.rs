@@ -220,7 +220,15 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
     let path = folder.path().join("spool.db");
     let database = Connection::open(&path).unwrap();
     database
-        .execute_batch("ALTER TABLE entry DROP COLUMN user; ALTER TABLE entry DROP COLUMN bound; PRAGMA user_version = 1;")
+        .execute_batch(
+            "DROP INDEX entry_open; DROP INDEX entry_about;
+             CREATE INDEX entry_open ON entry (id) WHERE state <> 'delivered';
+             ALTER TABLE entry DROP COLUMN user; ALTER TABLE entry DROP COLUMN bound;
+             ALTER TABLE entry DROP COLUMN draft; ALTER TABLE entry DROP COLUMN draft_stage;
+             ALTER TABLE entry DROP COLUMN part_of; ALTER TABLE entry DROP COLUMN about;
+             ALTER TABLE entry DROP COLUMN warned; ALTER TABLE attempt DROP COLUMN requests;
+             ALTER TABLE attempt DROP COLUMN uploaded; PRAGMA user_version = 1;",
+        )
         .unwrap();
     drop(database);
 

@@ -384,6 +384,6 @@ fn name(kind: Kind, next: Next) -> &'static str {
         (Kind::Delivered, _) => "delivered",
         (Kind::Doubtful { .. }, _) => "doubtful",
         (Kind::Failed, _) | (Kind::Deferred { .. }, Next::Failed | Next::Delivered) => "failed",
-        (Kind::Deferred { .. }, Next::Wait(_)) => "deferred",
+        (Kind::Deferred { .. }, Next::Wait(_) | Next::Held) => "deferred",
     }
 }

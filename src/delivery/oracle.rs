@@ -88,6 +88,10 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         trouble_since: None,
         attempt: 1,
         client_request_id: uuid::Uuid::nil(),
+        draft: None,
+        part_of: None,
+        about: None,
+        warned: false,
     }
 }
 

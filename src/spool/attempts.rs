@@ -68,6 +68,32 @@ pub struct Claimed {
     pub attempt: u32,
     /// The name of this attempt in Graph's logs and in ours.
     pub client_request_id: Uuid,
+    /// The draft that an earlier attempt has left in the mailbox.
+    pub draft: Option<Draft>,
+    /// The entry that it was split off, because it had too many recipients.
+    pub part_of: Option<SpoolId>,
+    /// The entry that it is a report about.
+    pub about: Option<SpoolId>,
+    /// Whether its sender was told that it is late.
+    pub warned: bool,
+}
+
+/// A draft in the mailbox that holds an entry's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Graph's immutable id, which outlives the sending.
+    pub id: String,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a draft is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It may lack attachments, and was surely not sent.
+    Filling,
+    /// It was complete, and may have been sent.
+    Sending,
 }
 
 /// What came of an attempt.
@@ -96,6 +122,8 @@ pub enum Next {
     Delivered,
     /// It is done with; its content is kept for the operator.
     Failed,
+    /// It is not tried again until an operator says so.
+    Held,
     /// The next attempt may start at this time.
     Wait(Timestamp),
 }
@@ -152,6 +180,25 @@ impl Spool {
             }
         }
         Ok(())
+    }
+
+    /// Records the draft that the mailbox has of an entry, or that there is none
+    /// any more.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is recorded then.
+    pub async fn note_draft(&self, id: SpoolId, draft: Option<Draft>) -> Result<(), SpoolError> {
+        let write = move |db: &Connection| {
+            let (draft_id, stage) = match &draft {
+                Some(draft) => (Some(draft.id.as_str()), Some(draft.stage.name())),
+                None => (None, None),
+            };
+            db.prepare_cached("UPDATE entry SET draft = ?2, draft_stage = ?3 WHERE id = ?1")?
+                .execute(params![id.to_string(), draft_id, stage])?;
+            Ok(())
+        };
+        self.shared.writer.write(write).await
     }
 
     /// Every lane that has waiting entries, with the time when the first is due.
@@ -250,7 +297,8 @@ fn claim_one(
     let mut entry = db
         .prepare_cached(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
-             in_file, attempts, trouble_since, user FROM entry WHERE id = ?1",
+             in_file, attempts, trouble_since, user, draft, draft_stage, part_of, about, warned
+             FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
     db.prepare_cached(
@@ -296,7 +344,7 @@ fn claimed(
             protocol: row.get(6)?,
             user: row.get(12)?,
         },
-        author: view::optional_address(row, 7)?,
+        author: view::optional(row, 7)?,
         content: if in_file {
             Content::File {
                 path: content::path(folder, id),
@@ -308,7 +356,35 @@ fn claimed(
         attempt: row.get(10)?,
         trouble_since: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_millis),
         client_request_id,
+        draft: draft(row, 13)?,
+        part_of: view::optional(row, 15)?,
+        about: view::optional(row, 16)?,
+        warned: row.get(17)?,
     })
+}
+
+/// A draft's id and, in the column behind it, its stage.
+fn draft(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Draft>> {
+    let Some(id) = row.get::<_, Option<String>>(column)? else {
+        return Ok(None);
+    };
+    let stage: String = row.get(column + 1)?;
+    let stage = match stage == Stage::Filling.name() {
+        true => Stage::Filling,
+        // Whatever else it says, it may have been sent.
+        false => Stage::Sending,
+    };
+    Ok(Some(Draft { id, stage }))
+}
+
+impl Stage {
+    /// As it stands in the spool.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Filling => "filling",
+            Self::Sending => "sending",
+        }
+    }
 }
 
 fn settle_one(
@@ -335,6 +411,7 @@ fn settle_one(
     let (state, due_at, ended_at) = match report.next {
         Next::Delivered => ("delivered", now, Some(now)),
         Next::Failed => ("failed", now, Some(now)),
+        Next::Held => ("held", now, None),
         Next::Wait(due) => ("waiting", due.millis(), None),
     };
     db.prepare_cached(
@@ -386,7 +463,7 @@ where
         let id: String = row.get(0)?;
         // What cannot be read counts as none.
         let origin = Origin {
-            author: view::optional_address(row, 1).unwrap_or_default(),
+            author: view::optional(row, 1).unwrap_or_default(),
             reverse_path: view::reverse_path(row, 2).unwrap_or(ReversePath::Null),
             bound: row.get(3)?,
         };

@@ -32,8 +32,9 @@
 //!
 //! `user_version` numbers the format; an unknown one is refused. States of an
 //! entry: `waiting` (due at `due_at`), `claimed` (an attempt is under way),
-//! `delivered`, `failed` (content kept for the operator), `quarantined` (its
-//! content cannot be read).
+//! `held` (until an operator releases it), `delivered`, `failed` (content kept
+//! for the operator), `dropped` (by an operator), `quarantined` (its content
+//! cannot be read).
 //!
 //! Knows no SMTP reply and no Graph; what outcome an attempt has and when the
 //! next one is due is decided in `delivery/`.
@@ -64,7 +65,9 @@ pub use self::accept::is_full;
 pub use self::attempts::AttemptReport;
 pub use self::attempts::Claimed;
 pub use self::attempts::Claims;
+pub use self::attempts::Draft;
 pub use self::attempts::Next;
+pub use self::attempts::Stage;
 pub use self::attempts::Want;
 pub use self::content::Content;
 pub use self::content::INLINE_LIMIT;

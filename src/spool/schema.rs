@@ -20,7 +20,8 @@ use crate::mail::SpoolId;
 /// | format | changed |
 /// |---|---|
 /// | 2 | `entry.user`, `entry.bound` |
-const FORMAT: i64 = 2;
+/// | 3 | `entry.draft`, `.draft_stage`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE entry (
@@ -46,10 +47,20 @@ CREATE TABLE entry (
     -- Who authenticated.
     user         TEXT,
     -- The only account that may send it.
-    bound        TEXT
+    bound        TEXT,
+    -- The draft that the mailbox has of it: Graph's immutable id, and how far it is.
+    draft        TEXT,
+    draft_stage  TEXT,
+    -- The entry that it was split off, because it had too many recipients.
+    part_of      TEXT,
+    -- The entry that this report is about.
+    about        TEXT,
+    -- Whether its sender was told that it is late.
+    warned       INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
-CREATE INDEX entry_open ON entry (id) WHERE state <> 'delivered';
+CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
+CREATE INDEX entry_about ON entry (about) WHERE about IS NOT NULL;
 CREATE INDEX entry_ended ON entry (state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE TABLE recipient (
     entry   TEXT NOT NULL REFERENCES entry ON DELETE CASCADE,
@@ -72,8 +83,33 @@ CREATE TABLE attempt (
     code              TEXT,
     reason            TEXT,
     request_id        TEXT,
+    -- Requests to Graph, and bytes in them: what the mailbox's limits count.
+    requests          INTEGER,
+    uploaded          INTEGER,
     PRIMARY KEY (entry, number)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// From format 1 to format 2.
+const FROM_1: &str = "
+ALTER TABLE entry ADD COLUMN user TEXT;
+ALTER TABLE entry ADD COLUMN bound TEXT;
+PRAGMA user_version = 2;
+";
+
+/// From format 2 to format 3.
+const FROM_2: &str = "
+ALTER TABLE entry ADD COLUMN draft TEXT;
+ALTER TABLE entry ADD COLUMN draft_stage TEXT;
+ALTER TABLE entry ADD COLUMN part_of TEXT;
+ALTER TABLE entry ADD COLUMN about TEXT;
+ALTER TABLE entry ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN requests INTEGER;
+ALTER TABLE attempt ADD COLUMN uploaded INTEGER;
+DROP INDEX entry_open;
+CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
+CREATE INDEX entry_about ON entry (about) WHERE about IS NOT NULL;
+PRAGMA user_version = 3;
 ";
 
 /// What was put right at start.
@@ -109,10 +145,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
                 format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
             connection.execute_batch(&create)?;
         }
-        1 => connection.execute_batch(
-            "BEGIN IMMEDIATE; ALTER TABLE entry ADD COLUMN user TEXT;
-             ALTER TABLE entry ADD COLUMN bound TEXT; PRAGMA user_version = 2; COMMIT;",
-        )?,
+        1 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} {FROM_2} COMMIT;"))?,
+        2 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_2} COMMIT;"))?,
         FORMAT => {}
         _ => {
             return Err(SpoolError::Format {
@@ -190,7 +224,7 @@ fn match_files(
             &format!("SELECT id FROM entry WHERE in_file = 1 AND state IN ({states})"),
         )
     };
-    let mut missing: HashSet<SpoolId> = of("'waiting', 'failed'")?.into_iter().collect();
+    let mut missing: HashSet<SpoolId> = of("'waiting', 'held', 'failed'")?.into_iter().collect();
     // A file that an operator has put back.
     let quarantined: HashSet<SpoolId> = of("'quarantined'")?.into_iter().collect();
     let folder = content::folder(folder);

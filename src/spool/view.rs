@@ -15,7 +15,6 @@ use super::SpoolError;
 use super::content;
 use super::lock_mutex;
 use crate::clock::Timestamp;
-use crate::mail::Address;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 
@@ -24,7 +23,8 @@ use crate::mail::SpoolId;
 pub struct Summary {
     /// Its id.
     pub id: SpoolId,
-    /// `waiting`, `claimed`, `delivered`, `failed` or `quarantined`.
+    /// `waiting`, `claimed`, `held`, `delivered`, `failed`, `dropped` or
+    /// `quarantined`.
     pub state: String,
     /// When it was accepted.
     pub accepted_at: Timestamp,
@@ -96,6 +96,8 @@ pub struct AttemptView {
 pub struct Totals {
     /// Waiting or under way.
     pub waiting: u64,
+    /// Held until an operator decides.
+    pub held: u64,
     /// Delivered, as far as the history goes back.
     pub delivered: u64,
     /// Failed or quarantined, and kept.
@@ -118,7 +120,7 @@ impl Spool {
             let mut statement = db.prepare_cached(
                 "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
                  author, attempts, reason FROM entry
-                 WHERE state <> 'delivered' AND id > ?1 ORDER BY id LIMIT ?2",
+                 WHERE state NOT IN ('delivered', 'dropped') AND id > ?1 ORDER BY id LIMIT ?2",
             )?;
             let after = after.map(|id| id.to_string()).unwrap_or_default();
             let rows = statement.query_map(params![after, limit], |row| summary(db, row))?;
@@ -162,7 +164,9 @@ impl Spool {
                 let (state, count): (String, u64) = (row.get(0)?, unsigned(row, 1)?);
                 match state.as_str() {
                     "waiting" | "claimed" => totals.waiting += count,
+                    "held" => totals.held += count,
                     "delivered" => totals.delivered += count,
+                    "dropped" => {}
                     _ => totals.failed += count,
                 }
             }
@@ -226,7 +230,7 @@ type Purged = Option<Vec<(SpoolId, u64, bool)>>;
 fn purge(db: &Connection, delivered: Timestamp, failed: Timestamp) -> rusqlite::Result<Purged> {
     let done = db.execute(
         "DELETE FROM entry WHERE id IN (SELECT id FROM entry
-         WHERE state = 'delivered' AND ended_at < ?1 LIMIT ?2)",
+         WHERE state IN ('delivered', 'dropped') AND ended_at < ?1 LIMIT ?2)",
         params![delivered.millis(), PURGED_AT_ONCE],
     )?;
     let mut statement = db.prepare(
@@ -243,7 +247,7 @@ fn purge(db: &Connection, delivered: Timestamp, failed: Timestamp) -> rusqlite::
 
 pub(super) fn held_bytes(db: &Connection) -> rusqlite::Result<u64> {
     db.query_row(
-        "SELECT coalesce(sum(size), 0) FROM entry WHERE state <> 'delivered'",
+        "SELECT coalesce(sum(size), 0) FROM entry WHERE state NOT IN ('delivered', 'dropped')",
         [],
         |row| unsigned(row, 0),
     )
@@ -321,7 +325,12 @@ pub(super) fn reverse_path(row: &Row<'_>, column: usize) -> rusqlite::Result<Rev
     parsed(row, column).map(ReversePath::Address)
 }
 
-pub(super) fn optional_address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Address>> {
+/// A text column that may be empty, as the value that it was written from.
+pub(super) fn optional<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
     match row.get::<_, Option<String>>(column)? {
         None => Ok(None),
         Some(_) => parsed(row, column).map(Some),

@@ -132,6 +132,11 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
             %request_id, %client_request_id,
             "message failed; it is kept: graph-relay queue show {id}"
         ),
+        (Next::Held, outcome) => warn!(
+            event = "held", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
+            %request_id, %client_request_id,
+            "message held: graph-relay queue show {id}, then queue release or queue drop"
+        ),
         (Next::Wait(due), "doubtful") => warn!(
             event = "doubtful", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due,
