@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -20,6 +21,7 @@ use serde_json::json;
 
 use crate::sandbox::Shared;
 use crate::sandbox::fault::Fault;
+use crate::sandbox::store::Attachment;
 use crate::sandbox::store::Form;
 use crate::sandbox::wall;
 
@@ -27,6 +29,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/sandbox/messages", get(messages).delete(clear))
         .route("/sandbox/messages/{id}/raw", get(raw))
+        .route("/sandbox/messages/{id}/attachments/{file}", get(attachment))
+        .route("/sandbox/drafts", get(drafts))
         .route("/sandbox/requests", get(requests))
         .route("/sandbox/totals", get(totals))
         .route(
@@ -43,18 +47,64 @@ async fn messages(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
             "id": arrival.id,
             "at": wall::rfc3339(arrival.time),
             "mailbox": arrival.mailbox,
+            "route": arrival.route,
             "form": arrival.form,
             "subject": arrival.subject,
+            "from": arrival.from,
             "to": arrival.to,
             "cc": arrival.cc,
             "bcc": arrival.bcc,
-            "size": arrival.raw.len(),
+            "bcc_by": arrival.bcc_by,
+            "size": arrival.octets(),
+            "attachments": arrival.attachments.iter().map(listed).collect::<Vec<_>>(),
             "message_id": arrival.message_id,
             "client_request_id": arrival.client_request_id,
             "request_id": arrival.request_id,
         })
     });
     Json(listed.collect())
+}
+
+async fn drafts(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
+    let drafts = shared.drafts().into_iter().map(|draft| {
+        json!({
+            "id": draft.id,
+            "immutable_id": draft.immutable_id,
+            "at": wall::rfc3339(draft.time),
+            "mailbox": draft.mailbox,
+            "form": draft.form,
+            "subject": draft.subject,
+            "message_id": draft.message_id,
+            "recipients": draft.recipients,
+            "attachments": draft.attachments.iter().map(listed).collect::<Vec<_>>(),
+            "open_uploads": draft.open_uploads,
+        })
+    });
+    Json(drafts.collect())
+}
+
+fn listed(attachment: &Attachment) -> Value {
+    json!({
+        "name": attachment.name,
+        "content_type": attachment.content_type,
+        "content_id": attachment.content_id,
+        "inline": attachment.inline,
+        "size": attachment.content.len(),
+        "sha256": attachment.sha256,
+    })
+}
+
+/// A file of a message, by its place in the list from 0.
+async fn attachment(
+    State(shared): State<Arc<Shared>>,
+    Path((id, file)): Path<(u64, usize)>,
+) -> Response {
+    let arrival = shared.store.arrival(id);
+    let file = arrival.and_then(|it| it.attachments.get(file).cloned());
+    let Some(file) = file else {
+        return (StatusCode::NOT_FOUND, "no such file is kept\n").into_response();
+    };
+    served("application/octet-stream", file.content)
 }
 
 async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response {
@@ -65,6 +115,10 @@ async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response
         Form::Mime => "message/rfc822",
         Form::Json => "application/json",
     };
+    served(media_type, arrival.raw.clone())
+}
+
+fn served(media_type: &'static str, content: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, media_type),
         // Strangers wrote it: no browser is to make a page of it.
@@ -74,7 +128,7 @@ async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response
             "default-src 'none'; sandbox",
         ),
     ];
-    (headers, arrival.raw.clone()).into_response()
+    (headers, content).into_response()
 }
 
 async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {

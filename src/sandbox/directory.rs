@@ -23,6 +23,7 @@ pub(super) struct Mailbox {
     licence: Licence,
     requests: Meter,
     pub(super) uploads: Meter,
+    pub(super) messages: Meter,
     /// Requests running.
     active: AtomicUsize,
     /// The most that ran at once, refused ones included.
@@ -52,6 +53,7 @@ impl Directory {
                 licence,
                 requests: Meter::new(settings.request_rate),
                 uploads: Meter::new(settings.upload_rate),
+                messages: Meter::new(settings.message_rate),
                 active: AtomicUsize::new(0),
                 peak: AtomicUsize::new(0),
             };
@@ -96,6 +98,7 @@ impl Directory {
             mailbox.peak.store(0, Ordering::Relaxed);
             mailbox.requests.clear();
             mailbox.uploads.clear();
+            mailbox.messages.clear();
         }
     }
 }

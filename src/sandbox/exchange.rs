@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -94,7 +95,7 @@ fn begin(shared: &Shared, request: &Request) -> Exchange {
         time: wall::now(),
         method: request.method().to_string(),
         path: path.to_owned(),
-        kind: kind(path),
+        kind: kind(request.method(), path),
         framing: framing(request.headers()),
         request_id: request_id.clone(),
         client_request_id: client_request_id.clone(),
@@ -109,13 +110,30 @@ fn begin(shared: &Shared, request: &Request) -> Exchange {
     }
 }
 
-fn kind(path: &str) -> RequestKind {
+fn kind(method: &Method, path: &str) -> RequestKind {
     if path.ends_with("/oauth2/v2.0/token") {
-        RequestKind::Token
-    } else if path.starts_with("/v1.0/") && path.ends_with("/sendMail") {
-        RequestKind::SendMail
-    } else {
-        RequestKind::Other
+        return RequestKind::Token;
+    }
+    if path.starts_with("/v1.0/") && path.ends_with("/sendMail") {
+        return RequestKind::SendMail;
+    }
+    let segments = path.split('/').skip(1).collect::<Vec<_>>();
+    let method = method.as_str();
+    match (method, segments.as_slice()) {
+        ("PUT", ["api", "gv1.0", ..]) => RequestKind::Upload,
+        ("GET", ["api", "gv1.0", ..]) => RequestKind::Progress,
+        ("DELETE", ["api", "gv1.0", ..]) => RequestKind::Cancel,
+        (_, ["v1.0", "users", _, rest @ ..]) => match (method, rest) {
+            ("POST", ["messages"]) => RequestKind::Draft,
+            ("GET", ["messages", ..] | ["mailFolders", _, "messages"]) => RequestKind::Look,
+            ("PATCH", ["messages", _]) => RequestKind::Patch,
+            ("DELETE", ["messages", _]) => RequestKind::Delete,
+            ("POST", ["messages", _, "attachments"]) => RequestKind::Attach,
+            ("POST", ["messages", _, "attachments", "createUploadSession"]) => RequestKind::Session,
+            ("POST", ["messages", _, "send"]) => RequestKind::Submit,
+            _ => RequestKind::Other,
+        },
+        _ => RequestKind::Other,
     }
 }
 

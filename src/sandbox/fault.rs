@@ -21,7 +21,7 @@ use crate::sandbox::line::Line;
 use crate::sandbox::line::half;
 use crate::sandbox::store::locked;
 
-/// A failure that the stand-in is asked for. Begin with [`Fault::at_send`] or [`Fault::at_token`].
+/// A failure that the stand-in is asked for. Begin with [`Fault::at`] or [`Fault::usual`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -33,7 +33,7 @@ pub struct Fault {
     /// How many requests it strikes.
     #[serde(default = "once")]
     pub times: u32,
-    /// The status answered; `None` leaves the usual answer.
+    /// The status answered; `None` leaves the usual answer (a bare 202 where nothing was done).
     #[serde(default)]
     pub status: Option<u16>,
     /// Graph's `code`, or Entra's `error`.
@@ -54,12 +54,19 @@ pub struct Fault {
     /// How long the answer waits, after the message was taken if it is.
     #[serde(default, rename = "delay_ms", with = "milliseconds")]
     pub delay: Duration,
-    /// Whether the message is taken all the same; if `None`, it is when the answer says so.
+    /// Whether what was asked for is done all the same; if `None`, it is when the answer says so.
     #[serde(default)]
     pub stored: Option<bool>,
     /// Whether the connection is cut.
     #[serde(default)]
     pub cut: Option<Cut>,
+    /// How many octets of the request's body are read before `Cut::Request`.
+    #[serde(default)]
+    pub cut_after: u64,
+    /// Whether the upload session is at its end, with all that it was given: the PUT that it
+    /// strikes, and every further one, is answered 404.
+    #[serde(default)]
+    pub expires: bool,
 }
 
 /// Where a fault strikes.
@@ -70,32 +77,64 @@ pub enum Station {
     Token,
     /// Graph's sendMail.
     Send,
+    /// The creation of a draft.
+    Draft,
+    /// Looking at messages, at one, or at its attachments.
+    Look,
+    /// The change of a draft.
+    Patch,
+    /// The deletion of a message.
+    Delete,
+    /// The attachment of a small file.
+    Attach,
+    /// The beginning of an upload.
+    Session,
+    /// A part of an upload.
+    Upload,
+    /// Looking how far an upload is.
+    Progress,
+    /// Giving an upload up.
+    Cancel,
+    /// The sending of a draft.
+    Submit,
 }
 
-/// Where in the answer the connection is cut.
+/// Where in the exchange the connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cut {
-    /// Before it: the connection is reset and the client hears nothing.
+    /// While the request is read: reset after `Fault::cut_after` octets of its body.
+    Request,
+    /// Before the answer: the connection is reset and the client hears nothing.
     Before,
-    /// Within its body, or within its head where it has none.
+    /// Within the answer's body, or within its head where it has none.
     During,
 }
 
 impl Fault {
-    /// A fault of sendMail that answers with this status, once.
-    pub fn at_send(status: u16) -> Self {
+    /// A fault that answers with this status, once.
+    pub fn at(at: Station, status: u16) -> Self {
         Self {
             status: Some(status),
-            ..Self::usual(Station::Send)
+            ..Self::usual(at)
         }
+    }
+
+    /// A fault of sendMail that answers with this status, once.
+    pub fn at_send(status: u16) -> Self {
+        Self::at(Station::Send, status)
     }
 
     /// A fault of the token endpoint that answers with this status, once.
     pub fn at_token(status: u16) -> Self {
+        Self::at(Station::Token, status)
+    }
+
+    /// An upload session that is at its end with its next part.
+    pub fn expired_session() -> Self {
         Self {
-            status: Some(status),
-            ..Self::usual(Station::Token)
+            expires: true,
+            ..Self::usual(Station::Upload)
         }
     }
 
@@ -114,6 +153,8 @@ impl Fault {
             delay: Duration::ZERO,
             stored: None,
             cut: None,
+            cut_after: 0,
+            expires: false,
         }
     }
 
@@ -130,6 +171,12 @@ impl Fault {
             Some("status must be from 200 to 599")
         } else if self.at == Station::Token && self.mailbox.is_some() {
             Some("a token is asked for without a mailbox")
+        } else if self.cut == Some(Cut::Request)
+            && (self.at == Station::Token || self.stored == Some(true))
+        {
+            Some("a request is cut at Graph only, and what was not read is not stored")
+        } else if self.expires && (self.at != Station::Upload || !self.stores()) {
+            Some("what expires is an upload's session, and its usual answer says so")
         } else if !header(&self.retry_after) || !header(&self.content_type) {
             Some("retry_after and content_type must be values that a header can have")
         } else {
@@ -137,7 +184,7 @@ impl Fault {
         }
     }
 
-    /// Whether the message that it strikes is taken.
+    /// Whether what was asked for is done.
     pub(super) fn stores(&self) -> bool {
         let promised = self.cut.is_none() && self.status.is_none_or(|status| status < 300);
         self.stored.unwrap_or(promised)
@@ -157,37 +204,48 @@ impl Fault {
             .status
             .and_then(|status| StatusCode::from_u16(status).ok());
         let mut response = match status {
-            Some(status) => self.answer(status, exchange),
+            Some(status) => self.answer(status, usual, exchange),
             None => usual,
         };
         set(&mut response, header::RETRY_AFTER, &self.retry_after);
         match self.cut {
             None => response,
-            Some(Cut::Before) => line.cut(None).await,
+            Some(Cut::Request | Cut::Before) => line.cut(None).await,
             Some(Cut::During) => line.cut(Some(half(&response))).await,
         }
     }
 
-    fn answer(&self, status: StatusCode, exchange: &Exchange) -> Response<Bytes> {
+    fn answer(
+        &self,
+        status: StatusCode,
+        usual: Response<Bytes>,
+        exchange: &Exchange,
+    ) -> Response<Bytes> {
+        let message = self.message.as_deref().unwrap_or_default();
         let mut response = match self.at {
-            Station::Send if status.is_success() => {
-                let mut taken = Response::new(Bytes::new());
-                *taken.status_mut() = status;
-                exchange.sign(taken.headers_mut());
-                taken
+            Station::Token => {
+                Complaint::of_fault(status, self.code.as_deref(), message).answer(exchange)
             }
-            Station::Send => envelope(
-                status,
-                self.code.as_deref().unwrap_or("UnknownError"),
-                self.message.as_deref().unwrap_or_default(),
-                exchange,
-            ),
-            Station::Token => Complaint::of_fault(
-                status,
-                self.code.as_deref(),
-                self.message.as_deref().unwrap_or_default(),
-            )
-            .answer(exchange),
+            Station::Send
+            | Station::Draft
+            | Station::Look
+            | Station::Patch
+            | Station::Delete
+            | Station::Attach
+            | Station::Session
+            | Station::Upload
+            | Station::Progress
+            | Station::Cancel
+            | Station::Submit => {
+                if status.is_success() {
+                    let mut taken = usual;
+                    *taken.status_mut() = status;
+                    taken
+                } else {
+                    let code = self.code.as_deref().unwrap_or("UnknownError");
+                    envelope(status, code, message, exchange)
+                }
+            }
         };
         if let Some(body) = &self.body {
             *response.body_mut() = Bytes::from(body.clone());

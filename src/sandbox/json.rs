@@ -1,36 +1,34 @@
-//! sendMail's JSON form: the action's two members, and the message resource within.
+//! The JSON form of a message: sendMail's two members, the message resource, its changes.
 //!
 //! The action's own members match in any case (CSDL and the documentation differ); the
-//! properties of the resource are spelled as documented, and one that is not among those that
-//! can be set on sending is refused, so that a client's slip is seen here and not in production.
+//! properties of a resource are spelled as documented, and one that is not among those that
+//! can be set is refused, so that a client's slip is seen here and not in production.
 
 use axum::body::Bytes;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::sandbox::errors::Refusal;
+use crate::sandbox::files::NewAttachment;
+use crate::sandbox::store::BccBy;
 use crate::sandbox::store::Form;
+use crate::sandbox::submission::SentCopy;
 use crate::sandbox::submission::Submission;
 use crate::sandbox::submission::invalid_recipients;
 
-/// Reads the body of an `application/json` request.
+/// Reads sendMail's body: the message within the action.
 pub(super) fn read(body: Vec<u8>) -> Result<Submission, Refusal> {
-    let action: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| {
-        Refusal::bad(
-            "BadRequest",
-            "Unable to read JSON request payload. Please ensure Content-Type header is set and \
-             payload is of valid JSON format.",
-        )
-    })?;
+    let action: Map<String, Value> = parse(&body)?;
     let mut message = None;
+    let mut copy = SentCopy::Kept;
     for (name, value) in action {
         if name.eq_ignore_ascii_case("message") {
             message = Some(value);
         } else if name.eq_ignore_ascii_case("saveToSentItems") {
-            check_switch(&value)?;
+            copy = switch(&value)?;
         } else {
             return Err(unreadable(&format!(
                 "The parameter '{name}' in the request payload is not a valid parameter for the \
@@ -41,19 +39,54 @@ pub(super) fn read(body: Vec<u8>) -> Result<Submission, Refusal> {
     let message = message
         .filter(|message| !message.is_null())
         .ok_or_else(|| unreadable("The required parameter 'Message' is missing."))?;
+    submission(message, body, copy)
+}
+
+/// Reads the body that creates a draft: the message alone.
+pub(super) fn read_draft(body: Vec<u8>) -> Result<Submission, Refusal> {
+    let message = parse(&body)?;
+    submission(message, body, SentCopy::Kept)
+}
+
+fn submission(message: Value, body: Vec<u8>, copy: SentCopy) -> Result<Submission, Refusal> {
     let message = serde_json::from_value::<Message>(message)
         .map_err(|error| unreadable(&error.to_string()))?;
     message.check()?;
+    let bcc = addresses(message.bcc_recipients.iter().flatten())?;
     Ok(Submission {
         form: Form::Json,
         raw: Bytes::from(body),
-        from: addresses(message.from.into_iter().chain(message.sender))?,
-        to: addresses(message.to_recipients)?,
-        cc: addresses(message.cc_recipients)?,
-        bcc: addresses(message.bcc_recipients)?,
+        from: addresses(message.from.iter().chain(&message.sender))?,
+        to: addresses(&message.to_recipients)?,
+        cc: addresses(&message.cc_recipients)?,
+        bcc,
+        bcc_by: message.bcc_recipients.map(|_| BccBy::Property),
         subject: message.subject.unwrap_or_default(),
         message_id: message.internet_message_id,
+        attachments: message
+            .attachments
+            .into_iter()
+            .filter_map(|attachment| attachment.file().transpose())
+            .collect::<Result<_, _>>()?,
+        copy,
     })
+}
+
+/// The body of any request in JSON.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| no_json())?;
+    if !value.is_object() {
+        return Err(no_json());
+    }
+    serde_json::from_value(value).map_err(|error| unreadable(&error.to_string()))
+}
+
+fn no_json() -> Refusal {
+    Refusal::bad(
+        "BadRequest",
+        "Unable to read JSON request payload. Please ensure Content-Type header is set and \
+         payload is of valid JSON format.",
+    )
 }
 
 /// The message resource, as far as it can be set on sending.
@@ -73,8 +106,8 @@ struct Message {
     to_recipients: Vec<Recipient>,
     #[serde(default)]
     cc_recipients: Vec<Recipient>,
-    #[serde(default)]
-    bcc_recipients: Vec<Recipient>,
+    #[serde(default, deserialize_with = "given")]
+    bcc_recipients: Option<Vec<Recipient>>,
     #[serde(default)]
     reply_to: Vec<Recipient>,
     from: Option<Recipient>,
@@ -88,7 +121,7 @@ struct Message {
     categories: Vec<String>,
     flag: Option<Map<String, Value>>,
     #[serde(default)]
-    attachments: Vec<Attachment>,
+    attachments: Vec<NewAttachment>,
     #[serde(default)]
     single_value_extended_properties: Vec<Property<String>>,
     #[serde(default)]
@@ -103,6 +136,59 @@ struct Body {
     content_type: Option<String>,
     #[serde(rename = "content")]
     _content: Option<String>,
+}
+
+/// What can be changed of a draft here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Patch {
+    #[serde(rename = "@odata.type")]
+    _odata_type: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    subject: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    from: Option<Recipient>,
+    #[serde(default, deserialize_with = "given")]
+    sender: Option<Recipient>,
+    #[serde(default, deserialize_with = "given")]
+    to_recipients: Option<Vec<Recipient>>,
+    #[serde(default, deserialize_with = "given")]
+    cc_recipients: Option<Vec<Recipient>>,
+    #[serde(default, deserialize_with = "given")]
+    bcc_recipients: Option<Vec<Recipient>>,
+}
+
+impl Patch {
+    /// Changes the message; nothing of it where a part is refused.
+    pub(super) fn apply(self, message: &mut Submission) -> Result<(), Refusal> {
+        let author = self.from.iter().chain(&self.sender);
+        let author = addresses(author)?;
+        let to = self.to_recipients.map(|it| addresses(&it)).transpose()?;
+        let cc = self.cc_recipients.map(|it| addresses(&it)).transpose()?;
+        let bcc = self.bcc_recipients.map(|it| addresses(&it)).transpose()?;
+        if !author.is_empty() {
+            message.from = author;
+        }
+        message.to = to.unwrap_or_else(|| std::mem::take(&mut message.to));
+        message.cc = cc.unwrap_or_else(|| std::mem::take(&mut message.cc));
+        if let Some(bcc) = bcc {
+            message.bcc = bcc;
+            message.bcc_by = Some(BccBy::Patch);
+        }
+        if let Some(subject) = self.subject {
+            message.subject = subject;
+        }
+        Ok(())
+    }
+}
+
+/// A property that may be left out and may not be null.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -136,16 +222,6 @@ struct Property<T> {
     _value: T,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Attachment {
-    #[serde(rename = "@odata.type")]
-    odata_type: Option<String>,
-    name: Option<String>,
-    content_bytes: Option<String>,
-    item: Option<Map<String, Value>>,
-}
-
 impl Message {
     fn check(&self) -> Result<(), Refusal> {
         if let Some(kind) = self.body.as_ref().and_then(|it| it.content_type.as_ref()) {
@@ -156,41 +232,6 @@ impl Message {
         }
         if let Some(headers) = &self.internet_message_headers {
             check_headers(headers)?;
-        }
-        self.attachments.iter().try_for_each(Attachment::check)
-    }
-}
-
-impl Attachment {
-    fn check(&self) -> Result<(), Refusal> {
-        let kind = self.odata_type.as_deref().unwrap_or_default();
-        match kind.trim_start_matches('#') {
-            "microsoft.graph.fileAttachment" => {
-                let content = self.content_bytes.as_ref().ok_or_else(|| {
-                    unreadable("A fileAttachment needs the property 'contentBytes'.")
-                })?;
-                STANDARD.decode(content).map_err(|_| {
-                    unreadable("Cannot convert the literal of 'contentBytes' to 'Edm.Binary'.")
-                })?;
-            }
-            "microsoft.graph.itemAttachment" => {
-                let item = self.item.as_ref().and_then(|it| it.get("@odata.type"));
-                if item.is_none() {
-                    return Err(unreadable(
-                        "An itemAttachment needs an 'item' with its own '@odata.type'.",
-                    ));
-                }
-            }
-            "microsoft.graph.referenceAttachment" => {}
-            _ => {
-                return Err(unreadable(
-                    "An attachment needs '@odata.type': fileAttachment, itemAttachment or \
-                     referenceAttachment of microsoft.graph.",
-                ));
-            }
-        }
-        if self.name.as_ref().is_none_or(String::is_empty) {
-            return Err(unreadable("An attachment needs the property 'name'."));
         }
         Ok(())
     }
@@ -222,16 +263,14 @@ fn check_headers(headers: &[Header]) -> Result<(), Refusal> {
 }
 
 /// `saveToSentItems`: a Boolean, or one in quotes as in the documentation's first example.
-fn check_switch(value: &Value) -> Result<(), Refusal> {
-    let quoted = value.as_str().is_some_and(|text| {
-        text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
-    });
-    if quoted || value.is_boolean() || value.is_null() {
-        Ok(())
-    } else {
-        Err(unreadable(
+fn switch(value: &Value) -> Result<SentCopy, Refusal> {
+    let word = value.as_str().map(str::to_ascii_lowercase);
+    match (value, word.as_deref()) {
+        (Value::Bool(false), _) | (_, Some("false")) => Ok(SentCopy::Unwanted),
+        (Value::Bool(true) | Value::Null, _) | (_, Some("true")) => Ok(SentCopy::Kept),
+        _ => Err(unreadable(
             "Cannot convert the literal of 'SaveToSentItems' to 'Edm.Boolean'.",
-        ))
+        )),
     }
 }
 
@@ -245,15 +284,21 @@ fn one_of(property: &str, value: &str, allowed: &[&str]) -> Result<(), Refusal> 
     }
 }
 
-fn addresses(recipients: impl IntoIterator<Item = Recipient>) -> Result<Vec<String>, Refusal> {
+fn addresses<'a>(
+    recipients: impl IntoIterator<Item = &'a Recipient>,
+) -> Result<Vec<String>, Refusal> {
     recipients
         .into_iter()
-        .map(|recipient| recipient.email_address.and_then(|it| it.address))
-        .map(|address| address.ok_or_else(|| invalid_recipients("A recipient has no address.")))
+        .map(|recipient| {
+            let address = recipient.email_address.as_ref();
+            let address = address.and_then(|it| it.address.clone());
+            address.ok_or_else(|| invalid_recipients("A recipient has no address."))
+        })
         .collect()
 }
 
-fn unreadable(message: &str) -> Refusal {
+/// A 400 for what is JSON and not what the call wants.
+pub(super) fn unreadable(message: &str) -> Refusal {
     Refusal::bad("RequestBodyRead", message)
 }
 

@@ -1,4 +1,4 @@
-//! sendMail's MIME form: base64 of a whole RFC 5322 message.
+//! The MIME form of a message: base64 of a whole RFC 5322 message.
 //!
 //! There is no envelope: recipients, author and subject are those of the message's own header
 //! section. It is read with another parser than the relay's, so that one's mistake is not the
@@ -7,13 +7,17 @@
 use axum::body::Bytes;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mailparse::DispositionType;
 use mailparse::MailAddr;
 use mailparse::MailHeader;
 use mailparse::addrparse_header;
 use mailparse::parse_headers;
+use mailparse::parse_mail;
 
 use crate::sandbox::errors::Refusal;
+use crate::sandbox::store::BccBy;
 use crate::sandbox::store::Form;
+use crate::sandbox::submission::SentCopy;
 use crate::sandbox::submission::Submission;
 use crate::sandbox::submission::invalid_recipients;
 
@@ -35,15 +39,46 @@ pub(super) fn read(body: &[u8]) -> Result<Submission, Refusal> {
         addresses(&fields, name)
             .map_err(|error| invalid_recipients(&format!("The {name} field isn't valid: {error}.")))
     };
+    let bcc_by = named(&fields, "Bcc").next().map(|_| BccBy::Field);
     Ok(Submission {
         form: Form::Mime,
         from,
         to: of("To")?,
         cc: of("Cc")?,
         bcc: of("Bcc")?,
+        bcc_by,
         subject: text(&fields, "Subject").unwrap_or_default(),
         message_id: text(&fields, "Message-ID"),
         raw: Bytes::from(raw),
+        attachments: Vec::new(),
+        // This form has no switch for it.
+        copy: SentCopy::Kept,
+    })
+}
+
+/// The first text of a message, with its kind.
+pub(super) fn first_text(raw: &[u8]) -> (&'static str, String) {
+    let texts = parse_mail(raw).ok();
+    texts
+        .as_ref()
+        .and_then(|mail| {
+            mail.parts().find_map(|part| {
+                let kind = match part.ctype.mimetype.as_str() {
+                    "text/plain" => "text",
+                    "text/html" => "html",
+                    _ => return None,
+                };
+                Some((kind, part.get_body().ok()?))
+            })
+        })
+        .unwrap_or_else(|| ("text", String::new()))
+}
+
+/// Whether a part of it is an attachment, inline ones aside.
+pub(super) fn has_attachments(raw: &[u8]) -> bool {
+    parse_mail(raw).is_ok_and(|mail| {
+        mail.parts()
+            .any(|part| part.get_content_disposition().disposition == DispositionType::Attachment)
     })
 }
 

@@ -16,7 +16,10 @@
 //! | `server`, `line` | sockets; cutting a connection |
 //! | `exchange`, `store` | ids and record of each request; what is kept |
 //! | `entra`, `tokens` | the token endpoint; tokens and their judgement |
-//! | `send_mail`, `mime`, `json`, `submission` | sendMail, its two forms, the rules for both |
+//! | `call` | what every call of Graph goes through |
+//! | `send_mail`; `mime`, `json`, `submission` | sendMail; a message's two forms, the rules for both |
+//! | `drafts`, `attachments`, `upload` | the draft route; its upload host |
+//! | `items`, `resource`, `files` | drafts and sent messages, as answers show them; attached files |
 //! | `directory`, `rate`, `errors` | mailboxes and their limits; Graph's error envelope |
 //! | `fault`, `addresses` | faults; those by recipient address |
 //! | `api`, `page` | `/sandbox/...`; `/` |
@@ -25,22 +28,29 @@
 
 mod addresses;
 mod api;
+mod attachments;
+mod call;
 mod directory;
+mod drafts;
 mod entra;
 mod errors;
 mod exchange;
 mod fault;
+mod files;
+mod items;
 mod json;
 mod line;
 mod mime;
 mod page;
 mod rate;
+mod resource;
 mod send_mail;
 mod server;
 mod settings;
 mod store;
 mod submission;
 mod tokens;
+mod upload;
 mod wall;
 
 use std::fmt;
@@ -50,7 +60,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use axum::routing::post;
+use axum::routing::put;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
@@ -61,25 +73,34 @@ pub use crate::sandbox::fault::Cut;
 pub use crate::sandbox::fault::Fault;
 pub use crate::sandbox::fault::Station;
 pub use crate::sandbox::rate::Rate;
+pub use crate::sandbox::settings::NextRange;
 pub use crate::sandbox::settings::Settings;
 pub use crate::sandbox::store::Arrival;
+pub use crate::sandbox::store::Attachment;
+pub use crate::sandbox::store::BccBy;
+pub use crate::sandbox::store::Draft;
 pub use crate::sandbox::store::Form;
 pub use crate::sandbox::store::Framing;
 pub use crate::sandbox::store::RequestKind;
 pub use crate::sandbox::store::RequestRecord;
+pub use crate::sandbox::store::Route;
 pub use crate::sandbox::store::Totals;
 
 use crate::sandbox::addresses::Played;
 use crate::sandbox::directory::Directory;
 use crate::sandbox::fault::Faults;
+use crate::sandbox::items::IdKind;
+use crate::sandbox::items::Items;
 use crate::sandbox::store::Keep;
 use crate::sandbox::store::Store;
 use crate::sandbox::tokens::Tokens;
+use crate::sandbox::upload::Uploads;
 
 /// A running stand-in; it stops when dropped.
 pub struct Sandbox {
     shared: Arc<Shared>,
     address: SocketAddr,
+    upload_address: SocketAddr,
     connections: TaskTracker,
     stop: DropGuard,
 }
@@ -91,38 +112,42 @@ struct Shared {
     tokens: Tokens,
     directory: Directory,
     store: Store,
+    items: Items,
+    uploads: Uploads,
+    /// The URL of the upload host.
+    upload_host: String,
     faults: Faults,
     played: Played,
 }
 
 impl Sandbox {
-    /// Listens on the address (port 0: any free one) and serves from then on.
+    /// Listens on the address (port 0: any free one), and for uploads on a free port beside it,
+    /// and serves from then on.
     pub async fn start(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(settings));
-        let clouds = Router::new()
-            .route("/{tenant}/oauth2/v2.0/token", post(entra::token))
-            .route("/v1.0/users/{user}/sendMail", post(send_mail::send_mail))
-            .route("/v1.0/me/sendMail", post(send_mail::send_mail_as_me))
-            .fallback(send_mail::not_found)
-            .layer(from_fn_with_state(Arc::clone(&shared), exchange::record));
+        let upload_listener = TcpListener::bind((address.ip(), 0)).await?;
+        let upload_address = upload_listener.local_addr()?;
+        let shared = Arc::new(Shared::new(settings, upload_address));
+        let recorded = || from_fn_with_state(Arc::clone(&shared), exchange::record);
         let router = Router::new()
-            .merge(clouds)
+            .merge(clouds().layer(recorded()))
             .merge(api::router())
             .merge(page::router())
             .with_state(Arc::clone(&shared));
+        let upload_router = upload_host()
+            .layer(recorded())
+            .with_state(Arc::clone(&shared));
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
-        connections.spawn(server::accept(
-            listener,
-            router,
-            stop.clone(),
-            connections.clone(),
-        ));
+        for (listener, router) in [(listener, router), (upload_listener, upload_router)] {
+            let accepting = server::accept(listener, router, stop.clone(), connections.clone());
+            connections.spawn(accepting);
+        }
         Ok(Self {
             shared,
             address,
+            upload_address,
             connections,
             stop: stop.drop_guard(),
         })
@@ -133,6 +158,11 @@ impl Sandbox {
         self.address
     }
 
+    /// Where its upload host listens: on the same IP address, another port.
+    pub fn upload_address(&self) -> SocketAddr {
+        self.upload_address
+    }
+
     /// The URL of both services, `http://127.0.0.1:1234`, without a slash at its end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -141,6 +171,11 @@ impl Sandbox {
     /// The messages kept, oldest first.
     pub fn arrivals(&self) -> Vec<Arc<Arrival>> {
         self.shared.store.arrivals()
+    }
+
+    /// The drafts that were neither sent nor deleted, oldest first.
+    pub fn drafts(&self) -> Vec<Draft> {
+        self.shared.drafts()
     }
 
     /// The records kept of requests to Entra and Graph, oldest first.
@@ -158,7 +193,8 @@ impl Sandbox {
         self.shared.store.arrived(count as u64).await;
     }
 
-    /// The most sendMail requests that one mailbox was asked at once, throttled ones included.
+    /// The most requests of any kind that one mailbox was asked at once, throttled ones and those
+    /// to the upload host included.
     pub fn peak_concurrency(&self, mailbox: &str) -> usize {
         self.shared.directory.peak(mailbox)
     }
@@ -178,7 +214,7 @@ impl Sandbox {
         self.shared.tokens.revoke();
     }
 
-    /// Forgets messages, records, counts, peaks, what was spent of rates, and how often faults by
+    /// Forgets messages (drafts too), uploads, records, counts, peaks, what was spent of rates, and how often faults by
     /// address were played. Tokens and injected faults stay.
     pub fn clear(&self) {
         self.shared.clear();
@@ -203,7 +239,7 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Shared {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: Settings, upload_address: SocketAddr) -> Self {
         let keep = Keep {
             messages: settings.keep_messages,
             bytes: settings.keep_bytes,
@@ -213,6 +249,9 @@ impl Shared {
             tokens: Tokens::default(),
             directory: Directory::new(&settings),
             store: Store::new(keep),
+            items: Items::new(&settings),
+            uploads: Uploads::default(),
+            upload_host: format!("http://{upload_address}"),
             faults: Faults::default(),
             played: Played::default(),
             settings,
@@ -221,7 +260,69 @@ impl Shared {
 
     fn clear(&self) {
         self.store.clear();
+        self.items.clear();
+        self.uploads.clear();
         self.played.clear();
         self.directory.clear();
     }
+
+    fn drafts(&self) -> Vec<Draft> {
+        let drafts = self.items.drafts().into_iter().map(|item| Draft {
+            id: item.id(IdKind::Regular).to_owned(),
+            immutable_id: item.id(IdKind::Immutable).to_owned(),
+            time: item.created,
+            open_uploads: self.uploads.count(item.id(IdKind::Immutable)),
+            recipients: item.message.recipients().cloned().collect(),
+            mailbox: item.mailbox,
+            form: item.message.form,
+            raw: item.message.raw,
+            subject: item.message.subject,
+            message_id: item.message_id,
+            attachments: item.message.attachments,
+        });
+        drafts.collect()
+    }
+}
+
+/// The endpoints of Entra and Graph.
+fn clouds() -> Router<Arc<Shared>> {
+    let messages = "/v1.0/users/{user}/messages";
+    let of = |rest: &str| format!("{messages}/{{id}}{rest}");
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", post(entra::token))
+        .route("/v1.0/users/{user}/sendMail", post(send_mail::send_mail))
+        .route("/v1.0/me/sendMail", post(send_mail::send_mail_as_me))
+        .route(messages, get(drafts::all).post(drafts::create))
+        .route(
+            "/v1.0/users/{user}/mailFolders/{folder}/messages",
+            get(drafts::of_folder),
+        )
+        .route(
+            &of(""),
+            get(drafts::one)
+                .patch(drafts::change)
+                .delete(drafts::delete),
+        )
+        .route(&of("/send"), post(drafts::send))
+        .route(
+            &of("/attachments"),
+            get(attachments::list).post(attachments::attach),
+        )
+        .route(
+            &of("/attachments/createUploadSession"),
+            post(attachments::create_session),
+        )
+        .fallback(send_mail::not_found)
+}
+
+/// The endpoints of the upload host.
+fn upload_host() -> Router<Arc<Shared>> {
+    Router::new()
+        .route(
+            "/api/gv1.0/{*session}",
+            put(upload::put)
+                .get(upload::progress)
+                .delete(upload::cancel),
+        )
+        .fallback(send_mail::not_found)
 }

@@ -40,6 +40,7 @@ struct Row {
     bcc: String,
     subject: String,
     size: usize,
+    files: Vec<String>,
 }
 
 async fn page(State(shared): State<Arc<Shared>>) -> Response {
@@ -75,7 +76,12 @@ fn row(arrival: &Arrival) -> Row {
         cc: arrival.cc.join(", "),
         bcc: arrival.bcc.join(", "),
         subject: arrival.subject.clone(),
-        size: arrival.raw.len(),
+        size: arrival.octets(),
+        files: arrival
+            .attachments
+            .iter()
+            .map(|it| it.name.clone())
+            .collect(),
     }
 }
 

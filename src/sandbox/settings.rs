@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use crate::sandbox::rate::Rate;
 
+/// How an intermediate answer of the upload host writes where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextRange {
+    /// `2097152`, as the documentation of Outlook's uploads shows it.
+    Bare,
+    /// `2097152-`, as other upload sessions of Graph have it.
+    Open,
+}
+
 /// The settings of a stand-in. The defaults make a working tenant with one app and two mailboxes.
 #[derive(Clone)]
 pub struct Settings {
@@ -22,8 +31,10 @@ pub struct Settings {
     pub resource: String,
     /// The application permissions granted, as the `roles` claim has them. None: no such claim.
     pub roles: Vec<String>,
-    /// UPNs that the app may send from by RBAC for Applications, which no claim shows.
+    /// UPNs for which the app has `rbac_roles` by RBAC for Applications, which no claim shows.
     pub rbac_mailboxes: Vec<String>,
+    /// What the app may do there, by the names of the application permissions.
+    pub rbac_roles: Vec<String>,
     /// How long a token is good, the `expires_in` of its answer.
     pub token_life: Duration,
     /// UPNs of the mailboxes.
@@ -44,8 +55,31 @@ pub struct Settings {
     pub retry_after: Duration,
     /// How many requests a mailbox allows; `None`, as many as come, for benchmarks' sake.
     pub request_rate: Option<Rate>,
-    /// How many octets of request bodies a mailbox allows; `None`, as many as come.
+    /// How many octets of request bodies a mailbox allows, those to the upload host included;
+    /// `None`, as many as come.
     pub upload_rate: Option<Rate>,
+    /// How many messages a mailbox sends, by either route; `None`, as many as come.
+    pub message_rate: Option<Rate>,
+    /// The octets from which a file must not be attached in one request (413).
+    pub attach_limit: u64,
+    /// The fewest octets of a file that an upload session takes.
+    pub session_minimum: u64,
+    /// The most octets of a file that an upload session takes.
+    pub session_limit: u64,
+    /// How long an upload session is good.
+    pub session_life: Duration,
+    /// How an intermediate answer of the upload host writes where to go on.
+    pub next_range: NextRange,
+    /// MaxSendSize of the mailboxes: the most octets of a message, its files counted as base64.
+    pub max_send_size: u64,
+    /// The most octets of unsent drafts that a mailbox holds (507 beyond).
+    pub draft_quota: u64,
+    /// Whether `Prefer: IdType="ImmutableId"` is honoured.
+    pub immutable_ids: bool,
+    /// How many look-ups do not find a sent message yet.
+    pub sent_item_lookups: u32,
+    /// The status that a draft already sent is answered with when it is sent again.
+    pub sent_again: u16,
     /// The most messages kept.
     pub keep_messages: usize,
     /// The most octets of messages kept.
@@ -63,8 +97,9 @@ impl Default for Settings {
             // Has every character that real secrets have and forms must encode or may not.
             client_secret: "sandbox~Canary.not_a-secret+0000000000".to_owned(),
             resource: "https://graph.microsoft.com".to_owned(),
-            roles: vec!["Mail.Send".to_owned()],
+            roles: vec!["Mail.Send".to_owned(), "Mail.ReadWrite".to_owned()],
             rbac_mailboxes: Vec::new(),
+            rbac_roles: vec!["Mail.Send".to_owned(), "Mail.ReadWrite".to_owned()],
             token_life: Duration::from_secs(3599),
             mailboxes: vec![
                 "relay@sandbox.example".to_owned(),
@@ -79,6 +114,19 @@ impl Default for Settings {
             retry_after: Duration::from_secs(10),
             request_rate: None,
             upload_rate: None,
+            message_rate: None,
+            // "Under 3 MB" and "3 MB or more", each in the reading that refuses less: which one
+            // is meant is nowhere said, and a client must find no size that neither way takes.
+            attach_limit: 3 * MIB,
+            session_minimum: 3_000_000,
+            session_limit: 150 * MIB,
+            session_life: Duration::from_secs(3600),
+            next_range: NextRange::Bare,
+            max_send_size: 35 * MIB,
+            draft_quota: 1024 * MIB,
+            immutable_ids: true,
+            sent_item_lookups: 0,
+            sent_again: 404,
             keep_messages: 10_000,
             keep_bytes: 256 * 1024 * 1024,
             keep_requests: 100_000,
@@ -98,3 +146,5 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+const MIB: u64 = 1024 * 1024;

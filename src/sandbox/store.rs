@@ -15,7 +15,7 @@ use axum::body::Bytes;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-/// A message that was taken.
+/// A message that was taken, whole: its content and the files attached.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Its number, from 1.
@@ -24,24 +24,102 @@ pub struct Arrival {
     pub time: SystemTime,
     /// The UPN of the mailbox it was sent from.
     pub mailbox: String,
+    /// Whether it came in one call or as a draft.
+    pub route: Route,
     /// Whether it came as MIME or as JSON.
     pub form: Form,
-    /// The MIME message, byte for byte; for the JSON form the request's body.
+    /// The MIME message, byte for byte; for the JSON form the request's body. A draft's is as it
+    /// was created: what was changed since is in the other fields.
     pub raw: Bytes,
+    /// The addresses of the author; none leaves it to Graph to fill in the mailbox.
+    pub from: Vec<String>,
     /// The addresses of the To field.
     pub to: Vec<String>,
     /// The addresses of the Cc field.
     pub cc: Vec<String>,
     /// The addresses of the Bcc field.
     pub bcc: Vec<String>,
+    /// How Graph was told of Bcc, if it was at all (an empty field counts).
+    pub bcc_by: Option<BccBy>,
     /// The subject, decoded.
     pub subject: String,
-    /// The Message-ID, if it had one.
+    /// The Message-ID, if it had one; a draft's is Graph's own if it was given none.
     pub message_id: Option<String>,
+    /// The files within the JSON, and those added to a draft, in that order. Those within MIME
+    /// are in `raw` alone.
+    pub attachments: Vec<Attachment>,
     /// The id that the client gave the request.
     pub client_request_id: Option<String>,
     /// The id that the answer carried.
     pub request_id: String,
+}
+
+/// A file attached to a message.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// Its id, as the answers named it.
+    pub id: String,
+    /// Its file name.
+    pub name: String,
+    /// Its media type, if it was told.
+    pub content_type: Option<String>,
+    /// Its Content-ID, if it was told.
+    pub content_id: Option<String>,
+    /// Whether it is shown within the message's text.
+    pub inline: bool,
+    /// Its content.
+    pub content: Bytes,
+    /// The SHA-256 of its content, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A message that was created and neither sent nor deleted.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its regular id, which changes when it is sent.
+    pub id: String,
+    /// Its immutable id.
+    pub immutable_id: String,
+    /// When it was created.
+    pub time: SystemTime,
+    /// The UPN of its mailbox.
+    pub mailbox: String,
+    /// Whether it was created from MIME or from JSON.
+    pub form: Form,
+    /// What it was created from.
+    pub raw: Bytes,
+    /// Its subject.
+    pub subject: String,
+    /// Its Message-ID, Graph's own if it was given none.
+    pub message_id: String,
+    /// The addresses of To, Cc and Bcc.
+    pub recipients: Vec<String>,
+    /// Its files but for those within MIME.
+    pub attachments: Vec<Attachment>,
+    /// Upload sessions begun and not finished.
+    pub open_uploads: usize,
+}
+
+/// The way a message was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// By sendMail.
+    SendMail,
+    /// As a draft, created and then sent.
+    Draft,
+}
+
+/// How Graph was told of Bcc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BccBy {
+    /// By a Bcc field of the MIME.
+    Field,
+    /// By `bccRecipients` of the JSON.
+    Property,
+    /// By a PATCH of the draft, which takes the place of either.
+    Patch,
 }
 
 /// The form a message was sent in.
@@ -89,8 +167,28 @@ pub struct RequestRecord {
 pub enum RequestKind {
     /// A token.
     Token,
-    /// To send a message.
+    /// To send a message in one call.
     SendMail,
+    /// To create a draft.
+    Draft,
+    /// To look at messages, at one, or at its attachments.
+    Look,
+    /// To change a draft.
+    Patch,
+    /// To delete a message.
+    Delete,
+    /// To attach a small file to a draft.
+    Attach,
+    /// To begin the upload of a large file.
+    Session,
+    /// Of the upload host: to take a part of a file.
+    Upload,
+    /// Of the upload host: how far an upload is.
+    Progress,
+    /// Of the upload host: to give an upload up.
+    Cancel,
+    /// To send a draft.
+    Submit,
     /// Anything else.
     Other,
 }
@@ -114,10 +212,20 @@ pub struct Totals {
     pub arrivals: u64,
     /// Requests for a token.
     pub token_requests: u64,
-    /// Requests to send a message.
+    /// Requests to send a message in one call.
     pub send_requests: u64,
+    /// Requests for and about drafts and sent messages, uploads and sends of drafts included.
+    pub draft_requests: u64,
     /// Other requests.
     pub other_requests: u64,
+}
+
+impl Arrival {
+    /// The octets that it takes: of `raw` and of the files beside it.
+    pub(super) fn octets(&self) -> usize {
+        let files = self.attachments.iter().map(|it| it.content.len());
+        self.raw.len() + files.sum::<usize>()
+    }
 }
 
 /// How much is kept.
@@ -166,6 +274,16 @@ impl Store {
         match record.kind {
             RequestKind::Token => requests.totals.token_requests += 1,
             RequestKind::SendMail => requests.totals.send_requests += 1,
+            RequestKind::Draft
+            | RequestKind::Look
+            | RequestKind::Patch
+            | RequestKind::Delete
+            | RequestKind::Attach
+            | RequestKind::Session
+            | RequestKind::Upload
+            | RequestKind::Progress
+            | RequestKind::Cancel
+            | RequestKind::Submit => requests.totals.draft_requests += 1,
             RequestKind::Other => requests.totals.other_requests += 1,
         }
         record.number = requests.recent.next_number();
@@ -189,7 +307,7 @@ impl Store {
         {
             let mut arrivals = locked(&self.arrivals);
             arrival.id = arrivals.recent.next_number();
-            arrivals.bytes += arrival.raw.len();
+            arrivals.bytes += arrival.octets();
             arrivals.taken += 1;
             arrivals.recent.push(Arc::new(arrival));
             // The newest stays even if it alone is over the bound.
@@ -198,7 +316,7 @@ impl Store {
                     || arrivals.bytes > self.keep.bytes)
             {
                 if let Some(oldest) = arrivals.recent.pop() {
-                    arrivals.bytes -= oldest.raw.len();
+                    arrivals.bytes -= oldest.octets();
                 }
             }
         }

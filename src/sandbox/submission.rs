@@ -1,4 +1,5 @@
-//! A message as sendMail was given it, whichever its form, and the rules that hold for both.
+//! A message as it was given, by sendMail or as a draft, whichever its form, and the rules that hold
+//! for it when it is sent.
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -6,10 +7,16 @@ use axum::http::StatusCode;
 use crate::sandbox::Settings;
 use crate::sandbox::addresses::SEND_AS_DENIED;
 use crate::sandbox::errors::Refusal;
+use crate::sandbox::exchange::Exchange;
+use crate::sandbox::store::Arrival;
+use crate::sandbox::store::Attachment;
+use crate::sandbox::store::BccBy;
 use crate::sandbox::store::Form;
+use crate::sandbox::store::Route;
+use crate::sandbox::wall;
 
 /// A message that could be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Submission {
     pub(super) form: Form,
     /// The MIME message, or the JSON body.
@@ -19,13 +26,46 @@ pub(super) struct Submission {
     pub(super) to: Vec<String>,
     pub(super) cc: Vec<String>,
     pub(super) bcc: Vec<String>,
+    pub(super) bcc_by: Option<BccBy>,
     pub(super) subject: String,
     pub(super) message_id: Option<String>,
+    /// The files within the JSON; those of MIME are in `raw` and nowhere else.
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) copy: SentCopy,
+}
+
+/// Whether a sent message stays in Sent Items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SentCopy {
+    Kept,
+    Unwanted,
 }
 
 impl Submission {
     pub(super) fn recipients(&self) -> impl Iterator<Item = &String> {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
+    }
+
+    /// What is shown of it once it was taken by sendMail.
+    pub(super) fn arrival(self, mailbox: &str, exchange: &Exchange) -> Arrival {
+        Arrival {
+            id: 0,
+            time: wall::now(),
+            mailbox: mailbox.to_owned(),
+            route: Route::SendMail,
+            form: self.form,
+            raw: self.raw,
+            from: self.from,
+            to: self.to,
+            cc: self.cc,
+            bcc: self.bcc,
+            bcc_by: self.bcc_by,
+            subject: self.subject,
+            message_id: self.message_id,
+            attachments: self.attachments,
+            client_request_id: exchange.given_id().map(str::to_owned),
+            request_id: exchange.request_id.clone(),
+        }
     }
 
     /// Judges recipients and author, as both forms are judged.
@@ -67,6 +107,15 @@ impl Submission {
             ))
         }
     }
+}
+
+/// A 400 for a message over the mailbox's MaxSendSize.
+pub(super) fn message_too_large() -> Refusal {
+    Refusal::bad(
+        "ErrorMessageSizeExceeded",
+        "The message exceeds the maximum supported size., Cannot save changes made to an item to \
+         store.",
+    )
 }
 
 /// A 400 in the two sentences of Exchange.

@@ -38,6 +38,15 @@ pub(super) fn rfc3339(time: SystemTime) -> String {
     format!("{date}T{clock}Z")
 }
 
+/// `2026-11-21T19:00:00.1234567Z`, the finer way that Outlook's uploads have.
+pub(super) fn fine(time: SystemTime) -> String {
+    let (date, clock) = spelled(time);
+    let ticks = time
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos() / 100);
+    format!("{date}T{clock}.{ticks:07}Z")
+}
+
 fn spelled(time: SystemTime) -> (String, String) {
     let seconds = epoch(time);
     let (year, month, day) = civil(seconds / 86_400);

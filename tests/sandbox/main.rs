@@ -1,8 +1,11 @@
 //! The stand-in for Entra and Graph, driven over HTTP as a client would.
 
+mod attachments;
+mod drafts;
 mod faults;
 mod json_form;
 mod looking;
 mod send_mail;
+mod sent;
 mod tenant;
 mod tokens;

@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
+use reqwest::Method;
+use reqwest::RequestBuilder;
 use reqwest::Response;
 use reqwest::header;
 use serde_json::Value;
@@ -66,7 +68,7 @@ impl Tenant {
             .unwrap()
     }
 
-    pub(crate) fn request(&self, user: &str, media_type: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, user: &str, media_type: &str) -> RequestBuilder {
         self.http
             .post(self.url(&format!("/v1.0/users/{user}/sendMail")))
             .bearer_auth(&self.token)
@@ -90,6 +92,76 @@ impl Tenant {
             .send()
             .await
             .unwrap()
+    }
+
+    /// A call of the mailbox's messages, or of whatever else is below it.
+    pub(crate) fn graph(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = self.url(&format!("/v1.0/users/{MAILBOX}/{path}"));
+        self.http.request(method, url).bearer_auth(&self.token)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.graph(Method::GET, path).send().await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Response {
+        self.with_json(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn with_json(&self, method: Method, path: &str, body: Value) -> Response {
+        let request = self.graph(method, path);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        request.body(body.to_string()).send().await.unwrap()
+    }
+
+    /// A draft of this MIME, with an immutable id.
+    pub(crate) async fn draft(&self, mime: &str) -> Value {
+        let answer = self.try_draft(mime).await.unwrap();
+        assert_eq!(answer.status(), 201);
+        answer.json().await.unwrap()
+    }
+
+    pub(crate) async fn draft_id(&self, mime: &str) -> String {
+        self.draft(mime).await["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn try_draft(&self, mime: &str) -> reqwest::Result<Response> {
+        self.graph(Method::POST, "messages")
+            .header(header::CONTENT_TYPE, "text/plain")
+            .header("Prefer", "IdType=\"ImmutableId\"")
+            .body(STANDARD.encode(mime))
+            .send()
+            .await
+    }
+
+    pub(crate) async fn submit(&self, id: &str) -> Response {
+        self.try_submit(id).await.unwrap()
+    }
+
+    pub(crate) async fn try_submit(&self, id: &str) -> reqwest::Result<Response> {
+        let request = self.graph(Method::POST, &format!("messages/{id}/send"));
+        request.header(header::CONTENT_LENGTH, "0").send().await
+    }
+
+    /// The URL of an upload of so many octets to a draft.
+    pub(crate) async fn session(&self, id: &str, size: usize) -> String {
+        let item = json!({"AttachmentItem": {"attachmentType": "file", "name": "big.bin",
+            "size": size, "contentType": "application/pdf", "contentId": "big@app",
+            "isInline": false}});
+        let path = format!("messages/{id}/attachments/createUploadSession");
+        let answer = self.post(&path, item).await;
+        assert_eq!(answer.status(), 201);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["nextExpectedRanges"], json!(["0-"]));
+        body["uploadUrl"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts a part that begins at an offset of a file of that size.
+    pub(crate) async fn put(&self, url: &str, first: usize, part: &[u8], size: usize) -> Response {
+        let last = first + part.len() - 1;
+        let range = format!("bytes {first}-{last}/{size}");
+        let request = self.http.put(url).header(header::CONTENT_RANGE, range);
+        request.body(part.to_vec()).send().await.unwrap()
     }
 
     pub(crate) async fn page(&self, path: &str) -> Response {

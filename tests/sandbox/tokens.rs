@@ -36,7 +36,7 @@ async fn token_is_given_for_the_right_secret_in_body_or_basic() {
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     assert_eq!(claims["aud"], "https://graph.microsoft.com");
     assert_eq!(claims["idtyp"], "app");
-    assert_eq!(claims["roles"], json!(["Mail.Send"]));
+    assert_eq!(claims["roles"], json!(["Mail.Send", "Mail.ReadWrite"]));
 
     let settings = Settings::default();
     let basic = tenant

@@ -1,0 +1,351 @@
+//! What every call of Graph goes through, whatever it asks for, in the order Graph judges: token,
+//! mailbox, role, the mailbox's limits, size of the body; then the work of its endpoint.
+//!
+//! A refused request's body is still read (up to a bound), so that a client that is
+//! writing it hears the answer and not a reset; but for one that asks first (`Expect`). A fault by
+//! API has its say at three points: while the body is read, before the work, and after it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::extract::Extension;
+use axum::extract::FromRequestParts;
+use axum::extract::rejection::ExtensionRejection;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::Response;
+use axum::http::StatusCode;
+use axum::http::Uri;
+use axum::http::header;
+use axum::http::request::Parts;
+use futures_util::StreamExt;
+use serde_json::Value;
+
+use crate::sandbox::Shared;
+use crate::sandbox::directory::Mailbox;
+use crate::sandbox::directory::Slot;
+use crate::sandbox::errors::Refusal;
+use crate::sandbox::exchange::Exchange;
+use crate::sandbox::fault::Cut;
+use crate::sandbox::fault::Fault;
+use crate::sandbox::fault::Station;
+use crate::sandbox::items::IdKind;
+use crate::sandbox::line::Line;
+use crate::sandbox::submission::Submission;
+use crate::sandbox::tokens::Grant;
+
+/// A request of Graph or of its upload host, with what is needed to answer it.
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) headers: HeaderMap,
+    pub(super) uri: Uri,
+    line: Line,
+}
+
+impl FromRequestParts<Arc<Shared>> for Call {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Self::Rejection> {
+        let Extension(exchange) = Extension::from_request_parts(parts, shared).await?;
+        let Extension(line) = Extension::from_request_parts(parts, shared).await?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            exchange,
+            headers: parts.headers.clone(),
+            uri: parts.uri.clone(),
+            line,
+        })
+    }
+}
+
+/// What the work of an endpoint is given.
+pub(super) struct Work<'a> {
+    pub(super) mailbox: &'a Arc<Mailbox>,
+    pub(super) body: Vec<u8>,
+    /// The fault that strikes. The work may choose one if there is none, and is told by it
+    /// whether to take a message.
+    pub(super) fault: Option<Fault>,
+}
+
+impl Work<'_> {
+    /// Whether what is asked for is done, for all the fault says.
+    pub(super) fn is_done(&self) -> bool {
+        self.fault.as_ref().is_none_or(Fault::stores)
+    }
+}
+
+impl Call {
+    /// Whether the token is good, the mailbox exists, the app has one of the roles for it, and
+    /// the mailbox is not over its limits. The slot is what Graph counts as one request: to be
+    /// held until the answer is made.
+    pub(super) fn admit(&self, user: &str, roles: &[&str]) -> Result<Slot, Refusal> {
+        let grant = authorize(&self.shared, &self.headers)?;
+        let mailbox = self.shared.directory.find(user)?;
+        self.note_mailbox(&mailbox);
+        let settings = &self.shared.settings;
+        let in_scope = settings
+            .rbac_mailboxes
+            .iter()
+            .any(|upn| upn.eq_ignore_ascii_case(&mailbox.upn));
+        let by_scope = |role: &&str| in_scope && settings.rbac_roles.iter().any(|it| it == role);
+        if !roles
+            .iter()
+            .any(|role| grant.has_role(role) || by_scope(role))
+        {
+            return Err(denied());
+        }
+        Slot::claim(mailbox, settings)
+    }
+
+    pub(super) fn note_mailbox(&self, mailbox: &Mailbox) {
+        self.shared.store.note(self.exchange.number, |record| {
+            record.mailbox = Some(mailbox.upn.clone());
+        });
+    }
+
+    pub(super) fn note_recipients(&self, message: &Submission) {
+        self.shared.store.note(self.exchange.number, |record| {
+            record.recipients = message.recipients().cloned().collect();
+        });
+    }
+
+    /// Answers: the work is done on the whole body, unless a fault of the station is in its way.
+    pub(super) async fn answer(
+        &self,
+        at: Station,
+        admitted: Result<Slot, Refusal>,
+        body: Body,
+        work: impl FnOnce(&mut Work<'_>) -> Result<Response<Bytes>, Refusal>,
+    ) -> Response<Body> {
+        let response = match self.run(at, admitted, body, work).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.answer(&self.exchange),
+        };
+        response.map(Body::from)
+    }
+
+    async fn run(
+        &self,
+        at: Station,
+        admitted: Result<Slot, Refusal>,
+        body: Body,
+        work: impl FnOnce(&mut Work<'_>) -> Result<Response<Bytes>, Refusal>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let mailbox = admitted.as_ref().ok().map(|slot| slot.mailbox.upn.as_str());
+        let fault = mailbox.and_then(|it| self.shared.faults.take(at, Some(it)));
+        if let Some(fault) = &fault
+            && fault.cut == Some(Cut::Request)
+        {
+            return Ok(self.cut_within(fault, body).await);
+        }
+        let body = if self.asks_first() && (admitted.is_err() || self.announces_too_much()) {
+            Err(too_large())
+        } else {
+            self.read(body).await
+        };
+        let slot = admitted?;
+        if let Some(fault) = &fault
+            && !fault.stores()
+        {
+            return Ok(self.play(fault, self.bare(StatusCode::ACCEPTED)).await);
+        }
+        let body = body?;
+        slot.mailbox.uploads.spend(body.len() as u64)?;
+        let mut task = Work {
+            mailbox: &slot.mailbox,
+            body,
+            fault,
+        };
+        let response = work(&mut task)?;
+        match &task.fault {
+            None => Ok(response),
+            Some(fault) => Ok(self.play(fault, response).await),
+        }
+    }
+
+    async fn play(&self, fault: &Fault, usual: Response<Bytes>) -> Response<Bytes> {
+        fault.play(usual, &self.exchange, &self.line).await
+    }
+
+    /// Reads as much of the body as the fault lets it, and resets the connection.
+    async fn cut_within(&self, fault: &Fault, body: Body) -> Response<Bytes> {
+        let mut read = 0;
+        let mut chunks = body.into_data_stream();
+        while read < fault.cut_after {
+            let Some(Ok(chunk)) = chunks.next().await else {
+                break;
+            };
+            read += chunk.len() as u64;
+        }
+        self.play(fault, self.bare(StatusCode::ACCEPTED)).await
+    }
+
+    /// Reads the body up to the limit, and a good deal beyond it without keeping it.
+    async fn read(&self, body: Body) -> Result<Vec<u8>, Refusal> {
+        let limit = self.shared.settings.request_limit;
+        let announced = content_length(&self.headers).unwrap_or_default();
+        let mut octets = Vec::with_capacity(announced.min(limit));
+        let mut length = 0_usize;
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| {
+                Refusal::bad(
+                    "BadRequest",
+                    "The request body could not be read to its end.",
+                )
+            })?;
+            length = length.saturating_add(chunk.len());
+            if length <= limit {
+                octets.extend_from_slice(&chunk);
+            } else if length > limit.saturating_add(PATIENCE) {
+                break;
+            }
+        }
+        if length > limit {
+            return Err(too_large());
+        }
+        Ok(octets)
+    }
+
+    /// What a scheme and host begin that stand for this server, as the client named it.
+    pub(super) fn base(&self) -> String {
+        let host = self.headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        format!("http://{}", host.unwrap_or_default())
+    }
+
+    /// Refuses a body that is not JSON.
+    pub(super) fn wants_json(&self) -> Result<(), Refusal> {
+        match self.media_type().as_str() {
+            "application/json" => Ok(()),
+            other => Err(unsupported(other)),
+        }
+    }
+
+    /// An answer without a body.
+    pub(super) fn bare(&self, status: StatusCode) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        self.exchange.sign(response.headers_mut());
+        if self.id_kind() == IdKind::Immutable {
+            response.headers_mut().insert(APPLIED, IMMUTABLE);
+        }
+        response
+    }
+
+    /// An answer with a resource.
+    pub(super) fn resource(&self, status: StatusCode, resource: &Value) -> Response<Bytes> {
+        let mut response = self.bare(status);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, ODATA_JSON);
+        *response.body_mut() = Bytes::from(resource.to_string());
+        response
+    }
+
+    /// The kind of ids that the client prefers (`Prefer: IdType="ImmutableId"`).
+    pub(super) fn id_kind(&self) -> IdKind {
+        let asked = self.headers.get_all(PREFER).iter().any(|value| {
+            value.to_str().is_ok_and(|value| {
+                value.split(',').any(|preference| {
+                    let bare = preference.trim().replace('"', "");
+                    bare.eq_ignore_ascii_case("IdType=ImmutableId")
+                })
+            })
+        });
+        if asked && self.shared.settings.immutable_ids {
+            IdKind::Immutable
+        } else {
+            IdKind::Regular
+        }
+    }
+
+    /// The media type of the body, without its parameters, in lower case.
+    pub(super) fn media_type(&self) -> String {
+        self.headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .map(|value| value.trim().to_ascii_lowercase())
+            .unwrap_or_default()
+    }
+
+    /// RFC 9110 10.1.1: the client waits for 100 (Continue) before it sends the body.
+    fn asks_first(&self) -> bool {
+        self.headers
+            .get(header::EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    }
+
+    fn announces_too_much(&self) -> bool {
+        content_length(&self.headers).is_some_and(|it| it > self.shared.settings.request_limit)
+    }
+}
+
+/// What the request's token allows.
+pub(super) fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Grant>, Refusal> {
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    shared.tokens.judge(authorization, &shared.settings)
+}
+
+pub(super) fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+}
+
+/// A 403 for want of a role.
+pub(super) fn denied() -> Refusal {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "ErrorAccessDenied",
+        "Access is denied. Check credentials and try again.",
+    )
+}
+
+/// A 411: the length of the body must be told beforehand.
+pub(super) fn length_required() -> Refusal {
+    Refusal::new(
+        StatusCode::LENGTH_REQUIRED,
+        "BadRequest",
+        "The request needs a Content-Length.",
+    )
+}
+
+/// A 415.
+pub(super) fn unsupported(media_type: &str) -> Refusal {
+    Refusal::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "UnsupportedMediaType",
+        format!("The media type '{media_type}' is not supported here."),
+    )
+}
+
+/// A 413 in Graph's words.
+pub(super) fn too_large() -> Refusal {
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "BadRequest",
+        "The maximum request length supported is 4MB.",
+    )
+}
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("IdType=\"ImmutableId\"");
+const ODATA_JSON: HeaderValue = HeaderValue::from_static(
+    "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; \
+     charset=utf-8",
+);
+
+/// Octets beyond the limit that are read and forgotten: more than any message a mailbox may send
+/// (150 MB and its base64), so that only a runaway client is cut off.
+const PATIENCE: usize = 256 * 1024 * 1024;

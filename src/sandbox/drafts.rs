@@ -1,0 +1,294 @@
+//! Graph's messages: a draft is created, changed, deleted and sent, and what there is is looked at.
+
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::Query;
+use axum::http::HeaderValue;
+use axum::http::Response;
+use axum::http::StatusCode;
+use axum::http::header;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::sandbox::call::Call;
+use crate::sandbox::call::Work;
+use crate::sandbox::call::content_length;
+use crate::sandbox::call::length_required;
+use crate::sandbox::call::unsupported;
+use crate::sandbox::errors::Refusal;
+use crate::sandbox::fault::Station;
+use crate::sandbox::items::Folder;
+use crate::sandbox::items::IdKind;
+use crate::sandbox::items::Item;
+use crate::sandbox::items::no_item;
+use crate::sandbox::json;
+use crate::sandbox::mime;
+use crate::sandbox::resource;
+use crate::sandbox::resource::Select;
+use crate::sandbox::store::Arrival;
+use crate::sandbox::store::Route;
+
+/// `POST .../messages`: a draft from MIME or from JSON. It need not have recipients yet.
+pub(super) async fn create(Path(user): Path<String>, call: Call, body: Body) -> Response<Body> {
+    let admitted = call.admit(&user, &WRITE);
+    call.answer(Station::Draft, admitted, body, |work| {
+        let body = std::mem::take(&mut work.body);
+        let (message, has_attachments) = match call.media_type().as_str() {
+            "text/plain" => {
+                let message = mime::read(&body)?;
+                let has_attachments = mime::has_attachments(&message.raw);
+                (message, has_attachments)
+            }
+            "application/json" => {
+                let message = json::read_draft(body)?;
+                let has_attachments = message.attachments.iter().any(|it| !it.inline);
+                (message, has_attachments)
+            }
+            other => return Err(unsupported(other)),
+        };
+        call.note_recipients(&message);
+        let item = Item::draft(&work.mailbox.upn, message, has_attachments);
+        let mut response = call.resource(
+            StatusCode::CREATED,
+            &entity(&call, &item, &Select::default()),
+        );
+        let location = format!(
+            "{}/v1.0/users('{user}')/messages('{}')",
+            call.base(),
+            item.id(call.id_kind())
+        );
+        call.shared.items.create(item)?;
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+/// `PATCH .../messages/{id}` of a draft: author, recipients, subject.
+pub(super) async fn change(
+    Path((user, id)): Path<(String, String)>,
+    call: Call,
+    body: Body,
+) -> Response<Body> {
+    let admitted = call.admit(&user, &WRITE);
+    call.answer(Station::Patch, admitted, body, |work| {
+        call.wants_json()?;
+        let patch: json::Patch = json::parse(&work.body)?;
+        let changed = call.shared.items.change(&work.mailbox.upn, &id, |item| {
+            patch.apply(&mut item.message)?;
+            Ok(item.clone())
+        })?;
+        call.note_recipients(&changed.message);
+        let changed = entity(&call, &changed, &Select::default());
+        Ok(call.resource(StatusCode::OK, &changed))
+    })
+    .await
+}
+
+/// `DELETE .../messages/{id}`, with the uploads that it has open.
+pub(super) async fn delete(
+    Path((user, id)): Path<(String, String)>,
+    call: Call,
+    body: Body,
+) -> Response<Body> {
+    let admitted = call.admit(&user, &WRITE);
+    call.answer(Station::Delete, admitted, body, |work| {
+        let draft = call.shared.items.delete(&work.mailbox.upn, &id)?;
+        call.shared.uploads.forget(&draft);
+        Ok(call.bare(StatusCode::NO_CONTENT))
+    })
+    .await
+}
+
+/// `GET .../messages/{id}`.
+pub(super) async fn one(
+    Path((user, id)): Path<(String, String)>,
+    Query(options): Query<Vec<(String, String)>>,
+    call: Call,
+    body: Body,
+) -> Response<Body> {
+    let admitted = call.admit(&user, &READ);
+    call.answer(Station::Look, admitted, body, |work| {
+        let options = Options::read(options)?;
+        let items = &call.shared.items;
+        let item = items.look(&work.mailbox.upn, &id, Item::clone)?;
+        Ok(call.resource(StatusCode::OK, &entity(&call, &item, &options.select)))
+    })
+    .await
+}
+
+/// `GET .../messages`.
+pub(super) async fn all(
+    Path(user): Path<String>,
+    Query(options): Query<Vec<(String, String)>>,
+    call: Call,
+    body: Body,
+) -> Response<Body> {
+    let admitted = call.admit(&user, &READ);
+    call.answer(Station::Look, admitted, body, |work| {
+        list(&call, work, options, None)
+    })
+    .await
+}
+
+/// `GET .../mailFolders/{folder}/messages`, of the two folders that there are.
+pub(super) async fn of_folder(
+    Path((user, folder)): Path<(String, String)>,
+    Query(options): Query<Vec<(String, String)>>,
+    call: Call,
+    body: Body,
+) -> Response<Body> {
+    let admitted = call.admit(&user, &READ);
+    call.answer(Station::Look, admitted, body, |work| {
+        let folder = Folder::named(&folder).ok_or_else(no_item)?;
+        list(&call, work, options, Some(folder))
+    })
+    .await
+}
+
+/// `POST .../messages/{id}/send`.
+pub(super) async fn send(
+    Path((user, id)): Path<(String, String)>,
+    call: Call,
+    body: Body,
+) -> Response<Body> {
+    let admitted = call.admit(&user, &["Mail.Send"]);
+    call.answer(Station::Submit, admitted, body, |work| {
+        submit(&call, work, &id)
+    })
+    .await
+}
+
+fn submit(call: &Call, work: &mut Work<'_>, id: &str) -> Result<Response<Bytes>, Refusal> {
+    match content_length(&call.headers) {
+        Some(0) => {}
+        Some(_) => return Err(Refusal::bad("BadRequest", "The action takes no body.")),
+        None => return Err(length_required()),
+    }
+    let mailbox = work.mailbox.upn.as_str();
+    let items = &call.shared.items;
+    let draft = items.to_send(mailbox, id)?;
+    call.note_recipients(&draft.message);
+    draft.message.check(mailbox, &call.shared.settings)?;
+    work.mailbox.messages.spend(1)?;
+    if work.fault.is_none() {
+        work.fault = call.shared.played.due(mailbox, &draft.message);
+    }
+    if work.is_done() {
+        let sent = items.send(mailbox, id)?;
+        let draft_id = sent.id(IdKind::Immutable);
+        call.shared.uploads.forget(draft_id);
+        call.shared.store.take(Arrival {
+            route: Route::Draft,
+            message_id: Some(sent.message_id),
+            ..sent.message.arrival(mailbox, &call.exchange)
+        });
+    }
+    Ok(call.bare(StatusCode::ACCEPTED))
+}
+
+fn list(
+    call: &Call,
+    work: &Work<'_>,
+    options: Vec<(String, String)>,
+    folder: Option<Folder>,
+) -> Result<Response<Bytes>, Refusal> {
+    let options = Options::read(options)?;
+    let kind = call.id_kind();
+    let wanted = |item: &Item| {
+        folder.is_none_or(|folder| item.folder == folder)
+            && options
+                .message_id
+                .as_ref()
+                .is_none_or(|id| *id == item.message_id)
+    };
+    let items = &call.shared.items;
+    let found = items.list(&work.mailbox.upn, wanted, options.top);
+    let found = found
+        .iter()
+        .map(|item| Value::Object(resource::message(item, kind, &options.select)));
+    let page = json!({
+        "@odata.context": format!("{CONTEXT}#users('{}')/messages", work.mailbox.upn),
+        "value": found.collect::<Vec<_>>(),
+    });
+    Ok(call.resource(StatusCode::OK, &page))
+}
+
+/// A resource that is an answer by itself.
+fn entity(call: &Call, item: &Item, select: &Select) -> Value {
+    let context = format!("{CONTEXT}#users('{}')/messages/$entity", item.mailbox);
+    let mut entity = Map::new();
+    entity.insert("@odata.context".to_owned(), json!(context));
+    entity.extend(resource::message(item, call.id_kind(), select));
+    Value::Object(entity)
+}
+
+/// The query options that are known here.
+struct Options {
+    select: Select,
+    message_id: Option<String>,
+    top: usize,
+}
+
+impl Options {
+    fn read(given: Vec<(String, String)>) -> Result<Self, Refusal> {
+        let mut select = None;
+        let mut options = Self {
+            select: Select::default(),
+            message_id: None,
+            top: USUAL_PAGE,
+        };
+        for (name, value) in given {
+            match name.as_str() {
+                "$select" => select = Some(value),
+                "$filter" => options.message_id = Some(wanted_id(&value)?),
+                "$top" => {
+                    options.top = value.parse().map_err(|_| {
+                        Refusal::bad("BadRequest", "The value of '$top' is no number.")
+                    })?;
+                }
+                "$orderby" => {}
+                other => {
+                    return Err(Refusal::bad(
+                        "BadRequest",
+                        format!("The query option '{other}' is not known to the sandbox."),
+                    ));
+                }
+            }
+        }
+        options.select = Select::of(select.as_deref());
+        Ok(options)
+    }
+}
+
+/// The id of `internetMessageId eq '<id>'`, the one filter known here. A quote within is doubled.
+fn wanted_id(filter: &str) -> Result<String, Refusal> {
+    let invalid = || Refusal::bad("ErrorInvalidUrlQueryFilter", "Invalid filter clause.");
+    let rest = filter.trim().strip_prefix("internetMessageId");
+    let rest = rest.and_then(|rest| rest.trim_start().strip_prefix("eq "));
+    let quoted = rest.ok_or_else(invalid)?.trim();
+    let inner = quoted
+        .strip_prefix('\'')
+        .and_then(|it| it.strip_suffix('\''));
+    let inner = inner.ok_or_else(invalid)?;
+    if inner.replace("''", "").contains('\'') {
+        return Err(invalid());
+    }
+    Ok(inner.replace("''", "'"))
+}
+
+/// The application permissions that changing drafts needs.
+pub(super) const WRITE: [&str; 1] = ["Mail.ReadWrite"];
+
+/// Those of which looking needs one.
+pub(super) const READ: [&str; 2] = ["Mail.Read", "Mail.ReadWrite"];
+
+/// The beginning of `@odata.context`.
+pub(super) const CONTEXT: &str = "https://graph.microsoft.com/v1.0/$metadata";
+
+/// Graph's page without `$top`.
+const USUAL_PAGE: usize = 10;

@@ -1,0 +1,101 @@
+//! The message resource, as Graph's answers show it.
+
+use std::collections::HashSet;
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::sandbox::items::Folder;
+use crate::sandbox::items::IdKind;
+use crate::sandbox::items::Item;
+use crate::sandbox::mime;
+use crate::sandbox::store::Form;
+use crate::sandbox::wall;
+
+/// The properties that `$select` names.
+#[derive(Debug, Default)]
+pub(super) struct Select(Option<HashSet<String>>);
+
+impl Select {
+    /// Of the value of `$select`; without it, all.
+    pub(super) fn of(value: Option<&str>) -> Self {
+        Self(value.map(|names| names.split(',').map(|it| it.trim().to_owned()).collect()))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let Self(names) = self;
+        // Graph gives these whatever is selected.
+        name == "id"
+            || name == "@odata.etag"
+            || names.as_ref().is_none_or(|names| names.contains(name))
+    }
+}
+
+/// The resource of a message.
+pub(super) fn message(item: &Item, kind: IdKind, select: &Select) -> Map<String, Value> {
+    let mut resource = Map::new();
+    let mut set = |name: &str, value: &dyn Fn() -> Value| {
+        if select.has(name) {
+            resource.insert(name.to_owned(), value());
+        }
+    };
+    let id = item.id(kind);
+    let key = format!("CQAAABYAAAB{:06}", item.version);
+    let changed = wall::rfc3339(item.changed);
+    let message = &item.message;
+    set("@odata.etag", &|| json!(format!("W/\"{key}\"")));
+    set("id", &|| json!(id));
+    set("createdDateTime", &|| json!(wall::rfc3339(item.created)));
+    set("lastModifiedDateTime", &|| json!(changed));
+    set("changeKey", &|| json!(key));
+    set("categories", &|| json!([]));
+    set("receivedDateTime", &|| json!(wall::rfc3339(item.created)));
+    set("sentDateTime", &|| json!(changed));
+    set("hasAttachments", &|| json!(item.has_attachments));
+    set("internetMessageId", &|| json!(item.message_id));
+    set("subject", &|| json!(message.subject));
+    set("parentFolderId", &|| json!(item.folder.id()));
+    set("conversationId", &|| json!(format!("AAQk{id}")));
+    set("isRead", &|| json!(true));
+    set("isDraft", &|| json!(item.folder == Folder::Drafts));
+    set("webLink", &|| {
+        json!(format!("https://outlook.office365.com/owa/?ItemID={id}"))
+    });
+    set("inferenceClassification", &|| json!("focused"));
+    set("importance", &|| json!("normal"));
+    set("body", &|| body(item));
+    if let Some(author) = message.from.first() {
+        set("from", &|| recipient(author));
+    }
+    if let Some(author) = message.from.last() {
+        set("sender", &|| recipient(author));
+    }
+    set("toRecipients", &|| recipients(&message.to));
+    set("ccRecipients", &|| recipients(&message.cc));
+    set("bccRecipients", &|| recipients(&message.bcc));
+    set("replyTo", &|| json!([]));
+    set("flag", &|| json!({"flagStatus": "notFlagged"}));
+    resource
+}
+
+fn body(item: &Item) -> Value {
+    match item.message.form {
+        Form::Mime => {
+            let (kind, content) = mime::first_text(&item.message.raw);
+            json!({"contentType": kind, "content": content})
+        }
+        Form::Json => serde_json::from_slice::<Value>(&item.message.raw)
+            .ok()
+            .and_then(|message| message.get("body").cloned())
+            .unwrap_or_else(|| json!({"contentType": "text", "content": ""})),
+    }
+}
+
+fn recipients(addresses: &[String]) -> Value {
+    addresses.iter().map(|address| recipient(address)).collect()
+}
+
+fn recipient(address: &str) -> Value {
+    json!({"emailAddress": {"name": address, "address": address}})
+}
