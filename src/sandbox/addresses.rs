@@ -1,9 +1,10 @@
 //! Faults by recipient: the local part of any recipient chooses what goes wrong.
 //!
 //! `throttle@example.org` and `throttle+2@example.org` both ask for a throttled message, in any
-//! domain and any of To, Cc and Bcc. A message is told from another by its mailbox and its
-//! Message-ID (without one, by its content), so "once" is once per message and not per run. With
-//! several such recipients the first that still has something to do decides.
+//! domain and any of To, Cc and Bcc; they strike sendMail, and a draft when it is sent. A message is
+//! told from another by its mailbox and its Message-ID (without one, by its content), so "once" is
+//! once per message and not per run. With several such recipients the first that still has
+//! something to do decides.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;

@@ -107,7 +107,7 @@ impl Item {
         }
     }
 
-    /// The copy that sendMail leaves in Sent Items.
+    /// The copy that sendMail leaves in Sent Items. Whether its MIME has files is not looked at.
     pub(super) fn sent(mailbox: &str, message: &Submission, unseen: u32) -> Self {
         let entry = Submission {
             raw: Bytes::new(),

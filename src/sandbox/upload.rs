@@ -85,12 +85,12 @@ fn part(call: &Call, work: &mut Work<'_>) -> Result<Response<Bytes>, Refusal> {
     }
     let range = Range::of(&call.headers)?;
     let body = std::mem::take(&mut work.body);
-    let whole = uploads.with(call, |session| {
+    let unfinished = uploads.with(call, |session| {
         session.add(range, &body)?;
-        Ok(session.received.len() as u64 == session.size)
+        let whole = session.received.len() as u64 == session.size;
+        Ok((!whole).then(|| state(call, session)))
     })??;
-    if !whole {
-        let state = uploads.with(call, |session| state(call, session))?;
+    if let Some(state) = unfinished {
         return Ok(call.resource(StatusCode::OK, &state));
     }
     let session = uploads.close(call)?;
