@@ -10,6 +10,7 @@ use super::SecretSource;
 use super::reader::Marked;
 use super::reader::Problems;
 use super::reader::Section;
+use super::submission;
 use crate::mail::Address;
 use crate::mail::Pattern;
 
@@ -70,6 +71,8 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
     let mailbox = section.required::<MailboxText>("mailbox");
     let senders = section.or("senders", vec![Pattern::from("*".to_owned())]);
     let default_from = section.optional::<Address>("default_from");
+    let fixed = mailbox.as_ref().map(|mailbox| &mailbox.value.0);
+    let submission = submission::read(section, fixed);
     let login_url = base_url(section, "login_url", GLOBAL_LOGIN);
     let graph_url = base_url(section, "graph_url", GLOBAL_GRAPH);
     let mut pace = section.table("pace");
@@ -83,6 +86,7 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
         mailbox: mailbox?.value.0,
         senders,
         default_from,
+        submission,
         login_url,
         graph_url,
         concurrency,

@@ -15,6 +15,7 @@ mod listeners;
 mod password;
 mod reader;
 mod secret;
+mod submission;
 mod tls;
 mod units;
 mod users;
@@ -34,6 +35,15 @@ pub use self::reader::ConfigError;
 pub use self::reader::Problem;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
+pub use self::submission::BlindRule;
+pub use self::submission::Format;
+pub use self::submission::FromRule;
+pub use self::submission::OnDoubt;
+pub use self::submission::Oversize;
+pub use self::submission::QuotedPrintable;
+pub use self::submission::RecipientRule;
+pub use self::submission::Route;
+pub use self::submission::Submission;
 pub use self::tls::Stamp;
 pub use self::tls::TlsError;
 pub use self::tls::TlsFiles;
@@ -196,6 +206,8 @@ pub struct Account {
     pub senders: Vec<Pattern>,
     /// From for a message that has no usable one.
     pub default_from: Option<Address>,
+    /// What is handed to Graph, and how.
+    pub submission: Submission,
     /// Scheme and host of the token endpoint.
     pub login_url: String,
     /// Scheme and host of Graph.
