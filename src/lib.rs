@@ -40,7 +40,7 @@
 //! | module | may use |
 //! |---|---|
 //! | `cli` | `service`, `sandbox`, `telemetry`, `http`, `spool`, `config`, `mail`, `clock` |
-//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `graph`, `http`, `spool`, `session`, `config`, `clock` |
+//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `http`, `spool`, `session`, `config`, `clock` |
 //! | `admin` | `telemetry`, `spool`, `mail` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock` |

@@ -33,7 +33,7 @@ async fn ehlo_offers_what_is_there_in_one_segment() {
 
     assert_eq!(
         String::from_utf8_lossy(&read[..length]),
-        "250-relay.test.example\r\n250-PIPELINING\r\n250-SIZE 3000000\r\n250-8BITMIME\r\n\
+        "250-relay.test.example\r\n250-PIPELINING\r\n250-SIZE 35000000\r\n250-8BITMIME\r\n\
          250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"
     );
 }
@@ -148,15 +148,16 @@ async fn content_is_the_same_however_it_is_cut_into_segments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_request_cannot_carry_is_refused_with_words() {
+async fn what_is_larger_than_the_limit_is_refused_with_words() {
     let graph = stand_in().await;
-    let relay = Relay::start(&Home::new(&graph, ""));
+    let limits = "[limits]\nmessage_size = \"3 MB\"\nfree_space = \"8 MB\"";
+    let relay = Relay::start(&Home::new(&graph, limits));
     let mut smtp = relay.connect();
     smtp.expect("EHLO c", "250");
     let reply = smtp.say(&format!("MAIL FROM:<{MAILBOX}> SIZE=3000001"));
     assert_eq!(
         reply,
-        "552 5.3.4 Message too big: at most 3000000 bytes, what one request to Microsoft Graph carries\r\n"
+        "552 5.3.4 Message too big: at most 3000000 bytes\r\n"
     );
 
     let mut content = message("big", "a@example.org");

@@ -58,8 +58,9 @@ async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
         author: None,
         lane: lane(),
         bound: None,
+        largest_part: 500,
     };
-    spool.accept(entry).await.unwrap()
+    spool.accept(entry).await.unwrap().id
 }
 
 async fn claim(spool: &Spool) -> Vec<Claimed> {
@@ -225,6 +226,7 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
              CREATE INDEX entry_open ON entry (id) WHERE state <> 'delivered';
              ALTER TABLE entry DROP COLUMN user; ALTER TABLE entry DROP COLUMN bound;
              ALTER TABLE entry DROP COLUMN draft; ALTER TABLE entry DROP COLUMN draft_stage;
+             ALTER TABLE entry DROP COLUMN draft_since;
              ALTER TABLE entry DROP COLUMN part_of; ALTER TABLE entry DROP COLUMN about;
              ALTER TABLE entry DROP COLUMN warned; ALTER TABLE attempt DROP COLUMN requests;
              ALTER TABLE attempt DROP COLUMN uploaded; PRAGMA user_version = 1;",

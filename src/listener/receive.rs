@@ -6,6 +6,7 @@ use super::DRAIN;
 use super::connection::Connection;
 use super::connection::End;
 use crate::config::BareLf;
+use crate::config::RecipientRule;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
@@ -18,6 +19,7 @@ use crate::routing::from;
 use crate::routing::route;
 use crate::session::DataReader;
 use crate::session::Fed;
+use crate::session::Loop;
 use crate::session::Quirk;
 use crate::session::Reply;
 use crate::session::Verdict;
@@ -37,6 +39,14 @@ pub(super) struct Received {
     pub(super) cause: String,
 }
 
+/// An application may send again what it got through this relay; what comes back
+/// after that comes back for ever.
+const MOST_RETURNS: usize = 2;
+
+/// Exchange takes so many recipients of one message, unless the tenant's
+/// administrator has chosen otherwise (Exchange Online limits, "Recipient limit").
+const LARGEST_PART: usize = 500;
+
 impl Connection<'_> {
     /// Whether a message may come now; if not, with what the log says.
     pub(super) fn has_room(&self) -> Result<(), (Verdict, String)> {
@@ -55,7 +65,7 @@ impl Connection<'_> {
     pub(super) async fn receive(&mut self, envelope: &Envelope) -> Result<Received, End> {
         let spool = &self.shared.spool;
         let mut incoming = spool.receive(spool.new_id());
-        let limit = self.session.largest_content(envelope);
+        let limit = self.rules.session.message_size;
         let mut reader = DataReader::default();
         let mut piece = Vec::new();
         let mut trouble: Option<Verdict> = None;
@@ -116,18 +126,15 @@ impl Connection<'_> {
         let Some(header) = Header::split(head, whole) else {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
-        if !self
-            .session
-            .carries(&envelope, incoming.size(), header.body as u64)
-        {
-            return refused(Verdict::TooBig);
-        }
         for quirk in Findings::of(&header).quirks {
             self.shared.tell_quirk(self.client, quirk.name());
         }
         let most = self.rules.limits.received_headers;
         if header.all("Received").count() > most {
-            return refused(Verdict::Looping(most));
+            return refused(Verdict::Looping(Loop::Hops(most)));
+        }
+        if self.returns(&header) >= MOST_RETURNS {
+            return refused(Verdict::Looping(Loop::Returns(MOST_RETURNS)));
         }
         let origin = Origin {
             author: author(&header),
@@ -156,13 +163,35 @@ impl Connection<'_> {
             author: origin.author,
             lane: lane.clone(),
             bound: origin.bound,
+            largest_part: self.largest_part(&lane),
         };
         match self.shared.spool.accept(entry).await {
-            Ok(_) => {
+            Ok(accepted) => {
                 maillog::accepted(id, &trace, &envelope, size, &lane);
+                maillog::split(&accepted);
                 (Verdict::Queued(id), String::new())
             }
             Err(error) => (refusal(&error), error.to_string()),
+        }
+    }
+
+    /// How often a message was accepted here before, by its Received fields.
+    fn returns(&self, header: &Header<'_>) -> usize {
+        let ours = format!(" by {} (graph-relay) ", self.rules.session.hostname);
+        let received = header.all("Received");
+        received
+            .filter(|field| field.text().contains(&ours))
+            .count()
+    }
+
+    /// The most recipients that one submission through a lane has. Where the
+    /// header section names them, each part would go to all of them.
+    fn largest_part(&self, lane: &Lane) -> usize {
+        let mut accounts = self.rules.accounts.iter();
+        let account = accounts.find(|account| account.name == lane.account);
+        match account.map(|account| account.submission.recipients) {
+            Some(RecipientRule::Headers) => usize::MAX,
+            Some(RecipientRule::Envelope) | None => LARGEST_PART,
         }
     }
 

@@ -29,7 +29,6 @@ use crate::config::Presence;
 use crate::config::SecretError;
 use crate::config::TlsError;
 use crate::delivery;
-use crate::graph;
 use crate::http::Http;
 use crate::http::HttpError;
 use crate::http::Reach;
@@ -294,16 +293,9 @@ fn rules(
 }
 
 fn session_settings(config: &Config) -> session::Settings {
-    let configured = config.limits.message_size;
     session::Settings {
         hostname: config.hostname.clone(),
-        message_size: configured.min(graph::LARGEST_MIME),
-        message_size_reason: if configured < graph::LARGEST_MIME {
-            "by limits.message_size"
-        } else {
-            "what one request to Microsoft Graph carries"
-        },
-        carried_size: graph::LARGEST_MIME,
+        message_size: config.limits.message_size,
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
     }

@@ -170,11 +170,7 @@ impl Session {
             .is_some_and(|size| size > self.settings.message_size)
         {
             // RFC 1870 6.1.
-            let (limit, why) = (
-                self.settings.message_size,
-                self.settings.message_size_reason,
-            );
-            Some(Reply::too_big(limit, why))
+            Some(Reply::too_big(self.settings.message_size))
         } else {
             // RFC 4954 6 leaves it to the server what a user may send as.
             let identity = self.identity.as_ref();

@@ -43,11 +43,6 @@ pub struct Settings {
     pub hostname: String,
     /// The largest content, in bytes; declared by SIZE.
     pub message_size: u64,
-    /// Why not more, for the refusal: continues "at most N bytes, ".
-    pub message_size_reason: &'static str,
-    /// The most bytes that go out in one piece: content and the header fields
-    /// that the relay adds.
-    pub carried_size: u64,
     /// Recipients of one transaction.
     pub recipients: usize,
     /// Refused commands, after which the session is closed.
@@ -187,6 +182,15 @@ pub enum Step {
     Close(Reply),
 }
 
+/// What a message is taken for looping by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loop {
+    /// It has more Received fields than this.
+    Hops(usize),
+    /// It was accepted here so often before.
+    Returns(usize),
+}
+
 /// What became of the content after DATA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -198,8 +202,8 @@ pub enum Verdict {
     HeaderTooBig(usize),
     /// Its bytes are not acceptable.
     Malformed(Faults),
-    /// It has passed so many servers that it is taken for looping.
-    Looping(usize),
+    /// It is taken for looping.
+    Looping(Loop),
     /// No account sends for this From address.
     NoAccount(Option<Address>),
     /// The user may not send as this From address.
@@ -289,21 +293,6 @@ impl Session {
         self.quirks.take()
     }
 
-    /// The most content that is taken for an envelope: what the relay adds to
-    /// the header for it has to fit too.
-    pub fn largest_content(&self, envelope: &Envelope) -> u64 {
-        let carried = self.settings.carried_size;
-        let room = carried.saturating_sub(envelope.added_header_bytes());
-        room.min(self.settings.message_size)
-    }
-
-    /// Whether a message that has come in can be carried with what the relay
-    /// makes of its header section.
-    pub fn carries(&self, envelope: &Envelope, content: u64, header: u64) -> bool {
-        let body = content.saturating_sub(header);
-        body + envelope.largest_header(header) <= self.settings.carried_size
-    }
-
     /// One line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
         let after_refused_data = std::mem::take(&mut self.refused_data);
@@ -358,10 +347,10 @@ impl Session {
                 self.idle = 0;
                 Reply::queued(id)
             }
-            Verdict::TooBig => Reply::too_big(settings.message_size, settings.message_size_reason),
+            Verdict::TooBig => Reply::too_big(settings.message_size),
             Verdict::HeaderTooBig(limit) => Reply::header_too_big(limit),
             Verdict::Malformed(faults) => Reply::bad_content(explain(faults)),
-            Verdict::Looping(limit) => Reply::looping(limit),
+            Verdict::Looping(sign) => Reply::looping(sign),
             Verdict::NoAccount(author) => Reply::no_account(author.as_ref()),
             Verdict::NotThisSender(author) => {
                 Reply::not_this_author(self.identity.as_ref(), author.as_ref())

@@ -11,6 +11,7 @@ use std::fmt;
 use super::Access;
 use super::ClearPasswords;
 use super::Identity;
+use super::Loop;
 use super::Tls;
 use crate::mail::Address;
 use crate::mail::EnhancedStatus;
@@ -428,10 +429,10 @@ impl Reply {
         )
     }
 
-    pub(super) fn too_big(limit: u64, why: &'static str) -> Self {
-        let text = format!("Message too big: at most {limit} bytes, {why}");
+    pub(super) fn too_big(limit: u64) -> Self {
+        let text = format!("Message too big: at most {limit} bytes");
         Self::new(552, EnhancedStatus::TOO_BIG, text)
-            .remedy("let the device scan with less resolution, or send a link")
+            .remedy("raise limits.message_size, or let the device scan with less resolution")
     }
 
     pub(super) fn header_too_big(limit: usize) -> Self {
@@ -447,10 +448,14 @@ impl Reply {
         )
     }
 
-    pub(super) fn looping(limit: usize) -> Self {
-        let text = format!(
-            "Message is looping: more than {limit} Received fields (limits.received_headers)"
-        );
+    pub(super) fn looping(sign: Loop) -> Self {
+        let sign = match sign {
+            Loop::Hops(limit) => {
+                format!("more than {limit} Received fields (limits.received_headers)")
+            }
+            Loop::Returns(limit) => format!("it was here {limit} times before"),
+        };
+        let text = format!("Message is looping: {sign}");
         Self::new(554, EnhancedStatus::LOOPING, text)
             .remedy("two servers send it to each other: does a mailbox forward to this relay?")
     }

@@ -14,8 +14,6 @@ fn session(access: Access) -> Session {
     let settings = Settings {
         hostname: "relay.example".into(),
         message_size: 10_000,
-        message_size_reason: "a test's limit",
-        carried_size: 20_000,
         recipients: 2,
         errors: 5,
     };
@@ -120,7 +118,7 @@ fn a_refused_message_leaves_the_session_usable() {
         Verdict::StorageFull,
         Verdict::LocalTrouble,
         Verdict::TooMany,
-        Verdict::Looping(50),
+        Verdict::Looping(Loop::Hops(50)),
         Verdict::NoAccount(None),
     ] {
         let mut session = session(OPEN);

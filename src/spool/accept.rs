@@ -33,6 +33,17 @@ pub struct NewEntry {
     pub lane: Lane,
     /// The only account that may send it, if there is one.
     pub bound: Option<String>,
+    /// The most recipients of one entry; a message with more becomes several.
+    pub largest_part: usize,
+}
+
+/// What a message has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The entry, or the first of several.
+    pub id: SpoolId,
+    /// The others, if it had too many recipients for one.
+    pub parts: Vec<SpoolId>,
 }
 
 /// Why a message was not accepted; nothing of it is kept.
@@ -81,12 +92,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes a message in. When this returns `Ok`, it is on stable storage.
+    /// Takes a message in. When this returns `Ok`, it is on stable storage: as one
+    /// entry, or as several with the same content, each recipient in exactly one.
     ///
     /// # Errors
     ///
     /// Nothing is kept then.
-    pub async fn accept(&self, entry: NewEntry) -> Result<SpoolId, AcceptError> {
+    pub async fn accept(&self, entry: NewEntry) -> Result<Accepted, AcceptError> {
         let NewEntry {
             mut content,
             envelope,
@@ -94,6 +106,7 @@ impl Spool {
             author,
             lane,
             bound,
+            largest_part,
         } = entry;
         let (id, size) = (content.id(), content.size());
         // A small message fits where it was begun; how large this one is, nobody
@@ -101,17 +114,19 @@ impl Spool {
         if content.file.is_some() {
             self.check_room_for(size, 0)?;
         }
-        sync_file(&mut content).await?;
+        let mut parts = vec![(id, envelope)];
+        split(&mut parts, largest_part, || self.new_id());
+        let others: Vec<SpoolId> = parts.iter().skip(1).map(|(id, _)| *id).collect();
+        sync_file(&mut content, &others).await?;
         let mut file = content.file.take();
         let row = Row {
-            id: id.to_string(),
+            parts,
             now: self.shared.clock.now().millis(),
             inline: match file {
                 Some(_) => None,
                 None => Some(content.head),
             },
             size: i64::try_from(size).unwrap_or(i64::MAX),
-            envelope,
             trace,
             author,
             lane: lane.clone(),
@@ -122,13 +137,32 @@ impl Spool {
         if let Some(file) = &mut file {
             file.keep = true;
         }
-        self.hold(size);
+        self.hold(size * (1 + others.len() as u64));
         self.announce(lane);
-        Ok(id)
+        Ok(Accepted { id, parts: others })
     }
 }
 
-async fn sync_file(content: &mut Incoming) -> Result<(), AcceptError> {
+/// Moves the recipients beyond `largest` to entries of their own.
+fn split(
+    parts: &mut Vec<(SpoolId, Envelope)>,
+    largest: usize,
+    mut new_id: impl FnMut() -> SpoolId,
+) {
+    while let Some((_, envelope)) = parts.last_mut()
+        && envelope.recipients.len() > largest
+    {
+        let recipients = envelope.recipients.split_off(largest.max(1));
+        let rest = Envelope {
+            recipients,
+            ..envelope.clone()
+        };
+        parts.push((new_id(), rest));
+    }
+}
+
+/// Makes the content durable, under the names of all its entries.
+async fn sync_file(content: &mut Incoming, others: &[SpoolId]) -> Result<(), AcceptError> {
     let Some(incoming) = &mut content.file else {
         return Ok(());
     };
@@ -137,6 +171,11 @@ async fn sync_file(content: &mut Incoming) -> Result<(), AcceptError> {
         // Writing goes on in the background: its errors come here.
         incoming.file.flush().await?;
         incoming.file.sync_all().await?;
+        for id in others {
+            let link = incoming.path.with_file_name(id.to_string());
+            tokio::fs::hard_link(&incoming.path, &link).await?;
+            incoming.links.push(link);
+        }
         content::sync_folder(&path).await
     };
     synced.await.map_err(|error| {
@@ -165,13 +204,12 @@ fn full_or_failed(error: SpoolError) -> AcceptError {
     AcceptError::Failed(error)
 }
 
-/// A new entry as it is written.
+/// New entries as they are written.
 struct Row {
-    id: String,
+    parts: Vec<(SpoolId, Envelope)>,
     now: i64,
     inline: Option<Vec<u8>>,
     size: i64,
-    envelope: Envelope,
     trace: Trace,
     author: Option<Address>,
     lane: Lane,
@@ -180,22 +218,36 @@ struct Row {
 
 impl Row {
     fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+        let mut first = None;
+        for (id, envelope) in &self.parts {
+            self.insert_part(db, *id, envelope, first)?;
+            first = first.or(Some(*id));
+        }
+        Ok(())
+    }
+
+    fn insert_part(
+        &self,
+        db: &Connection,
+        id: SpoolId,
+        envelope: &Envelope,
+        part_of: Option<SpoolId>,
+    ) -> rusqlite::Result<()> {
+        let id = id.to_string();
+        let reverse_path = envelope.reverse_path.address();
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
-             author, utf8, client, hello, protocol, size, in_file, user, bound)
-             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             author, utf8, client, hello, protocol, size, in_file, user, bound, part_of)
+             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?;
         entry.execute(params![
-            self.id,
+            id,
             self.now,
             self.lane.account,
             self.lane.mailbox.as_str(),
-            self.envelope
-                .reverse_path
-                .address()
-                .map_or("", Address::as_str),
+            reverse_path.map_or("", Address::as_str),
             self.author.as_ref().map(Address::as_str),
-            self.envelope.utf8,
+            envelope.utf8,
             self.trace.client.to_string(),
             self.trace.hello,
             self.trace.protocol,
@@ -203,17 +255,18 @@ impl Row {
             self.inline.is_none(),
             self.trace.user,
             self.bound,
+            part_of.map(|first| first.to_string()),
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",
         )?;
-        for (ordinal, address) in (0_u32..).zip(&self.envelope.recipients) {
-            recipient.execute(params![self.id, ordinal, address.as_str()])?;
+        for (ordinal, address) in (0_u32..).zip(&envelope.recipients) {
+            recipient.execute(params![id, ordinal, address.as_str()])?;
         }
         if let Some(bytes) = &self.inline {
             let mut content =
                 db.prepare_cached("INSERT INTO content (entry, bytes) VALUES (?1, ?2)")?;
-            content.execute(params![self.id, bytes])?;
+            content.execute(params![id, bytes])?;
         }
         Ok(())
     }

@@ -11,9 +11,11 @@ use rusqlite::params;
 use uuid::Uuid;
 
 use super::Content;
+use super::Draft;
 use super::Spool;
 use super::SpoolError;
 use super::content;
+use super::doubt;
 use super::view;
 use crate::clock::Timestamp;
 use crate::mail::Address;
@@ -76,24 +78,6 @@ pub struct Claimed {
     pub about: Option<SpoolId>,
     /// Whether its sender was told that it is late.
     pub warned: bool,
-}
-
-/// A draft in the mailbox that holds an entry's message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draft {
-    /// Graph's immutable id, which outlives the sending.
-    pub id: String,
-    /// How far it is.
-    pub stage: Stage,
-}
-
-/// How far a draft is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It may lack attachments, and was surely not sent.
-    Filling,
-    /// It was complete, and may have been sent.
-    Sending,
 }
 
 /// What came of an attempt.
@@ -180,25 +164,6 @@ impl Spool {
             }
         }
         Ok(())
-    }
-
-    /// Records the draft that the mailbox has of an entry, or that there is none
-    /// any more.
-    ///
-    /// # Errors
-    ///
-    /// Nothing is recorded then.
-    pub async fn note_draft(&self, id: SpoolId, draft: Option<Draft>) -> Result<(), SpoolError> {
-        let write = move |db: &Connection| {
-            let (draft_id, stage) = match &draft {
-                Some(draft) => (Some(draft.id.as_str()), Some(draft.stage.name())),
-                None => (None, None),
-            };
-            db.prepare_cached("UPDATE entry SET draft = ?2, draft_stage = ?3 WHERE id = ?1")?
-                .execute(params![id.to_string(), draft_id, stage])?;
-            Ok(())
-        };
-        self.shared.writer.write(write).await
     }
 
     /// Every lane that has waiting entries, with the time when the first is due.
@@ -297,7 +262,7 @@ fn claim_one(
     let mut entry = db
         .prepare_cached(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
-             in_file, attempts, trouble_since, user, draft, draft_stage, part_of, about, warned
+             in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned
              FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
@@ -356,35 +321,11 @@ fn claimed(
         attempt: row.get(10)?,
         trouble_since: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_millis),
         client_request_id,
-        draft: draft(row, 13)?,
-        part_of: view::optional(row, 15)?,
-        about: view::optional(row, 16)?,
-        warned: row.get(17)?,
+        draft: doubt::draft(row, 13)?,
+        part_of: view::optional(row, 16)?,
+        about: view::optional(row, 17)?,
+        warned: row.get(18)?,
     })
-}
-
-/// A draft's id and, in the column behind it, its stage.
-fn draft(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Draft>> {
-    let Some(id) = row.get::<_, Option<String>>(column)? else {
-        return Ok(None);
-    };
-    let stage: String = row.get(column + 1)?;
-    let stage = match stage == Stage::Filling.name() {
-        true => Stage::Filling,
-        // Whatever else it says, it may have been sent.
-        false => Stage::Sending,
-    };
-    Ok(Some(Draft { id, stage }))
-}
-
-impl Stage {
-    /// As it stands in the spool.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Filling => "filling",
-            Self::Sending => "sending",
-        }
-    }
 }
 
 fn settle_one(

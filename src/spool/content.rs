@@ -40,6 +40,8 @@ pub struct Incoming {
 pub(super) struct IncomingFile {
     pub(super) file: tokio::fs::File,
     pub(super) path: PathBuf,
+    /// Its other names, where it belongs to several entries.
+    pub(super) links: Vec<PathBuf>,
     /// Removed on drop, unless it was accepted.
     pub(super) keep: bool,
 }
@@ -47,8 +49,10 @@ pub(super) struct IncomingFile {
 impl Drop for IncomingFile {
     fn drop(&mut self) {
         if !self.keep {
-            // What cannot be removed now is removed at the next start.
-            let _left = fs::remove_file(&self.path);
+            for path in self.links.iter().chain([&self.path]) {
+                // What cannot be removed now is removed at the next start.
+                let _left = fs::remove_file(path);
+            }
         }
     }
 }
@@ -104,6 +108,7 @@ impl Incoming {
             let mut file = IncomingFile {
                 file: tokio::fs::File::from_std(file),
                 path,
+                links: Vec::new(),
                 keep: false,
             };
             file.file.write_all(&self.head).await?;

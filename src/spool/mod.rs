@@ -12,6 +12,8 @@
 //!   streamed to a file, which is fsynced together with its folder before the
 //!   row that names it is committed. A file without a row is garbage and is
 //!   removed at start; a row without its file is quarantined.
+//! - A message with too many recipients becomes several entries in that one
+//!   transaction; a large one's file has a name (a hard link) for each.
 //! - Content is deleted in the transaction that settles its entry; a file is
 //!   removed after that transaction.
 //! - An attempt is on record as begun before it begins (promise 4). At start an
@@ -42,6 +44,7 @@
 mod accept;
 mod attempts;
 mod content;
+mod doubt;
 mod schema;
 mod view;
 mod writer;
@@ -60,18 +63,19 @@ use rustix::fs::FlockOperation;
 use tokio::sync::Notify;
 
 pub use self::accept::AcceptError;
+pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
 pub use self::accept::is_full;
 pub use self::attempts::AttemptReport;
 pub use self::attempts::Claimed;
 pub use self::attempts::Claims;
-pub use self::attempts::Draft;
 pub use self::attempts::Next;
-pub use self::attempts::Stage;
 pub use self::attempts::Want;
 pub use self::content::Content;
 pub use self::content::INLINE_LIMIT;
 pub use self::content::Incoming;
+pub use self::doubt::Draft;
+pub use self::doubt::Stage;
 pub use self::schema::Recovered;
 pub use self::view::AttemptView;
 pub use self::view::EntryView;

@@ -20,7 +20,7 @@ use crate::mail::SpoolId;
 /// | format | changed |
 /// |---|---|
 /// | 2 | `entry.user`, `entry.bound` |
-/// | 3 | `entry.draft`, `.draft_stage`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
+/// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
 const FORMAT: i64 = 3;
 
 const TABLES: &str = "
@@ -51,6 +51,7 @@ CREATE TABLE entry (
     -- The draft that the mailbox has of it: Graph's immutable id, and how far it is.
     draft        TEXT,
     draft_stage  TEXT,
+    draft_since  INTEGER,
     -- The entry that it was split off, because it had too many recipients.
     part_of      TEXT,
     -- The entry that this report is about.
@@ -101,6 +102,7 @@ PRAGMA user_version = 2;
 const FROM_2: &str = "
 ALTER TABLE entry ADD COLUMN draft TEXT;
 ALTER TABLE entry ADD COLUMN draft_stage TEXT;
+ALTER TABLE entry ADD COLUMN draft_since INTEGER;
 ALTER TABLE entry ADD COLUMN part_of TEXT;
 ALTER TABLE entry ADD COLUMN about TEXT;
 ALTER TABLE entry ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;

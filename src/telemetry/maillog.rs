@@ -16,6 +16,7 @@ use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
+use crate::spool::Accepted;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
 use crate::spool::Next;
@@ -29,6 +30,14 @@ pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane
         from = %envelope.reverse_path, recipients = envelope.recipients.len(), size,
         mailbox = %lane.mailbox, account = %lane.account, "message accepted"
     );
+}
+
+/// A message had more recipients than one submission may have.
+pub fn split(accepted: &Accepted) {
+    let first = accepted.id;
+    for id in &accepted.parts {
+        info!(event = "split", %id, %first, "its further recipients have an entry of their own");
+    }
 }
 
 /// A message was refused at DATA or after it; `reply` is what the client was
@@ -140,7 +149,8 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
         (Next::Wait(due), "doubtful") => warn!(
             event = "doubtful", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due,
-            "it is not known whether Graph took the message; it is tried again and may arrive twice"
+            "it is not known whether Graph took the message; without a draft that tells, it is tried \
+             again and may arrive twice"
         ),
         (Next::Wait(due), _) => warn!(
             event = "deferred", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
@@ -187,12 +197,23 @@ pub fn quarantined(id: &dyn Display) {
     );
 }
 
+/// It may have been sent before the relay stopped, and the account wants to hold
+/// such messages.
+pub fn held_at_start(id: &SpoolId) {
+    warn!(
+        event = "held", %id,
+        "message held, it may have been sent: graph-relay queue show {id}, then queue release or \
+         queue drop"
+    );
+}
+
 /// What was put right at start.
 pub fn opened(recovered: &Recovered) {
     for id in &recovered.interrupted {
         warn!(
             event = "doubtful", %id,
-            "the relay stopped during an attempt; the message is tried again and may arrive twice"
+            "the relay stopped during an attempt; without a draft that tells, the message is tried \
+             again and may arrive twice"
         );
     }
     for id in &recovered.quarantined {

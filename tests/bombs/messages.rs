@@ -80,7 +80,8 @@ impl Bomb {
 /// arrives.
 pub(crate) async fn explode(bombs: &[Bomb]) {
     let graph = stand_in().await;
-    let relay = Relay::start(&Home::new(&graph, ""));
+    let limits = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"3 MB\"";
+    let relay = Relay::start(&Home::new(&graph, limits));
     for bomb in bombs {
         let mut smtp = in_data(&relay, "a@example.org");
         let half = bomb.beginning.len() / 2;

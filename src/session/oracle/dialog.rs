@@ -15,6 +15,7 @@ use crate::session::ClearPasswords;
 use crate::session::Faults;
 use crate::session::Hello;
 use crate::session::Identity;
+use crate::session::Loop;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Settings;
@@ -132,8 +133,6 @@ fn settings(letters: &[u8]) -> (Settings, Access) {
     let mut settings = Settings {
         hostname: "relay.example".into(),
         message_size: 1_000_000,
-        message_size_reason: "a fuzzer's limit",
-        carried_size: 2_000_000,
         recipients: 3,
         errors: 20,
     };
@@ -199,7 +198,7 @@ fn verdict(session: &mut Session, model: &mut Model, letter: u8) -> Step {
         b'b' => (Verdict::TooBig, 552),
         b'h' => (Verdict::HeaderTooBig(262_144), 552),
         b'f' => (Verdict::Malformed(Faults::default()), 550),
-        b'l' => (Verdict::Looping(50), 554),
+        b'l' => (Verdict::Looping(Loop::Hops(50)), 554),
         b'n' => (Verdict::NoAccount(author), 550),
         b'u' => (Verdict::NotThisSender(author), 550),
         b'm' | b'M' => (Verdict::TooMany, 451),

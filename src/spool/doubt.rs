@@ -1,0 +1,100 @@
+//! Drafts on record, and what is held because nobody knows whether it was sent:
+//! promise 4.
+
+use rusqlite::Connection;
+use rusqlite::Row;
+use rusqlite::params;
+
+use super::Spool;
+use super::SpoolError;
+use crate::clock::Timestamp;
+use crate::mail::SpoolId;
+
+/// A draft in the mailbox that holds an entry's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Graph's immutable id, which outlives the sending.
+    pub id: String,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a draft is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It may lack attachments, and was surely not sent.
+    Filling,
+    /// It was complete, and may have been sent.
+    Sending {
+        /// When that began.
+        since: Timestamp,
+    },
+}
+
+/// [`Stage::Filling`] in the spool.
+const FILLING: &str = "filling";
+
+impl Spool {
+    /// Records the draft that the mailbox has of an entry, or that there is none
+    /// any more.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is recorded then.
+    pub async fn note_draft(&self, id: SpoolId, draft: Option<Draft>) -> Result<(), SpoolError> {
+        let write = move |db: &Connection| {
+            let mut columns: (Option<&str>, Option<&str>, Option<i64>) = (None, None, None);
+            if let Some(draft) = &draft {
+                let (stage, since) = match draft.stage {
+                    Stage::Filling => (FILLING, None),
+                    Stage::Sending { since } => ("sending", Some(since.millis())),
+                };
+                columns = (Some(&draft.id), Some(stage), since);
+            }
+            db.prepare_cached(
+                "UPDATE entry SET draft = ?2, draft_stage = ?3, draft_since = ?4 WHERE id = ?1",
+            )?
+            .execute(params![id.to_string(), columns.0, columns.1, columns.2])?;
+            Ok(())
+        };
+        self.shared.writer.write(write).await
+    }
+
+    /// Holds the waiting entries of an account whose last attempt is doubtful,
+    /// and of which no draft can tell more. Returns them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; nothing has changed then.
+    pub async fn hold_doubtful(&self, account: String) -> Result<Vec<SpoolId>, SpoolError> {
+        let hold = move |db: &Connection| {
+            let mut held = db.prepare(
+                "UPDATE entry SET state = 'held'
+                 WHERE state = 'waiting' AND account = ?1 AND draft IS NULL AND 'doubtful' =
+                 (SELECT outcome FROM attempt WHERE entry = id AND number = attempts)
+                 RETURNING id",
+            )?;
+            let rows = held.query_map([&account], |row| super::view::id(row, 0))?;
+            rows.collect()
+        };
+        self.shared.writer.write(hold).await
+    }
+}
+
+/// A draft's id and, in the columns behind it, how far it is.
+pub(super) fn draft(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Draft>> {
+    let Some(id) = row.get(column)? else {
+        return Ok(None);
+    };
+    let stage: String = row.get(column + 1)?;
+    let since: Option<i64> = row.get(column + 2)?;
+    let stage = if stage == FILLING {
+        Stage::Filling
+    } else {
+        // Whatever else it says, it may have been sent.
+        Stage::Sending {
+            since: Timestamp::from_millis(since.unwrap_or_default()),
+        }
+    };
+    Ok(Some(Draft { id, stage }))
+}
