@@ -10,6 +10,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Method;
 use reqwest::header::HeaderMap;
 use reqwest::header::RETRY_AFTER;
 use rustls::crypto::ring;
@@ -142,9 +143,9 @@ impl Http {
         })
     }
 
-    /// A POST request to be completed and handed to [`Http::send`].
-    pub fn post(&self, url: reqwest::Url) -> reqwest::RequestBuilder {
-        self.client.post(url)
+    /// A request to be completed and handed to [`Http::send`].
+    pub fn request(&self, method: Method, url: reqwest::Url) -> reqwest::RequestBuilder {
+        self.client.request(method, url)
     }
 
     /// Sends a request with a body of `size` bytes and reads its answer.

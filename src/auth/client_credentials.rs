@@ -96,7 +96,10 @@ async fn exchange(
     };
     let url = reqwest::Url::parse(&parts.uri.to_string()).map_err(|e| unusable(e.to_string()))?;
     let size = body.len() as u64;
-    let post = http.post(url).headers(parts.headers.clone()).body(body);
+    let post = http
+        .request(reqwest::Method::POST, url)
+        .headers(parts.headers.clone())
+        .body(body);
     let answer = http.send(post, size).await?;
     let mut response = HttpResponse::new(answer.body.to_vec());
     *response.status_mut() =

@@ -6,59 +6,89 @@
 use tracing::debug;
 
 use super::Outlet;
+use super::compose::Composed;
+use super::compose::Rules;
 use super::compose::compose;
+use super::draft::Parts;
+use super::draft::Way;
+use super::draft::caller;
 use super::outcome::AttemptError;
 use super::outcome::Outcome;
-use crate::auth::Token;
+use super::outcome::Step;
+use crate::clock::Timestamp;
+use crate::config::Route;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
-use crate::mime::Outgoing;
 use crate::routing::substitute;
 use crate::spool::Claimed;
+use crate::spool::Draft;
+use crate::spool::Spool;
 
-/// Tries to submit an entry through its account.
-pub(super) async fn attempt(entry: &Claimed, outlet: Option<&Outlet>, hostname: &str) -> Outcome {
-    let result = match outlet {
-        Some(outlet) => submit(entry, outlet, hostname).await,
-        None => Err(AttemptError::NoAccount(entry.lane.account.clone())),
-    };
-    Outcome::of(result)
+/// What an attempt needs besides its entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means<'a> {
+    pub(super) outlet: Option<&'a Outlet>,
+    pub(super) spool: &'a Spool,
+    pub(super) hostname: &'a str,
+    pub(super) now: Timestamp,
 }
 
-async fn submit(
-    entry: &Claimed,
-    outlet: &Outlet,
-    hostname: &str,
-) -> Result<Submitted, AttemptError> {
-    let head = entry.content.head().await.map_err(GraphError::Content)?;
-    // What the lane was chosen by.
-    let from = substitute(&outlet.account, &entry.envelope.reverse_path);
-    let message = compose(entry, &head, from.unwrap_or(&entry.lane.mailbox), hostname)?;
-    let token = outlet.tokens.token().await.map_err(AttemptError::Token)?;
-    match send(entry, outlet, &token, &message).await {
-        // The token may have been revoked, or ended on its way: once more with a new one.
-        Err(GraphError::Answered { status: 401, .. }) => {
-            debug!(id = %entry.id, "Graph refused the token, asking for a new one");
-            outlet.tokens.refuse(&token);
-            let token = outlet.tokens.token().await.map_err(AttemptError::Token)?;
-            let again = send(entry, outlet, &token, &message).await;
-            if let Err(GraphError::Answered { status: 401, .. }) = again {
-                // What is wrong is not this token's age: the next attempt asks anew.
-                outlet.tokens.refuse(&token);
-            }
-            Ok(again?)
-        }
-        sent => Ok(sent?),
+/// How an attempt has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// What it leaves in the mailbox.
+    pub(super) draft: Option<Draft>,
+}
+
+/// Tries to submit an entry through its account.
+pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
+    let Some(outlet) = means.outlet else {
+        let gone = AttemptError::NoAccount(entry.lane.account.clone());
+        return Ended {
+            outcome: Outcome::of(Err(gone)),
+            draft: None,
+        };
+    };
+    let mut way = Way {
+        entry,
+        outlet,
+        spool: means.spool,
+        now: means.now,
+        draft: entry.draft.clone(),
+    };
+    let result = submit(&mut way, means.hostname).await;
+    Ended {
+        outcome: Outcome::of(result),
+        draft: way.draft,
     }
 }
 
-async fn send(
-    entry: &Claimed,
-    outlet: &Outlet,
-    token: &Token,
-    message: &Outgoing,
-) -> Result<Submitted, GraphError> {
-    let mailbox = &entry.lane.mailbox;
-    let name = entry.client_request_id;
-    outlet.graph.send_mail(mailbox, token, message, name).await
+async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptError> {
+    if let Some(submitted) = way.resume().await? {
+        return Ok(submitted);
+    }
+    let (entry, outlet) = (way.entry, way.outlet);
+    let content = entry.content.head().await;
+    let head = content.map_err(|error| Step::Prepare.failed()(GraphError::Content(error)))?;
+    // What the lane was chosen by.
+    let from = substitute(&outlet.account, &entry.envelope.reverse_path);
+    let rules = Rules {
+        from: from.unwrap_or(&entry.lane.mailbox),
+        mailbox: &entry.lane.mailbox,
+        submission: &outlet.account.submission,
+        hostname,
+    };
+    let Composed { message, blind } = compose(entry, &head, rules)?;
+    let fits = message.size() <= rules.submission.largest_mime();
+    if fits && blind.is_empty() && rules.submission.route == Route::Send {
+        let sent = outlet.graph.send_mail(caller(entry), &message).await;
+        return sent.map_err(Step::SendMail.failed());
+    }
+    debug!(id = %entry.id, size = message.size(), blind = blind.len(), "sending as a draft");
+    let parts = Parts {
+        message: &message,
+        blind: &blind,
+    };
+    way.submit(&parts).await
 }

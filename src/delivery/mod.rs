@@ -9,11 +9,13 @@
 
 mod attempt;
 mod compose;
+mod draft;
 mod lanes;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod outcome;
 mod recipients;
+mod remedy;
 mod schedule;
 
 use std::collections::HashMap;
@@ -28,9 +30,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::attempt::Ended;
+use self::attempt::Means;
 use self::lanes::Lanes;
 use self::lanes::News;
 use self::outcome::Cause;
+use self::outcome::Doubt;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
@@ -40,6 +45,9 @@ use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Config;
 use crate::config::Mailbox;
+use crate::config::OnDoubt;
+use crate::config::Route;
+use crate::config::Submission;
 use crate::graph::Graph;
 use crate::http::Http;
 use crate::mail::Lane;
@@ -48,6 +56,7 @@ use crate::spool::Claimed;
 use crate::spool::Next;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
+use crate::spool::Stage;
 use crate::telemetry::maillog;
 
 /// What all attempts share.
@@ -64,7 +73,6 @@ struct Context {
 #[derive(Debug)]
 struct Outlet {
     account: Account,
-    tokens: Tokens,
     graph: Graph,
 }
 
@@ -108,11 +116,24 @@ pub async fn run(
     if stranded > 0 {
         maillog::stranded(stranded);
     }
+    for account in &config.accounts {
+        let Submission {
+            on_doubt, route, ..
+        } = account.submission;
+        // Without its draft on record, what goes by draft was not sent.
+        if on_doubt == OnDoubt::Hold && route == Route::Send {
+            let held = spool.hold_doubtful(account.name.clone()).await?;
+            held.iter().for_each(maillog::held_at_start);
+        }
+    }
     let outlet = |account: &Account| {
         let outlet = Outlet {
             account: account.clone(),
-            tokens: Tokens::new(account.clone(), http.clone()),
-            graph: Graph::new(http.clone(), account.graph_url.clone()),
+            graph: Graph::new(
+                http.clone(),
+                Tokens::new(account.clone(), http.clone()),
+                account.graph_url.clone(),
+            ),
         };
         (account.name.clone(), outlet)
     };
@@ -307,7 +328,8 @@ impl Dispatcher {
             }
         };
         if news == News::New {
-            maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, remedy);
+            let words = remedy::named(remedy, entry);
+            maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
         }
     }
 }
@@ -316,10 +338,19 @@ impl Context {
     /// One attempt and its settlement.
     async fn work(&self, entry: Claimed) -> Settled {
         let outlet = self.outlets.get(&entry.lane.account);
-        let attempt = attempt::attempt(&entry, outlet, &self.hostname);
+        let means = Means {
+            outlet,
+            spool: &self.spool,
+            hostname: &self.hostname,
+            now: self.clock.now(),
+        };
+        let attempt = attempt::attempt(&entry, means);
         // One message must not be able to stop the relay, nor keep its place.
-        let outcome = AssertUnwindSafe(attempt).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_| Outcome::panicked());
+        let ended = AssertUnwindSafe(attempt).catch_unwind().await;
+        let Ended { outcome, draft } = ended.unwrap_or_else(|_| Ended {
+            outcome: Outcome::panicked(),
+            draft: None,
+        });
         let now = self.clock.now();
         let trouble_since = self.trouble_since(&entry, &outcome, now);
         let next = self.next(&entry, &outcome, trouble_since);
@@ -327,7 +358,7 @@ impl Context {
             outcome: name(outcome.kind, next),
             http_status: outcome.http_status,
             code: outcome.code.clone(),
-            reason: outcome.reason.clone(),
+            reason: outcome.in_words(&entry),
             request_id: outcome.request_id.clone(),
             next,
             trouble_since,
@@ -341,11 +372,21 @@ impl Context {
             }
             tokio::time::sleep(SPOOL_AGAIN).await;
         }
+        if let (Next::Failed, Some(outlet), Some(draft)) = (next, outlet, &draft)
+            && (outcome.kind == Kind::Failed || draft.stage == Stage::Filling)
+        {
+            draft::abandon(&entry, &outlet.graph, draft).await;
+        }
         Settled {
             entry,
             outcome,
             next,
         }
+    }
+
+    fn on_doubt(&self, entry: &Claimed) -> OnDoubt {
+        let outlet = self.outlets.get(&entry.lane.account);
+        outlet.map_or(OnDoubt::Retry, |outlet| outlet.account.submission.on_doubt)
     }
 
     fn trouble_since(
@@ -366,6 +407,14 @@ impl Context {
     fn next(&self, entry: &Claimed, outcome: &Outcome, since: Option<Timestamp>) -> Next {
         if outcome.kind == Kind::Delivered {
             return Next::Delivered;
+        }
+        if let Kind::Doubtful {
+            doubt: Doubt::Blind,
+            ..
+        } = outcome.kind
+            && self.on_doubt(entry) == OnDoubt::Hold
+        {
+            return Next::Held;
         }
         let Some(wait) = schedule::next_wait(outcome.kind, entry.attempt, &self.settings) else {
             return Next::Failed;

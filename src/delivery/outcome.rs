@@ -5,8 +5,11 @@
 //! | no token: secret unreadable, Entra refuses | Deferred, configuration | the account |
 //! | no token: Entra in trouble or out of reach | Deferred | the account |
 //! | Graph out of reach | Deferred | the account |
-//! | no answer to a request that was sent | Doubtful | the mailbox |
-//! | 2xx but 202, 3xx, 5xx without a known code | Doubtful | the mailbox |
+//! | no answer to a request that sends | Doubtful | the mailbox |
+//! | 2xx but 202, 3xx, 5xx without a known code, to a request that sends | Doubtful | the mailbox |
+//! | the same to a request that prepares a draft | Deferred | the mailbox |
+//! | a draft that may have been sent cannot be found | Doubtful | the mailbox |
+//! | 403 to a request for a draft | Deferred, configuration | the message |
 //! | 401, with a new token too | Deferred, configuration | the account |
 //! | 403, 404, 507: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
 //! | 403 ErrorSendAsDenied | Deferred, configuration | the message |
@@ -26,22 +29,60 @@
 use std::time::Duration;
 
 use super::compose::ComposeError;
+use super::remedy;
 use crate::auth::TokenError;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::http::TransportError;
+use crate::spool::Claimed;
+use crate::spool::SpoolError;
 
 /// Why an attempt did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AttemptError {
-    #[error("{0}")]
-    Token(std::sync::Arc<TokenError>),
-    #[error(transparent)]
-    Graph(#[from] GraphError),
+    #[error("{error}")]
+    Graph {
+        step: Step,
+        #[source]
+        error: GraphError,
+    },
     #[error("the message cannot be sent: {0}")]
     Compose(#[from] ComposeError),
     #[error("there is no [[account]] named {0:?} any more")]
     NoAccount(String),
+    /// What must be on record before a request could not be recorded.
+    #[error("the spool cannot be written: {0}")]
+    Spool(#[from] SpoolError),
+    /// Its draft, which may have been sent, cannot be found yet.
+    #[error("its draft cannot be found now")]
+    DraftNotFound,
+    /// Its draft, which may have been sent, is not to be found any more.
+    #[error("its draft is gone from the mailbox, and may have been sent")]
+    DraftGone,
+}
+
+/// What an attempt was about when it failed. Only a request that sends can have
+/// sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The message in one request.
+    SendMail,
+    /// Making and filling a draft.
+    Prepare,
+    /// Bytes of an attachment, on their way to the upload URL.
+    #[expect(dead_code, reason = "uploads follow")]
+    Upload,
+    /// Sending a draft.
+    SendDraft,
+    /// Looking what has become of a draft that may have been sent.
+    Look,
+}
+
+impl Step {
+    /// What an error of Graph's is in this step.
+    pub(super) fn failed(self) -> impl Fn(GraphError) -> AttemptError {
+        move |error| AttemptError::Graph { step: self, error }
+    }
 }
 
 /// What came of an attempt.
@@ -74,9 +115,19 @@ pub(super) enum Kind {
     Failed,
     /// It may have been taken.
     Doubtful {
+        doubt: Doubt,
         /// As the answer says, clamped.
         wait: Option<Duration>,
     },
+}
+
+/// How a doubt can be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The draft will tell.
+    Look,
+    /// Nothing will: `on_doubt` decides.
+    Blind,
 }
 
 /// Why it was deferred.
@@ -110,72 +161,138 @@ impl Outcome {
     pub(super) fn of(result: Result<Submitted, AttemptError>) -> Self {
         match result {
             Ok(submitted) => Self {
-                kind: Kind::Delivered,
                 http_status: Some(202),
-                code: None,
-                reason: "submitted to Graph".to_owned(),
                 request_id: submitted.request_id,
+                ..Self::new(Kind::Delivered, "submitted to Graph".to_owned())
             },
-            Err(error) => {
-                let reason = error.to_string();
-                let (kind, http_status, code, request_id) = match error {
-                    AttemptError::Token(error) => {
-                        (token(&error), token_status(&error), error.code(), None)
-                    }
-                    AttemptError::Graph(GraphError::Answered {
-                        status,
-                        code,
-                        retry_after,
-                        request_id,
-                        ..
-                    }) => {
-                        let kind = graph(status, &code, retry_after);
-                        let code = Some(code).filter(|code| !code.is_empty());
-                        (kind, Some(status), code, request_id)
-                    }
-                    AttemptError::Graph(GraphError::Transport(error)) => {
-                        (transport(&error), None, None, None)
-                    }
-                    AttemptError::Graph(GraphError::Content(_)) => {
-                        (unavailable(Scope::Message, None), None, None, None)
-                    }
-                    AttemptError::Compose(_) => (Kind::Failed, None, None, None),
-                    AttemptError::NoAccount(_) => {
-                        (configuration(Scope::Mailbox, NO_ACCOUNT), None, None, None)
-                    }
-                };
-                Self {
-                    kind,
-                    http_status,
-                    code,
-                    reason,
-                    request_id,
-                }
-            }
+            Err(error) => Self::of_error(error),
         }
+    }
+
+    fn of_error(error: AttemptError) -> Self {
+        let reason = error.to_string();
+        match error {
+            AttemptError::Graph { step, error } => Self::of_graph(step, error, reason),
+            AttemptError::Compose(_) => Self::new(Kind::Failed, reason),
+            AttemptError::NoAccount(_) => {
+                Self::new(configuration(Scope::Mailbox, remedy::NO_ACCOUNT), reason)
+            }
+            AttemptError::Spool(_) => Self::new(unavailable(Scope::Message, None), reason),
+            AttemptError::DraftNotFound => Self::new(doubtful(Doubt::Look, None), reason),
+            AttemptError::DraftGone => Self::new(doubtful(Doubt::Blind, None), reason),
+        }
+    }
+
+    fn of_graph(step: Step, error: GraphError, reason: String) -> Self {
+        match error {
+            GraphError::Token(error) => Self {
+                http_status: token_status(&error),
+                code: error.code(),
+                ..Self::new(token(&error), reason)
+            },
+            GraphError::Answered {
+                status,
+                code,
+                retry_after,
+                request_id,
+                ..
+            } => Self {
+                http_status: Some(status),
+                request_id,
+                ..Self::new(
+                    in_step(step, graph(status, &code, retry_after), status),
+                    reason,
+                )
+            }
+            .with_code(code),
+            GraphError::Transport(error) => Self::new(in_step(step, transport(&error), 0), reason),
+            GraphError::UploadHost(_) => {
+                Self::new(configuration(Scope::Message, remedy::UPLOAD_HOST), reason)
+            }
+            GraphError::Content(_) => Self::new(unavailable(Scope::Message, None), reason),
+        }
+    }
+
+    fn new(kind: Kind, reason: String) -> Self {
+        Self {
+            kind,
+            http_status: None,
+            code: None,
+            reason,
+            request_id: None,
+        }
+    }
+
+    fn with_code(self, code: String) -> Self {
+        Self {
+            code: Some(code).filter(|code| !code.is_empty()),
+            ..self
+        }
+    }
+
+    /// The attempt did not come to an end of its own: a mistake of the relay's.
+    pub(super) fn panicked() -> Self {
+        let reason = "the relay broke off this attempt by a mistake of its own: please report \
+                      the panic in the log";
+        Self::new(doubtful(Doubt::Blind, None), reason.to_owned())
     }
 }
 
 impl Outcome {
-    /// The attempt did not come to an end of its own: a mistake of the relay's.
-    pub(super) fn panicked() -> Self {
-        Self {
-            kind: Kind::Doubtful { wait: None },
-            http_status: None,
-            code: None,
-            reason: "the relay broke off this attempt by a mistake of its own: please report the \
-                     panic in the log"
-                .to_owned(),
-            request_id: None,
+    /// What has happened and what to do, for whoever looks at the message.
+    pub(super) fn in_words(&self, entry: &Claimed) -> String {
+        match self.kind {
+            Kind::Deferred {
+                cause: Cause::Configuration(remedy),
+                ..
+            } => format!("{}; {}", self.reason, remedy::named(remedy, entry)),
+            Kind::Doubtful {
+                doubt: Doubt::Look, ..
+            } => format!("{}; its draft will tell whether it was sent", self.reason),
+            Kind::Delivered
+            | Kind::Deferred { .. }
+            | Kind::Failed
+            | Kind::Doubtful {
+                doubt: Doubt::Blind,
+                ..
+            } => self.reason.clone(),
         }
     }
 }
 
+/// What is true of sendMail, in another step.
+fn in_step(step: Step, kind: Kind, status: u16) -> Kind {
+    match (step, kind) {
+        (Step::SendMail, kind) => kind,
+        // Sent before, deleted, or not to be seen yet.
+        (Step::SendDraft, _) if status == 404 => doubtful(Doubt::Look, None),
+        (Step::SendDraft, Kind::Doubtful { wait, .. }) => doubtful(Doubt::Look, wait),
+        (Step::SendDraft, kind) => kind,
+        // Without looking nothing is known, and nothing is lost by looking again.
+        (Step::Look, Kind::Failed | Kind::Doubtful { .. }) => doubtful(Doubt::Look, None),
+        // The upload URL has a token of its own, and ends by itself.
+        (Step::Upload, _) if (400..500).contains(&status) && status != 413 && status != 429 => {
+            unavailable(Scope::Message, None)
+        }
+        (Step::Prepare | Step::Upload, Kind::Doubtful { wait, .. }) => {
+            unavailable(Scope::Mailbox, wait)
+        }
+        (Step::Prepare | Step::Look, _) if status == 403 => {
+            configuration(Scope::Message, remedy::DRAFT_ACCESS)
+        }
+        (Step::Prepare | Step::Upload | Step::Look, kind) => kind,
+    }
+}
+
+fn doubtful(doubt: Doubt, wait: Option<Duration>) -> Kind {
+    Kind::Doubtful { doubt, wait }
+}
+
 fn token(error: &TokenError) -> Kind {
     match error {
-        TokenError::Secret(_) => configuration(Scope::Account, SECRET),
+        TokenError::Secret(_) => configuration(Scope::Account, remedy::SECRET),
         TokenError::Refused { aadsts, .. } => {
-            configuration(Scope::Account, credential_remedy(*aadsts))
+            configuration(Scope::Account, remedy::credential(*aadsts))
         }
         TokenError::Unavailable { retry_after, .. } => unavailable(Scope::Account, *retry_after),
         // A token request can be repeated whether it arrived or not.
@@ -195,7 +312,7 @@ fn token_status(error: &TokenError) -> Option<u16> {
 fn transport(error: &TransportError) -> Kind {
     match error {
         TransportError::NotSent { .. } => unavailable(Scope::Account, None),
-        TransportError::MaybeSent { .. } => Kind::Doubtful { wait: None },
+        TransportError::MaybeSent { .. } => doubtful(Doubt::Blind, None),
     }
 }
 
@@ -206,15 +323,17 @@ fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
             throttled(Some(retry_after.unwrap_or(LONGEST_WAIT)))
         }
         (_, "ErrorAccountSuspend" | "ErrorMessageSubmissionBlocked") => {
-            configuration(Scope::Mailbox, BLOCKED)
+            configuration(Scope::Mailbox, remedy::BLOCKED)
         }
-        (400, "ErrorQuotaExceeded") | (507, _) => configuration(Scope::Mailbox, MAILBOX_FULL),
-        (401, _) => configuration(Scope::Account, TOKEN_REFUSED),
-        (403, "ErrorSendAsDenied") => configuration(Scope::Message, SEND_AS),
-        (403, _) => configuration(Scope::Mailbox, ACCESS),
-        (404, "MailboxNotEnabledForRESTAPI") => configuration(Scope::Mailbox, NO_LICENCE),
-        (404, _) => configuration(Scope::Mailbox, NO_MAILBOX),
-        (407, _) => configuration(Scope::Account, PROXY),
+        (400, "ErrorQuotaExceeded") | (507, _) => {
+            configuration(Scope::Mailbox, remedy::MAILBOX_FULL)
+        }
+        (401, _) => configuration(Scope::Account, remedy::TOKEN_REFUSED),
+        (403, "ErrorSendAsDenied") => configuration(Scope::Message, remedy::SEND_AS),
+        (403, _) => configuration(Scope::Mailbox, remedy::ACCESS),
+        (404, "MailboxNotEnabledForRESTAPI") => configuration(Scope::Mailbox, remedy::NO_LICENCE),
+        (404, _) => configuration(Scope::Mailbox, remedy::NO_MAILBOX),
+        (407, _) => configuration(Scope::Account, remedy::PROXY),
         (429 | 509, _) => throttled(retry_after),
         (408 | 409 | 412 | 423, _) => unavailable(Scope::Message, retry_after),
         (503, _) if retry_after.is_some() => throttled(retry_after),
@@ -226,11 +345,9 @@ fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
             | "ErrorMailboxStoreUnavailable",
         ) => unavailable(Scope::Mailbox, None),
         (413, _) => Kind::Failed,
-        (400..=499, "") => configuration(Scope::Account, NOT_GRAPH),
+        (400..=499, "") => configuration(Scope::Account, remedy::NOT_GRAPH),
         (400..=499, _) => Kind::Failed,
-        _ => Kind::Doubtful {
-            wait: clamp(retry_after),
-        },
+        _ => doubtful(Doubt::Blind, clamp(retry_after)),
     }
 }
 
@@ -261,50 +378,6 @@ fn configuration(scope: Scope, remedy: &'static str) -> Kind {
 fn clamp(wait: Option<Duration>) -> Option<Duration> {
     wait.map(|wait| wait.clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }
-
-/// The commonest of Entra's refusals ("Microsoft Entra authentication and
-/// authorization error codes").
-fn credential_remedy(aadsts: Option<u32>) -> &'static str {
-    match aadsts {
-        Some(7_000_215 | 70_002) => {
-            "the client secret is wrong: in Entra, App registrations, Certificates & secrets, copy \
-             the secret's Value (not its Secret ID), or make a new one, and put it in place"
-        }
-        Some(7_000_222) => {
-            "the client secret has expired: in Entra, App registrations, Certificates & secrets, \
-             make a new one and put its Value in place"
-        }
-        Some(700_016 | 700_011 | 7_000_229) => {
-            "the tenant does not know this client_id: compare client_id and tenant with the app \
-             registration's overview, and grant admin consent there"
-        }
-        Some(90_002 | 900_023) => {
-            "there is no such tenant: compare tenant with Entra's overview page, \
-             \"Tenant ID\" or \"Primary domain\""
-        }
-        _ => "compare tenant, client_id and client secret with the app registration in Entra",
-    }
-}
-
-const SECRET: &str = "put the client secret's Value in the place that relay.toml names";
-const TOKEN_REFUSED: &str = "Graph refuses tokens of this app: check that login_url and graph_url \
-    belong to the same cloud, and that admin consent was granted";
-const ACCESS: &str = "the app may not send from this mailbox: grant it the application permission \
-    Mail.Send with admin consent, or include the mailbox in its RBAC scope or application access \
-    policy; a change takes up to two hours";
-const SEND_AS: &str = "the mailbox may not send as this From address: send through the mailbox of \
-    that address (another [[account]], or mailbox = \"from\"), or give the mailbox Send As on it";
-const NO_MAILBOX: &str = "there is no such mailbox: compare mailbox in relay.toml with the user's \
-    principal name (an alias does not work)";
-const NO_LICENCE: &str = "the mailbox has no Exchange Online licence, or is not in Exchange Online: \
-    assign one, or send through another mailbox";
-const MAILBOX_FULL: &str = "the sending mailbox is full: empty its Sent Items, or raise its quota";
-const BLOCKED: &str = "Exchange has blocked sending from this mailbox: see Restricted entities in the \
-    Microsoft Defender portal, and unblock it there";
-const NOT_GRAPH: &str = "this is no answer of Graph's: look at graph_url, at http.proxy, and at \
-    what stands between this machine and Graph";
-const PROXY: &str = "the proxy wants authentication: put user and password into http.proxy";
-const NO_ACCOUNT: &str = "restart the relay, so that waiting messages find their [[account]]";
 
 #[cfg(test)]
 mod tests {
@@ -396,7 +469,7 @@ mod tests {
         };
         let refused = TransportError::NotSent { host, reason };
 
-        assert_eq!(transport(&lost), Kind::Doubtful { wait: None });
+        assert_eq!(transport(&lost), doubtful(Doubt::Blind, None));
         assert!(matches!(transport(&refused), Kind::Deferred { .. }));
     }
 }

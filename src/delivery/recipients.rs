@@ -20,13 +20,19 @@
 //! result is read once more by another parser, and a message whose header then
 //! names anybody else, or lacks anybody, falls back to naming all recipients in
 //! Bcc.
+//!
+//! With `blind = "property"` no Bcc field goes out: the blind recipients are set
+//! on the draft. With `recipients = "headers"` the addresses of To, Cc and Bcc
+//! take the envelope's place, and all of the above holds for them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use mail_parser::HeaderName;
 use mail_parser::MessageParser;
 
+use crate::config::RecipientRule;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mime::Header;
@@ -40,6 +46,18 @@ pub(super) struct Decision {
     pub(super) edits: Vec<Edit>,
     /// Fields to put at the top.
     pub(super) added: Vec<u8>,
+    /// Those whom no field names.
+    pub(super) blind: Vec<Address>,
+}
+
+impl Decision {
+    /// The field that names the blind recipients; nothing if there are none.
+    pub(super) fn bcc(&self) -> Vec<u8> {
+        if self.blind.is_empty() {
+            return Vec::new();
+        }
+        field_of("Bcc", self.blind.iter().map(Address::as_str))
+    }
 }
 
 /// What becomes of a field.
@@ -86,21 +104,47 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
     if !addressed {
         added.extend_from_slice(NOBODY);
     }
-    let blind: Vec<&str> = envelope
-        .recipients
-        .iter()
-        .filter(|recipient| !named.contains(&recipient.key()))
-        .map(Address::as_str)
-        .collect();
-    if !blind.is_empty() {
-        added.extend(field_of("Bcc", blind));
+    let recipients = envelope.recipients.iter();
+    let blind = recipients.filter(|recipient| !named.contains(&recipient.key()));
+    Decision {
+        edits,
+        added,
+        blind: blind.cloned().collect(),
     }
-    Decision { edits, added }
 }
 
-/// Whether a header section names the envelope's recipients and nobody else,
-/// as another parser reads it.
-pub(super) fn names_exactly(header: &[u8], envelope: &Envelope) -> bool {
+/// The envelope that counts: with `recipients = "headers"` the one that To, Cc
+/// and Bcc make, unless they name nobody.
+pub(super) fn effective<'e>(
+    header: &Header<'_>,
+    envelope: &'e Envelope,
+    rule: RecipientRule,
+) -> Cow<'e, Envelope> {
+    if rule == RecipientRule::Envelope {
+        return Cow::Borrowed(envelope);
+    }
+    let mut seen = HashSet::new();
+    let lists = ["To", "Cc", "Bcc"].iter().flat_map(|name| header.all(name));
+    let items = lists.filter_map(list).flat_map(|list| list.items);
+    let recipients: Vec<Address> = items
+        .filter_map(|item| item.address)
+        .filter(|address| address.is_plain() && seen.insert(address.key()))
+        .collect();
+    if recipients.is_empty() {
+        return Cow::Borrowed(envelope);
+    }
+    Cow::Owned(Envelope {
+        recipients,
+        ..envelope.clone()
+    })
+}
+
+/// Whether a header section names these recipients and nobody else, as another
+/// parser reads it.
+pub(super) fn names_exactly<'a>(
+    header: &[u8],
+    recipients: impl IntoIterator<Item = &'a Address>,
+) -> bool {
     static READER: LazyLock<MessageParser> = LazyLock::new(|| {
         MessageParser::new()
             .header_address(HeaderName::To)
@@ -125,7 +169,7 @@ pub(super) fn names_exactly(header: &[u8], envelope: &Envelope) -> bool {
             Err(_) => return false,
         };
     }
-    let wanted: HashSet<String> = envelope.recipients.iter().map(Address::key).collect();
+    let wanted: HashSet<String> = recipients.into_iter().map(Address::key).collect();
     named == wanted
 }
 
@@ -206,7 +250,7 @@ mod tests {
     fn edited(header: &[u8], envelope: &Envelope, visible: Visible) -> Vec<u8> {
         let header = Header::split(header, true).unwrap();
         let decision = decide(&header, envelope, visible);
-        let mut out = decision.added;
+        let mut out = [decision.added.clone(), decision.bcc()].concat();
         for (field, edit) in header.fields.iter().zip(decision.edits) {
             match edit {
                 Edit::Keep => out.extend_from_slice(&field.raw),
@@ -244,7 +288,7 @@ mod tests {
             let edited = edited(header.as_bytes(), &envelope, Visible::Nobody);
 
             prop_assert!(
-                names_exactly(&edited, &envelope),
+                names_exactly(&edited, &envelope.recipients),
                 "{}", String::from_utf8_lossy(&edited)
             );
         }

@@ -26,7 +26,7 @@ pub(super) fn next_wait(kind: Kind, attempt: u32, settings: &config::Delivery) -
     let regular = wait_after(attempt, settings);
     let (own, asked) = match kind {
         Kind::Delivered | Kind::Failed => return None,
-        Kind::Doubtful { wait } => (regular, wait),
+        Kind::Doubtful { wait, .. } => (regular, wait),
         Kind::Deferred { cause, scope, wait } => {
             let own = match (scope, cause) {
                 (Scope::Message, _) => regular,
@@ -97,7 +97,7 @@ pub(super) fn braked(kind: Kind) -> Option<(Scope, Cause, Option<Duration>)> {
             cause,
             wait,
         } => Some((scope, cause, wait)),
-        Kind::Doubtful { wait } => Some((Scope::Mailbox, Cause::Unavailable, wait)),
+        Kind::Doubtful { wait, .. } => Some((Scope::Mailbox, Cause::Unavailable, wait)),
         Kind::Deferred {
             scope: Scope::Message,
             ..

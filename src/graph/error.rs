@@ -1,10 +1,12 @@
 //! Graph's errors as a type (Graph page "Microsoft Graph error responses").
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::auth::TokenError;
 use crate::http::Answer;
 use crate::http::TransportError;
 use crate::http::one_line;
@@ -29,6 +31,12 @@ pub enum GraphError {
     /// There was no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// There is no token to ask with.
+    #[error("{0}")]
+    Token(Arc<TokenError>),
+    /// An upload was to go to a host that is not Microsoft's.
+    #[error("Graph named an upload host that is not one of Microsoft's: {0}")]
+    UploadHost(String),
     /// The message could not be read from the spool.
     #[error("the message cannot be read from the spool: {0}")]
     Content(#[source] io::Error),
@@ -104,7 +112,10 @@ mod tests {
         };
         match GraphError::of(&answer, None) {
             GraphError::Answered { code, .. } => code,
-            GraphError::Transport(_) | GraphError::Content(_) => panic!("not answered"),
+            GraphError::Transport(_)
+            | GraphError::Token(_)
+            | GraphError::UploadHost(_)
+            | GraphError::Content(_) => panic!("not answered"),
         }
     }
 

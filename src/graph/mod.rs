@@ -1,35 +1,60 @@
-//! A typed client of the Graph calls that the relay makes: sendMail.
+//! A typed client of the Graph calls that the relay makes: sendMail, drafts and
+//! their attachments.
 //!
-//! Promises: only `202 Accepted` is success (Graph page "user: sendMail"; other
-//! 2xx have been seen for messages that went nowhere); the mailbox is one
-//! percent-encoded path segment, whatever it contains; the message is encoded
-//! as it is sent, so a large one does not lie in memory. Knows no SMTP; what an
-//! error means for a message is decided in `delivery/outcome.rs`.
+//! Promises: only the status that Graph's page names is success (other 2xx have
+//! been seen for messages that went nowhere); the mailbox and an id are one
+//! percent-encoded path segment each, whatever they contain; a message is
+//! encoded as it is sent, so a large one does not lie in memory; a token that
+//! Graph refuses is renewed once. Knows no SMTP; what an error means for a
+//! message is decided in `delivery/outcome.rs`.
+//!
+//! | file | calls |
+//! |---|---|
+//! | `draft` | a draft: create, attach, send, look, delete |
+//! | `upload` | the upload session of a large attachment |
 
 mod body;
+mod draft;
 mod error;
+mod upload;
 
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::Url;
 use secrecy::ExposeSecret;
+use tracing::debug;
 use uuid::Uuid;
 
+pub use self::draft::DraftState;
+pub use self::draft::FileAttachment;
+pub use self::draft::LEAST_UPLOAD;
 pub use self::error::GraphError;
+pub use self::upload::Progress;
+pub use self::upload::UploadSession;
 use crate::auth::Token;
+use crate::auth::Tokens;
+use crate::http::Answer;
 use crate::http::Http;
 use crate::http::TransportError;
 use crate::mail::Address;
 use crate::mime::Outgoing;
 
-/// The most bytes of MIME that one request carries. Microsoft limits a request
-/// to "4 MB" and does not say whether that is 4,000,000 or 4,194,304 bytes;
-/// base64 makes 4,000,000 of this.
-pub const LARGEST_MIME: u64 = 3_000_000;
-
 /// Graph, as one account sees it.
 #[derive(Clone, Debug)]
 pub struct Graph {
     http: Http,
+    tokens: Tokens,
     /// Scheme and host.
     base: String,
+}
+
+/// Whose mailbox is asked, and by which attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The mailbox, by its user principal name.
+    pub mailbox: &'a Address,
+    /// The attempt's name in Graph's logs and in ours.
+    pub client_request_id: Uuid,
 }
 
 /// Graph took the message.
@@ -39,10 +64,29 @@ pub struct Submitted {
     pub request_id: Option<String>,
 }
 
+/// A request to a mailbox.
+struct Call<'a> {
+    method: Method,
+    /// Behind the mailbox.
+    path: String,
+    payload: Payload<'a>,
+    /// Whether ids are to outlive a move (Graph page "Obtain immutable
+    /// identifiers for Outlook resources").
+    immutable_ids: bool,
+}
+
+/// What a request carries.
+enum Payload<'a> {
+    Nothing,
+    Json(Bytes),
+    /// In base64.
+    Mime(&'a Outgoing),
+}
+
 impl Graph {
     /// A client of the Graph at `base`, scheme and host.
-    pub fn new(http: Http, base: String) -> Self {
-        Self { http, base }
+    pub fn new(http: Http, tokens: Tokens, base: String) -> Self {
+        Self { http, tokens, base }
     }
 
     /// Submits a message in MIME form (Graph page "user: sendMail"): base64 with
@@ -54,41 +98,112 @@ impl Graph {
     /// Anything but `202`.
     pub async fn send_mail(
         &self,
-        mailbox: &Address,
-        token: &Token,
+        caller: Caller<'_>,
         message: &Outgoing,
-        client_request_id: Uuid,
     ) -> Result<Submitted, GraphError> {
-        let url = format!(
-            "{}/v1.0/users/{}/sendMail",
-            self.base,
-            segment(mailbox.as_str())
-        );
-        let url = reqwest::Url::parse(&url).map_err(|error| TransportError::NotSent {
+        let call = Call {
+            method: Method::POST,
+            path: "sendMail".to_owned(),
+            payload: Payload::Mime(message),
+            immutable_ids: false,
+        };
+        submitted(&self.call(caller, &call).await?)
+    }
+
+    /// Asks, and once more with a new token where this one is refused: it may
+    /// have been revoked, or have ended on its way.
+    async fn call(&self, caller: Caller<'_>, call: &Call<'_>) -> Result<Answer, GraphError> {
+        let token = self.token().await?;
+        let answer = self.call_with(&token, caller, call).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        debug!(mailbox = %caller.mailbox, "Graph refused the token, asking for a new one");
+        self.tokens.refuse(&token);
+        let token = self.token().await?;
+        let answer = self.call_with(&token, caller, call).await?;
+        if answer.status == 401 {
+            // What is wrong is not this token's age: the next attempt asks anew.
+            self.tokens.refuse(&token);
+        }
+        Ok(answer)
+    }
+
+    async fn token(&self) -> Result<Token, GraphError> {
+        self.tokens.token().await.map_err(GraphError::Token)
+    }
+
+    async fn call_with(
+        &self,
+        token: &Token,
+        caller: Caller<'_>,
+        call: &Call<'_>,
+    ) -> Result<Answer, GraphError> {
+        let mailbox = segment(caller.mailbox.as_str());
+        let url = format!("{}/v1.0/users/{mailbox}/{}", self.base, call.path);
+        let url = Url::parse(&url).map_err(|error| TransportError::NotSent {
             host: self.base.clone(),
             reason: error.to_string(),
         })?;
-        let size = body::encoded_size(message.size());
-        let request = self
+        let size = call.payload.size();
+        let mut request = self
             .http
-            .post(url)
+            .request(call.method.clone(), url)
             .bearer_auth(token.secret().expose_secret())
-            .header("content-type", "text/plain")
-            .header("content-length", size)
-            .header("client-request-id", client_request_id.to_string())
-            .body(body::encoded(message).await.map_err(GraphError::Content)?);
-        let answer = self.http.send(request, size).await?;
-        let request_id = answer.header("request-id").map(str::to_owned);
-        match answer.status {
-            202 => Ok(Submitted { request_id }),
-            _ => Err(GraphError::of(&answer, request_id)),
+            .header("client-request-id", caller.client_request_id.to_string());
+        if call.immutable_ids {
+            request = request.header("prefer", "IdType=\"ImmutableId\"");
+        }
+        if call.method != Method::GET {
+            // Graph wants it of a POST without a body too.
+            request = request.header("content-length", size);
+        }
+        request = match &call.payload {
+            Payload::Nothing => request,
+            Payload::Json(json) => request
+                .header("content-type", "application/json")
+                .body(json.clone()),
+            Payload::Mime(message) => request
+                .header("content-type", "text/plain")
+                .body(body::encoded(message).await.map_err(GraphError::Content)?),
+        };
+        Ok(self.http.send(request, size).await?)
+    }
+}
+
+impl Payload<'_> {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Json(json) => json.len() as u64,
+            Self::Mime(message) => body::encoded_size(message.size()),
         }
     }
 }
 
+/// `202 Accepted`, of sendMail and of a draft's send.
+fn submitted(answer: &Answer) -> Result<Submitted, GraphError> {
+    expect(202, answer)?;
+    Ok(Submitted {
+        request_id: request_id(answer),
+    })
+}
+
+/// The one place where an answer is taken for success or not.
+fn expect(status: u16, answer: &Answer) -> Result<(), GraphError> {
+    if answer.status == status {
+        return Ok(());
+    }
+    Err(GraphError::of(answer, request_id(answer)))
+}
+
+fn request_id(answer: &Answer) -> Option<String> {
+    answer.header("request-id").map(str::to_owned)
+}
+
 /// RFC 3986 2.3: everything but unreserved characters is encoded, so that no
-/// mailbox can leave its segment. An address always contains `@`, so it is
-/// never `.`, `..` or empty.
+/// mailbox and no id can leave its segment. An address always contains `@`, so
+/// it is never `.`, `..` or empty.
 fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + 8);
     for byte in text.bytes() {

@@ -49,36 +49,6 @@ pub struct Envelope {
     pub utf8: bool,
 }
 
-impl Envelope {
-    /// An upper bound, in bytes, of the header fields that the relay adds for
-    /// this envelope to a message that names none of its recipients: Received,
-    /// Date, Message-ID, From, To and one folded Bcc.
-    pub fn added_header_bytes(&self) -> u64 {
-        /// Received is the longest of the fixed ones, and every text in it is
-        /// bounded where it is read.
-        const FIXED_FIELDS: usize = 2048;
-        /// `,` CRLF and a blank in front of each address of the Bcc field.
-        const FOLDING: usize = 4;
-        let bcc: usize = self
-            .recipients
-            .iter()
-            .map(|recipient| recipient.as_str().len() + FOLDING)
-            .sum();
-        (FIXED_FIELDS + bcc) as u64
-    }
-
-    /// An upper bound, in bytes, of the header section that goes out for this
-    /// envelope where one of `header` bytes came in.
-    pub fn largest_header(&self, header: u64) -> u64 {
-        /// A field may go out twice. Under another name the shortest, `To:`, is
-        /// 16 bytes instead of 5. Written anew an address in Latin-1, at its
-        /// worst `üü<a@b>,`, is 30 bytes instead of 8, and with the field as it
-        /// was 38. A test in `delivery/compose.rs` knows both.
-        const GROWTH: u64 = 5;
-        header * GROWTH + self.added_header_bytes()
-    }
-}
-
 /// Whom a message comes from: what its way out is chosen by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {

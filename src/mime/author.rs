@@ -30,7 +30,12 @@ pub enum Author {
 /// The author: the first address in the From fields that a mailbox can have
 /// (see [`Address::is_routable`]).
 pub fn author(header: &Header<'_>) -> Option<Address> {
-    header.all("From").find_map(usable)?.address
+    author_item(header)?.address
+}
+
+/// The author with the display name.
+pub fn author_item(header: &Header<'_>) -> Option<Item> {
+    header.all("From").find_map(usable)
 }
 
 impl Author {
@@ -58,6 +63,16 @@ impl Author {
 pub(super) fn usable(field: &Field<'_>) -> Option<Item> {
     let routable = |item: &Item| item.address.as_ref().is_some_and(Address::is_routable);
     list(field)?.items.into_iter().find(routable)
+}
+
+impl Author {
+    /// The display name of an author whom no mailbox can be.
+    pub fn name(self) -> Option<String> {
+        match self {
+            Self::AsWritten | Self::Among(..) => None,
+            Self::Unusable { name } => name,
+        }
+    }
 }
 
 fn only_item(field: &Field<'_>) -> Option<Item> {

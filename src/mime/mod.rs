@@ -19,6 +19,7 @@ pub use self::addresses::field_of;
 pub use self::addresses::list;
 pub use self::author::Author;
 pub use self::author::author;
+pub use self::author::author_item;
 pub use self::header::Field;
 pub use self::header::Header;
 pub use self::outgoing::Body;

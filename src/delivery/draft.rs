@@ -1,0 +1,155 @@
+//! The way of a message through a draft: made, filled, recorded, sent; and what
+//! an earlier attempt has left of it. Promise 4.
+//!
+//! | record | means | next attempt |
+//! |---|---|---|
+//! | none | nothing was sent | makes a draft |
+//! | filling | nothing was sent | deletes it and makes another |
+//! | sending | it is complete, and may have been sent | looks: unsent is sent, sent is delivered |
+//!
+//! The record is on disk before the request that it speaks of leaves. A draft
+//! that cannot be found after it may have been sent is looked for until
+//! [`LOOKED_FOR`] is over; then `on_doubt` decides. A draft whose creation had no
+//! answer is not known: it stays in the mailbox's Drafts, unsent.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::Outlet;
+use super::outcome::AttemptError;
+use super::outcome::Step;
+use crate::clock::Timestamp;
+use crate::config::OnDoubt;
+use crate::graph::Caller;
+use crate::graph::DraftState;
+use crate::graph::Graph;
+use crate::graph::GraphError;
+use crate::graph::Submitted;
+use crate::mail::Address;
+use crate::mime::Outgoing;
+use crate::spool::Claimed;
+use crate::spool::Draft;
+use crate::spool::Spool;
+use crate::spool::Stage;
+
+/// Sent Items has been seen to show a message some minutes late (Graph page
+/// "Obtain immutable identifiers for Outlook resources").
+const LOOKED_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// The draft of an entry.
+#[derive(Debug)]
+pub(super) struct Way<'a> {
+    pub(super) entry: &'a Claimed,
+    pub(super) outlet: &'a Outlet,
+    pub(super) spool: &'a Spool,
+    /// When the attempt began.
+    pub(super) now: Timestamp,
+    /// As it is on record.
+    pub(super) draft: Option<Draft>,
+}
+
+/// What a draft is made of.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    /// What goes into the draft at once.
+    pub(super) message: &'a Outgoing,
+    /// Recipients whom it does not name.
+    pub(super) blind: &'a [Address],
+}
+
+impl<'a> Way<'a> {
+    /// Brings to an end what an earlier attempt has begun; nothing if the message
+    /// is still to be sent.
+    pub(super) async fn resume(&mut self) -> Result<Option<Submitted>, AttemptError> {
+        let Some(draft) = self.draft.clone() else {
+            return Ok(None);
+        };
+        let since = match draft.stage {
+            Stage::Filling => {
+                let deleted = self.graph().delete_draft(self.caller(), &draft.id).await;
+                deleted.map_err(Step::Prepare.failed())?;
+                self.note(None).await?;
+                return Ok(None);
+            }
+            Stage::Sending { since } => since,
+        };
+        let looked = self.graph().look(self.caller(), &draft.id).await;
+        let state = looked.map_err(Step::Look.failed())?;
+        debug!(id = %self.entry.id, ?state, "looked for the draft");
+        match state {
+            DraftState::Sent(submitted) => Ok(Some(submitted)),
+            DraftState::Unsent => self.send(&draft.id).await.map(Some),
+            DraftState::Absent if self.now.since(since) < LOOKED_FOR => {
+                Err(AttemptError::DraftNotFound)
+            }
+            DraftState::Absent => {
+                self.note(None).await?;
+                match self.outlet.account.submission.on_doubt {
+                    OnDoubt::Retry => Ok(None),
+                    OnDoubt::Hold => Err(AttemptError::DraftGone),
+                }
+            }
+        }
+    }
+
+    /// Makes a draft, fills it and sends it.
+    pub(super) async fn submit(&mut self, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
+        let graph = self.graph();
+        let created = graph.create_draft(self.caller(), parts.message).await;
+        let id = created.map_err(Step::Prepare.failed())?;
+        let stage = Stage::Filling;
+        let draft = Some(Draft {
+            id: id.clone(),
+            stage,
+        });
+        self.note(draft).await?;
+        if !parts.blind.is_empty() {
+            let set = graph.set_blind(self.caller(), &id, parts.blind).await;
+            set.map_err(Step::Prepare.failed())?;
+        }
+        self.send(&id).await
+    }
+
+    async fn send(&mut self, id: &str) -> Result<Submitted, AttemptError> {
+        let stage = Stage::Sending { since: self.now };
+        let draft = Some(Draft {
+            id: id.to_owned(),
+            stage,
+        });
+        self.note(draft).await?;
+        let sent = self.graph().send_draft(self.caller(), id).await;
+        sent.map_err(Step::SendDraft.failed())
+    }
+
+    /// Puts on record what the mailbox has.
+    async fn note(&mut self, draft: Option<Draft>) -> Result<(), AttemptError> {
+        self.spool.note_draft(self.entry.id, draft.clone()).await?;
+        self.draft = draft;
+        Ok(())
+    }
+
+    fn graph(&self) -> &'a Graph {
+        &self.outlet.graph
+    }
+
+    fn caller(&self) -> Caller<'a> {
+        caller(self.entry)
+    }
+}
+
+/// Takes a draft that will never be sent out of the mailbox, if that is possible
+/// now.
+pub(super) async fn abandon(entry: &Claimed, graph: &Graph, draft: &Draft) {
+    let deleted: Result<(), GraphError> = graph.delete_draft(caller(entry), &draft.id).await;
+    if let Err(error) = deleted {
+        debug!(id = %entry.id, %error, "the draft stays in the mailbox");
+    }
+}
+
+pub(super) fn caller(entry: &Claimed) -> Caller<'_> {
+    Caller {
+        mailbox: &entry.lane.mailbox,
+        client_request_id: entry.client_request_id,
+    }
+}

@@ -1,0 +1,256 @@
+//! Drafts (Graph pages "user: create message", "Add attachment", "message:
+//! send"): made, filled, sent, looked at, deleted.
+//!
+//! Every call asks for immutable ids, so that a draft can be found again by its
+//! id after it was sent; all but the sending itself need `Mail.ReadWrite`.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Call;
+use super::Caller;
+use super::Graph;
+use super::GraphError;
+use super::Payload;
+use super::Submitted;
+use super::UploadSession;
+use super::expect;
+use super::request_id;
+use super::segment;
+use super::submitted;
+use crate::mail::Address;
+use crate::mime::Outgoing;
+
+/// What a draft has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DraftState {
+    /// It was not sent.
+    Unsent,
+    /// It was sent.
+    Sent(Submitted),
+    /// There is no item of that id, now.
+    Absent,
+}
+
+/// An attachment, but for its bytes (Graph resource "fileAttachment").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileAttachment<'a> {
+    /// The file's name.
+    pub name: &'a str,
+    /// Media type.
+    pub content_type: &'a str,
+    /// Without angle brackets.
+    pub content_id: Option<&'a str>,
+    /// Whether it is shown within the body.
+    pub is_inline: bool,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The simple way to attach takes less than 3 MB (Graph page "Add attachment").
+pub const LEAST_UPLOAD: u64 = 3_000_000;
+
+impl Graph {
+    /// Makes a draft of a message in MIME form; its immutable id.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `201`.
+    pub async fn create_draft(
+        &self,
+        caller: Caller<'_>,
+        message: &Outgoing,
+    ) -> Result<String, GraphError> {
+        let call = Call {
+            method: Method::POST,
+            // Without the selection the answer repeats the whole body.
+            path: "messages?$select=id".to_owned(),
+            payload: Payload::Mime(message),
+            immutable_ids: true,
+        };
+        let answer = self.call(caller, &call).await?;
+        expect(201, &answer)?;
+        let item: Item = json(&answer)?;
+        Ok(item.id)
+    }
+
+    /// Sets a draft's blind recipients.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `200`.
+    pub async fn set_blind(
+        &self,
+        caller: Caller<'_>,
+        draft: &str,
+        blind: &[Address],
+    ) -> Result<(), GraphError> {
+        let recipient =
+            |address: &Address| serde_json::json!({"emailAddress": {"address": address.as_str()}});
+        let blind: Vec<_> = blind.iter().map(recipient).collect();
+        let payload = serde_json::json!({ "bccRecipients": blind });
+        let call = of_draft(
+            Method::PATCH,
+            draft,
+            "?$select=id",
+            Payload::Json(payload.to_string().into()),
+        );
+        let answer = self.call(caller, &call).await?;
+        expect(200, &answer)
+    }
+
+    /// Adds an attachment of less than [`LEAST_UPLOAD`] bytes to a draft.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `201`.
+    pub async fn attach(
+        &self,
+        caller: Caller<'_>,
+        draft: &str,
+        attachment: &FileAttachment<'_>,
+        bytes: &[u8],
+    ) -> Result<(), GraphError> {
+        let payload = Wire {
+            odata_type: "#microsoft.graph.fileAttachment",
+            name: attachment.name,
+            content_type: attachment.content_type,
+            content_id: attachment.content_id,
+            is_inline: attachment.is_inline,
+            content_bytes: base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes),
+        };
+        let payload = Payload::Json(to_json(&payload)?);
+        let call = of_draft(Method::POST, draft, "/attachments?$select=id", payload);
+        let answer = self.call(caller, &call).await?;
+        expect(201, &answer)
+    }
+
+    /// Begins the upload of an attachment of [`LEAST_UPLOAD`] bytes or more
+    /// (Graph page "attachment: createUploadSession").
+    ///
+    /// # Errors
+    ///
+    /// Anything but `201`, and an upload URL that leads elsewhere than to
+    /// Microsoft.
+    pub async fn create_upload_session(
+        &self,
+        caller: Caller<'_>,
+        draft: &str,
+        attachment: &FileAttachment<'_>,
+    ) -> Result<UploadSession, GraphError> {
+        let mut item = serde_json::json!({
+            "attachmentType": "file",
+            "name": attachment.name,
+            "size": attachment.size,
+            "contentType": attachment.content_type,
+            "isInline": attachment.is_inline,
+        });
+        if let (Some(id), Some(item)) = (attachment.content_id, item.as_object_mut()) {
+            item.insert("contentId".to_owned(), id.into());
+        }
+        let payload = serde_json::json!({ "AttachmentItem": item }).to_string();
+        let call = of_draft(
+            Method::POST,
+            draft,
+            "/attachments/createUploadSession",
+            Payload::Json(payload.into()),
+        );
+        let answer = self.call(caller, &call).await?;
+        expect(201, &answer)?;
+        UploadSession::read(&answer, &self.base, attachment.size)
+    }
+
+    /// Sends a draft (Graph page "message: send"); Sent Items keeps a copy.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `202`.
+    pub async fn send_draft(
+        &self,
+        caller: Caller<'_>,
+        draft: &str,
+    ) -> Result<Submitted, GraphError> {
+        let call = of_draft(Method::POST, draft, "/send", Payload::Nothing);
+        submitted(&self.call(caller, &call).await?)
+    }
+
+    /// Looks what has become of a draft.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `200` and `404`.
+    pub async fn look(&self, caller: Caller<'_>, draft: &str) -> Result<DraftState, GraphError> {
+        let call = of_draft(Method::GET, draft, "?$select=id,isDraft", Payload::Nothing);
+        let answer = self.call(caller, &call).await?;
+        if answer.status == 404 {
+            return Ok(DraftState::Absent);
+        }
+        expect(200, &answer)?;
+        let item: Item = json(&answer)?;
+        Ok(match item.is_draft {
+            Some(true) => DraftState::Unsent,
+            Some(false) => DraftState::Sent(Submitted {
+                request_id: request_id(&answer),
+            }),
+            // Not said is not known.
+            None => DraftState::Absent,
+        })
+    }
+
+    /// Deletes a draft that is not sent any more.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `204` and `404`.
+    pub async fn delete_draft(&self, caller: Caller<'_>, draft: &str) -> Result<(), GraphError> {
+        let call = of_draft(Method::DELETE, draft, "", Payload::Nothing);
+        let answer = self.call(caller, &call).await?;
+        if answer.status == 404 {
+            return Ok(());
+        }
+        expect(204, &answer)
+    }
+}
+
+fn of_draft<'a>(method: Method, draft: &str, behind: &str, payload: Payload<'a>) -> Call<'a> {
+    Call {
+        method,
+        path: format!("messages/{}{behind}", segment(draft)),
+        payload,
+        immutable_ids: true,
+    }
+}
+
+/// What is read of a message resource.
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    #[serde(rename = "isDraft")]
+    is_draft: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    #[serde(rename = "@odata.type")]
+    odata_type: &'static str,
+    name: &'a str,
+    #[serde(rename = "contentType")]
+    content_type: &'a str,
+    #[serde(rename = "contentId", skip_serializing_if = "Option::is_none")]
+    content_id: Option<&'a str>,
+    #[serde(rename = "isInline")]
+    is_inline: bool,
+    #[serde(rename = "contentBytes")]
+    content_bytes: String,
+}
+
+fn to_json(value: &impl Serialize) -> Result<Bytes, GraphError> {
+    let json = serde_json::to_vec(value).map_err(std::io::Error::from);
+    json.map(Bytes::from).map_err(GraphError::Content)
+}
+
+fn json<T: for<'de> Deserialize<'de>>(answer: &crate::http::Answer) -> Result<T, GraphError> {
+    serde_json::from_slice(&answer.body).map_err(|_| GraphError::of(answer, request_id(answer)))
+}

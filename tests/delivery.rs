@@ -1,0 +1,191 @@
+//! The keys of `[[account]]` that say what is handed to Graph, each from
+//! outside: the real relay, and what arrives at the stand-in.
+
+mod common;
+
+use common::*;
+use graph_relay::sandbox::BccBy;
+use graph_relay::sandbox::RequestKind;
+use graph_relay::sandbox::Route;
+use graph_relay::sandbox::Sandbox;
+
+/// A relay with one account that has these keys.
+fn relay(graph: &Sandbox, keys: &str) -> Relay {
+    Relay::start(&Home::with_accounts(&account(graph, MAILBOX, keys), ""))
+}
+
+/// Sends header fields with a body; what arrived of it.
+async fn sent(graph: &Sandbox, relay: &Relay, to: &[&str], fields: &str) -> String {
+    let before = graph.arrivals().len();
+    let content = format!(
+        "Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app.example>\r\n{fields}\r\nx\r\n"
+    );
+    send_one(relay, to, &content);
+    let arrivals = arrived(graph, before + 1).await;
+    String::from_utf8(arrivals[before].raw.to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_becomes_the_mailbox_and_answers_go_to_the_author() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "from = \"mailbox\"");
+
+    // Nobody may send as this one: the stand-in refuses it.
+    let fields = "From: \"ERP, Bonn\" <erp@elsewhere.example>\r\nSender: x@elsewhere.example\r\n\
+                  To: a@example.org\r\n";
+    let raw = sent(&graph, &relay, &["a@example.org"], fields).await;
+
+    assert!(
+        raw.contains(&format!("\r\nFrom: \"ERP, Bonn\" <{MAILBOX}>\r\n")),
+        "{raw}"
+    );
+    assert!(raw.contains("\r\nReply-To: \"ERP, Bonn\" <erp@elsewhere.example>\r\n"));
+    assert!(raw.contains("\r\nX-Original-From: \"ERP, Bonn\" <erp@elsewhere.example>\r\n"));
+    assert!(raw.contains("\r\nX-Original-Sender: x@elsewhere.example\r\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_to_stays_and_the_mailboxs_own_from_too() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "from = \"mailbox\"");
+
+    let fields =
+        "From: erp@elsewhere.example\r\nReply-To: desk@contoso.com\r\nTo: a@example.org\r\n";
+    let raw = sent(&graph, &relay, &["a@example.org"], fields).await;
+    assert!(raw.contains(&format!("\r\nFrom: {MAILBOX}\r\n")), "{raw}");
+    assert!(raw.contains("\r\nReply-To: desk@contoso.com\r\n"), "{raw}");
+    assert_eq!(raw.matches("Reply-To").count(), 1, "{raw}");
+
+    let own = format!("From: App <{MAILBOX}>\r\nTo: a@example.org\r\n");
+    let raw = sent(&graph, &relay, &["a@example.org"], &own).await;
+    assert!(raw.contains(&own), "{raw}");
+    assert!(!raw.contains("Reply-To"), "{raw}");
+
+    let fields = "From: Cron <root@host>\r\nTo: a@example.org\r\n";
+    let raw = sent(&graph, &relay, &["a@example.org"], fields).await;
+    assert!(
+        raw.contains(&format!("\r\nFrom: \"Cron\" <{MAILBOX}>\r\n")),
+        "{raw}"
+    );
+    assert!(!raw.contains("Reply-To"), "{raw}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_from_that_exchange_refuses_is_told_with_mailbox_address_and_permission() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+
+    let content = message("m", "a@example.org").replace(MAILBOX, "erp@elsewhere.example");
+    let id = send_one(&relay, &["a@example.org"], &content);
+
+    let fault = relay.event("fault", |line| line["id"] == *id);
+    let remedy = fault["remedy"].as_str().unwrap();
+    for word in [MAILBOX, "erp@elsewhere.example", "SendAs"] {
+        assert!(remedy.contains(word), "{remedy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_name_the_recipients_where_the_account_wants_that() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "recipients = \"headers\"");
+
+    let fields = format!(
+        "From: {MAILBOX}\r\nTo: a@example.org, b@example.org\r\nCc: c@example.org\r\n\
+         Bcc: d@example.org\r\n"
+    );
+    sent(&graph, &relay, &["envelope@example.org"], &fields).await;
+    let nobody = format!("From: {MAILBOX}\r\nTo: undisclosed-recipients:;\r\n");
+    sent(&graph, &relay, &["envelope@example.org"], &nobody).await;
+
+    let arrivals = graph.arrivals();
+    let named = set(&[
+        "a@example.org",
+        "b@example.org",
+        "c@example.org",
+        "d@example.org",
+    ]);
+    assert_eq!(recipients(&arrivals[0]), named);
+    assert_eq!(arrivals[0].bcc, ["d@example.org"]);
+    assert_eq!(recipients(&arrivals[1]), set(&["envelope@example.org"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blind_recipients_travel_as_a_property_and_in_no_field() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "blind = \"property\"");
+
+    let fields = format!("From: {MAILBOX}\r\nTo: a@example.org\r\nBcc: x@example.org\r\n");
+    let to = ["a@example.org", "blind@example.org"];
+    let raw = sent(&graph, &relay, &to, &fields).await;
+    let plain = format!("From: {MAILBOX}\r\nTo: a@example.org\r\n");
+    sent(&graph, &relay, &["a@example.org"], &plain).await;
+
+    let arrivals = graph.arrivals();
+    assert!(!raw.contains("blind@"), "{raw}");
+    assert_eq!(recipients(&arrivals[0]), set(&to));
+    assert_eq!(arrivals[0].bcc_by, Some(BccBy::Patch));
+    assert_eq!(arrivals[1].route, Route::SendMail, "nobody is blind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_leaves_nothing_behind_but_the_message() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "submission = \"draft\"");
+
+    let fields = format!("From: {MAILBOX}\r\nTo: a@example.org\r\n");
+    let raw = sent(&graph, &relay, &["a@example.org", "b@example.org"], &fields).await;
+
+    relay.event("delivered", |_| true);
+    assert!(raw.contains("\r\nBcc: b@example.org\r\n"), "{raw}");
+    assert_eq!(graph.drafts().len(), 0);
+    let kinds: Vec<RequestKind> = graph.requests().iter().map(|it| it.kind).collect();
+    let expected = [RequestKind::Token, RequestKind::Draft, RequestKind::Submit];
+    assert_eq!(kinds, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_recipients_than_exchange_takes_become_several_submissions() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "[limits]\nrecipients = 2000\nfree_space = \"8 MB\"");
+    let relay = Relay::start(&home);
+    let to: Vec<String> = (0..1201).map(|n| format!("r{n}@example.org")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    // One that lies in the database, and one that lies in a file.
+    for (n, body) in ["x".to_owned(), "x\r\n".repeat(100_000)].iter().enumerate() {
+        let content =
+            format!("From: {MAILBOX}\r\nTo: r0@example.org\r\nSubject: m\r\n\r\n{body}\r\n");
+
+        let first = send_one(&relay, &to, &content);
+
+        let arrivals = arrived(&graph, 3 * (n + 1)).await.split_off(3 * n);
+        let sizes: Vec<usize> = arrivals.iter().map(|it| recipients(it).len()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), 1201, "{sizes:?}");
+        assert!(sizes.iter().all(|size| *size <= 500), "{sizes:?}");
+        let all = arrivals.iter().flat_map(|arrival| recipients(arrival));
+        assert_eq!(all.collect::<std::collections::BTreeSet<_>>(), set(&to));
+        let ids = arrivals.iter().map(|it| it.message_id.clone());
+        assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 1);
+        relay.event("split", |line| line["first"] == *first);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_keeps_coming_back_is_refused() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+    let fields = format!("From: {MAILBOX}\r\nTo: a@example.org\r\n");
+    let once = sent(&graph, &relay, &["a@example.org"], &fields).await;
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let reply = smtp.send(MAILBOX, &["a@example.org"], once.as_bytes());
+    assert!(reply.starts_with("250"), "{reply}");
+    let twice = arrived(&graph, 2).await[1].raw.clone();
+
+    let reply = smtp.send(MAILBOX, &["a@example.org"], &twice);
+
+    assert_eq!(
+        reply,
+        "554 5.4.6 Message is looping: it was here 2 times before\r\n"
+    );
+}

@@ -1,0 +1,256 @@
+//! Promise 4 from outside: whatever breaks between the relay and Graph, a draft
+//! arrives exactly once, and what goes in one request arrives at least once, and
+//! twice only where the log calls it doubtful.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::*;
+use graph_relay::sandbox::Cut;
+use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::RequestKind;
+use graph_relay::sandbox::Sandbox;
+use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
+
+/// Every way for one request to go wrong.
+fn faults(at: Station) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for cut_after in [0, 1, 100] {
+        faults.push(Fault {
+            cut: Some(Cut::Request),
+            cut_after,
+            ..Fault::usual(at)
+        });
+    }
+    for cut in [Cut::Before, Cut::During] {
+        for stored in [true, false] {
+            faults.push(Fault {
+                cut: Some(cut),
+                stored: Some(stored),
+                ..Fault::usual(at)
+            });
+        }
+    }
+    for status in [500, 502, 503, 504] {
+        for stored in [true, false] {
+            faults.push(Fault {
+                stored: Some(stored),
+                ..Fault::at(at, status)
+            });
+        }
+    }
+    for status in [401, 429] {
+        faults.push(Fault {
+            retry_after: Some("0".to_owned()),
+            ..Fault::at(at, status)
+        });
+    }
+    faults
+}
+
+/// An account with these keys.
+fn home(graph: &Sandbox, keys: &str) -> Home {
+    Home::with_accounts(&account(graph, MAILBOX, keys), "")
+}
+
+/// How often each message arrived, by its subject.
+fn arrivals(graph: &Sandbox) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for arrival in graph.arrivals() {
+        *counts.entry(arrival.subject.clone()).or_default() += 1;
+    }
+    counts
+}
+
+fn send(relay: &Relay, subject: &str) -> String {
+    send_one(
+        relay,
+        &["a@example.org"],
+        &message(subject, "a@example.org"),
+    )
+}
+
+/// A mailbox for each case, so that none waits for another's trouble, and a relay
+/// that sends as each.
+async fn mailboxes(count: usize, keys: &str) -> (Sandbox, Relay) {
+    let names = (0..count).map(mailbox).chain([MAILBOX.to_owned()]);
+    let settings = Settings {
+        mailboxes: names.collect(),
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let home = Home::with_accounts(&account(&graph, "from", keys), "");
+    (graph, Relay::start(&home))
+}
+
+fn mailbox(n: usize) -> String {
+    format!("m{n}@sandbox.example")
+}
+
+/// Sends a message as a mailbox; its subject is the mailbox.
+fn send_as(relay: &Relay, mailbox: &str) -> String {
+    let content = message(mailbox, "a@example.org").replace(MAILBOX, mailbox);
+    send_one(relay, &["a@example.org"], &content)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_4_a_draft_arrives_exactly_once_whatever_breaks() {
+    let stations = [Station::Draft, Station::Submit, Station::Look];
+    let cases = stations.into_iter().flat_map(faults);
+    let cases: Vec<Fault> = cases.collect();
+    let (graph, relay) = mailboxes(cases.len(), "submission = \"draft\"").await;
+    let mut ids = Vec::new();
+    for (n, fault) in cases.iter().enumerate() {
+        let of_this = |fault| Fault {
+            mailbox: Some(mailbox(n)),
+            ..fault
+        };
+        if fault.at == Station::Look {
+            // What makes the relay look.
+            graph.inject(of_this(Fault {
+                stored: Some(n % 2 == 0),
+                cut: Some(Cut::Before),
+                ..Fault::usual(Station::Submit)
+            }));
+        }
+        graph.inject(of_this(fault.clone()));
+        ids.push(send_as(&relay, &mailbox(n)));
+    }
+
+    for id in &ids {
+        relay.event("delivered", |line| line["id"] == **id);
+    }
+
+    let arrived = arrivals(&graph);
+    for (n, fault) in cases.iter().enumerate() {
+        assert_eq!(arrived[&mailbox(n)], 1, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_4_one_request_arrives_twice_only_where_the_log_says_doubtful() {
+    let cases = faults(Station::Send);
+    let (graph, relay) = mailboxes(cases.len(), "").await;
+    let mut ids = Vec::new();
+    for (n, fault) in cases.iter().enumerate() {
+        graph.inject(Fault {
+            mailbox: Some(mailbox(n)),
+            ..fault.clone()
+        });
+        ids.push(send_as(&relay, &mailbox(n)));
+    }
+
+    for id in &ids {
+        relay.event("delivered", |line| line["id"] == **id);
+    }
+
+    let (arrived, doubtful) = (arrivals(&graph), relay.events("doubtful"));
+    for (n, fault) in cases.iter().enumerate() {
+        let id = ids[n].as_str();
+        let doubts = doubtful.iter().filter(|line| line["id"] == *id).count();
+        let times = arrived[&mailbox(n)];
+        assert!((1..=1 + doubts).contains(&times), "{fault:?}: {times}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubtful_message_is_held_where_the_account_wants_that() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&home(&graph, "on_doubt = \"hold\""));
+    graph.inject(Fault {
+        stored: Some(true),
+        cut: Some(Cut::Before),
+        ..Fault::usual(Station::Send)
+    });
+
+    let id = send(&relay, "held");
+
+    relay.event("held", |line| line["id"] == *id);
+    let other = send(&relay, "other");
+    relay.event("delivered", |line| line["id"] == *other);
+    assert_eq!(arrivals(&graph)["held"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sent_draft_that_shows_late_is_looked_for_and_not_sent_again() {
+    let settings = Settings {
+        sent_item_lookups: 3,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let relay = Relay::start(&home(&graph, "submission = \"draft\""));
+    graph.inject(Fault {
+        stored: Some(true),
+        ..Fault::at(Station::Submit, 504)
+    });
+
+    let id = send(&relay, "late");
+
+    relay.event("delivered", |line| {
+        line["id"] == *id && line["attempt"].as_u64() > Some(3)
+    });
+    assert_eq!(arrivals(&graph)["late"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_refused_for_good_does_not_stay_in_the_mailbox() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&home(&graph, "submission = \"draft\""));
+    graph.inject(Fault {
+        code: Some("ErrorInvalidRecipients".to_owned()),
+        ..Fault::at(Station::Submit, 400)
+    });
+
+    let id = send(&relay, "refused");
+
+    relay.event("failed", |line| line["id"] == *id);
+    relay.wait_until(|| graph.drafts().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_may_not_make_drafts_is_told_what_to_grant() {
+    let settings = Settings {
+        roles: vec!["Mail.Send".to_owned()],
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let relay = Relay::start(&home(&graph, "submission = \"draft\""));
+
+    let id = send(&relay, "m");
+
+    let fault = relay.event("fault", |line| line["id"] == *id);
+    let remedy = fault["remedy"].as_str().unwrap();
+    assert!(remedy.contains("Mail.ReadWrite"), "{remedy}");
+    assert!(remedy.contains(MAILBOX), "{remedy}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_4_a_draft_arrives_exactly_once_although_the_relay_is_killed() {
+    for (at, kind) in [
+        (Station::Draft, RequestKind::Draft),
+        (Station::Submit, RequestKind::Submit),
+    ] {
+        for stored in [true, false] {
+            let graph = stand_in().await;
+            let home = home(&graph, "submission = \"draft\"");
+            let mut relay = Relay::start(&home);
+            graph.inject(Fault {
+                stored: Some(stored),
+                delay: PATIENCE,
+                ..Fault::usual(at)
+            });
+            send(&relay, "killed");
+            relay.wait_until(|| graph.requests().iter().any(|it| it.kind == kind));
+            let taken = stored && at == Station::Submit;
+            relay.wait_until(|| graph.arrivals().len() == usize::from(taken));
+
+            relay.kill();
+            let relay = Relay::start(&home);
+
+            relay.event("delivered", |_| true);
+            assert_eq!(arrivals(&graph)["killed"], 1, "{at:?} {stored}");
+        }
+    }
+}
