@@ -193,6 +193,8 @@ async fn message_over_max_send_size_is_refused_where_it_outgrows_it() {
     assert_eq!(code(over).await, exceeded);
     let fits = tenant.post(&path, file(&"x".repeat(30))).await;
     assert_eq!(fits.status(), 201);
+    let one_more = tenant.post(&path, file("x")).await;
+    assert_eq!(code(one_more).await, exceeded);
     assert_eq!(tenant.submit(&id).await.status(), 202);
     let long = format!("{mime}{}", "x".repeat(41));
     assert_eq!(code(tenant.send(&long).await).await, exceeded);

@@ -143,15 +143,19 @@ async fn connection_is_cut_after_so_many_octets_of_the_request() {
     let head = format!(
         "POST /v1.0/users/{MAILBOX}/messages HTTP/1.1\r\nHost: graph\r\n\
          Authorization: Bearer {}\r\nContent-Type: text/plain\r\n\
-         Content-Length: 1000000\r\n\r\n",
+         Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
         tenant.token
     );
+    let mut go_on = [0; 25];
 
     line.write_all(head.as_bytes()).await.unwrap();
+    // Said when the body is first read: a cut before it would leave this out.
+    line.read_exact(&mut go_on).await.unwrap();
     line.write_all(&[b'x'; 1000]).await.unwrap();
     let mut answer = Vec::new();
     let end = line.read_to_end(&mut answer).await;
 
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     assert!(end.is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset));
     assert!(answer.is_empty());
     assert!(tenant.sandbox.drafts().is_empty());
