@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The fields of a message's header section, and where its body begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header<'a> {
     /// In order.
     pub fields: Vec<Field<'a>>,

@@ -1,28 +1,42 @@
 //! The header section of a message, seen and edited at byte offsets.
 //!
 //! Promise 5 lives here: a field that no rule names goes out as the bytes that
-//! came in, and the body is never looked at. The header section is taken apart
+//! came in, and the body is not looked at. The header section is taken apart
 //! in one way only, and what other programs could take apart differently is
 //! made unambiguous first (see [`Header::split`]). What is odd about it is judged
-//! once, by [`Findings`]; what becomes of a field is decided in `delivery/`.
+//! once, by [`Findings`]; what becomes of a field is decided in `delivery/`. Only
+//! [`Rendition`] reads bodies, for those who cannot send a message as it is.
 
 mod addresses;
+mod attachment;
 mod author;
+mod contents;
 mod date;
 mod header;
 mod outgoing;
+mod part;
 mod phrase;
+mod properties;
 mod quirks;
+mod rendition;
 
 pub use self::addresses::Item;
 pub use self::addresses::field_of;
 pub use self::addresses::list;
+pub use self::attachment::Attachment;
 pub use self::author::Author;
 pub use self::author::author;
 pub use self::author::author_item;
+pub use self::contents::Text;
 pub use self::header::Field;
 pub use self::header::Header;
 pub use self::outgoing::Body;
 pub use self::outgoing::Outgoing;
+pub use self::properties::Importance;
+pub use self::properties::Sensitivity;
 pub use self::quirks::Findings;
 pub use self::quirks::Quirk;
+pub use self::rendition::Lost;
+pub use self::rendition::Mailbox;
+pub use self::rendition::Rendition;
+pub use self::rendition::RenditionError;

@@ -201,7 +201,7 @@ fn is_filled(field: &Field<'_>) -> bool {
 /// `<left@right>` with nothing around it but comments (RFC 5322 3.6.4). Refused by
 /// receivers are ids without angle brackets, with blanks, and with a colon
 /// outside an address literal; what is merely unusual stays.
-fn is_message_id(text: &str) -> bool {
+pub(super) fn is_message_id(text: &str) -> bool {
     let is_comment = |text: &str| text.is_empty() || (text.starts_with('(') && text.ends_with(')'));
     let parts = || {
         let (before, rest) = text.split_once('<')?;

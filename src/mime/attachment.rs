@@ -1,0 +1,146 @@
+//! A part of a message as a file beside its text.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use super::part::Part;
+use super::part::one_line;
+
+/// A file that comes with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Never empty, one line.
+    pub name: String,
+    /// Type and subtype.
+    pub media_type: String,
+    /// Its bytes.
+    pub content: Bytes,
+    /// Its Content-ID without angle brackets (RFC 2392).
+    pub content_id: Option<String>,
+    /// The text shows it. A file that says `inline` and that no text shows is none
+    /// of these: programs would hide it.
+    pub shown: bool,
+}
+
+impl Attachment {
+    /// Made of a part, whatever it is. `number` names it if nothing else does, `shown`
+    /// has the Content-IDs that the text shows.
+    pub(super) fn of(part: &Part<'_>, number: usize, shown: &HashSet<String>) -> Self {
+        let (media_type, content) = if part.too_deep {
+            // With its header section it can be opened as a message.
+            ("message/rfc822".to_owned(), part.raw.to_vec())
+        } else {
+            (one_line(&part.media_type()), part.content().into_owned())
+        };
+        let ending = ending(&media_type);
+        let mut name = one_line(part.file_name().unwrap_or_default());
+        if name.is_empty() {
+            name = format!("attachment-{number}.{ending}");
+        } else if media_type == "message/rfc822" && !name.to_ascii_lowercase().ends_with(".eml") {
+            name.push_str(".eml");
+        }
+        let content_id = content_id(part);
+        Self {
+            name,
+            media_type,
+            content: content.into(),
+            shown: content_id.as_ref().is_some_and(|id| shown.contains(id)),
+            content_id,
+        }
+    }
+}
+
+/// What makes a nameless file one that can be opened.
+fn ending(media_type: &str) -> &str {
+    match media_type {
+        "text/plain" | "message/delivery-status" | "text/rfc822-headers" => "txt",
+        "message/rfc822" => "eml",
+        "text/html" => "html",
+        "text/calendar" | "application/ics" => "ics",
+        "text/csv" => "csv",
+        "image/png" => "png",
+        "image/gif" => "gif",
+        "image/jpeg" => "jpg",
+        "application/pdf" => "pdf",
+        _ => "bin",
+    }
+}
+
+/// Without angle brackets.
+pub(super) fn content_id(part: &Part<'_>) -> Option<String> {
+    let field = part.field("Content-ID")?;
+    Some(bare_id(&field.text())).filter(|id| !id.is_empty())
+}
+
+/// Without the angle brackets.
+pub(super) fn bare_id(text: &str) -> String {
+    one_line(text.trim().trim_start_matches('<').trim_end_matches('>'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(part: &str) -> Attachment {
+        Attachment::of(&Part::of(part.as_bytes()), 1, &HashSet::new())
+    }
+
+    #[test]
+    fn file_names_are_decoded() {
+        for (fields, name) in [
+            (
+                "Content-Disposition: attachment; filename=\"a b.pdf\"",
+                "a b.pdf",
+            ),
+            (
+                "Content-Disposition: attachment; filename*=utf-8''M%C3%BC.pdf",
+                "Mü.pdf",
+            ),
+            (
+                "Content-Disposition: attachment; filename*0*=iso-8859-1'de'M%FC;\r\n filename*1=ller.pdf",
+                "Müller.pdf",
+            ),
+            (
+                "Content-Disposition: attachment; filename=\"=?utf-8?B?TcO8LnBkZg==?=\"",
+                "Mü.pdf",
+            ),
+            (
+                "Content-Disposition: attachment; filename=\"Mü.pdf\"",
+                "Mü.pdf",
+            ),
+            (
+                "Content-Type: application/pdf; name=\"=?iso-8859-1?Q?M=FC.pdf?=\"",
+                "Mü.pdf",
+            ),
+            ("Content-Type: application/pdf", "attachment-1.pdf"),
+            ("Content-Type: image/jpeg; name=\" \"", "attachment-1.jpg"),
+            ("Content-Type: nonsense", "attachment-1.bin"),
+            (
+                "Content-Disposition: attachment; filename=\"=?utf-8?q?a=0A=0Db?=\"",
+                "a  b",
+            ),
+            ("Content-Type: message/rfc822; name=\"Re: x\"", "Re: x.eml"),
+            ("Content-Type: message/rfc822; name=\"x.EML\"", "x.EML"),
+        ] {
+            assert_eq!(of(&format!("{fields}\r\n\r\nx")).name, name, "{fields}");
+        }
+    }
+
+    #[test]
+    fn files_keep_their_bytes() {
+        let inner = "Subject: inner\r\nBcc: a@b\r\n\r\nHello =3D\r\n--x\r\n";
+        let csv = "Content-Type: text/csv; charset=iso-8859-1\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\n/AD/\r\n";
+
+        let message = of(&format!("Content-Type: Message/RFC822\r\n\r\n{inner}"));
+        let table = of(csv);
+
+        assert_eq!(message.media_type, "message/rfc822");
+        assert_eq!(message.name, "attachment-1.eml");
+        assert_eq!(message.content, inner);
+        assert_eq!(table.media_type, "text/csv");
+        assert_eq!(table.name, "attachment-1.csv");
+        assert_eq!(&*table.content, b"\xfc\0\xff");
+    }
+}
