@@ -176,11 +176,11 @@ fn has(part: &Part<'_>, media_type: &str) -> bool {
 
 /// What an HTML text refers to by `cid:` URLs (RFC 2392).
 fn content_ids(html: &str) -> HashSet<String> {
-    let folded = html.to_ascii_lowercase();
-    let named = folded.match_indices("cid:").filter_map(|(at, scheme)| {
-        let rest = html.get(at + scheme.len()..)?;
-        let end = rest.find(|c: char| c.is_whitespace() || "\"'<>)&;".contains(c));
-        rest.get(..end.unwrap_or(rest.len()))
+    let around = |c: char| c.is_whitespace() || "\"'<>)&;".contains(c);
+    let named = html.split(around).filter_map(|word| {
+        let scheme = "cid:";
+        let at = word.to_ascii_lowercase().find(scheme)?;
+        word.get(at + scheme.len()..)
     });
     let ids = named.flat_map(|name| {
         // RFC 3986 2.1, and as those write it who do not know of it.

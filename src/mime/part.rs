@@ -39,6 +39,9 @@ pub(super) struct Part<'m> {
 
 /// Writers nest a handful; Exchange Online takes 30 (Exchange Online limits).
 const DEEPEST: usize = 30;
+/// In bytes. File names need a few hundred; the time that reading takes grows with
+/// the square of it.
+const LONGEST_PARAMETERS: usize = 16 * 1024;
 /// What mail without a charset, and not in UTF-8, is written in.
 const OLD_CHARSET: &[u8] = b"windows-1252";
 
@@ -164,7 +167,8 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// A field with parameters (RFC 2045 5.1, RFC 2183).
 fn parameters(header: &Header<'_>, name: &str) -> Option<ContentType<'static>> {
-    let line = format!("{}\n", header.all(name).next()?.text());
+    let text = header.all(name).next()?.text();
+    let line = Some(format!("{text}\n")).filter(|line| line.len() <= LONGEST_PARAMETERS)?;
     let read = MessageStream::new(line.as_bytes()).parse_content_type();
     let HeaderValue::ContentType(value) = read.into_owned() else {
         return None;
@@ -370,5 +374,18 @@ mod tests {
         assert_eq!(depth, DEEPEST);
         assert!(part.too_deep);
         assert!(Part::of(within.as_bytes()).children.is_empty());
+    }
+
+    #[test]
+    fn a_field_with_too_many_parameters_says_nothing() {
+        let many: String = (0..300_000).map(|n| format!("; a{n}*1=b")).collect();
+        let few = &many[..1000];
+        let html = |parameters: &str| {
+            let message = format!("Content-Type: text/html{parameters}\r\n\r\n");
+            Part::of(message.as_bytes()).is("text/html")
+        };
+
+        assert!(html(few));
+        assert!(!html(&many));
     }
 }
