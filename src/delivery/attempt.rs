@@ -17,6 +17,7 @@ use super::outcome::Outcome;
 use super::outcome::Step;
 use crate::clock::Timestamp;
 use crate::config::Route;
+use crate::graph::DraftContent;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::routing::substitute;
@@ -87,7 +88,7 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
     }
     debug!(id = %entry.id, size = message.size(), blind = blind.len(), "sending as a draft");
     let parts = Parts {
-        message: &message,
+        content: DraftContent::Mime(&message),
         blind: &blind,
     };
     way.submit(&parts).await

@@ -22,12 +22,12 @@ use super::outcome::Step;
 use crate::clock::Timestamp;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
+use crate::graph::DraftContent;
 use crate::graph::DraftState;
 use crate::graph::Graph;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::mail::Address;
-use crate::mime::Outgoing;
 use crate::spool::Claimed;
 use crate::spool::Draft;
 use crate::spool::Spool;
@@ -53,7 +53,7 @@ pub(super) struct Way<'a> {
 #[derive(Debug)]
 pub(super) struct Parts<'a> {
     /// What goes into the draft at once.
-    pub(super) message: &'a Outgoing,
+    pub(super) content: DraftContent<'a>,
     /// Recipients whom it does not name.
     pub(super) blind: &'a [Address],
 }
@@ -96,7 +96,7 @@ impl<'a> Way<'a> {
     /// Makes a draft, fills it and sends it.
     pub(super) async fn submit(&mut self, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
         let graph = self.graph();
-        let created = graph.create_draft(self.caller(), parts.message).await;
+        let created = graph.create_draft(self.caller(), parts.content).await;
         let id = created.map_err(Step::Prepare.failed())?;
         let stage = Stage::Filling;
         let draft = Some(Draft {

@@ -13,10 +13,12 @@ use super::Call;
 use super::Caller;
 use super::Graph;
 use super::GraphError;
+use super::Json;
 use super::Payload;
 use super::Submitted;
 use super::UploadSession;
 use super::expect;
+use super::message::WireAttachment;
 use super::request_id;
 use super::segment;
 use super::submitted;
@@ -32,6 +34,15 @@ pub enum DraftState {
     Sent(Submitted),
     /// There is no item of that id, now.
     Absent,
+}
+
+/// What a draft is made of.
+#[derive(Clone, Copy, Debug)]
+pub enum DraftContent<'a> {
+    /// A message in MIME form.
+    Mime(&'a Outgoing),
+    /// [`Json::draft`].
+    Json(&'a Json),
 }
 
 /// An attachment, but for its bytes (Graph resource "fileAttachment").
@@ -53,7 +64,7 @@ pub struct FileAttachment<'a> {
 pub const LEAST_UPLOAD: u64 = 3_000_000;
 
 impl Graph {
-    /// Makes a draft of a message in MIME form; its immutable id.
+    /// Makes a draft; its immutable id.
     ///
     /// # Errors
     ///
@@ -61,13 +72,16 @@ impl Graph {
     pub async fn create_draft(
         &self,
         caller: Caller<'_>,
-        message: &Outgoing,
+        message: DraftContent<'_>,
     ) -> Result<String, GraphError> {
         let call = Call {
             method: Method::POST,
             // Without the selection the answer repeats the whole body.
             path: "messages?$select=id".to_owned(),
-            payload: Payload::Mime(message),
+            payload: match message {
+                DraftContent::Mime(message) => Payload::Mime(message),
+                DraftContent::Json(json) => Payload::Json(json.body().clone()),
+            },
             immutable_ids: true,
         };
         let answer = self.call(caller, &call).await?;
@@ -111,16 +125,9 @@ impl Graph {
         caller: Caller<'_>,
         draft: &str,
         attachment: &FileAttachment<'_>,
-        bytes: &[u8],
+        bytes: &Bytes,
     ) -> Result<(), GraphError> {
-        let payload = Wire {
-            odata_type: "#microsoft.graph.fileAttachment",
-            name: attachment.name,
-            content_type: attachment.content_type,
-            content_id: attachment.content_id,
-            is_inline: attachment.is_inline,
-            content_bytes: base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes),
-        };
+        let payload = WireAttachment::with(attachment, bytes);
         let payload = Payload::Json(to_json(&payload)?);
         let call = of_draft(Method::POST, draft, "/attachments?$select=id", payload);
         let answer = self.call(caller, &call).await?;
@@ -229,21 +236,6 @@ struct Item {
     id: String,
     #[serde(rename = "isDraft")]
     is_draft: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct Wire<'a> {
-    #[serde(rename = "@odata.type")]
-    odata_type: &'static str,
-    name: &'a str,
-    #[serde(rename = "contentType")]
-    content_type: &'a str,
-    #[serde(rename = "contentId", skip_serializing_if = "Option::is_none")]
-    content_id: Option<&'a str>,
-    #[serde(rename = "isInline")]
-    is_inline: bool,
-    #[serde(rename = "contentBytes")]
-    content_bytes: String,
 }
 
 fn to_json(value: &impl Serialize) -> Result<Bytes, GraphError> {

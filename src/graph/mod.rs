@@ -10,12 +10,14 @@
 //!
 //! | file | calls |
 //! |---|---|
+//! | `message` | the JSON form |
 //! | `draft` | a draft: create, attach, send, look, delete |
 //! | `upload` | the upload session of a large attachment |
 
 mod body;
 mod draft;
 mod error;
+mod message;
 mod upload;
 
 use bytes::Bytes;
@@ -25,10 +27,14 @@ use secrecy::ExposeSecret;
 use tracing::debug;
 use uuid::Uuid;
 
+pub use self::draft::DraftContent;
 pub use self::draft::DraftState;
 pub use self::draft::FileAttachment;
 pub use self::draft::LEAST_UPLOAD;
 pub use self::error::GraphError;
+pub use self::message::Json;
+pub use self::message::Message;
+pub use self::message::SentItems;
 pub use self::upload::Progress;
 pub use self::upload::UploadSession;
 use crate::auth::Token;
@@ -105,6 +111,25 @@ impl Graph {
             method: Method::POST,
             path: "sendMail".to_owned(),
             payload: Payload::Mime(message),
+            immutable_ids: false,
+        };
+        submitted(&self.call(caller, &call).await?)
+    }
+
+    /// Submits a message in JSON form, [`Json::send_mail`].
+    ///
+    /// # Errors
+    ///
+    /// Anything but `202`.
+    pub async fn send_json(
+        &self,
+        caller: Caller<'_>,
+        json: &Json,
+    ) -> Result<Submitted, GraphError> {
+        let call = Call {
+            method: Method::POST,
+            path: "sendMail".to_owned(),
+            payload: Payload::Json(json.body().clone()),
             immutable_ids: false,
         };
         submitted(&self.call(caller, &call).await?)
