@@ -237,6 +237,7 @@ mod tests {
 
     use super::*;
     use crate::mail::ReversePath;
+    use crate::mime::Rendition;
 
     fn envelope(recipients: &[String]) -> Envelope {
         Envelope {
@@ -291,6 +292,28 @@ mod tests {
                 names_exactly(&edited, &envelope.recipients),
                 "{}", String::from_utf8_lossy(&edited)
             );
+        }
+
+        #[test]
+        fn promise_3_the_json_form_names_whom_the_header_section_names(
+            recipients in proptest::collection::vec(plain_address(), 1..6),
+            shown in 0..6_usize,
+            lines in proptest::collection::vec(line(), 0..6),
+        ) {
+            let envelope = envelope(&recipients);
+            let named = recipients.get(..shown).unwrap_or(&recipients).join(",\r\n ");
+            let header = format!("To: {named}\r\n{}", lines.concat());
+
+            for visible in [Visible::AsWritten, Visible::Nobody] {
+                let edited = edited(header.as_bytes(), &envelope, visible);
+                let rendition = Rendition::of(&edited).unwrap();
+
+                if names_exactly(&edited, &envelope) {
+                    let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
+                    let wanted = envelope.recipients.iter().map(Address::key).collect();
+                    prop_assert_eq!(named, wanted, "{}", String::from_utf8_lossy(&edited));
+                }
+            }
         }
     }
 }
