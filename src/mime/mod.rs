@@ -19,6 +19,7 @@ mod phrase;
 mod properties;
 mod quirks;
 mod rendition;
+mod text;
 
 pub use self::addresses::Item;
 pub use self::addresses::field_of;
@@ -40,3 +41,8 @@ pub use self::rendition::Lost;
 pub use self::rendition::Mailbox;
 pub use self::rendition::Rendition;
 pub use self::rendition::RenditionError;
+pub use self::quirks::message_id;
+pub use self::text::decoded;
+pub use self::text::folded;
+pub use self::text::seven_bit;
+pub use self::text::unstructured;

@@ -65,7 +65,7 @@ fn quoted(plain: &str) -> String {
 }
 
 /// RFC 2047 4.1, one word a line.
-fn encoded(plain: &str) -> String {
+pub(super) fn encoded(plain: &str) -> String {
     let mut pieces = vec![String::new()];
     for c in plain.chars() {
         match pieces.last_mut() {

@@ -198,6 +198,16 @@ fn is_filled(field: &Field<'_>) -> bool {
     !field.text().is_empty()
 }
 
+/// The Message-ID of a header section, with its angle brackets: the one that
+/// counts.
+pub fn message_id(header: &Header<'_>) -> Option<String> {
+    let texts = header.all("Message-ID").map(Field::text);
+    let text = texts.into_iter().find(|text| is_message_id(text))?;
+    let id = text.split_once('<')?.1.split_once('>')?.0;
+    // A line has 998 octets (RFC 5322 2.1.1).
+    (id.len() <= 900).then(|| format!("<{id}>"))
+}
+
 /// `<left@right>` with nothing around it but comments (RFC 5322 3.6.4). Refused by
 /// receivers are ids without angle brackets, with blanks, and with a colon
 /// outside an address literal; what is merely unusual stays.
