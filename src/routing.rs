@@ -15,21 +15,41 @@ use crate::mail::ReversePath;
 /// message without a usable From, for the [`substitute`]. What a user handed in
 /// that is bound to an account goes through no other.
 pub fn route(accounts: &[Account], origin: &Origin) -> Option<Lane> {
+    if origin.is_report {
+        return route_report(accounts, origin);
+    }
     let bound = origin.bound.as_ref();
     let may = |account: &&Account| bound.is_none_or(|bound| account.name == *bound);
     accounts.iter().filter(may).find_map(|account| {
         let from = from(account, origin)?;
-        let served = account.senders.iter().any(|pattern| pattern.matches(from));
-        let mailbox = match &account.mailbox {
-            Mailbox::Fixed(mailbox) => mailbox,
-            Mailbox::From => from,
-        };
-        served.then(|| Lane {
-            account: account.name.clone(),
-            // One mailbox is one lane, however it is spelled.
-            mailbox: mailbox.canonical(),
-        })
+        account.serves(from).then(|| lane(account, from))
     })
+}
+
+/// A report goes through the account of the message that it is about, whoever
+/// may send there: its From is that account's own. If the account is gone, any
+/// other is better than none.
+fn route_report(accounts: &[Account], origin: &Origin) -> Option<Lane> {
+    let from = origin.author.as_ref()?;
+    let same = |account: &&Account| origin.bound.as_ref() == Some(&account.name);
+    let account = accounts.iter().find(same);
+    account
+        .or_else(|| accounts.iter().find(|account| account.serves(from)))
+        .or_else(|| accounts.first())
+        .map(|account| lane(account, from))
+}
+
+/// The way through an account for this From.
+pub fn lane(account: &Account, from: &Address) -> Lane {
+    let mailbox = match &account.mailbox {
+        Mailbox::Fixed(mailbox) => mailbox,
+        Mailbox::From => from,
+    };
+    Lane {
+        account: account.name.clone(),
+        // One mailbox is one lane, however it is spelled.
+        mailbox: mailbox.canonical(),
+    }
 }
 
 /// The From that goes out through an account.
@@ -82,6 +102,7 @@ mod tests {
             author,
             reverse_path: ReversePath::Null,
             bound: None,
+            is_report: false,
         };
         route(&config.accounts, &origin).map(|lane| lane.to_string())
     }
@@ -99,6 +120,7 @@ mod tests {
             author: None,
             reverse_path: path,
             bound: None,
+            is_report: false,
         };
         let lane = route(&config.accounts, &origin);
         lane.map(|lane| lane.mailbox.as_str().to_owned())
@@ -115,6 +137,29 @@ mod tests {
             "anna@contoso.com (people)"
         );
         assert_eq!(lane(Some("eve@elsewhere.example"), ""), None);
+    }
+
+    #[test]
+    fn a_report_stays_with_its_account_whoever_may_send_there() {
+        let config = Config::parse(ACCOUNTS, Path::new("relay.toml")).unwrap();
+        let report = |author: &str, bound: &str| {
+            let origin = Origin {
+                author: author.parse().ok(),
+                reverse_path: ReversePath::Null,
+                bound: Some(bound.to_owned()),
+                is_report: true,
+            };
+            route(&config.accounts, &origin).unwrap().to_string()
+        };
+
+        let scanners = "scan@contoso.com (scanners)";
+        assert_eq!(report("it@contoso.com", "scanners"), scanners);
+        assert_eq!(
+            report("scan@contoso.com", "people"),
+            "scan@contoso.com (people)"
+        );
+        assert_eq!(report("it@contoso.com", "gone"), "it@contoso.com (people)");
+        assert_eq!(report("it@fabrikam.com", "gone"), scanners);
     }
 
     #[test]

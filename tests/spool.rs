@@ -14,6 +14,8 @@ use graph_relay::mail::SpoolId;
 use graph_relay::mail::Trace;
 use graph_relay::spool::AttemptReport;
 use graph_relay::spool::Claimed;
+use graph_relay::spool::Dsn;
+use graph_relay::spool::DsnKind;
 use graph_relay::spool::NewEntry;
 use graph_relay::spool::Next;
 use graph_relay::spool::Recovered;
@@ -80,6 +82,7 @@ fn report(next: Next) -> AttemptReport {
         request_id: None,
         next,
         trouble_since: None,
+        dsn: None,
     }
 }
 
@@ -128,6 +131,82 @@ async fn an_attempt_without_an_end_is_doubtful_at_the_next_start() {
     let shown = spool.show(id).await.unwrap().unwrap();
     assert_eq!(shown.timeline[0].outcome.as_deref(), Some("doubtful"));
     assert_eq!(claim(&spool).await[0].attempt, 2);
+}
+
+fn dsn(spool: &Spool, kind: DsnKind) -> Dsn {
+    Dsn {
+        id: spool.new_id(),
+        kind,
+        content: b"Subject: report\r\n\r\n".to_vec(),
+        author: lane().mailbox,
+        recipient: "anna@contoso.example".parse().unwrap(),
+        lane: lane(),
+    }
+}
+
+#[tokio::test]
+async fn a_failure_and_its_report_are_one_to_a_crash() {
+    let folder = TempDir::new().unwrap();
+    let (id, about) = {
+        let (spool, _) = open(folder.path());
+        accept(&spool, b"content\r\n").await;
+        let failed = claim(&spool).await.remove(0);
+        let dsn = dsn(&spool, DsnKind::Failure);
+        let report = AttemptReport {
+            dsn: Some(dsn.clone()),
+            ..report(Next::Failed)
+        };
+        spool.settle(&failed, report).await.unwrap();
+        (dsn.id, failed.id)
+    };
+
+    let (spool, _) = open(folder.path());
+
+    let claimed = claim(&spool).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!((claimed[0].id, claimed[0].about), (id, Some(about)));
+    assert_eq!(claimed[0].envelope.reverse_path, ReversePath::Null);
+    assert_eq!(
+        claimed[0].envelope.recipients[0].as_str(),
+        "anna@contoso.example"
+    );
+    let totals = spool.totals().await.unwrap();
+    assert_eq!((totals.waiting, totals.failed), (1, 1));
+}
+
+#[tokio::test]
+async fn a_warning_goes_when_what_it_says_is_no_longer_so() {
+    for next in [Next::Delivered, Next::Failed] {
+        let folder = TempDir::new().unwrap();
+        let (spool, _) = open(folder.path());
+        let id = accept(&spool, b"content\r\n").await;
+        let late = claim(&spool).await.remove(0);
+        assert!(!late.warned);
+        let dsn = dsn(&spool, DsnKind::Delay);
+        let due = Timestamp::from_millis(0);
+        let warned = AttemptReport {
+            dsn: Some(dsn.clone()),
+            ..report(Next::Wait(due))
+        };
+        assert!(spool.settle(&late, warned).await.unwrap().is_empty());
+        let mut claimed = claim(&spool).await;
+        claimed.sort_by_key(|entry| entry.id != id);
+        let [late, warning] = &claimed[..] else {
+            panic!("{claimed:?}");
+        };
+        assert!(late.warned && warning.about == Some(id));
+        spool
+            .settle(warning, report(Next::Wait(due)))
+            .await
+            .unwrap();
+
+        let withdrawn = spool.settle(late, report(next)).await.unwrap();
+
+        assert_eq!(withdrawn, [dsn.id]);
+        assert!(claim(&spool).await.is_empty());
+        let shown = spool.show(dsn.id).await.unwrap().unwrap();
+        assert_eq!(shown.summary.state, "dropped");
+    }
 }
 
 #[tokio::test]

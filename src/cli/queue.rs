@@ -139,14 +139,15 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     say(&format!("sent by     {lane}"));
     say(&format!("size        {} bytes", summary.size));
     let user = entry.user.as_deref();
-    say(&format!(
-        "{}  accepted from {} ({}) by {}{}",
-        summary.accepted_at,
-        entry.client,
-        entry.hello,
-        entry.protocol,
-        user.map_or_else(String::new, |user| format!(", user {user}")),
-    ));
+    let user = user.map_or_else(String::new, |user| format!(", user {user}"));
+    let came = match entry.about {
+        Some(about) => format!("made as the report about {about}"),
+        None => format!(
+            "accepted from {} ({}) by {}{user}",
+            entry.client, entry.hello, entry.protocol
+        ),
+    };
+    say(&format!("{}  {came}", summary.accepted_at));
     for attempt in &entry.timeline {
         say(&attempt_line(attempt));
     }

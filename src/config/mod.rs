@@ -339,6 +339,13 @@ impl User {
     }
 }
 
+impl Account {
+    /// Whether it sends for this From address.
+    pub fn serves(&self, from: &Address) -> bool {
+        self.senders.iter().any(|pattern| pattern.matches(from))
+    }
+}
+
 impl Listener {
     /// Whether a client at this address may connect. IPv4 addresses that came
     /// through an IPv6 socket count as IPv4.

@@ -355,6 +355,7 @@ impl Context {
         let trouble_since = self.trouble_since(&entry, &outcome, now);
         let next = self.next(&entry, &outcome, trouble_since);
         let report = AttemptReport {
+            dsn: None,
             outcome: name(outcome.kind, next),
             http_status: outcome.http_status,
             code: outcome.code.clone(),

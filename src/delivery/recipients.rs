@@ -308,7 +308,7 @@ mod tests {
                 let edited = edited(header.as_bytes(), &envelope, visible);
                 let rendition = Rendition::of(&edited).unwrap();
 
-                if names_exactly(&edited, &envelope) {
+                if names_exactly(&edited, &envelope.recipients) {
                     let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
                     let wanted = envelope.recipients.iter().map(Address::key).collect();
                     prop_assert_eq!(named, wanted, "{}", String::from_utf8_lossy(&edited));

@@ -140,6 +140,7 @@ impl Connection<'_> {
             author: author(&header),
             reverse_path: envelope.reverse_path.clone(),
             bound: self.bound(),
+            is_report: false,
         };
         if let Some(author) = &origin.author
             && !self.may_send_as(author)

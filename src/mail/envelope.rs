@@ -56,8 +56,11 @@ pub struct Origin {
     pub author: Option<Address>,
     /// The argument of MAIL.
     pub reverse_path: ReversePath,
-    /// The only account that may send it, by the user who handed it in.
+    /// The only account that may send it, by the user who handed it in, or by the
+    /// message that it is a report about.
     pub bound: Option<String>,
+    /// It is a report of the relay's own about another message.
+    pub is_report: bool,
 }
 
 /// How a message came in: what the Received field and the history say of it.

@@ -1,6 +1,7 @@
 //! Taking a message in: promise 1.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
@@ -8,13 +9,16 @@ use rusqlite::ErrorCode;
 use rusqlite::params;
 use tokio::io::AsyncWriteExt;
 
+use super::Dsn;
 use super::Incoming;
 use super::Spool;
 use super::SpoolError;
 use super::content;
+use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
+use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 
@@ -131,6 +135,7 @@ impl Spool {
             author,
             lane: lane.clone(),
             bound,
+            about: None,
         };
         let written = self.shared.writer.write(move |db| row.insert(db)).await;
         written.map_err(full_or_failed)?;
@@ -205,7 +210,7 @@ fn full_or_failed(error: SpoolError) -> AcceptError {
 }
 
 /// New entries as they are written.
-struct Row {
+pub(super) struct Row {
     parts: Vec<(SpoolId, Envelope)>,
     now: i64,
     inline: Option<Vec<u8>>,
@@ -214,10 +219,37 @@ struct Row {
     author: Option<Address>,
     lane: Lane,
     bound: Option<String>,
+    about: Option<String>,
 }
 
 impl Row {
-    fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+    /// A report about an entry. It is bound to its account: no other may take it
+    /// for a message that its senders match.
+    pub(super) fn report(dsn: Dsn, about: SpoolId, now: Timestamp) -> Self {
+        let envelope = Envelope {
+            reverse_path: ReversePath::Null,
+            utf8: !dsn.recipient.is_ascii(),
+            recipients: vec![dsn.recipient],
+        };
+        Self {
+            parts: vec![(dsn.id, envelope)],
+            now: now.millis(),
+            size: i64::try_from(dsn.content.len()).unwrap_or(i64::MAX),
+            inline: Some(dsn.content),
+            trace: Trace {
+                client: Ipv4Addr::LOCALHOST.into(),
+                hello: String::new(),
+                protocol: String::new(),
+                user: None,
+            },
+            author: Some(dsn.author),
+            bound: Some(dsn.lane.account.clone()),
+            lane: dsn.lane,
+            about: Some(about.to_string()),
+        }
+    }
+
+    pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         let mut first = None;
         for (id, envelope) in &self.parts {
             self.insert_part(db, *id, envelope, first)?;
@@ -237,8 +269,10 @@ impl Row {
         let reverse_path = envelope.reverse_path.address();
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
-             author, utf8, client, hello, protocol, size, in_file, user, bound, part_of)
-             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             author, utf8, client, hello, protocol, size, in_file, user, bound, part_of,
+             about)
+             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+             ?16)",
         )?;
         entry.execute(params![
             id,
@@ -256,6 +290,7 @@ impl Row {
             self.trace.user,
             self.bound,
             part_of.map(|first| first.to_string()),
+            self.about,
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",

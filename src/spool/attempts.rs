@@ -293,8 +293,9 @@ fn reroute<F>(db: &Connection, route: &F) -> rusqlite::Result<usize>
 where
     F: Fn(&Origin) -> Option<Lane>,
 {
-    let mut waiting =
-        db.prepare("SELECT id, author, reverse_path, bound FROM entry WHERE state = 'waiting'")?;
+    let mut waiting = db.prepare(
+        "SELECT id, author, reverse_path, bound, about FROM entry WHERE state = 'waiting'",
+    )?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
         "UPDATE entry SET account = NULL, mailbox = NULL, reason =
@@ -307,6 +308,7 @@ where
             author: view::optional(row, 1).unwrap_or_default(),
             reverse_path: view::reverse_path(row, 2).unwrap_or(ReversePath::Null),
             bound: row.get(3)?,
+            is_report: row.get::<_, Option<String>>(4)?.is_some(),
         };
         Ok((id, origin))
     })?;

@@ -16,6 +16,8 @@
 //!   transaction; a large one's file has a name (a hard link) for each.
 //! - Content is deleted in the transaction that settles its entry; a file is
 //!   removed after that transaction.
+//! - A report about an entry is taken in by the transaction that settles it
+//!   (promise 2), and what is reported and no longer so is withdrawn by it.
 //! - An attempt is on record as begun before it begins (promise 4). At start an
 //!   attempt without an end is doubtful, and its entry waits again.
 //! - One process has the spool: `spool.lock` is locked while it is open.
@@ -35,8 +37,8 @@
 //! `user_version` numbers the format; an unknown one is refused. States of an
 //! entry: `waiting` (due at `due_at`), `claimed` (an attempt is under way),
 //! `held` (until an operator releases it), `delivered`, `failed` (content kept
-//! for the operator), `dropped` (by an operator), `quarantined` (its content
-//! cannot be read).
+//! for the operator), `dropped` (by an operator, or a report that is no longer
+//! true), `quarantined` (its content cannot be read).
 //!
 //! Knows no SMTP reply and no Graph; what outcome an attempt has and when the
 //! next one is due is decided in `delivery/`.
@@ -77,6 +79,8 @@ pub use self::doubt::Draft;
 pub use self::doubt::Stage;
 pub use self::schema::Recovered;
 pub use self::settle::AttemptReport;
+pub use self::settle::Dsn;
+pub use self::settle::DsnKind;
 pub use self::settle::Next;
 pub use self::view::AttemptView;
 pub use self::view::EntryView;

@@ -7,7 +7,12 @@ use super::Claimed;
 use super::Content;
 use super::Spool;
 use super::SpoolError;
+use super::accept::Row;
+use super::view;
 use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
@@ -26,6 +31,34 @@ pub struct AttemptReport {
     pub next: Next,
     /// As [`Claimed::trouble_since`] is to be from now on.
     pub trouble_since: Option<Timestamp>,
+    /// What is reported about the entry.
+    pub dsn: Option<Dsn>,
+}
+
+/// A report about an entry (RFC 3464): a small message of the relay's own.
+#[derive(Clone, Debug)]
+pub struct Dsn {
+    /// Its id.
+    pub id: SpoolId,
+    /// What it says.
+    pub kind: DsnKind,
+    /// All of the message.
+    pub content: Vec<u8>,
+    /// The address in its From.
+    pub author: Address,
+    /// Who gets it.
+    pub recipient: Address,
+    /// Which way it goes.
+    pub lane: Lane,
+}
+
+/// What a report says of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DsnKind {
+    /// It has failed.
+    Failure,
+    /// It is late.
+    Delay,
 }
 
 /// What becomes of an entry after an attempt.
@@ -42,18 +75,47 @@ pub enum Next {
 }
 
 impl Spool {
-    /// Records what came of an attempt. Until this returns `Ok` the entry stays
-    /// claimed; call again after an error.
+    /// Records what came of an attempt, and takes in the report about it in the
+    /// same transaction: no crash comes between a failure and its report. Reports
+    /// of earlier that still wait when the entry is done with are withdrawn: what
+    /// they say is no longer so. Returns those.
+    ///
+    /// Until this returns `Ok` the entry stays claimed; call again after an error.
     ///
     /// # Errors
     ///
     /// Nothing is recorded then.
-    pub async fn settle(&self, entry: &Claimed, report: AttemptReport) -> Result<(), SpoolError> {
-        let now = self.shared.clock.now().millis();
-        let (id, number) = (entry.id.to_string(), entry.attempt);
+    pub async fn settle(
+        &self,
+        entry: &Claimed,
+        report: AttemptReport,
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let now = self.shared.clock.now();
+        let (id, number) = (entry.id, entry.attempt);
         let next = report.next;
-        let write = move |db: &Connection| settle_one(db, &id, number, now, &report);
-        self.shared.writer.write(write).await?;
+        let taken_in = report.dsn.as_ref();
+        let taken_in = taken_in.map(|dsn| (dsn.lane.clone(), dsn.content.len() as u64));
+        let write = move |db: &Connection| {
+            settle_one(db, &id.to_string(), number, now.millis(), &report)?;
+            let withdrawn = match next {
+                Next::Delivered | Next::Failed => withdraw(db, id, now)?,
+                Next::Held | Next::Wait(_) => Vec::new(),
+            };
+            if let Some(dsn) = &report.dsn {
+                Row::report(dsn.clone(), id, now).insert(db)?;
+                if dsn.kind == DsnKind::Delay {
+                    db.prepare_cached("UPDATE entry SET warned = 1 WHERE id = ?1")?
+                        .execute([id.to_string()])?;
+                }
+            }
+            Ok(withdrawn)
+        };
+        let withdrawn = self.shared.writer.write(write).await?;
+        withdrawn.iter().for_each(|(_, size)| self.release(*size));
+        if let Some((lane, size)) = taken_in {
+            self.hold(size);
+            self.announce(lane);
+        }
         if next == Next::Delivered {
             self.release(entry.content.size());
             if let Content::File { path, .. } = &entry.content {
@@ -61,7 +123,7 @@ impl Spool {
                 let _left = tokio::fs::remove_file(path).await;
             }
         }
-        Ok(())
+        Ok(withdrawn.into_iter().map(|(id, _)| id).collect())
     }
 }
 
@@ -109,4 +171,26 @@ fn settle_one(
             .execute([id])?;
     }
     Ok(())
+}
+
+/// Drops the reports about an entry that still wait: their ids and sizes.
+fn withdraw(
+    db: &Connection,
+    about: SpoolId,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<(SpoolId, u64)>> {
+    let mut statement = db.prepare_cached(
+        "UPDATE entry SET state = 'dropped', ended_at = ?2, reason =
+         'withdrawn: what it says of the message is no longer so'
+         WHERE about = ?1 AND state = 'waiting' RETURNING id, size",
+    )?;
+    let rows = statement.query_map(params![about.to_string(), now.millis()], |row| {
+        Ok((view::id(row, 0)?, view::unsigned(row, 1)?))
+    })?;
+    let withdrawn: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    for (id, _) in &withdrawn {
+        db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
+            .execute([id.to_string()])?;
+    }
+    Ok(withdrawn)
 }

@@ -62,6 +62,8 @@ pub struct EntryView {
     pub protocol: String,
     /// The user who authenticated.
     pub user: Option<String>,
+    /// The entry that it is a report about: then it came from no client.
+    pub about: Option<SpoolId>,
     /// When it was done with.
     pub ended_at: Option<Timestamp>,
     /// What was tried.
@@ -139,8 +141,8 @@ impl Spool {
             let entry = db
                 .prepare_cached(
                     "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
-                     author, attempts, reason, client, hello, protocol, ended_at, user FROM entry
-                     WHERE id = ?1",
+                     author, attempts, reason, client, hello, protocol, ended_at, user, about
+                     FROM entry WHERE id = ?1",
                 )?
                 .query_row([id.to_string()], |row| entry_view(db, row))
                 .optional()?;
@@ -298,6 +300,7 @@ fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
         protocol: row.get(13)?,
         ended_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_millis),
         user: row.get(15)?,
+        about: optional(row, 16)?,
     })
 }
 
