@@ -86,7 +86,8 @@ fn everything_that_is_wrong_is_said_at_once() {
     let said = complaint(
         "[[listener]]\naddress = \"localhost\"\nnetworks = [\"10.0.0.0/99\"]\n\
          [[account]]\ntenant = \"a/b\"\nmailbox = \"nobody\"\nlogin_url = \"http://example.org\"\n\
-         [limits]\nmessage_size = 35\nconnections = 0\nfree_space = \"1 MB\"\n[delivery]\nexpire_after = \"4 weeks\"\n",
+         [limits]\nmessage_size = 35\nconnections = 0\nfree_space = \"1 MB\"\n[delivery]\nexpire_after = \"4 weeks\"\n\
+         warn_after = \"0s\"\n[failure]\nnotify = \"root@localhost\"\n",
     );
 
     let expected = [
@@ -101,6 +102,8 @@ fn everything_that_is_wrong_is_said_at_once() {
         "relay.toml:10:15: connections: must be 1 or more",
         "relay.toml:11:14: free_space: must be \"8 MB\" or more",
         "relay.toml:13:16: expire_after: \"4 weeks\" is not a time",
+        "relay.toml:14:14: warn_after: must be more than 0; or write \"off\"",
+        "relay.toml:16:10: notify: write \"sender\", \"off\", or an address like",
     ];
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, expected) in said.iter().zip(expected) {

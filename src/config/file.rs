@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::Config;
@@ -17,6 +18,7 @@ use super::Limits;
 use super::Log;
 use super::LogFormat;
 use super::LogLevel;
+use super::Notify;
 use super::ProxyUrl;
 use super::accounts;
 use super::listeners;
@@ -26,7 +28,9 @@ use super::tls;
 use super::units::ByteSize;
 use super::units::OrOff;
 use super::units::Span;
+use super::units::SpanOrOff;
 use super::users;
+use crate::mail::Address;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,6 +54,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let accounts = accounts::read(&mut top, &problems);
     let users = users::read(&mut top, &accounts);
     let tls = tls::read_section(&mut top);
+    let (failure_notify, failure_keep) = failure(&mut top);
     let config = Config {
         hostname: hostname(&mut top),
         data_dir: top.optional("data_dir").unwrap_or_else(data_dir),
@@ -59,8 +64,9 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         users,
         accounts,
         delivery: delivery(&mut top),
-        failure_keep: keep(&mut top, "failure"),
-        history_keep: keep(&mut top, "history"),
+        failure_notify,
+        failure_keep,
+        history_keep: history(&mut top),
         http: http(&mut top),
         log: log(&mut top),
     };
@@ -233,14 +239,49 @@ fn delivery(top: &mut Section<'_>) -> Delivery {
     let delivery = Delivery {
         retry: retry.into_iter().map(|span| span.0).collect(),
         expire_after: some_time(&mut section, "expire_after", 4 * DAY),
+        warn_after: match section.or("warn_after", SpanOrOff::Span(4 * HOUR)) {
+            SpanOrOff::Span(span) => Some(span),
+            SpanOrOff::Off => None,
+        },
         workers: section.at_least_one("workers", 32),
     };
     section.finish();
     delivery
 }
 
-fn keep(top: &mut Section<'_>, key: &'static str) -> Duration {
-    let mut section = top.table(key);
+fn failure(top: &mut Section<'_>) -> (Notify, Duration) {
+    let mut section = top.table("failure");
+    let notify = section.or("notify", NotifyText(Notify::Sender)).0;
+    let keep = section.or("keep", Span(30 * DAY)).0;
+    section.finish();
+    (notify, keep)
+}
+
+/// `notify`: a word or an address.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct NotifyText(Notify);
+
+impl TryFrom<String> for NotifyText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "sender" => Ok(Self(Notify::Sender)),
+            "off" => Ok(Self(Notify::Off)),
+            // Exchange Online delivers to no other.
+            _ => match text.parse::<Address>() {
+                Ok(address) if address.is_routable() => Ok(Self(Notify::Address(address))),
+                Ok(_) | Err(_) => Err(
+                    "write \"sender\", \"off\", or an address like \"it@contoso.com\" whose domain is public",
+                ),
+            },
+        }
+    }
+}
+
+fn history(top: &mut Section<'_>) -> Duration {
+    let mut section = top.table("history");
     let keep = section.or("keep", Span(30 * DAY)).0;
     section.finish();
     keep

@@ -69,6 +69,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// When it goes out.
     pub delivery: Delivery,
+    /// Who is told that a message has failed.
+    pub failure_notify: Notify,
     /// For how long a failed message is kept for the operator.
     pub failure_keep: Duration,
     /// For how long it is remembered what became of a message.
@@ -232,8 +234,21 @@ pub struct Delivery {
     pub retry: Vec<Duration>,
     /// How long delivery is tried.
     pub expire_after: Duration,
+    /// When the sender is told that a message is late; `None` is never.
+    pub warn_after: Option<Duration>,
     /// Attempts at once, over all mailboxes.
     pub workers: usize,
+}
+
+/// Who is told that a message has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// Its sender, where that is safe; else the mailbox that sends.
+    Sender,
+    /// This address, whoever the sender is.
+    Address(Address),
+    /// Nobody.
+    Off,
 }
 
 /// The HTTP client.

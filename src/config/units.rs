@@ -102,6 +102,29 @@ impl TryFrom<Written> for OrOff {
     }
 }
 
+/// A length of time, or `"off"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) enum SpanOrOff {
+    Span(Duration),
+    Off,
+}
+
+impl TryFrom<String> for SpanOrOff {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        match Span::try_from(text) {
+            Ok(span) if span.0.is_zero() => Err("must be more than 0; or write \"off\"".to_owned()),
+            Ok(span) => Ok(Self::Span(span.0)),
+            Err(wrong) => Err(format!("{wrong}, or \"off\"")),
+        }
+    }
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
@@ -122,6 +145,15 @@ mod tests {
         for wrong in ["", "35", "MB", "-1 MB", "1.5 MB", "99999999999999 GB"] {
             assert!(size(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_time_may_be_off_and_not_nothing() {
+        let span = |text: &str| SpanOrOff::try_from(text.to_owned());
+
+        assert_eq!(span("4h"), Ok(SpanOrOff::Span(Duration::from_secs(14_400))));
+        assert_eq!(span("off"), Ok(SpanOrOff::Off));
+        assert!(span("0s").is_err() && span("never").is_err());
     }
 
     #[test]

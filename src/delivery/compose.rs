@@ -226,8 +226,12 @@ fn from_field(name: Option<&str>, address: &Address) -> String {
     }
 }
 
-/// RFC 5321 4.4, folded.
+/// RFC 5321 4.4, folded. A report of the relay's own came from nobody.
 fn received(entry: &Claimed, hostname: &str) -> String {
+    if entry.about.is_some() {
+        let (id, made) = (entry.id, entry.accepted_at.rfc5322());
+        return format!("Received: by {hostname} (graph-relay) id {id};\r\n {made}\r\n");
+    }
     let trace = &entry.trace;
     let client = match trace.client.to_canonical() {
         std::net::IpAddr::V4(ip) => format!("[{ip}]"),

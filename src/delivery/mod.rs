@@ -5,17 +5,21 @@
 //! of its own, which settles its entry in the spool whatever happens (promise
 //! 2) and then reports to the dispatcher. `outcome.rs` is the one table of what
 //! a failure means, `schedule.rs` the times, `recipients.rs` and `compose.rs`
-//! make what goes out. Speaks no HTTP and no SMTP.
+//! make what goes out, `report.rs` decides who is told of a failure or a delay.
+//! Speaks no HTTP and no SMTP.
 
 mod attempt;
 mod compose;
 mod draft;
+mod dsn;
+mod explain;
 mod lanes;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod outcome;
 mod recipients;
 mod remedy;
+mod report;
 mod schedule;
 
 use std::collections::HashMap;
@@ -39,6 +43,7 @@ use self::outcome::Doubt;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
+use self::report::Ending;
 use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
@@ -66,6 +71,9 @@ struct Context {
     clock: Clock,
     hostname: String,
     settings: crate::config::Delivery,
+    notify: crate::config::Notify,
+    /// A failed message is kept for so long.
+    keep: Duration,
     outlets: HashMap<String, Outlet>,
 }
 
@@ -153,6 +161,8 @@ pub async fn run(
             clock,
             hostname: config.hostname.clone(),
             settings: config.delivery.clone(),
+            notify: config.failure_notify.clone(),
+            keep: config.failure_keep,
             outlets: config.accounts.iter().map(outlet).collect(),
         }),
         lanes,
@@ -354,8 +364,14 @@ impl Context {
         let now = self.clock.now();
         let trouble_since = self.trouble_since(&entry, &outcome, now);
         let next = self.next(&entry, &outcome, trouble_since);
+        let ending = Ending {
+            outcome: &outcome,
+            next,
+            trouble_since,
+            now,
+        };
         let report = AttemptReport {
-            dsn: None,
+            dsn: self.report(&entry, ending).await,
             outcome: name(outcome.kind, next),
             http_status: outcome.http_status,
             code: outcome.code.clone(),
@@ -366,10 +382,17 @@ impl Context {
         };
         maillog::attempted(&entry, &report, now);
         // The outcome is known and must not be lost: a full disk passes.
-        while let Err(error) = self.spool.settle(&entry, report.clone()).await {
-            maillog::spool_trouble(&error);
-            if matches!(error, SpoolError::Closed) {
-                break;
+        loop {
+            match self.spool.settle(&entry, report.clone()).await {
+                Ok(withdrawn) => {
+                    maillog::reported(&entry, &report, &withdrawn);
+                    break;
+                }
+                Err(error @ SpoolError::Closed) => {
+                    maillog::spool_trouble(&error);
+                    break;
+                }
+                Err(error) => maillog::spool_trouble(&error),
             }
             tokio::time::sleep(SPOOL_AGAIN).await;
         }

@@ -119,6 +119,7 @@ mod tests {
         config::Delivery {
             retry: vec![Duration::from_secs(10), Duration::from_secs(60)],
             expire_after: Duration::from_secs(1000),
+            warn_after: None,
             workers: 1,
         }
     }

@@ -286,6 +286,21 @@ fn is_safe(c: char) -> bool {
 pub struct Pattern(String);
 
 impl Pattern {
+    /// Whether it says by itself whose addresses these are: the domain has no `*`
+    /// but perhaps one in front of a name with a dot, as in `*@*.contoso.com`.
+    pub fn names_domain(&self) -> bool {
+        let Some((_, domain)) = self.0.rsplit_once('@') else {
+            return false;
+        };
+        match domain.strip_prefix('*') {
+            Some(rest) => {
+                let below = rest.strip_prefix('.').unwrap_or_default();
+                below.contains('.') && !below.contains('*')
+            }
+            None => !domain.is_empty() && !domain.contains('*'),
+        }
+    }
+
     /// Whether the address is in the set.
     pub fn matches(&self, address: &Address) -> bool {
         let key = address.key();
@@ -443,6 +458,25 @@ mod tests {
             "\"a b\"@contoso.com",
         ] {
             assert!(!routable(none), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_names_a_domain_or_could_be_anybodys() {
+        let names = |pattern: &str| Pattern::from(pattern.to_owned()).names_domain();
+
+        for one in ["*@contoso.com", "a@contoso.com", "*@*.contoso.com"] {
+            assert!(names(one), "{one}");
+        }
+        for anybodys in [
+            "*",
+            "*@*",
+            "a@*",
+            "*@*.com",
+            "*contoso.com",
+            "*@*contoso.com",
+        ] {
+            assert!(!names(anybodys), "{anybodys}");
         }
     }
 

@@ -22,6 +22,10 @@ impl EnhancedStatus {
     pub const LOCAL_TROUBLE: Self = Self(4, 3, 0);
     /// 4.3.1, disk full.
     pub const STORAGE_FULL: Self = Self(4, 3, 1);
+    /// 4.3.5, something here or in the tenant is set up wrongly.
+    pub const MISCONFIGURED: Self = Self(4, 3, 5);
+    /// 4.4.1, no answer from the other side.
+    pub const NO_ANSWER: Self = Self(4, 4, 1);
     /// 4.4.2, the client was silent too long.
     pub const TIMED_OUT: Self = Self(4, 4, 2);
     /// 4.5.3, too many recipients for one transaction.
@@ -34,6 +38,10 @@ impl EnhancedStatus {
     pub const CLIENT_LIMIT: Self = Self(4, 7, 0);
     /// 4.7.0, what was said belongs to another protocol.
     pub const OTHER_PROTOCOL: Self = Self(4, 7, 0);
+    /// 5.0.0, failed, and no other number fits.
+    pub const FAILED: Self = Self(5, 0, 0);
+    /// 5.1.0, one of the addresses, and it is not said which.
+    pub const SOME_ADDRESS: Self = Self(5, 1, 0);
     /// 5.1.3, bad destination mailbox syntax.
     pub const BAD_RECIPIENT: Self = Self(5, 1, 3);
     /// 5.1.7, bad sender mailbox syntax.
@@ -50,6 +58,9 @@ impl EnhancedStatus {
     pub const BAD_CONTENT: Self = Self(5, 6, 0);
     /// 5.6.7, a non-ASCII address without SMTPUTF8 (RFC 6531 3.5).
     pub const NEEDS_UTF8: Self = Self(5, 6, 7);
+    /// 5.4.7, the time for trying is over. RFC 3463 3.5 leaves the class open; to
+    /// most readers of reports class 4 says that somebody still tries.
+    pub const EXPIRED: Self = Self(5, 4, 7);
     /// 5.4.6, the message goes round in a circle.
     pub const LOOPING: Self = Self(5, 4, 6);
     /// 5.5.6, a line of AUTH that is too long (RFC 4954 6).

@@ -97,6 +97,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         config.listeners.iter().map(of).collect()
     };
     let fixed = |limits: &Limits| (limits.connections, limits.spool_size, limits.free_space);
+    let failure = |config: &Config| (config.failure_notify.clone(), config.failure_keep);
     let changed = [
         ("hostname", old.hostname != new.hostname),
         ("data_dir", old.data_dir != new.data_dir),
@@ -107,7 +108,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("[[account]]", old.accounts != new.accounts),
         ("[delivery]", old.delivery != new.delivery),
-        ("[failure]", old.failure_keep != new.failure_keep),
+        ("[failure]", failure(old) != failure(new)),
         ("[history]", old.history_keep != new.history_keep),
         ("[http]", old.http != new.http),
         ("[log]", old.log != new.log),

@@ -19,6 +19,8 @@ use crate::mail::Trace;
 use crate::spool::Accepted;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
+use crate::spool::Dsn;
+use crate::spool::DsnKind;
 use crate::spool::Next;
 use crate::spool::Recovered;
 use crate::telemetry::transcripts::Trouble;
@@ -131,6 +133,8 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
         .http_status
         .map_or_else(|| "-".to_owned(), |status| status.to_string());
     let (mailbox, reason) = (&lane.mailbox, report.reason.as_str());
+    let dsn = report.dsn.as_ref();
+    let reported_to = dsn.map_or("nobody", |dsn| dsn.recipient.as_str());
     match (report.next, report.outcome) {
         (Next::Delivered, _) => info!(
             event = "delivered", %id, %mailbox, attempt, age_ms, %request_id, %client_request_id,
@@ -138,7 +142,7 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
         ),
         (Next::Failed, outcome) => error!(
             event = "failed", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
-            %request_id, %client_request_id,
+            %request_id, %client_request_id, reported_to,
             "message failed; it is kept: graph-relay queue show {id}"
         ),
         (Next::Held, outcome) => warn!(
@@ -157,6 +161,42 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
             %client_request_id, %due, "message deferred"
         ),
     }
+}
+
+/// An attempt is settled, with the report that came of it and those that are
+/// no longer true.
+pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) {
+    let about = entry.id;
+    for id in withdrawn {
+        info!(
+            event = "report_withdrawn", %id, %about,
+            "a report that was not sent yet is no longer so"
+        );
+    }
+    if let Some(dsn) = &report.dsn {
+        let kind = match dsn.kind {
+            DsnKind::Failure => "failure",
+            DsnKind::Delay => "delay",
+        };
+        let Dsn {
+            id,
+            recipient,
+            lane,
+            ..
+        } = dsn;
+        info!(
+            event = "report", %id, %about, kind, to = %recipient, mailbox = %lane.mailbox,
+            account = %lane.account, "a report is on its way"
+        );
+    }
+}
+
+/// A report could not be made, by a mistake of the relay's.
+pub fn report_panicked(about: SpoolId) {
+    error!(
+        event = "panic", %about,
+        "the report about this message could not be made; please report this"
+    );
 }
 
 /// Something is wrong that somebody has to change.

@@ -1,0 +1,89 @@
+//! The part of a report for people: which message, what happened, what to do.
+
+use super::Facts;
+use super::reason;
+use super::subject;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mime::folded;
+use crate::spool::DsnKind;
+
+/// Recipients named in the text.
+const MOST_IN_TEXT: usize = 100;
+
+/// The part for people.
+pub(super) fn text(facts: &Facts<'_>, notes: &[String]) -> String {
+    let Facts { entry, outcome, .. } = facts;
+    let said = facts.explanation;
+    let indented = |text: &str| format!("  {}\r\n", folded(text, "\r\n  "));
+    let request_id = outcome.request_id.as_ref();
+    let request_id = request_id.map_or_else(String::new, |id| format!("  request-id {id}\r\n"));
+    let first = match facts.kind {
+        DsnKind::Failure => "A message could not be delivered, and is not tried again.",
+        DsnKind::Delay => {
+            "A message is not delivered yet. This is a warning only: it is still tried."
+        }
+    };
+    let mut text = format!(
+        "{first}\r\n\r\n{}\r\nWhat happened\r\n{}{}{request_id}  client-request-id {}\r\n\r\n\
+         What to do\r\n{}\r\n{}",
+        description(facts),
+        indented(&said.happened),
+        indented(&format!("In detail: {}", reason(outcome))),
+        entry.client_request_id,
+        indented(&said.remedy),
+        what_comes(facts),
+    );
+    let sender = entry.envelope.reverse_path.address();
+    if sender.map(Address::key) != Some(facts.recipient.key()) {
+        text.push_str("The sender is not told of this.\r\n");
+    }
+    notes
+        .iter()
+        .for_each(|note| text.push_str(&format!("{note}\r\n")));
+    text
+}
+
+/// Which message it is.
+fn description(facts: &Facts<'_>) -> String {
+    let entry = facts.entry;
+    let user = entry.trace.user.as_deref();
+    let user = user.map_or_else(String::new, |user| format!(", user {user}"));
+    let mut text = format!(
+        "  Subject     {}\r\n  Sender      {}\r\n  Accepted    {} from {}{user}\r\n  \
+         ID          {}\r\n",
+        subject(facts),
+        entry.envelope.reverse_path,
+        entry.accepted_at.rfc5322(),
+        entry.trace.client.to_canonical(),
+        entry.id,
+    );
+    let recipients = &entry.envelope.recipients;
+    for (at, recipient) in recipients.iter().take(MOST_IN_TEXT).enumerate() {
+        let name = if at == 0 { "Recipients" } else { "" };
+        text.push_str(&format!("  {name:11} {recipient}\r\n"));
+    }
+    if let Some(more @ 1..) = recipients.len().checked_sub(MOST_IN_TEXT) {
+        text.push_str(&format!("  {:11} and {more} more\r\n", ""));
+    }
+    text
+}
+
+/// What becomes of it from here.
+fn what_comes(facts: &Facts<'_>) -> String {
+    let (hostname, id) = (facts.hostname, facts.entry.id);
+    let until = facts.until.map(Timestamp::rfc5322);
+    match (facts.kind, until) {
+        (DsnKind::Failure, Some(until)) => format!(
+            "The relay on {hostname} keeps the message until {until}.\r\n\
+             Whoever looks after it can look at the message and send it again:\r\n  \
+             graph-relay queue show {id}\r\n  graph-relay queue retry {id}\r\n"
+        ),
+        (DsnKind::Delay, Some(until)) => {
+            format!("The relay on {hostname} tries until {until}.\r\n")
+        }
+        (DsnKind::Failure | DsnKind::Delay, None) => {
+            format!("The relay on {hostname} tries until that is changed.\r\n")
+        }
+    }
+}
