@@ -189,3 +189,54 @@ async fn a_message_that_keeps_coming_back_is_refused() {
         "554 5.4.6 Message is looping: it was here 2 times before\r\n"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_leaves_no_copy_and_the_log_says_what_it_lost() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "save_to_sent_items = false");
+
+    let fields = format!(
+        "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nSubject: s\r\nList-Id: <l.example>\r\n"
+    );
+    let to = ["a@example.org", "blind@example.org"];
+    let raw = sent(&graph, &relay, &to, &fields).await;
+
+    let json: serde_json::Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(json["saveToSentItems"], false);
+    assert_eq!(json["message"]["body"]["content"], "x\r\n");
+    assert_eq!(recipients(&graph.arrivals()[0]), set(&to));
+    let lost = relay.event("json", |_| true);
+    assert!(lost["lost"].as_str().unwrap().contains("List-Id"), "{lost}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_json_would_break_goes_in_mime_form() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "format = \"json\"");
+
+    let fields = format!(
+        "From: {MAILBOX}\r\nTo: a@example.org\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b\r\n"
+    );
+    let raw = sent(&graph, &relay, &["a@example.org"], &fields).await;
+
+    assert!(raw.contains(&fields), "{raw}");
+    let told = relay.event("mime", |_| true);
+    assert!(told["why"].as_str().unwrap().contains("signed"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_json_draft_can_name_its_blind_recipients_itself() {
+    let graph = stand_in().await;
+    let keys = "format = \"json\"\nsubmission = \"draft\"\nblind = \"property\"";
+    let relay = relay(&graph, keys);
+
+    let fields = format!("From: {MAILBOX}\r\nTo: a@example.org\r\n");
+    let to = ["a@example.org", "blind@example.org"];
+    sent(&graph, &relay, &to, &fields).await;
+
+    let arrivals = graph.arrivals();
+    assert_eq!(recipients(&arrivals[0]), set(&to));
+    assert_eq!(arrivals[0].bcc_by, Some(BccBy::Property));
+    assert_eq!(arrivals[0].route, Route::Draft);
+}

@@ -11,15 +11,16 @@ use base64::engine::general_purpose::STANDARD;
 use graph_relay::auth::Tokens;
 use graph_relay::clock::Clock;
 use graph_relay::config::Config;
+use graph_relay::graph::Caller;
 use graph_relay::graph::Graph;
 use graph_relay::graph::GraphError;
 use graph_relay::graph::Json;
-use graph_relay::graph::LARGEST_JSON;
 use graph_relay::graph::Message;
 use graph_relay::graph::SentItems;
 use graph_relay::graph::Submitted;
 use graph_relay::http::Http;
 use graph_relay::http::Reach;
+use graph_relay::mail::Address;
 use graph_relay::mime::Rendition;
 use graph_relay::sandbox::Form;
 use graph_relay::sandbox::Framing;
@@ -29,13 +30,14 @@ use serde_json::Value;
 use serde_json::json;
 use uuid::Uuid;
 
+/// Bytes of a request that Graph surely takes.
+const LARGEST: usize = 4_000_000;
 const MAILBOX: &str = "relay@sandbox.example";
 
 /// The stand-in, and what sends to it.
 struct Tenant {
     sandbox: Sandbox,
     graph: Graph,
-    tokens: Tokens,
     /// Has the secret.
     _folder: tempfile::TempDir,
 }
@@ -62,8 +64,11 @@ impl Tenant {
         let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
         let http = Http::new(&config.http, Reach::ThisMachine, Clock::System).unwrap();
         Self {
-            graph: Graph::new(http.clone(), url),
-            tokens: Tokens::new(config.accounts[0].clone(), http),
+            graph: Graph::new(
+                http.clone(),
+                Tokens::new(config.accounts[0].clone(), http),
+                url,
+            ),
             sandbox,
             _folder: folder,
         }
@@ -72,13 +77,13 @@ impl Tenant {
     async fn send(&self, message: &[u8]) -> Result<Submitted, GraphError> {
         let rendition = Rendition::of(message).unwrap();
         let json = Json::send_mail(&Message::of(&rendition), SentItems::NotKept).unwrap();
-        assert!(json.body().len() <= LARGEST_JSON);
-        let mailbox = MAILBOX.parse().unwrap();
-        let token = self.tokens.token().await.unwrap();
-        let sent = self
-            .graph
-            .send_json(&mailbox, &token, &json, Uuid::new_v4());
-        let sent = sent.await;
+        assert!(json.body().len() <= LARGEST);
+        let mailbox: Address = MAILBOX.parse().unwrap();
+        let caller = Caller {
+            mailbox: &mailbox,
+            client_request_id: Uuid::new_v4(),
+        };
+        let sent = self.graph.send_json(caller, &json).await;
         if sent.is_ok() {
             let arrival = self.sandbox.arrivals().pop().unwrap();
             assert_eq!(&arrival.raw, json.body());

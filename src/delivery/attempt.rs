@@ -12,13 +12,16 @@ use super::compose::compose;
 use super::draft::Parts;
 use super::draft::Way;
 use super::draft::caller;
+use super::json;
 use super::outcome::AttemptError;
 use super::outcome::Outcome;
 use super::outcome::Step;
 use crate::clock::Timestamp;
+use crate::config::Format;
 use crate::config::Route;
 use crate::graph::DraftContent;
 use crate::graph::GraphError;
+use crate::graph::Json;
 use crate::graph::Submitted;
 use crate::routing::substitute;
 use crate::spool::Claimed;
@@ -80,7 +83,13 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         submission: &outlet.account.submission,
         hostname,
     };
-    let Composed { message, blind } = compose(entry, &head, rules)?;
+    let composed = compose(entry, &head, rules)?;
+    if rules.submission.format == Format::Json
+        && let Some(json) = json::form(entry, &composed, rules.submission).await?
+    {
+        return submit_json(way, &json).await;
+    }
+    let Composed { message, blind, .. } = composed;
     let fits = message.size() <= rules.submission.largest_mime();
     if fits && blind.is_empty() && rules.submission.route == Route::Send {
         let sent = outlet.graph.send_mail(caller(entry), &message).await;
@@ -92,4 +101,21 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         blind: &blind,
     };
     way.submit(&parts).await
+}
+
+async fn submit_json(way: &mut Way<'_>, json: &Json) -> Result<Submitted, AttemptError> {
+    match way.outlet.account.submission.route {
+        Route::Send => {
+            let graph = &way.outlet.graph;
+            let sent = graph.send_json(caller(way.entry), json).await;
+            sent.map_err(Step::SendMail.failed())
+        }
+        Route::Draft => {
+            let parts = Parts {
+                content: DraftContent::Json(json),
+                blind: &[],
+            };
+            way.submit(&parts).await
+        }
+    }
 }

@@ -34,12 +34,13 @@ use crate::config::BlindRule;
 use crate::config::FromRule;
 use crate::config::Submission;
 use crate::mail::Address;
+use crate::mail::Envelope;
 use crate::mime::Author;
-use crate::mime::Body;
 use crate::mime::Field;
 use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::Outgoing;
+use crate::mime::Piece;
 use crate::mime::Quirk;
 use crate::mime::author_item;
 use crate::mime::list;
@@ -72,6 +73,8 @@ pub(super) struct Rules<'a> {
 #[derive(Debug)]
 pub(super) struct Composed {
     pub(super) message: Outgoing,
+    /// All whom it is for.
+    pub(super) recipients: Vec<Address>,
     /// Recipients whom the message does not name: `blind = "property"`.
     pub(super) blind: Vec<Address>,
 }
@@ -86,10 +89,11 @@ pub(super) fn compose(
     let size = entry.content.size();
     let whole = head.len() as u64 == size;
     let header = Header::split(head, whole).ok_or(ComposeError::Header)?;
-    let (edited, blind) = edit_header(entry, &header, rules)?;
+    let envelope = recipients::effective(&header, &entry.envelope, rules.submission.recipients);
+    let (edited, blind) = edit_header(entry, &header, &envelope, rules)?;
     let body = match &entry.content {
-        Content::Inline(bytes) => Body::Bytes(bytes.slice(header.body..)),
-        Content::File { path, .. } => Body::File {
+        Content::Inline(bytes) => Piece::Bytes(bytes.slice(header.body..)),
+        Content::File { path, .. } => Piece::File {
             path: path.clone(),
             offset: header.body as u64,
             size: size.saturating_sub(header.body as u64),
@@ -97,21 +101,25 @@ pub(super) fn compose(
     };
     let message = Outgoing {
         header: edited.into(),
-        body,
+        body: vec![body],
     };
-    Ok(Composed { message, blind })
+    Ok(Composed {
+        message,
+        recipients: envelope.into_owned().recipients,
+        blind,
+    })
 }
 
 /// The header section as it goes out, and whom it does not name.
 fn edit_header(
     entry: &Claimed,
     header: &Header<'_>,
+    envelope: &Envelope,
     rules: Rules<'_>,
 ) -> Result<(Vec<u8>, Vec<Address>), ComposeError> {
     let findings = Findings::of(header);
-    let envelope = recipients::effective(header, &entry.envelope, rules.submission.recipients);
     for visible in [Visible::AsWritten, Visible::Nobody] {
-        let mut decision = recipients::decide(header, &envelope, visible);
+        let mut decision = recipients::decide(header, envelope, visible);
         let unnamed = match rules.submission.blind {
             BlindRule::Header => {
                 decision.added.extend(decision.bcc());

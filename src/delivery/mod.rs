@@ -13,6 +13,7 @@ mod compose;
 mod draft;
 mod dsn;
 mod explain;
+mod json;
 mod lanes;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;

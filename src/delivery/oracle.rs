@@ -22,8 +22,8 @@ use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::ReversePath;
 use crate::mail::Trace;
-use crate::mime::Body;
 use crate::mime::Header;
+use crate::mime::Piece;
 use crate::mime::author;
 use crate::spool::Claimed;
 use crate::spool::Content;
@@ -110,7 +110,7 @@ pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
     let composed = compose(entry, content, rules);
     let composed = composed.expect("every plain envelope can be named, whatever the header says");
     let message = composed.message;
-    let Body::Bytes(body) = &message.body else {
+    let [Piece::Bytes(body)] = message.body.as_slice() else {
         panic!("the body of a small entry is in memory");
     };
     (message.header.to_vec(), body.to_vec())

@@ -79,6 +79,15 @@ pub struct Mailbox {
     pub name: Option<String>,
 }
 
+impl From<Address> for Mailbox {
+    fn from(address: Address) -> Self {
+        Self {
+            address,
+            name: None,
+        }
+    }
+}
+
 /// What the JSON form has no place for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {

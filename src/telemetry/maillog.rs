@@ -199,6 +199,16 @@ pub fn report_panicked(about: SpoolId) {
     );
 }
 
+/// A message goes in MIME form although its account asks for JSON.
+pub fn not_json(id: SpoolId, why: &str) {
+    info!(event = "mime", %id, why, "sent in MIME form, with a copy in Sent Items");
+}
+
+/// What the JSON form could not say.
+pub fn lost_in_json(id: SpoolId, lost: &str) {
+    info!(event = "json", %id, lost, "sent in JSON form");
+}
+
 /// Something is wrong that somebody has to change.
 pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
     let author = entry.author.as_ref().map_or("-", |author| author.as_str());

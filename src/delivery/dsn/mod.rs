@@ -333,7 +333,10 @@ Last-Attempt-Date: Sat, 21 Nov 2026 23:00:00 +0000";
     #[test]
     fn a_delay_says_until_when_it_is_tried() {
         let doubtful = Outcome {
-            kind: Kind::Doubtful { wait: None },
+            kind: Kind::Doubtful {
+                doubt: crate::delivery::outcome::Doubt::Blind,
+                wait: None,
+            },
             http_status: None,
             ..refused()
         };

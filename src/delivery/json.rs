@@ -1,0 +1,76 @@
+//! The JSON form, where an account asks for it and a message has one.
+//!
+//! A message that would not survive it, signed, encrypted or too large for one
+//! request, goes in MIME form, and the log says so; so it says what was lost of
+//! the others. Promise 3 holds for the properties as for the header section.
+
+use std::collections::HashSet;
+
+use super::compose::ComposeError;
+use super::compose::Composed;
+use super::outcome::AttemptError;
+use super::outcome::Step;
+use crate::config::Route;
+use crate::config::Submission;
+use crate::graph::GraphError;
+use crate::graph::Json;
+use crate::graph::Message;
+use crate::graph::SentItems;
+use crate::mail::Address;
+use crate::mime::Mailbox;
+use crate::mime::Rendition;
+use crate::spool::Claimed;
+use crate::telemetry::maillog;
+
+/// What Graph gets of a message that was composed; nothing if it has to go in
+/// MIME form. `blind` are recipients whom it does not name.
+pub(super) async fn form(
+    entry: &Claimed,
+    composed: &Composed,
+    submission: &Submission,
+) -> Result<Option<Json>, AttemptError> {
+    if composed.message.size() > submission.request_limit {
+        maillog::not_json(entry.id, "it is too large for one request");
+        return Ok(None);
+    }
+    let read = composed.message.read().await;
+    let bytes = read.map_err(|error| Step::Prepare.failed()(GraphError::Content(error)))?;
+    // Taking a message of some MB apart keeps a thread busy.
+    let rendered = tokio::task::spawn_blocking(move || Rendition::of(&bytes)).await;
+    let mut rendition = match rendered {
+        Ok(Ok(rendition)) => rendition,
+        Ok(Err(error)) => {
+            maillog::not_json(entry.id, &error.to_string());
+            return Ok(None);
+        }
+        Err(_) => {
+            maillog::not_json(entry.id, "it could not be taken apart; please report this");
+            return Ok(None);
+        }
+    };
+    // No field names them, and here they need none.
+    let blind = composed.blind.iter().cloned();
+    rendition.bcc.extend(blind.map(Mailbox::from));
+    let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
+    let wanted: HashSet<String> = composed.recipients.iter().map(Address::key).collect();
+    if named != wanted {
+        return Err(ComposeError::Recipients.into());
+    }
+    let sent_items = match submission.save_to_sent_items {
+        true => SentItems::Kept,
+        false => SentItems::NotKept,
+    };
+    let said = Message::of(&rendition);
+    let json = match submission.route {
+        Route::Send => Json::send_mail(&said, sent_items),
+        Route::Draft => Json::draft(&said),
+    };
+    let json = json.map_err(|error| Step::Prepare.failed()(GraphError::Content(error.into())))?;
+    if json.body().len() as u64 > submission.request_limit {
+        maillog::not_json(entry.id, "it is too large for one request");
+        return Ok(None);
+    }
+    let lost = rendition.lost.iter().map(ToString::to_string);
+    maillog::lost_in_json(entry.id, &lost.collect::<Vec<_>>().join(", "));
+    Ok(Some(json))
+}
