@@ -71,6 +71,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A length of time as people write it: `30s`, `5m`, `2h`, `4d`, `50ms`.
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor: u64 = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return None,
+    };
+    // A hundred years keeps every sum with it inside the clock's range.
+    const LONGEST: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
+    let millis = number.parse::<u64>().ok()?.checked_mul(factor)?;
+    (millis <= LONGEST).then(|| Duration::from_millis(millis))
+}
+
 /// Where the time comes from.
 #[derive(Clone, Debug)]
 pub enum Clock {

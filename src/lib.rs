@@ -53,7 +53,7 @@
 //! | `spool` | `mail`, `clock` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
-//! | `config` | `mail` |
+//! | `config` | `mail`, `clock` |
 //! | `mail` | `clock` |
 //! | `clock` | |
 //! | `sandbox` | |

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::clock;
+
 /// A number of bytes. MB is 1,000,000 bytes, MiB 1,048,576.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
@@ -42,25 +44,9 @@ impl TryFrom<String> for Span {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a time: write it like \"30s\", \"5m\" or \"4d\"");
-        let (number, unit) = split_unit(&text);
-        let factor: u64 = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60 * 1000,
-            "h" => 60 * 60 * 1000,
-            "d" => 24 * 60 * 60 * 1000,
-            _ => return Err(wrong()),
-        };
-        // A hundred years keeps every sum with it inside the clock's range.
-        const LONGEST: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
-        number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(factor))
-            .filter(|millis| *millis <= LONGEST)
-            .map(|millis| Self(Duration::from_millis(millis)))
-            .ok_or_else(wrong)
+        clock::parse_span(&text).map(Self).ok_or_else(|| {
+            format!("{text:?} is not a time: write it like \"30s\", \"5m\" or \"4d\"")
+        })
     }
 }
 
