@@ -12,16 +12,21 @@ use graph_relay::mail::Lane;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
 use graph_relay::mail::Trace;
+use graph_relay::spool::Action;
 use graph_relay::spool::AttemptReport;
 use graph_relay::spool::Claimed;
+use graph_relay::spool::Decision;
 use graph_relay::spool::Dsn;
 use graph_relay::spool::DsnKind;
 use graph_relay::spool::NewEntry;
 use graph_relay::spool::Next;
+use graph_relay::spool::Order;
 use graph_relay::spool::Recovered;
 use graph_relay::spool::Settings;
 use graph_relay::spool::Spool;
+use graph_relay::spool::Verdict;
 use graph_relay::spool::Want;
+use graph_relay::spool::Which;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -318,4 +323,257 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
     let claimed = claim(&spool).await;
     assert_eq!(claimed[0].id, id);
     assert_eq!(claimed[0].trace.user, None);
+}
+
+async fn act(spool: &Spool, action: Action, id: SpoolId) -> Decision {
+    let which = Which::Ids(vec![id]);
+    let decided = spool.operate(Order { action, which }, 7).await.unwrap();
+    decided.decisions.into_iter().next().unwrap()
+}
+
+async fn state(spool: &Spool, id: SpoolId) -> String {
+    spool.show(id).await.unwrap().unwrap().summary.state
+}
+
+/// An entry in this state, its content in a file if it is large.
+async fn in_state(spool: &Spool, folder: &Path, state: &str, content: &[u8]) -> SpoolId {
+    let id = accept(spool, content).await;
+    let settled = match state {
+        "waiting" => return id,
+        "held" => {
+            act(spool, Action::Hold, id).await;
+            return id;
+        }
+        "dropped" => {
+            act(spool, Action::Drop, id).await;
+            return id;
+        }
+        "quarantined" => {
+            let stranger = Connection::open(folder.join("spool.db")).unwrap();
+            let change = "UPDATE entry SET state = 'quarantined', ended_at = 1 WHERE id = ?1";
+            stranger.execute(change, [id.to_string()]).unwrap();
+            return id;
+        }
+        "claimed" => None,
+        "delivered" => Some(Next::Delivered),
+        "failed" => Some(Next::Failed),
+        other => panic!("{other}"),
+    };
+    let claimed = claim(spool).await;
+    let entry = claimed.iter().find(|entry| entry.id == id).unwrap();
+    if let Some(next) = settled {
+        spool.settle(entry, report(next)).await.unwrap();
+    }
+    id
+}
+
+#[tokio::test]
+async fn every_action_does_in_every_state_what_the_table_says() {
+    use Action::Drop;
+    use Action::Hold;
+    use Action::Release;
+    use Action::Retry;
+    use Verdict::Already;
+    use Verdict::Done;
+    use Verdict::Refused;
+    let table = [
+        ("waiting", Retry, Done, "waiting"),
+        ("waiting", Hold, Done, "held"),
+        ("waiting", Release, Already, "waiting"),
+        ("waiting", Drop, Done, "dropped"),
+        ("claimed", Retry, Already, "claimed"),
+        ("claimed", Hold, Refused, "claimed"),
+        ("claimed", Release, Already, "claimed"),
+        ("claimed", Drop, Refused, "claimed"),
+        ("held", Retry, Done, "waiting"),
+        ("held", Hold, Already, "held"),
+        ("held", Release, Done, "waiting"),
+        ("held", Drop, Done, "dropped"),
+        ("failed", Retry, Done, "waiting"),
+        ("failed", Hold, Refused, "failed"),
+        ("failed", Release, Refused, "failed"),
+        ("failed", Drop, Done, "dropped"),
+        ("quarantined", Retry, Done, "waiting"),
+        ("quarantined", Hold, Refused, "quarantined"),
+        ("quarantined", Release, Refused, "quarantined"),
+        ("quarantined", Drop, Done, "dropped"),
+        ("delivered", Retry, Refused, "delivered"),
+        ("delivered", Hold, Refused, "delivered"),
+        ("delivered", Release, Refused, "delivered"),
+        ("delivered", Drop, Refused, "delivered"),
+        ("dropped", Retry, Refused, "dropped"),
+        ("dropped", Hold, Refused, "dropped"),
+        ("dropped", Release, Refused, "dropped"),
+        ("dropped", Drop, Already, "dropped"),
+    ];
+    for (before, action, verdict, after) in table {
+        let folder = TempDir::new().unwrap();
+        let (spool, _) = open(folder.path());
+        let id = in_state(&spool, folder.path(), before, b"content\r\n").await;
+
+        let decision = act(&spool, action, id).await;
+
+        let row = format!("{action:?} of what is {before}: {decision:?}");
+        assert_eq!(decision.verdict, verdict, "{row}");
+        assert_eq!(decision.remark.is_none(), verdict == Done, "{row}");
+        let shown = spool.show(id).await.unwrap().unwrap();
+        assert_eq!(shown.summary.state, after, "{row}");
+        assert_eq!(shown.summary.recipients.len(), 1, "{row}");
+        let is_claimed = claim(&spool).await.iter().any(|entry| entry.id == id);
+        assert_eq!(is_claimed, after == "waiting", "{row}");
+        if verdict == Done && after == "waiting" {
+            assert_eq!(shown.ended_at, None, "{row}");
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let unknown = act(&spool, Drop, spool.new_id()).await;
+    assert_eq!(unknown.verdict, Refused);
+}
+
+#[tokio::test]
+async fn a_failed_message_that_is_tried_again_has_all_its_time_again() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let id = accept(&spool, b"content\r\n").await;
+    let entry = claim(&spool).await.remove(0);
+    let mut failed = report(Next::Failed);
+    failed.trouble_since = Some(Timestamp::from_millis(1));
+    spool.settle(&entry, failed).await.unwrap();
+
+    act(&spool, Action::Retry, id).await;
+
+    assert_eq!(claim(&spool).await[0].trouble_since, None);
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_is_tried_again_only_when_its_content_is_back() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let content = vec![b'x'; 200_000];
+    let large = in_state(&spool, folder.path(), "quarantined", &content).await;
+    let file = folder.path().join("content").join(large.to_string());
+    let small = in_state(&spool, folder.path(), "quarantined", b"content\r\n").await;
+    let stranger = Connection::open(folder.path().join("spool.db")).unwrap();
+    stranger
+        .execute("DELETE FROM content WHERE entry = ?1", [small.to_string()])
+        .unwrap();
+    let refused = async |id| {
+        let decision = act(&spool, Action::Retry, id).await;
+        assert_eq!(decision.verdict, Verdict::Refused, "{decision:?}");
+        decision.remark.unwrap()
+    };
+
+    assert!(refused(small).await.contains("still cannot be read"));
+    fs::remove_file(&file).unwrap();
+    assert!(refused(large).await.contains("put the file back"));
+    fs::write(&file, &content[1..]).unwrap();
+    assert!(refused(large).await.contains("put it back whole"));
+    fs::write(&file, &content).unwrap();
+    assert_eq!(
+        act(&spool, Action::Retry, large).await.verdict,
+        Verdict::Done
+    );
+    assert_eq!(claim(&spool).await[0].id, large);
+}
+
+#[tokio::test]
+async fn a_message_that_no_account_sends_is_not_tried_but_can_be_held_and_released() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let id = accept(&spool, b"content\r\n").await;
+    assert_eq!(spool.reroute(|_| None).await.unwrap(), 1);
+
+    let retried = act(&spool, Action::Retry, id).await;
+    act(&spool, Action::Hold, id).await;
+    let released = act(&spool, Action::Release, id).await;
+
+    assert_eq!(retried.verdict, Verdict::Refused);
+    assert!(retried.remark.unwrap().contains("[[account]]"));
+    assert_eq!(released.verdict, Verdict::Done);
+    assert!(released.remark.unwrap().contains("[[account]]"));
+    assert_eq!(spool.reroute(|_| Some(lane())).await.unwrap(), 0);
+    assert_eq!(claim(&spool).await[0].id, id);
+}
+
+#[tokio::test]
+async fn many_are_decided_about_in_pages_and_none_that_came_later() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let entries = (0..1_100).map(|_| accept(&spool, b"content\r\n"));
+    futures_util::future::join_all(entries).await;
+    let count = spool.count(Action::Drop, None).await.unwrap();
+    assert_eq!(count.states["waiting"], 1_100);
+    let after_the_count = count.at + std::time::Duration::from_millis(1);
+    let moment = async || {
+        while Clock::System.now() <= after_the_count {
+            tokio::task::yield_now().await;
+        }
+    };
+    moment().await;
+    let late = accept(&spool, b"late\r\n").await;
+
+    let (mut pages, mut dropped, mut after) = (0, 0, None);
+    loop {
+        let which = Which::Matching {
+            filter: None,
+            accepted_by: count.at,
+            after,
+        };
+        let action = Action::Drop;
+        let decided = spool.operate(Order { action, which }, 7).await.unwrap();
+        assert!(decided.decisions.len() <= 500);
+        pages += 1;
+        dropped += decided.decisions.len();
+        after = decided.next;
+        if after.is_none() {
+            break;
+        }
+    }
+
+    assert_eq!((pages, dropped), (3, 1_100));
+    assert_eq!(state(&spool, late).await, "waiting");
+    assert_eq!(spool.list(None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_filter_finds_by_envelope_state_reason_and_age() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let failed = in_state(&spool, folder.path(), "failed", b"content\r\n").await;
+    let dropped = in_state(&spool, folder.path(), "dropped", b"content\r\n").await;
+    let waiting = in_state(&spool, folder.path(), "waiting", b"content\r\n").await;
+    let stranger = Connection::open(folder.path().join("spool.db")).unwrap();
+    stranger
+        .execute(
+            "UPDATE entry SET reverse_path = 'App@Contoso.com', author = 'x_y@contoso.com',
+             accepted_at = accepted_at - 7200000 WHERE id = ?1",
+            [waiting.to_string()],
+        )
+        .unwrap();
+    stranger
+        .execute("UPDATE attempt SET code = 'ErrorX'", [])
+        .unwrap();
+    let found = async |filter: &str| {
+        let filter = Some(filter.parse().unwrap());
+        let found = spool.search(filter, None, 10).await.unwrap();
+        found.iter().map(|entry| entry.id).collect::<Vec<_>>()
+    };
+
+    assert_eq!(found("state=failed").await, [failed]);
+    assert_eq!(found("state=dropped").await, [dropped]);
+    assert_eq!(found("from=app@contoso.COM").await, [waiting]);
+    assert_eq!(found("from=X_*").await, [waiting]);
+    assert_eq!(found("from=x_").await, []);
+    assert_eq!(found("from=xay@contoso.com").await, []);
+    assert_eq!(found("from=<>").await, [failed]);
+    assert_eq!(found("to=a@*").await, [failed, waiting]);
+    assert_eq!(found("to=b@*").await, []);
+    assert_eq!(found("mailbox=relay@*,account=default").await.len(), 2);
+    assert_eq!(found("account=def*").await, []);
+    assert_eq!(found("code=errorx").await, [failed]);
+    assert_eq!(found("reason=\"A TEST\"").await, [failed]);
+    assert_eq!(found("older=1h").await, [waiting]);
+    assert_eq!(found("older=3h").await, []);
+    assert_eq!(found("older=1h, state=failed").await, []);
 }

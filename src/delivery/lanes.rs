@@ -48,6 +48,8 @@ struct Brake {
     /// 0 is no trouble.
     failures: u32,
     until: Option<Timestamp>,
+    /// Of that, what Graph or Entra asked for.
+    asked: Option<Timestamp>,
     /// What was told of a configuration fault.
     told: Option<String>,
 }
@@ -178,6 +180,15 @@ impl Lanes {
         self.account(lane).brake.engage(now, cause, wait);
     }
 
+    /// An operator wants to see whether this lane works now: the next attempt,
+    /// a probe, need not wait for what the relay had decided by itself.
+    pub(super) fn ease(&mut self, lane: &Lane) {
+        self.account(lane).brake.ease();
+        if let Some(state) = self.lanes.get_mut(lane) {
+            state.brake.ease();
+        }
+    }
+
     /// Whether a fault of the mailbox is news.
     pub(super) fn tell_mailbox(&mut self, lane: &Lane, what: &str) -> News {
         self.lanes.entry(lane.clone()).or_default().brake.tell(what)
@@ -241,6 +252,7 @@ impl Lanes {
         static OPEN: Brake = Brake {
             failures: 0,
             until: None,
+            asked: None,
             told: None,
         };
         self.accounts
@@ -260,7 +272,17 @@ impl Brake {
             self.failures += 1;
         }
         let until = now + schedule::brake(cause, wait, self.failures - 1);
-        self.until = Some(self.until.map_or(until, |known| known.max(until)));
+        self.until = self.until.max(Some(until));
+        let asked = match cause {
+            // However long it is, it was Graph who said to go slower.
+            Cause::Throttled => Some(until),
+            Cause::Unavailable | Cause::Configuration(_) => wait.map(|wait| now + wait),
+        };
+        self.asked = self.asked.max(asked);
+    }
+
+    fn ease(&mut self) {
+        self.until = self.asked;
     }
 
     /// Whether a fault that was told is over. What Graph said about when to come
@@ -271,6 +293,7 @@ impl Brake {
         }
         self.failures = 0;
         self.until = None;
+        self.asked = None;
         self.told.take().is_some()
     }
 
@@ -399,6 +422,22 @@ mod tests {
         assert_eq!(claimed.len(), 2, "{claimed:?}");
         assert_eq!(claimed.iter().map(|(_, count)| count).sum::<u32>(), 5);
         assert!(claimed.contains(&("other".into(), 4)));
+    }
+
+    #[test]
+    fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
+        let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
+        let mut lanes = lanes(&[&one, &two, &slow]);
+        lanes.brake_account(&one, at(1), Cause::Configuration("mend it"), None);
+        lanes.brake_mailbox(&one, at(1), Cause::Unavailable, None);
+        lanes.brake_mailbox(&slow, at(1), Cause::Throttled, Some(20 * SECOND));
+        assert_eq!(claim(&mut lanes, at(1), 32), []);
+
+        lanes.ease(&one);
+        lanes.ease(&slow);
+
+        assert_eq!(claim(&mut lanes, at(1), 32), [("one".into(), 1)]);
+        assert_eq!(claim(&mut lanes, at(20), 32), []);
     }
 
     #[test]

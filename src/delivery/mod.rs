@@ -57,12 +57,14 @@ use crate::config::Submission;
 use crate::graph::Graph;
 use crate::http::Http;
 use crate::mail::Lane;
+use crate::spool::Arrival;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
 use crate::spool::Next;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Stage;
+use crate::spool::Urgency;
 use crate::telemetry::maillog;
 
 /// What all attempts share.
@@ -213,10 +215,9 @@ impl Dispatcher {
                 self.sleep_time(claimed.is_err())
             };
             tokio::select! {
-                lanes = self.context.spool.arrivals() => {
+                arrivals = self.context.spool.arrivals() => {
                     arriving = true;
-                    let now = self.context.clock.now();
-                    lanes.into_iter().for_each(|lane| self.lanes.has_due(lane, now));
+                    self.arrived(arrivals);
                 }
                 Some(settled) = self.reports.recv() => self.settled(&settled),
                 () = tokio::time::sleep(wake) => {}
@@ -232,6 +233,17 @@ impl Dispatcher {
                 () = self.attempts.wait() => return,
                 Some(settled) = self.reports.recv() => self.settled(&settled),
             }
+        }
+    }
+
+    fn arrived(&mut self, arrivals: Vec<Arrival>) {
+        let now = self.context.clock.now();
+        for Arrival { lane, urgency } in arrivals {
+            match urgency {
+                Urgency::Ordinary => {}
+                Urgency::AtOnce => self.lanes.ease(&lane),
+            }
+            self.lanes.has_due(lane, now);
         }
     }
 

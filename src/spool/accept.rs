@@ -13,6 +13,7 @@ use super::Dsn;
 use super::Incoming;
 use super::Spool;
 use super::SpoolError;
+use super::Urgency;
 use super::content;
 use crate::clock::Timestamp;
 use crate::mail::Address;
@@ -143,7 +144,7 @@ impl Spool {
             file.keep = true;
         }
         self.hold(size * (1 + others.len() as u64));
-        self.announce(lane);
+        self.announce(lane, Urgency::Ordinary);
         Ok(Accepted { id, parts: others })
     }
 }

@@ -167,7 +167,7 @@ fn next_due(db: &Connection, lane: &Lane) -> rusqlite::Result<Option<Timestamp>>
 }
 
 /// Whether an error is about what stands in one entry, not about the database.
-fn is_of_the_entry(error: &rusqlite::Error) -> bool {
+pub(super) fn is_of_the_entry(error: &rusqlite::Error) -> bool {
     matches!(
         error,
         rusqlite::Error::FromSqlConversionFailure(..)
@@ -204,6 +204,26 @@ fn claim_one(
 ) -> rusqlite::Result<Claimed> {
     db.prepare_cached("UPDATE entry SET state = 'claimed', attempts = attempts + 1 WHERE id = ?1")?
         .execute([id])?;
+    let entry = read(db, id, lane, folder)?;
+    db.prepare_cached(
+        "INSERT INTO attempt (entry, number, begun_at, client_request_id) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        id,
+        entry.attempt,
+        now.millis(),
+        entry.client_request_id.to_string()
+    ])?;
+    Ok(entry)
+}
+
+/// An entry with all that an attempt needs; changes nothing.
+pub(super) fn read(
+    db: &Connection,
+    id: &str,
+    lane: &Lane,
+    folder: &std::path::Path,
+) -> rusqlite::Result<Claimed> {
     let client_request_id = Uuid::new_v4();
     let mut entry = db
         .prepare_cached(
@@ -212,15 +232,6 @@ fn claim_one(
              FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
-    db.prepare_cached(
-        "INSERT INTO attempt (entry, number, begun_at, client_request_id) VALUES (?1, ?2, ?3, ?4)",
-    )?
-    .execute(params![
-        id,
-        entry.attempt,
-        now.millis(),
-        client_request_id.to_string()
-    ])?;
     entry.envelope.recipients = view::recipients(db, id)?;
     if let Content::Inline(bytes) = &mut entry.content {
         let read: Vec<u8> = db

@@ -47,6 +47,9 @@ mod accept;
 mod attempts;
 mod content;
 mod doubt;
+mod filter;
+mod operator;
+mod order;
 mod schema;
 mod settle;
 mod view;
@@ -77,6 +80,15 @@ pub use self::content::INLINE_LIMIT;
 pub use self::content::Incoming;
 pub use self::doubt::Draft;
 pub use self::doubt::Stage;
+pub use self::filter::Filter;
+pub use self::filter::FilterError;
+pub use self::order::Action;
+pub use self::order::Count;
+pub use self::order::Decided;
+pub use self::order::Decision;
+pub use self::order::Order;
+pub use self::order::Verdict;
+pub use self::order::Which;
 pub use self::schema::Recovered;
 pub use self::settle::AttemptReport;
 pub use self::settle::Dsn;
@@ -106,11 +118,29 @@ struct Shared {
     reader: Mutex<Connection>,
     /// Bytes of content held.
     held: AtomicU64,
-    /// Lanes that have got new entries, until somebody asks.
-    arrivals: Mutex<Vec<Lane>>,
+    /// Lanes that have got something due, until somebody asks.
+    arrivals: Mutex<Vec<Arrival>>,
     arrived: Notify,
     /// Locked as long as the spool is open.
     _lock: File,
+}
+
+/// A lane has got something that is due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// The lane.
+    pub lane: Lane,
+    /// How much it matters.
+    pub urgency: Urgency,
+}
+
+/// How much something that is due matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// It takes its turn.
+    Ordinary,
+    /// An operator wants to see now whether it can be sent.
+    AtOnce,
 }
 
 /// Where the spool is and how large it may become.
@@ -196,18 +226,19 @@ impl Spool {
         SpoolId::generate(self.shared.clock.now())
     }
 
-    /// Lanes with new entries since the last call, each once; waits for one.
-    pub async fn arrivals(&self) -> Vec<Lane> {
+    /// Lanes that have got something due since the last call, each once for
+    /// each urgency; waits for one.
+    pub async fn arrivals(&self) -> Vec<Arrival> {
         loop {
             let arrived = self.shared.arrived.notified();
-            let mut lanes = {
+            let mut taken = {
                 let mut arrivals = lock_mutex(&self.shared.arrivals);
                 std::mem::take(&mut *arrivals)
             };
-            if !lanes.is_empty() {
-                lanes.sort();
-                lanes.dedup();
-                return lanes;
+            if !taken.is_empty() {
+                taken.sort();
+                taken.dedup();
+                return taken;
             }
             arrived.await;
         }
@@ -219,11 +250,12 @@ impl Spool {
         self.shared.writer.close().await;
     }
 
-    fn announce(&self, lane: Lane) {
+    fn announce(&self, lane: Lane, urgency: Urgency) {
+        let arrival = Arrival { lane, urgency };
         let mut arrivals = lock_mutex(&self.shared.arrivals);
         // Many messages of one lane in a row are the common case.
-        if arrivals.last() != Some(&lane) {
-            arrivals.push(lane);
+        if arrivals.last() != Some(&arrival) {
+            arrivals.push(arrival);
         }
         drop(arrivals);
         self.shared.arrived.notify_one();

@@ -7,6 +7,7 @@ use super::Claimed;
 use super::Content;
 use super::Spool;
 use super::SpoolError;
+use super::Urgency;
 use super::accept::Row;
 use super::view;
 use crate::clock::Timestamp;
@@ -114,7 +115,7 @@ impl Spool {
         withdrawn.iter().for_each(|(_, size)| self.release(*size));
         if let Some((lane, size)) = taken_in {
             self.hold(size);
-            self.announce(lane);
+            self.announce(lane, Urgency::Ordinary);
         }
         if next == Next::Delivered {
             self.release(entry.content.size());

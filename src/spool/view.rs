@@ -6,13 +6,17 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
+use rusqlite::params_from_iter;
 use rusqlite::types::Type;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Filter;
 use super::Spool;
 use super::SpoolError;
 use super::content;
+use super::filter::Condition;
+use super::filter::State;
 use super::lock_mutex;
 use crate::clock::Timestamp;
 use crate::mail::ReversePath;
@@ -118,14 +122,34 @@ impl Spool {
         after: Option<SpoolId>,
         limit: u32,
     ) -> Result<Vec<Summary>, SpoolError> {
+        self.search(None, after, limit).await
+    }
+
+    /// The same of those that a filter lets through; one that names a state
+    /// finds what is delivered or dropped too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn search(
+        &self,
+        filter: Option<Filter>,
+        after: Option<SpoolId>,
+        limit: u32,
+    ) -> Result<Vec<Summary>, SpoolError> {
+        let now = self.shared.clock.now();
         self.read(move |db| {
-            let mut statement = db.prepare_cached(
+            let condition = Condition::of(filter.as_ref(), &State::OPEN, now);
+            let mut values = condition.values;
+            values.push(after.map(|id| id.to_string()).unwrap_or_default().into());
+            values.push(limit.into());
+            let mut statement = db.prepare_cached(&format!(
                 "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
                  author, attempts, reason FROM entry
-                 WHERE state NOT IN ('delivered', 'dropped') AND id > ?1 ORDER BY id LIMIT ?2",
-            )?;
-            let after = after.map(|id| id.to_string()).unwrap_or_default();
-            let rows = statement.query_map(params![after, limit], |row| summary(db, row))?;
+                 WHERE {} AND id > ? ORDER BY id LIMIT ?",
+                condition.sql
+            ))?;
+            let rows = statement.query_map(params_from_iter(values), |row| summary(db, row))?;
             rows.collect()
         })
         .await
@@ -210,7 +234,7 @@ impl Spool {
         }
     }
 
-    async fn read<T, F>(&self, query: F) -> Result<T, SpoolError>
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, SpoolError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
