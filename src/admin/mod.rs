@@ -6,7 +6,9 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /queue?after=ID` | the next page of what is not delivered, as [`Summary`] |
+//! | `GET /queue?after=ID&filter=EXPR` | the next page of what is not delivered, or of what the [`Filter`] lets through, as [`Summary`] |
+//! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`] |
+//! | `POST /queue/actions` | carries out an [`Order`], in pages; the answer comes after it is on stable storage, as [`Decided`] |
 //! | `GET /queue/ID` | everything about one message, as [`EntryView`]; 404 if unknown |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
@@ -19,20 +21,31 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract;
+use axum::extract::ConnectInfo;
 use axum::extract::State;
+use axum::extract::connect_info::Connected;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::routing::post;
+use axum::serve::IncomingStream;
 use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::mail::SpoolId;
+use crate::spool::Action;
+use crate::spool::Count;
+use crate::spool::Decided;
 use crate::spool::EntryView;
+use crate::spool::Filter;
+use crate::spool::Order;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Summary;
+use crate::telemetry::maillog;
 use crate::telemetry::transcripts::Transcript;
 use crate::telemetry::transcripts::Transcripts;
 
@@ -62,41 +75,88 @@ pub async fn run(
     transcripts: Transcripts,
     stop: CancellationToken,
 ) {
+    let orders = TaskTracker::new();
     let queue = Router::new()
         .route("/queue", get(list))
+        .route("/queue/count", get(count))
+        .route("/queue/actions", post(act))
         .route("/queue/{id}", get(show))
-        .with_state(Arc::new(spool));
+        .with_state(Arc::new(Queue {
+            spool,
+            orders: orders.clone(),
+        }));
     let sessions = Router::new()
         .route("/sessions", get(sessions))
         .route("/sessions/{number}", get(session))
         .with_state(transcripts);
     let routes = queue.merge(sessions);
+    let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(Guarded(socket), routes)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await;
     if let Err(error) = served {
         warn!(event = "admin", %error, "the admin socket has ended");
     }
+    orders.close();
+    orders.wait().await;
+}
+
+struct Queue {
+    spool: Spool,
+    /// What was begun is finished, although who asked for it is gone.
+    orders: TaskTracker,
 }
 
 /// Which page of the queue.
 #[derive(Debug, Deserialize)]
-struct After {
+struct Page {
     after: Option<SpoolId>,
+    filter: Option<Filter>,
 }
 
 async fn list(
-    State(spool): State<Arc<Spool>>,
-    extract::Query(query): extract::Query<After>,
+    State(queue): State<Arc<Queue>>,
+    extract::Query(page): extract::Query<Page>,
 ) -> Result<Json<Vec<Summary>>, Failure> {
-    Ok(Json(spool.list(query.after, PAGE).await?))
+    let found = queue.spool.search(page.filter, page.after, PAGE).await?;
+    Ok(Json(found))
+}
+
+/// What would be concerned.
+#[derive(Debug, Deserialize)]
+struct Concerned {
+    action: Action,
+    filter: Option<Filter>,
+}
+
+async fn count(
+    State(queue): State<Arc<Queue>>,
+    extract::Query(of): extract::Query<Concerned>,
+) -> Result<Json<Count>, Failure> {
+    Ok(Json(queue.spool.count(of.action, of.filter).await?))
+}
+
+async fn act(
+    State(queue): State<Arc<Queue>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(order): Json<Order>,
+) -> Result<Json<Decided>, Failure> {
+    let spool = queue.spool.clone();
+    let task = queue.orders.spawn(async move {
+        let action = order.action;
+        let decided = spool.operate(order, peer.uid).await?;
+        maillog::decided(action, peer.uid, &decided.decisions);
+        Ok(decided)
+    });
+    let decided: Result<Decided, SpoolError> = task.await.map_err(|_| SpoolError::Closed)?;
+    Ok(Json(decided?))
 }
 
 async fn show(
-    State(spool): State<Arc<Spool>>,
+    State(queue): State<Arc<Queue>>,
     extract::Path(id): extract::Path<SpoolId>,
 ) -> Result<Json<EntryView>, Failure> {
-    let entry = spool.show(id).await?;
+    let entry = queue.spool.show(id).await?;
     entry.map(Json).ok_or(Failure::Unknown)
 }
 
@@ -138,16 +198,30 @@ impl axum::response::IntoResponse for Failure {
 /// Takes connections of the relay's own user and of root only.
 struct Guarded(UnixListener);
 
+/// Who has connected.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    uid: u32,
+}
+
+impl Connected<IncomingStream<'_, Guarded>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Guarded>) -> Self {
+        *stream.remote_addr()
+    }
+}
+
 impl axum::serve::Listener for Guarded {
     type Io = UnixStream;
-    type Addr = tokio::net::unix::SocketAddr;
+    type Addr = Peer;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
+            let (stream, _) = axum::serve::Listener::accept(&mut self.0).await;
             let own = rustix::process::geteuid().as_raw();
             match stream.peer_cred() {
-                Ok(peer) if peer.uid() == own || peer.uid() == 0 => return (stream, address),
+                Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
+                    return (stream, Peer { uid: peer.uid() });
+                }
                 Ok(peer) => warn!(event = "admin", uid = peer.uid(), "turned away"),
                 Err(error) => warn!(event = "admin", %error, "turned away"),
             }
@@ -155,6 +229,8 @@ impl axum::serve::Listener for Guarded {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
+        Ok(Peer {
+            uid: rustix::process::geteuid().as_raw(),
+        })
     }
 }

@@ -13,6 +13,7 @@
 //! | 77 | not permitted |
 //! | 78 | the configuration is wrong; starting again does not help |
 
+mod actions;
 mod check;
 mod hash_password;
 mod queue;
@@ -69,7 +70,7 @@ enum Command {
     Sandbox(sandbox::Options),
     /// Read the configuration and say what is wrong with it
     Check(ConfigFile),
-    /// See what waits, and why
+    /// See what waits and why, and decide what becomes of it
     Queue {
         #[command(subcommand)]
         command: queue::Command,

@@ -1,8 +1,9 @@
 //! `queue`: what waits and why, asked of the running relay over its admin
-//! socket.
+//! socket. What changes something is in `actions.rs`.
 
 use super::ConfigFile;
 use super::Exit;
+use super::actions;
 use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
@@ -11,8 +12,10 @@ use super::talk;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
+use crate::spool::Action;
 use crate::spool::AttemptView;
 use crate::spool::EntryView;
+use crate::spool::Filter;
 use crate::spool::Summary;
 
 #[derive(Debug, clap::Subcommand)]
@@ -21,6 +24,9 @@ pub(super) enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
+        /// Only those for which all of this holds, also those that are done with
+        #[arg(long, value_name = "EXPR", long_help = actions::FILTER)]
+        filter: Option<Filter>,
         /// One JSON object a line
         #[arg(long)]
         json: bool,
@@ -35,27 +41,41 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try messages now, also those that have failed or are held
+    Retry(actions::Options),
+    /// Keep messages from being sent until they are released
+    Hold(actions::Options),
+    /// Send messages that are held
+    Release(actions::Options),
+    /// Never send messages, and delete their content
+    Drop(actions::Options),
 }
 
 pub(super) async fn run(command: &Command) -> Exit {
     let outcome = match command {
-        Command::List { file, json } => list(file, *json).await,
+        Command::List { file, filter, json } => list(file, filter.as_ref(), *json).await,
         Command::Show { id, file, json } => show(file, *id, *json).await,
+        Command::Retry(options) => actions::run(Action::Retry, options).await,
+        Command::Hold(options) => actions::run(Action::Hold, options).await,
+        Command::Release(options) => actions::run(Action::Release, options).await,
+        Command::Drop(options) => actions::run(Action::Drop, options).await,
     };
     outcome.unwrap_or_else(Failure::tell)
 }
 
-async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
+async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<Exit, Failure> {
     let relay = Relay::of(file)?;
     let now = Clock::System.now();
     let mut after: Option<SpoolId> = None;
     let mut count = 0;
     loop {
-        let page: Vec<Summary> = match after {
-            None => relay.ask("/queue").await?,
-            Some(id) => relay.ask(&format!("/queue?after={id}")).await?,
-        }
-        .unwrap_or_default();
+        let filter = filter.map(|filter| ("filter", filter.to_string()));
+        let after_id = after.map(|id| ("after", id.to_string()));
+        let parameters: Vec<_> = filter.into_iter().chain(after_id).collect();
+        let page: Vec<Summary> = relay
+            .ask_for("/queue", &parameters)
+            .await?
+            .unwrap_or_default();
         if page.is_empty() {
             break;
         }
@@ -76,7 +96,10 @@ async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
         }
     }
     if count == 0 {
-        talk("nothing is waiting and nothing has failed");
+        talk(match filter {
+            None => "nothing is waiting and nothing has failed",
+            Some(_) => "no message is like that",
+        });
     }
     Ok(Exit::Done)
 }
@@ -128,6 +151,12 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     };
     say(&format!("message     {}", summary.id));
     say(&format!("state       {}", summary.state));
+    let told = |attempt: &AttemptView| attempt.reason == summary.reason;
+    if let Some(reason) = &summary.reason
+        && !entry.timeline.last().is_some_and(told)
+    {
+        say(&format!("            {reason}"));
+    }
     say(&format!("envelope    from <{}>", summary.reverse_path));
     for recipient in &summary.recipients {
         say(&format!("            to   <{recipient}>"));
@@ -151,10 +180,29 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     for attempt in &entry.timeline {
         say(&attempt_line(attempt));
     }
+    if let Some(ended) = entry.ended_at.filter(|_| summary.state == "dropped") {
+        say(&format!("{ended}  dropped"));
+    }
     if summary.state == "waiting" {
         say(&format!("{}  next attempt", summary.due_at));
     }
+    if let Some(next) = next_step(&summary.state, id) {
+        say(&format!("next        {next}"));
+    }
     Ok(Exit::Done)
+}
+
+/// What an operator can do about a message.
+fn next_step(state: &str, id: SpoolId) -> Option<String> {
+    let command = |command: &str| format!("graph-relay queue {command} {id}");
+    let (retry, drop) = (command("retry"), command("drop"));
+    match state {
+        "waiting" => Some(format!("to try it now: {retry}")),
+        "held" => Some(format!("to send it: {}; or: {drop}", command("release"))),
+        "failed" => Some(format!("when the cause is mended: {retry}; or: {drop}")),
+        "quarantined" => Some(format!("when it can be read again: {retry}; or: {drop}")),
+        _ => None,
+    }
 }
 
 fn attempt_line(attempt: &AttemptView) -> String {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ConfigFile;
@@ -50,9 +51,39 @@ impl Relay {
 
     /// An answer, or nothing where there is nothing of that name.
     pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        self.ask_for(path, &[]).await
+    }
+
+    /// The same with these parameters.
+    pub(super) async fn ask_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<Option<T>, Failure> {
+        let url = reqwest::Url::parse_with_params(&format!("http://relay{path}"), parameters);
+        let url = url.map_err(|error| Failure {
+            exit: Exit::Usage,
+            words: error.to_string(),
+        })?;
+        self.answer(self.client.get(url)).await
+    }
+
+    /// Has something done.
+    pub(super) async fn order<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<Option<T>, Failure> {
+        let request = self.client.post(format!("http://relay{path}"));
+        self.answer(request.json(order)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Option<T>, Failure> {
         let failed = |error: reqwest::Error| self.unreachable(&error);
-        let url = format!("http://relay{path}");
-        let response = self.client.get(url).send().await.map_err(failed)?;
+        let response = request.send().await.map_err(failed)?;
         if response.status() == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
         }

@@ -17,12 +17,15 @@ use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 use crate::spool::Accepted;
+use crate::spool::Action;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
+use crate::spool::Decision;
 use crate::spool::Dsn;
 use crate::spool::DsnKind;
 use crate::spool::Next;
 use crate::spool::Recovered;
+use crate::spool::Verdict;
 use crate::telemetry::transcripts::Trouble;
 
 /// A message is safe on disk.
@@ -207,6 +210,26 @@ pub fn not_json(id: SpoolId, why: &str) {
 /// What the JSON form could not say.
 pub fn lost_in_json(id: SpoolId, lost: &str) {
     info!(event = "json", %id, lost, "sent in JSON form");
+}
+
+/// What an operator's order has changed: who, what, and each message by its id.
+pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
+    let done = |decision: &&Decision| decision.verdict == Verdict::Done;
+    for Decision { id, .. } in decisions.iter().filter(done) {
+        match action {
+            Action::Retry => {
+                info!(event = "retried", %id, uid, "an operator has this message tried now");
+            }
+            Action::Hold => info!(event = "held", %id, uid, "an operator holds this message"),
+            Action::Release => {
+                info!(event = "released", %id, uid, "an operator has released this message");
+            }
+            Action::Drop => warn!(
+                event = "dropped", %id, uid,
+                "an operator has dropped this message: it is not sent, and its content is deleted"
+            ),
+        }
+    }
 }
 
 /// Something is wrong that somebody has to change.
