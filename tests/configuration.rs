@@ -112,6 +112,27 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn a_pace_is_from_one_or_off_but_never_without_bound_at_once() {
+    let wrong = complaint(&format!(
+        "{ACCOUNT}[account.pace]\nconcurrency = \"off\"\nmessages_per_minute = 0\n\
+         requests_per_10_minutes = \"none\"\nupload_per_5_minutes = \"0 MB\"\n\
+         recipients_per_day = -1\n"
+    ));
+
+    let keys = [
+        "relay.toml:7:15: concurrency: ",
+        "relay.toml:8:23: messages_per_minute: write a number from 1, or \"off\"",
+        "relay.toml:9:27: requests_per_10_minutes: write a number from 1, or \"off\"",
+        "relay.toml:10:24: upload_per_5_minutes: write a size like \"150 MB\", or \"off\"",
+        "relay.toml:11:22: recipients_per_day: write a number from 1, or \"off\"",
+    ];
+    assert_eq!(wrong.len(), keys.len(), "{wrong:#?}");
+    for (said, expected) in wrong.iter().zip(keys) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
 fn what_is_no_toml_gets_line_and_column() {
     let said = complaint("[[account]]\ntenant = contoso\n");
 

@@ -71,11 +71,11 @@ async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
 }
 
 async fn claim(spool: &Spool) -> Vec<Claimed> {
-    let want = Want {
-        lane: lane(),
-        count: 10,
-    };
-    spool.claim(vec![want]).await.unwrap().claimed
+    spool
+        .claim(vec![Want::any(lane(), 10)])
+        .await
+        .unwrap()
+        .claimed
 }
 
 fn report(next: Next) -> AttemptReport {
@@ -88,6 +88,8 @@ fn report(next: Next) -> AttemptReport {
         next,
         trouble_since: None,
         dsn: None,
+        requests: 1,
+        uploaded: 12,
     }
 }
 

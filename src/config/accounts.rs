@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Account;
 use super::Mailbox;
 use super::SecretSource;
+use super::pace;
 use super::reader::Marked;
 use super::reader::Problems;
 use super::reader::Section;
@@ -75,9 +76,7 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
     let submission = submission::read(section, fixed);
     let login_url = base_url(section, "login_url", GLOBAL_LOGIN);
     let graph_url = base_url(section, "graph_url", GLOBAL_GRAPH);
-    let mut pace = section.table("pace");
-    let concurrency = pace.at_least_one("concurrency", CONCURRENCY);
-    pace.finish();
+    let pace = pace::read(section);
     Some(Account {
         name,
         tenant: tenant?,
@@ -89,13 +88,9 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
         submission,
         login_url,
         graph_url,
-        concurrency,
+        pace,
     })
 }
-
-/// Graph takes four requests at once of an app for a mailbox ("Outlook service
-/// limits").
-const CONCURRENCY: usize = 4;
 
 /// `mailbox`: an address, or the word `from`.
 #[derive(Deserialize)]

@@ -12,6 +12,7 @@
 mod accounts;
 mod file;
 mod listeners;
+mod pace;
 mod password;
 mod reader;
 mod secret;
@@ -214,8 +215,23 @@ pub struct Account {
     pub login_url: String,
     /// Scheme and host of Graph.
     pub graph_url: String,
-    /// Requests at once, per mailbox.
-    pub concurrency: usize,
+    /// How much each of its mailboxes is asked for.
+    pub pace: Pace,
+}
+
+/// How much one mailbox is asked for; `None` is any amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Requests at once, from 1.
+    pub concurrency: u32,
+    /// Messages begun within a minute.
+    pub messages_per_minute: Option<u32>,
+    /// Requests within ten minutes.
+    pub requests_per_10_minutes: Option<u32>,
+    /// Bytes of request bodies within five minutes.
+    pub upload_per_5_minutes: Option<u64>,
+    /// Recipients within a day.
+    pub recipients_per_day: Option<u32>,
 }
 
 /// Which mailbox sends.

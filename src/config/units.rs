@@ -111,6 +111,37 @@ impl TryFrom<String> for SpanOrOff {
     }
 }
 
+/// A size from 1 byte, or `"off"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) enum SizeOrOff {
+    Bytes(u64),
+    Off,
+}
+
+impl SizeOrOff {
+    pub(super) fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Off => None,
+        }
+    }
+}
+
+impl TryFrom<String> for SizeOrOff {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        match ByteSize::try_from(text)? {
+            ByteSize(0) => Err("write a size like \"150 MB\", or \"off\"".to_owned()),
+            ByteSize(bytes) => Ok(Self::Bytes(bytes)),
+        }
+    }
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));

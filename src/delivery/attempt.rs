@@ -16,9 +16,11 @@ use super::json;
 use super::outcome::AttemptError;
 use super::outcome::Outcome;
 use super::outcome::Step;
+use super::pace::Pace;
 use crate::clock::Timestamp;
 use crate::config::Format;
 use crate::config::Route;
+use crate::graph;
 use crate::graph::DraftContent;
 use crate::graph::GraphError;
 use crate::graph::Json;
@@ -35,6 +37,7 @@ pub(super) struct Means<'a> {
     pub(super) spool: &'a Spool,
     pub(super) hostname: &'a str,
     pub(super) now: Timestamp,
+    pub(super) pace: &'a Pace,
 }
 
 /// How an attempt has ended.
@@ -59,6 +62,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         outlet,
         spool: means.spool,
         now: means.now,
+        pace: means.pace,
         draft: entry.draft.clone(),
     };
     let result = submit(&mut way, means.hostname).await;
@@ -92,6 +96,7 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
     let Composed { message, blind, .. } = composed;
     let fits = message.size() <= rules.submission.largest_mime();
     if fits && blind.is_empty() && rules.submission.route == Route::Send {
+        way.pace.admit(graph::encoded_size(message.size())).await;
         let sent = outlet.graph.send_mail(caller(entry), &message).await;
         return sent.map_err(Step::SendMail.failed());
     }
@@ -107,6 +112,7 @@ async fn submit_json(way: &mut Way<'_>, json: &Json) -> Result<Submitted, Attemp
     match way.outlet.account.submission.route {
         Route::Send => {
             let graph = &way.outlet.graph;
+            way.pace.admit(json.body().len() as u64).await;
             let sent = graph.send_json(caller(way.entry), json).await;
             sent.map_err(Step::SendMail.failed())
         }

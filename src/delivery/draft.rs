@@ -19,6 +19,7 @@ use tracing::debug;
 use super::Outlet;
 use super::outcome::AttemptError;
 use super::outcome::Step;
+use super::pace::Pace;
 use crate::clock::Timestamp;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
@@ -37,6 +38,9 @@ use crate::spool::Stage;
 /// "Obtain immutable identifiers for Outlook resources").
 const LOOKED_FOR: Duration = Duration::from_secs(10 * 60);
 
+/// Bytes of a request that carries next to nothing.
+const SMALL: u64 = 1;
+
 /// The draft of an entry.
 #[derive(Debug)]
 pub(super) struct Way<'a> {
@@ -45,6 +49,7 @@ pub(super) struct Way<'a> {
     pub(super) spool: &'a Spool,
     /// When the attempt began.
     pub(super) now: Timestamp,
+    pub(super) pace: &'a Pace,
     /// As it is on record.
     pub(super) draft: Option<Draft>,
 }
@@ -67,6 +72,7 @@ impl<'a> Way<'a> {
         };
         let since = match draft.stage {
             Stage::Filling => {
+                self.pace.admit(SMALL).await;
                 let deleted = self.graph().delete_draft(self.caller(), &draft.id).await;
                 deleted.map_err(Step::Prepare.failed())?;
                 self.note(None).await?;
@@ -74,6 +80,7 @@ impl<'a> Way<'a> {
             }
             Stage::Sending { since } => since,
         };
+        self.pace.admit(SMALL).await;
         let looked = self.graph().look(self.caller(), &draft.id).await;
         let state = looked.map_err(Step::Look.failed())?;
         debug!(id = %self.entry.id, ?state, "looked for the draft");
@@ -96,6 +103,7 @@ impl<'a> Way<'a> {
     /// Makes a draft, fills it and sends it.
     pub(super) async fn submit(&mut self, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
         let graph = self.graph();
+        self.pace.admit(parts.content.size()).await;
         let created = graph.create_draft(self.caller(), parts.content).await;
         let id = created.map_err(Step::Prepare.failed())?;
         let stage = Stage::Filling;
@@ -105,6 +113,7 @@ impl<'a> Way<'a> {
         });
         self.note(draft).await?;
         if !parts.blind.is_empty() {
+            self.pace.admit(SMALL).await;
             let set = graph.set_blind(self.caller(), &id, parts.blind).await;
             set.map_err(Step::Prepare.failed())?;
         }
@@ -118,6 +127,7 @@ impl<'a> Way<'a> {
             stage,
         });
         self.note(draft).await?;
+        self.pace.admit(SMALL).await;
         let sent = self.graph().send_draft(self.caller(), id).await;
         sent.map_err(Step::SendDraft.failed())
     }

@@ -5,138 +5,202 @@
 //! then one attempt alone, the probe. If that succeeds, all go again; if not,
 //! it is braked for longer. So a throttled mailbox is not called before its
 //! time, an expired secret costs one token request every few minutes however
-//! many messages wait, and no other mailbox notices.
+//! many messages wait, and no other mailbox notices. What a mailbox that works
+//! may be asked for is in `pace.rs`, who may take a worker in `workers.rs`.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::brake::Brake;
+use super::brake::News;
 use super::outcome::Cause;
-use super::schedule;
+use super::pace;
+use super::pace::Limit;
+use super::pace::MailboxPace;
+use super::pace::Need;
+use super::pace::Pace;
+use super::pace::Paces;
+use super::pace::Room;
+use super::workers::Workers;
+use crate::clock::Clock;
 use crate::clock::Timestamp;
+use crate::config;
 use crate::mail::Lane;
+use crate::spool::Spent;
+use crate::spool::Upcoming;
 use crate::spool::Want;
 
 /// All mailboxes that have something waiting or under way.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<Lane, LaneState>,
-    accounts: HashMap<String, AccountState>,
-    /// Requests at once, of each account's mailboxes.
-    concurrency: HashMap<String, u32>,
-    /// The lane after the one that was served last.
-    next: Option<Lane>,
+    accounts: HashMap<String, Brake>,
+    workers: Workers,
+    paces: Paces,
+    /// The lane that was served last.
+    last: Option<Lane>,
+    changes: Vec<Change>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LaneState {
     in_flight: u32,
     /// When its next waiting entry is due, as far as is known.
     due: Option<Timestamp>,
+    /// What that entry needs, if the spool has said so.
+    need: Option<Need>,
     brake: Brake,
+    pace: Arc<MailboxPace>,
+    /// Its pace has no room before this.
+    held: Option<Timestamp>,
+    /// The limit that was told to hold it back.
+    told: Option<Limit>,
 }
 
-#[derive(Debug, Default)]
-struct AccountState {
-    in_flight: u32,
-    brake: Brake,
+/// What has changed about a mailbox's pace and is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// One of its limits holds its mail back, for the first time in this backlog.
+    Held(Lane, Limit, Timestamp),
+    /// Graph throttles it: so many requests at once, from then on.
+    Narrowed(Lane, u32, Timestamp),
+    /// As many requests at once as allowed again.
+    Widened(Lane, u32),
 }
 
-/// Trouble in a row.
-#[derive(Debug, Default)]
-struct Brake {
-    /// 0 is no trouble.
-    failures: u32,
-    until: Option<Timestamp>,
-    /// Of that, what Graph or Entra asked for.
-    asked: Option<Timestamp>,
-    /// What was told of a configuration fault.
-    told: Option<String>,
-}
-
-/// What a configuration fault's code or words have become to the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
-    /// It was told before.
-    Known,
-    /// It is to be told.
-    New,
-}
+/// A lane that its pace holds back is looked at again after this: what is next
+/// in it may have changed meanwhile, by an operator's hand.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl Lanes {
-    /// No lanes yet; `concurrency` by account.
-    pub(super) fn new(concurrency: HashMap<String, u32>) -> Self {
+    /// No lanes yet; the pace by account.
+    pub(super) fn new(settings: HashMap<String, config::Pace>, workers: u32) -> Self {
         Self {
-            concurrency,
+            workers: Workers::new(workers, settings.keys()),
+            paces: Paces::new(settings),
             ..Self::default()
         }
     }
 
-    /// A lane has an entry that is due then.
-    pub(super) fn has_due(&mut self, lane: Lane, due: Timestamp) {
-        let state = self.lanes.entry(lane).or_default();
-        state.due = Some(state.due.map_or(due, |known| known.min(due)));
+    /// Counts what was spent before the relay was started.
+    pub(super) fn remember(&mut self, spent: &Spent, now: Timestamp) {
+        self.paces.remember(spent, now);
     }
 
-    /// After a claim: when the lane's next waiting entry is due, if there is one.
-    pub(super) fn set_due(&mut self, lane: &Lane, due: Option<Timestamp>) {
-        if let Some(state) = self.lanes.get_mut(lane) {
-            state.due = due;
+    /// A lane has an entry that is due then.
+    pub(super) fn has_due(&mut self, lane: Lane, due: Timestamp, now: Timestamp) {
+        let state = self.state(&lane, now);
+        if state.due.is_none_or(|known| due < known) {
+            state.due = Some(due);
+            state.need = None;
         }
     }
 
-    /// What may be claimed now, with `workers` free, in fair shares.
-    pub(super) fn wants(&mut self, now: Timestamp, workers: u32) -> Vec<Want> {
-        let mut room: Vec<(Lane, u32)> = Vec::new();
-        let mut probing: Vec<String> = Vec::new();
-        for lane in self.in_turn() {
-            let free = self.room(&lane, now, &probing);
-            if free > 0 {
-                if self.brake_of(&lane.account).failures > 0 {
-                    probing.push(lane.account.clone());
-                }
-                room.push((lane, free));
+    /// After a claim: what is next in a lane, if anything waits in it.
+    pub(super) fn set_upcoming(&mut self, lane: &Lane, next: Option<Upcoming>, now: Timestamp) {
+        if let Some(state) = self.lanes.get_mut(lane) {
+            state.due = next.map(|next| next.due);
+            state.need = next.map(|next| Need {
+                upload: pace::first_request(next.size),
+                recipients: next.recipients,
+            });
+            if state.due.is_none_or(|due| due > now) {
+                state.told = None;
             }
         }
-        let wants = share(room, workers);
-        if let Some(last) = wants.last() {
-            self.next = Some(last.lane.clone());
+    }
+
+    /// What may be claimed now, in fair shares: one for each lane in turn, until
+    /// workers or room are used up.
+    pub(super) fn wants(&mut self, now: Timestamp) -> Vec<Want> {
+        let mut shares: Vec<(Want, u32)> = Vec::new();
+        for turn in turns(self.last.as_ref()) {
+            for (lane, state) in self.lanes.range_mut::<Lane, _>(turn) {
+                if self.workers.are_busy() {
+                    break;
+                }
+                let brake = self.accounts.get(&lane.account);
+                let free = free(lane, state, brake, &self.workers, now);
+                if free == 0 || !self.workers.may_take(&lane.account, state.in_flight) {
+                    continue;
+                }
+                let (want, change) = state.want(lane, free, now);
+                self.changes.extend(change);
+                if let Some(want) = want {
+                    self.workers.take(&lane.account);
+                    shares.push((want, state.in_flight));
+                }
+            }
+        }
+        if let Some((want, _)) = shares.last() {
+            self.last = Some(want.lane.clone());
+        }
+        let most: Vec<u32> = shares.iter().map(|(want, _)| want.count).collect();
+        shares.iter_mut().for_each(|(want, _)| want.count = 1);
+        let mut given = true;
+        while given {
+            given = false;
+            for ((want, in_flight), most) in shares.iter_mut().zip(&most) {
+                let account = &want.lane.account;
+                if want.count < *most && self.workers.may_take(account, *in_flight + want.count) {
+                    self.workers.take(account);
+                    want.count += 1;
+                    given = true;
+                }
+            }
+        }
+        let wants: Vec<Want> = shares.into_iter().map(|(want, _)| want).collect();
+        // Taken for good when they begin.
+        for want in &wants {
+            (0..want.count).for_each(|_| self.workers.release(&want.lane.account));
         }
         wants
     }
 
     /// When something may be claimed, if nothing else happens: a lane whose
-    /// attempts are all under way waits for the end of one, not for a time.
+    /// attempts are all under way, or that may have no worker, waits for the end
+    /// of one, not for a time.
     pub(super) fn wake_at(&self) -> Option<Timestamp> {
         let at = |(lane, state): (&Lane, &LaneState)| {
-            if state.in_flight >= self.limit(lane, state) {
+            let due = state.due?;
+            let account = self.accounts.get(&lane.account);
+            if state.in_flight >= limit(lane, state, account, &self.workers)
+                || !self.workers.may_take(&lane.account, state.in_flight)
+            {
                 return None;
             }
-            let brakes = [state.brake.until, self.brake_of(&lane.account).until];
-            brakes
-                .into_iter()
-                .flatten()
-                .chain(state.due)
-                .max()
-                .filter(|_| state.due.is_some())
+            let brakes = [state.brake.until, account.and_then(|brake| brake.until)];
+            let others = brakes.into_iter().chain([state.held]).flatten();
+            others.chain([due]).max()
         };
         self.lanes.iter().filter_map(at).min()
     }
 
-    /// An attempt of this lane has begun.
-    pub(super) fn begun(&mut self, lane: &Lane) {
-        self.lanes.entry(lane.clone()).or_default().in_flight += 1;
-        self.account(lane).in_flight += 1;
+    /// An attempt of this lane has begun, with a message of so many bytes and
+    /// recipients.
+    pub(super) fn begun(&mut self, lane: &Lane, clock: &Clock, size: u64, recipients: u64) -> Pace {
+        let need = Need {
+            upload: pace::first_request(size),
+            recipients,
+        };
+        self.workers.take(&lane.account);
+        let state = self.state(lane, clock.now());
+        state.in_flight += 1;
+        Pace::begin(Arc::clone(&state.pace), clock.clone(), need)
     }
 
     /// An attempt of this lane has ended.
     pub(super) fn ended(&mut self, lane: &Lane) {
-        let account = self.account(lane);
-        account.in_flight = account.in_flight.saturating_sub(1);
+        self.workers.release(&lane.account);
         let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
         state.in_flight = state.in_flight.saturating_sub(1);
+        // It may have given something back.
+        state.held = None;
         if state.in_flight == 0 && state.due.is_none() && state.brake.failures == 0 {
             self.lanes.remove(lane);
         }
@@ -147,6 +211,9 @@ impl Lanes {
         let mut over = false;
         if let Some(state) = self.lanes.get_mut(lane) {
             over |= state.brake.release(now);
+            let widened = state.pace.widen();
+            self.changes
+                .extend(widened.map(|at_once| Change::Widened(lane.clone(), at_once)));
         }
         over | self.account_worked(lane, now)
     }
@@ -154,7 +221,8 @@ impl Lanes {
     /// Graph took the token of this lane's account. Whether a fault that was
     /// told is over.
     pub(super) fn account_worked(&mut self, lane: &Lane, now: Timestamp) -> bool {
-        self.account(lane).brake.release(now)
+        let brake = self.accounts.get_mut(&lane.account);
+        brake.is_some_and(|brake| brake.release(now))
     }
 
     /// The mailbox of this lane is in trouble.
@@ -165,8 +233,15 @@ impl Lanes {
         cause: Cause,
         wait: Option<Duration>,
     ) {
-        let state = self.lanes.entry(lane.clone()).or_default();
+        let state = self.state(lane, now);
+        // What was under way together is throttled together, and is one sign.
+        let narrows = cause == Cause::Throttled && !state.brake.holds(now);
         state.brake.engage(now, cause, wait);
+        if narrows && let Some(at_once) = state.pace.narrow() {
+            let until = state.brake.until.unwrap_or(now);
+            self.changes
+                .push(Change::Narrowed(lane.clone(), at_once, until));
+        }
     }
 
     /// The account of this lane is in trouble.
@@ -177,291 +252,124 @@ impl Lanes {
         cause: Cause,
         wait: Option<Duration>,
     ) {
-        self.account(lane).brake.engage(now, cause, wait);
+        self.account(lane).engage(now, cause, wait);
     }
 
     /// An operator wants to see whether this lane works now: the next attempt,
     /// a probe, need not wait for what the relay had decided by itself.
     pub(super) fn ease(&mut self, lane: &Lane) {
-        self.account(lane).brake.ease();
+        self.account(lane).ease();
         if let Some(state) = self.lanes.get_mut(lane) {
             state.brake.ease();
         }
     }
 
     /// Whether a fault of the mailbox is news.
-    pub(super) fn tell_mailbox(&mut self, lane: &Lane, what: &str) -> News {
-        self.lanes.entry(lane.clone()).or_default().brake.tell(what)
+    pub(super) fn tell_mailbox(&mut self, lane: &Lane, what: &str, now: Timestamp) -> News {
+        self.state(lane, now).brake.tell(what)
     }
 
     /// Whether a fault of the account is news.
     pub(super) fn tell_account(&mut self, lane: &Lane, what: &str) -> News {
-        self.account(lane).brake.tell(what)
+        self.account(lane).tell(what)
     }
 
-    /// All lanes, beginning after the one that was served last.
-    fn in_turn(&self) -> Vec<Lane> {
-        let mut lanes: Vec<Lane> = self.lanes.keys().cloned().collect();
-        if let Some(next) = &self.next {
-            let first = lanes.partition_point(|lane| lane <= next);
-            lanes.rotate_left(first);
-        }
-        lanes
+    /// What is to be told, once.
+    pub(super) fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
-    fn room(&self, lane: &Lane, now: Timestamp, probing: &[String]) -> u32 {
-        let Some(state) = self.lanes.get(lane) else {
-            return 0;
-        };
-        let account = self.brake_of(&lane.account);
-        let waits =
-            state.due.is_none_or(|due| due > now) || state.brake.holds(now) || account.holds(now);
-        if waits {
-            return 0;
-        }
-        if probing.contains(&lane.account) {
-            return 0;
-        }
-        self.limit(lane, state).saturating_sub(state.in_flight)
-    }
-
-    /// How many attempts of a lane may be under way: one while it is probed;
-    /// none while another lane of its account is.
-    fn limit(&self, lane: &Lane, state: &LaneState) -> u32 {
-        if self.brake_of(&lane.account).failures > 0 {
-            let elsewhere = self.in_flight_of(&lane.account) - state.in_flight;
-            return if elsewhere > 0 { 0 } else { 1 };
-        }
-        if state.brake.failures > 0 {
-            return 1;
-        }
-        self.concurrency.get(&lane.account).copied().unwrap_or(1)
-    }
-
-    fn account(&mut self, lane: &Lane) -> &mut AccountState {
+    fn account(&mut self, lane: &Lane) -> &mut Brake {
         self.accounts.entry(lane.account.clone()).or_default()
     }
 
-    fn in_flight_of(&self, account: &str) -> u32 {
-        self.accounts
-            .get(account)
-            .map_or(0, |state| state.in_flight)
-    }
-
-    fn brake_of(&self, account: &str) -> &Brake {
-        static OPEN: Brake = Brake {
-            failures: 0,
-            until: None,
-            asked: None,
+    fn state(&mut self, lane: &Lane, now: Timestamp) -> &mut LaneState {
+        let paces = &mut self.paces;
+        let new = || LaneState {
+            in_flight: 0,
+            due: None,
+            need: None,
+            brake: Brake::default(),
+            pace: paces.of(lane, now),
+            held: None,
             told: None,
         };
-        self.accounts
-            .get(account)
-            .map_or(&OPEN, |state| &state.brake)
+        self.lanes.entry(lane.clone()).or_insert_with(new)
     }
 }
 
-impl Brake {
-    fn holds(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|until| until > now)
-    }
-
-    fn engage(&mut self, now: Timestamp, cause: Cause, wait: Option<Duration>) {
-        // Attempts that were under way together are one failure.
-        if !self.holds(now) {
-            self.failures += 1;
-        }
-        let until = now + schedule::brake(cause, wait, self.failures - 1);
-        self.until = self.until.max(Some(until));
-        let asked = match cause {
-            // However long it is, it was Graph who said to go slower.
-            Cause::Throttled => Some(until),
-            Cause::Unavailable | Cause::Configuration(_) => wait.map(|wait| now + wait),
-        };
-        self.asked = self.asked.max(asked);
-    }
-
-    fn ease(&mut self) {
-        self.until = self.asked;
-    }
-
-    /// Whether a fault that was told is over. What Graph said about when to come
-    /// back stays in force although another request came through.
-    fn release(&mut self, now: Timestamp) -> bool {
-        if self.holds(now) {
-            return false;
-        }
-        self.failures = 0;
-        self.until = None;
-        self.asked = None;
-        self.told.take().is_some()
-    }
-
-    fn tell(&mut self, what: &str) -> News {
-        if self.told.as_deref() == Some(what) {
-            return News::Known;
-        }
-        self.told = Some(what.to_owned());
-        News::New
-    }
-}
-
-/// Gives each lane one in turn until the workers are used up.
-fn share(mut room: Vec<(Lane, u32)>, mut workers: u32) -> Vec<Want> {
-    let mut wants: Vec<Want> = Vec::new();
-    let mut round = 0;
-    while workers > 0 && room.iter().any(|(_, free)| *free > round) {
-        for (at, (lane, free)) in room.iter_mut().enumerate() {
-            if *free <= round || workers == 0 {
-                continue;
-            }
-            workers -= 1;
-            match wants.get_mut(at) {
-                Some(want) => want.count += 1,
-                None => wants.push(Want {
+impl LaneState {
+    /// What its pace lets it claim of `free` attempts, or until when it is held.
+    fn want(&mut self, lane: &Lane, free: u32, now: Timestamp) -> (Option<Want>, Option<Change>) {
+        let need = self.need.unwrap_or(Need::LEAST);
+        match self.pace.room(now, need) {
+            Room::Open {
+                messages,
+                upload,
+                recipients,
+            } => {
+                self.held = None;
+                let want = Want {
                     lane: lane.clone(),
-                    count: 1,
-                }),
+                    count: free.min(messages),
+                    upload,
+                    recipients,
+                    first_request: pace::first_request,
+                };
+                (Some(want), None)
+            }
+            Room::Full { limit, until } => {
+                // Not at once again: a request that waits may be woken later.
+                let soonest = now + Duration::from_millis(5);
+                self.held = Some(until.clamp(soonest, now + LOOK_AGAIN));
+                self.need = None;
+                let news = self.told != Some(limit);
+                self.told = Some(limit);
+                (None, news.then(|| Change::Held(lane.clone(), limit, until)))
             }
         }
-        round += 1;
     }
-    wants
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
+/// All lanes, beginning after the one that was served last.
+fn turns(last: Option<&Lane>) -> Vec<(Bound<Lane>, Bound<Lane>)> {
+    match last {
+        Some(last) => vec![
+            (Bound::Excluded(last.clone()), Bound::Unbounded),
+            (Bound::Unbounded, Bound::Included(last.clone())),
+        ],
+        None => vec![(Bound::Unbounded, Bound::Unbounded)],
     }
+}
 
-    fn lane(account: &str, mailbox: &str) -> Lane {
-        Lane {
-            account: account.to_owned(),
-            mailbox: format!("{mailbox}@contoso.com").parse().unwrap(),
-        }
+/// How many attempts of a lane may begin, by what is due, brakes and requests at
+/// once.
+fn free(
+    lane: &Lane,
+    state: &LaneState,
+    account: Option<&Brake>,
+    workers: &Workers,
+    now: Timestamp,
+) -> u32 {
+    let waits = state.due.is_none_or(|due| due > now)
+        || state.held.is_some_and(|held| held > now)
+        || state.brake.holds(now)
+        || account.is_some_and(|brake| brake.holds(now));
+    if waits {
+        return 0;
     }
+    limit(lane, state, account, workers).saturating_sub(state.in_flight)
+}
 
-    fn lanes(due: &[&Lane]) -> Lanes {
-        let mut lanes = Lanes::new(HashMap::from([("a".into(), 4), ("b".into(), 4)]));
-        for lane in due {
-            lanes.has_due((*lane).clone(), at(0));
-        }
-        lanes
+/// How many attempts of a lane may be under way: one while it is probed; none
+/// while another lane of its account is.
+fn limit(lane: &Lane, state: &LaneState, account: Option<&Brake>, workers: &Workers) -> u32 {
+    if account.is_some_and(|brake| brake.failures > 0) {
+        let under_way = workers.under_way(&lane.account);
+        return u32::from(under_way <= state.in_flight);
     }
-
-    /// Claims what may be claimed: (mailbox, count).
-    fn claim(lanes: &mut Lanes, now: Timestamp, workers: u32) -> Vec<(String, u32)> {
-        let wants = lanes.wants(now, workers);
-        for want in &wants {
-            (0..want.count).for_each(|_| lanes.begun(&want.lane));
-        }
-        wants
-            .into_iter()
-            .map(|want| (want.lane.mailbox.local_part().to_owned(), want.count))
-            .collect()
+    if state.brake.failures > 0 {
+        return 1;
     }
-
-    #[test]
-    fn a_mailbox_never_gets_more_than_its_requests_at_once() {
-        let one = lane("a", "one");
-        let mut lanes = lanes(&[&one]);
-
-        assert_eq!(claim(&mut lanes, at(1), 32), [("one".into(), 4)]);
-        assert_eq!(claim(&mut lanes, at(1), 32), []);
-        lanes.ended(&one);
-        assert_eq!(claim(&mut lanes, at(1), 32), [("one".into(), 1)]);
-    }
-
-    #[test]
-    fn few_workers_are_shared_and_taken_in_turn() {
-        let names: Vec<Lane> = ["1", "2", "3"].map(|name| lane("a", name)).into();
-        let mut lanes = lanes(&names.iter().collect::<Vec<_>>());
-
-        assert_eq!(
-            claim(&mut lanes, at(1), 2),
-            [("1".into(), 1), ("2".into(), 1)]
-        );
-        assert_eq!(
-            claim(&mut lanes, at(1), 2),
-            [("3".into(), 1), ("1".into(), 1)]
-        );
-    }
-
-    #[test]
-    fn a_throttled_mailbox_waits_alone_then_probes() {
-        let (one, two) = (lane("a", "one"), lane("a", "two"));
-        let mut lanes = lanes(&[&one, &two]);
-        lanes.begun(&one);
-        lanes.brake_mailbox(&one, at(10), Cause::Throttled, Some(20 * SECOND));
-        lanes.ended(&one);
-
-        assert_eq!(claim(&mut lanes, at(29), 32), [("two".into(), 4)]);
-        assert_eq!(lanes.wake_at(), Some(at(30)));
-        assert_eq!(claim(&mut lanes, at(30), 32), [("one".into(), 1)]);
-        assert_eq!(claim(&mut lanes, at(31), 32), []);
-
-        lanes.worked(&one, at(32));
-        lanes.ended(&one);
-        assert_eq!(claim(&mut lanes, at(32), 32), [("one".into(), 4)]);
-    }
-
-    #[test]
-    fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
-        let (one, two, other) = (lane("a", "one"), lane("a", "two"), lane("b", "other"));
-        let mut lanes = lanes(&[&one, &two, &other]);
-        lanes.brake_account(&one, at(0), Cause::Unavailable, None);
-
-        let claimed = claim(&mut lanes, at(100), 32);
-
-        assert_eq!(lanes.wake_at(), None, "a probe's end wakes, no time does");
-        assert_eq!(claimed.len(), 2, "{claimed:?}");
-        assert_eq!(claimed.iter().map(|(_, count)| count).sum::<u32>(), 5);
-        assert!(claimed.contains(&("other".into(), 4)));
-    }
-
-    #[test]
-    fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
-        let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
-        let mut lanes = lanes(&[&one, &two, &slow]);
-        lanes.brake_account(&one, at(1), Cause::Configuration("mend it"), None);
-        lanes.brake_mailbox(&one, at(1), Cause::Unavailable, None);
-        lanes.brake_mailbox(&slow, at(1), Cause::Throttled, Some(20 * SECOND));
-        assert_eq!(claim(&mut lanes, at(1), 32), []);
-
-        lanes.ease(&one);
-        lanes.ease(&slow);
-
-        assert_eq!(claim(&mut lanes, at(1), 32), [("one".into(), 1)]);
-        assert_eq!(claim(&mut lanes, at(20), 32), []);
-    }
-
-    #[test]
-    fn failures_under_way_together_count_once() {
-        let one = lane("a", "one");
-        let mut lanes = lanes(&[&one]);
-        for _ in 0..4 {
-            lanes.brake_mailbox(&one, at(0), Cause::Unavailable, None);
-        }
-
-        let wake = lanes.wake_at().unwrap();
-        assert!(wake <= at(2), "{wake:?}");
-    }
-
-    #[test]
-    fn a_fault_is_told_once_until_it_is_over() {
-        let one = lane("a", "one");
-        let mut lanes = lanes(&[&one]);
-
-        assert_eq!(lanes.tell_mailbox(&one, "denied"), News::New);
-        assert_eq!(lanes.tell_mailbox(&one, "denied"), News::Known);
-        assert_eq!(lanes.tell_mailbox(&one, "full"), News::New);
-        assert!(lanes.worked(&one, at(1)));
-        assert!(!lanes.worked(&one, at(1)));
-        assert_eq!(lanes.tell_mailbox(&one, "denied"), News::New);
-    }
+    state.pace.at_once()
 }

@@ -9,48 +9,51 @@
 //! Speaks no HTTP and no SMTP.
 
 mod attempt;
+mod brake;
 mod compose;
 mod draft;
 mod dsn;
 mod explain;
 mod json;
 mod lanes;
+#[cfg(test)]
+mod lanes_tests;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod outcome;
+mod pace;
+#[cfg(test)]
+mod pace_tests;
 mod recipients;
 mod remedy;
 mod report;
 mod schedule;
+mod window;
+mod work;
+mod workers;
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::attempt::Ended;
-use self::attempt::Means;
+use self::brake::News;
+use self::lanes::Change;
 use self::lanes::Lanes;
-use self::lanes::News;
 use self::outcome::Cause;
-use self::outcome::Doubt;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
-use self::report::Ending;
 use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Config;
-use crate::config::Mailbox;
 use crate::config::OnDoubt;
 use crate::config::Route;
 use crate::config::Submission;
@@ -58,12 +61,10 @@ use crate::graph::Graph;
 use crate::http::Http;
 use crate::mail::Lane;
 use crate::spool::Arrival;
-use crate::spool::AttemptReport;
 use crate::spool::Claimed;
 use crate::spool::Next;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
-use crate::spool::Stage;
 use crate::spool::Urgency;
 use crate::telemetry::maillog;
 
@@ -148,17 +149,18 @@ pub async fn run(
         };
         (account.name.clone(), outlet)
     };
-    let at_once = |account: &Account| {
-        let concurrency = u32::try_from(account.concurrency).unwrap_or(u32::MAX);
-        (account.name.clone(), concurrency)
-    };
-    let mut lanes = Lanes::new(config.accounts.iter().map(at_once).collect());
+    let pace = |account: &Account| (account.name.clone(), account.pace);
+    let workers = u32::try_from(config.delivery.workers).unwrap_or(u32::MAX);
+    let mut lanes = Lanes::new(config.accounts.iter().map(pace).collect(), workers);
+    let now = clock.now();
+    for spent in spool.spent(now - pace::MEMORY).await? {
+        lanes.remember(&spent, now);
+    }
     for (lane, due) in spool.lanes().await? {
-        lanes.has_due(lane, due);
+        lanes.has_due(lane, due, now);
     }
     let (report, reports) = mpsc::channel(config.delivery.workers);
     let dispatcher = Dispatcher {
-        workers: u32::try_from(config.delivery.workers).unwrap_or(u32::MAX),
         context: Arc::new(Context {
             spool,
             clock,
@@ -181,8 +183,6 @@ pub async fn run(
 /// Decides who goes next. Owned by its task.
 struct Dispatcher {
     context: Arc<Context>,
-    /// Attempts that may still begin.
-    workers: u32,
     lanes: Lanes,
     /// Faults of single messages that were told: mailbox and author.
     told: HashSet<String>,
@@ -243,13 +243,15 @@ impl Dispatcher {
                 Urgency::Ordinary => {}
                 Urgency::AtOnce => self.lanes.ease(&lane),
             }
-            self.lanes.has_due(lane, now);
+            self.lanes.has_due(lane, now, now);
         }
     }
 
     /// Begins every attempt that may begin now; how many those are.
     async fn claim(&mut self) -> Result<usize, SpoolError> {
-        let wants = self.lanes.wants(self.context.clock.now(), self.workers);
+        let now = self.context.clock.now();
+        let wants = self.lanes.wants(now);
+        self.tell_changes();
         if wants.is_empty() {
             return Ok(0);
         }
@@ -260,16 +262,18 @@ impl Dispatcher {
             maillog::quarantined(id);
         }
         for lane in asked {
-            self.lanes.set_due(&lane, claims.next_due.remove(&lane));
+            let next = claims.upcoming.remove(&lane);
+            self.lanes.set_upcoming(&lane, next, now);
         }
         let count = claims.claimed.len();
         for entry in claims.claimed {
-            self.workers -= 1;
-            self.lanes.begun(&entry.lane);
+            let recipients = entry.envelope.recipients.len() as u64;
+            let (clock, size) = (&self.context.clock, entry.content.size());
+            let pace = self.lanes.begun(&entry.lane, clock, size, recipients);
             let context = Arc::clone(&self.context);
             let report = self.report.clone();
             self.attempts.spawn(async move {
-                let settled = context.work(entry).await;
+                let settled = context.work(entry, pace).await;
                 // The dispatcher outlives its attempts, or the relay is gone.
                 let _received = report.send(settled).await;
             });
@@ -283,8 +287,8 @@ impl Dispatcher {
         }
         let idle = Duration::from_secs(60);
         match self.lanes.wake_at() {
-            Some(at) if self.workers > 0 => at.since(self.context.clock.now()).min(idle),
-            _ => idle,
+            Some(at) => at.since(self.context.clock.now()).min(idle),
+            None => idle,
         }
     }
 
@@ -295,9 +299,8 @@ impl Dispatcher {
             next,
         } = settled;
         let now = self.context.clock.now();
-        self.workers += 1;
         if let Next::Wait(due) = next {
-            self.lanes.has_due(entry.lane.clone(), *due);
+            self.lanes.has_due(entry.lane.clone(), *due, now);
         }
         match schedule::braked(outcome.kind) {
             Some((Scope::Account, cause, wait)) => {
@@ -322,12 +325,23 @@ impl Dispatcher {
         if judged && !of_account && self.lanes.account_worked(&entry.lane, now) {
             maillog::recovered(&entry.lane);
         }
-        self.tell(entry, outcome);
+        self.tell(entry, outcome, now);
+        self.tell_changes();
         self.lanes.ended(&entry.lane);
     }
 
+    fn tell_changes(&mut self) {
+        for change in self.lanes.changes() {
+            match change {
+                Change::Held(lane, limit, until) => maillog::paced(&lane, limit.key(), until),
+                Change::Narrowed(lane, at_once, until) => maillog::narrowed(&lane, at_once, until),
+                Change::Widened(lane, at_once) => maillog::widened(&lane, at_once),
+            }
+        }
+    }
+
     /// A configuration fault is told once, loudly, with its remedy.
-    fn tell(&mut self, entry: &Claimed, outcome: &Outcome) {
+    fn tell(&mut self, entry: &Claimed, outcome: &Outcome, now: Timestamp) {
         let Kind::Deferred {
             cause: Cause::Configuration(remedy),
             scope,
@@ -339,7 +353,7 @@ impl Dispatcher {
         let what = outcome.code.as_deref().unwrap_or(&outcome.reason);
         let news = match scope {
             Scope::Account => self.lanes.tell_account(&entry.lane, what),
-            Scope::Mailbox => self.lanes.tell_mailbox(&entry.lane, what),
+            Scope::Mailbox => self.lanes.tell_mailbox(&entry.lane, what, now),
             Scope::Message => {
                 if self.told.len() >= MOST_TOLD {
                     self.told.clear();
@@ -354,122 +368,5 @@ impl Dispatcher {
             let words = remedy::named(remedy, entry);
             maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
         }
-    }
-}
-
-impl Context {
-    /// One attempt and its settlement.
-    async fn work(&self, entry: Claimed) -> Settled {
-        let outlet = self.outlets.get(&entry.lane.account);
-        let means = Means {
-            outlet,
-            spool: &self.spool,
-            hostname: &self.hostname,
-            now: self.clock.now(),
-        };
-        let attempt = attempt::attempt(&entry, means);
-        // One message must not be able to stop the relay, nor keep its place.
-        let ended = AssertUnwindSafe(attempt).catch_unwind().await;
-        let Ended { outcome, draft } = ended.unwrap_or_else(|_| Ended {
-            outcome: Outcome::panicked(),
-            draft: None,
-        });
-        let now = self.clock.now();
-        let trouble_since = self.trouble_since(&entry, &outcome, now);
-        let next = self.next(&entry, &outcome, trouble_since);
-        let ending = Ending {
-            outcome: &outcome,
-            next,
-            trouble_since,
-            now,
-        };
-        let report = AttemptReport {
-            dsn: self.report(&entry, ending).await,
-            outcome: name(outcome.kind, next),
-            http_status: outcome.http_status,
-            code: outcome.code.clone(),
-            reason: outcome.in_words(&entry),
-            request_id: outcome.request_id.clone(),
-            next,
-            trouble_since,
-        };
-        maillog::attempted(&entry, &report, now);
-        // The outcome is known and must not be lost: a full disk passes.
-        loop {
-            match self.spool.settle(&entry, report.clone()).await {
-                Ok(withdrawn) => {
-                    maillog::reported(&entry, &report, &withdrawn);
-                    break;
-                }
-                Err(error @ SpoolError::Closed) => {
-                    maillog::spool_trouble(&error);
-                    break;
-                }
-                Err(error) => maillog::spool_trouble(&error),
-            }
-            tokio::time::sleep(SPOOL_AGAIN).await;
-        }
-        if let (Next::Failed, Some(outlet), Some(draft)) = (next, outlet, &draft)
-            && (outcome.kind == Kind::Failed || draft.stage == Stage::Filling)
-        {
-            draft::abandon(&entry, &outlet.graph, draft).await;
-        }
-        Settled {
-            entry,
-            outcome,
-            next,
-        }
-    }
-
-    fn on_doubt(&self, entry: &Claimed) -> OnDoubt {
-        let outlet = self.outlets.get(&entry.lane.account);
-        outlet.map_or(OnDoubt::Retry, |outlet| outlet.account.submission.on_doubt)
-    }
-
-    fn trouble_since(
-        &self,
-        entry: &Claimed,
-        outcome: &Outcome,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        // With mailbox = "from", a mailbox that is not there is the message's own fault.
-        let outlet = self.outlets.get(&entry.lane.account);
-        let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
-        if by_author && outcome.http_status == Some(404) {
-            return Some(entry.trouble_since.unwrap_or(now));
-        }
-        schedule::trouble_since(outcome.kind, entry.trouble_since, now)
-    }
-
-    fn next(&self, entry: &Claimed, outcome: &Outcome, since: Option<Timestamp>) -> Next {
-        if outcome.kind == Kind::Delivered {
-            return Next::Delivered;
-        }
-        if let Kind::Doubtful {
-            doubt: Doubt::Blind,
-            ..
-        } = outcome.kind
-            && self.on_doubt(entry) == OnDoubt::Hold
-        {
-            return Next::Held;
-        }
-        let Some(wait) = schedule::next_wait(outcome.kind, entry.attempt, &self.settings) else {
-            return Next::Failed;
-        };
-        let due: Timestamp = self.clock.now() + wait;
-        if schedule::is_expired(since, due, &self.settings) {
-            return Next::Failed;
-        }
-        Next::Wait(due)
-    }
-}
-
-/// The outcome's name in spool and log.
-fn name(kind: Kind, next: Next) -> &'static str {
-    match (kind, next) {
-        (Kind::Delivered, _) => "delivered",
-        (Kind::Doubtful { .. }, _) => "doubtful",
-        (Kind::Failed, _) | (Kind::Deferred { .. }, Next::Failed | Next::Delivered) => "failed",
-        (Kind::Deferred { .. }, Next::Wait(_) | Next::Held) => "deferred",
     }
 }

@@ -13,8 +13,9 @@ use crate::mime::Outgoing;
 use crate::mime::Piece;
 use crate::mime::Reader;
 
-/// The length of `size` bytes in base64.
-pub(super) fn encoded_size(size: u64) -> u64 {
+/// Bytes that `size` bytes are in base64: what a request of sendMail uploads for
+/// a message of that size.
+pub fn encoded_size(size: u64) -> u64 {
     size.div_ceil(3) * 4
 }
 

@@ -17,6 +17,7 @@ use super::Json;
 use super::Payload;
 use super::Submitted;
 use super::UploadSession;
+use super::encoded_size;
 use super::expect;
 use super::message::WireAttachment;
 use super::request_id;
@@ -43,6 +44,16 @@ pub enum DraftContent<'a> {
     Mime(&'a Outgoing),
     /// [`Json::draft`].
     Json(&'a Json),
+}
+
+impl DraftContent<'_> {
+    /// Bytes of the request that makes the draft.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Mime(message) => encoded_size(message.size()),
+            Self::Json(json) => json.body().len() as u64,
+        }
+    }
 }
 
 /// An attachment, but for its bytes (Graph resource "fileAttachment").

@@ -27,6 +27,7 @@ use secrecy::ExposeSecret;
 use tracing::debug;
 use uuid::Uuid;
 
+pub use self::body::encoded_size;
 pub use self::draft::DraftContent;
 pub use self::draft::DraftState;
 pub use self::draft::FileAttachment;
@@ -201,7 +202,7 @@ impl Payload<'_> {
         match self {
             Self::Nothing => 0,
             Self::Json(json) => json.len() as u64,
-            Self::Mime(message) => body::encoded_size(message.size()),
+            Self::Mime(message) => encoded_size(message.size()),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
-use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 use uuid::Uuid;
@@ -14,8 +13,11 @@ use super::Content;
 use super::Draft;
 use super::Spool;
 use super::SpoolError;
+use super::Upcoming;
+use super::Want;
 use super::content;
 use super::doubt;
+use super::due;
 use super::view;
 use crate::clock::Timestamp;
 use crate::mail::Address;
@@ -26,15 +28,6 @@ use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 
-/// So many entries of this lane may be claimed.
-#[derive(Clone, Debug)]
-pub struct Want {
-    /// The lane.
-    pub lane: Lane,
-    /// At most so many.
-    pub count: u32,
-}
-
 /// What could be claimed.
 #[derive(Debug, Default)]
 pub struct Claims {
@@ -42,9 +35,9 @@ pub struct Claims {
     pub claimed: Vec<Claimed>,
     /// Entries that could not be read, and were put aside.
     pub quarantined: Vec<String>,
-    /// For each lane asked about, when its next waiting entry is due; a lane
-    /// without one is missing.
-    pub next_due: HashMap<Lane, Timestamp>,
+    /// For each lane asked about, what is next in it; a lane in which nothing
+    /// waits is missing.
+    pub upcoming: HashMap<Lane, Upcoming>,
 }
 
 /// An entry taken for an attempt.
@@ -81,8 +74,8 @@ pub struct Claimed {
 }
 
 impl Spool {
-    /// Claims due entries, the longest due first, and puts their attempts on
-    /// record as begun.
+    /// Claims due entries, the longest due first, as far as they fit what is
+    /// wanted, and puts their attempts on record as begun.
     ///
     /// # Errors
     ///
@@ -93,7 +86,7 @@ impl Spool {
         let claim = move |db: &Connection| {
             let mut claims = Claims::default();
             for want in &wants {
-                for id in due(db, want, now)? {
+                for id in due::due(db, want, now)? {
                     match claim_one(db, &id, &want.lane, &folder, now) {
                         Ok(entry) => claims.claimed.push(entry),
                         Err(error) if is_of_the_entry(&error) => {
@@ -103,8 +96,8 @@ impl Spool {
                         Err(error) => return Err(error),
                     }
                 }
-                if let Some(due) = next_due(db, &want.lane)? {
-                    claims.next_due.insert(want.lane.clone(), due);
+                if let Some(upcoming) = due::upcoming(db, &want.lane)? {
+                    claims.upcoming.insert(want.lane.clone(), upcoming);
                 }
             }
             Ok(claims)
@@ -135,35 +128,6 @@ impl Spool {
         let reroute = move |db: &Connection| reroute(db, &route);
         self.shared.writer.write(reroute).await
     }
-}
-
-fn due(db: &Connection, want: &Want, now: Timestamp) -> rusqlite::Result<Vec<String>> {
-    let mut statement = db.prepare_cached(
-        "SELECT id FROM entry WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-         AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4",
-    )?;
-    let rows = statement.query_map(
-        params![
-            want.lane.account,
-            want.lane.mailbox.as_str(),
-            now.millis(),
-            want.count
-        ],
-        |row| row.get(0),
-    )?;
-    rows.collect()
-}
-
-fn next_due(db: &Connection, lane: &Lane) -> rusqlite::Result<Option<Timestamp>> {
-    let mut statement = db.prepare_cached(
-        "SELECT due_at FROM entry WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-         ORDER BY due_at LIMIT 1",
-    )?;
-    statement
-        .query_row(params![lane.account, lane.mailbox.as_str()], |row| {
-            row.get(0).map(Timestamp::from_millis)
-        })
-        .optional()
 }
 
 /// Whether an error is about what stands in one entry, not about the database.

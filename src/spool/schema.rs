@@ -91,6 +91,10 @@ CREATE TABLE attempt (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// For what attempts have lately spent. No matter of the format: a program that
+/// does not know it keeps it up all the same.
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS attempt_begun ON attempt (begun_at);";
+
 /// From format 1 to format 2.
 const FROM_1: &str = "
 ALTER TABLE entry ADD COLUMN user TEXT;
@@ -158,6 +162,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
             });
         }
     }
+    connection.execute_batch(INDEX)?;
     Ok(connection)
 }
 

@@ -32,6 +32,10 @@ pub struct AttemptReport {
     pub next: Next,
     /// As [`Claimed::trouble_since`] is to be from now on.
     pub trouble_since: Option<Timestamp>,
+    /// Requests that it made to Graph.
+    pub requests: u64,
+    /// Bytes of the bodies of those.
+    pub uploaded: u64,
     /// What is reported about the entry.
     pub dsn: Option<Dsn>,
 }
@@ -137,7 +141,7 @@ fn settle_one(
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE attempt SET ended_at = ?3, outcome = ?4, http_status = ?5, code = ?6, reason = ?7,
-         request_id = ?8 WHERE entry = ?1 AND number = ?2",
+         request_id = ?8, requests = ?9, uploaded = ?10 WHERE entry = ?1 AND number = ?2",
     )?
     .execute(params![
         id,
@@ -147,7 +151,9 @@ fn settle_one(
         report.http_status,
         report.code,
         report.reason,
-        report.request_id
+        report.request_id,
+        i64::try_from(report.requests).unwrap_or(i64::MAX),
+        i64::try_from(report.uploaded).unwrap_or(i64::MAX)
     ])?;
     let (state, due_at, ended_at) = match report.next {
         Next::Delivered => ("delivered", now, Some(now)),

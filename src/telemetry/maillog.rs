@@ -247,6 +247,31 @@ pub fn recovered(lane: &Lane) {
     info!(event = "recovered", mailbox = %lane.mailbox, account = %lane.account, "sending again");
 }
 
+/// One of our own limits holds back what is due.
+pub fn paced(lane: &Lane, limit: &str, until: Timestamp) {
+    info!(
+        event = "paced", mailbox = %lane.mailbox, account = %lane.account, limit, %until,
+        "messages wait for their turn: [account.pace] allows this mailbox no more for now"
+    );
+}
+
+/// Graph throttles a mailbox.
+pub fn narrowed(lane: &Lane, at_once: u32, until: Timestamp) {
+    warn!(
+        event = "narrowed", mailbox = %lane.mailbox, account = %lane.account, at_once, %until,
+        "Graph throttles this mailbox: nothing is sent until then, and {at_once} at once from then \
+         on, until it takes more"
+    );
+}
+
+/// A mailbox that was throttled takes as much as before.
+pub fn widened(lane: &Lane, at_once: u32) {
+    info!(
+        event = "widened", mailbox = %lane.mailbox, account = %lane.account, at_once,
+        "Graph takes as many requests at once from this mailbox as before"
+    );
+}
+
 /// The disk or the database is in trouble.
 pub fn spool_trouble(error: &dyn Display) {
     error!(event = "spool", reason = %error, "the spool cannot be written; trying again");

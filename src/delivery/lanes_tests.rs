@@ -1,0 +1,251 @@
+//! Who may go next: lanes, their pace and workers, with the time in hand.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::brake::News;
+use super::lanes::Change;
+use super::lanes::Lanes;
+use super::outcome::Cause;
+use super::pace::Limit;
+use super::pace::Pace;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::config;
+use crate::mail::Lane;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+fn lane(account: &str, mailbox: &str) -> Lane {
+    Lane {
+        account: account.to_owned(),
+        mailbox: format!("{mailbox}@contoso.com").parse().unwrap(),
+    }
+}
+
+fn lanes(due: &[&Lane]) -> Lanes {
+    lanes_with(PACE, 32, due)
+}
+
+fn lanes_with(pace: config::Pace, workers: u32, due: &[&Lane]) -> Lanes {
+    let mut lanes = Lanes::new(
+        HashMap::from([("a".into(), pace), ("b".into(), pace)]),
+        workers,
+    );
+    for lane in due {
+        lanes.has_due((*lane).clone(), at(0), at(0));
+    }
+    lanes
+}
+
+const PACE: config::Pace = config::Pace {
+    concurrency: 4,
+    messages_per_minute: None,
+    requests_per_10_minutes: None,
+    upload_per_5_minutes: None,
+    recipients_per_day: None,
+};
+
+/// An attempt with a message of 100 bytes to one recipient.
+fn begin(lanes: &mut Lanes, lane: &Lane, now: Timestamp) -> Pace {
+    lanes.begun(lane, &Clock::starting_at(now), 100, 1)
+}
+
+/// Claims what may be claimed: (mailbox, count).
+fn claim(lanes: &mut Lanes, now: Timestamp) -> Vec<(String, u32)> {
+    let wants = lanes.wants(now);
+    for want in &wants {
+        (0..want.count).for_each(|_| drop(begin(lanes, &want.lane, now)));
+    }
+    wants
+        .into_iter()
+        .map(|want| (want.lane.mailbox.local_part().to_owned(), want.count))
+        .collect()
+}
+
+#[test]
+fn a_mailbox_never_gets_more_than_its_requests_at_once() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+
+    assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 4)]);
+    assert_eq!(claim(&mut lanes, at(1)), []);
+    lanes.ended(&one);
+    assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 1)]);
+}
+
+#[test]
+fn few_workers_are_shared_and_taken_in_turn() {
+    let names: Vec<Lane> = ["1", "2", "3"].map(|name| lane("a", name)).into();
+    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 2);
+    names
+        .iter()
+        .for_each(|lane| lanes.has_due(lane.clone(), at(0), at(0)));
+
+    assert_eq!(claim(&mut lanes, at(1)), [("1".into(), 1), ("2".into(), 1)]);
+    names.iter().take(2).for_each(|lane| lanes.ended(lane));
+    assert_eq!(claim(&mut lanes, at(1)), [("3".into(), 1), ("1".into(), 1)]);
+}
+
+#[test]
+fn a_throttled_mailbox_waits_alone_then_probes() {
+    let (one, two) = (lane("a", "one"), lane("a", "two"));
+    let mut lanes = lanes(&[&one, &two]);
+    drop(begin(&mut lanes, &one, at(0)));
+    lanes.brake_mailbox(&one, at(10), Cause::Throttled, Some(20 * SECOND));
+    lanes.ended(&one);
+
+    assert_eq!(claim(&mut lanes, at(29)), [("two".into(), 4)]);
+    assert_eq!(lanes.wake_at(), Some(at(30)));
+    assert_eq!(claim(&mut lanes, at(30)), [("one".into(), 1)]);
+    assert_eq!(claim(&mut lanes, at(31)), []);
+
+    lanes.worked(&one, at(32));
+    lanes.ended(&one);
+    // Half as many as before.
+    assert_eq!(claim(&mut lanes, at(32)), [("one".into(), 2)]);
+}
+
+#[test]
+fn a_throttled_mailbox_is_narrowed_once_and_widened_by_what_is_taken() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    for _ in 0..4 {
+        lanes.brake_mailbox(&one, at(0), Cause::Throttled, Some(SECOND));
+    }
+
+    let narrowed = lanes.changes();
+    assert!(matches!(narrowed[..], [Change::Narrowed(_, 2, _)]));
+    for _ in 0..39 {
+        lanes.worked(&one, at(10));
+        assert_eq!(lanes.changes(), []);
+    }
+    lanes.worked(&one, at(10));
+    assert_eq!(lanes.changes(), [Change::Widened(one.clone(), 4)]);
+    assert_eq!(claim(&mut lanes, at(10)), [("one".into(), 4)]);
+}
+
+#[test]
+fn a_full_window_holds_its_mailbox_alone_wakes_it_and_is_told_once() {
+    let (one, two) = (lane("a", "one"), lane("a", "two"));
+    let pace = config::Pace {
+        messages_per_minute: Some(2),
+        ..PACE
+    };
+    let mut lanes = lanes_with(pace, 32, &[&one]);
+
+    assert_eq!(claim(&mut lanes, at(0)), [("one".into(), 2)]);
+    lanes.has_due(two, at(1), at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("two".into(), 2)]);
+    let free = Timestamp::from_millis(60_500);
+    let held = Change::Held(one.clone(), Limit::Messages, free);
+    assert_eq!(lanes.changes(), [held]);
+    assert_eq!(lanes.wake_at(), Some(at(1)), "two was not looked at again");
+    assert_eq!(claim(&mut lanes, at(1)), []);
+    assert_eq!(lanes.wake_at(), Some(free));
+    assert_eq!(claim(&mut lanes, free), [("one".into(), 2)]);
+    assert_eq!(lanes.changes().len(), 1, "only the other's");
+}
+
+#[test]
+fn an_account_without_answers_leaves_workers_to_the_others() {
+    let holes: Vec<Lane> = (0..30).map(|n| lane("a", &format!("hole{n}"))).collect();
+    let mut lanes = lanes(&holes.iter().collect::<Vec<_>>());
+    let taken: u32 = claim(&mut lanes, at(0)).iter().map(|(_, n)| n).sum();
+
+    assert_eq!(taken, 24, "all but the other's reserve");
+    assert_eq!(lanes.wake_at(), None, "the end of an attempt wakes");
+    lanes.has_due(lane("b", "late"), at(1), at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("late".into(), 4)]);
+}
+
+#[test]
+fn mailboxes_without_answers_leave_workers_to_the_next() {
+    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 32);
+    for hole in 0..10 {
+        lanes.has_due(lane("a", &format!("hole{hole}")), at(0), at(0));
+        claim(&mut lanes, at(0));
+    }
+
+    lanes.has_due(lane("a", "late"), at(1), at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("late".into(), 1)]);
+}
+
+#[test]
+fn a_round_over_two_hundred_mailboxes_is_cheap() {
+    let names: Vec<Lane> = (0..200).map(|n| lane("a", &format!("box{n}"))).collect();
+    let mut lanes = lanes(&names.iter().collect::<Vec<_>>());
+    claim(&mut lanes, at(0));
+
+    let rounds = 1000;
+    let begun = std::time::Instant::now();
+    for _ in 0..rounds {
+        // A worker is free, and nobody's turn is cut short by that.
+        lanes.ended(&names[0]);
+        std::hint::black_box(lanes.wants(at(1)));
+        std::hint::black_box(lanes.wake_at());
+        drop(begin(&mut lanes, &names[0], at(1)));
+    }
+    let round = begun.elapsed() / rounds;
+    println!("{round:?} a round");
+    assert!(round < Duration::from_millis(5), "{round:?}");
+}
+
+#[test]
+fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
+    let (one, two, other) = (lane("a", "one"), lane("a", "two"), lane("b", "other"));
+    let mut lanes = lanes(&[&one, &two, &other]);
+    lanes.brake_account(&one, at(0), Cause::Unavailable, None);
+
+    let claimed = claim(&mut lanes, at(100));
+
+    assert_eq!(lanes.wake_at(), None, "a probe's end wakes, no time does");
+    assert_eq!(claimed.len(), 2, "{claimed:?}");
+    assert_eq!(claimed.iter().map(|(_, count)| count).sum::<u32>(), 5);
+    assert!(claimed.contains(&("other".into(), 4)));
+}
+
+#[test]
+fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
+    let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
+    let mut lanes = lanes(&[&one, &two, &slow]);
+    lanes.brake_account(&one, at(1), Cause::Configuration("mend it"), None);
+    lanes.brake_mailbox(&one, at(1), Cause::Unavailable, None);
+    lanes.brake_mailbox(&slow, at(1), Cause::Throttled, Some(20 * SECOND));
+    assert_eq!(claim(&mut lanes, at(1)), []);
+
+    lanes.ease(&one);
+    lanes.ease(&slow);
+
+    assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 1)]);
+    assert_eq!(claim(&mut lanes, at(20)), []);
+}
+
+#[test]
+fn failures_under_way_together_count_once() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    for _ in 0..4 {
+        lanes.brake_mailbox(&one, at(0), Cause::Unavailable, None);
+    }
+
+    let wake = lanes.wake_at().unwrap();
+    assert!(wake <= at(2), "{wake:?}");
+}
+
+#[test]
+fn a_fault_is_told_once_until_it_is_over() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+
+    assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::New);
+    assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::Known);
+    assert_eq!(lanes.tell_mailbox(&one, "full", at(0)), News::New);
+    assert!(lanes.worked(&one, at(1)));
+    assert!(!lanes.worked(&one, at(1)));
+    assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::New);
+}

@@ -1,0 +1,158 @@
+//! One attempt and its settlement: whatever happens in it, the entry is settled
+//! (promise 2), with the report that comes of it.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+
+use super::Context;
+use super::SPOOL_AGAIN;
+use super::Settled;
+use super::attempt;
+use super::attempt::Ended;
+use super::attempt::Means;
+use super::draft;
+use super::outcome::Doubt;
+use super::outcome::Kind;
+use super::outcome::Outcome;
+use super::pace::Pace;
+use super::report::Ending;
+use super::schedule;
+use crate::clock::Timestamp;
+use crate::config::Mailbox;
+use crate::config::OnDoubt;
+use crate::spool::AttemptReport;
+use crate::spool::Claimed;
+use crate::spool::Next;
+use crate::spool::SpoolError;
+use crate::spool::Stage;
+use crate::telemetry::maillog;
+
+impl Context {
+    /// One attempt and its settlement.
+    pub(super) async fn work(&self, entry: Claimed, pace: Pace) -> Settled {
+        let outlet = self.outlets.get(&entry.lane.account);
+        let means = Means {
+            outlet,
+            spool: &self.spool,
+            hostname: &self.hostname,
+            now: self.clock.now(),
+            pace: &pace,
+        };
+        let attempt = attempt::attempt(&entry, means);
+        // One message must not be able to stop the relay, nor keep its place.
+        let ended = AssertUnwindSafe(attempt).catch_unwind().await;
+        let Ended { outcome, draft } = ended.unwrap_or_else(|_| Ended {
+            outcome: Outcome::panicked(),
+            draft: None,
+        });
+        let usage = pace.end(matches!(
+            outcome.kind,
+            Kind::Delivered | Kind::Doubtful { .. }
+        ));
+        let now = self.clock.now();
+        let trouble_since = self.trouble_since(&entry, &outcome, now);
+        let next = self.next(&entry, &outcome, trouble_since);
+        let ending = Ending {
+            outcome: &outcome,
+            next,
+            trouble_since,
+            now,
+        };
+        let report = AttemptReport {
+            dsn: self.report(&entry, ending).await,
+            outcome: name(outcome.kind, next),
+            http_status: outcome.http_status,
+            code: outcome.code.clone(),
+            reason: outcome.in_words(&entry),
+            request_id: outcome.request_id.clone(),
+            next,
+            trouble_since,
+            requests: usage.requests,
+            uploaded: usage.uploaded,
+        };
+        maillog::attempted(&entry, &report, now);
+        self.settle(&entry, &report).await;
+        if let (Next::Failed, Some(outlet), Some(draft)) = (next, outlet, &draft)
+            && (outcome.kind == Kind::Failed || draft.stage == Stage::Filling)
+        {
+            draft::abandon(&entry, &outlet.graph, draft).await;
+        }
+        Settled {
+            entry,
+            outcome,
+            next,
+        }
+    }
+
+    /// Writes an outcome down. It is known and must not be lost: a full disk passes.
+    async fn settle(&self, entry: &Claimed, report: &AttemptReport) {
+        loop {
+            match self.spool.settle(entry, report.clone()).await {
+                Ok(withdrawn) => {
+                    maillog::reported(entry, report, &withdrawn);
+                    return;
+                }
+                Err(error) => {
+                    maillog::spool_trouble(&error);
+                    if matches!(error, SpoolError::Closed) {
+                        return;
+                    }
+                }
+            }
+            tokio::time::sleep(SPOOL_AGAIN).await;
+        }
+    }
+
+    fn on_doubt(&self, entry: &Claimed) -> OnDoubt {
+        let outlet = self.outlets.get(&entry.lane.account);
+        outlet.map_or(OnDoubt::Retry, |outlet| outlet.account.submission.on_doubt)
+    }
+
+    fn trouble_since(
+        &self,
+        entry: &Claimed,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        // With mailbox = "from", a mailbox that is not there is the message's own fault.
+        let outlet = self.outlets.get(&entry.lane.account);
+        let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
+        if by_author && outcome.http_status == Some(404) {
+            return Some(entry.trouble_since.unwrap_or(now));
+        }
+        schedule::trouble_since(outcome.kind, entry.trouble_since, now)
+    }
+
+    fn next(&self, entry: &Claimed, outcome: &Outcome, since: Option<Timestamp>) -> Next {
+        if outcome.kind == Kind::Delivered {
+            return Next::Delivered;
+        }
+        if let Kind::Doubtful {
+            doubt: Doubt::Blind,
+            ..
+        } = outcome.kind
+            && self.on_doubt(entry) == OnDoubt::Hold
+        {
+            return Next::Held;
+        }
+        let Some(wait) = schedule::next_wait(outcome.kind, entry.attempt, &self.settings) else {
+            return Next::Failed;
+        };
+        let due: Timestamp = self.clock.now() + wait;
+        if schedule::is_expired(since, due, &self.settings) {
+            return Next::Failed;
+        }
+        Next::Wait(due)
+    }
+}
+
+/// The outcome's name in spool and log.
+fn name(kind: Kind, next: Next) -> &'static str {
+    match (kind, next) {
+        (Kind::Delivered, _) => "delivered",
+        (Kind::Doubtful { .. }, _) => "doubtful",
+        (Kind::Failed, _) | (Kind::Deferred { .. }, Next::Failed | Next::Delivered) => "failed",
+        (Kind::Deferred { .. }, Next::Wait(_) | Next::Held) => "deferred",
+    }
+}
