@@ -147,7 +147,11 @@ fn configure(
              mailbox = \"{mailbox}\"\n\
              senders = [\"{mailbox}\"]\n\
              login_url = \"http://{stand_in}\"\n\
-             graph_url = \"http://{stand_in}\"\n",
+             graph_url = \"http://{stand_in}\"\n\
+             [account.pace]\n\
+             requests_per_10_minutes = \"off\"\n\
+             upload_per_5_minutes = \"off\"\n\
+             recipients_per_day = \"off\"\n",
             tenant = tenant.tenant,
             client_id = tenant.client_id,
             secret = secret.display(),
