@@ -1,24 +1,40 @@
-//! The header section of a message, seen and edited at byte offsets.
+//! A message as bytes: its header section, seen and edited at byte offsets, and
+//! its parts, of which large attachments can be taken out.
 //!
 //! Promise 5 lives here: a field that no rule names goes out as the bytes that
-//! came in, and the body is not looked at. The header section is taken apart
-//! in one way only, and what other programs could take apart differently is
-//! made unambiguous first (see [`Header::split`]). What is odd about it is judged
-//! once, by [`Findings`]; what becomes of a field is decided in `delivery/`. Only
-//! [`Rendition`] reads bodies, for those who cannot send a message as it is.
+//! came in. The header section is taken apart in one way only, and what other
+//! programs could take apart differently is made unambiguous first (see
+//! [`Header::split`]). What is odd about it is judged once, by [`Findings`]; what
+//! becomes of a field is decided in `delivery/`.
+//!
+//! The body is looked at only where it does not fit into one request, or where an
+//! account asks for texts in base64 or for the JSON form: [`structure()`] finds its
+//! parts as it goes by, [`Split`] says which of them go and what stays,
+//! [`Detached::read`] reads them decoded, and [`quoted_printable_as_base64`] writes
+//! texts anew. Of what is not sure nothing is touched. A [`Rendition`] says a whole
+//! message in other words, and lists what it cannot say.
 
 mod addresses;
 mod attachment;
 mod author;
 mod contents;
 mod date;
+mod decode;
 mod header;
+mod media;
+#[cfg(any(test, fuzzing))]
+pub mod oracle;
 mod outgoing;
 mod part;
 mod phrase;
 mod properties;
 mod quirks;
+mod reencode;
 mod rendition;
+mod split;
+mod structure;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use self::addresses::Item;
@@ -29,8 +45,12 @@ pub use self::author::Author;
 pub use self::author::author;
 pub use self::author::author_item;
 pub use self::contents::Text;
+pub use self::decode::Decoded;
+pub use self::decode::Encoding;
 pub use self::header::Field;
 pub use self::header::Header;
+pub use self::media::Disposition;
+pub use self::media::Media;
 pub use self::outgoing::Outgoing;
 pub use self::outgoing::Piece;
 pub use self::outgoing::Reader;
@@ -39,10 +59,20 @@ pub use self::properties::Sensitivity;
 pub use self::quirks::Findings;
 pub use self::quirks::Quirk;
 pub use self::quirks::message_id;
+pub use self::reencode::quoted_printable_as_base64;
 pub use self::rendition::Lost;
 pub use self::rendition::Mailbox;
 pub use self::rendition::Rendition;
 pub use self::rendition::RenditionError;
+pub use self::split::Detached;
+pub use self::split::Kept;
+pub use self::split::LARGEST_ATTACHMENT;
+pub use self::split::Root;
+pub use self::split::Split;
+pub use self::split::Unsplittable;
+pub use self::structure::Part;
+pub use self::structure::Structure;
+pub use self::structure::structure;
 pub use self::text::decoded;
 pub use self::text::folded;
 pub use self::text::seven_bit;

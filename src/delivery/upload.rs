@@ -1,0 +1,196 @@
+//! One attachment on its way into a draft: at once if it is small, otherwise by
+//! an upload session, piece by piece from where it is kept.
+//!
+//! A broken connection is resumed where Graph says. What cannot be resumed is
+//! given up: the draft was not sent, and the next attempt makes another, because
+//! an upload whose end is not known may have attached the file already.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use tracing::debug;
+
+use super::draft::Way;
+use super::outcome::AttemptError;
+use super::outcome::Step;
+use crate::graph;
+use crate::graph::FileAttachment;
+use crate::graph::GraphError;
+use crate::graph::LEAST_UPLOAD;
+use crate::graph::Progress;
+use crate::graph::UploadSession;
+use crate::mime::Decoded;
+use crate::mime::Encoding;
+use crate::mime::Piece;
+use crate::mime::Reader;
+
+/// An attachment that travels by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Large {
+    pub(super) name: String,
+    pub(super) content_type: String,
+    /// Without its angle brackets.
+    pub(super) content_id: Option<String>,
+    pub(super) is_inline: bool,
+    /// Decoded, in bytes.
+    pub(super) size: u64,
+    pub(super) encoding: Encoding,
+    /// Where it is kept, encoded.
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// Graph wants less than 4 MB (page "Attach large files to Outlook messages");
+/// 327,680 bytes are the unit of its other upload sessions.
+const CHUNK: usize = 12 * 327_680;
+/// Failures in a row after which an upload is given up.
+const SETBACKS: u32 = 5;
+/// The longest that an upload waits for Graph; what is to wait longer is given
+/// up, and its place is free for others.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl Large {
+    fn described(&self) -> FileAttachment<'_> {
+        FileAttachment {
+            name: &self.name,
+            content_type: &self.content_type,
+            content_id: self.content_id.as_deref(),
+            is_inline: self.is_inline,
+            size: self.size,
+        }
+    }
+
+    /// Its bytes from `skip` on.
+    fn read(&self, skip: u64) -> Decoded {
+        Decoded::new(Reader::new(self.pieces.clone()), self.encoding, skip)
+    }
+}
+
+/// Adds an attachment to a draft.
+pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
+    // Their pieces lie in memory: a few at once.
+    let _turn = way.outlet.uploads.acquire().await;
+    if large.size < LEAST_UPLOAD {
+        let mut source = Source::new(large);
+        let bytes = source.take(0, LEAST_UPLOAD).await.map_err(unread)?;
+        way.pace.admit(graph::encoded_size(large.size)).await;
+        let graph = way.graph();
+        let attached = graph.attach(way.caller(), draft, &large.described(), &bytes);
+        return attached.await.map_err(Step::Prepare.failed());
+    }
+    way.pace.admit(1).await;
+    let graph = way.graph();
+    let opened = graph.create_upload_session(way.caller(), draft, &large.described());
+    let session = opened.await.map_err(Step::Prepare.failed())?;
+    upload(way, &session, large).await
+}
+
+async fn upload(
+    way: &Way<'_>,
+    session: &UploadSession,
+    large: &Large,
+) -> Result<(), AttemptError> {
+    let mut source = Source::new(large);
+    let mut next = 0;
+    let mut setbacks = 0;
+    loop {
+        let chunk = source.take(next, CHUNK as u64).await.map_err(unread)?;
+        way.pace.admit(chunk.len() as u64).await;
+        match way.graph().upload(session, next, chunk).await {
+            Ok(Progress::Done) => return Ok(()),
+            Ok(Progress::Next(further)) if further > next => {
+                next = further;
+                setbacks = 0;
+            }
+            Ok(Progress::Next(_)) if setbacks < SETBACKS => setbacks += 1,
+            Ok(Progress::Next(_)) => return Err(AttemptError::UploadStuck),
+            Err(error) => {
+                setbacks += 1;
+                let pause = pause(&error, setbacks);
+                let Some(pause) = pause.filter(|_| setbacks <= SETBACKS) else {
+                    return Err(Step::Upload.failed()(error));
+                };
+                debug!(id = %way.entry.id, %error, next, "the upload is resumed");
+                tokio::time::sleep(pause).await;
+                way.pace.admit(1).await;
+                let known = way.graph().upload_progress(session).await;
+                if let Progress::Next(known) = known.map_err(Step::Upload.failed())? {
+                    next = known;
+                }
+            }
+        }
+    }
+}
+
+/// How long to wait before an upload is resumed; nothing if it cannot be.
+fn pause(error: &GraphError, setbacks: u32) -> Option<Duration> {
+    let asked = match error {
+        GraphError::Transport(_) => None,
+        // 416: what arrived differs from what was thought to have.
+        GraphError::Answered {
+            status: 408 | 416 | 429 | 500..,
+            retry_after,
+            ..
+        } => *retry_after,
+        GraphError::Answered { .. }
+        | GraphError::Token(_)
+        | GraphError::UploadHost(_)
+        | GraphError::Content(_) => return None,
+    };
+    let own = FIRST_PAUSE.saturating_mul(1 << setbacks.min(5));
+    let pause = asked.unwrap_or(own);
+    (pause <= LONGEST_PAUSE).then_some(pause)
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+fn unread(error: io::Error) -> AttemptError {
+    Step::Prepare.failed()(GraphError::Content(error))
+}
+
+/// The bytes of an attachment, read once from its beginning to its end, unless
+/// Graph wants some of them again.
+struct Source<'l> {
+    large: &'l Large,
+    reader: Decoded,
+    /// Where the reader is.
+    at: u64,
+    /// Read, and not taken yet.
+    rest: Bytes,
+}
+
+impl<'l> Source<'l> {
+    fn new(large: &'l Large) -> Self {
+        Self {
+            large,
+            reader: large.read(0),
+            at: 0,
+            rest: Bytes::new(),
+        }
+    }
+
+    /// At most `most` bytes from an offset on, and fewer only at the end.
+    async fn take(&mut self, from: u64, most: u64) -> io::Result<Bytes> {
+        if from != self.at {
+            self.reader = self.large.read(from);
+            self.at = from;
+            self.rest = Bytes::new();
+        }
+        let length = most.min(self.large.size.saturating_sub(from));
+        let length = usize::try_from(length).unwrap_or(CHUNK);
+        let mut taken = BytesMut::with_capacity(length);
+        while taken.len() < length {
+            if self.rest.is_empty() {
+                self.rest = self.reader.next().await?.ok_or_else(|| {
+                    let shorter = "the attachment is shorter than it was";
+                    io::Error::new(io::ErrorKind::UnexpectedEof, shorter)
+                })?;
+            }
+            let part = self.rest.len().min(length - taken.len());
+            taken.extend_from_slice(&self.rest.split_to(part));
+        }
+        self.at += taken.len() as u64;
+        Ok(taken.freeze())
+    }
+}
