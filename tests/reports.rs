@@ -165,7 +165,7 @@ async fn an_expired_message_is_reported_with_what_has_to_be_changed() {
     let report = only_report(&relay, &graph, &id).await;
     let mail = mailparse::parse_mail(&report.raw).unwrap();
     assert!(
-        body(&mail, 0).contains("Send As on it"),
+        body(&mail, 0).contains("Add-RecipientPermission"),
         "{}",
         body(&mail, 0)
     );

@@ -184,8 +184,8 @@ pub(super) fn read(section: &mut Section<'_>, mailbox: Option<&Mailbox>) -> Subm
 /// taken, can grow fivefold and has to fit with a Bcc field of 500 recipients.
 fn request_limit(section: &mut Section<'_>, default: u64) -> u64 {
     match section.marked::<ByteSize>("request_limit") {
-        Some(marked) if !(2_000_000..=150_000_000).contains(&marked.value.0) => {
-            let message = "request_limit: must be from \"2 MB\" to \"150 MB\"";
+        Some(marked) if !(4_000_000..=150_000_000).contains(&marked.value.0) => {
+            let message = "request_limit: must be from \"4 MB\" to \"150 MB\"";
             section.problem_at(&marked.span, message);
             default
         }

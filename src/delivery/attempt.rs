@@ -12,6 +12,8 @@ use super::compose::compose;
 use super::draft::Parts;
 use super::draft::Way;
 use super::draft::caller;
+use super::fit::Fitted;
+use super::fit::fit;
 use super::json;
 use super::outcome::AttemptError;
 use super::outcome::Outcome;
@@ -29,6 +31,7 @@ use crate::routing::substitute;
 use crate::spool::Claimed;
 use crate::spool::Draft;
 use crate::spool::Spool;
+use crate::telemetry::maillog;
 
 /// What an attempt needs besides its entry.
 #[derive(Clone, Copy, Debug)]
@@ -94,16 +97,30 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         return submit_json(way, &json).await;
     }
     let Composed { message, blind, .. } = composed;
-    let fits = message.size() <= rules.submission.largest_mime();
-    if fits && blind.is_empty() && rules.submission.route == Route::Send {
-        way.pace.admit(graph::encoded_size(message.size())).await;
-        let sent = outlet.graph.send_mail(caller(entry), &message).await;
-        return sent.map_err(Step::SendMail.failed());
+    let limit = rules.submission.largest_mime();
+    let direct = rules.submission.route == Route::Send && blind.is_empty();
+    let mut fitted = fit(entry.id, message, limit, rules.submission).await?;
+    if direct && fitted.large.is_empty() {
+        way.pace
+            .admit(graph::encoded_size(fitted.message.size()))
+            .await;
+        let sent = outlet.graph.send_mail(caller(entry), &fitted.message).await;
+        match sent {
+            // What Microsoft means by 4 MB is not documented.
+            Err(GraphError::Answered { status: 413, .. }) => {
+                let size = fitted.message.size();
+                maillog::request_too_large(entry.id, size);
+                fitted = fit(entry.id, fitted.message, size / 2, rules.submission).await?;
+            }
+            sent => return sent.map_err(Step::SendMail.failed()),
+        }
     }
-    debug!(id = %entry.id, size = message.size(), blind = blind.len(), "sending as a draft");
+    let Fitted { message, large } = fitted;
+    debug!(id = %entry.id, size = message.size(), large = large.len(), "sending as a draft");
     let parts = Parts {
         content: DraftContent::Mime(&message),
         blind: &blind,
+        large: &large,
     };
     way.submit(&parts).await
 }
@@ -120,6 +137,7 @@ async fn submit_json(way: &mut Way<'_>, json: &Json) -> Result<Submitted, Attemp
             let parts = Parts {
                 content: DraftContent::Json(json),
                 blind: &[],
+                large: &[],
             };
             way.submit(&parts).await
         }

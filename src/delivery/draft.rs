@@ -20,6 +20,8 @@ use super::Outlet;
 use super::outcome::AttemptError;
 use super::outcome::Step;
 use super::pace::Pace;
+use super::upload;
+use super::upload::Large;
 use crate::clock::Timestamp;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
@@ -61,6 +63,8 @@ pub(super) struct Parts<'a> {
     pub(super) content: DraftContent<'a>,
     /// Recipients whom it does not name.
     pub(super) blind: &'a [Address],
+    /// What follows.
+    pub(super) large: &'a [Large],
 }
 
 impl<'a> Way<'a> {
@@ -117,6 +121,9 @@ impl<'a> Way<'a> {
             let set = graph.set_blind(self.caller(), &id, parts.blind).await;
             set.map_err(Step::Prepare.failed())?;
         }
+        for large in parts.large {
+            upload::attach(self, &id, large).await?;
+        }
         self.send(&id).await
     }
 
@@ -139,11 +146,11 @@ impl<'a> Way<'a> {
         Ok(())
     }
 
-    fn graph(&self) -> &'a Graph {
+    pub(super) fn graph(&self) -> &'a Graph {
         &self.outlet.graph
     }
 
-    fn caller(&self) -> Caller<'a> {
+    pub(super) fn caller(&self) -> Caller<'a> {
         caller(self.entry)
     }
 }

@@ -81,6 +81,13 @@ pub(super) fn failure(outcome: &Outcome, tried: Duration) -> Explanation {
 fn refusal(outcome: &Outcome) -> Explanation {
     let code = outcome.code.as_deref().unwrap_or_default();
     let (status, happened, remedy) = match (outcome.http_status, code) {
+        (None, _) if outcome.too_large => (
+            EnhancedStatus::TOO_BIG,
+            "The message is larger than one request to Microsoft 365, and cannot be split: it is \
+             signed or encrypted, or its text itself is that large. Nobody has got it.",
+            "Send it with fewer or smaller attachments; whoever looks after the relay can let such \
+             messages travel as attachments (oversize = \"attach\").",
+        ),
         (_, "ErrorInvalidRecipients") => (
             EnhancedStatus::SOME_ADDRESS,
             "Microsoft 365 says that the address of at least one recipient is not valid. None of \
@@ -187,6 +194,7 @@ mod tests {
             code: Some(code.to_owned()).filter(|code| !code.is_empty()),
             reason: "a test's".to_owned(),
             request_id: None,
+            too_large: false,
         }
     }
 

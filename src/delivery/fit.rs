@@ -64,7 +64,11 @@ async fn split(
     let structure = read.map_err(unread)?;
     match (Split::of(&structure, bytes.len() as u64, limit), oversize) {
         (Ok(split), _) => Ok(Fitted {
-            large: split.attachments.iter().map(|it| large(it, &message)).collect(),
+            large: split
+                .attachments
+                .iter()
+                .map(|it| large(it, &message))
+                .collect(),
             message: split.outgoing(&message),
         }),
         (Err(why), Oversize::Fail) => Err(why.into()),
@@ -134,7 +138,9 @@ const COVER: &[u8] = b"This message is too large to be sent as it is, and cannot
 async fn reencoded(id: SpoolId, fitted: Fitted, limit: u64) -> Result<Fitted, AttemptError> {
     let Fitted { message, large } = fitted;
     let bytes = message.read().await.map_err(unread)?;
-    let (header, body) = bytes.split_at_checked(message.header.len()).unwrap_or_default();
+    let (header, body) = bytes
+        .split_at_checked(message.header.len())
+        .unwrap_or_default();
     let Some((header, body)) = quoted_printable_as_base64(header, body) else {
         return Ok(Fitted { message, large });
     };

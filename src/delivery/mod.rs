@@ -14,6 +14,7 @@ mod compose;
 mod draft;
 mod dsn;
 mod explain;
+mod fit;
 mod json;
 mod lanes;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod recipients;
 mod remedy;
 mod report;
 mod schedule;
+mod upload;
 mod window;
 mod work;
 mod workers;
@@ -37,6 +39,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -86,6 +89,8 @@ struct Context {
 struct Outlet {
     account: Account,
     graph: Graph,
+    /// Attachments that may be read into memory at once.
+    uploads: Semaphore,
 }
 
 /// An attempt has been settled.
@@ -96,6 +101,8 @@ struct Settled {
     next: Next,
 }
 
+/// Uploads of an account at once: each has up to 4 MB in memory.
+const UPLOADS: usize = 4;
 /// A spool that cannot be written now (a full disk) is asked again after this.
 const SPOOL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -146,6 +153,7 @@ pub async fn run(
                 Tokens::new(account.clone(), http.clone()),
                 account.graph_url.clone(),
             ),
+            uploads: Semaphore::new(UPLOADS),
         };
         (account.name.clone(), outlet)
     };

@@ -34,6 +34,7 @@ use crate::auth::TokenError;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::http::TransportError;
+use crate::mime::Unsplittable;
 use crate::spool::Claimed;
 use crate::spool::SpoolError;
 
@@ -50,6 +51,12 @@ pub(super) enum AttemptError {
     Compose(#[from] ComposeError),
     #[error("there is no [[account]] named {0:?} any more")]
     NoAccount(String),
+    /// It cannot be made to fit.
+    #[error("the message cannot be sent: {0}")]
+    Oversize(#[from] Unsplittable),
+    /// An upload comes no further, and nothing says why.
+    #[error("Graph asks for the same bytes of an attachment again and again")]
+    UploadStuck,
     /// What must be on record before a request could not be recorded.
     #[error("the spool cannot be written: {0}")]
     Spool(#[from] SpoolError),
@@ -70,7 +77,6 @@ pub(super) enum Step {
     /// Making and filling a draft.
     Prepare,
     /// Bytes of an attachment, on their way to the upload URL.
-    #[expect(dead_code, reason = "uploads follow")]
     Upload,
     /// Sending a draft.
     SendDraft,
@@ -97,6 +103,8 @@ pub(super) struct Outcome {
     pub(super) reason: String,
     /// Graph's `request-id`.
     pub(super) request_id: Option<String>,
+    /// The relay itself found it too large.
+    pub(super) too_large: bool,
 }
 
 /// The four outcomes of the glossary.
@@ -174,6 +182,11 @@ impl Outcome {
         match error {
             AttemptError::Graph { step, error } => Self::of_graph(step, error, reason),
             AttemptError::Compose(_) => Self::new(Kind::Failed, reason),
+            AttemptError::Oversize(_) => Self {
+                too_large: true,
+                ..Self::new(Kind::Failed, reason)
+            },
+            AttemptError::UploadStuck => Self::new(unavailable(Scope::Message, None), reason),
             AttemptError::NoAccount(_) => {
                 Self::new(configuration(Scope::Mailbox, remedy::NO_ACCOUNT), reason)
             }
@@ -220,6 +233,7 @@ impl Outcome {
             code: None,
             reason,
             request_id: None,
+            too_large: false,
         }
     }
 

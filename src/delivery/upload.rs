@@ -71,26 +71,21 @@ impl Large {
 pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
     // Their pieces lie in memory: a few at once.
     let _turn = way.outlet.uploads.acquire().await;
+    let (graph, described) = (way.graph(), large.described());
     if large.size < LEAST_UPLOAD {
         let mut source = Source::new(large);
         let bytes = source.take(0, LEAST_UPLOAD).await.map_err(unread)?;
         way.pace.admit(graph::encoded_size(large.size)).await;
-        let graph = way.graph();
-        let attached = graph.attach(way.caller(), draft, &large.described(), &bytes);
+        let attached = graph.attach(way.caller(), draft, &described, &bytes);
         return attached.await.map_err(Step::Prepare.failed());
     }
     way.pace.admit(1).await;
-    let graph = way.graph();
-    let opened = graph.create_upload_session(way.caller(), draft, &large.described());
+    let opened = graph.create_upload_session(way.caller(), draft, &described);
     let session = opened.await.map_err(Step::Prepare.failed())?;
     upload(way, &session, large).await
 }
 
-async fn upload(
-    way: &Way<'_>,
-    session: &UploadSession,
-    large: &Large,
-) -> Result<(), AttemptError> {
+async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result<(), AttemptError> {
     let mut source = Source::new(large);
     let mut next = 0;
     let mut setbacks = 0;

@@ -395,11 +395,12 @@ mod tests {
             let body = &message.as_bytes()[header.body..];
             let ours = scanned(&header, body);
 
-            let theirs = MessageParser::new().parse(message.as_bytes()).unwrap();
-
             if ours.parts.iter().any(|part| part.media.is_message()) {
                 return Ok(()); // It goes into those, and counts their parts with theirs.
             }
+
+            let theirs = MessageParser::new().parse(message.as_bytes()).unwrap();
+
             prop_assert_eq!(ours.parts.len(), theirs.parts.len());
             for (at, (ours, theirs)) in ours.parts.iter().zip(&theirs.parts).enumerate() {
                 prop_assert!(!ours.doubtful);

@@ -232,6 +232,32 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
     }
 }
 
+/// Text parts in quoted-printable were written anew, or would have been.
+pub fn reencoded(id: SpoolId, fits: bool) {
+    let what = match fits {
+        true => "quoted-printable was written as base64",
+        false => "quoted-printable stays: in base64 the message would not fit in one request",
+    };
+    info!(event = "quoted_printable", %id, "{what}");
+}
+
+/// A message travels as an attachment.
+pub fn attached_whole(id: SpoolId, why: &dyn Display) {
+    warn!(
+        event = "oversize", %id, %why,
+        "the message cannot be split to fit and travels as an attached message.eml"
+    );
+}
+
+/// Graph takes less in one request than `request_limit` says.
+pub fn request_too_large(id: SpoolId, size: u64) {
+    warn!(
+        event = "request_limit", %id, size,
+        "Graph found the request too large although request_limit allows it: lower request_limit; \
+         the message goes by a draft"
+    );
+}
+
 /// Something is wrong that somebody has to change.
 pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
     let author = entry.author.as_ref().map_or("-", |author| author.as_str());

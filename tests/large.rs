@@ -1,0 +1,392 @@
+//! Messages over one request: what follows a draft arrives whole, whatever
+//! breaks on the way, and what cannot be split is said so.
+
+mod common;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use common::*;
+use graph_relay::sandbox::Arrival;
+use graph_relay::sandbox::Cut;
+use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::NextRange;
+use graph_relay::sandbox::RequestKind;
+use graph_relay::sandbox::Route;
+use graph_relay::sandbox::Sandbox;
+use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
+
+/// Bytes that no mistake repeats by chance.
+fn bytes(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for line in bytes.chunks(57) {
+        BASE64_STANDARD.encode_string(line, &mut text);
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// A part with a file.
+fn file(fields: &str, bytes: &[u8]) -> String {
+    let encoded = base64(bytes);
+    format!("--b\r\n{fields}Content-Transfer-Encoding: base64\r\n\r\n{encoded}")
+}
+
+fn multipart(kind: &str, parts: &[String]) -> String {
+    format!(
+        "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nSubject: large\r\nMIME-Version: 1.0\r\n\
+         Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app.example>\r\n\
+         Content-Type: {kind}; boundary=b\r\n\r\n{}--b--\r\n",
+        parts.concat()
+    )
+}
+
+const TEXT: &str =
+    "--b\r\nContent-Type: text/html\r\n\r\n<p>Gr=C3=BC=C3=9Fe <img src=3D\"cid:i@b\">\r\n";
+
+fn relay(graph: &Sandbox, keys: &str) -> Relay {
+    let accounts = account(graph, MAILBOX, keys);
+    let limits = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"300 MB\"";
+    Relay::start(&Home::with_accounts(&accounts, limits))
+}
+
+/// The one message that arrived.
+async fn only(graph: &Sandbox) -> std::sync::Arc<Arrival> {
+    let arrivals = arrived(graph, 1).await;
+    assert_eq!(arrivals.len(), 1);
+    arrivals[0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_attachments_follow_the_draft_and_the_rest_stays_as_it_was() {
+    for next_range in [NextRange::Bare, NextRange::Open] {
+        let settings = Settings {
+            next_range,
+            ..Settings::default()
+        };
+        let graph = stand_in_with(settings).await;
+        let relay = relay(&graph, "");
+        let (scan, photo, note) = (bytes(9_000_000, 1), bytes(2_500_000, 2), bytes(50_000, 3));
+        let parts = [
+            TEXT.to_owned(),
+            file(
+                "Content-Type: application/pdf; name=\"=?utf-8?q?Gr=C3=BC=C3=9Fe=2Epdf?=\"\r\n",
+                &scan,
+            ),
+            file(
+                "Content-Type: image/jpeg\r\nContent-ID: <i@b>\r\nContent-Disposition: inline; \
+                 filename*=utf-8''f%C3%BCr.jpg\r\n",
+                &photo,
+            ),
+            file(
+                "Content-Type: text/csv\r\nContent-Disposition: attachment; filename=n.csv\r\n",
+                &note,
+            ),
+        ];
+        let sent = multipart("multipart/related", &parts);
+
+        send_one(&relay, &["a@example.org", "blind@example.org"], &sent);
+
+        let arrival = only(&graph).await;
+        assert_eq!(arrival.route, Route::Draft);
+        assert_eq!(
+            recipients(&arrival),
+            set(&["a@example.org", "blind@example.org"])
+        );
+        let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
+        assert!(raw.contains(TEXT), "{}", &raw[..2000]);
+        assert!(raw.contains(&base64(&note)));
+        let [scanned, shown] = &arrival.attachments[..] else {
+            panic!("{} attachments", arrival.attachments.len());
+        };
+        assert_eq!(scanned.name, "Grüße.pdf");
+        assert_eq!(scanned.content, scan);
+        assert_eq!(shown.name, "für.jpg");
+        assert_eq!(shown.content, photo);
+        assert_eq!(shown.content_id.as_deref(), Some("i@b"));
+        assert!(shown.inline);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanner_that_sends_nothing_but_a_file_gets_it_through() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+    let scan = bytes(5_000_000, 4);
+    let sent = format!(
+        "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nContent-Type: application/pdf\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{}",
+        base64(&scan)
+    );
+
+    send_one(&relay, &["a@example.org"], &sent);
+
+    let arrival = only(&graph).await;
+    assert_eq!(arrival.attachments[0].name, "attachment.pdf");
+    assert_eq!(arrival.attachments[0].content, scan);
+}
+
+/// Every way for a request to go wrong that prepares a draft.
+fn faults(at: Station) -> Vec<Fault> {
+    let mut faults = vec![
+        Fault {
+            cut: Some(Cut::Request),
+            cut_after: 1_000_000,
+            ..Fault::usual(at)
+        },
+        Fault {
+            retry_after: Some("1".to_owned()),
+            ..Fault::at(at, 429)
+        },
+    ];
+    for (cut, stored) in [(Cut::Before, true), (Cut::During, false)] {
+        faults.push(Fault {
+            cut: Some(cut),
+            stored: Some(stored),
+            ..Fault::usual(at)
+        });
+    }
+    faults.push(Fault {
+        stored: Some(true),
+        ..Fault::at(at, 503)
+    });
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_4_a_large_message_arrives_once_and_whole_whatever_breaks() {
+    let stations = [
+        Station::Session,
+        Station::Upload,
+        Station::Attach,
+        Station::Progress,
+        Station::Delete,
+    ];
+    let mut cases: Vec<Fault> = stations.into_iter().flat_map(faults).collect();
+    cases.push(Fault::expired_session());
+    let mailbox = |n: usize| format!("m{n}@sandbox.example");
+    let settings = Settings {
+        mailboxes: (0..cases.len()).map(mailbox).collect(),
+        keep_bytes: 1 << 30,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let home = Home::with_accounts(&account(&graph, "from", ""), "");
+    let relay = Relay::start(&home);
+    // One goes by an upload session; the other, too large to stay, at once.
+    let (large, small) = (bytes(4_000_000, 5), bytes(2_200_000, 6));
+    let field = |name: &str| format!("Content-Disposition: attachment; filename={name}\r\n");
+    let parts = [file(&field("large"), &large), file(&field("small"), &small)];
+    let parts = [TEXT.to_owned(), parts.concat()];
+    let sent = multipart("multipart/mixed", &parts);
+    for (n, fault) in cases.iter().enumerate() {
+        let of_this = |fault| Fault {
+            mailbox: Some(mailbox(n)),
+            ..fault
+        };
+        if fault.at == Station::Progress {
+            // What makes the relay ask how far it is.
+            graph.inject(of_this(Fault::at(Station::Upload, 503)));
+        } else if fault.at == Station::Delete {
+            // What makes it begin anew.
+            graph.inject(of_this(Fault::at(Station::Session, 503)));
+        }
+        graph.inject(of_this(fault.clone()));
+        send_one(
+            &relay,
+            &["a@example.org"],
+            &sent.replace(MAILBOX, &mailbox(n)),
+        );
+    }
+
+    let arrivals = arrived(&graph, cases.len()).await;
+
+    relay.wait_until(|| relay.delivered() == cases.len());
+    assert_eq!(graph.arrivals().len(), cases.len());
+    for (n, fault) in cases.iter().enumerate() {
+        let arrival = arrivals.iter().find(|it| it.mailbox == mailbox(n));
+        let attachments = &arrival.unwrap().attachments;
+        assert_eq!(attachments.len(), 2, "{fault:?}");
+        assert!(attachments[0].content == large, "{fault:?}");
+        assert!(attachments[1].content == small, "{fault:?}");
+    }
+    assert_eq!(relay.events("doubtful").len(), 0, "nothing was sent before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_4_a_relay_killed_in_an_upload_sends_the_message_once_and_whole() {
+    for (at, kind) in [
+        (Station::Session, RequestKind::Session),
+        (Station::Upload, RequestKind::Upload),
+    ] {
+        let graph = stand_in().await;
+        let home = Home::new(&graph, "");
+        let mut relay = Relay::start(&home);
+        let large = bytes(5_000_000, 7);
+        graph.inject(Fault {
+            stored: Some(true),
+            delay: PATIENCE,
+            ..Fault::usual(at)
+        });
+        let sent = multipart(
+            "multipart/mixed",
+            &[file("Content-Type: application/zip\r\n", &large)],
+        );
+        send_one(&relay, &["a@example.org"], &sent);
+        relay.wait_until(|| graph.requests().iter().any(|it| it.kind == kind));
+
+        relay.kill();
+        let relay = Relay::start(&home);
+
+        relay.event("delivered", |_| true);
+        let arrival = only(&graph).await;
+        assert_eq!(arrival.attachments.len(), 1);
+        assert!(arrival.attachments[0].content == large);
+        assert!(graph.drafts().is_empty(), "the first one was deleted");
+    }
+}
+
+/// Signed, and too large for one request.
+fn signed() -> String {
+    let parts = [
+        file("Content-Type: application/pdf\r\n", &bytes(4_000_000, 8)),
+        file(
+            "Content-Type: application/pkcs7-signature\r\n",
+            b"signature",
+        ),
+    ];
+    let kind = "multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256";
+    multipart(kind, &parts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_is_not_taken_apart_and_its_sender_is_told() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+
+    let id = send_one(&relay, &["a@example.org"], &signed());
+
+    relay.event("failed", |line| line["id"] == *id);
+    let report = only(&graph).await;
+    let raw = String::from_utf8(report.raw.to_vec()).unwrap();
+    assert!(raw.contains("Status: 5.3.4"), "{raw}");
+    assert!(raw.contains("cannot be"), "{raw}");
+    assert!(graph.drafts().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_travels_as_an_attachment_where_the_account_wants_that() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "oversize = \"attach\"");
+    let sent = signed();
+
+    send_one(&relay, &["a@example.org", "blind@example.org"], &sent);
+
+    let arrival = only(&graph).await;
+    assert_eq!(
+        recipients(&arrival),
+        set(&["a@example.org", "blind@example.org"])
+    );
+    assert_eq!(arrival.attachments.len(), 1);
+    let whole = &arrival.attachments[0];
+    assert_eq!(whole.name, "message.eml");
+    let content = without(&whole.content, &["Received"]);
+    assert!(
+        content == sent.as_bytes(),
+        "as it came in, and nobody blind in it"
+    );
+    let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
+    assert!(raw.contains("\r\nSubject: large\r\n"), "{raw}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_graph_finds_too_large_is_split() {
+    let settings = Settings {
+        request_limit: 3_000_000,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let relay = relay(&graph, "");
+    let scan = bytes(1_900_000, 9);
+
+    let parts = [
+        TEXT.to_owned(),
+        file("Content-Type: application/zip\r\n", &scan),
+    ];
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &multipart("multipart/mixed", &parts),
+    );
+
+    let arrival = only(&graph).await;
+    assert!(arrival.attachments[0].content == scan);
+    relay.event("request_limit", |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quoted_printable_becomes_base64_where_the_account_wants_that() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "quoted_printable = \"base64\"");
+    let sent = format!(
+        "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9F=\r\ne\r\n"
+    );
+
+    send_one(&relay, &["a@example.org"], &sent);
+
+    let arrival = only(&graph).await;
+    let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
+    assert!(
+        raw.contains("Content-Transfer-Encoding: base64\r\n"),
+        "{raw}"
+    );
+    assert!(raw.contains(&BASE64_STANDARD.encode("Grüße\r\n")), "{raw}");
+    relay.event("quoted_printable", |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_take_little_memory() {
+    const PEAK: u64 = 64 * 1024;
+    let settings = Settings {
+        max_send_size: 150 * 1024 * 1024,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let relay = relay(&graph, "[account.pace]\nupload_per_5_minutes = \"off\"");
+    let large = bytes(100_000_000, 10);
+
+    let parts = [
+        TEXT.to_owned(),
+        file("Content-Type: application/zip\r\n", &large),
+    ];
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &multipart("multipart/mixed", &parts),
+    );
+
+    let arrival = only(&graph).await;
+    assert!(arrival.attachments[0].content == large);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    assert!(peak < PEAK, "{peak} kB");
+    println!("peak {peak} kB");
+}
