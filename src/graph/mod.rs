@@ -141,6 +141,11 @@ impl Graph {
     async fn call(&self, caller: Caller<'_>, call: &Call<'_>) -> Result<Answer, GraphError> {
         let token = self.token().await?;
         let answer = self.call_with(&token, caller, call).await?;
+        if answer.status == 403 && is_access_denied(&answer) {
+            // A permission that is granted now is not in a token of before: the next
+            // attempt asks for a new one.
+            self.tokens.refuse(&token);
+        }
         if answer.status != 401 {
             return Ok(answer);
         }
@@ -221,6 +226,16 @@ fn expect(status: u16, answer: &Answer) -> Result<(), GraphError> {
         return Ok(());
     }
     Err(GraphError::of(answer, request_id(answer)))
+}
+
+fn is_access_denied(answer: &Answer) -> bool {
+    match GraphError::of(answer, None) {
+        GraphError::Answered { code, .. } => code == "ErrorAccessDenied",
+        GraphError::Transport(_)
+        | GraphError::Token(_)
+        | GraphError::UploadHost(_)
+        | GraphError::Content(_) => false,
+    }
 }
 
 fn request_id(answer: &Answer) -> Option<String> {
