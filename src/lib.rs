@@ -26,7 +26,8 @@
 //! 3. Never more than asked: it reaches the envelope's recipients and nobody
 //!    else: `delivery/recipients.rs`.
 //! 4. Never twice, as far as Graph allows: an attempt is on record before it
-//!    begins, and a doubtful outcome is called so: [`spool`], [`delivery`].
+//!    begins, a draft before it is sent, and a doubtful outcome is called so:
+//!    [`spool`], `delivery/draft.rs`.
 //! 5. Content is not rewritten but for the fields that a rule names, and what a
 //!    rule sets aside stays visible: `delivery/compose.rs` has the rules, [`mime`]
 //!    what they rest on.

@@ -1,7 +1,8 @@
 //! ONE attempt, top to bottom: from a claimed entry to its outcome.
 //!
 //! The entry is on record as claimed before this runs (promise 4); the caller
-//! settles it with the outcome. Nothing here waits for a retry time.
+//! settles it with the outcome. Nothing here waits for a retry time; the way of
+//! a draft is in `draft.rs`.
 
 use tracing::debug;
 
@@ -117,6 +118,9 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
     }
     let Fitted { message, large } = fitted;
     debug!(id = %entry.id, size = message.size(), large = large.len(), "sending as a draft");
+    if !blind.is_empty() {
+        maillog::blind(entry.id, blind.len());
+    }
     let parts = Parts {
         content: DraftContent::Mime(&message),
         blind: &blind,

@@ -89,7 +89,7 @@ struct Context {
 struct Outlet {
     account: Account,
     graph: Graph,
-    /// Attachments that may be read into memory at once.
+    /// See [`UPLOADS`].
     uploads: Semaphore,
 }
 
@@ -101,8 +101,9 @@ struct Settled {
     next: Next,
 }
 
-/// Uploads of an account at once: each has up to 4 MB in memory.
-const UPLOADS: usize = 4;
+/// Pieces of attachments under way at once, for each account: each has up to 4 MB
+/// in memory.
+const UPLOADS: usize = 8;
 /// A spool that cannot be written now (a full disk) is asked again after this.
 const SPOOL_AGAIN: Duration = Duration::from_secs(1);
 

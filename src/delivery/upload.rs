@@ -69,13 +69,12 @@ impl Large {
 
 /// Adds an attachment to a draft.
 pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
-    // Their pieces lie in memory: a few at once.
-    let _turn = way.outlet.uploads.acquire().await;
     let (graph, described) = (way.graph(), large.described());
     if large.size < LEAST_UPLOAD {
+        way.pace.admit(graph::encoded_size(large.size)).await;
+        let _turn = way.outlet.uploads.acquire().await;
         let mut source = Source::new(large);
         let bytes = source.take(0, LEAST_UPLOAD).await.map_err(unread)?;
-        way.pace.admit(graph::encoded_size(large.size)).await;
         let attached = graph.attach(way.caller(), draft, &described, &bytes);
         return attached.await.map_err(Step::Prepare.failed());
     }
@@ -90,9 +89,13 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
     let mut next = 0;
     let mut setbacks = 0;
     loop {
-        let chunk = source.take(next, CHUNK as u64).await.map_err(unread)?;
-        way.pace.admit(chunk.len() as u64).await;
-        match way.graph().upload(session, next, chunk).await {
+        let length = large.size.saturating_sub(next).min(CHUNK as u64);
+        way.pace.admit(length).await;
+        let turn = way.outlet.uploads.acquire().await;
+        let chunk = source.take(next, length).await.map_err(unread)?;
+        let answer = way.graph().upload(session, next, chunk).await;
+        drop(turn);
+        match answer {
             Ok(Progress::Done) => return Ok(()),
             Ok(Progress::Next(further)) if further > next => {
                 next = further;

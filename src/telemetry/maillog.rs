@@ -241,6 +241,11 @@ pub fn reencoded(id: SpoolId, fits: bool) {
     info!(event = "quoted_printable", %id, "{what}");
 }
 
+/// Blind recipients are set on a draft.
+pub fn blind(id: SpoolId, count: usize) {
+    info!(event = "blind", %id, count, "blind recipients go as a property of a draft");
+}
+
 /// A message travels as an attachment.
 pub fn attached_whole(id: SpoolId, why: &dyn Display) {
     warn!(
