@@ -356,16 +356,33 @@ async fn quoted_printable_becomes_base64_where_the_account_wants_that() {
     relay.event("quoted_printable", |_| true);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_megabytes_take_little_memory() {
-    const PEAK: u64 = 64 * 1024;
+/// The most memory that the relay may take for one message of 100 MB, in kB.
+const PEAK: u64 = 64 * 1024;
+const HUNDRED_MEGABYTES: usize = 100_000_000;
+
+/// A relay for mailboxes whose MaxSendSize was raised, without a limit of bytes.
+async fn for_large_ones() -> (Sandbox, Relay) {
     let settings = Settings {
         max_send_size: 150 * 1024 * 1024,
         ..Settings::default()
     };
     let graph = stand_in_with(settings).await;
     let relay = relay(&graph, "[account.pace]\nupload_per_5_minutes = \"off\"");
-    let large = bytes(100_000_000, 10);
+    (graph, relay)
+}
+
+/// The most memory that a relay has had, in kB.
+fn peak(relay: &Relay) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
+    let mut lines = status.lines();
+    let peak = lines.find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_take_little_memory() {
+    let (graph, relay) = for_large_ones().await;
+    let large = bytes(HUNDRED_MEGABYTES, 10);
 
     let parts = [
         TEXT.to_owned(),
@@ -379,14 +396,41 @@ async fn a_hundred_megabytes_take_little_memory() {
 
     let arrival = only(&graph).await;
     assert!(arrival.attachments[0].content == large);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak: u64 = peak
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
+    assert!(peak(&relay) < PEAK, "{} kB", peak(&relay));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs swaks: tests/clients/install, done by .ci/run"]
+async fn a_hundred_megabytes_from_swaks_arrive_byte_for_byte() {
+    let (graph, relay) = for_large_ones().await;
+    let large = bytes(HUNDRED_MEGABYTES, 11);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.bin");
+    std::fs::write(&path, &large).unwrap();
+
+    let sent = std::process::Command::new("swaks")
+        .args(["--server", &relay.address.to_string(), "--silent", "2"])
+        .args([
+            "--from",
+            MAILBOX,
+            "--to",
+            "a@example.org",
+            "--attach-name",
+            "large.bin",
+        ])
+        .args([
+            "--attach",
+            &format!("@{}", path.display()),
+            "--timeout",
+            "300",
+        ])
+        .status()
         .unwrap();
-    assert!(peak < PEAK, "{peak} kB");
-    println!("peak {peak} kB");
+
+    assert!(sent.success());
+    let arrival = only(&graph).await;
+    assert_eq!(arrival.attachments[0].name, "large.bin");
+    assert!(arrival.attachments[0].content == large);
+    assert!(peak(&relay) < PEAK, "{} kB", peak(&relay));
+    println!("100 MB from swaks: the relay's peak is {} kB", peak(&relay));
 }

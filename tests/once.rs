@@ -226,25 +226,52 @@ async fn an_app_that_may_not_make_drafts_is_told_what_to_grant() {
     assert!(remedy.contains(MAILBOX), "{remedy}");
 }
 
+/// A step of a draft's way, and what makes the relay take it.
+struct Step {
+    at: Station,
+    kind: RequestKind,
+    before: Option<Fault>,
+}
+
+fn steps() -> Vec<Step> {
+    let step = |at, kind, before| Step { at, kind, before };
+    let doubt = Fault {
+        stored: Some(true),
+        ..Fault::at(Station::Submit, 504)
+    };
+    vec![
+        step(Station::Draft, RequestKind::Draft, None),
+        step(Station::Patch, RequestKind::Patch, None),
+        step(Station::Submit, RequestKind::Submit, None),
+        step(Station::Look, RequestKind::Look, Some(doubt)),
+        step(
+            Station::Delete,
+            RequestKind::Delete,
+            Some(Fault::at(Station::Patch, 503)),
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_4_a_draft_arrives_exactly_once_although_the_relay_is_killed() {
-    for (at, kind) in [
-        (Station::Draft, RequestKind::Draft),
-        (Station::Submit, RequestKind::Submit),
-    ] {
+    for Step { at, kind, before } in steps() {
         for stored in [true, false] {
             let graph = stand_in().await;
-            let home = home(&graph, "submission = \"draft\"");
+            let home = home(&graph, "submission = \"draft\"\nblind = \"property\"");
             let mut relay = Relay::start(&home);
+            if let Some(fault) = before.clone() {
+                graph.inject(fault);
+            }
             graph.inject(Fault {
                 stored: Some(stored),
                 delay: PATIENCE,
                 ..Fault::usual(at)
             });
-            send(&relay, "killed");
+            let content = message("killed", "a@example.org");
+            send_one(&relay, &["a@example.org", "b@example.org"], &content);
             relay.wait_until(|| graph.requests().iter().any(|it| it.kind == kind));
-            let taken = stored && at == Station::Submit;
-            relay.wait_until(|| graph.arrivals().len() == usize::from(taken));
+            let sent = at == Station::Look || (stored && at == Station::Submit);
+            relay.wait_until(|| graph.arrivals().len() == usize::from(sent));
 
             relay.kill();
             let relay = Relay::start(&home);
