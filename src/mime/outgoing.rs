@@ -112,7 +112,7 @@ impl Outgoing {
     }
 }
 
-/// Reads pieces one after the other, a file no more than [`READ`] bytes at once.
+/// Reads pieces one after the other, a file no more than 64 KiB at once.
 #[derive(Debug)]
 pub struct Reader {
     pieces: VecDeque<Piece>,

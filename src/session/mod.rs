@@ -196,7 +196,7 @@ pub enum Loop {
 pub enum Verdict {
     /// It is safe on stable storage (promise 1).
     Queued(SpoolId),
-    /// More than [`Session::largest_content`].
+    /// More than [`Settings::message_size`].
     TooBig,
     /// The header section is more than this many bytes.
     HeaderTooBig(usize),
