@@ -10,6 +10,7 @@ use common::*;
 use graph_relay::sandbox::Cut;
 use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::RequestKind;
+use graph_relay::sandbox::RequestRecord;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
 use graph_relay::sandbox::Station;
@@ -195,9 +196,10 @@ async fn a_sent_draft_that_shows_late_is_looked_for_and_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_that_is_refused_for_good_does_not_stay_in_the_mailbox() {
+async fn a_draft_that_is_refused_for_good_does_not_stay_and_can_be_sent_again() {
     let graph = stand_in().await;
-    let relay = Relay::start(&home(&graph, "submission = \"draft\""));
+    let home = home(&graph, "submission = \"draft\"");
+    let relay = Relay::start(&home);
     graph.inject(Fault {
         code: Some("ErrorInvalidRecipients".to_owned()),
         ..Fault::at(Station::Submit, 400)
@@ -207,6 +209,18 @@ async fn a_draft_that_is_refused_for_good_does_not_stay_in_the_mailbox() {
 
     relay.event("failed", |line| line["id"] == *id);
     relay.wait_until(|| graph.drafts().is_empty());
+    let deleted = |it: &RequestRecord| it.kind == RequestKind::Delete && it.status == Some(204);
+    relay.wait_until(|| graph.requests().iter().any(deleted));
+
+    let retry = binary()
+        .args(["queue", "retry", &id, "--config"])
+        .arg(&home.config)
+        .output()
+        .unwrap();
+
+    assert!(retry.status.success(), "{retry:?}");
+    relay.event("delivered", |line| line["id"] == *id);
+    assert_eq!(arrivals(&graph)["refused"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

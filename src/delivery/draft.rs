@@ -156,12 +156,13 @@ impl<'a> Way<'a> {
 }
 
 /// Takes a draft that will never be sent out of the mailbox, if that is possible
-/// now.
-pub(super) async fn abandon(entry: &Claimed, graph: &Graph, draft: &Draft) {
+/// now; whether it is gone. An operator's retry then makes another.
+pub(super) async fn abandon(entry: &Claimed, graph: &Graph, draft: &Draft) -> bool {
     let deleted: Result<(), GraphError> = graph.delete_draft(caller(entry), &draft.id).await;
-    if let Err(error) = deleted {
+    if let Err(error) = &deleted {
         debug!(id = %entry.id, %error, "the draft stays in the mailbox");
     }
+    deleted.is_ok()
 }
 
 pub(super) fn caller(entry: &Claimed) -> Caller<'_> {
