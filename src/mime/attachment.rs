@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn of(part: &str) -> Attachment {
-        Attachment::of(&Part::of(part.as_bytes()), 1, &HashSet::new())
+        Attachment::of(&Part::of(part.as_bytes()).unwrap(), 1, &HashSet::new())
     }
 
     #[test]

@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn of(message: &str) -> (Text, Vec<Attachment>, bool) {
-        let part = Part::of(message.as_bytes());
+        let part = Part::of(message.as_bytes()).unwrap();
         let contents = Contents::of(&part);
         let chose = contents.chose;
         let (text, files) = contents.finish();

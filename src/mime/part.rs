@@ -39,6 +39,9 @@ pub(super) struct Part<'m> {
 
 /// Writers nest a handful; Exchange Online takes 30 (Exchange Online limits).
 const DEEPEST: usize = 30;
+/// Each takes far more memory than the line that begins it. Exchange Online takes
+/// 250 (Exchange Online limits).
+const MOST_PARTS: usize = 1000;
 /// In bytes. File names need a few hundred; the time that reading takes grows with
 /// the square of it.
 const LONGEST_PARAMETERS: usize = 16 * 1024;
@@ -46,12 +49,15 @@ const LONGEST_PARAMETERS: usize = 16 * 1024;
 const OLD_CHARSET: &[u8] = b"windows-1252";
 
 impl<'m> Part<'m> {
-    /// Takes a message with CRLF line ends apart.
-    pub(super) fn of(message: &'m [u8]) -> Self {
-        Self::read(message, 0)
+    /// Takes a message with CRLF line ends apart; `None` if it has more parts than
+    /// any message that was meant to be read.
+    pub(super) fn of(message: &'m [u8]) -> Option<Self> {
+        let mut room = MOST_PARTS;
+        Self::read(message, 0, &mut room)
     }
 
-    fn read(raw: &'m [u8], depth: usize) -> Self {
+    /// With no more parts within it than there is `room` for.
+    fn read(raw: &'m [u8], depth: usize, room: &mut usize) -> Option<Self> {
         let header = Header::split(raw, true).unwrap_or_default();
         let body = raw.get(header.body..).unwrap_or_default();
         let mut part = Self {
@@ -69,10 +75,13 @@ impl<'m> Part<'m> {
             && let Some(boundary) = part.parameter("boundary")
             && !boundary.trim().is_empty()
         {
-            let pieces = pieces(body, boundary);
-            part.children = pieces.map(|raw| Self::read(raw, depth + 1)).collect();
+            let pieces = pieces(body, boundary, *room)?;
+            *room = room.checked_sub(pieces.len())?;
+            let children = pieces.into_iter();
+            let children = children.map(|raw| Self::read(raw, depth + 1, room));
+            part.children = children.collect::<Option<_>>()?;
         }
-        part
+        Some(part)
     }
 
     /// Its first field of that name.
@@ -177,8 +186,8 @@ fn parameters(header: &Header<'_>, name: &str) -> Option<ContentType<'static>> {
 }
 
 /// What stands between the delimiter lines (RFC 2046 5.1.1); without one at the
-/// end, all to the end is the last piece.
-fn pieces<'m>(body: &'m [u8], boundary: &str) -> impl Iterator<Item = &'m [u8]> {
+/// end, all to the end is the last piece. `None` if there are more than `most`.
+fn pieces<'m>(body: &'m [u8], boundary: &str, most: usize) -> Option<Vec<&'m [u8]>> {
     let delimiter = format!("--{}", boundary.trim_end());
     let mut cuts: Vec<Cut> = Vec::new();
     for at in memmem::find_iter(body, &delimiter) {
@@ -186,6 +195,9 @@ fn pieces<'m>(body: &'m [u8], boundary: &str) -> impl Iterator<Item = &'m [u8]> 
             continue;
         };
         let last = cut.last;
+        if !last && cuts.len() == most {
+            return None;
+        }
         cuts.push(cut);
         if last {
             break;
@@ -194,9 +206,9 @@ fn pieces<'m>(body: &'m [u8], boundary: &str) -> impl Iterator<Item = &'m [u8]> 
     let ends: Vec<usize> = cuts.iter().skip(1).map(|cut| cut.before).collect();
     let starts = cuts.into_iter().filter(|cut| !cut.last);
     let ends = ends.into_iter().chain([body.len()]);
-    starts
-        .zip(ends)
-        .filter_map(|(cut, end)| body.get(cut.behind..end.max(cut.behind)))
+    let pieces = starts.zip(ends);
+    let pieces = pieces.filter_map(|(cut, end)| body.get(cut.behind..end.max(cut.behind)));
+    Some(pieces.collect())
 }
 
 /// A delimiter line.
@@ -237,7 +249,7 @@ mod tests {
     use super::*;
 
     fn texts(message: &str) -> Vec<String> {
-        let part = Part::of(message.as_bytes());
+        let part = Part::of(message.as_bytes()).unwrap();
         part.children.iter().map(Part::text).collect()
     }
 
@@ -273,7 +285,7 @@ mod tests {
         let message = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\
             Content-Type: multipart/mixed; boundary=ab\r\n\r\n--ab\r\n\r\none\r\n--a\r\n\r\ntwo";
 
-        let part = Part::of(message.as_bytes());
+        let part = Part::of(message.as_bytes()).unwrap();
 
         assert_eq!(part.children[0].children[0].text(), "one");
         assert_eq!(part.children[1].text(), "two");
@@ -283,7 +295,7 @@ mod tests {
     fn text_is_read_in_its_charset() {
         let text = |fields: &str, body: &[u8]| {
             let message = [fields.as_bytes(), b"\r\n\r\n", body].concat();
-            Part::of(&message).text()
+            Part::of(&message).unwrap().text()
         };
 
         for (fields, body, expected) in [
@@ -340,7 +352,7 @@ mod tests {
     fn content_is_decoded_and_stays_as_it_is_where_it_cannot_be() {
         let content = |encoding: &str, body: &str| {
             let message = format!("Content-Transfer-Encoding: {encoding}\r\n\r\n{body}");
-            let part = Part::of(message.as_bytes());
+            let part = Part::of(message.as_bytes()).unwrap();
             String::from_utf8(part.content().into_owned()).unwrap()
         };
 
@@ -364,7 +376,7 @@ mod tests {
             .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"))
             .collect();
 
-        let mut part = &Part::of(deep.as_bytes());
+        let mut part = &Part::of(deep.as_bytes()).unwrap();
         let mut depth = 0;
         while let Some(child) = part.children.first() {
             part = child;
@@ -373,7 +385,7 @@ mod tests {
 
         assert_eq!(depth, DEEPEST);
         assert!(part.too_deep);
-        assert!(Part::of(within.as_bytes()).children.is_empty());
+        assert!(Part::of(within.as_bytes()).unwrap().children.is_empty());
     }
 
     #[test]
@@ -382,10 +394,37 @@ mod tests {
         let few = &many[..1000];
         let html = |parameters: &str| {
             let message = format!("Content-Type: text/html{parameters}\r\n\r\n");
-            Part::of(message.as_bytes()).is("text/html")
+            Part::of(message.as_bytes()).unwrap().is("text/html")
         };
 
         assert!(html(few));
         assert!(!html(&many));
+    }
+
+    #[test]
+    fn a_message_of_more_parts_than_any_is_meant_to_have_is_not_taken_apart() {
+        let of = |outer: usize, inner: usize| {
+            let inner = format!(
+                "--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{}",
+                "--b\r\n".repeat(inner)
+            );
+            let outer = "--a\r\n".repeat(outer - 1);
+            format!("Content-Type: multipart/mixed; boundary=a\r\n\r\n{outer}{inner}")
+        };
+
+        for (outer, inner, is_read) in [
+            (1, 999, true),
+            (500, 500, true),
+            (500, 501, false),
+            (1, 1000, false),
+            (1, 100_000, false),
+            (100_000, 1, false),
+        ] {
+            let message = of(outer, inner);
+
+            let part = Part::of(message.as_bytes());
+
+            assert_eq!(part.is_some(), is_read, "{outer} and {inner}");
+        }
     }
 }

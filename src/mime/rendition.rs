@@ -121,6 +121,9 @@ pub enum RenditionError {
     /// By one of the two.
     #[error("it is encrypted, and the JSON form would make it unreadable")]
     Encrypted,
+    /// So many that taking them apart would take memory beyond measure.
+    #[error("it has too many parts to be taken apart")]
+    TooManyParts,
 }
 
 /// What Exchange keeps of a subject, in UTF-16 units (microsoft-graph.md A2).
@@ -135,10 +138,10 @@ impl Rendition {
     ///
     /// # Errors
     ///
-    /// It is signed or encrypted.
+    /// It is signed or encrypted, or has too many parts.
     pub fn of(message: &[u8]) -> Result<Self, RenditionError> {
         let header = Header::split(message, true).unwrap_or_default();
-        let part = Part::of(message);
+        let part = Part::of(message).ok_or(RenditionError::TooManyParts)?;
         check(&part)?;
         let contents = Contents::of(&part);
         let mut lost = Vec::new();
