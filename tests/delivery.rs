@@ -57,9 +57,12 @@ async fn a_reply_to_stays_and_the_mailboxs_own_from_too() {
     assert_eq!(raw.matches("Reply-To").count(), 1, "{raw}");
 
     let own = format!("From: App <{MAILBOX}>\r\nTo: a@example.org\r\n");
-    let raw = sent(&graph, &relay, &["a@example.org"], &own).await;
+    let other = format!("Sender: x@elsewhere.example\r\n{own}");
+    let raw = sent(&graph, &relay, &["a@example.org"], &other).await;
     assert!(raw.contains(&own), "{raw}");
     assert!(!raw.contains("Reply-To"), "{raw}");
+    assert!(raw.contains("\r\nX-Original-Sender: x@elsewhere.example\r\n"));
+    assert!(!raw.contains("\r\nSender:"), "{raw}");
 
     let fields = "From: Cron <root@host>\r\nTo: a@example.org\r\n";
     let raw = sent(&graph, &relay, &["a@example.org"], fields).await;

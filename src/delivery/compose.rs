@@ -207,7 +207,10 @@ impl AuthorFields {
         let author = author_item(header);
         let address = author.as_ref().and_then(|item| item.address.as_ref());
         if address.is_some_and(|address| address.key() == mailbox.key()) {
-            return Self::kept(&Author::of(header), mailbox);
+            return Self {
+                aside: vec!["Sender"],
+                ..Self::kept(&Author::of(header), mailbox)
+            };
         }
         let name = match &author {
             Some(item) => item.name(),
