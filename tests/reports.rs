@@ -71,6 +71,26 @@ fn body(mail: &ParsedMail<'_>, part: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_names_those_whom_the_message_was_for_not_those_of_an_envelope_that_does_not_count()
+ {
+    let graph = stand_in().await;
+    let account = account(&graph, MAILBOX, "recipients = \"headers\"");
+    let relay = Relay::start(&Home::with_accounts(&account, ""));
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+
+    let content = message("doomed", INVALID);
+    let id = id_of(&smtp.send(MAILBOX, &["other@example.org"], content.as_bytes()));
+
+    let report = only_report(&relay, &graph, &id).await;
+    let mail = mailparse::parse_mail(&report.raw).unwrap();
+    assert!(body(&mail, 0).contains(&format!("\n  Recipients  {INVALID}\n")));
+    assert!(body(&mail, 1).contains(&format!("\nFinal-Recipient: rfc822; {INVALID}\n")));
+    assert!(!body(&mail, 0).contains("other@example.org"));
+    assert!(!body(&mail, 1).contains("other@example.org"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_message_is_reported_to_its_sender() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph, ""));

@@ -32,6 +32,7 @@ use super::Context;
 use super::dsn;
 use super::explain;
 use super::outcome::Outcome;
+use super::recipients::effective;
 use super::remedy;
 use crate::clock::Timestamp;
 use crate::config::Account;
@@ -83,12 +84,17 @@ impl Context {
         let author = from.unwrap_or(&entry.lane.mailbox).clone();
         let id = self.spool.new_id();
         let explanation = self.explanation(kind, entry, ending);
+        let rule = outlet.account.submission.recipients;
+        let header = header.as_ref();
+        let envelope = header.map(|header| effective(header, &entry.envelope, rule));
+        let envelope = envelope.as_deref().unwrap_or(&entry.envelope);
         let facts = dsn::Facts {
             id,
             kind,
             entry,
             outcome: ending.outcome,
-            header: header.as_ref(),
+            header,
+            recipients: &envelope.recipients,
             explanation: &explanation,
             hostname: &self.hostname,
             author: &author,

@@ -39,6 +39,8 @@ pub(super) struct Facts<'a> {
     pub(super) explanation: &'a Explanation,
     /// The original's, if it can be read.
     pub(super) header: Option<&'a Header<'a>>,
+    /// Whom the original is for, as its account sees it.
+    pub(super) recipients: &'a [Address],
     pub(super) hostname: &'a str,
     /// The report's From.
     pub(super) author: &'a Address,
@@ -216,6 +218,7 @@ mod tests {
             outcome,
             explanation: &explanation,
             header: Some(&header),
+            recipients: &entry.envelope.recipients,
             hostname: "relay.test",
             author: &entry.lane.mailbox,
             recipient: &sender,

@@ -15,7 +15,7 @@ const MOST_STATUS: usize = 512 * 1024;
 pub(super) fn recipients(facts: &Facts<'_>) -> (String, usize) {
     let mut written = String::new();
     let more = common_fields(facts);
-    let all = &facts.entry.envelope.recipients;
+    let all = facts.recipients;
     for (at, recipient) in all.iter().enumerate() {
         if written.len() > MOST_STATUS {
             return (written, all.len() - at);

@@ -58,7 +58,7 @@ fn description(facts: &Facts<'_>) -> String {
         entry.trace.client.to_canonical(),
         entry.id,
     );
-    let recipients = &entry.envelope.recipients;
+    let recipients = facts.recipients;
     for (at, recipient) in recipients.iter().take(MOST_IN_TEXT).enumerate() {
         let name = if at == 0 { "Recipients" } else { "" };
         text.push_str(&format!("  {name:11} {recipient}\r\n"));
