@@ -336,6 +336,35 @@ async fn a_request_that_graph_finds_too_large_is_split() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn json_that_graph_finds_too_large_goes_as_mime_that_is_split() {
+    for route in ["send", "draft"] {
+        let settings = Settings {
+            request_limit: 3_000_000,
+            ..Settings::default()
+        };
+        let graph = stand_in_with(settings).await;
+        let keys = format!("format = \"json\"\nsubmission = \"{route}\"");
+        let relay = relay(&graph, &keys);
+        let scan = bytes(1_200_000, 9);
+
+        let parts = [
+            TEXT.to_owned(),
+            file("Content-Type: application/zip\r\n", &scan),
+            file("Content-Type: application/zip\r\n", &scan),
+        ];
+        send_one(
+            &relay,
+            &["a@example.org"],
+            &multipart("multipart/mixed", &parts),
+        );
+
+        let arrival = only(&graph).await;
+        assert_eq!(arrival.subject, "large", "{route}: no report");
+        assert!(arrival.attachments[0].content == scan, "{route}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn quoted_printable_becomes_base64_where_the_account_wants_that() {
     let graph = stand_in().await;
     let relay = relay(&graph, "quoted_printable = \"base64\"");

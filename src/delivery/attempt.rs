@@ -95,7 +95,14 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
     if rules.submission.format == Format::Json
         && let Some(json) = json::form(entry, &composed, rules.submission).await?
     {
-        return submit_json(way, &json).await;
+        match submit_json(way, &json).await {
+            // What Microsoft means by 4 MB is not documented.
+            Err(AttemptError::Graph {
+                step: Step::SendMail | Step::Prepare,
+                error: GraphError::Answered { status: 413, .. },
+            }) => maillog::not_json(entry.id, "Graph found it too large for one request"),
+            submitted => return submitted,
+        }
     }
     let Composed { message, blind, .. } = composed;
     let limit = rules.submission.largest_mime();
