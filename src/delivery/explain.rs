@@ -83,10 +83,11 @@ fn refusal(outcome: &Outcome) -> Explanation {
     let (status, happened, remedy) = match (outcome.http_status, code) {
         (None, _) if outcome.too_large => (
             EnhancedStatus::TOO_BIG,
-            "The message is larger than one request to Microsoft 365, and cannot be split: it is \
-             signed or encrypted, or its text itself is that large. Nobody has got it.",
-            "Send it with fewer or smaller attachments; whoever looks after the relay can let such \
-             messages travel as attachments (oversize = \"attach\").",
+            "The message is too large for Microsoft 365, and cannot be split so that it fits: an \
+             attachment is larger than any may be, or the message is signed or encrypted, or its \
+             text itself is that large; the details above say which. Nobody has got it.",
+            "Send it with fewer or smaller attachments. Whoever looks after the relay can let what \
+             is signed, encrypted or all text travel as an attachment (oversize = \"attach\").",
         ),
         (_, "ErrorInvalidRecipients") => (
             EnhancedStatus::SOME_ADDRESS,

@@ -42,7 +42,7 @@ pub(super) const ACCESS: &str = "the app may not send from this mailbox: grant i
     Mail.Send with admin consent, or include the mailbox in its RBAC scope or application access \
     policy; a change takes up to two hours";
 pub(super) const SEND_AS: &str = "mailbox {mailbox} may not send as {author}: in Exchange give {mailbox} Send As \
-    on {author} (Add-RecipientPermission {author} -Trustee {mailbox} -AccessRights SendAs); or set \
+    on {author} (Add-RecipientPermission '{author}' -Trustee '{mailbox}' -AccessRights SendAs); or set \
     from = \"mailbox\" for this [[account]], or send through the mailbox of that address (another \
     [[account]], or mailbox = \"from\")";
 pub(super) const DRAFT_ACCESS: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \

@@ -75,12 +75,10 @@ impl Context {
         self.settle(&entry, &report).await;
         if let (Next::Failed, Some(outlet), Some(draft)) = (next, outlet, &draft)
             && (outcome.kind == Kind::Failed || draft.stage == Stage::Filling)
+            && draft::abandon(&entry, &outlet.graph, draft).await
+            && let Err(error) = self.spool.note_draft(entry.id, None).await
         {
-            if draft::abandon(&entry, &outlet.graph, draft).await
-                && let Err(error) = self.spool.note_draft(entry.id, None).await
-            {
-                maillog::spool_trouble(&error);
-            }
+            maillog::spool_trouble(&error);
         }
         Settled {
             entry,
