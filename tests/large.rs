@@ -257,6 +257,49 @@ async fn promise_4_a_relay_killed_in_an_upload_sends_the_message_once_and_whole(
     }
 }
 
+/// The times that a message is begun anew.
+fn drafts_made(graph: &Sandbox) -> usize {
+    let requests = graph.requests();
+    let made = requests.iter().filter(|it| it.kind == RequestKind::Draft);
+    made.count()
+}
+
+async fn sent_whole(graph: &Sandbox, relay: &Relay, size: usize) {
+    let large = bytes(size, 8);
+    let sent = multipart(
+        "multipart/mixed",
+        &[file("Content-Type: application/zip\r\n", &large)],
+    );
+
+    let id = send_one(relay, &["a@example.org"], &sent);
+
+    relay.event("delivered", |line| line["id"] == *id);
+    let arrival = only(graph).await;
+    assert_eq!(arrival.attachments.len(), 1);
+    assert!(arrival.attachments[0].content == large);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_loses_again_what_it_has_gained_is_given_up() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+    let says = |at, next: &str| Fault {
+        body: Some(format!("{{\"nextExpectedRanges\":[\"{next}-\"]}}")),
+        stored: Some(false),
+        ..Fault::at(at, 200)
+    };
+    for _ in 0..8 {
+        graph.inject(says(Station::Upload, "3932160"));
+        graph.inject(Fault::at(Station::Upload, 503));
+        graph.inject(says(Station::Progress, "0"));
+    }
+
+    sent_whole(&graph, &relay, 5_000_000).await;
+
+    assert_eq!(drafts_made(&graph), 2);
+}
+
+
 /// Signed, and too large for one request.
 fn signed() -> String {
     let parts = [

@@ -87,6 +87,8 @@ pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<
 async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result<(), AttemptError> {
     let mut source = Source::new(large);
     let mut next = 0;
+    // What is taken again, after Graph has lost it, is no success.
+    let mut furthest = 0;
     let mut setbacks = 0;
     loop {
         let length = large.size.saturating_sub(next).min(CHUNK as u64);
@@ -99,7 +101,10 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
             Ok(Progress::Done) => return Ok(()),
             Ok(Progress::Next(further)) if further > next => {
                 next = further;
-                setbacks = 0;
+                if next > furthest {
+                    furthest = next;
+                    setbacks = 0;
+                }
             }
             Ok(Progress::Next(_)) if setbacks < SETBACKS => setbacks += 1,
             Ok(Progress::Next(_)) => return Err(AttemptError::UploadStuck),
