@@ -299,6 +299,19 @@ async fn an_upload_that_loses_again_what_it_has_gained_is_given_up() {
     assert_eq!(drafts_made(&graph), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attachment_that_graph_ends_early_is_not_sent_short() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+    graph.inject(Fault {
+        stored: Some(false),
+        ..Fault::at(Station::Upload, 201)
+    });
+
+    sent_whole(&graph, &relay, 5_000_000).await;
+
+    assert_eq!(drafts_made(&graph), 2);
+}
 
 /// Signed, and too large for one request.
 fn signed() -> String {

@@ -57,6 +57,9 @@ pub(super) enum AttemptError {
     /// An upload comes no further, and nothing says why.
     #[error("Graph asks for the same bytes of an attachment again and again")]
     UploadStuck,
+    /// An upload was taken for finished before its end.
+    #[error("Graph ends an attachment before all its bytes are there")]
+    UploadShort,
     /// What must be on record before a request could not be recorded.
     #[error("the spool cannot be written: {0}")]
     Spool(#[from] SpoolError),
@@ -186,7 +189,9 @@ impl Outcome {
                 too_large: true,
                 ..Self::new(Kind::Failed, reason)
             },
-            AttemptError::UploadStuck => Self::new(unavailable(Scope::Message, None), reason),
+            AttemptError::UploadStuck | AttemptError::UploadShort => {
+                Self::new(unavailable(Scope::Message, None), reason)
+            }
             AttemptError::NoAccount(_) => {
                 Self::new(configuration(Scope::Mailbox, remedy::NO_ACCOUNT), reason)
             }

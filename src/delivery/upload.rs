@@ -98,7 +98,8 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
         let answer = way.graph().upload(session, next, chunk).await;
         drop(turn);
         match answer {
-            Ok(Progress::Done) => return Ok(()),
+            Ok(Progress::Done) if next.saturating_add(length) >= large.size => return Ok(()),
+            Ok(Progress::Done) => return Err(AttemptError::UploadShort),
             Ok(Progress::Next(further)) if further > next => {
                 next = further;
                 if next > furthest {
