@@ -223,6 +223,25 @@ async fn a_draft_that_is_refused_for_good_does_not_stay_and_can_be_sent_again() 
     assert_eq!(arrivals(&graph)["refused"], 1);
 }
 
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_cannot_be_deleted_does_not_fail_its_message() {
+    let graph = stand_in().await;
+    let keys = "submission = \"draft\"\nblind = \"property\"";
+    let relay = Relay::start(&home(&graph, keys));
+    graph.inject(Fault::at(Station::Patch, 503));
+    graph.inject(Fault {
+        code: Some("ErrorInvalidMailboxItemId".to_owned()),
+        ..Fault::at(Station::Delete, 400)
+    });
+
+    let content = message("again", "a@example.org");
+    let id = send_one(&relay, &["a@example.org", "b@example.org"], &content);
+
+    relay.event("delivered", |line| line["id"] == *id);
+    assert_eq!(arrivals(&graph)["again"], 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_may_not_make_drafts_is_told_what_to_grant() {
     let settings = Settings {

@@ -78,7 +78,14 @@ impl<'a> Way<'a> {
             Stage::Filling => {
                 self.pace.admit(SMALL).await;
                 let deleted = self.graph().delete_draft(self.caller(), &draft.id).await;
-                deleted.map_err(Step::Prepare.failed())?;
+                match deleted {
+                    // Not the message is refused but its remains, perhaps because the
+                    // account has another mailbox now: they stay, unsent.
+                    Err(error @ GraphError::Answered { status: 400, .. }) => {
+                        debug!(id = %self.entry.id, %error, "the draft stays in the mailbox");
+                    }
+                    deleted => deleted.map_err(Step::Prepare.failed())?,
+                }
                 self.note(None).await?;
                 return Ok(None);
             }
