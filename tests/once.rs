@@ -223,6 +223,26 @@ async fn a_draft_that_is_refused_for_good_does_not_stay_and_can_be_sent_again() 
     assert_eq!(arrivals(&graph)["refused"], 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_although_graph_refused_it_is_not_deleted() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&home(&graph, "submission = \"draft\""));
+    graph.inject(Fault {
+        code: Some("ErrorInvalidOperation".to_owned()),
+        stored: Some(true),
+        ..Fault::at(Station::Submit, 400)
+    });
+
+    let id = send(&relay, "sent");
+
+    relay.event("failed", |line| line["id"] == *id);
+    let looked = |it: &RequestRecord| it.kind == RequestKind::Look && it.status == Some(200);
+    relay.wait_until(|| graph.requests().iter().any(looked));
+    let next = send(&relay, "next");
+    relay.event("delivered", |line| line["id"] == *next);
+    let deleted = |it: &RequestRecord| it.kind == RequestKind::Delete;
+    assert!(!graph.requests().iter().any(deleted));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_that_cannot_be_deleted_does_not_fail_its_message() {
