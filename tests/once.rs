@@ -334,3 +334,35 @@ async fn promise_4_a_draft_arrives_exactly_once_although_the_relay_is_killed() {
         }
     }
 }
+
+/// A column of the only entry, as a number.
+fn number(home: &Home, expression: &str) -> i64 {
+    let spool = rusqlite::Connection::open(home.path("data/spool.db")).unwrap();
+    let query = format!("SELECT {expression} FROM entry JOIN attempt ON entry = id");
+    spool.query_row(&query, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_is_looked_for_from_its_sending_on_however_long_it_was_filled() {
+    let graph = stand_in().await;
+    let home = home(&graph, "submission = \"draft\"\nblind = \"property\"");
+    let mut relay = Relay::start(&home);
+    let filling = std::time::Duration::from_millis(300);
+    graph.inject(Fault {
+        delay: filling,
+        ..Fault::usual(Station::Patch)
+    });
+    graph.inject(Fault {
+        delay: PATIENCE,
+        ..Fault::usual(Station::Submit)
+    });
+
+    let content = message("long", "a@example.org");
+    send_one(&relay, &["a@example.org", "b@example.org"], &content);
+    let is_sending = |it: &RequestRecord| it.kind == RequestKind::Submit;
+    relay.wait_until(|| graph.requests().iter().any(is_sending));
+    relay.kill();
+
+    let filled = number(&home, "draft_since - begun_at");
+    assert!(filled >= 300, "{filled}");
+}

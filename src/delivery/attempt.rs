@@ -20,7 +20,7 @@ use super::outcome::AttemptError;
 use super::outcome::Outcome;
 use super::outcome::Step;
 use super::pace::Pace;
-use crate::clock::Timestamp;
+use crate::clock::Clock;
 use crate::config::Format;
 use crate::config::Route;
 use crate::graph;
@@ -40,7 +40,7 @@ pub(super) struct Means<'a> {
     pub(super) outlet: Option<&'a Outlet>,
     pub(super) spool: &'a Spool,
     pub(super) hostname: &'a str,
-    pub(super) now: Timestamp,
+    pub(super) clock: &'a Clock,
     pub(super) pace: &'a Pace,
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         entry,
         outlet,
         spool: means.spool,
-        now: means.now,
+        clock: means.clock,
         pace: means.pace,
         draft: entry.draft.clone(),
     };

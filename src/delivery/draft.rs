@@ -22,7 +22,7 @@ use super::outcome::Step;
 use super::pace::Pace;
 use super::upload;
 use super::upload::Large;
-use crate::clock::Timestamp;
+use crate::clock::Clock;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
 use crate::graph::DraftContent;
@@ -49,8 +49,7 @@ pub(super) struct Way<'a> {
     pub(super) entry: &'a Claimed,
     pub(super) outlet: &'a Outlet,
     pub(super) spool: &'a Spool,
-    /// When the attempt began.
-    pub(super) now: Timestamp,
+    pub(super) clock: &'a Clock,
     pub(super) pace: &'a Pace,
     /// As it is on record.
     pub(super) draft: Option<Draft>,
@@ -98,7 +97,7 @@ impl<'a> Way<'a> {
         match state {
             DraftState::Sent(submitted) => Ok(Some(submitted)),
             DraftState::Unsent => self.send(&draft.id).await.map(Some),
-            DraftState::Absent if self.now.since(since) < LOOKED_FOR => {
+            DraftState::Absent if self.clock.now().since(since) < LOOKED_FOR => {
                 Err(AttemptError::DraftNotFound)
             }
             DraftState::Absent => {
@@ -135,7 +134,9 @@ impl<'a> Way<'a> {
     }
 
     async fn send(&mut self, id: &str) -> Result<Submitted, AttemptError> {
-        let stage = Stage::Sending { since: self.now };
+        // Now: filling it may have taken longer than it is looked for.
+        let since = self.clock.now();
+        let stage = Stage::Sending { since };
         let draft = Some(Draft {
             id: id.to_owned(),
             stage,

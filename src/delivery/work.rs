@@ -36,7 +36,7 @@ impl Context {
             outlet,
             spool: &self.spool,
             hostname: &self.hostname,
-            now: self.clock.now(),
+            clock: &self.clock,
             pace: &pace,
         };
         let attempt = attempt::attempt(&entry, means);
