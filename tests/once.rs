@@ -366,3 +366,34 @@ async fn a_draft_is_looked_for_from_its_sending_on_however_long_it_was_filled() 
     let filled = number(&home, "draft_since - begun_at");
     assert!(filled >= 300, "{filled}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_4_a_mailbox_that_is_away_does_not_mean_that_its_draft_is() {
+    for code in ["MailboxNotEnabledForRESTAPI", ""] {
+        let graph = stand_in().await;
+        let home = home(&graph, "submission = \"draft\"");
+        let mut relay = Relay::start(&home);
+        graph.inject(Fault {
+            stored: Some(true),
+            delay: PATIENCE,
+            ..Fault::usual(Station::Submit)
+        });
+        let id = send(&relay, "away");
+        relay.wait_until(|| graph.arrivals().len() == 1);
+        relay.kill();
+        let spool = rusqlite::Connection::open(home.path("data/spool.db")).unwrap();
+        let long_ago = "UPDATE entry SET draft_since = draft_since - 3600000";
+        assert_eq!(spool.execute(long_ago, []).unwrap(), 1);
+        drop(spool);
+        graph.inject(Fault {
+            code: Some(code.to_owned()),
+            body: code.is_empty().then(|| "<html>".to_owned()),
+            ..Fault::at(Station::Look, 404)
+        });
+
+        let relay = Relay::start(&home);
+
+        relay.event("delivered", |line| line["id"] == *id);
+        assert_eq!(arrivals(&graph)["away"], 1, "{code}");
+    }
+}

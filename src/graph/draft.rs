@@ -17,12 +17,14 @@ use super::Json;
 use super::Payload;
 use super::Submitted;
 use super::UploadSession;
+use super::code;
 use super::encoded_size;
 use super::expect;
 use super::message::WireAttachment;
 use super::request_id;
 use super::segment;
 use super::submitted;
+use crate::http::Answer;
 use crate::mail::Address;
 use crate::mime::Outgoing;
 
@@ -198,11 +200,11 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// Anything but `200` and `404`.
+    /// Anything but `200`, and `404` that is about the draft.
     pub async fn look(&self, caller: Caller<'_>, draft: &str) -> Result<DraftState, GraphError> {
         let call = of_draft(Method::GET, draft, "?$select=id,isDraft", Payload::Nothing);
         let answer = self.call(caller, &call).await?;
-        if answer.status == 404 {
+        if answer.status == 404 && !is_of_the_mailbox(&answer) {
             return Ok(DraftState::Absent);
         }
         expect(200, &answer)?;
@@ -241,6 +243,19 @@ fn of_draft<'a>(method: Method, draft: &str, behind: &str, payload: Payload<'a>)
     }
 }
 
+/// Whether a 404 says that the mailbox cannot be found, which says nothing of what
+/// is in it; as does one that is not Graph's.
+fn is_of_the_mailbox(answer: &Answer) -> bool {
+    const CODES: [&str; 5] = [
+        "",
+        "ErrorInvalidUser",
+        "MailboxNotEnabledForRESTAPI",
+        "ResourceNotFound",
+        "Request_ResourceNotFound",
+    ];
+    CODES.contains(&code(answer).as_str())
+}
+
 /// What is read of a message resource.
 #[derive(Deserialize)]
 struct Item {
@@ -254,6 +269,6 @@ fn to_json(value: &impl Serialize) -> Result<Bytes, GraphError> {
     json.map(Bytes::from).map_err(GraphError::Content)
 }
 
-fn json<T: for<'de> Deserialize<'de>>(answer: &crate::http::Answer) -> Result<T, GraphError> {
+fn json<T: for<'de> Deserialize<'de>>(answer: &Answer) -> Result<T, GraphError> {
     serde_json::from_slice(&answer.body).map_err(|_| GraphError::of(answer, request_id(answer)))
 }

@@ -229,12 +229,17 @@ fn expect(status: u16, answer: &Answer) -> Result<(), GraphError> {
 }
 
 fn is_access_denied(answer: &Answer) -> bool {
+    code(answer) == "ErrorAccessDenied"
+}
+
+/// Graph's code in an answer; empty if it has none.
+fn code(answer: &Answer) -> String {
     match GraphError::of(answer, None) {
-        GraphError::Answered { code, .. } => code == "ErrorAccessDenied",
+        GraphError::Answered { code, .. } => code,
         GraphError::Transport(_)
         | GraphError::Token(_)
         | GraphError::UploadHost(_)
-        | GraphError::Content(_) => false,
+        | GraphError::Content(_) => String::new(),
     }
 }
 
