@@ -134,6 +134,7 @@ impl<'a> Way<'a> {
     }
 
     async fn send(&mut self, id: &str) -> Result<Submitted, AttemptError> {
+        self.pace.admit(SMALL).await;
         // Now: filling it may have taken longer than it is looked for.
         let since = self.clock.now();
         let stage = Stage::Sending { since };
@@ -142,7 +143,6 @@ impl<'a> Way<'a> {
             stage,
         });
         self.note(draft).await?;
-        self.pace.admit(SMALL).await;
         let sent = self.graph().send_draft(self.caller(), id).await;
         sent.map_err(Step::SendDraft.failed())
     }
