@@ -9,7 +9,7 @@
 //! | 2xx but 202, 3xx, 5xx without a known code, to a request that sends | Doubtful | the mailbox |
 //! | the same to a request that prepares a draft | Deferred | the mailbox |
 //! | a draft that may have been sent cannot be found | Doubtful | the mailbox |
-//! | 403 to a request for a draft | Deferred, configuration | the message |
+//! | 403 to a request for a draft, unless its code says more | Deferred, configuration | the message |
 //! | 401, with a new token too | Deferred, configuration | the account |
 //! | 403, 404, 507: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
 //! | 403 ErrorSendAsDenied | Deferred, configuration | the message |
@@ -296,7 +296,9 @@ fn in_step(step: Step, kind: Kind, status: u16) -> Kind {
         (Step::Prepare | Step::Upload, Kind::Doubtful { wait, .. }) => {
             unavailable(Scope::Mailbox, wait)
         }
-        (Step::Prepare | Step::Look, _) if status == 403 => {
+        (Step::Prepare | Step::Look, kind)
+            if kind == configuration(Scope::Mailbox, remedy::ACCESS) =>
+        {
             configuration(Scope::Message, remedy::DRAFT_ACCESS)
         }
         (Step::Prepare | Step::Upload | Step::Look, kind) => kind,
@@ -465,6 +467,15 @@ mod tests {
         ] {
             assert_eq!(short(status, code, retry_after), outcome, "{status} {code}");
         }
+    }
+
+    #[test]
+    fn a_403_that_prepares_is_about_drafts_unless_its_code_says_more() {
+        let kind = |code| in_step(Step::Prepare, graph(403, code, None), 403);
+
+        let access = configuration(Scope::Message, remedy::DRAFT_ACCESS);
+        assert_eq!(kind("ErrorAccessDenied"), access);
+        assert_ne!(kind("ErrorAccountSuspend"), access);
     }
 
     #[test]
