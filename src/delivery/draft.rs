@@ -100,13 +100,14 @@ impl<'a> Way<'a> {
             DraftState::Absent if self.clock.now().since(since) < LOOKED_FOR => {
                 Err(AttemptError::DraftNotFound)
             }
-            DraftState::Absent => {
-                self.note(None).await?;
-                match self.outlet.account.submission.on_doubt {
-                    OnDoubt::Retry => Ok(None),
-                    OnDoubt::Hold => Err(AttemptError::DraftGone),
+            DraftState::Absent => match self.outlet.account.submission.on_doubt {
+                OnDoubt::Retry => {
+                    self.note(None).await?;
+                    Ok(None)
                 }
-            }
+                // The record goes when the message is held, and not before.
+                OnDoubt::Hold => Err(AttemptError::DraftGone),
+            },
         }
     }
 

@@ -23,6 +23,7 @@ use crate::config::Mailbox;
 use crate::config::OnDoubt;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
+use crate::spool::Draft;
 use crate::spool::Next;
 use crate::spool::SpoolError;
 use crate::spool::Stage;
@@ -73,13 +74,7 @@ impl Context {
         };
         maillog::attempted(&entry, &report, now);
         self.settle(&entry, &report).await;
-        if let (Next::Failed, Some(outlet), Some(draft)) = (next, outlet, &draft)
-            && (outcome.kind == Kind::Failed || draft.stage == Stage::Filling)
-            && draft::abandon(&entry, &outlet.graph, draft).await
-            && let Err(error) = self.spool.note_draft(entry.id, None).await
-        {
-            maillog::spool_trouble(&error);
-        }
+        self.clear_up(&entry, &outcome, next, draft).await;
         Settled {
             entry,
             outcome,
@@ -103,6 +98,24 @@ impl Context {
                 }
             }
             tokio::time::sleep(SPOOL_AGAIN).await;
+        }
+    }
+
+    /// Deletes the draft of a message that has failed, and forgets the one of a
+    /// message that is held because it is gone: whoever tries it again means to send
+    /// it.
+    async fn clear_up(&self, entry: &Claimed, outcome: &Outcome, next: Next, draft: Option<Draft>) {
+        let (Some(draft), Some(outlet)) = (draft, self.outlets.get(&entry.lane.account)) else {
+            return;
+        };
+        let unsent = outcome.kind == Kind::Failed || draft.stage == Stage::Filling;
+        let gone = match next {
+            Next::Held => true,
+            Next::Failed if unsent => draft::abandon(entry, &outlet.graph, &draft).await,
+            Next::Failed | Next::Delivered | Next::Wait(_) => false,
+        };
+        if gone && let Err(error) = self.spool.note_draft(entry.id, None).await {
+            maillog::spool_trouble(&error);
         }
     }
 
