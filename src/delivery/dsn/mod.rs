@@ -142,7 +142,9 @@ fn went_out_as(facts: &Facts<'_>) -> Option<String> {
     let header = facts.header?;
     let ours = Findings::of(header).has(&[Quirk::NoMessageId, Quirk::BadMessageId]);
     if ours {
-        return Some(format!("<{}@{}>", facts.entry.id, facts.hostname));
+        // The parts of a message that was split are one message.
+        let id = facts.entry.part_of.unwrap_or(facts.entry.id);
+        return Some(format!("<{id}@{}>", facts.hostname));
     }
     message_id(header)
 }
@@ -202,7 +204,11 @@ mod tests {
 
     fn report(kind: DsnKind, head: &[u8], recipients: &[&str], outcome: &Outcome) -> String {
         let recipients = recipients.iter().map(|text| text.parse().unwrap());
-        let mut entry = oracle::entry(head, recipients.collect());
+        let entry = oracle::entry(head, recipients.collect());
+        written(kind, head, entry, outcome)
+    }
+
+    fn written(kind: DsnKind, head: &[u8], mut entry: Claimed, outcome: &Outcome) -> String {
         let sender: Address = "anna@contoso.com".parse().unwrap();
         entry.envelope.reverse_path = ReversePath::Address(sender.clone());
         let header = Header::split(head, true).unwrap();
@@ -333,6 +339,18 @@ Status: 5.1.0
 Diagnostic-Code: x-graph; Graph answered 400 ErrorInvalidRecipients: At
  least one recipient is not valid.
 Last-Attempt-Date: Sat, 21 Nov 2026 23:00:00 +0000";
+
+    #[test]
+    fn a_report_about_a_part_refers_to_the_message_that_was_split() {
+        let first = "01M7ZZDH4TKT6XKYKEMYK3N3EM";
+        let head = b"Subject: x\r\n\r\n";
+        let mut entry = oracle::entry(head, vec!["a@b.c".parse().unwrap()]);
+        entry.part_of = Some(first.parse().unwrap());
+
+        let report = written(DsnKind::Failure, head, entry, &refused());
+
+        assert!(report.contains(&format!("\r\nIn-Reply-To: <{first}@relay.test>\r\n")));
+    }
 
     #[test]
     fn a_delay_says_until_when_it_is_tried() {
