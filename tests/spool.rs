@@ -16,6 +16,7 @@ use graph_relay::spool::Action;
 use graph_relay::spool::AttemptReport;
 use graph_relay::spool::Claimed;
 use graph_relay::spool::Decision;
+use graph_relay::spool::Draft;
 use graph_relay::spool::Dsn;
 use graph_relay::spool::DsnKind;
 use graph_relay::spool::NewEntry;
@@ -24,6 +25,7 @@ use graph_relay::spool::Order;
 use graph_relay::spool::Recovered;
 use graph_relay::spool::Settings;
 use graph_relay::spool::Spool;
+use graph_relay::spool::Stage;
 use graph_relay::spool::Verdict;
 use graph_relay::spool::Want;
 use graph_relay::spool::Which;
@@ -578,4 +580,25 @@ async fn a_filter_finds_by_envelope_state_reason_and_age() {
     assert_eq!(found("older=1h").await, [waiting]);
     assert_eq!(found("older=3h").await, []);
     assert_eq!(found("older=1h, state=failed").await, []);
+}
+
+#[tokio::test]
+async fn a_draft_that_is_gone_takes_no_later_one_off_the_record() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let id = accept(&spool, b"content\r\n").await;
+    let second = Draft {
+        id: "second".to_owned(),
+        stage: Stage::Filling,
+    };
+    spool.note_draft(id, Some(second.clone())).await.unwrap();
+
+    spool.forget_draft(id, "first".to_owned()).await.unwrap();
+
+    let entry = claim(&spool).await.remove(0);
+    assert_eq!(entry.draft, Some(second));
+    spool.forget_draft(id, "second".to_owned()).await.unwrap();
+    let again = Next::Wait(Timestamp::from_millis(0));
+    spool.settle(&entry, report(again)).await.unwrap();
+    assert_eq!(claim(&spool).await[0].draft, None);
 }

@@ -114,7 +114,7 @@ impl Context {
             Next::Failed if unsent => draft::abandon(entry, &outlet.graph, &draft).await,
             Next::Failed | Next::Delivered | Next::Wait(_) => false,
         };
-        if gone && let Err(error) = self.spool.note_draft(entry.id, None).await {
+        if gone && let Err(error) = self.spool.forget_draft(entry.id, draft.id.clone()).await {
             maillog::spool_trouble(&error);
         }
     }

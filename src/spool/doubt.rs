@@ -60,6 +60,24 @@ impl Spool {
         self.shared.writer.write(write).await
     }
 
+    /// Records that the mailbox has this draft of an entry no more. One that was
+    /// made since, because an operator had the message tried again, stays on record.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is recorded then.
+    pub async fn forget_draft(&self, id: SpoolId, draft: String) -> Result<(), SpoolError> {
+        let write = move |db: &Connection| {
+            db.prepare_cached(
+                "UPDATE entry SET draft = NULL, draft_stage = NULL, draft_since = NULL
+                 WHERE id = ?1 AND draft = ?2",
+            )?
+            .execute(params![id.to_string(), draft])?;
+            Ok(())
+        };
+        self.shared.writer.write(write).await
+    }
+
     /// Holds the waiting entries of an account whose last attempt is doubtful,
     /// and of which no draft can tell more. Returns them.
     ///
