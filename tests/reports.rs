@@ -24,6 +24,7 @@ use graph_relay::sandbox::Arrival;
 use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
 use mailparse::MailHeaderMap;
 use mailparse::ParsedMail;
 
@@ -386,4 +387,34 @@ async fn promise_2_a_kill_after_a_failure_loses_no_report_and_makes_no_second() 
     let subjects: Vec<_> = subjects.iter().map(|arrival| &arrival.subject).collect();
     assert_eq!(subjects, ["Not delivered: doomed", "last"]);
     assert!(relay.events("report").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_does_not_deny_what_may_have_been_sent() {
+    let graph = stand_in().await;
+    let delivery = "[delivery]\nretry = [\"50ms\"]\nexpire_after = \"300ms\"";
+    let account = account(&graph, MAILBOX, "submission = \"draft\"");
+    let relay = Relay::start(&Home::with_accounts(&account, delivery));
+    graph.inject(Fault {
+        stored: Some(true),
+        ..Fault::at(Station::Submit, 504)
+    });
+    graph.inject(Fault {
+        times: 100,
+        code: Some("ErrorServerBusy".to_owned()),
+        ..Fault::at(Station::Look, 503)
+    });
+
+    let content = message("sent", "a@example.org");
+    let id = send_one(&relay, &["a@example.org"], &content);
+
+    let report = relay.event("report", |line| line["about"] == *id);
+    relay.event("delivered", |line| line["id"] == report["id"]);
+    let arrivals = arrived(&graph, 2).await;
+    let report = arrivals.iter().find(|it| it.subject != "sent").unwrap();
+    let mail = mailparse::parse_mail(&report.raw).unwrap();
+    let text = body(&mail, 0);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("may have it"), "{text}");
+    assert!(!text.contains("Nobody has got it"), "{text}");
 }

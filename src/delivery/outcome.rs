@@ -35,7 +35,6 @@ use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::http::TransportError;
 use crate::mime::Unsplittable;
-use crate::spool::Claimed;
 use crate::spool::SpoolError;
 
 /// Why an attempt did not succeed.
@@ -254,28 +253,6 @@ impl Outcome {
         let reason = "the relay broke off this attempt by a mistake of its own: please report \
                       the panic in the log";
         Self::new(doubtful(Doubt::Blind, None), reason.to_owned())
-    }
-}
-
-impl Outcome {
-    /// What has happened and what to do, for whoever looks at the message.
-    pub(super) fn in_words(&self, entry: &Claimed) -> String {
-        match self.kind {
-            Kind::Deferred {
-                cause: Cause::Configuration(remedy),
-                ..
-            } => format!("{}; {}", self.reason, remedy::named(remedy, entry)),
-            Kind::Doubtful {
-                doubt: Doubt::Look, ..
-            } => format!("{}; its draft will tell whether it was sent", self.reason),
-            Kind::Delivered
-            | Kind::Deferred { .. }
-            | Kind::Failed
-            | Kind::Doubtful {
-                doubt: Doubt::Blind,
-                ..
-            } => self.reason.clone(),
-        }
     }
 }
 

@@ -1,7 +1,33 @@
 //! What an administrator can do about a configuration fault, in words that name
 //! the place. `{mailbox}` and `{author}` stand for the message's.
 
+use super::outcome::Cause;
+use super::outcome::Doubt;
+use super::outcome::Kind;
+use super::outcome::Outcome;
 use crate::spool::Claimed;
+
+impl Outcome {
+    /// What has happened and what to do, for whoever looks at the message.
+    pub(super) fn in_words(&self, entry: &Claimed) -> String {
+        match self.kind {
+            Kind::Deferred {
+                cause: Cause::Configuration(remedy),
+                ..
+            } => format!("{}; {}", self.reason, named(remedy, entry)),
+            Kind::Doubtful {
+                doubt: Doubt::Look, ..
+            } => format!("{}; its draft will tell whether it was sent", self.reason),
+            Kind::Delivered
+            | Kind::Deferred { .. }
+            | Kind::Failed
+            | Kind::Doubtful {
+                doubt: Doubt::Blind,
+                ..
+            } => self.reason.clone(),
+        }
+    }
+}
 
 /// A remedy with the names that it is about.
 pub(super) fn named(remedy: &str, entry: &Claimed) -> String {
