@@ -175,6 +175,45 @@ async fn a_doubtful_message_is_held_where_the_account_wants_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_makes_doubtful_is_held_until_an_operator_decides_and_no_longer() {
+    let graph = stand_in().await;
+    let home = home(&graph, "on_doubt = \"hold\"");
+    let mut relay = Relay::start(&home);
+    graph.inject(Fault {
+        stored: Some(true),
+        delay: PATIENCE,
+        ..Fault::usual(Station::Send)
+    });
+    let id = send(&relay, "crash");
+    relay.wait_until(|| graph.arrivals().len() == 1);
+
+    relay.kill();
+    let mut relay = Relay::start(&home);
+
+    relay.event("held", |line| line["id"] == *id);
+    // Graph asks to wait for so long that the message is still there at the restart.
+    graph.inject(Fault {
+        retry_after: Some("1000".to_owned()),
+        ..Fault::at_send(429)
+    });
+    let other = send(&relay, "other");
+    relay.event("deferred", |line| line["id"] == *other);
+    let release = queue(&home, &["release", &id]);
+    assert!(release.status.success(), "{release:?}");
+    relay.kill();
+    let relay = Relay::start(&home);
+
+    relay.event("delivered", |line| line["id"] == *id);
+    assert_eq!(relay.events("held").len(), 0);
+}
+
+fn queue(home: &Home, arguments: &[&str]) -> std::process::Output {
+    let mut command = binary();
+    command.arg("queue").args(arguments).arg("--config");
+    command.arg(&home.config).output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sent_draft_that_shows_late_is_looked_for_and_not_sent_again() {
     let settings = Settings {
         sent_item_lookups: 3,
@@ -212,11 +251,7 @@ async fn a_draft_that_is_refused_for_good_does_not_stay_and_can_be_sent_again() 
     let deleted = |it: &RequestRecord| it.kind == RequestKind::Delete && it.status == Some(204);
     relay.wait_until(|| graph.requests().iter().any(deleted));
 
-    let retry = binary()
-        .args(["queue", "retry", &id, "--config"])
-        .arg(&home.config)
-        .output()
-        .unwrap();
+    let retry = queue(&home, &["retry", &id]);
 
     assert!(retry.status.success(), "{retry:?}");
     relay.event("delivered", |line| line["id"] == *id);

@@ -142,7 +142,7 @@ pub async fn run(
         } = account.submission;
         // Without its draft on record, what goes by draft was not sent.
         if on_doubt == OnDoubt::Hold && route == Route::Send {
-            let held = spool.hold_doubtful(account.name.clone()).await?;
+            let held = spool.hold_interrupted(account.name.clone()).await?;
             held.iter().for_each(maillog::held_at_start);
         }
     }

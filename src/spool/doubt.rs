@@ -31,6 +31,11 @@ pub enum Stage {
     },
 }
 
+/// Why an entry waits whose attempt the relay did not live to see the end of; until
+/// it is tried again, or an operator has decided about it.
+pub(super) const INTERRUPTED: &str =
+    "the relay stopped during this attempt: it may have been submitted";
+
 /// [`Stage::Filling`] in the spool.
 const FILLING: &str = "filling";
 
@@ -78,21 +83,22 @@ impl Spool {
         self.shared.writer.write(write).await
     }
 
-    /// Holds the waiting entries of an account whose last attempt is doubtful,
-    /// and of which no draft can tell more. Returns them.
+    /// Holds the waiting entries of an account whose last attempt was interrupted by
+    /// a crash, and of which no draft can tell more. Returns them.
     ///
     /// # Errors
     ///
     /// Those of the database; nothing has changed then.
-    pub async fn hold_doubtful(&self, account: String) -> Result<Vec<SpoolId>, SpoolError> {
+    pub async fn hold_interrupted(&self, account: String) -> Result<Vec<SpoolId>, SpoolError> {
         let hold = move |db: &Connection| {
             let mut held = db.prepare(
                 "UPDATE entry SET state = 'held'
-                 WHERE state = 'waiting' AND account = ?1 AND draft IS NULL AND 'doubtful' =
-                 (SELECT outcome FROM attempt WHERE entry = id AND number = attempts)
+                 WHERE state = 'waiting' AND account = ?1 AND draft IS NULL AND reason = ?2
                  RETURNING id",
             )?;
-            let rows = held.query_map([&account], |row| super::view::id(row, 0))?;
+            let rows = held.query_map([account.as_str(), INTERRUPTED], |row| {
+                super::view::id(row, 0)
+            })?;
             rows.collect()
         };
         self.shared.writer.write(hold).await

@@ -11,6 +11,7 @@ use rusqlite::params;
 
 use super::SpoolError;
 use super::content;
+use super::doubt::INTERRUPTED;
 use super::view;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
@@ -195,14 +196,13 @@ pub(super) fn recover(
 ) -> Result<Recovered, SpoolError> {
     let transaction = connection.transaction()?;
     let interrupted = ids(&transaction, "SELECT id FROM entry WHERE state = 'claimed'")?;
-    let note = "the relay stopped during this attempt: it may have been submitted";
     transaction.execute(
         "UPDATE attempt SET outcome = 'doubtful', reason = ?1, ended_at = ?2 WHERE outcome IS NULL",
-        params![note, now.millis()],
+        params![INTERRUPTED, now.millis()],
     )?;
     transaction.execute(
         "UPDATE entry SET state = 'waiting', due_at = ?2, reason = ?1 WHERE state = 'claimed'",
-        params![note, now.millis()],
+        params![INTERRUPTED, now.millis()],
     )?;
     let (removed_files, quarantined) = match_files(&transaction, folder, now)?;
     let waiting = transaction.query_row(
