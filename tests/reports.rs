@@ -418,3 +418,29 @@ async fn a_report_does_not_deny_what_may_have_been_sent() {
     assert!(text.contains("may have it"), "{text}");
     assert!(!text.contains("Nobody has got it"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_after_a_doubt_is_not_reported_as_if_nobody_could_have_it() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    graph.inject(Fault {
+        stored: Some(true),
+        ..Fault::at_send(504)
+    });
+    graph.inject(Fault {
+        code: Some("ErrorInvalidRecipients".to_owned()),
+        ..Fault::at_send(400)
+    });
+
+    let content = message("sent", "a@example.org");
+    let id = send_one(&relay, &["a@example.org"], &content);
+
+    relay.event("failed", |line| line["id"] == *id);
+    let arrivals = arrived(&graph, 2).await;
+    let report = arrivals.iter().find(|it| it.subject != "sent").unwrap();
+    let mail = mailparse::parse_mail(&report.raw).unwrap();
+    let text = body(&mail, 0);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("may have it"), "{text}");
+    assert!(!text.contains("Nobody has got it"), "{text}");
+}

@@ -35,8 +35,28 @@ pub(super) struct Explanation {
     pub(super) remedy: String,
 }
 
-/// Of a message that has failed, after it was tried for so long.
-pub(super) fn failure(outcome: &Outcome, tried: Duration) -> Explanation {
+/// Of a message that has failed, after it was tried for so long. Only where no
+/// attempt was doubtful is it sure that nobody has it.
+pub(super) fn failure(outcome: &Outcome, tried: Duration, is_doubted: bool) -> Explanation {
+    let mut said = given_up(outcome, tried);
+    if matches!(outcome.kind, Kind::Doubtful { .. }) {
+        return said;
+    }
+    if is_doubted {
+        said.happened.push_str(
+            " An earlier attempt had no answer, so the recipients may have it all the same.",
+        );
+        said.remedy.insert_str(
+            0,
+            "Ask a recipient whether it arrived before you send it again. ",
+        );
+    } else {
+        said.happened.push_str(" Nobody has got it.");
+    }
+    said
+}
+
+fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
     let tried = in_words(tried);
     let expired = |happened: String, remedy: &str| Explanation {
         status: EnhancedStatus::EXPIRED,
@@ -59,7 +79,7 @@ pub(super) fn failure(outcome: &Outcome, tried: Duration) -> Explanation {
         } => expired(
             format!(
                 "For {tried} the message could not be sent, because something is not set up for \
-                 it. Nobody has got it."
+                 it."
             ),
             &format!("What has to be changed: {remedy}. Then send it again."),
         ),
@@ -67,10 +87,7 @@ pub(super) fn failure(outcome: &Outcome, tried: Duration) -> Explanation {
             cause: Cause::Throttled | Cause::Unavailable,
             ..
         } => expired(
-            format!(
-                "For {tried} Microsoft 365 could not be reached, or did not take the message. \
-                 Nobody has got it."
-            ),
+            format!("For {tried} Microsoft 365 could not be reached, or did not take the message."),
             "As far as is known nothing is wrong with the message: send it again when the trouble \
              is over.",
         ),
@@ -85,35 +102,34 @@ fn refusal(outcome: &Outcome) -> Explanation {
             EnhancedStatus::TOO_BIG,
             "The message is too large for Microsoft 365, and cannot be split so that it fits: an \
              attachment is larger than any may be, or the message is signed or encrypted, or its \
-             text itself is that large; the details above say which. Nobody has got it.",
+             text itself is that large; the details above say which.",
             "Send it with fewer or smaller attachments. Whoever looks after the relay can let what \
              is signed, encrypted or all text travel as an attachment (oversize = \"attach\").",
         ),
         (_, "ErrorInvalidRecipients") => (
             EnhancedStatus::SOME_ADDRESS,
-            "Microsoft 365 says that the address of at least one recipient is not valid. None of \
-             the recipients has got the message.",
+            "Microsoft 365 says that the address of at least one recipient is not valid.",
             "Compare the recipients' addresses, and send the message again to those that are \
              right.",
         ),
         (Some(413), _) | (_, "ErrorMessageSizeExceeded") => (
             EnhancedStatus::TOO_BIG,
-            "The message is larger than Microsoft 365 takes. Nobody has got it.",
+            "The message is larger than Microsoft 365 takes.",
             "Send it with fewer or smaller attachments, or as several messages.",
         ),
         (None, _) => (
             EnhancedStatus::BAD_CONTENT,
-            "The message is put together in a way in which it cannot be sent. Nobody has got it.",
+            "The message is put together in a way in which it cannot be sent.",
             "Show this report to whoever looks after the program that made the message.",
         ),
         (Some(_), code) if code.starts_with("ErrorMime") => (
             EnhancedStatus::BAD_CONTENT,
-            "Microsoft 365 could not read the message. Nobody has got it.",
+            "Microsoft 365 could not read the message.",
             "Show this report to whoever looks after the program that made the message.",
         ),
         (Some(_), _) => (
             EnhancedStatus::FAILED,
-            "Microsoft 365 refused the message. Nobody has got it.",
+            "Microsoft 365 refused the message.",
             "Show this report to whoever looks after the relay: the details above say why.",
         ),
     };
@@ -226,14 +242,15 @@ mod tests {
             (deferred(Cause::Unavailable), None, "", "5.4.7"),
             (deferred(Cause::Configuration("x")), Some(403), "", "5.4.7"),
         ] {
-            let said = failure(&outcome(kind, http_status, code), tried);
-            assert_eq!(said.status.to_string(), status, "{code}");
-            let certain = said.happened.contains("Nobody has got it")
-                || said.happened.contains("None of the recipients");
-            assert_eq!(certain, kind != DOUBTFUL, "{}", said.happened);
+            let said = |is_doubted| failure(&outcome(kind, http_status, code), tried, is_doubted);
+            assert_eq!(said(false).status.to_string(), status, "{code}");
+            let certain = |said: Explanation| said.happened.contains("Nobody has got it");
+            assert_eq!(certain(said(false)), kind != DOUBTFUL);
+            assert!(!certain(said(true)));
+            assert!(said(true).happened.contains("may have it"));
         }
         let mend = deferred(Cause::Configuration("mend it"));
-        let said = failure(&outcome(mend, Some(403), ""), tried);
+        let said = failure(&outcome(mend, Some(403), ""), tried, false);
         assert!(said.remedy.contains("changed: mend it. "), "{said:?}");
         assert!(said.happened.starts_with("For 4 days "), "{said:?}");
     }

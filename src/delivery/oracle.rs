@@ -93,6 +93,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         part_of: None,
         about: None,
         warned: false,
+        doubted: false,
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Ending<'a> {
     pub(super) next: Next,
     /// See [`crate::spool::AttemptReport::trouble_since`].
     pub(super) trouble_since: Option<Timestamp>,
+    /// Whether an earlier attempt may have submitted the message.
+    pub(super) is_doubted: bool,
     pub(super) now: Timestamp,
 }
 
@@ -140,7 +142,7 @@ impl Context {
         let said = match kind {
             DsnKind::Failure => {
                 let since = ending.trouble_since.unwrap_or(now);
-                explain::failure(ending.outcome, now.since(since))
+                explain::failure(ending.outcome, now.since(since), ending.is_doubted)
             }
             DsnKind::Delay => explain::delay(ending.outcome, now.since(entry.accepted_at)),
         };

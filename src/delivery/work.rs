@@ -43,7 +43,7 @@ impl Context {
         let attempt = attempt::attempt(&entry, means);
         // One message must not be able to stop the relay, nor keep its place.
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
-        let Ended { mut outcome, draft } = ended.unwrap_or_else(|_| Ended {
+        let Ended { outcome, draft } = ended.unwrap_or_else(|_| Ended {
             outcome: Outcome::panicked(),
             draft: None,
         });
@@ -54,17 +54,11 @@ impl Context {
         let now = self.clock.now();
         let trouble_since = self.trouble_since(&entry, &outcome, now);
         let next = self.next(&entry, &outcome, trouble_since);
-        if next == Next::Failed && is_unresolved(&entry, &draft, outcome.kind) {
-            // Given up without having looked: no report may say that nobody has it.
-            outcome.kind = Kind::Doubtful {
-                doubt: Doubt::Look,
-                wait: None,
-            };
-        }
         let ending = Ending {
             outcome: &outcome,
             next,
             trouble_since,
+            is_doubted: is_doubted(&entry, &draft),
             now,
         };
         let report = AttemptReport {
@@ -169,13 +163,16 @@ impl Context {
     }
 }
 
-/// Whether an earlier attempt may have sent the draft, and this one came no
-/// further than to look for it.
-fn is_unresolved(entry: &Claimed, left: &Option<Draft>, kind: Kind) -> bool {
-    let is_sending = |draft: &Draft| draft.stage != Stage::Filling;
-    matches!(kind, Kind::Deferred { .. })
-        && entry.draft.as_ref().is_some_and(is_sending)
-        && entry.draft == *left
+/// Whether an earlier attempt may have submitted the message. A draft that is
+/// another now than before this attempt was found unsent.
+fn is_doubted(entry: &Claimed, left: &Option<Draft>) -> bool {
+    match &entry.draft {
+        Some(Draft {
+            stage: Stage::Sending { .. },
+            ..
+        }) => entry.draft == *left,
+        Some(_) | None => entry.doubted,
+    }
 }
 
 /// The outcome's name in spool and log.

@@ -71,6 +71,8 @@ pub struct Claimed {
     pub about: Option<SpoolId>,
     /// Whether its sender was told that it is late.
     pub warned: bool,
+    /// Whether an earlier attempt may have submitted it.
+    pub doubted: bool,
 }
 
 impl Spool {
@@ -192,7 +194,8 @@ pub(super) fn read(
     let mut entry = db
         .prepare_cached(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
-             in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned
+             in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned,
+             EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful')
              FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
@@ -246,6 +249,7 @@ fn claimed(
         part_of: view::optional(row, 16)?,
         about: view::optional(row, 17)?,
         warned: row.get(18)?,
+        doubted: row.get(19)?,
     })
 }
 

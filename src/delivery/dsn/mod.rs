@@ -214,7 +214,7 @@ mod tests {
         let header = Header::split(head, true).unwrap();
         let late = Duration::from_secs(4 * 60 * 60);
         let explanation = match kind {
-            DsnKind::Failure => explain::failure(outcome, late),
+            DsnKind::Failure => explain::failure(outcome, late, false),
             DsnKind::Delay => explain::delay(outcome, late),
         };
         let message = compose(&Facts {
@@ -306,7 +306,7 @@ A message could not be delivered, and is not tried again.
 
 What happened
   Microsoft 365 says that the address of at least one recipient is not valid.
-  None of the recipients has got the message.
+  Nobody has got it.
   In detail: Graph answered 400 ErrorInvalidRecipients: At least one recipient
   is not valid.
   request-id 9d653b97-1684-473d-b054-5cb12d805a52
