@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use graph_relay::auth::Tokens;
 use graph_relay::clock::Clock;
 use graph_relay::config::Config;
+use graph_relay::graph;
 use graph_relay::graph::Caller;
 use graph_relay::graph::Graph;
 use graph_relay::graph::GraphError;
@@ -83,7 +84,7 @@ impl Tenant {
             mailbox: &mailbox,
             client_request_id: Uuid::new_v4(),
         };
-        let sent = self.graph.send_json(caller, &json).await;
+        let sent = self.graph.send_mail(caller, graph::Form::Json(&json)).await;
         if sent.is_ok() {
             let arrival = self.sandbox.arrivals().pop().unwrap();
             assert_eq!(&arrival.raw, json.body());

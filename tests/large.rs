@@ -55,6 +55,12 @@ fn multipart(kind: &str, parts: &[String]) -> String {
 const TEXT: &str =
     "--b\r\nContent-Type: text/html\r\n\r\n<p>Gr=C3=BC=C3=9Fe <img src=3D\"cid:i@b\">\r\n";
 
+/// A text with a file.
+fn with_file(bytes: &[u8]) -> String {
+    let file = file("Content-Type: application/zip\r\n", bytes);
+    multipart("multipart/mixed", &[TEXT.to_owned(), file])
+}
+
 fn relay(graph: &Sandbox, keys: &str) -> Relay {
     let accounts = account(graph, MAILBOX, keys);
     let limits = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"300 MB\"";
@@ -368,27 +374,21 @@ async fn what_is_signed_travels_as_an_attachment_where_the_account_wants_that() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_graph_finds_too_large_is_split() {
-    let settings = Settings {
-        request_limit: 3_000_000,
-        ..Settings::default()
-    };
-    let graph = stand_in_with(settings).await;
-    let relay = relay(&graph, "");
-    let scan = bytes(1_900_000, 9);
+    for route in ["send", "draft"] {
+        let settings = Settings {
+            request_limit: 3_000_000,
+            ..Settings::default()
+        };
+        let graph = stand_in_with(settings).await;
+        let relay = relay(&graph, &format!("submission = \"{route}\""));
+        let scan = bytes(1_900_000, 9);
 
-    let parts = [
-        TEXT.to_owned(),
-        file("Content-Type: application/zip\r\n", &scan),
-    ];
-    send_one(
-        &relay,
-        &["a@example.org"],
-        &multipart("multipart/mixed", &parts),
-    );
+        send_one(&relay, &["a@example.org"], &with_file(&scan));
 
-    let arrival = only(&graph).await;
-    assert!(arrival.attachments[0].content == scan);
-    relay.event("request_limit", |_| true);
+        let arrival = only(&graph).await;
+        assert!(arrival.attachments[0].content == scan, "{route}");
+        relay.event("request_limit", |_| true);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -469,15 +469,7 @@ async fn a_hundred_megabytes_take_little_memory() {
     let (graph, relay) = for_large_ones().await;
     let large = bytes(HUNDRED_MEGABYTES, 10);
 
-    let parts = [
-        TEXT.to_owned(),
-        file("Content-Type: application/zip\r\n", &large),
-    ];
-    send_one(
-        &relay,
-        &["a@example.org"],
-        &multipart("multipart/mixed", &parts),
-    );
+    send_one(&relay, &["a@example.org"], &with_file(&large));
 
     let arrival = only(&graph).await;
     assert!(arrival.attachments[0].content == large);

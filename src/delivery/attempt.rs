@@ -12,8 +12,6 @@ use super::compose::Rules;
 use super::compose::compose;
 use super::draft::Parts;
 use super::draft::Way;
-use super::draft::caller;
-use super::fit::Fitted;
 use super::fit::fit;
 use super::json;
 use super::outcome::AttemptError;
@@ -23,10 +21,7 @@ use super::pace::Pace;
 use crate::clock::Clock;
 use crate::config::Format;
 use crate::config::Route;
-use crate::graph;
-use crate::graph::DraftContent;
-use crate::graph::GraphError;
-use crate::graph::Json;
+use crate::graph::Form;
 use crate::graph::Submitted;
 use crate::routing::substitute;
 use crate::spool::Claimed;
@@ -81,8 +76,8 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         return Ok(submitted);
     }
     let (entry, outlet) = (way.entry, way.outlet);
-    let content = entry.content.head().await;
-    let head = content.map_err(|error| Step::Prepare.failed()(GraphError::Content(error)))?;
+    let head = entry.content.head().await;
+    let head = head.map_err(AttemptError::unread)?;
     // What the lane was chosen by.
     let from = substitute(&outlet.account, &entry.envelope.reverse_path);
     let rules = Rules {
@@ -95,62 +90,43 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
     if rules.submission.format == Format::Json
         && let Some(json) = json::form(entry, &composed, rules.submission).await?
     {
-        match submit_json(way, &json).await {
-            // What Microsoft means by 4 MB is not documented.
-            Err(AttemptError::Graph {
-                step: Step::SendMail | Step::Prepare,
-                error: GraphError::Answered { status: 413, .. },
-            }) => maillog::not_json(entry.id, "Graph found it too large for one request"),
+        let parts = Parts {
+            form: Form::Json(&json),
+            blind: &[],
+            large: &[],
+        };
+        match hand_over(way, &parts).await {
+            Err(error) if error.is_too_large() && way.draft.is_none() => {
+                maillog::not_json(entry.id, "Graph found it too large for one request");
+            }
             submitted => return submitted,
         }
     }
     let Composed { message, blind, .. } = composed;
     let limit = rules.submission.largest_mime();
-    let direct = rules.submission.route == Route::Send && blind.is_empty();
     let mut fitted = fit(entry.id, message, limit, rules.submission).await?;
-    if direct && fitted.large.is_empty() {
-        way.pace
-            .admit(graph::encoded_size(fitted.message.size()))
-            .await;
-        let sent = outlet.graph.send_mail(caller(entry), &fitted.message).await;
-        match sent {
-            // What Microsoft means by 4 MB is not documented.
-            Err(GraphError::Answered { status: 413, .. }) => {
-                let size = fitted.message.size();
-                maillog::request_too_large(entry.id, size);
-                fitted = fit(entry.id, fitted.message, size / 2, rules.submission).await?;
-            }
-            sent => return sent.map_err(Step::SendMail.failed()),
-        }
-    }
-    let Fitted { message, large } = fitted;
-    debug!(id = %entry.id, size = message.size(), large = large.len(), "sending as a draft");
     if !blind.is_empty() {
         maillog::blind(entry.id, blind.len());
     }
-    let parts = Parts {
-        content: DraftContent::Mime(&message),
-        blind: &blind,
-        large: &large,
-    };
-    way.submit(&parts).await
+    match hand_over(way, &fitted.parts(&blind)).await {
+        Err(error) if error.is_too_large() && way.draft.is_none() => {
+            fitted = fitted.halved(entry.id, rules.submission).await?;
+            hand_over(way, &fitted.parts(&blind)).await
+        }
+        submitted => submitted,
+    }
 }
 
-async fn submit_json(way: &mut Way<'_>, json: &Json) -> Result<Submitted, AttemptError> {
-    match way.outlet.account.submission.route {
-        Route::Send => {
-            let graph = &way.outlet.graph;
-            way.pace.admit(json.body().len() as u64).await;
-            let sent = graph.send_json(caller(way.entry), json).await;
-            sent.map_err(Step::SendMail.failed())
-        }
-        Route::Draft => {
-            let parts = Parts {
-                content: DraftContent::Json(json),
-                blind: &[],
-                large: &[],
-            };
-            way.submit(&parts).await
-        }
+/// In one request, if that is all there is and a draft is not asked for.
+async fn hand_over(way: &mut Way<'_>, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
+    let Parts { form, blind, large } = *parts;
+    let is_all = blind.is_empty() && large.is_empty();
+    if way.outlet.account.submission.route == Route::Draft || !is_all {
+        let (id, size) = (way.entry.id, form.size());
+        debug!(%id, size, large = large.len(), "sending as a draft");
+        return way.submit(parts).await;
     }
+    way.pace.admit(form.size()).await;
+    let sent = way.graph().send_mail(way.caller(), form).await;
+    sent.map_err(Step::SendMail.failed())
 }

@@ -25,8 +25,8 @@ use super::upload::Large;
 use crate::clock::Clock;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
-use crate::graph::DraftContent;
 use crate::graph::DraftState;
+use crate::graph::Form;
 use crate::graph::Graph;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
@@ -59,7 +59,7 @@ pub(super) struct Way<'a> {
 #[derive(Debug)]
 pub(super) struct Parts<'a> {
     /// What goes into the draft at once.
-    pub(super) content: DraftContent<'a>,
+    pub(super) form: Form<'a>,
     /// Recipients whom it does not name.
     pub(super) blind: &'a [Address],
     /// What follows.
@@ -114,8 +114,8 @@ impl<'a> Way<'a> {
     /// Makes a draft, fills it and sends it.
     pub(super) async fn submit(&mut self, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
         let graph = self.graph();
-        self.pace.admit(parts.content.size()).await;
-        let created = graph.create_draft(self.caller(), parts.content).await;
+        self.pace.admit(parts.form.size()).await;
+        let created = graph.create_draft(self.caller(), parts.form).await;
         let id = created.map_err(Step::Prepare.failed())?;
         let stage = Stage::Filling;
         let draft = Some(Draft {

@@ -4,14 +4,17 @@
 
 use bytes::Bytes;
 
+use super::compose::ComposeError;
+use super::draft::Parts;
 use super::outcome::AttemptError;
-use super::outcome::Step;
 use super::upload::Large;
 use crate::config::Oversize;
 use crate::config::QuotedPrintable;
 use crate::config::Submission;
-use crate::graph::GraphError;
+use crate::graph::Form;
+use crate::mail::Address;
 use crate::mail::SpoolId;
+use crate::mime::Detached;
 use crate::mime::Encoding;
 use crate::mime::Header;
 use crate::mime::LARGEST_ATTACHMENT;
@@ -29,6 +32,30 @@ use crate::telemetry::maillog;
 pub(super) struct Fitted {
     pub(super) message: Outgoing,
     pub(super) large: Vec<Large>,
+}
+
+impl Fitted {
+    /// What is handed over, with those whom the message does not name.
+    pub(super) fn parts<'a>(&'a self, blind: &'a [Address]) -> Parts<'a> {
+        Parts {
+            form: Form::Mime(&self.message),
+            blind,
+            large: &self.large,
+        }
+    }
+
+    /// The same in half the size, for a Graph that takes less than was thought.
+    pub(super) async fn halved(
+        self,
+        id: SpoolId,
+        submission: &Submission,
+    ) -> Result<Self, AttemptError> {
+        let size = self.message.size();
+        maillog::request_too_large(id, size);
+        let mut halved = fit(id, self.message, size / 2, submission).await?;
+        halved.large.extend(self.large);
+        Ok(halved)
+    }
 }
 
 /// Makes a message fit into `limit` bytes of MIME.
@@ -59,9 +86,9 @@ async fn split(
     oversize: Oversize,
 ) -> Result<Fitted, AttemptError> {
     let bytes = message.header.clone();
-    let header = Header::split(&bytes, true).ok_or(super::compose::ComposeError::Header)?;
+    let header = Header::split(&bytes, true).ok_or(ComposeError::Header)?;
     let read = structure(&header, Reader::new(message.body.clone())).await;
-    let structure = read.map_err(unread)?;
+    let structure = read.map_err(AttemptError::unread)?;
     match (Split::of(&structure, bytes.len() as u64, limit), oversize) {
         (Ok(split), _) => Ok(Fitted {
             large: split
@@ -80,7 +107,7 @@ async fn split(
     }
 }
 
-fn large(attachment: &crate::mime::Detached, message: &Outgoing) -> Large {
+fn large(attachment: &Detached, message: &Outgoing) -> Large {
     Large {
         name: attachment.name.clone(),
         content_type: attachment.content_type.clone(),
@@ -137,7 +164,7 @@ const COVER: &[u8] = b"This message is too large to be sent as it is, and cannot
 
 async fn reencoded(id: SpoolId, fitted: Fitted, limit: u64) -> Result<Fitted, AttemptError> {
     let Fitted { message, large } = fitted;
-    let bytes = message.read().await.map_err(unread)?;
+    let bytes = message.read().await.map_err(AttemptError::unread)?;
     let (header, body) = bytes
         .split_at_checked(message.header.len())
         .unwrap_or_default();
@@ -152,8 +179,4 @@ async fn reencoded(id: SpoolId, fitted: Fitted, limit: u64) -> Result<Fitted, At
     maillog::reencoded(id, fits);
     let message = if fits { written } else { message };
     Ok(Fitted { message, large })
-}
-
-fn unread(error: std::io::Error) -> AttemptError {
-    Step::Prepare.failed()(GraphError::Content(error))
 }

@@ -6,13 +6,10 @@
 
 use std::collections::HashSet;
 
-use super::compose::ComposeError;
 use super::compose::Composed;
 use super::outcome::AttemptError;
-use super::outcome::Step;
 use crate::config::Route;
 use crate::config::Submission;
-use crate::graph::GraphError;
 use crate::graph::Json;
 use crate::graph::Message;
 use crate::graph::SentItems;
@@ -23,7 +20,7 @@ use crate::spool::Claimed;
 use crate::telemetry::maillog;
 
 /// What Graph gets of a message that was composed; nothing if it has to go in
-/// MIME form. `blind` are recipients whom it does not name.
+/// MIME form.
 pub(super) async fn form(
     entry: &Claimed,
     composed: &Composed,
@@ -34,7 +31,7 @@ pub(super) async fn form(
         return Ok(None);
     }
     let read = composed.message.read().await;
-    let bytes = read.map_err(|error| Step::Prepare.failed()(GraphError::Content(error)))?;
+    let bytes = read.map_err(AttemptError::unread)?;
     // Taking a message of some MB apart keeps a thread busy.
     let rendered = tokio::task::spawn_blocking(move || Rendition::of(&bytes)).await;
     let mut rendition = match rendered {
@@ -54,7 +51,8 @@ pub(super) async fn form(
     let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
     let wanted: HashSet<String> = composed.recipients.iter().map(Address::key).collect();
     if named != wanted {
-        return Err(ComposeError::Recipients.into());
+        maillog::not_json(entry.id, "its recipients cannot be told for sure");
+        return Ok(None);
     }
     let sent_items = match submission.save_to_sent_items {
         true => SentItems::Kept,
@@ -65,7 +63,7 @@ pub(super) async fn form(
         Route::Send => Json::send_mail(&said, sent_items),
         Route::Draft => Json::draft(&said),
     };
-    let json = json.map_err(|error| Step::Prepare.failed()(GraphError::Content(error.into())))?;
+    let json = json.map_err(|error| AttemptError::unread(error.into()))?;
     if json.body().len() as u64 > submission.request_limit {
         maillog::not_json(entry.id, "it is too large for one request");
         return Ok(None);

@@ -26,6 +26,7 @@
 //! message goes out. The waits are bounded here; when the next attempt is due
 //! is decided in `schedule.rs`.
 
+use std::io;
 use std::time::Duration;
 
 use super::compose::ComposeError;
@@ -84,6 +85,25 @@ pub(super) enum Step {
     SendDraft,
     /// Looking what has become of a draft that may have been sent.
     Look,
+}
+
+impl AttemptError {
+    /// The message cannot be read from the spool.
+    pub(super) fn unread(error: io::Error) -> Self {
+        Step::Prepare.failed()(GraphError::Content(error))
+    }
+
+    /// Whether Graph found the request that was to carry the message too large. What
+    /// Microsoft means by 4 MB is not documented.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(
+            self,
+            Self::Graph {
+                step: Step::SendMail | Step::Prepare,
+                error: GraphError::Answered { status: 413, .. },
+            }
+        )
+    }
 }
 
 impl Step {

@@ -74,7 +74,10 @@ pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<
         way.pace.admit(graph::encoded_size(large.size)).await;
         let _turn = way.outlet.uploads.acquire().await;
         let mut source = Source::new(large);
-        let bytes = source.take(0, LEAST_UPLOAD).await.map_err(unread)?;
+        let bytes = source
+            .take(0, LEAST_UPLOAD)
+            .await
+            .map_err(AttemptError::unread)?;
         let attached = graph.attach(way.caller(), draft, &described, &bytes);
         return attached.await.map_err(Step::Prepare.failed());
     }
@@ -94,7 +97,10 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
         let length = large.size.saturating_sub(next).min(CHUNK as u64);
         way.pace.admit(length).await;
         let turn = way.outlet.uploads.acquire().await;
-        let chunk = source.take(next, length).await.map_err(unread)?;
+        let chunk = source
+            .take(next, length)
+            .await
+            .map_err(AttemptError::unread)?;
         let answer = way.graph().upload(session, next, chunk).await;
         drop(turn);
         match answer {
@@ -148,10 +154,6 @@ fn pause(error: &GraphError, setbacks: u32) -> Option<Duration> {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-fn unread(error: io::Error) -> AttemptError {
-    Step::Prepare.failed()(GraphError::Content(error))
-}
 
 /// The bytes of an attachment, read once from its beginning to its end, unless
 /// Graph wants some of them again.

@@ -11,14 +11,13 @@ use serde::Serialize;
 
 use super::Call;
 use super::Caller;
+use super::Form;
 use super::Graph;
 use super::GraphError;
-use super::Json;
 use super::Payload;
 use super::Submitted;
 use super::UploadSession;
 use super::code;
-use super::encoded_size;
 use super::expect;
 use super::message::WireAttachment;
 use super::request_id;
@@ -26,7 +25,6 @@ use super::segment;
 use super::submitted;
 use crate::http::Answer;
 use crate::mail::Address;
-use crate::mime::Outgoing;
 
 /// What a draft has become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,25 +35,6 @@ pub enum DraftState {
     Sent(Submitted),
     /// There is no item of that id, now.
     Absent,
-}
-
-/// What a draft is made of.
-#[derive(Clone, Copy, Debug)]
-pub enum DraftContent<'a> {
-    /// A message in MIME form.
-    Mime(&'a Outgoing),
-    /// [`Json::draft`].
-    Json(&'a Json),
-}
-
-impl DraftContent<'_> {
-    /// Bytes of the request that makes the draft.
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Mime(message) => encoded_size(message.size()),
-            Self::Json(json) => json.body().len() as u64,
-        }
-    }
 }
 
 /// An attachment, but for its bytes (Graph resource "fileAttachment").
@@ -85,16 +64,13 @@ impl Graph {
     pub async fn create_draft(
         &self,
         caller: Caller<'_>,
-        message: DraftContent<'_>,
+        form: Form<'_>,
     ) -> Result<String, GraphError> {
         let call = Call {
             method: Method::POST,
             // Without the selection the answer repeats the whole body.
             path: "messages?$select=id".to_owned(),
-            payload: match message {
-                DraftContent::Mime(message) => Payload::Mime(message),
-                DraftContent::Json(json) => Payload::Json(json.body().clone()),
-            },
+            payload: form.into(),
             immutable_ids: true,
         };
         let answer = self.call(caller, &call).await?;

@@ -28,7 +28,6 @@ use tracing::debug;
 use uuid::Uuid;
 
 pub use self::body::encoded_size;
-pub use self::draft::DraftContent;
 pub use self::draft::DraftState;
 pub use self::draft::FileAttachment;
 pub use self::draft::LEAST_UPLOAD;
@@ -64,6 +63,15 @@ pub struct Caller<'a> {
     pub client_request_id: Uuid,
 }
 
+/// A message in one of the two forms that Graph takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Form<'a> {
+    /// As it came in: base64, with `Content-Type: text/plain`.
+    Mime(&'a Outgoing),
+    /// [`Json::send_mail`], or for a draft [`Json::draft`].
+    Json(&'a Json),
+}
+
 /// Graph took the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
@@ -96,9 +104,8 @@ impl Graph {
         Self { http, tokens, base }
     }
 
-    /// Submits a message in MIME form (Graph page "user: sendMail"): base64 with
-    /// `Content-Type: text/plain`. The copy in Sent Items cannot be switched
-    /// off in this form.
+    /// Submits a message in one request (Graph page "user: sendMail"). Only the JSON
+    /// form can do without the copy in Sent Items.
     ///
     /// # Errors
     ///
@@ -106,31 +113,12 @@ impl Graph {
     pub async fn send_mail(
         &self,
         caller: Caller<'_>,
-        message: &Outgoing,
+        form: Form<'_>,
     ) -> Result<Submitted, GraphError> {
         let call = Call {
             method: Method::POST,
             path: "sendMail".to_owned(),
-            payload: Payload::Mime(message),
-            immutable_ids: false,
-        };
-        submitted(&self.call(caller, &call).await?)
-    }
-
-    /// Submits a message in JSON form, [`Json::send_mail`].
-    ///
-    /// # Errors
-    ///
-    /// Anything but `202`.
-    pub async fn send_json(
-        &self,
-        caller: Caller<'_>,
-        json: &Json,
-    ) -> Result<Submitted, GraphError> {
-        let call = Call {
-            method: Method::POST,
-            path: "sendMail".to_owned(),
-            payload: Payload::Json(json.body().clone()),
+            payload: form.into(),
             immutable_ids: false,
         };
         submitted(&self.call(caller, &call).await?)
@@ -199,6 +187,22 @@ impl Graph {
                 .body(body::encoded(message).await.map_err(GraphError::Content)?),
         };
         Ok(self.http.send(request, size).await?)
+    }
+}
+
+impl Form<'_> {
+    /// Bytes of the request that carries it.
+    pub fn size(self) -> u64 {
+        Payload::from(self).size()
+    }
+}
+
+impl<'a> From<Form<'a>> for Payload<'a> {
+    fn from(form: Form<'a>) -> Self {
+        match form {
+            Form::Mime(message) => Self::Mime(message),
+            Form::Json(json) => Self::Json(json.body().clone()),
+        }
     }
 }
 
