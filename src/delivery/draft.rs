@@ -17,8 +17,8 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::Outlet;
-use super::outcome::AttemptError;
-use super::outcome::Step;
+use super::error::AttemptError;
+use super::error::Step;
 use super::pace::Pace;
 use super::upload;
 use super::upload::Large;

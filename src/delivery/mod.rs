@@ -13,6 +13,7 @@ mod brake;
 mod compose;
 mod draft;
 mod dsn;
+mod error;
 mod explain;
 mod fit;
 mod json;

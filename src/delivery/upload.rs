@@ -13,8 +13,8 @@ use bytes::BytesMut;
 use tracing::debug;
 
 use super::draft::Way;
-use super::outcome::AttemptError;
-use super::outcome::Step;
+use super::error::AttemptError;
+use super::error::Step;
 use crate::graph;
 use crate::graph::FileAttachment;
 use crate::graph::GraphError;
