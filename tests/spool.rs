@@ -9,6 +9,7 @@ use graph_relay::clock::Clock;
 use graph_relay::clock::Timestamp;
 use graph_relay::mail::Envelope;
 use graph_relay::mail::Lane;
+use graph_relay::mail::Origin;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
 use graph_relay::mail::Trace;
@@ -119,7 +120,10 @@ async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
     let listed = spool.list(None, 10).await.unwrap();
     let aside = listed.iter().filter(|entry| entry.state == "quarantined");
     assert_eq!((listed.len(), aside.count()), (5, 4));
-    assert_eq!(spool.reroute(|_| Some(lane())).await.unwrap(), 0);
+    assert_eq!(
+        spool.reroute(Vec::new(), |_| Some(lane())).await.unwrap(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -486,7 +490,7 @@ async fn a_message_that_no_account_sends_is_not_tried_but_can_be_held_and_releas
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let id = accept(&spool, b"content\r\n").await;
-    assert_eq!(spool.reroute(|_| None).await.unwrap(), 1);
+    assert_eq!(spool.reroute(Vec::new(), |_| None).await.unwrap(), 1);
 
     let retried = act(&spool, Action::Retry, id).await;
     act(&spool, Action::Hold, id).await;
@@ -496,7 +500,10 @@ async fn a_message_that_no_account_sends_is_not_tried_but_can_be_held_and_releas
     assert!(retried.remark.unwrap().contains("[[account]]"));
     assert_eq!(released.verdict, Verdict::Done);
     assert!(released.remark.unwrap().contains("[[account]]"));
-    assert_eq!(spool.reroute(|_| Some(lane())).await.unwrap(), 0);
+    assert_eq!(
+        spool.reroute(Vec::new(), |_| Some(lane())).await.unwrap(),
+        0
+    );
     assert_eq!(claim(&spool).await[0].id, id);
 }
 
@@ -601,4 +608,31 @@ async fn a_draft_that_is_gone_takes_no_later_one_off_the_record() {
     let again = Next::Wait(Timestamp::from_millis(0));
     spool.settle(&entry, report(again)).await.unwrap();
     assert_eq!(claim(&spool).await[0].draft, None);
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_stays_with_the_mailbox_that_has_its_draft() {
+    let folder = TempDir::new().unwrap();
+    let (spool, _) = open(folder.path());
+    let id = accept(&spool, b"content\r\n").await;
+    let sending = Stage::Sending {
+        since: Timestamp::from_millis(0),
+    };
+    let draft = Draft {
+        id: "draft".to_owned(),
+        stage: sending,
+    };
+    spool.note_draft(id, Some(draft)).await.unwrap();
+    let other = Lane {
+        mailbox: "other@contoso.com".parse().unwrap(),
+        ..lane()
+    };
+    let elsewhere = move |_: &Origin| Some(other.clone());
+
+    let known = vec![lane().account];
+    spool.reroute(known, elsewhere.clone()).await.unwrap();
+    assert!(spool.lanes().await.unwrap().contains_key(&lane()));
+
+    spool.reroute(Vec::new(), elsewhere).await.unwrap();
+    assert!(!spool.lanes().await.unwrap().contains_key(&lane()));
 }

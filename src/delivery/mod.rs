@@ -64,6 +64,7 @@ use crate::config::Submission;
 use crate::graph::Graph;
 use crate::http::Http;
 use crate::mail::Lane;
+use crate::mail::Origin;
 use crate::spool::Arrival;
 use crate::spool::Claimed;
 use crate::spool::Next;
@@ -130,23 +131,7 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
-    let accounts = config.accounts.clone();
-    let stranded = spool
-        .reroute(move |origin| crate::routing::route(&accounts, origin))
-        .await?;
-    if stranded > 0 {
-        maillog::stranded(stranded);
-    }
-    for account in &config.accounts {
-        let Submission {
-            on_doubt, route, ..
-        } = account.submission;
-        // Without its draft on record, what goes by draft was not sent.
-        if on_doubt == OnDoubt::Hold && route == Route::Send {
-            let held = spool.hold_interrupted(account.name.clone()).await?;
-            held.iter().for_each(maillog::held_at_start);
-        }
-    }
+    decide_anew(config, &spool).await?;
     let outlet = |account: &Account| {
         let outlet = Outlet {
             account: account.clone(),
@@ -187,6 +172,31 @@ pub async fn run(
         reports,
     };
     dispatcher.run(stop).await;
+    Ok(())
+}
+
+/// What a changed configuration, and a crash, mean for what waits.
+async fn decide_anew(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
+    let accounts = config.accounts.clone();
+    let names = accounts
+        .iter()
+        .map(|account| account.name.clone())
+        .collect();
+    let route = move |origin: &Origin| crate::routing::route(&accounts, origin);
+    let stranded = spool.reroute(names, route).await?;
+    if stranded > 0 {
+        maillog::stranded(stranded);
+    }
+    for account in &config.accounts {
+        let Submission {
+            on_doubt, route, ..
+        } = account.submission;
+        // Without its draft on record, what goes by draft was not sent.
+        if on_doubt == OnDoubt::Hold && route == Route::Send {
+            let held = spool.hold_interrupted(account.name.clone()).await?;
+            held.iter().for_each(maillog::held_at_start);
+        }
+    }
     Ok(())
 }
 

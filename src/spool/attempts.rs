@@ -118,16 +118,18 @@ impl Spool {
 
     /// Decides anew which way every waiting entry goes; `route` gets its
     /// origin. An entry without a way waits, with the reason, until a way is
-    /// configured. Returns how many have none.
+    /// configured. One whose draft may have been sent stays with the mailbox that
+    /// has it, as long as its account is one of `accounts`. Returns how many have no
+    /// way.
     ///
     /// # Errors
     ///
     /// Those of the database; nothing has changed then.
-    pub async fn reroute<F>(&self, route: F) -> Result<usize, SpoolError>
+    pub async fn reroute<F>(&self, accounts: Vec<String>, route: F) -> Result<usize, SpoolError>
     where
         F: Fn(&Origin) -> Option<Lane> + Send + 'static,
     {
-        let reroute = move |db: &Connection| reroute(db, &route);
+        let reroute = move |db: &Connection| reroute(db, &accounts, &route);
         self.shared.writer.write(reroute).await
     }
 }
@@ -268,12 +270,13 @@ fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
     rows.collect()
 }
 
-fn reroute<F>(db: &Connection, route: &F) -> rusqlite::Result<usize>
+fn reroute<F>(db: &Connection, accounts: &[String], route: &F) -> rusqlite::Result<usize>
 where
     F: Fn(&Origin) -> Option<Lane>,
 {
     let mut waiting = db.prepare(
-        "SELECT id, author, reverse_path, bound, about FROM entry WHERE state = 'waiting'",
+        "SELECT id, author, reverse_path, bound, about, draft_stage, account FROM entry
+         WHERE state = 'waiting'",
     )?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
@@ -289,12 +292,15 @@ where
             bound: row.get(3)?,
             is_report: row.get::<_, Option<String>>(4)?.is_some(),
         };
-        Ok((id, origin))
+        let may_be_sent = row.get::<_, Option<String>>(5)?.as_deref() == Some(doubt::SENDING);
+        let account: Option<String> = row.get(6)?;
+        let stays = may_be_sent && account.is_some_and(|name| accounts.contains(&name));
+        Ok((!stays).then_some((id, origin)))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
-    for (id, origin) in rows {
+    for (id, origin) in rows.into_iter().flatten() {
         match route(&origin) {
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
             None => {

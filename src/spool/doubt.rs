@@ -38,6 +38,8 @@ pub(super) const INTERRUPTED: &str =
 
 /// [`Stage::Filling`] in the spool.
 const FILLING: &str = "filling";
+/// [`Stage::Sending`] in the spool.
+pub(super) const SENDING: &str = "sending";
 
 impl Spool {
     /// Records the draft that the mailbox has of an entry, or that there is none
@@ -52,7 +54,7 @@ impl Spool {
             if let Some(draft) = &draft {
                 let (stage, since) = match draft.stage {
                     Stage::Filling => (FILLING, None),
-                    Stage::Sending { since } => ("sending", Some(since.millis())),
+                    Stage::Sending { since } => (SENDING, Some(since.millis())),
                 };
                 columns = (Some(&draft.id), Some(stage), since);
             }
