@@ -392,6 +392,28 @@ async fn a_request_that_graph_finds_too_large_is_split() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_graph_finds_too_large_and_nothing_can_split_fails_in_graphs_words() {
+    let graph = stand_in().await;
+    let relay = relay(&graph, "");
+
+    let id = send_one(
+        &relay,
+        &["toolarge@example.org"],
+        &message("small", "toolarge@example.org"),
+    );
+
+    let failed = relay.event("failed", |line| line["id"] == *id);
+    assert_eq!(failed["status"], "413");
+    assert!(
+        failed["reason"]
+            .as_str()
+            .unwrap()
+            .contains("Graph answered 413"),
+        "{failed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn json_that_graph_finds_too_large_goes_as_mime_that_is_split() {
     for route in ["send", "draft"] {
         let settings = Settings {

@@ -104,14 +104,18 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
     }
     let Composed { message, blind, .. } = composed;
     let limit = rules.submission.largest_mime();
-    let mut fitted = fit(entry.id, message, limit, rules.submission).await?;
+    let fitted = fit(entry.id, message, limit, rules.submission).await?;
     if !blind.is_empty() {
         maillog::blind(entry.id, blind.len());
     }
     match hand_over(way, &fitted.parts(&blind)).await {
         Err(error) if error.is_too_large() && way.draft.is_none() => {
-            fitted = fitted.halved(entry.id, rules.submission).await?;
-            hand_over(way, &fitted.parts(&blind)).await
+            match fitted.halved(entry.id, rules.submission).await {
+                Ok(halved) => hand_over(way, &halved.parts(&blind)).await,
+                // Graph's words are truer than those about half of it.
+                Err(AttemptError::Oversize(_)) => Err(error),
+                Err(other) => Err(other),
+            }
         }
         submitted => submitted,
     }
