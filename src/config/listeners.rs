@@ -16,10 +16,10 @@ use ipnet::IpNet;
 
 use super::Authentication;
 use super::BareLf;
+use super::CertificateFiles;
 use super::Listener;
 use super::Presence;
 use super::Tls;
-use super::TlsFiles;
 use super::User;
 use super::reader::Marked;
 use super::reader::Section;
@@ -46,7 +46,7 @@ impl Listener {
 
 pub(super) fn read(
     top: &mut Section<'_>,
-    files: Option<&TlsFiles>,
+    files: Option<&CertificateFiles>,
     users: &[User],
 ) -> Vec<Listener> {
     let sections = top.tables("listener");
@@ -85,7 +85,7 @@ pub(super) fn read(
 
 fn listener(
     section: &mut Section<'_>,
-    files: Option<&TlsFiles>,
+    files: Option<&CertificateFiles>,
     users: &[User],
 ) -> Option<Listener> {
     let address = address(section);

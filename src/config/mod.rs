@@ -45,9 +45,9 @@ pub use self::submission::QuotedPrintable;
 pub use self::submission::RecipientRule;
 pub use self::submission::Route;
 pub use self::submission::Submission;
+pub use self::tls::CertificateFiles;
 pub use self::tls::Stamp;
 pub use self::tls::TlsError;
-pub use self::tls::TlsFiles;
 use crate::mail::Address;
 use crate::mail::Pattern;
 
@@ -61,7 +61,7 @@ pub struct Config {
     /// Where mail comes in; at least one.
     pub listeners: Vec<Listener>,
     /// The certificate that listeners show; there is one if any of them has TLS.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<CertificateFiles>,
     /// What one client may ask for.
     pub limits: Limits,
     /// Who may authenticate; names unique.

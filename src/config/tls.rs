@@ -1,6 +1,6 @@
 //! `[tls]`: the certificate that listeners show, read from its files.
 //!
-//! Nothing is kept here: whoever holds the certificate asks [`TlsFiles::stamp`]
+//! Nothing is kept here: whoever holds the certificate asks [`CertificateFiles::stamp`]
 //! whether the files are still the same ones, and loads them again if not.
 
 use std::fs;
@@ -21,7 +21,7 @@ use super::reader::Section;
 
 /// Where certificate and private key are, both in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
+pub struct CertificateFiles {
     /// The listener's certificate first, then those between it and the root.
     pub certificate_file: PathBuf,
     /// The key of the first certificate.
@@ -69,17 +69,19 @@ pub enum TlsError {
 }
 
 /// The keys of `[tls]`.
-pub(super) fn read_section(top: &mut Section<'_>) -> Option<TlsFiles> {
+pub(super) fn read_section(top: &mut Section<'_>) -> Option<CertificateFiles> {
     let mut section = top.table("tls");
     if !section.is_written() {
         return None;
     }
     let certificate = section.required::<PathBuf>("certificate_file");
     let key = section.required::<PathBuf>("private_key_file");
-    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles {
-        certificate_file: certificate.value,
-        private_key_file: key.value,
-    });
+    let files = certificate
+        .zip(key)
+        .map(|(certificate, key)| CertificateFiles {
+            certificate_file: certificate.value,
+            private_key_file: key.value,
+        });
     if let Some(files) = &files
         && let Err(error) = files.load()
     {
@@ -89,7 +91,7 @@ pub(super) fn read_section(top: &mut Section<'_>) -> Option<TlsFiles> {
     files
 }
 
-impl TlsFiles {
+impl CertificateFiles {
     /// Reads both files.
     ///
     /// # Errors

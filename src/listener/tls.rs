@@ -14,15 +14,15 @@ use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 
+use crate::config::CertificateFiles;
 use crate::config::Stamp;
 use crate::config::TlsError;
-use crate::config::TlsFiles;
 use crate::telemetry::maillog;
 
 /// The certificate of all listeners.
 #[derive(Debug)]
 struct Certificate {
-    files: TlsFiles,
+    files: CertificateFiles,
     state: Mutex<State>,
 }
 
@@ -39,7 +39,7 @@ struct State {
 /// # Errors
 ///
 /// The files cannot be used.
-pub fn server(files: TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server(files: CertificateFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let state = State {
         stamp: files.stamp().ok(),
         pair: Arc::new(files.load()?),
