@@ -32,8 +32,8 @@ pub struct Http {
 pub enum Reach {
     /// Hosts on the internet, by a proxy where one is set.
     Internet,
-    /// A stand-in on this machine, which no proxy could reach.
-    ThisMachine,
+    /// What no proxy could reach: a stand-in on this machine, its own services.
+    Direct,
 }
 
 /// The client could not be made.
@@ -118,7 +118,7 @@ impl Http {
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("graph-relay/", env!("CARGO_PKG_VERSION")));
-        if reach == Reach::ThisMachine {
+        if reach == Reach::Direct {
             builder = builder.no_proxy();
         } else if let Some(proxy) = &settings.proxy {
             builder = builder.proxy(reqwest::Proxy::all(&proxy.0).map_err(HttpError::Setup)?);

@@ -42,14 +42,14 @@
 //! | module | may use |
 //! |---|---|
 //! | `cli` | `service`, `sandbox`, `telemetry`, `http`, `spool`, `config`, `mail`, `clock` |
-//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `http`, `spool`, `session`, `config`, `clock` |
-//! | `admin` | `telemetry`, `spool`, `mail` |
+//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
+//! | `admin` | `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `mail`, `clock` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |
 //! | `routing` | `config`, `mail` |
 //! | `graph` | `auth`, `http`, `mime`, `mail` |
-//! | `auth` | `http`, `config` |
+//! | `auth` | `http`, `config`, `mail`, `clock` |
 //! | `http` | `config`, `clock` |
 //! | `spool` | `mail`, `clock` |
 //! | `session` | `mail` |

@@ -93,8 +93,8 @@ fn everything_that_is_wrong_is_said_at_once() {
     let expected = [
         "relay.toml:2:11: address: \"localhost\" is not an IP address with a port",
         "relay.toml:3:12: networks: ",
-        "relay.toml:4:1: [[account]] needs \"client_id\"",
         "relay.toml:4:1: [[account]] needs its client secret",
+        "relay.toml:4:1: [[account]] needs \"client_id\"",
         "relay.toml:5:10: tenant: \"a/b\" is neither an id nor a domain",
         "relay.toml:6:11: mailbox: the address has no domain",
         "relay.toml:7:13: login_url: plain http only to this machine",

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use graph_relay::auth::Means;
 use graph_relay::auth::Tokens;
 use graph_relay::clock::Clock;
 use graph_relay::config::Config;
@@ -19,8 +20,6 @@ use graph_relay::graph::Json;
 use graph_relay::graph::Message;
 use graph_relay::graph::SentItems;
 use graph_relay::graph::Submitted;
-use graph_relay::http::Http;
-use graph_relay::http::Reach;
 use graph_relay::mail::Address;
 use graph_relay::mime::Rendition;
 use graph_relay::sandbox::Form;
@@ -63,13 +62,10 @@ impl Tenant {
         let url = sandbox.url();
         let text = format!("{text}login_url = {url:?}\ngraph_url = {url:?}\n");
         let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
-        let http = Http::new(&config.http, Reach::ThisMachine, Clock::System).unwrap();
+        let means = Means::new(&config, Clock::System).unwrap();
+        let http = means.http.clone();
         Self {
-            graph: Graph::new(
-                http.clone(),
-                Tokens::new(config.accounts[0].clone(), http),
-                url,
-            ),
+            graph: Graph::new(http, Tokens::new(config.accounts[0].clone(), means)),
             sandbox,
             _folder: folder,
         }

@@ -10,42 +10,57 @@
 //! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`] |
 //! | `POST /queue/actions` | carries out an [`Order`], in pages; the answer comes after it is on stable storage, as [`Decided`] |
 //! | `GET /queue/ID` | everything about one message, as [`EntryView`]; 404 if unknown |
+//! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
+//! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
+//! | `POST /sign-ins/ID` | goes on with it, from [`Ended`]; as [`SignedIn`]. Waits where the person has a device code |
+//! | `POST /sign-outs` | forgets a sign-in, from [`Wanted`]; as [`Forgotten`] |
+//! | `POST /test-messages` | sends one at once, past the queue, from [`TestMessage`]; as [`Sent`] |
+//! | `GET /status` | how it stands with everything, as [`Status`] |
+//! | `GET /metrics` | the same in numbers, as Prometheus reads them |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
 
+mod identity;
+mod metrics;
+mod queue;
+mod status;
+
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
 use axum::extract;
-use axum::extract::ConnectInfo;
 use axum::extract::State;
 use axum::extract::connect_info::Connected;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::routing::post;
 use axum::serve::IncomingStream;
-use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::mail::SpoolId;
-use crate::spool::Action;
-use crate::spool::Count;
-use crate::spool::Decided;
-use crate::spool::EntryView;
-use crate::spool::Filter;
-use crate::spool::Order;
+pub use self::identity::AccountView;
+pub use self::identity::Ended;
+pub use self::identity::EndingView;
+pub use self::identity::Forgotten;
+pub use self::identity::Sent;
+pub use self::identity::SignedIn;
+pub use self::identity::TestMessage;
+pub use self::identity::TokenView;
+pub use self::identity::Wanted;
+pub use self::status::Status;
+use crate::auth::Means;
+use crate::auth::SignIns;
+use crate::config::CertificateFiles;
+use crate::delivery::Braked;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
-use crate::spool::Summary;
-use crate::telemetry::maillog;
 use crate::telemetry::transcripts::Transcript;
 use crate::telemetry::transcripts::Transcripts;
 
@@ -68,28 +83,36 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(socket)
 }
 
+/// What is asked about.
+#[derive(Clone, Debug)]
+pub struct Office {
+    /// The queue.
+    pub spool: Spool,
+    /// Sessions that went wrong.
+    pub transcripts: Transcripts,
+    /// Accounts and their sign-ins.
+    pub sign_ins: SignIns,
+    /// Mailboxes and accounts that are held back.
+    pub braked: watch::Receiver<Vec<Braked>>,
+    /// What tokens and Graph are asked with.
+    pub means: Means,
+    /// Where mail comes in.
+    pub listeners: Vec<SocketAddr>,
+    /// The listeners' certificate.
+    pub certificate: Option<CertificateFiles>,
+}
+
 /// Answers until `stop`.
-pub async fn run(
-    socket: UnixListener,
-    spool: Spool,
-    transcripts: Transcripts,
-    stop: CancellationToken,
-) {
+pub async fn run(socket: UnixListener, office: Office, stop: CancellationToken) {
     let orders = TaskTracker::new();
-    let queue = Router::new()
-        .route("/queue", get(list))
-        .route("/queue/count", get(count))
-        .route("/queue/actions", post(act))
-        .route("/queue/{id}", get(show))
-        .with_state(Arc::new(Queue {
-            spool,
-            orders: orders.clone(),
-        }));
     let sessions = Router::new()
         .route("/sessions", get(sessions))
         .route("/sessions/{number}", get(session))
-        .with_state(transcripts);
-    let routes = queue.merge(sessions);
+        .with_state(office.transcripts.clone());
+    let routes = queue::router(office.spool.clone(), orders.clone())
+        .merge(sessions)
+        .merge(identity::router(office.clone(), stop.clone()))
+        .merge(status::router(office));
     let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(Guarded(socket), routes)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -99,65 +122,6 @@ pub async fn run(
     }
     orders.close();
     orders.wait().await;
-}
-
-struct Queue {
-    spool: Spool,
-    /// What was begun is finished, although who asked for it is gone.
-    orders: TaskTracker,
-}
-
-/// Which page of the queue.
-#[derive(Debug, Deserialize)]
-struct Page {
-    after: Option<SpoolId>,
-    filter: Option<Filter>,
-}
-
-async fn list(
-    State(queue): State<Arc<Queue>>,
-    extract::Query(page): extract::Query<Page>,
-) -> Result<Json<Vec<Summary>>, Failure> {
-    let found = queue.spool.search(page.filter, page.after, PAGE).await?;
-    Ok(Json(found))
-}
-
-/// What would be concerned.
-#[derive(Debug, Deserialize)]
-struct Concerned {
-    action: Action,
-    filter: Option<Filter>,
-}
-
-async fn count(
-    State(queue): State<Arc<Queue>>,
-    extract::Query(of): extract::Query<Concerned>,
-) -> Result<Json<Count>, Failure> {
-    Ok(Json(queue.spool.count(of.action, of.filter).await?))
-}
-
-async fn act(
-    State(queue): State<Arc<Queue>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(order): Json<Order>,
-) -> Result<Json<Decided>, Failure> {
-    let spool = queue.spool.clone();
-    let task = queue.orders.spawn(async move {
-        let action = order.action;
-        let decided = spool.operate(order, peer.uid).await?;
-        maillog::decided(action, peer.uid, &decided.decisions);
-        Ok(decided)
-    });
-    let decided: Result<Decided, SpoolError> = task.await.map_err(|_| SpoolError::Closed)?;
-    Ok(Json(decided?))
-}
-
-async fn show(
-    State(queue): State<Arc<Queue>>,
-    extract::Path(id): extract::Path<SpoolId>,
-) -> Result<Json<EntryView>, Failure> {
-    let entry = queue.spool.show(id).await?;
-    entry.map(Json).ok_or(Failure::Unknown)
 }
 
 async fn sessions(State(transcripts): State<Transcripts>) -> Json<Vec<Transcript>> {
@@ -176,6 +140,8 @@ async fn session(
 enum Failure {
     Unknown,
     Spool(SpoolError),
+    /// What was asked for cannot be done; in words for whoever asked.
+    Refused(String),
 }
 
 impl From<SpoolError> for Failure {
@@ -191,6 +157,7 @@ impl axum::response::IntoResponse for Failure {
             Self::Spool(error) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
             }
+            Self::Refused(words) => (StatusCode::UNPROCESSABLE_ENTITY, words).into_response(),
         }
     }
 }

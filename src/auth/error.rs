@@ -1,20 +1,25 @@
 //! Why there is no token.
 
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::store::StoreError;
+use crate::config::CertificateError;
 use crate::config::SecretError;
 use crate::http::Answer;
 use crate::http::TransportError;
 use crate::http::one_line;
+use crate::mail::Address;
 
 /// Why there is no token, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The credential could not be read.
-    #[error("client secret: {0}")]
-    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// Entra refused the credential, the client or the tenant: somebody has to
     /// change something.
     #[error("Entra refused the token request: {description}")]
@@ -28,7 +33,10 @@ pub enum TokenError {
         /// `error_description`, its first line.
         description: String,
     },
-    /// Entra is throttling or in trouble.
+    /// The machine has no identity, or its identity service refuses.
+    #[error("no token of the machine's identity: {0}")]
+    Identity(String),
+    /// Entra, or the machine's identity service, is throttling or in trouble.
     #[error("the token endpoint answered {status}: {description}")]
     Unavailable {
         /// HTTP status.
@@ -41,6 +49,48 @@ pub enum TokenError {
     /// There was no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// Nobody has signed in for this mailbox.
+    #[error("nobody has signed in for {mailbox}")]
+    NotSignedIn {
+        /// The mailbox.
+        mailbox: Address,
+    },
+    /// Entra accepts the sign-in of this mailbox no longer.
+    #[error("the sign-in of {mailbox} is no longer accepted: {reason}")]
+    SignedOut {
+        /// The mailbox.
+        mailbox: Address,
+        /// `AADSTSn`, else RFC 6749's word.
+        code: String,
+        /// `error_description`, its first line.
+        reason: String,
+    },
+    /// The sign-ins cannot be read or kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why what the relay shows Entra cannot be had; the text carries the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The client secret.
+    #[error("client secret: {0}")]
+    Secret(#[from] SecretError),
+    /// The certificate or its key.
+    #[error("certificate: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The certificate's key makes no signature that Entra takes.
+    #[error("certificate: the private key must be an RSA key of 2048 bits or more")]
+    Key,
+    /// The other issuer's token.
+    #[error("federated token: cannot read {}: {error}", path.display())]
+    FederatedToken {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
 }
 
 /// Error body of the token endpoint (RFC 6749 5.2, and Entra's additions:
@@ -54,6 +104,16 @@ struct ErrorBody {
 
 /// Errors that RFC 6749 5.2 and Entra use for trouble on their side.
 const THEIR_TROUBLE: [&str; 2] = ["temporarily_unavailable", "server_error"];
+
+/// Errors that are about the person who has signed in, and not about the app
+/// (Entra page "Refresh tokens"; "invalid_grant" also where that person must
+/// do something: MFA, a new password, consent).
+const OF_THE_PERSON: [&str; 4] = [
+    "invalid_grant",
+    "interaction_required",
+    "consent_required",
+    "login_required",
+];
 
 impl TokenError {
     /// What an answer other than a token means. An answer that is no token
@@ -81,11 +141,55 @@ impl TokenError {
         }
     }
 
+    /// An answer that could not be read at all.
+    pub(super) fn no_answer() -> Self {
+        Self::Unavailable {
+            status: 0,
+            retry_after: None,
+            description: "the answer could not be read".to_owned(),
+        }
+    }
+
+    /// A refusal that is about this person's sign-in, as one.
+    pub(super) fn of_person(self, mailbox: &Address) -> Self {
+        if let Self::Refused {
+            error, description, ..
+        } = &self
+            && OF_THE_PERSON.contains(&error.as_str())
+        {
+            return Self::SignedOut {
+                mailbox: mailbox.clone(),
+                code: self.code().unwrap_or_default(),
+                reason: description.clone(),
+            };
+        }
+        self
+    }
+
     /// How long to wait before the next request, if the answer said so.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
-            Self::Secret(_) | Self::Refused { .. } | Self::Transport(_) => None,
+            Self::Credential(_)
+            | Self::Refused { .. }
+            | Self::Identity(_)
+            | Self::Transport(_)
+            | Self::NotSignedIn { .. }
+            | Self::SignedOut { .. }
+            | Self::Store(_) => None,
+        }
+    }
+
+    /// HTTP status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } | Self::Unavailable { status, .. } => Some(*status),
+            Self::Credential(_)
+            | Self::Identity(_)
+            | Self::Transport(_)
+            | Self::NotSignedIn { .. }
+            | Self::SignedOut { .. }
+            | Self::Store(_) => None,
         }
     }
 
@@ -97,7 +201,13 @@ impl TokenError {
                 ..
             } => Some(format!("AADSTS{number}")),
             Self::Refused { error, .. } => Some(error.clone()),
-            Self::Secret(_) | Self::Unavailable { .. } | Self::Transport(_) => None,
+            Self::SignedOut { code, .. } => Some(code.clone()),
+            Self::NotSignedIn { .. } => Some("not_signed_in".to_owned()),
+            Self::Credential(_)
+            | Self::Identity(_)
+            | Self::Unavailable { .. }
+            | Self::Transport(_)
+            | Self::Store(_) => None,
         }
     }
 }
@@ -110,7 +220,7 @@ fn first_line(description: &str) -> Option<&str> {
     (!line.is_empty()).then_some(line)
 }
 
-fn aadsts(description: &str) -> Option<u32> {
+pub(super) fn aadsts(description: &str) -> Option<u32> {
     let digits = description.strip_prefix("AADSTS")?;
     digits
         .split(|c: char| !c.is_ascii_digit())

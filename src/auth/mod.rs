@@ -3,26 +3,108 @@
 //! Promises: however many ask at once, one request is under way (single
 //! flight), and all who waited for it share its result, good or bad; a token is
 //! renewed before it ends; one that Graph refused is not handed out again; when
-//! renewing fails, the old token serves until it ends. Tokens stay in memory
-//! and cannot be printed (promise 7). What a failure means for a message is
-//! decided in `delivery/outcome.rs`.
+//! renewing fails, the old token serves until it ends; what Entra has refused for
+//! good is not asked again and again. Access tokens stay in memory; a refresh
+//! token is on disk before it replaces the one before, sealed; neither can be
+//! printed (promise 7). What a failure means for a message is decided in
+//! `delivery/outcome.rs`.
+//!
+//! | file | is |
+//! |---|---|
+//! | `flight` | one token's life |
+//! | `entra`, `answer` | the token endpoint: what is asked, what is answered |
+//! | `assertion`, `managed_identity` | what an app shows that has no secret |
+//! | `delegated`, `store`, `sealed` | acting for people who have signed in |
+//! | `sign_in` | their signing in |
+//! | `expiry` | until when a credential is good |
 
-mod client_credentials;
+mod answer;
+mod assertion;
+mod delegated;
+mod entra;
 mod error;
+mod expiry;
+mod flight;
+mod managed_identity;
+mod sealed;
+mod sign_in;
+mod store;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::time::Instant;
 
+pub use self::answer::Claims;
+use self::entra::Entra;
+pub use self::error::CredentialError;
 pub use self::error::TokenError;
+pub use self::expiry::Ending;
+pub use self::expiry::WARN_BEFORE;
+pub use self::expiry::ending;
+use self::flight::Flight;
+pub use self::sign_in::Begun;
+pub use self::sign_in::SignInError;
+pub use self::sign_in::SignIns;
+pub use self::sign_in::Way;
+pub use self::store::Refused;
+pub use self::store::SignIn;
+pub use self::store::Store;
+pub use self::store::StoreError;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::config;
 use crate::config::Account;
+use crate::config::Config;
+use crate::config::Credential;
 use crate::http::Http;
+use crate::http::HttpError;
+use crate::http::Reach;
+use crate::mail::Address;
+
+/// What tokens are asked for with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The way to Entra.
+    pub http: Http,
+    /// The way to services that no proxy could reach: this machine's own.
+    pub direct: Http,
+    /// What time it is.
+    pub clock: Clock,
+    /// The sign-ins; there are some where an account is delegated.
+    pub store: Option<Store>,
+}
+
+impl Means {
+    /// As relay.toml says; without sign-ins, which are behind the spool's lock.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client cannot be set up.
+    pub fn new(config: &Config, clock: Clock) -> Result<Self, HttpError> {
+        let http = |reach| Http::new(&config.http, reach, clock.clone());
+        Ok(Self {
+            http: http(reach(config))?,
+            direct: http(Reach::Direct)?,
+            store: None,
+            clock,
+        })
+    }
+}
+
+/// A stand-in on this machine is not to be looked for behind a proxy.
+fn reach(config: &Config) -> Reach {
+    let here = |url: &str| url.starts_with("http://");
+    let mut accounts = config.accounts.iter();
+    if accounts.all(|account| here(&account.login_url) && here(&account.graph_url)) {
+        Reach::Direct
+    } else {
+        Reach::Internet
+    }
+}
 
 /// The tokens of one account; clones share them.
 #[derive(Clone, Debug)]
@@ -34,7 +116,9 @@ pub struct Tokens {
 #[derive(Clone, Debug)]
 pub struct Token {
     secret: SecretString,
-    /// Counts the tokens of an account, so that a refused one is known again.
+    /// Whose it is, in delegated sign-in.
+    mailbox: Option<Address>,
+    /// Counts the tokens of a flight, so that a refused one is known again.
     serial: u64,
 }
 
@@ -43,32 +127,11 @@ impl Token {
     pub fn secret(&self) -> &SecretString {
         &self.secret
     }
-}
 
-#[derive(Debug)]
-struct Shared {
-    account: Account,
-    http: Http,
-    /// A std mutex: held for an assignment only.
-    state: Mutex<TokenState>,
-    /// Held while a token is asked for: the single flight. Inside is why the
-    /// last flight failed.
-    flight: tokio::sync::Mutex<Option<Arc<TokenError>>>,
-    /// Flights that have ended.
-    flights: AtomicU64,
-}
-
-#[derive(Debug)]
-enum TokenState {
-    /// None yet, or it was refused.
-    Empty,
-    Active {
-        token: Token,
-        /// From here on a new one is asked for.
-        renew_at: Instant,
-        /// From here on it is useless.
-        ends_at: Instant,
-    },
+    /// What it says of itself, where it can be read.
+    pub fn claims(&self) -> Option<Claims> {
+        Claims::of(secrecy::ExposeSecret::expose_secret(&self.secret))
+    }
 }
 
 /// What a grant brings.
@@ -78,119 +141,115 @@ struct Granted {
     lasts: Duration,
 }
 
-/// Tokens last an hour or more; renewing this much ahead leaves time for an
-/// outage of the token endpoint (microsoft-graph.md E2).
-const RENEW_AHEAD: Duration = Duration::from_secs(5 * 60);
-/// After a failed renewal of a token that is still good.
-const RENEW_AGAIN: Duration = Duration::from_secs(30);
-/// A token about to end might end on its way.
-const MARGIN: Duration = Duration::from_secs(5);
+/// How it stands with a token.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Whose token it is, in delegated sign-in.
+    pub mailbox: Option<Address>,
+    /// Until when the one in hand is good.
+    pub good_until: Option<Timestamp>,
+    /// What it says of itself.
+    pub claims: Option<Claims>,
+    /// Why the last request for one brought nothing.
+    pub trouble: Option<Arc<TokenError>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    account: Account,
+    means: Means,
+    /// One for an app; one for each mailbox in delegated sign-in.
+    flights: Mutex<BTreeMap<Option<String>, Arc<Flight>>>,
+}
+
+/// Whether what an account shows Entra can be read.
+///
+/// # Errors
+///
+/// It cannot; the text carries the remedy.
+pub fn check(account: &Account, means: &Means) -> Result<(), CredentialError> {
+    Entra::new(account, &means.http, means.clock.now()).check()
+}
 
 impl Tokens {
     /// The tokens of an account; asks for none yet.
-    pub fn new(account: Account, http: Http) -> Self {
+    pub fn new(account: Account, means: Means) -> Self {
         Self {
             shared: Arc::new(Shared {
                 account,
-                http,
-                state: Mutex::new(TokenState::Empty),
-                flight: tokio::sync::Mutex::new(None),
-                flights: AtomicU64::new(0),
+                means,
+                flights: Mutex::default(),
             }),
         }
     }
 
-    /// A token that Graph should take now.
+    /// The account that they are of.
+    pub fn account(&self) -> &Account {
+        &self.shared.account
+    }
+
+    /// A token that Graph should take now for a request to this mailbox.
     ///
     /// # Errors
     ///
     /// There is none that is good, and none could be had.
-    pub async fn token(&self) -> Result<Token, Arc<TokenError>> {
-        let shared = &self.shared;
-        if let Some(token) = self.fresh() {
-            return Ok(token);
-        }
-        let flights = shared.flights.load(Ordering::Acquire);
-        let mut last = shared.flight.lock().await;
-        if let Some(token) = self.fresh() {
-            return Ok(token);
-        }
-        if shared.flights.load(Ordering::Acquire) != flights
-            && let Some(error) = &*last
-        {
-            return Err(Arc::clone(error));
-        }
-        let granted = client_credentials::grant(&shared.account, &shared.http).await;
-        let serial = shared.flights.fetch_add(1, Ordering::AcqRel);
-        match granted {
-            Ok(granted) => {
-                *last = None;
-                Ok(self.keep(granted, serial))
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                *last = Some(Arc::clone(&error));
-                self.still_good(error.retry_after()).ok_or(error)
-            }
-        }
+    pub async fn token(&self, mailbox: &Address) -> Result<Token, Arc<TokenError>> {
+        let flight = self.flight(mailbox);
+        flight.token(self.shared.grant(mailbox)).await
     }
 
     /// Graph refused this token: it is not handed out again.
     pub fn refuse(&self, token: &Token) {
-        let mut state = self.state();
-        if let TokenState::Active { token: current, .. } = &*state
-            && current.serial == token.serial
-        {
-            *state = TokenState::Empty;
+        let flights = self.shared.flights();
+        let name = token.mailbox.as_ref().map(Address::key);
+        if let Some(flight) = flights.get(&name) {
+            flight.refuse(token);
         }
     }
 
-    /// The cached token, if it need not be renewed yet.
-    fn fresh(&self) -> Option<Token> {
-        match &*self.state() {
-            TokenState::Active {
-                token, renew_at, ..
-            } if Instant::now() < *renew_at => Some(token.clone()),
-            TokenState::Active { .. } | TokenState::Empty => None,
-        }
-    }
-
-    /// The cached token although it should have been renewed; the next try to
-    /// renew it is put off.
-    fn still_good(&self, retry_after: Option<Duration>) -> Option<Token> {
-        let now = Instant::now();
-        match &mut *self.state() {
-            TokenState::Active {
-                token,
-                renew_at,
-                ends_at,
-            } if now < *ends_at => {
-                *renew_at = now + RENEW_AGAIN.max(retry_after.unwrap_or_default());
-                Some(token.clone())
+    /// How it stands with each token that was asked for.
+    pub fn standing(&self) -> Vec<Standing> {
+        let flights = self.shared.flights();
+        let standing = flights.values().map(|flight| {
+            let (token, trouble) = flight.standing();
+            Standing {
+                mailbox: flight.mailbox.clone(),
+                good_until: token.as_ref().map(|(_, until)| *until),
+                claims: token.and_then(|(token, _)| token.claims()),
+                trouble,
             }
-            TokenState::Active { .. } | TokenState::Empty => None,
+        });
+        standing.collect()
+    }
+
+    fn flight(&self, mailbox: &Address) -> Arc<Flight> {
+        let Shared { account, means, .. } = &*self.shared;
+        let mailbox = match account.sign_in {
+            config::SignIn::Application => None,
+            config::SignIn::Delegated => Some(mailbox),
+        };
+        let new = || Arc::new(Flight::new(mailbox.cloned(), means.clock.clone()));
+        let mut flights = self.shared.flights();
+        Arc::clone(flights.entry(mailbox.map(Address::key)).or_insert_with(new))
+    }
+}
+
+impl Shared {
+    async fn grant(&self, mailbox: &Address) -> Result<Granted, TokenError> {
+        let Self { account, means, .. } = self;
+        let now = means.clock.now();
+        if account.sign_in == config::SignIn::Delegated {
+            return delegated::grant(account, means, mailbox).await;
         }
+        if let Credential::ManagedIdentity(id) = &account.credential {
+            let resource = &account.graph_resource;
+            return managed_identity::grant(id.as_deref(), resource, &means.direct, now).await;
+        }
+        let answer = Entra::new(account, &means.http, now).as_app().await?;
+        Ok(answer.granted())
     }
 
-    fn keep(&self, granted: Granted, serial: u64) -> Token {
-        let now = Instant::now();
-        let lasts = granted.lasts.saturating_sub(MARGIN);
-        // A short-lived token is renewed after half of its life.
-        let renew_after = lasts.saturating_sub(RENEW_AHEAD).max(lasts / 2);
-        let token = Token {
-            secret: granted.secret,
-            serial,
-        };
-        *self.state() = TokenState::Active {
-            token: token.clone(),
-            renew_at: now + renew_after,
-            ends_at: now + lasts,
-        };
-        token
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, TokenState> {
-        let state = &self.shared.state;
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn flights(&self) -> std::sync::MutexGuard<'_, BTreeMap<Option<String>, Arc<Flight>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

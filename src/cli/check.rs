@@ -5,10 +5,13 @@ use std::path::Path;
 use super::Exit;
 use super::say;
 use super::talk;
+use crate::config::Account;
 use crate::config::Authentication;
+use crate::config::Cloud;
 use crate::config::Config;
 use crate::config::Listener;
 use crate::config::Mailbox;
+use crate::config::SignIn;
 use crate::config::Tls;
 
 pub(super) fn run(file: &Path) -> Exit {
@@ -19,6 +22,9 @@ pub(super) fn run(file: &Path) -> Exit {
             return Exit::Configuration;
         }
     };
+    for warning in &config.warnings {
+        talk(&warning.in_file(file));
+    }
     say(&format!("{}: correct", file.display()));
     for listener in &config.listeners {
         say(&format!(
@@ -32,10 +38,10 @@ pub(super) fn run(file: &Path) -> Exit {
             Mailbox::Fixed(address) => address.to_string(),
             Mailbox::From => "the mailbox of the From address".to_owned(),
         };
-        let name = &account.name;
-        let tenant = &account.tenant;
         say(&format!(
-            "  account {name} sends from {mailbox} in {tenant}"
+            "  account {} sends from {mailbox}{}",
+            account.name,
+            identity(account)
         ));
     }
     say(&format!(
@@ -43,6 +49,20 @@ pub(super) fn run(file: &Path) -> Exit {
         config.data_dir.display()
     ));
     Exit::Done
+}
+
+/// Where the account is, and how it shows who it is.
+fn identity(account: &Account) -> String {
+    let place = match (account.tenant.as_str(), account.cloud) {
+        ("", _) => String::new(),
+        (tenant, Cloud::Global) => format!(" in {tenant}"),
+        (tenant, cloud) => format!(" in {tenant} ({})", cloud.name()),
+    };
+    let credential = account.credential.name();
+    match account.sign_in {
+        SignIn::Application => format!("{place}, as an app with a {credential}"),
+        SignIn::Delegated => format!("{place}, for who has signed in ({credential})"),
+    }
 }
 
 /// What a client of this listener needs.

@@ -122,7 +122,8 @@ async fn start(
         crate::service::StartError::Listen { .. } => {
             format!("{error}; --smtp names another address")
         }
-        other @ (crate::service::StartError::Secret { .. }
+        other @ (crate::service::StartError::Credential { .. }
+        | crate::service::StartError::SignIns(_)
         | crate::service::StartError::Tls(_)
         | crate::service::StartError::Spool(_)
         | crate::service::StartError::Http(_)

@@ -17,6 +17,7 @@ use crate::service::Service;
 use crate::service::StartError;
 use crate::spool::SpoolError;
 use crate::telemetry;
+use crate::telemetry::maillog;
 
 pub(super) async fn run(file: &Path) -> Exit {
     let config = match Config::load(file) {
@@ -27,6 +28,9 @@ pub(super) async fn run(file: &Path) -> Exit {
         }
     };
     telemetry::start(&config.log);
+    for warning in &config.warnings {
+        maillog::suspicious(&warning.in_file(file));
+    }
     // Before anybody is told that it runs: an early reload must not end it.
     let Ok(signals) = Signals::new() else {
         error!(event = "signals", "signals cannot be received");
@@ -41,7 +45,8 @@ pub(super) async fn run(file: &Path) -> Exit {
                     ..
                 } => format!(":{line}:{column}"),
                 StartError::Listen { place: None, .. }
-                | StartError::Secret { .. }
+                | StartError::Credential { .. }
+                | StartError::SignIns(_)
                 | StartError::Tls(_)
                 | StartError::Spool(_)
                 | StartError::Http(_)
@@ -135,7 +140,8 @@ fn exit_of(error: &StartError) -> Exit {
         }
     };
     match error {
-        StartError::Secret { .. }
+        StartError::Credential { .. }
+        | StartError::SignIns(_)
         | StartError::Tls(_)
         | StartError::Http(_)
         | StartError::Listen { .. } => Exit::Configuration,

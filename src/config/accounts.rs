@@ -1,25 +1,19 @@
 //! The keys of `[[account]]`.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
 use super::Account;
+use super::Cloud;
+use super::Credential;
 use super::Mailbox;
-use super::SecretSource;
+use super::SignIn;
+use super::credential;
 use super::pace;
-use super::reader::Marked;
 use super::reader::Problems;
 use super::reader::Section;
 use super::submission;
 use crate::mail::Address;
 use crate::mail::Pattern;
-
-/// Entra's host in the global cloud (microsoft-graph documentation, "National
-/// cloud deployments").
-const GLOBAL_LOGIN: &str = "https://login.microsoftonline.com";
-/// Graph's host in the global cloud.
-const GLOBAL_GRAPH: &str = "https://graph.microsoft.com";
 
 pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
     let sections = top.tables("account");
@@ -66,30 +60,77 @@ fn same_sender(one: &Account, other: &Account) -> bool {
 }
 
 fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
-    let tenant = identifier(section, "tenant");
-    let client_id = identifier(section, "client_id");
-    let client_secret = client_secret(section);
+    let sign_in = section.or("sign_in", SignIn::Application);
+    let credential = credential::read(section, sign_in);
+    let (tenant, client_id) = app(section, sign_in, credential.as_ref());
     let mailbox = section.required::<MailboxText>("mailbox");
     let senders = section.or("senders", vec![Pattern::from("*".to_owned())]);
     let default_from = section.optional::<Address>("default_from");
     let fixed = mailbox.as_ref().map(|mailbox| &mailbox.value.0);
     let submission = submission::read(section, fixed);
-    let login_url = base_url(section, "login_url", GLOBAL_LOGIN);
-    let graph_url = base_url(section, "graph_url", GLOBAL_GRAPH);
+    let cloud = section.or("cloud", Cloud::Global);
+    let login_url = base_url(section, "login_url");
+    let graph_url = base_url(section, "graph_url");
     let pace = pace::read(section);
     Some(Account {
         name,
         tenant: tenant?,
         client_id: client_id?,
-        client_secret: client_secret?,
+        credential: credential?,
+        sign_in,
         mailbox: mailbox?.value.0,
         senders,
         default_from,
         submission,
-        login_url,
-        graph_url,
+        cloud,
+        graph_resource: resource(cloud, graph_url.as_deref()),
+        login_url: login_url.unwrap_or_else(|| cloud.login_url().to_owned()),
+        graph_url: graph_url.unwrap_or_else(|| cloud.graph_url().to_owned()),
         pace,
     })
+}
+
+/// Tenant and client id. A managed identity belongs to one tenant and has its
+/// own client id: it needs neither here.
+fn app(
+    section: &mut Section<'_>,
+    sign_in: SignIn,
+    credential: Option<&Credential>,
+) -> (Option<String>, Option<String>) {
+    if credential.is_some_and(|credential| !credential.names_an_app()) {
+        for key in ["tenant", "client_id"] {
+            if section.optional::<String>(key).is_some() {
+                let message = format!("{key}: a managed identity has its own: leave it out");
+                section.problem_of(key, message);
+            }
+        }
+        return (Some(String::new()), Some(String::new()));
+    }
+    let tenant = identifier(section, "tenant");
+    let client_id = identifier(section, "client_id");
+    // Entra page "OAuth 2.0 client credentials flow".
+    if sign_in == SignIn::Application
+        && let Some(shared) = tenant.as_deref().filter(|tenant| is_shared(tenant))
+    {
+        let message = format!(
+            "tenant: {shared:?} is no tenant: an app acts in one, so write its id or domain (only \
+             sign_in = \"delegated\" can do with {shared:?})"
+        );
+        section.problem_of("tenant", message);
+    }
+    (tenant, client_id)
+}
+
+/// The names under which people of any tenant can sign in.
+fn is_shared(tenant: &str) -> bool {
+    ["common", "organizations", "consumers"].contains(&tenant)
+}
+
+/// Graph's name in tokens: its URL, but for a stand-in on this machine, which
+/// speaks for the cloud.
+fn resource(cloud: Cloud, graph_url: Option<&str>) -> String {
+    let elsewhere = graph_url.filter(|url| url.starts_with("https://"));
+    elsewhere.map_or_else(|| cloud.graph_url().to_owned(), str::to_owned)
 }
 
 /// `mailbox`: an address, or the word `from`.
@@ -127,45 +168,14 @@ fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
     Some(id)
 }
 
-fn client_secret(section: &mut Section<'_>) -> Option<SecretSource> {
-    let file = section.marked::<PathBuf>("client_secret_file");
-    let environment = section.marked::<String>("client_secret_env");
-    let credential = section.marked::<String>("client_secret_credential");
-    let mut sources: Vec<Marked<SecretSource>> = Vec::new();
-    sources.extend(file.map(|m| m.map(SecretSource::File)));
-    sources.extend(environment.map(|m| m.map(SecretSource::Environment)));
-    sources.extend(credential.map(|m| m.map(SecretSource::Credential)));
-    if sources.len() > 1 {
-        section.problem(
-            "the client secret is named more than once: keep one of client_secret_file, \
-             client_secret_env, client_secret_credential",
-        );
-    }
-    let Some(source) = sources.pop() else {
-        section.problem(
-            "[[account]] needs its client secret: client_secret_file = \"/etc/graph-relay/client-secret\"",
-        );
-        return None;
-    };
-    // A credential can only be read by the service that systemd gives it to.
-    let readable = !matches!(source.value, SecretSource::Credential(_))
-        || std::env::var_os("CREDENTIALS_DIRECTORY").is_some();
-    if readable && let Err(error) = source.value.read() {
-        section.problem_at(&source.span, format!("client secret: {error}"));
-    }
-    Some(source.value)
-}
-
 /// Scheme, host and port without a path; plain http only to this machine.
-fn base_url(section: &mut Section<'_>, key: &'static str, default: &str) -> String {
-    let Some(marked) = section.marked::<String>(key) else {
-        return default.to_owned();
-    };
+fn base_url(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    let marked = section.marked::<String>(key)?;
     let url = marked.value.trim_end_matches('/').to_owned();
     if let Err(wrong) = check_base_url(&url) {
         section.problem_at(&marked.span, format!("{key}: {wrong}"));
     }
-    url
+    Some(url)
 }
 
 fn check_base_url(url: &str) -> Result<(), String> {

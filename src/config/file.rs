@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let users = users::read(&mut top, &accounts);
     let tls = tls::read_section(&mut top);
     let (failure_notify, failure_keep) = failure(&mut top);
-    let config = Config {
+    let mut config = Config {
         hostname: hostname(&mut top),
         data_dir: top.optional("data_dir").unwrap_or_else(data_dir),
         listeners: listeners::read(&mut top, tls.as_ref(), &users),
@@ -69,9 +69,10 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         history_keep: history(&mut top),
         http: http(&mut top),
         log: log(&mut top),
+        warnings: Vec::new(),
     };
     top.finish();
-    problems.finish(path)?;
+    config.warnings = problems.finish(path)?;
     Ok(config)
 }
 

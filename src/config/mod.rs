@@ -10,6 +10,9 @@
 //! Sizes are bytes, times are [`Duration`]s.
 
 mod accounts;
+mod certificate;
+mod cloud;
+mod credential;
 mod file;
 mod listeners;
 mod pace;
@@ -30,6 +33,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use self::certificate::CertificateError;
+pub use self::certificate::CertificateFiles;
+pub use self::certificate::Stamp;
+pub use self::cloud::Cloud;
+pub use self::credential::Credential;
+pub use self::credential::SignIn;
 pub use self::password::PasswordHash;
 pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
@@ -45,9 +54,6 @@ pub use self::submission::QuotedPrintable;
 pub use self::submission::RecipientRule;
 pub use self::submission::Route;
 pub use self::submission::Submission;
-pub use self::tls::CertificateFiles;
-pub use self::tls::Stamp;
-pub use self::tls::TlsError;
 use crate::mail::Address;
 use crate::mail::Pattern;
 
@@ -80,6 +86,8 @@ pub struct Config {
     pub http: Http,
     /// The log.
     pub log: Log,
+    /// What is probably wrong, and does not keep it from being run.
+    pub warnings: Vec<Problem>,
 }
 
 /// A socket that takes mail.
@@ -197,12 +205,14 @@ pub struct User {
 pub struct Account {
     /// What log and queue call it.
     pub name: String,
-    /// Directory (tenant) id or domain.
+    /// Directory (tenant) id or domain; empty for a managed identity.
     pub tenant: String,
-    /// Application (client) id.
+    /// Application (client) id; empty for a managed identity.
     pub client_id: String,
-    /// Where the client secret's value is kept.
-    pub client_secret: SecretSource,
+    /// What it shows Entra.
+    pub credential: Credential,
+    /// For whom it acts.
+    pub sign_in: SignIn,
     /// Which mailbox sends.
     pub mailbox: Mailbox,
     /// The From addresses that this account serves.
@@ -211,10 +221,14 @@ pub struct Account {
     pub default_from: Option<Address>,
     /// What is handed to Graph, and how.
     pub submission: Submission,
+    /// Which of Microsoft's clouds the tenant is in.
+    pub cloud: Cloud,
     /// Scheme and host of the token endpoint.
     pub login_url: String,
     /// Scheme and host of Graph.
     pub graph_url: String,
+    /// Graph's name as a resource, which begins every scope.
+    pub graph_resource: String,
     /// How much each of its mailboxes is asked for.
     pub pace: Pace,
 }

@@ -25,7 +25,7 @@ pub struct ConfigError {
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// One thing that is wrong, or probably is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Line and column, both from 1, where the problem has a place.
@@ -47,19 +47,21 @@ impl ConfigError {
     }
 }
 
+impl Problem {
+    /// `FILE:LINE:COLUMN: MESSAGE`.
+    pub fn in_file(&self, file: &Path) -> String {
+        let file = file.display();
+        match self.place {
+            Some((line, column)) => format!("{file}:{line}:{column}: {}", self.message),
+            None => format!("{file}: {}", self.message),
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.problems.iter().enumerate() {
-            if at > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}", self.file.display())?;
-            if let Some((line, column)) = problem.place {
-                write!(f, ":{line}:{column}")?;
-            }
-            write!(f, ": {}", problem.message)?;
-        }
-        Ok(())
+        let lines = self.problems.iter().map(|it| it.in_file(&self.file));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -84,6 +86,7 @@ impl<T> Marked<T> {
 pub(super) struct Problems<'a> {
     text: &'a str,
     found: RefCell<Vec<(usize, Problem)>>,
+    warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Problems<'a> {
@@ -91,6 +94,7 @@ impl<'a> Problems<'a> {
         Self {
             text,
             found: RefCell::new(Vec::new()),
+            warnings: RefCell::new(Vec::new()),
         }
     }
 
@@ -118,11 +122,11 @@ impl<'a> Problems<'a> {
             .push((at, Problem { place, message }));
     }
 
-    /// The error, if there is any problem.
-    pub(super) fn finish(self, file: &Path) -> Result<(), ConfigError> {
+    /// The error, if there is any problem; else the warnings.
+    pub(super) fn finish(self, file: &Path) -> Result<Vec<Problem>, ConfigError> {
         let mut found = self.found.into_inner();
         if found.is_empty() {
-            return Ok(());
+            return Ok(self.warnings.into_inner());
         }
         found.sort_by_key(|(at, _)| *at);
         Err(ConfigError {
@@ -199,7 +203,7 @@ impl<'a> Section<'a> {
 
     /// The value of a key that must be there; its absence is a problem.
     pub(super) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Marked<T>> {
-        if !self.table.is_some_and(|table| table.contains_key(key)) {
+        if !self.has(key) {
             self.known.push(key);
             self.problem(format!("{} needs {key:?}", self.name));
             return None;
@@ -237,6 +241,19 @@ impl<'a> Section<'a> {
     /// Notes a problem of a value of this section.
     pub(super) fn problem_at(&self, span: &Range<usize>, message: impl Into<String>) {
         self.problems.add(span, message);
+    }
+
+    /// Notes what is probably wrong about a value of this section.
+    pub(super) fn warning_at(&self, span: &Range<usize>, message: &str) {
+        self.problems.warnings.borrow_mut().push(Problem {
+            place: Some(self.place(span)),
+            message: format!("warning: {message}"),
+        });
+    }
+
+    /// Whether a key is there, well-formed or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// A number from 1 to a million.

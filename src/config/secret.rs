@@ -50,6 +50,12 @@ pub enum SecretError {
 }
 
 impl SecretSource {
+    /// Whether this process can be expected to read it: a credential is there
+    /// for the service only that systemd gives it to.
+    pub fn is_readable_here(&self) -> bool {
+        !matches!(self, Self::Credential(_)) || std::env::var_os("CREDENTIALS_DIRECTORY").is_some()
+    }
+
     /// The secret as it is now, without the line end that editors add.
     ///
     /// # Errors

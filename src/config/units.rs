@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::clock;
+use crate::clock::Timestamp;
 
 /// A number of bytes. MB is 1,000,000 bytes, MiB 1,048,576.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -47,6 +48,32 @@ impl TryFrom<String> for Span {
         clock::parse_span(&text).map(Self).ok_or_else(|| {
             format!("{text:?} is not a time: write it like \"30s\", \"5m\" or \"4d\"")
         })
+    }
+}
+
+/// A day as TOML writes it, or in quotes: `2027-11-30`. Its end, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenDay")]
+pub(super) struct Day(pub(super) Timestamp);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenDay {
+    Date(toml::value::Datetime),
+    Text(String),
+}
+
+impl TryFrom<WrittenDay> for Day {
+    type Error = String;
+
+    fn try_from(written: WrittenDay) -> Result<Self, String> {
+        let text = match written {
+            WrittenDay::Date(date) => date.to_string(),
+            WrittenDay::Text(text) => text,
+        };
+        Timestamp::end_of_day(&text)
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is not a day: write it like 2027-11-30"))
     }
 }
 
@@ -171,6 +198,23 @@ mod tests {
         assert_eq!(span("4h"), Ok(SpanOrOff::Span(Duration::from_secs(14_400))));
         assert_eq!(span("off"), Ok(SpanOrOff::Off));
         assert!(span("0s").is_err() && span("never").is_err());
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight_and_exists() {
+        let day = |text: &str| Day::try_from(WrittenDay::Text(text.to_owned()));
+
+        let end = day("2026-11-21").unwrap().0;
+        assert_eq!(end.rfc3339(), "2026-11-22T00:00:00Z");
+        for wrong in [
+            "",
+            "2026-13-01",
+            "2026-02-30",
+            "26-11-21",
+            "2026-11-21T10:00:00",
+        ] {
+            assert!(day(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

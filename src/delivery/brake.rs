@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use super::Braked;
 use super::outcome::Cause;
 use super::schedule;
 use crate::clock::Timestamp;
+use crate::mail::Address;
 
 /// Trouble in a row.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Brake {
     pub(super) asked: Option<Timestamp>,
     /// What was told of a configuration fault.
     pub(super) told: Option<String>,
+    /// Of the last failure.
+    pub(super) cause: Option<Cause>,
 }
 
 /// What a configuration fault's code or words have become to the operator.
@@ -38,6 +42,7 @@ impl Brake {
         if !self.holds(now) {
             self.failures += 1;
         }
+        self.cause = Some(cause);
         let until = now + schedule::brake(cause, wait, self.failures - 1);
         self.until = self.until.max(Some(until));
         let asked = match cause {
@@ -46,6 +51,24 @@ impl Brake {
             Cause::Unavailable | Cause::Configuration(_) => wait.map(|wait| now + wait),
         };
         self.asked = self.asked.max(asked);
+    }
+
+    /// How it stands, for whoever asks.
+    pub(super) fn view(&self, lane: (&str, Option<&Address>), now: Timestamp) -> Option<Braked> {
+        let (account, mailbox) = lane;
+        let until = self.until.filter(|_| self.failures > 0)?;
+        let cause = match self.cause? {
+            Cause::Throttled => "throttled",
+            Cause::Unavailable => "unavailable",
+            Cause::Configuration(_) => "configuration",
+        };
+        Some(Braked {
+            account: account.to_owned(),
+            mailbox: mailbox.cloned(),
+            until: until.max(now),
+            cause: cause.to_owned(),
+            told: self.told.clone(),
+        })
     }
 
     /// Leaves of it what Graph or Entra asked for.

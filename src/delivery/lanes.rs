@@ -14,6 +14,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Braked;
 use super::brake::Brake;
 use super::brake::News;
 use super::outcome::Cause;
@@ -43,6 +44,8 @@ pub(super) struct Lanes {
     /// The lane that was served last.
     last: Option<Lane>,
     changes: Vec<Change>,
+    /// Whether a brake was engaged or released, and nobody was told.
+    brakes_changed: bool,
 }
 
 #[derive(Debug)]
@@ -210,6 +213,7 @@ impl Lanes {
     pub(super) fn worked(&mut self, lane: &Lane, now: Timestamp) -> bool {
         let mut over = false;
         if let Some(state) = self.lanes.get_mut(lane) {
+            self.brakes_changed |= state.brake.failures > 0;
             over |= state.brake.release(now);
             let widened = state.pace.widen();
             self.changes
@@ -221,8 +225,11 @@ impl Lanes {
     /// Graph took the token of this lane's account. Whether a fault that was
     /// told is over.
     pub(super) fn account_worked(&mut self, lane: &Lane, now: Timestamp) -> bool {
-        let brake = self.accounts.get_mut(&lane.account);
-        brake.is_some_and(|brake| brake.release(now))
+        let Some(brake) = self.accounts.get_mut(&lane.account) else {
+            return false;
+        };
+        self.brakes_changed |= brake.failures > 0;
+        brake.release(now)
     }
 
     /// The mailbox of this lane is in trouble.
@@ -233,6 +240,7 @@ impl Lanes {
         cause: Cause,
         wait: Option<Duration>,
     ) {
+        self.brakes_changed = true;
         let state = self.state(lane, now);
         // What was under way together is throttled together, and is one sign.
         let narrows = cause == Cause::Throttled && !state.brake.holds(now);
@@ -253,6 +261,21 @@ impl Lanes {
         wait: Option<Duration>,
     ) {
         self.account(lane).engage(now, cause, wait);
+        self.brakes_changed = true;
+    }
+
+    /// What is held back because it is in trouble, if that has changed.
+    pub(super) fn braked_anew(&mut self, now: Timestamp) -> Option<Vec<Braked>> {
+        if !std::mem::take(&mut self.brakes_changed) {
+            return None;
+        }
+        let accounts = self.accounts.iter();
+        let accounts = accounts.filter_map(|(name, brake)| brake.view((name, None), now));
+        let lanes = self.lanes.iter().filter_map(|(lane, state)| {
+            let name = (lane.account.as_str(), Some(&lane.mailbox));
+            state.brake.view(name, now)
+        });
+        Some(accounts.chain(lanes).collect())
     }
 
     /// An operator wants to see whether this lane works now: the next attempt,

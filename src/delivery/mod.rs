@@ -40,8 +40,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,6 +66,7 @@ use crate::config::Route;
 use crate::config::Submission;
 use crate::graph::Graph;
 use crate::http::Http;
+use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::spool::Arrival;
@@ -95,6 +99,21 @@ struct Outlet {
     uploads: Semaphore,
 }
 
+/// A mailbox or an account that is held back because it is in trouble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Braked {
+    /// The account.
+    pub account: String,
+    /// The mailbox; nothing where the whole account is.
+    pub mailbox: Option<Address>,
+    /// Until when.
+    pub until: Timestamp,
+    /// `throttled`, `unavailable` or `configuration`.
+    pub cause: String,
+    /// What was told of a configuration fault: its code or words.
+    pub told: Option<String>,
+}
+
 /// An attempt has been settled.
 #[derive(Debug)]
 struct Settled {
@@ -117,7 +136,7 @@ const ROUND: Duration = Duration::from_millis(5);
 /// waits, counts more than to send it a little sooner.
 const ROUND_IN_A_BURST: Duration = Duration::from_millis(50);
 
-/// Delivers until `stop`, then waits for the attempts that are under way; the
+/// Delivers through these accounts until `stop`, then waits for the attempts that are under way; the
 /// caller bounds that wait, and what is cut off is found again at the next
 /// start.
 ///
@@ -127,22 +146,22 @@ const ROUND_IN_A_BURST: Duration = Duration::from_millis(50);
 pub async fn run(
     config: &Config,
     spool: Spool,
+    accounts: &[Tokens],
+    braked: watch::Sender<Vec<Braked>>,
     http: Http,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
     decide_anew(config, &spool).await?;
-    let outlet = |account: &Account| {
+    let outlet = |tokens: &Tokens| {
+        let account = tokens.account().clone();
+        let name = account.name.clone();
         let outlet = Outlet {
-            account: account.clone(),
-            graph: Graph::new(
-                http.clone(),
-                Tokens::new(account.clone(), http.clone()),
-                account.graph_url.clone(),
-            ),
+            account,
+            graph: Graph::new(http.clone(), tokens.clone()),
             uploads: Semaphore::new(UPLOADS),
         };
-        (account.name.clone(), outlet)
+        (name, outlet)
     };
     let pace = |account: &Account| (account.name.clone(), account.pace);
     let workers = u32::try_from(config.delivery.workers).unwrap_or(u32::MAX);
@@ -163,13 +182,14 @@ pub async fn run(
             settings: config.delivery.clone(),
             notify: config.failure_notify.clone(),
             keep: config.failure_keep,
-            outlets: config.accounts.iter().map(outlet).collect(),
+            outlets: accounts.iter().map(outlet).collect(),
         }),
         lanes,
         told: HashSet::new(),
         attempts: TaskTracker::new(),
         report,
         reports,
+        braked,
     };
     dispatcher.run(stop).await;
     Ok(())
@@ -209,6 +229,8 @@ struct Dispatcher {
     attempts: TaskTracker,
     report: mpsc::Sender<Settled>,
     reports: mpsc::Receiver<Settled>,
+    /// For whoever wants to know.
+    braked: watch::Sender<Vec<Braked>>,
 }
 
 /// So many faults of single messages are remembered as told.
@@ -348,6 +370,9 @@ impl Dispatcher {
         self.tell(entry, outcome, now);
         self.tell_changes();
         self.lanes.ended(&entry.lane);
+        if let Some(braked) = self.lanes.braked_anew(now) {
+            self.braked.send_replace(braked);
+        }
     }
 
     fn tell_changes(&mut self) {

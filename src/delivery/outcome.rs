@@ -2,7 +2,8 @@
 //!
 //! | failure | outcome | who waits |
 //! |---|---|---|
-//! | no token: secret unreadable, Entra refuses | Deferred, configuration | the account |
+//! | no token: credential unreadable, Entra refuses | Deferred, configuration | the account |
+//! | no token: the mailbox is not signed in any more | Deferred, configuration | the mailbox |
 //! | no token: Entra in trouble or out of reach | Deferred | the account |
 //! | Graph out of reach | Deferred | the account |
 //! | no answer to a request that sends | Doubtful | the mailbox |
@@ -146,7 +147,7 @@ impl Outcome {
     fn of_graph(step: Step, error: GraphError, reason: String) -> Self {
         match error {
             GraphError::Token(error) => Self {
-                http_status: token_status(&error),
+                http_status: error.status(),
                 code: error.code(),
                 ..Self::new(token(&error), reason)
             },
@@ -231,22 +232,18 @@ fn doubtful(doubt: Doubt, wait: Option<Duration>) -> Kind {
 
 fn token(error: &TokenError) -> Kind {
     match error {
-        TokenError::Secret(_) => configuration(Scope::Account, remedy::SECRET),
+        TokenError::Credential(_) => configuration(Scope::Account, remedy::CREDENTIAL),
+        TokenError::Identity(_) => configuration(Scope::Account, remedy::IDENTITY),
+        TokenError::NotSignedIn { .. } | TokenError::SignedOut { .. } => {
+            configuration(Scope::Mailbox, remedy::SIGN_IN)
+        }
+        TokenError::Store(_) => configuration(Scope::Account, remedy::SIGN_INS),
         TokenError::Refused { aadsts, .. } => {
             configuration(Scope::Account, remedy::credential(*aadsts))
         }
         TokenError::Unavailable { retry_after, .. } => unavailable(Scope::Account, *retry_after),
         // A token request can be repeated whether it arrived or not.
         TokenError::Transport(_) => unavailable(Scope::Account, None),
-    }
-}
-
-fn token_status(error: &TokenError) -> Option<u16> {
-    match error {
-        TokenError::Refused { status, .. } | TokenError::Unavailable { status, .. } => {
-            Some(*status)
-        }
-        TokenError::Secret(_) | TokenError::Transport(_) => None,
     }
 }
 

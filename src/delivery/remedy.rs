@@ -61,7 +61,13 @@ pub(super) fn credential(aadsts: Option<u32>) -> &'static str {
     }
 }
 
-pub(super) const SECRET: &str = "put the client secret's Value in the place that relay.toml names";
+pub(super) const CREDENTIAL: &str = "mend the credential that relay.toml names for this [[account]]; it is read \
+    again with the next attempt";
+pub(super) const IDENTITY: &str = "give this machine a managed identity (in Azure: the machine > Identity), and \
+    that identity the app role Mail.Send (New-MgServicePrincipalAppRoleAssignment)";
+pub(super) const SIGN_IN: &str = "sign the mailbox in: graph-relay login {mailbox}";
+pub(super) const SIGN_INS: &str =
+    "mend data_dir/token-key and data_dir/sign-ins, then restart the relay";
 pub(super) const TOKEN_REFUSED: &str = "Graph refuses tokens of this app: check that login_url and graph_url \
     belong to the same cloud, and that admin consent was granted";
 pub(super) const ACCESS: &str = "the app may not send from this mailbox: grant it the application permission \

@@ -155,7 +155,7 @@ impl Graph {
         );
         let answer = self.call(caller, &call).await?;
         expect(201, &answer)?;
-        UploadSession::read(&answer, &self.base, attachment.size)
+        UploadSession::read(&answer, &self.place, attachment.size)
     }
 
     /// Sends a draft (Graph page "message: send"); Sent Items keeps a copy.

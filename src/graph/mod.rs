@@ -13,11 +13,13 @@
 //! | `message` | the JSON form |
 //! | `draft` | a draft: create, attach, send, look, delete |
 //! | `upload` | the upload session of a large attachment |
+//! | `trial` | whether a mailbox could send; a test message |
 
 mod body;
 mod draft;
 mod error;
 mod message;
+mod trial;
 mod upload;
 
 use bytes::Bytes;
@@ -50,8 +52,17 @@ use crate::mime::Outgoing;
 pub struct Graph {
     http: Http,
     tokens: Tokens,
+    place: Place,
+}
+
+/// Where Graph is.
+#[derive(Clone, Debug)]
+struct Place {
     /// Scheme and host.
-    base: String,
+    url: String,
+    /// Where it may have large attachments sent, besides that host: these hosts
+    /// and those below them.
+    upload_hosts: &'static [&'static str],
 }
 
 /// Whose mailbox is asked, and by which attempt.
@@ -99,9 +110,18 @@ enum Payload<'a> {
 }
 
 impl Graph {
-    /// A client of the Graph at `base`, scheme and host.
-    pub fn new(http: Http, tokens: Tokens, base: String) -> Self {
-        Self { http, tokens, base }
+    /// A client of the Graph that these tokens are for.
+    pub fn new(http: Http, tokens: Tokens) -> Self {
+        let account = tokens.account();
+        let place = Place {
+            url: account.graph_url.clone(),
+            upload_hosts: account.cloud.upload_hosts(),
+        };
+        Self {
+            http,
+            tokens,
+            place,
+        }
     }
 
     /// Submits a message in one request (Graph page "user: sendMail"). Only the JSON
@@ -127,7 +147,7 @@ impl Graph {
     /// Asks, and once more with a new token where this one is refused: it may
     /// have been revoked, or have ended on its way.
     async fn call(&self, caller: Caller<'_>, call: &Call<'_>) -> Result<Answer, GraphError> {
-        let token = self.token().await?;
+        let token = self.token(caller).await?;
         let answer = self.call_with(&token, caller, call).await?;
         if answer.status == 403 && is_access_denied(&answer) {
             // A permission that is granted now is not in a token of before: the next
@@ -139,7 +159,7 @@ impl Graph {
         }
         debug!(mailbox = %caller.mailbox, "Graph refused the token, asking for a new one");
         self.tokens.refuse(&token);
-        let token = self.token().await?;
+        let token = self.token(caller).await?;
         let answer = self.call_with(&token, caller, call).await?;
         if answer.status == 401 {
             // What is wrong is not this token's age: the next attempt asks anew.
@@ -148,8 +168,9 @@ impl Graph {
         Ok(answer)
     }
 
-    async fn token(&self) -> Result<Token, GraphError> {
-        self.tokens.token().await.map_err(GraphError::Token)
+    async fn token(&self, caller: Caller<'_>) -> Result<Token, GraphError> {
+        let token = self.tokens.token(caller.mailbox).await;
+        token.map_err(GraphError::Token)
     }
 
     async fn call_with(
@@ -159,9 +180,9 @@ impl Graph {
         call: &Call<'_>,
     ) -> Result<Answer, GraphError> {
         let mailbox = segment(caller.mailbox.as_str());
-        let url = format!("{}/v1.0/users/{mailbox}/{}", self.base, call.path);
+        let url = format!("{}/v1.0/users/{mailbox}/{}", self.place.url, call.path);
         let url = Url::parse(&url).map_err(|error| TransportError::NotSent {
-            host: self.base.clone(),
+            host: self.place.url.clone(),
             reason: error.to_string(),
         })?;
         let size = call.payload.size();

@@ -2,8 +2,8 @@
 //! Outlook messages").
 //!
 //! Promises: no token goes to the upload URL, which is a secret of its own and
-//! is never printed; only https to Microsoft's hosts, or to the host of the
-//! configured Graph, is followed; ranges go in order.
+//! is never printed; only https to the cloud's upload hosts, or to the host of
+//! the configured Graph, is followed; ranges go in order.
 
 use std::fmt;
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Graph;
 use super::GraphError;
+use super::Place;
 use super::expect;
 use super::request_id;
 use crate::http::Answer;
@@ -44,28 +45,15 @@ pub enum Progress {
     Done,
 }
 
-/// Where Microsoft has been seen to take uploads, in any cloud: subdomains of
-/// these (Graph pages "attachment: createUploadSession", "National cloud
-/// deployments").
-const HOSTS: [&str; 6] = [
-    "office.com",
-    "office365.com",
-    "office365.us",
-    "microsoft.com",
-    "microsoft.us",
-    "outlook.cn",
-];
-
 impl UploadSession {
-    /// Of the answer that opens a session; `base` is scheme and host of Graph.
-    pub(super) fn read(answer: &Answer, base: &str, size: u64) -> Result<Self, GraphError> {
+    /// Of the answer that opens a session.
+    pub(super) fn read(answer: &Answer, place: &Place, size: u64) -> Result<Self, GraphError> {
         let url = member(answer, "uploadUrl");
         let url = url.as_ref().and_then(Value::as_str).map(Url::parse);
         let Some(Ok(url)) = url else {
             return Err(GraphError::of(answer, request_id(answer)));
         };
-        let graph = Url::parse(base).ok();
-        if !is_trusted(&url, graph.as_ref()) {
+        if !is_trusted(&url, place) {
             return Err(GraphError::UploadHost(one_line(
                 url.host_str().unwrap_or_default(),
             )));
@@ -75,15 +63,16 @@ impl UploadSession {
 }
 
 /// A stand-in on this machine may take uploads on another port of it.
-fn is_trusted(url: &Url, graph: Option<&Url>) -> bool {
+fn is_trusted(url: &Url, place: &Place) -> bool {
     let host = url.host_str().unwrap_or_default();
+    let graph = Url::parse(&place.url);
     let same =
-        graph.is_some_and(|graph| graph.scheme() == url.scheme() && graph.host() == url.host());
+        graph.is_ok_and(|graph| graph.scheme() == url.scheme() && graph.host() == url.host());
     let below = |name: &str| {
         let rest = host.strip_suffix(name);
         rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    same || (url.scheme() == "https" && HOSTS.iter().any(|name| below(name)))
+    same || (url.scheme() == "https" && place.upload_hosts.iter().any(|name| below(name)))
 }
 
 impl Graph {
@@ -189,11 +178,17 @@ mod tests {
         }
     }
 
+    fn global_hosts(url: &str) -> Place {
+        Place {
+            url: url.to_owned(),
+            upload_hosts: &["office.com", "office365.com", "graph.microsoft.com"],
+        }
+    }
+
     #[test]
     fn an_upload_goes_to_microsoft_or_to_the_configured_graph_only() {
-        let trusted = |url: &str, graph: &str| {
-            is_trusted(&Url::parse(url).unwrap(), Url::parse(graph).ok().as_ref())
-        };
+        let trusted =
+            |url: &str, graph: &str| is_trusted(&Url::parse(url).unwrap(), &global_hosts(graph));
 
         let global = "https://graph.microsoft.com";
         for good in [
@@ -220,7 +215,7 @@ mod tests {
     #[test]
     fn an_upload_url_is_never_printed() {
         let opened = answer(r#"{"uploadUrl":"https://outlook.office.com/x?authtoken=canary"}"#);
-        let session = UploadSession::read(&opened, "https://graph.microsoft.com", 1).unwrap();
+        let session = UploadSession::read(&opened, &global_hosts("https://x"), 1).unwrap();
 
         assert!(!format!("{session:?}").contains("canary"));
     }

@@ -14,9 +14,9 @@ use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 
+use crate::config::CertificateError;
 use crate::config::CertificateFiles;
 use crate::config::Stamp;
-use crate::config::TlsError;
 use crate::telemetry::maillog;
 
 /// The certificate of all listeners.
@@ -39,7 +39,7 @@ struct State {
 /// # Errors
 ///
 /// The files cannot be used.
-pub fn server(files: CertificateFiles) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server(files: CertificateFiles) -> Result<Arc<ServerConfig>, CertificateError> {
     let state = State {
         stamp: files.stamp().ok(),
         pair: Arc::new(files.load()?),

@@ -6,6 +6,7 @@
 //! under way end, within bounds; the spool is closed. What is cut off is found
 //! again at the next start.
 
+mod identities;
 mod reload;
 
 pub use self::reload::ReloadError;
@@ -16,22 +17,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 use tracing::info;
 
 use crate::admin;
+use crate::auth;
+use crate::auth::CredentialError;
+use crate::auth::SignIns;
+use crate::auth::StoreError;
+use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::config;
+use crate::config::CertificateError;
 use crate::config::Config;
 use crate::config::Presence;
-use crate::config::SecretError;
-use crate::config::TlsError;
 use crate::delivery;
+use crate::delivery::Braked;
 use crate::http::Http;
 use crate::http::HttpError;
-use crate::http::Reach;
 use crate::listener;
 use crate::session;
 use crate::spool;
@@ -59,18 +66,21 @@ pub struct Service {
 /// Why the relay could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The client secret of an account.
-    #[error("[[account]] {account}: client secret: {error}")]
-    Secret {
+    /// The credential of an account.
+    #[error("[[account]] {account}: {error}")]
+    Credential {
         /// The account.
         account: String,
         /// Why.
         #[source]
-        error: SecretError,
+        error: CredentialError,
     },
+    /// The sign-ins of delegated accounts.
+    #[error(transparent)]
+    SignIns(#[from] StoreError),
     /// The certificate.
     #[error("[tls]: {0}")]
-    Tls(#[from] TlsError),
+    Tls(#[from] CertificateError),
     /// The spool.
     #[error("data_dir: {0}")]
     Spool(#[from] SpoolError),
@@ -113,24 +123,11 @@ impl Service {
     /// Says which part could not be started, and what to do.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let clock = Clock::System;
-        for account in &config.accounts {
-            account.client_secret.read().map_err(|error| {
-                let account = account.name.clone();
-                StartError::Secret { account, error }
-            })?;
-        }
-        let http = Http::new(&config.http, reach(&config), clock.clone())?;
+        let mut means = identities::means(&config, &clock)?;
         let (sockets, listeners) = bind(&config)?;
         let rules = rules(&config, listeners)?;
-        let settings = spool::Settings {
-            folder: config.data_dir.clone(),
-            size: config.limits.spool_size,
-            free_space: config.limits.free_space,
-        };
-        let opening = clock.clone();
-        let opened = tokio::task::spawn_blocking(move || Spool::open(settings, opening)).await;
-        let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
-        maillog::opened(&recovered);
+        let spool = open_spool(&config, clock.clone()).await?;
+        means.store = identities::store(&config)?;
         let path = config.data_dir.join("admin.sock");
         let admin = admin::bind(&path).map_err(|error| StartError::Admin { path, error })?;
 
@@ -140,14 +137,14 @@ impl Service {
             spool.clone(),
             rules,
             transcripts.clone(),
-            clock.clone(),
+            clock,
             stop_listening.clone(),
         );
         let mut service = Self {
-            config: config.clone(),
+            config,
             shared: Arc::new(shared),
             addresses: Vec::new(),
-            spool: spool.clone(),
+            spool,
             stop_listening,
             stop_delivery: CancellationToken::new(),
             connections: TaskTracker::new(),
@@ -155,11 +152,7 @@ impl Service {
             broken: CancellationToken::new(),
         };
         service.listen(sockets);
-        service.deliver(config.clone(), http, clock.clone());
-        let stop = service.stop_delivery.clone();
-        let workers = &service.workers;
-        workers.spawn(admin::run(admin, spool.clone(), transcripts, stop.clone()));
-        workers.spawn(tidy(spool, clock, config, stop));
+        service.work(admin, transcripts, means);
         info!(event = "started", version = env!("CARGO_PKG_VERSION"));
         Ok(service)
     }
@@ -238,13 +231,39 @@ impl Service {
         }
     }
 
-    fn deliver(&self, config: Config, http: Http, clock: Clock) {
-        let (spool, stop) = (self.spool.clone(), self.stop_delivery.clone());
+    /// Everything but taking mail.
+    fn work(&self, admin: UnixListener, transcripts: Transcripts, means: auth::Means) {
+        let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
+        let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
+        let sign_ins = SignIns::new(config.accounts.iter().map(tokens).collect());
+        let (braked, standing) = watch::channel(Vec::new());
+        self.deliver(sign_ins.accounts().to_vec(), braked, means.http.clone());
+        let office = admin::Office {
+            spool: spool.clone(),
+            transcripts,
+            sign_ins: sign_ins.clone(),
+            braked: standing,
+            means: means.clone(),
+            listeners: self.addresses.clone(),
+            certificate: config.tls.clone(),
+        };
+        let clock = means.clock.clone();
+        let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());
+        let tidy = tidy(spool.clone(), clock, config.clone(), stop.clone());
+        self.workers.spawn(admin::run(admin, office, stop.clone()));
+        self.workers.spawn(watch);
+        self.workers.spawn(tidy);
+    }
+
+    fn deliver(&self, accounts: Vec<Tokens>, braked: watch::Sender<Vec<Braked>>, http: Http) {
+        let (config, spool) = (self.config.clone(), self.spool.clone());
+        let (clock, stop) = (Clock::System, self.stop_delivery.clone());
         let asked = stop.clone();
         // Also cancelled when the task panics.
         let broken = self.broken.clone().drop_guard();
         self.workers.spawn(async move {
-            if let Err(error) = delivery::run(&config, spool, http, clock, stop).await {
+            let delivery = delivery::run(&config, spool, &accounts, braked, http, clock, stop);
+            if let Err(error) = delivery.await {
                 error!(event = "delivery", reason = %error, "delivery could not start");
             }
             if asked.is_cancelled() {
@@ -253,6 +272,19 @@ impl Service {
             }
         });
     }
+}
+
+/// Opens the spool, and says what was found in it.
+async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> {
+    let settings = spool::Settings {
+        folder: config.data_dir.clone(),
+        size: config.limits.spool_size,
+        free_space: config.limits.free_space,
+    };
+    let opened = tokio::task::spawn_blocking(move || Spool::open(settings, clock)).await;
+    let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
+    maillog::opened(&recovered);
+    Ok(spool)
 }
 
 /// Takes the addresses of all listeners.
@@ -281,7 +313,7 @@ fn bind(config: &Config) -> Result<(Vec<TcpListener>, Vec<Arc<config::Listener>>
 fn rules(
     config: &Config,
     listeners: Vec<Arc<config::Listener>>,
-) -> Result<listener::Rules, TlsError> {
+) -> Result<listener::Rules, CertificateError> {
     Ok(listener::Rules {
         session: session_settings(config),
         limits: config.limits.clone(),
@@ -298,17 +330,6 @@ fn session_settings(config: &Config) -> session::Settings {
         message_size: config.limits.message_size,
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
-    }
-}
-
-/// A stand-in on this machine is not to be looked for behind a proxy.
-fn reach(config: &Config) -> Reach {
-    let here = |url: &str| url.starts_with("http://");
-    let mut accounts = config.accounts.iter();
-    if accounts.all(|account| here(&account.login_url) && here(&account.graph_url)) {
-        Reach::ThisMachine
-    } else {
-        Reach::Internet
     }
 }
 

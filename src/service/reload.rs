@@ -12,11 +12,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Authentication;
+use crate::config::CertificateError;
 use crate::config::Config;
 use crate::config::Limits;
 use crate::config::Listener;
 use crate::config::Tls;
-use crate::config::TlsError;
 use crate::listener::Rules;
 
 /// Why a configuration cannot be put in force while the relay runs.
@@ -24,7 +24,7 @@ use crate::listener::Rules;
 pub enum ReloadError {
     /// The certificate.
     #[error("[tls]: {0}")]
-    Tls(#[from] TlsError),
+    Tls(#[from] CertificateError),
     /// A listener that is gone from the file goes on until a restart.
     #[error(
         "the [[listener]] {address} is open until a restart and needs {what}, which the file no \

@@ -12,6 +12,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::clock::Timestamp;
+use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
@@ -271,6 +272,53 @@ pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
         account = %entry.lane.account, %author, code = %code.unwrap_or("-"), reason, remedy,
         "messages wait until this is mended"
     );
+}
+
+/// A mailbox has signed in.
+pub fn signed_in(account: &str, mailbox: &Address, uid: u32) {
+    info!(event = "signed_in", account, %mailbox, uid, "a mailbox has signed in");
+}
+
+/// A mailbox was signed out by an operator.
+pub fn logged_out(account: &str, mailbox: &Address, uid: u32) {
+    warn!(
+        event = "logged_out", account, %mailbox, uid,
+        "the sign-in of a mailbox was forgotten: its mail waits"
+    );
+}
+
+/// Entra accepts the sign-in of a mailbox no longer.
+pub fn signed_out(account: &str, mailbox: &Address, code: &str, reason: &str) {
+    error!(
+        event = "signed_out", account, %mailbox, code, reason,
+        remedy = %format_args!("graph-relay login {mailbox}"),
+        "a mailbox has to sign in again; its mail waits until then"
+    );
+}
+
+/// A sign-in cannot be read, or not be kept.
+pub fn sign_in_lost(error: &dyn Display) {
+    error!(event = "sign_in", reason = %error, "a sign-in cannot be used or written down");
+}
+
+/// A credential or certificate comes to its end, or has come there.
+pub fn ends(owner: &str, what: &str, at: Timestamp, now: Timestamp) {
+    let days = at.since(now).as_secs() / (24 * 60 * 60);
+    if at <= now {
+        error!(event = "expired", owner, what, %at, "it has expired: put a new one in place");
+    } else {
+        warn!(event = "expires", owner, what, %at, days, "it expires soon: put a new one in place");
+    }
+}
+
+/// A certificate whose end cannot be read.
+pub fn certificate_unreadable(owner: &str, error: &dyn Display) {
+    error!(event = "certificate", owner, reason = %error, "the certificate cannot be read");
+}
+
+/// What is probably wrong with the configuration.
+pub fn suspicious(what: &str) {
+    warn!(event = "suspicious", what, "relay.toml may be wrong");
 }
 
 /// What was wrong is no longer.

@@ -1,0 +1,417 @@
+//! Accounts and sign-ins: how it stands with them, and a person's signing in.
+//!
+//! The relay does what needs secrets (verifier, code, tokens); the command line
+//! shows the way and hands back what the browser was given.
+
+use axum::Json;
+use axum::Router;
+use axum::extract;
+use axum::extract::ConnectInfo;
+use axum::extract::State;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Deserialize;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+use uuid::Uuid;
+
+use super::Failure;
+use super::Office;
+use super::Peer;
+use crate::auth;
+use crate::auth::Begun;
+use crate::auth::SignIn;
+use crate::auth::SignInError;
+use crate::auth::Standing;
+use crate::auth::Tokens;
+use crate::auth::Way;
+use crate::clock::Timestamp;
+use crate::config;
+use crate::config::Mailbox;
+use crate::graph::Caller;
+use crate::graph::Graph;
+use crate::mail::Address;
+use crate::mail::Lane;
+use crate::mail::Origin;
+use crate::mail::ReversePath;
+use crate::routing;
+use crate::spool::Action;
+use crate::spool::Filter;
+use crate::spool::Order;
+use crate::spool::SpoolError;
+use crate::spool::Which;
+use crate::telemetry::maillog;
+
+/// An account, and how it stands with its tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Its name.
+    pub name: String,
+    /// Directory (tenant) id or domain.
+    pub tenant: String,
+    /// Application (client) id.
+    pub client_id: String,
+    /// As relay.toml has it.
+    pub cloud: String,
+    /// `application` or `delegated`.
+    pub sign_in: String,
+    /// What it shows Entra, in words.
+    pub credential: String,
+    /// Which mailbox sends: an address, or `from`.
+    pub mailbox: String,
+    /// When the credential ends, where that is known.
+    pub ends: Option<EndingView>,
+    /// Why that cannot be read.
+    pub trouble: Option<String>,
+    /// Its tokens: one of an app, one for each mailbox that has signed in.
+    pub tokens: Vec<TokenView>,
+}
+
+/// Something that ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndingView {
+    /// What it is.
+    pub what: String,
+    /// When.
+    pub at: Timestamp,
+    /// Whether that is soon, or over.
+    pub is_near: bool,
+}
+
+/// How it stands with a token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenView {
+    /// Whose it is, in delegated sign-in.
+    pub mailbox: Option<Address>,
+    /// `good`, `not asked for`, `refused`; in delegated sign-in also `signed in`
+    /// (there is no access token now), `signed out` or `not signed in`.
+    pub state: String,
+    /// Until when the access token in hand is good.
+    pub good_until: Option<Timestamp>,
+    /// Application permissions in it.
+    pub roles: Vec<String>,
+    /// Delegated permissions in it.
+    pub scopes: Option<String>,
+    /// When the person signed in.
+    pub signed_in_at: Option<Timestamp>,
+    /// When the sign-in was used last.
+    pub renewed_at: Option<Timestamp>,
+    /// Why there is none.
+    pub trouble: Option<String>,
+    /// The code of that.
+    pub code: Option<String>,
+}
+
+/// A mailbox whose sign-in is wanted, or is to be forgotten.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The mailbox.
+    pub mailbox: Address,
+    /// Its account; else the first that sends from it.
+    pub account: Option<String>,
+    /// How the person signs in.
+    pub way: Option<Way>,
+}
+
+/// How a person's part of a sign-in has ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// The address that the browser ended on; nothing with a device code.
+    pub address: Option<String>,
+}
+
+/// A mailbox has signed in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// The account.
+    pub account: String,
+    /// The mailbox.
+    pub mailbox: Address,
+    /// Messages that waited for it, and are tried now.
+    pub waiting: usize,
+}
+
+/// What became of a sign-out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Whether there was a sign-in.
+    pub was_signed_in: bool,
+}
+
+/// A message that is sent at once, past the queue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TestMessage {
+    /// Its recipient.
+    pub to: Address,
+    /// Its From; else the account's own.
+    pub from: Option<Address>,
+}
+
+/// A test message was submitted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sent {
+    /// Through which account.
+    pub account: String,
+    /// From which mailbox.
+    pub mailbox: Address,
+    /// Graph's name for the request.
+    pub request_id: Option<String>,
+}
+
+#[derive(Clone)]
+struct Desk {
+    office: Office,
+    stop: CancellationToken,
+}
+
+pub(super) fn router(office: Office, stop: CancellationToken) -> Router {
+    Router::new()
+        .route("/accounts", get(accounts))
+        .route("/sign-ins", post(begin))
+        .route("/sign-ins/{id}", post(finish))
+        .route("/sign-outs", post(forget))
+        .route("/test-messages", post(send_test))
+        .with_state(Desk { office, stop })
+}
+
+async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountView>> {
+    Json(views(&desk.office))
+}
+
+/// All accounts, in the configuration's order.
+pub(super) fn views(office: &Office) -> Vec<AccountView> {
+    let sign_ins = office.means.store.as_ref().map(auth::Store::list);
+    let sign_ins = sign_ins.unwrap_or_default();
+    let accounts = office.sign_ins.accounts().iter();
+    accounts
+        .map(|tokens| view(tokens, &sign_ins, office.means.clock.now()))
+        .collect()
+}
+
+fn view(tokens: &Tokens, sign_ins: &[SignIn], now: Timestamp) -> AccountView {
+    let account = tokens.account();
+    let (ends, trouble) = match auth::ending(account) {
+        Ok(ending) => (ending, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let (sign_in, tokens) = match account.sign_in {
+        config::SignIn::Application => ("application", of_app(tokens)),
+        config::SignIn::Delegated => ("delegated", of_people(tokens, sign_ins)),
+    };
+    AccountView {
+        name: account.name.clone(),
+        tenant: account.tenant.clone(),
+        client_id: account.client_id.clone(),
+        cloud: account.cloud.name().to_owned(),
+        sign_in: sign_in.to_owned(),
+        credential: account.credential.name().to_owned(),
+        mailbox: match &account.mailbox {
+            Mailbox::Fixed(mailbox) => mailbox.to_string(),
+            Mailbox::From => "from".to_owned(),
+        },
+        ends: ends.map(|ending| EndingView {
+            what: ending.what.to_owned(),
+            at: ending.at,
+            is_near: ending.is_near(now),
+        }),
+        trouble,
+        tokens,
+    }
+}
+
+fn of_app(tokens: &Tokens) -> Vec<TokenView> {
+    let standing = tokens.standing();
+    match standing.first() {
+        Some(standing) => vec![token(standing)],
+        None => vec![TokenView::in_state("not asked for", None)],
+    }
+}
+
+/// The mailboxes that have signed in, and the one that should have.
+fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
+    let account = tokens.account();
+    let standings = tokens.standing();
+    let of_account = |sign_in: &&SignIn| sign_in.account == account.name;
+    let mut views: Vec<TokenView> = Vec::new();
+    for sign_in in sign_ins.iter().filter(of_account) {
+        let same = |standing: &&Standing| {
+            let mailbox = standing.mailbox.as_ref();
+            mailbox.is_some_and(|mailbox| mailbox.key() == sign_in.mailbox.key())
+        };
+        let mut view = match standings.iter().find(same) {
+            Some(standing) => token(standing),
+            None => TokenView::in_state("signed in", None),
+        };
+        view.mailbox = Some(sign_in.mailbox.clone());
+        view.signed_in_at = Some(sign_in.signed_in_at);
+        view.renewed_at = Some(sign_in.renewed_at);
+        if let Some(refused) = &sign_in.refused {
+            view.state = "signed out".to_owned();
+            view.code = Some(refused.code.clone());
+            view.trouble = Some(refused.reason.clone());
+        }
+        views.push(view);
+    }
+    if let Mailbox::Fixed(mailbox) = &account.mailbox
+        && views.is_empty()
+    {
+        views.push(TokenView::in_state("not signed in", Some(mailbox.clone())));
+    }
+    views
+}
+
+fn token(standing: &Standing) -> TokenView {
+    let state = match (standing.good_until, &standing.trouble) {
+        (Some(_), _) => "good",
+        (None, Some(_)) => "refused",
+        (None, None) => "not asked for",
+    };
+    let trouble = standing.trouble.as_ref();
+    let claims = standing.claims.clone().unwrap_or_default();
+    TokenView {
+        good_until: standing.good_until,
+        roles: claims.roles,
+        scopes: claims.scp,
+        trouble: trouble.map(|error| error.to_string()),
+        code: trouble.and_then(|error| error.code()),
+        ..TokenView::in_state(state, standing.mailbox.clone())
+    }
+}
+
+impl TokenView {
+    fn in_state(state: &str, mailbox: Option<Address>) -> Self {
+        Self {
+            mailbox,
+            state: state.to_owned(),
+            good_until: None,
+            roles: Vec::new(),
+            scopes: None,
+            signed_in_at: None,
+            renewed_at: None,
+            trouble: None,
+            code: None,
+        }
+    }
+}
+
+async fn begin(
+    State(desk): State<Desk>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Begun>, Failure> {
+    let way = wanted.way.unwrap_or(Way::Device);
+    let account = wanted.account.as_deref();
+    let begun = desk.office.sign_ins.begin(wanted.mailbox, account, way);
+    Ok(Json(begun.await?))
+}
+
+async fn finish(
+    State(desk): State<Desk>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    extract::Path(id): extract::Path<Ulid>,
+    Json(ended): Json<Ended>,
+) -> Result<Json<SignedIn>, Failure> {
+    let Desk { office, stop } = desk;
+    let (tokens, mailbox) = tokio::select! {
+        signed_in = office.sign_ins.finish(id, ended.address.as_deref()) => signed_in?,
+        () = stop.cancelled() => return Err(Failure::Refused("the relay stops".to_owned())),
+    };
+    let account = tokens.account().name.clone();
+    maillog::signed_in(&account, &mailbox, peer.uid);
+    let waiting = try_again(&office, &account, &mailbox, peer.uid).await?;
+    Ok(Json(SignedIn {
+        account,
+        mailbox,
+        waiting,
+    }))
+}
+
+/// What waited for the sign-in is due now.
+async fn try_again(
+    office: &Office,
+    account: &str,
+    mailbox: &Address,
+    uid: u32,
+) -> Result<usize, SpoolError> {
+    let filter: Result<Filter, _> =
+        format!("state=waiting \"account={account}\" \"mailbox={mailbox}\"").parse();
+    // A name that no filter can have waits for its own time.
+    let Ok(filter) = filter else {
+        return Ok(0);
+    };
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let order = Order {
+            action: Action::Retry,
+            which: Which::Matching {
+                filter: Some(filter.clone()),
+                accepted_by: office.means.clock.now(),
+                after,
+            },
+        };
+        let decided = office.spool.operate(order, uid).await?;
+        maillog::decided(Action::Retry, uid, &decided.decisions);
+        count += decided.decisions.len();
+        after = decided.next;
+        if after.is_none() {
+            return Ok(count);
+        }
+    }
+}
+
+async fn forget(
+    State(desk): State<Desk>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Json<Forgotten>, Failure> {
+    let Wanted {
+        mailbox, account, ..
+    } = wanted;
+    let forgotten = desk.office.sign_ins.forget(&mailbox, account.as_deref());
+    let (account, was_signed_in) = forgotten.await?;
+    if was_signed_in {
+        maillog::logged_out(&account, &mailbox, peer.uid);
+    }
+    Ok(Json(Forgotten { was_signed_in }))
+}
+
+async fn send_test(
+    State(desk): State<Desk>,
+    Json(message): Json<TestMessage>,
+) -> Result<Json<Sent>, Failure> {
+    let office = &desk.office;
+    let accounts = office.sign_ins.accounts().iter();
+    let accounts: Vec<_> = accounts.map(|tokens| tokens.account().clone()).collect();
+    let origin = Origin {
+        author: message.from.clone(),
+        reverse_path: ReversePath::Null,
+        bound: None,
+        is_report: false,
+    };
+    let lane = routing::route(&accounts, &origin);
+    let Lane { account, mailbox } = lane.ok_or_else(|| {
+        Failure::Refused("no [[account]] sends for this From: name another with --from".to_owned())
+    })?;
+    let of = |tokens: &&Tokens| tokens.account().name == account;
+    let tokens = office.sign_ins.accounts().iter().find(of);
+    let tokens = tokens.ok_or(Failure::Unknown)?;
+    let graph = Graph::new(office.means.http.clone(), tokens.clone());
+    let caller = Caller {
+        mailbox: &mailbox,
+        client_request_id: Uuid::new_v4(),
+    };
+    let from = message.from.as_ref().unwrap_or(&mailbox);
+    let sent = graph.send_test(caller, from, &message.to).await;
+    let sent = sent.map_err(|error| Failure::Refused(error.to_string()))?;
+    Ok(Json(Sent {
+        account,
+        request_id: sent.request_id,
+        mailbox,
+    }))
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}

@@ -1,0 +1,143 @@
+//! How it stands, in numbers, as Prometheus reads them (its page "Exposition
+//! formats"). What a name means stands in its HELP line.
+
+use std::fmt::Write;
+
+use super::Status;
+use crate::clock::Timestamp;
+
+/// A metric: its name, what it says, and its samples.
+struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    /// Labels and value.
+    samples: Vec<(String, f64)>,
+}
+
+/// All numbers.
+pub(super) fn text(status: &Status, now: Timestamp) -> String {
+    let mut text = String::new();
+    for gauge in gauges(status, now) {
+        let Gauge {
+            name,
+            help,
+            samples,
+        } = gauge;
+        // A String takes whatever is written.
+        let _taken = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (labels, value) in samples {
+            let _taken = writeln!(text, "{name}{{{labels}}} {value}");
+        }
+    }
+    text.replace("{}", "")
+}
+
+fn gauges(status: &Status, now: Timestamp) -> Vec<Gauge> {
+    let build = Gauge {
+        name: "graphrelay_build_info",
+        help: "The version that runs.",
+        samples: vec![(labels(&[("version", &status.version)]), 1.0)],
+    };
+    let mut gauges = vec![build];
+    gauges.extend(identities(status));
+    gauges.extend(queue(status, now));
+    gauges
+}
+
+fn identities(status: &Status) -> [Gauge; 3] {
+    let accounts = &status.accounts;
+    let endings = accounts.iter().filter_map(|account| {
+        let ending = account.ends.as_ref()?;
+        Some((account.name.as_str(), ending))
+    });
+    let endings = endings.chain(status.certificate.iter().map(|ending| ("[tls]", ending)));
+    let (mut until, mut trouble) = (Vec::new(), Vec::new());
+    for account in accounts {
+        for token in &account.tokens {
+            let mailbox = token.mailbox.as_ref().map_or("", |it| it.as_str());
+            let labels = labels(&[("account", &account.name), ("mailbox", mailbox)]);
+            let is_bad = NO_TOKEN.contains(&token.state.as_str());
+            trouble.push((labels.clone(), f64::from(u8::from(is_bad))));
+            until.extend(token.good_until.map(|until| (labels, seconds(until))));
+        }
+    }
+    [
+        Gauge {
+            name: "graphrelay_credential_expiry_timestamp_seconds",
+            help: "When a credential or certificate ends, in seconds since 1970.",
+            samples: endings
+                .map(|(owner, ending)| {
+                    let labels = labels(&[("owner", owner), ("kind", &ending.what)]);
+                    (labels, seconds(ending.at))
+                })
+                .collect(),
+        },
+        Gauge {
+            name: "graphrelay_token_expiry_timestamp_seconds",
+            help: "When the access token in hand ends, in seconds since 1970.",
+            samples: until,
+        },
+        Gauge {
+            name: "graphrelay_token_trouble",
+            help: "Whether no token can be had, or a mailbox has to sign in.",
+            samples: trouble,
+        },
+    ]
+}
+
+/// States of a token in which no mail goes out.
+const NO_TOKEN: [&str; 3] = ["refused", "signed out", "not signed in"];
+/// States of messages, told also where there are none.
+const STATES: [&str; 5] = ["waiting", "claimed", "held", "failed", "quarantined"];
+
+fn queue(status: &Status, now: Timestamp) -> [Gauge; 3] {
+    let waits = status.queue.oldest_waiting.map(|since| now.since(since));
+    let state = |state: &&str| {
+        let count = status.queue.states.get(*state).copied().unwrap_or(0);
+        // Exact to 2^53.
+        (labels(&[("state", state)]), count as f64)
+    };
+    [
+        Gauge {
+            name: "graphrelay_queue_messages",
+            help: "Messages that are not done with, by state.",
+            samples: STATES.iter().map(state).collect(),
+        },
+        Gauge {
+            name: "graphrelay_queue_oldest_age_seconds",
+            help: "For how long the oldest message that waits has waited.",
+            samples: vec![(
+                String::new(),
+                waits.map_or(0.0, |waits| waits.as_secs_f64()),
+            )],
+        },
+        Gauge {
+            name: "graphrelay_held_back",
+            help: "Mailboxes and accounts that are held back because they are in trouble.",
+            samples: vec![(String::new(), status.braked.len() as f64)],
+        },
+    ]
+}
+
+fn seconds(moment: Timestamp) -> f64 {
+    moment.millis() as f64 / 1000.0
+}
+
+/// Label values are quoted as the page says.
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let label = |(name, value): &(&str, &str)| {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("{name}=\"{}\"", value.replace('\n', "\\n"))
+    };
+    pairs.iter().map(label).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_leave_its_quotes() {
+        assert_eq!(labels(&[("a", "x\"y\\z\n")]), r#"a="x\"y\\z\n""#);
+    }
+}

@@ -1,0 +1,77 @@
+//! How it stands with everything, on one screen.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::AccountView;
+use super::EndingView;
+use super::Failure;
+use super::Office;
+use super::identity;
+use super::metrics;
+use crate::auth::Ending;
+use crate::config::CertificateFiles;
+use crate::delivery::Braked;
+use crate::spool::Overview;
+
+/// How it stands with everything.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The relay's.
+    pub version: String,
+    /// Where mail comes in.
+    pub listeners: Vec<SocketAddr>,
+    /// When the listeners' certificate ends.
+    pub certificate: Option<EndingView>,
+    /// Accounts and their tokens.
+    pub accounts: Vec<AccountView>,
+    /// The queue.
+    pub queue: Overview,
+    /// What is held back because it is in trouble.
+    pub braked: Vec<Braked>,
+}
+
+pub(super) fn router(office: Office) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .route("/metrics", get(measured))
+        .with_state(office)
+}
+
+async fn status(State(office): State<Office>) -> Result<Json<Status>, Failure> {
+    Ok(Json(of(&office).await?))
+}
+
+async fn measured(State(office): State<Office>) -> Result<String, Failure> {
+    Ok(metrics::text(&of(&office).await?, office.means.clock.now()))
+}
+
+async fn of(office: &Office) -> Result<Status, Failure> {
+    let now = office.means.clock.now();
+    let certificate = office.certificate.as_ref().map(CertificateFiles::ends);
+    // One that cannot be read is told of by doctor and in the log.
+    let certificate = certificate.and_then(Result::ok).map(|at| EndingView {
+        what: "certificate".to_owned(),
+        at,
+        is_near: Ending {
+            what: "certificate",
+            at,
+        }
+        .is_near(now),
+    });
+    let braked = office.braked.borrow().clone();
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        listeners: office.listeners.clone(),
+        certificate,
+        accounts: identity::views(office),
+        queue: office.spool.overview().await?,
+        braked: braked.into_iter().filter(|it| it.until > now).collect(),
+    })
+}

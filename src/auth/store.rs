@@ -1,0 +1,359 @@
+//! The sign-ins of delegated mailboxes, on disk: what the relay needs to act for
+//! somebody who is not there.
+//!
+//! # Promises
+//!
+//! - At rest a refresh token is sealed (ChaCha20-Poly1305, RFC 8439), bound to its
+//!   account and mailbox, so that files cannot be exchanged.
+//! - The new file is on stable storage before the old one is gone. What cannot be
+//!   written (a full disk) stays in memory, is used, and is written again later.
+//! - One writer at a time: within the relay by a lock, between relays because the
+//!   spool's lock lets only one have the folder.
+//!
+//! # Format
+//!
+//! ```text
+//! data_dir/token-key               32 random bytes, mode 0600, made when first needed;
+//!                                  unless systemd hands over a credential "token-key"
+//! data_dir/sign-ins/NAME.sign-in   one mailbox; NAME is a hash of account and mailbox
+//! {"format":1,"account":..,"mailbox":..,"nonce":..,"sealed":..}
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use ring::digest;
+use secrecy::SecretString;
+
+use super::sealed;
+use super::sealed::Key;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+
+/// The sign-ins; clones share them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// Somebody's consent to be acted for.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The account's name.
+    pub account: String,
+    /// The mailbox that signed in.
+    pub mailbox: Address,
+    /// The newest refresh token.
+    pub refresh_token: SecretString,
+    /// When the person signed in.
+    pub signed_in_at: Timestamp,
+    /// When the newest refresh token was given.
+    pub renewed_at: Timestamp,
+    /// That Entra accepts it no longer.
+    pub refused: Option<Refused>,
+}
+
+/// Entra's refusal of a refresh token.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Refused {
+    /// When it was refused first.
+    pub at: Timestamp,
+    /// When it was tried last.
+    pub tried_at: Timestamp,
+    /// `AADSTSn`, else RFC 6749's word.
+    pub code: String,
+    /// In Entra's words, one line.
+    pub reason: String,
+}
+
+/// Why the sign-ins cannot be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder.
+    #[error("the sign-ins: {}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The key can be read by others.
+    #[error(
+        "the key of the sign-ins, {}, can be read by others (mode {mode:04o}): chmod 600 {}",
+        path.display(), path.display()
+    )]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The key is too short to be one.
+    #[error("the key of the sign-ins in {} has less than 32 bytes", .0.display())]
+    Short(PathBuf),
+    /// It was sealed with another key, or is damaged.
+    #[error(
+        "the sign-in in {} cannot be opened with this key (another token-key, or a damaged file): \
+         sign in again: graph-relay login {mailbox}", path.display()
+    )]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Whose it says it is.
+        mailbox: String,
+    },
+    /// No random numbers, or no seal: the machine's fault.
+    #[error("the sign-ins cannot be sealed on this machine")]
+    Cryptography,
+}
+
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    key: Key,
+    /// By account and mailbox key.
+    entries: Mutex<BTreeMap<(String, String), Entry>>,
+    /// Held while a file is written.
+    writer: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    sign_in: SignIn,
+    is_saved: bool,
+}
+
+/// The folder in `data_dir`.
+const FOLDER: &str = "sign-ins";
+/// The key's name, as a file in `data_dir` and as a systemd credential.
+const KEY: &str = "token-key";
+const ENDING: &str = "sign-in";
+
+impl Store {
+    /// Opens the sign-ins of this `data_dir`, and makes key and folder if they are
+    /// not there. Also returns what could not be opened, which is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The key or the folder cannot be had.
+    pub fn open(data_dir: &Path) -> Result<(Self, Vec<StoreError>), StoreError> {
+        let key = key(data_dir)?;
+        let folder = data_dir.join(FOLDER);
+        let failed = |error| file_error(&folder, error);
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        let (mut entries, mut unopened) = (BTreeMap::new(), Vec::new());
+        for found in fs::read_dir(&folder).map_err(failed)? {
+            let path = found.map_err(failed)?.path();
+            if path.extension().is_none_or(|ending| ending != ENDING) {
+                continue;
+            }
+            match sealed::open(&path, &key) {
+                Ok(sign_in) => {
+                    let is_saved = true;
+                    entries.insert(
+                        name(&sign_in.account, &sign_in.mailbox),
+                        Entry { sign_in, is_saved },
+                    );
+                }
+                Err(error) => unopened.push(error),
+            }
+        }
+        let shared = Shared {
+            folder,
+            key,
+            entries: Mutex::new(entries),
+            writer: tokio::sync::Mutex::default(),
+        };
+        let shared = Arc::new(shared);
+        Ok((Self { shared }, unopened))
+    }
+
+    /// The sign-in of a mailbox.
+    pub fn find(&self, account: &str, mailbox: &Address) -> Option<SignIn> {
+        let entries = self.entries();
+        let entry = entries.get(&name(account, mailbox));
+        entry.map(|entry| entry.sign_in.clone())
+    }
+
+    /// All sign-ins, by account and mailbox.
+    pub fn list(&self) -> Vec<SignIn> {
+        let entries = self.entries();
+        entries
+            .values()
+            .map(|entry| entry.sign_in.clone())
+            .collect()
+    }
+
+    /// Keeps a sign-in in place of the mailbox's last one. It is in use even if
+    /// this fails.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written; [`Store::save`] tries again.
+    pub async fn keep(&self, sign_in: SignIn) -> Result<(), StoreError> {
+        let name = name(&sign_in.account, &sign_in.mailbox);
+        let is_saved = false;
+        self.entries().insert(name, Entry { sign_in, is_saved });
+        self.save().await
+    }
+
+    /// Writes what is not on disk yet.
+    ///
+    /// # Errors
+    ///
+    /// The first that could not be written.
+    pub async fn save(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.shared.writer.lock().await;
+        let unsaved = |entry: &&Entry| !entry.is_saved;
+        let unsaved: Vec<SignIn> = {
+            let entries = self.entries();
+            let unsaved = entries.values().filter(unsaved);
+            unsaved.map(|entry| entry.sign_in.clone()).collect()
+        };
+        for sign_in in unsaved {
+            let shared = Arc::clone(&self.shared);
+            let written = sign_in.clone();
+            let write = move || shared.write(&written);
+            let write = tokio::task::spawn_blocking(write).await;
+            write.map_err(|_| StoreError::Cryptography)??;
+            let name = name(&sign_in.account, &sign_in.mailbox);
+            if let Some(entry) = self.entries().get_mut(&name) {
+                // It may have been replaced meanwhile.
+                entry.is_saved = entry.sign_in.renewed_at == sign_in.renewed_at
+                    && entry.sign_in.refused == sign_in.refused;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a sign-in; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Its file cannot be removed: then it is still there.
+    pub async fn forget(&self, account: &str, mailbox: &Address) -> Result<bool, StoreError> {
+        let _one_at_a_time = self.shared.writer.lock().await;
+        let shared = Arc::clone(&self.shared);
+        let path = shared.path(account, mailbox);
+        let remove = move || shared.remove(&path);
+        let removed = tokio::task::spawn_blocking(remove).await;
+        removed.map_err(|_| StoreError::Cryptography)??;
+        Ok(self.entries().remove(&name(account, mailbox)).is_some())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<(String, String), Entry>> {
+        let entries = &self.shared.entries;
+        entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn path(&self, account: &str, mailbox: &Address) -> PathBuf {
+        let (account, mailbox) = name(account, mailbox);
+        let hash = digest::digest(&digest::SHA256, format!("{account}\0{mailbox}").as_bytes());
+        let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        self.folder.join(format!("{hash}.{ENDING}"))
+    }
+
+    fn write(&self, sign_in: &SignIn) -> Result<(), StoreError> {
+        let path = self.path(&sign_in.account, &sign_in.mailbox);
+        let text = sealed::seal(sign_in, &self.key)?;
+        let failed = |error| file_error(&path, error);
+        replace(&path, text.as_bytes()).map_err(failed)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        let failed = |error| file_error(path, error);
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+            _ => sync_folder(path).map_err(failed),
+        }
+    }
+}
+
+/// What a sign-in is found by.
+fn name(account: &str, mailbox: &Address) -> (String, String) {
+    (account.to_owned(), mailbox.key())
+}
+
+/// systemd's credential, else the file, which is made if it is not there.
+fn key(data_dir: &Path) -> Result<Key, StoreError> {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credential = credential.map(|folder| folder.join(KEY));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return read_key(&path);
+    }
+    let path = data_dir.join(KEY);
+    let failed = |error| file_error(&path, error);
+    match fs::metadata(&path) {
+        Ok(metadata) => {
+            let mode = metadata.mode() & 0o7777;
+            if mode & 0o077 != 0 {
+                return Err(StoreError::Open { path, mode });
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            replace(&path, &sealed::random_key()?).map_err(failed)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    read_key(&path)
+}
+
+fn read_key(path: &Path) -> Result<Key, StoreError> {
+    let bytes = fs::read(path).map_err(|error| file_error(path, error))?;
+    Key::of(&bytes).ok_or_else(|| StoreError::Short(path.to_owned()))
+}
+
+/// Puts a file in the place of the one of that name: the new one is on stable
+/// storage before the old one goes, and is nobody else's to read.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "file and folder are synced, here too"
+    )]
+    fs::rename(&new, path)?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn file_error(path: &Path, error: io::Error) -> StoreError {
+    let path = path.to_owned();
+    StoreError::File { path, error }
+}

@@ -1,0 +1,177 @@
+//! A certificate and its private key, read from their files: what listeners
+//! show, and what an app can show Entra instead of a secret.
+//!
+//! Nothing is kept here: whoever holds the certificate asks [`CertificateFiles::stamp`]
+//! whether the files are still the same ones, and loads them again if not.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+use x509_cert::der::Decode;
+
+use crate::clock::Timestamp;
+
+/// Where certificate and private key are, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The listener's certificate first, then those between it and the root.
+    pub certificate_file: PathBuf,
+    /// The key of the first certificate.
+    pub private_key_file: PathBuf,
+}
+
+/// What the files were when they were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp([(u64, i64, i64); 2]);
+
+/// Why there is no usable certificate; the text carries the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {error}{}", path.display(), remedy(.error))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// Everybody may read the key.
+    #[error("{} can be read by everybody (mode {mode:04o}): chmod 640 {}", path.display(), path.display())]
+    Open {
+        /// The key's file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not PEM, or not of this kind.
+    #[error("{}: no {what} in PEM form in it ({error})", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+        /// Why.
+        #[source]
+        error: pem::Error,
+    },
+    /// The first certificate cannot be read.
+    #[error("{}: the certificate cannot be read: {error}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: x509_cert::der::Error,
+    },
+    /// The two do not belong together, or the key is of an unknown kind.
+    #[error("certificate_file and private_key_file cannot be used together: {0}")]
+    Unusable(#[source] rustls::Error),
+}
+
+impl CertificateFiles {
+    /// Reads both files.
+    ///
+    /// # Errors
+    ///
+    /// Says which file is not usable, and why.
+    pub fn load(&self) -> Result<CertifiedKey, CertificateError> {
+        let pem = read(&self.certificate_file)?;
+        let format = |path: &Path, what| {
+            let path = path.to_owned();
+            move |error| CertificateError::Format { path, what, error }
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let chain = chain
+            .and_then(|chain| match chain.is_empty() {
+                true => Err(pem::Error::NoItemsFound),
+                false => Ok(chain),
+            })
+            .map_err(format(&self.certificate_file, "certificate"))?;
+        refuse_if_open(&self.private_key_file)?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.private_key_file)?)
+            .map_err(format(&self.private_key_file, "private key"))?;
+        let provider = CryptoProvider::get_default().cloned();
+        let provider =
+            provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+        CertifiedKey::from_der(chain, key, &provider).map_err(CertificateError::Unusable)
+    }
+
+    /// When the first certificate ends (RFC 5280 4.1.2.5).
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn ends(&self) -> Result<Timestamp, CertificateError> {
+        let pem = read(&self.certificate_file)?;
+        let der = CertificateDer::from_pem_slice(&pem).map_err(|error| {
+            let path = self.certificate_file.clone();
+            let what = "certificate";
+            CertificateError::Format { path, what, error }
+        })?;
+        let certificate = x509_cert::Certificate::from_der(&der).map_err(|error| {
+            let path = self.certificate_file.clone();
+            CertificateError::Malformed { path, error }
+        })?;
+        let ends = certificate.tbs_certificate().validity().not_after;
+        Ok(Timestamp::from_millis(0) + ends.to_unix_duration())
+    }
+
+    /// Changes when one of the files does.
+    ///
+    /// # Errors
+    ///
+    /// One of the files is not there.
+    pub fn stamp(&self) -> io::Result<Stamp> {
+        let of = |path: &Path| {
+            let metadata = fs::metadata(path)?;
+            // Of the inode: a mode that was mended counts as a change too.
+            io::Result::Ok((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+        };
+        Ok(Stamp([
+            of(&self.certificate_file)?,
+            of(&self.private_key_file)?,
+        ]))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|error| CertificateError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// A group may read it: certificates are commonly shared that way.
+fn refuse_if_open(path: &Path) -> Result<(), CertificateError> {
+    let metadata = fs::metadata(path).map_err(|error| CertificateError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    Err(CertificateError::Open {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        ": let the relay's user read it (chgrp graph-relay and chmod 640)"
+    } else {
+        ""
+    }
+}

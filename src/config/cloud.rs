@@ -1,0 +1,88 @@
+//! Microsoft's clouds: which hosts each has. Nothing of one works in another
+//! (Graph page "Microsoft Graph national cloud deployments", Entra page
+//! "Microsoft Entra authentication & national clouds").
+
+use serde::Deserialize;
+
+/// A cloud. GCC without "High" is the global one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cloud {
+    /// For everybody.
+    Global,
+    /// GCC High (L4).
+    UsGov,
+    /// The Department of Defense's (L5).
+    UsDod,
+    /// Operated by 21Vianet.
+    China,
+}
+
+impl Cloud {
+    /// As relay.toml has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::UsGov => "us-gov",
+            Self::UsDod => "us-dod",
+            Self::China => "china",
+        }
+    }
+
+    /// Scheme and host of the token endpoint. China has a second one in use,
+    /// `login.chinacloudapi.cn`.
+    pub fn login_url(self) -> &'static str {
+        match self {
+            Self::Global => "https://login.microsoftonline.com",
+            Self::UsGov | Self::UsDod => "https://login.microsoftonline.us",
+            Self::China => "https://login.partner.microsoftonline.cn",
+        }
+    }
+
+    /// Scheme and host of Graph; also its name as a resource, which begins every
+    /// scope.
+    pub fn graph_url(self) -> &'static str {
+        match self {
+            Self::Global => "https://graph.microsoft.com",
+            Self::UsGov => "https://graph.microsoft.us",
+            Self::UsDod => "https://dod-graph.microsoft.us",
+            Self::China => "https://microsoftgraph.chinacloudapi.cn",
+        }
+    }
+
+    /// What a federated token must be meant for (Entra page "Workload identity
+    /// federation").
+    pub fn federation_audience(self) -> &'static str {
+        match self {
+            Self::Global => "api://AzureADTokenExchange",
+            Self::UsGov | Self::UsDod => "api://AzureADTokenExchangeUSGov",
+            Self::China => "api://AzureADTokenExchangeChina",
+        }
+    }
+
+    /// Uploads go to these hosts and to those below them. Microsoft documents
+    /// only that of the global cloud, so these are the domains of Exchange and
+    /// Graph in each.
+    pub fn upload_hosts(self) -> &'static [&'static str] {
+        match self {
+            Self::Global => &["office.com", "office365.com", "graph.microsoft.com"],
+            Self::UsGov | Self::UsDod => &["office365.us", "microsoft.us"],
+            Self::China => &["outlook.cn", "microsoftgraph.chinacloudapi.cn"],
+        }
+    }
+
+    /// Where an administrator signs in.
+    pub fn portal(self) -> &'static str {
+        match self {
+            Self::Global => "https://portal.azure.com",
+            Self::UsGov | Self::UsDod => "https://portal.azure.us",
+            Self::China => "https://portal.azure.cn",
+        }
+    }
+
+    /// The cloud of this login host, if it is another cloud's.
+    pub fn of_login_url(url: &str) -> Option<Self> {
+        let all = [Self::Global, Self::UsGov, Self::China];
+        all.into_iter().find(|cloud| cloud.login_url() == url)
+    }
+}

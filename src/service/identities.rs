@@ -1,0 +1,151 @@
+//! What has to be looked after about identities while the relay runs: sign-ins
+//! that must be kept alive, and credentials that come to their end.
+//!
+//! A refresh token that nobody uses for 90 days dies (Entra page "Refresh tokens
+//! in the Microsoft identity platform"), and a mailbox may well send nothing for
+//! so long; one that has been signed out is noticed before mail waits for it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use crate::auth;
+use crate::auth::Ending;
+use crate::auth::Means;
+use crate::auth::SignIns;
+use crate::auth::Store;
+use crate::auth::StoreError;
+use crate::auth::TokenError;
+use crate::clock::Clock;
+use crate::config::CertificateFiles;
+use crate::config::Config;
+use crate::config::SignIn;
+use crate::telemetry::maillog;
+
+/// How often it is looked after.
+const ROUND: Duration = Duration::from_secs(60 * 60);
+/// A sign-in that was not used for so long is renewed. Twice a week is often
+/// enough for 90 days, and bears an outage of weeks.
+const UNUSED: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+/// An end that is near is told so often.
+const TELL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What tokens are asked for with, if every account's credential can be read.
+pub(super) fn means(config: &Config, clock: &Clock) -> Result<Means, StartError> {
+    let means = Means::new(config, clock.clone())?;
+    for account in &config.accounts {
+        auth::check(account, &means).map_err(|error| StartError::Credential {
+            account: account.name.clone(),
+            error,
+        })?;
+    }
+    Ok(means)
+}
+
+/// The sign-ins, where an account has any.
+pub(super) fn store(config: &Config) -> Result<Option<Store>, StoreError> {
+    let mut accounts = config.accounts.iter();
+    if !accounts.any(|account| account.sign_in == SignIn::Delegated) {
+        return Ok(None);
+    }
+    let (store, unopened) = Store::open(&config.data_dir)?;
+    unopened
+        .iter()
+        .for_each(|error| maillog::sign_in_lost(error));
+    Ok(Some(store))
+}
+
+/// Looks after them until `stop`.
+pub(super) async fn watch(
+    sign_ins: SignIns,
+    means: Means,
+    certificate: Option<CertificateFiles>,
+    stop: CancellationToken,
+) {
+    let mut told = BTreeSet::new();
+    let mut rounds: u32 = 0;
+    loop {
+        if rounds.is_multiple_of(rounds_in(TELL)) {
+            tell_endings(&sign_ins, certificate.as_ref(), &means);
+        }
+        rounds = rounds.wrapping_add(1);
+        tokio::select! {
+            () = keep_alive(&sign_ins, &means, &mut told) => {}
+            () = stop.cancelled() => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ROUND) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn rounds_in(span: Duration) -> u32 {
+    u32::try_from(span.as_secs() / ROUND.as_secs()).unwrap_or(1)
+}
+
+/// Says what comes to its end, or is there already.
+fn tell_endings(sign_ins: &SignIns, certificate: Option<&CertificateFiles>, means: &Means) {
+    let now = means.clock.now();
+    for tokens in sign_ins.accounts() {
+        let account = tokens.account();
+        match auth::ending(account) {
+            Ok(Some(ending)) if ending.is_near(now) => {
+                maillog::ends(&account.name, ending.what, ending.at, now);
+            }
+            Ok(_) => {}
+            Err(error) => maillog::certificate_unreadable(&account.name, &error),
+        }
+    }
+    let listeners = "[tls]";
+    match certificate.map(CertificateFiles::ends) {
+        Some(Ok(at)) => {
+            let ending = Ending {
+                what: "certificate",
+                at,
+            };
+            if ending.is_near(now) {
+                maillog::ends(listeners, ending.what, at, now);
+            }
+        }
+        Some(Err(error)) => maillog::certificate_unreadable(listeners, &error),
+        None => {}
+    }
+}
+
+/// Uses what was not used for long, and tells of each sign-in once that it is
+/// refused.
+async fn keep_alive(sign_ins: &SignIns, means: &Means, told: &mut BTreeSet<(String, String)>) {
+    let Some(store) = &means.store else {
+        return;
+    };
+    if let Err(error) = store.save().await {
+        maillog::sign_in_lost(&error);
+    }
+    for sign_in in store.list() {
+        let name = (sign_in.account.clone(), sign_in.mailbox.key());
+        let account = sign_ins
+            .accounts()
+            .iter()
+            .find(|tokens| tokens.account().name == sign_in.account);
+        let unused = means.clock.now().since(sign_in.renewed_at) > UNUSED;
+        let Some(tokens) = account.filter(|_| unused || sign_in.refused.is_some()) else {
+            told.remove(&name);
+            continue;
+        };
+        match tokens.token(&sign_in.mailbox).await {
+            Ok(_) => {
+                told.remove(&name);
+            }
+            Err(error) => {
+                if let TokenError::SignedOut { code, reason, .. } = &*error
+                    && told.insert(name)
+                {
+                    maillog::signed_out(&sign_in.account, &sign_in.mailbox, code, reason);
+                }
+            }
+        }
+    }
+}
