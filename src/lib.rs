@@ -41,7 +41,7 @@
 //!
 //! | module | may use |
 //! |---|---|
-//! | `cli` | `service`, `sandbox`, `telemetry`, `http`, `spool`, `config`, `mail`, `clock` |
+//! | `cli` | `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
 //! | `admin` | `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `mail`, `clock` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |

@@ -5,9 +5,6 @@
 //! and then concerns none that came in later.
 
 use std::collections::HashSet;
-use std::io;
-use std::io::IsTerminal;
-use std::io::Write;
 
 use serde::Serialize;
 
@@ -17,6 +14,7 @@ use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
 use super::talk;
+use super::terminal;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::Count;
@@ -76,7 +74,7 @@ struct Totals {
 pub(super) async fn run(action: Action, options: &Options) -> Result<Exit, Failure> {
     // To delete what a filter finds is as much as to delete all.
     let asks = !options.yes && (options.all || options.filter.is_some() && action == Action::Drop);
-    if asks && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if asks && !terminal::is_there() {
         talk("graph-relay: this asks before it begins, and there is no terminal: add --yes");
         return Ok(Exit::Usage);
     }
@@ -94,7 +92,7 @@ pub(super) async fn run(action: Action, options: &Options) -> Result<Exit, Failu
         talk("there is no message that this is for");
         return Ok(Exit::Done);
     }
-    if asks && !agreed(&question(action, &count)) {
+    if asks && !terminal::agreed(&format!("{} Go on?", question(action, &count)), false) {
         talk("nothing was changed");
         return Ok(Exit::CheckFailed);
     }
@@ -117,7 +115,7 @@ async fn count(relay: &Relay, action: Action, filter: Option<&Filter>) -> Result
     let action = ("action", verb(action).to_owned());
     let parameters: Vec<_> = [action].into_iter().chain(filter).collect();
     let count = relay.ask_for("/queue/count", &parameters).await?;
-    count.ok_or_else(another_version)
+    count.ok_or_else(Failure::another_version)
 }
 
 /// Gives one order; where the next page begins, if there may be one.
@@ -130,7 +128,7 @@ async fn give(
 ) -> Result<Option<SpoolId>, Failure> {
     let order = Order { action, which };
     let decided: Option<Decided> = relay.order("/queue/actions", &order).await?;
-    let decided = decided.ok_or_else(another_version)?;
+    let decided = decided.ok_or_else(Failure::another_version)?;
     for decision in &decided.decisions {
         match decision.verdict {
             Verdict::Done => totals.done += 1,
@@ -153,14 +151,6 @@ struct Line<'a> {
     action: Action,
     #[serde(flatten)]
     decision: &'a Decision,
-}
-
-fn another_version() -> Failure {
-    Failure {
-        exit: Exit::Unreachable,
-        words: "the running relay is older than this command: systemctl restart graph-relay"
-            .to_owned(),
-    }
 }
 
 fn words(action: Action, decision: &Decision) -> String {
@@ -214,15 +204,6 @@ fn question(action: Action, count: &Count) -> String {
     };
     let messages = if total == 1 { "message" } else { "messages" };
     format!("{total} {messages} ({}) {what}.", states.join(", "))
-}
-
-/// Asks on the terminal; anything but yes is no.
-fn agreed(question: &str) -> bool {
-    let _gone = write!(io::stderr().lock(), "{question} Go on? [y/N] ");
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    let answer = answer.trim();
-    read.is_ok() && (answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
 }
 
 fn conclude(action: Action, totals: &Totals) -> Exit {

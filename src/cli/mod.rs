@@ -13,15 +13,20 @@
 //! | 77 | not permitted |
 //! | 78 | the configuration is wrong; starting again does not help |
 
+mod accounts;
 mod actions;
 mod check;
 mod hash_password;
+mod login;
 mod queue;
 mod relay;
 mod sandbox;
+mod send_test;
 mod serve;
 mod sessions;
 mod smtp;
+mod status;
+mod terminal;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -70,6 +75,16 @@ enum Command {
     Sandbox(sandbox::Options),
     /// Read the configuration and say what is wrong with it
     Check(ConfigFile),
+    /// Send a test message, each hop timed
+    SendTest(send_test::Options),
+    /// Sign a mailbox in, for an [[account]] with sign_in = "delegated"
+    Login(login::Options),
+    /// Forget the sign-in of a mailbox
+    Logout(login::LogoutOptions),
+    /// List accounts, mailboxes, and until when each token and credential is good
+    Accounts(accounts::Options),
+    /// See how it stands with everything, on one screen
+    Status(status::Options),
     /// See what waits and why, and decide what becomes of it
     Queue {
         #[command(subcommand)]
@@ -128,6 +143,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Serve(file) => serve::run(&file.config).await,
                 Command::Sandbox(options) => Box::pin(sandbox::run(&options)).await,
                 Command::Check(file) => check::run(&file.config),
+                Command::SendTest(options) => Box::pin(send_test::run(&options)).await,
+                Command::Login(options) => Box::pin(login::run(&options)).await,
+                Command::Logout(options) => login::log_out(&options).await,
+                Command::Accounts(options) => accounts::run(&options).await,
+                Command::Status(options) => status::run(&options).await,
                 Command::Queue { command } => queue::run(&command).await,
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),

@@ -11,7 +11,10 @@ use super::Exit;
 use super::talk;
 use crate::config::Config;
 
-/// Why the relay was not heard.
+/// A person may have to look for a telephone; a device code lasts 15 minutes.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// Why the relay was not heard, or would not.
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) words: String,
@@ -24,6 +27,15 @@ pub(super) struct Relay {
 }
 
 impl Failure {
+    /// The running relay does not know what it is asked for.
+    pub(super) fn another_version() -> Self {
+        Self {
+            exit: Exit::Unreachable,
+            words: "the running relay is older than this command: systemctl restart graph-relay"
+                .to_owned(),
+        }
+    }
+
     /// Says it; how the command ends then.
     pub(super) fn tell(self) -> Exit {
         talk(&format!("graph-relay: {}", self.words));
@@ -78,6 +90,19 @@ impl Relay {
         self.answer(request.json(order)).await
     }
 
+    /// The same, where a person or Microsoft takes part of it.
+    pub(super) async fn order_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let request = self.client.post(format!("http://relay{path}"));
+        let request = request.timeout(LONGEST_PATIENCE).json(order);
+        self.answer(request)
+            .await?
+            .ok_or_else(Failure::another_version)
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
@@ -86,6 +111,11 @@ impl Relay {
         let response = request.send().await.map_err(failed)?;
         if response.status() == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
+        }
+        if response.status() == reqwest::StatusCode::UNPROCESSABLE_ENTITY {
+            let words = response.text().await.map_err(failed)?;
+            let exit = Exit::CheckFailed;
+            return Err(Failure { exit, words });
         }
         let response = response.error_for_status().map_err(failed)?;
         response.json().await.map(Some).map_err(failed)

@@ -1,0 +1,304 @@
+//! `login` and `logout`: a mailbox signs in once, or not any more.
+//!
+//! The running relay asks Entra and keeps what it gets; here the person is shown
+//! the way, and what the browser comes back with is handed on (RFC 8252: a
+//! loopback redirect). Without a browser on this machine the person pastes the
+//! address that any browser ended on.
+
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::process::Command;
+use std::process::Stdio;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::Uri;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::ConfigFile;
+use super::Exit;
+use super::relay::Failure;
+use super::relay::Relay;
+use super::say;
+use super::send_test;
+use super::talk;
+use super::terminal;
+use crate::admin::Ended;
+use crate::admin::Forgotten;
+use crate::admin::SignedIn;
+use crate::admin::Wanted;
+use crate::auth::Begun;
+use crate::auth::Way;
+use crate::mail::Address;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The mailbox that signs in, by its user principal name
+    mailbox: Address,
+    /// The [[account]], where several send from it
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Sign in on another device, by a code
+    #[arg(long)]
+    device: bool,
+    /// There is no browser on this machine: paste the address that another one ends on
+    #[arg(long, conflicts_with = "device")]
+    no_browser: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LogoutOptions {
+    /// The mailbox whose sign-in is forgotten
+    mailbox: Address,
+    /// The [[account]], where several send from it
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+pub(super) async fn run(options: &Options) -> Exit {
+    match sign_in(options).await {
+        Ok(signed_in) => {
+            say(&format!(
+                "{} has signed in (account {})",
+                signed_in.mailbox, signed_in.account
+            ));
+            if signed_in.waiting > 0 {
+                say(&format!(
+                    "{} messages that waited for it are sent now",
+                    signed_in.waiting
+                ));
+            }
+            offer_test(options, &signed_in.mailbox).await
+        }
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn sign_in(options: &Options) -> Result<SignedIn, Failure> {
+    let relay = Relay::of(&options.file)?;
+    if options.device {
+        let begun = begin(&relay, options, Way::Device).await?;
+        let code = begun.user_code.as_deref().unwrap_or_default();
+        let mailbox = &options.mailbox;
+        talk(&format!(
+            "On any device go to\n\n  {}\n\nand sign in as {mailbox} with the code {code}. Waiting ...",
+            begun.url
+        ));
+        return finish(&relay, &begun, None).await;
+    }
+    let callback = match options.no_browser {
+        true => None,
+        false => Some(Callback::listen().await?),
+    };
+    let redirect_uri = callback.as_ref().map_or_else(
+        || "http://localhost".to_owned(),
+        |callback| callback.redirect_uri.clone(),
+    );
+    let begun = begin(&relay, options, Way::Browser { redirect_uri }).await?;
+    invite(&begun, &options.mailbox, callback.is_some());
+    in_browser(&relay, &begun, callback).await
+}
+
+async fn begin(relay: &Relay, options: &Options, way: Way) -> Result<Begun, Failure> {
+    let wanted = Wanted {
+        mailbox: options.mailbox.clone(),
+        account: options.account.clone(),
+        way: Some(way),
+    };
+    relay.order_patiently("/sign-ins", &wanted).await
+}
+
+async fn finish(
+    relay: &Relay,
+    begun: &Begun,
+    address: Option<String>,
+) -> Result<SignedIn, Failure> {
+    let path = format!("/sign-ins/{}", begun.id);
+    relay.order_patiently(&path, &Ended { address }).await
+}
+
+/// Shows the way, and opens the browser where there is one.
+fn invite(begun: &Begun, mailbox: &Address, listens: bool) {
+    talk(&format!(
+        "Sign in as {mailbox} in a browser:\n\n  {}\n",
+        begun.url
+    ));
+    if listens && has_screen() && open(&begun.url) {
+        talk("It should have opened by itself.");
+    }
+    if !listens {
+        talk(
+            "It ends on an address that begins with http://localhost, which it cannot open: copy \
+             that whole address, paste it here and press Enter.",
+        );
+    } else if terminal::is_there() {
+        talk("If it runs on another machine, paste the address that it ends on here.");
+    }
+}
+
+fn has_screen() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+fn open(url: &str) -> bool {
+    let browser = Command::new("xdg-open")
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    browser.is_ok()
+}
+
+/// Waits for the address, from the browser or from the person, until one of them
+/// is right.
+async fn in_browser(
+    relay: &Relay,
+    begun: &Begun,
+    callback: Option<Callback>,
+) -> Result<SignedIn, Failure> {
+    let (found, mut addresses) = mpsc::channel(8);
+    if callback.is_none() || terminal::is_there() {
+        read_lines(found.clone());
+    }
+    let listening = async {
+        match callback {
+            Some(callback) => callback.serve(found).await,
+            None => drop(found),
+        }
+        std::future::pending::<()>().await;
+    };
+    let waiting = async {
+        while let Some(address) = addresses.recv().await {
+            match finish(relay, begun, Some(address)).await {
+                Err(failure) if is_typing_error(&failure) => talk(&failure.words),
+                ended => return ended,
+            }
+        }
+        Err(Failure {
+            exit: Exit::Usage,
+            words: "no address came: begin again".to_owned(),
+        })
+    };
+    tokio::select! {
+        ended = waiting => ended,
+        () = listening => Err(Failure::another_version()),
+    }
+}
+
+/// Whether another address may be the right one.
+fn is_typing_error(failure: &Failure) -> bool {
+    failure.words.starts_with("this is not the address")
+        || failure.words.starts_with("this address belongs to another")
+}
+
+/// A thread of its own, which ends with the program: a line that never comes must
+/// not keep it.
+fn read_lines(found: mpsc::Sender<String>) {
+    std::thread::spawn(move || {
+        while let Ok(line) = terminal::line() {
+            if !line.is_empty() && found.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Where a browser on this machine comes back to.
+struct Callback {
+    sockets: Vec<TcpListener>,
+    redirect_uri: String,
+}
+
+impl Callback {
+    /// On both loopback addresses, since a browser may take either for localhost;
+    /// Entra takes any port.
+    async fn listen() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure {
+            exit: Exit::CannotCreate,
+            words: format!("cannot listen for the browser: {error}: use --no-browser"),
+        };
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let first = first.map_err(failed)?;
+        let port = first.local_addr().map_err(failed)?.port();
+        let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await;
+        Ok(Self {
+            sockets: [first].into_iter().chain(second.ok()).collect(),
+            redirect_uri: format!("http://localhost:{port}"),
+        })
+    }
+
+    /// Hands on every address that may be the one.
+    async fn serve(self, found: mpsc::Sender<String>) {
+        let base = self.redirect_uri;
+        let answer = move |uri: Uri| {
+            let (found, base) = (found.clone(), base.clone());
+            async move {
+                if uri.query().is_none() {
+                    return (StatusCode::NOT_FOUND, "");
+                }
+                // The command has ended, or will take it.
+                let _taken = found.send(format!("{base}{uri}")).await;
+                let words = "graph-relay has what it needs: go back to the terminal. You can \
+                             close this window.\n";
+                (StatusCode::OK, words)
+            }
+        };
+        let routes = Router::new().fallback(answer);
+        let serve = |socket| axum::serve(socket, routes.clone()).into_future();
+        let serving = self.sockets.into_iter().map(serve);
+        drop(futures_util::future::join_all(serving).await);
+    }
+}
+
+/// The person's own mailbox is the best place to see that it works.
+async fn offer_test(options: &Options, mailbox: &Address) -> Exit {
+    if !terminal::is_there() {
+        talk(&format!("to try it: graph-relay send-test {mailbox}"));
+        return Exit::Done;
+    }
+    if !terminal::agreed(&format!("Send a test message to {mailbox}?"), true) {
+        return Exit::Done;
+    }
+    send_test::by_relay(&options.file, mailbox, Some(mailbox))
+        .await
+        .unwrap_or_else(Failure::tell)
+}
+
+pub(super) async fn log_out(options: &LogoutOptions) -> Exit {
+    match forget(options).await {
+        Ok(exit) => exit,
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn forget(options: &LogoutOptions) -> Result<Exit, Failure> {
+    let relay = Relay::of(&options.file)?;
+    let wanted = Wanted {
+        mailbox: options.mailbox.clone(),
+        account: options.account.clone(),
+        way: None,
+    };
+    let mailbox = &options.mailbox;
+    let forgotten: Option<Forgotten> = relay.order("/sign-outs", &wanted).await?;
+    let forgotten = forgotten.ok_or_else(Failure::another_version)?;
+    if !forgotten.was_signed_in {
+        talk(&format!("graph-relay: {mailbox} was not signed in"));
+        return Ok(Exit::CheckFailed);
+    }
+    say(&format!(
+        "{mailbox} is signed out here: its mail waits until it signs in again"
+    ));
+    talk(
+        "What the relay was allowed stays allowed in Entra: myapps.microsoft.com, or Enterprise \
+         applications > the app > Permissions, takes it back.",
+    );
+    Ok(Exit::Done)
+}

@@ -1,0 +1,159 @@
+//! `status`: how it stands with everything, on one screen; exit code 0 if well, 1
+//! if something needs somebody.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::ConfigFile;
+use super::Exit;
+use super::accounts;
+use super::relay::Failure;
+use super::relay::Relay;
+use super::say;
+use super::span;
+use crate::admin::AccountView;
+use crate::admin::Status;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Show it anew every two seconds
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+const EVERY: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(options: &Options) -> Exit {
+    loop {
+        let exit = show(options).await.unwrap_or_else(Failure::tell);
+        if !options.watch || exit == Exit::Unreachable {
+            return exit;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn show(options: &Options) -> Result<Exit, Failure> {
+    let relay = Relay::of(&options.file)?;
+    let status: Option<Status> = relay.ask("/status").await?;
+    let status = status.ok_or_else(Failure::another_version)?;
+    let troubles = troubles(&status);
+    if options.json {
+        say(&serde_json::to_string(&status).unwrap_or_default());
+    } else {
+        if options.watch && std::io::stdout().is_terminal() {
+            // ECMA-48: erase the screen, and go to its beginning.
+            say("\x1b[2J\x1b[H");
+        }
+        let now = Clock::System.now();
+        screen(&status, &troubles, now)
+            .iter()
+            .for_each(|line| say(line));
+    }
+    Ok(match troubles.is_empty() {
+        true => Exit::Done,
+        false => Exit::CheckFailed,
+    })
+}
+
+/// What needs somebody.
+fn troubles(status: &Status) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for account in &status.accounts {
+        troubles.extend(of_account(account));
+    }
+    if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
+        troubles.push("the listeners' certificate expires, or has expired".to_owned());
+    }
+    for braked in &status.braked {
+        let whose = match &braked.mailbox {
+            Some(mailbox) => mailbox.as_str(),
+            None => braked.account.as_str(),
+        };
+        troubles.push(format!("{whose} is held back: {}", braked.cause));
+    }
+    for state in ["held", "quarantined"] {
+        if let Some(count) = status.queue.states.get(state) {
+            troubles.push(format!("{count} {state}: graph-relay queue list"));
+        }
+    }
+    troubles
+}
+
+fn of_account(account: &AccountView) -> Vec<String> {
+    let name = &account.name;
+    let mut troubles = Vec::new();
+    if account.ends.as_ref().is_some_and(|ends| ends.is_near) {
+        troubles.push(format!("the credential of {name} expires, or has expired"));
+    }
+    troubles.extend(account.trouble.clone());
+    for token in &account.tokens {
+        let whose = match &token.mailbox {
+            Some(mailbox) => mailbox.as_str(),
+            None => name.as_str(),
+        };
+        match token.state.as_str() {
+            "refused" => troubles.push(format!("{whose} gets no token")),
+            "signed out" | "not signed in" => troubles.push(format!("{whose} has to sign in")),
+            _ => {}
+        }
+    }
+    troubles
+}
+
+fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
+    let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
+    let queue = &status.queue;
+    let count = |state: &str| queue.states.get(state).copied().unwrap_or(0);
+    let oldest = queue.oldest_waiting.map_or_else(String::new, |since| {
+        format!(", the oldest for {}", span(now.since(since)))
+    });
+    let mut lines = vec![
+        match troubles {
+            [] => format!("graph-relay {}: well", status.version),
+            some => format!("graph-relay {}: {}", status.version, some.join("; ")),
+        },
+        format!("\nlisteners  {}", listeners.join(" ")),
+    ];
+    let certificate = status.certificate.as_ref();
+    lines.extend(certificate.map(|ends| accounts::ending(ends, now)));
+    lines.push(format!(
+        "\nqueue      {} waiting{oldest}, {} being sent, {} held, {} failed",
+        count("waiting"),
+        count("claimed"),
+        count("held"),
+        count("failed"),
+    ));
+    for failure in &queue.failures {
+        let ago = failure
+            .ended_at
+            .map_or_else(String::new, |at| format!(" {} ago", span(now.since(at))));
+        let reason = failure.reason.as_deref().unwrap_or_default();
+        lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
+    }
+    for braked in &status.braked {
+        let whose = match &braked.mailbox {
+            Some(mailbox) => format!("{mailbox} ({})", braked.account),
+            None => format!("account {}", braked.account),
+        };
+        let told = braked.told.as_ref();
+        let told = told.map_or_else(String::new, |told| format!(" ({told})"));
+        lines.push(format!(
+            "  held back  {whose}: {}{told}, next attempt in {}",
+            braked.cause,
+            span(braked.until.since(now))
+        ));
+    }
+    lines.push("\naccounts".to_owned());
+    for account in &status.accounts {
+        lines.extend(accounts::lines(account, now));
+    }
+    lines
+}
