@@ -14,7 +14,8 @@
 //! on its way in, `spool/mod.rs` for what "safe" means, and
 //! `delivery/attempt.rs` for one attempt from top to bottom; the tables are
 //! `session/reply.rs` (every reply), `delivery/outcome.rs` (what every failure
-//! means) and `delivery/recipients.rs` (who receives a message).
+//! means), `catalogue/` (what to do about it) and `delivery/recipients.rs` (who
+//! receives a message).
 //!
 //! # What the relay promises
 //!
@@ -57,6 +58,7 @@
 //! | `config` | `mail`, `clock` |
 //! | `mail` | `clock` |
 //! | `clock` | |
+//! | `catalogue` | |
 //! | `sandbox` | |
 //!
 //! So the spool is the only thing that `listener` and `delivery` share;
@@ -80,6 +82,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;

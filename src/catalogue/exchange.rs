@@ -1,0 +1,172 @@
+//! What Exchange says in SMTP. Reports (NDR) come to the sending mailbox after
+//! Graph took the message (Exchange page "Email non-delivery reports and SMTP
+//! errors in Exchange Online"); the replies of smtp.office365.com are what a
+//! program says that was not pointed at the relay yet.
+
+use super::Entry;
+use super::place;
+
+const POINT_HERE: &str = "point the program at the relay's address and port instead of \
+    smtp.office365.com, with no password or that of a [[user]]";
+const TENANT_DAY: &str = "wait until the window of 24 hours has moved on; spread large mailings \
+    over days, or use a bulk mail service such as Azure Communication Services";
+const REPUTATION: &str = "find out what was sent and stop what looks like spam, then open a \
+    case with Microsoft's support";
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "5.1.8",
+        cause: "Exchange has blocked the sending mailbox because it sent spam or too much \
+            (\"bad outbound sender\").",
+        remedy: "find out what was sent and stop it, then unblock {mailbox} among the \
+            restricted entities",
+        place: place::RESTRICTED,
+    },
+    Entry {
+        code: "5.1.10",
+        cause: "The recipient's address does not exist in the organisation that it belongs to.",
+        remedy: "correct the recipient's address in the program that made the message",
+        place: place::TRACE,
+    },
+    Entry {
+        code: "5.2.252",
+        cause: "The mailbox may not send with the From address of the message.",
+        remedy: "in Exchange give {mailbox} Send As on {author}, or set from = \"mailbox\" for \
+            this [[account]]",
+        place: place::SEND_AS,
+    },
+    Entry {
+        code: "5.4.1",
+        cause: "The recipient's organisation refuses the address: it does not exist there, or \
+            the domain takes no mail.",
+        remedy: "correct the recipient's address in the program that made the message",
+        place: place::TRACE,
+    },
+    Entry {
+        code: "5.7.3",
+        cause: "Microsoft's SMTP server did not accept the sign-in: a wrong password, or a \
+            token for another service.",
+        remedy: POINT_HERE,
+        place: None,
+    },
+    Entry {
+        code: "5.7.30",
+        cause: "Microsoft's SMTP server takes no passwords any more (basic authentication is \
+            retired).",
+        remedy: POINT_HERE,
+        place: None,
+    },
+    Entry {
+        code: "5.7.57",
+        cause: "The program sent through Microsoft's SMTP server without signing in.",
+        remedy: POINT_HERE,
+        place: None,
+    },
+    Entry {
+        code: "5.7.60",
+        cause: "Through Microsoft's SMTP server the program used an address that its mailbox \
+            may not send as.",
+        remedy: "in Exchange give the mailbox Send As on {author}, or point the program at the \
+            relay and set from = \"mailbox\" there",
+        place: place::SEND_AS,
+    },
+    Entry {
+        code: "5.7.68",
+        cause: "The organisation refuses mail that is handed to it directly without signing in \
+            (Direct Send).",
+        remedy: POINT_HERE,
+        place: None,
+    },
+    Entry {
+        code: "5.7.124",
+        cause: "The recipient is a group that takes mail from some authors only, and this \
+            mailbox is not among them.",
+        remedy: "let the group accept {mailbox}",
+        place: Some(
+            "Exchange admin center > Recipients > Groups > the group > Settings > \
+            Delivery management",
+        ),
+    },
+    Entry {
+        code: "5.7.133",
+        cause: "The recipient is a group that takes mail from inside its own organisation only.",
+        remedy: "let the group accept mail from outside, or send through a mailbox of that \
+            organisation",
+        place: Some(
+            "Exchange admin center > Recipients > Groups > the group > Settings > \
+            Delivery management",
+        ),
+    },
+    Entry {
+        code: "5.7.139",
+        cause: "Microsoft's SMTP server refuses the sign-in: SMTP AUTH is switched off for \
+            tenant or mailbox, or security defaults or a policy forbid it.",
+        remedy: POINT_HERE,
+        place: None,
+    },
+    Entry {
+        code: "5.7.232",
+        cause: "The trial tenant has reached its limit of external recipients (5,000 in 24 \
+            hours).",
+        remedy: "buy a licence, which raises the limit; otherwise wait until the window of 24 \
+            hours has moved on",
+        place: place::TENANT_LIMIT,
+    },
+    Entry {
+        code: "5.7.233",
+        cause: "The tenant has reached its limit of external recipients in 24 hours, which \
+            grows with its number of licences.",
+        remedy: TENANT_DAY,
+        place: place::TENANT_LIMIT,
+    },
+    Entry {
+        code: "5.7.236",
+        cause: "The tenant has reached its limit of external recipients for mail from its \
+            onmicrosoft.com domain (100 in 24 hours).",
+        remedy: "send from a domain of your own: add and verify it, and give {mailbox} an \
+            address in it as primary address",
+        place: place::DOMAINS,
+    },
+    Entry {
+        code: "5.7.509",
+        cause: "The message failed the DMARC check of its own From domain at the recipient's \
+            side.",
+        remedy: "send as a domain that is verified in this tenant, with DKIM signing switched \
+            on and SPF including spf.protection.outlook.com",
+        place: Some(
+            "Microsoft Defender > Email & collaboration > Policies & rules > Threat \
+            policies > DKIM",
+        ),
+    },
+    Entry {
+        code: "5.7.5xx",
+        cause: "The recipient's side takes the message, the mailbox or the tenant's servers for \
+            a source of spam.",
+        remedy: REPUTATION,
+        place: place::TRACE,
+    },
+    Entry {
+        code: "5.7.703",
+        cause: "The recipient is on the block list of your own organisation.",
+        remedy: "take the recipient's address or domain off the block list",
+        place: Some(
+            "Microsoft Defender > Email & collaboration > Policies & rules > Threat \
+            policies > Tenant Allow/Block Lists",
+        ),
+    },
+    Entry {
+        code: "5.7.705",
+        cause: "Microsoft has blocked all sending of the tenant, because too much of it looked \
+            like spam, or its subscription has just been renewed.",
+        remedy: REPUTATION,
+        place: place::RESTRICTED,
+    },
+    Entry {
+        code: "5.7.708",
+        cause: "Microsoft does not take mail from the servers that the tenant sends from; \
+            mostly a new or trial tenant without reputation.",
+        remedy: "if the tenant is a trial, buy a licence; otherwise open a case with \
+            Microsoft's support",
+        place: place::SERVICE_HEALTH,
+    },
+];

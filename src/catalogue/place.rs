@@ -1,0 +1,53 @@
+//! Where an administrator clicks or what he runs, once for all entries. Menus
+//! are named as they stood in 2026; capitals are his to fill in.
+
+pub(super) const OVERVIEW: Option<&str> = Some("Entra > App registrations > the app > Overview");
+pub(super) const SECRETS: Option<&str> =
+    Some("Entra > App registrations > the app > Certificates & secrets > Client secrets");
+pub(super) const CERTIFICATES: Option<&str> =
+    Some("Entra > App registrations > the app > Certificates & secrets > Certificates");
+pub(super) const FEDERATED: Option<&str> =
+    Some("Entra > App registrations > the app > Certificates & secrets > Federated credentials");
+pub(super) const PERMISSIONS: Option<&str> =
+    Some("Entra > App registrations > the app > API permissions");
+pub(super) const AUTHENTICATION: Option<&str> =
+    Some("Entra > App registrations > the app > Authentication");
+pub(super) const ENTERPRISE: Option<&str> =
+    Some("Entra > Enterprise apps > the app > Properties > Enabled for users to sign in");
+pub(super) const ASSIGNMENT: Option<&str> =
+    Some("Entra > Enterprise apps > the app > Users and groups");
+pub(super) const CONSENT: Option<&str> =
+    Some("https://login.microsoftonline.com/TENANT/adminconsent?client_id=APP_ID");
+pub(super) const TENANT: Option<&str> = Some("Entra > Overview > Tenant ID, Primary domain");
+pub(super) const USER: Option<&str> = Some("Entra > Users > MAILBOX");
+pub(super) const SIGN_INS: Option<&str> = Some("Entra > Monitoring & health > Sign-in logs");
+pub(super) const CONDITIONAL_ACCESS: Option<&str> = Some(
+    "Entra > Monitoring & health > Sign-in logs > the sign-in > Conditional Access, then Entra > \
+     Conditional Access > Policies",
+);
+pub(super) const CLOUD: Option<&str> = Some("login_url and graph_url of the [[account]]");
+pub(super) const CLOCK: Option<&str> = Some("timedatectl set-ntp true");
+pub(super) const PROXY: Option<&str> = Some("proxy and ca_file of [http] in relay.toml");
+pub(super) const PACE: Option<&str> = Some("concurrency of [account.pace] in relay.toml");
+pub(super) const SERVICE_HEALTH: Option<&str> =
+    Some("Microsoft 365 admin center > Health > Service health");
+pub(super) const LICENCES: Option<&str> =
+    Some("Microsoft 365 admin center > Users > Active users > MAILBOX > Licenses and apps");
+pub(super) const MAILBOX: Option<&str> = Some("Get-Mailbox -Identity MAILBOX");
+pub(super) const SCOPE: Option<&str> =
+    Some("Test-ServicePrincipalAuthorization -Identity APP_ID -Resource MAILBOX");
+pub(super) const ACCESS_POLICY: Option<&str> =
+    Some("Test-ApplicationAccessPolicy -AppId APP_ID -Identity MAILBOX");
+pub(super) const SEND_AS: Option<&str> =
+    Some("Exchange admin center > Recipients > Mailboxes > ADDRESS > Delegation > Send as");
+pub(super) const MAILBOX_SIZE: Option<&str> =
+    Some("Get-EXOMailboxStatistics MAILBOX | Format-List TotalItemSize");
+pub(super) const SEND_SIZE: Option<&str> =
+    Some("Set-Mailbox MAILBOX -MaxSendSize 150MB -MaxReceiveSize 150MB");
+pub(super) const RECIPIENT_LIMIT: Option<&str> = Some("Set-Mailbox MAILBOX -RecipientLimits 1000");
+pub(super) const RESTRICTED: Option<&str> =
+    Some("Microsoft Defender > Email & collaboration > Review > Restricted entities");
+pub(super) const TRACE: Option<&str> = Some("Exchange admin center > Mail flow > Message trace");
+pub(super) const TENANT_LIMIT: Option<&str> =
+    Some("Exchange admin center > Reports > Mail flow > Tenant outbound external recipients");
+pub(super) const DOMAINS: Option<&str> = Some("Microsoft 365 admin center > Settings > Domains");

@@ -1,0 +1,259 @@
+//! What Entra says when a user has to agree, signs in, or his sign-in ends:
+//! consent, policies of the tenant, redirects, device codes, refresh tokens.
+
+use super::Entry;
+use super::place;
+
+const AGAIN: &str = "sign {mailbox} in again: graph-relay login {mailbox}";
+const ADMIN_CONSENT: &str = "let an administrator grant admin consent to the app, once for the \
+    whole tenant";
+const SECOND_FACTOR: &str = "sign {mailbox} in again in a browser, with the second factor: \
+    graph-relay login {mailbox}; or use application permissions, where nobody signs in";
+const DEVICE: &str = "sign in on a device and in an app that the policy allows, let the policy \
+    exclude this app, or use application permissions, where nobody signs in";
+const RIGHT_USER: &str = "sign out everywhere, then sign in as a user of the tenant that \
+    relay.toml names: graph-relay login {mailbox}";
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "AADSTS65001",
+        cause: "Nobody has consented to what the app asks for: no user for himself, and no \
+            administrator for the tenant.",
+        remedy: ADMIN_CONSENT,
+        place: place::CONSENT,
+    },
+    Entry {
+        code: "AADSTS65004",
+        cause: "The user answered no when he was asked whether the app may send for him.",
+        remedy: "sign in again and accept, or let an administrator grant admin consent, after \
+            which no user is asked",
+        place: place::CONSENT,
+    },
+    Entry {
+        code: "AADSTS90094",
+        cause: "The tenant lets only an administrator consent to what the app asks for.",
+        remedy: ADMIN_CONSENT,
+        place: place::CONSENT,
+    },
+    Entry {
+        code: "AADSTS90095",
+        cause: "The tenant lets only an administrator consent, and the user was offered to ask \
+            for it.",
+        remedy: "approve the request for the app, or grant admin consent, and sign in again",
+        place: Some("Entra > Enterprise apps > Admin consent requests"),
+    },
+    Entry {
+        code: "AADSTS50034",
+        cause: "There is no such user in the tenant where he tried to sign in.",
+        remedy: RIGHT_USER,
+        place: place::USER,
+    },
+    Entry {
+        code: "AADSTS50020",
+        cause: "The user belongs to another tenant or has a personal Microsoft account, and is \
+            no guest of this tenant.",
+        remedy: RIGHT_USER,
+        place: place::USER,
+    },
+    Entry {
+        code: "AADSTS50053",
+        cause: "The user is locked after too many wrong passwords, or comes from an address \
+            that Microsoft holds for malicious.",
+        remedy: "wait and try again; if it lasts, look up the failure reason in the sign-in \
+            logs and unlock the user",
+        place: place::SIGN_INS,
+    },
+    Entry {
+        code: "AADSTS50055",
+        cause: "The user's password has expired.",
+        remedy: "set a new password, then sign {mailbox} in again: graph-relay login {mailbox}",
+        place: place::USER,
+    },
+    Entry {
+        code: "AADSTS50057",
+        cause: "The user is disabled.",
+        remedy: "enable the user, or send through another mailbox; a shared mailbox needs \
+            application permissions, because its user is disabled by design",
+        place: place::USER,
+    },
+    Entry {
+        code: "AADSTS50126",
+        cause: "User name or password is wrong.",
+        remedy: "sign in with the right password; if another program sends a stored password, \
+            change it to another way of signing in",
+        place: place::SIGN_INS,
+    },
+    Entry {
+        code: "AADSTS50076",
+        cause: "The sign-in needs multi-factor authentication, because of a policy or because \
+            the place it comes from is new.",
+        remedy: SECOND_FACTOR,
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS50079",
+        cause: "The user must set up multi-factor authentication before he can sign in.",
+        remedy: "set up the second factor at https://aka.ms/mfasetup, then sign in again: \
+            graph-relay login {mailbox}",
+        place: Some("https://aka.ms/mfasetup"),
+    },
+    Entry {
+        code: "AADSTS50072",
+        cause: "The user must enrol for multi-factor authentication, which only a browser can \
+            ask of him.",
+        remedy: "set up the second factor at https://aka.ms/mfasetup, then sign in again: \
+            graph-relay login {mailbox}",
+        place: Some("https://aka.ms/mfasetup"),
+    },
+    Entry {
+        code: "AADSTS50074",
+        cause: "Multi-factor authentication is required and was not passed.",
+        remedy: SECOND_FACTOR,
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS50158",
+        cause: "A policy sends the sign-in on to another provider for a further check, which \
+            was not passed.",
+        remedy: "sign {mailbox} in again in a browser and pass the check there: graph-relay \
+            login {mailbox}",
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS50105",
+        cause: "Only users who are assigned to the app may use it, and this one is not.",
+        remedy: "assign the user, or a group that he is in, to the enterprise app",
+        place: place::ASSIGNMENT,
+    },
+    Entry {
+        code: "AADSTS53003",
+        cause: "A Conditional Access policy does not let this sign-in have a token; for an app \
+            without user it is a policy for workload identities.",
+        remedy: "find the policy in the sign-in logs, and exclude the app from it or make this \
+            machine's address a named location that it allows",
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS53000",
+        cause: "Conditional Access wants a compliant device, and the one that was used is not.",
+        remedy: DEVICE,
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS53001",
+        cause: "Conditional Access wants a device that is joined to the domain, and the one \
+            that was used is not.",
+        remedy: DEVICE,
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS53002",
+        cause: "Conditional Access lets only approved apps in, and this one is not approved.",
+        remedy: DEVICE,
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS530035",
+        cause: "The tenant's security defaults block this kind of sign-in as too old or unsafe.",
+        remedy: "sign in by a browser with a second factor (graph-relay login {mailbox}), or \
+            use application permissions, where nobody signs in",
+        place: Some("Entra > Overview > Properties > Manage security defaults"),
+    },
+    Entry {
+        code: "AADSTS530036",
+        cause: "Conditional Access blocks the way of signing in that was used, as a rule the \
+            device code.",
+        remedy: "sign in by a browser instead of a device code, or let the policy exclude this \
+            app",
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS50173",
+        cause: "The sign-in was revoked: the password was changed, or an administrator ended \
+            the user's sessions.",
+        remedy: AGAIN,
+        place: place::SIGN_INS,
+    },
+    Entry {
+        code: "AADSTS70008",
+        cause: "The code or refresh token has expired or was revoked.",
+        remedy: AGAIN,
+        place: None,
+    },
+    Entry {
+        code: "AADSTS700082",
+        cause: "The refresh token has expired, because it was not used for a long time (90 days \
+            by default).",
+        remedy: "sign {mailbox} in again (graph-relay login {mailbox}), and keep the relay \
+            running, which renews it",
+        place: None,
+    },
+    Entry {
+        code: "AADSTS70043",
+        cause: "A sign-in frequency policy of Conditional Access wants a fresh sign-in after a \
+            set time.",
+        remedy: "sign {mailbox} in again (graph-relay login {mailbox}), and exclude the app \
+            from the policy, or it will come back",
+        place: place::CONDITIONAL_ACCESS,
+    },
+    Entry {
+        code: "AADSTS70000",
+        cause: "The refresh token is not valid: damaged, or issued to another app or for \
+            another tenant.",
+        remedy: AGAIN,
+        place: None,
+    },
+    Entry {
+        code: "AADSTS54005",
+        cause: "The code from the browser was used before; it is good for one time.",
+        remedy: "begin the sign-in anew, and do not reload the page that it ends on: \
+            graph-relay login {mailbox}",
+        place: None,
+    },
+    Entry {
+        code: "AADSTS501481",
+        cause: "The code from the browser belongs to another sign-in than the one that is \
+            waiting for it.",
+        remedy: "begin the sign-in anew and finish it in the window that opens last: \
+            graph-relay login {mailbox}",
+        place: None,
+    },
+    Entry {
+        code: "AADSTS50011",
+        cause: "The redirect URI of the sign-in is not among those of the app registration, to \
+            the letter; the text names it.",
+        remedy: "add the redirect URI that the text names to the app, http://localhost under \
+            \"Mobile and desktop applications\"; path and case must be the same, the port need \
+            not",
+        place: place::AUTHENTICATION,
+    },
+    Entry {
+        code: "AADSTS70016",
+        cause: "The device code has been shown, and nobody has entered it yet.",
+        remedy: "open https://microsoft.com/devicelogin, enter the code and sign in; the relay \
+            is waiting for it",
+        place: Some("https://microsoft.com/devicelogin"),
+    },
+    Entry {
+        code: "AADSTS70018",
+        cause: "The device code was typed wrongly.",
+        remedy: "begin the sign-in anew and enter the code as it is shown: graph-relay login \
+            {mailbox} --device",
+        place: Some("https://microsoft.com/devicelogin"),
+    },
+    Entry {
+        code: "AADSTS70019",
+        cause: "The device code has expired before anybody signed in with it (15 minutes).",
+        remedy: "begin the sign-in anew and enter the code soon: graph-relay login {mailbox} \
+            --device",
+        place: Some("https://microsoft.com/devicelogin"),
+    },
+    Entry {
+        code: "AADSTS70020",
+        cause: "The device code is no longer valid: it has expired, or was replaced by a newer \
+            one.",
+        remedy: "begin the sign-in anew and enter the code soon: graph-relay login {mailbox} \
+            --device",
+        place: Some("https://microsoft.com/devicelogin"),
+    },
+];

@@ -1,0 +1,231 @@
+//! The form of the texts, which codes must be there, and how they are found.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// All that the relay's reference names: Entra, by number.
+const ENTRA: &[u32] = &[
+    7_000_215, 7_000_222, 70_002, 700_016, 700_011, 7_000_229, 7_000_112, 7_000_218, 700_025,
+    700_027, 700_024, 700_021, 700_023, 50_027, 5_002_723, 90_002, 900_023, 90_038, 900_382,
+    900_432, 9_001_023, 70_011, 1_002_012, 500_011, 900_144, 90_014, 65_001, 65_004, 90_094,
+    90_095, 50_034, 50_020, 50_053, 50_055, 50_057, 50_126, 50_072, 50_074, 50_076, 50_079, 50_105,
+    50_158, 53_000, 53_001, 53_002, 53_003, 530_035, 530_036, 50_173, 70_008, 700_082, 70_043,
+    70_000, 54_005, 501_481, 50_011, 50_194, 50_196, 70_016, 70_018, 70_019, 70_020, 70_021,
+    700_211, 700_212, 700_213, 700_229, 650_056, 650_057, 90_006, 90_024, 90_033, 50_033, 90_090,
+    90_055,
+];
+
+const OAUTH: &str = "invalid_client invalid_grant invalid_request invalid_scope invalid_resource \
+    invalid_tenant unauthorized_client unsupported_grant_type unsupported_response_type \
+    access_denied permission_denied server_error temporarily_unavailable interaction_required \
+    login_required basic_action consent_required consent_declined insufficient_claims \
+    authorization_pending authorization_declined slow_down expired_token bad_verification_code \
+    bad_request_102";
+
+const GRAPH: &str = "InvalidAuthenticationToken ErrorAccessDenied ErrorSendAsDenied \
+    Authorization_RequestDenied ErrorInvalidUser ErrorNonExistentMailbox Request_ResourceNotFound \
+    ResourceNotFound MailboxNotEnabledForRESTAPI ErrorMessageSubmissionBlocked \
+    ErrorAccountSuspend ErrorQuotaExceeded quotaLimitReached ErrorInvalidRecipients \
+    ErrorRecipientLimitExceeded ErrorExceededMaxRecipientLimit ErrorMessageSizeExceeded \
+    ErrorMimeContentInvalid ErrorMimeContentConversionFailed ErrorMimeContentInvalidBase64String \
+    InvalidInternetMessageHeader InvalidInternetMessageHeaderCollection RequestBodyRead \
+    BadRequest ErrorInvalidRequest ErrorInvalidProperty ErrorPropertyValidationFailure \
+    ErrorInvalidIdMalformed ApplicationThrottled CommandConcurrencyLimitReached TooManyRequests \
+    activityLimitReached ErrorTooManyRequests ErrorSubmissionQuotaExceeded \
+    ErrorExceededMessageLimit ErrorInternalServerError ErrorInternalServerTransientError \
+    UnknownError generalException gatewayTimeout ErrorServerBusy ServiceUnavailable \
+    serviceNotAvailable ErrorMailboxStoreUnavailable MdbReplicationProtection ErrorItemNotFound \
+    ErrorIrresolvableConflict PreconditionFailed ErrorFolderExists \
+    ErrorAttachmentSizeShouldNotBeLessThanMinimumSize InvalidAudience InvalidAudienceForResource \
+    invalidRange fragmentOutOfOrder fragmentOverlap fragmentLengthMismatch uploadSessionNotFound";
+
+const SMTP: &str = "5.1.10 5.2.252 5.7.3 5.7.30 5.7.57 5.7.60 5.7.68 5.7.139 5.7.232 5.7.233 \
+    5.7.236 5.7.501 5.7.512 5.7.705 5.7.708";
+
+#[test]
+fn every_code_that_can_come_has_an_entry() {
+    for number in ENTRA.iter().copied() {
+        assert!(entra(number).is_some(), "AADSTS{number}");
+    }
+    for words in [OAUTH, GRAPH, SMTP] {
+        for code in words.split_whitespace() {
+            assert!(find(code).is_some(), "{code}");
+        }
+    }
+}
+
+#[test]
+fn every_code_has_one_entry() {
+    let mut codes = BTreeSet::new();
+    for entry in all() {
+        assert!(
+            codes.insert(entry.code.to_ascii_lowercase()),
+            "{} is there twice",
+            entry.code
+        );
+    }
+}
+
+#[test]
+fn every_text_has_its_form() {
+    for entry in all() {
+        let Entry { code, cause, .. } = entry;
+        assert!(
+            cause.ends_with('.') && cause.starts_with(|c: char| c.is_ascii_uppercase() || c == '"'),
+            "{code}: {cause}"
+        );
+        let remedy = entry.remedy;
+        assert!(
+            remedy.starts_with(|c: char| c.is_ascii_lowercase())
+                && !remedy.ends_with(['.', ',', ';'])
+                && !remedy.contains(". "),
+            "{code}: {remedy}"
+        );
+        let place = entry.place.unwrap_or("x");
+        assert!(
+            !place.is_empty() && !place.ends_with('.'),
+            "{code}: {place}"
+        );
+        for text in [code, cause, remedy, place] {
+            assert!(
+                text.is_ascii() && !text.contains("  ") && !text.contains('\n'),
+                "{code}: {text}"
+            );
+        }
+        assert!(
+            !cause.contains('{') && !place.contains("{mailbox}"),
+            "{code}"
+        );
+        let named = named(remedy, "MAILBOX", "ADDRESS");
+        assert!(!named.contains(['{', '}']), "{code}: {named}");
+    }
+}
+
+#[test]
+fn situations_that_are_mended_differently_are_told_apart() {
+    let situations = [
+        ("secret id instead of value", "AADSTS7000215", "Secret ID"),
+        ("expired secret", "AADSTS7000222", "expired"),
+        ("wrong tenant", "AADSTS90002", "no such tenant"),
+        ("wrong client", "AADSTS700016", "client_id"),
+        ("no consent", "AADSTS65001", "consented"),
+        (
+            "Mail.Send missing, or delegated",
+            "ErrorAccessDenied",
+            "delegated",
+        ),
+        (
+            "directory permission",
+            "Authorization_RequestDenied",
+            "Insufficient privileges",
+        ),
+        ("mailbox missing", "ErrorInvalidUser", "no user"),
+        (
+            "mailbox unlicensed",
+            "MailboxNotEnabledForRESTAPI",
+            "licence",
+        ),
+        ("send-as denied", "ErrorSendAsDenied", "From address"),
+        ("access policy", "RAOP", "access policy"),
+        ("conditional access", "AADSTS53003", "Conditional Access"),
+        ("second factor", "AADSTS50076", "multi-factor"),
+        ("refresh token expired", "AADSTS700082", "refresh token"),
+        ("redirect mismatch", "AADSTS50011", "redirect URI"),
+        ("single tenant at /common", "AADSTS50194", "/common"),
+        ("clock skew", "AADSTS700024", "clock"),
+        ("wrong cloud", "AADSTS900382", "cloud"),
+        ("proxy password", "http-407", "proxy"),
+        ("proxy or firewall", "http-4xx", "firewall"),
+    ];
+    let mut remedies = BTreeSet::new();
+    for (situation, code, word) in situations {
+        let entry = find(code).unwrap();
+        assert!(entry.cause.contains(word), "{situation}: {}", entry.cause);
+        assert!(
+            remedies.insert(entry.remedy),
+            "{situation}: {}",
+            entry.remedy
+        );
+    }
+}
+
+#[test]
+fn a_code_is_found_as_people_write_it() {
+    for (written, code) in [
+        ("AADSTS7000215", "AADSTS7000215"),
+        ("aadsts7000215", "AADSTS7000215"),
+        (" 7000215 ", "AADSTS7000215"),
+        ("errorsendasdenied", "ErrorSendAsDenied"),
+        ("authorization_declined", "authorization_declined"),
+        ("80049217", "80049217"),
+        ("407", "http-407"),
+        ("http-418", "http-4xx"),
+        ("HTTP-503", "http-5xx"),
+        ("5.7.512", "5.7.5xx"),
+        ("5.7.509", "5.7.509"),
+    ] {
+        assert_eq!(
+            find(written).map(|entry| entry.code),
+            Some(code),
+            "{written}"
+        );
+    }
+    for unknown in [
+        "", "x", "AADSTS", "AADSTS1", "418", "12", "5.7.5", "é5", "xx",
+    ] {
+        assert_eq!(find(unknown), None, "{unknown}");
+    }
+}
+
+#[test]
+fn every_code_in_a_text_is_found_and_numbers_only_where_nothing_else_is() {
+    let codes = |text| -> Vec<&str> { found_in(text).iter().map(|entry| entry.code).collect() };
+    for (text, found) in [
+        (
+            "AADSTS7000222: The provided client secret keys for app 'x' are expired. Trace ID: \
+             7000215a-1111 Correlation ID: 22222222 Timestamp: 2026-11-21 19:00:00Z",
+            vec!["AADSTS7000222"],
+        ),
+        (
+            "Graph answered 403 ErrorAccessDenied: Access is denied.",
+            vec!["ErrorAccessDenied"],
+        ),
+        (
+            "from 127.0.0.1:50011, 429 TooManyRequests",
+            vec!["TooManyRequests"],
+        ),
+        (
+            r#"{"error":"invalid_grant","error_codes":[50076],"suberror":"basic_action"}"#,
+            vec!["invalid_grant", "basic_action"],
+        ),
+        ("error_codes: [50076]", vec!["AADSTS50076"]),
+        (
+            "Graph answered 407 : no error of Graph in the answer",
+            vec!["http-407"],
+        ),
+        ("550-5.7.708 Access denied", vec!["5.7.708"]),
+        ("550 5.7.233; again 5.7.233.", vec!["5.7.233"]),
+        (
+            "ErrorServerBusy then ErrorSendAsDenied",
+            vec!["ErrorServerBusy", "ErrorSendAsDenied"],
+        ),
+        ("all is well", vec![]),
+        ("", vec![]),
+    ] {
+        assert_eq!(codes(text), found, "{text}");
+    }
+}
+
+#[test]
+fn a_typing_error_has_a_nearest_code_and_nonsense_has_none() {
+    for (written, code) in [
+        ("ErrorSendAsDenid", Some("ErrorSendAsDenied")),
+        ("AADSTS700215", Some("AADSTS7000215")),
+        ("invalid_cleint", Some("invalid_client")),
+        ("nonsense", None),
+        ("", None),
+    ] {
+        assert_eq!(nearest(written).map(|entry| entry.code), code, "{written}");
+    }
+}
