@@ -42,7 +42,8 @@
 //!
 //! | module | may use |
 //! |---|---|
-//! | `cli` | `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `mail`, `clock` |
+//! | `cli` | `doctor`, `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `mail`, `clock` |
+//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `catalogue`, `config`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
 //! | `admin` | `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `mail`, `clock` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
@@ -87,6 +88,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod doctor;
 pub mod graph;
 pub mod http;
 pub mod listener;

@@ -26,10 +26,13 @@ pub(super) fn text(status: &Status, now: Timestamp) -> String {
         // A String takes whatever is written.
         let _taken = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
         for (labels, value) in samples {
-            let _taken = writeln!(text, "{name}{{{labels}}} {value}");
+            let _taken = match labels.as_str() {
+                "" => writeln!(text, "{name} {value}"),
+                labels => writeln!(text, "{name}{{{labels}}} {value}"),
+            };
         }
     }
-    text.replace("{}", "")
+    text
 }
 
 fn gauges(status: &Status, now: Timestamp) -> Vec<Gauge> {

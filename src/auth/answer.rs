@@ -21,6 +21,7 @@ use serde::Deserializer;
 use serde::Serialize;
 
 use super::Granted;
+use crate::clock::Timestamp;
 
 /// When an answer does not say how long its token lasts: less than any that
 /// Entra gives out.
@@ -129,9 +130,9 @@ pub struct Claims {
     pub(super) email: Option<String>,
     #[serde(default)]
     pub(super) nonce: Option<String>,
-    /// Who has issued it.
+    /// When it ends, in seconds since 1970.
     #[serde(default)]
-    pub iss: Option<String>,
+    exp: Option<u64>,
 }
 
 impl Claims {
@@ -140,6 +141,12 @@ impl Claims {
         let payload = token.split('.').nth(1)?;
         let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
         serde_json::from_slice(&payload).ok()
+    }
+
+    /// When it ends.
+    pub fn ends(&self) -> Option<Timestamp> {
+        let seconds = Duration::from_secs(self.exp?);
+        Some(Timestamp::from_millis(0) + seconds)
     }
 
     /// The names that the person who signed in is known by.

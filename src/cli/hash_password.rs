@@ -2,7 +2,6 @@
 
 use std::io;
 use std::io::BufRead;
-use std::io::IsTerminal;
 
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
@@ -10,15 +9,10 @@ use secrecy::SecretString;
 use super::Exit;
 use super::say;
 use super::talk;
+use super::terminal;
 use crate::config::PasswordHash;
 
 pub(super) fn run() -> Exit {
-    if io::stdin().is_terminal() {
-        talk(
-            "Type the password and press Enter (it is shown). Letters and digits only, 16 to 20 of \
-             them, is what every device can type.",
-        );
-    }
     let password = match read() {
         Ok(password) => password,
         Err(error) => {
@@ -48,6 +42,12 @@ pub(super) fn run() -> Exit {
 
 /// One line, without its end.
 fn read() -> io::Result<SecretString> {
+    if terminal::is_there() {
+        return terminal::ask_secret(
+            "The password, which is not shown (letters and digits only, 16 to 20 of them, is what \
+             every device can type): ",
+        );
+    }
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).into())

@@ -16,6 +16,7 @@
 mod accounts;
 mod actions;
 mod check;
+mod doctor;
 mod hash_password;
 mod login;
 mod queue;
@@ -24,6 +25,7 @@ mod sandbox;
 mod send_test;
 mod serve;
 mod sessions;
+mod setup;
 mod smtp;
 mod status;
 mod terminal;
@@ -73,8 +75,12 @@ enum Command {
     Serve(ConfigFile),
     /// Try the relay against a built-in stand-in for Entra and Graph: nothing leaves this machine
     Sandbox(sandbox::Options),
+    /// Write a configuration: what to do in Entra, what to answer, and whether it works
+    Setup(Box<setup::Options>),
     /// Read the configuration and say what is wrong with it
     Check(ConfigFile),
+    /// Check everything that mail needs on its way, and say what to do where something is wrong
+    Doctor(doctor::Options),
     /// Send a test message, each hop timed
     SendTest(send_test::Options),
     /// Sign a mailbox in, for an [[account]] with sign_in = "delegated"
@@ -143,6 +149,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Serve(file) => serve::run(&file.config).await,
                 Command::Sandbox(options) => Box::pin(sandbox::run(&options)).await,
                 Command::Check(file) => check::run(&file.config),
+                Command::Setup(options) => Box::pin(setup::run(&options)).await,
+                Command::Doctor(options) => Box::pin(doctor::run(&options)).await,
                 Command::SendTest(options) => Box::pin(send_test::run(&options)).await,
                 Command::Login(options) => Box::pin(login::run(&options)).await,
                 Command::Logout(options) => login::log_out(&options).await,

@@ -26,8 +26,6 @@ use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Config;
-use crate::config::Credential;
-use crate::config::SignIn;
 use crate::config::Tls;
 use crate::graph::Caller;
 use crate::graph::Graph;
@@ -80,23 +78,10 @@ pub(super) async fn by_graph(
     let config = load(file)?;
     let lane = lane(&config, from)?;
     let account = config.accounts.iter().find(|it| it.name == lane.account);
-    match account.filter(|account| can_be(account)) {
+    match account.filter(|account| account.is_usable_here()) {
         Some(account) => directly(&config, account, &lane, to, from).await,
         None => by_relay(file, to, from).await,
     }
-}
-
-/// Whether this command can be the account: not where people have signed in, nor
-/// where systemd gives the credential to the service only.
-fn can_be(account: &Account) -> bool {
-    let readable = match &account.credential {
-        Credential::Secret { source, .. } => source.is_readable_here(),
-        Credential::Certificate(_)
-        | Credential::ManagedIdentity(_)
-        | Credential::FederatedToken(_)
-        | Credential::Nothing => true,
-    };
-    account.sign_in == SignIn::Application && readable
 }
 
 async fn directly(

@@ -4,6 +4,11 @@ use std::io;
 use std::io::IsTerminal;
 use std::io::Write;
 
+use rustix::termios;
+use rustix::termios::LocalModes;
+use rustix::termios::OptionalActions;
+use secrecy::SecretString;
+
 /// Whether there is somebody to ask.
 pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
@@ -24,6 +29,20 @@ pub(super) fn agreed(question: &str, usual: bool) -> bool {
 pub(super) fn ask(prompt: &str) -> io::Result<String> {
     let _gone = write!(io::stderr().lock(), "{prompt}");
     line()
+}
+
+/// One line that is not shown while it is typed.
+pub(super) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
+    let terminal = io::stdin();
+    let shown = termios::tcgetattr(&terminal)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    termios::tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+    let answer = ask(prompt);
+    let restored = termios::tcsetattr(&terminal, OptionalActions::Now, &shown);
+    let _gone = writeln!(io::stderr().lock());
+    restored?;
+    answer.map(SecretString::from)
 }
 
 /// One line of standard input; an error at its end.

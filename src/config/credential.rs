@@ -58,6 +58,16 @@ impl Credential {
         }
     }
 
+    pub(super) fn is_readable_here(&self) -> bool {
+        match self {
+            Self::Secret { source, .. } => source.is_readable_here(),
+            Self::Certificate(_)
+            | Self::ManagedIdentity(_)
+            | Self::FederatedToken(_)
+            | Self::Nothing => true,
+        }
+    }
+
     /// Whether Entra is told a tenant and a client id with it.
     pub(super) fn names_an_app(&self) -> bool {
         !matches!(self, Self::ManagedIdentity(_))

@@ -385,6 +385,13 @@ impl User {
 }
 
 impl Account {
+    /// Whether this process can be the account: not where people have signed in,
+    /// whose tokens the relay keeps, nor where systemd gives the credential to the
+    /// service only.
+    pub fn is_usable_here(&self) -> bool {
+        self.sign_in == SignIn::Application && self.credential.is_readable_here()
+    }
+
     /// Whether it sends for this From address.
     pub fn serves(&self, from: &Address) -> bool {
         self.senders.iter().any(|pattern| pattern.matches(from))

@@ -1,0 +1,81 @@
+//! What an administrator does elsewhere: in Entra before, in Exchange and on this
+//! machine afterwards.
+
+use super::answers::Answers;
+use super::answers::Proof;
+
+/// What must be there before the questions can be answered.
+pub(super) const IN_ENTRA: &str = "\
+First, in the Entra admin center (entra.microsoft.com):
+
+  1. App registrations > New registration. Name: graph-relay. Single tenant.
+     Redirect URI: none; if each mailbox is to sign in: http://localhost, of the
+     kind \"Mobile and desktop applications\".
+  2. On its overview page: Directory (tenant) ID, Application (client) ID.
+  3. Certificates & secrets: a new client secret, and of it the Value (not the
+     Secret ID), which is shown once only; or upload a certificate.
+  4. API permissions > Add > Microsoft Graph > Application permissions >
+     Mail.Send, then \"Grant admin consent\"; to narrow the app to some mailboxes
+     leave that out, and use the PowerShell that comes at the end. If each mailbox
+     is to sign in: Delegated permissions > Mail.Send, offline_access.
+";
+
+/// What is left to do.
+pub(super) fn afterwards(answers: &Answers) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    if !answers.delegated {
+        lines.extend(narrowing(answers));
+    } else {
+        lines.push("Each mailbox signs in once, while the relay runs:".to_owned());
+        let mailbox = match answers.mailbox.as_str() {
+            "from" => "MAILBOX",
+            mailbox => mailbox,
+        };
+        lines.push(format!("  graph-relay login {mailbox}"));
+    }
+    lines.extend([
+        String::new(),
+        "To start it: systemctl enable --now graph-relay".to_owned(),
+    ]);
+    lines
+}
+
+/// RBAC for Applications in Exchange Online: the app sends from these mailboxes
+/// only. A grant in Entra would be added to that, and undo it.
+fn narrowing(answers: &Answers) -> Vec<String> {
+    let app = match answers.proof {
+        Proof::ManagedIdentity => "APP_ID",
+        Proof::SecretFile(..) | Proof::Certificate(..) | Proof::Nothing => &answers.client_id,
+    };
+    let mailbox = match answers.mailbox.as_str() {
+        "from" => "MAILBOX",
+        mailbox => mailbox,
+    };
+    let filter = match answers.mailbox.as_str() {
+        "from" => "CustomAttribute1 -eq 'graph-relay'".to_owned(),
+        mailbox => format!("PrimarySmtpAddress -eq '{mailbox}'"),
+    };
+    vec![
+        "To let the app send from that mailbox and from no other, take the application permission \
+         Mail.Send away in Entra (the two add up), and in PowerShell:"
+            .to_owned(),
+        String::new(),
+        "  Connect-ExchangeOnline".to_owned(),
+        "  # OBJECT_ID: Entra > Enterprise applications > the app > Object ID".to_owned(),
+        format!(
+            "  New-ServicePrincipal -AppId {app} -ObjectId OBJECT_ID -DisplayName \"graph-relay\""
+        ),
+        format!(
+            "  New-ManagementScope -Name \"graph-relay\" -RecipientRestrictionFilter \"{filter}\""
+        ),
+        format!(
+            "  New-ManagementRoleAssignment -App {app} -Role \"Application Mail.Send\" \
+             -CustomResourceScope \"graph-relay\""
+        ),
+        format!("  Test-ServicePrincipalAuthorization -Identity {app} -Resource {mailbox}"),
+        String::new(),
+        "It takes up to two hours to be in force. For messages over some 3 MB the same again with \
+         \"Application Mail.ReadWrite\"."
+            .to_owned(),
+    ]
+}

@@ -1,0 +1,411 @@
+//! Whether Entra gives tokens, whether they allow what the relay needs, and
+//! whether the mailboxes can send.
+//!
+//! For an app, tokens are asked for here, and each mailbox is tried with a message
+//! for nobody ([`Graph::try_mailbox`]). For people who have signed in, and where
+//! systemd gives the credential to the service alone, the running relay knows.
+
+use uuid::Uuid;
+
+use super::Finding;
+use crate::admin::AccountView;
+use crate::admin::Status;
+use crate::admin::TokenView;
+use crate::auth;
+use crate::auth::Claims;
+use crate::auth::Means;
+use crate::auth::TokenError;
+use crate::auth::Tokens;
+use crate::config::Account;
+use crate::config::BlindRule;
+use crate::config::Config;
+use crate::config::Credential;
+use crate::config::Mailbox;
+use crate::config::Route;
+use crate::config::SignIn;
+use crate::graph::Caller;
+use crate::graph::Graph;
+use crate::graph::GraphError;
+use crate::mail::Address;
+
+/// Graph's application id, which names it as an audience too (Entra page "Access
+/// token claims reference").
+const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
+const MEND_CREDENTIAL: &str = "mend the credential that relay.toml names for this account";
+const COMPARE: &str =
+    "compare tenant, client_id and credential with the app registration: graph-relay explain CODE";
+
+pub(super) async fn examine(
+    config: &Config,
+    means: &Means,
+    running: Option<&Status>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for account in &config.accounts {
+        findings.extend(expiry(account, means));
+        findings.extend(federated(account, means));
+        let of = |view: &&AccountView| view.name == account.name;
+        let view = running.and_then(|status| status.accounts.iter().find(of));
+        if account.is_usable_here() {
+            findings.extend(as_app(config, account, means).await);
+        } else {
+            findings.extend(as_told(account, view));
+        }
+    }
+    findings
+}
+
+/// When the credential ends.
+fn expiry(account: &Account, means: &Means) -> Option<Finding> {
+    let check = format!("credential {}", account.name);
+    let name = account.credential.name();
+    let now = means.clock.now();
+    let remedy = "make a new one (Entra > App registrations > the app > Certificates & secrets), \
+                  put it in place and its end into relay.toml";
+    Some(match auth::ending(account) {
+        Err(error) => Finding::failure(&check, error.to_string(), MEND_CREDENTIAL),
+        Ok(Some(ending)) if ending.is_past(now) => {
+            let words = format!("the {name} has expired on {}", ending.at);
+            Finding::failure(&check, words, remedy)
+        }
+        Ok(Some(ending)) if ending.is_near(now) => {
+            let words = format!("the {name} expires on {}", ending.at);
+            Finding::warning(&check, words, remedy)
+        }
+        Ok(Some(ending)) => Finding::ok(&check, format!("the {name} is good until {}", ending.at)),
+        Ok(None) if matches!(account.credential, Credential::Secret { .. }) => Finding::warning(
+            &check,
+            "nobody knows when the client secret expires: Entra tells it to administrators only",
+            "write client_secret_expires into relay.toml, from the column Expires beside the \
+             secret's Value",
+        ),
+        Ok(None) => Finding::ok(&check, format!("{name}: it does not expire by itself")),
+    })
+}
+
+/// Another issuer's token says whom it is meant for.
+fn federated(account: &Account, means: &Means) -> Option<Finding> {
+    let Credential::FederatedToken(path) = &account.credential else {
+        return None;
+    };
+    let check = format!("credential {}", account.name);
+    let token = std::fs::read_to_string(path).ok()?;
+    let claims = Claims::of(token.trim());
+    let wanted = account.cloud.federation_audience();
+    let Some(claims) = claims else {
+        let words = format!("{} holds no token that can be read", path.display());
+        return Some(Finding::failure(&check, words, MEND_CREDENTIAL));
+    };
+    if claims.ends().is_some_and(|ends| ends <= means.clock.now()) {
+        let words = format!("the token in {} has expired", path.display());
+        let remedy = "see why nobody renews it (Kubernetes: the projected service account token)";
+        return Some(Finding::failure(&check, words, remedy));
+    }
+    (claims.aud != wanted).then(|| {
+        Finding::warning(
+            &check,
+            format!("the federated token is meant for {:?}", claims.aud),
+            format!(
+                "usual in this cloud is {wanted:?}; the federated credential of the app \
+                 registration must have the same audience"
+            ),
+        )
+    })
+}
+
+/// What the running relay says, where only it can know.
+fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
+    let check = format!("token {}", account.name);
+    let Some(view) = view else {
+        let (words, remedy) = match account.sign_in {
+            SignIn::Delegated => (
+                "sign-ins can only be checked while the relay runs",
+                "systemctl start graph-relay, then graph-relay doctor again",
+            ),
+            SignIn::Application => (
+                "systemd gives the credential to the service alone, which does not run",
+                "systemctl start graph-relay, then graph-relay doctor again",
+            ),
+        };
+        return vec![Finding::warning(&check, words, remedy)];
+    };
+    view.tokens
+        .iter()
+        .map(|token| told(&check, token))
+        .collect()
+}
+
+fn told(check: &str, token: &TokenView) -> Finding {
+    let mailbox = token.mailbox.as_ref().map_or("", |it| it.as_str());
+    let trouble = token.trouble.as_deref().unwrap_or_default();
+    let words = format!("{mailbox} {}", token.state);
+    let words = match trouble {
+        "" => words,
+        trouble => format!("{words}: {trouble}"),
+    };
+    let words = words.trim();
+    match token.state.as_str() {
+        "refused" => Finding::coded(check, words, token.code.as_deref(), COMPARE, mailbox),
+        "signed out" => {
+            let otherwise = "graph-relay login {mailbox}";
+            Finding::coded(check, words, token.code.as_deref(), otherwise, mailbox)
+        }
+        "not signed in" => Finding::failure(check, words, format!("graph-relay login {mailbox}")),
+        "not asked for" => Finding::warning(
+            check,
+            "the running relay has not asked for a token yet",
+            "graph-relay send-test ADDRESS, then graph-relay doctor again",
+        ),
+        _ => Finding::ok(check, words),
+    }
+}
+
+/// Asks for a token, reads it, and tries the mailbox with it.
+async fn as_app(config: &Config, account: &Account, means: &Means) -> Vec<Finding> {
+    let check = format!("token {}", account.name);
+    let tokens = Tokens::new(account.clone(), means.clone());
+    let any: Option<Address> = match &account.mailbox {
+        Mailbox::Fixed(mailbox) => Some(mailbox.clone()),
+        Mailbox::From => account.default_from.clone(),
+    };
+    // An app's token is the same for every mailbox.
+    let nobody = || "nobody@example.invalid".parse().ok();
+    let Some(mailbox) = any.clone().or_else(nobody) else {
+        return Vec::new();
+    };
+    let token = match tokens.token(&mailbox).await {
+        Ok(token) => token,
+        Err(error) => return vec![refused(&check, &error)],
+    };
+    let mut findings = vec![Finding::ok(
+        &check,
+        format!("Entra gives a token for the {}", account.credential.name()),
+    )];
+    match token.claims() {
+        Some(claims) => findings.extend(judge(&claims, account, config.limits.message_size)),
+        None => findings.push(Finding::ok(&check, "it cannot be read, which is no fault")),
+    }
+    match any {
+        Some(mailbox) => findings.push(try_mailbox(account, tokens, means, &mailbox).await),
+        None => findings.push(Finding::ok(
+            &format!("mailbox {}", account.name),
+            "each message goes from the mailbox of its From address: try one with graph-relay \
+             send-test ADDRESS --from MAILBOX",
+        )),
+    }
+    findings
+}
+
+fn refused(check: &str, error: &TokenError) -> Finding {
+    let words = error.to_string();
+    let otherwise = match error {
+        TokenError::Credential(_) => MEND_CREDENTIAL,
+        TokenError::Identity(_) => {
+            "give this machine a managed identity (in Azure: the machine > Identity), and that \
+             identity the app role Mail.Send"
+        }
+        TokenError::Unavailable { .. } | TokenError::Transport(_) => {
+            "see the network checks above; if Entra itself is in trouble, it passes"
+        }
+        TokenError::Refused { .. }
+        | TokenError::NotSignedIn { .. }
+        | TokenError::SignedOut { .. }
+        | TokenError::Store(_) => COMPARE,
+    };
+    Finding::coded(check, &words, error.code().as_deref(), otherwise, "")
+}
+
+/// What a token says about why Graph would refuse it.
+fn judge(claims: &Claims, account: &Account, message_size: u64) -> Vec<Finding> {
+    let check = format!("permissions {}", account.name);
+    let mut findings = Vec::new();
+    let aud = claims.aud.trim_end_matches('/');
+    if aud != account.graph_resource && aud != GRAPH_APP {
+        findings.push(Finding::failure(
+            &check,
+            format!(
+                "the token is for {aud}, and Graph is {}",
+                account.graph_resource
+            ),
+            "login_url and graph_url must be of the same cloud: set cloud in relay.toml",
+        ));
+    }
+    let is_id = Uuid::try_parse(&account.tenant).is_ok();
+    if let Some(tid) = claims
+        .tid
+        .as_deref()
+        .filter(|tid| is_id && *tid != account.tenant)
+    {
+        findings.push(Finding::failure(
+            &check,
+            format!(
+                "the token is of tenant {tid}, and relay.toml has {}",
+                account.tenant
+            ),
+            "write the tenant's own Directory (tenant) ID into relay.toml",
+        ));
+    }
+    findings.extend(permissions(&check, claims, account, message_size));
+    findings
+}
+
+/// What it allows.
+fn permissions(check: &str, claims: &Claims, account: &Account, message_size: u64) -> Vec<Finding> {
+    if let (Some(scopes), true) = (&claims.scp, claims.roles.is_empty()) {
+        return vec![Finding::failure(
+            check,
+            format!("the token has delegated permissions only ({scopes})"),
+            "in Entra > App registrations > the app > API permissions, add Microsoft Graph > \
+             Application permissions > Mail.Send, and grant admin consent",
+        )];
+    }
+    let has = |role: &str| claims.roles.iter().any(|given| given == role);
+    let mut findings = vec![if has("Mail.Send") {
+        Finding::ok(
+            check,
+            "Mail.Send, for every mailbox of the tenant; README.md says how to narrow it",
+        )
+    } else {
+        Finding::warning(
+            check,
+            "the token does not name Mail.Send: either it was not granted, or Exchange grants it \
+             (RBAC for Applications), which no token shows; whether the mailbox can send is below",
+            "if it was not granted: Entra > App registrations > the app > API permissions > Add \
+             > Microsoft Graph > Application permissions > Mail.Send > Grant admin consent",
+        )
+    }];
+    if needs_drafts(account, message_size) && has("Mail.Send") && !has("Mail.ReadWrite") {
+        findings.push(Finding::warning(
+            check,
+            "Mail.ReadWrite is not granted: messages over some 3 MB, submission = \"draft\" and \
+             blind = \"property\" need it, and wait without it",
+            "grant the application permission Mail.ReadWrite as well, or set message_size = \"3 MB\"",
+        ));
+    }
+    findings
+}
+
+/// Whether a message may have to go by a draft.
+fn needs_drafts(account: &Account, message_size: u64) -> bool {
+    let submission = &account.submission;
+    submission.route == Route::Draft
+        || submission.blind == BlindRule::Property
+        || message_size > submission.largest_mime()
+}
+
+async fn try_mailbox(
+    account: &Account,
+    tokens: Tokens,
+    means: &Means,
+    mailbox: &Address,
+) -> Finding {
+    let check = format!("mailbox {}", account.name);
+    let graph = Graph::new(means.http.clone(), tokens);
+    let caller = Caller {
+        mailbox,
+        client_request_id: Uuid::new_v4(),
+    };
+    let error = match graph.try_mailbox(caller).await {
+        Ok(()) => {
+            return Finding::ok(
+                &check,
+                format!("{mailbox} exists, and the app may send from it"),
+            );
+        }
+        Err(error) => error,
+    };
+    let words = format!("{mailbox}: {error}");
+    match &error {
+        GraphError::Answered { status, code, .. } => {
+            let http = format!("http-{status}");
+            let code = if code.is_empty() { &http } else { code };
+            let otherwise = "graph-relay explain CODE; the log has the request-id for Microsoft";
+            let finding = Finding::coded(&check, &words, Some(code), otherwise, mailbox.as_str());
+            match *status {
+                429 | 500.. => Finding {
+                    state: super::State::Warning,
+                    ..finding
+                },
+                _ => finding,
+            }
+        }
+        GraphError::Transport(_)
+        | GraphError::Token(_)
+        | GraphError::UploadHost(_)
+        | GraphError::Content(_) => {
+            Finding::failure(&check, words, "see the checks of network and token above")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::doctor::State;
+
+    const TENANT: &str = "11111111-1111-1111-1111-111111111111";
+
+    fn account(more: &str) -> Account {
+        let text = format!(
+            "[[account]]\ntenant = \"{TENANT}\"\nclient_id = \"1\"\n\
+             client_secret_env = \"PATH\"\nmailbox = \"noreply@contoso.com\"\n{more}\n"
+        );
+        let mut config = Config::parse(&text, Path::new("relay.toml")).unwrap();
+        config.accounts.remove(0)
+    }
+
+    fn claims(json: serde_json::Value) -> Claims {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn states(claims: &Claims, more: &str, message_size: u64) -> Vec<State> {
+        let findings = judge(claims, &account(more), message_size);
+        findings.into_iter().map(|finding| finding.state).collect()
+    }
+
+    #[test]
+    fn a_token_tells_a_missing_role_from_a_wrong_tenant_and_a_wrong_cloud() {
+        let graph = "https://graph.microsoft.com";
+        let good = serde_json::json!({"aud": graph, "tid": TENANT, "roles": ["Mail.Send"]});
+        let with = |name: &str, value: serde_json::Value| {
+            let mut changed = good.clone();
+            changed[name] = value;
+            claims(changed)
+        };
+        let small = 1_000_000;
+
+        assert_eq!(states(&claims(good.clone()), "", small), [State::Ok]);
+        let by_id = with("aud", GRAPH_APP.into());
+        assert_eq!(states(&by_id, "", small), [State::Ok]);
+        // Without a role it may still be Exchange that allows it.
+        let rbac = with("roles", serde_json::json!([]));
+        assert_eq!(states(&rbac, "", small), [State::Warning]);
+        let other = with("tid", "22222222-2222-2222-2222-222222222222".into());
+        assert_eq!(states(&other, "", small), [State::Failure, State::Ok]);
+        assert_eq!(
+            states(&claims(good.clone()), "cloud = \"us-gov\"", small),
+            [State::Failure, State::Ok]
+        );
+        let mut delegated = with("roles", serde_json::json!([]));
+        delegated.scp = Some("Mail.Send".to_owned());
+        assert_eq!(states(&delegated, "", small), [State::Failure]);
+    }
+
+    #[test]
+    fn drafts_are_asked_for_where_a_message_may_need_one() {
+        let send = claims(serde_json::json!({
+            "aud": "https://graph.microsoft.com", "tid": TENANT, "roles": ["Mail.Send"]
+        }));
+        for (more, size, warned) in [
+            ("", 1_000_000, false),
+            ("", 35_000_000, true),
+            ("submission = \"draft\"", 1_000_000, true),
+            ("blind = \"property\"", 1_000_000, true),
+        ] {
+            let states = states(&send, more, size);
+            assert_eq!(states.contains(&State::Warning), warned, "{more} {size}");
+        }
+    }
+}

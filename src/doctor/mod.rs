@@ -1,0 +1,148 @@
+//! Whether the relay could do its work, checked one by one, with what to do where
+//! it could not.
+//!
+//! Promises: nothing is sent and nothing is changed; it works while the relay
+//! runs, whose word it then takes for what only the relay can know, and while it
+//! is stopped; every failure has its remedy, in an administrator's words. Asking
+//! the running relay, and printing, is left to `cli/doctor.rs`.
+//!
+//! | file | checks |
+//! |---|---|
+//! | `machine` | configuration, files, spool, disk, ports, certificate |
+//! | `network` | proxy, DNS, TLS, what answers, clocks |
+//! | `identity` | credentials, tokens, permissions, mailboxes, sign-ins |
+
+mod identity;
+mod machine;
+mod network;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::admin::Status;
+use crate::auth::Means;
+use crate::catalogue;
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was checked.
+    pub check: String,
+    /// How it is.
+    pub state: State,
+    /// In words, one line.
+    pub words: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// Where to click, or which line to run.
+    pub place: Option<String>,
+}
+
+/// How it is with something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// It may be wrong, or will be.
+    Warning,
+    /// Mail cannot go its way.
+    Failure,
+}
+
+impl Finding {
+    fn ok(check: &str, words: impl Into<String>) -> Self {
+        Self {
+            check: check.to_owned(),
+            state: State::Ok,
+            words: words.into(),
+            remedy: None,
+            place: None,
+        }
+    }
+
+    fn warning(check: &str, words: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            state: State::Warning,
+            remedy: Some(remedy.into()),
+            ..Self::ok(check, words)
+        }
+    }
+
+    fn failure(check: &str, words: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            state: State::Failure,
+            remedy: Some(remedy.into()),
+            ..Self::ok(check, words)
+        }
+    }
+
+    /// A failure with a code, explained as the catalogue does; by `otherwise` where
+    /// it does not know the code.
+    fn coded(check: &str, words: &str, code: Option<&str>, otherwise: &str, mailbox: &str) -> Self {
+        let entry = code.and_then(catalogue::find);
+        let remedy = entry.map_or(otherwise, |entry| entry.remedy);
+        Self {
+            place: entry.and_then(|entry| entry.place).map(str::to_owned),
+            ..Self::failure(check, words, catalogue::named(remedy, mailbox, mailbox))
+        }
+    }
+}
+
+/// Checks everything that this file's relay needs; `running` is what that relay
+/// says, if it runs.
+pub async fn examine(file: &Path, running: Option<&Status>) -> Vec<Finding> {
+    let (mut findings, config) = machine::configuration(file);
+    let Some(config) = config else {
+        return findings;
+    };
+    findings.extend(machine::examine(&config, file, running));
+    let means = match Means::new(&config, Clock::System) {
+        Ok(means) => means,
+        Err(error) => {
+            let remedy = "mend [http] in relay.toml";
+            findings.push(Finding::failure("http", error.to_string(), remedy));
+            return findings;
+        }
+    };
+    findings.extend(network::examine(&config, &means).await);
+    findings.extend(identity::examine(&config, &means, running).await);
+    findings.extend(held_back(&config, running));
+    findings
+}
+
+/// What the running relay keeps back because of trouble.
+fn held_back(config: &Config, running: Option<&Status>) -> Vec<Finding> {
+    let check = "throttling";
+    let Some(status) = running else {
+        return Vec::new();
+    };
+    if status.braked.is_empty() {
+        let accounts = config.accounts.len();
+        let words = format!("no mailbox of {accounts} account(s) is held back");
+        return vec![Finding::ok(check, words)];
+    }
+    let of = |braked: &crate::delivery::Braked| {
+        let whose = match &braked.mailbox {
+            Some(mailbox) => mailbox.to_string(),
+            None => format!("account {}", braked.account),
+        };
+        let told = braked.told.as_deref().unwrap_or_default();
+        let words = format!(
+            "{whose} is held back until {}: {} {told}",
+            braked.until, braked.cause
+        );
+        let remedy = match braked.cause.as_str() {
+            "throttled" => {
+                "nothing, if it passes; else lower [account.pace], and spread what is sent"
+            }
+            "unavailable" => "nothing, if it passes: the relay tries again by itself",
+            _ => "see the failures above, and the log (event=\"fault\")",
+        };
+        Finding::warning(check, words.trim_end(), remedy)
+    };
+    status.braked.iter().map(of).collect()
+}

@@ -1,0 +1,201 @@
+//! The way to Microsoft: proxy, DNS, TLS, what answers there, and whether its
+//! clock and ours agree.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::Url;
+
+use super::Finding;
+use crate::auth::Means;
+use crate::clock::Timestamp;
+use crate::config::Account;
+use crate::config::Config;
+use crate::config::Credential;
+use crate::http::Answer;
+use crate::http::TransportError;
+
+/// Entra takes an assertion whose times are off by so much (its error
+/// AADSTS700024 says the times that it saw).
+const WORST_SKEW: Duration = Duration::from_secs(5 * 60);
+/// A clock that is kept by NTP is not off by so much.
+const ODD_SKEW: Duration = Duration::from_secs(30);
+
+pub(super) async fn examine(config: &Config, means: &Means) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let proxy = proxy(config);
+    if let Some(proxy) = &proxy {
+        let words = format!("requests go by the proxy {proxy}");
+        findings.push(Finding::ok("proxy", words));
+    }
+    let mut seen = BTreeSet::new();
+    for account in &config.accounts {
+        for (role, base, path) in hosts(account) {
+            if seen.insert((base.clone(), path.clone())) {
+                let place = Place {
+                    role,
+                    base: &base,
+                    path: &path,
+                };
+                findings.extend(host(place, proxy.is_some(), means).await);
+            }
+        }
+    }
+    findings
+}
+
+/// A host and what to ask there, which needs no token.
+struct Place<'a> {
+    role: &'static str,
+    base: &'a str,
+    path: &'a str,
+}
+
+fn hosts(account: &Account) -> Vec<(&'static str, String, String)> {
+    let graph = (
+        "Graph",
+        account.graph_url.clone(),
+        "/v1.0/$metadata".to_owned(),
+    );
+    if matches!(account.credential, Credential::ManagedIdentity(_)) {
+        return vec![graph];
+    }
+    let tenant = &account.tenant;
+    let discovery = format!("/{tenant}/v2.0/.well-known/openid-configuration");
+    vec![("Entra", account.login_url.clone(), discovery), graph]
+}
+
+/// The proxy that would be used, without its password.
+fn proxy(config: &Config) -> Option<String> {
+    let here = |url: &str| url.starts_with("http://");
+    let mut accounts = config.accounts.iter();
+    if accounts.all(|account| here(&account.login_url) && here(&account.graph_url)) {
+        return None;
+    }
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let set = config.http.proxy.as_ref().map(|proxy| proxy.0.clone());
+    let url = set.or_else(|| names.iter().find_map(|name| std::env::var(name).ok()))?;
+    let shown = Url::parse(&url).ok().map(|url| {
+        let port = url.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", url.host_str().unwrap_or_default())
+    });
+    Some(shown.unwrap_or_else(|| "that the environment names".to_owned()))
+}
+
+async fn host(place: Place<'_>, has_proxy: bool, means: &Means) -> Vec<Finding> {
+    let Place { role, base, path } = place;
+    let Ok(url) = Url::parse(&format!("{base}{path}")) else {
+        return Vec::new();
+    };
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let port = url.port_or_known_default().unwrap_or(443);
+    // Behind a proxy, names are the proxy's affair.
+    if !has_proxy && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await {
+        return vec![Finding::failure(
+            "dns",
+            format!("{host} has no address here: {error}"),
+            format!(
+                "let this machine's DNS resolve {host}, or name a proxy that does (http.proxy)"
+            ),
+        )];
+    }
+    let begun = means.clock.now();
+    let request = means.http.request(Method::GET, url);
+    match means.http.send(request, 0).await {
+        Err(error) => vec![unreachable(&host, port, &error)],
+        Ok(answer) => {
+            let took = means.clock.now().since(begun).as_millis();
+            let mut findings = vec![answered(role, &host, &answer, took)];
+            findings.extend(clock(&host, &answer, begun, means.clock.now()));
+            findings
+        }
+    }
+}
+
+fn unreachable(host: &str, port: u16, error: &TransportError) -> Finding {
+    let words = error.to_string();
+    let is_tls = ["certificate", "UnknownIssuer", "tls", "TLS"];
+    let remedy = if is_tls.iter().any(|sign| words.contains(sign)) {
+        format!(
+            "something between here and {host} shows a certificate of its own: put its CA into \
+             http.ca_file, or let {host} pass uninspected"
+        )
+    } else {
+        format!(
+            "open {host}, port {port}, in the firewall for this machine, or name a proxy that \
+             reaches it (http.proxy)"
+        )
+    };
+    Finding::failure("network", words, remedy)
+}
+
+/// Whether it is Microsoft that answers.
+fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Finding {
+    let check = "network";
+    let status = answer.status;
+    let body = String::from_utf8_lossy(&answer.body);
+    let is_microsofts = match role {
+        "Entra" => body.contains("token_endpoint") || body.contains("AADSTS"),
+        _ => answer.header("request-id").is_some(),
+    };
+    if status == 407 {
+        return Finding::failure(
+            check,
+            format!("the proxy on the way to {host} wants a password"),
+            "put user and password into http.proxy",
+        );
+    }
+    if body.contains("AADSTS90002") || body.contains("AADSTS900023") {
+        let code = if body.contains("AADSTS900023") {
+            "AADSTS900023"
+        } else {
+            "AADSTS90002"
+        };
+        let words = format!("{role} ({host}) knows no such tenant ({code})");
+        let otherwise = "compare tenant with Entra's overview page";
+        return Finding::coded("tenant", &words, Some(code), otherwise, "");
+    }
+    if !is_microsofts {
+        return Finding::failure(
+            check,
+            format!("{host} answers {status}, and not as {role} does"),
+            format!(
+                "look at what stands in between (a proxy, a firewall's page): {host} must be let \
+                 through unchanged"
+            ),
+        );
+    }
+    Finding::ok(check, format!("{role} answers at {host} after {took} ms"))
+}
+
+/// RFC 9110 6.6.1: the Date of an answer.
+fn clock(host: &str, answer: &Answer, begun: Timestamp, ended: Timestamp) -> Option<Finding> {
+    let check = "clock";
+    let date = httpdate::parse_http_date(answer.header("date")?).ok()?;
+    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let theirs = Timestamp::from_millis(0) + date;
+    // It has whole seconds, and was written between the two.
+    let early = begun.since(theirs + Duration::from_secs(1));
+    let late = theirs.since(ended);
+    let (skew, direction) = if early > late {
+        (early, "ahead of")
+    } else {
+        (late, "behind")
+    };
+    let words = format!(
+        "this machine's clock is {} s {direction} that of {host}",
+        skew.as_secs()
+    );
+    let remedy = "let NTP set the clock (timedatectl set-ntp true)";
+    Some(if skew > WORST_SKEW {
+        Finding::failure(check, words, remedy)
+    } else if skew > ODD_SKEW {
+        Finding::warning(check, words, remedy)
+    } else {
+        Finding::ok(
+            check,
+            format!("this machine's clock agrees with that of {host}"),
+        )
+    })
+}
