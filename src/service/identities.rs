@@ -5,7 +5,6 @@
 //! in the Microsoft identity platform"), and a mailbox may well send nothing for
 //! so long; one that has been signed out is noticed before mail waits for it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -64,7 +63,6 @@ pub(super) async fn watch(
     certificate: Option<CertificateFiles>,
     stop: CancellationToken,
 ) {
-    let mut told = BTreeSet::new();
     let mut rounds: u32 = 0;
     loop {
         if rounds.is_multiple_of(rounds_in(TELL)) {
@@ -72,7 +70,7 @@ pub(super) async fn watch(
         }
         rounds = rounds.wrapping_add(1);
         tokio::select! {
-            () = keep_alive(&sign_ins, &means, &mut told) => {}
+            () = keep_alive(&sign_ins, &means) => {}
             () = stop.cancelled() => return,
         }
         tokio::select! {
@@ -115,9 +113,9 @@ fn tell_endings(sign_ins: &SignIns, certificate: Option<&CertificateFiles>, mean
     }
 }
 
-/// Uses what was not used for long, and tells of each sign-in once that it is
-/// refused.
-async fn keep_alive(sign_ins: &SignIns, means: &Means, told: &mut BTreeSet<(String, String)>) {
+/// Uses what was not used for long, and tells of a sign-in that it finds refused.
+/// One that mail found refused was told of with that mail; it is only tried again.
+async fn keep_alive(sign_ins: &SignIns, means: &Means) {
     let Some(store) = &means.store else {
         return;
     };
@@ -125,27 +123,19 @@ async fn keep_alive(sign_ins: &SignIns, means: &Means, told: &mut BTreeSet<(Stri
         maillog::sign_in_lost(&error);
     }
     for sign_in in store.list() {
-        let name = (sign_in.account.clone(), sign_in.mailbox.key());
-        let account = sign_ins
-            .accounts()
-            .iter()
-            .find(|tokens| tokens.account().name == sign_in.account);
-        let unused = means.clock.now().since(sign_in.renewed_at) > UNUSED;
-        let Some(tokens) = account.filter(|_| unused || sign_in.refused.is_some()) else {
-            told.remove(&name);
+        let is_idle = means.clock.now().since(sign_in.renewed_at) > UNUSED;
+        let mut accounts = sign_ins.accounts().iter();
+        let account = accounts.find(|tokens| tokens.account().name == sign_in.account);
+        let Some(tokens) = account.filter(|_| is_idle || sign_in.refused.is_some()) else {
             continue;
         };
-        match tokens.token(&sign_in.mailbox).await {
-            Ok(_) => {
-                told.remove(&name);
-            }
-            Err(error) => {
-                if let TokenError::SignedOut { code, reason, .. } = &*error
-                    && told.insert(name)
-                {
-                    maillog::signed_out(&sign_in.account, &sign_in.mailbox, code, reason);
-                }
-            }
+        let Err(error) = tokens.token(&sign_in.mailbox).await else {
+            continue;
+        };
+        if let TokenError::SignedOut { code, reason, .. } = &*error
+            && sign_in.refused.is_none()
+        {
+            maillog::signed_out(&sign_in.account, &sign_in.mailbox, code, reason);
         }
     }
 }
