@@ -16,10 +16,13 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::sandbox::Shared;
+use crate::sandbox::authorize;
+use crate::sandbox::device;
 use crate::sandbox::fault::Fault;
 use crate::sandbox::store::Attachment;
 use crate::sandbox::store::Form;
@@ -38,6 +41,9 @@ pub(super) fn router() -> Router<Arc<Shared>> {
             get(faults).post(inject).delete(clear_faults),
         )
         .route("/sandbox/tokens/revoke", post(revoke))
+        .route("/sandbox/sign-out", post(sign_out))
+        .route("/sandbox/sign-in/{request}", get(authorize::decide))
+        .route("/sandbox/device", get(device::form).post(device::decide))
 }
 
 async fn messages(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
@@ -140,6 +146,7 @@ async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
             "kind": record.kind,
             "method": record.method,
             "path": record.path,
+            "grant": record.grant,
             "framing": record.framing,
             "status": record.status,
             "mailbox": record.mailbox,
@@ -187,4 +194,27 @@ async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
 async fn revoke(State(shared): State<Arc<Shared>>) -> StatusCode {
     shared.tokens.revoke();
     StatusCode::NO_CONTENT
+}
+
+/// Whose refresh tokens are refused from now on, and with which number.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignOut {
+    user: String,
+    code: u32,
+}
+
+async fn sign_out(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Json<SignOut>, JsonRejection>,
+) -> Response {
+    let asked = match asked {
+        Ok(Json(asked)) => asked,
+        Err(rejection) => return rejection.into_response(),
+    };
+    if shared.directory.user(&asked.user).is_none() {
+        return (StatusCode::NOT_FOUND, "no such user\n").into_response();
+    }
+    shared.sign_ins.sign_out(&asked.user, asked.code);
+    StatusCode::NO_CONTENT.into_response()
 }

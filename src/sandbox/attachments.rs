@@ -3,7 +3,6 @@
 
 use axum::body::Body;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::http::Response;
 use axum::http::StatusCode;
 use base64::Engine;
@@ -14,6 +13,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::sandbox::call::Call;
+use crate::sandbox::call::Target;
 use crate::sandbox::call::Work;
 use crate::sandbox::call::too_large;
 use crate::sandbox::drafts::CONTEXT;
@@ -32,11 +32,11 @@ use crate::sandbox::wall;
 
 /// `POST .../attachments`: a file whole, as base64.
 pub(super) async fn attach(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &WRITE);
+    let admitted = call.admit(&owner, &WRITE);
     call.answer(Station::Attach, admitted, body, |work| {
         call.wants_json()?;
         let given: NewAttachment = json::parse(&work.body)?;
@@ -48,6 +48,7 @@ pub(super) async fn attach(
         }
         let content = STANDARD.encode(&attachment.content);
         let mut answer = Map::new();
+        let user = &work.mailbox.upn;
         let context = format!("{CONTEXT}#users('{user}')/messages('{id}')/attachments/$entity");
         answer.insert("@odata.context".to_owned(), json!(context));
         answer.extend(files::resource(&attachment));
@@ -61,17 +62,18 @@ pub(super) async fn attach(
 
 /// `GET .../attachments`: what a message has, without the content. Query options change nothing.
 pub(super) async fn list(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &READ);
+    let admitted = call.admit(&owner, &READ);
     call.answer(Station::Look, admitted, body, |work| {
         let items = &call.shared.items;
         let attachments = items.look(&work.mailbox.upn, &id, |item| {
             let attachments = item.message.attachments.iter();
             attachments.map(files::resource).collect::<Vec<_>>()
         })?;
+        let user = &work.mailbox.upn;
         let context = format!("{CONTEXT}#users('{user}')/messages('{id}')/attachments");
         let page = json!({"@odata.context": context, "value": attachments});
         Ok(call.resource(StatusCode::OK, &page))
@@ -81,11 +83,11 @@ pub(super) async fn list(
 
 /// `POST .../attachments/createUploadSession`.
 pub(super) async fn create_session(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &WRITE);
+    let admitted = call.admit(&owner, &WRITE);
     call.answer(Station::Session, admitted, body, |work| {
         call.wants_json()?;
         begin(&call, work, &id)

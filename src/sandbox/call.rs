@@ -11,7 +11,9 @@ use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::Extension;
 use axum::extract::FromRequestParts;
+use axum::extract::RawPathParams;
 use axum::extract::rejection::ExtensionRejection;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
@@ -64,6 +66,44 @@ impl FromRequestParts<Arc<Shared>> for Call {
     }
 }
 
+/// Whose mailbox a path names.
+pub(super) enum Owner {
+    /// Of whoever signed in.
+    Me,
+    /// Of this UPN or object id.
+    Key(String),
+}
+
+/// What a path names: a mailbox, and within it a message or folder.
+pub(super) struct Target {
+    pub(super) owner: Owner,
+    /// Empty where the path has none.
+    pub(super) item: String,
+}
+
+impl FromRequestParts<Arc<Shared>> for Target {
+    type Rejection = RawPathParamsRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Self::Rejection> {
+        let parameters = RawPathParams::from_request_parts(parts, shared).await?;
+        let mut target = Self {
+            owner: Owner::Me,
+            item: String::new(),
+        };
+        for (name, value) in &parameters {
+            if name == "user" {
+                target.owner = Owner::Key(value.to_owned());
+            } else {
+                target.item = value.to_owned();
+            }
+        }
+        Ok(target)
+    }
+}
+
 /// What the work of an endpoint is given.
 pub(super) struct Work<'a> {
     pub(super) mailbox: &'a Arc<Mailbox>,
@@ -84,11 +124,23 @@ impl Call {
     /// Whether the token is good, the mailbox exists, the app has one of the roles for it, and
     /// the mailbox is not over its limits. The slot is what Graph counts as one request: to be
     /// held until the answer is made.
-    pub(super) fn admit(&self, user: &str, roles: &[&str]) -> Result<Slot, Refusal> {
+    pub(super) fn admit(&self, owner: &Owner, roles: &[&str]) -> Result<Slot, Refusal> {
         let grant = authorize(&self.shared, &self.headers)?;
-        let mailbox = self.shared.directory.find(user)?;
+        let key = match (owner, grant.user()) {
+            (Owner::Key(key), _) => key,
+            (Owner::Me, Some(user)) => &user.upn,
+            (Owner::Me, None) => return Err(no_me()),
+        };
+        let mailbox = self.shared.directory.find(key)?;
         self.note_mailbox(&mailbox);
         let settings = &self.shared.settings;
+        if let Some(user) = grant.user() {
+            let own = user.upn.eq_ignore_ascii_case(&mailbox.upn);
+            if !own || !roles.iter().any(|role| grant.has_scope(role)) {
+                return Err(denied());
+            }
+            return Slot::claim(mailbox, settings);
+        }
         let in_scope = settings
             .rbac_mailboxes
             .iter()
@@ -113,6 +165,27 @@ impl Call {
         self.shared.store.note(self.exchange.number, |record| {
             record.recipients = message.recipients().cloned().collect();
         });
+    }
+
+    /// Answers at a station of Entra. The work, which is told of the fault that strikes, is not
+    /// done if the fault refuses it.
+    pub(super) async fn answer_as_entra(
+        &self,
+        at: Station,
+        work: impl FnOnce(Option<&Fault>) -> Response<Bytes>,
+    ) -> Response<Body> {
+        let response = match self.shared.faults.take(at, None) {
+            None => work(None),
+            Some(fault) => {
+                let usual = if fault.gives() {
+                    work(Some(&fault))
+                } else {
+                    Response::new(Bytes::new())
+                };
+                fault.play(usual, &self.exchange, &self.line).await
+            }
+        };
+        response.map(Body::from)
     }
 
     /// Answers: the work is done on the whole body, unless a fault of the station is in its way.
@@ -308,6 +381,14 @@ pub(super) fn denied() -> Refusal {
         StatusCode::FORBIDDEN,
         "ErrorAccessDenied",
         "Access is denied. Check credentials and try again.",
+    )
+}
+
+/// A 400: nobody signed in.
+fn no_me() -> Refusal {
+    Refusal::bad(
+        "BadRequest",
+        "/me request is only valid with delegated authentication flow.",
     )
 }
 

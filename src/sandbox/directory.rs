@@ -1,4 +1,4 @@
-//! The mailboxes there are, and how many requests each is busy with.
+//! The users there are and their mailboxes, and how many requests each mailbox is busy with.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,15 +6,52 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use axum::http::StatusCode;
+use ring::digest;
 
 use crate::sandbox::Settings;
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::rate::Meter;
 
-/// The mailboxes, by UPN and by object id in lower case.
+/// The mailboxes, by UPN and by object id in lower case, and who can sign in.
 #[derive(Debug)]
 pub(super) struct Directory {
     mailboxes: HashMap<String, Arc<Mailbox>>,
+    users: Vec<User>,
+}
+
+/// Who can sign in, with a mailbox or without.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub(super) upn: String,
+    pub(super) object_id: String,
+}
+
+impl User {
+    /// The user of that UPN. An object id that nobody set is made from the UPN.
+    fn new(upn: &str, settings: &Settings) -> Self {
+        let mut set = settings.object_ids.iter();
+        let set = set.find(|(_, of)| of.eq_ignore_ascii_case(upn));
+        let object_id = set.map_or_else(
+            || {
+                let hash = digest::digest(&digest::SHA256, upn.to_lowercase().as_bytes());
+                let mut octets = hash.as_ref().iter().copied();
+                let octets = std::array::from_fn(|_| octets.next().unwrap_or_default());
+                let id = uuid::Builder::from_random_bytes(octets).into_uuid();
+                id.to_string()
+            },
+            |(id, _)| id.clone(),
+        );
+        Self {
+            upn: upn.to_owned(),
+            object_id,
+        }
+    }
+
+    /// The name shown: the local part.
+    pub(super) fn name(&self) -> &str {
+        let name = self.upn.split_once('@');
+        name.map_or(self.upn.as_str(), |(name, _)| name)
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +83,7 @@ impl Directory {
         let unlicensed = settings
             .unlicensed
             .iter()
+            .chain(&settings.guests)
             .map(|upn| (upn, Licence::Missing));
         for (upn, licence) in licensed.chain(unlicensed) {
             let mailbox = Mailbox {
@@ -59,12 +97,28 @@ impl Directory {
             };
             mailboxes.insert(upn.to_lowercase(), Arc::new(mailbox));
         }
-        for (id, upn) in &settings.object_ids {
+        let upns = settings.mailboxes.iter();
+        let upns = upns.chain(&settings.unlicensed).chain(&settings.guests);
+        let users: Vec<User> = upns.map(|upn| User::new(upn, settings)).collect();
+        let made = users.iter().map(|user| (&user.object_id, &user.upn));
+        for (id, upn) in settings.object_ids.iter().chain(made) {
             if let Some(mailbox) = mailboxes.get(&upn.to_lowercase()).cloned() {
                 mailboxes.insert(id.to_lowercase(), mailbox);
             }
         }
-        Self { mailboxes }
+        Self { mailboxes, users }
+    }
+
+    /// Who can sign in: those with mailboxes first.
+    pub(super) fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// Who has that UPN.
+    pub(super) fn user(&self, upn: &str) -> Option<&User> {
+        self.users
+            .iter()
+            .find(|user| user.upn.eq_ignore_ascii_case(upn))
     }
 
     /// The mailbox of a path's key; an alias is no key.

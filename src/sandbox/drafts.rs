@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::extract::Query;
 use axum::http::HeaderValue;
 use axum::http::Response;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::sandbox::call::Call;
+use crate::sandbox::call::Target;
 use crate::sandbox::call::Work;
 use crate::sandbox::call::content_length;
 use crate::sandbox::call::length_required;
@@ -31,8 +31,8 @@ use crate::sandbox::store::Arrival;
 use crate::sandbox::store::Route;
 
 /// `POST .../messages`: a draft from MIME or from JSON. It need not have recipients yet.
-pub(super) async fn create(Path(user): Path<String>, call: Call, body: Body) -> Response<Body> {
-    let admitted = call.admit(&user, &WRITE);
+pub(super) async fn create(Target { owner, .. }: Target, call: Call, body: Body) -> Response<Body> {
+    let admitted = call.admit(&owner, &WRITE);
     call.answer(Station::Draft, admitted, body, |work| {
         let body = std::mem::take(&mut work.body);
         let (message, has_attachments) = match call.media_type().as_str() {
@@ -54,6 +54,7 @@ pub(super) async fn create(Path(user): Path<String>, call: Call, body: Body) -> 
             StatusCode::CREATED,
             &entity(&call, &item, &Select::default()),
         );
+        let user = &work.mailbox.upn;
         let location = format!(
             "{}/v1.0/users('{user}')/messages('{}')",
             call.base(),
@@ -70,11 +71,11 @@ pub(super) async fn create(Path(user): Path<String>, call: Call, body: Body) -> 
 
 /// `PATCH .../messages/{id}` of a draft: author, recipients, subject.
 pub(super) async fn change(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &WRITE);
+    let admitted = call.admit(&owner, &WRITE);
     call.answer(Station::Patch, admitted, body, |work| {
         call.wants_json()?;
         let patch: json::Patch = json::parse(&work.body)?;
@@ -91,11 +92,11 @@ pub(super) async fn change(
 
 /// `DELETE .../messages/{id}`, with the uploads that it has open.
 pub(super) async fn delete(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &WRITE);
+    let admitted = call.admit(&owner, &WRITE);
     call.answer(Station::Delete, admitted, body, |work| {
         let draft = call.shared.items.delete(&work.mailbox.upn, &id)?;
         call.shared.uploads.forget(&draft);
@@ -106,12 +107,12 @@ pub(super) async fn delete(
 
 /// `GET .../messages/{id}`.
 pub(super) async fn one(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     Query(options): Query<Vec<(String, String)>>,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &READ);
+    let admitted = call.admit(&owner, &READ);
     call.answer(Station::Look, admitted, body, |work| {
         let options = Options::read(options)?;
         let items = &call.shared.items;
@@ -123,12 +124,12 @@ pub(super) async fn one(
 
 /// `GET .../messages`.
 pub(super) async fn all(
-    Path(user): Path<String>,
+    Target { owner, .. }: Target,
     Query(options): Query<Vec<(String, String)>>,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &READ);
+    let admitted = call.admit(&owner, &READ);
     call.answer(Station::Look, admitted, body, |work| {
         list(&call, work, options, None)
     })
@@ -137,12 +138,15 @@ pub(super) async fn all(
 
 /// `GET .../mailFolders/{folder}/messages`, of the two folders that there are.
 pub(super) async fn of_folder(
-    Path((user, folder)): Path<(String, String)>,
+    Target {
+        owner,
+        item: folder,
+    }: Target,
     Query(options): Query<Vec<(String, String)>>,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &READ);
+    let admitted = call.admit(&owner, &READ);
     call.answer(Station::Look, admitted, body, |work| {
         let folder = Folder::named(&folder).ok_or_else(no_item)?;
         list(&call, work, options, Some(folder))
@@ -152,11 +156,11 @@ pub(super) async fn of_folder(
 
 /// `POST .../messages/{id}/send`.
 pub(super) async fn send(
-    Path((user, id)): Path<(String, String)>,
+    Target { owner, item: id }: Target,
     call: Call,
     body: Body,
 ) -> Response<Body> {
-    let admitted = call.admit(&user, &["Mail.Send"]);
+    let admitted = call.admit(&owner, &["Mail.Send"]);
     call.answer(Station::Submit, admitted, body, |work| {
         submit(&call, work, &id)
     })

@@ -81,6 +81,22 @@ pub(super) async fn record(
     response
 }
 
+/// Dates each answer by the clock of the settings; without one, hyper writes the date.
+pub(super) async fn date(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(skew) = shared.settings.clock_skew {
+        let now = wall::skewed(wall::now(), Some(skew));
+        if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
+            response.headers_mut().insert(header::DATE, date);
+        }
+    }
+    response
+}
+
 fn begin(shared: &Shared, request: &Request) -> Exchange {
     let request_id = Uuid::new_v4().to_string();
     let client_request_id = request
@@ -99,6 +115,7 @@ fn begin(shared: &Shared, request: &Request) -> Exchange {
         framing: framing(request.headers()),
         request_id: request_id.clone(),
         client_request_id: client_request_id.clone(),
+        grant: None,
         mailbox: None,
         recipients: Vec::new(),
         status: None,
@@ -117,13 +134,22 @@ fn kind(method: &Method, path: &str) -> RequestKind {
     if path.starts_with("/v1.0/") && path.ends_with("/sendMail") {
         return RequestKind::SendMail;
     }
+    if path.ends_with("/oauth2/v2.0/authorize") {
+        return RequestKind::Authorize;
+    }
+    if path.ends_with("/oauth2/v2.0/devicecode") {
+        return RequestKind::Device;
+    }
+    if path.ends_with("/metadata/identity/oauth2/token") || path == "/msi/token" {
+        return RequestKind::Identity;
+    }
     let segments = path.split('/').skip(1).collect::<Vec<_>>();
     let method = method.as_str();
     match (method, segments.as_slice()) {
         ("PUT", ["api", "gv1.0", ..]) => RequestKind::Upload,
         ("GET", ["api", "gv1.0", ..]) => RequestKind::Progress,
         ("DELETE", ["api", "gv1.0", ..]) => RequestKind::Cancel,
-        (_, ["v1.0", "users", _, rest @ ..]) => match (method, rest) {
+        (_, ["v1.0", "users", _, rest @ ..] | ["v1.0", "me", rest @ ..]) => match (method, rest) {
             ("POST", ["messages"]) => RequestKind::Draft,
             ("GET", ["messages", ..] | ["mailFolders", _, "messages"]) => RequestKind::Look,
             ("PATCH", ["messages", _]) => RequestKind::Patch,

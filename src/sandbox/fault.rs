@@ -14,9 +14,11 @@ use axum::http::header;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::sandbox::entra::Complaint;
+use crate::sandbox::authorize::notice;
+use crate::sandbox::complaint::Complaint;
 use crate::sandbox::errors::envelope;
 use crate::sandbox::exchange::Exchange;
+use crate::sandbox::identity::failure;
 use crate::sandbox::line::Line;
 use crate::sandbox::line::half;
 use crate::sandbox::store::locked;
@@ -75,6 +77,12 @@ pub struct Fault {
 pub enum Station {
     /// Entra's token endpoint.
     Token,
+    /// Entra's page to sign in. A 302 goes back to the client with `code` as its `error`.
+    Authorize,
+    /// Entra's endpoint that gives device codes.
+    Device,
+    /// The token endpoints of managed identities.
+    Identity,
     /// Graph's sendMail.
     Send,
     /// The creation of a draft.
@@ -97,6 +105,26 @@ pub enum Station {
     Cancel,
     /// The sending of a draft.
     Submit,
+}
+
+impl Station {
+    /// Whether it is of no mailbox.
+    fn is_of_entra(self) -> bool {
+        match self {
+            Self::Token | Self::Authorize | Self::Device | Self::Identity => true,
+            Self::Send
+            | Self::Draft
+            | Self::Look
+            | Self::Patch
+            | Self::Delete
+            | Self::Attach
+            | Self::Session
+            | Self::Upload
+            | Self::Progress
+            | Self::Cancel
+            | Self::Submit => false,
+        }
+    }
 }
 
 /// Where in the exchange the connection is cut.
@@ -169,10 +197,10 @@ impl Fault {
             Some("times must be at least 1")
         } else if self.status.is_some_and(|it| !(200..600).contains(&it)) {
             Some("status must be from 200 to 599")
-        } else if self.at == Station::Token && self.mailbox.is_some() {
+        } else if self.at.is_of_entra() && self.mailbox.is_some() {
             Some("a token is asked for without a mailbox")
         } else if self.cut == Some(Cut::Request)
-            && (self.at == Station::Token || self.stored == Some(true))
+            && (self.at.is_of_entra() || self.stored == Some(true))
         {
             Some("a request is cut at Graph only, and what was not read is not stored")
         } else if self.expires && (self.at != Station::Upload || !self.stores()) {
@@ -188,6 +216,22 @@ impl Fault {
     pub(super) fn stores(&self) -> bool {
         let promised = self.cut.is_none() && self.status.is_none_or(|status| status < 300);
         self.stored.unwrap_or(promised)
+    }
+
+    /// Whether Entra does what it is asked, be it heard or not.
+    pub(super) fn gives(&self) -> bool {
+        let refused = self.status.is_some_and(|status| status >= 400);
+        self.stored.unwrap_or(!refused)
+    }
+
+    /// What the client hears of by a redirect, if so.
+    pub(super) fn redirected(&self) -> Option<Complaint> {
+        if self.at != Station::Authorize || self.status != Some(StatusCode::FOUND.as_u16()) {
+            return None;
+        }
+        let text = self.message.as_deref().unwrap_or_default();
+        let status = StatusCode::FOUND;
+        Some(Complaint::of_fault(status, self.code.as_deref(), text))
     }
 
     /// Answers the request, or cuts its connection. `usual` is the answer without the fault.
@@ -223,8 +267,14 @@ impl Fault {
     ) -> Response<Bytes> {
         let message = self.message.as_deref().unwrap_or_default();
         let mut response = match self.at {
-            Station::Token => {
+            Station::Token | Station::Device => {
                 Complaint::of_fault(status, self.code.as_deref(), message).answer(exchange)
+            }
+            Station::Authorize if status.is_redirection() => usual,
+            Station::Authorize => notice(status, message),
+            Station::Identity => {
+                let code = self.code.as_deref().unwrap_or("server_error");
+                failure(status, code, message)
             }
             Station::Send
             | Station::Draft

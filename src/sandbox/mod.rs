@@ -15,7 +15,12 @@
 //! |---|---|
 //! | `server`, `line` | sockets; cutting a connection |
 //! | `exchange`, `store` | ids and record of each request; what is kept |
-//! | `entra`, `tokens` | the token endpoint; tokens and their judgement |
+//! | `entra`, `delegated` | the token endpoint; its grants on a user's behalf |
+//! | `application`, `assertion` | which tenant and app ask; the app's signed proof |
+//! | `authorize`, `device` | how a user signs in |
+//! | `identity`, `discovery` | managed identities; what Entra tells of itself |
+//! | `scopes`, `sign_in`, `tokens` | what is granted; who signed in; tokens and their judgement |
+//! | `parameters`, `complaint`, `remembered` | what Entra is asked; its errors; what it keeps |
 //! | `call` | what every call of Graph goes through |
 //! | `send_mail`; `mime`, `json`, `submission` | sendMail; a message's two forms, the rules for both |
 //! | `drafts`, `attachments`, `upload` | the draft route; its upload host |
@@ -28,25 +33,37 @@
 
 mod addresses;
 mod api;
+mod application;
+mod assertion;
 mod attachments;
+mod authorize;
 mod call;
+mod complaint;
+mod delegated;
+mod device;
 mod directory;
+mod discovery;
 mod drafts;
 mod entra;
 mod errors;
 mod exchange;
 mod fault;
 mod files;
+mod identity;
 mod items;
 mod json;
 mod line;
 mod mime;
 mod page;
+mod parameters;
 mod rate;
+mod remembered;
 mod resource;
+mod scopes;
 mod send_mail;
 mod server;
 mod settings;
+mod sign_in;
 mod store;
 mod submission;
 mod tokens;
@@ -73,7 +90,9 @@ pub use crate::sandbox::fault::Cut;
 pub use crate::sandbox::fault::Fault;
 pub use crate::sandbox::fault::Station;
 pub use crate::sandbox::rate::Rate;
+pub use crate::sandbox::settings::Federated;
 pub use crate::sandbox::settings::NextRange;
+pub use crate::sandbox::settings::Rotation;
 pub use crate::sandbox::settings::Settings;
 pub use crate::sandbox::store::Arrival;
 pub use crate::sandbox::store::Attachment;
@@ -87,10 +106,13 @@ pub use crate::sandbox::store::Route;
 pub use crate::sandbox::store::Totals;
 
 use crate::sandbox::addresses::Played;
+use crate::sandbox::assertion::Certificates;
 use crate::sandbox::directory::Directory;
 use crate::sandbox::fault::Faults;
+use crate::sandbox::identity::ArcKeys;
 use crate::sandbox::items::IdKind;
 use crate::sandbox::items::Items;
+use crate::sandbox::sign_in::SignIns;
 use crate::sandbox::store::Keep;
 use crate::sandbox::store::Store;
 use crate::sandbox::tokens::Tokens;
@@ -110,6 +132,9 @@ pub struct Sandbox {
 struct Shared {
     settings: Settings,
     tokens: Tokens,
+    certificates: Certificates,
+    sign_ins: SignIns,
+    arc_keys: ArcKeys,
     directory: Directory,
     store: Store,
     items: Items,
@@ -128,15 +153,18 @@ impl Sandbox {
         let address = listener.local_addr()?;
         let upload_listener = TcpListener::bind((address.ip(), 0)).await?;
         let upload_address = upload_listener.local_addr()?;
-        let shared = Arc::new(Shared::new(settings, upload_address));
+        let shared = Arc::new(Shared::new(settings, upload_address)?);
+        let dated = || from_fn_with_state(Arc::clone(&shared), exchange::date);
         let recorded = || from_fn_with_state(Arc::clone(&shared), exchange::record);
         let router = Router::new()
             .merge(clouds().layer(recorded()))
             .merge(api::router())
             .merge(page::router())
+            .layer(dated())
             .with_state(Arc::clone(&shared));
         let upload_router = upload_host()
             .layer(recorded())
+            .layer(dated())
             .with_state(Arc::clone(&shared));
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
@@ -209,13 +237,19 @@ impl Sandbox {
         self.shared.faults.clear();
     }
 
-    /// Makes every token given so far worthless.
+    /// Makes every access token given so far worthless.
     pub fn revoke_tokens(&self) {
         self.shared.tokens.revoke();
     }
 
+    /// Has every refresh token that the user's sign-ins brought so far refused, as `invalid_grant`
+    /// with this number.
+    pub fn sign_out(&self, upn: &str, code: u32) {
+        self.shared.sign_ins.sign_out(upn, code);
+    }
+
     /// Forgets messages (drafts too), uploads, records, counts, peaks, what was spent of rates, and how often faults by
-    /// address were played. Tokens and injected faults stay.
+    /// address were played. Tokens, sign-ins and injected faults stay.
     pub fn clear(&self) {
         self.shared.clear();
     }
@@ -239,14 +273,17 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Shared {
-    fn new(settings: Settings, upload_address: SocketAddr) -> Self {
+    fn new(settings: Settings, upload_address: SocketAddr) -> io::Result<Self> {
         let keep = Keep {
             messages: settings.keep_messages,
             bytes: settings.keep_bytes,
             requests: settings.keep_requests,
         };
-        Self {
+        Ok(Self {
             tokens: Tokens::default(),
+            certificates: Certificates::new(&settings)?,
+            sign_ins: SignIns::default(),
+            arc_keys: ArcKeys::default(),
             directory: Directory::new(&settings),
             store: Store::new(keep),
             items: Items::new(&settings),
@@ -255,7 +292,7 @@ impl Shared {
             faults: Faults::default(),
             played: Played::default(),
             settings,
-        }
+        })
     }
 
     fn clear(&self) {
@@ -286,15 +323,33 @@ impl Shared {
 
 /// The endpoints of Entra and Graph.
 fn clouds() -> Router<Arc<Shared>> {
-    let messages = "/v1.0/users/{user}/messages";
-    let of = |rest: &str| format!("{messages}/{{id}}{rest}");
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(entra::token))
-        .route("/v1.0/users/{user}/sendMail", post(send_mail::send_mail))
-        .route("/v1.0/me/sendMail", post(send_mail::send_mail_as_me))
-        .route(messages, get(drafts::all).post(drafts::create))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(authorize::authorize))
+        .route("/{tenant}/oauth2/v2.0/devicecode", post(device::begin))
         .route(
-            "/v1.0/users/{user}/mailFolders/{folder}/messages",
+            "/{tenant}/v2.0/.well-known/openid-configuration",
+            get(discovery::configuration),
+        )
+        .route("/{tenant}/discovery/v2.0/keys", get(discovery::keys))
+        .route("/common/discovery/instance", get(discovery::instance))
+        .route("/metadata/identity/oauth2/token", get(identity::machine))
+        .route("/msi/token", get(identity::app_service))
+        .route("/arc/metadata/identity/oauth2/token", get(identity::arc))
+        .merge(mailbox("/v1.0/users/{user}"))
+        .merge(mailbox("/v1.0/me"))
+        .fallback(send_mail::not_found)
+}
+
+/// The endpoints of a mailbox.
+fn mailbox(owner: &str) -> Router<Arc<Shared>> {
+    let messages = format!("{owner}/messages");
+    let of = |rest: &str| format!("{messages}/{{id}}{rest}");
+    Router::new()
+        .route(&format!("{owner}/sendMail"), post(send_mail::send_mail))
+        .route(&messages, get(drafts::all).post(drafts::create))
+        .route(
+            &format!("{owner}/mailFolders/{{folder}}/messages"),
             get(drafts::of_folder),
         )
         .route(
@@ -312,7 +367,6 @@ fn clouds() -> Router<Arc<Shared>> {
             &of("/attachments/createUploadSession"),
             post(attachments::create_session),
         )
-        .fallback(send_mail::not_found)
 }
 
 /// The endpoints of the upload host.

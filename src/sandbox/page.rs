@@ -1,10 +1,12 @@
-//! The page that shows what arrived: no script, and nothing a message says can become one.
+//! The pages, first the one that shows what arrived: no script, and nothing a message says can become one.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -18,7 +20,7 @@ use crate::sandbox::wall;
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/", get(page))
+        .route("/", get(arrived))
         .route("/sandbox/page.css", get(style))
 }
 
@@ -43,7 +45,7 @@ struct Row {
     files: Vec<String>,
 }
 
-async fn page(State(shared): State<Arc<Shared>>) -> Response {
+async fn arrived(State(shared): State<Arc<Shared>>) -> Response {
     let newest = shared.store.newest(SHOWN);
     let page = Page {
         rows: newest.iter().map(|arrival| row(arrival)).collect(),
@@ -58,6 +60,32 @@ async fn page(State(shared): State<Arc<Shared>>) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// A page to sign in, whose forms may come back here.
+pub(super) fn page(status: StatusCode, template: &impl Template) -> axum::http::Response<Bytes> {
+    let (status, html) = match template.render() {
+        Ok(html) => (status, html),
+        Err(error) => {
+            tracing::error!(%error, "sandbox: making a page");
+            (StatusCode::INTERNAL_SERVER_ERROR, String::new())
+        }
+    };
+    let mut response = axum::http::Response::new(Bytes::from(html));
+    *response.status_mut() = status;
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, FORM_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in headers {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn style() -> Response {
@@ -98,6 +126,9 @@ fn served(media_type: &'static str, content: String) -> Response {
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
+
+const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
 
 /// Messages on the page: as many as anyone reads; the rest is in `/sandbox/messages`.
 const SHOWN: usize = 200;

@@ -3,11 +3,11 @@
 
 use axum::body::Body;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::http::Response;
 use axum::http::StatusCode;
 
 use crate::sandbox::call::Call;
+use crate::sandbox::call::Target;
 use crate::sandbox::call::Work;
 use crate::sandbox::call::authorize;
 use crate::sandbox::call::unsupported;
@@ -20,23 +20,11 @@ use crate::sandbox::submission::SentCopy;
 use crate::sandbox::submission::Submission;
 use crate::sandbox::submission::message_too_large;
 
-/// Takes a message or says why not. `user` is one segment of the path, percent-decoded.
-pub(super) async fn send_mail(Path(user): Path<String>, call: Call, body: Body) -> Response<Body> {
-    let admitted = call.admit(&user, &["Mail.Send"]);
+/// Takes a message or says why not.
+pub(super) async fn send_mail(target: Target, call: Call, body: Body) -> Response<Body> {
+    let admitted = call.admit(&target.owner, &["Mail.Send"]);
     call.answer(Station::Send, admitted, body, |work| take(&call, work))
         .await
-}
-
-/// `POST /me/sendMail`: there is no "me" for an application.
-pub(super) async fn send_mail_as_me(call: Call) -> Response<Body> {
-    let refusal = match authorize(&call.shared, &call.headers) {
-        Err(refusal) => refusal,
-        Ok(_) => Refusal::bad(
-            "BadRequest",
-            "/me request is only valid with delegated authentication flow.",
-        ),
-    };
-    refusal.answer(&call.exchange).map(Body::from)
 }
 
 /// Whatever else is asked: of Graph, after its token was judged; of anybody else, nothing is here.

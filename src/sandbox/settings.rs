@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sandbox::rate::Rate;
@@ -16,6 +17,28 @@ pub enum NextRange {
     Open,
 }
 
+/// What becomes of a refresh token that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// It stays good, as Entra's do.
+    Keeps,
+    /// It is refused from then on.
+    Revokes,
+}
+
+/// A federated credential of the app: whose assertions stand for it.
+#[derive(Clone, Debug)]
+pub struct Federated {
+    /// The `iss` of the assertion.
+    pub issuer: String,
+    /// Its `sub`.
+    pub subject: String,
+    /// Its `aud`.
+    pub audience: String,
+    /// The certificate, in DER, whose key signs it.
+    pub certificate: Vec<u8>,
+}
+
 /// The settings of a stand-in. The defaults make a working tenant with one app and two mailboxes.
 #[derive(Clone)]
 pub struct Settings {
@@ -27,6 +50,18 @@ pub struct Settings {
     pub client_id: String,
     /// Its client secret.
     pub client_secret: String,
+    /// The app's certificates, in DER, for assertions that it signs.
+    pub certificates: Vec<Vec<u8>>,
+    /// The app's federated credentials.
+    pub federated: Vec<Federated>,
+    /// Whether the app allows public client flows: nobody who signs in proves to be the app.
+    pub public_client: bool,
+    /// Whether the app is there for other tenants too, and so at `/common` and `/organizations`.
+    pub multi_tenant: bool,
+    /// Where a sign-in may be sent back to. The port of a loopback URI does not matter.
+    pub redirect_uris: Vec<String>,
+    /// The delegated scopes consented to.
+    pub consented: Vec<String>,
     /// The resource whose tokens Graph takes.
     pub resource: String,
     /// The application permissions granted, as the `roles` claim has them. None: no such claim.
@@ -37,12 +72,38 @@ pub struct Settings {
     pub rbac_roles: Vec<String>,
     /// How long a token is good, the `expires_in` of its answer.
     pub token_life: Duration,
+    /// Whether `expires_in` is told as a string.
+    pub expires_in_as_string: bool,
+    /// How long an authorization code is good.
+    pub code_life: Duration,
+    /// How long a device code is good.
+    pub device_life: Duration,
+    /// How long a device waits between two polls.
+    pub device_interval: Duration,
+    /// Whether the first poll that comes too early is answered `slow_down`.
+    pub device_slow_down: bool,
+    /// What becomes of a refresh token that was used.
+    pub rotation: Rotation,
+    /// The managed identities: `None` is the one assigned by the system, the others are client ids
+    /// of those assigned by users.
+    pub identities: Vec<Option<String>>,
+    /// The value of `X-IDENTITY-HEADER` that App Service wants.
+    pub identity_header: String,
+    /// The folder that Arc puts its key files into; without it there is no Arc.
+    pub arc_folder: Option<PathBuf>,
+    /// The URL that pages and documents give for this server, if not the one that the client used.
+    pub public_url: Option<String>,
+    /// By how many seconds this server's clock is ahead: in the `Date` of every answer, and where
+    /// assertions are judged.
+    pub clock_skew: Option<i64>,
     /// UPNs of the mailboxes.
     pub mailboxes: Vec<String>,
     /// Object ids of mailboxes, each with its UPN.
     pub object_ids: BTreeMap<String, String>,
     /// UPNs of users without a mailbox (404 `MailboxNotEnabledForRESTAPI`).
     pub unlicensed: Vec<String>,
+    /// UPNs of guests: they sign in, and have no mailbox either.
+    pub guests: Vec<String>,
     /// Addresses that any mailbox may use as author: aliases, shared mailboxes, lists.
     pub send_as: Vec<String>,
     /// The most octets of a request's body.
@@ -96,17 +157,35 @@ impl Default for Settings {
             client_id: "5a4db0c5-0000-4000-8000-000000000002".to_owned(),
             // Has every character that real secrets have and forms must encode or may not.
             client_secret: "sandbox~Canary.not_a-secret+0000000000".to_owned(),
+            certificates: Vec::new(),
+            federated: Vec::new(),
+            public_client: false,
+            multi_tenant: false,
+            redirect_uris: vec!["http://localhost".to_owned()],
+            consented: CONSENTED.map(str::to_owned).to_vec(),
             resource: "https://graph.microsoft.com".to_owned(),
             roles: vec!["Mail.Send".to_owned(), "Mail.ReadWrite".to_owned()],
             rbac_mailboxes: Vec::new(),
             rbac_roles: vec!["Mail.Send".to_owned(), "Mail.ReadWrite".to_owned()],
             token_life: Duration::from_secs(3599),
+            expires_in_as_string: false,
+            code_life: Duration::from_secs(600),
+            device_life: Duration::from_secs(900),
+            device_interval: Duration::from_secs(5),
+            device_slow_down: false,
+            rotation: Rotation::Keeps,
+            identities: vec![None],
+            identity_header: "sandbox-canary-identity-header".to_owned(),
+            arc_folder: None,
+            public_url: None,
+            clock_skew: None,
             mailboxes: vec![
                 "relay@sandbox.example".to_owned(),
                 "reports@sandbox.example".to_owned(),
             ],
             object_ids: BTreeMap::new(),
             unlicensed: Vec::new(),
+            guests: Vec::new(),
             send_as: Vec::new(),
             request_limit: 4 * 1024 * 1024,
             recipient_limit: 500,
@@ -134,7 +213,7 @@ impl Default for Settings {
     }
 }
 
-/// Without the secret, which may be more than a canary where somebody set one.
+/// Without the secrets, which may be more than canaries where somebody set some.
 impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -146,5 +225,16 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+const CONSENTED: [&str; 8] = [
+    "Mail.Send",
+    "Mail.ReadWrite",
+    "Mail.Send.Shared",
+    "User.Read",
+    "openid",
+    "profile",
+    "email",
+    "offline_access",
+];
 
 const MIB: u64 = 1024 * 1024;

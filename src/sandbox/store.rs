@@ -153,6 +153,8 @@ pub struct RequestRecord {
     pub request_id: String,
     /// The id that the client gave.
     pub client_request_id: Option<String>,
+    /// The `grant_type` of a request for a token.
+    pub grant: Option<String>,
     /// The UPN of the mailbox in its path, once known.
     pub mailbox: Option<String>,
     /// The message's recipients (To, Cc, Bcc), if the request got as far as being read.
@@ -167,6 +169,12 @@ pub struct RequestRecord {
 pub enum RequestKind {
     /// A token.
     Token,
+    /// The page to sign in.
+    Authorize,
+    /// A device code.
+    Device,
+    /// A managed identity's token.
+    Identity,
     /// To send a message in one call.
     SendMail,
     /// To create a draft.
@@ -284,7 +292,10 @@ impl Store {
             | RequestKind::Progress
             | RequestKind::Cancel
             | RequestKind::Submit => requests.totals.draft_requests += 1,
-            RequestKind::Other => requests.totals.other_requests += 1,
+            RequestKind::Authorize
+            | RequestKind::Device
+            | RequestKind::Identity
+            | RequestKind::Other => requests.totals.other_requests += 1,
         }
         record.number = requests.recent.next_number();
         let number = record.number;

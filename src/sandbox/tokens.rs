@@ -3,20 +3,22 @@
 //! A token looks like a JWT and has the claims of a real one, but nobody signed it: it is good
 //! because it is remembered, and for no other reason.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::sandbox::Settings;
+use crate::sandbox::directory::User;
 use crate::sandbox::errors::Refusal;
+use crate::sandbox::remembered::Remembered;
+use crate::sandbox::scopes::Scopes;
 use crate::sandbox::store::locked;
 use crate::sandbox::wall;
 
@@ -24,45 +26,83 @@ use crate::sandbox::wall;
 #[derive(Debug)]
 pub(super) struct Grant {
     audience: String,
-    roles: Vec<String>,
+    rights: Rights,
     expires: Instant,
 }
 
+/// Whose rights a token carries.
+#[derive(Debug)]
+enum Rights {
+    /// Those of an application, at every mailbox.
+    App(Vec<String>),
+    /// What a user lets the application do, at the user's own mailbox.
+    User(User, Scopes),
+}
+
 impl Grant {
-    pub(super) fn has_role(&self, role: &str) -> bool {
-        self.roles.iter().any(|given| given == role)
+    /// Who signed in, if anybody did.
+    pub(super) fn user(&self) -> Option<&User> {
+        match &self.rights {
+            Rights::App(_) => None,
+            Rights::User(user, _) => Some(user),
+        }
     }
+
+    pub(super) fn has_role(&self, role: &str) -> bool {
+        match &self.rights {
+            Rights::App(roles) => roles.iter().any(|given| given == role),
+            Rights::User(..) => false,
+        }
+    }
+
+    pub(super) fn has_scope(&self, scope: &str) -> bool {
+        match &self.rights {
+            Rights::App(_) => false,
+            Rights::User(_, scopes) => scopes.has(scope),
+        }
+    }
+}
+
+/// Who gets a token.
+pub(super) enum Bearer<'a> {
+    /// The app itself.
+    App(Proof),
+    /// The app on behalf of a user.
+    User(Proof, &'a User, &'a Scopes),
+    /// A managed identity, by its client id.
+    Identity(&'a str),
+}
+
+/// How the app proved to be itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Not at all: a public client.
+    Unproven,
+    /// By a secret.
+    Secret,
+    /// By an assertion.
+    Assertion,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    issued: Mutex<Issued>,
-}
-
-#[derive(Debug, Default)]
-struct Issued {
-    grants: HashMap<String, Arc<Grant>>,
-    /// The oldest first, to forget them beyond `MOST`.
-    order: VecDeque<String>,
+    issued: Mutex<Remembered<Arc<Grant>>>,
 }
 
 impl Tokens {
     /// A new token for the audience, good for as long as the settings say.
-    pub(super) fn issue(&self, settings: &Settings, audience: &str) -> String {
-        let token = jwt(settings, audience);
+    pub(super) fn issue(&self, settings: &Settings, audience: &str, bearer: &Bearer<'_>) -> String {
+        let token = jwt(&claims(settings, audience, bearer));
+        let rights = match bearer {
+            Bearer::App(_) | Bearer::Identity(_) => Rights::App(settings.roles.clone()),
+            Bearer::User(_, user, scopes) => Rights::User((*user).clone(), (*scopes).clone()),
+        };
         let grant = Grant {
             audience: audience.to_owned(),
-            roles: settings.roles.clone(),
+            rights,
             expires: Instant::now() + settings.token_life.min(FOREVER),
         };
-        let mut issued = locked(&self.issued);
-        issued.grants.insert(token.clone(), Arc::new(grant));
-        issued.order.push_back(token.clone());
-        if issued.order.len() > MOST
-            && let Some(oldest) = issued.order.pop_front()
-        {
-            drop(issued.grants.remove(&oldest));
-        }
+        locked(&self.issued).insert(token.clone(), Arc::new(grant));
         token
     }
 
@@ -78,7 +118,7 @@ impl Tokens {
             .map(|(_, token)| token.trim())
             .filter(|token| !token.is_empty())
             .ok_or_else(|| Refusal::unauthorized("Access token is empty."))?;
-        let grant = locked(&self.issued).grants.get(token).cloned();
+        let grant = locked(&self.issued).find(token).cloned();
         let Some(grant) = grant else {
             return Err(Refusal::unauthorized(if token.split('.').count() == 3 {
                 "Access token has expired or is not yet valid."
@@ -97,15 +137,18 @@ impl Tokens {
         Ok(grant)
     }
 
-    /// Makes every token worthless.
+    /// Makes every access token worthless.
     pub(super) fn revoke(&self) {
-        *locked(&self.issued) = Issued::default();
+        *locked(&self.issued) = Remembered::default();
     }
 }
 
-fn jwt(settings: &Settings, audience: &str) -> String {
+fn claims(settings: &Settings, audience: &str, bearer: &Bearer<'_>) -> Value {
     let now = wall::epoch(wall::now());
-    let header = json!({"typ": "JWT", "alg": "RS256", "x5t": "sandbox", "kid": "sandbox"});
+    let (app, proof) = match *bearer {
+        Bearer::App(proof) | Bearer::User(proof, ..) => (settings.client_id.as_str(), proof),
+        Bearer::Identity(client_id) => (client_id, Proof::Assertion),
+    };
     let mut claims = json!({
         "aud": audience,
         "iss": format!("https://sts.windows.net/{}/", settings.tenant),
@@ -113,21 +156,72 @@ fn jwt(settings: &Settings, audience: &str) -> String {
         "nbf": now,
         "exp": now + settings.token_life.as_secs(),
         "app_displayname": "graph-relay sandbox",
-        "appid": settings.client_id,
-        "appidacr": "1",
-        "idtyp": "app",
-        "oid": SERVICE_PRINCIPAL,
-        "sub": SERVICE_PRINCIPAL,
+        "appid": app,
+        "appidacr": match proof {
+            Proof::Unproven => "0",
+            Proof::Secret => "1",
+            Proof::Assertion => "2",
+        },
         "tid": settings.tenant,
         "uti": Uuid::new_v4().simple().to_string(),
         "ver": "1.0",
     });
-    // Entra leaves the claim out when no application permission was granted.
-    if !settings.roles.is_empty()
-        && let Some(claims) = claims.as_object_mut()
-    {
-        claims.insert("roles".to_owned(), json!(settings.roles));
+    let about = match bearer {
+        Bearer::App(_) | Bearer::Identity(_) => json!({
+            "idtyp": "app",
+            "oid": SERVICE_PRINCIPAL,
+            "sub": SERVICE_PRINCIPAL,
+            "roles": settings.roles,
+        }),
+        Bearer::User(_, user, scopes) => json!({
+            "idtyp": "user",
+            "oid": user.object_id,
+            "sub": user.object_id,
+            "upn": user.upn,
+            "unique_name": user.upn,
+            "name": user.name(),
+            "scp": scopes.claim(),
+        }),
+    };
+    if let (Some(claims), Value::Object(about)) = (claims.as_object_mut(), about) {
+        claims.extend(about);
+        // Entra leaves the claim out when no application permission was granted.
+        if settings.roles.is_empty() {
+            drop(claims.remove("roles"));
+        }
     }
+    claims
+}
+
+/// The `id_token` that tells the client who signed in.
+pub(super) fn id_token(settings: &Settings, user: &User, nonce: Option<&str>) -> String {
+    let now = wall::epoch(wall::now());
+    let mut claims = json!({
+        "aud": settings.client_id,
+        "iss": issuer(&settings.tenant),
+        "iat": now,
+        "nbf": now,
+        "exp": now + settings.token_life.as_secs(),
+        "name": user.name(),
+        "oid": user.object_id,
+        "preferred_username": user.upn,
+        "sub": user.object_id,
+        "tid": settings.tenant,
+        "ver": "2.0",
+    });
+    if let (Some(nonce), Some(claims)) = (nonce, claims.as_object_mut()) {
+        claims.insert("nonce".to_owned(), Value::from(nonce));
+    }
+    jwt(&claims)
+}
+
+/// Who issues the tokens of a tenant that tell who signed in.
+pub(super) fn issuer(tenant: &str) -> String {
+    format!("https://login.microsoftonline.com/{tenant}/v2.0")
+}
+
+fn jwt(claims: &Value) -> String {
+    let header = json!({"typ": "JWT", "alg": "RS256", "x5t": "sandbox", "kid": "sandbox"});
     let part = |value: &str| URL_SAFE_NO_PAD.encode(value);
     format!(
         "{}.{}.{}",
@@ -141,9 +235,6 @@ fn jwt(settings: &Settings, audience: &str) -> String {
 pub(super) const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
 
 const SERVICE_PRINCIPAL: &str = "5a4db0c5-0000-4000-8000-000000000003";
-
-/// Tokens remembered: a relay that asks for one with each message still finds its last ones good.
-const MOST: usize = 10_000;
 
 /// A life that no clock overflows on.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -2,6 +2,7 @@
 //!
 //! The stand-in reads the clock itself: it plays another machine, whose time no test owns.
 
+use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -12,6 +13,18 @@ use std::time::UNIX_EPOCH;
 )]
 pub(super) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+/// The time of a clock that goes wrong by so many seconds.
+pub(super) fn skewed(time: SystemTime, skew: Option<i64>) -> SystemTime {
+    let skew = skew.unwrap_or_default();
+    let by = Duration::from_secs(skew.unsigned_abs());
+    let shifted = if skew < 0 {
+        time.checked_sub(by)
+    } else {
+        time.checked_add(by)
+    };
+    shifted.unwrap_or(time)
 }
 
 /// Seconds since 1970, as token claims count.
@@ -76,8 +89,6 @@ fn civil(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

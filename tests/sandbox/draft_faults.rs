@@ -278,7 +278,11 @@ impl Scene {
                 let request = tenant.graph(Method::POST, &format!("{path}/send"));
                 request.header(header::CONTENT_LENGTH, "0")
             }
-            Station::Token | Station::Send => unreachable!("not of the draft route"),
+            Station::Token
+            | Station::Authorize
+            | Station::Device
+            | Station::Identity
+            | Station::Send => unreachable!("not of the draft route"),
         }
     }
 
