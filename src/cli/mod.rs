@@ -17,6 +17,7 @@ mod accounts;
 mod actions;
 mod check;
 mod doctor;
+mod explain;
 mod hash_password;
 mod login;
 mod queue;
@@ -81,6 +82,8 @@ enum Command {
     Check(ConfigFile),
     /// Check everything that mail needs on its way, and say what to do where something is wrong
     Doctor(doctor::Options),
+    /// Say what a code of Entra's, Graph's or Exchange's means, and what to do
+    Explain(explain::Options),
     /// Send a test message, each hop timed
     SendTest(send_test::Options),
     /// Sign a mailbox in, for an [[account]] with sign_in = "delegated"
@@ -151,6 +154,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Check(file) => check::run(&file.config),
                 Command::Setup(options) => Box::pin(setup::run(&options)).await,
                 Command::Doctor(options) => Box::pin(doctor::run(&options)).await,
+                Command::Explain(options) => explain::run(&options),
                 Command::SendTest(options) => Box::pin(send_test::run(&options)).await,
                 Command::Login(options) => Box::pin(login::run(&options)).await,
                 Command::Logout(options) => login::log_out(&options).await,
