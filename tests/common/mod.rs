@@ -13,6 +13,7 @@
     missing_debug_implementations
 )]
 
+pub mod keys;
 pub mod load;
 pub mod tls;
 pub mod users;

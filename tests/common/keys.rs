@@ -1,0 +1,52 @@
+//! Two RSA keys with their certificates, canaries made for the tests: an app's,
+//! and somebody else's.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature;
+use ring::signature::RsaKeyPair;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
+
+/// A certificate and its key, both in PEM.
+pub struct Pair {
+    pub certificate: &'static str,
+    pub key: &'static str,
+}
+
+pub const APP: Pair = Pair {
+    certificate: include_str!("keys/app.crt"),
+    key: include_str!("keys/app.key"),
+};
+
+pub const OTHER: Pair = Pair {
+    certificate: include_str!("keys/other.crt"),
+    key: include_str!("keys/other.key"),
+};
+
+impl Pair {
+    pub fn der(&self) -> Vec<u8> {
+        let der = CertificateDer::from_pem_slice(self.certificate.as_bytes());
+        der.unwrap().to_vec()
+    }
+
+    /// A JWT with these claims (RS256), as another issuer would sign one.
+    pub fn sign(&self, claims: &serde_json::Value) -> String {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
+        let header = serde_json::json!({"alg": "RS256", "typ": "JWT", "kid": "1"});
+        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(
+            &signature::RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            signed.as_bytes(),
+            &mut signature,
+        )
+        .unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}

@@ -1,0 +1,397 @@
+//! What an app can show Entra, by the real binary against the stand-in: secret,
+//! certificate, the machine's identity, another issuer's token; in every cloud,
+//! and changed while the relay runs.
+
+mod common;
+
+use std::fs;
+use std::process::Output;
+
+use common::Home;
+use common::MAILBOX;
+use common::Relay;
+use common::account;
+use common::arrived;
+use common::binary;
+use common::keys;
+use common::message;
+use common::send_one;
+use common::stand_in;
+use common::stand_in_with;
+use common::write_private;
+use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::Federated;
+use graph_relay::sandbox::Sandbox;
+use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
+
+const SECRET: &str = "client_secret_file = \"SECRET\"\n";
+
+/// A relay's home whose one account has these lines instead of its secret.
+fn home_with(graph: &Sandbox, credential: &str) -> Home {
+    let account = account(graph, MAILBOX, "").replace(SECRET, &format!("{credential}\n"));
+    Home::with_accounts(&account, "")
+}
+
+/// With this certificate and key, in files named `app.crt` and `app.key`.
+fn home_with_certificate(graph: &Sandbox, pair: &keys::Pair) -> Home {
+    let home = home_with(
+        graph,
+        "certificate_file = \"HOME/app.crt\"\nprivate_key_file = \"HOME/app.key\"",
+    );
+    put(&home, pair);
+    let folder = home.folder.path().display().to_string();
+    let text = fs::read_to_string(&home.config).unwrap();
+    fs::write(&home.config, text.replace("HOME", &folder)).unwrap();
+    home
+}
+
+fn put(home: &Home, pair: &keys::Pair) {
+    write_private(&home.path("app.key"), pair.key);
+    write_private(&home.path("app.crt"), pair.certificate);
+}
+
+fn run(home: &Home, arguments: &[&str]) -> Output {
+    let mut command = binary();
+    command.args(arguments).arg("--config").arg(&home.config);
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let both = [&output.stdout, &output.stderr];
+    both.map(|text| String::from_utf8_lossy(text).into_owned())
+        .join("")
+}
+
+/// An operator mended something and does not wait.
+fn retry(home: &Home) {
+    let output = run(home, &["queue", "retry", "--all", "--yes"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+async fn one_arrives(graph: &Sandbox, relay: &Relay) {
+    send_one(
+        relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    arrived(graph, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_signs_every_request_anew() {
+    let settings = Settings {
+        certificates: vec![keys::APP.der()],
+        // So short that every message asks for a token.
+        token_life: std::time::Duration::from_secs(1),
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let home = home_with_certificate(&graph, &keys::APP);
+    let relay = Relay::start(&home);
+
+    // The stand-in takes no jti twice.
+    for count in 1..=3 {
+        send_one(
+            &relay,
+            &["a@example.org"],
+            &message("hello", "a@example.org"),
+        );
+        arrived(&graph, count).await;
+        graph.revoke_tokens();
+    }
+    assert!(relay.events("fault").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_certificate_is_in_use_without_a_restart() {
+    let settings = Settings {
+        certificates: vec![keys::OTHER.der()],
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let home = home_with_certificate(&graph, &keys::APP);
+    let relay = Relay::start(&home);
+
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    let fault = relay.event("fault", |_| true);
+    assert_eq!(fault["code"], "AADSTS700027", "{fault}");
+    let remedy = fault["remedy"].as_str().unwrap();
+    assert!(remedy.contains("certificate"), "{remedy}");
+
+    put(&home, &keys::OTHER);
+    retry(&home);
+    arrived(&graph, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_entra_takes_no_signature_of_is_refused_at_check() {
+    let graph = stand_in().await;
+    let home = home_with_certificate(&graph, &keys::APP);
+    let made = rcgen::generate_simple_self_signed(["app".to_owned()]).unwrap();
+    write_private(&home.path("app.crt"), &made.cert.pem());
+    write_private(&home.path("app.key"), &made.signing_key.serialize_pem());
+
+    let output = run(&home, &["check"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(
+        said(&output).contains("Entra takes RSA keys only"),
+        "{output:?}"
+    );
+
+    // A key that belongs to another certificate.
+    put(&home, &keys::APP);
+    write_private(&home.path("app.key"), keys::OTHER.key);
+    let output = run(&home, &["check"]);
+    assert!(
+        said(&output).contains("cannot be used together"),
+        "{output:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_issuers_token_is_read_again_for_every_request() {
+    let federated = Federated {
+        issuer: "https://issuer.example".to_owned(),
+        subject: "system:serviceaccount:mail:relay".to_owned(),
+        audience: "api://AzureADTokenExchange".to_owned(),
+        certificate: keys::OTHER.der(),
+    };
+    let settings = Settings {
+        federated: vec![federated],
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let home = home_with(&graph, "federated_token_file = \"HOME/token\"");
+    let folder = home.folder.path().display().to_string();
+    let text = fs::read_to_string(&home.config).unwrap();
+    fs::write(&home.config, text.replace("HOME", &folder)).unwrap();
+    let token = |subject: &str| {
+        let claims = serde_json::json!({
+            "iss": "https://issuer.example", "sub": subject,
+            "aud": "api://AzureADTokenExchange", "exp": 4_000_000_000_u64,
+        });
+        keys::OTHER.sign(&claims)
+    };
+    fs::write(home.path("token"), token("somebody else")).unwrap();
+    let relay = Relay::start(&home);
+
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    let fault = relay.event("fault", |_| true);
+    assert_eq!(fault["code"], "AADSTS700213", "{fault}");
+    fs::write(
+        home.path("token"),
+        token("system:serviceaccount:mail:relay"),
+    )
+    .unwrap();
+    retry(&home);
+    arrived(&graph, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_in_azure_needs_no_credential() {
+    let keys = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        arc_folder: Some(keys.path().to_owned()),
+        ..Settings::default()
+    };
+    let header = settings.identity_header.clone();
+    let graph = stand_in_with(settings).await;
+    let identity = |graph: &Sandbox| {
+        let home = home_with(graph, "managed_identity = true");
+        let text = fs::read_to_string(&home.config).unwrap();
+        let is_app = |line: &&str| line.starts_with("tenant") || line.starts_with("client_id");
+        let kept: Vec<&str> = text.lines().filter(|line| !is_app(line)).collect();
+        fs::write(&home.config, kept.join("\n")).unwrap();
+        home
+    };
+    let serve = |home: &Home| {
+        let mut command = binary();
+        command.arg("serve").arg("--config").arg(&home.config);
+        command
+    };
+
+    let home = identity(&graph);
+    let mut machine = serve(&home);
+    machine.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", graph.url());
+    one_arrives(&graph, &Relay::start_by(&mut machine)).await;
+
+    graph.clear();
+    let home = identity(&graph);
+    let mut app_service = serve(&home);
+    app_service
+        .env("IDENTITY_ENDPOINT", format!("{}/msi/token", graph.url()))
+        .env("IDENTITY_HEADER", header);
+    one_arrives(&graph, &Relay::start_by(&mut app_service)).await;
+
+    // Arc's agent names a key file that is not where its own are.
+    let home = identity(&graph);
+    let mut arc = serve(&home);
+    let url = format!("{}/arc/metadata/identity/oauth2/token", graph.url());
+    arc.env("IDENTITY_ENDPOINT", url)
+        .env("IMDS_ENDPOINT", graph.url());
+    let relay = Relay::start_by(&mut arc);
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    let fault = relay.event("fault", |_| true);
+    assert!(
+        fault["reason"].as_str().unwrap().contains("identity"),
+        "{fault}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_cloud_has_its_own_name_for_graph() {
+    for (cloud, resource) in [
+        ("global", "https://graph.microsoft.com"),
+        ("us-gov", "https://graph.microsoft.us"),
+        ("us-dod", "https://dod-graph.microsoft.us"),
+        ("china", "https://microsoftgraph.chinacloudapi.cn"),
+    ] {
+        let settings = Settings {
+            resource: resource.to_owned(),
+            ..Settings::default()
+        };
+        let graph = stand_in_with(settings).await;
+        let home = home_with(&graph, &format!("{SECRET}cloud = \"{cloud}\""));
+        one_arrives(&graph, &Relay::start(&home)).await;
+
+        // The token of another cloud is none here.
+        let other = if cloud == "global" { "china" } else { "global" };
+        let wrong = home_with(&graph, &format!("{SECRET}cloud = \"{other}\""));
+        let output = run(&wrong, &["doctor"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(said(&output).contains("AADSTS500011"), "{output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_written_as_text_is_a_life() {
+    let settings = Settings {
+        expires_in_as_string: true,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+
+    for count in 1..=3 {
+        send_one(
+            &relay,
+            &["a@example.org"],
+            &message("hello", "a@example.org"),
+        );
+        arrived(&graph, count).await;
+    }
+    let requests = graph.requests();
+    let tokens = requests.iter().filter(|it| it.path.ends_with("/token"));
+    assert_eq!(tokens.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_from_a_proxy_is_no_refusal_and_passes() {
+    let graph = stand_in().await;
+    graph.inject(Fault {
+        body: Some("<html>Please log in to the guest network</html>".to_owned()),
+        content_type: Some("text/html".to_owned()),
+        ..Fault::at(Station::Token, 200)
+    });
+    let relay = Relay::start(&Home::new(&graph, ""));
+
+    one_arrives(&graph, &relay).await;
+    let deferred = relay.event("deferred", |_| true);
+    let reason = deferred["reason"].as_str().unwrap();
+    assert!(reason.contains("not a token endpoint's"), "{deferred}");
+    assert!(relay.events("fault").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_looks_like_its_id_is_warned_of() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    write_private(&home.path("client-secret"), id);
+
+    let output = run(&home, &["check"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = said(&output);
+    assert!(said.contains("this looks like the Secret ID"), "{said}");
+    assert!(!said.contains(id), "{said}");
+
+    let relay = Relay::start(&home);
+    relay.event("suspicious", |_| true);
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    let fault = relay.event("fault", |_| true);
+    assert_eq!(fault["code"], "AADSTS7000215");
+    assert!(
+        fault["remedy"].as_str().unwrap().contains("Value"),
+        "{fault}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_contradicts_itself_is_refused_with_its_place() {
+    let graph = stand_in().await;
+    for (credential, words) in [
+        ("", "needs its client secret"),
+        ("certificate_file = \"/x\"", "needs private_key_file"),
+        ("private_key_file = \"/x\"", "needs certificate_file"),
+        (
+            "client_secret_expires = 2027-11-30",
+            "there is no client secret",
+        ),
+        (
+            "federated_token_file = \"/nonexistent\"",
+            "cannot read /nonexistent",
+        ),
+        ("managed_identity = true", "a managed identity has its own"),
+        (
+            "managed_identity = \"x\"",
+            "or the client id of a user-assigned identity",
+        ),
+        (
+            "client_secret_env = \"PATH\"\nfederated_token_file = \"/dev/null\"",
+            "more than one credential (client secret, federated token)",
+        ),
+        (
+            "client_secret_env = \"PATH\"\ncloud = \"germany\"",
+            "cloud: ",
+        ),
+        (
+            "client_secret_env = \"PATH\"\nclient_secret_expires = \"soon\"",
+            "is not a day",
+        ),
+        (
+            "managed_identity = true\nsign_in = \"delegated\"",
+            "which a managed identity is not",
+        ),
+    ] {
+        let home = home_with(&graph, credential);
+        let output = run(&home, &["check"]);
+        assert_eq!(output.status.code(), Some(78), "{credential}: {output:?}");
+        assert!(said(&output).contains(words), "{credential}: {output:?}");
+    }
+    let home = Home::new(&graph, "");
+    let text = fs::read_to_string(&home.config).unwrap();
+    let tenant = Settings::default().tenant;
+    fs::write(&home.config, text.replace(&tenant, "common")).unwrap();
+    let output = run(&home, &["check"]);
+    assert!(
+        said(&output).contains("\"common\" is no tenant"),
+        "{output:?}"
+    );
+}
