@@ -175,7 +175,10 @@ async fn as_app(config: &Config, account: &Account, means: &Means) -> Vec<Findin
     };
     let token = match tokens.token(&mailbox).await {
         Ok(token) => token,
-        Err(error) => return vec![refused(&check, &error)],
+        Err(error) => {
+            let mailbox = any.as_ref().map_or("", |mailbox| mailbox.as_str());
+            return vec![refused(&check, &error, mailbox)];
+        }
     };
     let mut findings = vec![Finding::ok(
         &check,
@@ -196,7 +199,7 @@ async fn as_app(config: &Config, account: &Account, means: &Means) -> Vec<Findin
     findings
 }
 
-fn refused(check: &str, error: &TokenError) -> Finding {
+fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
     let words = error.to_string();
     let otherwise = match error {
         TokenError::Credential(_) => MEND_CREDENTIAL,
@@ -212,7 +215,8 @@ fn refused(check: &str, error: &TokenError) -> Finding {
         | TokenError::SignedOut { .. }
         | TokenError::Store(_) => COMPARE,
     };
-    Finding::coded(check, &words, error.code().as_deref(), otherwise, "")
+    let code = error.code();
+    Finding::coded(check, &words, code.as_deref(), otherwise, mailbox)
 }
 
 /// What a token says about why Graph would refuse it.

@@ -81,8 +81,12 @@ impl Finding {
     }
 
     /// A failure with a code, explained as the catalogue does; by `otherwise` where
-    /// it does not know the code.
+    /// it does not know the code. Without a mailbox the remedy has a word to fill in.
     fn coded(check: &str, words: &str, code: Option<&str>, otherwise: &str, mailbox: &str) -> Self {
+        let mailbox = match mailbox {
+            "" => "MAILBOX",
+            mailbox => mailbox,
+        };
         let entry = code.and_then(catalogue::find);
         let remedy = entry.map_or(otherwise, |entry| entry.remedy);
         Self {

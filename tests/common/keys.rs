@@ -32,6 +32,21 @@ impl Pair {
         der.unwrap().to_vec()
     }
 
+    /// Another certificate for the same key, which is good for so many days from now.
+    pub fn certificate_for_days(&self, days: i64) -> String {
+        let key = rcgen::KeyPair::from_pem_and_sign_algo(self.key, &rcgen::PKCS_RSA_SHA256);
+        let mut wanted = rcgen::CertificateParams::new(["app".to_owned()]).unwrap();
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let now = i64::try_from(now.as_secs()).unwrap();
+        let moment = |days: i64| {
+            let seconds = now + days * 24 * 60 * 60;
+            time::OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+        };
+        wanted.not_before = moment(-100);
+        wanted.not_after = moment(days);
+        wanted.self_signed(&key.unwrap()).unwrap().pem()
+    }
+
     /// A JWT with these claims (RS256), as another issuer would sign one.
     pub fn sign(&self, claims: &serde_json::Value) -> String {
         let key = PrivatePkcs8KeyDer::from_pem_slice(self.key.as_bytes()).unwrap();

@@ -1,0 +1,449 @@
+//! `doctor`, by the real binary: what is wrong, told apart, with its remedy, while
+//! the relay runs and while it does not; and nothing is sent.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use common::Home;
+use common::MAILBOX;
+use common::Relay;
+use common::account;
+use common::binary;
+use common::keys;
+use common::message;
+use common::send_one;
+use common::stand_in;
+use common::stand_in_with;
+use common::tls::Identity;
+use common::write_private;
+use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::Sandbox;
+use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
+use serde_json::Value;
+
+const SMALL: &str = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"3 MB\"\n";
+
+fn run(home: &Home, arguments: &[&str]) -> Output {
+    let mut command = binary();
+    command.args(arguments).arg("--config").arg(&home.config);
+    // Whoever runs the tests may be behind a proxy.
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+/// What doctor finds, with its exit code.
+fn doctor(home: &Home) -> (i32, Vec<Value>) {
+    let output = run(home, &["doctor", "--json"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let findings = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    (output.status.code().unwrap(), findings.collect())
+}
+
+/// The findings that are not as they should be: state, check and words.
+fn wrong(findings: &[Value]) -> Vec<String> {
+    let wrong = findings.iter().filter(|it| it["state"] != "ok");
+    let line = |it: &Value| {
+        assert!(it["remedy"].is_string(), "{it}");
+        let text = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
+        let names = ["state", "check", "words", "remedy", "place"];
+        names.map(text).join(" | ")
+    };
+    wrong.map(line).collect()
+}
+
+/// Changes lines of the configuration.
+fn change(home: &Home, from: &str, to: &str) {
+    let text = fs::read_to_string(&home.config).unwrap();
+    assert!(text.contains(from), "{from}: {text}");
+    fs::write(&home.config, text.replace(from, to)).unwrap();
+}
+
+fn nothing_was_sent(graph: &Sandbox) {
+    assert!(graph.arrivals().is_empty());
+    assert!(graph.drafts().is_empty());
+}
+
+/// With a secret whose end is known, so that nothing is to be warned of.
+fn well(graph: &Sandbox) -> Home {
+    let account = account(graph, MAILBOX, "client_secret_expires = 2099-12-31");
+    Home::with_accounts(&account, SMALL)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_wrong_stopped_or_running_and_nothing_is_sent() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+
+    let (code, findings) = doctor(&home);
+    assert_eq!((code, wrong(&findings)), (0, Vec::new()), "{findings:#?}");
+    let relay = Relay::start(&home);
+    let (code, findings) = doctor(&home);
+    assert_eq!((code, wrong(&findings)), (0, Vec::new()), "{findings:#?}");
+    let ports = findings.iter().find(|it| it["check"] == "ports").unwrap();
+    let address = relay.address.to_string();
+    assert!(
+        ports["words"].as_str().unwrap().contains(&address),
+        "{ports}"
+    );
+
+    nothing_was_sent(&graph);
+    let requests = graph.requests();
+    assert!(requests.iter().any(|it| it.path.ends_with("/sendMail")));
+    assert!(relay.events("accepted").is_empty());
+}
+
+/// Each case: what the tenant is like, what is changed in the configuration, and
+/// parts of the one failure that comes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_entra_is_told_apart_with_its_remedy() {
+    let usual = Settings::default();
+    let other_id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    let nothing = || (String::new(), String::new());
+    let cases: Vec<(Settings, (String, String), &[&str])> = vec![
+        (
+            usual.clone(),
+            (usual.client_id.clone(), other_id.to_owned()),
+            &["AADSTS700016", "client"],
+        ),
+        (
+            Settings {
+                roles: vec![],
+                ..usual.clone()
+            },
+            nothing(),
+            &["ErrorAccessDenied", "Mail.Send"],
+        ),
+        (
+            Settings {
+                mailboxes: vec!["other@sandbox.example".to_owned()],
+                ..usual.clone()
+            },
+            nothing(),
+            &["ErrorInvalidUser", "principal name"],
+        ),
+        (
+            Settings {
+                mailboxes: vec![],
+                unlicensed: vec![MAILBOX.to_owned()],
+                ..usual.clone()
+            },
+            nothing(),
+            &["MailboxNotEnabledForRESTAPI", "licence"],
+        ),
+        (
+            Settings {
+                clock_skew: Some(1200),
+                ..usual.clone()
+            },
+            nothing(),
+            &["clock", "behind", "NTP"],
+        ),
+        (
+            Settings {
+                resource: "https://graph.microsoft.us".to_owned(),
+                ..usual.clone()
+            },
+            nothing(),
+            &["AADSTS500011", "cloud"],
+        ),
+    ];
+    for (settings, (from, to), parts) in cases {
+        let graph = stand_in_with(settings).await;
+        let home = well(&graph);
+        if !from.is_empty() {
+            change(&home, &from, &to);
+        }
+
+        let (code, findings) = doctor(&home);
+        assert_eq!(code, 1, "{parts:?}: {findings:#?}");
+        let wrong = wrong(&findings);
+        let failures: Vec<_> = wrong
+            .iter()
+            .filter(|it| it.starts_with("failure"))
+            .collect();
+        assert_eq!(failures.len(), 1, "{parts:?}: {wrong:#?}");
+        for part in parts {
+            assert!(failures[0].contains(part), "{part}: {wrong:#?}");
+        }
+        nothing_was_sent(&graph);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_of_entras_has_the_catalogues_remedy() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    for (error, code, part) in [
+        ("invalid_client", 7_000_215, "Value"),
+        ("invalid_client", 7_000_222, "new"),
+        ("invalid_client", 700_027, "certificate"),
+        ("invalid_client", 700_024, "clock"),
+        ("unauthorized_client", 7_000_112, "enable"),
+        ("invalid_grant", 65_001, "consent"),
+        ("invalid_grant", 53_003, "Conditional Access"),
+        ("invalid_grant", 50_076, "second factor"),
+        ("invalid_request", 50_194, "tenant"),
+        ("invalid_request", 900_432, "cloud"),
+    ] {
+        graph.inject(Fault {
+            code: Some(error.to_owned()),
+            message: Some(format!("AADSTS{code}: something or other.")),
+            ..Fault::at(Station::Token, 400)
+        });
+
+        let (exit, findings) = doctor(&home);
+        assert_eq!(exit, 1, "{code}");
+        let wrong = wrong(&findings);
+        assert_eq!(wrong.len(), 1, "{code}: {wrong:#?}");
+        let lower = wrong[0].to_lowercase();
+        assert!(lower.contains(&part.to_lowercase()), "{part}: {wrong:#?}");
+        assert!(wrong[0].contains(&format!("AADSTS{code}")), "{wrong:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_tenant_is_known_by_its_discovery_document() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    change(
+        &home,
+        &Settings::default().tenant,
+        "0f8fad5b-d9cb-469f-a165-70867728950e",
+    );
+
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 1);
+    let wrong = wrong(&findings);
+    assert!(wrong[0].contains("tenant | Entra"), "{wrong:#?}");
+    assert!(wrong[0].contains("AADSTS90002"), "{wrong:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_exchange_gives_is_in_no_token_and_is_no_failure() {
+    let graph = stand_in_with(Settings {
+        roles: vec![],
+        rbac_mailboxes: vec![MAILBOX.to_owned()],
+        ..Settings::default()
+    })
+    .await;
+    let home = well(&graph);
+
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 0, "{findings:#?}");
+    let wrong = wrong(&findings);
+    assert_eq!(wrong.len(), 1, "{wrong:#?}");
+    assert!(wrong[0].contains("RBAC for Applications"), "{wrong:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_out_of_reach_is_named_and_so_is_one_that_is_not_microsofts() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    let graph_url = format!("graph_url = \"{}\"", graph.url());
+
+    change(&home, &graph_url, "graph_url = \"http://127.0.0.1:9\"");
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 1);
+    let said = wrong(&findings);
+    assert!(
+        said[0].contains("open 127.0.0.1, port 9, in the firewall"),
+        "{said:#?}"
+    );
+
+    // Something in between with a certificate of its own: a TLS server that nobody
+    // trusts.
+    let identity = Identity::new();
+    let other = Home::new(&graph, "");
+    other.add_to_listener("tls = \"implicit\"");
+    other.append(&identity.section(&other));
+    let middle = Relay::start(&other);
+    change(
+        &home,
+        "graph_url = \"http://127.0.0.1:9\"",
+        &format!("graph_url = \"https://{}\"", middle.address),
+    );
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 1);
+    let said = wrong(&findings);
+    assert!(said[0].contains("http.ca_file"), "{said:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_machine_is_looked_at_too() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    change(&home, "\"127.0.0.1:0\"", &format!("\"{address}\""));
+    fs::create_dir(home.path("data")).unwrap();
+    fs::set_permissions(home.path("data"), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(&home.config, PermissionsExt::from_mode(0o666)).unwrap();
+    change(&home, "free_space = \"8 MB\"", "free_space = \"900000 GB\"");
+
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 1);
+    let wrong = wrong(&findings);
+    for part in [
+        "can be changed by everybody (mode 0666)",
+        "can be read by others (mode 0755)",
+        "make room",
+        "another program has it",
+    ] {
+        assert!(
+            wrong.iter().any(|it| it.contains(part)),
+            "{part}: {wrong:#?}"
+        );
+    }
+
+    fs::write(&home.config, "[[account]]\ntenant = 1\n").unwrap();
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 1);
+    assert!(
+        findings.iter().all(|it| it["check"] == "configuration"),
+        "{findings:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_soon_is_warned_of_everywhere() {
+    let graph = stand_in_with(Settings {
+        certificates: vec![keys::APP.der()],
+        ..Settings::default()
+    })
+    .await;
+    let account = account(&graph, MAILBOX, "").replace(
+        "client_secret_file = \"SECRET\"",
+        "certificate_file = \"HOME/app.crt\"\nprivate_key_file = \"HOME/app.key\"",
+    );
+    let home = Home::with_accounts(&account, SMALL);
+    change(&home, "HOME", &home.folder.path().display().to_string());
+    write_private(&home.path("app.key"), keys::APP.key);
+    write_private(&home.path("app.crt"), &keys::APP.certificate_for_days(10));
+    let mut relay = Relay::start(&home);
+
+    let told = relay.event("expires", |_| true);
+    assert_eq!(told["what"], "certificate", "{told}");
+    assert_eq!(told["days"], 9, "{told}");
+    let status = run(&home, &["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    let text = String::from_utf8(status.stdout).unwrap();
+    assert!(text.contains("certificate expires SOON: in 9d"), "{text}");
+    let (_, findings) = doctor(&home);
+    let said = wrong(&findings);
+    let warned = said
+        .iter()
+        .any(|it| it.contains("warning | credential") && it.contains("expires on"));
+    assert!(warned, "{said:#?}");
+    let metrics = metrics(&home).await;
+    let name = format!(
+        "graphrelay_credential_expiry_timestamp_seconds{{owner=\"{MAILBOX}\",kind=\"certificate\"}}"
+    );
+    assert!(metrics.contains(&name), "{metrics}");
+
+    // What has ended is an error, and mail is tried all the same: Entra decides.
+    relay.stop();
+    write_private(&home.path("app.crt"), &keys::APP.certificate_for_days(-1));
+    let relay = Relay::start(&home);
+    relay.event("expired", |line| line["level"] == "ERROR");
+    let (code, findings) = doctor(&home);
+    assert_eq!(code, 1);
+    assert!(
+        wrong(&findings)
+            .iter()
+            .any(|it| it.contains("has expired on"))
+    );
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    relay.event("fault", |line| line["code"] == "AADSTS700027");
+}
+
+/// What Prometheus is told over the admin socket.
+async fn metrics(home: &Home) -> String {
+    let client = reqwest::Client::builder()
+        .unix_socket(home.path("data/admin.sock"))
+        .build()
+        .unwrap();
+    let answer = client.get("http://relay/metrics").send().await.unwrap();
+    answer.text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn setup_writes_a_file_that_works_without_a_terminal() {
+    let graph = stand_in().await;
+    let home = Home::empty();
+    let settings = Settings::default();
+    let data = home.path("data");
+    let url = graph.url();
+    let secret = home.path("value");
+    write_private(&secret, &settings.client_secret);
+    let setup = |more: &[&str]| {
+        binary()
+            .args(["setup", "--tenant", &settings.tenant, "--client-id"])
+            .args([&settings.client_id, "--mailbox", MAILBOX])
+            .args(["--login-url", &url, "--graph-url", &url])
+            .args(more)
+            .arg("--config")
+            .arg(&home.config)
+            .env("STATE_DIRECTORY", &data)
+            .output()
+            .unwrap()
+    };
+
+    let nothing = setup(&[]);
+    assert_eq!(nothing.status.code(), Some(64), "{nothing:?}");
+    let value = secret.display().to_string();
+    let done = setup(&["--secret-file", &value, "--secret-expires", "2099-12-31"]);
+    assert!(done.status.success(), "{done:?}");
+    let said = String::from_utf8(done.stdout).unwrap();
+    for part in [
+        "New-ManagementRoleAssignment",
+        &settings.client_id,
+        "PrimarySmtpAddress -eq 'relay@sandbox.example'",
+        "ok       mailbox default",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let again = setup(&["--secret-file", &value]);
+    assert_eq!(again.status.code(), Some(73), "{again:?}");
+    let sent = binary()
+        .args(["send-test", "a@example.org", "--via", "graph", "--config"])
+        .arg(&home.config)
+        .output()
+        .unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    common::arrived(&graph, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_message_is_timed_through_every_hop() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    let to = ["send-test", "a@example.org"];
+
+    let stopped = run(&home, &to);
+    assert_eq!(stopped.status.code(), Some(69), "{stopped:?}");
+    let _relay = Relay::start(&home);
+    let sent = run(&home, &to);
+    assert!(sent.status.success(), "{sent:?}");
+    let arrivals = common::arrived(&graph, 1).await;
+    let text = String::from_utf8(sent.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains(" ms  taken at 127.0.0.1:"), "{text}");
+    assert!(lines[1].contains(&arrivals[0].request_id), "{text}");
+
+    let refused = run(&home, &["send-test", "invalid@example.org"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("ErrorInvalidRecipients"), "{text}");
+}
