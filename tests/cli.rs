@@ -338,3 +338,97 @@ async fn a_refused_session_can_be_read_with_what_to_change_and_without_its_passw
     let unknown = run(&["sessions", "show", "7"], &home);
     assert_eq!(unknown.status.code(), Some(1));
 }
+
+fn explain(arguments: &[&str]) -> Output {
+    binary().arg("explain").args(arguments).output().unwrap()
+}
+
+#[test]
+fn explain_says_cause_remedy_and_place_of_a_code() {
+    let output = explain(&["aadsts7000215"]);
+
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = stdout(&output);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    assert_eq!(lines[0], "code    AADSTS7000215");
+    assert!(
+        lines[1].starts_with("cause   The client secret is"),
+        "{said}"
+    );
+    assert!(
+        lines[2].starts_with("remedy  copy the client secret's Value"),
+        "{said}"
+    );
+    assert!(
+        lines[3].starts_with("place   Entra > App registrations"),
+        "{said}"
+    );
+    for same in ["7000215", "AADSTS7000215"] {
+        assert_eq!(stdout(&explain(&[same])), said);
+    }
+
+    let json = stdout(&explain(&["ErrorSendAsDenied", "--json"]));
+    let entry: Value = serde_json::from_str(json.trim()).unwrap();
+    assert_eq!(entry["code"], "ErrorSendAsDenied");
+    let remedy = entry["remedy"].as_str().unwrap();
+    assert!(
+        remedy.contains("give MAILBOX Send As on ADDRESS") && !remedy.contains('{'),
+        "{remedy}"
+    );
+}
+
+#[test]
+fn explain_takes_a_pasted_message_with_every_code_in_it() {
+    let message = "AADSTS7000222: The provided client secret keys for app 'x' are expired. \
+                   Trace ID: 0a1b2c3d-0000 Timestamp: 2026-11-21 19:00:00Z";
+    let pasted = explain(&[message]);
+    let bare = explain(&["7000222"]);
+    assert_eq!(stdout(&pasted), stdout(&bare));
+
+    let words = stdout(&explain(&["403", "ErrorAccessDenied,", "then", "5.7.708"]));
+    let codes: Vec<&str> = words
+        .lines()
+        .filter_map(|line| line.strip_prefix("code    "))
+        .collect();
+    assert_eq!(codes, ["ErrorAccessDenied", "5.7.708"]);
+    assert!(words.contains("\n\ncode    5.7.708\n"), "{words}");
+}
+
+#[test]
+fn explain_of_an_unknown_code_says_so_with_the_nearest_and_where_to_look() {
+    let output = explain(&["ErrorSendAsDenyed"]);
+
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    let said = stderr(&output);
+    for part in [
+        "\"ErrorSendAsDenyed\" is no code",
+        "did you mean ErrorSendAsDenied?",
+        "request-id",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let nonsense = explain(&["all", "is", "well"]);
+    assert_eq!(nonsense.status.code(), Some(1));
+    assert!(!stderr(&nonsense).contains("did you mean"));
+}
+
+#[test]
+fn explain_without_a_code_lists_them_all() {
+    let output = explain(&[]);
+
+    assert_eq!(output.status.code(), Some(0));
+    let list = stdout(&output);
+    assert!(list.lines().count() > 150, "{list}");
+    for line in list.lines() {
+        let (code, cause) = line.split_once("  ").unwrap();
+        assert!(!code.is_empty() && cause.ends_with('.'), "{line}");
+    }
+    let json = stdout(&explain(&["--json"]));
+    assert_eq!(json.lines().count(), list.lines().count());
+    for line in json.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert!(!entry["cause"].as_str().unwrap().is_empty());
+    }
+}

@@ -1,7 +1,5 @@
-//! `explain`: a code of Entra's, Graph's or Exchange's in words: cause, remedy, and
-//! where.
-
-use serde::Serialize;
+//! `explain`: a code of Entra, Graph or Exchange in an administrator's words,
+//! from the catalogue in this program: it asks nobody.
 
 use super::Exit;
 use super::say;
@@ -11,29 +9,28 @@ use crate::catalogue::Entry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// AADSTS7000215, ErrorSendAsDenied, 5.7.705, or the whole message; nothing lists all
+    /// A code (AADSTS7000215, ErrorSendAsDenied, 5.7.708) or the whole message that holds it; none:
+    /// list all
     #[arg(value_name = "CODE")]
-    code: Vec<String>,
+    text: Vec<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
 }
 
-/// As `--json` prints it.
-#[derive(Serialize)]
-struct Line {
-    code: &'static str,
-    cause: &'static str,
-    remedy: String,
-    place: Option<&'static str>,
-}
-
 pub(super) fn run(options: &Options) -> Exit {
-    let text = options.code.join(" ");
-    if text.trim().is_empty() {
-        catalogue::all().for_each(|entry| list(entry, options.json));
+    if options.text.is_empty() {
+        for entry in catalogue::all() {
+            let line = if options.json {
+                json(entry)
+            } else {
+                row(entry)
+            };
+            say(&line);
+        }
         return Exit::Done;
     }
+    let text = options.text.join(" ");
     let found = catalogue::found_in(&text);
     if found.is_empty() {
         talk(&unknown(&text));
@@ -41,55 +38,58 @@ pub(super) fn run(options: &Options) -> Exit {
     }
     for (at, entry) in found.into_iter().enumerate() {
         if options.json {
-            json(entry);
+            say(&json(entry));
             continue;
         }
         if at > 0 {
             say("");
         }
-        tell(entry);
+        say(&format!("code    {}", entry.code));
+        say(&format!("cause   {}", entry.cause));
+        say(&format!("remedy  {}", remedy(entry)));
+        if let Some(place) = entry.place {
+            say(&format!("place   {place}"));
+        }
     }
     Exit::Done
 }
 
-fn list(entry: &'static Entry, as_json: bool) {
-    if as_json {
-        return json(entry);
-    }
-    let first = entry.cause.split_inclusive(". ").next().unwrap_or_default();
-    say(&format!("{:22}  {}", entry.code, first.trim_end()));
+/// A code and the first sentence of its cause.
+fn row(entry: &Entry) -> String {
+    let first = entry.cause.split(". ").next().unwrap_or_default();
+    format!("{:38}  {}.", entry.code, first.trim_end_matches('.'))
 }
 
-fn tell(entry: &Entry) {
-    say(&format!("code    {}", entry.code));
-    say(&format!("cause   {}", entry.cause));
-    say(&format!("remedy  {}", remedy(entry)));
-    if let Some(place) = entry.place {
-        say(&format!("place   {place}"));
-    }
+fn json(entry: &Entry) -> String {
+    serde_json::json!({
+        "code": entry.code,
+        "cause": entry.cause,
+        "remedy": remedy(entry),
+        "place": entry.place,
+    })
+    .to_string()
 }
 
-fn json(entry: &'static Entry) {
-    let line = Line {
-        code: entry.code,
-        cause: entry.cause,
-        remedy: remedy(entry),
-        place: entry.place,
-    };
-    say(&serde_json::to_string(&line).unwrap_or_default());
-}
-
+/// Without a message there are no names to put in.
 fn remedy(entry: &Entry) -> String {
     catalogue::named(entry.remedy, "MAILBOX", "ADDRESS")
 }
 
 fn unknown(text: &str) -> String {
-    let near = catalogue::nearest(text);
-    let near = near.map_or_else(String::new, |entry| {
-        format!(" Did you mean {}?", entry.code)
+    let mut words = text.split_whitespace();
+    let what = match (words.next(), words.next()) {
+        (Some(word), None) => format!("{word:?} is no code that this relay knows"),
+        _ => "there is no code in this text that this relay knows".to_owned(),
+    };
+    let near = text
+        .split_whitespace()
+        .find_map(|word| catalogue::nearest(word.trim_matches(|c: char| !c.is_alphanumeric())));
+    let guess = near.map_or_else(String::new, |entry| {
+        format!("; did you mean {}?", entry.code)
     });
     format!(
-        "graph-relay: no code in {text:?} is known here.{near} The log has the request-id, by which \
-         Microsoft finds it: graph-relay queue show ID"
+        "graph-relay: {what}{guess}\n\
+         Look in the log for the request-id (Graph) or the Trace ID (Entra) beside it: Microsoft's \
+         support can say more by it. graph-relay explain lists all known codes."
     )
 }

@@ -130,6 +130,7 @@ fn begin(call: &Call, work: &Work<'_>, id: &str) -> Result<Response<Bytes>, Refu
         Ok(item.id(IdKind::Immutable).to_owned())
     })?;
     let begun = uploads.begin(work.mailbox, draft, label, size, settings);
+    call.shared.secrets.note(&begun.token);
     let answer = json!({
         "@odata.context": format!("{CONTEXT}#microsoft.graph.uploadSession"),
         "uploadUrl": format!(

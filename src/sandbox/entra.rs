@@ -34,6 +34,7 @@ pub(super) async fn token(
     form: Result<Form<Pairs>, FormRejection>,
 ) -> Response<Body> {
     let parameters = Parameters::of_form(form);
+    call.shared.secrets.sent(&parameters);
     let grant = parameters.given("grant_type").map(str::to_owned);
     call.shared
         .store
@@ -155,7 +156,10 @@ pub(super) fn life(settings: &Settings) -> Value {
 /// An answer of Entra, refused or not.
 pub(super) fn answered(call: &Call, judged: Result<Value, Complaint>) -> Response<Bytes> {
     match judged {
-        Ok(body) => complaint::answer(StatusCode::OK, &body, &call.exchange),
+        Ok(body) => {
+            call.shared.secrets.given(&body);
+            complaint::answer(StatusCode::OK, &body, &call.exchange)
+        }
         Err(complaint) => complaint.answer(&call.exchange),
     }
 }

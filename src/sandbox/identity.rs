@@ -73,7 +73,10 @@ pub(super) async fn arc(call: Call) -> Response<Body> {
 
 async fn answer(call: Call, place: Place) -> Response<Body> {
     let answer = |_: Option<&_>| match judge(&call, place) {
-        Ok(body) => served(StatusCode::OK, &body),
+        Ok(body) => {
+            call.shared.secrets.given(&body);
+            served(StatusCode::OK, &body)
+        }
         Err(denial) => {
             let mut response = match place {
                 Place::Machine | Place::Arc => failure(denial.status, denial.error, &denial.text),

@@ -27,6 +27,7 @@
 //! | `items`, `resource`, `files` | drafts and sent messages, as answers show them; attached files |
 //! | `directory`, `rate`, `errors` | mailboxes and their limits; Graph's error envelope |
 //! | `fault`, `addresses` | faults; those by recipient address |
+//! | `secrets` | what no test may find elsewhere |
 //! | `api`, `page` | `/sandbox/...`; `/` |
 //!
 //! A further endpoint is a file with its handler and a route in [`Sandbox::start`].
@@ -60,6 +61,7 @@ mod rate;
 mod remembered;
 mod resource;
 mod scopes;
+mod secrets;
 mod send_mail;
 mod server;
 mod settings;
@@ -112,6 +114,7 @@ use crate::sandbox::fault::Faults;
 use crate::sandbox::identity::ArcKeys;
 use crate::sandbox::items::IdKind;
 use crate::sandbox::items::Items;
+use crate::sandbox::secrets::Secrets;
 use crate::sandbox::sign_in::SignIns;
 use crate::sandbox::store::Keep;
 use crate::sandbox::store::Store;
@@ -143,6 +146,7 @@ struct Shared {
     upload_host: String,
     faults: Faults,
     played: Played,
+    secrets: Secrets,
 }
 
 impl Sandbox {
@@ -209,6 +213,11 @@ impl Sandbox {
     /// The records kept of requests to Entra and Graph, oldest first.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.store.requests()
+    }
+
+    /// Every secret that went to and fro since the start: tokens, codes, assertions, upload tokens.
+    pub fn secrets(&self) -> Vec<String> {
+        self.shared.secrets.all()
     }
 
     /// Counts since the start or the last [`Sandbox::clear`].
@@ -291,6 +300,7 @@ impl Shared {
             upload_host: format!("http://{upload_address}"),
             faults: Faults::default(),
             played: Played::default(),
+            secrets: Secrets::default(),
             settings,
         })
     }
