@@ -197,6 +197,26 @@ async fn every_refusal_of_entras_has_the_catalogues_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_readme_shows_what_doctor_says_of_an_expired_secret() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    graph.inject(Fault {
+        code: Some("invalid_client".to_owned()),
+        message: Some("AADSTS7000222: The provided client secret keys are expired.".to_owned()),
+        ..Fault::at(Station::Token, 401)
+    });
+
+    let output = run(&home, &["doctor"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let said = said.replace(MAILBOX, "default");
+    let failure = said.split("FAILURE ").nth(1).unwrap();
+    let lines: Vec<&str> = failure.lines().take(3).collect();
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    assert!(readme.contains(&lines.join("\n")), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_tenant_is_known_by_its_discovery_document() {
     let graph = stand_in().await;
     let home = well(&graph);

@@ -241,6 +241,10 @@ fn read(answer: &Answer, now: Timestamp) -> Result<Granted, TokenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::http::Reach;
+    use crate::sandbox::Sandbox;
+    use crate::sandbox::Settings;
 
     fn of(variables: &[(&str, &str)], has_arc_agent: bool) -> Source {
         let variable = |name: &str| {
@@ -274,6 +278,35 @@ mod tests {
         assert_eq!(of(&[], true), arc(ARC));
         let machine = format!("{METADATA}{TOKEN_PATH}");
         assert_eq!(of(&[], false), Source::VirtualMachine { url: machine });
+    }
+
+    #[tokio::test]
+    async fn arc_gives_a_token_to_whoever_can_read_its_key() {
+        let keys = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            arc_folder: Some(keys.path().to_owned()),
+            ..Settings::default()
+        };
+        let stand_in = Sandbox::start("127.0.0.1:0".parse().unwrap(), settings);
+        let stand_in = stand_in.await.unwrap();
+        let settings = crate::config::Http {
+            proxy: None,
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+        };
+        let http = Http::new(&settings, Reach::Direct, Clock::System).unwrap();
+        let source = Source::Arc {
+            url: format!("{}/arc{TOKEN_PATH}", stand_in.url()),
+            keys: keys.path().to_owned(),
+        };
+        let graph = "https://graph.microsoft.com";
+
+        let now = Clock::System.now();
+        let granted = source.grant(None, graph, &http, now).await.unwrap();
+        assert!(granted.lasts > Duration::from_secs(3000));
+        let refused = source.grant(None, "https://elsewhere.example", &http, now);
+        let refused = refused.await.unwrap_err();
+        assert!(matches!(refused, TokenError::Identity(_)), "{refused}");
     }
 
     #[test]
