@@ -48,7 +48,7 @@ pub(super) async fn attach(
         }
         let content = STANDARD.encode(&attachment.content);
         let mut answer = Map::new();
-        let user = &work.mailbox.upn;
+        let user = owner.named(work.mailbox);
         let context = format!("{CONTEXT}#users('{user}')/messages('{id}')/attachments/$entity");
         answer.insert("@odata.context".to_owned(), json!(context));
         answer.extend(files::resource(&attachment));
@@ -73,7 +73,7 @@ pub(super) async fn list(
             let attachments = item.message.attachments.iter();
             attachments.map(files::resource).collect::<Vec<_>>()
         })?;
-        let user = &work.mailbox.upn;
+        let user = owner.named(work.mailbox);
         let context = format!("{CONTEXT}#users('{user}')/messages('{id}')/attachments");
         let page = json!({"@odata.context": context, "value": attachments});
         Ok(call.resource(StatusCode::OK, &page))

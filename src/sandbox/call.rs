@@ -74,6 +74,16 @@ pub(super) enum Owner {
     Key(String),
 }
 
+impl Owner {
+    /// How answers name the mailbox: as the path did.
+    pub(super) fn named<'a>(&'a self, mailbox: &'a Mailbox) -> &'a str {
+        match self {
+            Self::Me => &mailbox.upn,
+            Self::Key(key) => key,
+        }
+    }
+}
+
 /// What a path names: a mailbox, and within it a message or folder.
 pub(super) struct Target {
     pub(super) owner: Owner,

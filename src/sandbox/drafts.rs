@@ -54,10 +54,10 @@ pub(super) async fn create(Target { owner, .. }: Target, call: Call, body: Body)
             StatusCode::CREATED,
             &entity(&call, &item, &Select::default()),
         );
-        let user = &work.mailbox.upn;
         let location = format!(
-            "{}/v1.0/users('{user}')/messages('{}')",
+            "{}/v1.0/users('{}')/messages('{}')",
             call.base(),
+            owner.named(work.mailbox),
             item.id(call.id_kind())
         );
         call.shared.items.create(item)?;
