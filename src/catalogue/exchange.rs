@@ -51,7 +51,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.7.30",
-        cause: "Microsoft's SMTP server takes no passwords any more (basic authentication is \
+        cause: "Microsoft's SMTP server takes no password here (basic authentication is off or \
             retired).",
         remedy: POINT_HERE,
         place: None,

@@ -116,7 +116,8 @@ pub fn found_in(text: &str) -> Vec<&'static Entry> {
 }
 
 /// The entry whose code is most like this one, if any is like it: a guess for
-/// "did you mean".
+/// "did you mean". A short code has few letters to be like, and a status in
+/// three numbers is another status when one of them differs.
 pub fn nearest(code: &str) -> Option<&'static Entry> {
     let code = code.trim().to_ascii_lowercase();
     let code = if is_number(&code) && code.len() > 3 {
@@ -125,11 +126,19 @@ pub fn nearest(code: &str) -> Option<&'static Entry> {
         code
     };
     all()
+        .filter(|entry| {
+            entry
+                .code
+                .starts_with(|first: char| first.is_ascii_alphabetic())
+        })
         .map(|entry| {
             let known = entry.code.to_ascii_lowercase();
             (strsim::damerau_levenshtein(&known, &code), entry)
         })
-        .filter(|(distance, entry)| *distance <= 1 + entry.code.len() / 5)
+        .filter(|(distance, entry)| {
+            let length = entry.code.len();
+            *distance <= 1 + length / 5 && distance * 3 < length
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, entry)| entry)
 }

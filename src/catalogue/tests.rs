@@ -223,7 +223,9 @@ fn a_typing_error_has_a_nearest_code_and_nonsense_has_none() {
         ("ErrorSendAsDenid", Some("ErrorSendAsDenied")),
         ("AADSTS700215", Some("AADSTS7000215")),
         ("invalid_cleint", Some("invalid_client")),
+        ("5.7.707", None),
         ("nonsense", None),
+        ("was", None),
         ("", None),
     ] {
         assert_eq!(nearest(written).map(|entry| entry.code), code, "{written}");
