@@ -155,7 +155,9 @@ impl Certificates {
 
     /// The certificate that every thumbprint in the header names.
     fn registered(&self, assertion: &Assertion<'_>) -> Result<&Registered, Complaint> {
-        let named = |name: &str| assertion.header.get(name).map(text);
+        // Microsoft's own library pads its thumbprint (RFC 7515 2 does not).
+        let unpadded = |value: String| value.trim_end_matches('=').to_owned();
+        let named = |name: &str| assertion.header.get(name).map(text).map(unpadded);
         let is = |registered: &&Registered| {
             let sha1 = URL_SAFE_NO_PAD.encode(&registered.sha1);
             let sha256 = URL_SAFE_NO_PAD.encode(&registered.sha256);
