@@ -29,21 +29,31 @@ impl Tenant {
     pub(crate) async fn with(settings: Settings) -> Self {
         // Another test of this process may have installed it.
         drop(rustls::crypto::ring::default_provider().install_default());
+        let resource = settings.resource.clone();
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings)
             .await
             .unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let scope = format!("{resource}/.default");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         let mut tenant = Self {
             sandbox,
             http,
             token: String::new(),
         };
-        tenant.renew().await;
+        tenant.renew_for(&scope).await;
         tenant
     }
 
     pub(crate) async fn renew(&mut self) {
-        let answer = self.ask(&good()).await;
+        self.renew_for(SCOPE).await;
+    }
+
+    async fn renew_for(&mut self, scope: &str) {
+        let answer = self.ask(&good_but("scope", Some(scope))).await;
         assert_eq!(answer.status(), 200);
         let body: Value = answer.json().await.unwrap();
         self.token = body["access_token"].as_str().unwrap().to_owned();
@@ -164,6 +174,19 @@ impl Tenant {
         request.body(part.to_vec()).send().await.unwrap()
     }
 
+    /// The body of an answer of the token endpoint that is to be good.
+    pub(crate) async fn granted(&self, parameters: &[(&str, &str)]) -> Value {
+        let answer = self.ask(parameters).await;
+        let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// Status, `error` and number of an answer of the token endpoint.
+    pub(crate) async fn complaint(&self, parameters: &[(&str, &str)]) -> (u16, String, u64) {
+        complaint(self.ask(parameters).await).await
+    }
+
     pub(crate) async fn page(&self, path: &str) -> Response {
         self.http.get(self.url(path)).send().await.unwrap()
     }
@@ -178,10 +201,7 @@ pub(crate) fn good() -> [(&'static str, &'static str); 4] {
     ]
 }
 
-pub(crate) fn good_but(
-    name: &str,
-    value: Option<&'static str>,
-) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn good_but<'a>(name: &str, value: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
     good()
         .into_iter()
         .filter_map(|(given, old)| {
@@ -235,4 +255,23 @@ pub(crate) async fn code(answer: Response) -> (u16, String) {
 
 pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
+}
+
+/// Status, `error` and number of a refusal of Entra; 0 where it has no number.
+pub(crate) async fn complaint(answer: Response) -> (u16, String, u64) {
+    let status = answer.status().as_u16();
+    let body: Value = answer.json().await.unwrap();
+    let error = body["error"].as_str().unwrap_or_default().to_owned();
+    (status, error, body["error_codes"][0].as_u64().unwrap_or(0))
+}
+
+pub(crate) fn complains(status: u16, error: &str, number: u64) -> (u16, String, u64) {
+    (status, error.to_owned(), number)
+}
+
+/// The claims of what looks like a JWT.
+pub(crate) fn claims(token: &Value) -> Value {
+    let claims = token.as_str().unwrap().split('.').nth(1).unwrap();
+    let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims);
+    serde_json::from_slice(&decoded.unwrap()).unwrap()
 }
