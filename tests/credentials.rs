@@ -5,7 +5,6 @@
 mod common;
 
 use std::fs;
-use std::process::Output;
 
 use common::Home;
 use common::MAILBOX;
@@ -15,6 +14,8 @@ use common::arrived;
 use common::binary;
 use common::keys;
 use common::message;
+use common::run;
+use common::said;
 use common::send_one;
 use common::stand_in;
 use common::stand_in_with;
@@ -49,18 +50,6 @@ fn home_with_certificate(graph: &Sandbox, pair: &keys::Pair) -> Home {
 fn put(home: &Home, pair: &keys::Pair) {
     write_private(&home.path("app.key"), pair.key);
     write_private(&home.path("app.crt"), pair.certificate);
-}
-
-fn run(home: &Home, arguments: &[&str]) -> Output {
-    let mut command = binary();
-    command.args(arguments).arg("--config").arg(&home.config);
-    command.output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let both = [&output.stdout, &output.stderr];
-    both.map(|text| String::from_utf8_lossy(text).into_owned())
-        .join("")
 }
 
 /// An operator mended something and does not wait.

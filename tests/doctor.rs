@@ -6,7 +6,6 @@ mod common;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
 
 use common::Home;
 use common::MAILBOX;
@@ -15,6 +14,7 @@ use common::account;
 use common::binary;
 use common::keys;
 use common::message;
+use common::run;
 use common::send_one;
 use common::stand_in;
 use common::stand_in_with;
@@ -27,16 +27,6 @@ use graph_relay::sandbox::Station;
 use serde_json::Value;
 
 const SMALL: &str = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"3 MB\"\n";
-
-fn run(home: &Home, arguments: &[&str]) -> Output {
-    let mut command = binary();
-    command.args(arguments).arg("--config").arg(&home.config);
-    // Whoever runs the tests may be behind a proxy.
-    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-        command.env_remove(name);
-    }
-    command.output().unwrap()
-}
 
 /// What doctor finds, with its exit code.
 fn doctor(home: &Home) -> (i32, Vec<Value>) {

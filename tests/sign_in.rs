@@ -11,7 +11,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 use std::process::ChildStderr;
-use std::process::Output;
 use std::process::Stdio;
 
 use common::Home;
@@ -21,6 +20,8 @@ use common::account;
 use common::arrived;
 use common::binary;
 use common::message;
+use common::run;
+use common::said;
 use common::send_many;
 use common::send_one;
 use common::stand_in_with;
@@ -46,18 +47,6 @@ fn home(graph: &Sandbox) -> Home {
         &account.replace("client_secret_file = \"SECRET\"\n", ""),
         "",
     )
-}
-
-fn run(home: &Home, arguments: &[&str]) -> Output {
-    let mut command = binary();
-    command.args(arguments).arg("--config").arg(&home.config);
-    command.output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let both = [&output.stdout, &output.stderr];
-    both.map(|text| String::from_utf8_lossy(text).into_owned())
-        .join("")
 }
 
 /// `graph-relay login`, while it waits.
@@ -196,7 +185,7 @@ async fn a_mailbox_signs_in_with_a_browser_and_its_mail_goes_out() {
     assert!(sent.status.success(), "{sent:?}");
     let status = run(&home, &["status"]);
     assert!(status.status.success(), "{status:?}");
-    let accounts = self::said(&run(&home, &["accounts"]));
+    let accounts = common::said(&run(&home, &["accounts"]));
     assert!(
         accounts.contains(&format!("{MAILBOX}: good for")),
         "{accounts}"
@@ -291,7 +280,7 @@ async fn only_the_mailbox_itself_signs_in_for_it() {
     let stranger = run(&home, &["login", "nobody@contoso.com", "--no-browser"]);
     assert_eq!(stranger.status.code(), Some(1), "{stranger:?}");
     assert!(
-        self::said(&stranger).contains("no [[account]] with sign_in"),
+        common::said(&stranger).contains("no [[account]] with sign_in"),
         "{stranger:?}"
     );
     assert!(

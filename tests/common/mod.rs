@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
+use std::process::Output;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Condvar;
@@ -167,6 +168,24 @@ pub fn binary() -> Command {
         .env_remove("GRAPH_RELAY_CONFIG")
         .env_remove("NOTIFY_SOCKET");
     command
+}
+
+/// What a command of a home's relay says and how it ends.
+pub fn run(home: &Home, arguments: &[&str]) -> Output {
+    let mut command = binary();
+    command.args(arguments).arg("--config").arg(&home.config);
+    // Whoever runs the tests may be behind a proxy.
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+/// All that a command said, on both of its outputs.
+pub fn said(output: &Output) -> String {
+    let both = [&output.stdout, &output.stderr];
+    let text = both.map(|text| String::from_utf8_lossy(text).into_owned());
+    text.join("")
 }
 
 /// A running relay; killed when it is dropped.
