@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 
 /// When an answer does not say how long its token lasts: less than any that
 /// Entra gives out.
-const DEFAULT_LIFE: Duration = Duration::from_secs(10 * 60);
+pub(super) const DEFAULT_LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// A token endpoint's answer. Its secrets do not print themselves.
 #[derive(Debug, Serialize, Deserialize)]
@@ -127,8 +127,6 @@ pub struct Claims {
     #[serde(default)]
     pub(super) unique_name: Option<String>,
     #[serde(default)]
-    pub(super) email: Option<String>,
-    #[serde(default)]
     pub(super) nonce: Option<String>,
     /// When it ends, in seconds since 1970.
     #[serde(default)]
@@ -149,14 +147,11 @@ impl Claims {
         Some(Timestamp::from_millis(0) + seconds)
     }
 
-    /// The names that the person who signed in is known by.
+    /// The names that the person who signed in is known by: each in a domain that
+    /// the tenant has proved to own. `email` is none of them: in an app of several
+    /// tenants, the administrator of any can write there what he likes.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let names = [
-            &self.preferred_username,
-            &self.upn,
-            &self.unique_name,
-            &self.email,
-        ];
+        let names = [&self.preferred_username, &self.upn, &self.unique_name];
         names.into_iter().filter_map(|name| name.as_deref())
     }
 }

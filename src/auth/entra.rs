@@ -211,7 +211,7 @@ impl<'a> Entra<'a> {
         let mail = [("Mail.Send", true), ("Mail.ReadWrite", drafts)];
         let of_graph = mail.into_iter().filter(|(_, wanted)| *wanted);
         let of_graph = of_graph.map(|(name, _)| format!("{resource}/{name}"));
-        let of_openid = ["openid", "profile", "email", "offline_access"].map(str::to_owned);
+        let of_openid = ["openid", "profile", "offline_access"].map(str::to_owned);
         of_graph.chain(of_openid).map(Scope::new).collect()
     }
 

@@ -62,6 +62,8 @@ enum TokenState {
 const RENEW_AHEAD: Duration = Duration::from_secs(5 * 60);
 /// After a failed renewal of a token that is still good.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
+/// Whatever an answer says: no token lasts longer, and no clock overflows on it.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A token about to end might end on its way.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -116,7 +118,7 @@ impl Flight {
     pub(super) fn keep(&self, granted: Granted) -> Token {
         let serial = self.flights.fetch_add(1, Ordering::AcqRel);
         let now = Instant::now();
-        let lasts = granted.lasts.saturating_sub(MARGIN);
+        let lasts = granted.lasts.min(LONGEST).saturating_sub(MARGIN);
         // A short-lived token is renewed after half of its life.
         let renew_after = lasts.saturating_sub(RENEW_AHEAD).max(lasts / 2);
         let token = Token {
@@ -236,6 +238,16 @@ mod tests {
         tokio::time::advance(Duration::from_secs(31)).await;
         assert_ne!(serial(&flight, Ok(lasting(60))).await, first);
         tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(serial(&flight, Err(TokenError::no_answer())).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_life_that_is_nonsense_breaks_nothing() {
+        let flight = flight();
+
+        assert!(serial(&flight, Ok(lasting(u64::MAX))).await.is_some());
+        tokio::time::advance(LONGEST).await;
+        assert!(serial(&flight, Ok(lasting(0))).await.is_some());
         assert_eq!(serial(&flight, Err(TokenError::no_answer())).await, None);
     }
 

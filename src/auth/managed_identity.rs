@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::Granted;
+use super::answer::DEFAULT_LIFE;
 use super::answer::seconds;
 use super::error::TokenError;
 use crate::clock::Timestamp;
@@ -216,7 +217,7 @@ fn read(answer: &Answer, now: Timestamp) -> Result<Granted, TokenError> {
         let lasts = lasts.or_else(|| token.expires_on.map(until));
         return Ok(Granted {
             secret: SecretString::from(token.access_token),
-            lasts: lasts.unwrap_or_default(),
+            lasts: lasts.unwrap_or(DEFAULT_LIFE),
         });
     }
     let refusal: IdentityRefusal = serde_json::from_slice(&answer.body).unwrap_or_default();
