@@ -357,3 +357,100 @@ pub(super) fn file_error(path: &Path, error: io::Error) -> StoreError {
     let path = path.to_owned();
     StoreError::File { path, error }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn sign_in(mailbox: &str, token: &str, at: i64) -> SignIn {
+        SignIn {
+            account: "default".to_owned(),
+            mailbox: mailbox.parse().unwrap(),
+            refresh_token: token.into(),
+            signed_in_at: Timestamp::from_millis(0),
+            renewed_at: Timestamp::from_millis(at),
+            refused: None,
+        }
+    }
+
+    fn token(store: &Store, mailbox: &str) -> Option<String> {
+        let found = store.find("default", &mailbox.parse().unwrap())?;
+        Some(found.refresh_token.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_is_found_again_and_in_nobody_elses_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
+        store.keep(sign_in("b@x.example", "two", 1)).await.unwrap();
+        store
+            .keep(sign_in("A@x.example", "three", 2))
+            .await
+            .unwrap();
+
+        let (again, unopened) = Store::open(folder.path()).unwrap();
+        assert!(unopened.is_empty());
+        assert_eq!(token(&again, "a@X.example").unwrap(), "three");
+        assert_eq!(again.list().len(), 2);
+
+        // One mailbox's file in another's place says whose it is; changed, it opens
+        // no more.
+        let file = |mailbox: &str| {
+            let mailbox = mailbox.parse().unwrap();
+            again.shared.path("default", &mailbox)
+        };
+        let text = fs::read_to_string(file("a@x.example")).unwrap();
+        let forged = text.replace("A@x.example", "b@x.example");
+        assert_ne!(forged, text);
+        fs::write(file("b@x.example"), forged).unwrap();
+        let (third, unopened) = Store::open(folder.path()).unwrap();
+        assert_eq!(unopened.len(), 1, "{unopened:?}");
+        assert_eq!(token(&third, "b@x.example"), None);
+        assert!(
+            third
+                .forget("default", &"a@x.example".parse().unwrap())
+                .await
+                .unwrap()
+        );
+        assert!(!file("a@x.example").exists());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_in_use_and_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
+        // Where the new file would be written is a folder: root could write anywhere.
+        let path = store
+            .shared
+            .path("default", &"a@x.example".parse().unwrap());
+        let new = path.with_extension("new");
+        fs::create_dir(&new).unwrap();
+
+        assert!(store.keep(sign_in("a@x.example", "two", 2)).await.is_err());
+        assert_eq!(token(&store, "a@x.example").unwrap(), "two");
+        let (disk, _) = Store::open(folder.path()).unwrap();
+        assert_eq!(token(&disk, "a@x.example").unwrap(), "one");
+
+        fs::remove_dir(&new).unwrap();
+        store.save().await.unwrap();
+        let (disk, _) = Store::open(folder.path()).unwrap();
+        assert_eq!(token(&disk, "a@x.example").unwrap(), "two");
+    }
+
+    #[test]
+    fn a_file_that_was_being_written_in_a_crash_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let sign_ins = folder.path().join(FOLDER);
+        fs::write(sign_ins.join("half.new"), "{\"format\":1,").unwrap();
+        fs::write(sign_ins.join("half.sign-in"), "{\"format\":1,").unwrap();
+
+        let (store, unopened) = Store::open(folder.path()).unwrap();
+        assert!(store.list().is_empty());
+        assert_eq!(unopened.len(), 1);
+    }
+}
