@@ -167,7 +167,7 @@ async fn a_mailbox_signs_in_with_a_browser_and_its_mail_goes_out() {
     }
     let address = browse(&url, &user(MAILBOX)).await;
     let closing = reqwest::get(&address).await.unwrap().text().await.unwrap();
-    assert!(closing.contains("go back to the terminal"), "{closing}");
+    assert!(closing.contains("Go back to the terminal"), "{closing}");
     let (code, said) = login.end();
     assert_eq!(code, 0, "{said}");
     assert!(

@@ -24,6 +24,7 @@ use crate::auth::Begun;
 use crate::auth::SignIn;
 use crate::auth::SignInError;
 use crate::auth::Standing;
+use crate::auth::TokenError;
 use crate::auth::Tokens;
 use crate::auth::Way;
 use crate::clock::Timestamp;
@@ -84,7 +85,8 @@ pub struct EndingView {
 pub struct TokenView {
     /// Whose it is, in delegated sign-in.
     pub mailbox: Option<Address>,
-    /// `good`, `not asked for`, `refused`; in delegated sign-in also `signed in`
+    /// `good`, `not asked for`, `refused`, `unavailable` (Entra does not answer, or
+    /// is in trouble); in delegated sign-in also `signed in`
     /// (there is no access token now), `signed out` or `not signed in`.
     pub state: String,
     /// Until when the access token in hand is good.
@@ -262,8 +264,9 @@ fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
 }
 
 fn token(standing: &Standing) -> TokenView {
-    let state = match (standing.good_until, &standing.trouble) {
+    let state = match (standing.good_until, standing.trouble.as_deref()) {
         (Some(_), _) => "good",
+        (None, Some(TokenError::Transport(_) | TokenError::Unavailable { .. })) => "unavailable",
         (None, Some(_)) => "refused",
         (None, None) => "not asked for",
     };
@@ -314,7 +317,7 @@ async fn finish(
     let Desk { office, stop } = desk;
     let (tokens, mailbox) = tokio::select! {
         signed_in = office.sign_ins.finish(id, ended.address.as_deref()) => signed_in?,
-        () = stop.cancelled() => return Err(Failure::Refused("the relay stops".to_owned())),
+        () = stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
     };
     let account = tokens.account().name.clone();
     maillog::signed_in(&account, &mailbox, peer.uid);
@@ -401,7 +404,10 @@ async fn send_test(
         client_request_id: Uuid::new_v4(),
     };
     let from = message.from.as_ref().unwrap_or(&mailbox);
-    let sent = graph.send_test(caller, from, &message.to).await;
+    let sent = tokio::select! {
+        sent = graph.send_test(caller, from, &message.to) => sent,
+        () = desk.stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
+    };
     let sent = sent.map_err(|error| Failure::Refused(error.to_string()))?;
     Ok(Json(Sent {
         account,
@@ -409,6 +415,8 @@ async fn send_test(
         mailbox,
     }))
 }
+
+const STOPS: &str = "the relay stops: ask again when it runs";
 
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {

@@ -89,7 +89,7 @@ fn identities(status: &Status) -> [Gauge; 3] {
 }
 
 /// States of a token in which no mail goes out.
-const NO_TOKEN: [&str; 3] = ["refused", "signed out", "not signed in"];
+const NO_TOKEN: [&str; 4] = ["refused", "unavailable", "signed out", "not signed in"];
 /// States of messages, told also where there are none.
 const STATES: [&str; 5] = ["waiting", "claimed", "held", "failed", "quarantined"];
 

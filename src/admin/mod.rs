@@ -6,10 +6,10 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /queue?after=ID&filter=EXPR` | the next page of what is not delivered, or of what the [`Filter`] lets through, as [`Summary`] |
-//! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`] |
-//! | `POST /queue/actions` | carries out an [`Order`], in pages; the answer comes after it is on stable storage, as [`Decided`] |
-//! | `GET /queue/ID` | everything about one message, as [`EntryView`]; 404 if unknown |
+//! | `GET /queue?after=ID&filter=EXPR` | the next page of what is not delivered, or of what the [`Filter`](crate::spool::Filter) lets through, as [`Summary`](crate::spool::Summary) |
+//! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`](crate::spool::Count) |
+//! | `POST /queue/actions` | carries out an [`Order`](crate::spool::Order), in pages; the answer comes after it is on stable storage, as [`Decided`](crate::spool::Decided) |
+//! | `GET /queue/ID` | everything about one message, as [`EntryView`](crate::spool::EntryView); 404 if unknown |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
 //! | `POST /sign-ins/ID` | goes on with it, from [`Ended`]; as [`SignedIn`]. Waits where the person has a device code |

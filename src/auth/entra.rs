@@ -46,15 +46,15 @@ use super::error::CredentialError;
 use super::error::TokenError;
 use crate::clock::Timestamp;
 use crate::config::Account;
-use crate::config::BlindRule;
 use crate::config::Credential;
-use crate::config::Route;
 use crate::http::Answer;
 use crate::http::Http;
 use crate::http::TransportError;
 
 /// RFC 7523 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// What a poll is answered until the person has typed the code (RFC 8628 3.5).
+const NOT_YET: [&str; 2] = ["authorization_pending", "slow_down"];
 /// While a device code is polled for and nothing answers, the polls come no
 /// slower than this.
 const SLOWEST_POLL: Duration = Duration::from_secs(15);
@@ -199,16 +199,29 @@ impl<'a> Entra<'a> {
             request = request.add_extra_param(name, value);
         }
         let polled = request.request_async(&self.wire, tokio::time::sleep, None);
-        self.wire.told(polled.await)
+        let told = self.wire.told(polled.await);
+        match told {
+            // The last answer was "not yet", and its time is over.
+            Err(TokenError::Refused { status, error, .. }) if NOT_YET.contains(&error.as_str()) => {
+                Err(TokenError::Refused {
+                    status,
+                    error: "expired_token".to_owned(),
+                    aadsts: None,
+                    description: "the code was not typed in time".to_owned(),
+                })
+            }
+            Ok(_) | Err(_) => told,
+        }
     }
 
-    /// What the relay is allowed for a person: to send; to make drafts where the
-    /// account asks for them; and to go on doing so without the person.
+    /// What the relay is allowed for a person: to send; to make drafts where a
+    /// message may need one; and to go on doing so without the person.
     fn scopes(&self) -> Vec<Scope> {
         let resource = &self.account.graph_resource;
-        let submission = &self.account.submission;
-        let drafts = submission.route == Route::Draft || submission.blind == BlindRule::Property;
-        let mail = [("Mail.Send", true), ("Mail.ReadWrite", drafts)];
+        let mail = [
+            ("Mail.Send", true),
+            ("Mail.ReadWrite", self.account.needs_drafts),
+        ];
         let of_graph = mail.into_iter().filter(|(_, wanted)| *wanted);
         let of_graph = of_graph.map(|(name, _)| format!("{resource}/{name}"));
         let of_openid = ["openid", "profile", "offline_access"].map(str::to_owned);

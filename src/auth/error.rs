@@ -108,12 +108,17 @@ const THEIR_TROUBLE: [&str; 2] = ["temporarily_unavailable", "server_error"];
 /// Errors that are about the person who has signed in, and not about the app
 /// (Entra page "Refresh tokens"; "invalid_grant" also where that person must
 /// do something: MFA, a new password, consent).
-const OF_THE_PERSON: [&str; 4] = [
+const OF_THE_PERSON: [&str; 5] = [
     "invalid_grant",
+    "access_denied",
     "interaction_required",
     "consent_required",
     "login_required",
 ];
+
+/// `invalid_grant` that says nothing about the person and passes by itself: asked
+/// too often (AADSTS50196).
+const PASSING: [u32; 1] = [50_196];
 
 impl TokenError {
     /// What an answer other than a token means. An answer that is no token
@@ -156,6 +161,7 @@ impl TokenError {
             error, description, ..
         } = &self
             && OF_THE_PERSON.contains(&error.as_str())
+            && !matches!(&self, Self::Refused { aadsts: Some(number), .. } if PASSING.contains(number))
         {
             return Self::SignedOut {
                 mailbox: mailbox.clone(),

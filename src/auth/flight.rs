@@ -39,6 +39,8 @@ struct State {
     token: TokenState,
     /// Why the last flight brought nothing.
     trouble: Option<Arc<TokenError>>,
+    /// When a token was last taken for one that lacks a new permission.
+    outdated: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,8 @@ enum TokenState {
 const RENEW_AHEAD: Duration = Duration::from_secs(5 * 60);
 /// After a failed renewal of a token that is still good.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
+/// Whatever an answer says about when to come again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// Whatever an answer says: no token lasts longer, and no clock overflows on it.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A token about to end might end on its way.
@@ -75,6 +79,7 @@ impl Flight {
             state: Mutex::new(State {
                 token: TokenState::Empty,
                 trouble: None,
+                outdated: None,
             }),
             under_way: tokio::sync::Mutex::new(None),
             flights: AtomicU64::new(0),
@@ -126,16 +131,40 @@ impl Flight {
             mailbox: self.mailbox.clone(),
             serial,
         };
-        *self.state() = State {
-            token: TokenState::Active {
-                token: token.clone(),
-                renew_at: now + renew_after,
-                ends_at: now + lasts,
-                ends: self.clock.now() + lasts,
-            },
-            trouble: None,
+        let mut state = self.state();
+        state.token = TokenState::Active {
+            token: token.clone(),
+            renew_at: now + renew_after,
+            ends_at: now + lasts,
+            ends: self.clock.now() + lasts,
         };
+        state.trouble = None;
+        drop(state);
         token
+    }
+
+    /// Graph refused what this token does not allow: what it may be allowed by now
+    /// is in a new one only. Until there is one it serves whatever it does allow.
+    pub(super) fn outdate(&self, token: &Token) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let State {
+            token: current,
+            outdated,
+            ..
+        } = &mut *state;
+        let is_new = outdated.is_none_or(|last| now - last >= RENEW_AHEAD);
+        if let TokenState::Active {
+            token: current,
+            renew_at,
+            ..
+        } = current
+            && current.serial == token.serial
+            && is_new
+        {
+            *renew_at = now;
+            *outdated = Some(now);
+        }
     }
 
     /// Graph refused this token: it is not handed out again.
@@ -148,8 +177,9 @@ impl Flight {
         }
     }
 
-    /// There is no token any more.
-    pub(super) fn empty(&self) {
+    /// There is no token any more, nor one under way.
+    pub(super) async fn empty(&self) {
+        let _none_under_way = self.under_way.lock().await;
         self.state().token = TokenState::Empty;
     }
 
@@ -191,9 +221,13 @@ impl Flight {
                 token,
                 renew_at,
                 ends_at,
-                ..
+                ends,
             } if now < *ends_at => {
-                *renew_at = now + RENEW_AGAIN.max(retry_after.unwrap_or_default());
+                let wait = retry_after.unwrap_or_default().min(LONGEST_WAIT);
+                let wait = RENEW_AGAIN.max(wait);
+                *renew_at = now + wait;
+                // The machine's clock may be wrong: no request for each message.
+                *ends = (*ends).max(self.clock.now() + wait);
                 Some(token.clone())
             }
             TokenState::Active { .. } | TokenState::Empty => None,
@@ -239,6 +273,27 @@ mod tests {
         assert_ne!(serial(&flight, Ok(lasting(60))).await, first);
         tokio::time::advance(Duration::from_secs(61)).await;
         assert_eq!(serial(&flight, Err(TokenError::no_answer())).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outdated_token_serves_until_there_is_a_new_one() {
+        let flight = flight();
+        let first = flight.token(std::future::ready(Ok(lasting(3600))));
+        let first = first.await.unwrap();
+
+        flight.outdate(&first);
+        let failed = serial(&flight, Err(TokenError::no_answer())).await;
+        assert_eq!(failed, Some(first.serial));
+        tokio::time::advance(RENEW_AGAIN).await;
+        let second = serial(&flight, Ok(lasting(3600))).await.unwrap();
+        assert_ne!(second, first.serial);
+        // Not for every message that is refused.
+        let token = flight.token(std::future::pending()).await.unwrap();
+        flight.outdate(&token);
+        assert_eq!(
+            flight.token(std::future::pending()).await.unwrap().serial,
+            second
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -141,6 +141,7 @@ impl Source {
         read(&answer.map_err(|error| self.silent(error))?, now)
     }
 
+    /// It may be starting, or not be there: both look alike.
     fn silent(&self, error: TransportError) -> TokenError {
         let place = match self {
             Self::AppService { .. } => "App Service names an endpoint",
@@ -149,7 +150,17 @@ impl Source {
                 "this machine is no virtual machine of Azure, or has no way to its metadata service"
             }
         };
-        TokenError::Identity(format!("{error} ({place})"))
+        let hinted = |reason: String| format!("{reason} ({place})");
+        TokenError::Transport(match error {
+            TransportError::NotSent { host, reason } => TransportError::NotSent {
+                host,
+                reason: hinted(reason),
+            },
+            TransportError::MaybeSent { host, reason } => TransportError::MaybeSent {
+                host,
+                reason: hinted(reason),
+            },
+        })
     }
 }
 

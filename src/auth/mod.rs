@@ -14,13 +14,14 @@
 //! | `flight` | one token's life |
 //! | `entra`, `answer` | the token endpoint: what is asked, what is answered |
 //! | `assertion`, `managed_identity` | what an app shows that has no secret |
-//! | `delegated`, `store`, `sealed` | acting for people who have signed in |
+//! | `delegated`, `store`, `sealed`, `durable` | acting for people who have signed in |
 //! | `sign_in` | their signing in |
 //! | `expiry` | until when a credential is good |
 
 mod answer;
 mod assertion;
 mod delegated;
+mod durable;
 mod entra;
 mod error;
 mod expiry;
@@ -194,6 +195,11 @@ impl Tokens {
     ///
     /// There is none that is good, and none could be had.
     pub async fn token(&self, mailbox: &Address) -> Result<Token, Arc<TokenError>> {
+        if !self.may_have_one(mailbox) {
+            // No flight for every name that a From can have.
+            let mailbox = mailbox.clone();
+            return Err(Arc::new(TokenError::NotSignedIn { mailbox }));
+        }
         let flight = self.flight(mailbox);
         flight.token(self.shared.grant(mailbox)).await
     }
@@ -205,6 +211,23 @@ impl Tokens {
         if let Some(flight) = flights.get(&name) {
             flight.refuse(token);
         }
+    }
+
+    /// Graph refused what this token does not allow, which may have been granted
+    /// since: a new one is asked for, and this one serves until there is one.
+    pub fn outdate(&self, token: &Token) {
+        let flights = self.shared.flights();
+        let name = token.mailbox.as_ref().map(Address::key);
+        if let Some(flight) = flights.get(&name) {
+            flight.outdate(token);
+        }
+    }
+
+    fn may_have_one(&self, mailbox: &Address) -> bool {
+        let Shared { account, means, .. } = &*self.shared;
+        let store = means.store.as_ref();
+        account.sign_in == config::SignIn::Application
+            || store.is_some_and(|store| store.find(&account.name, mailbox).is_some())
     }
 
     /// How it stands with each token that was asked for.

@@ -112,6 +112,17 @@ pub enum SignInError {
         /// Who has.
         signed_in: String,
     },
+    /// Somebody of another tenant has signed in.
+    #[error(
+        "somebody of tenant {tid} has signed in, and relay.toml has tenant {tenant}: sign out in \
+         the browser, and sign in there with the work account"
+    )]
+    WrongTenant {
+        /// Whose account it is.
+        tid: String,
+        /// Whose it should be.
+        tenant: String,
+    },
     /// The answer does not belong to the question.
     #[error("the answer does not belong to this sign-in (its id token): begin again")]
     Identity,
@@ -268,12 +279,13 @@ impl SignIns {
     ) -> Result<(String, bool), SignInError> {
         let tokens = self.find(mailbox, account)?;
         let name = tokens.account().name.clone();
-        tokens.flight(mailbox).empty();
-        let was_signed_in = match &tokens.shared.means.store {
-            Some(store) => store.forget(&name, mailbox).await?,
-            None => false,
+        let forgotten = match &tokens.shared.means.store {
+            Some(store) => store.forget(&name, mailbox).await,
+            None => Ok(false),
         };
-        Ok((name, was_signed_in))
+        // What is under way finds no sign-in any more, and what came before goes.
+        tokens.flight(mailbox).empty().await;
+        Ok((name, forgotten?))
     }
 
     /// The account whose mailbox it is.
@@ -357,6 +369,15 @@ fn check_identity(
     let is_ours = identity.aud.eq_ignore_ascii_case(&account.client_id);
     if !is_ours || (nonce.is_some() && identity.nonce.as_deref() != nonce) {
         return Err(SignInError::Identity);
+    }
+    // A domain's tenant is not known here, nor that of who signs in by a shared name.
+    let is_id = uuid::Uuid::try_parse(&account.tenant).is_ok();
+    let tid = identity.tid.as_deref().filter(|_| is_id);
+    if let Some(tid) = tid.filter(|tid| !tid.eq_ignore_ascii_case(&account.tenant)) {
+        return Err(SignInError::WrongTenant {
+            tid: one_line(tid),
+            tenant: account.tenant.clone(),
+        });
     }
     let is_mailbox = |name: &str| name.eq_ignore_ascii_case(mailbox.as_str());
     if identity.names().any(is_mailbox) {

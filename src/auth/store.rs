@@ -22,10 +22,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,8 +32,10 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use ring::digest;
+use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
+use super::durable;
 use super::sealed;
 use super::sealed::Key;
 use crate::clock::Timestamp;
@@ -123,10 +123,9 @@ pub enum StoreError {
 struct Shared {
     folder: PathBuf,
     key: Key,
-    /// By account and mailbox key.
-    entries: Mutex<BTreeMap<(String, String), Entry>>,
-    /// Held while a file is written.
-    writer: tokio::sync::Mutex<()>,
+    entries: Mutex<BTreeMap<Name, Entry>>,
+    /// Held while a file is written, on a thread that may block.
+    writer: Mutex<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -162,6 +161,13 @@ impl Store {
         let (mut entries, mut unopened) = (BTreeMap::new(), Vec::new());
         for found in fs::read_dir(&folder).map_err(failed)? {
             let path = found.map_err(failed)?.path();
+            if path
+                .extension()
+                .is_some_and(|ending| ending == durable::HALF)
+            {
+                // What a crash left: the file that it was to replace is whole.
+                let _left = fs::remove_file(&path);
+            }
             if path.extension().is_none_or(|ending| ending != ENDING) {
                 continue;
             }
@@ -180,7 +186,7 @@ impl Store {
             folder,
             key,
             entries: Mutex::new(entries),
-            writer: tokio::sync::Mutex::default(),
+            writer: Mutex::default(),
         };
         let shared = Arc::new(shared);
         Ok((Self { shared }, unopened))
@@ -188,14 +194,14 @@ impl Store {
 
     /// The sign-in of a mailbox.
     pub fn find(&self, account: &str, mailbox: &Address) -> Option<SignIn> {
-        let entries = self.entries();
+        let entries = self.shared.entries();
         let entry = entries.get(&name(account, mailbox));
         entry.map(|entry| entry.sign_in.clone())
     }
 
     /// All sign-ins, by account and mailbox.
     pub fn list(&self) -> Vec<SignIn> {
-        let entries = self.entries();
+        let entries = self.shared.entries();
         entries
             .values()
             .map(|entry| entry.sign_in.clone())
@@ -211,86 +217,109 @@ impl Store {
     pub async fn keep(&self, sign_in: SignIn) -> Result<(), StoreError> {
         let name = name(&sign_in.account, &sign_in.mailbox);
         let is_saved = false;
-        self.entries().insert(name, Entry { sign_in, is_saved });
-        self.save().await
+        self.shared
+            .entries()
+            .insert(name.clone(), Entry { sign_in, is_saved });
+        self.flush(name).await
+    }
+
+    /// Keeps what has become of a sign-in, if it is still the one in use: while
+    /// Entra was asked, the person may have signed in anew or have been signed out.
+    /// Whether it was. Like [`Store::keep`], it is in use even if it could not be
+    /// written, which is the second part of the answer.
+    pub async fn replace(&self, old: &SignIn, new: SignIn) -> (bool, Result<(), StoreError>) {
+        let name = name(&old.account, &old.mailbox);
+        {
+            let mut entries = self.shared.entries();
+            match entries.get_mut(&name) {
+                Some(entry) if entry.sign_in.has_token_of(old) => {
+                    entry.sign_in = new;
+                    entry.is_saved = false;
+                }
+                Some(_) | None => return (false, Ok(())),
+            }
+        }
+        (true, self.flush(name).await)
     }
 
     /// Writes what is not on disk yet.
     ///
     /// # Errors
     ///
-    /// The first that could not be written.
+    /// One that could not be written; the others are.
     pub async fn save(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.shared.writer.lock().await;
-        let unsaved = |entry: &&Entry| !entry.is_saved;
-        let unsaved: Vec<SignIn> = {
-            let entries = self.entries();
-            let unsaved = entries.values().filter(unsaved);
-            unsaved.map(|entry| entry.sign_in.clone()).collect()
+        let unsaved: Vec<Name> = {
+            let entries = self.shared.entries();
+            let unsaved = entries.iter().filter(|(_, entry)| !entry.is_saved);
+            unsaved.map(|(name, _)| name.clone()).collect()
         };
-        for sign_in in unsaved {
-            let shared = Arc::clone(&self.shared);
-            let written = sign_in.clone();
-            let write = move || shared.write(&written);
-            let write = tokio::task::spawn_blocking(write).await;
-            write.map_err(|_| StoreError::Cryptography)??;
-            let name = name(&sign_in.account, &sign_in.mailbox);
-            if let Some(entry) = self.entries().get_mut(&name) {
-                // It may have been replaced meanwhile.
-                entry.is_saved = entry.sign_in.renewed_at == sign_in.renewed_at
-                    && entry.sign_in.refused == sign_in.refused;
-            }
+        let mut outcome = Ok(());
+        for name in unsaved {
+            outcome = self.flush(name).await.and(outcome);
         }
-        Ok(())
+        outcome
     }
 
     /// Forgets a sign-in; whether there was one.
     ///
     /// # Errors
     ///
-    /// Its file cannot be removed: then it is still there.
+    /// Its file cannot be removed: with a restart it is there again.
     pub async fn forget(&self, account: &str, mailbox: &Address) -> Result<bool, StoreError> {
-        let _one_at_a_time = self.shared.writer.lock().await;
-        let shared = Arc::clone(&self.shared);
-        let path = shared.path(account, mailbox);
-        let remove = move || shared.remove(&path);
-        let removed = tokio::task::spawn_blocking(remove).await;
-        removed.map_err(|_| StoreError::Cryptography)??;
-        Ok(self.entries().remove(&name(account, mailbox)).is_some())
+        let name = name(account, mailbox);
+        let was_there = self.shared.entries().remove(&name).is_some();
+        self.flush(name).await?;
+        Ok(was_there)
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<(String, String), Entry>> {
-        let entries = &self.shared.entries;
-        entries.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes the disk say what memory says. Goes on although whoever waits for it
+    /// is gone.
+    async fn flush(&self, name: Name) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let flushed = tokio::task::spawn_blocking(move || shared.flush(&name)).await;
+        flushed.map_err(|_| StoreError::Cryptography)?
+    }
+}
+
+impl SignIn {
+    fn has_token_of(&self, other: &Self) -> bool {
+        self.refresh_token.expose_secret() == other.refresh_token.expose_secret()
     }
 }
 
 impl Shared {
-    fn path(&self, account: &str, mailbox: &Address) -> PathBuf {
-        let (account, mailbox) = name(account, mailbox);
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever the entry is by now: the newest is written last.
+    fn flush(&self, name: &Name) -> Result<(), StoreError> {
+        let _one_at_a_time = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(name);
+        let sign_in = self.entries().get(name).map(|entry| entry.sign_in.clone());
+        let Some(sign_in) = sign_in else {
+            return durable::remove(&path).map_err(|error| file_error(&path, error));
+        };
+        let text = sealed::seal(&sign_in, &self.key)?;
+        durable::replace(&path, text.as_bytes()).map_err(|error| file_error(&path, error))?;
+        if let Some(entry) = self.entries().get_mut(name) {
+            let now = &entry.sign_in;
+            entry.is_saved = now.has_token_of(&sign_in) && now.refused == sign_in.refused;
+        }
+        Ok(())
+    }
+
+    fn path(&self, (account, mailbox): &Name) -> PathBuf {
         let hash = digest::digest(&digest::SHA256, format!("{account}\0{mailbox}").as_bytes());
         let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
         self.folder.join(format!("{hash}.{ENDING}"))
     }
-
-    fn write(&self, sign_in: &SignIn) -> Result<(), StoreError> {
-        let path = self.path(&sign_in.account, &sign_in.mailbox);
-        let text = sealed::seal(sign_in, &self.key)?;
-        let failed = |error| file_error(&path, error);
-        replace(&path, text.as_bytes()).map_err(failed)
-    }
-
-    fn remove(&self, path: &Path) -> Result<(), StoreError> {
-        let failed = |error| file_error(path, error);
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-            _ => sync_folder(path).map_err(failed),
-        }
-    }
 }
 
-/// What a sign-in is found by.
-fn name(account: &str, mailbox: &Address) -> (String, String) {
+/// What a sign-in is found by: its account, and the key of its mailbox.
+type Name = (String, String);
+
+fn name(account: &str, mailbox: &Address) -> Name {
     (account.to_owned(), mailbox.key())
 }
 
@@ -311,7 +340,7 @@ fn key(data_dir: &Path) -> Result<Key, StoreError> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            replace(&path, &sealed::random_key()?).map_err(failed)?;
+            durable::replace(&path, &sealed::random_key()?).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }
@@ -323,36 +352,6 @@ fn read_key(path: &Path) -> Result<Key, StoreError> {
     Key::of(&bytes).ok_or_else(|| StoreError::Short(path.to_owned()))
 }
 
-/// Puts a file in the place of the one of that name: the new one is on stable
-/// storage before the old one goes, and is nobody else's to read.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "file and folder are synced, here too"
-    )]
-    fs::rename(&new, path)?;
-    sync_folder(path)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 pub(super) fn file_error(path: &Path, error: io::Error) -> StoreError {
     let path = path.to_owned();
     StoreError::File { path, error }
@@ -360,8 +359,6 @@ pub(super) fn file_error(path: &Path, error: io::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn sign_in(mailbox: &str, token: &str, at: i64) -> SignIn {
@@ -400,7 +397,7 @@ mod tests {
         // no more.
         let file = |mailbox: &str| {
             let mailbox = mailbox.parse().unwrap();
-            again.shared.path("default", &mailbox)
+            again.shared.path(&name("default", &mailbox))
         };
         let text = fs::read_to_string(file("a@x.example")).unwrap();
         let forged = text.replace("A@x.example", "b@x.example");
@@ -424,10 +421,9 @@ mod tests {
         let (store, _) = Store::open(folder.path()).unwrap();
         store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
         // Where the new file would be written is a folder: root could write anywhere.
-        let path = store
-            .shared
-            .path("default", &"a@x.example".parse().unwrap());
-        let new = path.with_extension("new");
+        let name = name("default", &"a@x.example".parse().unwrap());
+        let path = store.shared.path(&name);
+        let new = path.with_extension(durable::HALF);
         fs::create_dir(&new).unwrap();
 
         assert!(store.keep(sign_in("a@x.example", "two", 2)).await.is_err());
@@ -439,6 +435,28 @@ mod tests {
         store.save().await.unwrap();
         let (disk, _) = Store::open(folder.path()).unwrap();
         assert_eq!(token(&disk, "a@x.example").unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn what_came_of_an_old_sign_in_does_not_touch_a_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        let old = sign_in("a@x.example", "old", 1);
+        let renewed = || sign_in("a@x.example", "renewed", 2);
+        store.keep(old.clone()).await.unwrap();
+        store
+            .keep(sign_in("a@x.example", "newer", 3))
+            .await
+            .unwrap();
+
+        assert!(!store.replace(&old, renewed()).await.0);
+        assert_eq!(token(&store, "a@x.example").unwrap(), "newer");
+        store.forget("default", &old.mailbox).await.unwrap();
+        assert!(!store.replace(&old, renewed()).await.0);
+        store.keep(old.clone()).await.unwrap();
+        assert!(store.replace(&old, renewed()).await.0);
+        let (disk, _) = Store::open(folder.path()).unwrap();
+        assert_eq!(token(&disk, "a@x.example").unwrap(), "renewed");
     }
 
     #[test]

@@ -211,6 +211,9 @@ fn read_lines(found: mpsc::Sender<String>) {
     });
 }
 
+/// Free ports on both loopback addresses are not rare.
+const TRIES: usize = 10;
+
 /// Where a browser on this machine comes back to.
 struct Callback {
     sockets: Vec<TcpListener>,
@@ -225,14 +228,23 @@ impl Callback {
             exit: Exit::CannotCreate,
             words: format!("cannot listen for the browser: {error}: use --no-browser"),
         };
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let first = first.map_err(failed)?;
-        let port = first.local_addr().map_err(failed)?.port();
-        let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await;
-        Ok(Self {
-            sockets: [first].into_iter().chain(second.ok()).collect(),
-            redirect_uri: format!("http://localhost:{port}"),
-        })
+        for _ in 0..TRIES {
+            let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+            let first = first.map_err(failed)?;
+            let port = first.local_addr().map_err(failed)?.port();
+            let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await;
+            if let Err(error) = &second
+                && error.kind() == std::io::ErrorKind::AddrInUse
+            {
+                // The browser might go to whoever listens there.
+                continue;
+            }
+            return Ok(Self {
+                sockets: [first].into_iter().chain(second.ok()).collect(),
+                redirect_uri: format!("http://localhost:{port}"),
+            });
+        }
+        Err(failed(std::io::ErrorKind::AddrInUse.into()))
     }
 
     /// Hands on every address that may be the one.
@@ -246,8 +258,8 @@ impl Callback {
                 }
                 // The command has ended, or will take it.
                 let _taken = found.send(format!("{base}{uri}")).await;
-                let words = "graph-relay has what it needs: go back to the terminal. You can \
-                             close this window.\n";
+                let words = "Go back to the terminal: graph-relay says there whether this is what \
+                             it needs. You can close this window.\n";
                 (StatusCode::OK, words)
             }
         };

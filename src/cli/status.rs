@@ -100,7 +100,7 @@ fn of_account(account: &AccountView) -> Vec<String> {
             None => name.as_str(),
         };
         match token.state.as_str() {
-            "refused" => troubles.push(format!("{whose} gets no token")),
+            "refused" | "unavailable" => troubles.push(format!("{whose} gets no token")),
             "signed out" | "not signed in" => troubles.push(format!("{whose} has to sign in")),
             _ => {}
         }

@@ -56,7 +56,17 @@ fn same_sender(one: &Account, other: &Account) -> bool {
         Mailbox::Fixed(address) => address.key(),
         Mailbox::From => String::new(),
     };
-    one.tenant == other.tenant && one.client_id == other.client_id && mailbox(one) == mailbox(other)
+    let identity = |account: &Account| match &account.credential {
+        Credential::ManagedIdentity(id) => id.clone(),
+        Credential::Secret { .. }
+        | Credential::Certificate(_)
+        | Credential::FederatedToken(_)
+        | Credential::Nothing => None,
+    };
+    one.tenant == other.tenant
+        && one.client_id == other.client_id
+        && identity(one) == identity(other)
+        && mailbox(one) == mailbox(other)
 }
 
 fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
@@ -82,6 +92,8 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
         senders,
         default_from,
         submission,
+        // Known when the size of messages is.
+        needs_drafts: false,
         cloud,
         graph_resource: resource(cloud, graph_url.as_deref()),
         login_url: login_url.unwrap_or_else(|| cloud.login_url().to_owned()),

@@ -72,6 +72,10 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         warnings: Vec::new(),
     };
     top.finish();
+    for account in &mut config.accounts {
+        let size = config.limits.message_size;
+        account.needs_drafts = account.submission.needs_drafts(size);
+    }
     config.warnings = problems.finish(path)?;
     Ok(config)
 }

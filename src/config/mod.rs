@@ -221,6 +221,9 @@ pub struct Account {
     pub default_from: Option<Address>,
     /// What is handed to Graph, and how.
     pub submission: Submission,
+    /// Whether one of its messages may have to go by a draft, for which Graph wants
+    /// Mail.ReadWrite.
+    pub needs_drafts: bool,
     /// Which of Microsoft's clouds the tenant is in.
     pub cloud: Cloud,
     /// Scheme and host of the token endpoint.

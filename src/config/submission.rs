@@ -133,6 +133,13 @@ impl Default for Submission {
 }
 
 impl Submission {
+    /// Whether a message of up to so many bytes may have to go by a draft.
+    pub(super) fn needs_drafts(&self, message_size: u64) -> bool {
+        self.route == Route::Draft
+            || self.blind == BlindRule::Property
+            || message_size > self.largest_mime()
+    }
+
     /// The most bytes of MIME that one request carries: base64 makes four of
     /// three.
     pub fn largest_mime(&self) -> u64 {

@@ -21,6 +21,7 @@ use super::pace::Pace;
 use crate::clock::Clock;
 use crate::config::Format;
 use crate::config::Route;
+use crate::config::SignIn;
 use crate::graph::Form;
 use crate::graph::Submitted;
 use crate::routing::substitute;
@@ -52,7 +53,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
     let Some(outlet) = means.outlet else {
         let gone = AttemptError::NoAccount(entry.lane.account.clone());
         return Ended {
-            outcome: Outcome::of(Err(gone)),
+            outcome: Outcome::of(Err(gone), SignIn::Application),
             draft: None,
         };
     };
@@ -66,7 +67,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
     };
     let result = submit(&mut way, means.hostname).await;
     Ended {
-        outcome: Outcome::of(result),
+        outcome: Outcome::of(result, outlet.account.sign_in),
         draft: way.draft,
     }
 }

@@ -11,7 +11,7 @@
 //! | the same to a request that prepares a draft | Deferred | the mailbox |
 //! | a draft that may have been sent cannot be found | Doubtful | the mailbox |
 //! | 403 to a request for a draft, unless its code says more | Deferred, configuration | the message |
-//! | 401, with a new token too | Deferred, configuration | the account |
+//! | 401, with a new token too | Deferred, configuration | the account; the mailbox where it has signed in |
 //! | 403, 404, 507: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
 //! | 403 ErrorSendAsDenied | Deferred, configuration | the message |
 //! | blocked or over quota, by its code and whatever the status | Deferred | the mailbox |
@@ -33,6 +33,7 @@ use super::error::AttemptError;
 use super::error::Step;
 use super::remedy;
 use crate::auth::TokenError;
+use crate::config::SignIn;
 use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::http::TransportError;
@@ -111,22 +112,22 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 impl Outcome {
-    /// What the end of an attempt means.
-    pub(super) fn of(result: Result<Submitted, AttemptError>) -> Self {
+    /// What the end of an attempt means, for an account of this kind.
+    pub(super) fn of(result: Result<Submitted, AttemptError>, sign_in: SignIn) -> Self {
         match result {
             Ok(submitted) => Self {
                 http_status: Some(202),
                 request_id: submitted.request_id,
                 ..Self::new(Kind::Delivered, "submitted to Graph".to_owned())
             },
-            Err(error) => Self::of_error(error),
+            Err(error) => Self::of_error(error, sign_in),
         }
     }
 
-    fn of_error(error: AttemptError) -> Self {
+    fn of_error(error: AttemptError, sign_in: SignIn) -> Self {
         let reason = error.to_string();
         match error {
-            AttemptError::Graph { step, error } => Self::of_graph(step, error, reason),
+            AttemptError::Graph { step, error } => Self::of_graph(step, error, reason, sign_in),
             AttemptError::Compose(_) => Self::new(Kind::Failed, reason),
             AttemptError::Oversize(_) => Self {
                 too_large: true,
@@ -144,7 +145,7 @@ impl Outcome {
         }
     }
 
-    fn of_graph(step: Step, error: GraphError, reason: String) -> Self {
+    fn of_graph(step: Step, error: GraphError, reason: String, sign_in: SignIn) -> Self {
         match error {
             GraphError::Token(error) => Self {
                 http_status: error.status(),
@@ -161,7 +162,10 @@ impl Outcome {
                 http_status: Some(status),
                 request_id,
                 ..Self::new(
-                    in_step(step, graph(status, &code, retry_after), status),
+                    by_sign_in(
+                        in_step(step, graph(status, &code, retry_after), status),
+                        sign_in,
+                    ),
                     reason,
                 )
             }
@@ -226,6 +230,31 @@ fn in_step(step: Step, kind: Kind, status: u16) -> Kind {
     }
 }
 
+/// Where people have signed in, each mailbox has a token of its own, and is allowed
+/// what its person has consented to.
+fn by_sign_in(kind: Kind, sign_in: SignIn) -> Kind {
+    let Kind::Deferred {
+        cause: Cause::Configuration(remedy),
+        scope,
+        wait,
+    } = kind
+    else {
+        return kind;
+    };
+    let (scope, remedy) = match (sign_in, remedy) {
+        (SignIn::Application, _) => return kind,
+        (SignIn::Delegated, remedy::TOKEN_REFUSED) => (Scope::Mailbox, remedy::SIGN_IN),
+        (SignIn::Delegated, remedy::ACCESS) => (scope, remedy::CONSENT),
+        (SignIn::Delegated, remedy::DRAFT_ACCESS) => (scope, remedy::DRAFT_CONSENT),
+        (SignIn::Delegated, other) => (scope, other),
+    };
+    Kind::Deferred {
+        cause: Cause::Configuration(remedy),
+        scope,
+        wait,
+    }
+}
+
 fn doubtful(doubt: Doubt, wait: Option<Duration>) -> Kind {
     Kind::Doubtful { doubt, wait }
 }
@@ -234,8 +263,9 @@ fn token(error: &TokenError) -> Kind {
     match error {
         TokenError::Credential(_) => configuration(Scope::Account, remedy::CREDENTIAL),
         TokenError::Identity(_) => configuration(Scope::Account, remedy::IDENTITY),
-        TokenError::NotSignedIn { .. } | TokenError::SignedOut { .. } => {
-            configuration(Scope::Mailbox, remedy::SIGN_IN)
+        TokenError::NotSignedIn { .. } => configuration(Scope::Mailbox, remedy::SIGN_IN),
+        TokenError::SignedOut { code, .. } => {
+            configuration(Scope::Mailbox, remedy::signed_out(code))
         }
         TokenError::Store(_) => configuration(Scope::Account, remedy::SIGN_INS),
         TokenError::Refused { aadsts, .. } => {

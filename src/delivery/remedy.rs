@@ -44,6 +44,11 @@ pub(super) fn credential(aadsts: Option<u32>) -> &'static str {
         .map_or(APP, |entry| entry.remedy)
 }
 
+/// For a sign-in that Entra accepts no longer.
+pub(super) fn signed_out(code: &str) -> &'static str {
+    catalogue::find(code).map_or(SIGN_IN, |entry| entry.remedy)
+}
+
 pub(super) const TOKEN_REFUSED: &str = catalogue::INVALID_TOKEN.remedy;
 pub(super) const ACCESS: &str = catalogue::ACCESS_DENIED.remedy;
 pub(super) const SEND_AS: &str = catalogue::SEND_AS_DENIED.remedy;
@@ -61,6 +66,11 @@ pub(super) const CREDENTIAL: &str = "mend the credential that relay.toml names f
 pub(super) const IDENTITY: &str = "give this machine a managed identity (in Azure: the machine > Identity), and \
     that identity the app role Mail.Send (New-MgServicePrincipalAppRoleAssignment)";
 pub(super) const SIGN_IN: &str = "sign the mailbox in: graph-relay login {mailbox}";
+pub(super) const CONSENT: &str = "the person of {mailbox} may not send through the app: add the delegated permission \
+    Mail.Send to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
+pub(super) const DRAFT_CONSENT: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \
+    larger than one request, or submission or blind ask for it): add the delegated permission \
+    Mail.ReadWrite to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
 pub(super) const SIGN_INS: &str =
     "mend data_dir/token-key and data_dir/sign-ins, then restart the relay";
 pub(super) const DRAFT_ACCESS: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \

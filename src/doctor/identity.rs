@@ -17,11 +17,9 @@ use crate::auth::Means;
 use crate::auth::TokenError;
 use crate::auth::Tokens;
 use crate::config::Account;
-use crate::config::BlindRule;
 use crate::config::Config;
 use crate::config::Credential;
 use crate::config::Mailbox;
-use crate::config::Route;
 use crate::config::SignIn;
 use crate::graph::Caller;
 use crate::graph::Graph;
@@ -47,7 +45,7 @@ pub(super) async fn examine(
         let of = |view: &&AccountView| view.name == account.name;
         let view = running.and_then(|status| status.accounts.iter().find(of));
         if account.is_usable_here() {
-            findings.extend(as_app(config, account, means).await);
+            findings.extend(as_app(account, means).await);
         } else {
             findings.extend(as_told(account, view));
         }
@@ -161,7 +159,7 @@ fn told(check: &str, token: &TokenView) -> Finding {
 }
 
 /// Asks for a token, reads it, and tries the mailbox with it.
-async fn as_app(config: &Config, account: &Account, means: &Means) -> Vec<Finding> {
+async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
     let check = format!("token {}", account.name);
     let tokens = Tokens::new(account.clone(), means.clone());
     let any: Option<Address> = match &account.mailbox {
@@ -185,7 +183,7 @@ async fn as_app(config: &Config, account: &Account, means: &Means) -> Vec<Findin
         format!("Entra gives a token for the {}", account.credential.name()),
     )];
     match token.claims() {
-        Some(claims) => findings.extend(judge(&claims, account, config.limits.message_size)),
+        Some(claims) => findings.extend(judge(&claims, account)),
         None => findings.push(Finding::ok(&check, "it cannot be read, which is no fault")),
     }
     match any {
@@ -220,7 +218,7 @@ fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
 }
 
 /// What a token says about why Graph would refuse it.
-fn judge(claims: &Claims, account: &Account, message_size: u64) -> Vec<Finding> {
+fn judge(claims: &Claims, account: &Account) -> Vec<Finding> {
     let check = format!("permissions {}", account.name);
     let mut findings = Vec::new();
     let aud = claims.aud.trim_end_matches('/');
@@ -249,12 +247,12 @@ fn judge(claims: &Claims, account: &Account, message_size: u64) -> Vec<Finding> 
             "write the tenant's own Directory (tenant) ID into relay.toml",
         ));
     }
-    findings.extend(permissions(&check, claims, account, message_size));
+    findings.extend(permissions(&check, claims, account));
     findings
 }
 
 /// What it allows.
-fn permissions(check: &str, claims: &Claims, account: &Account, message_size: u64) -> Vec<Finding> {
+fn permissions(check: &str, claims: &Claims, account: &Account) -> Vec<Finding> {
     if let (Some(scopes), true) = (&claims.scp, claims.roles.is_empty()) {
         return vec![Finding::failure(
             check,
@@ -278,7 +276,7 @@ fn permissions(check: &str, claims: &Claims, account: &Account, message_size: u6
              > Microsoft Graph > Application permissions > Mail.Send > Grant admin consent",
         )
     }];
-    if needs_drafts(account, message_size) && has("Mail.Send") && !has("Mail.ReadWrite") {
+    if account.needs_drafts && has("Mail.Send") && !has("Mail.ReadWrite") {
         findings.push(Finding::warning(
             check,
             "Mail.ReadWrite is not granted: messages over some 3 MB, submission = \"draft\" and \
@@ -287,14 +285,6 @@ fn permissions(check: &str, claims: &Claims, account: &Account, message_size: u6
         ));
     }
     findings
-}
-
-/// Whether a message may have to go by a draft.
-fn needs_drafts(account: &Account, message_size: u64) -> bool {
-    let submission = &account.submission;
-    submission.route == Route::Draft
-        || submission.blind == BlindRule::Property
-        || message_size > submission.largest_mime()
 }
 
 async fn try_mailbox(
@@ -360,12 +350,14 @@ mod tests {
         config.accounts.remove(0)
     }
 
+    const SMALL: &str = "[limits]\nmessage_size = \"1 MB\"";
+
     fn claims(json: serde_json::Value) -> Claims {
         serde_json::from_value(json).unwrap()
     }
 
-    fn states(claims: &Claims, more: &str, message_size: u64) -> Vec<State> {
-        let findings = judge(claims, &account(more), message_size);
+    fn states(claims: &Claims, more: &str) -> Vec<State> {
+        let findings = judge(claims, &account(more));
         findings.into_iter().map(|finding| finding.state).collect()
     }
 
@@ -378,23 +370,25 @@ mod tests {
             changed[name] = value;
             claims(changed)
         };
-        let small = 1_000_000;
 
-        assert_eq!(states(&claims(good.clone()), "", small), [State::Ok]);
+        assert_eq!(states(&claims(good.clone()), SMALL), [State::Ok]);
         let by_id = with("aud", GRAPH_APP.into());
-        assert_eq!(states(&by_id, "", small), [State::Ok]);
+        assert_eq!(states(&by_id, SMALL), [State::Ok]);
         // Without a role it may still be Exchange that allows it.
         let rbac = with("roles", serde_json::json!([]));
-        assert_eq!(states(&rbac, "", small), [State::Warning]);
+        assert_eq!(states(&rbac, SMALL), [State::Warning]);
         let other = with("tid", "22222222-2222-2222-2222-222222222222".into());
-        assert_eq!(states(&other, "", small), [State::Failure, State::Ok]);
+        assert_eq!(states(&other, SMALL), [State::Failure, State::Ok]);
         assert_eq!(
-            states(&claims(good.clone()), "cloud = \"us-gov\"", small),
+            states(
+                &claims(good.clone()),
+                &format!("cloud = \"us-gov\"\n{SMALL}")
+            ),
             [State::Failure, State::Ok]
         );
         let mut delegated = with("roles", serde_json::json!([]));
         delegated.scp = Some("Mail.Send".to_owned());
-        assert_eq!(states(&delegated, "", small), [State::Failure]);
+        assert_eq!(states(&delegated, SMALL), [State::Failure]);
     }
 
     #[test]
@@ -402,14 +396,14 @@ mod tests {
         let send = claims(serde_json::json!({
             "aud": "https://graph.microsoft.com", "tid": TENANT, "roles": ["Mail.Send"]
         }));
-        for (more, size, warned) in [
-            ("", 1_000_000, false),
-            ("", 35_000_000, true),
-            ("submission = \"draft\"", 1_000_000, true),
-            ("blind = \"property\"", 1_000_000, true),
+        for (more, warned) in [
+            (SMALL.to_owned(), false),
+            (String::new(), true),
+            (format!("submission = \"draft\"\n{SMALL}"), true),
+            (format!("blind = \"property\"\n{SMALL}"), true),
         ] {
-            let states = states(&send, more, size);
-            assert_eq!(states.contains(&State::Warning), warned, "{more} {size}");
+            let states = states(&send, &more);
+            assert_eq!(states.contains(&State::Warning), warned, "{more}");
         }
     }
 }

@@ -150,9 +150,8 @@ impl Graph {
         let token = self.token(caller).await?;
         let answer = self.call_with(&token, caller, call).await?;
         if answer.status == 403 && is_access_denied(&answer) {
-            // A permission that is granted now is not in a token of before: the next
-            // attempt asks for a new one.
-            self.tokens.refuse(&token);
+            // A permission that is granted now is not in a token of before.
+            self.tokens.outdate(&token);
         }
         if answer.status != 401 {
             return Ok(answer);

@@ -53,6 +53,12 @@ pub(super) fn store(config: &Config) -> Result<Option<Store>, StoreError> {
     unopened
         .iter()
         .for_each(|error| maillog::sign_in_lost(error));
+    let is_known = |name: &str| config.accounts.iter().any(|account| account.name == name);
+    for sign_in in store.list() {
+        if !is_known(&sign_in.account) {
+            maillog::sign_in_orphaned(&sign_in.account, &sign_in.mailbox);
+        }
+    }
     Ok(Some(store))
 }
 
@@ -123,7 +129,9 @@ async fn keep_alive(sign_ins: &SignIns, means: &Means) {
         maillog::sign_in_lost(&error);
     }
     for sign_in in store.list() {
-        let is_idle = means.clock.now().since(sign_in.renewed_at) > UNUSED;
+        let now = means.clock.now();
+        // Also where the clock was set back.
+        let is_idle = sign_in.renewed_at > now || now.since(sign_in.renewed_at) > UNUSED;
         let mut accounts = sign_ins.accounts().iter();
         let account = accounts.find(|tokens| tokens.account().name == sign_in.account);
         let Some(tokens) = account.filter(|_| is_idle || sign_in.refused.is_some()) else {

@@ -301,6 +301,15 @@ pub fn sign_in_lost(error: &dyn Display) {
     error!(event = "sign_in", reason = %error, "a sign-in cannot be used or written down");
 }
 
+/// A sign-in that belongs to no account any more.
+pub fn sign_in_orphaned(account: &str, mailbox: &Address) {
+    warn!(
+        event = "sign_in", account, %mailbox,
+        "this sign-in is of an [[account]] that is gone: give the account its name back, or sign in \
+         again"
+    );
+}
+
 /// A credential or certificate comes to its end, or has come there.
 pub fn ends(owner: &str, what: &str, at: Timestamp, now: Timestamp) {
     let days = at.since(now).as_secs() / (24 * 60 * 60);
