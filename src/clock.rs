@@ -22,13 +22,13 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// The midnight (UTC) that ends a day written as `2026-11-21`.
+    /// The last second (UTC) of a day written as `2026-11-21`.
     pub fn end_of_day(text: &str) -> Option<Self> {
         let date = mail_parser::DateTime::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
         let begin = Self(date.to_timestamp().checked_mul(1000)?);
         // Only a day that exists, and nothing but a day, comes out as it went in.
         let same = begin.rfc3339().strip_suffix("T00:00:00Z") == Some(text);
-        same.then(|| begin + Duration::from_secs(24 * 60 * 60))
+        same.then(|| begin + Duration::from_secs(24 * 60 * 60 - 1))
     }
 
     /// Milliseconds since 1970.

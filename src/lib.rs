@@ -45,7 +45,7 @@
 //! | `cli` | `doctor`, `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `mail`, `clock` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `catalogue`, `config`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
-//! | `admin` | `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `mail`, `clock` |
+//! | `admin` | `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `catalogue`, `config`, `mail`, `clock` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `catalogue`, `config`, `mail`, `clock` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |

@@ -28,7 +28,7 @@ const USER: &str = "[[user]]\nname = \"scanner\"\nsenders = [\"*\"]\npassword_ha
 fn home_with(text: &str) -> Home {
     let home = Home::empty();
     let secret = home.path("secret");
-    write_private(&secret, "a secret");
+    write_private(&secret, "a-secret");
     fs::write(
         &home.config,
         text.replace("SECRET", &secret.display().to_string()),
@@ -273,7 +273,11 @@ fn what_tls_and_authentication_need_is_said() {
         ),
         (
             "[tls]\ncertificate_file = \"SECRET\"\nprivate_key_file = \"SECRET\"\n",
-            vec!["relay.toml:1:1: secret: no certificate in PEM form in it (no items found)"],
+            vec![
+                "relay.toml:1:1: secret: no certificate in PEM form in it (no items found): are \
+                 certificate and key swapped? From a PFX: openssl pkcs12 -in app.pfx -nodes -out \
+                 app.pem; from an encrypted key: openssl pkey -in app.key -out plain.key",
+            ],
         ),
     ] {
         let said = complaint(&format!("{text}{ACCOUNT}"));
@@ -320,7 +324,7 @@ fn an_address_in_use_is_named_with_the_remedy() {
 
     let output = run("serve", &home);
 
-    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(output.status.code(), Some(75));
     let said = String::from_utf8(output.stderr).unwrap();
     let line = said.lines().last().unwrap();
     assert!(
@@ -375,7 +379,7 @@ fn environment_variables_stand_for_their_values() {
 #[test]
 fn relay_toml_shows_the_defaults() {
     let home = Home::empty();
-    write_private(&home.path("secret"), "a secret");
+    write_private(&home.path("secret"), "a-secret");
     let secret = home.path("secret").display().to_string();
     let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.toml")).unwrap();
     let manual = manual.replace("/etc/graph-relay/client-secret", &secret);

@@ -25,9 +25,11 @@ use common::said;
 use common::send_many;
 use common::send_one;
 use common::stand_in_with;
+use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Rotation;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
 
 const OTHER: &str = "reports@sandbox.example";
 
@@ -441,4 +443,67 @@ async fn mailboxes_of_one_account_sign_in_each_for_itself() {
     let mut mailboxes: Vec<_> = arrivals.iter().map(|it| it.mailbox.clone()).collect();
     mailboxes.sort();
     assert_eq!(mailboxes, [MAILBOX, OTHER]);
+}
+
+/// A relay that has signed in before and asks Entra for a token right now, whose
+/// answer is late: a refusal, if the person was signed out.
+async fn asking(graph: &Sandbox, home: &Home) -> Relay {
+    let mut relay = Relay::start(home);
+    sign_in(home, MAILBOX).await;
+    relay.kill();
+    let relay = Relay::start(home);
+    graph.inject(Fault {
+        delay: std::time::Duration::from_secs(2),
+        ..Fault::usual(Station::Token)
+    });
+    let asked = || {
+        let requests = graph.requests();
+        let refreshes = requests
+            .iter()
+            .filter(|it| it.grant.as_deref() == Some("refresh_token"));
+        refreshes.count()
+    };
+    let before = asked();
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("hello", "a@example.org"),
+    );
+    relay.wait_until(|| asked() > before);
+    relay
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_refusal_does_not_undo_a_newer_sign_in() {
+    let graph = stand_in_with(settings()).await;
+    let home = home(&graph);
+    let relay = asking(&graph, &home).await;
+    graph.sign_out(MAILBOX, 50_173);
+
+    sign_in(&home, MAILBOX).await;
+    arrived(&graph, 1).await;
+    let accounts = said(&run(&home, &["accounts"]));
+    assert!(
+        accounts.contains(&format!("{MAILBOX}: good for")),
+        "{accounts}"
+    );
+    assert!(relay.events("signed_out").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_does_not_undo_a_logout() {
+    let graph = stand_in_with(settings()).await;
+    let home = home(&graph);
+    let relay = asking(&graph, &home).await;
+
+    let output = run(&home, &["logout", MAILBOX]);
+    assert!(output.status.success(), "{output:?}");
+    relay.event("fault", |line| line["code"] == "not_signed_in");
+    assert!(
+        fs::read_dir(home.path("data/sign-ins"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
+    assert!(graph.arrivals().is_empty());
 }

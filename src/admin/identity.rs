@@ -27,6 +27,7 @@ use crate::auth::Standing;
 use crate::auth::TokenError;
 use crate::auth::Tokens;
 use crate::auth::Way;
+use crate::catalogue;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::config::Mailbox;
@@ -408,7 +409,10 @@ async fn send_test(
         sent = graph.send_test(caller, from, &message.to) => sent,
         () = desk.stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
     };
-    let sent = sent.map_err(|error| Failure::Refused(error.to_string()))?;
+    let sent = sent.map_err(|error| {
+        let (words, code) = (error.to_string(), error.code());
+        Failure::Refused(explained(&words, code.as_deref(), mailbox.as_str()))
+    })?;
     Ok(Json(Sent {
         account,
         request_id: sent.request_id,
@@ -420,6 +424,31 @@ const STOPS: &str = "the relay stops: ask again when it runs";
 
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {
-        Self::Refused(error.to_string())
+        let code = match &error {
+            SignInError::Declined { code, .. } => Some(code.clone()),
+            SignInError::Token(error) => error.code(),
+            SignInError::NoAccount(_)
+            | SignInError::Over
+            | SignInError::Address
+            | SignInError::State
+            | SignInError::WrongPerson { .. }
+            | SignInError::WrongTenant { .. }
+            | SignInError::Identity
+            | SignInError::NoRefreshToken
+            | SignInError::Store(_) => None,
+        };
+        Self::Refused(explained(&error.to_string(), code.as_deref(), "MAILBOX"))
     }
+}
+
+/// With the catalogue's remedy, where it knows the code.
+fn explained(words: &str, code: Option<&str>, mailbox: &str) -> String {
+    let Some(entry) = code.and_then(catalogue::find) else {
+        return words.to_owned();
+    };
+    let remedy = catalogue::named(entry.remedy, mailbox, mailbox);
+    let place = entry
+        .place
+        .map_or_else(String::new, |place| format!("\n-> {place}"));
+    format!("{words}\n-> {remedy}{place}")
 }

@@ -35,6 +35,8 @@ pub struct Status {
     pub queue: Overview,
     /// What is held back because it is in trouble.
     pub braked: Vec<Braked>,
+    /// Why no mail is taken in, if there is no room for it.
+    pub full: Option<String>,
 }
 
 pub(super) fn router(office: Office) -> Router {
@@ -73,5 +75,10 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         accounts: identity::views(office),
         queue: office.spool.overview().await?,
         braked: braked.into_iter().filter(|it| it.until > now).collect(),
+        full: office
+            .spool
+            .check_room()
+            .err()
+            .map(|error| error.to_string()),
     })
 }

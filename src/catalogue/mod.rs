@@ -93,7 +93,9 @@ pub fn entra(number: u32) -> Option<&'static Entry> {
 /// the order of their coming. Bare numbers count where nothing else is found: a
 /// text is full of ports, times and lengths.
 pub fn found_in(text: &str) -> Vec<&'static Entry> {
-    let mut found: Vec<&'static Entry> = Vec::new();
+    let lower = text.to_lowercase();
+    let said = PHRASES.iter().filter(|(words, _)| lower.contains(words));
+    let mut found: Vec<&'static Entry> = said.filter_map(|(_, code)| exact(code)).collect();
     let (numbers, words): (Vec<&str>, Vec<&str>) = words(text).partition(|word| is_number(word));
     for word in words {
         let pieces = || word.split('-').filter(|piece| !is_number(piece));
@@ -114,6 +116,23 @@ pub fn found_in(text: &str) -> Vec<&'static Entry> {
     });
     found
 }
+
+/// What people copy without its code, in lower case.
+const PHRASES: [(&str, &str); 4] = [
+    (
+        "insufficient privileges to complete",
+        "Authorization_RequestDenied",
+    ),
+    ("access is denied. check credentials", "ErrorAccessDenied"),
+    (
+        "mailbox is either inactive, soft-deleted",
+        "MailboxNotEnabledForRESTAPI",
+    ),
+    (
+        "access token has expired or is not yet valid",
+        "InvalidAuthenticationToken",
+    ),
+];
 
 /// The entry whose code is most like this one, if any is like it: a guess for
 /// "did you mean". A short code has few letters to be like, and a status in

@@ -61,7 +61,9 @@ pub(super) struct LogoutOptions {
 }
 
 pub(super) async fn run(options: &Options) -> Exit {
-    match sign_in(options).await {
+    // One reader of standard input, for addresses and for the answer at the end.
+    let (typing, mut typed) = mpsc::channel(8);
+    match sign_in(options, typing, &mut typed).await {
         Ok(signed_in) => {
             say(&format!(
                 "{} has signed in (account {})",
@@ -73,14 +75,21 @@ pub(super) async fn run(options: &Options) -> Exit {
                     signed_in.waiting
                 ));
             }
-            offer_test(options, &signed_in.mailbox).await
+            offer_test(options, &signed_in.mailbox, &mut typed).await
         }
         Err(failure) => failure.tell(),
     }
 }
 
-async fn sign_in(options: &Options) -> Result<SignedIn, Failure> {
+async fn sign_in(
+    options: &Options,
+    typing: mpsc::Sender<String>,
+    typed: &mut mpsc::Receiver<String>,
+) -> Result<SignedIn, Failure> {
     let relay = Relay::of(&options.file)?;
+    if options.no_browser || terminal::is_there() {
+        read_lines(typing.clone());
+    }
     if options.device {
         let begun = begin(&relay, options, Way::Device).await?;
         let code = begun.user_code.as_deref().unwrap_or_default();
@@ -101,7 +110,7 @@ async fn sign_in(options: &Options) -> Result<SignedIn, Failure> {
     );
     let begun = begin(&relay, options, Way::Browser { redirect_uri }).await?;
     invite(&begun, &options.mailbox, callback.is_some());
-    in_browser(&relay, &begun, callback).await
+    in_browser(&relay, &begun, callback, typing, typed).await
 }
 
 async fn begin(relay: &Relay, options: &Options, way: Way) -> Result<Begun, Failure> {
@@ -163,11 +172,9 @@ async fn in_browser(
     relay: &Relay,
     begun: &Begun,
     callback: Option<Callback>,
+    found: mpsc::Sender<String>,
+    addresses: &mut mpsc::Receiver<String>,
 ) -> Result<SignedIn, Failure> {
-    let (found, mut addresses) = mpsc::channel(8);
-    if callback.is_none() || terminal::is_there() {
-        read_lines(found.clone());
-    }
     let listening = async {
         match callback {
             Some(callback) => callback.serve(found).await,
@@ -177,6 +184,9 @@ async fn in_browser(
     };
     let waiting = async {
         while let Some(address) = addresses.recv().await {
+            if address.is_empty() {
+                continue;
+            }
             match finish(relay, begun, Some(address)).await {
                 Err(failure) if is_typing_error(&failure) => talk(&failure.words),
                 ended => return ended,
@@ -204,7 +214,7 @@ fn is_typing_error(failure: &Failure) -> bool {
 fn read_lines(found: mpsc::Sender<String>) {
     std::thread::spawn(move || {
         while let Ok(line) = terminal::line() {
-            if !line.is_empty() && found.blocking_send(line).is_err() {
+            if found.blocking_send(line).is_err() {
                 return;
             }
         }
@@ -271,12 +281,20 @@ impl Callback {
 }
 
 /// The person's own mailbox is the best place to see that it works.
-async fn offer_test(options: &Options, mailbox: &Address) -> Exit {
+async fn offer_test(
+    options: &Options,
+    mailbox: &Address,
+    typed: &mut mpsc::Receiver<String>,
+) -> Exit {
     if !terminal::is_there() {
         talk(&format!("to try it: graph-relay send-test {mailbox}"));
         return Exit::Done;
     }
-    if !terminal::agreed(&format!("Send a test message to {mailbox}?"), true) {
+    terminal::prompt(&format!("Send a test message to {mailbox}? [Y/n] "));
+    // What was typed while the browser was open is no answer.
+    while typed.try_recv().is_ok() {}
+    let answer = typed.recv().await.unwrap_or_else(|| "no".to_owned());
+    if !terminal::is_yes(&answer, true) {
         return Exit::Done;
     }
     send_test::by_relay(&options.file, mailbox, Some(mailbox))

@@ -176,8 +176,12 @@ async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result
             }
             let reason = attempt.reason.as_deref().unwrap_or_default();
             let state = &entry.summary.state;
+            let exit = match state.as_str() {
+                "waiting" | "claimed" => Exit::TryLater,
+                _ => Exit::CheckFailed,
+            };
             return Err(Failure {
-                exit: Exit::CheckFailed,
+                exit,
                 words: format!("{state}: {reason}\ngraph-relay queue show {id}"),
             });
         }

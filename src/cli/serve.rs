@@ -140,6 +140,10 @@ fn exit_of(error: &StartError) -> Exit {
         }
     };
     match error {
+        // Whoever has it may be gone in a moment: the service manager tries again.
+        StartError::Listen { error, .. } if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Exit::TryLater
+        }
         StartError::Credential { .. }
         | StartError::SignIns(_)
         | StartError::Tls(_)

@@ -28,6 +28,10 @@ pub(super) struct Options {
     file: ConfigFile,
 }
 
+/// Mail that waits for so long does so for a reason.
+const LONG: Duration = Duration::from_secs(15 * 60);
+/// A failure is news for so long.
+const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
 const EVERY: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(options: &Options) -> Exit {
@@ -44,7 +48,8 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
     let relay = Relay::of(&options.file)?;
     let status: Option<Status> = relay.ask("/status").await?;
     let status = status.ok_or_else(Failure::another_version)?;
-    let troubles = troubles(&status);
+    let now = Clock::System.now();
+    let troubles = troubles(&status, now);
     if options.json {
         say(&serde_json::to_string(&status).unwrap_or_default());
     } else {
@@ -52,7 +57,6 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
             // ECMA-48: erase the screen, and go to its beginning.
             say("\x1b[2J\x1b[H");
         }
-        let now = Clock::System.now();
         screen(&status, &troubles, now)
             .iter()
             .for_each(|line| say(line));
@@ -64,7 +68,7 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
 }
 
 /// What needs somebody.
-fn troubles(status: &Status) -> Vec<String> {
+fn troubles(status: &Status, now: Timestamp) -> Vec<String> {
     let mut troubles = Vec::new();
     for account in &status.accounts {
         troubles.extend(of_account(account));
@@ -78,6 +82,20 @@ fn troubles(status: &Status) -> Vec<String> {
             None => braked.account.as_str(),
         };
         troubles.push(format!("{whose} is held back: {}", braked.cause));
+    }
+    troubles.extend(status.full.clone());
+    if let Some(since) = status.queue.oldest_waiting
+        && now.since(since) > LONG
+    {
+        let waits = span(now.since(since));
+        troubles.push(format!(
+            "a message has waited for {waits}: graph-relay queue list"
+        ));
+    }
+    let is_recent = |at: Timestamp| now.since(at) < RECENT;
+    let mut failures = status.queue.failures.iter();
+    if failures.any(|failure| failure.ended_at.is_some_and(is_recent)) {
+        troubles.push("messages have failed within a day".to_owned());
     }
     for state in ["held", "quarantined"] {
         if let Some(count) = status.queue.states.get(state) {

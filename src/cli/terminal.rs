@@ -14,21 +14,38 @@ pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks a question that is answered by yes or no; an empty answer is `usual`.
+/// Asks a question that is answered by yes or no, until it is; an empty answer is
+/// `usual`.
 pub(super) fn agreed(question: &str, usual: bool) -> bool {
     let hint = if usual { "[Y/n]" } else { "[y/N]" };
-    let answer = ask(&format!("{question} {hint} ")).unwrap_or_else(|_| "no".to_owned());
+    loop {
+        let Ok(answer) = ask(&format!("{question} {hint} ")) else {
+            return false;
+        };
+        let answer = answer.to_ascii_lowercase();
+        if ["", "y", "yes", "n", "no"].contains(&answer.as_str()) {
+            return is_yes(&answer, usual);
+        }
+    }
+}
+
+/// What an answer means.
+pub(super) fn is_yes(answer: &str, usual: bool) -> bool {
     match answer.to_ascii_lowercase().as_str() {
         "" => usual,
-        "y" | "yes" => true,
-        _ => false,
+        answer => answer == "y" || answer == "yes",
     }
 }
 
 /// One line, without blanks around it.
-pub(super) fn ask(prompt: &str) -> io::Result<String> {
-    let _gone = write!(io::stderr().lock(), "{prompt}");
+pub(super) fn ask(text: &str) -> io::Result<String> {
+    prompt(text);
     line()
+}
+
+/// Says what an answer is waited for.
+pub(super) fn prompt(text: &str) {
+    let _gone = write!(io::stderr().lock(), "{text}");
 }
 
 /// One line that is not shown while it is typed.

@@ -120,6 +120,11 @@ fn app(
     }
     let tenant = identifier(section, "tenant");
     let client_id = identifier(section, "client_id");
+    if client_id.as_deref().is_some_and(|id| id.contains('.')) {
+        let message = "client_id: an app's id is no domain: write the Application (client) ID from \
+                       the app registration's overview";
+        section.problem_of("client_id", message);
+    }
     // Entra page "OAuth 2.0 client credentials flow".
     if sign_in == SignIn::Application
         && let Some(shared) = tenant.as_deref().filter(|tenant| is_shared(tenant))

@@ -55,7 +55,11 @@ pub enum CertificateError {
         mode: u32,
     },
     /// Not PEM, or not of this kind.
-    #[error("{}: no {what} in PEM form in it ({error})", path.display())]
+    #[error(
+        "{}: no {what} in PEM form in it ({error}): are certificate and key swapped? From a PFX: \
+         openssl pkcs12 -in app.pfx -nodes -out app.pem; from an encrypted key: openssl pkey -in \
+         app.key -out plain.key", path.display()
+    )]
     Format {
         /// The file.
         path: PathBuf,

@@ -44,6 +44,9 @@ pub enum SecretError {
     /// There is no such variable or credential.
     #[error("{0} is not set")]
     Unset(SecretSource),
+    /// What is there cannot be a secret of Entra's.
+    #[error("{0} {1}: put the Value into it, and nothing else, as plain text (UTF-8)")]
+    Damaged(SecretSource, &'static str),
     /// It is there, with nothing in it.
     #[error("{0} is empty")]
     Empty(SecretSource),
@@ -56,7 +59,8 @@ impl SecretSource {
         !matches!(self, Self::Credential(_)) || std::env::var_os("CREDENTIALS_DIRECTORY").is_some()
     }
 
-    /// The secret as it is now, without the line end that editors add.
+    /// The secret as it is now, without what editors add: line end, blanks around it,
+    /// byte order mark.
     ///
     /// # Errors
     ///
@@ -76,15 +80,21 @@ impl SecretSource {
                 self.read_file(&PathBuf::from(folder).join(name))?
             }
         };
-        let secret = text.trim_end_matches(['\r', '\n']);
+        // What editors leave: a byte order mark, a line end, blanks.
+        let secret = text.trim_start_matches('\u{feff}').trim();
         if secret.is_empty() {
             return Err(SecretError::Empty(self.clone()));
+        }
+        if let Some(wrong) = damage(secret) {
+            return Err(SecretError::Damaged(self.clone(), wrong));
         }
         Ok(SecretString::from(secret))
     }
 
     fn read_file(&self, path: &Path) -> Result<String, SecretError> {
-        fs::read_to_string(path).map_err(|error| SecretError::Unreadable(self.clone(), error))
+        let bytes = fs::read(path).map_err(|error| SecretError::Unreadable(self.clone(), error))?;
+        // What is no UTF-8 is no secret either, and is told of as such.
+        Ok(String::from_utf8(bytes).unwrap_or_else(|_| "\0".to_owned()))
     }
 }
 
@@ -96,6 +106,22 @@ impl fmt::Display for SecretSource {
             Self::Credential(name) => write!(f, "the systemd credential {name}"),
         }
     }
+}
+
+/// What no secret of Entra's has in it.
+fn damage(secret: &str) -> Option<&'static str> {
+    if secret.starts_with(['"', '\'']) {
+        return Some("has quotation marks around what is in it");
+    }
+    if secret.contains('\0') {
+        return Some(
+            "is in UTF-16 (PowerShell's > writes that; Set-Content -Encoding utf8 does not)",
+        );
+    }
+    if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Some("has a blank or a line end within what is in it");
+    }
+    None
 }
 
 fn remedy(error: &io::Error) -> &'static str {
@@ -118,4 +144,51 @@ fn refuse_if_open(source: &SecretSource, path: &Path) -> Result<(), SecretError>
         path: path.to_owned(),
         mode,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn what_editors_add_is_no_part_of_it_and_what_breaks_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let read = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let secret = SecretSource::File(path.clone()).read();
+            secret.map(|secret| secret.expose_secret().to_owned())
+        };
+
+        for good in [
+            "a~B.c_d",
+            "a~B.c_d\r\n",
+            " a~B.c_d \n\n",
+            "\u{feff}a~B.c_d\n",
+        ] {
+            assert_eq!(read(good.as_bytes()).unwrap(), "a~B.c_d", "{good:?}");
+        }
+        let utf16: Vec<u8> = "\u{feff}canary"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for (bad, words) in [
+            (&b"\"canary\""[..], "quotation marks"),
+            (b"can ary", "a blank"),
+            (b"canary\nof two", "a line end"),
+            (&utf16, "UTF-16"),
+            (b"", "is empty"),
+        ] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(
+                error.contains(words) && !error.contains("canary"),
+                "{error}"
+            );
+        }
+    }
 }

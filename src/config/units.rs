@@ -201,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn a_day_ends_at_midnight_and_exists() {
+    fn a_day_ends_before_midnight_and_exists() {
         let day = |text: &str| Day::try_from(WrittenDay::Text(text.to_owned()));
 
         let end = day("2026-11-21").unwrap().0;
-        assert_eq!(end.rfc3339(), "2026-11-22T00:00:00Z");
+        assert_eq!(end.rfc3339(), "2026-11-21T23:59:59Z");
         for wrong in [
             "",
             "2026-13-01",

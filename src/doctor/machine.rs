@@ -1,6 +1,7 @@
 //! What the relay needs of its machine: its configuration and files, a spool with
 //! room, its ports.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -78,6 +79,9 @@ fn data_dir(config: &Config) -> Vec<Finding> {
             return vec![Finding::failure(check, format!("{shown}: {error}"), remedy)];
         }
     };
+    if let Some(finding) = unusable(&shown, &metadata) {
+        return vec![finding];
+    }
     let mut findings = Vec::new();
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -115,6 +119,23 @@ fn data_dir(config: &Config) -> Vec<Finding> {
         findings.push(Finding::ok(check, format!("{shown} is the relay's own")));
     }
     findings
+}
+
+/// What makes looking into it pointless.
+fn unusable(shown: &dyn Display, metadata: &fs::Metadata) -> Option<Finding> {
+    let check = "files";
+    if !metadata.is_dir() {
+        let words = format!("{shown} is no folder");
+        return Some(Finding::failure(check, words, "name a folder as data_dir"));
+    }
+    let uid = rustix::process::geteuid();
+    if !uid.is_root() && uid.as_raw() != metadata.uid() {
+        let words = format!("{shown} belongs to user {}", metadata.uid());
+        let remedy = "run doctor as root, or as the relay's user; a relay of this user needs \
+                      another data_dir, or chown";
+        return Some(Finding::failure(check, words, remedy));
+    }
+    None
 }
 
 fn queue(config: &Config, running: Option<&Status>) -> Finding {

@@ -90,7 +90,9 @@ impl Finding {
         let entry = code.and_then(catalogue::find);
         let remedy = entry.map_or(otherwise, |entry| entry.remedy);
         Self {
-            place: entry.and_then(|entry| entry.place).map(str::to_owned),
+            place: entry
+                .and_then(|entry| entry.place)
+                .map(|place| place.replace("MAILBOX", mailbox)),
             ..Self::failure(check, words, catalogue::named(remedy, mailbox, mailbox))
         }
     }
@@ -144,8 +146,13 @@ fn held_back(config: &Config, running: Option<&Status>) -> Vec<Finding> {
                 "nothing, if it passes; else lower [account.pace], and spread what is sent"
             }
             "unavailable" => "nothing, if it passes: the relay tries again by itself",
-            _ => "see the failures above, and the log (event=\"fault\")",
+            _ => {
+                let entry = braked.told.as_deref().and_then(catalogue::find);
+                entry.map_or("see the log (event=\"fault\")", |entry| entry.remedy)
+            }
         };
+        let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
+        let remedy = catalogue::named(remedy, mailbox, mailbox);
         Finding::warning(check, words.trim_end(), remedy)
     };
     status.braked.iter().map(of).collect()

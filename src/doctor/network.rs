@@ -39,7 +39,7 @@ pub(super) async fn examine(config: &Config, means: &Means) -> Vec<Finding> {
                     base: &base,
                     path: &path,
                 };
-                let (found, clock) = host(place, proxy.is_some(), means).await;
+                let (found, clock) = host(place, proxy.as_deref(), means).await;
                 findings.extend(found);
                 clocks.extend(clock);
             }
@@ -91,7 +91,7 @@ fn proxy(config: &Config) -> Option<String> {
 /// What is found at a host, and of the clocks.
 async fn host(
     place: Place<'_>,
-    has_proxy: bool,
+    proxy: Option<&str>,
     means: &Means,
 ) -> (Option<Finding>, Option<Finding>) {
     let Place { role, base, path } = place;
@@ -101,7 +101,9 @@ async fn host(
     let host = url.host_str().unwrap_or_default().to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     // Behind a proxy, names are the proxy's affair.
-    if !has_proxy && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await {
+    if proxy.is_none()
+        && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await
+    {
         let words = format!("{host} has no address here: {error}");
         let remedy = format!(
             "let this machine's DNS resolve {host}, or name a proxy that does (http.proxy)"
@@ -111,7 +113,7 @@ async fn host(
     let begun = means.clock.now();
     let request = means.http.request(Method::GET, url);
     match means.http.send(request, 0).await {
-        Err(error) => (Some(unreachable(&host, port, &error)), None),
+        Err(error) => (Some(unreachable(&host, port, proxy, &error)), None),
         Ok(answer) => {
             let ended = means.clock.now();
             let took = ended.since(begun).as_millis();
@@ -121,13 +123,18 @@ async fn host(
     }
 }
 
-fn unreachable(host: &str, port: u16, error: &TransportError) -> Finding {
+fn unreachable(host: &str, port: u16, proxy: Option<&str>, error: &TransportError) -> Finding {
     let words = error.to_string();
     let is_tls = ["certificate", "UnknownIssuer", "tls", "TLS"];
     let remedy = if is_tls.iter().any(|sign| words.contains(sign)) {
         format!(
             "something between here and {host} shows a certificate of its own: put its CA into \
              http.ca_file, or let {host} pass uninspected"
+        )
+    } else if let Some(proxy) = proxy {
+        format!(
+            "see whether the proxy {proxy} ([http] proxy in relay.toml, else HTTPS_PROXY) is right, \
+             runs, and lets {host} through"
         )
     } else {
         format!(

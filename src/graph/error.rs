@@ -67,6 +67,17 @@ struct Inner {
 }
 
 impl GraphError {
+    /// Graph's code, or that of the token that could not be had.
+    pub fn code(&self) -> Option<String> {
+        match self {
+            Self::Answered { code, .. } if !code.is_empty() => Some(code.clone()),
+            Self::Token(error) => error.code(),
+            Self::Answered { .. } | Self::Transport(_) | Self::UploadHost(_) | Self::Content(_) => {
+                None
+            }
+        }
+    }
+
     pub(super) fn of(answer: &Answer, request_id: Option<String>) -> Self {
         let envelope = serde_json::from_slice::<Envelope>(&answer.body).ok();
         let (code, message) = envelope.map_or_else(

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::Options;
 use crate::cli::Exit;
 use crate::cli::relay::Failure;
 use crate::cli::talk;
 use crate::cli::terminal;
+use crate::clock::Timestamp;
+use crate::mail::Address;
 
 /// All that relay.toml needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +51,17 @@ pub(super) fn collect(options: &Options, config: &Path) -> Result<Answers, Failu
         // It has its own.
         true => (String::new(), String::new()),
         false => (
-            wanted(options.tenant.as_ref(), "Directory (tenant) ID", "--tenant")?,
+            wanted(
+                options.tenant.as_ref(),
+                "Directory (tenant) ID",
+                "--tenant",
+                no_tenant,
+            )?,
             wanted(
                 options.client_id.as_ref(),
                 "Application (client) ID",
                 "--client-id",
+                no_client_id,
             )?,
         ),
     };
@@ -61,7 +70,7 @@ pub(super) fn collect(options: &Options, config: &Path) -> Result<Answers, Failu
     Ok(Answers {
         tenant,
         client_id,
-        mailbox: wanted(options.mailbox.as_ref(), what, "--mailbox")?,
+        mailbox: wanted(options.mailbox.as_ref(), what, "--mailbox", no_mailbox)?,
         delegated,
         proof,
         networks: networks(options)?,
@@ -71,7 +80,12 @@ pub(super) fn collect(options: &Options, config: &Path) -> Result<Answers, Failu
     })
 }
 
-fn wanted(given: Option<&String>, what: &str, option: &str) -> Result<String, Failure> {
+fn wanted(
+    given: Option<&String>,
+    what: &str,
+    option: &str,
+    wrong: fn(&str) -> Option<&'static str>,
+) -> Result<String, Failure> {
     if let Some(given) = given {
         return Ok(given.clone());
     }
@@ -80,10 +94,34 @@ fn wanted(given: Option<&String>, what: &str, option: &str) -> Result<String, Fa
     }
     loop {
         let answer = terminal::ask(&format!("{what}: ")).map_err(unread)?;
-        if !answer.is_empty() {
-            return Ok(answer);
+        match wrong(&answer) {
+            None => return Ok(answer),
+            Some(words) => talk(&format!("  {words}")),
         }
     }
+}
+
+fn no_tenant(text: &str) -> Option<&'static str> {
+    let is_id = Uuid::try_parse(text).is_ok();
+    let is_shared = ["common", "organizations", "consumers"].contains(&text);
+    let is_one = is_id || is_shared || text.contains('.');
+    (!is_one)
+        .then_some("an id like 11111111-1111-1111-1111-111111111111, or a domain of the tenant")
+}
+
+fn no_client_id(text: &str) -> Option<&'static str> {
+    let is_id = Uuid::try_parse(text).is_ok();
+    (!is_id).then_some("an id like 22222222-2222-2222-2222-222222222222, from the overview page")
+}
+
+fn no_mailbox(text: &str) -> Option<&'static str> {
+    let is_one = text == "from" || text.parse::<Address>().is_ok();
+    (!is_one).then_some("an address like noreply@contoso.com, or the word from")
+}
+
+fn no_day(text: &str) -> Option<&'static str> {
+    let is_one = text.is_empty() || Timestamp::end_of_day(text).is_some();
+    (!is_one).then_some("a day like 2027-11-30, or nothing")
 }
 
 fn ask_delegated(options: &Options) -> bool {
@@ -120,7 +158,7 @@ fn proof(options: &Options, delegated: bool, config: &Path) -> Result<Proof, Fai
             ""
         };
         let prompt = format!("The client secret's Value, which is not shown{none}: ");
-        terminal::ask_secret(&prompt).map_err(unread)?
+        ask_secret(&prompt, delegated)?
     } else {
         let what = "the credential";
         return Err(missing(
@@ -140,13 +178,28 @@ fn proof(options: &Options, delegated: bool, config: &Path) -> Result<Proof, Fai
     Ok(Proof::SecretFile(path, expires(options)?))
 }
 
+/// Until it can be one.
+fn ask_secret(prompt: &str, may_be_none: bool) -> Result<SecretString, Failure> {
+    loop {
+        let secret = terminal::ask_secret(prompt).map_err(unread)?;
+        let text = secret.expose_secret();
+        if text.is_empty() && !may_be_none {
+            talk("  it is needed");
+        } else if Uuid::try_parse(text).is_ok() {
+            talk("  this is the Secret ID: copy what stands in the column Value");
+        } else {
+            return Ok(secret);
+        }
+    }
+}
+
 /// Entra shows it beside the secret, and tells it to nobody later.
 fn expires(options: &Options) -> Result<Option<String>, Failure> {
     if options.secret_expires.is_some() || options.mailbox.is_some() || !terminal::is_there() {
         return Ok(options.secret_expires.clone());
     }
-    let prompt = "The day on which it expires, like 2027-11-30 (empty: not known): ";
-    let day = terminal::ask(prompt).map_err(unread)?;
+    let prompt = "The day on which it expires, like 2027-11-30 (empty: not known)";
+    let day = wanted(None, prompt, "--secret-expires", no_day)?;
     Ok(Some(day).filter(|day| !day.is_empty()))
 }
 

@@ -172,7 +172,7 @@ mod tests {
         let Credential::Secret { expires, .. } = &account.credential else {
             panic!("{account:?}");
         };
-        assert_eq!(expires.unwrap().rfc3339(), "2027-12-01T00:00:00Z");
+        assert_eq!(expires.unwrap().rfc3339(), "2027-11-30T23:59:59Z");
         assert!(config.listeners[0].admits("192.0.2.9".parse().unwrap()));
         assert!(config.listeners[0].admits("127.0.0.1".parse().unwrap()));
         assert!(!config.listeners[0].admits("198.51.100.1".parse().unwrap()));

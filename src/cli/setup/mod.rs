@@ -154,13 +154,15 @@ async fn offer_test(options: &Options, config: &Config) -> Result<Exit, Failure>
     if !usable || !terminal::is_there() {
         return Ok(Exit::Done);
     }
-    let to = terminal::ask("Send a test message to (empty: to nobody): ").unwrap_or_default();
-    if to.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let to: Address = to.parse().map_err(|error| Failure {
-        exit: Exit::Usage,
-        words: format!("{to:?}: {error}"),
-    })?;
+    let to: Address = loop {
+        let to = terminal::ask("Send a test message to (empty: to nobody): ").unwrap_or_default();
+        if to.is_empty() {
+            return Ok(Exit::Done);
+        }
+        match to.parse() {
+            Ok(to) => break to,
+            Err(error) => talk(&format!("  {error}: an address like you@example.org")),
+        }
+    };
     send_test::by_graph(&options.file, &to, None).await
 }

@@ -10,14 +10,16 @@ First, in the Entra admin center (entra.microsoft.com):
 
   1. App registrations > New registration. Name: graph-relay. Single tenant.
      Redirect URI: none; if each mailbox is to sign in: http://localhost, of the
-     kind \"Mobile and desktop applications\".
+     kind \"Mobile and desktop applications\" (then allow public client flows
+     under Authentication), or \"Web\" (then with a client secret).
   2. On its overview page: Directory (tenant) ID, Application (client) ID.
   3. Certificates & secrets: a new client secret, and of it the Value (not the
      Secret ID), which is shown once only; or upload a certificate.
   4. API permissions > Add > Microsoft Graph > Application permissions >
      Mail.Send, then \"Grant admin consent\"; to narrow the app to some mailboxes
      leave that out, and use the PowerShell that comes at the end. If each mailbox
-     is to sign in: Delegated permissions > Mail.Send, offline_access.
+     is to sign in: Delegated permissions > Mail.Send, offline_access, openid,
+     profile, and Mail.ReadWrite for messages over some 3 MB.
 ";
 
 /// What is left to do.
