@@ -384,3 +384,64 @@ async fn what_contradicts_itself_is_refused_with_its_place() {
         "{output:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_of_several_tenants_send_each_for_itself_whatever_becomes_of_another() {
+    let other = Settings {
+        tenant: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
+        domain: "fabrikam.example".to_owned(),
+        client_id: "7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned(),
+        mailboxes: vec!["post@fabrikam.example".to_owned()],
+        ..Settings::default()
+    };
+    let (first, second) = (stand_in().await, stand_in_with(other.clone()).await);
+    let one = account(&first, MAILBOX, "senders = [\"*@sandbox.example\"]");
+    let two = account(
+        &second,
+        "post@fabrikam.example",
+        "senders = [\"*@fabrikam.example\"]",
+    )
+    .replace(&Settings::default().tenant, &other.tenant)
+    .replace(&Settings::default().client_id, &other.client_id);
+    let home = Home::with_accounts(&format!("{one}{two}"), "");
+    let relay = Relay::start(&home);
+    let from = |mailbox: &str| {
+        let content = message("hello", "a@example.org").replace(MAILBOX, mailbox);
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO client.example", "250");
+        common::id_of(&smtp.send(mailbox, &["a@example.org"], content.as_bytes()))
+    };
+
+    from(MAILBOX);
+    from("post@fabrikam.example");
+    arrived(&first, 1).await;
+    assert_eq!(
+        arrived(&second, 1).await[0].mailbox,
+        "post@fabrikam.example"
+    );
+
+    // The second tenant's secret expires; the first one notices nothing.
+    second.revoke_tokens();
+    second.inject(Fault {
+        times: 1000,
+        code: Some("invalid_client".to_owned()),
+        message: Some("AADSTS7000222: The provided client secret keys are expired.".to_owned()),
+        ..Fault::at(Station::Token, 401)
+    });
+    for _ in 0..10 {
+        from("post@fabrikam.example");
+    }
+    let fault = relay.event("fault", |_| true);
+    assert_eq!(fault["account"], "post@fabrikam.example", "{fault}");
+    for count in 2..=10 {
+        from(MAILBOX);
+        arrived(&first, count).await;
+    }
+    let requests = second.requests();
+    let asked = requests.iter().filter(|it| it.path.ends_with("/token"));
+    // Ten messages wait, and Entra is not asked for each of them.
+    assert!(asked.count() < 6, "{requests:#?}");
+    second.clear_faults();
+    retry(&home);
+    arrived(&second, 11).await;
+}

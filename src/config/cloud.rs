@@ -70,19 +70,57 @@ impl Cloud {
             Self::China => &["outlook.cn", "microsoftgraph.chinacloudapi.cn"],
         }
     }
+}
 
-    /// Where an administrator signs in.
-    pub fn portal(self) -> &'static str {
-        match self {
-            Self::Global => "https://portal.azure.com",
-            Self::UsGov | Self::UsDod => "https://portal.azure.us",
-            Self::China => "https://portal.azure.cn",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cloud_has_hosts_of_its_own() {
+        // microsoft-graph.md F.
+        for (cloud, name, login, graph, audience, upload) in [
+            (
+                Cloud::Global,
+                "global",
+                "login.microsoftonline.com",
+                "graph.microsoft.com",
+                "api://AzureADTokenExchange",
+                "outlook.office.com",
+            ),
+            (
+                Cloud::UsGov,
+                "us-gov",
+                "login.microsoftonline.us",
+                "graph.microsoft.us",
+                "api://AzureADTokenExchangeUSGov",
+                "outlook.office365.us",
+            ),
+            (
+                Cloud::UsDod,
+                "us-dod",
+                "login.microsoftonline.us",
+                "dod-graph.microsoft.us",
+                "api://AzureADTokenExchangeUSGov",
+                "outlook-dod.office365.us",
+            ),
+            (
+                Cloud::China,
+                "china",
+                "login.partner.microsoftonline.cn",
+                "microsoftgraph.chinacloudapi.cn",
+                "api://AzureADTokenExchangeChina",
+                "partner.outlook.cn",
+            ),
+        ] {
+            assert_eq!(cloud.name(), name);
+            assert_eq!(cloud.login_url(), format!("https://{login}"));
+            assert_eq!(cloud.graph_url(), format!("https://{graph}"));
+            assert_eq!(cloud.federation_audience(), audience);
+            let hosts = cloud.upload_hosts();
+            let is_below = |host: &&&str| upload.ends_with(&format!(".{host}"));
+            assert!(hosts.iter().any(|host| is_below(&host)), "{upload}");
+            assert!(!hosts.iter().any(|host| "evil.example".ends_with(host)));
         }
-    }
-
-    /// The cloud of this login host, if it is another cloud's.
-    pub fn of_login_url(url: &str) -> Option<Self> {
-        let all = [Self::Global, Self::UsGov, Self::China];
-        all.into_iter().find(|cloud| cloud.login_url() == url)
     }
 }
