@@ -16,6 +16,8 @@ use std::process::Stdio;
 use common::Home;
 use common::MAILBOX;
 use common::Relay;
+use common::account;
+use common::arrived;
 use common::binary;
 use common::keys;
 use common::stand_in_with;
@@ -281,6 +283,31 @@ async fn microsofts_own_library_is_served_by_the_stand_in() {
     })
     .await;
     pass(&task(public.url()), &["device"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Python: tests/identity/install, done by .ci/run"]
+async fn a_test_message_is_offered_to_whoever_has_signed_in_and_its_result_is_told() {
+    let graph = stand_in_with(Settings {
+        public_client: true,
+        ..Settings::default()
+    })
+    .await;
+    let account = account(&graph, MAILBOX, "sign_in = \"delegated\"");
+    let account = account.replace("client_secret_file = \"SECRET\"\n", "");
+    let home = Home::with_accounts(&account, "");
+    let _relay = Relay::start(&home);
+
+    let mut person = Command::new("python3");
+    person.arg(tool("terminal.py"));
+    person.arg(env!("CARGO_BIN_EXE_graph-relay"));
+    let output = person.arg(&home.config).arg(MAILBOX).output().unwrap();
+
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said} {output:?}");
+    let arrivals = arrived(&graph, 1).await;
+    assert!(said.contains(&arrivals[0].request_id), "{said}");
+    assert_eq!(arrivals[0].to, [MAILBOX]);
 }
 
 /// Has Microsoft's library go these ways.
