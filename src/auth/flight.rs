@@ -64,6 +64,9 @@ enum TokenState {
 const RENEW_AHEAD: Duration = Duration::from_secs(5 * 60);
 /// After a failed renewal of a token that is still good.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
+/// However many messages are refused, so often at most a token is taken for one that
+/// lacks a new permission.
+const OUTDATE_AGAIN: Duration = Duration::from_secs(60);
 /// Whatever an answer says about when to come again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// Whatever an answer says: no token lasts longer, and no clock overflows on it.
@@ -153,7 +156,7 @@ impl Flight {
             outdated,
             ..
         } = &mut *state;
-        let is_new = outdated.is_none_or(|last| now - last >= RENEW_AHEAD);
+        let is_new = outdated.is_none_or(|last| now - last >= OUTDATE_AGAIN);
         if let TokenState::Active {
             token: current,
             renew_at,
