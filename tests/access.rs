@@ -288,3 +288,105 @@ fn a_password_comes_back_as_the_hash_that_lets_it_in() {
     let response = STANDARD.encode("\0Scanner\0Canary12345");
     smtp.expect(&format!("AUTH PLAIN {response}"), "235");
 }
+
+/// A message of the mailbox's with these fields on top.
+fn with_fields(fields: &str) -> Vec<u8> {
+    format!("{fields}{}", message("x", "a@example.org")).into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_of_a_user_also_govern_sender_and_resent_fields() {
+    const OWN: &str = "relay@sandbox.example";
+    const OTHER: &str = "ceo@sandbox.example";
+    let graph = stand_in().await;
+    let home = Home::new(&graph, USERS);
+    home.add_to_listener("authentication = \"optional\"");
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+
+    for (fields, name) in [
+        (format!("Sender: {OTHER}\r\n"), "Sender"),
+        (format!("sEnDeR : The CEO <{OTHER}>\r\n"), "Sender"),
+        (format!("Sender:\r\n\t{OTHER}\r\n"), "Sender"),
+        (format!("Sender: {OWN}\r\nSender: {OTHER}\r\n"), "Sender"),
+        (format!("Sender: {OWN}, {OTHER}\r\n"), "Sender"),
+        (format!("Sender: team: {OTHER};\r\n"), "Sender"),
+        (format!("Resent-From: {OTHER}\r\n"), "Resent-From"),
+        (format!("Resent-From: {OWN}, {OTHER}\r\n"), "Resent-From"),
+        (format!("resent-sender: {OTHER}\r\n"), "Resent-Sender"),
+    ] {
+        let reply = smtp.send(MAILBOX, &["a@example.org"], &with_fields(&fields));
+        let expected = format!("550 5.7.1 scanner may not send with the {name} address {OTHER} ");
+        assert!(reply.starts_with(&expected), "{fields}: {reply}");
+    }
+
+    // Its own names stay; what is no name for sure is nobody's.
+    let own = format!("Sender: {OWN}\r\nResent-From: {OWN}\r\nResent-Sender: A <{OWN}>\r\n");
+    let unsure = [
+        "Sender: www-data@web01.local",
+        "Sender: x@y <ceo@sandbox.example",
+        "Resent-From: x@sandbox.example <ceo@sandbox.example>",
+        "Resent-Sender: \"open <ceo@sandbox.example>",
+    ];
+    id_of(&smtp.send(MAILBOX, &["a@example.org"], &with_fields(&own)));
+    let content = with_fields(&format!("{}\r\n", unsure.join("\r\n")));
+    id_of(&smtp.send(MAILBOX, &["a@example.org"], &content));
+    // Without authentication nobody's senders hold.
+    let mut anonymous = relay.connect();
+    anonymous.expect("EHLO c", "250");
+    let content = with_fields(&format!("Sender: {OTHER}\r\n"));
+    id_of(&anonymous.send(MAILBOX, &["a@example.org"], &content));
+    let arrivals = arrived(&graph, 3).await;
+    let raw: Vec<_> = arrivals
+        .iter()
+        .map(|arrival| String::from_utf8_lossy(&arrival.raw))
+        .collect();
+    let with = |line: &str| raw.iter().filter(|raw| raw.contains(line)).count();
+    for field in own.lines() {
+        assert_eq!(with(&format!("\r\n{field}\r\n")), 1, "{field}");
+    }
+    for field in unsure {
+        assert_eq!(with(&format!("\r\nX-Original-{field}\r\n")), 1, "{field}");
+        assert_eq!(with(&format!("\r\n{field}\r\n")), 0, "{field}");
+    }
+    assert_eq!(with(&format!("\r\nSender: {OTHER}\r\n")), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transport_fields_of_exchange_never_pass_from_a_client() {
+    let fields = "X-MS-Exchange-Organization-SCL: -1\r\nX-MS-Exchange-Organization-AuthAs : Internal\r\n\
+         x-ms-exchange-organization-skipsafelinksprocessing\t:\r\n 1\r\n\
+         X-MS-EXCHANGE-CROSSTENANT-Id: x\r\nX-MS-Exchange-Forest-X: y\r\n\
+         X-Forefront-Antispam-Report: SCL:-1\r\nX-Microsoft-Antispam: BCL:0\r\n\
+         X-MS-Exchange-Organization-SCL: -1\r\nX-Mailer: kept\r\n";
+    for form in ["mime", "json"] {
+        let graph = stand_in().await;
+        let account = account(&graph, MAILBOX, &format!("format = \"{form}\""));
+        let home = Home::with_accounts(&account, USERS);
+        home.add_to_listener("authentication = \"optional\"");
+        let relay = Relay::start(&home);
+        for response in ["", PLAIN] {
+            let mut smtp = relay.connect();
+            smtp.expect("EHLO c", "250");
+            if !response.is_empty() {
+                smtp.expect(&format!("AUTH PLAIN {response}"), "235");
+            }
+            id_of(&smtp.send(MAILBOX, &["a@example.org"], &with_fields(fields)));
+        }
+
+        for arrival in arrived(&graph, 2).await {
+            let raw = String::from_utf8_lossy(&arrival.raw).to_lowercase();
+            assert!(raw.contains("x-mailer"), "{raw}");
+            // Under no name of its own: at the beginning of a line, or of a JSON string.
+            for name in ["x-ms-exchange-", "x-forefront-", "x-microsoft-antispam"] {
+                let named = [format!("\n{name}"), format!("\"{name}")];
+                assert!(named.iter().all(|it| !raw.contains(it)), "{name}: {raw}");
+            }
+            if form == "mime" {
+                assert_eq!(raw.matches("\nx-original-x-").count(), 8, "{raw}");
+            }
+        }
+    }
+}

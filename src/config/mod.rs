@@ -193,7 +193,8 @@ pub struct User {
     pub name: String,
     /// Of the password.
     pub password_hash: PasswordHash,
-    /// What this user may send as: MAIL FROM and From header.
+    /// What this user may send as: MAIL FROM, and the header fields From, Sender,
+    /// Resent-From and Resent-Sender.
     pub senders: Vec<Pattern>,
     /// The account that sends for this user; else the one that the From address
     /// belongs to.

@@ -16,6 +16,10 @@
 //!   twice: of Date, From, Message-ID, Sender, Reply-To, In-Reply-To, References,
 //!   Subject, MIME-Version, Content-Type and Content-Transfer-Encoding the first
 //!   usable one counts.
+//! - Sender, Resent-From and Resent-Sender, where they name no mailbox for sure: set
+//!   aside (`mime/acting.rs`). The listener refuses those of a user that may not
+//!   use the address.
+//! - What only Exchange's transport may write (`mime/reserved.rs`): set aside.
 //! - To, Cc, Bcc and their Resent- kin: `recipients.rs`.
 //!
 //! What is usable is judged in `mime/quirks.rs`, which has a name for each

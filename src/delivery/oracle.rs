@@ -194,6 +194,9 @@ fn only_ruled_fields_changed(sent: &Header<'_>, gone: &Header<'_>, shown: &str) 
     for name in RESENT {
         assert_eq!(gone.all(name).count(), 0, "{name} {shown}");
     }
+    for field in &gone.fields {
+        assert!(!is_transports(field.name), "{} {shown}", field.name);
+    }
     assert!(gone.is_addressed(), "{shown}");
 }
 
@@ -286,8 +289,8 @@ fn key(text: &str) -> String {
 fn others(header: &Header<'_>) -> Vec<Vec<u8>> {
     let ruled = |name: &str| {
         let name = name.trim_start_matches("X-Original-");
-        let mut ruled = SINGLE.iter().chain(&RESENT);
-        ruled.any(|ruled| ruled.eq_ignore_ascii_case(name))
+        let mut ruled = SINGLE.iter().chain(&RESENT).chain(&REDIRECTED);
+        ruled.any(|ruled| ruled.eq_ignore_ascii_case(name)) || is_transports(name)
     };
     let fields = header.fields.iter().filter(|field| !ruled(field.name));
     fields.map(|field| field.raw.to_vec()).collect()
@@ -310,6 +313,16 @@ const SINGLE: [&str; 14] = [
     "Cc",
     "Bcc",
 ];
+
+/// Whether only Exchange's transport may write it.
+fn is_transports(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let begins = ["x-ms-exchange-", "x-forefront-", "x-microsoft-antispam"];
+    begins.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Fields of a redirected message that stay if they can be read.
+const REDIRECTED: [&str; 2] = ["Resent-From", "Resent-Sender"];
 
 /// Other fields that a rule names.
 const RESENT: [&str; 3] = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
@@ -338,6 +351,7 @@ mod tests {
         let name = prop_oneof![
             "(Date|From|Message-ID|Subject|Sender|Reply-To|References|MIME-Version)",
             "(to|Cc|BCC|From|from |Resent-To|Content-Type|In-Reply-To)",
+            "(Resent-From|resent-sender |X-MS-Exchange-X|x-ms-EXCHANGE-y\t|X-Forefront-Z)",
             "X-[A-Za-z]{1,5}",
             "Received",
         ];

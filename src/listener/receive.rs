@@ -12,8 +12,10 @@ use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mail::Trace;
+use crate::mime::Actor;
 use crate::mime::Findings;
 use crate::mime::Header;
+use crate::mime::actors;
 use crate::mime::author;
 use crate::routing::from;
 use crate::routing::route;
@@ -146,6 +148,10 @@ impl Connection<'_> {
             && !self.may_send_as(author)
         {
             return refused(Verdict::NotThisSender(origin.author));
+        }
+        let foreign = |actor: &Actor| !self.may_send_as(&actor.address);
+        if let Some(actor) = actors(&header).find(foreign) {
+            return refused(Verdict::NotThisActor(actor.field, actor.address));
         }
         let Some(lane) = route(&self.rules.accounts, &origin) else {
             return refused(Verdict::NoAccount(origin.author));

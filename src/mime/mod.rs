@@ -14,6 +14,7 @@
 //! texts anew. Of what is not sure nothing is touched. A [`Rendition`] says a whole
 //! message in other words, and lists what it cannot say.
 
+mod acting;
 mod addresses;
 mod attachment;
 mod author;
@@ -31,12 +32,15 @@ mod properties;
 mod quirks;
 mod reencode;
 mod rendition;
+mod reserved;
 mod split;
 mod structure;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use self::acting::Actor;
+pub use self::acting::actors;
 pub use self::addresses::Item;
 pub use self::addresses::field_of;
 pub use self::addresses::list;

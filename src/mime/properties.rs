@@ -4,7 +4,8 @@
 //! Of the fields of their own that begin with `X-` Graph takes five. Those that
 //! this relay set aside come first, because promise 5 wants them visible; the
 //! others in the message's order. Exchange keeps them as named properties, one of
-//! a name, so a repetition does not go along, and neither do its own transport's.
+//! a name, so a repetition does not go along, and neither do its own transport's,
+//! under any name: they would take the places of others.
 
 use std::collections::HashSet;
 
@@ -14,6 +15,7 @@ use super::Rendition;
 use super::list;
 use super::part::one_line;
 use super::quirks::is_message_id;
+use super::reserved::is_reserved;
 use crate::mail::Address;
 
 /// How urgent a message is.
@@ -130,7 +132,7 @@ fn headers(header: &Header<'_>) -> Vec<usize> {
 fn may_go_along(field: &Field<'_>) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     begins(field, "x-")
-        && !begins(field, "x-ms-exchange-")
+        && !is_reserved(original_name(field))
         && field.name.len() > 2
         && field.name.chars().all(is_word)
         && importance_of(field).is_none()
@@ -140,6 +142,15 @@ fn may_go_along(field: &Field<'_>) -> bool {
 fn begins(field: &Field<'_>, prefix: &str) -> bool {
     let own = field.name.get(..prefix.len());
     own.is_some_and(|own| own.eq_ignore_ascii_case(prefix))
+}
+
+/// The name without what [`Field::renamed`] put in front of it.
+fn original_name<'f>(field: &'f Field<'_>) -> &'f str {
+    if begins(field, SET_ASIDE) {
+        field.name.get(SET_ASIDE.len()..).unwrap_or_default()
+    } else {
+        field.name
+    }
 }
 
 /// What [`Field::renamed`] begins with.
@@ -343,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_graph_would_refuse_does_not_go_along() {
-        let lines = "X-MS-Exchange-Organization-SCL: 1\r\nX-: a\r\nX-A/B: c\r\nX-Empty: \r\n\
+        let lines = "X-MS-Exchange-Organization-SCL: 1\r\nX-Original-X-Forefront-Y: b\r\nX-: a\r\nX-A/B: c\r\nX-Empty: \r\n\
             X-Twice: 1\r\nx-twice: 2\r\nXmas: 1\r\nX-Good: B\u{fc}ro\r\n";
 
         let found = read(lines);
@@ -357,6 +368,7 @@ mod tests {
             found.lost,
             [
                 "X-MS-Exchange-Organization-SCL",
+                "X-Original-X-Forefront-Y",
                 "X-",
                 "X-A/B",
                 "X-Empty",

@@ -12,9 +12,11 @@ use std::fmt;
 use super::Author;
 use super::Field;
 use super::Header;
+use super::acting;
 use super::author::usable;
 use super::date::is_date;
 use super::list;
+use super::reserved::is_reserved;
 
 /// An oddity of a header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +35,10 @@ pub enum Quirk {
     UnusableFrom,
     /// A From that names such an author among others.
     SeveralAuthors,
+    /// A Sender, Resent-From or Resent-Sender that names no mailbox for sure.
+    UnusableSender,
+    /// A field that only Exchange's transport may write.
+    ReservedField,
     /// Neither To nor Cc.
     NoTo,
     /// A To or Cc without an address: empty, or words.
@@ -58,6 +64,8 @@ impl Quirk {
             Self::NoFrom => "no-from",
             Self::UnusableFrom => "unusable-from",
             Self::SeveralAuthors => "several-authors",
+            Self::UnusableSender => "unusable-sender",
+            Self::ReservedField => "reserved-field",
             Self::NoTo => "no-to",
             Self::UnusableTo => "unusable-to",
             Self::DuplicateField => "duplicate-field",
@@ -79,7 +87,8 @@ impl fmt::Display for Quirk {
 pub struct Findings {
     /// Each oddity once, in the order of the enum.
     pub quirks: BTreeSet<Quirk>,
-    /// Positions of the fields that do not count: unusable, or one too many.
+    /// Positions of the fields that do not count: unusable, one too many, or
+    /// reserved.
     pub aside: BTreeSet<usize>,
     /// Who wrote the message.
     pub author: Author,
@@ -99,6 +108,15 @@ impl Findings {
         if let Author::Among(at, _) = &found.author {
             found.aside.insert(*at);
             found.quirks.insert(Quirk::SeveralAuthors);
+        }
+        for (at, field) in header.fields.iter().enumerate() {
+            if is_reserved(field.name) {
+                found.aside.insert(at);
+                found.quirks.insert(Quirk::ReservedField);
+            } else if acting::is_unsure(field) {
+                found.aside.insert(at);
+                found.quirks.insert(Quirk::UnusableSender);
+            }
         }
         // Of these every field counts (`delivery/recipients.rs`).
         let recipients = ["To", "Cc", "Bcc"];
@@ -174,7 +192,7 @@ const SINGLES: [Single; 11] = [
         usable: |field| usable(field).is_some(),
         ours: Some((Quirk::NoFrom, Quirk::UnusableFrom)),
     },
-    Single::with("Sender", |field| usable(field).is_some()),
+    Single::with("Sender", acting::is_sure),
     Single::with("Reply-To", |field| usable(field).is_some()),
     Single::with("In-Reply-To", is_filled),
     Single::with("References", is_filled),
@@ -282,6 +300,9 @@ mod tests {
             ("From: root@host\r\n", &["unusable-from"]),
             ("From: Doe, John <a@b.c>\r\n", &["several-authors"]),
             ("From: team: a@b.c;\r\n", &["several-authors"]),
+            ("Sender: root@host\r\n", &["unusable-sender"]),
+            ("Resent-From: team:;\r\n", &["unusable-sender"]),
+            ("X-Forefront-Antispam-Report: x\r\n", &["reserved-field"]),
             ("To: All\r\n", &["unusable-to"]),
             ("To:\r\n", &["unusable-to"]),
             ("To: undisclosed-recipients:;\r\n", &[]),
@@ -325,7 +346,19 @@ mod tests {
             ("Subject:\r\nSUBJECT: 2\r\n", &["Subject: "]),
             ("Subject:\r\nSubject:\r\n", &["Subject: "]),
             ("Sender: root\r\nSender: a@b.c\r\n", &["Sender: root"]),
-            ("Sender: root\r\n", &[]),
+            ("Sender: root\r\n", &["Sender: root"]),
+            (
+                "Sender: a@b.c, d@e.f\r\nSender: a@b.c\r\nSender: d@e.f\r\n",
+                &["Sender: a@b.c, d@e.f", "Sender: d@e.f"],
+            ),
+            (
+                "Resent-From: a@b.c\r\nResent-From: d@e.f\r\nResent-Sender: x:;\r\n",
+                &["Resent-Sender: x:;"],
+            ),
+            (
+                "x-ms-Exchange-Organization-SCL : -1\r\nX-Mailer: x\r\n",
+                &["x-ms-Exchange-Organization-SCL: -1"],
+            ),
             (
                 "Reply-To: a@b.c\r\nReply-To: d@e.f\r\n",
                 &["Reply-To: d@e.f"],

@@ -16,6 +16,7 @@ mod dialog;
 pub mod oracle;
 mod quirk;
 mod reply;
+mod rights;
 #[cfg(test)]
 mod tests;
 
@@ -208,6 +209,9 @@ pub enum Verdict {
     NoAccount(Option<Address>),
     /// The user may not send as this From address.
     NotThisSender(Option<Address>),
+    /// The user may not name this address in this field, which says who acted for
+    /// the author.
+    NotThisActor(&'static str, Address),
     /// This client has sent as many messages as it may for now.
     TooMany,
     /// No room, for now.
@@ -354,6 +358,9 @@ impl Session {
             Verdict::NoAccount(author) => Reply::no_account(author.as_ref()),
             Verdict::NotThisSender(author) => {
                 Reply::not_this_author(self.identity.as_ref(), author.as_ref())
+            }
+            Verdict::NotThisActor(field, address) => {
+                Reply::not_this_actor(self.identity.as_ref(), field, &address)
             }
             Verdict::TooMany => Reply::too_many_messages(),
             Verdict::StorageFull => Reply::storage_full(),

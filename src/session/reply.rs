@@ -1,5 +1,6 @@
-//! Every reply that the relay gives, in one place: code (RFC 5321 4.2.3),
-//! enhanced status (RFC 3463) and words that a person can act on.
+//! Every reply that the relay gives: code (RFC 5321 4.2.3), enhanced status
+//! (RFC 3463) and words that a person can act on. Those about a message's sender
+//! are in `rights.rs`.
 //!
 //! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5; what a client sent is
 //! never put into one, but for addresses that were parsed. A refusal also says,
@@ -10,10 +11,8 @@ use std::fmt;
 
 use super::Access;
 use super::ClearPasswords;
-use super::Identity;
 use super::Loop;
 use super::Tls;
-use crate::mail::Address;
 use crate::mail::EnhancedStatus;
 use crate::mail::SpoolId;
 
@@ -32,7 +31,11 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn new(code: u16, status: EnhancedStatus, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(
+        code: u16,
+        status: EnhancedStatus,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             code,
             status: Some(status),
@@ -41,7 +44,7 @@ impl Reply {
         }
     }
 
-    fn remedy(mut self, remedy: &'static str) -> Self {
+    pub(super) fn remedy(mut self, remedy: &'static str) -> Self {
         self.remedy = remedy;
         self
     }
@@ -368,25 +371,6 @@ impl Reply {
         Self::new(454, EnhancedStatus::CANNOT_AUTHENTICATE, text).remedy("see the log")
     }
 
-    pub(super) fn not_this_sender(identity: &Identity, address: &Address) -> Self {
-        let address = shown(Some(address));
-        let text = format!(
-            "{} may not send as{address} (senders of the [[user]])",
-            identity.name
-        );
-        Self::new(553, EnhancedStatus::NOT_ALLOWED, text)
-            .remedy("add the address to senders of the [[user]], or change it in the client")
-    }
-
-    pub(super) fn not_this_author(identity: Option<&Identity>, author: Option<&Address>) -> Self {
-        let name = identity.map_or("This user", |identity| &identity.name);
-        let author = shown(author);
-        let text =
-            format!("{name} may not send with the From address{author} (senders of the [[user]])");
-        Self::new(550, EnhancedStatus::NOT_ALLOWED, text)
-            .remedy("add the address to senders of the [[user]], or change it in the client")
-    }
-
     pub(super) fn syntax(text: &'static str) -> Self {
         Self::new(501, EnhancedStatus::BAD_PARAMETER, text)
             .remedy("the client writes the command wrongly: see what it said")
@@ -460,15 +444,6 @@ impl Reply {
             .remedy("two servers send it to each other: does a mailbox forward to this relay?")
     }
 
-    pub(super) fn no_account(author: Option<&Address>) -> Self {
-        let author = shown(author);
-        let text = format!(
-            "No [[account]] of this relay sends for the From address{author} (mailbox, senders, default_from)"
-        );
-        Self::new(550, EnhancedStatus::NOT_ALLOWED, text)
-            .remedy("add the address to senders of an [[account]], or change From in the client")
-    }
-
     pub(super) fn storage_full() -> Self {
         let text = "Storage full, try again later (limits.free_space, limits.spool_size)";
         Self::new(452, EnhancedStatus::STORAGE_FULL, text)
@@ -490,11 +465,4 @@ impl fmt::Display for Reply {
         }
         f.write_str(self.first_line())
     }
-}
-
-/// An address for the end of a phrase; a reply is ASCII.
-fn shown(address: Option<&Address>) -> String {
-    address
-        .filter(|address| address.is_ascii())
-        .map_or_else(String::new, |address| format!(" {address}"))
 }

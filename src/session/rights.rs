@@ -1,0 +1,61 @@
+//! The refusals of a message for what it says of its sender, beside the other
+//! replies in `reply.rs`.
+
+use super::Identity;
+use super::Reply;
+use crate::mail::Address;
+use crate::mail::EnhancedStatus;
+
+impl Reply {
+    pub(super) fn not_this_sender(identity: &Identity, address: &Address) -> Self {
+        let address = shown(Some(address));
+        let text = format!(
+            "{} may not send as{address} (senders of the [[user]])",
+            identity.name
+        );
+        Self::new(553, EnhancedStatus::NOT_ALLOWED, text)
+            .remedy("add the address to senders of the [[user]], or change it in the client")
+    }
+
+    pub(super) fn not_this_author(identity: Option<&Identity>, author: Option<&Address>) -> Self {
+        Self::not_this_field(identity, "From", author)
+    }
+
+    pub(super) fn not_this_actor(
+        identity: Option<&Identity>,
+        field: &'static str,
+        address: &Address,
+    ) -> Self {
+        Self::not_this_field(identity, field, Some(address))
+    }
+
+    fn not_this_field(
+        identity: Option<&Identity>,
+        field: &'static str,
+        address: Option<&Address>,
+    ) -> Self {
+        let name = identity.map_or("This user", |identity| &identity.name);
+        let address = shown(address);
+        let text = format!(
+            "{name} may not send with the {field} address{address} (senders of the [[user]])"
+        );
+        Self::new(550, EnhancedStatus::NOT_ALLOWED, text)
+            .remedy("add the address to senders of the [[user]], or change it in the client")
+    }
+
+    pub(super) fn no_account(author: Option<&Address>) -> Self {
+        let author = shown(author);
+        let text = format!(
+            "No [[account]] of this relay sends for the From address{author} (mailbox, senders, default_from)"
+        );
+        Self::new(550, EnhancedStatus::NOT_ALLOWED, text)
+            .remedy("add the address to senders of an [[account]], or change From in the client")
+    }
+}
+
+/// An address for the end of a phrase; a reply is ASCII.
+fn shown(address: Option<&Address>) -> String {
+    address
+        .filter(|address| address.is_ascii())
+        .map_or_else(String::new, |address| format!(" {address}"))
+}
