@@ -7,6 +7,7 @@
 //! `session/`, parsing header fields to `mime/`.
 
 mod address;
+mod client;
 mod envelope;
 mod id;
 mod lane;
@@ -15,6 +16,7 @@ mod status;
 pub use address::Address;
 pub use address::AddressError;
 pub use address::Pattern;
+pub use client::Client;
 pub use envelope::Envelope;
 pub use envelope::Origin;
 pub use envelope::ReversePath;
