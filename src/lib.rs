@@ -56,10 +56,11 @@
 //! | `spool` | `mail`, `clock` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
-//! | `config` | `mail`, `clock` |
+//! | `config` | `machine`, `mail`, `clock` |
 //! | `mail` | `clock` |
 //! | `clock` | |
 //! | `catalogue` | |
+//! | `machine` | |
 //! | `sandbox` | |
 //!
 //! So the spool is the only thing that `listener` and `delivery` share;
@@ -92,6 +93,7 @@ pub mod doctor;
 pub mod graph;
 pub mod http;
 pub mod listener;
+pub mod machine;
 pub mod mail;
 pub mod mime;
 pub mod routing;

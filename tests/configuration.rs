@@ -49,12 +49,17 @@ fn run(command: &str, home: &Home) -> std::process::Output {
 /// What `check` and `serve` say about a file of this text: both the same, with
 /// exit code 78. Paths are given relative to the file's folder.
 fn complaint(text: &str) -> Vec<String> {
+    complaint_with(78, text)
+}
+
+/// The same, where `serve` ends with this code.
+fn complaint_with(code: i32, text: &str) -> Vec<String> {
     let home = home_with(text);
     let folder = format!("{}/", home.folder.path().display());
     let mut said: Vec<Vec<String>> = Vec::new();
-    for command in ["check", "serve"] {
+    for (command, code) in [("check", 78), ("serve", code)] {
         let output = run(command, &home);
-        assert_eq!(output.status.code(), Some(78), "{output:?}");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
         let text = String::from_utf8(output.stderr)
             .unwrap()
@@ -142,7 +147,7 @@ fn what_is_no_toml_gets_line_and_column() {
 #[test]
 fn a_missing_secret_is_said_with_its_place() {
     let text = ACCOUNT.replace("SECRET", "/nonexistent/secret");
-    let said = complaint(&text);
+    let said = complaint_with(75, &text);
 
     assert_eq!(said.len(), 1);
     let expected =
@@ -337,6 +342,49 @@ fn an_address_in_use_is_named_with_the_remedy() {
         line.contains(&format!("ss -ltnp 'sport = :{port}'")),
         "{said}"
     );
+}
+
+#[test]
+fn an_address_that_may_come_later_ends_with_75_and_not_with_78() {
+    // RFC 5737: no machine has it.
+    let home = home_with(&format!(
+        "[[listener]]\naddress = \"192.0.2.10:2525\"\nnetworks = [\"192.0.2.0/24\"]\n{ACCOUNT}"
+    ));
+
+    let output = run("serve", &home);
+
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "relay.toml:2:11: ",
+        "does not have the address 192.0.2.10 now",
+        "correct it",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_may_come_later_ends_with_75_unless_something_else_is_wrong() {
+    let away = "/nonexistent/of-a-disk";
+    let secret = |line: &str| ACCOUNT.replace("client_secret_file = \"SECRET\"", line);
+    let files = [
+        ACCOUNT.replace("SECRET", away),
+        secret(&format!(
+            "certificate_file = \"{away}\"\nprivate_key_file = \"{away}\""
+        )),
+        secret(&format!("federated_token_file = \"{away}\"")),
+        format!("{ACCOUNT}[tls]\ncertificate_file = \"{away}\"\nprivate_key_file = \"{away}\"\n"),
+        format!("{ACCOUNT}[http]\nca_file = \"{away}\"\n"),
+    ];
+    for text in files {
+        let said = complaint_with(75, &text);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("its disk is mounted later"), "{said:?}");
+
+        let said = complaint_with(78, &format!("{text}[limits]\nconnections = 0\n"));
+        assert_eq!(said.len(), 2, "{said:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use crate::config::Cloud;
 use crate::config::Config;
 use crate::config::Listener;
 use crate::config::Mailbox;
+use crate::config::ProblemKind;
 use crate::config::SignIn;
 use crate::config::Tls;
 
@@ -19,7 +20,10 @@ pub(super) fn run(file: &Path) -> Exit {
         Ok(config) => config,
         Err(error) => {
             talk(&error.to_string());
-            return Exit::Configuration;
+            return match error.kind() {
+                ProblemKind::NotPermitted => Exit::NotPermitted,
+                ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
+            };
         }
     };
     for warning in &config.warnings {

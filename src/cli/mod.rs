@@ -9,9 +9,9 @@
 //! | 69 | the relay is not reachable |
 //! | 70 | the relay broke down; start it again |
 //! | 73 | something cannot be created |
-//! | 75 | try again later |
-//! | 77 | not permitted |
-//! | 78 | the configuration is wrong; starting again does not help |
+//! | 75 | try again later: what is missing may come, such as an address of a listener, or a file that relay.toml names and that cannot be read |
+//! | 77 | not permitted: run it with sudo |
+//! | 78 | the configuration is wrong, or what it names was read and is wrong; starting again does not help |
 
 mod accounts;
 mod actions;

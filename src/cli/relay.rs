@@ -10,6 +10,8 @@ use super::ConfigFile;
 use super::Exit;
 use super::talk;
 use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::ProblemKind;
 
 /// A person may have to look for a telephone; a device code lasts 15 minutes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
@@ -36,6 +38,17 @@ impl Failure {
         }
     }
 
+    /// The configuration cannot be used.
+    pub(super) fn of_configuration(error: &ConfigError) -> Self {
+        Self {
+            exit: match error.kind() {
+                ProblemKind::NotPermitted => Exit::NotPermitted,
+                ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
+            },
+            words: error.to_string(),
+        }
+    }
+
     /// Says it; how the command ends then.
     pub(super) fn tell(self) -> Exit {
         talk(&format!("graph-relay: {}", self.words));
@@ -45,10 +58,8 @@ impl Failure {
 
 impl Relay {
     pub(super) fn of(file: &ConfigFile) -> Result<Self, Failure> {
-        let folder = Config::data_dir_of(&file.config).map_err(|error| Failure {
-            exit: Exit::Configuration,
-            words: error.to_string(),
-        })?;
+        let folder = Config::data_dir_of(&file.config);
+        let folder = folder.map_err(|error| Failure::of_configuration(&error))?;
         let socket = folder.join("admin.sock");
         let client = reqwest::Client::builder()
             .unix_socket(socket.clone())
@@ -127,7 +138,7 @@ impl Relay {
         match std::os::unix::net::UnixStream::connect(&self.socket) {
             Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
                 exit: Exit::NotPermitted,
-                words: format!("{socket}: {cause}: run this as root"),
+                words: format!("{socket}: permission denied: run this with sudo"),
             },
             Err(cause) => Failure {
                 exit: Exit::Unreachable,
@@ -138,7 +149,10 @@ impl Relay {
             },
             Ok(_) => Failure {
                 exit: Exit::Unreachable,
-                words: format!("the relay did not answer on {socket}: {error}"),
+                words: format!(
+                    "the relay runs and does not answer on {socket}: {error}: systemctl restart \
+                     graph-relay, if it stays so"
+                ),
             },
         }
     }

@@ -220,10 +220,7 @@ fn lane(config: &Config, from: Option<&Address>) -> Result<Lane, Failure> {
 }
 
 fn load(file: &ConfigFile) -> Result<Config, Failure> {
-    Config::load(&file.config).map_err(|error| Failure {
-        exit: Exit::Configuration,
-        words: error.to_string(),
-    })
+    Config::load(&file.config).map_err(|error| Failure::of_configuration(&error))
 }
 
 fn hop(begun: Instant, what: &str) {

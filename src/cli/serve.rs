@@ -1,7 +1,9 @@
 //! `serve`: the relay in the foreground, as a service manager runs it.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
+use rustix::io::Errno;
 use sd_notify::NotifyState;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -12,7 +14,10 @@ use tracing::warn;
 
 use super::Exit;
 use super::talk;
+use crate::auth::CredentialError;
+use crate::auth::StoreError;
 use crate::config::Config;
+use crate::config::ProblemKind;
 use crate::service::Service;
 use crate::service::StartError;
 use crate::spool::SpoolError;
@@ -24,7 +29,7 @@ pub(super) async fn run(file: &Path) -> Exit {
         Ok(config) => config,
         Err(error) => {
             talk(&error.to_string());
-            return Exit::Configuration;
+            return of_kind(error.kind());
         }
     };
     telemetry::start(&config.log);
@@ -131,24 +136,39 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+/// What the configuration says is wrong until somebody changes it; a file that it
+/// names may lie on a disk that comes later, and the service manager tries again.
+fn of_kind(kind: ProblemKind) -> Exit {
+    match kind {
+        ProblemKind::NotPermitted => Exit::NotPermitted,
+        ProblemKind::Unreadable => Exit::TryLater,
+        ProblemKind::Wrong => Exit::Configuration,
+    }
+}
+
 fn exit_of(error: &StartError) -> Exit {
-    let by_io = |error: &std::io::Error| {
-        if error.kind() == std::io::ErrorKind::PermissionDenied {
-            Exit::NotPermitted
-        } else {
-            Exit::CannotCreate
-        }
-    };
     match error {
-        // Whoever has it may be gone in a moment: the service manager tries again.
-        StartError::Listen { error, .. } if error.kind() == std::io::ErrorKind::AddrInUse => {
+        // Another program may end in a moment, and DHCP, VRRP or a VPN bring an
+        // address later: the service manager tries again.
+        StartError::Listen { error, .. }
+            if matches!(
+                error.kind(),
+                ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
+            ) =>
+        {
             Exit::TryLater
         }
-        StartError::Credential { .. }
-        | StartError::SignIns(_)
-        | StartError::Tls(_)
-        | StartError::Http(_)
-        | StartError::Listen { .. } => Exit::Configuration,
+        StartError::Credential { error, .. } => of_kind(match error {
+            CredentialError::Secret(error) => error.kind(),
+            CredentialError::Certificate(error) => error.kind(),
+            CredentialError::Key => ProblemKind::Wrong,
+            CredentialError::FederatedToken { .. } => ProblemKind::Unreadable,
+        }),
+        StartError::Tls(error) => of_kind(error.kind()),
+        StartError::SignIns(StoreError::File { error, .. }) => by_io(error),
+        StartError::SignIns(_) | StartError::Http(_) | StartError::Listen { .. } => {
+            Exit::Configuration
+        }
         StartError::Admin { error, .. } | StartError::Spool(SpoolError::File { error, .. }) => {
             by_io(error)
         }
@@ -156,5 +176,31 @@ fn exit_of(error: &StartError) -> Exit {
         StartError::Spool(
             SpoolError::Database(_) | SpoolError::Format { .. } | SpoolError::Closed,
         ) => Exit::CannotCreate,
+    }
+}
+
+/// Of a file or folder below data_dir.
+fn by_io(error: &std::io::Error) -> Exit {
+    let is_absent = [
+        Errno::NOTCONN,
+        Errno::NODEV,
+        Errno::IO,
+        Errno::STALE,
+        Errno::HOSTDOWN,
+    ]
+    .iter()
+    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    if error.kind() == ErrorKind::PermissionDenied {
+        Exit::NotPermitted
+    } else if is_absent
+        || matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem
+        )
+    {
+        // A disk that is not mounted yet, or not for writing yet.
+        Exit::TryLater
+    } else {
+        Exit::CannotCreate
     }
 }

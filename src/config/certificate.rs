@@ -19,6 +19,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
 
+use super::ProblemKind;
+use super::credential::unreadable;
 use crate::clock::Timestamp;
 
 /// Where certificate and private key are, both in PEM.
@@ -38,7 +40,7 @@ pub struct Stamp([(u64, i64, i64); 2]);
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("cannot read {}: {error}{}", path.display(), remedy(.error))]
+    #[error("{}", unreadable(path, .error))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -172,10 +174,15 @@ fn refuse_if_open(path: &Path) -> Result<(), CertificateError> {
     })
 }
 
-fn remedy(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        ": let the relay's user read it (chgrp graph-relay and chmod 640)"
-    } else {
-        ""
+impl CertificateError {
+    /// Whether it may pass by itself.
+    pub fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Unreadable { .. } => ProblemKind::Unreadable,
+            Self::Open { .. }
+            | Self::Format { .. }
+            | Self::Malformed { .. }
+            | Self::Unusable(_) => ProblemKind::Wrong,
+        }
     }
 }

@@ -4,16 +4,21 @@
 //! Everything is read again for every token request, so that a file that was
 //! changed is in use with the next token and needs no restart.
 
+use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::CertificateFiles;
+use super::ProblemKind;
 use super::SecretSource;
 use super::reader::Marked;
 use super::reader::Section;
 use super::units::Day;
 use crate::clock::Timestamp;
+use crate::machine;
+use crate::machine::User;
 
 /// What the relay shows Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +149,10 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
     // A credential can only be read by the service that systemd gives it to.
     if source.value.is_readable_here() {
         match source.value.read() {
-            Err(error) => section.problem_at(&source.span, format!("client secret: {error}")),
+            Err(error) => {
+                let message = format!("client secret: {error}");
+                section.problem_of_file(&source.span, error.kind(), message);
+            }
             Ok(secret) if is_guid(&secret) => section.warning_at(
                 &source.span,
                 "client secret: this looks like the Secret ID (a GUID); the relay needs what \
@@ -185,7 +193,10 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
         private_key_file: key.value,
     };
     match files.load() {
-        Err(error) => section.problem_at(&certificate.span, format!("certificate: {error}")),
+        Err(error) => {
+            let message = format!("certificate: {error}");
+            section.problem_of_file(&certificate.span, error.kind(), message);
+        }
         // Entra page "Microsoft identity platform application authentication
         // certificate credentials".
         Ok(pair) if pair.key.algorithm() != rustls::SignatureAlgorithm::RSA => section.problem_at(
@@ -228,9 +239,29 @@ fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Creden
 fn federated_token(section: &mut Section<'_>) -> Option<Credential> {
     let marked = section.marked::<PathBuf>("federated_token_file")?;
     if let Err(error) = std::fs::File::open(&marked.value) {
-        let path = marked.value.display();
-        let message = format!("federated_token_file: cannot read {path}: {error}");
-        section.problem_at(&marked.span, message);
+        let message = format!(
+            "federated_token_file: {}",
+            unreadable(&marked.value, &error)
+        );
+        section.problem_of_file(&marked.span, ProblemKind::Unreadable, message);
     }
     Some(Credential::FederatedToken(marked.value))
 }
+
+/// Why a file that the relay only reads cannot be read, and what to do.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
+        let fix = |user: &User| format!("chgrp {} {shown}; chmod g+r {shown}", user.group);
+        format!(": {}", machine::denied(path, fix))
+    } else if error.kind() == io::ErrorKind::NotFound {
+        format!(": {NOT_THERE}")
+    } else {
+        String::new()
+    };
+    format!("cannot read {shown}: {error}{remedy}")
+}
+
+/// What to do about a file that does not exist.
+pub(super) const NOT_THERE: &str =
+    "put it there, or correct the path; if its disk is mounted later, the relay starts then";

@@ -3,6 +3,8 @@
 //! In the order of a message's path. Every default is written here and nowhere
 //! else; `relay.toml` repeats it for people and a test compares the two.
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +21,10 @@ use super::Log;
 use super::LogFormat;
 use super::LogLevel;
 use super::Notify;
+use super::ProblemKind;
 use super::ProxyUrl;
 use super::accounts;
+use super::credential::unreadable;
 use super::listeners;
 use super::reader::Problems;
 use super::reader::Section;
@@ -30,12 +34,43 @@ use super::units::OrOff;
 use super::units::Span;
 use super::units::SpanOrOff;
 use super::users;
+use crate::machine;
+use crate::machine::User;
 use crate::mail::Address;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where the unit's relay has its configuration, and what systemd calls
+/// `$STATE_DIRECTORY` then.
+const OF_THE_SERVICE: (&str, &str) = ("/etc/graph-relay/relay.toml", "/var/lib/graph-relay");
+
+/// The text of a configuration file.
+pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let is = |kind: ErrorKind| error.kind() == kind;
+        let kind = if is(ErrorKind::PermissionDenied) {
+            ProblemKind::NotPermitted
+        } else if is(ErrorKind::NotFound) || is(ErrorKind::InvalidData) {
+            // Whoever has no configuration yet is not to be started again and again.
+            ProblemKind::Wrong
+        } else {
+            ProblemKind::Unreadable
+        };
+        let remedy = if is(ErrorKind::PermissionDenied) {
+            let shown = path.display();
+            let fix = |user: &User| format!("chgrp {} {shown}; chmod 640 {shown}", user.group);
+            format!(": {}", machine::denied(path, fix))
+        } else if is(ErrorKind::NotFound) {
+            ": name another with --config, or begin with the relay.toml of the package".to_owned()
+        } else {
+            String::new()
+        };
+        ConfigError::of_kind(kind, path, format!("cannot be read: {error}{remedy}"))
+    })
+}
 
 pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let problems = Problems::new(text);
@@ -57,7 +92,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let (failure_notify, failure_keep) = failure(&mut top);
     let mut config = Config {
         hostname: hostname(&mut top),
-        data_dir: top.optional("data_dir").unwrap_or_else(data_dir),
+        data_dir: top.optional("data_dir").unwrap_or_else(|| data_dir(path)),
         listeners: listeners::read(&mut top, tls.as_ref(), &users),
         tls,
         limits: limits(&mut top),
@@ -80,11 +115,11 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-pub(super) fn data_dir_of(text: &str) -> PathBuf {
+pub(super) fn data_dir_of(text: &str, path: &Path) -> PathBuf {
     let problems = Problems::new(text);
     let (table, _) = DeTable::parse_recoverable(text);
     let given = Section::top(table.get_ref(), &problems).optional("data_dir");
-    given.unwrap_or_else(data_dir)
+    given.unwrap_or_else(|| data_dir(path))
 }
 
 fn hostname(top: &mut Section<'_>) -> String {
@@ -112,17 +147,27 @@ fn hostname(top: &mut Section<'_>) -> String {
     }
 }
 
-/// systemd's `$STATE_DIRECTORY`, else what the contract says for root and for
-/// everybody else.
-fn data_dir() -> PathBuf {
-    if let Some(given) = std::env::var_os("STATE_DIRECTORY") {
+fn data_dir(path: &Path) -> PathBuf {
+    let is_root = rustix::process::geteuid().is_root();
+    default_data_dir(path, is_root, |name| std::env::var_os(name))
+}
+
+/// systemd's `$STATE_DIRECTORY`; else the service's folder, for root and for
+/// whoever asks about the service's file; else a folder of the user's own.
+fn default_data_dir(
+    path: &Path,
+    is_root: bool,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> PathBuf {
+    if let Some(given) = variable("STATE_DIRECTORY") {
         return given.into();
     }
-    if rustix::process::geteuid().is_root() {
-        return "/var/lib/graph-relay".into();
+    let (file, folder) = OF_THE_SERVICE;
+    if is_root || path == Path::new(file) {
+        return folder.into();
     }
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(variable("HOME").unwrap_or_default());
     state
         .unwrap_or_else(|| home().join(".local/state"))
         .join("graph-relay")
@@ -302,10 +347,10 @@ fn http(top: &mut Section<'_>) -> Http {
     }
     let ca_file = section.marked::<PathBuf>("ca_file");
     if let Some(ca_file) = &ca_file
-        && let Err(error) = std::fs::metadata(&ca_file.value)
+        && let Err(error) = std::fs::File::open(&ca_file.value)
     {
-        let path = ca_file.value.display();
-        section.problem_at(&ca_file.span, format!("ca_file: {path}: {error}"));
+        let message = format!("ca_file: {}", unreadable(&ca_file.value, &error));
+        section.problem_of_file(&ca_file.span, ProblemKind::Unreadable, message);
     }
     let http = Http {
         proxy: proxy.map(|proxy| ProxyUrl(proxy.value)),
@@ -324,4 +369,28 @@ fn log(top: &mut Section<'_>) -> Log {
     };
     section.finish();
     log
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_about_the_services_file_means_the_services_folder() {
+        let home = |name: &str| (name == "HOME").then(|| OsString::from("/home/anna"));
+        let folder = |path: &str, is_root| default_data_dir(Path::new(path), is_root, home);
+        let services = Path::new("/var/lib/graph-relay");
+
+        assert_eq!(folder("/etc/graph-relay/relay.toml", false), services);
+        assert_eq!(folder("/etc/graph-relay/relay.toml", true), services);
+        assert_eq!(folder("relay.toml", true), services);
+        assert_eq!(
+            folder("relay.toml", false),
+            Path::new("/home/anna/.local/state/graph-relay")
+        );
+        let given = default_data_dir(Path::new("/etc/graph-relay/relay.toml"), false, |name| {
+            (name == "STATE_DIRECTORY").then(|| OsString::from("/srv/relay"))
+        });
+        assert_eq!(given, Path::new("/srv/relay"));
+    }
 }

@@ -43,6 +43,7 @@ pub use self::password::PasswordHash;
 pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
 pub use self::reader::Problem;
+pub use self::reader::ProblemKind;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
 pub use self::submission::BlindRule;
@@ -155,6 +156,15 @@ pub enum BareLf {
     /// The message is refused.
     Refuse,
 }
+
+/// The lines of a drop-in that let the service take ports below 1024; with fewer
+/// the kernel still refuses.
+pub const PRIVILEGED_PORTS: [&str; 4] = [
+    "[Service]",
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+    "PrivateUsers=no",
+];
 
 /// Bounds of what a client may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -348,15 +358,7 @@ impl Config {
     ///
     /// Everything that is wrong with it, in the file's order.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let remedy = if error.kind() == std::io::ErrorKind::NotFound {
-                ": name another with --config, or begin with the relay.toml of the package"
-            } else {
-                ""
-            };
-            ConfigError::whole(path, format!("cannot be read: {error}{remedy}"))
-        })?;
-        Self::parse(&text, path)
+        Self::parse(&file::text(path)?, path)
     }
 
     /// The folder that a configuration file names, whatever else is in it: for
@@ -366,9 +368,7 @@ impl Config {
     ///
     /// The file cannot be read.
     pub fn data_dir_of(path: &Path) -> Result<PathBuf, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::whole(path, format!("cannot be read: {error}")))?;
-        Ok(file::data_dir_of(&text))
+        Ok(file::data_dir_of(&file::text(path)?, path))
     }
 
     /// Reads a configuration from a text; `path` is the name it has in errors.

@@ -32,18 +32,44 @@ pub struct Problem {
     pub place: Option<(usize, usize)>,
     /// What is wrong and what to do, in one line.
     pub message: String,
+    /// Whether it may pass by itself.
+    pub kind: ProblemKind,
+}
+
+/// Whether a problem may pass without a change of the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProblemKind {
+    /// This process may not read the configuration file.
+    NotPermitted,
+    /// A file that it names cannot be read: its disk may come later.
+    Unreadable,
+    /// The configuration file has to be changed, or what was read is wrong.
+    Wrong,
 }
 
 impl ConfigError {
     /// An error of the file as a whole.
     pub(super) fn whole(file: &Path, message: String) -> Self {
+        Self::of_kind(ProblemKind::Wrong, file, message)
+    }
+
+    /// The same, of that kind.
+    pub(super) fn of_kind(kind: ProblemKind, file: &Path, message: String) -> Self {
         Self {
             file: file.to_owned(),
             problems: vec![Problem {
                 place: None,
                 message,
+                kind,
             }],
         }
+    }
+
+    /// The worst of its problems' kinds: as long as anything is wrong, starting
+    /// again does not help.
+    pub fn kind(&self) -> ProblemKind {
+        let kinds = self.problems.iter().map(|problem| problem.kind);
+        kinds.max().unwrap_or(ProblemKind::Wrong)
     }
 }
 
@@ -100,7 +126,8 @@ impl<'a> Problems<'a> {
 
     /// Notes a problem of the text at `span`.
     pub(super) fn add(&self, span: &Range<usize>, message: impl Into<String>) {
-        self.push(span.start, Some(self.place(span)), message.into());
+        let place = Some(self.place(span));
+        self.push(span.start, place, message.into(), ProblemKind::Wrong);
     }
 
     /// Line and column, both from 1.
@@ -113,13 +140,25 @@ impl<'a> Problems<'a> {
 
     /// Notes a problem that has no place in the file.
     pub(super) fn add_whole(&self, message: impl Into<String>) {
-        self.push(usize::MAX, None, message.into());
+        self.push(usize::MAX, None, message.into(), ProblemKind::Wrong);
     }
 
-    fn push(&self, at: usize, place: Option<(usize, usize)>, message: String) {
-        self.found
-            .borrow_mut()
-            .push((at, Problem { place, message }));
+    fn push(&self, at: usize, place: Option<(usize, usize)>, message: String, kind: ProblemKind) {
+        let problem = Problem {
+            place,
+            message,
+            kind,
+        };
+        self.found.borrow_mut().push((at, problem));
+    }
+
+    /// Notes what is probably wrong.
+    pub(super) fn warn(&self, place: Option<(usize, usize)>, message: &str) {
+        self.warnings.borrow_mut().push(Problem {
+            place,
+            message: format!("warning: {message}"),
+            kind: ProblemKind::Wrong,
+        });
     }
 
     /// The error, if there is any problem; else the warnings.
@@ -235,7 +274,8 @@ impl<'a> Section<'a> {
 
     /// Notes a problem of what stands at a line and column.
     pub(super) fn problem_at_place(&self, place: Option<(usize, usize)>, message: String) {
-        self.problems.push(usize::MAX, place, message);
+        let kind = ProblemKind::Wrong;
+        self.problems.push(usize::MAX, place, message, kind);
     }
 
     /// Notes a problem of a value of this section.
@@ -243,12 +283,25 @@ impl<'a> Section<'a> {
         self.problems.add(span, message);
     }
 
+    /// Notes what is wrong about a file that a value of this section names.
+    pub(super) fn problem_of_file(
+        &self,
+        span: &Range<usize>,
+        kind: ProblemKind,
+        message: impl Into<String>,
+    ) {
+        let place = Some(self.place(span));
+        self.problems.push(span.start, place, message.into(), kind);
+    }
+
+    /// Where the section stands in the file.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
     /// Notes what is probably wrong about a value of this section.
     pub(super) fn warning_at(&self, span: &Range<usize>, message: &str) {
-        self.problems.warnings.borrow_mut().push(Problem {
-            place: Some(self.place(span)),
-            message: format!("warning: {message}"),
-        });
+        self.problems.warn(Some(self.place(span)), message);
     }
 
     /// Whether a key is there, well-formed or not.

@@ -13,6 +13,11 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use super::ProblemKind;
+use super::credential::NOT_THERE;
+use crate::machine;
+use crate::machine::User;
+
 /// Where the client secret's value is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
@@ -28,7 +33,7 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read {}: {}{}", .0, .1, remedy(.1))]
+    #[error("cannot read {}: {}{}", .0, .1, remedy(.0, .1))]
     Unreadable(SecretSource, #[source] io::Error),
     /// Group or others may read the file.
     #[error(
@@ -124,12 +129,36 @@ fn damage(secret: &str) -> Option<&'static str> {
     None
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+impl SecretError {
+    /// Whether it may pass by itself.
+    pub fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Unreadable(..) => ProblemKind::Unreadable,
+            Self::Open { .. } | Self::Unset(_) | Self::Damaged(..) | Self::Empty(_) => {
+                ProblemKind::Wrong
+            }
+        }
+    }
+}
+
+fn remedy(source: &SecretSource, error: &io::Error) -> String {
+    let SecretSource::File(path) = source else {
+        return String::new();
+    };
     if error.kind() == io::ErrorKind::PermissionDenied {
-        ": make the relay's user its owner (chown graph-relay), or load it with LoadCredential= \
-         and name it with client_secret_credential"
+        let fix = |user: &User| {
+            format!(
+                "chown {}: {} (or load it with LoadCredential= and name it with \
+                 client_secret_credential)",
+                user.name,
+                path.display()
+            )
+        };
+        format!(": {}", machine::denied(path, fix))
+    } else if error.kind() == io::ErrorKind::NotFound {
+        format!(": {NOT_THERE}")
     } else {
-        ""
+        String::new()
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn read_section(top: &mut Section<'_>) -> Option<CertificateFiles> {
     if let Some(files) = &files
         && let Err(error) = files.load()
     {
-        section.problem(error.to_string());
+        section.problem_of_file(&section.span(), error.kind(), error.to_string());
     }
     section.finish();
     files

@@ -4,7 +4,6 @@
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,6 +13,9 @@ use crate::admin::Status;
 use crate::auth::Ending;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::Listener;
+use crate::config::PRIVILEGED_PORTS;
+use crate::config::Presence;
 
 /// Whether the configuration can be run; all that is wrong with it if not.
 pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
@@ -196,18 +198,23 @@ fn listening(status: &Status) -> Finding {
 /// Whether the stopped relay could take its addresses.
 fn ports(config: &Config) -> Vec<Finding> {
     let listeners = config.listeners.iter();
-    listeners.map(|listener| port(listener.address)).collect()
+    listeners.map(port).collect()
 }
 
-fn port(address: SocketAddr) -> Finding {
+fn port(listener: &Listener) -> Finding {
     let check = "ports";
+    let address = listener.address;
     let port = address.port();
     match TcpListener::bind(address) {
         Ok(_) if (1..1024).contains(&port) && rustix::process::geteuid().is_root() => {
             Finding::warning(
                 check,
-                format!("{address} is free, and below 1024: root may have it, the service may not"),
-                "see the comment in graph-relay.service (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+                format!(
+                    "{address} is free; for a port below 1024 the service needs a drop-in with {}",
+                    PRIVILEGED_PORTS.join(", ")
+                ),
+                "systemctl cat graph-relay shows whether it has these lines; systemctl edit \
+                 graph-relay adds them",
             )
         }
         Ok(_) => Finding::ok(check, format!("{address} is free (the relay is stopped)")),
@@ -219,15 +226,28 @@ fn port(address: SocketAddr) -> Finding {
                  another port in relay.toml"
             ),
         ),
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && address.is_ipv6() => {
+        Err(error) if is_left_out(listener, &error) => {
             Finding::ok(check, format!("{address} is left out: no IPv6 here"))
         }
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Finding::failure(
+            check,
+            format!("{address}: this machine does not have that address now"),
+            "correct it in relay.toml (ip address shows those that are there), or wait: systemd \
+             starts the relay again until it is there",
+        ),
         Err(error) => Finding::failure(
             check,
             format!("{address}: {error}"),
             "choose an address of this machine, and a port from 1024 or the capability for it",
         ),
     }
+}
+
+/// The default listener on `[::1]`, on a machine without IPv6.
+fn is_left_out(listener: &Listener, error: &io::Error) -> bool {
+    listener.presence == Presence::WhereAvailable
+        && (error.kind() == io::ErrorKind::AddrNotAvailable
+            || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()))
 }
 
 /// Of the listeners.

@@ -353,8 +353,16 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
     }
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return format!(
-            ": ports below 1024 need a privilege: choose a port such as 2525, or give the service \
-             AmbientCapabilities=CAP_NET_BIND_SERVICE for port {port}"
+            ": ports below 1024 need a privilege: choose a port such as 2525; or, for port {port}, \
+             run systemctl edit graph-relay, add these four lines, and restart it:\n  {}",
+            config::PRIVILEGED_PORTS.join("\n  ")
+        );
+    }
+    if error.kind() == std::io::ErrorKind::AddrNotAvailable {
+        return format!(
+            ": this machine does not have the address {} now: correct it in relay.toml, or wait: \
+             the service starts again until the address is there (ip address shows those that are)",
+            address.ip()
         );
     }
     String::new()
