@@ -174,7 +174,10 @@ fn exit_of(error: &StartError) -> Exit {
         }
         StartError::Spool(SpoolError::InUse(_)) => Exit::TryLater,
         StartError::Spool(
-            SpoolError::Database(_) | SpoolError::Format { .. } | SpoolError::Closed,
+            SpoolError::Database(_)
+            | SpoolError::Damaged(_)
+            | SpoolError::Format { .. }
+            | SpoolError::Closed,
         ) => Exit::CannotCreate,
     }
 }

@@ -77,6 +77,9 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         return Ok(submitted);
     }
     let (entry, outlet) = (way.entry, way.outlet);
+    // Before the first byte leaves: wrong bytes are never mailed.
+    let verified = entry.content.verify(entry.digest).await;
+    verified.map_err(AttemptError::unverified)?;
     let head = entry.content.head().await;
     let head = head.map_err(AttemptError::unread)?;
     // What the lane was chosen by.

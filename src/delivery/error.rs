@@ -6,6 +6,7 @@ use std::io;
 use super::compose::ComposeError;
 use crate::graph::GraphError;
 use crate::mime::Unsplittable;
+use crate::spool::ContentError;
 use crate::spool::SpoolError;
 
 /// Why an attempt did not succeed.
@@ -30,6 +31,9 @@ pub(super) enum AttemptError {
     /// An upload was taken for finished before its end.
     #[error("Graph ends an attachment before all its bytes are there")]
     UploadShort,
+    /// Its content is gone or is not what was accepted.
+    #[error("the message cannot be sent: {0}")]
+    Damaged(#[source] ContentError),
     /// What must be on record before a request could not be recorded.
     #[error("the spool cannot be written: {0}")]
     Spool(#[from] SpoolError),
@@ -58,6 +62,16 @@ pub(super) enum Step {
 }
 
 impl AttemptError {
+    /// The content is not as it was accepted, or cannot be read now.
+    pub(super) fn unverified(error: ContentError) -> Self {
+        match error {
+            ContentError::Unread { error, .. } => Self::unread(error),
+            error @ (ContentError::Unreadable { .. } | ContentError::Changed) => {
+                Self::Damaged(error)
+            }
+        }
+    }
+
     /// The message cannot be read from the spool.
     pub(super) fn unread(error: io::Error) -> Self {
         Step::Prepare.failed()(GraphError::Content(error))

@@ -212,6 +212,7 @@ mod tests {
             reason: "a test's".to_owned(),
             request_id: None,
             too_large: false,
+            damaged: false,
         }
     }
 

@@ -167,8 +167,11 @@ pub async fn run(
     let workers = u32::try_from(config.delivery.workers).unwrap_or(u32::MAX);
     let mut lanes = Lanes::new(config.accounts.iter().map(pace).collect(), workers);
     let now = clock.now();
-    for spent in spool.spent(now - pace::MEMORY).await? {
-        lanes.remember(&spent, now);
+    match spool.spent(now - pace::MEMORY).await {
+        Ok(spent) => spent.iter().for_each(|spent| lanes.remember(spent, now)),
+        // Graph's own limits still hold.
+        Err(error) if error.is_damage() => maillog::spool_trouble(&error),
+        Err(error) => return Err(error),
     }
     for (lane, due) in spool.lanes().await? {
         lanes.has_due(lane, due, now);
@@ -300,9 +303,7 @@ impl Dispatcher {
         let asked: Vec<Lane> = wants.iter().map(|want| want.lane.clone()).collect();
         let claims = self.context.spool.claim(wants).await;
         let mut claims = claims.inspect_err(|error| maillog::spool_trouble(error))?;
-        for id in &claims.quarantined {
-            maillog::quarantined(id);
-        }
+        claims.quarantined.iter().for_each(maillog::quarantined);
         for lane in asked {
             let next = claims.upcoming.remove(&lane);
             self.lanes.set_upcoming(&lane, next, now);

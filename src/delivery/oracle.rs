@@ -86,6 +86,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         },
         author: None,
         content: Content::Inline(Bytes::copy_from_slice(content)),
+        digest: None,
         trouble_since: None,
         attempt: 1,
         client_request_id: uuid::Uuid::nil(),

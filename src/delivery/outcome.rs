@@ -19,6 +19,7 @@
 //! | 503 with a known code | Deferred | the mailbox |
 //! | 408, 409, 412, 423 | Deferred | the message |
 //! | 4xx that is not Graph's: a proxy's, a wrong URL's | Deferred, configuration | the account |
+//! | its content is damaged | Failed: quarantined | |
 //! | 413, every other 4xx with a code of Graph's | Failed | |
 //!
 //! Codes and what they mean: Graph pages "Microsoft Graph error responses" and
@@ -52,6 +53,8 @@ pub(super) struct Outcome {
     pub(super) request_id: Option<String>,
     /// The relay itself found it too large.
     pub(super) too_large: bool,
+    /// Its content is damaged: it is kept in quarantine, and not reported.
+    pub(super) damaged: bool,
 }
 
 /// The four outcomes of the glossary.
@@ -133,6 +136,10 @@ impl Outcome {
                 too_large: true,
                 ..Self::new(Kind::Failed, reason)
             },
+            AttemptError::Damaged(_) => Self {
+                damaged: true,
+                ..Self::new(Kind::Failed, reason)
+            },
             AttemptError::UploadStuck | AttemptError::UploadShort => {
                 Self::new(unavailable(Scope::Message, None), reason)
             }
@@ -186,6 +193,7 @@ impl Outcome {
             reason,
             request_id: None,
             too_large: false,
+            damaged: false,
         }
     }
 

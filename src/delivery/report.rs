@@ -128,7 +128,7 @@ impl Context {
                 let after = self.settings.warn_after?;
                 (late >= after && !entry.warned).then_some(DsnKind::Delay)
             }
-            Next::Delivered | Next::Held => None,
+            Next::Delivered | Next::Held | Next::Quarantined => None,
         }
     }
 

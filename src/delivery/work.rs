@@ -92,6 +92,10 @@ impl Context {
                     return;
                 }
                 Err(error) => {
+                    if error.is_damage() {
+                        maillog::unrecorded(entry.id, report.outcome, &error);
+                        return;
+                    }
                     maillog::spool_trouble(&error);
                     if matches!(error, SpoolError::Closed) {
                         return;
@@ -113,7 +117,7 @@ impl Context {
         let gone = match next {
             Next::Held => true,
             Next::Failed if unsent => draft::abandon(entry, &outlet.graph, &draft).await,
-            Next::Failed | Next::Delivered | Next::Wait(_) => false,
+            Next::Failed | Next::Delivered | Next::Quarantined | Next::Wait(_) => false,
         };
         if gone && let Err(error) = self.spool.forget_draft(entry.id, draft.id.clone()).await {
             maillog::spool_trouble(&error);
@@ -143,6 +147,9 @@ impl Context {
     fn next(&self, entry: &Claimed, outcome: &Outcome, since: Option<Timestamp>) -> Next {
         if outcome.kind == Kind::Delivered {
             return Next::Delivered;
+        }
+        if outcome.damaged {
+            return Next::Quarantined;
         }
         if let Kind::Doubtful {
             doubt: Doubt::Blind,
@@ -180,7 +187,8 @@ fn name(kind: Kind, next: Next) -> &'static str {
     match (kind, next) {
         (Kind::Delivered, _) => "delivered",
         (Kind::Doubtful { .. }, _) => "doubtful",
-        (Kind::Failed, _) | (Kind::Deferred { .. }, Next::Failed | Next::Delivered) => "failed",
+        (Kind::Failed, _)
+        | (Kind::Deferred { .. }, Next::Failed | Next::Delivered | Next::Quarantined) => "failed",
         (Kind::Deferred { .. }, Next::Wait(_) | Next::Held) => "deferred",
     }
 }

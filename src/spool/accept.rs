@@ -15,6 +15,8 @@ use super::Spool;
 use super::SpoolError;
 use super::Urgency;
 use super::content;
+use super::seal::Digest;
+use super::seal::seal;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -126,6 +128,7 @@ impl Spool {
         let mut file = content.file.take();
         let row = Row {
             parts,
+            digest: content.digester.digest(),
             now: self.shared.clock.now().millis(),
             inline: match file {
                 Some(_) => None,
@@ -213,6 +216,7 @@ fn full_or_failed(error: SpoolError) -> AcceptError {
 /// New entries as they are written.
 pub(super) struct Row {
     parts: Vec<(SpoolId, Envelope)>,
+    digest: Digest,
     now: i64,
     inline: Option<Vec<u8>>,
     size: i64,
@@ -234,6 +238,7 @@ impl Row {
         };
         Self {
             parts: vec![(dsn.id, envelope)],
+            digest: Digest::of(&dsn.content),
             now: now.millis(),
             size: i64::try_from(dsn.content.len()).unwrap_or(i64::MAX),
             inline: Some(dsn.content),
@@ -266,14 +271,16 @@ impl Row {
         envelope: &Envelope,
         part_of: Option<SpoolId>,
     ) -> rusqlite::Result<()> {
-        let id = id.to_string();
         let reverse_path = envelope.reverse_path.address();
+        let (author, bound) = (self.author.as_ref(), self.bound.as_deref());
+        let seal = seal(id, self.digest, envelope, author, bound);
+        let id = id.to_string();
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
              author, utf8, client, hello, protocol, size, in_file, user, bound, part_of,
-             about)
+             about, digest, seal)
              VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-             ?16)",
+             ?16, ?17, ?18)",
         )?;
         entry.execute(params![
             id,
@@ -292,6 +299,8 @@ impl Row {
             self.bound,
             part_of.map(|first| first.to_string()),
             self.about,
+            self.digest,
+            seal,
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",

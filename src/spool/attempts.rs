@@ -1,23 +1,23 @@
-//! Claiming entries for an attempt, and which way they go.
+//! Entries as an attempt needs them, and which way they go.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use rusqlite::Connection;
-use rusqlite::ErrorCode;
 use rusqlite::Row;
 use rusqlite::params;
+use rusqlite::types::Type;
 use uuid::Uuid;
 
 use super::Content;
+use super::Digest;
 use super::Draft;
 use super::Spool;
 use super::SpoolError;
-use super::Upcoming;
-use super::Want;
 use super::content;
 use super::doubt;
-use super::due;
+use super::seal::BrokenSeal;
+use super::seal::seal;
 use super::view;
 use crate::clock::Timestamp;
 use crate::mail::Address;
@@ -27,18 +27,6 @@ use crate::mail::Origin;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
-
-/// What could be claimed.
-#[derive(Debug, Default)]
-pub struct Claims {
-    /// Entries whose attempt is on record as begun.
-    pub claimed: Vec<Claimed>,
-    /// Entries that could not be read, and were put aside.
-    pub quarantined: Vec<String>,
-    /// For each lane asked about, what is next in it; a lane in which nothing
-    /// waits is missing.
-    pub upcoming: HashMap<Lane, Upcoming>,
-}
 
 /// An entry taken for an attempt.
 #[derive(Clone, Debug)]
@@ -57,6 +45,8 @@ pub struct Claimed {
     pub author: Option<Address>,
     /// Its bytes.
     pub content: Content,
+    /// The checksum of its content; missing in entries of an older format.
+    pub digest: Option<Digest>,
     /// Since when it is deferred for another reason than the configuration.
     pub trouble_since: Option<Timestamp>,
     /// The number of this attempt, from 1.
@@ -76,37 +66,6 @@ pub struct Claimed {
 }
 
 impl Spool {
-    /// Claims due entries, the longest due first, as far as they fit what is
-    /// wanted, and puts their attempts on record as begun.
-    ///
-    /// # Errors
-    ///
-    /// Nothing is claimed then.
-    pub async fn claim(&self, wants: Vec<Want>) -> Result<Claims, SpoolError> {
-        let now = self.shared.clock.now();
-        let folder = self.shared.settings.folder.clone();
-        let claim = move |db: &Connection| {
-            let mut claims = Claims::default();
-            for want in &wants {
-                for id in due::due(db, want, now)? {
-                    match claim_one(db, &id, &want.lane, &folder, now) {
-                        Ok(entry) => claims.claimed.push(entry),
-                        Err(error) if is_of_the_entry(&error) => {
-                            quarantine(db, &id, now, &error)?;
-                            claims.quarantined.push(id);
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-                if let Some(upcoming) = due::upcoming(db, &want.lane)? {
-                    claims.upcoming.insert(want.lane.clone(), upcoming);
-                }
-            }
-            Ok(claims)
-        };
-        self.shared.writer.write(claim).await
-    }
-
     /// Every lane that has waiting entries, with the time when the first is due.
     ///
     /// # Errors
@@ -134,57 +93,6 @@ impl Spool {
     }
 }
 
-/// Whether an error is about what stands in one entry, not about the database.
-pub(super) fn is_of_the_entry(error: &rusqlite::Error) -> bool {
-    matches!(
-        error,
-        rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::QueryReturnedNoRows
-    ) || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
-}
-
-/// Puts an entry aside that cannot be read, so that the others go on.
-fn quarantine(
-    db: &Connection,
-    id: &str,
-    now: Timestamp,
-    error: &rusqlite::Error,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE entry SET state = 'quarantined', ended_at = ?2, reason = ?3 WHERE id = ?1",
-    )?
-    .execute(params![
-        id,
-        now.millis(),
-        format!("it cannot be read from the spool: {error}")
-    ])?;
-    Ok(())
-}
-
-fn claim_one(
-    db: &Connection,
-    id: &str,
-    lane: &Lane,
-    folder: &std::path::Path,
-    now: Timestamp,
-) -> rusqlite::Result<Claimed> {
-    db.prepare_cached("UPDATE entry SET state = 'claimed', attempts = attempts + 1 WHERE id = ?1")?
-        .execute([id])?;
-    let entry = read(db, id, lane, folder)?;
-    db.prepare_cached(
-        "INSERT INTO attempt (entry, number, begun_at, client_request_id) VALUES (?1, ?2, ?3, ?4)",
-    )?
-    .execute(params![
-        id,
-        entry.attempt,
-        now.millis(),
-        entry.client_request_id.to_string()
-    ])?;
-    Ok(entry)
-}
-
 /// An entry with all that an attempt needs; changes nothing.
 pub(super) fn read(
     db: &Connection,
@@ -193,15 +101,20 @@ pub(super) fn read(
     folder: &std::path::Path,
 ) -> rusqlite::Result<Claimed> {
     let client_request_id = Uuid::new_v4();
-    let mut entry = db
+    let (mut entry, sealed, bound) = db
         .prepare_cached(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned,
-             EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful')
+             EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
+             digest, seal, bound
              FROM entry WHERE id = ?1",
         )?
-        .query_row([id], |row| claimed(row, lane, folder, client_request_id))?;
+        .query_row([id], |row| {
+            let entry = claimed(row, lane, folder, client_request_id)?;
+            Ok((entry, row.get::<_, Option<Digest>>(21)?, row.get::<_, Option<String>>(22)?))
+        })?;
     entry.envelope.recipients = view::recipients(db, id)?;
+    verify_seal(&entry, sealed, bound.as_deref())?;
     if let Content::Inline(bytes) = &mut entry.content {
         let read: Vec<u8> = db
             .prepare_cached("SELECT bytes FROM content WHERE entry = ?1")?
@@ -209,6 +122,30 @@ pub(super) fn read(
         *bytes = Bytes::from(read);
     }
     Ok(entry)
+}
+
+fn verify_seal(
+    entry: &Claimed,
+    sealed: Option<Digest>,
+    bound: Option<&str>,
+) -> rusqlite::Result<()> {
+    let found = entry.digest.map(|digest| {
+        seal(
+            entry.id,
+            digest,
+            &entry.envelope,
+            entry.author.as_ref(),
+            bound,
+        )
+    });
+    if found == sealed {
+        return Ok(());
+    }
+    Err(rusqlite::Error::FromSqlConversionFailure(
+        21,
+        Type::Blob,
+        Box::new(BrokenSeal),
+    ))
 }
 
 /// The row of an entry, still without recipients and inline content.
@@ -252,6 +189,7 @@ fn claimed(
         about: view::optional(row, 17)?,
         warned: row.get(18)?,
         doubted: row.get(19)?,
+        digest: row.get(20)?,
     })
 }
 
@@ -261,13 +199,15 @@ fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
          WHERE state = 'waiting' AND account IS NOT NULL GROUP BY account, mailbox",
     )?;
     let rows = statement.query_map([], |row| {
-        let lane = Lane {
-            account: row.get(0)?,
-            mailbox: view::parsed(row, 1)?,
-        };
-        Ok((lane, Timestamp::from_millis(row.get(2)?)))
+        let mailbox = view::parsed(row, 1);
+        let due: Timestamp = Timestamp::from_millis(row.get(2)?);
+        Ok(mailbox.ok().zip(row.get(0).ok()).map(|(mailbox, account)| {
+            let lane = Lane { account, mailbox };
+            (lane, due)
+        }))
     })?;
-    rows.collect()
+    // A mailbox that cannot be read is no lane: its entries stay where they are.
+    rows.filter_map(rusqlite::Result::transpose).collect()
 }
 
 fn reroute<F>(db: &Connection, accounts: &[String], route: &F) -> rusqlite::Result<usize>
@@ -275,7 +215,7 @@ where
     F: Fn(&Origin) -> Option<Lane>,
 {
     let mut waiting = db.prepare(
-        "SELECT id, author, reverse_path, bound, about, draft_stage, account FROM entry
+        "SELECT id, author, reverse_path, bound, about, draft_stage, account, mailbox FROM entry
          WHERE state = 'waiting'",
     )?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
@@ -294,14 +234,23 @@ where
         };
         let may_be_sent = row.get::<_, Option<String>>(5)?.as_deref() == Some(doubt::SENDING);
         let account: Option<String> = row.get(6)?;
-        let stays = may_be_sent && account.is_some_and(|name| accounts.contains(&name));
-        Ok((!stays).then_some((id, origin)))
+        let stays = may_be_sent && account.as_ref().is_some_and(|name| accounts.contains(name));
+        let now = account.zip(row.get(7)?);
+        Ok((!stays).then_some((id, origin, now)))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
-    for (id, origin) in rows.into_iter().flatten() {
+    for (id, origin, now) in rows.into_iter().flatten() {
         match route(&origin) {
+            // Nothing is written where nothing changes: a damaged page stays out of it.
+            Some(lane)
+                if now.is_some_and(|(a, m): (String, String)| {
+                    a == lane.account && m == lane.mailbox.as_str()
+                }) =>
+            {
+                0
+            }
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
             None => {
                 stranded += 1;

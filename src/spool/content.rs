@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::Spool;
 use super::SpoolError;
+use super::seal::Digester;
 use crate::mail::SpoolId;
 
 /// Up to here a message lies in its row: SQLite is faster than a file for
@@ -32,6 +33,8 @@ pub struct Incoming {
     /// All of it, or the first [`INLINE_LIMIT`] bytes or a little more.
     pub(super) head: Vec<u8>,
     pub(super) file: Option<IncomingFile>,
+    /// Of what has come so far.
+    pub(super) digester: Digester,
     size: u64,
     folder: PathBuf,
 }
@@ -64,6 +67,7 @@ impl Spool {
             id,
             head: Vec::new(),
             file: None,
+            digester: Digester::new(),
             size: 0,
             folder: folder(&self.shared.settings.folder),
         }
@@ -94,6 +98,7 @@ impl Incoming {
     /// Those of writing a file; the disk may be full.
     pub async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.size += piece.len() as u64;
+        self.digester.update(piece);
         if let Some(file) = &mut self.file {
             return file.file.write_all(piece).await;
         }

@@ -3,8 +3,9 @@
 //! In the order in which they are due: the first that does not fit ends the
 //! list, so that what is large is not overtaken for ever by what is small.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
-use rusqlite::OptionalExtension;
 use rusqlite::params;
 
 use super::view;
@@ -77,50 +78,108 @@ pub struct Upcoming {
     pub recipients: u64,
 }
 
-/// The ids of what may be claimed, the longest due first.
-pub(super) fn due(db: &Connection, want: &Want, now: Timestamp) -> rusqlite::Result<Vec<String>> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, size, (SELECT count(*) FROM recipient WHERE entry = id) FROM entry
-         WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-         AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4",
-    )?;
-    let (account, mailbox) = (&want.lane.account, want.lane.mailbox.as_str());
-    let rows = statement.query_map(
-        params![account, mailbox, now.millis(), want.count],
-        // What cannot be read is quarantined by the claim.
-        |row| {
-            let size = view::unsigned(row, 1).unwrap_or(0);
-            Ok((row.get(0)?, size, view::unsigned(row, 2)?))
-        },
-    )?;
+/// How what is due is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reading {
+    /// By the index, with the numbers of recipients.
+    Ordinary,
+    /// Without the recipients, where a page of theirs is damaged; each counts for
+    /// one until it is claimed.
+    NoRecipients,
+    /// Without the index too, where that is damaged.
+    NoIndex,
+}
+
+impl Reading {
+    pub(super) const ALL: [Self; 3] = [Self::Ordinary, Self::NoRecipients, Self::NoIndex];
+
+    fn query(self) -> &'static str {
+        match self {
+            Self::Ordinary => {
+                "SELECT id, due_at, size, (SELECT count(*) FROM recipient WHERE entry = id)
+                 FROM entry
+                 WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
+                 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+            }
+            Self::NoRecipients => {
+                "SELECT id, due_at, size, 1 FROM entry
+                 WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
+                 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+            }
+            Self::NoIndex => {
+                "SELECT id, due_at, size, 1 FROM entry NOT INDEXED
+                 WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
+                 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+            }
+        }
+    }
+}
+
+/// The ids of what may be claimed, the longest due first, without those in `skip`.
+pub(super) fn due(
+    db: &Connection,
+    want: &Want,
+    now: Timestamp,
+    skip: &HashSet<String>,
+    how: Reading,
+) -> rusqlite::Result<Vec<String>> {
     let (mut upload, mut recipients) = (want.upload, want.recipients);
     let mut ids = Vec::new();
-    for row in rows {
-        let (id, size, addressed): (String, u64, u64) = row?;
-        let bytes = (want.first_request)(size);
-        if !upload.fits(bytes) || !recipients.fits(addressed) {
+    for (id, next) in waiting(db, &want.lane, Some(now), want.count, skip, how)? {
+        let bytes = (want.first_request)(next.size);
+        if !upload.fits(bytes) || !recipients.fits(next.recipients) {
             break;
         }
         upload.take(bytes);
-        recipients.take(addressed);
+        recipients.take(next.recipients);
         ids.push(id);
     }
     Ok(ids)
 }
 
-pub(super) fn upcoming(db: &Connection, lane: &Lane) -> rusqlite::Result<Option<Upcoming>> {
-    let mut statement = db.prepare_cached(
-        "SELECT due_at, size, (SELECT count(*) FROM recipient WHERE entry = id) FROM entry
-         WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-         ORDER BY due_at, id LIMIT 1",
-    )?;
-    statement
-        .query_row(params![lane.account, lane.mailbox.as_str()], |row| {
-            Ok(Upcoming {
-                due: Timestamp::from_millis(row.get(0)?),
-                size: view::unsigned(row, 1).unwrap_or(0),
-                recipients: view::unsigned(row, 2)?,
-            })
-        })
-        .optional()
+/// What is next in a lane, due or not.
+pub(super) fn upcoming(
+    db: &Connection,
+    lane: &Lane,
+    skip: &HashSet<String>,
+    how: Reading,
+) -> rusqlite::Result<Option<Upcoming>> {
+    let first = waiting(db, lane, None, 1, skip, how)?.into_iter().next();
+    Ok(first.map(|(_, next)| next))
+}
+
+/// Waiting entries of a lane in the order in which they are due: those due by a
+/// time, at most `count`.
+fn waiting(
+    db: &Connection,
+    lane: &Lane,
+    by: Option<Timestamp>,
+    count: u32,
+    skip: &HashSet<String>,
+    how: Reading,
+) -> rusqlite::Result<Vec<(String, Upcoming)>> {
+    let mut statement = db.prepare_cached(how.query())?;
+    let by = by.map_or(i64::MAX, Timestamp::millis);
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    let limit = most.saturating_add(skip.len());
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![lane.account, lane.mailbox.as_str(), by, limit])?;
+    let mut waiting = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        if waiting.len() == most {
+            break;
+        }
+        if skip.contains(&id) {
+            continue;
+        }
+        let next = Upcoming {
+            due: Timestamp::from_millis(row.get(1)?),
+            // What cannot be read is quarantined by the claim.
+            size: view::unsigned(row, 2).unwrap_or(0),
+            recipients: view::unsigned(row, 3)?,
+        };
+        waiting.push((id, next));
+    }
+    Ok(waiting)
 }

@@ -20,6 +20,9 @@
 //!   (promise 2), and what is reported and no longer so is withdrawn by it.
 //! - An attempt is on record as begun before it begins (promise 4). At start an
 //!   attempt without an end is doubtful, and its entry waits again.
+//! - One bad sector harms one message: an entry that cannot be read, or whose
+//!   checksums do not match, is quarantined and never sent (`damage.rs`,
+//!   `seal.rs`).
 //! - One process has the spool: `spool.lock` is locked while it is open.
 //!
 //! # Format
@@ -31,6 +34,7 @@
 //!                       recipient  the forward-paths of an entry
 //!                       content    the bytes of a small message
 //!                       attempt    what was tried, and what came of it
+//!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message
 //! ```
 //!
@@ -38,14 +42,16 @@
 //! entry: `waiting` (due at `due_at`), `claimed` (an attempt is under way),
 //! `held` (until an operator releases it), `delivered`, `failed` (content kept
 //! for the operator), `dropped` (by an operator, or a report that is no longer
-//! true), `quarantined` (its content cannot be read).
+//! true), `quarantined` (it cannot be read, or is not what was accepted).
 //!
 //! Knows no SMTP reply and no Graph; what outcome an attempt has and when the
 //! next one is due is decided in `delivery/`.
 
 mod accept;
 mod attempts;
+mod claim;
 mod content;
+mod damage;
 mod doubt;
 mod due;
 mod filter;
@@ -53,11 +59,13 @@ mod operator;
 mod order;
 mod overview;
 mod schema;
+mod seal;
 mod settle;
 mod spent;
 mod view;
 mod writer;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -76,10 +84,11 @@ pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
 pub use self::accept::is_full;
 pub use self::attempts::Claimed;
-pub use self::attempts::Claims;
+pub use self::claim::Claims;
 pub use self::content::Content;
 pub use self::content::INLINE_LIMIT;
 pub use self::content::Incoming;
+pub use self::damage::Quarantined;
 pub use self::doubt::Draft;
 pub use self::doubt::Stage;
 pub use self::due::Allowance;
@@ -96,7 +105,10 @@ pub use self::order::Verdict;
 pub use self::order::Which;
 pub use self::overview::Failure;
 pub use self::overview::Overview;
+pub use self::schema::FILE_GONE;
 pub use self::schema::Recovered;
+pub use self::seal::ContentError;
+pub use self::seal::Digest;
 pub use self::settle::AttemptReport;
 pub use self::settle::Dsn;
 pub use self::settle::DsnKind;
@@ -129,6 +141,8 @@ struct Shared {
     /// Lanes that have got something due, until somebody asks.
     arrivals: Mutex<Vec<Arrival>>,
     arrived: Notify,
+    /// Entries that can be neither read nor quarantined: see `damage.rs`.
+    left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
     _lock: File,
 }
@@ -167,7 +181,14 @@ pub struct Settings {
 pub enum SpoolError {
     /// The database.
     #[error("the spool's database: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] rusqlite::Error),
+    /// A place of the database cannot be read. The words are for a message that
+    /// this has hit; the others go on.
+    #[error(
+        "the spool's database is damaged: {0}; to repair it: systemctl stop graph-relay, then \
+         graph-relay spool salvage"
+    )]
+    Damaged(#[source] rusqlite::Error),
     /// A file or folder.
     #[error("{}: {error}", path.display())]
     File {
@@ -193,6 +214,16 @@ pub enum SpoolError {
     /// The writer thread is gone.
     #[error("the spool is closed")]
     Closed,
+}
+
+impl From<rusqlite::Error> for SpoolError {
+    fn from(error: rusqlite::Error) -> Self {
+        if damage::is_damage(&error) {
+            Self::Damaged(error)
+        } else {
+            Self::Database(error)
+        }
+    }
 }
 
 impl Spool {
@@ -221,6 +252,7 @@ impl Spool {
             held: AtomicU64::new(held),
             arrivals: Mutex::new(Vec::new()),
             arrived: Notify::new(),
+            left_alone: Mutex::new(HashSet::new()),
             _lock: lock,
         };
         let spool = Self {

@@ -16,9 +16,11 @@ use rusqlite::types::Value;
 
 use super::Action;
 use super::Content;
+use super::ContentError;
 use super::Count;
 use super::Decided;
 use super::Decision;
+use super::Digest;
 use super::Filter;
 use super::Order;
 use super::Spool;
@@ -28,6 +30,7 @@ use super::Verdict;
 use super::Which;
 use super::attempts;
 use super::content;
+use super::damage;
 use super::filter::Condition;
 use super::filter::State;
 use super::view;
@@ -123,8 +126,8 @@ impl Spool {
         .await
     }
 
-    /// Decides about these in one transaction. An entry that `still` does not
-    /// hold for any more, since it was found, is left alone.
+    /// Decides about these in one transaction; where damage stops it, about each
+    /// in one of its own.
     async fn decide(
         &self,
         action: Action,
@@ -132,9 +135,42 @@ impl Spool {
         uid: u32,
         still: Option<(Option<Filter>, Timestamp)>,
     ) -> Result<Vec<Decision>, SpoolError> {
+        let whole = [Extent::Whole];
+        let together = self.decide_together(action, ids.clone(), uid, still.clone(), &whole);
+        match together.await {
+            Err(SpoolError::Damaged(_)) => {}
+            decided => return decided,
+        }
+        let mut decisions = Vec::new();
+        for id in ids {
+            let extents = [Extent::Whole, Extent::KeepContent];
+            let alone = self.decide_together(action, vec![id], uid, still.clone(), &extents);
+            match alone.await {
+                Ok(decided) => decisions.extend(decided),
+                Err(error @ SpoolError::Damaged(_)) => decisions.push(Decision {
+                    id,
+                    verdict: Verdict::Refused,
+                    remark: Some(error.to_string()),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// In one transaction. An entry that `still` does not hold for any more, since
+    /// it was found, is left alone.
+    async fn decide_together(
+        &self,
+        action: Action,
+        ids: Vec<SpoolId>,
+        uid: u32,
+        still: Option<(Option<Filter>, Timestamp)>,
+        extents: &[Extent],
+    ) -> Result<Vec<Decision>, SpoolError> {
         let now = self.shared.clock.now();
         let folder = self.shared.settings.folder.clone();
-        let decide = move |db: &Connection| {
+        let decide = move |db: &Connection, extent| {
             let mut changes = Changes::default();
             for id in &ids {
                 let condition = still
@@ -153,12 +189,13 @@ impl Spool {
                     folder: &folder,
                     now,
                     uid,
+                    extent,
                 };
                 change.carry_out(action, &mut changes)?;
             }
             Ok(changes)
         };
-        let changes = self.shared.writer.write(decide).await?;
+        let (changes, _) = self.write_as_far_as_possible(extents, decide).await?;
         for lane in changes.lanes {
             self.announce(lane, Urgency::AtOnce);
         }
@@ -172,6 +209,14 @@ impl Spool {
         }
         Ok(changes.decisions)
     }
+}
+
+/// How much of a decision is carried out, where damage stops the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// Content that is dropped stays: it may be on the damaged page.
+    KeepContent,
 }
 
 const UNKNOWN: &str = "it was never here, or its history.keep is over";
@@ -251,6 +296,7 @@ struct Change<'a> {
     folder: &'a Path,
     now: Timestamp,
     uid: u32,
+    extent: Extent,
 }
 
 impl Change<'_> {
@@ -370,9 +416,11 @@ impl Change<'_> {
                 self.now.millis(),
                 self.reason("dropped")
             ])?;
-        self.db
-            .prepare_cached("DELETE FROM content WHERE entry = ?1")?
-            .execute([id.to_string()])?;
+        if self.extent == Extent::Whole {
+            self.db
+                .prepare_cached("DELETE FROM content WHERE entry = ?1")?
+                .execute([id.to_string()])?;
+        }
         changes.dropped.push((*id, *size, *in_file));
         changes.say(*id, Verdict::Done, None);
         Ok(())
@@ -387,12 +435,16 @@ impl Change<'_> {
         let id = self.found.id.to_string();
         let entry = match attempts::read(self.db, &id, lane, self.folder) {
             Ok(entry) => entry,
-            Err(error) if attempts::is_of_the_entry(&error) => {
+            Err(error) if damage::is_of_the_entry(&error) || damage::is_damage(&error) => {
                 return Ok(Some(format!("it still cannot be read: {error}")));
             }
             Err(error) => return Err(error),
         };
         let (found, place) = match &entry.content {
+            // Of a file the attempt finds out: it may be long.
+            Content::Inline(bytes) if entry.digest.is_some_and(|it| it != Digest::of(bytes)) => {
+                return Ok(Some(ContentError::Changed.to_string()));
+            }
             Content::Inline(bytes) => (Ok(bytes.len() as u64), "its content".to_owned()),
             Content::File { path, .. } => (
                 File::open(path).and_then(|file| Ok(file.metadata()?.len())),

@@ -11,6 +11,7 @@ use rusqlite::params;
 
 use super::SpoolError;
 use super::content;
+use super::damage;
 use super::doubt::INTERRUPTED;
 use super::view;
 use crate::clock::Timestamp;
@@ -22,7 +23,8 @@ use crate::mail::SpoolId;
 /// |---|---|
 /// | 2 | `entry.user`, `entry.bound` |
 /// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
-const FORMAT: i64 = 3;
+/// | 4 | `entry.digest`, `.seal`; table `spool` |
+pub(super) const FORMAT: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE entry (
@@ -58,7 +60,10 @@ CREATE TABLE entry (
     -- The entry that this report is about.
     about        TEXT,
     -- Whether its sender was told that it is late.
-    warned       INTEGER NOT NULL DEFAULT 0
+    warned       INTEGER NOT NULL DEFAULT 0,
+    -- Checksums of the content, and of the envelope with it (seal.rs).
+    digest       BLOB,
+    seal         BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
@@ -90,6 +95,11 @@ CREATE TABLE attempt (
     uploaded          INTEGER,
     PRIMARY KEY (entry, number)
 ) STRICT, WITHOUT ROWID;
+-- One row: which spool this is, and how many transactions it has had (mark.rs).
+CREATE TABLE spool (
+    id      TEXT NOT NULL,
+    commits INTEGER NOT NULL
+) STRICT;
 ";
 
 /// For what attempts have lately spent. No matter of the format: a program that
@@ -118,6 +128,22 @@ CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped'
 CREATE INDEX entry_about ON entry (about) WHERE about IS NOT NULL;
 PRAGMA user_version = 3;
 ";
+
+/// From format 3 to format 4: columns with their types, each added where it is
+/// missing. What waits has no checksums and is sent without.
+const FROM_3: [(&str, &str, &str); 2] = [("entry", "digest", "BLOB"), ("entry", "seal", "BLOB")];
+
+/// See [`FROM_3`].
+const SPOOL_TABLE: &str = "
+CREATE TABLE IF NOT EXISTS spool (
+    id      TEXT NOT NULL,
+    commits INTEGER NOT NULL
+) STRICT;
+PRAGMA user_version = 4;
+";
+
+/// Why an entry is in quarantine whose content file was not there at start.
+pub const FILE_GONE: &str = "its content file is gone from the spool";
 
 /// What was put right at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -152,8 +178,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
                 format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
             connection.execute_batch(&create)?;
         }
-        1 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} {FROM_2} COMMIT;"))?,
-        2 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_2} COMMIT;"))?,
+        1 => upgrade(&connection, &[FROM_1, FROM_2])?,
+        2 => upgrade(&connection, &[FROM_2])?,
+        3 => upgrade(&connection, &[])?,
         FORMAT => {}
         _ => {
             return Err(SpoolError::Format {
@@ -164,7 +191,28 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
         }
     }
     connection.execute_batch(INDEX)?;
+    connection.execute(
+        "INSERT INTO spool (id, commits) SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM spool)",
+        [uuid::Uuid::new_v4().to_string()],
+    )?;
     Ok(connection)
+}
+
+/// All steps in one transaction: a crash leaves the format as it was.
+fn upgrade(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    let mut statements = steps.concat();
+    for (table, column, kind) in FROM_3 {
+        let known: bool = connection.query_row(
+            "SELECT count(*) > 0 FROM pragma_table_info(?1) WHERE name = ?2",
+            [table, column],
+            |row| row.get(0),
+        )?;
+        if !known {
+            statements += &format!("ALTER TABLE {table} ADD COLUMN {column} {kind};");
+        }
+    }
+    statements += SPOOL_TABLE;
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {statements} COMMIT;"))
 }
 
 /// Makes the database's file for its owner only, if it is not there; SQLite
@@ -252,11 +300,7 @@ fn match_files(
     let mut quarantined: Vec<SpoolId> = missing.into_iter().collect();
     quarantined.sort();
     for id in &quarantined {
-        connection.execute(
-            "UPDATE entry SET state = 'quarantined', ended_at = ?2,
-             reason = 'its content file is gone from the spool' WHERE id = ?1",
-            params![id.to_string(), now.millis()],
-        )?;
+        damage::quarantine(connection, &id.to_string(), Some(now), FILE_GONE)?;
     }
     Ok((removed, quarantined))
 }

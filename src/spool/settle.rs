@@ -73,6 +73,8 @@ pub enum Next {
     Delivered,
     /// It is done with; its content is kept for the operator.
     Failed,
+    /// Its content cannot be read; it is kept for the operator.
+    Quarantined,
     /// It is not tried again until an operator says so.
     Held,
     /// The next attempt may start at this time.
@@ -86,10 +88,12 @@ impl Spool {
     /// they say is no longer so. Returns those.
     ///
     /// Until this returns `Ok` the entry stays claimed; call again after an error.
+    /// Where a damaged page stops part of it, the state is recorded all the same:
+    /// what was delivered must not be sent again at the next start.
     ///
     /// # Errors
     ///
-    /// Nothing is recorded then.
+    /// Nothing is recorded then. After [`SpoolError::Damaged`] it never can be.
     pub async fn settle(
         &self,
         entry: &Claimed,
@@ -100,13 +104,18 @@ impl Spool {
         let next = report.next;
         let taken_in = report.dsn.as_ref();
         let taken_in = taken_in.map(|dsn| (dsn.lane.clone(), dsn.content.len() as u64));
-        let write = move |db: &Connection| {
-            settle_one(db, &id.to_string(), number, now.millis(), &report)?;
-            let withdrawn = match next {
-                Next::Delivered | Next::Failed => withdraw(db, id, now)?,
-                Next::Held | Next::Wait(_) => Vec::new(),
+        let write = move |db: &Connection, extent| {
+            settle_one(db, &id.to_string(), number, now.millis(), &report, extent)?;
+            let withdrawn = match (extent, next) {
+                (Extent::Whole | Extent::KeepContent, Next::Delivered | Next::Failed) => {
+                    withdraw(db, id, now, extent)?
+                }
+                (_, Next::Held | Next::Wait(_) | Next::Quarantined)
+                | (Extent::EntryAndReport | Extent::Entry, _) => Vec::new(),
             };
-            if let Some(dsn) = &report.dsn {
+            if let Some(dsn) = &report.dsn
+                && extent != Extent::Entry
+            {
                 Row::report(dsn.clone(), id, now).insert(db)?;
                 if dsn.kind == DsnKind::Delay {
                     db.prepare_cached("UPDATE entry SET warned = 1 WHERE id = ?1")?
@@ -115,9 +124,11 @@ impl Spool {
             }
             Ok(withdrawn)
         };
-        let withdrawn = self.shared.writer.write(write).await?;
+        let (withdrawn, extent) = self.write_as_far_as_possible(&Extent::ALL, write).await?;
         withdrawn.iter().for_each(|(_, size)| self.release(*size));
-        if let Some((lane, size)) = taken_in {
+        if let Some((lane, size)) = taken_in
+            && extent != Extent::Entry
+        {
             self.hold(size);
             self.announce(lane, Urgency::Ordinary);
         }
@@ -132,7 +143,69 @@ impl Spool {
     }
 }
 
+/// How much of a settlement is recorded, where damage stops the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// The content of what is done with stays: it may be on the damaged page.
+    KeepContent,
+    /// Nothing of the attempt, no report is withdrawn.
+    EntryAndReport,
+    /// The state alone.
+    Entry,
+}
+
+impl Extent {
+    const ALL: [Self; 4] = [
+        Self::Whole,
+        Self::KeepContent,
+        Self::EntryAndReport,
+        Self::Entry,
+    ];
+
+    fn with_attempt(self) -> bool {
+        matches!(self, Self::Whole | Self::KeepContent)
+    }
+}
+
 fn settle_one(
+    db: &Connection,
+    id: &str,
+    number: u32,
+    now: i64,
+    report: &AttemptReport,
+    extent: Extent,
+) -> rusqlite::Result<()> {
+    if extent.with_attempt() {
+        end_attempt(db, id, number, now, report)?;
+    }
+    let (state, due_at, ended_at) = match report.next {
+        Next::Delivered => ("delivered", now, Some(now)),
+        Next::Failed => ("failed", now, Some(now)),
+        Next::Quarantined => ("quarantined", now, Some(now)),
+        Next::Held => ("held", now, None),
+        Next::Wait(due) => ("waiting", due.millis(), None),
+    };
+    db.prepare_cached(
+        "UPDATE entry SET state = ?2, due_at = ?3, ended_at = ?4, reason = ?5, trouble_since = ?6
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        state,
+        due_at,
+        ended_at,
+        report.reason,
+        report.trouble_since.map(Timestamp::millis)
+    ])?;
+    if report.next == Next::Delivered && extent == Extent::Whole {
+        db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
+            .execute([id])?;
+    }
+    Ok(())
+}
+
+fn end_attempt(
     db: &Connection,
     id: &str,
     number: u32,
@@ -155,28 +228,6 @@ fn settle_one(
         i64::try_from(report.requests).unwrap_or(i64::MAX),
         i64::try_from(report.uploaded).unwrap_or(i64::MAX)
     ])?;
-    let (state, due_at, ended_at) = match report.next {
-        Next::Delivered => ("delivered", now, Some(now)),
-        Next::Failed => ("failed", now, Some(now)),
-        Next::Held => ("held", now, None),
-        Next::Wait(due) => ("waiting", due.millis(), None),
-    };
-    db.prepare_cached(
-        "UPDATE entry SET state = ?2, due_at = ?3, ended_at = ?4, reason = ?5, trouble_since = ?6
-         WHERE id = ?1",
-    )?
-    .execute(params![
-        id,
-        state,
-        due_at,
-        ended_at,
-        report.reason,
-        report.trouble_since.map(Timestamp::millis)
-    ])?;
-    if report.next == Next::Delivered {
-        db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
-            .execute([id])?;
-    }
     Ok(())
 }
 
@@ -185,6 +236,7 @@ fn withdraw(
     db: &Connection,
     about: SpoolId,
     now: Timestamp,
+    extent: Extent,
 ) -> rusqlite::Result<Vec<(SpoolId, u64)>> {
     let mut statement = db.prepare_cached(
         "UPDATE entry SET state = 'dropped', ended_at = ?2, reason =
@@ -195,7 +247,7 @@ fn withdraw(
         Ok((view::id(row, 0)?, view::unsigned(row, 1)?))
     })?;
     let withdrawn: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-    for (id, _) in &withdrawn {
+    for (id, _) in withdrawn.iter().filter(|_| extent == Extent::Whole) {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
             .execute([id.to_string()])?;
     }

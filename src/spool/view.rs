@@ -1,5 +1,6 @@
 //! Reading: what waits, what became of it, and how rows become values.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use rusqlite::Connection;
@@ -214,12 +215,9 @@ impl Spool {
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let folder = self.shared.settings.folder.clone();
         let mut forgotten = Vec::new();
+        let mut kept = HashSet::new();
         loop {
-            let gone = self
-                .shared
-                .writer
-                .write(move |db| purge(db, delivered, failed))
-                .await?;
+            let gone = self.purge_some(delivered, failed, &mut kept).await?;
             let Some(gone) = gone else {
                 return Ok(forgotten);
             };
@@ -232,6 +230,46 @@ impl Spool {
                 forgotten.push(id);
             }
         }
+    }
+
+    /// In one transaction; where damage stops it, each in one of its own, and what
+    /// cannot be forgotten is `kept`.
+    async fn purge_some(
+        &self,
+        delivered: Timestamp,
+        failed: Timestamp,
+        kept: &mut HashSet<SpoolId>,
+    ) -> Result<Purged, SpoolError> {
+        let writer = &self.shared.writer;
+        let left: Vec<SpoolId> = kept.iter().copied().collect();
+        let found = self.read(move |db| ended(db, delivered, failed, left.len()));
+        let mut ids = found.await?;
+        ids.retain(|id| !kept.contains(id));
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let all = ids.clone();
+        match writer
+            .write(move |db| forget(db, &all, delivered, failed))
+            .await
+        {
+            Err(SpoolError::Damaged(_)) => {}
+            gone => return Ok(Some(gone?)),
+        }
+        let mut gone = Vec::new();
+        for id in ids {
+            match writer
+                .write(move |db| forget(db, &[id], delivered, failed))
+                .await
+            {
+                Ok(one) => gone.extend(one),
+                Err(SpoolError::Damaged(_)) => {
+                    kept.insert(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(gone))
     }
 
     pub(super) async fn read<T, F>(&self, query: F) -> Result<T, SpoolError>
@@ -253,22 +291,53 @@ const PURGED_AT_ONCE: u32 = 500;
 /// any more.
 type Purged = Option<Vec<(SpoolId, u64, bool)>>;
 
-fn purge(db: &Connection, delivered: Timestamp, failed: Timestamp) -> rusqlite::Result<Purged> {
-    let done = db.execute(
-        "DELETE FROM entry WHERE id IN (SELECT id FROM entry
-         WHERE state IN ('delivered', 'dropped') AND ended_at < ?1 LIMIT ?2)",
-        params![delivered.millis(), PURGED_AT_ONCE],
-    )?;
+/// What is to be forgotten now, and `more` that cannot be.
+fn ended(
+    db: &Connection,
+    delivered: Timestamp,
+    failed: Timestamp,
+    more: usize,
+) -> rusqlite::Result<Vec<SpoolId>> {
     let mut statement = db.prepare(
-        "DELETE FROM entry WHERE id IN (SELECT id FROM entry
-         WHERE state IN ('failed', 'quarantined') AND ended_at < ?1 LIMIT ?2)
-         RETURNING id, size, in_file",
+        "SELECT id FROM entry WHERE state IN ('delivered', 'dropped') AND ended_at < ?1
+         UNION ALL
+         SELECT id FROM entry WHERE state IN ('failed', 'quarantined') AND ended_at < ?2
+         LIMIT ?3",
     )?;
-    let rows = statement.query_map(params![failed.millis(), PURGED_AT_ONCE], |row| {
-        Ok((id(row, 0)?, unsigned(row, 1)?, row.get(2)?))
-    })?;
-    let gone: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-    Ok((done > 0 || !gone.is_empty()).then_some(gone))
+    let limit = PURGED_AT_ONCE.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+    let bounds = params![delivered.millis(), failed.millis(), limit];
+    let rows = statement.query_map(bounds, |row| id(row, 0))?;
+    rows.collect()
+}
+
+/// Those that had failed are returned.
+fn forget(
+    db: &Connection,
+    ids: &[SpoolId],
+    delivered: Timestamp,
+    failed: Timestamp,
+) -> rusqlite::Result<Vec<(SpoolId, u64, bool)>> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM entry WHERE id = ?1
+         AND ((state IN ('delivered', 'dropped') AND ended_at < ?2)
+         OR (state IN ('failed', 'quarantined') AND ended_at < ?3))
+         RETURNING state, size, in_file",
+    )?;
+    let mut gone = Vec::new();
+    for id in ids {
+        let bounds = params![id.to_string(), delivered.millis(), failed.millis()];
+        let row = statement.query_row(bounds, |row| {
+            let state: String = row.get(0)?;
+            Ok((state, unsigned(row, 1)?, row.get(2)?))
+        });
+        match row.optional()? {
+            Some((state, size, in_file)) if matches!(state.as_str(), "failed" | "quarantined") => {
+                gone.push((*id, size, in_file));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(gone)
 }
 
 pub(super) fn held_bytes(db: &Connection) -> rusqlite::Result<u64> {
@@ -291,11 +360,15 @@ fn summary(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Summary> {
         mailbox: row.get(6)?,
         reverse_path: row.get(7)?,
         author: row.get(8)?,
-        recipients: recipients(db, &id.to_string())?,
+        // An entry with a damaged part can be listed, shown and dropped.
+        recipients: recipients(db, &id.to_string()).unwrap_or_else(|_| vec![UNREADABLE.to_owned()]),
         attempts: row.get(9)?,
         reason: row.get(10)?,
     })
 }
+
+/// Stands for recipients that cannot be read.
+const UNREADABLE: &str = "(unreadable)";
 
 fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
     let id: String = row.get(0)?;
@@ -317,7 +390,7 @@ fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
         })
     })?;
     Ok(EntryView {
-        timeline: timeline.collect::<rusqlite::Result<_>>()?,
+        timeline: timeline.filter_map(Result::ok).collect(),
         summary: summary(db, row)?,
         client: row.get(11)?,
         hello: row.get(12)?,

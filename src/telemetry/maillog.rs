@@ -24,7 +24,9 @@ use crate::spool::Claimed;
 use crate::spool::Decision;
 use crate::spool::Dsn;
 use crate::spool::DsnKind;
+use crate::spool::FILE_GONE;
 use crate::spool::Next;
+use crate::spool::Quarantined;
 use crate::spool::Recovered;
 use crate::spool::Verdict;
 use crate::telemetry::transcripts::Trouble;
@@ -148,6 +150,11 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
             event = "failed", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
             %request_id, %client_request_id, reported_to,
             "message failed; it is kept: graph-relay queue show {id}"
+        ),
+        (Next::Quarantined, _) => error!(
+            event = "quarantined", %id, %mailbox, attempt, age_ms, reason,
+            "message quarantined: its content is damaged and it was not sent; it is kept: \
+             graph-relay queue show {id}"
         ),
         (Next::Held, outcome) => warn!(
             event = "held", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
@@ -362,7 +369,7 @@ pub fn widened(lane: &Lane, at_once: u32) {
 
 /// The disk or the database is in trouble.
 pub fn spool_trouble(error: &dyn Display) {
-    error!(event = "spool", reason = %error, "the spool cannot be written; trying again");
+    error!(event = "spool", reason = %error, "the spool cannot be read or written; trying again");
 }
 
 /// Waiting messages that no account sends.
@@ -375,12 +382,35 @@ pub fn stranded(count: usize) {
     );
 }
 
-/// The entry cannot be read.
-pub fn quarantined(id: &dyn Display) {
+/// What became of a message cannot be recorded.
+pub fn unrecorded(id: SpoolId, outcome: &str, error: &dyn Display) {
     error!(
-        event = "quarantined", %id,
-        "this message cannot be read from the spool and was put aside: graph-relay queue show {id}"
+        event = "spool", %id, outcome, reason = %error,
+        "the outcome of this message cannot be recorded; the next start may send it again"
     );
+}
+
+/// An entry cannot be read.
+pub fn quarantined(entry: &Quarantined) {
+    let Quarantined {
+        id,
+        reason,
+        recorded,
+    } = entry;
+    if *recorded {
+        error!(
+            event = "quarantined", %id, reason,
+            "message quarantined: it cannot be read from the spool and was not sent; \
+             graph-relay queue show {id}"
+        );
+    } else {
+        error!(
+            event = "quarantined", %id, reason,
+            remedy = "systemctl stop graph-relay, then graph-relay spool salvage",
+            "this message cannot be read from the spool, and its entry cannot be changed; the \
+             relay does not send it"
+        );
+    }
 }
 
 /// It may have been sent before the relay stopped, and the account wants to hold
@@ -403,7 +433,11 @@ pub fn opened(recovered: &Recovered) {
         );
     }
     for id in &recovered.quarantined {
-        quarantined(id);
+        quarantined(&Quarantined {
+            id: id.to_string(),
+            reason: FILE_GONE.to_owned(),
+            recorded: true,
+        });
     }
     info!(
         event = "opened",
