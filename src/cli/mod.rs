@@ -41,6 +41,8 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::error::ErrorKind;
 
+use crate::telemetry;
+
 /// Why a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -124,6 +126,8 @@ struct ConfigFile {
 /// Runs the command that the arguments ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::http::install_tls();
+    // Dropped last, also when a panic ends the process.
+    let _flush = telemetry::FlushAtEnd;
     let parsed = match CommandLine::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -175,7 +179,7 @@ fn say(line: &str) {
 
 /// Talk, to standard error.
 fn talk(line: &str) {
-    let _gone = writeln!(std::io::stderr().lock(), "{line}");
+    telemetry::line(line);
 }
 
 /// A length of time in its largest unit.

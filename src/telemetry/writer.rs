@@ -1,0 +1,359 @@
+//! The log on its way to standard error, which may be a pipe that nobody reads.
+//!
+//! Promises: whoever logs never waits, and nobody's mail waits for the log. Lines
+//! are queued up to a bound and written by a thread of their own, in order. Lines
+//! beyond the bound are dropped and counted, and a line says how many as soon as
+//! somebody reads again. An ordinary burst loses nothing, and [`flush`] writes what
+//! is left before the process ends, within bounds. A closed standard error ends
+//! nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::OnceLock;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use tracing::Level;
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes that wait at most: several seconds of the busiest relay.
+const CAPACITY: usize = 8 * 1024 * 1024;
+/// The last part of them is for warnings and errors.
+const RESERVED: usize = CAPACITY / 8;
+/// How long the end of the process waits while not a byte is read.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits in all.
+const LONGEST_FLUSH: Duration = Duration::from_secs(10);
+
+static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// Begins to write what is queued; later calls change nothing.
+///
+/// # Errors
+///
+/// The machine has no thread left.
+pub(super) fn start() -> io::Result<Lines> {
+    if let Some(queue) = LOG.get() {
+        return Ok(Lines(Arc::clone(queue)));
+    }
+    let queue = Arc::new(Queue::new(CAPACITY, RESERVED));
+    let work = Arc::clone(&queue);
+    let named = std::thread::Builder::new().name("log".to_owned());
+    named.spawn(move || work.run(write_to_stderr, tell_dropped))?;
+    Ok(Lines(Arc::clone(LOG.get_or_init(|| queue))))
+}
+
+/// Queues a line that is no event. Returns false where there is no log yet.
+pub(super) fn line(text: &str) -> bool {
+    let Some(queue) = LOG.get() else {
+        return false;
+    };
+    queue.push(format!("{text}\n").as_bytes(), Weight::Heavy);
+    true
+}
+
+/// Writes what is queued, if somebody reads it; waits a bounded time for that.
+pub(super) fn flush() {
+    if let Some(queue) = LOG.get() {
+        queue.flush(PATIENCE, LONGEST_FLUSH);
+    }
+}
+
+/// Lines that nobody will read: all of them, and those that no line has told of.
+pub(super) fn dropped() -> (u64, u64) {
+    LOG.get().map_or((0, 0), |queue| {
+        let state = queue.lock();
+        (state.dropped, state.untold)
+    })
+}
+
+/// What a subscriber writes its lines to.
+#[derive(Clone, Debug)]
+pub(super) struct Lines(Arc<Queue>);
+
+/// One line.
+#[derive(Debug)]
+pub(super) struct Line<'a>(&'a Queue, Weight);
+
+/// Whether a line is worth the last room in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Light,
+    Heavy,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0, Weight::Light)
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
+        let weight = match *of.level() <= Level::WARN {
+            true => Weight::Heavy,
+            false => Weight::Light,
+        };
+        Line(&self.0, weight)
+    }
+}
+
+impl io::Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line, self.1);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Queue {
+    capacity: usize,
+    reserved: usize,
+    state: Mutex<State>,
+    /// Something is queued.
+    grown: Condvar,
+    /// Something was written.
+    shrunk: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<u8>,
+    /// Bytes that are queued or being written.
+    outstanding: usize,
+    /// Nothing is queued, being written, or left to tell.
+    idle: bool,
+    dropped: u64,
+    /// Of them, those that no line has told of.
+    untold: u64,
+}
+
+impl Queue {
+    fn new(capacity: usize, reserved: usize) -> Self {
+        Self {
+            capacity,
+            reserved,
+            state: Mutex::default(),
+            grown: Condvar::new(),
+            shrunk: Condvar::new(),
+        }
+    }
+
+    /// Every change under this lock is complete in itself.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8], weight: Weight) {
+        let room = match weight {
+            Weight::Heavy => self.capacity,
+            Weight::Light => self.capacity.saturating_sub(self.reserved),
+        };
+        let mut state = self.lock();
+        if state.outstanding.saturating_add(line.len()) > room {
+            state.dropped += 1;
+            state.untold += 1;
+            return;
+        }
+        state.lines.extend_from_slice(line);
+        state.outstanding += line.len();
+        state.idle = false;
+        drop(state);
+        self.grown.notify_one();
+    }
+
+    /// Writes for as long as the process lives. `tell` logs how many lines were
+    /// dropped.
+    fn run(&self, mut write: impl FnMut(&[u8]) -> io::Result<usize>, tell: impl Fn(u64)) {
+        let mut is_read = true;
+        let mut batch = Vec::new();
+        loop {
+            let untold = self.take(&mut batch, is_read);
+            if untold > 0 {
+                tell(untold);
+                continue;
+            }
+            let mut rest = batch.as_slice();
+            while !rest.is_empty() {
+                let piece = rest.get(..PIECE).unwrap_or(rest);
+                let written = write(piece);
+                is_read = written.is_ok();
+                // What cannot be written is lost; the next piece is tried all the same.
+                let done = written.unwrap_or(piece.len()).min(rest.len());
+                let (gone, left) = rest.split_at(done);
+                rest = left;
+                let mut state = self.lock();
+                if !is_read {
+                    let lost = gone.iter().filter(|byte| **byte == b'\n').count();
+                    state.dropped += lost as u64;
+                    state.untold += lost as u64;
+                }
+                state.outstanding = state.outstanding.saturating_sub(done);
+                drop(state);
+                self.shrunk.notify_all();
+            }
+            batch.clear();
+        }
+    }
+
+    /// Waits for lines. Where there are none, but some were dropped and somebody
+    /// reads again: how many.
+    fn take(&self, batch: &mut Vec<u8>, is_read: bool) -> u64 {
+        let mut state = self.lock();
+        while state.lines.is_empty() {
+            if is_read && state.untold > 0 {
+                return std::mem::take(&mut state.untold);
+            }
+            state.idle = true;
+            self.shrunk.notify_all();
+            let woken = self.grown.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(batch, &mut state.lines);
+        0
+    }
+
+    fn flush(&self, patience: Duration, longest: Duration) {
+        let begun = Instant::now();
+        let mut state = self.lock();
+        while !state.idle && begun.elapsed() < longest {
+            let before = state.outstanding;
+            let woken = self.shrunk.wait_timeout(state, patience);
+            let (after, waited) = woken.unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            if waited.timed_out() && state.outstanding >= before {
+                return;
+            }
+        }
+    }
+}
+
+/// Written at once: no more than a pipe takes.
+const PIECE: usize = 32 * 1024;
+
+fn tell_dropped(lines: u64) {
+    tracing::warn!(
+        event = "log_dropped",
+        lines,
+        "{lines} log lines were dropped because nobody reads the log"
+    );
+}
+
+/// Blocks as long as nobody reads.
+fn write_to_stderr(bytes: &[u8]) -> io::Result<usize> {
+    let stderr: BorrowedFd<'_> = rustix::stdio::stderr();
+    loop {
+        match rustix::io::write(stderr, bytes) {
+            Ok(written) => return Ok(written),
+            Err(Errno::INTR) => {}
+            // Whoever shares the terminal or pipe has made it so.
+            Err(Errno::AGAIN) => {
+                let mut one = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+                rustix::event::poll(&mut one, None)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead;
+    use std::io::BufReader;
+    use std::io::Write;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A queue whose lines go to a pipe.
+    fn piped(capacity: usize, reserved: usize) -> (Arc<Queue>, io::PipeReader) {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let queue = Arc::new(Queue::new(capacity, reserved));
+        let (work, told) = (Arc::clone(&queue), Arc::clone(&queue));
+        std::thread::spawn(move || {
+            let tell = |lines| told.push(format!("{lines} dropped\n").as_bytes(), Weight::Heavy);
+            work.run(|bytes| writer.write_all(bytes).map(|()| bytes.len()), tell);
+        });
+        (queue, reader)
+    }
+
+    #[test]
+    fn lines_beyond_the_bound_are_dropped_and_counted_once_somebody_reads() {
+        let (queue, reader) = piped(200_000, 50_000);
+        let line = |number: usize| format!("{number:099}\n");
+
+        for number in 0..10_000 {
+            queue.push(line(number).as_bytes(), Weight::Light);
+        }
+        // There is room left for what matters.
+        queue.push(b"heavy\n", Weight::Heavy);
+
+        let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+        let mut kept = Vec::new();
+        let told = loop {
+            let line = lines.next().unwrap();
+            if line.ends_with("dropped") {
+                break line;
+            }
+            kept.push(line);
+        };
+        assert_eq!(kept.pop().unwrap(), "heavy");
+        assert!(kept.len() >= 1_500, "{}", kept.len());
+        for (number, kept) in kept.iter().enumerate() {
+            assert_eq!(*kept, line(number).trim_end());
+        }
+        assert_eq!(told, format!("{} dropped", 10_000 - kept.len()));
+        // And everything is written again.
+        queue.push(b"after\n", Weight::Light);
+        assert_eq!(lines.next().unwrap(), "after");
+    }
+
+    #[test]
+    fn a_flush_writes_everything_and_waits_for_nobody_who_does_not_read() {
+        let (queue, reader) = piped(1_000_000, 0);
+        for _ in 0..5_000 {
+            queue.push(format!("{:099}\n", 0).as_bytes(), Weight::Light);
+        }
+
+        queue.flush(Duration::from_millis(20), Duration::from_secs(60));
+        assert!(!queue.lock().idle);
+
+        let (done, read) = mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(reader).lines().take(5_000).count();
+            done.send(lines).unwrap();
+        });
+        queue.flush(Duration::from_secs(60), Duration::from_secs(60));
+        assert!(queue.lock().idle);
+        assert_eq!(queue.lock().outstanding, 0);
+        assert_eq!(read.recv().unwrap(), 5_000);
+    }
+
+    #[test]
+    fn a_closed_log_loses_lines_and_nothing_else() {
+        let (queue, reader) = piped(100_000, 0);
+        drop(reader);
+
+        for _ in 0..10_000 {
+            queue.push(b"a line that nobody can read\n", Weight::Light);
+        }
+        queue.flush(Duration::from_secs(60), Duration::from_secs(60));
+
+        let state = queue.lock();
+        assert!(state.idle);
+        assert_eq!((state.dropped, state.untold), (10_000, 10_000));
+    }
+}
