@@ -398,7 +398,7 @@ async fn a_draft_is_looked_for_from_its_sending_on_however_long_it_was_filled() 
     relay.wait_until(|| graph.requests().iter().any(is_sending));
     relay.kill();
 
-    let filled = number(&home, "draft_since - begun_at");
+    let filled = number(&home, "draft_since - begun_running");
     assert!(filled >= 300, "{filled}");
 }
 

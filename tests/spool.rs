@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use graph_relay::clock::Clock;
-use graph_relay::clock::Timestamp;
+use graph_relay::clock::RunningTime;
 use graph_relay::mail::Envelope;
 use graph_relay::mail::Lane;
 use graph_relay::mail::Origin;
@@ -196,7 +196,7 @@ async fn a_warning_goes_when_what_it_says_is_no_longer_so() {
         let late = claim(&spool).await.remove(0);
         assert!(!late.warned);
         let dsn = dsn(&spool, DsnKind::Delay);
-        let due = Timestamp::from_millis(0);
+        let due = RunningTime::START;
         let warned = AttemptReport {
             dsn: Some(dsn.clone()),
             ..report(Next::Wait(due))
@@ -254,7 +254,8 @@ async fn what_is_done_with_is_forgotten_after_its_time() {
         }
     }
     let waiting = accept(&spool, b"content\r\n").await;
-    let (past, future) = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX));
+    let future = RunningTime::from_millis(i64::MAX);
+    let past = RunningTime::START;
     assert!(spool.purge(past, past).await.unwrap().is_empty());
 
     let forgotten = spool.purge(future, future).await.unwrap();
@@ -321,7 +322,15 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
              ALTER TABLE entry DROP COLUMN draft_since;
              ALTER TABLE entry DROP COLUMN part_of; ALTER TABLE entry DROP COLUMN about;
              ALTER TABLE entry DROP COLUMN warned; ALTER TABLE attempt DROP COLUMN requests;
-             ALTER TABLE attempt DROP COLUMN uploaded; PRAGMA user_version = 1;",
+             ALTER TABLE attempt DROP COLUMN uploaded; DROP INDEX entry_ended; DROP TABLE clock;
+             DROP INDEX attempt_begun_running;
+             ALTER TABLE entry RENAME COLUMN due_running TO due_at;
+             ALTER TABLE entry DROP COLUMN accepted_running;
+             ALTER TABLE entry DROP COLUMN ended_running;
+             ALTER TABLE attempt DROP COLUMN begun_running;
+             ALTER TABLE attempt DROP COLUMN ended_running;
+             CREATE INDEX entry_ended ON entry (state, ended_at) WHERE ended_at IS NOT NULL;
+             PRAGMA user_version = 1;",
         )
         .unwrap();
     drop(database);
@@ -446,7 +455,7 @@ async fn a_failed_message_that_is_tried_again_has_all_its_time_again() {
     let id = accept(&spool, b"content\r\n").await;
     let entry = claim(&spool).await.remove(0);
     let mut failed = report(Next::Failed);
-    failed.trouble_since = Some(Timestamp::from_millis(1));
+    failed.trouble_since = Some(RunningTime::from_millis(1));
     spool.settle(&entry, failed).await.unwrap();
 
     act(&spool, Action::Retry, id).await;
@@ -517,7 +526,7 @@ async fn many_are_decided_about_in_pages_and_none_that_came_later() {
     assert_eq!(count.states["waiting"], 1_100);
     let after_the_count = count.at + std::time::Duration::from_millis(1);
     let moment = async || {
-        while Clock::System.now() <= after_the_count {
+        while spool.running() <= after_the_count {
             tokio::task::yield_now().await;
         }
     };
@@ -558,7 +567,7 @@ async fn a_filter_finds_by_envelope_state_reason_and_age() {
     stranger
         .execute(
             "UPDATE entry SET reverse_path = 'App@Contoso.com', author = 'x_y@contoso.com',
-             accepted_at = accepted_at - 7200000 WHERE id = ?1",
+             accepted_running = accepted_running - 7200000 WHERE id = ?1",
             [waiting.to_string()],
         )
         .unwrap();
@@ -605,7 +614,7 @@ async fn a_draft_that_is_gone_takes_no_later_one_off_the_record() {
     let entry = claim(&spool).await.remove(0);
     assert_eq!(entry.draft, Some(second));
     spool.forget_draft(id, "second".to_owned()).await.unwrap();
-    let again = Next::Wait(Timestamp::from_millis(0));
+    let again = Next::Wait(RunningTime::START);
     spool.settle(&entry, report(again)).await.unwrap();
     assert_eq!(claim(&spool).await[0].draft, None);
 }
@@ -616,7 +625,7 @@ async fn what_may_have_been_sent_stays_with_the_mailbox_that_has_its_draft() {
     let (spool, _) = open(folder.path());
     let id = accept(&spool, b"content\r\n").await;
     let sending = Stage::Sending {
-        since: Timestamp::from_millis(0),
+        since: RunningTime::START,
     };
     let draft = Draft {
         id: "draft".to_owned(),

@@ -349,7 +349,7 @@ async fn try_again(
             action: Action::Retry,
             which: Which::Matching {
                 filter: Some(filter.clone()),
-                accepted_by: office.means.clock.now(),
+                accepted_by: office.spool.running(),
                 after,
             },
         };

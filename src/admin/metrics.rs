@@ -2,6 +2,7 @@
 //! formats"). What a name means stands in its HELP line.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::Status;
 use crate::clock::Timestamp;
@@ -15,9 +16,9 @@ struct Gauge {
 }
 
 /// All numbers.
-pub(super) fn text(status: &Status, now: Timestamp) -> String {
+pub(super) fn text(status: &Status) -> String {
     let mut text = String::new();
-    for gauge in gauges(status, now) {
+    for gauge in gauges(status) {
         let Gauge {
             name,
             help,
@@ -35,7 +36,7 @@ pub(super) fn text(status: &Status, now: Timestamp) -> String {
     text
 }
 
-fn gauges(status: &Status, now: Timestamp) -> Vec<Gauge> {
+fn gauges(status: &Status) -> Vec<Gauge> {
     let build = Gauge {
         name: "graphrelay_build_info",
         help: "The version that runs.",
@@ -43,7 +44,7 @@ fn gauges(status: &Status, now: Timestamp) -> Vec<Gauge> {
     };
     let mut gauges = vec![build];
     gauges.extend(identities(status));
-    gauges.extend(queue(status, now));
+    gauges.extend(queue(status));
     gauges
 }
 
@@ -93,8 +94,8 @@ const NO_TOKEN: [&str; 4] = ["refused", "unavailable", "signed out", "not signed
 /// States of messages, told also where there are none.
 const STATES: [&str; 5] = ["waiting", "claimed", "held", "failed", "quarantined"];
 
-fn queue(status: &Status, now: Timestamp) -> [Gauge; 3] {
-    let waits = status.queue.oldest_waiting.map(|since| now.since(since));
+fn queue(status: &Status) -> [Gauge; 3] {
+    let waits = status.queue.oldest_waiting_ms.map(Duration::from_millis);
     let state = |state: &&str| {
         let count = status.queue.states.get(*state).copied().unwrap_or(0);
         // Exact to 2^53.

@@ -16,6 +16,7 @@ use super::Office;
 use super::identity;
 use super::metrics;
 use crate::auth::Ending;
+use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
 use crate::delivery::Braked;
 use crate::spool::Overview;
@@ -25,6 +26,8 @@ use crate::spool::Overview;
 pub struct Status {
     /// The relay's.
     pub version: String,
+    /// What the relay's clock says.
+    pub now: Timestamp,
     /// Where mail comes in.
     pub listeners: Vec<SocketAddr>,
     /// When the listeners' certificate ends.
@@ -51,7 +54,7 @@ async fn status(State(office): State<Office>) -> Result<Json<Status>, Failure> {
 }
 
 async fn measured(State(office): State<Office>) -> Result<String, Failure> {
-    Ok(metrics::text(&of(&office).await?, office.means.clock.now()))
+    Ok(metrics::text(&of(&office).await?))
 }
 
 async fn of(office: &Office) -> Result<Status, Failure> {
@@ -70,6 +73,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
     let braked = office.braked.borrow().clone();
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        now,
         listeners: office.listeners.clone(),
         certificate,
         accounts: identity::views(office),

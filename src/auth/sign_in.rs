@@ -18,6 +18,7 @@ use oauth2::PkceCodeVerifier;
 use oauth2::StandardDeviceAuthorizationResponse;
 use serde::Deserialize;
 use serde::Serialize;
+use tokio::time::Instant;
 use ulid::Ulid;
 
 use super::Tokens;
@@ -28,7 +29,6 @@ use super::error::TokenError;
 use super::error::aadsts;
 use super::store::SignIn;
 use super::store::StoreError;
-use crate::clock::Timestamp;
 use crate::config;
 use crate::config::Account;
 use crate::config::Mailbox;
@@ -138,7 +138,7 @@ pub enum SignInError {
 struct Pending {
     tokens: Tokens,
     mailbox: Address,
-    begun_at: Timestamp,
+    begun_at: Instant,
     step: Step,
 }
 
@@ -211,7 +211,7 @@ impl SignIns {
         let pending = Pending {
             tokens: tokens.clone(),
             mailbox,
-            begun_at: means.clock.now(),
+            begun_at: Instant::now(),
             step,
         };
         let mut begun = self.begun();
@@ -308,8 +308,7 @@ impl SignIns {
     fn check(&self, id: Ulid, address: Option<&str>) -> Result<String, SignInError> {
         let begun = self.begun();
         let pending = begun.get(&id).ok_or(SignInError::Over)?;
-        let now = pending.tokens.shared.means.clock.now();
-        if now.since(pending.begun_at) > LIFE {
+        if pending.begun_at.elapsed() > LIFE {
             return Err(SignInError::Over);
         }
         let Step::Browser { state, .. } = &pending.step else {

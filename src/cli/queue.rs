@@ -1,6 +1,8 @@
 //! `queue`: what waits and why, asked of the running relay over its admin
 //! socket. What changes something is in `actions.rs`.
 
+use std::time::Duration;
+
 use super::ConfigFile;
 use super::Exit;
 use super::actions;
@@ -9,8 +11,6 @@ use super::relay::Relay;
 use super::say;
 use super::span;
 use super::talk;
-use crate::clock::Clock;
-use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::AttemptView;
@@ -65,7 +65,6 @@ pub(super) async fn run(command: &Command) -> Exit {
 
 async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<Exit, Failure> {
     let relay = Relay::of(file)?;
-    let now = Clock::System.now();
     let mut after: Option<SpoolId> = None;
     let mut count = 0;
     loop {
@@ -89,7 +88,7 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
                         "ID", "STATE", "AGE", "SIZE", "TRIES", "NEXT"
                     ));
                 }
-                say(&row(entry, now));
+                say(&row(entry));
             }
             count += 1;
             after = Some(entry.id);
@@ -104,9 +103,11 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
     Ok(Exit::Done)
 }
 
-fn row(entry: &Summary, now: Timestamp) -> String {
+fn row(entry: &Summary) -> String {
     let next = match entry.state.as_str() {
-        "waiting" if entry.due_at > now => format!("in {}", span(entry.due_at.since(now))),
+        "waiting" if entry.due_in_ms > 0 => {
+            format!("in {}", span(Duration::from_millis(entry.due_in_ms)))
+        }
         "waiting" => "due".to_owned(),
         "claimed" => "sending".to_owned(),
         _ => "-".to_owned(),
@@ -120,7 +121,7 @@ fn row(entry: &Summary, now: Timestamp) -> String {
         "{}  {:11}  {:>6}  {:>8}  {:>5}  {:8}  <{}>, <{to}>{others}",
         entry.id,
         entry.state,
-        span(now.since(entry.accepted_at)),
+        span(Duration::from_millis(entry.age_ms)),
         entry.size,
         entry.attempts,
         next,

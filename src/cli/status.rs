@@ -13,7 +13,6 @@ use super::say;
 use super::span;
 use crate::admin::AccountView;
 use crate::admin::Status;
-use crate::clock::Clock;
 use crate::clock::Timestamp;
 
 #[derive(Debug, clap::Args)]
@@ -48,8 +47,8 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
     let relay = Relay::of(&options.file)?;
     let status: Option<Status> = relay.ask("/status").await?;
     let status = status.ok_or_else(Failure::another_version)?;
-    let now = Clock::System.now();
-    let troubles = troubles(&status, now);
+    let now = status.now;
+    let troubles = troubles(&status);
     if options.json {
         say(&serde_json::to_string(&status).unwrap_or_default());
     } else {
@@ -68,7 +67,7 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
 }
 
 /// What needs somebody.
-fn troubles(status: &Status, now: Timestamp) -> Vec<String> {
+fn troubles(status: &Status) -> Vec<String> {
     let mut troubles = Vec::new();
     for account in &status.accounts {
         troubles.extend(of_account(account));
@@ -84,17 +83,16 @@ fn troubles(status: &Status, now: Timestamp) -> Vec<String> {
         troubles.push(format!("{whose} is held back: {}", braked.cause));
     }
     troubles.extend(status.full.clone());
-    if let Some(since) = status.queue.oldest_waiting
-        && now.since(since) > LONG
-    {
-        let waits = span(now.since(since));
+    let oldest = status.queue.oldest_waiting_ms.map(Duration::from_millis);
+    if let Some(waits) = oldest.filter(|waits| *waits > LONG) {
+        let waits = span(waits);
         troubles.push(format!(
             "a message has waited for {waits}: graph-relay queue list"
         ));
     }
-    let is_recent = |at: Timestamp| now.since(at) < RECENT;
+    let is_recent = |millis| Duration::from_millis(millis) < RECENT;
     let mut failures = status.queue.failures.iter();
-    if failures.any(|failure| failure.ended_at.is_some_and(is_recent)) {
+    if failures.any(|failure| failure.ended_ago_ms.is_some_and(is_recent)) {
         troubles.push("messages have failed within a day".to_owned());
     }
     for state in ["held", "quarantined"] {
@@ -130,8 +128,8 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
     let queue = &status.queue;
     let count = |state: &str| queue.states.get(state).copied().unwrap_or(0);
-    let oldest = queue.oldest_waiting.map_or_else(String::new, |since| {
-        format!(", the oldest for {}", span(now.since(since)))
+    let oldest = queue.oldest_waiting_ms.map_or_else(String::new, |waits| {
+        format!(", the oldest for {}", span(Duration::from_millis(waits)))
     });
     let mut lines = vec![
         match troubles {
@@ -150,9 +148,9 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
         count("failed"),
     ));
     for failure in &queue.failures {
-        let ago = failure
-            .ended_at
-            .map_or_else(String::new, |at| format!(" {} ago", span(now.since(at))));
+        let ago = failure.ended_ago_ms.map_or_else(String::new, |ago| {
+            format!(" {} ago", span(Duration::from_millis(ago)))
+        });
         let reason = failure.reason.as_deref().unwrap_or_default();
         lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
     }

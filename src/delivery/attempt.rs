@@ -18,7 +18,6 @@ use super::fit::fit;
 use super::json;
 use super::outcome::Outcome;
 use super::pace::Pace;
-use crate::clock::Clock;
 use crate::config::Format;
 use crate::config::Route;
 use crate::config::SignIn;
@@ -36,7 +35,6 @@ pub(super) struct Means<'a> {
     pub(super) outlet: Option<&'a Outlet>,
     pub(super) spool: &'a Spool,
     pub(super) hostname: &'a str,
-    pub(super) clock: &'a Clock,
     pub(super) pace: &'a Pace,
 }
 
@@ -61,7 +59,6 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         entry,
         outlet,
         spool: means.spool,
-        clock: means.clock,
         pace: means.pace,
         draft: entry.draft.clone(),
     };

@@ -22,7 +22,6 @@ use super::error::Step;
 use super::pace::Pace;
 use super::upload;
 use super::upload::Large;
-use crate::clock::Clock;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
 use crate::graph::DraftState;
@@ -37,7 +36,8 @@ use crate::spool::Spool;
 use crate::spool::Stage;
 
 /// Sent Items has been seen to show a message some minutes late (Graph page
-/// "Obtain immutable identifiers for Outlook resources").
+/// "Obtain immutable identifiers for Outlook resources"). In running time: a clock
+/// that is set ends no search.
 const LOOKED_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Bytes of a request that carries next to nothing.
@@ -49,7 +49,6 @@ pub(super) struct Way<'a> {
     pub(super) entry: &'a Claimed,
     pub(super) outlet: &'a Outlet,
     pub(super) spool: &'a Spool,
-    pub(super) clock: &'a Clock,
     pub(super) pace: &'a Pace,
     /// As it is on record.
     pub(super) draft: Option<Draft>,
@@ -97,7 +96,7 @@ impl<'a> Way<'a> {
         match state {
             DraftState::Sent(submitted) => Ok(Some(submitted)),
             DraftState::Unsent => self.send(&draft.id).await.map(Some),
-            DraftState::Absent if self.clock.now().since(since) < LOOKED_FOR => {
+            DraftState::Absent if self.spool.running().since(since) < LOOKED_FOR => {
                 Err(AttemptError::DraftNotFound)
             }
             DraftState::Absent => match self.outlet.account.submission.on_doubt {
@@ -137,7 +136,7 @@ impl<'a> Way<'a> {
     async fn send(&mut self, id: &str) -> Result<Submitted, AttemptError> {
         self.pace.admit(SMALL).await;
         // Now: filling it may have taken longer than it is looked for.
-        let since = self.clock.now();
+        let since = self.spool.running();
         let stage = Stage::Sending { since };
         let draft = Some(Draft {
             id: id.to_owned(),

@@ -105,7 +105,7 @@ impl Lanes {
     /// After a claim: what is next in a lane, if anything waits in it.
     pub(super) fn set_upcoming(&mut self, lane: &Lane, next: Option<Upcoming>, now: Timestamp) {
         if let Some(state) = self.lanes.get_mut(lane) {
-            state.due = next.map(|next| next.due);
+            state.due = next.map(|next| now + next.due_in);
             state.need = next.map(|next| Need {
                 upload: pace::first_request(next.size),
                 recipients: next.recipients,

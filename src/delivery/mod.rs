@@ -167,14 +167,14 @@ pub async fn run(
     let workers = u32::try_from(config.delivery.workers).unwrap_or(u32::MAX);
     let mut lanes = Lanes::new(config.accounts.iter().map(pace).collect(), workers);
     let now = clock.now();
-    match spool.spent(now - pace::MEMORY).await {
+    match spool.spent(pace::MEMORY).await {
         Ok(spent) => spent.iter().for_each(|spent| lanes.remember(spent, now)),
         // Graph's own limits still hold.
         Err(error) if error.is_damage() => maillog::spool_trouble(&error),
         Err(error) => return Err(error),
     }
-    for (lane, due) in spool.lanes().await? {
-        lanes.has_due(lane, due, now);
+    for (lane, due_in) in spool.lanes().await? {
+        lanes.has_due(lane, now + due_in, now);
     }
     let (report, reports) = mpsc::channel(config.delivery.workers);
     let dispatcher = Dispatcher {
@@ -200,6 +200,9 @@ pub async fn run(
 
 /// What a changed configuration, and a crash, mean for what waits.
 async fn decide_anew(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
+    spool
+        .clamp_due(schedule::longest_wait(&config.delivery))
+        .await?;
     let accounts = config.accounts.clone();
     let names = accounts
         .iter()
@@ -343,7 +346,8 @@ impl Dispatcher {
         } = settled;
         let now = self.context.clock.now();
         if let Next::Wait(due) = next {
-            self.lanes.has_due(entry.lane.clone(), *due, now);
+            let due_in = due.since(self.context.spool.running());
+            self.lanes.has_due(entry.lane.clone(), now + due_in, now);
         }
         match schedule::braked(outcome.kind) {
             Some((Scope::Account, cause, wait)) => {

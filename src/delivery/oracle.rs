@@ -16,6 +16,7 @@ use mailparse::MailHeader;
 
 use super::compose::Rules;
 use super::compose::compose;
+use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -73,6 +74,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
             mailbox,
         },
         accepted_at: Timestamp::from_millis(1_795_287_600_000),
+        accepted_running: RunningTime::START,
         envelope: Envelope {
             reverse_path: ReversePath::Null,
             utf8: recipients.iter().any(|recipient| !recipient.is_ascii()),

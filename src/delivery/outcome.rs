@@ -112,7 +112,7 @@ pub(super) enum Scope {
 /// "Microsoft Graph throttling guidance").
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// See [`SHORTEST_WAIT`].
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 impl Outcome {
     /// What the end of an attempt means, for an account of this kind.

@@ -151,8 +151,7 @@ impl Paces {
 
     /// Counts what was spent before the relay was started.
     pub(super) fn remember(&mut self, spent: &Spent, now: Timestamp) {
-        // The end of a second or minute that is not over yet.
-        let at = spent.at.min(now);
+        let at = now - spent.ago;
         let pace = self.of(&spent.lane, now);
         let mut state = pace.lock();
         state.messages.spend(at, spent.messages);

@@ -34,7 +34,8 @@ use super::explain;
 use super::outcome::Outcome;
 use super::recipients::effective;
 use super::remedy;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
 use crate::config::Account;
 use crate::config::Mailbox;
 use crate::config::Notify;
@@ -55,10 +56,10 @@ pub(super) struct Ending<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) next: Next,
     /// See [`crate::spool::AttemptReport::trouble_since`].
-    pub(super) trouble_since: Option<Timestamp>,
+    pub(super) trouble_since: Option<RunningTime>,
     /// Whether an earlier attempt may have submitted the message.
     pub(super) is_doubted: bool,
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
 }
 
 impl Context {
@@ -101,12 +102,12 @@ impl Context {
             hostname: &self.hostname,
             author: &author,
             recipient: &recipient,
-            now: ending.now,
+            now: ending.now.at,
             until: match kind {
-                DsnKind::Failure => Some(ending.now + self.keep),
+                DsnKind::Failure => Some(ending.now.at + self.keep),
                 DsnKind::Delay => {
                     let since = ending.trouble_since;
-                    since.map(|since| since + self.settings.expire_after)
+                    since.map(|since| ending.now.wall(since + self.settings.expire_after))
                 }
             },
         };
@@ -124,7 +125,7 @@ impl Context {
         match ending.next {
             Next::Failed => Some(DsnKind::Failure),
             Next::Wait(_) => {
-                let late = ending.now.since(entry.accepted_at);
+                let late = ending.now.running.since(entry.accepted_running);
                 let after = self.settings.warn_after?;
                 (late >= after && !entry.warned).then_some(DsnKind::Delay)
             }
@@ -138,13 +139,13 @@ impl Context {
         entry: &Claimed,
         ending: Ending<'_>,
     ) -> explain::Explanation {
-        let now = ending.now;
+        let now = ending.now.running;
         let said = match kind {
             DsnKind::Failure => {
                 let since = ending.trouble_since.unwrap_or(now);
                 explain::failure(ending.outcome, now.since(since), ending.is_doubted)
             }
-            DsnKind::Delay => explain::delay(ending.outcome, now.since(entry.accepted_at)),
+            DsnKind::Delay => explain::delay(ending.outcome, now.since(entry.accepted_running)),
         };
         explain::Explanation {
             happened: remedy::named(&said.happened, entry),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::outcome::Cause;
 use super::outcome::Kind;
+use super::outcome::LONGEST_WAIT;
 use super::outcome::Scope;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 use crate::config;
 
 /// Up to so much is added to every wait, as a share of it, so that messages
@@ -17,6 +18,12 @@ pub(super) fn wait_after(attempt: u32, settings: &config::Delivery) -> Duration 
     let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
     let wait = settings.retry.get(index).or_else(|| settings.retry.last());
     jittered(wait.copied().unwrap_or(Duration::from_secs(60)))
+}
+
+/// No message waits for longer than this.
+pub(super) fn longest_wait(settings: &config::Delivery) -> Duration {
+    let longest = settings.retry.iter().max().copied().unwrap_or_default();
+    longest.mul_f64(1.0 + JITTER).max(LONGEST_WAIT)
 }
 
 /// How long a message waits whose attempt had this outcome; nothing if there is
@@ -45,9 +52,9 @@ pub(super) fn next_wait(kind: Kind, attempt: u32, settings: &config::Delivery) -
 /// away, and what comes after it counts anew.
 pub(super) fn trouble_since(
     kind: Kind,
-    before: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Timestamp> {
+    before: Option<RunningTime>,
+    now: RunningTime,
+) -> Option<RunningTime> {
     match kind {
         Kind::Deferred {
             cause: Cause::Configuration(_),
@@ -60,10 +67,11 @@ pub(super) fn trouble_since(
     }
 }
 
-/// Whether delivery is given up rather than tried again at `due`.
+/// Whether delivery is given up rather than tried again at `due`. Both are running
+/// times: a clock that is set fails no message, nor does a relay that is stopped.
 pub(super) fn is_expired(
-    trouble_since: Option<Timestamp>,
-    due: Timestamp,
+    trouble_since: Option<RunningTime>,
+    due: RunningTime,
     settings: &config::Delivery,
 ) -> bool {
     trouble_since.is_some_and(|since| due.since(since) > settings.expire_after)
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_configuration_fault_burns_no_message_even_when_it_is_mended() {
-        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let at = |seconds: i64| RunningTime::from_millis(seconds * 1000);
         let expired = |since, due| is_expired(since, due, &settings());
         let fault = deferred(Cause::Configuration("mend it"), None);
         let throttled = deferred(Cause::Throttled, None);

@@ -18,7 +18,7 @@ use super::outcome::Outcome;
 use super::pace::Pace;
 use super::report::Ending;
 use super::schedule;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 use crate::config::Mailbox;
 use crate::config::OnDoubt;
 use crate::spool::AttemptReport;
@@ -37,7 +37,6 @@ impl Context {
             outlet,
             spool: &self.spool,
             hostname: &self.hostname,
-            clock: &self.clock,
             pace: &pace,
         };
         let attempt = attempt::attempt(&entry, means);
@@ -51,9 +50,9 @@ impl Context {
             outcome.kind,
             Kind::Delivered | Kind::Doubtful { .. }
         ));
-        let now = self.clock.now();
-        let trouble_since = self.trouble_since(&entry, &outcome, now);
-        let next = self.next(&entry, &outcome, trouble_since);
+        let now = self.spool.moment();
+        let trouble_since = self.trouble_since(&entry, &outcome, now.running);
+        let next = self.next(&entry, &outcome, trouble_since, now.running);
         let ending = Ending {
             outcome: &outcome,
             next,
@@ -133,8 +132,8 @@ impl Context {
         &self,
         entry: &Claimed,
         outcome: &Outcome,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+        now: RunningTime,
+    ) -> Option<RunningTime> {
         // With mailbox = "from", a mailbox that is not there is the message's own fault.
         let outlet = self.outlets.get(&entry.lane.account);
         let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
@@ -144,7 +143,13 @@ impl Context {
         schedule::trouble_since(outcome.kind, entry.trouble_since, now)
     }
 
-    fn next(&self, entry: &Claimed, outcome: &Outcome, since: Option<Timestamp>) -> Next {
+    fn next(
+        &self,
+        entry: &Claimed,
+        outcome: &Outcome,
+        since: Option<RunningTime>,
+        now: RunningTime,
+    ) -> Next {
         if outcome.kind == Kind::Delivered {
             return Next::Delivered;
         }
@@ -162,7 +167,7 @@ impl Context {
         let Some(wait) = schedule::next_wait(outcome.kind, entry.attempt, &self.settings) else {
             return Next::Failed;
         };
-        let due: Timestamp = self.clock.now() + wait;
+        let due = now + wait;
         if schedule::is_expired(since, due, &self.settings) {
             return Next::Failed;
         }

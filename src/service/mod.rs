@@ -8,6 +8,7 @@
 
 mod identities;
 mod reload;
+mod tidy;
 
 pub use self::reload::ReloadError;
 
@@ -112,8 +113,6 @@ pub enum StartError {
 /// How long attempts that are under way may take to end. Together with
 /// [`listener::DRAIN`] it stays well below systemd's 90 seconds.
 const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
-/// How often the history is tidied.
-const TIDY: Duration = Duration::from_secs(60 * 60);
 
 impl Service {
     /// Starts the relay.
@@ -249,7 +248,7 @@ impl Service {
         };
         let clock = means.clock.clone();
         let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());
-        let tidy = tidy(spool.clone(), clock, config.clone(), stop.clone());
+        let tidy = tidy::run(spool.clone(), clock, config.clone(), stop.clone());
         self.workers.spawn(admin::run(admin, office, stop.clone()));
         self.workers.spawn(watch);
         self.workers.spawn(tidy);
@@ -366,22 +365,4 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
         );
     }
     String::new()
-}
-
-/// Forgets what was done with long ago.
-async fn tidy(spool: Spool, clock: Clock, config: Config, stop: CancellationToken) {
-    loop {
-        let now = clock.now();
-        let purged = spool
-            .purge(now - config.history_keep, now - config.failure_keep)
-            .await;
-        match purged {
-            Ok(ids) => maillog::forgotten(&ids),
-            Err(error) => maillog::spool_trouble(&error),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(TIDY) => {}
-            () = stop.cancelled() => return,
-        }
-    }
 }

@@ -17,7 +17,7 @@ use super::Urgency;
 use super::content;
 use super::seal::Digest;
 use super::seal::seal;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
@@ -129,7 +129,7 @@ impl Spool {
         let row = Row {
             parts,
             digest: content.digester.digest(),
-            now: self.shared.clock.now().millis(),
+            now: self.moment(),
             inline: match file {
                 Some(_) => None,
                 None => Some(content.head),
@@ -217,7 +217,7 @@ fn full_or_failed(error: SpoolError) -> AcceptError {
 pub(super) struct Row {
     parts: Vec<(SpoolId, Envelope)>,
     digest: Digest,
-    now: i64,
+    now: Moment,
     inline: Option<Vec<u8>>,
     size: i64,
     trace: Trace,
@@ -230,7 +230,7 @@ pub(super) struct Row {
 impl Row {
     /// A report about an entry. It is bound to its account: no other may take it
     /// for a message that its senders match.
-    pub(super) fn report(dsn: Dsn, about: SpoolId, now: Timestamp) -> Self {
+    pub(super) fn report(dsn: Dsn, about: SpoolId, now: Moment) -> Self {
         let envelope = Envelope {
             reverse_path: ReversePath::Null,
             utf8: !dsn.recipient.is_ascii(),
@@ -239,7 +239,7 @@ impl Row {
         Self {
             parts: vec![(dsn.id, envelope)],
             digest: Digest::of(&dsn.content),
-            now: now.millis(),
+            now,
             size: i64::try_from(dsn.content.len()).unwrap_or(i64::MAX),
             inline: Some(dsn.content),
             trace: Trace {
@@ -276,15 +276,15 @@ impl Row {
         let seal = seal(id, self.digest, envelope, author, bound);
         let id = id.to_string();
         let mut entry = db.prepare_cached(
-            "INSERT INTO entry (id, state, accepted_at, due_at, account, mailbox, reverse_path,
-             author, utf8, client, hello, protocol, size, in_file, user, bound, part_of,
-             about, digest, seal)
-             VALUES (?1, 'waiting', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-             ?16, ?17, ?18)",
+            "INSERT INTO entry (id, state, accepted_at, accepted_running, due_running, account,
+             mailbox, reverse_path, author, utf8, client, hello, protocol, size, in_file, user,
+             bound, part_of, about, digest, seal)
+             VALUES (?1, 'waiting', ?2, ?19, ?19, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+             ?14, ?15, ?16, ?17, ?18)",
         )?;
         entry.execute(params![
             id,
-            self.now,
+            self.now.at.millis(),
             self.lane.account,
             self.lane.mailbox.as_str(),
             reverse_path.map_or("", Address::as_str),
@@ -301,6 +301,7 @@ impl Row {
             self.about,
             self.digest,
             seal,
+            self.now.running.millis(),
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",

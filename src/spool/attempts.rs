@@ -1,6 +1,7 @@
 //! Entries as an attempt needs them, and which way they go.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -19,6 +20,7 @@ use super::doubt;
 use super::seal::BrokenSeal;
 use super::seal::seal;
 use super::view;
+use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -37,6 +39,8 @@ pub struct Claimed {
     pub lane: Lane,
     /// When it was accepted.
     pub accepted_at: Timestamp,
+    /// The same in running time.
+    pub accepted_running: RunningTime,
     /// From whom and to whom.
     pub envelope: Envelope,
     /// How it came in.
@@ -48,7 +52,7 @@ pub struct Claimed {
     /// The checksum of its content; missing in entries of an older format.
     pub digest: Option<Digest>,
     /// Since when it is deferred for another reason than the configuration.
-    pub trouble_since: Option<Timestamp>,
+    pub trouble_since: Option<RunningTime>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// The name of this attempt in Graph's logs and in ours.
@@ -66,13 +70,15 @@ pub struct Claimed {
 }
 
 impl Spool {
-    /// Every lane that has waiting entries, with the time when the first is due.
+    /// Every lane that has waiting entries, and how long the first one still has to
+    /// wait.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn lanes(&self) -> Result<HashMap<Lane, Timestamp>, SpoolError> {
-        self.shared.writer.write(lanes).await
+    pub async fn lanes(&self) -> Result<HashMap<Lane, Duration>, SpoolError> {
+        let now = self.running();
+        self.shared.writer.write(move |db| lanes(db, now)).await
     }
 
     /// Decides anew which way every waiting entry goes; `route` gets its
@@ -106,7 +112,7 @@ pub(super) fn read(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned,
              EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
-             digest, seal, bound
+             digest, seal, bound, accepted_running
              FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| {
@@ -161,6 +167,7 @@ fn claimed(
         id,
         lane: lane.clone(),
         accepted_at: Timestamp::from_millis(row.get(1)?),
+        accepted_running: RunningTime::from_millis(row.get(23)?),
         envelope: Envelope {
             reverse_path: view::reverse_path(row, 2)?,
             recipients: Vec::new(),
@@ -182,7 +189,7 @@ fn claimed(
             Content::Inline(Bytes::new())
         },
         attempt: row.get(10)?,
-        trouble_since: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_millis),
+        trouble_since: row.get::<_, Option<i64>>(11)?.map(RunningTime::from_millis),
         client_request_id,
         draft: doubt::draft(row, 13)?,
         part_of: view::optional(row, 16)?,
@@ -193,17 +200,17 @@ fn claimed(
     })
 }
 
-fn lanes(db: &Connection) -> rusqlite::Result<HashMap<Lane, Timestamp>> {
+fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Duration>> {
     let mut statement = db.prepare(
-        "SELECT account, mailbox, min(due_at) FROM entry
+        "SELECT account, mailbox, min(due_running) FROM entry
          WHERE state = 'waiting' AND account IS NOT NULL GROUP BY account, mailbox",
     )?;
     let rows = statement.query_map([], |row| {
         let mailbox = view::parsed(row, 1);
-        let due: Timestamp = Timestamp::from_millis(row.get(2)?);
+        let due_in = RunningTime::from_millis(row.get(2)?).since(now);
         Ok(mailbox.ok().zip(row.get(0).ok()).map(|(mailbox, account)| {
             let lane = Lane { account, mailbox };
-            (lane, due)
+            (lane, due_in)
         }))
     })?;
     // A mailbox that cannot be read is no lane: its entries stay where they are.

@@ -23,7 +23,7 @@ use super::damage;
 use super::damage::is_of_the_entry;
 use super::due;
 use super::due::Reading;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::mail::Lane;
 
 /// What could be claimed.
@@ -49,7 +49,7 @@ impl Spool {
     ///
     /// Nothing is claimed then.
     pub async fn claim(&self, wants: Vec<Want>) -> Result<Claims, SpoolError> {
-        let now = self.shared.clock.now();
+        let now = self.moment();
         let claimant = Claimant {
             folder: self.shared.settings.folder.clone(),
             skip: self.left_alone(),
@@ -82,7 +82,7 @@ impl Spool {
                 Err(error) => {
                     stopped = Some(error);
                     let again = Upcoming {
-                        due: claimant.now + UNREADABLE_AGAIN,
+                        due_in: UNREADABLE_AGAIN,
                         size: 0,
                         recipients: 0,
                     };
@@ -105,7 +105,7 @@ impl Spool {
     ) -> Result<Option<Upcoming>, SpoolError> {
         let (now, skip) = (claimant.now, claimant.skip.clone());
         let lane = want.lane.clone();
-        let due = move |db: &Connection, how| due::due(db, &want, now, &skip, how);
+        let due = move |db: &Connection, how| due::due(db, &want, now.running, &skip, how);
         for id in self.read_somehow(due).await? {
             let (single, row, of) = (claimant.clone(), id.clone(), lane.clone());
             let claim = move |db: &Connection| single.one(db, &row, &of);
@@ -119,7 +119,7 @@ impl Spool {
             }
         }
         let skip = self.left_alone();
-        self.read_somehow(move |db, how| due::upcoming(db, &lane, &skip, how))
+        self.read_somehow(move |db, how| due::upcoming(db, &lane, now.running, &skip, how))
             .await
     }
 
@@ -146,14 +146,14 @@ impl Spool {
 struct Claimant {
     folder: PathBuf,
     skip: HashSet<String>,
-    now: Timestamp,
+    now: Moment,
 }
 
 impl Claimant {
     fn all(&self, db: &Connection, wants: &[Want]) -> rusqlite::Result<Claims> {
         let mut claims = Claims::default();
         for want in wants {
-            for id in due::due(db, want, self.now, &self.skip, Reading::Ordinary)? {
+            for id in due::due(db, want, self.now.running, &self.skip, Reading::Ordinary)? {
                 match self.one(db, &id, &want.lane) {
                     Ok(entry) => claims.claimed.extend(entry),
                     Err(error) if is_of_the_entry(&error) => {
@@ -168,7 +168,8 @@ impl Claimant {
                     Err(error) => return Err(error),
                 }
             }
-            let upcoming = due::upcoming(db, &want.lane, &self.skip, Reading::Ordinary)?;
+            let now = self.now.running;
+            let upcoming = due::upcoming(db, &want.lane, now, &self.skip, Reading::Ordinary)?;
             if let Some(upcoming) = upcoming {
                 claims.upcoming.insert(want.lane.clone(), upcoming);
             }
@@ -189,14 +190,15 @@ impl Claimant {
         }
         let entry = read(db, id, lane, &self.folder)?;
         db.prepare_cached(
-            "INSERT INTO attempt (entry, number, begun_at, client_request_id)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO attempt (entry, number, begun_at, client_request_id, begun_running)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             id,
             entry.attempt,
-            self.now.millis(),
-            entry.client_request_id.to_string()
+            self.now.at.millis(),
+            entry.client_request_id.to_string(),
+            self.now.running.millis()
         ])?;
         Ok(Some(entry))
     }

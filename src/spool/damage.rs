@@ -18,7 +18,7 @@ use rusqlite::params;
 use super::Spool;
 use super::SpoolError;
 use super::lock_mutex;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 
 /// An entry that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,12 +106,12 @@ impl Spool {
         id: String,
         reason: String,
     ) -> Result<Quarantined, SpoolError> {
-        let now = self.shared.clock.now();
+        let now = self.moment();
         let (row, why) = (id.clone(), reason.clone());
         let written = self
             .write_as_far_as_possible(&[Extent::Whole, Extent::StateOnly], move |db, extent| {
-                let ended_at = matches!(extent, Extent::Whole).then_some(now);
-                quarantine(db, &row, ended_at, &why)
+                let ended = matches!(extent, Extent::Whole).then_some(now);
+                quarantine(db, &row, ended, &why)
             })
             .await;
         let recorded = match written {
@@ -163,12 +163,18 @@ impl Spool {
 pub(super) fn quarantine(
     db: &Connection,
     id: &str,
-    ended_at: Option<Timestamp>,
+    ended: Option<Moment>,
     reason: &str,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "UPDATE entry SET state = 'quarantined', ended_at = ?2, reason = ?3 WHERE id = ?1",
+        "UPDATE entry SET state = 'quarantined', ended_at = ?2, reason = ?3, ended_running = ?4
+         WHERE id = ?1",
     )?
-    .execute(params![id, ended_at.map(Timestamp::millis), reason])?;
+    .execute(params![
+        id,
+        ended.map(|now| now.at.millis()),
+        reason,
+        ended.map(|now| now.running.millis())
+    ])?;
     Ok(())
 }

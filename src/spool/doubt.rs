@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::Spool;
 use super::SpoolError;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 use crate::mail::SpoolId;
 
 /// A draft in the mailbox that holds an entry's message.
@@ -27,7 +27,7 @@ pub enum Stage {
     /// It was complete, and may have been sent.
     Sending {
         /// When that began.
-        since: Timestamp,
+        since: RunningTime,
     },
 }
 
@@ -119,7 +119,7 @@ pub(super) fn draft(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Dra
     } else {
         // Whatever else it says, it may have been sent.
         Stage::Sending {
-            since: Timestamp::from_millis(since.unwrap_or_default()),
+            since: RunningTime::from_millis(since.unwrap_or_default()),
         }
     };
     Ok(Some(Draft { id, stage }))

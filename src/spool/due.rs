@@ -4,12 +4,13 @@
 //! list, so that what is large is not overtaken for ever by what is small.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::params;
 
 use super::view;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 use crate::mail::Lane;
 
 /// So much of this lane may be claimed.
@@ -70,8 +71,8 @@ impl Allowance {
 /// The waiting entry of a lane that is due next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upcoming {
-    /// When it is due.
-    pub due: Timestamp,
+    /// How long it still has to wait.
+    pub due_in: Duration,
     /// Bytes of its content.
     pub size: u64,
     /// How many recipients it has.
@@ -96,20 +97,20 @@ impl Reading {
     fn query(self) -> &'static str {
         match self {
             Self::Ordinary => {
-                "SELECT id, due_at, size, (SELECT count(*) FROM recipient WHERE entry = id)
+                "SELECT id, due_running, size, (SELECT count(*) FROM recipient WHERE entry = id)
                  FROM entry
                  WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-                 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+                 AND due_running <= ?3 ORDER BY due_running, id LIMIT ?4"
             }
             Self::NoRecipients => {
-                "SELECT id, due_at, size, 1 FROM entry
+                "SELECT id, due_running, size, 1 FROM entry
                  WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-                 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+                 AND due_running <= ?3 ORDER BY due_running, id LIMIT ?4"
             }
             Self::NoIndex => {
-                "SELECT id, due_at, size, 1 FROM entry NOT INDEXED
+                "SELECT id, due_running, size, 1 FROM entry NOT INDEXED
                  WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-                 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+                 AND due_running <= ?3 ORDER BY due_running, id LIMIT ?4"
             }
         }
     }
@@ -119,13 +120,13 @@ impl Reading {
 pub(super) fn due(
     db: &Connection,
     want: &Want,
-    now: Timestamp,
+    now: RunningTime,
     skip: &HashSet<String>,
     how: Reading,
 ) -> rusqlite::Result<Vec<String>> {
     let (mut upload, mut recipients) = (want.upload, want.recipients);
     let mut ids = Vec::new();
-    for (id, next) in waiting(db, &want.lane, Some(now), want.count, skip, how)? {
+    for (id, next) in waiting(db, &want.lane, (now, Some(now)), want.count, skip, how)? {
         let bytes = (want.first_request)(next.size);
         if !upload.fits(bytes) || !recipients.fits(next.recipients) {
             break;
@@ -141,25 +142,28 @@ pub(super) fn due(
 pub(super) fn upcoming(
     db: &Connection,
     lane: &Lane,
+    now: RunningTime,
     skip: &HashSet<String>,
     how: Reading,
 ) -> rusqlite::Result<Option<Upcoming>> {
-    let first = waiting(db, lane, None, 1, skip, how)?.into_iter().next();
+    let first = waiting(db, lane, (now, None), 1, skip, how)?
+        .into_iter()
+        .next();
     Ok(first.map(|(_, next)| next))
 }
 
-/// Waiting entries of a lane in the order in which they are due: those due by a
-/// time, at most `count`.
+/// Waiting entries of a lane in the order in which they are due, as of now: those
+/// due by a time, at most `count`.
 fn waiting(
     db: &Connection,
     lane: &Lane,
-    by: Option<Timestamp>,
+    (now, by): (RunningTime, Option<RunningTime>),
     count: u32,
     skip: &HashSet<String>,
     how: Reading,
 ) -> rusqlite::Result<Vec<(String, Upcoming)>> {
     let mut statement = db.prepare_cached(how.query())?;
-    let by = by.map_or(i64::MAX, Timestamp::millis);
+    let by = by.map_or(i64::MAX, RunningTime::millis);
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let limit = most.saturating_add(skip.len());
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -174,7 +178,7 @@ fn waiting(
             continue;
         }
         let next = Upcoming {
-            due: Timestamp::from_millis(row.get(1)?),
+            due_in: RunningTime::from_millis(row.get(1)?).since(now),
             // What cannot be read is quarantined by the claim.
             size: view::unsigned(row, 2).unwrap_or(0),
             recipients: view::unsigned(row, 3)?,

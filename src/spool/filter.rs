@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::clock;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 
 /// What an entry is about to become or has become; see the spool's doc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,8 +226,8 @@ pub(super) struct Condition {
 impl Condition {
     /// The entries of these states that the filter lets through. A state that
     /// the filter names counts instead of them. `now` is what `older` counts
-    /// back from.
-    pub(super) fn of(filter: Option<&Filter>, states: &[State], now: Timestamp) -> Self {
+    /// back from, in the time that the relay has run.
+    pub(super) fn of(filter: Option<&Filter>, states: &[State], now: RunningTime) -> Self {
         let terms = filter.map_or(&[][..], |filter| &filter.terms);
         let named = terms.iter().any(|term| matches!(term, Term::State(_)));
         let mut condition = Self {
@@ -257,12 +257,12 @@ impl Condition {
         }
     }
 
-    fn add(&mut self, term: &Term, now: Timestamp) {
+    fn add(&mut self, term: &Term, now: RunningTime) {
         const LIKE: &str = "LIKE ? ESCAPE '\\'";
         let (sql, text) = match term {
             Term::State(state) => return self.add_states(&[*state]),
             Term::Older(age) => {
-                self.sql.push_str(" AND accepted_at < ?");
+                self.sql.push_str(" AND accepted_running < ?");
                 self.values.push(Value::Integer((now - *age).millis()));
                 return;
             }

@@ -23,6 +23,8 @@
 //! - One bad sector harms one message: an entry that cannot be read, or whose
 //!   checksums do not match, is quarantined and never sent (`damage.rs`,
 //!   `seal.rs`).
+//! - What is decided by time is decided by the relay's running time, which no
+//!   wall clock changes: `running.rs`.
 //! - One process has the spool: `spool.lock` is locked while it is open.
 //!
 //! # Format
@@ -34,12 +36,13 @@
 //!                       recipient  the forward-paths of an entry
 //!                       content    the bytes of a small message
 //!                       attempt    what was tried, and what came of it
+//!                       clock      for how long the relay has run
 //!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message
 //! ```
 //!
 //! `user_version` numbers the format; an unknown one is refused. States of an
-//! entry: `waiting` (due at `due_at`), `claimed` (an attempt is under way),
+//! entry: `waiting` (due at `due_running`), `claimed` (an attempt is under way),
 //! `held` (until an operator releases it), `delivered`, `failed` (content kept
 //! for the operator), `dropped` (by an operator, or a report that is no longer
 //! true), `quarantined` (it cannot be read, or is not what was accepted).
@@ -58,6 +61,7 @@ mod filter;
 mod operator;
 mod order;
 mod overview;
+mod running;
 mod schema;
 mod seal;
 mod settle;
@@ -105,6 +109,7 @@ pub use self::order::Verdict;
 pub use self::order::Which;
 pub use self::overview::Failure;
 pub use self::overview::Overview;
+use self::running::Running;
 pub use self::schema::FILE_GONE;
 pub use self::schema::Recovered;
 pub use self::seal::ContentError;
@@ -133,6 +138,7 @@ pub struct Spool {
 struct Shared {
     settings: Settings,
     clock: Clock,
+    running: Running,
     writer: Writer,
     /// For reading only. A std mutex: held for one query, on a blocking thread.
     reader: Mutex<Connection>,
@@ -237,13 +243,17 @@ impl Spool {
         content::make_folders(&settings.folder)?;
         let lock = lock(&settings)?;
         let path = settings.folder.join("spool.db");
-        let mut connection = schema::open(&path)?;
-        let recovered = schema::recover(&mut connection, &settings.folder, clock.now())?;
+        let mut connection = schema::open(&path, clock.now())?;
+        let (running, jump) = running::begin(&connection, &clock)?;
+        let now = running.moment(&clock);
+        let mut recovered = schema::recover(&mut connection, &settings.folder, now)?;
+        recovered.clock = jump;
         let held = view::held_bytes(&connection)?;
         let reader = schema::open_reader(&path)?;
         let shared = Shared {
             settings,
             clock,
+            running,
             writer: Writer::start(connection).map_err(|error| SpoolError::File {
                 path: path.clone(),
                 error,
@@ -287,6 +297,8 @@ impl Spool {
     /// Writes what is outstanding and closes the database. Handles that are
     /// still about get [`SpoolError::Closed`].
     pub async fn close(&self) {
+        // Without it at most a minute is lost.
+        let _noted = self.note_running().await;
         self.shared.writer.close().await;
     }
 

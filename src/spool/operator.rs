@@ -34,7 +34,8 @@ use super::damage;
 use super::filter::Condition;
 use super::filter::State;
 use super::view;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 
@@ -82,7 +83,7 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn count(&self, action: Action, filter: Option<Filter>) -> Result<Count, SpoolError> {
-        let at = self.shared.clock.now();
+        let at = self.running();
         self.read(move |db| {
             let condition = Condition::of(filter.as_ref(), action.states(), at);
             let sql = format!(
@@ -105,13 +106,13 @@ impl Spool {
         &self,
         action: Action,
         filter: Option<Filter>,
-        accepted_by: Timestamp,
+        accepted_by: RunningTime,
         after: Option<SpoolId>,
     ) -> Result<Vec<SpoolId>, SpoolError> {
         self.read(move |db| {
             let condition = Condition::of(filter.as_ref(), action.states(), accepted_by);
             let sql = format!(
-                "SELECT id FROM entry WHERE {} AND accepted_at <= ? AND id > ?
+                "SELECT id FROM entry WHERE {} AND accepted_running <= ? AND id > ?
                  ORDER BY id LIMIT {AT_ONCE}",
                 condition.sql
             );
@@ -133,7 +134,7 @@ impl Spool {
         action: Action,
         ids: Vec<SpoolId>,
         uid: u32,
-        still: Option<(Option<Filter>, Timestamp)>,
+        still: Option<(Option<Filter>, RunningTime)>,
     ) -> Result<Vec<Decision>, SpoolError> {
         let whole = [Extent::Whole];
         let together = self.decide_together(action, ids.clone(), uid, still.clone(), &whole);
@@ -165,10 +166,10 @@ impl Spool {
         action: Action,
         ids: Vec<SpoolId>,
         uid: u32,
-        still: Option<(Option<Filter>, Timestamp)>,
+        still: Option<(Option<Filter>, RunningTime)>,
         extents: &[Extent],
     ) -> Result<Vec<Decision>, SpoolError> {
-        let now = self.shared.clock.now();
+        let now = self.moment();
         let folder = self.shared.settings.folder.clone();
         let decide = move |db: &Connection, extent| {
             let mut changes = Changes::default();
@@ -294,7 +295,7 @@ struct Change<'a> {
     db: &'a Connection,
     found: &'a Found,
     folder: &'a Path,
-    now: Timestamp,
+    now: Moment,
     uid: u32,
     extent: Extent,
 }
@@ -383,12 +384,13 @@ impl Change<'_> {
     fn set_waiting(&self, what: &str, anew: bool) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
-                "UPDATE entry SET state = 'waiting', due_at = ?2, ended_at = NULL, reason = ?3,
+                "UPDATE entry SET state = 'waiting', due_running = ?2, ended_at = NULL,
+                 ended_running = NULL, reason = ?3,
                  trouble_since = CASE WHEN ?4 THEN NULL ELSE trouble_since END WHERE id = ?1",
             )?
             .execute(params![
                 self.found.id.to_string(),
-                self.now.millis(),
+                self.now.running.millis(),
                 self.reason(what),
                 anew
             ])?;
@@ -409,12 +411,14 @@ impl Change<'_> {
         } = self.found;
         self.db
             .prepare_cached(
-                "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3 WHERE id = ?1",
+                "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3, ended_running = ?4
+                 WHERE id = ?1",
             )?
             .execute(params![
                 id.to_string(),
-                self.now.millis(),
-                self.reason("dropped")
+                self.now.at.millis(),
+                self.reason("dropped"),
+                self.now.running.millis()
             ])?;
         if self.extent == Extent::Whole {
             self.db

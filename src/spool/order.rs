@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Filter;
 use super::filter::State;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 use crate::mail::SpoolId;
 
 /// What is to be done with entries.
@@ -47,7 +47,7 @@ pub enum Which {
         filter: Option<Filter>,
         /// Only what was accepted by then: not what came after the operator
         /// was asked.
-        accepted_by: Timestamp,
+        accepted_by: RunningTime,
         /// Only those behind this one.
         after: Option<SpoolId>,
     },
@@ -89,7 +89,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Count {
     /// When it was counted: for [`Which::Matching`].
-    pub at: Timestamp,
+    pub at: RunningTime,
     /// How many, by their states.
     pub states: BTreeMap<String, u64>,
 }

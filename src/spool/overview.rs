@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Spool;
 use super::SpoolError;
 use super::view;
+use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 
@@ -18,6 +19,8 @@ pub struct Overview {
     pub states: BTreeMap<String, u64>,
     /// When the oldest entry that waits was accepted.
     pub oldest_waiting: Option<Timestamp>,
+    /// For how long it has waited.
+    pub oldest_waiting_ms: Option<u64>,
     /// The last entries that have failed, the newest first.
     pub failures: Vec<Failure>,
 }
@@ -29,6 +32,8 @@ pub struct Failure {
     pub id: SpoolId,
     /// When it was given up.
     pub ended_at: Option<Timestamp>,
+    /// How long ago that was.
+    pub ended_ago_ms: Option<u64>,
     /// Why.
     pub reason: Option<String>,
 }
@@ -43,33 +48,41 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn overview(&self) -> Result<Overview, SpoolError> {
-        self.read(|db| {
+        let now = self.moment();
+        self.read(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT state, count(*), min(accepted_at) FROM entry
+                "SELECT state, count(*), min(accepted_running) FROM entry
                  WHERE state NOT IN ('delivered', 'dropped') GROUP BY state",
             )?;
             let mut overview = Overview {
                 states: BTreeMap::new(),
                 oldest_waiting: None,
+                oldest_waiting_ms: None,
                 failures: Vec::new(),
             };
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let state: String = row.get(0)?;
                 if state == "waiting" {
-                    overview.oldest_waiting = Some(Timestamp::from_millis(row.get(2)?));
+                    let accepted = RunningTime::from_millis(row.get(2)?);
+                    overview.oldest_waiting = Some(now.wall(accepted));
+                    overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
                 }
                 overview.states.insert(state, view::unsigned(row, 1)?);
             }
             let mut statement = db.prepare_cached(
-                "SELECT id, ended_at, reason FROM entry WHERE state = 'failed'
-                 ORDER BY ended_at DESC LIMIT ?1",
+                "SELECT id, ended_at, reason, ended_running FROM entry WHERE state = 'failed'
+                 AND ended_at IS NOT NULL
+                 ORDER BY ended_running DESC, ended_at DESC LIMIT ?1",
             )?;
             let failures = statement.query_map([FAILURES], |row| {
                 Ok(Failure {
                     id: view::id(row, 0)?,
                     ended_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
                     reason: row.get(2)?,
+                    ended_ago_ms: row
+                        .get::<_, Option<i64>>(3)?
+                        .map(|at| view::millis_since(now, RunningTime::from_millis(at))),
                 })
             })?;
             overview.failures = failures.collect::<rusqlite::Result<_>>()?;

@@ -14,6 +14,8 @@ use super::content;
 use super::damage;
 use super::doubt::INTERRUPTED;
 use super::view;
+use crate::clock::ClockJump;
+use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 
@@ -23,15 +25,17 @@ use crate::mail::SpoolId;
 /// |---|---|
 /// | 2 | `entry.user`, `entry.bound` |
 /// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
-/// | 4 | `entry.digest`, `.seal`; table `spool` |
+/// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
 pub(super) const FORMAT: i64 = 4;
 
+/// A name that ends in `_at` is wall time and only shown; `_running` is running
+/// time (`running.rs`), by which the relay decides.
 const TABLES: &str = "
 CREATE TABLE entry (
     id           TEXT PRIMARY KEY,
     state        TEXT NOT NULL,
     accepted_at  INTEGER NOT NULL,
-    due_at       INTEGER NOT NULL,
+    due_running  INTEGER NOT NULL,
     ended_at     INTEGER,
     account      TEXT,
     mailbox      TEXT,
@@ -44,7 +48,7 @@ CREATE TABLE entry (
     size         INTEGER NOT NULL,
     in_file      INTEGER NOT NULL,
     attempts     INTEGER NOT NULL DEFAULT 0,
-    -- Since when it is deferred for another reason than the configuration.
+    -- Since when (running time) it is deferred for another reason than the configuration.
     trouble_since INTEGER,
     reason       TEXT,
     -- Who authenticated.
@@ -54,6 +58,7 @@ CREATE TABLE entry (
     -- The draft that the mailbox has of it: Graph's immutable id, and how far it is.
     draft        TEXT,
     draft_stage  TEXT,
+    -- Running time.
     draft_since  INTEGER,
     -- The entry that it was split off, because it had too many recipients.
     part_of      TEXT,
@@ -63,12 +68,14 @@ CREATE TABLE entry (
     warned       INTEGER NOT NULL DEFAULT 0,
     -- Checksums of the content, and of the envelope with it (seal.rs).
     digest       BLOB,
-    seal         BLOB
+    seal         BLOB,
+    accepted_running INTEGER NOT NULL DEFAULT 0,
+    ended_running INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX entry_due ON entry (account, mailbox, due_at) WHERE state = 'waiting';
+CREATE INDEX entry_due ON entry (account, mailbox, due_running) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
 CREATE INDEX entry_about ON entry (about) WHERE about IS NOT NULL;
-CREATE INDEX entry_ended ON entry (state, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX entry_ended ON entry (state, ended_running, ended_at) WHERE ended_at IS NOT NULL;
 CREATE TABLE recipient (
     entry   TEXT NOT NULL REFERENCES entry ON DELETE CASCADE,
     ordinal INTEGER NOT NULL,
@@ -93,8 +100,19 @@ CREATE TABLE attempt (
     -- Requests to Graph, and bytes in them: what the mailbox's limits count.
     requests          INTEGER,
     uploaded          INTEGER,
+    begun_running     INTEGER NOT NULL DEFAULT 0,
+    ended_running     INTEGER,
     PRIMARY KEY (entry, number)
 ) STRICT, WITHOUT ROWID;
+-- One row: the running time when it was last written down, and what the wall clock
+-- and, within one boot of the machine, its steady clock said then.
+CREATE TABLE clock (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    running INTEGER NOT NULL,
+    wall    INTEGER NOT NULL,
+    boot    TEXT NOT NULL,
+    steady  INTEGER NOT NULL
+) STRICT;
 -- One row: which spool this is, and how many transactions it has had (mark.rs).
 CREATE TABLE spool (
     id      TEXT NOT NULL,
@@ -104,7 +122,7 @@ CREATE TABLE spool (
 
 /// For what attempts have lately spent. No matter of the format: a program that
 /// does not know it keeps it up all the same.
-const INDEX: &str = "CREATE INDEX IF NOT EXISTS attempt_begun ON attempt (begun_at);";
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);";
 
 /// From format 1 to format 2.
 const FROM_1: &str = "
@@ -133,6 +151,35 @@ PRAGMA user_version = 3;
 /// missing. What waits has no checksums and is sent without.
 const FROM_3: [(&str, &str, &str); 2] = [("entry", "digest", "BLOB"), ("entry", "seal", "BLOB")];
 
+/// See [`FROM_3`]. Running time begins here, so what was measured by the wall clock
+/// begins here too; `{NOW}` is what that clock says now. For how long a message has
+/// been here is believed up to 30 days, because it is shown, and for how long it
+/// has been done with up to 25 hours, because it is purged by it.
+const RUNNING_TIME: &str = "
+ALTER TABLE entry RENAME COLUMN due_at TO due_running;
+ALTER TABLE entry ADD COLUMN accepted_running INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN ended_running INTEGER;
+ALTER TABLE attempt ADD COLUMN begun_running INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN ended_running INTEGER;
+UPDATE entry SET due_running = 0,
+    accepted_running = max(min(accepted_at - {NOW}, 0), -30 * 86400000),
+    ended_running = max(min(ended_at - {NOW}, 0), -25 * 3600000),
+    trouble_since = iif(trouble_since IS NULL, NULL, 0),
+    draft_since = iif(draft_since IS NULL, NULL, 0);
+UPDATE attempt SET begun_running = max(min(begun_at - {NOW}, 0), -25 * 3600000),
+    ended_running = max(min(ended_at - {NOW}, 0), -25 * 3600000);
+DROP INDEX IF EXISTS entry_ended;
+CREATE INDEX entry_ended ON entry (state, ended_running, ended_at) WHERE ended_at IS NOT NULL;
+DROP INDEX IF EXISTS attempt_begun;
+CREATE TABLE clock (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    running INTEGER NOT NULL,
+    wall    INTEGER NOT NULL,
+    boot    TEXT NOT NULL,
+    steady  INTEGER NOT NULL
+) STRICT;
+";
+
 /// See [`FROM_3`].
 const SPOOL_TABLE: &str = "
 CREATE TABLE IF NOT EXISTS spool (
@@ -157,9 +204,11 @@ pub struct Recovered {
     pub quarantined: Vec<SpoolId>,
     /// Content files that belonged to no entry and were removed.
     pub removed_files: usize,
+    /// The wall clock was set while the relay was stopped.
+    pub clock: Option<ClockJump>,
 }
 
-pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
+pub(super) fn open(path: &Path, now: Timestamp) -> Result<Connection, SpoolError> {
     make_private(path)?;
     let connection = Connection::open(path)?;
     connection.execute_batch(
@@ -178,9 +227,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
                 format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
             connection.execute_batch(&create)?;
         }
-        1 => upgrade(&connection, &[FROM_1, FROM_2])?,
-        2 => upgrade(&connection, &[FROM_2])?,
-        3 => upgrade(&connection, &[])?,
+        1 => upgrade(&connection, &[FROM_1, FROM_2], now)?,
+        2 => upgrade(&connection, &[FROM_2], now)?,
+        3 => upgrade(&connection, &[], now)?,
         FORMAT => {}
         _ => {
             return Err(SpoolError::Format {
@@ -199,7 +248,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, SpoolError> {
 }
 
 /// All steps in one transaction: a crash leaves the format as it was.
-fn upgrade(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
+fn upgrade(connection: &Connection, steps: &[&str], now: Timestamp) -> rusqlite::Result<()> {
     let mut statements = steps.concat();
     for (table, column, kind) in FROM_3 {
         let known: bool = connection.query_row(
@@ -211,6 +260,7 @@ fn upgrade(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
             statements += &format!("ALTER TABLE {table} ADD COLUMN {column} {kind};");
         }
     }
+    statements += &RUNNING_TIME.replace("{NOW}", &now.millis().to_string());
     statements += SPOOL_TABLE;
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {statements} COMMIT;"))
 }
@@ -240,17 +290,18 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, SpoolError> {
 pub(super) fn recover(
     connection: &mut Connection,
     folder: &Path,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<Recovered, SpoolError> {
     let transaction = connection.transaction()?;
     let interrupted = ids(&transaction, "SELECT id FROM entry WHERE state = 'claimed'")?;
     transaction.execute(
-        "UPDATE attempt SET outcome = 'doubtful', reason = ?1, ended_at = ?2 WHERE outcome IS NULL",
-        params![INTERRUPTED, now.millis()],
+        "UPDATE attempt SET outcome = 'doubtful', reason = ?1, ended_at = ?2, ended_running = ?3
+         WHERE outcome IS NULL",
+        params![INTERRUPTED, now.at.millis(), now.running.millis()],
     )?;
     transaction.execute(
-        "UPDATE entry SET state = 'waiting', due_at = ?2, reason = ?1 WHERE state = 'claimed'",
-        params![INTERRUPTED, now.millis()],
+        "UPDATE entry SET state = 'waiting', due_running = ?2, reason = ?1 WHERE state = 'claimed'",
+        params![INTERRUPTED, now.running.millis()],
     )?;
     let (removed_files, quarantined) = match_files(&transaction, folder, now)?;
     let waiting = transaction.query_row(
@@ -264,6 +315,7 @@ pub(super) fn recover(
         interrupted,
         quarantined,
         removed_files,
+        clock: None,
     })
 }
 
@@ -271,7 +323,7 @@ pub(super) fn recover(
 fn match_files(
     connection: &Connection,
     folder: &Path,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<(usize, Vec<SpoolId>), SpoolError> {
     let of = |states: &str| {
         ids(

@@ -10,7 +10,8 @@ use super::SpoolError;
 use super::Urgency;
 use super::accept::Row;
 use super::view;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
 use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
@@ -31,7 +32,7 @@ pub struct AttemptReport {
     /// What becomes of the entry.
     pub next: Next,
     /// As [`Claimed::trouble_since`] is to be from now on.
-    pub trouble_since: Option<Timestamp>,
+    pub trouble_since: Option<RunningTime>,
     /// Requests that it made to Graph.
     pub requests: u64,
     /// Bytes of the bodies of those.
@@ -78,7 +79,7 @@ pub enum Next {
     /// It is not tried again until an operator says so.
     Held,
     /// The next attempt may start at this time.
-    Wait(Timestamp),
+    Wait(RunningTime),
 }
 
 impl Spool {
@@ -99,13 +100,13 @@ impl Spool {
         entry: &Claimed,
         report: AttemptReport,
     ) -> Result<Vec<SpoolId>, SpoolError> {
-        let now = self.shared.clock.now();
+        let now = self.moment();
         let (id, number) = (entry.id, entry.attempt);
         let next = report.next;
         let taken_in = report.dsn.as_ref();
         let taken_in = taken_in.map(|dsn| (dsn.lane.clone(), dsn.content.len() as u64));
         let write = move |db: &Connection, extent| {
-            settle_one(db, &id.to_string(), number, now.millis(), &report, extent)?;
+            settle_one(db, &id.to_string(), number, now, &report, extent)?;
             let withdrawn = match (extent, next) {
                 (Extent::Whole | Extent::KeepContent, Next::Delivered | Next::Failed) => {
                     withdraw(db, id, now, extent)?
@@ -172,31 +173,32 @@ fn settle_one(
     db: &Connection,
     id: &str,
     number: u32,
-    now: i64,
+    now: Moment,
     report: &AttemptReport,
     extent: Extent,
 ) -> rusqlite::Result<()> {
     if extent.with_attempt() {
         end_attempt(db, id, number, now, report)?;
     }
-    let (state, due_at, ended_at) = match report.next {
-        Next::Delivered => ("delivered", now, Some(now)),
-        Next::Failed => ("failed", now, Some(now)),
-        Next::Quarantined => ("quarantined", now, Some(now)),
-        Next::Held => ("held", now, None),
-        Next::Wait(due) => ("waiting", due.millis(), None),
+    let (state, due, ended) = match report.next {
+        Next::Delivered => ("delivered", now.running, Some(now)),
+        Next::Failed => ("failed", now.running, Some(now)),
+        Next::Quarantined => ("quarantined", now.running, Some(now)),
+        Next::Held => ("held", now.running, None),
+        Next::Wait(due) => ("waiting", due, None),
     };
     db.prepare_cached(
-        "UPDATE entry SET state = ?2, due_at = ?3, ended_at = ?4, reason = ?5, trouble_since = ?6
-         WHERE id = ?1",
+        "UPDATE entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
+         trouble_since = ?6, ended_running = ?7 WHERE id = ?1",
     )?
     .execute(params![
         id,
         state,
-        due_at,
-        ended_at,
+        due.millis(),
+        ended.map(|now| now.at.millis()),
         report.reason,
-        report.trouble_since.map(Timestamp::millis)
+        report.trouble_since.map(RunningTime::millis),
+        ended.map(|now| now.running.millis())
     ])?;
     if report.next == Next::Delivered && extent == Extent::Whole {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
@@ -209,24 +211,25 @@ fn end_attempt(
     db: &Connection,
     id: &str,
     number: u32,
-    now: i64,
+    now: Moment,
     report: &AttemptReport,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE attempt SET ended_at = ?3, outcome = ?4, http_status = ?5, code = ?6, reason = ?7,
-         request_id = ?8, requests = ?9, uploaded = ?10 WHERE entry = ?1 AND number = ?2",
+         request_id = ?8, requests = ?9, uploaded = ?10, ended_running = ?11 WHERE entry = ?1 AND number = ?2",
     )?
     .execute(params![
         id,
         number,
-        now,
+        now.at.millis(),
         report.outcome,
         report.http_status,
         report.code,
         report.reason,
         report.request_id,
         i64::try_from(report.requests).unwrap_or(i64::MAX),
-        i64::try_from(report.uploaded).unwrap_or(i64::MAX)
+        i64::try_from(report.uploaded).unwrap_or(i64::MAX),
+        now.running.millis()
     ])?;
     Ok(())
 }
@@ -235,15 +238,16 @@ fn end_attempt(
 fn withdraw(
     db: &Connection,
     about: SpoolId,
-    now: Timestamp,
+    now: Moment,
     extent: Extent,
 ) -> rusqlite::Result<Vec<(SpoolId, u64)>> {
     let mut statement = db.prepare_cached(
-        "UPDATE entry SET state = 'dropped', ended_at = ?2, reason =
+        "UPDATE entry SET state = 'dropped', ended_at = ?2, ended_running = ?3, reason =
          'withdrawn: what it says of the message is no longer so'
          WHERE about = ?1 AND state = 'waiting' RETURNING id, size",
     )?;
-    let rows = statement.query_map(params![about.to_string(), now.millis()], |row| {
+    let (at, running) = (now.at.millis(), now.running.millis());
+    let rows = statement.query_map(params![about.to_string(), at, running], |row| {
         Ok((view::id(row, 0)?, view::unsigned(row, 1)?))
     })?;
     let withdrawn: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;

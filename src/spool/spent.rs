@@ -14,7 +14,7 @@ use rusqlite::params;
 use super::Spool;
 use super::SpoolError;
 use super::view;
-use crate::clock::Timestamp;
+use crate::clock::RunningTime;
 use crate::mail::Lane;
 
 /// What a lane has spent about a time.
@@ -22,8 +22,9 @@ use crate::mail::Lane;
 pub struct Spent {
     /// The lane.
     pub lane: Lane,
-    /// The end of the second, or for recipients of the minute, that it sums up.
-    pub at: Timestamp,
+    /// For how long it has been over: the second, or for recipients the minute,
+    /// that it sums up.
+    pub ago: Duration,
     /// Attempts begun.
     pub messages: u64,
     /// Requests to Graph, of attempts that counted them.
@@ -39,17 +40,19 @@ pub struct Spent {
 }
 
 impl Spool {
-    /// What was spent since a time, in no order.
+    /// What was spent within a time, in no order. The time for which the relay was
+    /// stopped before this start counts.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn spent(&self, since: Timestamp) -> Result<Vec<Spent>, SpoolError> {
-        let now = self.shared.clock.now();
+    pub async fn spent(&self, within: Duration) -> Result<Vec<Spent>, SpoolError> {
+        // As a moment of running time that nothing was spent after.
+        let now = self.running() + self.stopped();
         self.read(move |db| {
             let mut spent = messages(db, now)?;
             spent.extend(requests(db, now)?);
-            spent.extend(recipients(db, since)?);
+            spent.extend(recipients(db, now, within)?);
             Ok(spent)
         })
         .await
@@ -63,43 +66,51 @@ const MESSAGES: Duration = Duration::from_secs(60 + 1);
 /// See [`MESSAGES`].
 const REQUESTS: Duration = Duration::from_secs(60 * 60);
 
-fn messages(db: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Spent>> {
+fn messages(db: &Connection, now: RunningTime) -> rusqlite::Result<Vec<Spent>> {
     rows(
         db,
-        "SELECT account, mailbox, (begun_at / 1000 + 1) * 1000, count(*), 0, 0, 0, 0, 0
+        "SELECT account, mailbox, (begun_running / 1000 + 1) * 1000, count(*), 0, 0, 0, 0, 0
          FROM attempt JOIN entry ON id = entry
-         WHERE begun_at > ?1 AND account IS NOT NULL
-         GROUP BY account, mailbox, begun_at / 1000",
-        now - MESSAGES,
+         WHERE begun_running > ?1 AND account IS NOT NULL
+         GROUP BY account, mailbox, begun_running / 1000",
+        now,
+        MESSAGES,
     )
 }
 
-fn requests(db: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Spent>> {
+fn requests(db: &Connection, now: RunningTime) -> rusqlite::Result<Vec<Spent>> {
     rows(
         db,
-        "SELECT account, mailbox, (attempt.ended_at / 1000 + 1) * 1000, 0,
+        "SELECT account, mailbox, (attempt.ended_running / 1000 + 1) * 1000, 0,
          ifnull(sum(requests), 0), ifnull(sum(uploaded), 0), sum(requests IS NULL),
          sum(iif(requests IS NULL, size, 0)), 0
          FROM attempt JOIN entry ON id = entry
-         WHERE begun_at > ?1 AND attempt.ended_at IS NOT NULL AND account IS NOT NULL
-         GROUP BY account, mailbox, attempt.ended_at / 1000",
-        now - REQUESTS,
+         WHERE begun_running > ?1 AND attempt.ended_running IS NOT NULL AND account IS NOT NULL
+         GROUP BY account, mailbox, attempt.ended_running / 1000",
+        now,
+        REQUESTS,
     )
 }
 
-fn recipients(db: &Connection, since: Timestamp) -> rusqlite::Result<Vec<Spent>> {
+fn recipients(db: &Connection, now: RunningTime, within: Duration) -> rusqlite::Result<Vec<Spent>> {
     rows(
         db,
-        "SELECT account, mailbox, (begun_at / 60000 + 1) * 60000, 0, 0, 0, 0, 0,
+        "SELECT account, mailbox, (begun_running / 60000 + 1) * 60000, 0, 0, 0, 0, 0,
          sum((SELECT count(*) FROM recipient WHERE recipient.entry = id))
          FROM attempt JOIN entry ON id = attempt.entry
-         WHERE begun_at > ?1 AND account IS NOT NULL AND outcome IN ('delivered', 'doubtful')
-         GROUP BY account, mailbox, begun_at / 60000",
-        since,
+         WHERE begun_running > ?1 AND account IS NOT NULL AND outcome IN ('delivered', 'doubtful')
+         GROUP BY account, mailbox, begun_running / 60000",
+        now,
+        within,
     )
 }
 
-fn rows(db: &Connection, query: &str, since: Timestamp) -> rusqlite::Result<Vec<Spent>> {
+fn rows(
+    db: &Connection,
+    query: &str,
+    now: RunningTime,
+    within: Duration,
+) -> rusqlite::Result<Vec<Spent>> {
     let mut statement = db.prepare(query)?;
     let spent = |row: &Row<'_>| {
         Ok(Spent {
@@ -107,7 +118,7 @@ fn rows(db: &Connection, query: &str, since: Timestamp) -> rusqlite::Result<Vec<
                 account: row.get(0)?,
                 mailbox: view::parsed(row, 1)?,
             },
-            at: Timestamp::from_millis(row.get(2)?),
+            ago: now.since(RunningTime::from_millis(row.get(2)?)),
             messages: view::unsigned(row, 3)?,
             requests: view::unsigned(row, 4)?,
             uploaded: view::unsigned(row, 5)?,
@@ -117,6 +128,6 @@ fn rows(db: &Connection, query: &str, since: Timestamp) -> rusqlite::Result<Vec<
         })
     };
     statement
-        .query_map(params![since.millis()], spent)?
+        .query_map(params![(now - within).millis()], spent)?
         .collect()
 }

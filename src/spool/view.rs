@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::str::FromStr;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
@@ -19,6 +20,8 @@ use super::content;
 use super::filter::Condition;
 use super::filter::State;
 use super::lock_mutex;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
@@ -33,8 +36,12 @@ pub struct Summary {
     pub state: String,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// When the next attempt may start.
+    /// For how long it has been here, in the time that the relay has run.
+    pub age_ms: u64,
+    /// When the next attempt may start, as far as the clock is right.
     pub due_at: Timestamp,
+    /// How long that is from now.
+    pub due_in_ms: u64,
     /// Bytes of content.
     pub size: u64,
     /// The account that sends it.
@@ -138,19 +145,20 @@ impl Spool {
         after: Option<SpoolId>,
         limit: u32,
     ) -> Result<Vec<Summary>, SpoolError> {
-        let now = self.shared.clock.now();
+        let now = self.moment();
         self.read(move |db| {
-            let condition = Condition::of(filter.as_ref(), &State::OPEN, now);
+            let condition = Condition::of(filter.as_ref(), &State::OPEN, now.running);
             let mut values = condition.values;
             values.push(after.map(|id| id.to_string()).unwrap_or_default().into());
             values.push(limit.into());
             let mut statement = db.prepare_cached(&format!(
-                "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
-                 author, attempts, reason FROM entry
+                "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
+                 author, attempts, reason, accepted_running FROM entry
                  WHERE {} AND id > ? ORDER BY id LIMIT ?",
                 condition.sql
             ))?;
-            let rows = statement.query_map(params_from_iter(values), |row| summary(db, row))?;
+            let rows =
+                statement.query_map(params_from_iter(values), |row| summary(db, row, now))?;
             rows.collect()
         })
         .await
@@ -162,14 +170,15 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn show(&self, id: SpoolId) -> Result<Option<EntryView>, SpoolError> {
+        let now = self.moment();
         self.read(move |db| {
             let entry = db
                 .prepare_cached(
-                    "SELECT id, state, accepted_at, due_at, size, account, mailbox, reverse_path,
-                     author, attempts, reason, client, hello, protocol, ended_at, user, about
-                     FROM entry WHERE id = ?1",
+                    "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
+                     author, attempts, reason, accepted_running, client, hello, protocol, ended_at,
+                     user, about FROM entry WHERE id = ?1",
                 )?
-                .query_row([id.to_string()], |row| entry_view(db, row))
+                .query_row([id.to_string()], |row| entry_view(db, row, now))
                 .optional()?;
             Ok(entry)
         })
@@ -203,15 +212,16 @@ impl Spool {
     }
 
     /// Forgets entries that were delivered before `delivered`, and those that
-    /// failed before `failed` with their content. Returns the failed ones.
+    /// failed before `failed` with their content. Returns the failed ones. Both are
+    /// running times: a wrong clock purges nothing.
     ///
     /// # Errors
     ///
     /// Those of the database.
     pub async fn purge(
         &self,
-        delivered: Timestamp,
-        failed: Timestamp,
+        delivered: RunningTime,
+        failed: RunningTime,
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let folder = self.shared.settings.folder.clone();
         let mut forgotten = Vec::new();
@@ -236,8 +246,8 @@ impl Spool {
     /// cannot be forgotten is `kept`.
     async fn purge_some(
         &self,
-        delivered: Timestamp,
-        failed: Timestamp,
+        delivered: RunningTime,
+        failed: RunningTime,
         kept: &mut HashSet<SpoolId>,
     ) -> Result<Purged, SpoolError> {
         let writer = &self.shared.writer;
@@ -294,14 +304,16 @@ type Purged = Option<Vec<(SpoolId, u64, bool)>>;
 /// What is to be forgotten now, and `more` that cannot be.
 fn ended(
     db: &Connection,
-    delivered: Timestamp,
-    failed: Timestamp,
+    delivered: RunningTime,
+    failed: RunningTime,
     more: usize,
 ) -> rusqlite::Result<Vec<SpoolId>> {
     let mut statement = db.prepare(
-        "SELECT id FROM entry WHERE state IN ('delivered', 'dropped') AND ended_at < ?1
+        "SELECT id FROM entry WHERE state IN ('delivered', 'dropped')
+         AND ended_at IS NOT NULL AND ended_running < ?1
          UNION ALL
-         SELECT id FROM entry WHERE state IN ('failed', 'quarantined') AND ended_at < ?2
+         SELECT id FROM entry WHERE state IN ('failed', 'quarantined')
+         AND ended_at IS NOT NULL AND ended_running < ?2
          LIMIT ?3",
     )?;
     let limit = PURGED_AT_ONCE.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
@@ -314,13 +326,13 @@ fn ended(
 fn forget(
     db: &Connection,
     ids: &[SpoolId],
-    delivered: Timestamp,
-    failed: Timestamp,
+    delivered: RunningTime,
+    failed: RunningTime,
 ) -> rusqlite::Result<Vec<(SpoolId, u64, bool)>> {
     let mut statement = db.prepare_cached(
         "DELETE FROM entry WHERE id = ?1
-         AND ((state IN ('delivered', 'dropped') AND ended_at < ?2)
-         OR (state IN ('failed', 'quarantined') AND ended_at < ?3))
+         AND ((state IN ('delivered', 'dropped') AND ended_running < ?2)
+         OR (state IN ('failed', 'quarantined') AND ended_running < ?3))
          RETURNING state, size, in_file",
     )?;
     let mut gone = Vec::new();
@@ -348,13 +360,26 @@ pub(super) fn held_bytes(db: &Connection) -> rusqlite::Result<u64> {
     )
 }
 
-fn summary(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Summary> {
+/// How long ago a moment was.
+pub(super) fn millis_since(now: Moment, then: RunningTime) -> u64 {
+    in_millis(now.running.since(then))
+}
+
+fn in_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summary> {
     let id = id(row, 0)?;
+    let due = RunningTime::from_millis(row.get(3)?);
+    let accepted = RunningTime::from_millis(row.get(11)?);
     Ok(Summary {
         id,
         state: row.get(1)?,
         accepted_at: Timestamp::from_millis(row.get(2)?),
-        due_at: Timestamp::from_millis(row.get(3)?),
+        age_ms: millis_since(now, accepted),
+        due_at: now.wall(due),
+        due_in_ms: in_millis(due.since(now.running)),
         size: unsigned(row, 4)?,
         account: row.get(5)?,
         mailbox: row.get(6)?,
@@ -370,7 +395,7 @@ fn summary(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Summary> {
 /// Stands for recipients that cannot be read.
 const UNREADABLE: &str = "(unreadable)";
 
-fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
+fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<EntryView> {
     let id: String = row.get(0)?;
     let mut statement = db.prepare_cached(
         "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
@@ -391,13 +416,13 @@ fn entry_view(db: &Connection, row: &Row<'_>) -> rusqlite::Result<EntryView> {
     })?;
     Ok(EntryView {
         timeline: timeline.filter_map(Result::ok).collect(),
-        summary: summary(db, row)?,
-        client: row.get(11)?,
-        hello: row.get(12)?,
-        protocol: row.get(13)?,
-        ended_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_millis),
-        user: row.get(15)?,
-        about: optional(row, 16)?,
+        summary: summary(db, row, now)?,
+        client: row.get(12)?,
+        hello: row.get(13)?,
+        protocol: row.get(14)?,
+        ended_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
+        user: row.get(16)?,
+        about: optional(row, 17)?,
     })
 }
 

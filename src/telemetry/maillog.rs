@@ -11,6 +11,8 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::clock::ClockJump;
+use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -124,7 +126,7 @@ pub fn session_panicked(client: IpAddr) {
 }
 
 /// An attempt has ended.
-pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
+pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
     let Claimed {
         id,
         lane,
@@ -132,7 +134,7 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
         client_request_id,
         ..
     } = entry;
-    let age_ms = now.since(entry.accepted_at).as_millis();
+    let age_ms = now.running.since(entry.accepted_running).as_millis();
     let request_id = report.request_id.as_deref().unwrap_or("-");
     let code = report.code.as_deref().unwrap_or("-");
     let status = report
@@ -141,6 +143,10 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
     let (mailbox, reason) = (&lane.mailbox, report.reason.as_str());
     let dsn = report.dsn.as_ref();
     let reported_to = dsn.map_or("nobody", |dsn| dsn.recipient.as_str());
+    let due = match report.next {
+        Next::Wait(due) => now.wall(due),
+        Next::Delivered | Next::Failed | Next::Held | Next::Quarantined => now.at,
+    };
     match (report.next, report.outcome) {
         (Next::Delivered, _) => info!(
             event = "delivered", %id, %mailbox, attempt, age_ms, %request_id, %client_request_id,
@@ -161,13 +167,13 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Timestamp) {
             %request_id, %client_request_id,
             "message held: graph-relay queue show {id}, then queue release or queue drop"
         ),
-        (Next::Wait(due), "doubtful") => warn!(
+        (Next::Wait(_), "doubtful") => warn!(
             event = "doubtful", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due,
             "it is not known whether Graph took the message; without a draft that tells, it is tried \
              again and may arrive twice"
         ),
-        (Next::Wait(due), _) => warn!(
+        (Next::Wait(_), _) => warn!(
             event = "deferred", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due, "message deferred"
         ),
@@ -372,6 +378,20 @@ pub fn spool_trouble(error: &dyn Display) {
     error!(event = "spool", reason = %error, "the spool cannot be read or written; trying again");
 }
 
+/// Somebody has set the machine's clock. No mail depends on it.
+pub fn clock_set(jump: ClockJump) {
+    let ClockJump { from, to } = jump;
+    let direction = if jump.is_forward() { "forward" } else { "back" };
+    let by = format!("{direction} {}s", jump.by().as_secs());
+    warn!(
+        event = "clock", %from, %to, by,
+        remedy = "timedatectl shows whether NTP keeps the time and whether the hardware clock (RTC) \
+                  is in local time: timedatectl set-local-rtc 0",
+        "the machine's clock was set: no message waits longer, expires or is removed because of it, \
+         but tokens, certificates and the times in messages depend on it"
+    );
+}
+
 /// Waiting messages that no account sends.
 pub fn stranded(count: usize) {
     error!(
@@ -438,6 +458,9 @@ pub fn opened(recovered: &Recovered) {
             reason: FILE_GONE.to_owned(),
             recorded: true,
         });
+    }
+    if let Some(jump) = recovered.clock {
+        clock_set(jump);
     }
     info!(
         event = "opened",

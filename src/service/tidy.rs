@@ -1,0 +1,49 @@
+//! What the relay does every minute and every hour, whatever comes in: writing its
+//! running time down, noticing that the machine's clock was set, and forgetting
+//! what was done with long ago.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::clock::ClockWatch;
+use crate::config::Config;
+use crate::spool::Spool;
+use crate::telemetry::maillog;
+
+/// A crash costs the running time no more than this.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How many of those pass before the history is tidied again.
+const MINUTES: u32 = 60;
+
+/// Runs until `stop`.
+pub(super) async fn run(spool: Spool, clock: Clock, config: Config, stop: CancellationToken) {
+    let mut watch = ClockWatch::begin(clock);
+    loop {
+        purge(&spool, &config).await;
+        for _ in 0..MINUTES {
+            tokio::select! {
+                () = tokio::time::sleep(MINUTE) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Some(jump) = watch.look() {
+                maillog::clock_set(jump);
+            }
+            if let Err(error) = spool.note_running().await {
+                maillog::spool_trouble(&error);
+            }
+        }
+    }
+}
+
+async fn purge(spool: &Spool, config: &Config) {
+    let now = spool.running();
+    let purged = spool
+        .purge(now - config.history_keep, now - config.failure_keep)
+        .await;
+    match purged {
+        Ok(ids) => maillog::forgotten(&ids),
+        Err(error) => maillog::spool_trouble(&error),
+    }
+}
