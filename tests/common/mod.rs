@@ -204,6 +204,22 @@ struct Log {
     grown: Condvar,
 }
 
+impl Log {
+    fn wait_until(&self, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            let lines = self.lines.lock().unwrap();
+            let last = &lines.0[lines.0.len().saturating_sub(20)..];
+            assert!(
+                Instant::now() < deadline,
+                "it does not come true: {last:#?}"
+            );
+            let often = Duration::from_millis(20);
+            drop(self.grown.wait_timeout(lines, often).unwrap());
+        }
+    }
+}
+
 impl Relay {
     pub fn start(home: &Home) -> Self {
         let mut relay = Self::start_by(binary().arg("serve").arg("--config").arg(&home.config));
@@ -212,6 +228,24 @@ impl Relay {
     }
 
     pub fn start_by(command: &mut Command) -> Self {
+        let mut relay = Self::spawn(command);
+        relay.event("started", |_| true);
+        relay.address = relay.addresses()[0];
+        relay
+    }
+
+    /// The relay once it serves, or how it ended before that.
+    pub fn try_start_by(command: &mut Command) -> Result<Self, ExitStatus> {
+        let mut relay = Self::spawn(command);
+        if relay.event_unless_ended("started", |_| true).is_none() {
+            return Err(relay.wait());
+        }
+        relay.address = relay.addresses()[0];
+        Ok(relay)
+    }
+
+    /// The process, which may not serve yet.
+    fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (stderr, filled) = (child.stderr.take().unwrap(), Arc::clone(&log));
@@ -225,16 +259,12 @@ impl Relay {
             filled.lines.lock().unwrap().1 = true;
             filled.grown.notify_all();
         });
-        let mut relay = Self {
+        Self {
             child,
             log,
             address: "127.0.0.1:0".parse().unwrap(),
             _folder: None,
-        };
-        let listening = relay.event("listening", |_| true);
-        relay.address = listening["address"].as_str().unwrap().parse().unwrap();
-        relay.event("started", |_| true);
-        relay
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -252,14 +282,22 @@ impl Relay {
 
     /// The first log line of that event for which `is` holds; waits for it.
     pub fn event(&self, event: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let found = self.event_unless_ended(event, is);
+        found.unwrap_or_else(|| panic!("the relay ended without {event}: {:#?}", self.all()))
+    }
+
+    /// The same; none if the relay ends without it.
+    pub fn event_unless_ended(&self, event: &str, is: impl Fn(&Value) -> bool) -> Option<Value> {
         let matches = |line: &&Value| line["event"] == event && is(line);
         let deadline = Instant::now() + PATIENCE;
         let mut lines = self.log.lines.lock().unwrap();
         loop {
             if let Some(line) = lines.0.iter().find(matches) {
-                return line.clone();
+                return Some(line.clone());
             }
-            assert!(!lines.1, "the relay ended without {event}: {:#?}", lines.0);
+            if lines.1 {
+                return None;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "no {event} in the log: {:#?}", lines.0);
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
@@ -267,14 +305,20 @@ impl Relay {
     }
 
     /// Waits until something holds, asking at every line of the log and often.
-    pub fn wait_until(&self, mut holds: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !holds() {
-            assert!(Instant::now() < deadline, "it does not come true");
-            let lines = self.log.lines.lock().unwrap();
-            let often = Duration::from_millis(20);
-            drop(self.log.grown.wait_timeout(lines, often).unwrap());
-        }
+    pub fn wait_until(&self, holds: impl FnMut() -> bool) {
+        self.log.wait_until(holds);
+    }
+
+    /// Waits until something holds, or until the relay has ended by itself: then
+    /// how it ended.
+    pub fn wait_until_or_ended(&mut self, mut holds: impl FnMut() -> bool) -> Option<ExitStatus> {
+        let mut end = None;
+        let (child, log) = (&mut self.child, &self.log);
+        log.wait_until(|| {
+            end = child.try_wait().unwrap();
+            end.is_some() || holds()
+        });
+        end
     }
 
     /// How many messages were delivered so far.
@@ -433,7 +477,12 @@ impl<S: Read + Write> Smtp<S> {
         self.try_whole_reply()
     }
 
-    fn try_whole_reply(&mut self) -> std::io::Result<String> {
+    pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// One reply, all its lines; an error when the connection breaks.
+    pub fn try_whole_reply(&mut self) -> std::io::Result<String> {
         let reply = self.try_reply()?;
         if reply.ends_with('\n') {
             Ok(reply)

@@ -1,0 +1,104 @@
+//! The library between the relay and its files (`shim.c`), and what it is asked
+//! to do.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const SOURCE: &str = include_str!("shim.c");
+
+/// The library, compiled; gone when this is dropped.
+pub(crate) struct Shim {
+    folder: TempDir,
+}
+
+/// What goes wrong, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The n-th change of a file or name goes wrong.
+    At(u32, How),
+}
+
+/// How an operation goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The process is killed before it.
+    Kill,
+    /// A write is done by half, anything else in full; then the process is killed.
+    Short,
+    /// It fails with EIO and is not done.
+    Eio,
+    /// It fails with ENOSPC and is not done.
+    NoSpace,
+}
+
+/// What becomes of fsync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Syncs {
+    /// The record has it: enough for whoever rebuilds the files from there.
+    Recorded,
+    /// It does nothing and says that all is well.
+    Lost,
+}
+
+impl Shim {
+    pub(crate) fn compile() -> Self {
+        let folder = TempDir::new().unwrap();
+        let source = folder.path().join("shim.c");
+        fs::write(&source, SOURCE).unwrap();
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-o"]);
+        compiler.arg(library(folder.path())).arg(&source);
+        assert!(compiler.status().unwrap().success(), "{compiler:?}");
+        Self { folder }
+    }
+
+    /// Puts the library before a command that works in that folder.
+    pub(crate) fn load(&self, command: &mut Command, folder: &Path) {
+        let folder = fs::canonicalize(folder).unwrap();
+        command.env("LD_PRELOAD", library(self.folder.path()));
+        command.env("FAULTS_FOLDER", folder);
+    }
+}
+
+fn library(folder: &Path) -> PathBuf {
+    folder.join("faults.so")
+}
+
+impl Fault {
+    /// Asks for it; operations that went wrong are listed in the file.
+    pub(crate) fn ask(self, command: &mut Command, report: &Path) {
+        command.env("FAULTS_REPORT", report);
+        match self {
+            Self::At(number, how) => {
+                command.env("FAULTS_AT", number.to_string());
+                command.env("FAULTS_HOW", how.name());
+            }
+        }
+    }
+}
+
+impl How {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Short => "short",
+            Self::Eio => "eio",
+            Self::NoSpace => "enospc",
+        }
+    }
+}
+
+impl Syncs {
+    /// Asks for it.
+    pub(crate) fn ask(self, command: &mut Command) {
+        let name = match self {
+            Self::Recorded => "recorded",
+            Self::Lost => "lost",
+        };
+        command.env("FAULTS_SYNC", name);
+    }
+}
