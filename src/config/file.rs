@@ -175,6 +175,10 @@ fn default_data_dir(
 
 fn limits(top: &mut Section<'_>) -> Limits {
     let mut section = top.table("limits");
+    // All applications of a machine share its address: the default must not stop
+    // them, a limit that somebody wrote down may.
+    let is_written = section.has("connections_per_client");
+    let per_client = section.at_least_one("connections_per_client", 64);
     let limits = Limits {
         message_size: at_least(
             &mut section,
@@ -184,10 +188,13 @@ fn limits(top: &mut Section<'_>) -> Limits {
         ),
         recipients: section.at_least_one("recipients", 500),
         connections: section.at_least_one("connections", 512),
-        connections_per_client: section.at_least_one("connections_per_client", 64),
+        reserved_connections: section.or("reserved_connections", 16),
+        connections_per_client: per_client,
+        connections_per_local_client: is_written.then_some(per_client),
         messages_per_minute_per_client: section
             .or("messages_per_minute_per_client", OrOff::Off)
             .number(),
+        pre_mail_timeout: some_time(&mut section, "pre_mail_timeout", 45 * SECOND),
         command_timeout: some_time(&mut section, "command_timeout", 5 * MINUTE),
         data_timeout: some_time(&mut section, "data_timeout", 3 * MINUTE),
         session_timeout: some_time(&mut section, "session_timeout", HOUR),

@@ -175,11 +175,19 @@ pub struct Limits {
     pub recipients: usize,
     /// Connections at once, of all clients.
     pub connections: usize,
-    /// Connections at once, of one client address.
+    /// Connections kept for each listener, and for this machine.
+    pub reserved_connections: usize,
+    /// Connections at once of one client: an IPv4 address, or the /64 of an IPv6
+    /// address.
     pub connections_per_client: usize,
+    /// The same for an address of this machine, whose applications share it; `None`
+    /// is any number.
+    pub connections_per_local_client: Option<usize>,
     /// Messages that one client address may send in a minute; `None` is any
     /// number.
     pub messages_per_minute_per_client: Option<u32>,
+    /// The longest time from the connection to AUTH or MAIL.
+    pub pre_mail_timeout: Duration,
     /// The longest silence between commands.
     pub command_timeout: Duration,
     /// The longest silence within DATA.

@@ -1,5 +1,4 @@
-//! What each client has and has done: connections, messages of the last minute,
-//! what was told of it.
+//! What each client has done: messages of the last minute, what was told of it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,7 +15,6 @@ pub(super) struct Clients(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    connections: HashMap<IpAddr, usize>,
     messages: HashMap<IpAddr, Bucket>,
     told: HashMap<(IpAddr, &'static str), Instant>,
 }
@@ -28,31 +26,10 @@ struct Bucket {
     at: Instant,
 }
 
-/// A counted connection; counts until it is dropped, even by a panic.
-#[derive(Debug)]
-pub(super) struct Counted {
-    clients: Clients,
-    client: IpAddr,
-}
-
 /// Clients that are remembered at once, for their messages and what was told.
 const REMEMBERED: usize = 10_000;
 
 impl Clients {
-    /// Counts a connection, unless the client has as many as it may.
-    pub(super) fn enter(&self, client: IpAddr, limit: usize) -> Option<Counted> {
-        let mut known = self.known();
-        let count = known.connections.entry(client).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Counted {
-            clients: self.clone(),
-            client,
-        })
-    }
-
     /// Whether the client may send another message, which is then counted.
     pub(super) fn may_send(&self, client: IpAddr, per_minute: u32) -> bool {
         let full = f64::from(per_minute);
@@ -105,18 +82,6 @@ impl Clients {
     }
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut known = self.clients.known();
-        if let Some(count) = known.connections.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                known.connections.remove(&self.client);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -139,20 +104,5 @@ mod tests {
 
         assert!(clients.may_send(CLIENT, 3));
         assert!(!clients.may_send(CLIENT, 3));
-    }
-
-    #[test]
-    fn a_panic_gives_the_connection_back() {
-        let clients = Clients::default();
-        let counted = clients.enter(CLIENT, 1).unwrap();
-        assert!(clients.enter(CLIENT, 1).is_none());
-
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            let _counted = counted;
-            panic!("in a session");
-        }));
-        assert!(ended.is_err());
-
-        assert!(clients.enter(CLIENT, 1).is_some());
     }
 }

@@ -3,6 +3,11 @@
 //! Replies to commands that came together go out together (RFC 2920 3.2). Lines
 //! and buffers are bounded, whatever the client sends. A message between DATA
 //! and its verdict is the matter of `receive.rs`.
+//!
+//! Every wait ends: with the client's silence, with the time that a session has
+//! for AUTH or MAIL and as a whole, and when `slots.rs` needs its slot. The slot is
+//! given back before the client can read the last reply, so that a client that
+//! connects again at once finds it free.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,22 +18,22 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::Rules;
 use super::Shared;
+use super::admission::access;
+use super::line::Line;
+use super::slots::Event;
+use super::slots::Slot;
 use super::stream;
 use super::stream::Stream;
-use crate::config::Authentication;
 use crate::config::Listener;
 use crate::config::Tls;
-use crate::session;
-use crate::session::Access;
-use crate::session::ClearPasswords;
+use crate::mail::Envelope;
 use crate::session::Credentials;
-use crate::session::LONGEST_LINE;
-use crate::session::Quirk;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
@@ -39,12 +44,14 @@ use crate::telemetry::maillog::Told;
 use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Secrecy;
 
-/// Of a line that is too long, so much is read and thrown away.
-const LONGEST_SKIP: usize = 1024 * 1024;
 /// How much is read at once.
 const READ: usize = 16 * 1024;
 /// A TLS handshake that takes longer is none.
 const HANDSHAKE: Duration = Duration::from_secs(60);
+/// For how long the client may read its last reply, and close.
+const LINGER: Duration = Duration::from_secs(1);
+/// The same for a client that has to make room, and where too many linger.
+const BRIEFLY: Duration = Duration::from_millis(100);
 
 pub(super) struct Connection<'a> {
     stream: Stream,
@@ -59,9 +66,14 @@ pub(super) struct Connection<'a> {
     /// Said and not yet sent.
     output: Vec<u8>,
     /// Bytes of an overlong line thrown away so far.
-    skipped: usize,
+    pub(super) skipped: usize,
     /// When the session has lasted long enough.
     end: Instant,
+    /// Until when AUTH or MAIL has to come; `None` once it has.
+    early: Option<Instant>,
+    slot: Slot,
+    /// Held while the client may read the last reply without a slot.
+    lingering: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a connection ends; the client has been told.
@@ -79,24 +91,16 @@ impl From<io::Error> for End {
     }
 }
 
-/// What stands at the beginning of the input.
-enum Line {
-    Whole(BytesMut),
-    TooLong,
-    Endless,
-    /// A TLS handshake, where none is due.
-    ClientHello,
-    Unfinished,
-}
-
 impl<'a> Connection<'a> {
     pub(super) fn new(
         stream: TcpStream,
         client: IpAddr,
         listener: Arc<Listener>,
         rules: Arc<Rules>,
+        slot: Slot,
         shared: &'a Shared,
     ) -> Self {
+        let now = Instant::now();
         Self {
             stream: Stream::Plain(stream),
             client,
@@ -106,8 +110,11 @@ impl<'a> Connection<'a> {
             input: BytesMut::new(),
             output: Vec::new(),
             skipped: 0,
-            end: Instant::now() + rules.limits.session_timeout,
+            end: now + rules.limits.session_timeout,
+            early: Some(now + rules.limits.pre_mail_timeout),
             rules,
+            slot,
+            lingering: None,
             shared,
         }
     }
@@ -118,6 +125,9 @@ impl<'a> Connection<'a> {
         debug!(event = "connected", client = %self.client);
         let end = self.dialog().await;
         let how = format!("{end:?}");
+        if matches!(end, End::Gone) {
+            self.slot.release();
+        }
         match end {
             End::Closed => self.close().await,
             End::Gone if self.session.is_under_way() => {
@@ -143,7 +153,11 @@ impl<'a> Connection<'a> {
         let greeting = self.session.greeting();
         self.say(&greeting);
         loop {
-            if let Err(end) = self.turn().await {
+            let turned = match self.must_end() {
+                Some(reply) => self.say_last(&reply).await,
+                None => self.turn().await,
+            };
+            if let Err(end) = turned {
                 return end;
             }
             self.tell_quirks();
@@ -160,7 +174,12 @@ impl<'a> Connection<'a> {
                     Secrecy::Open
                 };
                 self.recording.heard(&line, secrecy);
-                self.session.line(&line)
+                let was_open = self.session.is_in_transaction();
+                let step = self.session.line(&line);
+                if self.session.is_in_transaction() && !was_open {
+                    self.reached(Event::Mail);
+                }
+                step
             }
             Line::TooLong => self.session.line_too_long(),
             Line::Endless => Step::Close(Reply::line_too_long()),
@@ -185,27 +204,7 @@ impl<'a> Connection<'a> {
             }
             Step::Close(reply) => self.say_last(&reply).await,
             Step::Receive(reply, envelope) => {
-                let reply = match self.has_room() {
-                    Ok(()) => {
-                        self.say(&reply);
-                        self.flush().await?;
-                        let received = self.receive(&envelope).await?;
-                        let queued = matches!(received.verdict, Verdict::Queued(_));
-                        let reply = self.session.verdict(received.verdict);
-                        if queued {
-                            self.recording.succeeded();
-                        } else {
-                            let (size, cause) = (received.size, &received.cause);
-                            maillog::refused(self.client, &envelope, size, &reply, cause);
-                        }
-                        reply
-                    }
-                    Err((verdict, cause)) => {
-                        let reply = self.session.not_now(verdict);
-                        maillog::refused(self.client, &envelope, 0, &reply, &cause);
-                        reply
-                    }
-                };
+                let reply = self.message(&reply, &envelope).await?;
                 self.say(&reply);
                 Ok(())
             }
@@ -213,6 +212,9 @@ impl<'a> Connection<'a> {
                 self.flush().await?;
                 let verification = self.verify(credentials).await?;
                 let step = self.session.verified(verification);
+                if self.session.identity().is_some() {
+                    self.reached(Event::Authenticated);
+                }
                 Box::pin(self.take(step)).await
             }
             Step::StartTls(reply) => {
@@ -228,6 +230,32 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// From DATA to the reply to its content, or to DATA if it cannot come now.
+    async fn message(&mut self, go_on: &Reply, envelope: &Envelope) -> Result<Reply, End> {
+        if let Err((verdict, cause)) = self.has_room() {
+            let reply = self.session.not_now(verdict);
+            maillog::refused(self.client, envelope, 0, &reply, &cause);
+            return Ok(reply);
+        }
+        if !self.slot.mark(Event::Data) {
+            self.say_last(&self.farewell()).await?;
+        }
+        self.say(go_on);
+        self.flush().await?;
+        let received = self.receive(envelope).await?;
+        let queued = matches!(received.verdict, Verdict::Queued(_));
+        let reply = self.session.verdict(received.verdict);
+        if queued {
+            self.slot.mark(Event::Accepted);
+            self.recording.succeeded();
+        } else {
+            self.slot.mark(Event::NotAccepted);
+            let (size, cause) = (received.size, &received.cause);
+            maillog::refused(self.client, envelope, size, &reply, cause);
+        }
+        Ok(reply)
+    }
+
     async fn verify(&mut self, credentials: Credentials) -> Result<Verification, End> {
         let rules = Arc::clone(&self.rules);
         let mechanism = credentials.mechanism;
@@ -235,7 +263,7 @@ impl<'a> Connection<'a> {
             .shared
             .verifier
             .verify(&rules.users, self.client, credentials);
-        let stop = self.shared.stop.clone();
+        let leave = self.slot.leave().clone();
         tokio::select! {
             verification = verifying => {
                 if let Verification::Accepted(identity) = &verification {
@@ -243,8 +271,8 @@ impl<'a> Connection<'a> {
                 }
                 Ok(verification)
             }
-            () = stop.cancelled() => {
-                self.say_last(&Reply::shutting_down()).await?;
+            () = leave.cancelled() => {
+                self.say_last(&self.farewell()).await?;
                 Err(End::Closed)
             }
         }
@@ -255,12 +283,12 @@ impl<'a> Connection<'a> {
         let Some(config) = self.rules.tls.clone() else {
             return Err(End::Gone);
         };
-        let until =
-            (Instant::now() + HANDSHAKE.min(self.rules.limits.command_timeout)).min(self.end);
-        let stop = self.shared.stop.clone();
+        let until = Instant::now() + HANDSHAKE.min(self.rules.limits.command_timeout);
+        let until = until.min(self.deadline());
+        let leave = self.slot.leave().clone();
         let begun = tokio::select! {
             begun = tokio::time::timeout_at(until, self.stream.start_tls(config)) => begun,
-            () = stop.cancelled() => return Err(End::Gone),
+            () = leave.cancelled() => return Err(End::Gone),
         };
         let begun = begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if let Err(error) = begun {
@@ -282,43 +310,12 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Takes a line off the input. LF alone ends a command line: the tolerance
-    /// is for what people type, and a command is not a message.
-    fn next_line(&mut self) -> Line {
-        // RFC 8446 5.1: a handshake record of TLS, whose lengths could be line ends.
-        if self.input.starts_with(&[0x16, 0x03]) && self.skipped == 0 {
-            return Line::ClientHello;
-        }
-        let Some(end) = memchr::memchr(b'\n', &self.input) else {
-            if self.input.len() > LONGEST_LINE {
-                self.skipped += self.input.len();
-                self.input.clear();
-            }
-            if self.skipped > LONGEST_SKIP {
-                return Line::Endless;
-            }
-            return Line::Unfinished;
-        };
-        let mut line = self.input.split_to(end + 1);
-        if self.skipped > 0 || line.len() > LONGEST_LINE {
-            self.skipped = 0;
-            return Line::TooLong;
-        }
-        line.truncate(end);
-        if line.last() == Some(&b'\r') {
-            line.truncate(end - 1);
-        } else {
-            self.session.note(Quirk::BareLfCommand);
-        }
-        Line::Whole(line)
-    }
-
     /// Waits for a command, for as long as the configuration and a stop allow.
     async fn wait_for_input(&mut self) -> Result<(), End> {
-        let stop = self.shared.stop.clone();
+        let leave = self.slot.leave().clone();
         tokio::select! {
             read = self.read(self.rules.limits.command_timeout) => read,
-            () = stop.cancelled() => self.say_last(&Reply::shutting_down()).await,
+            () = leave.cancelled() => self.say_last(&self.farewell()).await,
         }
     }
 
@@ -326,15 +323,58 @@ impl<'a> Connection<'a> {
     pub(super) async fn read(&mut self, silence: Duration) -> Result<(), End> {
         self.input.reserve(READ);
         let now = Instant::now();
-        let until = (now + silence).min(self.end);
-        let read = tokio::time::timeout_at(until, self.stream.read_buf(&mut self.input)).await;
+        let until = (now + silence).min(self.deadline());
+        let read = match until > now {
+            true => tokio::time::timeout_at(until, self.stream.read_buf(&mut self.input)).await,
+            // What is there already must not let it go on for ever.
+            false => return self.say_last(&self.out_of_time()).await,
+        };
         match read {
             Ok(Ok(0) | Err(_)) => Err(End::Gone),
             Ok(Ok(_)) => Ok(()),
-            Err(_) if until == self.end => self.say_last(&Reply::session_too_long()).await,
-            Err(_) if self.session.is_under_way() => self.say_last(&Reply::silent_too_long()).await,
-            Err(_) => self.say_last(&Reply::idle_too_long()).await,
+            Err(_) => self.say_last(&self.out_of_time()).await,
         }
+    }
+
+    /// Why the session must end before its next command, if it must.
+    fn must_end(&self) -> Option<Reply> {
+        if self.slot.leave().is_cancelled() {
+            return Some(self.farewell());
+        }
+        (Instant::now() >= self.deadline()).then(|| self.out_of_time())
+    }
+
+    /// When the session has to have come further, or to its end.
+    fn deadline(&self) -> Instant {
+        self.early.map_or(self.end, |early| early.min(self.end))
+    }
+
+    fn out_of_time(&self) -> Reply {
+        let now = Instant::now();
+        if now >= self.end {
+            Reply::session_too_long()
+        } else if self.early.is_some_and(|early| now >= early) {
+            Reply::no_mail_in_time()
+        } else if self.session.is_under_way() {
+            Reply::silent_too_long()
+        } else {
+            Reply::idle_too_long()
+        }
+    }
+
+    /// What is said to a client that has to leave.
+    fn farewell(&self) -> Reply {
+        if self.shared.stop.is_cancelled() {
+            Reply::shutting_down()
+        } else {
+            Reply::makes_room()
+        }
+    }
+
+    /// The session is more than a connection from now on.
+    fn reached(&mut self, event: Event) {
+        self.early = None;
+        self.slot.mark(event);
     }
 
     /// Says something, when the input is used up.
@@ -351,23 +391,45 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Sends a last reply: always ends the connection.
+    /// Sends a last reply: always ends the connection. Its slot is free before the
+    /// client can read the reply.
     pub(super) async fn say_last(&mut self, reply: &Reply) -> Result<(), End> {
         self.say(reply);
-        self.flush().await?;
-        Err(End::Closed)
+        let room = Arc::clone(&self.shared.lingering).try_acquire_owned();
+        if let Ok(room) = room {
+            self.lingering = Some(room);
+            self.slot.release();
+        }
+        let time = self.parting();
+        let written = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        let written = tokio::time::timeout(time, written).await;
+        self.output.clear();
+        match written {
+            Ok(Ok(())) => Err(End::Closed),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
     }
 
     async fn flush(&mut self) -> Result<(), End> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let timeout = self.rules.limits.command_timeout;
+        let until = Instant::now() + self.rules.limits.command_timeout;
+        let until = until.min(self.deadline().max(Instant::now() + BRIEFLY));
+        let leave = self.slot.leave().clone();
         let written = async {
             self.stream.write_all(&self.output).await?;
             self.stream.flush().await
         };
-        let written = tokio::time::timeout(timeout, written).await;
+        let written = tokio::select! {
+            biased;
+            written = tokio::time::timeout_at(until, written) => written,
+            // It does not read what it was told last.
+            () = leave.cancelled() => return Err(End::Gone),
+        };
         self.output.clear();
         match written {
             Ok(written) => Ok(written?),
@@ -375,18 +437,28 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// How long a client may take to read its last reply.
+    fn parting(&self) -> Duration {
+        let makes_room = self.slot.leave().is_cancelled() && !self.shared.stop.is_cancelled();
+        if self.lingering.is_some() && !makes_room {
+            LINGER
+        } else {
+            BRIEFLY
+        }
+    }
+
     /// Closes so that the client can still read the last reply: with input
     /// unread, closing at once would reset the connection.
     async fn close(&mut self) {
-        const LINGER: Duration = Duration::from_secs(1);
+        let time = self.parting();
         let closing = async {
-            if self.stream.shutdown().await.is_err() {
+            if self.stream.shutdown().await.is_err() || time < LINGER {
                 return;
             }
             let mut rest = [0; 1024];
             while matches!(self.stream.read(&mut rest).await, Ok(read) if read > 0) {}
         };
-        let _gone = tokio::time::timeout(LINGER, closing).await;
+        let _gone = tokio::time::timeout(time, closing).await;
     }
 
     fn tell_quirks(&mut self) {
@@ -403,32 +475,6 @@ impl<'a> Connection<'a> {
         self.shared
             .transcripts
             .keep(self.recording, self.client, listener, hello, user);
-    }
-}
-
-/// What this client may do on this listener.
-fn access(listener: &Listener, client: IpAddr) -> Access {
-    Access {
-        tls: match listener.tls {
-            Tls::Off => session::Tls::Off,
-            Tls::Starttls => session::Tls::Offered,
-            Tls::StarttlsRequired => session::Tls::Required,
-            Tls::Implicit => session::Tls::Active,
-        },
-        authentication: match listener.authentication {
-            Authentication::Off => session::Authentication::Off,
-            Authentication::Required if !listener.admits_anonymous(client) => {
-                session::Authentication::Required
-            }
-            Authentication::Optional | Authentication::Required => {
-                session::Authentication::Optional
-            }
-        },
-        clear_passwords: if listener.admits_clear_passwords(client) {
-            ClearPasswords::Taken
-        } else {
-            ClearPasswords::Refused
-        },
     }
 }
 

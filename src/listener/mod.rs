@@ -1,21 +1,28 @@
 //! Sockets: accepting connections, and bytes to and from the session.
 //!
-//! Promises: a connection is taken only when there is room for it; one client
-//! cannot take all the room; every wait has an end; a panic in one connection
-//! ends that one alone. On stop no new connection is taken, clients between
-//! messages are told `421`, and a message within DATA may be finished for
-//! [`DRAIN`]. What a command means is left to `session/`, what a message is
-//! worth to `spool/`.
+//! Promises: connections are accepted even when all are taken, so that
+//! `slots.rs` can decide who has one; no client and no listener can take all of
+//! them; every wait has an end; a panic in one connection ends that one alone. On
+//! stop no new connection is accepted, clients between messages are told `421`,
+//! and a message within DATA may be finished for [`DRAIN`]. What a command means
+//! is left to `session/`, what a message is worth to `spool/`.
 
+mod admission;
 mod clients;
 mod connection;
+mod line;
 mod receive;
+mod slots;
+#[cfg(test)]
+mod slots_tests;
 mod stream;
 mod tls;
 mod users;
 
 use std::io;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -29,6 +36,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +44,12 @@ use tracing::warn;
 
 use self::clients::Clients;
 use self::connection::Connection;
+use self::slots::Arrival;
+use self::slots::Plan;
+use self::slots::Refusal;
+use self::slots::Room;
+use self::slots::Slot;
+use self::slots::Slots;
 pub use self::tls::server as tls_server;
 use self::users::Verifier;
 use crate::clock::Clock;
@@ -44,6 +58,7 @@ use crate::config::Limits;
 use crate::config::Listener;
 use crate::config::Tls;
 use crate::config::User;
+use crate::mail::Client;
 use crate::session;
 use crate::spool::Spool;
 use crate::telemetry::maillog;
@@ -80,7 +95,9 @@ pub struct Shared {
     clock: Clock,
     rules: Mutex<Arc<Rules>>,
     transcripts: Transcripts,
-    permits: Arc<Semaphore>,
+    slots: Slots,
+    /// Connections without a slot whose clients may read the last reply.
+    lingering: Arc<Semaphore>,
     clients: Clients,
     verifier: Verifier,
 }
@@ -94,13 +111,12 @@ impl Shared {
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {
-        // A listener that waits holds a permit; the others have theirs all the same.
-        let permits = rules.limits.connections + rules.listeners.len().saturating_sub(1);
         Self {
             spool,
             stop,
             clock,
-            permits: Arc::new(Semaphore::new(permits)),
+            slots: Slots::default(),
+            lingering: Arc::new(Semaphore::new(LINGERING)),
             rules: Mutex::new(Arc::new(rules)),
             transcripts,
             clients: Clients::default(),
@@ -136,8 +152,16 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Connections that wait in the kernel while there is no room.
+/// Connections that wait in the kernel until they are accepted.
 const BACKLOG: u32 = 1024;
+/// Connections of one listener about which nothing is decided yet.
+const ARRIVING: usize = 256;
+/// Of these, how many may wait for a slot.
+const WAITING: usize = 64;
+/// For how long they may.
+const A_MOMENT: Duration = Duration::from_millis(250);
+/// Connections at once that have no slot any more and are not closed yet.
+const LINGERING: usize = 128;
 
 /// Accepts connections until the relay stops; each becomes a task of
 /// `connections`. `number` is the socket's place in [`Rules::listeners`].
@@ -147,13 +171,14 @@ pub async fn run(
     shared: Arc<Shared>,
     connections: TaskTracker,
 ) {
+    let door = Arc::new(Door::default());
     let mut failures = 0;
     loop {
-        let permit = tokio::select! {
-            permit = Arc::clone(&shared.permits).acquire_owned() => permit,
+        let arriving = tokio::select! {
+            arriving = Arc::clone(&door.arriving).acquire_owned() => arriving,
             () = shared.stop.cancelled() => return,
         };
-        let Ok(permit) = permit else { return };
+        let Ok(arriving) = arriving else { return };
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             () = shared.stop.cancelled() => return,
@@ -168,12 +193,33 @@ pub async fn run(
             }
         };
         failures = 0;
-        let shared = Arc::clone(&shared);
+        let client = peer.ip().to_canonical();
+        // Here and not in a task of its own, so that the last who came is the last
+        // who makes room.
+        let Some(newcomer) = shared.newcomer(client, number) else {
+            return;
+        };
+        let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
         connections.spawn(async move {
-            let client = peer.ip().to_canonical();
-            contained(client, serve(stream, client, number, &shared)).await;
-            drop(permit);
+            let serving = serve(stream, newcomer, &shared, &door, arriving);
+            contained(client, serving).await;
         });
+    }
+}
+
+/// What bounds the connections of one listener that have no slot yet.
+#[derive(Debug)]
+struct Door {
+    arriving: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self {
+            arriving: Arc::new(Semaphore::new(ARRIVING)),
+            waiting: Semaphore::new(WAITING),
+        }
     }
 }
 
@@ -191,23 +237,173 @@ async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
     }
 }
 
-async fn serve(stream: TcpStream, client: IpAddr, number: usize, shared: &Shared) {
-    let rules = shared.rules();
-    let Some(listener) = rules.listeners.get(number).cloned() else {
-        return;
+async fn serve(
+    stream: TcpStream,
+    newcomer: Newcomer,
+    shared: &Shared,
+    door: &Door,
+    arriving: OwnedSemaphorePermit,
+) {
+    let Newcomer {
+        client,
+        number,
+        listener,
+        rules,
+        slot,
+    } = newcomer;
+    let turn_away = |stream, reply| turn_away(stream, client, &listener, reply, shared);
+    let Some(slot) = slot else {
+        return turn_away(stream, session::Reply::network_not_allowed()).await;
     };
-    if !listener.admits(client) {
-        let reply = session::Reply::network_not_allowed();
-        return turn_away(stream, client, &listener, &reply, shared).await;
-    }
-    let limit = rules.limits.connections_per_client;
-    let Some(_counted) = shared.clients.enter(client, limit) else {
-        let reply = session::Reply::too_many_connections();
-        return turn_away(stream, client, &listener, &reply, shared).await;
+    let slot = match slot {
+        Ok(slot) => Ok(slot),
+        Err(refusal) => {
+            shared
+                .wait(arrival(client, number), &rules, door, refusal)
+                .await
+        }
     };
-    let connection = Connection::new(stream, client, listener, rules, shared);
+    let slot = match slot {
+        Ok(slot) => slot,
+        Err(Refusal::Client) => {
+            return turn_away(stream, session::Reply::too_many_connections()).await;
+        }
+        Err(Refusal::Full) => return turn_away(stream, session::Reply::all_taken()).await,
+    };
+    drop(arriving);
+    let connection = Connection::new(stream, client, listener, rules, slot, shared);
     connection.run().await;
 }
+
+/// Somebody who has just connected.
+struct Newcomer {
+    client: IpAddr,
+    /// Of the listener.
+    number: usize,
+    listener: Arc<Listener>,
+    rules: Arc<Rules>,
+    /// `None` where the listener is not for this client.
+    slot: Option<Result<Slot, Refusal>>,
+}
+
+fn arrival(client: IpAddr, number: usize) -> Arrival {
+    Arrival {
+        listener: number,
+        client: Client::at(client),
+    }
+}
+
+impl Shared {
+    fn newcomer(&self, client: IpAddr, number: usize) -> Option<Newcomer> {
+        let rules = self.rules();
+        let listener = rules.listeners.get(number).cloned()?;
+        let admitted = listener.admits(client);
+        let slot = admitted.then(|| self.slot(arrival(client, number), &rules));
+        Some(Newcomer {
+            client,
+            number,
+            listener,
+            rules,
+            slot,
+        })
+    }
+
+    /// A slot for an arrival: a free one, or one that somebody else has to give up,
+    /// unless one is about to become free.
+    fn slot(&self, arrival: Arrival, rules: &Rules) -> Result<Slot, Refusal> {
+        let plan = plan(rules);
+        let enter = |room| self.slots.enter(arrival, &plan, room, &self.stop);
+        let refusal = match enter(Room::Free) {
+            Ok(slot) => return Ok(slot),
+            Err(refusal) => refusal,
+        };
+        if self.slots.is_churning(arrival, refusal) {
+            return Err(refusal);
+        }
+        if refusal == Refusal::Full {
+            self.all_taken(&plan, rules);
+        }
+        enter(Room::Made)
+    }
+
+    /// Waits a moment for a slot where some have just become free.
+    async fn wait(
+        &self,
+        arrival: Arrival,
+        rules: &Rules,
+        door: &Door,
+        refusal: Refusal,
+    ) -> Result<Slot, Refusal> {
+        let plan = plan(rules);
+        let enter = |room| self.slots.enter(arrival, &plan, room, &self.stop);
+        if !self.slots.is_churning(arrival, refusal) {
+            return Err(refusal);
+        }
+        if let Ok(_waits) = door.waiting.try_acquire() {
+            let moment = tokio::time::sleep(A_MOMENT);
+            tokio::pin!(moment);
+            loop {
+                let freed = self.slots.freed();
+                tokio::pin!(freed);
+                freed.as_mut().enable();
+                if let Ok(slot) = enter(Room::Free) {
+                    return Ok(slot);
+                }
+                tokio::select! {
+                    () = freed => {}
+                    () = &mut moment => break,
+                    () = self.stop.cancelled() => break,
+                }
+            }
+        }
+        if refusal == Refusal::Full {
+            self.all_taken(&plan, rules);
+        }
+        enter(Room::Made)
+    }
+
+    /// Says once a minute who holds all connections.
+    fn all_taken(&self, plan: &Plan, rules: &Rules) {
+        if !self
+            .clients
+            .is_news(EVERYBODY, "all taken", Some(EVERY_MINUTE))
+        {
+            return;
+        }
+        let holders = self.slots.holders(HOLDERS);
+        let holders = holders
+            .iter()
+            .map(|(client, count)| format!("{count} by {client}"));
+        let holders: Vec<String> = holders.collect();
+        let on = |(number, listener): (usize, &Arc<Listener>)| {
+            format!("{} on {}", self.slots.on_listener(number), listener.address)
+        };
+        let listeners: Vec<String> = rules.listeners.iter().enumerate().map(on).collect();
+        let (taken, holders) = (self.slots.taken(), holders.join(", "));
+        maillog::all_taken(taken, plan.connections, &holders, &listeners.join(", "));
+    }
+}
+
+/// How connections are shared out by these rules.
+fn plan(rules: &Rules) -> Plan {
+    let limits = &rules.limits;
+    Plan {
+        connections: limits.connections,
+        per_client: limits.connections_per_client,
+        per_local_client: limits.connections_per_local_client,
+        reserved: limits.reserved_connections,
+        listeners: rules.listeners.len(),
+        is_local: rules.listeners.iter().any(|listener| {
+            let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            here.iter().any(|address| listener.admits(*address))
+        }),
+    }
+}
+
+/// How many of those who hold connections are named.
+const HOLDERS: usize = 5;
+/// Stands for no client in particular.
+const EVERYBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Says why a connection is not wanted, where that costs nothing: whoever is not
 /// wanted must not hold a place for long, nor fill the log.
@@ -215,7 +411,7 @@ async fn turn_away(
     mut stream: TcpStream,
     client: IpAddr,
     listener: &Listener,
-    reply: &session::Reply,
+    reply: session::Reply,
     shared: &Shared,
 ) {
     if listener.tls != Tls::Implicit {
@@ -246,8 +442,6 @@ const EVERY_MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     #[tokio::test]

@@ -96,14 +96,14 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         let of = |listener: &Listener| listener.address;
         config.listeners.iter().map(of).collect()
     };
-    let fixed = |limits: &Limits| (limits.connections, limits.spool_size, limits.free_space);
+    let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);
     let failure = |config: &Config| (config.failure_notify.clone(), config.failure_keep);
     let changed = [
         ("hostname", old.hostname != new.hostname),
         ("data_dir", old.data_dir != new.data_dir),
         ("[[listener]] address", addresses(old) != addresses(new)),
         (
-            "[limits] connections, spool_size, free_space",
+            "[limits] spool_size, free_space",
             fixed(&old.limits) != fixed(&new.limits),
         ),
         ("[[account]]", old.accounts != new.accounts),

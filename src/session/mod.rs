@@ -12,6 +12,7 @@ mod auth;
 mod command;
 mod data;
 mod dialog;
+mod ending;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod quirk;
@@ -268,6 +269,11 @@ impl Session {
     /// Whether the connection has TLS.
     pub fn has_tls(&self) -> bool {
         self.access.tls == Tls::Active
+    }
+
+    /// Whether MAIL was accepted and DATA has not come yet.
+    pub fn is_in_transaction(&self) -> bool {
+        matches!(self.state, State::Transaction(_))
     }
 
     /// Whether it would be a loss for the client to be cut off now.

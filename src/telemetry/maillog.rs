@@ -59,6 +59,20 @@ pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Displ
     );
 }
 
+/// All connections are taken: who has them.
+pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
+    warn!(
+        event = "connections_full",
+        taken,
+        limit,
+        holders,
+        listeners,
+        remedy = "raise limits.connections if they are all yours; else take the client out of \
+                  networks",
+        "all connections are taken: sessions that send no mail are closed to make room"
+    );
+}
+
 /// A session was refused or broken off.
 pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
     let Trouble { what, remedy } = trouble;

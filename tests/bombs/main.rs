@@ -11,6 +11,7 @@ mod common;
 
 mod commands;
 mod connections;
+mod fairness;
 mod messages;
 mod nested;
 mod slow;

@@ -1,0 +1,451 @@
+//! Who holds the connections, and who may have one.
+//!
+//! Promises: a flood on one listener leaves [`Plan::reserved`] connections to
+//! each other listener, and a flood from other machines as many to this one; a
+//! client has no more than its share; when a newcomer finds all taken, a session
+//! that has sent no mail makes room, the oldest first, and after these one that
+//! has sent none for [`STALE`]: on the listener that has the most of them. Never
+//! one within DATA. A slot is free from
+//! [`Slot::release`] on, and at the latest when it is dropped, even by a panic.
+//!
+//! Decides only; what a session says when it has to go is left to
+//! `connection.rs`, and what a newcomer is told to `mod.rs`.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::mail::Client;
+
+/// A session that has sent mail and then none for so long may have to make room:
+/// its client connects again when it has some (RFC 5321 3.8 lets a server that
+/// has to close a connection say 421 at any time between messages).
+const STALE: Duration = Duration::from_secs(60);
+/// So many transactions in a row count as sending mail although no message of
+/// theirs was accepted.
+const FRUITLESS: u32 = 3;
+/// Sessions that were sent away and are not gone yet: with more, nobody else is.
+const LEAVING: usize = 64;
+/// If a slot became free within so long, others are about to: clients connect
+/// again before the end of their last connection is seen.
+const CHURN: Duration = Duration::from_secs(1);
+
+/// How connections are shared out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Connections at once, of all clients.
+    pub(super) connections: usize,
+    /// Connections at once of one client on another machine.
+    pub(super) per_client: usize,
+    /// Connections at once of one address of this machine; `None` is any number.
+    pub(super) per_local_client: Option<usize>,
+    /// Connections kept for each listener and for this machine.
+    pub(super) reserved: usize,
+    /// Listeners.
+    pub(super) listeners: usize,
+    /// Whether applications of this machine may connect to any of them.
+    pub(super) is_local: bool,
+}
+
+/// Somebody who wants a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The listener's number.
+    pub(super) listener: usize,
+    pub(super) client: Client,
+}
+
+/// Whether somebody else may have to go for an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Only what is free.
+    Free,
+    /// Also what can be made free.
+    Made,
+}
+
+/// Why an arrival gets no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The client has as many as it may.
+    Client,
+    /// All are taken, and nobody can be sent away for it.
+    Full,
+}
+
+/// What a session has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A password was right.
+    Authenticated,
+    /// MAIL was accepted.
+    Mail,
+    /// DATA was accepted.
+    Data,
+    /// The message was accepted.
+    Accepted,
+    /// It was not.
+    NotAccepted,
+}
+
+/// All slots; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    table: Mutex<Table>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// The number of the last slot.
+    last: u64,
+    /// By number, so the oldest come first.
+    held: BTreeMap<u64, Held>,
+    clients: HashMap<Client, Share>,
+    /// By listener.
+    listeners: HashMap<usize, usize>,
+    local: usize,
+    leaving: usize,
+    freed: Option<Instant>,
+}
+
+/// What one client has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    connections: usize,
+    freed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Held {
+    arrival: Arrival,
+    stage: Stage,
+    leave: CancellationToken,
+}
+
+/// How far a session has come, as far as its slot depends on it.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Connected,
+    Authenticated,
+    /// It has sent mail, or begun to.
+    Sends(Signs),
+    /// It is within DATA.
+    Receiving(Signs),
+}
+
+/// What tells a client that sends mail from one that only says so.
+#[derive(Clone, Copy, Debug)]
+struct Signs {
+    /// The last sign of it.
+    at: Instant,
+    /// Transactions since its last accepted message.
+    fruitless: u32,
+}
+
+/// A connection's place among all; gives it back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    slots: Slots,
+    number: u64,
+    leave: CancellationToken,
+    is_released: bool,
+}
+
+impl Plan {
+    /// Where there are few connections, the reserves take a share of them only.
+    fn reserve(&self) -> usize {
+        // Every listener, this machine, and as much for whoever comes first.
+        let shares = self.listeners.saturating_add(2);
+        self.reserved.min(self.connections / shares)
+    }
+
+    fn limit_of(&self, client: Client) -> usize {
+        if client.is_loopback() {
+            self.per_local_client.unwrap_or(usize::MAX)
+        } else {
+            self.per_client
+        }
+    }
+}
+
+impl Slots {
+    /// Takes a slot for an arrival, or says why there is none. `stop` ends all.
+    pub(super) fn enter(
+        &self,
+        arrival: Arrival,
+        plan: &Plan,
+        room: Room,
+        stop: &CancellationToken,
+    ) -> Result<Slot, Refusal> {
+        let mut table = self.table();
+        if table.share_of(arrival.client) >= plan.limit_of(arrival.client) {
+            return Err(Refusal::Client);
+        }
+        if !table.has_room(arrival, plan, None) {
+            let victim = match room {
+                Room::Made => table.victim(arrival, plan),
+                Room::Free => None,
+            };
+            let Some(victim) = victim else {
+                return Err(Refusal::Full);
+            };
+            table.send_away(victim);
+        }
+        let leave = stop.child_token();
+        let number = table.add(arrival, leave.clone());
+        Ok(Slot {
+            slots: self.clone(),
+            number,
+            leave,
+            is_released: false,
+        })
+    }
+
+    /// Whether it is worth waiting a moment for a slot: some have just become free.
+    pub(super) fn is_churning(&self, arrival: Arrival, refusal: Refusal) -> bool {
+        let table = self.table();
+        let freed = match refusal {
+            Refusal::Client => {
+                let share = table.clients.get(&arrival.client);
+                share.and_then(|share| share.freed)
+            }
+            Refusal::Full => table.freed,
+        };
+        freed.is_some_and(|freed| freed.elapsed() < CHURN)
+    }
+
+    /// Resolves when a slot becomes free after this call.
+    pub(super) fn freed(&self) -> Notified<'_> {
+        self.0.freed.notified()
+    }
+
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.table().held.len()
+    }
+
+    /// Who holds the most, with how many, the most first.
+    pub(super) fn holders(&self, most: usize) -> Vec<(Client, usize)> {
+        let table = self.table();
+        let shares = table.clients.iter();
+        let mut holders: Vec<_> = shares
+            .map(|(client, share)| (*client, share.connections))
+            .collect();
+        drop(table);
+        holders.sort_by_key(|(client, count)| (Reverse(*count), *client));
+        holders.truncate(most);
+        holders
+    }
+
+    /// How many a listener has.
+    pub(super) fn on_listener(&self, number: usize) -> usize {
+        self.table().on(number)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn on(&self, listener: usize) -> usize {
+        self.listeners.get(&listener).copied().unwrap_or(0)
+    }
+
+    fn share_of(&self, client: Client) -> usize {
+        let share = self.clients.get(&client);
+        share.map_or(0, |share| share.connections)
+    }
+
+    /// Whether an arrival finds a slot beyond what is kept for others; with one
+    /// session `less`, if that is given.
+    fn has_room(&self, arrival: Arrival, plan: &Plan, less: Option<Arrival>) -> bool {
+        let reserve = plan.reserve();
+        let kept = |has: usize, is_less: bool| {
+            let has = has.saturating_sub(usize::from(is_less));
+            reserve.saturating_sub(has)
+        };
+        let others = (0..plan.listeners).filter(|number| *number != arrival.listener);
+        let for_listeners: usize = others
+            .map(|number| {
+                kept(
+                    self.on(number),
+                    less.is_some_and(|it| it.listener == number),
+                )
+            })
+            .sum();
+        let for_this_machine = if arrival.client.is_loopback() || !plan.is_local {
+            0
+        } else {
+            kept(self.local, less.is_some_and(|it| it.client.is_loopback()))
+        };
+        let taken = self.held.len() - usize::from(less.is_some());
+        taken + for_listeners + for_this_machine < plan.connections
+    }
+
+    /// The session that makes room for an arrival: the oldest on the listener that
+    /// has the most of its kind, so that a flood makes room by itself.
+    fn victim(&self, arrival: Arrival, plan: &Plan) -> Option<u64> {
+        if self.leaving >= LEAVING {
+            return None;
+        }
+        let now = Instant::now();
+        let candidates = self.held.iter().filter_map(|(number, held)| {
+            let rank = held.stage.rank(now)?;
+            Some((rank, *number, held.arrival))
+        });
+        let candidates: Vec<_> = candidates.collect();
+        let mut crowds: HashMap<(u8, usize), usize> = HashMap::new();
+        for ((kind, _), _, candidate) in &candidates {
+            *crowds.entry((*kind, candidate.listener)).or_default() += 1;
+        }
+        let fits = |candidate: &Arrival| self.has_room(arrival, plan, Some(*candidate));
+        let fitting = candidates
+            .iter()
+            .filter(|(_, _, candidate)| fits(candidate));
+        let first = fitting.min_by_key(|((kind, since), number, candidate)| {
+            let crowd = crowds.get(&(*kind, candidate.listener)).copied();
+            (*kind, Reverse(crowd), *since, *number)
+        });
+        first.map(|(_, number, _)| *number)
+    }
+
+    fn send_away(&mut self, number: u64) {
+        if let Some(held) = self.remove(number) {
+            self.leaving += 1;
+            held.leave.cancel();
+        }
+    }
+
+    fn add(&mut self, arrival: Arrival, leave: CancellationToken) -> u64 {
+        self.last += 1;
+        *self.listeners.entry(arrival.listener).or_default() += 1;
+        self.clients.entry(arrival.client).or_default().connections += 1;
+        self.local += usize::from(arrival.client.is_loopback());
+        let stage = Stage::Connected;
+        let held = Held {
+            arrival,
+            stage,
+            leave,
+        };
+        self.held.insert(self.last, held);
+        self.last
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Held> {
+        let held = self.held.remove(&number)?;
+        let Arrival { listener, client } = held.arrival;
+        if let Some(count) = self.listeners.get_mut(&listener) {
+            *count -= 1;
+        }
+        if let Some(share) = self.clients.get_mut(&client) {
+            share.connections -= 1;
+            share.freed = Some(Instant::now());
+            if share.connections == 0 {
+                self.clients.remove(&client);
+            }
+        }
+        self.local -= usize::from(client.is_loopback());
+        Some(held)
+    }
+}
+
+impl Stage {
+    /// Who goes first has the least; `None` is never sent away.
+    fn rank(self, now: Instant) -> Option<(u8, Option<Instant>)> {
+        match self {
+            Self::Connected => Some((0, None)),
+            Self::Authenticated => Some((1, None)),
+            Self::Sends(signs) if now - signs.at >= STALE => Some((2, Some(signs.at))),
+            Self::Sends(_) | Self::Receiving(_) => None,
+        }
+    }
+
+    fn after(self, event: Event, now: Instant) -> Self {
+        let signs = match self {
+            Self::Connected | Self::Authenticated => Signs {
+                at: now,
+                fruitless: 0,
+            },
+            Self::Sends(signs) | Self::Receiving(signs) => signs,
+        };
+        match (event, self) {
+            (Event::Authenticated, Self::Connected) => Self::Authenticated,
+            (Event::Authenticated, other) => other,
+            (Event::Mail, _) => Self::Sends(signs.another(now)),
+            (Event::Data, _) => Self::Receiving(signs),
+            (Event::NotAccepted, _) => Self::Sends(signs),
+            (Event::Accepted, _) => Self::Sends(Signs {
+                at: now,
+                fruitless: 0,
+            }),
+        }
+    }
+}
+
+impl Signs {
+    /// Whoever begins again and again and brings no message is not sending.
+    fn another(self, now: Instant) -> Self {
+        Self {
+            at: if self.fruitless < FRUITLESS {
+                now
+            } else {
+                self.at
+            },
+            fruitless: self.fruitless.saturating_add(1),
+        }
+    }
+}
+
+impl Slot {
+    /// Cancelled when the session has to go, for somebody else or at a stop.
+    pub(super) fn leave(&self) -> &CancellationToken {
+        &self.leave
+    }
+
+    /// Notes what the session has come to; whether it still has its slot.
+    pub(super) fn mark(&self, event: Event) -> bool {
+        let mut table = self.slots.table();
+        let Some(held) = table.held.get_mut(&self.number) else {
+            return false;
+        };
+        held.stage = held.stage.after(event, Instant::now());
+        true
+    }
+
+    /// Gives the slot back, before the connection is closed.
+    pub(super) fn release(&mut self) {
+        if self.is_released {
+            return;
+        }
+        self.is_released = true;
+        let mut table = self.slots.table();
+        if table.remove(self.number).is_some() {
+            table.freed = Some(Instant::now());
+        } else {
+            table.leaving -= 1;
+        }
+        drop(table);
+        self.slots.0.freed.notify_waiters();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
