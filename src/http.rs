@@ -2,7 +2,9 @@
 //!
 //! Promises: an answer's body is read up to a bound; a failure without an
 //! answer says whether the request can have reached the other side, because
-//! promise 4 hangs on that; no error text holds a URL's path or query, a header
+//! promise 4 hangs on that: a connection, with its TLS, has time of its own, and
+//! the time for the answer comes on top of it, so a request that is given up
+//! while there is no connection always counts as not sent; no error text holds a URL's path or query, a header
 //! or a body, so no secret either. What an answer means is left to `auth/` and
 //! `graph/`.
 
@@ -14,6 +16,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use reqwest::header::RETRY_AFTER;
 use rustls::crypto::ring;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::clock::Timestamp;
@@ -23,6 +26,7 @@ use crate::config;
 #[derive(Clone, Debug)]
 pub struct Http {
     client: reqwest::Client,
+    connect_timeout: Duration,
     timeout: Duration,
     clock: Clock,
 }
@@ -112,9 +116,10 @@ impl Http {
     /// Says which setting is wrong.
     pub fn new(settings: &config::Http, reach: Reach, clock: Clock) -> Result<Self, HttpError> {
         install_tls();
+        let connect_timeout = CONNECT_TIMEOUT.min(settings.timeout);
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("graph-relay/", env!("CARGO_PKG_VERSION")));
@@ -138,6 +143,7 @@ impl Http {
         }
         Ok(Self {
             client: builder.build().map_err(HttpError::Setup)?,
+            connect_timeout,
             timeout: settings.timeout,
             clock,
         })
@@ -159,19 +165,26 @@ impl Http {
         size: u64,
     ) -> Result<Answer, TransportError> {
         let timeout = self.timeout + Duration::from_secs(size / SLOWEST_UPLOAD);
-        let (client, request) = request.timeout(timeout).build_split();
+        let end = Instant::now() + self.connect_timeout + timeout;
+        let (client, request) = request.build_split();
         let request = request.map_err(|error| transport_error(String::new(), error))?;
         let host = host_of(request.url());
-        let mut response = client
-            .execute(request)
-            .await
-            .map_err(|error| transport_error(host.clone(), error))?;
+        // Not reqwest's own time limit: that is looked at before the connection's, so
+        // that after a pause of the whole process the wrong one of them is over.
+        let answered = tokio::time::timeout_at(end, client.execute(request)).await;
+        let mut response = match answered {
+            Ok(response) => response.map_err(|error| transport_error(host.clone(), error))?,
+            Err(_) => {
+                let reason = TIMED_OUT.to_owned();
+                return Err(TransportError::MaybeSent { host, reason });
+            }
+        };
         let mut body = Vec::new();
         while body.len() < LARGEST_BODY {
-            match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            match tokio::time::timeout_at(end, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
                 // The status was read: it says what matters even if the body broke off.
-                Ok(None) | Err(_) => break,
+                Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
         body.truncate(LARGEST_BODY);
@@ -207,7 +220,7 @@ fn host_of(url: &reqwest::Url) -> String {
 fn transport_error(host: String, error: reqwest::Error) -> TransportError {
     let not_sent = error.is_connect() || error.is_builder();
     let mut reason = if error.is_timeout() {
-        "timed out".to_owned()
+        TIMED_OUT.to_owned()
     } else {
         words(error)
     };
@@ -220,6 +233,7 @@ fn transport_error(host: String, error: reqwest::Error) -> TransportError {
 }
 
 const LONGEST_REASON: usize = 300;
+const TIMED_OUT: &str = "timed out";
 
 /// The error and what caused it, outermost first, without the URL.
 fn words(error: reqwest::Error) -> String {

@@ -432,3 +432,55 @@ async fn promise_4_a_mailbox_that_is_away_does_not_mean_that_its_draft_is() {
         assert_eq!(arrivals(&graph)["away"], 1, "{code}");
     }
 }
+
+/// A port whose queue of connections is full: nobody who calls gets an answer.
+async fn black_hole() -> (std::net::SocketAddr, Vec<tokio::net::TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = Box::leak(Box::new(socket.listen(0).unwrap()));
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    let patience = std::time::Duration::from_millis(500);
+    let connect = || tokio::time::timeout(patience, tokio::net::TcpStream::connect(address));
+    while let Ok(connected) = connect().await {
+        held.push(connected.unwrap());
+    }
+    (address, held)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_a_connection_is_not_sent_however_short_the_timeout() {
+    let graph = stand_in().await;
+    let (black_hole, _held) = black_hole().await;
+    // The machine takes connections for it, and nothing is ever said on them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = silent.local_addr().unwrap();
+    for (url, word) in [
+        (format!("http://{black_hole}"), "deferred"),
+        (format!("https://{mute}"), "deferred"),
+        // There is a connection here, so nobody can know.
+        (format!("http://{mute}"), "held"),
+    ] {
+        let account = account(&graph, MAILBOX, "on_doubt = \"hold\"");
+        let account = account.replace(
+            &format!("graph_url = \"{}\"", graph.url()),
+            &format!("graph_url = \"{url}\""),
+        );
+        let home = Home::with_accounts(&account, "[http]\ntimeout = \"500ms\"");
+        let relay = Relay::start(&home);
+
+        send(&relay, "x");
+
+        let place = url.split("//").last().unwrap_or_default();
+        let is_of_graph = |line: &serde_json::Value| {
+            let reason = line["reason"].as_str().unwrap_or_default();
+            ["deferred", "held", "doubtful"]
+                .iter()
+                .any(|it| line["event"] == *it)
+                && reason.contains(place)
+        };
+        relay.wait_until(|| relay.all().iter().any(is_of_graph));
+        let line = relay.all().into_iter().find(is_of_graph).unwrap();
+        assert_eq!(line["event"], word, "{url}: {line}");
+    }
+}
