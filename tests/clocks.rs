@@ -90,6 +90,7 @@ async fn settle(spool: &Spool, entry: &Claimed, next: Next) {
         request_id: None,
         next,
         trouble_since: Some(spool.running()),
+        own_trouble: false,
         dsn: None,
         requests: 3,
         uploaded: 12,

@@ -90,6 +90,7 @@ fn report(next: Next) -> AttemptReport {
         request_id: None,
         next,
         trouble_since: None,
+        own_trouble: false,
         dsn: None,
         requests: 1,
         uploaded: 12,
@@ -330,7 +331,7 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
              ALTER TABLE attempt DROP COLUMN begun_running;
              ALTER TABLE attempt DROP COLUMN ended_running;
              CREATE INDEX entry_ended ON entry (state, ended_at) WHERE ended_at IS NOT NULL;
-             PRAGMA user_version = 1;",
+             ALTER TABLE entry DROP COLUMN own_trouble; PRAGMA user_version = 1;",
         )
         .unwrap();
     drop(database);

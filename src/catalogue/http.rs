@@ -7,11 +7,12 @@ use super::place;
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "http-401",
-        cause: "Graph or Exchange refused the access token without a reason: a permission that \
-            was granted a short time ago is not in force yet, or login_url and graph_url belong \
-            to different clouds.",
-        remedy: "wait half an hour after a change of permissions; otherwise check that \
-            login_url and graph_url belong to the same cloud",
+        cause: "A 401 without a code of Graph's: a proxy or gateway between this machine and Graph \
+            answered, or Exchange refused the access token without a reason because a permission \
+            that was granted a short time ago is not in force yet.",
+        remedy: "look at http.proxy and at what stands between this machine and Graph; wait half \
+            an hour after a change of permissions, and check that login_url and graph_url belong \
+            to the same cloud",
         place: place::CLOUD,
     },
     Entry {
@@ -138,9 +139,10 @@ pub const PROXY_WANTS_PASSWORD: Entry = Entry {
 /// A status of the 400s without a code of Graph's.
 pub const NOT_GRAPH: Entry = Entry {
     code: "http-4xx",
-    cause: "The answer is not one of Graph's: a proxy, a firewall or a wrong address answered \
-        in its place.",
-    remedy: "look at graph_url, at http.proxy, and at what stands between this machine and \
-        Graph: this is no answer of Graph's",
+    cause: "The answer is not one of Graph's: a proxy, a gateway, a firewall or a wrong address \
+        answered in its place.",
+    remedy: "look at the log of the proxy, firewall or gateway between this machine and Graph: it \
+        may block what this message contains, or all that the relay sends; also compare \
+        http.proxy and graph_url",
     place: place::PROXY,
 };

@@ -8,6 +8,7 @@ use super::outcome::Cause;
 use super::schedule;
 use crate::clock::Timestamp;
 use crate::mail::Address;
+use crate::mail::SpoolId;
 
 /// Trouble in a row.
 #[derive(Debug, Default)]
@@ -21,6 +22,19 @@ pub(super) struct Brake {
     pub(super) told: Option<String>,
     /// Of the last failure.
     pub(super) cause: Option<Cause>,
+    /// The message that failed last: the probe is another one, if there is one.
+    pub(super) last: Option<SpoolId>,
+    /// An operator waits for the next probe.
+    pub(super) eased: bool,
+}
+
+/// A failure that makes its mailbox or account wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed {
+    pub(super) id: SpoolId,
+    pub(super) cause: Cause,
+    /// As the answer says.
+    pub(super) wait: Option<Duration>,
 }
 
 /// What a configuration fault's code or words have become to the operator.
@@ -37,7 +51,10 @@ impl Brake {
         self.until.is_some_and(|until| until > now)
     }
 
-    pub(super) fn engage(&mut self, now: Timestamp, cause: Cause, wait: Option<Duration>) {
+    pub(super) fn engage(&mut self, now: Timestamp, failed: Failed) {
+        let Failed { id, cause, wait } = failed;
+        self.last = Some(id);
+        self.eased = false;
         // Attempts that were under way together are one failure.
         if !self.holds(now) {
             self.failures += 1;
@@ -71,9 +88,17 @@ impl Brake {
         })
     }
 
+    /// Whether the next probe takes what came last: what waits for the longest may
+    /// be many messages that all fail.
+    pub(super) fn probes_newest(&self) -> bool {
+        let is_odd = self.failures % 2 == 1;
+        self.eased || is_odd && matches!(self.cause, Some(Cause::Configuration(_)))
+    }
+
     /// Leaves of it what Graph or Entra asked for.
     pub(super) fn ease(&mut self) {
         self.until = self.asked;
+        self.eased = self.failures > 0;
     }
 
     /// Whether a fault that was told is over. What Graph said about when to come
@@ -83,6 +108,8 @@ impl Brake {
             return false;
         }
         self.failures = 0;
+        self.last = None;
+        self.eased = false;
         self.until = None;
         self.asked = None;
         self.told.take().is_some()

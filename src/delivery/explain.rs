@@ -213,6 +213,8 @@ mod tests {
             request_id: None,
             too_large: false,
             damaged: false,
+            asked: true,
+            verdict: None,
         }
     }
 

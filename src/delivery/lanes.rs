@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::Braked;
 use super::brake::Brake;
+use super::brake::Failed;
 use super::brake::News;
 use super::outcome::Cause;
 use super::pace;
@@ -25,11 +26,14 @@ use super::pace::Need;
 use super::pace::Pace;
 use super::pace::Paces;
 use super::pace::Room;
+use super::suspects::Jury;
+use super::suspects::Shared;
 use super::workers::Workers;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::mail::Lane;
+use crate::mail::SpoolId;
 use crate::spool::Spent;
 use crate::spool::Upcoming;
 use crate::spool::Want;
@@ -38,7 +42,7 @@ use crate::spool::Want;
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<Lane, LaneState>,
-    accounts: HashMap<String, Brake>,
+    accounts: HashMap<String, AccountState>,
     workers: Workers,
     paces: Paces,
     /// The lane that was served last.
@@ -46,6 +50,21 @@ pub(super) struct Lanes {
     changes: Vec<Change>,
     /// Whether a brake was engaged or released, and nobody was told.
     brakes_changed: bool,
+}
+
+#[derive(Debug, Default)]
+struct AccountState {
+    brake: Brake,
+    suspects: Shared,
+    /// The lane of an operator's order, to be probed first.
+    first: Option<Lane>,
+}
+
+/// What an attempt gets when it begins.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) pace: Pace,
+    pub(super) jury: Jury,
 }
 
 #[derive(Debug)]
@@ -119,18 +138,23 @@ impl Lanes {
     /// What may be claimed now, in fair shares: one for each lane in turn, until
     /// workers or room are used up.
     pub(super) fn wants(&mut self, now: Timestamp) -> Vec<Want> {
+        let probes = self.newest(now);
         let mut shares: Vec<(Want, u32)> = Vec::new();
         for turn in turns(self.last.as_ref()) {
             for (lane, state) in self.lanes.range_mut::<Lane, _>(turn) {
                 if self.workers.are_busy() {
                     break;
                 }
-                let brake = self.accounts.get(&lane.account);
+                if probes.get(&lane.account).is_some_and(|probe| probe != lane) {
+                    continue;
+                }
+                let account = self.accounts.get(&lane.account);
+                let brake = account.map(|account| &account.brake);
                 let free = free(lane, state, brake, &self.workers, now);
                 if free == 0 || !self.workers.may_take(&lane.account, state.in_flight) {
                     continue;
                 }
-                let (want, change) = state.want(lane, free, now);
+                let (want, change) = state.want(lane, account, free, now);
                 self.changes.extend(change);
                 if let Some(want) = want {
                     self.workers.take(&lane.account);
@@ -163,6 +187,24 @@ impl Lanes {
         wants
     }
 
+    /// For each account that is to be probed with what came last: its lane.
+    fn newest(&self, now: Timestamp) -> HashMap<String, Lane> {
+        let probed = self.accounts.iter().filter(|(_, account)| {
+            let brake = &account.brake;
+            brake.failures > 0 && !brake.holds(now) && brake.probes_newest()
+        });
+        let newest = probed.filter_map(|(name, account)| {
+            let of_account = self.lanes.iter().filter(|(lane, _)| lane.account == *name);
+            let ready = of_account.filter(|(lane, state)| {
+                free(lane, state, Some(&account.brake), &self.workers, now) > 0
+            });
+            let is_first = |lane: &Lane| account.first.as_ref() == Some(lane);
+            let (lane, _) = ready.max_by_key(|(lane, state)| (is_first(lane), state.due))?;
+            Some((name.clone(), lane.clone()))
+        });
+        newest.collect()
+    }
+
     /// When something may be claimed, if nothing else happens: a lane whose
     /// attempts are all under way, or that may have no worker, waits for the end
     /// of one, not for a time.
@@ -170,6 +212,7 @@ impl Lanes {
         let at = |(lane, state): (&Lane, &LaneState)| {
             let due = state.due?;
             let account = self.accounts.get(&lane.account);
+            let account = account.map(|account| &account.brake);
             if state.in_flight >= limit(lane, state, account, &self.workers)
                 || !self.workers.may_take(&lane.account, state.in_flight)
             {
@@ -184,15 +227,30 @@ impl Lanes {
 
     /// An attempt of this lane has begun, with a message of so many bytes and
     /// recipients.
-    pub(super) fn begun(&mut self, lane: &Lane, clock: &Clock, size: u64, recipients: u64) -> Pace {
+    pub(super) fn begun(
+        &mut self,
+        lane: &Lane,
+        clock: &Clock,
+        size: u64,
+        recipients: u64,
+    ) -> Begun {
         let need = Need {
             upload: pace::first_request(size),
             recipients,
         };
         self.workers.take(&lane.account);
+        let account = self.account(lane);
+        account.first = None;
+        let account = account.suspects.clone();
         let state = self.state(lane, clock.now());
         state.in_flight += 1;
-        Pace::begin(Arc::clone(&state.pace), clock.clone(), need)
+        Begun {
+            pace: Pace::begin(Arc::clone(&state.pace), clock.clone(), need),
+            jury: Jury {
+                mailbox: state.pace.suspects.clone(),
+                account,
+            },
+        }
     }
 
     /// An attempt of this lane has ended.
@@ -225,26 +283,20 @@ impl Lanes {
     /// Graph took the token of this lane's account. Whether a fault that was
     /// told is over.
     pub(super) fn account_worked(&mut self, lane: &Lane, now: Timestamp) -> bool {
-        let Some(brake) = self.accounts.get_mut(&lane.account) else {
-            return false;
-        };
-        self.brakes_changed |= brake.failures > 0;
-        brake.release(now)
+        let brake = &mut self.account(lane).brake;
+        let held = brake.failures > 0;
+        let over = brake.release(now);
+        self.brakes_changed |= held;
+        over
     }
 
     /// The mailbox of this lane is in trouble.
-    pub(super) fn brake_mailbox(
-        &mut self,
-        lane: &Lane,
-        now: Timestamp,
-        cause: Cause,
-        wait: Option<Duration>,
-    ) {
+    pub(super) fn brake_mailbox(&mut self, lane: &Lane, now: Timestamp, failed: Failed) {
         self.brakes_changed = true;
         let state = self.state(lane, now);
         // What was under way together is throttled together, and is one sign.
-        let narrows = cause == Cause::Throttled && !state.brake.holds(now);
-        state.brake.engage(now, cause, wait);
+        let narrows = failed.cause == Cause::Throttled && !state.brake.holds(now);
+        state.brake.engage(now, failed);
         if narrows && let Some(at_once) = state.pace.narrow() {
             let until = state.brake.until.unwrap_or(now);
             self.changes
@@ -253,14 +305,8 @@ impl Lanes {
     }
 
     /// The account of this lane is in trouble.
-    pub(super) fn brake_account(
-        &mut self,
-        lane: &Lane,
-        now: Timestamp,
-        cause: Cause,
-        wait: Option<Duration>,
-    ) {
-        self.account(lane).engage(now, cause, wait);
+    pub(super) fn brake_account(&mut self, lane: &Lane, now: Timestamp, failed: Failed) {
+        self.account(lane).brake.engage(now, failed);
         self.brakes_changed = true;
     }
 
@@ -270,7 +316,7 @@ impl Lanes {
             return None;
         }
         let accounts = self.accounts.iter();
-        let accounts = accounts.filter_map(|(name, brake)| brake.view((name, None), now));
+        let accounts = accounts.filter_map(|(name, account)| account.brake.view((name, None), now));
         let lanes = self.lanes.iter().filter_map(|(lane, state)| {
             let name = (lane.account.as_str(), Some(&lane.mailbox));
             state.brake.view(name, now)
@@ -281,7 +327,9 @@ impl Lanes {
     /// An operator wants to see whether this lane works now: the next attempt,
     /// a probe, need not wait for what the relay had decided by itself.
     pub(super) fn ease(&mut self, lane: &Lane) {
-        self.account(lane).ease();
+        let account = self.account(lane);
+        account.brake.ease();
+        account.first = Some(lane.clone());
         if let Some(state) = self.lanes.get_mut(lane) {
             state.brake.ease();
         }
@@ -294,7 +342,7 @@ impl Lanes {
 
     /// Whether a fault of the account is news.
     pub(super) fn tell_account(&mut self, lane: &Lane, what: &str) -> News {
-        self.account(lane).tell(what)
+        self.account(lane).brake.tell(what)
     }
 
     /// What is to be told, once.
@@ -302,7 +350,7 @@ impl Lanes {
         std::mem::take(&mut self.changes)
     }
 
-    fn account(&mut self, lane: &Lane) -> &mut Brake {
+    fn account(&mut self, lane: &Lane) -> &mut AccountState {
         self.accounts.entry(lane.account.clone()).or_default()
     }
 
@@ -323,7 +371,13 @@ impl Lanes {
 
 impl LaneState {
     /// What its pace lets it claim of `free` attempts, or until when it is held.
-    fn want(&mut self, lane: &Lane, free: u32, now: Timestamp) -> (Option<Want>, Option<Change>) {
+    fn want(
+        &mut self,
+        lane: &Lane,
+        account: Option<&AccountState>,
+        free: u32,
+        now: Timestamp,
+    ) -> (Option<Want>, Option<Change>) {
         let need = self.need.unwrap_or(Need::LEAST);
         match self.pace.room(now, need) {
             Room::Open {
@@ -337,6 +391,9 @@ impl LaneState {
                     count: free.min(messages),
                     upload,
                     recipients,
+                    behind: self.behind(account),
+                    newest_first: self.brake.probes_newest()
+                        || account.is_some_and(|account| account.brake.probes_newest()),
                     first_request: pace::first_request,
                 };
                 (Some(want), None)
@@ -351,6 +408,20 @@ impl LaneState {
                 (None, news.then(|| Change::Held(lane.clone(), limit, until)))
             }
         }
+    }
+
+    /// What failed since something got through: anything else comes first.
+    fn behind(&self, account: Option<&AccountState>) -> Vec<SpoolId> {
+        if self.brake.eased || account.is_some_and(|account| account.brake.eased) {
+            return Vec::new();
+        }
+        let mut behind: Vec<SpoolId> = self.pace.suspects.lock().behind().collect();
+        behind.extend(self.brake.last);
+        if let Some(account) = account {
+            behind.extend(account.suspects.lock().behind());
+            behind.extend(account.brake.last);
+        }
+        behind
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::brake::Failed;
 use super::brake::News;
 use super::lanes::Change;
 use super::lanes::Lanes;
@@ -52,7 +53,12 @@ const PACE: config::Pace = config::Pace {
 
 /// An attempt with a message of 100 bytes to one recipient.
 fn begin(lanes: &mut Lanes, lane: &Lane, now: Timestamp) -> Pace {
-    lanes.begun(lane, &Clock::starting_at(now), 100, 1)
+    lanes.begun(lane, &Clock::starting_at(now), 100, 1).pace
+}
+
+fn failed(cause: Cause, wait: Option<Duration>) -> Failed {
+    let id = format!("{:026}", 1).parse().unwrap();
+    Failed { id, cause, wait }
 }
 
 /// Claims what may be claimed: (mailbox, count).
@@ -96,7 +102,7 @@ fn a_throttled_mailbox_waits_alone_then_probes() {
     let (one, two) = (lane("a", "one"), lane("a", "two"));
     let mut lanes = lanes(&[&one, &two]);
     drop(begin(&mut lanes, &one, at(0)));
-    lanes.brake_mailbox(&one, at(10), Cause::Throttled, Some(20 * SECOND));
+    lanes.brake_mailbox(&one, at(10), failed(Cause::Throttled, Some(20 * SECOND)));
     lanes.ended(&one);
 
     assert_eq!(claim(&mut lanes, at(29)), [("two".into(), 4)]);
@@ -115,7 +121,7 @@ fn a_throttled_mailbox_is_narrowed_once_and_widened_by_what_is_taken() {
     let one = lane("a", "one");
     let mut lanes = lanes(&[&one]);
     for _ in 0..4 {
-        lanes.brake_mailbox(&one, at(0), Cause::Throttled, Some(SECOND));
+        lanes.brake_mailbox(&one, at(0), failed(Cause::Throttled, Some(SECOND)));
     }
 
     let narrowed = lanes.changes();
@@ -199,7 +205,7 @@ fn a_round_over_two_hundred_mailboxes_is_cheap() {
 fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
     let (one, two, other) = (lane("a", "one"), lane("a", "two"), lane("b", "other"));
     let mut lanes = lanes(&[&one, &two, &other]);
-    lanes.brake_account(&one, at(0), Cause::Unavailable, None);
+    lanes.brake_account(&one, at(0), failed(Cause::Unavailable, None));
 
     let claimed = claim(&mut lanes, at(100));
 
@@ -213,9 +219,9 @@ fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
 fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
     let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
     let mut lanes = lanes(&[&one, &two, &slow]);
-    lanes.brake_account(&one, at(1), Cause::Configuration("mend it"), None);
-    lanes.brake_mailbox(&one, at(1), Cause::Unavailable, None);
-    lanes.brake_mailbox(&slow, at(1), Cause::Throttled, Some(20 * SECOND));
+    lanes.brake_account(&one, at(1), failed(Cause::Configuration("mend it"), None));
+    lanes.brake_mailbox(&one, at(1), failed(Cause::Unavailable, None));
+    lanes.brake_mailbox(&slow, at(1), failed(Cause::Throttled, Some(20 * SECOND)));
     assert_eq!(claim(&mut lanes, at(1)), []);
 
     lanes.ease(&one);
@@ -230,7 +236,7 @@ fn failures_under_way_together_count_once() {
     let one = lane("a", "one");
     let mut lanes = lanes(&[&one]);
     for _ in 0..4 {
-        lanes.brake_mailbox(&one, at(0), Cause::Unavailable, None);
+        lanes.brake_mailbox(&one, at(0), failed(Cause::Unavailable, None));
     }
 
     let wake = lanes.wake_at().unwrap();

@@ -30,6 +30,7 @@ mod recipients;
 mod remedy;
 mod report;
 mod schedule;
+mod suspects;
 mod upload;
 mod window;
 mod work;
@@ -49,6 +50,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::brake::Failed;
 use self::brake::News;
 use self::lanes::Change;
 use self::lanes::Lanes;
@@ -56,6 +58,7 @@ use self::outcome::Cause;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
+use self::suspects::Verdict;
 use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
@@ -315,11 +318,11 @@ impl Dispatcher {
         for entry in claims.claimed {
             let recipients = entry.envelope.recipients.len() as u64;
             let (clock, size) = (&self.context.clock, entry.content.size());
-            let pace = self.lanes.begun(&entry.lane, clock, size, recipients);
+            let begun = self.lanes.begun(&entry.lane, clock, size, recipients);
             let context = Arc::clone(&self.context);
             let report = self.report.clone();
             self.attempts.spawn(async move {
-                let settled = context.work(entry, pace).await;
+                let settled = context.work(entry, begun).await;
                 // The dispatcher outlives its attempts, or the relay is gone.
                 let _received = report.send(settled).await;
             });
@@ -349,27 +352,26 @@ impl Dispatcher {
             let due_in = due.since(self.context.spool.running());
             self.lanes.has_due(entry.lane.clone(), now + due_in, now);
         }
-        match schedule::braked(outcome.kind) {
-            Some((Scope::Account, cause, wait)) => {
-                self.lanes.brake_account(&entry.lane, now, cause, wait);
+        let failed = |cause, wait| Failed {
+            id: entry.id,
+            cause,
+            wait,
+        };
+        match (outcome.verdict, schedule::braked(outcome.kind)) {
+            (Some(Verdict::Own | Verdict::Open), _) | (_, None) => {}
+            (_, Some((Scope::Account, cause, wait))) => {
+                let failed = failed(cause, wait);
+                self.lanes.brake_account(&entry.lane, now, failed);
             }
-            Some((_, cause, wait)) => self.lanes.brake_mailbox(&entry.lane, now, cause, wait),
-            // Graph judged the message, so mailbox and account work.
-            None if outcome.http_status.is_some() && self.lanes.worked(&entry.lane, now) => {
-                maillog::recovered(&entry.lane);
+            (_, Some((_, cause, wait))) => {
+                let failed = failed(cause, wait);
+                self.lanes.brake_mailbox(&entry.lane, now, failed);
             }
-            None => {}
         }
-        // Graph knows the token, whatever it says of the mailbox.
-        let judged = outcome.http_status.is_some_and(|status| status < 500);
-        let of_account = matches!(
-            outcome.kind,
-            Kind::Deferred {
-                scope: Scope::Account,
-                ..
-            }
-        );
-        if judged && !of_account && self.lanes.account_worked(&entry.lane, now) {
+        let mailbox = outcome.shows_that_mailbox_works() && self.lanes.worked(&entry.lane, now);
+        let account =
+            outcome.shows_that_account_works() && self.lanes.account_worked(&entry.lane, now);
+        if mailbox || account {
             maillog::recovered(&entry.lane);
         }
         self.tell(entry, outcome, now);
@@ -401,6 +403,11 @@ impl Dispatcher {
             return;
         };
         let what = outcome.code.as_deref().unwrap_or(&outcome.reason);
+        let scope = match outcome.verdict {
+            // Nobody else waits for it.
+            Some(Verdict::Own | Verdict::Open) => Scope::Message,
+            Some(Verdict::Common) | None => scope,
+        };
         let news = match scope {
             Scope::Account => self.lanes.tell_account(&entry.lane, what),
             Scope::Mailbox => self.lanes.tell_mailbox(&entry.lane, what, now),

@@ -97,6 +97,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         about: None,
         warned: false,
         doubted: false,
+        own_trouble: false,
     }
 }
 

@@ -11,16 +11,20 @@
 //! | the same to a request that prepares a draft | Deferred | the mailbox |
 //! | a draft that may have been sent cannot be found | Doubtful | the mailbox |
 //! | 403 to a request for a draft, unless its code says more | Deferred, configuration | the message |
-//! | 401, with a new token too | Deferred, configuration | the account; the mailbox where it has signed in |
-//! | 403, 404, 507: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
+//! | 401 of Graph's, with a new token too | Deferred, configuration | the account; the mailbox where it has signed in |
+//! | 403, 404, 507 of Graph's: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
 //! | 403 ErrorSendAsDenied | Deferred, configuration | the message |
 //! | blocked or over quota, by its code and whatever the status | Deferred | the mailbox |
 //! | 429, 509, 503 with Retry-After | Deferred, throttled | the mailbox |
 //! | 503 with a known code | Deferred | the mailbox |
 //! | 408, 409, 412, 423 | Deferred | the message |
-//! | 4xx that is not Graph's: a proxy's, a wrong URL's | Deferred, configuration | the account |
 //! | its content is damaged | Failed: quarantined | |
+//! | 401, 403, 404 and every other 4xx without Graph's error: a proxy's, a gateway's | Deferred, configuration | the account |
 //! | 413, every other 4xx with a code of Graph's | Failed | |
+//!
+//! Where the reason may lie in what the message says, "the mailbox" and "the
+//! account" are what waits if other messages fail likewise: `suspects.rs` decides
+//! whose trouble it is.
 //!
 //! Codes and what they mean: Graph pages "Microsoft Graph error responses" and
 //! "Outlook service limits", and reports of what Exchange answers. A
@@ -33,6 +37,7 @@ use std::time::Duration;
 use super::error::AttemptError;
 use super::error::Step;
 use super::remedy;
+use super::suspects::Verdict;
 use crate::auth::TokenError;
 use crate::config::SignIn;
 use crate::graph::GraphError;
@@ -55,6 +60,10 @@ pub(super) struct Outcome {
     pub(super) too_large: bool,
     /// Its content is damaged: it is kept in quarantine, and not reported.
     pub(super) damaged: bool,
+    /// Whether a request about the message went out: what it says may be why.
+    pub(super) asked: bool,
+    /// Whose trouble it is, where that had to be found out.
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// The four outcomes of the glossary.
@@ -168,6 +177,7 @@ impl Outcome {
             } => Self {
                 http_status: Some(status),
                 request_id,
+                asked: true,
                 ..Self::new(
                     by_sign_in(
                         in_step(step, graph(status, &code, retry_after), status),
@@ -177,7 +187,10 @@ impl Outcome {
                 )
             }
             .with_code(code),
-            GraphError::Transport(error) => Self::new(in_step(step, transport(&error), 0), reason),
+            GraphError::Transport(error) => Self {
+                asked: matches!(error, TransportError::MaybeSent { .. }),
+                ..Self::new(in_step(step, transport(&error), 0), reason)
+            },
             GraphError::UploadHost(_) => {
                 Self::new(configuration(Scope::Message, remedy::UPLOAD_HOST), reason)
             }
@@ -194,6 +207,8 @@ impl Outcome {
             request_id: None,
             too_large: false,
             damaged: false,
+            asked: false,
+            verdict: None,
         }
     }
 
@@ -304,12 +319,13 @@ fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
         (400, "ErrorQuotaExceeded") | (507, _) => {
             configuration(Scope::Mailbox, remedy::MAILBOX_FULL)
         }
+        (407, _) => configuration(Scope::Account, remedy::PROXY),
+        (401 | 403 | 404, "") => configuration(Scope::Account, remedy::NOT_GRAPH),
         (401, _) => configuration(Scope::Account, remedy::TOKEN_REFUSED),
         (403, "ErrorSendAsDenied") => configuration(Scope::Message, remedy::SEND_AS),
         (403, _) => configuration(Scope::Mailbox, remedy::ACCESS),
         (404, "MailboxNotEnabledForRESTAPI") => configuration(Scope::Mailbox, remedy::NO_LICENCE),
         (404, _) => configuration(Scope::Mailbox, remedy::NO_MAILBOX),
-        (407, _) => configuration(Scope::Account, remedy::PROXY),
         (429 | 509, _) => throttled(retry_after),
         (408 | 409 | 412 | 423, _) => unavailable(Scope::Message, retry_after),
         (503, _) if retry_after.is_some() => throttled(retry_after),
@@ -395,6 +411,10 @@ mod tests {
                 Short::Failed,
             ),
             (400, "", None, Short::Config),
+            (401, "", None, Short::Config),
+            (403, "", None, Short::Config),
+            (404, "", None, Short::Config),
+            (407, "", None, Short::Config),
             (405, "", None, Short::Config),
             (400, "ErrorExceededMessageLimit", None, Short::Throttled),
             (403, "ErrorSubmissionQuotaExceeded", None, Short::Throttled),
@@ -431,6 +451,16 @@ mod tests {
         let access = configuration(Scope::Message, remedy::DRAFT_ACCESS);
         assert_eq!(kind("ErrorAccessDenied"), access);
         assert_ne!(kind("ErrorAccountSuspend"), access);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_graphs_names_the_proxy_whatever_the_status() {
+        for status in [400, 401, 403, 404, 405, 411, 414, 418, 451] {
+            let kind = configuration(Scope::Account, remedy::NOT_GRAPH);
+            assert_eq!(graph(status, "", None), kind, "{status}");
+        }
+        let password = configuration(Scope::Account, remedy::PROXY);
+        assert_eq!(graph(407, "", None), password);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::suspects::Shared;
 use super::window::Window;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
@@ -174,6 +175,8 @@ pub(super) struct MailboxPace {
     state: Mutex<State>,
     /// Requests that wait, in the order of asking.
     turn: tokio::sync::Mutex<()>,
+    /// What failed lately through this mailbox.
+    pub(super) suspects: Shared,
 }
 
 #[derive(Debug)]
@@ -207,6 +210,7 @@ impl MailboxPace {
         Self {
             state: Mutex::new(state),
             turn: tokio::sync::Mutex::new(()),
+            suspects: Shared::default(),
         }
     }
 
@@ -272,6 +276,7 @@ impl MailboxPace {
             &mut state.recipients,
         ];
         state.at_once == state.most_at_once
+            && self.suspects.lock().is_empty()
             && windows.into_iter().all(|window| window.is_empty(now))
     }
 

@@ -6,6 +6,7 @@ use super::outcome::Cause;
 use super::outcome::Doubt;
 use super::outcome::Kind;
 use super::outcome::Outcome;
+use super::suspects::Verdict;
 use crate::catalogue;
 use crate::spool::Claimed;
 
@@ -16,20 +17,34 @@ impl Outcome {
             Kind::Deferred {
                 cause: Cause::Configuration(remedy),
                 ..
-            } => format!("{}; {}", self.reason, named(remedy, entry)),
+            } => format!("{}{}; {}", self.reason, self.whose(), named(remedy, entry)),
             Kind::Doubtful {
                 doubt: Doubt::Look, ..
-            } => format!("{}; its draft will tell whether it was sent", self.reason),
-            Kind::Delivered
-            | Kind::Deferred { .. }
-            | Kind::Failed
-            | Kind::Doubtful {
+            } => format!(
+                "{}{}; its draft will tell whether it was sent",
+                self.reason,
+                self.whose()
+            ),
+            Kind::Doubtful {
                 doubt: Doubt::Blind,
                 ..
-            } => self.reason.clone(),
+            } => format!("{}{}", self.reason, self.whose()),
+            Kind::Delivered | Kind::Deferred { .. } | Kind::Failed => self.reason.clone(),
+        }
+    }
+
+    /// Whose trouble it is, where that is known to be the message's own.
+    fn whose(&self) -> &'static str {
+        match self.verdict {
+            Some(Verdict::Own) => OWN,
+            Some(Verdict::Open | Verdict::Common) | None => "",
         }
     }
 }
+
+/// Behind the reason of a message that fails while others do not.
+const OWN: &str = "; the trouble is this message's own: others get through the same way, and this \
+    one is tried again until delivery.expire_after";
 
 /// A remedy with the names that it is about.
 pub(super) fn named(remedy: &str, entry: &Claimed) -> String {

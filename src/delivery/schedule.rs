@@ -94,7 +94,8 @@ const FIRST_BRAKE: Duration = Duration::from_secs(1);
 /// A mended configuration is noticed within this time; one request in that time
 /// is no burden for Entra.
 const LONGEST_CONFIGURATION: Duration = Duration::from_secs(5 * 60);
-const FIRST_CONFIGURATION: Duration = Duration::from_secs(5);
+/// It may be the trouble of one message after all.
+const FIRST_CONFIGURATION: Duration = Duration::from_secs(1);
 
 /// What a brake concerns: nothing for trouble of one message. A doubtful answer
 /// brakes its mailbox: each one may be a message that arrives twice.

@@ -12,12 +12,13 @@ use super::attempt;
 use super::attempt::Ended;
 use super::attempt::Means;
 use super::draft;
+use super::lanes::Begun;
 use super::outcome::Doubt;
 use super::outcome::Kind;
 use super::outcome::Outcome;
-use super::pace::Pace;
 use super::report::Ending;
 use super::schedule;
+use super::suspects::Verdict;
 use crate::clock::RunningTime;
 use crate::config::Mailbox;
 use crate::config::OnDoubt;
@@ -31,7 +32,8 @@ use crate::telemetry::maillog;
 
 impl Context {
     /// One attempt and its settlement.
-    pub(super) async fn work(&self, entry: Claimed, pace: Pace) -> Settled {
+    pub(super) async fn work(&self, entry: Claimed, begun: Begun) -> Settled {
+        let Begun { pace, jury } = begun;
         let outlet = self.outlets.get(&entry.lane.account);
         let means = Means {
             outlet,
@@ -42,7 +44,7 @@ impl Context {
         let attempt = attempt::attempt(&entry, means);
         // One message must not be able to stop the relay, nor keep its place.
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
-        let Ended { outcome, draft } = ended.unwrap_or_else(|_| Ended {
+        let Ended { mut outcome, draft } = ended.unwrap_or_else(|_| Ended {
             outcome: Outcome::panicked(),
             draft: None,
         });
@@ -50,6 +52,7 @@ impl Context {
             outcome.kind,
             Kind::Delivered | Kind::Doubtful { .. }
         ));
+        jury.judge(entry.id, entry.own_trouble, &mut outcome);
         let now = self.spool.moment();
         let trouble_since = self.trouble_since(&entry, &outcome, now.running);
         let next = self.next(&entry, &outcome, trouble_since, now.running);
@@ -69,6 +72,11 @@ impl Context {
             request_id: outcome.request_id.clone(),
             next,
             trouble_since,
+            own_trouble: match outcome.verdict {
+                Some(Verdict::Own) => true,
+                Some(Verdict::Common) => false,
+                Some(Verdict::Open) | None => entry.own_trouble,
+            },
             requests: usage.requests,
             uploaded: usage.uploaded,
         };
@@ -137,7 +145,7 @@ impl Context {
         // With mailbox = "from", a mailbox that is not there is the message's own fault.
         let outlet = self.outlets.get(&entry.lane.account);
         let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
-        if by_author && outcome.http_status == Some(404) {
+        if by_author && outcome.http_status == Some(404) && outcome.code.is_some() {
             return Some(entry.trouble_since.unwrap_or(now));
         }
         schedule::trouble_since(outcome.kind, entry.trouble_since, now)

@@ -15,7 +15,7 @@ use crate::http::one_line;
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// Graph, or something before it, answered.
-    #[error("Graph answered {status} {code}: {message}")]
+    #[error("{}", answered(*.status, .code, .message))]
     Answered {
         /// HTTP status.
         status: u16,
@@ -98,6 +98,23 @@ impl GraphError {
             request_id,
         }
     }
+}
+
+/// Who answered what. Graph puts a code into each refusal; proxies and gateways
+/// answer HTML, or nothing. What may come from Graph's own entrance without a code
+/// is not called another's.
+fn answered(status: u16, code: &str, message: &str) -> String {
+    match (status, code) {
+        (408 | 409 | 412 | 413 | 423 | 429, _) => {}
+        (400..=499, "") => {
+            return format!(
+                "an answer that is not Graph's: a proxy or gateway between the relay and Graph \
+                 answered {status}"
+            );
+        }
+        _ => {}
+    }
+    format!("Graph answered {status} {code}: {message}")
 }
 
 fn deepest_code(error: &ErrorBody) -> String {

@@ -32,6 +32,9 @@ pub struct Fault {
     /// The UPN of the only mailbox it strikes; all if `None`.
     #[serde(default)]
     pub mailbox: Option<String>,
+    /// A text that the message contains, for `Station::Send`: as a proxy that looks into what passes.
+    #[serde(default)]
+    pub content: Option<String>,
     /// How many requests it strikes.
     #[serde(default = "once")]
     pub times: u32,
@@ -171,6 +174,7 @@ impl Fault {
         Self {
             at,
             mailbox: None,
+            content: None,
             times: 1,
             status: None,
             code: None,
@@ -199,6 +203,10 @@ impl Fault {
             Some("status must be from 200 to 599")
         } else if self.at.is_of_entra() && self.mailbox.is_some() {
             Some("a token is asked for without a mailbox")
+        } else if self.content.is_some()
+            && (self.at != Station::Send || self.cut == Some(Cut::Request))
+        {
+            Some("a content is looked for in what was read of a message for sendMail")
         } else if self.cut == Some(Cut::Request)
             && (self.at.is_of_entra() || self.stored == Some(true))
         {
@@ -332,17 +340,34 @@ impl Faults {
         locked(&self.waiting).clear();
     }
 
-    /// The fault that strikes this request, one of its times spent.
+    /// The fault that strikes this request whatever its message says, one of its times spent.
     pub(super) fn take(&self, at: Station, mailbox: Option<&str>) -> Option<Fault> {
-        let mut waiting = locked(&self.waiting);
-        let index = waiting.iter().position(|fault| {
+        self.spend(|fault| {
             let here = match (&fault.mailbox, mailbox) {
                 (None, _) => true,
                 (Some(wanted), Some(mailbox)) => wanted.eq_ignore_ascii_case(mailbox),
                 (Some(_), None) => false,
             };
-            fault.at == at && here
-        })?;
+            fault.at == at && here && fault.content.is_none()
+        })
+    }
+
+    /// The fault that strikes this message because of what it says, one of its times spent.
+    pub(super) fn take_by_content(&self, mailbox: &str, raw: &[u8]) -> Option<Fault> {
+        let contains = |text: &str| {
+            raw.windows(text.len().max(1))
+                .any(|it| it == text.as_bytes())
+        };
+        self.spend(|fault| {
+            let wanted = fault.mailbox.as_deref();
+            let here = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(mailbox));
+            fault.at == Station::Send && here && fault.content.as_deref().is_some_and(contains)
+        })
+    }
+
+    fn spend(&self, strikes: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut waiting = locked(&self.waiting);
+        let index = waiting.iter().position(strikes)?;
         let fault = waiting.get_mut(index)?;
         fault.times = fault.times.saturating_sub(1);
         Some(if fault.times == 0 {

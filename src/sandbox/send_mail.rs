@@ -52,6 +52,9 @@ fn take(call: &Call, work: &mut Work<'_>) -> Result<Response<Bytes>, Refusal> {
     }
     work.mailbox.messages.spend(1)?;
     if work.fault.is_none() {
+        work.fault = call.shared.faults.take_by_content(mailbox, &message.raw);
+    }
+    if work.fault.is_none() {
         work.fault = call.shared.played.due(mailbox, &message);
     }
     if work.is_done() {

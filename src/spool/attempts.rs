@@ -53,6 +53,8 @@ pub struct Claimed {
     pub digest: Option<Digest>,
     /// Since when it is deferred for another reason than the configuration.
     pub trouble_since: Option<RunningTime>,
+    /// Whether it is known to fail while other messages get through.
+    pub own_trouble: bool,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// The name of this attempt in Graph's logs and in ours.
@@ -112,7 +114,7 @@ pub(super) fn read(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned,
              EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
-             digest, seal, bound, accepted_running
+             digest, seal, bound, accepted_running, own_trouble
              FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| {
@@ -197,6 +199,7 @@ fn claimed(
         warned: row.get(18)?,
         doubted: row.get(19)?,
         digest: row.get(20)?,
+        own_trouble: row.get(24)?,
     })
 }
 

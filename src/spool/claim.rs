@@ -104,8 +104,8 @@ impl Spool {
         claims: &mut Claims,
     ) -> Result<Option<Upcoming>, SpoolError> {
         let (now, skip) = (claimant.now, claimant.skip.clone());
-        let lane = want.lane.clone();
-        let due = move |db: &Connection, how| due::due(db, &want, now.running, &skip, how);
+        let (lane, wanted) = (want.lane.clone(), want.clone());
+        let due = move |db: &Connection, how| due::due(db, &wanted, now.running, &skip, how);
         for id in self.read_somehow(due).await? {
             let (single, row, of) = (claimant.clone(), id.clone(), lane.clone());
             let claim = move |db: &Connection| single.one(db, &row, &of);
@@ -119,7 +119,7 @@ impl Spool {
             }
         }
         let skip = self.left_alone();
-        self.read_somehow(move |db, how| due::upcoming(db, &lane, now.running, &skip, how))
+        self.read_somehow(move |db, how| due::upcoming(db, &want, now.running, &skip, how))
             .await
     }
 
@@ -169,7 +169,7 @@ impl Claimant {
                 }
             }
             let now = self.now.running;
-            let upcoming = due::upcoming(db, &want.lane, now, &self.skip, Reading::Ordinary)?;
+            let upcoming = due::upcoming(db, want, now, &self.skip, Reading::Ordinary)?;
             if let Some(upcoming) = upcoming {
                 claims.upcoming.insert(want.lane.clone(), upcoming);
             }

@@ -1,7 +1,8 @@
 //! Which waiting entries of a lane are due and fit what it may take now.
 //!
-//! In the order in which they are due: the first that does not fit ends the
-//! list, so that what is large is not overtaken for ever by what is small.
+//! In the order in which they are due, and behind them those that have failed
+//! lately: the first that does not fit ends the list, so that what is large is not
+//! overtaken for ever by what is small.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use rusqlite::params;
 use super::view;
 use crate::clock::RunningTime;
 use crate::mail::Lane;
+use crate::mail::SpoolId;
 
 /// So much of this lane may be claimed.
 #[derive(Clone, Debug)]
@@ -24,6 +26,10 @@ pub struct Want {
     pub upload: Allowance,
     /// Their recipients.
     pub recipients: Allowance,
+    /// Entries that come behind all others.
+    pub behind: Vec<SpoolId>,
+    /// Whether those that are due last come first.
+    pub newest_first: bool,
     /// The bytes of the first request for an entry of so many bytes.
     pub first_request: fn(u64) -> u64,
 }
@@ -36,6 +42,8 @@ impl Want {
             count,
             upload: Allowance::ANY,
             recipients: Allowance::ANY,
+            behind: Vec::new(),
+            newest_first: false,
             first_request: |size| size,
         }
     }
@@ -100,23 +108,24 @@ impl Reading {
                 "SELECT id, due_running, size, (SELECT count(*) FROM recipient WHERE entry = id)
                  FROM entry
                  WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-                 AND due_running <= ?3 ORDER BY due_running, id LIMIT ?4"
+                 AND due_running <= ?3"
             }
             Self::NoRecipients => {
                 "SELECT id, due_running, size, 1 FROM entry
                  WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-                 AND due_running <= ?3 ORDER BY due_running, id LIMIT ?4"
+                 AND due_running <= ?3"
             }
             Self::NoIndex => {
                 "SELECT id, due_running, size, 1 FROM entry NOT INDEXED
                  WHERE state = 'waiting' AND account = ?1 AND mailbox = ?2
-                 AND due_running <= ?3 ORDER BY due_running, id LIMIT ?4"
+                 AND due_running <= ?3"
             }
         }
     }
 }
 
-/// The ids of what may be claimed, the longest due first, without those in `skip`.
+/// The ids of what may be claimed, in the order of their turns, without those in
+/// `skip`.
 pub(super) fn due(
     db: &Connection,
     want: &Want,
@@ -126,7 +135,7 @@ pub(super) fn due(
 ) -> rusqlite::Result<Vec<String>> {
     let (mut upload, mut recipients) = (want.upload, want.recipients);
     let mut ids = Vec::new();
-    for (id, next) in waiting(db, &want.lane, (now, Some(now)), want.count, skip, how)? {
+    for (id, next) in in_turn(db, want, want.count, now, skip, how)? {
         let bytes = (want.first_request)(next.size);
         if !upload.fits(bytes) || !recipients.fits(next.recipients) {
             break;
@@ -141,33 +150,65 @@ pub(super) fn due(
 /// What is next in a lane, due or not.
 pub(super) fn upcoming(
     db: &Connection,
-    lane: &Lane,
+    want: &Want,
     now: RunningTime,
     skip: &HashSet<String>,
     how: Reading,
 ) -> rusqlite::Result<Option<Upcoming>> {
-    let first = waiting(db, lane, (now, None), 1, skip, how)?
-        .into_iter()
-        .next();
+    let due = in_turn(db, want, 1, now, skip, how)?.into_iter().next();
+    let first = match due {
+        Some(due) => Some(due),
+        None => waiting(db, (want, false), (now, None), 1, skip, how)?
+            .into_iter()
+            .next(),
+    };
     Ok(first.map(|(_, next)| next))
 }
 
-/// Waiting entries of a lane in the order in which they are due, as of now: those
-/// due by a time, at most `count`.
+/// So many of the entries that are due, in the order of their turns.
+fn in_turn(
+    db: &Connection,
+    want: &Want,
+    count: u32,
+    now: RunningTime,
+    skip: &HashSet<String>,
+    how: Reading,
+) -> rusqlite::Result<Vec<(String, Upcoming)>> {
+    let behind: HashSet<String> = want.behind.iter().map(ToString::to_string).collect();
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    let read = most.saturating_add(behind.len());
+    let read = u32::try_from(read).unwrap_or(u32::MAX);
+    let order = (want, want.newest_first);
+    let mut rows = waiting(db, order, (now, Some(now)), read, skip, how)?;
+    if !behind.is_empty() {
+        // Stable: among themselves they stay in order.
+        rows.sort_by_key(|(id, _)| behind.contains(id));
+    }
+    rows.truncate(most);
+    Ok(rows)
+}
+
+/// Waiting entries of a lane in the order in which they are due, or in the opposite
+/// one, as of now: those due by a time, at most `count`.
 fn waiting(
     db: &Connection,
-    lane: &Lane,
+    (want, newest_first): (&Want, bool),
     (now, by): (RunningTime, Option<RunningTime>),
     count: u32,
     skip: &HashSet<String>,
     how: Reading,
 ) -> rusqlite::Result<Vec<(String, Upcoming)>> {
-    let mut statement = db.prepare_cached(how.query())?;
+    let order = match newest_first {
+        true => "ORDER BY due_running DESC, id DESC LIMIT ?4",
+        false => "ORDER BY due_running, id LIMIT ?4",
+    };
+    let mut statement = db.prepare_cached(&format!("{} {order}", how.query()))?;
     let by = by.map_or(i64::MAX, RunningTime::millis);
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let limit = most.saturating_add(skip.len());
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![lane.account, lane.mailbox.as_str(), by, limit])?;
+    let (account, mailbox) = (&want.lane.account, want.lane.mailbox.as_str());
+    let mut rows = statement.query(params![account, mailbox, by, limit])?;
     let mut waiting = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;

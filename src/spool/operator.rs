@@ -386,7 +386,8 @@ impl Change<'_> {
             .prepare_cached(
                 "UPDATE entry SET state = 'waiting', due_running = ?2, ended_at = NULL,
                  ended_running = NULL, reason = ?3,
-                 trouble_since = CASE WHEN ?4 THEN NULL ELSE trouble_since END WHERE id = ?1",
+                 trouble_since = CASE WHEN ?4 THEN NULL ELSE trouble_since END,
+                 own_trouble = own_trouble AND NOT ?4 WHERE id = ?1",
             )?
             .execute(params![
                 self.found.id.to_string(),

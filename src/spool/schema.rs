@@ -25,7 +25,7 @@ use crate::mail::SpoolId;
 /// |---|---|
 /// | 2 | `entry.user`, `entry.bound` |
 /// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
-/// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
+/// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`, `.own_trouble`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
 pub(super) const FORMAT: i64 = 4;
 
 /// A name that ends in `_at` is wall time and only shown; `_running` is running
@@ -70,7 +70,9 @@ CREATE TABLE entry (
     digest       BLOB,
     seal         BLOB,
     accepted_running INTEGER NOT NULL DEFAULT 0,
-    ended_running INTEGER
+    ended_running INTEGER,
+    -- Whether it is known to fail while other messages get through.
+    own_trouble  INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_running) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
@@ -149,7 +151,11 @@ PRAGMA user_version = 3;
 
 /// From format 3 to format 4: columns with their types, each added where it is
 /// missing. What waits has no checksums and is sent without.
-const FROM_3: [(&str, &str, &str); 2] = [("entry", "digest", "BLOB"), ("entry", "seal", "BLOB")];
+const FROM_3: [(&str, &str, &str); 3] = [
+    ("entry", "digest", "BLOB"),
+    ("entry", "seal", "BLOB"),
+    ("entry", "own_trouble", "INTEGER NOT NULL DEFAULT 0"),
+];
 
 /// See [`FROM_3`]. Running time begins here, so what was measured by the wall clock
 /// begins here too; `{NOW}` is what that clock says now. For how long a message has

@@ -33,6 +33,8 @@ pub struct AttemptReport {
     pub next: Next,
     /// As [`Claimed::trouble_since`] is to be from now on.
     pub trouble_since: Option<RunningTime>,
+    /// As [`Claimed::own_trouble`] is to be from now on.
+    pub own_trouble: bool,
     /// Requests that it made to Graph.
     pub requests: u64,
     /// Bytes of the bodies of those.
@@ -189,7 +191,7 @@ fn settle_one(
     };
     db.prepare_cached(
         "UPDATE entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
-         trouble_since = ?6, ended_running = ?7 WHERE id = ?1",
+         trouble_since = ?6, ended_running = ?7, own_trouble = ?8 WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -198,7 +200,8 @@ fn settle_one(
         ended.map(|now| now.at.millis()),
         report.reason,
         report.trouble_since.map(RunningTime::millis),
-        ended.map(|now| now.running.millis())
+        ended.map(|now| now.running.millis()),
+        report.own_trouble
     ])?;
     if report.next == Next::Delivered && extent == Extent::Whole {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?

@@ -200,6 +200,8 @@ mod tests {
             request_id: Some("9d653b97-1684-473d-b054-5cb12d805a52".to_owned()),
             too_large: false,
             damaged: false,
+            asked: true,
+            verdict: None,
         }
     }
 
