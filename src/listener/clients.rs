@@ -1,11 +1,10 @@
-//! What each client has done: messages of the last minute, what was told of it.
+//! What each client has done: messages of the last minute.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,7 +15,6 @@ pub(super) struct Clients(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     messages: HashMap<IpAddr, Bucket>,
-    told: HashMap<(IpAddr, &'static str), Instant>,
 }
 
 /// Messages that a client may still send (a token bucket of one minute).
@@ -56,27 +54,6 @@ impl Clients {
         may
     }
 
-    /// Whether this about this client was not told yet, or not for that long.
-    pub(super) fn is_news(
-        &self,
-        client: IpAddr,
-        what: &'static str,
-        again: Option<Duration>,
-    ) -> bool {
-        let now = Instant::now();
-        let mut known = self.known();
-        if known.told.len() >= REMEMBERED {
-            known.told.clear();
-        }
-        match known.told.get(&(client, what)) {
-            Some(told) if again.is_none_or(|again| now - *told < again) => false,
-            Some(_) | None => {
-                known.told.insert((client, what), now);
-                true
-            }
-        }
-    }
-
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,6 +62,7 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
 

@@ -39,8 +39,8 @@ use crate::session::Session;
 use crate::session::Step;
 use crate::session::Verdict;
 use crate::session::Verification;
+use crate::telemetry::complaints;
 use crate::telemetry::maillog;
-use crate::telemetry::maillog::Told;
 use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Secrecy;
 
@@ -234,7 +234,7 @@ impl<'a> Connection<'a> {
     async fn message(&mut self, go_on: &Reply, envelope: &Envelope) -> Result<Reply, End> {
         if let Err((verdict, cause)) = self.has_room() {
             let reply = self.session.not_now(verdict);
-            maillog::refused(self.client, envelope, 0, &reply, &cause);
+            complaints::refused(self.client, envelope, 0, &reply, &cause);
             return Ok(reply);
         }
         if !self.slot.mark(Event::Data) {
@@ -251,7 +251,7 @@ impl<'a> Connection<'a> {
         } else {
             self.slot.mark(Event::NotAccepted);
             let (size, cause) = (received.size, &received.cause);
-            maillog::refused(self.client, envelope, size, &reply, cause);
+            complaints::refused(self.client, envelope, size, &reply, cause);
         }
         Ok(reply)
     }
@@ -298,7 +298,7 @@ impl<'a> Connection<'a> {
                 return Err(End::Gone);
             }
             let remedy = stream::remedy(&error);
-            maillog::tls_failed(self.client, &error, remedy);
+            complaints::tls_failed(self.client, &error, remedy);
             let what = format!("TLS could not begin: {error}");
             self.recording.happened(&what);
             self.recording.trouble(&what, remedy);
@@ -463,7 +463,7 @@ impl<'a> Connection<'a> {
 
     fn tell_quirks(&mut self) {
         for quirk in self.session.new_quirks() {
-            self.shared.tell_quirk(self.client, quirk.name());
+            complaints::quirk(self.client, quirk.name());
         }
     }
 
@@ -475,17 +475,5 @@ impl<'a> Connection<'a> {
         self.shared
             .transcripts
             .keep(self.recording, self.client, listener, hello, user);
-    }
-}
-
-impl Shared {
-    /// Logs a quirk of a client, loud when it is the first time.
-    pub(super) fn tell_quirk(&self, client: IpAddr, quirk: &'static str) {
-        let told = if self.clients.is_news(client, quirk, None) {
-            Told::First
-        } else {
-            Told::Again
-        };
-        maillog::quirk(client, quirk, told);
     }
 }

@@ -61,6 +61,7 @@ use crate::config::User;
 use crate::mail::Client;
 use crate::session;
 use crate::spool::Spool;
+use crate::telemetry::complaints;
 use crate::telemetry::maillog;
 use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Transcripts;
@@ -233,7 +234,7 @@ async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
     // What a session shares with others is behind locks whose poison is ignored,
     // because every change under them is one step.
     if AssertUnwindSafe(session).catch_unwind().await.is_err() {
-        maillog::session_panicked(client);
+        complaints::session_panicked(client);
     }
 }
 
@@ -364,10 +365,7 @@ impl Shared {
 
     /// Says once a minute who holds all connections.
     fn all_taken(&self, plan: &Plan, rules: &Rules) {
-        if !self
-            .clients
-            .is_news(EVERYBODY, "all taken", Some(EVERY_MINUTE))
-        {
+        if !self.slots.note_full(self.clock.now()) {
             return;
         }
         let holders = self.slots.holders(HOLDERS);
@@ -402,8 +400,6 @@ fn plan(rules: &Rules) -> Plan {
 
 /// How many of those who hold connections are named.
 const HOLDERS: usize = 5;
-/// Stands for no client in particular.
-const EVERYBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Says why a connection is not wanted, where that costs nothing: whoever is not
 /// wanted must not hold a place for long, nor fill the log.
@@ -422,23 +418,16 @@ async fn turn_away(
         drop(said);
     }
     drop(stream);
-    if shared
-        .clients
-        .is_news(client, reply.remedy, Some(EVERY_MINUTE))
-    {
-        let mut recording = Recording::begin(&shared.clock);
-        recording.said(&reply.to_string());
-        recording.trouble(&reply.to_string(), reply.remedy);
-        let address = listener.address;
-        shared
-            .transcripts
-            .keep(recording, client, address, None, None);
-    }
+    let mut recording = Recording::begin(&shared.clock);
+    recording.said(&reply.to_string());
+    recording.trouble(&reply.to_string(), reply.remedy);
+    let address = listener.address;
+    shared
+        .transcripts
+        .keep(recording, client, address, None, None);
 }
 
 const SAY_NO: Duration = Duration::from_millis(100);
-/// How often it is told of a client that it was turned away.
-const EVERY_MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,7 @@ use crate::spool::INLINE_LIMIT;
 use crate::spool::Incoming;
 use crate::spool::NewEntry;
 use crate::spool::is_full;
+use crate::telemetry::complaints;
 use crate::telemetry::maillog;
 
 /// A message that has come in, and what became of it.
@@ -129,7 +130,7 @@ impl Connection<'_> {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
         for quirk in Findings::of(&header).quirks {
-            self.shared.tell_quirk(self.client, quirk.name());
+            complaints::quirk(self.client, quirk.name());
         }
         let most = self.rules.limits.received_headers;
         if header.all("Received").count() > most {

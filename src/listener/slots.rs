@@ -25,6 +25,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Timestamp;
 use crate::mail::Client;
 
 /// A session that has sent mail and then none for so long may have to make room:
@@ -39,6 +40,9 @@ const LEAVING: usize = 64;
 /// If a slot became free within so long, others are about to: clients connect
 /// again before the end of their last connection is seen.
 const CHURN: Duration = Duration::from_secs(1);
+
+/// How often it is logged that all are taken.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// How connections are shared out.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +124,10 @@ struct Table {
     local: usize,
     leaving: usize,
     freed: Option<Instant>,
+    /// When an arrival found all taken, the last time.
+    full_at: Option<Timestamp>,
+    /// When that was logged, the last time.
+    warned: Option<Instant>,
 }
 
 /// What one client has.
@@ -231,6 +239,18 @@ impl Slots {
     /// Resolves when a slot becomes free after this call.
     pub(super) fn freed(&self) -> Notified<'_> {
         self.0.freed.notified()
+    }
+
+    /// Notes that an arrival found all taken; whether it is the first for a minute.
+    pub(super) fn note_full(&self, at: Timestamp) -> bool {
+        let mut table = self.table();
+        table.full_at = Some(at);
+        let now = Instant::now();
+        let is_first = table.warned.is_none_or(|warned| now - warned >= A_MINUTE);
+        if is_first {
+            table.warned = Some(now);
+        }
+        is_first
     }
 
     /// How many are taken.

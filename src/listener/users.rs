@@ -21,7 +21,7 @@ use crate::config::User;
 use crate::session::Credentials;
 use crate::session::Identity;
 use crate::session::Verification;
-use crate::telemetry::maillog;
+use crate::telemetry::complaints;
 
 /// Verifies passwords and remembers who was wrong.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Verifier {
     async fn refuse(&self, client: IpAddr, name: &str, user: Option<&User>) -> Verification {
         let count = self.count(client, name);
         // A name that is none may be a password that was typed in its place.
-        maillog::wrong_password(client, user.map(|user| user.name.as_str()), count);
+        complaints::wrong_password(client, user.map(|user| user.name.as_str()), count);
         tokio::time::sleep(delay(count)).await;
         if count >= TOO_OFTEN {
             Verification::RefusedTooOften

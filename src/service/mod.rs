@@ -45,6 +45,7 @@ use crate::session;
 use crate::spool;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
+use crate::telemetry::complaints;
 use crate::telemetry::maillog;
 use crate::telemetry::transcripts::Transcripts;
 
@@ -218,6 +219,8 @@ impl Service {
     }
 
     fn listen(&mut self, sockets: Vec<TcpListener>) {
+        let complaints = complaints::run(self.stop_listening.clone());
+        self.connections.spawn(complaints);
         for (number, socket) in sockets.into_iter().enumerate() {
             if let Ok(address) = socket.local_addr() {
                 info!(event = "listening", %address);

@@ -31,7 +31,6 @@ use crate::spool::Next;
 use crate::spool::Quarantined;
 use crate::spool::Recovered;
 use crate::spool::Verdict;
-use crate::telemetry::transcripts::Trouble;
 
 /// A message is safe on disk.
 pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane: &Lane) {
@@ -50,15 +49,6 @@ pub fn split(accepted: &Accepted) {
     }
 }
 
-/// A message was refused at DATA or after it; `reply` is what the client was
-/// told, `cause` what it need not know.
-pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Display, cause: &str) {
-    warn!(
-        event = "refused", %client, from = %envelope.reverse_path,
-        recipients = envelope.recipients.len(), size, %reply, cause, "message refused"
-    );
-}
-
 /// All connections are taken: who has them.
 pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
     warn!(
@@ -73,52 +63,9 @@ pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
     );
 }
 
-/// A session was refused or broken off.
-pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
-    let Trouble { what, remedy } = trouble;
-    warn!(
-        event = "session", number, %client, what, remedy,
-        "a session went wrong: graph-relay sessions show {number}"
-    );
-}
-
-/// A client does something that is put up with.
-pub fn quirk(client: IpAddr, quirk: &str, told: Told) {
-    match told {
-        Told::First => info!(
-            event = "quirk", %client, quirk,
-            "this client deviates from the standards; it is put up with here"
-        ),
-        Told::Again => debug!(event = "quirk", %client, quirk),
-    }
-}
-
-/// Whether something of a client is told for the first time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// It is.
-    First,
-    /// It was told before: for whoever looks closely.
-    Again,
-}
-
 /// A client authenticated.
 pub fn authenticated(client: IpAddr, user: &str, mechanism: &dyn Display) {
     debug!(event = "authenticated", %client, user, %mechanism);
-}
-
-/// A client gave a wrong name or password.
-pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
-    let user = user.unwrap_or("(unknown)");
-    warn!(
-        event = "wrong password", %client, user, in_a_row,
-        "a client could not authenticate: compare its name and password with the [[user]]"
-    );
-}
-
-/// A client could not begin TLS.
-pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
-    warn!(event = "tls", %client, %reason, remedy, "a client could not begin TLS");
 }
 
 /// The certificate's files have changed and are in use.
@@ -132,11 +79,6 @@ pub fn certificate_unusable(reason: &dyn Display) {
         event = "certificate", %reason,
         "the new certificate cannot be used; the one before stays in use"
     );
-}
-
-/// A session broke down; the others go on.
-pub fn session_panicked(client: IpAddr) {
-    error!(event = "panic", %client, "a session broke down and was closed; please report this");
 }
 
 /// An attempt has ended.

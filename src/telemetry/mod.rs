@@ -6,6 +6,7 @@
 //! from. No content and no secret is ever logged (promise 7); texts from
 //! outside are cleaned where they are read.
 
+pub mod complaints;
 pub mod maillog;
 pub mod transcripts;
 mod writer;

@@ -4,7 +4,7 @@
 //! A session that ends well leaves nothing. One with a refusal, or that was cut
 //! off, leaves its lines, with passwords struck out and without the content of
 //! messages. The last [`KEPT`] are kept, in memory: a restart forgets them, and
-//! no client can fill the disk with them.
+//! no client can fill the disk with them, nor push out those of another.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -19,10 +19,16 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::clock::Timestamp;
-use crate::telemetry::maillog;
+use crate::mail::Client;
+use crate::telemetry::complaints;
 
 /// Transcripts that are kept.
 pub const KEPT: usize = 300;
+/// Of these, of one client (an IPv4 address, or a /64): so that none can push out
+/// what an administrator needs.
+const OF_A_CLIENT: usize = 30;
+/// Of these, that went wrong in the same way.
+const OF_A_KIND: usize = 3;
 /// Lines of one transcript from its beginning, and as many from its end.
 const LINES: usize = 30;
 /// Characters of a line.
@@ -281,9 +287,7 @@ impl Transcripts {
         let mut ring = self.ring();
         ring.last += 1;
         let number = ring.last;
-        if ring.kept.len() == KEPT {
-            ring.kept.pop_front();
-        }
+        ring.make_room(client, &first);
         ring.kept.push_back(Transcript {
             number,
             begun_at: recording.begun_at,
@@ -296,7 +300,7 @@ impl Transcripts {
             omitted: recording.omitted,
         });
         drop(ring);
-        maillog::session_kept(number, client, &first);
+        complaints::session_kept(number, client, &first);
     }
 
     /// All that are kept, the oldest first.
@@ -316,14 +320,79 @@ impl Transcripts {
     }
 }
 
+impl Ring {
+    /// Forgets the oldest transcripts, those of the same client first where it has
+    /// its share.
+    fn make_room(&mut self, client: IpAddr, trouble: &Trouble) {
+        let client = Client::at(client);
+        let is_theirs = |kept: &Transcript| Client::at(kept.client) == client;
+        let is_alike = |kept: &Transcript| {
+            let first = kept.troubles.first();
+            is_theirs(kept) && first.is_some_and(|first| first.remedy == trouble.remedy)
+        };
+        if self.kept.iter().filter(|kept| is_alike(kept)).count() >= OF_A_KIND {
+            self.forget_first(is_alike);
+        } else if self.kept.iter().filter(|kept| is_theirs(kept)).count() >= OF_A_CLIENT {
+            self.forget_first(is_theirs);
+        } else if self.kept.len() >= KEPT {
+            self.kept.pop_front();
+        }
+    }
+
+    fn forget_first(&mut self, is: impl Fn(&Transcript) -> bool) {
+        if let Some(at) = self.kept.iter().position(is) {
+            self.kept.remove(at);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn keep(transcripts: &Transcripts, recording: Recording) {
+        keep_of(transcripts, recording, IpAddr::from([127, 0, 0, 1]));
+    }
+
+    fn keep_of(transcripts: &Transcripts, recording: Recording, client: IpAddr) {
         let listener = "127.0.0.1:2525".parse().unwrap();
-        let client = "127.0.0.1".parse().unwrap();
         transcripts.keep(recording, client, listener, None, None);
+    }
+
+    #[tokio::test]
+    async fn no_client_pushes_out_the_transcript_of_another_or_of_another_kind() {
+        let transcripts = Transcripts::default();
+        let wrong = |remedy: &str| {
+            let mut recording = Recording::begin(&Clock::System);
+            recording.trouble("550 no", remedy);
+            recording
+        };
+        keep_of(
+            &transcripts,
+            wrong("scan less"),
+            "192.0.2.1".parse().unwrap(),
+        );
+        keep_of(
+            &transcripts,
+            wrong("its own"),
+            "2001:db8::1".parse().unwrap(),
+        );
+        for n in 0..2 * KEPT {
+            let client = format!("2001:db8::{n:x}").parse().unwrap();
+            keep_of(&transcripts, wrong("not HTTP"), client);
+        }
+
+        let kept = transcripts.list();
+        let numbers: Vec<u64> = kept.iter().map(|kept| kept.number).collect();
+        let last = 2 * KEPT as u64 + 2;
+        assert_eq!(numbers, [1, 2, last - 2, last - 1, last]);
+
+        for n in 0..KEPT {
+            let client = "2001:db8::1".parse().unwrap();
+            keep_of(&transcripts, wrong(&format!("{n}")), client);
+        }
+        assert_eq!(transcripts.list().len(), 1 + OF_A_CLIENT);
+        assert_eq!(transcripts.list()[0].number, 1);
     }
 
     #[tokio::test]
@@ -365,13 +434,14 @@ mod tests {
         keep(&transcripts, Recording::begin(&Clock::System));
         assert!(transcripts.list().is_empty());
 
-        for _ in 0..KEPT + 2 {
+        for n in 0..KEPT + 2 {
             let mut recording = Recording::begin(&Clock::System);
             for n in 0..1000 {
                 recording.heard(format!("NOOP {n:0>1000}").as_bytes(), Secrecy::Open);
             }
             recording.trouble("421 closing", "do something");
-            keep(&transcripts, recording);
+            let n = u8::try_from(n % 150).unwrap();
+            keep_of(&transcripts, recording, IpAddr::from([192, 0, 2, n]));
         }
 
         let kept = transcripts.list();

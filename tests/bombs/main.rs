@@ -10,6 +10,7 @@
 mod common;
 
 mod commands;
+mod complaints;
 mod connections;
 mod fairness;
 mod messages;

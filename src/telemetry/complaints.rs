@@ -1,0 +1,303 @@
+//! What the log says about clients, so that no client can flood it.
+//!
+//! A complaint of a kind about a client (an IPv4 address, or a /64) is logged at
+//! once and then once a minute, with the number of those in between. So a client
+//! costs at most one line a minute and kind, and no complaint goes uncounted.
+//! Where there are more clients than can be remembered, the others count as one.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use super::transcripts::Trouble;
+use crate::mail::Client;
+use crate::mail::Envelope;
+
+/// A message was refused at DATA or after it; `reply` is what the client was
+/// told, `cause` what it need not know.
+pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Display, cause: &str) {
+    let text = reply.to_string();
+    // The words may name an address.
+    let code: Vec<&str> = text.splitn(3, ' ').take(2).collect();
+    if WARNINGS.is_due(client, "refused", &code.join(" ")) {
+        warn!(
+            event = "refused", %client, from = %envelope.reverse_path,
+            recipients = envelope.recipients.len(), size, reply = text, cause, "message refused"
+        );
+    }
+}
+
+/// A session was refused or broken off.
+pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
+    let Trouble { what, remedy } = trouble;
+    if WARNINGS.is_due(client, "session", remedy) {
+        warn!(
+            event = "session", number, %client, what, remedy,
+            "a session went wrong: graph-relay sessions show {number}"
+        );
+    }
+}
+
+/// A client does something that is tolerated.
+pub fn quirk(client: IpAddr, quirk: &str) {
+    if QUIRKS.is_due(client, "quirk", quirk) {
+        info!(
+            event = "quirk", %client, quirk,
+            "this client deviates from the standards; it is put up with here"
+        );
+    } else {
+        debug!(event = "quirk", %client, quirk);
+    }
+}
+
+/// A client gave a wrong name or password.
+pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
+    let user = user.unwrap_or("(unknown)");
+    if WARNINGS.is_due(client, "wrong password", user) {
+        warn!(
+            event = "wrong password", %client, user, in_a_row,
+            "a client could not authenticate: compare its name and password with the [[user]]"
+        );
+    }
+}
+
+/// A client could not begin TLS.
+pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
+    if WARNINGS.is_due(client, "tls", remedy) {
+        warn!(event = "tls", %client, %reason, remedy, "a client could not begin TLS");
+    }
+}
+
+/// A session broke down; the others go on.
+pub fn session_panicked(client: IpAddr) {
+    if WARNINGS.is_due(client, "panic", "") {
+        error!(event = "panic", %client, "a session broke down and was closed; please report this");
+    }
+}
+
+/// Logs the numbers of those complaints that were not logged one by one, until
+/// `stop`, and the last ones then.
+pub async fn run(stop: CancellationToken) {
+    loop {
+        let is_last = tokio::select! {
+            () = tokio::time::sleep(OFTEN) => false,
+            () = stop.cancelled() => true,
+        };
+        let now = Instant::now();
+        for repeated in WARNINGS.repeated(now, is_last) {
+            let Repeated { who, what, .. } = &repeated;
+            let (kind, times) = (repeated.event, repeated.times);
+            warn!(
+                event = "repeated",
+                client = who,
+                kind,
+                what,
+                times,
+                "the same complaint about this client, so many times more within a minute"
+            );
+        }
+        for repeated in QUIRKS.repeated(now, is_last) {
+            let Repeated { who, what, .. } = &repeated;
+            let (kind, times) = (repeated.event, repeated.times);
+            info!(
+                event = "repeated",
+                client = who,
+                kind,
+                what,
+                times,
+                "this client deviated from the standards so many times more within a day"
+            );
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// How often it is looked for numbers to log.
+const OFTEN: Duration = Duration::from_secs(5);
+
+/// The log is one for the process, and so is what keeps it from being flooded.
+static WARNINGS: LazyLock<Complaints> = LazyLock::new(|| Complaints {
+    again: Duration::from_secs(60),
+    most: 1000,
+    known: Mutex::default(),
+});
+/// What harms nobody is of interest once, and then once a day.
+static QUIRKS: LazyLock<Complaints> = LazyLock::new(|| Complaints {
+    again: Duration::from_secs(24 * 60 * 60),
+    most: 10_000,
+    known: Mutex::default(),
+});
+
+/// What was logged lately about whom.
+#[derive(Debug)]
+struct Complaints {
+    /// After how long it is logged again.
+    again: Duration,
+    /// Clients and kinds that are remembered.
+    most: usize,
+    known: Mutex<HashMap<About, Since>>,
+}
+
+/// Whom and what a complaint is about; `None` are all clients beyond
+/// [`Complaints::most`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct About {
+    client: Option<Client>,
+    event: &'static str,
+    what: String,
+}
+
+/// When it was logged, and how often it was not since then.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    logged: Instant,
+    more: u64,
+}
+
+/// A complaint that came again.
+#[derive(Debug, PartialEq, Eq)]
+struct Repeated {
+    who: String,
+    event: &'static str,
+    what: String,
+    times: u64,
+}
+
+impl Complaints {
+    /// Whether this complaint is to be logged by itself; else it is counted.
+    fn is_due(&self, client: IpAddr, event: &'static str, what: &str) -> bool {
+        let now = Instant::now();
+        let mut about = About {
+            client: Some(Client::at(client)),
+            event,
+            what: what.to_owned(),
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= self.most && !known.contains_key(&about) {
+            about.client = None;
+            about.what.clear();
+        }
+        match known.get_mut(&about) {
+            Some(since) if since.more > 0 || now - since.logged < self.again => {
+                since.more += 1;
+                false
+            }
+            Some(_) | None => {
+                let since = Since {
+                    logged: now,
+                    more: 0,
+                };
+                known.insert(about, since);
+                true
+            }
+        }
+    }
+
+    /// What came again and is to be logged now; forgets what did not.
+    fn repeated(&self, now: Instant, all: bool) -> Vec<Repeated> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repeated = Vec::new();
+        known.retain(|about, since| {
+            if now - since.logged < self.again && !all {
+                return true;
+            }
+            if since.more == 0 {
+                return false;
+            }
+            let client = about.client;
+            repeated.push(Repeated {
+                who: client.map_or_else(|| "many others".to_owned(), |client| client.to_string()),
+                event: about.event,
+                what: about.what.clone(),
+                times: since.more,
+            });
+            *since = Since {
+                logged: now,
+                more: 0,
+            };
+            true
+        });
+        repeated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaints(most: usize) -> Complaints {
+        Complaints {
+            again: Duration::from_secs(60),
+            most,
+            known: Mutex::default(),
+        }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn times(complaints: &Complaints, all: bool) -> Vec<(String, u64)> {
+        let repeated = complaints.repeated(Instant::now(), all).into_iter();
+        repeated.map(|it| (it.who, it.times)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_complained_about_once_a_minute_with_the_number_of_the_rest() {
+        let complaints = complaints(100);
+        let one = address("2001:db8::1");
+        assert!(complaints.is_due(one, "tls", "x"));
+        for n in 0..600 {
+            let same_network = address(&format!("2001:db8::{n:x}"));
+            assert!(!complaints.is_due(same_network, "tls", "x"));
+        }
+        assert!(complaints.is_due(one, "tls", "y"));
+        assert!(complaints.is_due(one, "session", "x"));
+        assert!(complaints.is_due(address("2001:db8:0:1::1"), "tls", "x"));
+        assert!(times(&complaints, false).is_empty());
+
+        tokio::time::advance(Duration::from_secs(61)).await;
+        // The number comes first, and begins another minute.
+        assert!(!complaints.is_due(one, "tls", "x"));
+        assert_eq!(
+            times(&complaints, false),
+            [("2001:db8::/64".to_owned(), 601)]
+        );
+        assert!(!complaints.is_due(one, "tls", "x"));
+        assert!(times(&complaints, false).is_empty());
+
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(times(&complaints, false), [("2001:db8::/64".to_owned(), 1)]);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(times(&complaints, false).is_empty());
+        assert!(complaints.known.lock().unwrap().is_empty());
+        assert!(complaints.is_due(one, "tls", "x"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_clients_than_are_remembered_count_as_one() {
+        let complaints = complaints(10);
+        let logged = (0..1000_u32).filter(|n| {
+            let [_, _, high, low] = n.to_be_bytes();
+            complaints.is_due(IpAddr::from([192, 0, high, low]), "tls", "x")
+        });
+        assert_eq!(logged.count(), 11);
+        assert_eq!(complaints.known.lock().unwrap().len(), 11);
+
+        // At the end nothing is left uncounted.
+        assert_eq!(times(&complaints, true), [("many others".to_owned(), 989)]);
+    }
+}
