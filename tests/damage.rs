@@ -169,11 +169,7 @@ async fn a_bad_page_of_recipients_harms_the_messages_on_it() {
     let listed = run(&home, &["queue", "list"]);
     assert!(said(&listed).contains("(unreadable)"), "{}", said(&listed));
     let retried = run(&home, &["queue", "retry", id, "--yes"]);
-    assert!(
-        said(&retried).contains("cannot be read"),
-        "{}",
-        said(&retried)
-    );
+    assert!(said(&retried).contains("malformed"), "{}", said(&retried));
     let dropped = run(&home, &["queue", "drop", id, "--yes"]);
     assert!(dropped.status.success(), "{}", said(&dropped));
     assert_eq!(state(&home, id), "dropped");

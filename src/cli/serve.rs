@@ -92,8 +92,8 @@ async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path)
             _ = signals.terminate.recv() => return Exit::Done,
             _ = signals.interrupt.recv() => return Exit::Done,
             _ = signals.hangup.recv() => reload(service, file),
-            () = service.broken() => {
-                error!(event = "broken", "delivery has ended unasked; stopping to be started again");
+            reason = service.broken() => {
+                error!(event = "broken", reason, "the relay stops, to be started again");
                 return Exit::BrokeDown;
             }
         }
@@ -173,10 +173,13 @@ fn exit_of(error: &StartError) -> Exit {
             by_io(error)
         }
         StartError::Spool(SpoolError::InUse(_)) => Exit::TryLater,
+        StartError::Spool(SpoolError::NotSynced(_)) => Exit::BrokeDown,
         StartError::Spool(
             SpoolError::Database(_)
             | SpoolError::Damaged(_)
             | SpoolError::Format { .. }
+            | SpoolError::Refused(_)
+            | SpoolError::Gone(_)
             | SpoolError::Closed,
         ) => Exit::CannotCreate,
     }

@@ -183,9 +183,12 @@ impl Service {
         &self.addresses
     }
 
-    /// Returns when the relay can no longer do its work.
-    pub async fn broken(&self) {
-        self.broken.cancelled().await;
+    /// Returns when the relay can no longer do its work, with the reason.
+    pub async fn broken(&self) -> String {
+        tokio::select! {
+            why = self.spool.not_synced() => format!("{}", SpoolError::NotSynced(why)),
+            () = self.broken.cancelled() => "delivery has ended unasked".to_owned(),
+        }
     }
 
     /// Stops in order. Everything accepted is in the spool.
@@ -214,7 +217,9 @@ impl Service {
                 "some attempts did not end in time: at the next start they count as doubtful"
             );
         }
-        self.spool.close().await;
+        if let Some(path) = self.spool.close().await {
+            maillog::database_written(&path);
+        }
         info!(event = "stopped");
     }
 
@@ -254,6 +259,8 @@ impl Service {
         let tidy = tidy::run(spool.clone(), clock, config.clone(), stop.clone());
         self.workers.spawn(admin::run(admin, office, stop.clone()));
         self.workers.spawn(watch);
+        self.workers
+            .spawn(watch_database(spool.clone(), stop.clone()));
         self.workers.spawn(tidy);
     }
 
@@ -368,4 +375,26 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
         );
     }
     String::new()
+}
+
+/// How often the database's file is looked for, besides at each message.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Says so when somebody takes the database away.
+async fn watch_database(spool: Spool, stop: CancellationToken) {
+    let gone = async {
+        loop {
+            tokio::select! {
+                path = spool.gone() => return path,
+                () = tokio::time::sleep(LOOK) => {
+                    // What it finds out ends the other branch.
+                    let _noticed = spool.look_for_database();
+                }
+            }
+        }
+    };
+    tokio::select! {
+        path = gone => maillog::database_gone(&path),
+        () = stop.cancelled() => {}
+    }
 }

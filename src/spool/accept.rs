@@ -85,6 +85,7 @@ impl Spool {
             let text = format!("{held} bytes are waiting, limits.spool_size is {limit}");
             return Err(AcceptError::Full(text));
         }
+        self.look_for_database()?;
         let disk = rustix::fs::statvfs(&settings.folder).map_err(|error| SpoolError::File {
             path: settings.folder.clone(),
             error: error.into(),
@@ -97,6 +98,12 @@ impl Spool {
             return Err(AcceptError::Full(text));
         }
         Ok(())
+    }
+
+    fn notice_failed_sync(&self, error: &AcceptError) {
+        if let AcceptError::Failed(SpoolError::NotSynced(why)) = error {
+            self.shared.watch.not_synced(why.clone());
+        }
     }
 
     /// Takes a message in. When this returns `Ok`, it is on stable storage: as one
@@ -124,7 +131,8 @@ impl Spool {
         let mut parts = vec![(id, envelope)];
         split(&mut parts, largest_part, || self.new_id());
         let others: Vec<SpoolId> = parts.iter().skip(1).map(|(id, _)| *id).collect();
-        sync_file(&mut content, &others).await?;
+        let synced = sync_file(&mut content, &others).await;
+        synced.inspect_err(|error| self.notice_failed_sync(error))?;
         let mut file = content.file.take();
         let row = Row {
             parts,
@@ -175,25 +183,51 @@ async fn sync_file(content: &mut Incoming, others: &[SpoolId]) -> Result<(), Acc
     let Some(incoming) = &mut content.file else {
         return Ok(());
     };
-    let path = incoming.path.clone();
+    let part = incoming.path.clone();
+    let path = part.with_file_name(content.id.to_string());
     let synced = async {
         // Writing goes on in the background: its errors come here.
         incoming.file.flush().await?;
-        incoming.file.sync_all().await?;
+        incoming.file.sync_all().await.map_err(NotSynced::error)?;
+        // From here on its name says that a row may know it: see recover.rs.
+        tokio::fs::rename(&part, &path).await?;
+        incoming.path.clone_from(&path);
         for id in others {
             let link = incoming.path.with_file_name(id.to_string());
             tokio::fs::hard_link(&incoming.path, &link).await?;
             incoming.links.push(link);
         }
-        content::sync_folder(&path).await
+        let synced = content::sync_folder(&path).await;
+        synced.map_err(NotSynced::error)
     };
     synced.await.map_err(|error| {
         if is_full(&error) {
             AcceptError::Full(error.to_string())
+        } else if NotSynced::is(&error) {
+            AcceptError::Failed(SpoolError::NotSynced(error.to_string()))
         } else {
             AcceptError::Failed(SpoolError::File { path, error })
         }
     })
+}
+
+/// An fsync that failed, told from other errors of the same file.
+#[derive(Debug, thiserror::Error)]
+#[error("fsync: {0}")]
+struct NotSynced(io::Error);
+
+impl NotSynced {
+    /// A full disk is a reason to refuse mail, and nothing is wrong with it.
+    fn error(error: io::Error) -> io::Error {
+        if is_full(&error) {
+            return error;
+        }
+        io::Error::other(Self(error))
+    }
+
+    fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
 }
 
 /// Whether a write failed because there is no room.

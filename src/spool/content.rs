@@ -104,7 +104,7 @@ impl Incoming {
         }
         self.head.extend_from_slice(piece);
         if self.head.len() > INLINE_LIMIT {
-            let path = self.folder.join(self.id.to_string());
+            let path = self.folder.join(format!("{}{PART}", self.id));
             let file = fs::OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -173,6 +173,32 @@ pub(super) fn folder(spool: &Path) -> PathBuf {
 
 pub(super) fn path(spool: &Path, id: SpoolId) -> PathBuf {
     folder(spool).join(id.to_string())
+}
+
+/// What a message that is still coming in is called, behind its id.
+const PART: &str = ".part";
+
+/// The entry whose content a file of the folder is, by its name.
+pub(super) fn id_of(file: &fs::DirEntry) -> Option<SpoolId> {
+    let name = file.file_name();
+    let id = name.to_str().and_then(exact_id)?;
+    file.file_type()
+        .is_ok_and(|kind| kind.is_file())
+        .then_some(id)
+}
+
+/// Whether a file of the folder is a message that was still coming in.
+pub(super) fn is_part(file: &fs::DirEntry) -> bool {
+    let name = file.file_name();
+    let id = name.to_str().and_then(|name| name.strip_suffix(PART));
+    id.and_then(exact_id).is_some() && file.file_type().is_ok_and(|kind| kind.is_file())
+}
+
+/// An id as the relay writes it: others are read too, and are strange here.
+fn exact_id(name: &str) -> Option<SpoolId> {
+    name.parse()
+        .ok()
+        .filter(|id: &SpoolId| id.to_string() == name)
 }
 
 pub(super) fn make_folders(spool: &Path) -> Result<(), SpoolError> {

@@ -73,7 +73,13 @@ impl SpoolError {
     pub(super) fn cause(&self) -> &dyn std::fmt::Display {
         match self {
             Self::Damaged(error) | Self::Database(error) => error,
-            Self::File { .. } | Self::InUse(_) | Self::Format { .. } | Self::Closed => self,
+            Self::File { .. }
+            | Self::InUse(_)
+            | Self::Format { .. }
+            | Self::Refused(_)
+            | Self::NotSynced(_)
+            | Self::Gone(_)
+            | Self::Closed => self,
         }
     }
 
@@ -82,7 +88,13 @@ impl SpoolError {
         match self {
             Self::Damaged(_) => true,
             Self::Database(error) => is_of_the_entry(error),
-            Self::File { .. } | Self::InUse(_) | Self::Format { .. } | Self::Closed => false,
+            Self::File { .. }
+            | Self::InUse(_)
+            | Self::Format { .. }
+            | Self::Refused(_)
+            | Self::NotSynced(_)
+            | Self::Gone(_)
+            | Self::Closed => false,
         }
     }
 }

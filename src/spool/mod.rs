@@ -10,8 +10,8 @@
 //!   so that none fails for another's reason.
 //! - A small message lies in the database. A message above [`INLINE_LIMIT`] is
 //!   streamed to a file, which is fsynced together with its folder before the
-//!   row that names it is committed. A file without a row is garbage and is
-//!   removed at start; a row without its file is quarantined.
+//!   row that names it is committed. A file without a row is moved to
+//!   `orphans/` at start; a row without its file is quarantined (`recover.rs`).
 //! - A message with too many recipients becomes several entries in that one
 //!   transaction; a large one's file has a name (a hard link) for each.
 //! - Content is deleted in the transaction that settles its entry; a file is
@@ -25,20 +25,29 @@
 //!   `seal.rs`).
 //! - What is decided by time is decided by the relay's running time, which no
 //!   wall clock changes: `running.rs`.
-//! - One process has the spool: `spool.lock` is locked while it is open.
+//! - One process has the spool: `spool.lock` and the folder are locked while it
+//!   is open.
+//! - The database must belong to what lies beside it. One that is missing, empty,
+//!   older or another one is refused (`examine.rs`, `mark.rs`), because going on
+//!   would lose mail or send it twice. A folder that was restored as a whole
+//!   belongs together and is accepted, and so is a spool of an older format.
+//! - After an fsync error, and while the database has lost its name, nothing is
+//!   accepted (`watch.rs`).
 //!
 //! # Format
 //!
 //! ```text
 //! data_dir/
 //!   spool.lock          locked while open
+//!   spool.state         how far the database is (`mark.rs`)
 //!   spool.db, -wal      entry      one row a message, also after its end
 //!                       recipient  the forward-paths of an entry
 //!                       content    the bytes of a small message
 //!                       attempt    what was tried, and what came of it
 //!                       clock      for how long the relay has run
 //!                       spool      which spool this is, and how far it is
-//!   content/ID          the bytes of a large message
+//!   content/ID          the bytes of a large message; ID.part while it comes in
+//!   orphans/ID          files that the database did not know at a start
 //! ```
 //!
 //! `user_version` numbers the format; an unknown one is refused. States of an
@@ -57,22 +66,27 @@ mod content;
 mod damage;
 mod doubt;
 mod due;
+mod examine;
 mod filter;
+mod mark;
 mod operator;
 mod order;
 mod overview;
+mod recover;
 mod running;
 mod schema;
 mod seal;
 mod settle;
 mod spent;
 mod view;
+mod watch;
 mod writer;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -98,8 +112,10 @@ pub use self::doubt::Stage;
 pub use self::due::Allowance;
 pub use self::due::Upcoming;
 pub use self::due::Want;
+pub use self::examine::Refusal;
 pub use self::filter::Filter;
 pub use self::filter::FilterError;
+use self::mark::Mark;
 pub use self::order::Action;
 pub use self::order::Count;
 pub use self::order::Decided;
@@ -109,9 +125,9 @@ pub use self::order::Verdict;
 pub use self::order::Which;
 pub use self::overview::Failure;
 pub use self::overview::Overview;
+pub use self::recover::FILE_GONE;
+pub use self::recover::Recovered;
 use self::running::Running;
-pub use self::schema::FILE_GONE;
-pub use self::schema::Recovered;
 pub use self::seal::ContentError;
 pub use self::seal::Digest;
 pub use self::settle::AttemptReport;
@@ -123,6 +139,7 @@ pub use self::view::AttemptView;
 pub use self::view::EntryView;
 pub use self::view::Summary;
 pub use self::view::Totals;
+use self::watch::Watch;
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::mail::Lane;
@@ -140,6 +157,7 @@ struct Shared {
     clock: Clock,
     running: Running,
     writer: Writer,
+    watch: Arc<Watch>,
     /// For reading only. A std mutex: held for one query, on a blocking thread.
     reader: Mutex<Connection>,
     /// Bytes of content held.
@@ -150,7 +168,7 @@ struct Shared {
     /// Entries that can be neither read nor quarantined: see `damage.rs`.
     left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
-    _lock: File,
+    _locks: [File; 2],
 }
 
 /// A lane has got something that is due.
@@ -217,6 +235,20 @@ pub enum SpoolError {
         /// What this program writes.
         known: i64,
     },
+    /// The database does not belong to what lies beside it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk did not confirm a write.
+    #[error(
+        "the disk did not confirm a write ({0}): what the relay holds in memory may not be on disk"
+    )]
+    NotSynced(String),
+    /// The database that is open has no name any more.
+    #[error(
+        "{} was removed or replaced while the relay runs: no mail is accepted. Move the file back, or \
+         restart the relay: it writes the database out when it stops", .0.display()
+    )]
+    Gone(PathBuf),
     /// The writer thread is gone.
     #[error("the spool is closed")]
     Closed,
@@ -226,6 +258,8 @@ impl From<rusqlite::Error> for SpoolError {
     fn from(error: rusqlite::Error) -> Self {
         if damage::is_damage(&error) {
             Self::Damaged(error)
+        } else if writer::is_of_sync(&error) {
+            Self::NotSynced(error.to_string())
         } else {
             Self::Database(error)
         }
@@ -241,29 +275,34 @@ impl Spool {
     /// Says which file or folder is the trouble.
     pub fn open(settings: Settings, clock: Clock) -> Result<(Self, Recovered), SpoolError> {
         content::make_folders(&settings.folder)?;
-        let lock = lock(&settings)?;
+        let locks = lock(&settings.folder)?;
         let path = settings.folder.join("spool.db");
-        let mut connection = schema::open(&path, clock.now())?;
+        let beside = examine::before_opening(&settings.folder)?;
+        let mut connection = schema::open(&path, &beside, clock.now())?;
         let (running, jump) = running::begin(&connection, &clock)?;
         let now = running.moment(&clock);
-        let mut recovered = schema::recover(&mut connection, &settings.folder, now)?;
+        let mut recovered = recover::recover(&mut connection, &settings.folder, now)?;
         recovered.clock = jump;
         let held = view::held_bytes(&connection)?;
         let reader = schema::open_reader(&path)?;
+        let file = |path: PathBuf| move |error| SpoolError::File { path, error };
+        let mark = schema::state(&connection, &beside)?;
+        let mark =
+            Mark::write(&settings.folder, mark).map_err(file(mark::path(&settings.folder)))?;
+        let watch = Arc::new(Watch::new(path.clone()));
+        let writer = Writer::start(connection, mark, Arc::clone(&watch)).map_err(file(path))?;
         let shared = Shared {
             settings,
             clock,
             running,
-            writer: Writer::start(connection).map_err(|error| SpoolError::File {
-                path: path.clone(),
-                error,
-            })?,
+            writer,
+            watch,
             reader: Mutex::new(reader),
             held: AtomicU64::new(held),
             arrivals: Mutex::new(Vec::new()),
             arrived: Notify::new(),
             left_alone: Mutex::new(HashSet::new()),
-            _lock: lock,
+            _locks: locks,
         };
         let spool = Self {
             shared: Arc::new(shared),
@@ -294,12 +333,13 @@ impl Spool {
         }
     }
 
-    /// Writes what is outstanding and closes the database. Handles that are
-    /// still about get [`SpoolError::Closed`].
-    pub async fn close(&self) {
+    /// Writes what is outstanding and closes the database, with everything in its
+    /// own file. Handles that are still about get [`SpoolError::Closed`]. Returns
+    /// where the database was written out, if it had lost its name.
+    pub async fn close(&self) -> Option<PathBuf> {
         // Without it at most a minute is lost.
         let _noted = self.note_running().await;
-        self.shared.writer.close().await;
+        self.shared.writer.close(self.rescue()).await
     }
 
     fn announce(&self, lane: Lane, urgency: Urgency) {
@@ -333,24 +373,32 @@ fn lock_mutex<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn lock(settings: &Settings) -> Result<File, SpoolError> {
-    let path = settings.folder.join("spool.lock");
+/// Locks the spool for this process: `spool.lock`, which earlier versions lock
+/// too, and the folder itself, which nobody can replace unseen.
+fn lock(folder: &Path) -> Result<[File; 2], SpoolError> {
+    let path = folder.join("spool.lock");
     let opened = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
         .open(&path);
-    let file = opened.map_err(|error| SpoolError::File {
-        path: path.clone(),
-        error,
-    })?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(SpoolError::InUse(settings.folder.clone())),
-        Err(error) => Err(SpoolError::File {
-            path,
-            error: error.into(),
-        }),
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |error| SpoolError::File { path, error }
+    };
+    let locks = [
+        opened.map_err(file(&path))?,
+        File::open(folder).map_err(file(folder))?,
+    ];
+    for lock in &locks {
+        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(SpoolError::InUse(folder.to_owned()));
+            }
+            Err(error) => return Err(file(&path)(error.into())),
+        }
     }
+    Ok(locks)
 }

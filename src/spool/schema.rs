@@ -1,23 +1,18 @@
-//! The database's format, opening it, and putting right what a crash left.
+//! The database's format, and opening it.
 
-use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
-use rusqlite::params;
+use rusqlite::config::DbConfig;
 
 use super::SpoolError;
-use super::content;
-use super::damage;
-use super::doubt::INTERRUPTED;
-use super::view;
-use crate::clock::ClockJump;
-use crate::clock::Moment;
+use super::examine;
+use super::examine::Beside;
+use super::mark::State;
 use crate::clock::Timestamp;
-use crate::mail::SpoolId;
 
 /// The number of the format that this program reads and writes.
 ///
@@ -195,28 +190,15 @@ CREATE TABLE IF NOT EXISTS spool (
 PRAGMA user_version = 4;
 ";
 
-/// Why an entry is in quarantine whose content file was not there at start.
-pub const FILE_GONE: &str = "its content file is gone from the spool";
-
-/// What was put right at start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Entries that wait for delivery.
-    pub waiting: u64,
-    /// Of those, entries whose last attempt has no recorded end: they may have
-    /// been submitted.
-    pub interrupted: Vec<SpoolId>,
-    /// Entries whose content is gone.
-    pub quarantined: Vec<SpoolId>,
-    /// Content files that belonged to no entry and were removed.
-    pub removed_files: usize,
-    /// The wall clock was set while the relay was stopped.
-    pub clock: Option<ClockJump>,
-}
-
-pub(super) fn open(path: &Path, now: Timestamp) -> Result<Connection, SpoolError> {
+/// Opens the database, unless it does not belong to what lies beside it.
+pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Connection, SpoolError> {
     make_private(path)?;
     let connection = Connection::open(path)?;
+    // A database that is refused keeps its log as it is.
+    let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(keep_log, true)?;
+    examine::opened(&connection, beside)?;
+    connection.set_db_config(keep_log, false)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -251,6 +233,18 @@ pub(super) fn open(path: &Path, now: Timestamp) -> Result<Connection, SpoolError
         [uuid::Uuid::new_v4().to_string()],
     )?;
     Ok(connection)
+}
+
+/// How far the database is, for the file that says so.
+pub(super) fn state(connection: &Connection, beside: &Beside) -> Result<State, SpoolError> {
+    let (id, commits) = examine::progress(connection)?.unwrap_or_default();
+    // A restored database may have more in its log than the file had; less was refused.
+    let before = beside.state.as_ref().filter(|state| state.id == id);
+    Ok(State {
+        checkpointed: before.map_or(0, |state| state.checkpointed),
+        id,
+        commits,
+    })
 }
 
 /// All steps in one transaction: a crash leaves the format as it was.
@@ -290,81 +284,4 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, SpoolError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA cache_size = -1024;")?;
     Ok(connection)
-}
-
-/// See the module's doc for what a crash can leave.
-pub(super) fn recover(
-    connection: &mut Connection,
-    folder: &Path,
-    now: Moment,
-) -> Result<Recovered, SpoolError> {
-    let transaction = connection.transaction()?;
-    let interrupted = ids(&transaction, "SELECT id FROM entry WHERE state = 'claimed'")?;
-    transaction.execute(
-        "UPDATE attempt SET outcome = 'doubtful', reason = ?1, ended_at = ?2, ended_running = ?3
-         WHERE outcome IS NULL",
-        params![INTERRUPTED, now.at.millis(), now.running.millis()],
-    )?;
-    transaction.execute(
-        "UPDATE entry SET state = 'waiting', due_running = ?2, reason = ?1 WHERE state = 'claimed'",
-        params![INTERRUPTED, now.running.millis()],
-    )?;
-    let (removed_files, quarantined) = match_files(&transaction, folder, now)?;
-    let waiting = transaction.query_row(
-        "SELECT count(*) FROM entry WHERE state = 'waiting'",
-        [],
-        |row| view::unsigned(row, 0),
-    )?;
-    transaction.commit()?;
-    Ok(Recovered {
-        waiting,
-        interrupted,
-        quarantined,
-        removed_files,
-        clock: None,
-    })
-}
-
-/// Removes files without a row, quarantines rows without their file.
-fn match_files(
-    connection: &Connection,
-    folder: &Path,
-    now: Moment,
-) -> Result<(usize, Vec<SpoolId>), SpoolError> {
-    let of = |states: &str| {
-        ids(
-            connection,
-            &format!("SELECT id FROM entry WHERE in_file = 1 AND state IN ({states})"),
-        )
-    };
-    let mut missing: HashSet<SpoolId> = of("'waiting', 'held', 'failed'")?.into_iter().collect();
-    // A file that an operator has put back.
-    let quarantined: HashSet<SpoolId> = of("'quarantined'")?.into_iter().collect();
-    let folder = content::folder(folder);
-    let failed = |error| SpoolError::File {
-        path: folder.clone(),
-        error,
-    };
-    let mut removed = 0;
-    for file in fs::read_dir(&folder).map_err(failed)? {
-        let file = file.map_err(failed)?;
-        let id = file.file_name().to_str().and_then(|name| name.parse().ok());
-        if id.is_some_and(|id| missing.remove(&id) || quarantined.contains(&id)) {
-            continue;
-        }
-        fs::remove_file(file.path()).map_err(failed)?;
-        removed += 1;
-    }
-    let mut quarantined: Vec<SpoolId> = missing.into_iter().collect();
-    quarantined.sort();
-    for id in &quarantined {
-        damage::quarantine(connection, &id.to_string(), Some(now), FILE_GONE)?;
-    }
-    Ok((removed, quarantined))
-}
-
-fn ids(connection: &Connection, query: &str) -> rusqlite::Result<Vec<SpoolId>> {
-    let mut statement = connection.prepare(query)?;
-    let rows = statement.query_map([], |row| view::id(row, 0))?;
-    rows.collect()
 }

@@ -3,7 +3,12 @@
 //! An operation is a closure that runs SQL and may run twice: first in one
 //! transaction with all that waited, and again in one of its own if that
 //! transaction failed. Its result is handed over after the commit.
+//!
+//! A transaction that changes something counts itself in the table `spool`, and
+//! after its commit in `spool.state` (`mark.rs`). After an fsync error nothing
+//! more is written, and the database is not touched again: see `watch.rs`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -11,10 +16,15 @@ use std::thread;
 
 use rusqlite::Connection;
 use rusqlite::TransactionBehavior;
+use rusqlite::config::DbConfig;
+use rusqlite::ffi;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::SpoolError;
+use super::mark::Mark;
+use super::watch;
+use super::watch::Watch;
 
 /// A handle to the writer thread.
 #[derive(Debug)]
@@ -26,7 +36,15 @@ pub(super) struct Writer {
 
 enum Message {
     Run(Box<dyn Job>),
-    Close(oneshot::Sender<()>),
+    Close(Closing),
+}
+
+/// How it is to end.
+struct Closing {
+    /// Where to write the database out, if it has lost its name.
+    rescue: Option<PathBuf>,
+    /// Where it was written.
+    done: oneshot::Sender<Option<PathBuf>>,
 }
 
 /// Operations in one transaction: enough that the fsync no longer counts,
@@ -34,13 +52,22 @@ enum Message {
 const LARGEST_GROUP: usize = 256;
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        mark: Mark,
+        watch: Arc<Watch>,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel(LARGEST_GROUP);
         let reclaimable = Arc::new(AtomicU64::new(free_bytes(&connection)));
-        let published = Arc::clone(&reclaimable);
+        let thread = WriterThread {
+            connection,
+            mark,
+            watch,
+            reclaimable: Arc::clone(&reclaimable),
+        };
         thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || write_groups(connection, inbox, &published))?;
+            .spawn(move || thread.run(inbox))?;
         Ok(Self { jobs, reclaimable })
     }
 
@@ -70,44 +97,168 @@ impl Writer {
         answer.await.map_err(|_| SpoolError::Closed)?
     }
 
-    pub(super) async fn close(&self) {
+    /// Ends the thread with everything in the database's own file. Returns where
+    /// the database was written, if it had lost its name.
+    pub(super) async fn close(&self, rescue: Option<PathBuf>) -> Option<PathBuf> {
         let (done, closed) = oneshot::channel();
-        if self.jobs.send(Message::Close(done)).await.is_ok() {
-            let _closed = closed.await;
+        let closing = Closing { rescue, done };
+        if self.jobs.send(Message::Close(closing)).await.is_err() {
+            return None;
         }
+        closed.await.ok().flatten()
     }
 }
 
-/// The writer thread, until it is closed or no handle is left.
-fn write_groups(
-    mut connection: Connection,
-    mut inbox: mpsc::Receiver<Message>,
-    reclaimable: &AtomicU64,
-) {
-    while let Some(first) = inbox.blocking_recv() {
-        let mut group = Vec::new();
-        let mut closing = None;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            match message {
-                Message::Run(job) => group.push(job),
-                Message::Close(done) => {
-                    closing = Some(done);
+struct WriterThread {
+    connection: Connection,
+    mark: Mark,
+    watch: Arc<Watch>,
+    reclaimable: Arc<AtomicU64>,
+}
+
+impl WriterThread {
+    /// Until it is closed, no handle is left, or an fsync fails.
+    fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut group = Vec::new();
+            let mut closing = None;
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Run(job) => group.push(job),
+                    Message::Close(how) => {
+                        closing = Some(how);
+                        break;
+                    }
+                }
+                if group.len() >= LARGEST_GROUP {
                     break;
                 }
+                next = inbox.try_recv().ok();
             }
-            if group.len() >= LARGEST_GROUP {
-                break;
+            if let Err(error) = self.write(group) {
+                self.watch.not_synced(error.to_string());
+                // Not even what closing it would write.
+                let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+                let _kept = self.connection.set_db_config(keep_log, true);
+                return;
             }
-            next = inbox.try_recv().ok();
+            let free = free_bytes(&self.connection);
+            self.reclaimable.store(free, Ordering::Relaxed);
+            if let Some(closing) = closing {
+                self.close(closing);
+                return;
+            }
         }
-        run(&mut connection, group);
-        reclaimable.store(free_bytes(&connection), Ordering::Relaxed);
-        if let Some(done) = closing {
-            drop(connection); // checkpoints the log into the database
-            let _gone = done.send(());
-            return;
+    }
+
+    /// Everything goes to the database's own file: a copy of that alone is whole.
+    fn close(mut self, closing: Closing) {
+        let all = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get(0).map(|busy: i64| busy == 0)
+            });
+        // Where the disk is full the log stays, and the next start reads it.
+        if matches!(all, Ok(true)) {
+            self.mark.checkpointed();
         }
+        let _later = self.mark.sync();
+        let Closing { rescue, done } = closing;
+        if rescue.is_some() {
+            // The log that has its name now is another database's.
+            let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _kept = self.connection.set_db_config(keep_log, true);
+        }
+        let rescued = rescue.filter(|to| watch::write_out(&self.connection, to).is_ok());
+        drop(self.connection);
+        let _gone = done.send(rescued);
+    }
+
+    /// An error is that of an fsync.
+    fn write(&mut self, mut group: Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
+        match self.transaction(&mut group) {
+            Ok(()) => {
+                group.into_iter().for_each(|job| job.committed());
+                return Ok(());
+            }
+            Err(error) if is_of_sync(&error) => {
+                for job in group {
+                    job.failed(once_more(&error));
+                }
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+        for job in group {
+            let mut alone = [job];
+            let outcome = self.transaction(&mut alone);
+            let [job] = alone;
+            match outcome {
+                Ok(()) => job.committed(),
+                Err(error) if is_of_sync(&error) => {
+                    job.failed(once_more(&error));
+                    return Err(error);
+                }
+                Err(error) => job.failed(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        let behaviour = TransactionBehavior::Immediate;
+        // Dropping the transaction on an early return rolls it back.
+        let transaction = self.connection.transaction_with_behavior(behaviour)?;
+        let before = transaction.total_changes();
+        for job in group.iter_mut() {
+            job.run(&transaction)?;
+        }
+        let changed = transaction.total_changes() != before;
+        let commits = changed.then(|| count(&transaction)).transpose()?;
+        transaction.commit()?;
+        if let Some(commits) = commits {
+            let whole = is_checkpointed(&self.connection);
+            self.mark.committed(commits, whole);
+        }
+        Ok(())
+    }
+}
+
+/// Counts this transaction.
+fn count(db: &Connection) -> rusqlite::Result<u64> {
+    let commits: i64 = db
+        .prepare_cached("UPDATE spool SET commits = commits + 1 RETURNING commits")?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(commits).unwrap_or(0))
+}
+
+/// Whether the database's file has everything without its log. Asks only.
+fn is_checkpointed(db: &Connection) -> bool {
+    let asked = db
+        .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
+        .and_then(|mut asked| {
+            asked.query_row([], |row| {
+                let (log, done): (i64, i64) = (row.get(1)?, row.get(2)?);
+                Ok(log >= 0 && log == done)
+            })
+        });
+    asked.unwrap_or(false)
+}
+
+pub(super) fn is_of_sync(error: &rusqlite::Error) -> bool {
+    let rusqlite::Error::SqliteFailure(code, _) = error else {
+        return false;
+    };
+    [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&code.extended_code)
+}
+
+/// The same for one more who waits.
+fn once_more(error: &rusqlite::Error) -> rusqlite::Error {
+    if let rusqlite::Error::SqliteFailure(code, words) = error {
+        rusqlite::Error::SqliteFailure(*code, words.clone())
+    } else {
+        rusqlite::Error::InvalidQuery
     }
 }
 
@@ -156,46 +307,35 @@ where
     }
 }
 
-fn run(connection: &mut Connection, mut group: Vec<Box<dyn Job>>) {
-    if transaction(connection, &mut group).is_ok() {
-        group.into_iter().for_each(|job| job.committed());
-        return;
-    }
-    for job in group {
-        let mut alone = [job];
-        let outcome = transaction(connection, &mut alone);
-        let [job] = alone;
-        match outcome {
-            Ok(()) => job.committed(),
-            Err(error) => job.failed(error),
-        }
-    }
-}
-
-fn transaction(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    // Dropping the transaction on an early return rolls it back.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in group.iter_mut() {
-        job.run(&transaction)?;
-    }
-    transaction.commit()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use tempfile::TempDir;
 
-    fn writer() -> Writer {
+    use super::*;
+    use crate::spool::mark::State;
+
+    fn writer(folder: &TempDir) -> Writer {
         let connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch("CREATE TABLE t (x INTEGER PRIMARY KEY)")
+            .execute_batch(
+                "CREATE TABLE t (x INTEGER PRIMARY KEY);
+                 CREATE TABLE spool (commits INTEGER); INSERT INTO spool VALUES (0)",
+            )
             .unwrap();
-        Writer::start(connection).unwrap()
+        let state = State {
+            id: "a test's".to_owned(),
+            commits: 0,
+            checkpointed: 0,
+        };
+        let mark = Mark::write(folder.path(), state).unwrap();
+        let watch = Watch::new(folder.path().join("spool.db"));
+        Writer::start(connection, mark, Arc::new(watch)).unwrap()
     }
 
     #[tokio::test]
     async fn one_failing_operation_fails_alone() {
-        let writer = writer();
+        let folder = TempDir::new().unwrap();
+        let writer = writer(&folder);
         let insert =
             |x: i64| writer.write(move |db| db.execute("INSERT INTO t VALUES (?1)", [x]).map(drop));
 
@@ -208,9 +348,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_a_failed_fsync_nothing_more_is_written() {
+        let folder = TempDir::new().unwrap();
+        let writer = writer(&folder);
+        let failing = |_: &Connection| -> rusqlite::Result<()> {
+            let code = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
+            Err(rusqlite::Error::SqliteFailure(code, None))
+        };
+
+        let failed = writer.write(failing).await;
+
+        assert!(matches!(failed, Err(SpoolError::NotSynced(_))));
+        let later = writer.write(|_| Ok(())).await;
+        assert!(matches!(later, Err(SpoolError::Closed)));
+    }
+
+    #[tokio::test]
     async fn after_closing_nothing_is_taken() {
-        let writer = writer();
-        writer.close().await;
+        let folder = TempDir::new().unwrap();
+        let writer = writer(&folder);
+        writer.close(None).await;
 
         assert!(matches!(
             writer.write(|_| Ok(())).await,

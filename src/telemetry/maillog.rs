@@ -26,11 +26,15 @@ use crate::spool::Claimed;
 use crate::spool::Decision;
 use crate::spool::Dsn;
 use crate::spool::DsnKind;
-use crate::spool::FILE_GONE;
 use crate::spool::Next;
-use crate::spool::Quarantined;
-use crate::spool::Recovered;
 use crate::spool::Verdict;
+
+pub use crate::telemetry::spoollog::database_gone;
+pub use crate::telemetry::spoollog::database_written;
+pub use crate::telemetry::spoollog::opened;
+pub use crate::telemetry::spoollog::quarantined;
+pub use crate::telemetry::spoollog::spool_trouble;
+pub use crate::telemetry::spoollog::unrecorded;
 
 /// A message is safe on disk.
 pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane: &Lane) {
@@ -329,11 +333,6 @@ pub fn widened(lane: &Lane, at_once: u32) {
     );
 }
 
-/// The disk or the database is in trouble.
-pub fn spool_trouble(error: &dyn Display) {
-    error!(event = "spool", reason = %error, "the spool cannot be read or written; trying again");
-}
-
 /// Somebody has set the machine's clock. No mail depends on it.
 pub fn clock_set(jump: ClockJump) {
     let ClockJump { from, to } = jump;
@@ -358,37 +357,6 @@ pub fn stranded(count: usize) {
     );
 }
 
-/// What became of a message cannot be recorded.
-pub fn unrecorded(id: SpoolId, outcome: &str, error: &dyn Display) {
-    error!(
-        event = "spool", %id, outcome, reason = %error,
-        "the outcome of this message cannot be recorded; the next start may send it again"
-    );
-}
-
-/// An entry cannot be read.
-pub fn quarantined(entry: &Quarantined) {
-    let Quarantined {
-        id,
-        reason,
-        recorded,
-    } = entry;
-    if *recorded {
-        error!(
-            event = "quarantined", %id, reason,
-            "message quarantined: it cannot be read from the spool and was not sent; \
-             graph-relay queue show {id}"
-        );
-    } else {
-        error!(
-            event = "quarantined", %id, reason,
-            remedy = "systemctl stop graph-relay, then graph-relay spool salvage",
-            "this message cannot be read from the spool, and its entry cannot be changed; the \
-             relay does not send it"
-        );
-    }
-}
-
 /// It may have been sent before the relay stopped, and the account wants to hold
 /// such messages.
 pub fn held_at_start(id: &SpoolId) {
@@ -396,33 +364,6 @@ pub fn held_at_start(id: &SpoolId) {
         event = "held", %id,
         "message held, it may have been sent: graph-relay queue show {id}, then queue release or \
          queue drop"
-    );
-}
-
-/// What was put right at start.
-pub fn opened(recovered: &Recovered) {
-    for id in &recovered.interrupted {
-        warn!(
-            event = "doubtful", %id,
-            "the relay stopped during an attempt; without a draft that tells, the message is tried \
-             again and may arrive twice"
-        );
-    }
-    for id in &recovered.quarantined {
-        quarantined(&Quarantined {
-            id: id.to_string(),
-            reason: FILE_GONE.to_owned(),
-            recorded: true,
-        });
-    }
-    if let Some(jump) = recovered.clock {
-        clock_set(jump);
-    }
-    info!(
-        event = "opened",
-        waiting = recovered.waiting,
-        removed_files = recovered.removed_files,
-        "spool opened"
     );
 }
 

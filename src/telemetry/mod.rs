@@ -8,6 +8,7 @@
 
 pub mod complaints;
 pub mod maillog;
+mod spoollog;
 pub mod transcripts;
 mod writer;
 

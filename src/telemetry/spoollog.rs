@@ -1,0 +1,112 @@
+//! What befalls the spool itself, for the mail log: damage, files that were
+//! moved, a disk in trouble.
+//!
+//! `maillog.rs` passes these functions on, so that there is one place to log by.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::mail::SpoolId;
+use crate::spool::FILE_GONE;
+use crate::spool::Quarantined;
+use crate::spool::Recovered;
+use crate::telemetry::maillog::clock_set;
+
+/// The disk or the database is in trouble.
+pub fn spool_trouble(error: &dyn Display) {
+    error!(event = "spool", reason = %error, "the spool cannot be read or written; trying again");
+}
+
+/// What became of a message cannot be recorded.
+pub fn unrecorded(id: SpoolId, outcome: &str, error: &dyn Display) {
+    error!(
+        event = "spool", %id, outcome, reason = %error,
+        "the outcome of this message cannot be recorded; the next start may send it again"
+    );
+}
+
+/// An entry cannot be read.
+pub fn quarantined(entry: &Quarantined) {
+    let Quarantined {
+        id,
+        reason,
+        recorded,
+    } = entry;
+    if *recorded {
+        error!(
+            event = "quarantined", %id, reason,
+            "message quarantined: it cannot be read from the spool and was not sent; \
+             graph-relay queue show {id}"
+        );
+    } else {
+        error!(
+            event = "quarantined", %id, reason,
+            remedy = "systemctl stop graph-relay, then graph-relay spool salvage",
+            "this message cannot be read from the spool, and its entry cannot be changed; the \
+             relay does not send it"
+        );
+    }
+}
+
+/// Somebody has taken the database away.
+pub fn database_gone(path: &Path) {
+    error!(
+        event = "database_gone", path = %path.display(),
+        remedy = "move the file back, or restart the relay: it writes the database out when it stops",
+        "the database was removed or replaced while the relay runs; no mail is accepted"
+    );
+}
+
+/// A database that had lost its name was written out.
+pub fn database_written(path: &Path) {
+    warn!(
+        event = "database_written", path = %path.display(),
+        "the database had been removed or replaced; all of it was written out again"
+    );
+}
+
+/// Orphans named in one line.
+const MOST_NAMED: usize = 20;
+
+/// What was put right at start.
+pub fn opened(recovered: &Recovered) {
+    for id in &recovered.interrupted {
+        warn!(
+            event = "doubtful", %id,
+            "the relay stopped during an attempt; without a draft that tells, the message is tried \
+             again and may arrive twice"
+        );
+    }
+    for id in &recovered.quarantined {
+        quarantined(&Quarantined {
+            id: id.to_string(),
+            reason: FILE_GONE.to_owned(),
+            recorded: true,
+        });
+    }
+    if let Some(jump) = recovered.clock {
+        clock_set(jump);
+    }
+    if let Some(first) = recovered.orphans.first() {
+        let named = recovered.orphans.iter().take(MOST_NAMED);
+        let ids: Vec<String> = named.map(SpoolId::to_string).collect();
+        warn!(
+            event = "orphans",
+            count = recovered.orphans.len(),
+            ids = ids.join(" "),
+            "content files that the database does not know were moved to orphans/ in data_dir; \
+             after a crash nobody got a 250 for them, after a restore they may be lost mail: look \
+             at orphans/{first}"
+        );
+    }
+    info!(
+        event = "opened",
+        waiting = recovered.waiting,
+        removed_files = recovered.removed_files,
+        "spool opened"
+    );
+}
