@@ -161,6 +161,6 @@ fn serve(home: &Home) -> std::process::Command {
 }
 
 /// For those that work outside of the runtime's tasks.
-fn stand_in() -> Sandbox {
+pub(crate) fn stand_in() -> Sandbox {
     tokio::runtime::Handle::current().block_on(patient_stand_in())
 }
