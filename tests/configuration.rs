@@ -294,6 +294,23 @@ fn what_tls_and_authentication_need_is_said() {
 }
 
 #[test]
+fn a_weak_password_hash_is_warned_of_with_its_place() {
+    let strong = USER.replace("m=64,t=1", "m=19456,t=2");
+    for (user, warnings) in [(USER, 1), (strong.as_str(), 0)] {
+        let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"\n";
+        let home = home_with(&format!("{listener}{ACCOUNT}{user}"));
+
+        let output = run("check", &home);
+
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        let place = "relay.toml:12:17: warning: password_hash: its parameters are weak";
+        assert_eq!(said.matches(place).count(), warnings, "{said}");
+    }
+}
+
+#[test]
 fn the_readmes_listeners_for_other_machines_are_correct() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let block = readme.split("```toml\n").nth(1).unwrap();

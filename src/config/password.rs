@@ -31,6 +31,35 @@ pub enum PasswordHashError {
     Cost,
 }
 
+/// What a verification takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// In KiB.
+    memory: u32,
+    rounds: u32,
+    lanes: u32,
+}
+
+impl Cost {
+    /// Whether it is less than what OWASP calls the minimum for argon2id: whoever
+    /// steals the hash guesses its password that much faster.
+    pub fn is_weak(self) -> bool {
+        let reaches =
+            |(memory, rounds): &(u32, u32)| self.memory >= *memory && self.rounds >= *rounds;
+        !MINIMA.iter().any(reaches)
+    }
+}
+
+/// Memory in KiB and rounds, each as good as the others (OWASP Password Storage
+/// Cheat Sheet, "Argon2id").
+const MINIMA: [(u32, u32); 5] = [
+    (47_104, 1),
+    (19_456, 2),
+    (12_288, 3),
+    (9_216, 4),
+    (7_168, 5),
+];
+
 /// In KiB: what one sign-in may take.
 const MOST_MEMORY: u32 = 256 * 1024;
 const MOST_ROUNDS: u32 = 16;
@@ -78,11 +107,17 @@ impl PasswordHash {
         hashed.is_ok() && phc::Output::new(&found).is_ok_and(|found| found == expected)
     }
 
-    /// Work that a verification takes, to compare hashes by.
-    pub fn cost(&self) -> u64 {
-        Params::try_from(&self.0).map_or(0, |params| {
-            u64::from(params.m_cost()) * u64::from(params.t_cost())
-        })
+    /// Work that a verification takes: hashes of one cost take the same time.
+    pub fn cost(&self) -> Cost {
+        let params = Params::try_from(&self.0);
+        params.map_or_else(
+            |_| Cost::default(),
+            |params| Cost {
+                memory: params.m_cost(),
+                rounds: params.t_cost(),
+                lanes: params.p_cost(),
+            },
+        )
     }
 }
 
@@ -127,7 +162,26 @@ mod tests {
         assert!(read.verify("Canary123"));
         assert!(!read.verify("canary123") && !read.verify(""));
         assert_eq!(format!("{read:?}"), "PasswordHash(..)");
-        assert_eq!(read.cost(), 19 * 1024 * 2);
+        assert_eq!(read.cost(), hash.cost());
+        assert!(!read.cost().is_weak());
+    }
+
+    #[test]
+    fn parameters_below_the_minimum_are_weak() {
+        let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8";
+        for (memory, rounds, is_weak) in [
+            (64, 1, true),
+            (64, 16, true),
+            (19_456, 1, true),
+            (19_455, 2, true),
+            (19_456, 2, false),
+            (65_536, 1, false),
+            (8_192, 5, false),
+        ] {
+            let text = format!("$argon2id$v=19$m={memory},t={rounds},p=1${salt_and_hash}");
+            let hash = PasswordHash::try_from(text).unwrap();
+            assert_eq!(hash.cost().is_weak(), is_weak, "m={memory},t={rounds}");
+        }
     }
 
     #[test]

@@ -31,6 +31,15 @@ fn user(section: &mut Section<'_>, accounts: &[Account]) -> Option<User> {
         section.problem_at(&name.span, message);
     }
     let password_hash = section.required::<PasswordHash>("password_hash");
+    if let Some(hash) = &password_hash
+        && hash.value.cost().is_weak()
+    {
+        section.warning_at(
+            &hash.span,
+            "password_hash: its parameters are weak: whoever gets at the hash guesses the password \
+             quickly; make a new one with graph-relay hash-password",
+        );
+    }
     let senders = section.required::<Vec<Pattern>>("senders");
     let account = section.marked::<String>("account");
     if let Some(account) = &account

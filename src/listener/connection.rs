@@ -33,19 +33,16 @@ use super::stream::Stream;
 use crate::config::Listener;
 use crate::config::Tls;
 use crate::mail::Envelope;
-use crate::session::Credentials;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
 use crate::session::Verdict;
-use crate::session::Verification;
 use crate::telemetry::complaints;
-use crate::telemetry::maillog;
 use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Secrecy;
 
 /// How much is read at once.
-const READ: usize = 16 * 1024;
+pub(super) const READ: usize = 16 * 1024;
 /// A TLS handshake that takes longer is none.
 const HANDSHAKE: Duration = Duration::from_secs(60);
 /// For how long the client may read its last reply, and close.
@@ -54,7 +51,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const BRIEFLY: Duration = Duration::from_millis(100);
 
 pub(super) struct Connection<'a> {
-    stream: Stream,
+    pub(super) stream: Stream,
     pub(super) client: IpAddr,
     pub(super) listener: Arc<Listener>,
     pub(super) rules: Arc<Rules>,
@@ -71,7 +68,7 @@ pub(super) struct Connection<'a> {
     end: Instant,
     /// Until when AUTH or MAIL has to come; `None` once it has.
     early: Option<Instant>,
-    slot: Slot,
+    pub(super) slot: Slot,
     /// Held while the client may read the last reply without a slot.
     lingering: Option<OwnedSemaphorePermit>,
 }
@@ -256,28 +253,6 @@ impl<'a> Connection<'a> {
         Ok(reply)
     }
 
-    async fn verify(&mut self, credentials: Credentials) -> Result<Verification, End> {
-        let rules = Arc::clone(&self.rules);
-        let mechanism = credentials.mechanism;
-        let verifying = self
-            .shared
-            .verifier
-            .verify(&rules.users, self.client, credentials);
-        let leave = self.slot.leave().clone();
-        tokio::select! {
-            verification = verifying => {
-                if let Verification::Accepted(identity) = &verification {
-                    maillog::authenticated(self.client, &identity.name, &mechanism);
-                }
-                Ok(verification)
-            }
-            () = leave.cancelled() => {
-                self.say_last(&self.farewell()).await?;
-                Err(End::Closed)
-            }
-        }
-    }
-
     /// Begins TLS; a client that cannot is gone.
     async fn handshake(&mut self) -> Result<(), End> {
         let Some(config) = self.rules.tls.clone() else {
@@ -363,7 +338,7 @@ impl<'a> Connection<'a> {
     }
 
     /// What is said to a client that has to leave.
-    fn farewell(&self) -> Reply {
+    pub(super) fn farewell(&self) -> Reply {
         if self.shared.stop.is_cancelled() {
             Reply::shutting_down()
         } else {

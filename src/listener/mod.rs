@@ -8,15 +8,19 @@
 //! is left to `session/`, what a message is worth to `spool/`.
 
 mod admission;
+mod authenticate;
 mod clients;
 mod connection;
+mod guesses;
 mod line;
 mod receive;
+mod recent;
 mod slots;
 #[cfg(test)]
 mod slots_tests;
 mod stream;
 mod tls;
+mod turns;
 mod users;
 
 use std::io;
@@ -133,6 +137,7 @@ impl Shared {
 
     /// What sessions go by from now on; as many listeners as before.
     pub fn set_rules(&self, rules: Rules) {
+        self.verifier.reload(&rules.users);
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 }

@@ -17,4 +17,5 @@ mod authentication;
 mod commands;
 mod end_of_data;
 mod envelope;
+mod guessing;
 mod policy;
