@@ -118,7 +118,7 @@ fn queue(status: &Status) -> [Gauge; 3] {
         Gauge {
             name: "graphrelay_held_back",
             help: "Mailboxes and accounts that are held back because they are in trouble.",
-            samples: vec![(String::new(), status.braked.len() as f64)],
+            samples: vec![(String::new(), status.delivery.braked_count as f64)],
         },
     ]
 }

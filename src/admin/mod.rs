@@ -40,7 +40,6 @@ use axum::routing::get;
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -58,7 +57,7 @@ pub use self::status::Status;
 use crate::auth::Means;
 use crate::auth::SignIns;
 use crate::config::CertificateFiles;
-use crate::delivery::Braked;
+use crate::delivery::Standing;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::telemetry::transcripts::Transcript;
@@ -92,8 +91,8 @@ pub struct Office {
     pub transcripts: Transcripts,
     /// Accounts and their sign-ins.
     pub sign_ins: SignIns,
-    /// Mailboxes and accounts that are held back.
-    pub braked: watch::Receiver<Vec<Braked>>,
+    /// How it stands with delivery.
+    pub standing: Standing,
     /// What tokens and Graph are asked with.
     pub means: Means,
     /// Where mail comes in.

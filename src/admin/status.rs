@@ -18,7 +18,7 @@ use super::metrics;
 use crate::auth::Ending;
 use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
-use crate::delivery::Braked;
+use crate::delivery::Delivery;
 use crate::spool::Overview;
 
 /// How it stands with everything.
@@ -36,8 +36,9 @@ pub struct Status {
     pub accounts: Vec<AccountView>,
     /// The queue.
     pub queue: Overview,
-    /// What is held back because it is in trouble.
-    pub braked: Vec<Braked>,
+    /// What is held back and why, and for how long nothing has left.
+    #[serde(flatten)]
+    pub delivery: Delivery,
     /// Why no mail is taken in, if there is no room for it.
     pub full: Option<String>,
 }
@@ -70,7 +71,6 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         }
         .is_near(now),
     });
-    let braked = office.braked.borrow().clone();
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
@@ -78,7 +78,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         certificate,
         accounts: identity::views(office),
         queue: office.spool.overview().await?,
-        braked: braked.into_iter().filter(|it| it.until > now).collect(),
+        delivery: office.standing.delivery(now),
         full: office
             .spool
             .check_room()

@@ -75,7 +75,7 @@ fn troubles(status: &Status) -> Vec<String> {
     if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
         troubles.push("the listeners' certificate expires, or has expired".to_owned());
     }
-    for braked in &status.braked {
+    for braked in &status.delivery.braked {
         let whose = match &braked.mailbox {
             Some(mailbox) => mailbox.as_str(),
             None => braked.account.as_str(),
@@ -154,7 +154,7 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
         let reason = failure.reason.as_deref().unwrap_or_default();
         lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
     }
-    for braked in &status.braked {
+    for braked in &status.delivery.braked {
         let whose = match &braked.mailbox {
             Some(mailbox) => format!("{mailbox} ({})", braked.account),
             None => format!("account {}", braked.account),

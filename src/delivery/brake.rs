@@ -1,13 +1,13 @@
-//! The brake of a mailbox or an account in trouble: until when nothing goes, and
-//! what was told of it. Pure; the time comes in.
+//! The backoff of a mailbox or an account in trouble: until when nothing goes, and
+//! what was told of it. Pure; the time comes in, from the monotonic clock: a wall
+//! clock that is set makes no wait longer or shorter.
 
 use std::time::Duration;
 
-use super::Braked;
+use tokio::time::Instant;
+
 use super::outcome::Cause;
 use super::schedule;
-use crate::clock::Timestamp;
-use crate::mail::Address;
 use crate::mail::SpoolId;
 
 /// Trouble in a row.
@@ -15,9 +15,9 @@ use crate::mail::SpoolId;
 pub(super) struct Brake {
     /// 0 is no trouble.
     pub(super) failures: u32,
-    pub(super) until: Option<Timestamp>,
+    pub(super) until: Option<Instant>,
     /// Of that, what Graph or Entra asked for.
-    pub(super) asked: Option<Timestamp>,
+    pub(super) asked: Option<Instant>,
     /// What was told of a configuration fault.
     pub(super) told: Option<String>,
     /// Of the last failure.
@@ -47,11 +47,11 @@ pub(super) enum News {
 }
 
 impl Brake {
-    pub(super) fn holds(&self, now: Timestamp) -> bool {
+    pub(super) fn holds(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until > now)
     }
 
-    pub(super) fn engage(&mut self, now: Timestamp, failed: Failed) {
+    pub(super) fn engage(&mut self, now: Instant, failed: Failed) {
         let Failed { id, cause, wait } = failed;
         self.last = Some(id);
         self.eased = false;
@@ -70,24 +70,6 @@ impl Brake {
         self.asked = self.asked.max(asked);
     }
 
-    /// How it stands, for whoever asks.
-    pub(super) fn view(&self, lane: (&str, Option<&Address>), now: Timestamp) -> Option<Braked> {
-        let (account, mailbox) = lane;
-        let until = self.until.filter(|_| self.failures > 0)?;
-        let cause = match self.cause? {
-            Cause::Throttled => "throttled",
-            Cause::Unavailable => "unavailable",
-            Cause::Configuration(_) => "configuration",
-        };
-        Some(Braked {
-            account: account.to_owned(),
-            mailbox: mailbox.cloned(),
-            until: until.max(now),
-            cause: cause.to_owned(),
-            told: self.told.clone(),
-        })
-    }
-
     /// Whether the next probe takes what came last: what waits for the longest may
     /// be many messages that all fail.
     pub(super) fn probes_newest(&self) -> bool {
@@ -103,7 +85,7 @@ impl Brake {
 
     /// Whether a fault that was told is over. What Graph said about when to come
     /// back stays in force although another request came through.
-    pub(super) fn release(&mut self, now: Timestamp) -> bool {
+    pub(super) fn release(&mut self, now: Instant) -> bool {
         if self.holds(now) {
             return false;
         }

@@ -1,7 +1,10 @@
 //! Who may go next: lanes, their pace and workers, with the time in hand.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::brake::Failed;
 use super::brake::News;
@@ -9,16 +12,18 @@ use super::lanes::Change;
 use super::lanes::Lanes;
 use super::outcome::Cause;
 use super::pace::Limit;
+use super::pace::Need;
 use super::pace::Pace;
-use crate::clock::Clock;
-use crate::clock::Timestamp;
+use super::standing::Standing;
 use crate::config;
 use crate::mail::Lane;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_millis(seconds * 1000)
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn at(seconds: u64) -> Instant {
+    *ORIGIN + Duration::from_secs(seconds)
 }
 
 fn lane(account: &str, mailbox: &str) -> Lane {
@@ -36,9 +41,10 @@ fn lanes_with(pace: config::Pace, workers: u32, due: &[&Lane]) -> Lanes {
     let mut lanes = Lanes::new(
         HashMap::from([("a".into(), pace), ("b".into(), pace)]),
         workers,
+        Standing::default(),
     );
     for lane in due {
-        lanes.has_due((*lane).clone(), at(0), at(0));
+        lanes.has_due(lane, at(0), at(0));
     }
     lanes
 }
@@ -52,8 +58,8 @@ const PACE: config::Pace = config::Pace {
 };
 
 /// An attempt with a message of 100 bytes to one recipient.
-fn begin(lanes: &mut Lanes, lane: &Lane, now: Timestamp) -> Pace {
-    lanes.begun(lane, &Clock::starting_at(now), 100, 1).pace
+fn begin(lanes: &mut Lanes, lane: &Lane, now: Instant) -> Pace {
+    lanes.begun(lane, now, Need::of(100, 1)).pace
 }
 
 fn failed(cause: Cause, wait: Option<Duration>) -> Failed {
@@ -62,7 +68,7 @@ fn failed(cause: Cause, wait: Option<Duration>) -> Failed {
 }
 
 /// Claims what may be claimed: (mailbox, count).
-fn claim(lanes: &mut Lanes, now: Timestamp) -> Vec<(String, u32)> {
+fn claim(lanes: &mut Lanes, now: Instant) -> Vec<(String, u32)> {
     let wants = lanes.wants(now);
     for want in &wants {
         (0..want.count).for_each(|_| drop(begin(lanes, &want.lane, now)));
@@ -80,20 +86,23 @@ fn a_mailbox_never_gets_more_than_its_requests_at_once() {
 
     assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 4)]);
     assert_eq!(claim(&mut lanes, at(1)), []);
-    lanes.ended(&one);
+    lanes.ended(&one, at(1));
     assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 1)]);
 }
 
 #[test]
 fn few_workers_are_shared_and_taken_in_turn() {
     let names: Vec<Lane> = ["1", "2", "3"].map(|name| lane("a", name)).into();
-    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 2);
+    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 2, Standing::default());
     names
         .iter()
-        .for_each(|lane| lanes.has_due(lane.clone(), at(0), at(0)));
+        .for_each(|lane| lanes.has_due(lane, at(0), at(0)));
 
     assert_eq!(claim(&mut lanes, at(1)), [("1".into(), 1), ("2".into(), 1)]);
-    names.iter().take(2).for_each(|lane| lanes.ended(lane));
+    names
+        .iter()
+        .take(2)
+        .for_each(|lane| lanes.ended(lane, at(1)));
     assert_eq!(claim(&mut lanes, at(1)), [("3".into(), 1), ("1".into(), 1)]);
 }
 
@@ -103,7 +112,7 @@ fn a_throttled_mailbox_waits_alone_then_probes() {
     let mut lanes = lanes(&[&one, &two]);
     drop(begin(&mut lanes, &one, at(0)));
     lanes.brake_mailbox(&one, at(10), failed(Cause::Throttled, Some(20 * SECOND)));
-    lanes.ended(&one);
+    lanes.ended(&one, at(1));
 
     assert_eq!(claim(&mut lanes, at(29)), [("two".into(), 4)]);
     assert_eq!(lanes.wake_at(), Some(at(30)));
@@ -111,7 +120,7 @@ fn a_throttled_mailbox_waits_alone_then_probes() {
     assert_eq!(claim(&mut lanes, at(31)), []);
 
     lanes.worked(&one, at(32));
-    lanes.ended(&one);
+    lanes.ended(&one, at(1));
     // Half as many as before.
     assert_eq!(claim(&mut lanes, at(32)), [("one".into(), 2)]);
 }
@@ -145,9 +154,9 @@ fn a_full_window_holds_its_mailbox_alone_wakes_it_and_is_told_once() {
     let mut lanes = lanes_with(pace, 32, &[&one]);
 
     assert_eq!(claim(&mut lanes, at(0)), [("one".into(), 2)]);
-    lanes.has_due(two, at(1), at(1));
+    lanes.has_due(&two, at(1), at(1));
     assert_eq!(claim(&mut lanes, at(1)), [("two".into(), 2)]);
-    let free = Timestamp::from_millis(60_500);
+    let free = at(60) + Duration::from_millis(500);
     let held = Change::Held(one.clone(), Limit::Messages, free);
     assert_eq!(lanes.changes(), [held]);
     assert_eq!(lanes.wake_at(), Some(at(1)), "two was not looked at again");
@@ -165,19 +174,19 @@ fn an_account_without_answers_leaves_workers_to_the_others() {
 
     assert_eq!(taken, 24, "all but the other's reserve");
     assert_eq!(lanes.wake_at(), None, "the end of an attempt wakes");
-    lanes.has_due(lane("b", "late"), at(1), at(1));
+    lanes.has_due(&lane("b", "late"), at(1), at(1));
     assert_eq!(claim(&mut lanes, at(1)), [("late".into(), 4)]);
 }
 
 #[test]
 fn mailboxes_without_answers_leave_workers_to_the_next() {
-    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 32);
+    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 32, Standing::default());
     for hole in 0..10 {
-        lanes.has_due(lane("a", &format!("hole{hole}")), at(0), at(0));
+        lanes.has_due(&lane("a", &format!("hole{hole}")), at(0), at(0));
         claim(&mut lanes, at(0));
     }
 
-    lanes.has_due(lane("a", "late"), at(1), at(1));
+    lanes.has_due(&lane("a", "late"), at(1), at(1));
     assert_eq!(claim(&mut lanes, at(1)), [("late".into(), 1)]);
 }
 
@@ -191,7 +200,7 @@ fn a_round_over_two_hundred_mailboxes_is_cheap() {
     let begun = std::time::Instant::now();
     for _ in 0..rounds {
         // A worker is free, and nobody's turn is cut short by that.
-        lanes.ended(&names[0]);
+        lanes.ended(&names[0], at(1));
         std::hint::black_box(lanes.wants(at(1)));
         std::hint::black_box(lanes.wake_at());
         drop(begin(&mut lanes, &names[0], at(1)));
@@ -224,8 +233,8 @@ fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
     lanes.brake_mailbox(&slow, at(1), failed(Cause::Throttled, Some(20 * SECOND)));
     assert_eq!(claim(&mut lanes, at(1)), []);
 
-    lanes.ease(&one);
-    lanes.ease(&slow);
+    lanes.ease(&one, at(1));
+    lanes.ease(&slow, at(1));
 
     assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 1)]);
     assert_eq!(claim(&mut lanes, at(20)), []);
@@ -254,4 +263,73 @@ fn a_fault_is_told_once_until_it_is_over() {
     assert!(lanes.worked(&one, at(1)));
     assert!(!lanes.worked(&one, at(1)));
     assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::New);
+}
+
+#[test]
+fn a_mailbox_without_mail_is_forgotten_when_its_backoff_is_over() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    drop(begin(&mut lanes, &one, at(0)));
+    lanes.brake_mailbox(&one, at(0), failed(Cause::Unavailable, Some(20 * SECOND)));
+    lanes.ended(&one, at(0));
+
+    lanes.set_upcoming(&one, None, at(0));
+    assert_eq!(claim(&mut lanes, at(19)), []);
+    assert_eq!(lanes.count(), 1);
+
+    assert_eq!(claim(&mut lanes, at(20)), []);
+    assert_eq!((lanes.count(), lanes.wake_at()), (0, None));
+}
+
+#[test]
+fn a_round_looks_at_no_mailbox_that_waits_for_its_time() {
+    let names: Vec<Lane> = (0..20_000).map(|n| lane("a", &format!("box{n}"))).collect();
+    let mut lanes = lanes(&names.iter().collect::<Vec<_>>());
+    for name in &names {
+        lanes.brake_mailbox(name, at(0), failed(Cause::Unavailable, Some(60 * SECOND)));
+    }
+    let good = lane("a", "good");
+    lanes.has_due(&good, at(1), at(1));
+    claim(&mut lanes, at(1));
+    let before = lanes.visited;
+
+    for _ in 0..100 {
+        lanes.ended(&good, at(1));
+        assert_eq!(claim(&mut lanes, at(1)), [("good".into(), 1)]);
+    }
+
+    assert!(lanes.visited - before <= 200, "{}", lanes.visited - before);
+}
+
+#[test]
+fn an_account_is_probed_with_the_mail_that_came_last_then_with_the_first() {
+    let (one, two, three) = (lane("a", "one"), lane("a", "two"), lane("a", "three"));
+    let mut lanes = lanes(&[]);
+    for (number, lane) in [&one, &two, &three].into_iter().enumerate() {
+        lanes.has_due(lane, at(number as u64), at(5));
+    }
+    let fault = || failed(Cause::Configuration("mend it"), None);
+    lanes.brake_account(&one, at(5), fault());
+
+    assert_eq!(claim(&mut lanes, at(100)), [("three".into(), 1)]);
+    lanes.set_upcoming(&three, None, at(100));
+    lanes.brake_account(&three, at(100), fault());
+    lanes.ended(&three, at(100));
+
+    assert_eq!(claim(&mut lanes, at(200)), [("two".into(), 1)]);
+}
+
+#[test]
+fn the_probe_is_not_the_message_that_failed_last() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    let failed = failed(Cause::Throttled, None);
+    lanes.brake_mailbox(&one, at(0), failed);
+
+    let wants = lanes.wants(at(100));
+
+    assert_eq!(wants[0].behind, [failed.id]);
+    // Unless an operator has asked for it.
+    lanes.ease(&one, at(100));
+    assert_eq!(lanes.wants(at(100))[0].behind, []);
 }

@@ -8,6 +8,7 @@
 //! make what goes out, `report.rs` decides who is told of a failure or a delay.
 //! Speaks no HTTP and no SMTP.
 
+mod account_lanes;
 mod attempt;
 mod brake;
 mod compose;
@@ -15,6 +16,7 @@ mod draft;
 mod dsn;
 mod error;
 mod explain;
+mod faults;
 mod fit;
 mod json;
 mod lanes;
@@ -30,6 +32,7 @@ mod recipients;
 mod remedy;
 mod report;
 mod schedule;
+mod standing;
 mod suspects;
 mod upload;
 mod window;
@@ -37,31 +40,34 @@ mod work;
 mod workers;
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::brake::Failed;
 use self::brake::News;
+use self::faults::Faults;
 use self::lanes::Change;
 use self::lanes::Lanes;
 use self::outcome::Cause;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
+use self::pace::Need;
+pub use self::standing::Braked;
+pub use self::standing::Delivery;
+pub use self::standing::Limited;
+pub use self::standing::STALLED;
+pub use self::standing::Standing;
+pub use self::standing::Waits;
 use self::suspects::Verdict;
 use crate::auth::Tokens;
 use crate::clock::Clock;
-use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Config;
 use crate::config::OnDoubt;
@@ -69,7 +75,6 @@ use crate::config::Route;
 use crate::config::Submission;
 use crate::graph::Graph;
 use crate::http::Http;
-use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::spool::Arrival;
@@ -100,21 +105,6 @@ struct Outlet {
     graph: Graph,
     /// See [`UPLOADS`].
     uploads: Semaphore,
-}
-
-/// A mailbox or an account that is held back because it is in trouble.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Braked {
-    /// The account.
-    pub account: String,
-    /// The mailbox; nothing where the whole account is.
-    pub mailbox: Option<Address>,
-    /// Until when.
-    pub until: Timestamp,
-    /// `throttled`, `unavailable` or `configuration`.
-    pub cause: String,
-    /// What was told of a configuration fault: its code or words.
-    pub told: Option<String>,
 }
 
 /// An attempt has been settled.
@@ -150,7 +140,7 @@ pub async fn run(
     config: &Config,
     spool: Spool,
     accounts: &[Tokens],
-    braked: watch::Sender<Vec<Braked>>,
+    standing: Standing,
     http: Http,
     clock: Clock,
     stop: CancellationToken,
@@ -168,8 +158,12 @@ pub async fn run(
     };
     let pace = |account: &Account| (account.name.clone(), account.pace);
     let workers = u32::try_from(config.delivery.workers).unwrap_or(u32::MAX);
-    let mut lanes = Lanes::new(config.accounts.iter().map(pace).collect(), workers);
-    let now = clock.now();
+    let mut lanes = Lanes::new(
+        config.accounts.iter().map(pace).collect(),
+        workers,
+        standing.clone(),
+    );
+    let now = Instant::now();
     match spool.spent(pace::MEMORY).await {
         Ok(spent) => spent.iter().for_each(|spent| lanes.remember(spent, now)),
         // Graph's own limits still hold.
@@ -177,7 +171,7 @@ pub async fn run(
         Err(error) => return Err(error),
     }
     for (lane, due_in) in spool.lanes().await? {
-        lanes.has_due(lane, now + due_in, now);
+        lanes.has_due(&lane, now + due_in, now);
     }
     let (report, reports) = mpsc::channel(config.delivery.workers);
     let dispatcher = Dispatcher {
@@ -191,11 +185,11 @@ pub async fn run(
             outlets: accounts.iter().map(outlet).collect(),
         }),
         lanes,
-        told: HashSet::new(),
+        faults: Faults::default(),
         attempts: TaskTracker::new(),
         report,
         reports,
-        braked,
+        standing,
     };
     dispatcher.run(stop).await;
     Ok(())
@@ -233,17 +227,13 @@ async fn decide_anew(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
 struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,
-    /// Faults of single messages that were told: mailbox and author.
-    told: HashSet<String>,
+    faults: Faults,
     attempts: TaskTracker,
     report: mpsc::Sender<Settled>,
     reports: mpsc::Receiver<Settled>,
     /// For whoever wants to know.
-    braked: watch::Sender<Vec<Braked>>,
+    standing: Standing,
 }
-
-/// So many faults of single messages are remembered as told.
-const MOST_TOLD: usize = 1000;
 
 impl Dispatcher {
     async fn run(mut self, stop: CancellationToken) {
@@ -288,19 +278,22 @@ impl Dispatcher {
     }
 
     fn arrived(&mut self, arrivals: Vec<Arrival>) {
-        let now = self.context.clock.now();
+        let now = Instant::now();
         for Arrival { lane, urgency } in arrivals {
             match urgency {
                 Urgency::Ordinary => {}
-                Urgency::AtOnce => self.lanes.ease(&lane),
+                Urgency::AtOnce => self.lanes.ease(&lane, now),
             }
-            self.lanes.has_due(lane, now, now);
+            self.lanes.has_due(&lane, now, now);
         }
     }
 
     /// Begins every attempt that may begin now; how many those are.
     async fn claim(&mut self) -> Result<usize, SpoolError> {
-        let now = self.context.clock.now();
+        let now = Instant::now();
+        for more in self.faults.counted(now) {
+            maillog::more_faults(&more.account, &more.what, more.count);
+        }
         let wants = self.lanes.wants(now);
         self.tell_changes();
         if wants.is_empty() {
@@ -312,13 +305,14 @@ impl Dispatcher {
         claims.quarantined.iter().for_each(maillog::quarantined);
         for lane in asked {
             let next = claims.upcoming.remove(&lane);
+            let next = next.map(|next| (now + next.due_in, Need::of(next.size, next.recipients)));
             self.lanes.set_upcoming(&lane, next, now);
         }
         let count = claims.claimed.len();
         for entry in claims.claimed {
             let recipients = entry.envelope.recipients.len() as u64;
-            let (clock, size) = (&self.context.clock, entry.content.size());
-            let begun = self.lanes.begun(&entry.lane, clock, size, recipients);
+            let need = Need::of(entry.content.size(), recipients);
+            let begun = self.lanes.begun(&entry.lane, Instant::now(), need);
             let context = Arc::clone(&self.context);
             let report = self.report.clone();
             self.attempts.spawn(async move {
@@ -335,10 +329,11 @@ impl Dispatcher {
             return SPOOL_AGAIN;
         }
         let idle = Duration::from_secs(60);
-        match self.lanes.wake_at() {
-            Some(at) => at.since(self.context.clock.now()).min(idle),
-            None => idle,
-        }
+        let wakes = [self.lanes.wake_at(), self.faults.next()];
+        let wake = wakes.into_iter().flatten().min();
+        wake.map_or(idle, |at| {
+            at.saturating_duration_since(Instant::now()).min(idle)
+        })
     }
 
     fn settled(&mut self, settled: &Settled) {
@@ -347,10 +342,10 @@ impl Dispatcher {
             outcome,
             next,
         } = settled;
-        let now = self.context.clock.now();
+        let now = Instant::now();
         if let Next::Wait(due) = next {
             let due_in = due.since(self.context.spool.running());
-            self.lanes.has_due(entry.lane.clone(), now + due_in, now);
+            self.lanes.has_due(&entry.lane, now + due_in, now);
         }
         let failed = |cause, wait| Failed {
             id: entry.id,
@@ -374,26 +369,32 @@ impl Dispatcher {
         if mailbox || account {
             maillog::recovered(&entry.lane);
         }
+        if outcome.kind == Kind::Delivered {
+            self.standing.delivered(now);
+        }
         self.tell(entry, outcome, now);
         self.tell_changes();
-        self.lanes.ended(&entry.lane);
-        if let Some(braked) = self.lanes.braked_anew(now) {
-            self.braked.send_replace(braked);
-        }
+        self.lanes.ended(&entry.lane, now);
     }
 
     fn tell_changes(&mut self) {
+        let (wall, now) = (self.context.clock.now(), Instant::now());
+        let at = |until: Instant| wall + until.saturating_duration_since(now);
         for change in self.lanes.changes() {
             match change {
-                Change::Held(lane, limit, until) => maillog::paced(&lane, limit.key(), until),
-                Change::Narrowed(lane, at_once, until) => maillog::narrowed(&lane, at_once, until),
+                Change::Held(lane, limit, until) => {
+                    maillog::paced(&lane, limit.key(), at(until));
+                }
+                Change::Narrowed(lane, at_once, until) => {
+                    maillog::narrowed(&lane, at_once, at(until));
+                }
                 Change::Widened(lane, at_once) => maillog::widened(&lane, at_once),
             }
         }
     }
 
     /// A configuration fault is told once, loudly, with its remedy.
-    fn tell(&mut self, entry: &Claimed, outcome: &Outcome, now: Timestamp) {
+    fn tell(&mut self, entry: &Claimed, outcome: &Outcome, now: Instant) {
         let Kind::Deferred {
             cause: Cause::Configuration(remedy),
             scope,
@@ -411,17 +412,9 @@ impl Dispatcher {
         let news = match scope {
             Scope::Account => self.lanes.tell_account(&entry.lane, what),
             Scope::Mailbox => self.lanes.tell_mailbox(&entry.lane, what, now),
-            Scope::Message => {
-                if self.told.len() >= MOST_TOLD {
-                    self.told.clear();
-                }
-                let new = self
-                    .told
-                    .insert(format!("{} {:?}", entry.lane, entry.author));
-                if new { News::New } else { News::Known }
-            }
+            Scope::Message => self.faults.of_message(entry),
         };
-        if news == News::New {
+        if news == News::New && self.faults.is_named(&entry.lane.account, what, now) {
             let words = remedy::named(remedy, entry);
             maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
         }

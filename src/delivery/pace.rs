@@ -21,10 +21,10 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::suspects::Shared;
 use super::window::Window;
-use crate::clock::Clock;
-use crate::clock::Timestamp;
 use crate::config;
 use crate::graph;
 use crate::mail::Lane;
@@ -40,7 +40,7 @@ pub(super) const MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 const HEADER_ROOM: u64 = 1024;
 /// Base64 makes four megabytes of it, what one request carries.
 const LARGEST_FIRST: u64 = 3_000_000;
-/// A waiting request looks again after this, should the clock be changed.
+/// A waiting request looks again after this: something may have been given back.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A limit by time, by its key in `[account.pace]`.
@@ -61,6 +61,11 @@ impl Limit {
             Self::Recipients => "recipients_per_day",
         }
     }
+
+    /// Whether waiting for it may take hours.
+    pub(super) fn is_daily(self) -> bool {
+        matches!(self, Self::Recipients)
+    }
 }
 
 /// What the next message of a mailbox needs.
@@ -76,6 +81,14 @@ impl Need {
         upload: 1,
         recipients: 1,
     };
+
+    /// Of a message of so many bytes and recipients.
+    pub(super) fn of(size: u64, recipients: u64) -> Self {
+        Self {
+            upload: first_request(size),
+            recipients,
+        }
+    }
 }
 
 /// What a mailbox may begin now.
@@ -88,7 +101,7 @@ pub(super) enum Room {
     },
     Full {
         limit: Limit,
-        until: Timestamp,
+        until: Instant,
     },
 }
 
@@ -127,7 +140,7 @@ impl Paces {
     }
 
     /// The pace of a lane's mailbox.
-    pub(super) fn of(&mut self, lane: &Lane, now: Timestamp) -> Arc<MailboxPace> {
+    pub(super) fn of(&mut self, lane: &Lane, now: Instant) -> Arc<MailboxPace> {
         if let Some(known) = self.mailboxes.get(lane) {
             return Arc::clone(known);
         }
@@ -145,14 +158,14 @@ impl Paces {
             upload_per_5_minutes: None,
             recipients_per_day: None,
         });
-        let pace = Arc::new(MailboxPace::new(settings));
+        let pace = Arc::new(MailboxPace::new(settings, now));
         self.mailboxes.insert(lane.clone(), Arc::clone(&pace));
         pace
     }
 
     /// Counts what was spent before the relay was started.
-    pub(super) fn remember(&mut self, spent: &Spent, now: Timestamp) {
-        let at = now - spent.ago;
+    pub(super) fn remember(&mut self, spent: &Spent, now: Instant) {
+        let at = now.checked_sub(spent.ago).unwrap_or(now);
         let pace = self.of(&spent.lane, now);
         let mut state = pace.lock();
         state.messages.spend(at, spent.messages);
@@ -186,7 +199,7 @@ struct State {
     upload: Window,
     recipients: Window,
     /// A request of an attempt that has begun waits for this.
-    waiting: Option<(Limit, Timestamp)>,
+    waiting: Option<(Limit, Instant)>,
     at_once: u32,
     most_at_once: u32,
     /// Messages taken since the last change of `at_once`.
@@ -195,13 +208,14 @@ struct State {
 
 impl MailboxPace {
     /// With nothing spent.
-    pub(super) fn new(settings: &config::Pace) -> Self {
+    pub(super) fn new(settings: &config::Pace, now: Instant) -> Self {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let window = |limit, span| Window::new(limit, span, now);
         let state = State {
-            messages: Window::new(settings.messages_per_minute.map(u64::from), minutes(1)),
-            requests: Window::new(settings.requests_per_10_minutes.map(u64::from), minutes(10)),
-            upload: Window::new(settings.upload_per_5_minutes, minutes(5)),
-            recipients: Window::new(settings.recipients_per_day.map(u64::from), MEMORY),
+            messages: window(settings.messages_per_minute.map(u64::from), minutes(1)),
+            requests: window(settings.requests_per_10_minutes.map(u64::from), minutes(10)),
+            upload: window(settings.upload_per_5_minutes, minutes(5)),
+            recipients: window(settings.recipients_per_day.map(u64::from), MEMORY),
             waiting: None,
             at_once: settings.concurrency,
             most_at_once: settings.concurrency,
@@ -215,7 +229,7 @@ impl MailboxPace {
     }
 
     /// What may begin now, if the next message needs so much.
-    pub(super) fn room(&self, now: Timestamp, need: Need) -> Room {
+    pub(super) fn room(&self, now: Instant, need: Need) -> Room {
         let mut state = self.lock();
         if let Some((limit, until)) = state.waiting {
             return Room::Full { limit, until };
@@ -267,7 +281,7 @@ impl MailboxPace {
         (state.at_once == state.most_at_once).then_some(state.at_once)
     }
 
-    fn is_at_rest(&self, now: Timestamp) -> bool {
+    fn is_at_rest(&self, now: Instant) -> bool {
         let state = &mut *self.lock();
         let windows = [
             &mut state.messages,
@@ -288,7 +302,7 @@ impl MailboxPace {
 
 impl State {
     /// The limit that holds back longest what needs so much, and until when.
-    fn full(&mut self, now: Timestamp, messages: u64, need: Need) -> Option<(Limit, Timestamp)> {
+    fn full(&mut self, now: Instant, messages: u64, need: Need) -> Option<(Limit, Instant)> {
         let needs = [
             (Limit::Messages, &mut self.messages, messages),
             (Limit::Requests, &mut self.requests, 1),
@@ -309,8 +323,7 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Pace {
     mailbox: Arc<MailboxPace>,
-    clock: Clock,
-    begun: Timestamp,
+    begun: Instant,
     recipients: u64,
     own: Mutex<Own>,
 }
@@ -324,8 +337,7 @@ struct Own {
 
 impl Pace {
     /// An attempt of a message of so many bytes and recipients begins.
-    pub(super) fn begin(mailbox: Arc<MailboxPace>, clock: Clock, need: Need) -> Self {
-        let begun = clock.now();
+    pub(super) fn begin(mailbox: Arc<MailboxPace>, begun: Instant, need: Need) -> Self {
         let mut state = mailbox.lock();
         state.messages.spend(begun, 1);
         state.recipients.spend(begun, need.recipients);
@@ -334,7 +346,6 @@ impl Pace {
         drop(state);
         Self {
             mailbox,
-            clock,
             begun,
             recipients: need.recipients,
             own: Mutex::new(Own {
@@ -350,18 +361,18 @@ impl Pace {
         let _turn = self.mailbox.turn.lock().await;
         let mut waiting = None;
         loop {
-            let now = self.clock.now();
+            let now = Instant::now();
             let Err(full) = self.spend(now, bytes) else {
                 return;
             };
             waiting.get_or_insert_with(|| Waiting(&self.mailbox));
             self.mailbox.lock().waiting = Some(full);
-            let wait = full.1.since(now);
+            let wait = full.1.saturating_duration_since(now);
             tokio::time::sleep(wait.clamp(Duration::from_millis(1), LOOK_AGAIN)).await;
         }
     }
 
-    fn spend(&self, now: Timestamp, bytes: u64) -> Result<(), (Limit, Timestamp)> {
+    fn spend(&self, now: Instant, bytes: u64) -> Result<(), (Limit, Instant)> {
         let need = Need {
             upload: bytes,
             recipients: 0,

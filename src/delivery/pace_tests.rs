@@ -5,6 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::pace::Limit;
 use super::pace::MailboxPace;
@@ -12,8 +15,6 @@ use super::pace::Need;
 use super::pace::Pace;
 use super::pace::Room;
 use super::pace::Usage;
-use crate::clock::Clock;
-use crate::clock::Timestamp;
 use crate::config;
 use crate::spool::Allowance;
 
@@ -25,29 +26,30 @@ const PACE: config::Pace = config::Pace {
     recipients_per_day: Some(5),
 };
 
-fn attempt(mailbox: &Arc<MailboxPace>, clock: &Clock, upload: u64) -> Pace {
+fn attempt(mailbox: &Arc<MailboxPace>, upload: u64) -> Pace {
     let need = Need {
         upload,
         recipients: 2,
     };
-    Pace::begin(Arc::clone(mailbox), clock.clone(), need)
+    Pace::begin(Arc::clone(mailbox), Instant::now(), need)
 }
 
-fn clock() -> Clock {
-    Clock::starting_at(Timestamp::from_millis(0))
+fn mailbox() -> Arc<MailboxPace> {
+    Arc::new(MailboxPace::new(&PACE, Instant::now()))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_large_upload_is_paced_in_its_middle() {
-    let (mailbox, clock) = (Arc::new(MailboxPace::new(&PACE)), clock());
-    let pace = attempt(&mailbox, &clock, 4000);
+    let mailbox = mailbox();
+    let begun = Instant::now();
+    let pace = attempt(&mailbox, 4000);
     pace.admit(4000).await;
     pace.admit(4000).await;
-    assert_eq!(clock.now().millis(), 0);
+    assert_eq!(begun.elapsed().as_millis(), 0);
 
     pace.admit(4000).await;
 
-    assert_eq!(clock.now().millis(), 302_500);
+    assert_eq!(begun.elapsed().as_millis(), 302_500);
     let usage = Usage {
         requests: 3,
         uploaded: 12_000,
@@ -57,30 +59,34 @@ async fn a_large_upload_is_paced_in_its_middle() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_comes_first_and_counts_nothing_when_it_is_broken_off() {
-    let (mailbox, clock) = (Arc::new(MailboxPace::new(&PACE)), clock());
-    let pace = attempt(&mailbox, &clock, 6000);
+    let mailbox = mailbox();
+    let pace = attempt(&mailbox, 6000);
     pace.admit(6000).await;
     let open = |room| matches!(room, Room::Open { .. });
     {
         let mut waits = pin!(pace.admit(6000));
         let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
-        assert!(!open(mailbox.room(clock.now(), Need::LEAST)));
+        assert!(!open(mailbox.room(Instant::now(), Need::LEAST)));
     }
 
-    assert!(open(mailbox.room(clock.now(), Need::LEAST)));
+    assert!(open(mailbox.room(Instant::now(), Need::LEAST)));
     assert_eq!(pace.end(true).requests, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_made_no_request_gives_all_but_the_message_back() {
-    let (mailbox, clock) = (Arc::new(MailboxPace::new(&PACE)), clock());
-    let attempts = [(); 2].map(|()| attempt(&mailbox, &clock, 5000));
+    let mailbox = mailbox();
+    let begun = Instant::now();
+    let attempts = [(); 2].map(|()| attempt(&mailbox, 5000));
     let full = |limit| Room::Full {
         limit,
-        until: Timestamp::from_millis(302_500),
+        until: begun + Duration::from_millis(302_500),
     };
-    assert_eq!(mailbox.room(clock.now(), Need::LEAST), full(Limit::Upload));
+    assert_eq!(
+        mailbox.room(Instant::now(), Need::LEAST),
+        full(Limit::Upload)
+    );
 
     assert_eq!(attempts.map(|pace| pace.end(false)), [Usage::default(); 2]);
 
@@ -90,21 +96,21 @@ async fn an_attempt_that_made_no_request_gives_all_but_the_message_back() {
         upload: all(10_000),
         recipients: all(5),
     };
-    assert_eq!(mailbox.room(clock.now(), Need::LEAST), open);
+    assert_eq!(mailbox.room(Instant::now(), Need::LEAST), open);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_that_holds_longest_is_named() {
-    let (mailbox, clock) = (Arc::new(MailboxPace::new(&PACE)), clock());
+    let mailbox = mailbox();
     for _ in 0..2 {
-        attempt(&mailbox, &clock, 5000).admit(5000).await;
+        attempt(&mailbox, 5000).admit(5000).await;
     }
     let need = Need {
         upload: 1,
         recipients: 2,
     };
 
-    let Room::Full { limit, .. } = mailbox.room(clock.now(), need) else {
+    let Room::Full { limit, .. } = mailbox.room(Instant::now(), need) else {
         panic!("there is room");
     };
     assert_eq!(limit, Limit::Recipients);

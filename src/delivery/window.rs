@@ -1,5 +1,6 @@
-//! So much within so long: one of a mailbox's limits by time. Pure; the time
-//! comes in.
+//! So much within so long: one of a mailbox's limits by time. Pure; the time comes
+//! in, from the monotonic clock: a wall clock that is set neither frees a window nor
+//! fills it.
 //!
 //! The window slides in [`SLICES`] steps. What is spent counts until the end of
 //! the slice that it was spent in has left the span, so in no span of that
@@ -14,15 +15,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use tokio::time::Instant;
 
 /// One amount per span.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     /// `None` is any amount.
     limit: Option<u64>,
+    /// Milliseconds.
     slice: i64,
-    /// The slice, counted from 1970, and what was spent in it; oldest first.
+    /// Slices are counted from here.
+    origin: Instant,
+    /// The slice and what was spent in it; oldest first.
     spent: VecDeque<(i64, u64)>,
     sum: u64,
 }
@@ -32,11 +36,12 @@ const SLICES: i64 = 120;
 
 impl Window {
     /// A window in which nothing was spent.
-    pub(super) fn new(limit: Option<u64>, span: Duration) -> Self {
-        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    pub(super) fn new(limit: Option<u64>, span: Duration, origin: Instant) -> Self {
+        let span = millis(span);
         Self {
             limit,
             slice: (span / SLICES).max(1),
+            origin,
             spent: VecDeque::new(),
             sum: 0,
         }
@@ -48,18 +53,18 @@ impl Window {
     }
 
     /// How much may be spent now.
-    pub(super) fn room(&mut self, now: Timestamp) -> u64 {
+    pub(super) fn room(&mut self, now: Instant) -> u64 {
         self.slide(now);
         self.limit().saturating_sub(self.sum)
     }
 
     /// Whether so much may be spent now.
-    pub(super) fn fits(&mut self, now: Timestamp, amount: u64) -> bool {
+    pub(super) fn fits(&mut self, now: Instant, amount: u64) -> bool {
         self.room(now) >= amount.min(self.limit())
     }
 
     /// Spends, whether there is room or not: what has happened counts.
-    pub(super) fn spend(&mut self, at: Timestamp, amount: u64) {
+    pub(super) fn spend(&mut self, at: Instant, amount: u64) {
         if self.limit.is_none() || amount == 0 {
             return;
         }
@@ -76,7 +81,7 @@ impl Window {
     }
 
     /// Takes back what was spent at a time, and did not happen after all.
-    pub(super) fn give_back(&mut self, at: Timestamp, amount: u64) {
+    pub(super) fn give_back(&mut self, at: Instant, amount: u64) {
         let slice = self.slice_of(at);
         if let Ok(place) = self.spent.binary_search_by_key(&slice, |(known, _)| *known)
             && let Some((_, sum)) = self.spent.get_mut(place)
@@ -88,7 +93,7 @@ impl Window {
     }
 
     /// When so much may be spent, if nothing else is until then.
-    pub(super) fn free_at(&mut self, now: Timestamp, amount: u64) -> Timestamp {
+    pub(super) fn free_at(&mut self, now: Instant, amount: u64) -> Instant {
         let mut missing = amount.min(self.limit()).saturating_sub(self.room(now));
         let mut at = now;
         for (slice, sum) in &self.spent {
@@ -96,18 +101,18 @@ impl Window {
                 break;
             }
             missing = missing.saturating_sub(*sum);
-            at = Timestamp::from_millis((slice + SLICES + 1).saturating_mul(self.slice));
+            at = self.begin_of(slice + SLICES + 1);
         }
         at
     }
 
     /// Whether nothing is in it.
-    pub(super) fn is_empty(&mut self, now: Timestamp) -> bool {
+    pub(super) fn is_empty(&mut self, now: Instant) -> bool {
         self.slide(now);
         self.sum == 0
     }
 
-    fn slide(&mut self, now: Timestamp) {
+    fn slide(&mut self, now: Instant) {
         let current = self.slice_of(now);
         while let Some((slice, sum)) = self.spent.front().copied()
             && slice < current - SLICES
@@ -115,38 +120,53 @@ impl Window {
             self.spent.pop_front();
             self.sum = self.sum.saturating_sub(sum);
         }
-        // After the clock was put back: what was spent was spent by now.
-        let mut ahead = 0_u64;
-        while let Some((slice, sum)) = self.spent.back().copied()
-            && slice > current
-        {
-            self.spent.pop_back();
-            self.sum = self.sum.saturating_sub(sum);
-            ahead = ahead.saturating_add(sum);
-        }
-        self.spend(now, ahead);
     }
 
-    fn slice_of(&self, at: Timestamp) -> i64 {
-        at.millis().div_euclid(self.slice)
+    /// Negative for what was spent before the window was made.
+    fn slice_of(&self, at: Instant) -> i64 {
+        let after = millis(at.saturating_duration_since(self.origin));
+        let before = millis(self.origin.saturating_duration_since(at));
+        (after - before).div_euclid(self.slice)
     }
+
+    fn begin_of(&self, slice: i64) -> Instant {
+        let at = slice.saturating_mul(self.slice);
+        let span = Duration::from_millis(at.unsigned_abs());
+        let begin = match at < 0 {
+            true => self.origin.checked_sub(span),
+            false => self.origin.checked_add(span),
+        };
+        begin.unwrap_or(self.origin)
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis)
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    fn at(millis: u64) -> Instant {
+        *ORIGIN + Duration::from_millis(millis)
+    }
+
+    fn window(limit: Option<u64>) -> Window {
+        Window::new(limit, MINUTE, at(0))
     }
 
     #[test]
     fn what_was_spent_is_free_again_after_the_span() {
-        let mut window = Window::new(Some(10), MINUTE);
+        let mut window = window(Some(10));
         window.spend(at(0), 6);
         window.spend(at(30_000), 4);
 
@@ -159,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_the_limit_goes_when_the_window_is_empty() {
-        let mut window = Window::new(Some(10), MINUTE);
+        let mut window = window(Some(10));
 
         assert!(window.fits(at(0), 99));
         window.spend(at(0), 99);
@@ -169,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_did_not_happen_is_given_back_once() {
-        let mut window = Window::new(Some(10), MINUTE);
+        let mut window = window(Some(10));
         window.spend(at(0), 10);
 
         window.give_back(at(0), 4);
@@ -181,17 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_back_costs_one_span_at_most() {
-        let mut window = Window::new(Some(10), MINUTE);
-        window.spend(at(100_000_000), 10);
+    fn what_was_spent_before_the_window_was_made_counts_until_its_span_is_over() {
+        let mut window = Window::new(Some(10), MINUTE, at(50_000));
+        window.spend(at(20_000), 10);
 
-        assert!(!window.fits(at(0), 1));
-        assert!(window.fits(at(60_500), 10));
+        assert_eq!(window.free_at(at(50_000), 1), at(80_500));
+        assert!(!window.fits(at(80_499), 1));
+        assert!(window.fits(at(80_500), 10));
     }
 
     #[test]
     fn without_a_limit_nothing_is_kept() {
-        let mut window = Window::new(None, MINUTE);
+        let mut window = window(None);
         window.spend(at(0), u64::MAX);
 
         assert!(window.fits(at(0), u64::MAX));
@@ -200,7 +221,7 @@ mod tests {
 
     #[test]
     fn memory_has_a_bound_whatever_is_spent() {
-        let mut window = Window::new(Some(u64::MAX), MINUTE);
+        let mut window = window(Some(u64::MAX));
         for millis in 0..200_000 {
             window.spend(at(millis), 1);
             window.slide(at(millis));
@@ -213,14 +234,14 @@ mod tests {
         #[test]
         fn never_more_than_the_limit_in_any_span_and_never_idle_with_room(
             limit in 1_u64..50,
-            asks in proptest::collection::vec((0_i64..9_000, 1_u64..60), 1..200),
+            asks in proptest::collection::vec((0_u64..9_000, 1_u64..60), 1..200),
         ) {
-            let mut window = Window::new(Some(limit), MINUTE);
-            let mut spent: Vec<(i64, u64)> = Vec::new();
+            let mut window = window(Some(limit));
+            let mut spent: Vec<(u64, u64)> = Vec::new();
             let mut now = 0;
             for (pause, amount) in asks {
                 now += pause;
-                let within = |span: i64| -> u64 {
+                let within = |span: u64| -> u64 {
                     let of = spent.iter().filter(|(when, _)| now - when < span);
                     of.map(|(_, amount)| amount).sum()
                 };
@@ -232,7 +253,8 @@ mod tests {
                 } else {
                     prop_assert!(within(60_500) + least > limit, "idle with room");
                     let free = window.free_at(at(now), amount);
-                    prop_assert!(free > at(now) && !window.clone().fits(at(free.millis() - 1), amount));
+                    let before = free - Duration::from_millis(1);
+                    prop_assert!(free > at(now) && !window.clone().fits(before, amount));
                     prop_assert!(window.clone().fits(free, amount));
                 }
             }

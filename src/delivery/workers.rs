@@ -47,11 +47,6 @@ impl Workers {
         }
     }
 
-    /// Whether none is free.
-    pub(super) fn are_busy(&self) -> bool {
-        self.free == 0
-    }
-
     /// Attempts of an account that are under way.
     pub(super) fn under_way(&self, account: &str) -> u32 {
         self.under_way.get(account).copied().unwrap_or(0)

@@ -126,7 +126,7 @@ fn held_back(config: &Config, running: Option<&Status>) -> Vec<Finding> {
     let Some(status) = running else {
         return Vec::new();
     };
-    if status.braked.is_empty() {
+    if status.delivery.braked.is_empty() {
         let accounts = config.accounts.len();
         let words = format!("no mailbox of {accounts} account(s) is held back");
         return vec![Finding::ok(check, words)];
@@ -155,5 +155,5 @@ fn held_back(config: &Config, running: Option<&Status>) -> Vec<Finding> {
         let remedy = catalogue::named(remedy, mailbox, mailbox);
         Finding::warning(check, words.trim_end(), remedy)
     };
-    status.braked.iter().map(of).collect()
+    status.delivery.braked.iter().map(of).collect()
 }

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -37,7 +36,7 @@ use crate::config::CertificateError;
 use crate::config::Config;
 use crate::config::Presence;
 use crate::delivery;
-use crate::delivery::Braked;
+use crate::delivery::Standing;
 use crate::http::Http;
 use crate::http::HttpError;
 use crate::listener;
@@ -243,13 +242,17 @@ impl Service {
         let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
         let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
         let sign_ins = SignIns::new(config.accounts.iter().map(tokens).collect());
-        let (braked, standing) = watch::channel(Vec::new());
-        self.deliver(sign_ins.accounts().to_vec(), braked, means.http.clone());
+        let standing = Standing::default();
+        self.deliver(
+            sign_ins.accounts().to_vec(),
+            standing.clone(),
+            means.http.clone(),
+        );
         let office = admin::Office {
             spool: spool.clone(),
             transcripts,
             sign_ins: sign_ins.clone(),
-            braked: standing,
+            standing,
             means: means.clone(),
             listeners: self.addresses.clone(),
             certificate: config.tls.clone(),
@@ -264,14 +267,14 @@ impl Service {
         self.workers.spawn(tidy);
     }
 
-    fn deliver(&self, accounts: Vec<Tokens>, braked: watch::Sender<Vec<Braked>>, http: Http) {
+    fn deliver(&self, accounts: Vec<Tokens>, standing: Standing, http: Http) {
         let (config, spool) = (self.config.clone(), self.spool.clone());
         let (clock, stop) = (Clock::System, self.stop_delivery.clone());
         let asked = stop.clone();
         // Also cancelled when the task panics.
         let broken = self.broken.clone().drop_guard();
         self.workers.spawn(async move {
-            let delivery = delivery::run(&config, spool, &accounts, braked, http, clock, stop);
+            let delivery = delivery::run(&config, spool, &accounts, standing, http, clock, stop);
             if let Err(error) = delivery.await {
                 error!(event = "delivery", reason = %error, "delivery could not start");
             }

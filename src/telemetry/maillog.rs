@@ -247,6 +247,17 @@ pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
     );
 }
 
+/// A fault of more mailboxes than are logged one by one.
+pub fn more_faults(account: &str, what: &str, count: u64) {
+    error!(
+        event = "fault",
+        account,
+        code = what,
+        count,
+        "{count} more mailboxes or messages of this account have the same fault: graph-relay status"
+    );
+}
+
 /// A mailbox has signed in.
 pub fn signed_in(account: &str, mailbox: &Address, uid: u32) {
     info!(event = "signed_in", account, %mailbox, uid, "a mailbox has signed in");

@@ -1,0 +1,342 @@
+//! How it stands with delivery, for whoever asks: what is held back and until when,
+//! which limits are reached, and for how long nothing has left.
+//!
+//! The dispatcher notes each change as it happens, and nothing is copied but what
+//! is asked for, so the cost of a change does not grow with the number of
+//! mailboxes in trouble. All times are of the monotonic clock; the wall clock is
+//! for display alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::brake::Brake;
+use super::outcome::Cause;
+use super::pace::Limit;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Lane;
+
+/// A mailbox or an account that is held back because it is in trouble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Braked {
+    /// The account.
+    pub account: String,
+    /// The mailbox; nothing where the whole account is.
+    pub mailbox: Option<Address>,
+    /// Until when.
+    pub until: Timestamp,
+    /// `throttled`, `unavailable` or `configuration`.
+    pub cause: String,
+    /// What was told of a configuration fault: its code or words.
+    pub told: Option<String>,
+}
+
+/// A mailbox whose mail waits because a limit of its account is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// The account.
+    pub account: String,
+    /// The mailbox.
+    pub mailbox: Address,
+    /// The limit, by its key in relay.toml.
+    pub limit: String,
+    /// Whether it is a limit for a day: waiting may take hours.
+    pub daily: bool,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// Why mail that is due waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waits {
+    /// For a limit.
+    Limit(Limited),
+    /// For the next attempt after trouble.
+    Backoff(Braked),
+}
+
+/// How it stands with delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delivery {
+    /// What is held back because it is in trouble: accounts first, and not all
+    /// where that is many.
+    pub braked: Vec<Braked>,
+    /// How many mailboxes and accounts that are.
+    pub braked_count: usize,
+    /// What waits for a limit: daily limits first, and not all where that is many.
+    pub limited: Vec<Limited>,
+    /// How many mailboxes that are.
+    pub limited_count: usize,
+    /// Of those, how many wait for a limit for a day.
+    pub limited_for_a_day: usize,
+    /// Seconds since the last delivery, or since the start.
+    pub last_delivery_seconds: u64,
+    /// For how many seconds mail has waited and nothing has left; nothing if no
+    /// mail waits.
+    pub stalled_seconds: Option<u64>,
+}
+
+/// So many mailboxes are listed.
+const LISTED: usize = 100;
+
+/// A handle; clones share what is known.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    board: Arc<Mutex<Board>>,
+}
+
+#[derive(Debug)]
+struct Board {
+    accounts: BTreeMap<String, Backoff>,
+    mailboxes: BTreeMap<Lane, Backoff>,
+    limited: BTreeMap<Lane, (Limit, Instant)>,
+    last_delivery: Instant,
+    /// Since when mail waits without a delivery.
+    waits_since: Option<Instant>,
+}
+
+/// The backoff of a mailbox or an account.
+#[derive(Debug)]
+struct Backoff {
+    until: Instant,
+    cause: &'static str,
+    told: Option<String>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        let board = Board {
+            accounts: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
+            limited: BTreeMap::new(),
+            last_delivery: Instant::now(),
+            waits_since: None,
+        };
+        Self {
+            board: Arc::new(Mutex::new(board)),
+        }
+    }
+}
+
+impl Standing {
+    /// How it stands now.
+    pub fn delivery(&self, wall: Timestamp) -> Delivery {
+        let (board, now) = (self.lock(), Instant::now());
+        let at = |until: Instant| wall + until.saturating_duration_since(now);
+        let accounts = board.accounts.iter();
+        let accounts = accounts.map(|(name, backoff)| backoff.view(name, None, at(backoff.until)));
+        let mailboxes = board.mailboxes.iter().map(|(lane, backoff)| {
+            let until = at(backoff.until);
+            backoff.view(&lane.account, Some(&lane.mailbox), until)
+        });
+        let of_day = |(_, (limit, _)): &(&Lane, &(Limit, Instant))| limit.is_daily();
+        let daily = board.limited.iter().filter(of_day);
+        let others = board.limited.iter().filter(|it| !of_day(it));
+        let limited = daily
+            .clone()
+            .chain(others)
+            .map(|(lane, (limit, until))| limited(lane, *limit, at(*until)));
+        Delivery {
+            braked: accounts.chain(mailboxes).take(LISTED).collect(),
+            braked_count: board.accounts.len() + board.mailboxes.len(),
+            limited: limited.take(LISTED).collect(),
+            limited_count: board.limited.len(),
+            limited_for_a_day: daily.count(),
+            last_delivery_seconds: now.duration_since(board.last_delivery).as_secs(),
+            stalled_seconds: board
+                .waits_since
+                .map(|since| now.duration_since(since).as_secs()),
+        }
+    }
+
+    /// Why mail of a mailbox that is due waits, if there is a reason but its turn.
+    pub fn waits(&self, lane: &Lane, wall: Timestamp) -> Option<Waits> {
+        let (board, now) = (self.lock(), Instant::now());
+        let at = |until: Instant| wall + until.saturating_duration_since(now);
+        if let Some(backoff) = board.accounts.get(&lane.account) {
+            let view = backoff.view(&lane.account, None, at(backoff.until));
+            return Some(Waits::Backoff(view));
+        }
+        if let Some(backoff) = board.mailboxes.get(lane) {
+            let view = backoff.view(&lane.account, Some(&lane.mailbox), at(backoff.until));
+            return Some(Waits::Backoff(view));
+        }
+        let (limit, until) = board.limited.get(lane)?;
+        Some(Waits::Limit(limited(lane, *limit, at(*until))))
+    }
+
+    /// The backoff of an account, as it is now; nothing of one without mail.
+    pub(super) fn account(&self, name: &str, brake: &Brake, has_mail: bool) {
+        let mut board = self.lock();
+        match Backoff::of(brake).filter(|_| has_mail) {
+            Some(backoff) => drop(board.accounts.insert(name.to_owned(), backoff)),
+            None => drop(board.accounts.remove(name)),
+        }
+    }
+
+    /// The backoff of a mailbox, as it is now.
+    pub(super) fn mailbox(&self, lane: &Lane, brake: &Brake) {
+        let mut board = self.lock();
+        match Backoff::of(brake) {
+            Some(backoff) => drop(board.mailboxes.insert(lane.clone(), backoff)),
+            None => drop(board.mailboxes.remove(lane)),
+        }
+    }
+
+    /// The limit that a mailbox waits for, and until when.
+    pub(super) fn limited(&self, lane: &Lane, limit: Option<(Limit, Instant)>) {
+        let mut board = self.lock();
+        match limit {
+            Some(limit) => drop(board.limited.insert(lane.clone(), limit)),
+            None => drop(board.limited.remove(lane)),
+        }
+    }
+
+    /// Nothing is known of a mailbox any more.
+    pub(super) fn forget(&self, lane: &Lane) {
+        let mut board = self.lock();
+        board.mailboxes.remove(lane);
+        board.limited.remove(lane);
+    }
+
+    /// A message has left.
+    pub(super) fn delivered(&self, now: Instant) {
+        let mut board = self.lock();
+        board.last_delivery = now;
+        board.waits_since = board.waits_since.map(|_| now);
+    }
+
+    /// Whether any mail waits, or is being sent.
+    pub(super) fn mail_waits(&self, any: bool, now: Instant) {
+        let mut board = self.lock();
+        board.waits_since = any.then(|| board.waits_since.unwrap_or(now));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        // Every change of it is whole.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backoff {
+    fn of(brake: &Brake) -> Option<Self> {
+        let until = brake.until.filter(|_| brake.failures > 0)?;
+        let cause = match brake.cause? {
+            Cause::Throttled => "throttled",
+            Cause::Unavailable => "unavailable",
+            Cause::Configuration(_) => "configuration",
+        };
+        Some(Self {
+            until,
+            cause,
+            told: brake.told.clone(),
+        })
+    }
+
+    fn view(&self, account: &str, mailbox: Option<&Address>, until: Timestamp) -> Braked {
+        Braked {
+            account: account.to_owned(),
+            mailbox: mailbox.cloned(),
+            until,
+            cause: self.cause.to_owned(),
+            told: self.told.clone(),
+        }
+    }
+}
+
+fn limited(lane: &Lane, limit: Limit, until: Timestamp) -> Limited {
+    Limited {
+        account: lane.account.clone(),
+        mailbox: lane.mailbox.clone(),
+        limit: limit.key().to_owned(),
+        daily: limit.is_daily(),
+        until,
+    }
+}
+
+/// Mail that waits for so long while nothing leaves does so for a reason.
+pub const STALLED: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(name: &str) -> Lane {
+        Lane {
+            account: "a".to_owned(),
+            mailbox: format!("{name}@contoso.com").parse().unwrap(),
+        }
+    }
+
+    fn wall(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn times_are_shown_by_the_wall_clock_and_measured_by_another() {
+        let standing = Standing::default();
+        let until = Instant::now() + Duration::from_secs(60);
+        standing.limited(&lane("one"), Some((Limit::Recipients, until)));
+        tokio::time::advance(Duration::from_secs(20)).await;
+
+        // The wall clock was set meanwhile.
+        let seen = standing.delivery(wall(1_000_000));
+
+        assert_eq!(seen.limited[0].until, wall(1_000_040));
+        assert_eq!((seen.limited_count, seen.limited_for_a_day), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_has_left_since_the_last_delivery_or_since_mail_waits() {
+        let standing = Standing::default();
+        let minute = Duration::from_secs(60);
+        tokio::time::advance(minute).await;
+        assert_eq!(standing.delivery(wall(0)).stalled_seconds, None);
+
+        standing.mail_waits(true, Instant::now());
+        tokio::time::advance(minute).await;
+        standing.mail_waits(true, Instant::now());
+        assert_eq!(standing.delivery(wall(0)).stalled_seconds, Some(60));
+        standing.delivered(Instant::now());
+        tokio::time::advance(minute / 2).await;
+        let seen = standing.delivery(wall(0));
+        assert_eq!(
+            (seen.stalled_seconds, seen.last_delivery_seconds),
+            (Some(30), 30)
+        );
+
+        standing.mail_waits(false, Instant::now());
+        assert_eq!(standing.delivery(wall(0)).stalled_seconds, None);
+    }
+
+    #[tokio::test]
+    async fn of_very_many_mailboxes_some_are_listed_and_all_are_counted() {
+        let standing = Standing::default();
+        let until = Instant::now();
+        for n in 0..1000 {
+            let limit = if n == 999 {
+                Limit::Recipients
+            } else {
+                Limit::Messages
+            };
+            standing.limited(&lane(&format!("box{n:04}")), Some((limit, until)));
+        }
+
+        let seen = standing.delivery(wall(0));
+
+        assert_eq!((seen.limited.len(), seen.limited_count), (LISTED, 1000));
+        assert!(seen.limited[0].daily);
+        let shown = standing.waits(&lane("box0500"), wall(0));
+        assert!(matches!(shown, Some(Waits::Limit(_))), "{shown:?}");
+    }
+}
