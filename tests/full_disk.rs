@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
 
 use common::Home;
@@ -13,8 +14,11 @@ use common::Relay;
 use common::Smtp;
 use common::arrived;
 use common::message;
+use common::send_one;
 use common::stand_in;
+use common::wire::in_data;
 use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::Sandbox;
 
 /// A folder on a file system of some 32 MB, which the test may fill.
 const SMALL_DISK: &str = "GRAPH_RELAY_SMALL_DISK";
@@ -22,7 +26,7 @@ const SMALL_DISK: &str = "GRAPH_RELAY_SMALL_DISK";
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
 async fn a_full_disk_says_452_and_everything_before_is_delivered() {
-    let disk = PathBuf::from(std::env::var_os(SMALL_DISK).expect(SMALL_DISK));
+    let (disk, _mine) = small_disk().await;
     for (size, free_space, afterwards) in [
         (3_000, "8 MB", Afterwards::GoesOn),
         (600_000, "8 MB", Afterwards::GoesOn),
@@ -34,15 +38,7 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
             ..Fault::at_token(503)
         });
         let limits = format!("[limits]\nfree_space = \"{free_space}\"");
-        let home = Home::new(&graph, &limits);
-        let data = disk.join("data");
-        let text = fs::read_to_string(&home.config).unwrap();
-        let spool = home.path("data").display().to_string();
-        fs::write(
-            &home.config,
-            text.replace(&spool, &data.display().to_string()),
-        )
-        .unwrap();
+        let (home, data) = home_on(&disk, &graph, &limits);
         let mut relay = Relay::start(&home);
         let mut smtp = relay.connect();
         smtp.expect("EHLO c", "250");
@@ -83,6 +79,88 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
+async fn clients_that_send_without_end_leave_the_disk_its_free_space_and_others_their_mail() {
+    let (disk, _mine) = small_disk().await;
+    let graph = stand_in().await;
+    graph.inject(Fault {
+        times: 100_000,
+        ..Fault::at_token(503)
+    });
+    let limits = "[limits]\nfree_space = \"8 MB\"";
+    let (home, data) = home_on(&disk, &graph, limits);
+    let relay = Relay::start(&home);
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("before", "a@example.org"),
+    );
+    relay.event("deferred", |_| true);
+
+    // Each sends nearly the largest message, and no end.
+    let line = format!("{}\r\n", "y".repeat(998));
+    let piece = line.repeat(1000);
+    let streams: Vec<Smtp> = (0..8).map(|_| in_data(&relay, "a@example.org")).collect();
+    let least = std::thread::scope(|scope| {
+        let senders: Vec<_> = streams
+            .iter()
+            .map(|smtp| {
+                let mut stream = smtp.stream();
+                let piece = piece.as_bytes();
+                scope.spawn(move || (0..34).for_each(|_| stream.write_all(piece).unwrap()))
+            })
+            .collect();
+        let mut least = free(&disk);
+        let mut others = 0;
+        while !senders.iter().all(|sender| sender.is_finished()) || others < 20 {
+            let content = message(&format!("other {others}"), "a@example.org");
+            send_one(&relay, &["a@example.org"], &content);
+            others += 1;
+            least = least.min(free(&disk));
+        }
+        let subject = message("last", "a@example.org");
+        send_one(&relay, &["a@example.org"], &subject);
+        graph.clear_faults();
+        (least.min(free(&disk)), others + 2)
+    });
+
+    let (least, messages) = least;
+    arrived(&graph, messages).await;
+    assert!(least >= 8_000_000, "{least} bytes were left");
+    assert!(
+        relay.events("spool").is_empty(),
+        "{:?}",
+        relay.events("spool")
+    );
+    drop((relay, streams));
+    fs::remove_dir_all(&data).unwrap();
+}
+
+/// The disk, for one test at a time.
+async fn small_disk() -> (PathBuf, tokio::sync::MutexGuard<'static, ()>) {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let disk = PathBuf::from(std::env::var_os(SMALL_DISK).expect(SMALL_DISK));
+    (disk, ONE.lock().await)
+}
+
+/// A configuration whose data_dir is on that disk.
+fn home_on(disk: &Path, graph: &Sandbox, limits: &str) -> (Home, PathBuf) {
+    let home = Home::new(graph, limits);
+    let data = disk.join("data");
+    let text = fs::read_to_string(&home.config).unwrap();
+    let spool = home.path("data").display().to_string();
+    let text = text.replace(&spool, &data.display().to_string());
+    fs::write(&home.config, text).unwrap();
+    (home, data)
+}
+
+/// Bytes free on a disk.
+fn free(disk: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(disk).unwrap();
+    disk.f_bavail * disk.f_frsize
+}
+
 /// What becomes of the relay when there is room again.
 #[derive(PartialEq, Eq)]
 enum Afterwards {
@@ -113,7 +191,7 @@ fn send_until_full(smtp: &mut Smtp, size: usize) -> usize {
 }
 
 /// Takes the last byte of the disk.
-fn fill(path: &std::path::Path) {
+fn fill(path: &Path) {
     let mut file = fs::File::create(path).unwrap();
     for size in [64 * 1024, 4096, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}

@@ -331,7 +331,9 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
              ALTER TABLE attempt DROP COLUMN begun_running;
              ALTER TABLE attempt DROP COLUMN ended_running;
              CREATE INDEX entry_ended ON entry (state, ended_at) WHERE ended_at IS NOT NULL;
-             ALTER TABLE entry DROP COLUMN own_trouble; PRAGMA user_version = 1;",
+             ALTER TABLE entry DROP COLUMN own_trouble;
+             ALTER TABLE entry DROP COLUMN rows_cost;
+             ALTER TABLE entry DROP COLUMN content_cost; PRAGMA user_version = 1;",
         )
         .unwrap();
     drop(database);

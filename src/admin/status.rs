@@ -81,7 +81,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         delivery: office.standing.delivery(now),
         full: office
             .spool
-            .check_room()
+            .check_room(None)
             .err()
             .map(|error| error.to_string()),
     })

@@ -29,7 +29,6 @@ use crate::spool::AcceptError;
 use crate::spool::INLINE_LIMIT;
 use crate::spool::Incoming;
 use crate::spool::NewEntry;
-use crate::spool::is_full;
 use crate::telemetry::complaints;
 use crate::telemetry::maillog;
 
@@ -53,7 +52,7 @@ const LARGEST_PART: usize = 500;
 impl Connection<'_> {
     /// Whether a message may come now; if not, with what the log says.
     pub(super) fn has_room(&self) -> Result<(), (Verdict, String)> {
-        let room = self.shared.spool.check_room();
+        let room = self.shared.spool.check_room(self.session.declared_size());
         room.map_err(|error| (refusal(&error), error.to_string()))?;
         match self.rules.limits.messages_per_minute_per_client {
             Some(limit) if !self.shared.clients.may_send(self.client, limit) => {
@@ -67,11 +66,11 @@ impl Connection<'_> {
     /// Reads the content of a message, to its end, and stores it.
     pub(super) async fn receive(&mut self, envelope: &Envelope) -> Result<Received, End> {
         let spool = &self.shared.spool;
-        let mut incoming = spool.receive(spool.new_id());
+        let mut incoming = spool.receive(spool.new_id()).from_client(self.client);
         let limit = self.rules.session.message_size;
         let mut reader = DataReader::default();
         let mut piece = Vec::new();
-        let mut trouble: Option<Verdict> = None;
+        let mut trouble: Option<(Verdict, String)> = None;
         let stop = self.shared.stop.clone();
         let drained = async move {
             stop.cancelled().await;
@@ -93,6 +92,10 @@ impl Connection<'_> {
             }
             tokio::select! {
                 read = self.read(self.rules.limits.data_timeout) => read?,
+                () = incoming.taken_back() => {
+                    trouble = Some((Verdict::StorageFull, incoming.why_taken_back()));
+                    incoming.discard();
+                }
                 () = &mut drained => {
                     self.say_last(&Reply::shutting_down()).await?;
                 }
@@ -104,13 +107,13 @@ impl Connection<'_> {
         }
         let refuse_lf = self.listener.bare_lf == BareLf::Refuse;
         if faults.nul || faults.bare_cr || (faults.bare_lf && refuse_lf) {
-            trouble = Some(Verdict::Malformed(faults));
+            trouble = Some((Verdict::Malformed(faults), String::new()));
         }
         let size = incoming.size();
         self.recording
             .happened(&format!("a message of {size} bytes"));
         let (verdict, cause) = match trouble {
-            Some(verdict) => (verdict, String::new()),
+            Some(refused) => refused,
             None => self.accept(incoming, envelope.clone()).await,
         };
         Ok(Received {
@@ -260,16 +263,17 @@ impl Connection<'_> {
     }
 }
 
-/// Stores a piece of content, unless it is too much.
-async fn store(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Option<Verdict> {
+/// Stores a piece of content, unless it is too much. Nothing is left of a message
+/// that is refused.
+async fn store(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Option<(Verdict, String)> {
     if incoming.size() + piece.len() as u64 > limit {
-        return Some(Verdict::TooBig);
+        incoming.discard();
+        return Some((Verdict::TooBig, String::new()));
     }
-    match incoming.write(piece).await {
-        Ok(()) => None,
-        Err(error) if is_full(&error) => Some(Verdict::StorageFull),
-        Err(_) => Some(Verdict::LocalTrouble),
-    }
+    let written = incoming.write(piece).await;
+    written
+        .err()
+        .map(|error| (refusal(&error), error.to_string()))
 }
 
 fn refusal(error: &AcceptError) -> Verdict {

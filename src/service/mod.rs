@@ -261,6 +261,8 @@ impl Service {
         let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());
         let tidy = tidy::run(spool.clone(), clock, config.clone(), stop.clone());
         self.workers.spawn(admin::run(admin, office, stop.clone()));
+        self.workers
+            .spawn(tell_removed(spool.clone(), stop.clone()));
         self.workers.spawn(watch);
         self.workers
             .spawn(watch_database(spool.clone(), stop.clone()));
@@ -378,6 +380,16 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
         );
     }
     String::new()
+}
+
+/// Logs what was removed to make room.
+async fn tell_removed(spool: Spool, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            ids = spool.removed() => maillog::content_removed(&ids),
+            () = stop.cancelled() => return,
+        }
+    }
 }
 
 /// How often the database's file is looked for, besides at each message.

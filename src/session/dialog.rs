@@ -45,7 +45,7 @@ impl Session {
             (_, Command::Bdat) => (State::Closed, Ok(Step::Close(Reply::not_offered()))),
             (State::Closed, _) => (State::Closed, Ok(Step::Close(Reply::shutting_down()))),
             (
-                state @ (State::Receiving
+                state @ (State::Receiving { .. }
                 | State::Authenticating(_)
                 | State::Verifying
                 | State::StartingTls),
@@ -189,6 +189,7 @@ impl Session {
                 recipients: Vec::new(),
                 utf8: mail.utf8,
             },
+            declared: mail.size,
             keys: HashSet::new(),
         };
         let state = State::Transaction(transaction);
@@ -248,7 +249,8 @@ fn data(transaction: Transaction) -> (State, Outcome) {
     if transaction.envelope.recipients.is_empty() {
         return (State::Transaction(transaction), Err(Reply::no_recipients()));
     }
+    let declared = transaction.declared;
     let envelope = Box::new(transaction.envelope);
     let step = Step::Receive(Reply::start_data(), envelope);
-    (State::Receiving, Ok(step))
+    (State::Receiving { declared }, Ok(step))
 }

@@ -149,7 +149,10 @@ enum State {
     /// MAIL was accepted.
     Transaction(Transaction),
     /// DATA was accepted, the verdict on its content is outstanding.
-    Receiving,
+    Receiving {
+        /// What the client said of its size (RFC 1870).
+        declared: Option<u64>,
+    },
     /// AUTH was accepted: the next line belongs to it.
     Authenticating(Exchange),
     /// The verdict on name and password is outstanding.
@@ -163,6 +166,8 @@ enum State {
 #[derive(Debug)]
 struct Transaction {
     envelope: Envelope,
+    /// The SIZE of MAIL.
+    declared: Option<u64>,
     /// [`Address::key`] of each recipient.
     keys: HashSet<String>,
 }
@@ -276,12 +281,25 @@ impl Session {
         matches!(self.state, State::Transaction(_))
     }
 
+    /// What the client said of the size of the message that is due now.
+    pub fn declared_size(&self) -> Option<u64> {
+        match self.state {
+            State::Receiving { declared } => declared,
+            State::Ready
+            | State::Transaction(_)
+            | State::Authenticating(_)
+            | State::Verifying
+            | State::StartingTls
+            | State::Closed => None,
+        }
+    }
+
     /// Whether it would be a loss for the client to be cut off now.
     pub fn is_under_way(&self) -> bool {
         match self.state {
             State::Ready | State::Closed => false,
             State::Transaction(_)
-            | State::Receiving
+            | State::Receiving { .. }
             | State::Authenticating(_)
             | State::Verifying
             | State::StartingTls => true,

@@ -446,8 +446,9 @@ impl Reply {
 
     pub(super) fn storage_full() -> Self {
         let text = "Storage full, try again later (limits.free_space, limits.spool_size)";
-        Self::new(452, EnhancedStatus::STORAGE_FULL, text)
-            .remedy("make room on the disk of data_dir; graph-relay queue list shows what waits")
+        Self::new(452, EnhancedStatus::STORAGE_FULL, text).remedy(
+            "graph-relay status says what fills the spool; make room on the disk of data_dir",
+        )
     }
 
     pub(super) fn local_trouble() -> Self {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::atomic::Ordering;
+use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
@@ -15,8 +15,11 @@ use super::Spool;
 use super::SpoolError;
 use super::Urgency;
 use super::content;
+use super::reservation::Hold;
+use super::room::Purpose;
 use super::seal::Digest;
 use super::seal::seal;
+use super::usage;
 use crate::clock::Moment;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -65,39 +68,36 @@ pub enum AcceptError {
 }
 
 impl Spool {
-    /// Whether a small message, up to [`super::INLINE_LIMIT`], would be accepted
-    /// now.
+    /// Whether a message would find room now, if all that may yield to it does; of
+    /// this size, or a small one, up to [`super::INLINE_LIMIT`]. Sets nothing aside.
     ///
     /// # Errors
     ///
-    /// [`AcceptError::Full`] says which limit was reached.
-    pub fn check_room(&self) -> Result<(), AcceptError> {
-        let reclaimable = self.shared.writer.reclaimable();
-        self.check_room_for(super::INLINE_LIMIT as u64, reclaimable)
+    /// [`AcceptError::Full`] says which limit was reached, and what fills the spool.
+    pub fn check_room(&self, size: Option<u64>) -> Result<(), AcceptError> {
+        self.look_for_database()?;
+        let room = &self.shared.room;
+        let small = super::INLINE_LIMIT as u64;
+        let short = match size {
+            Some(size) if size > small => room.could_take(size, Purpose::Step(0))?,
+            _ => room.could_take(small, Purpose::Rows)?,
+        };
+        short.map_or(Ok(()), |short| Err(AcceptError::Full(room.words(short))))
     }
 
-    /// `reclaimable` bytes of the size need no room on the disk.
-    fn check_room_for(&self, size: u64, reclaimable: u64) -> Result<(), AcceptError> {
-        let settings = &self.shared.settings;
-        let held = self.shared.held.load(Ordering::Relaxed);
-        if held.saturating_add(size) > settings.size {
-            let limit = settings.size;
-            let text = format!("{held} bytes are waiting, limits.spool_size is {limit}");
-            return Err(AcceptError::Full(text));
+    /// What a failed write means.
+    pub(super) fn not_written(&self, path: &Path, error: io::Error) -> AcceptError {
+        if is_full(&error) {
+            let fills = self.shared.room.fills();
+            return AcceptError::Full(format!("the disk is full ({error}); {fills}"));
         }
-        self.look_for_database()?;
-        let disk = rustix::fs::statvfs(&settings.folder).map_err(|error| SpoolError::File {
-            path: settings.folder.clone(),
-            error: error.into(),
-        })?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let free = free.saturating_add(reclaimable);
-        if free < settings.free_space.saturating_add(size) {
-            let limit = settings.free_space;
-            let text = format!("{free} bytes are free on the disk, limits.free_space is {limit}");
-            return Err(AcceptError::Full(text));
+        if NotSynced::is(&error) {
+            return AcceptError::Failed(SpoolError::NotSynced(error.to_string()));
         }
-        Ok(())
+        AcceptError::Failed(SpoolError::File {
+            path: path.to_owned(),
+            error,
+        })
     }
 
     fn notice_failed_sync(&self, error: &AcceptError) {
@@ -123,17 +123,23 @@ impl Spool {
             largest_part,
         } = entry;
         let (id, size) = (content.id(), content.size());
-        // A small message fits where it was begun; how large this one is, nobody
-        // knew then.
-        if content.file.is_some() {
-            self.check_room_for(size, 0)?;
+        if let Some(file) = &content.file
+            && !file.reservation.is_whole()
+        {
+            return Err(AcceptError::Full(self.shared.room.fills()));
         }
+        self.look_for_database()?;
         let mut parts = vec![(id, envelope)];
         split(&mut parts, largest_part, || self.new_id());
         let others: Vec<SpoolId> = parts.iter().skip(1).map(|(id, _)| *id).collect();
-        let synced = sync_file(&mut content, &others).await;
+        let in_file = content.file.is_some();
+        let costs = costs(&parts, &trace, author.as_ref(), (size, in_file));
+        let bytes = costs.iter().map(|cost| cost.in_database(in_file)).sum();
+        self.find_room(bytes, Purpose::Rows).await?;
+        let hold = Hold::of(&self.shared.room, bytes);
+        let synced = self.sync_file(&mut content, &others).await;
         synced.inspect_err(|error| self.notice_failed_sync(error))?;
-        let mut file = content.file.take();
+        let file = content.file.take();
         let row = Row {
             parts,
             digest: content.digester.digest(),
@@ -148,15 +154,92 @@ impl Spool {
             lane: lane.clone(),
             bound,
             about: None,
+            costs,
         };
-        let written = self.shared.writer.write(move |db| row.insert(db)).await;
-        written.map_err(full_or_failed)?;
-        if let Some(file) = &mut file {
-            file.keep = true;
-        }
-        self.hold(size * (1 + others.len() as u64));
+        // From here the file belongs to the row, also if nobody waits any more.
+        let committed = move || {
+            if let Some(mut file) = file {
+                file.keep = true;
+            }
+            drop(hold);
+        };
+        let writer = &self.shared.writer;
+        let written = writer.write_then(move |db| row.insert(db), bytes, committed);
+        written.await.map_err(|error| self.full_or_failed(error))?;
         self.announce(lane, Urgency::Ordinary);
         Ok(Accepted { id, parts: others })
+    }
+
+    /// Makes the content durable, under the names of all its entries.
+    async fn sync_file(
+        &self,
+        content: &mut Incoming,
+        others: &[SpoolId],
+    ) -> Result<(), AcceptError> {
+        let Some(incoming) = &mut content.file else {
+            return Ok(());
+        };
+        let part = incoming.path.clone();
+        let path = part.with_file_name(content.id.to_string());
+        let synced = async {
+            // Writing goes on in the background: its errors come here.
+            incoming.file.flush().await?;
+            incoming.file.sync_all().await.map_err(NotSynced::error)?;
+            // From here on its name says that a row may know it: see recover.rs.
+            tokio::fs::rename(&part, &path).await?;
+            incoming.path.clone_from(&path);
+            for id in others {
+                let link = incoming.path.with_file_name(id.to_string());
+                tokio::fs::hard_link(&incoming.path, &link).await?;
+                incoming.links.push(link);
+            }
+            let synced = content::sync_folder(&path).await;
+            synced.map_err(NotSynced::error)
+        };
+        synced.await.map_err(|error| self.not_written(&path, error))
+    }
+
+    fn full_or_failed(&self, error: SpoolError) -> AcceptError {
+        if let SpoolError::Database(cause) = &error
+            && cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        {
+            return AcceptError::Full(format!("the disk is full; {}", self.shared.room.fills()));
+        }
+        AcceptError::Failed(error)
+    }
+}
+
+/// What each part takes up of content that has this size, in a file or not.
+fn costs(
+    parts: &[(SpoolId, Envelope)],
+    trace: &Trace,
+    author: Option<&Address>,
+    (size, in_file): (u64, bool),
+) -> Vec<Cost> {
+    let content = match in_file {
+        true => usage::file_cost(size, parts.len() as u64),
+        false => usage::inline_cost(size),
+    };
+    let cost = |(_, envelope): &(SpoolId, Envelope)| Cost {
+        rows: usage::rows_cost(envelope, trace, author),
+        content,
+    };
+    parts.iter().map(cost).collect()
+}
+
+/// What one entry takes up.
+#[derive(Clone, Copy)]
+struct Cost {
+    rows: u64,
+    content: u64,
+}
+
+impl Cost {
+    fn in_database(self, in_file: bool) -> u64 {
+        match in_file {
+            true => self.rows,
+            false => self.rows + self.content,
+        }
     }
 }
 
@@ -176,39 +259,6 @@ fn split(
         };
         parts.push((new_id(), rest));
     }
-}
-
-/// Makes the content durable, under the names of all its entries.
-async fn sync_file(content: &mut Incoming, others: &[SpoolId]) -> Result<(), AcceptError> {
-    let Some(incoming) = &mut content.file else {
-        return Ok(());
-    };
-    let part = incoming.path.clone();
-    let path = part.with_file_name(content.id.to_string());
-    let synced = async {
-        // Writing goes on in the background: its errors come here.
-        incoming.file.flush().await?;
-        incoming.file.sync_all().await.map_err(NotSynced::error)?;
-        // From here on its name says that a row may know it: see recover.rs.
-        tokio::fs::rename(&part, &path).await?;
-        incoming.path.clone_from(&path);
-        for id in others {
-            let link = incoming.path.with_file_name(id.to_string());
-            tokio::fs::hard_link(&incoming.path, &link).await?;
-            incoming.links.push(link);
-        }
-        let synced = content::sync_folder(&path).await;
-        synced.map_err(NotSynced::error)
-    };
-    synced.await.map_err(|error| {
-        if is_full(&error) {
-            AcceptError::Full(error.to_string())
-        } else if NotSynced::is(&error) {
-            AcceptError::Failed(SpoolError::NotSynced(error.to_string()))
-        } else {
-            AcceptError::Failed(SpoolError::File { path, error })
-        }
-    })
 }
 
 /// An fsync that failed, told from other errors of the same file.
@@ -231,20 +281,11 @@ impl NotSynced {
 }
 
 /// Whether a write failed because there is no room.
-pub fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
-}
-
-fn full_or_failed(error: SpoolError) -> AcceptError {
-    if let SpoolError::Database(cause) = &error
-        && cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
-    {
-        return AcceptError::Full("the disk is full".to_owned());
-    }
-    AcceptError::Failed(error)
 }
 
 /// New entries as they are written.
@@ -259,6 +300,8 @@ pub(super) struct Row {
     lane: Lane,
     bound: Option<String>,
     about: Option<String>,
+    /// Of each part.
+    costs: Vec<Cost>,
 }
 
 impl Row {
@@ -270,18 +313,24 @@ impl Row {
             utf8: !dsn.recipient.is_ascii(),
             recipients: vec![dsn.recipient],
         };
+        let trace = Trace {
+            client: Ipv4Addr::LOCALHOST.into(),
+            hello: String::new(),
+            protocol: String::new(),
+            user: None,
+        };
+        let cost = Cost {
+            rows: usage::rows_cost(&envelope, &trace, Some(&dsn.author)),
+            content: usage::inline_cost(dsn.content.len() as u64),
+        };
         Self {
+            costs: vec![cost],
             parts: vec![(dsn.id, envelope)],
             digest: Digest::of(&dsn.content),
             now,
             size: i64::try_from(dsn.content.len()).unwrap_or(i64::MAX),
             inline: Some(dsn.content),
-            trace: Trace {
-                client: Ipv4Addr::LOCALHOST.into(),
-                hello: String::new(),
-                protocol: String::new(),
-                user: None,
-            },
+            trace,
             author: Some(dsn.author),
             bound: Some(dsn.lane.account.clone()),
             lane: dsn.lane,
@@ -291,8 +340,8 @@ impl Row {
 
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         let mut first = None;
-        for (id, envelope) in &self.parts {
-            self.insert_part(db, *id, envelope, first)?;
+        for ((id, envelope), cost) in self.parts.iter().zip(&self.costs) {
+            self.insert_part(db, *id, envelope, first, *cost)?;
             first = first.or(Some(*id));
         }
         Ok(())
@@ -304,6 +353,7 @@ impl Row {
         id: SpoolId,
         envelope: &Envelope,
         part_of: Option<SpoolId>,
+        cost: Cost,
     ) -> rusqlite::Result<()> {
         let reverse_path = envelope.reverse_path.address();
         let (author, bound) = (self.author.as_ref(), self.bound.as_deref());
@@ -312,9 +362,9 @@ impl Row {
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, accepted_running, due_running, account,
              mailbox, reverse_path, author, utf8, client, hello, protocol, size, in_file, user,
-             bound, part_of, about, digest, seal)
+             bound, part_of, about, digest, seal, rows_cost, content_cost)
              VALUES (?1, 'waiting', ?2, ?19, ?19, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-             ?14, ?15, ?16, ?17, ?18)",
+             ?14, ?15, ?16, ?17, ?18, ?20, ?21)",
         )?;
         entry.execute(params![
             id,
@@ -336,6 +386,8 @@ impl Row {
             self.digest,
             seal,
             self.now.running.millis(),
+            i64::try_from(cost.rows).unwrap_or(i64::MAX),
+            i64::try_from(cost.content).unwrap_or(i64::MAX),
         ])?;
         let mut recipient = db.prepare_cached(
             "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",

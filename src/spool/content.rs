@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -14,8 +15,11 @@ use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 
+use super::AcceptError;
 use super::Spool;
 use super::SpoolError;
+use super::reservation::Reservation;
+use super::room;
 use super::seal::Digester;
 use crate::mail::SpoolId;
 
@@ -36,7 +40,8 @@ pub struct Incoming {
     /// Of what has come so far.
     pub(super) digester: Digester,
     size: u64,
-    folder: PathBuf,
+    spool: Spool,
+    client: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -47,6 +52,8 @@ pub(super) struct IncomingFile {
     pub(super) links: Vec<PathBuf>,
     /// Removed on drop, unless it was accepted.
     pub(super) keep: bool,
+    /// Its room, given back after the file is gone.
+    pub(super) reservation: Reservation,
 }
 
 impl Drop for IncomingFile {
@@ -69,12 +76,19 @@ impl Spool {
             file: None,
             digester: Digester::new(),
             size: 0,
-            folder: folder(&self.shared.settings.folder),
+            spool: self.clone(),
+            client: None,
         }
     }
 }
 
 impl Incoming {
+    /// The same from this client, which shares its room fairly with others.
+    pub fn from_client(mut self, client: IpAddr) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// The id the message will have.
     pub fn id(&self) -> SpoolId {
         self.id
@@ -91,34 +105,93 @@ impl Incoming {
         self.head.get(..INLINE_LIMIT).unwrap_or(&self.head)
     }
 
-    /// Appends a piece of content.
+    /// Appends a piece of content. After an error nothing of it is left.
     ///
     /// # Errors
     ///
-    /// Those of writing a file; the disk may be full.
-    pub async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+    /// There is no room, or the file cannot be written.
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), AcceptError> {
         self.size += piece.len() as u64;
         self.digester.update(piece);
+        let stored = self.store(piece).await;
+        if stored.is_err() {
+            self.discard();
+        }
+        stored
+    }
+
+    async fn store(&mut self, piece: &[u8]) -> Result<(), AcceptError> {
         if let Some(file) = &mut self.file {
-            return file.file.write_all(piece).await;
+            return file.write(&self.spool, piece).await;
         }
         self.head.extend_from_slice(piece);
         if self.head.len() > INLINE_LIMIT {
-            let path = self.folder.join(format!("{}{PART}", self.id));
-            let file = fs::OpenOptions::new()
+            let folder = folder(&self.spool.shared.settings.folder);
+            let path = folder.join(format!("{}{PART}", self.id));
+            let opened = fs::OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
-                .open(&path)?;
-            let mut file = IncomingFile {
+                .open(&path);
+            let file = opened.map_err(|error| self.spool.not_written(&path, error))?;
+            let file = self.file.insert(IncomingFile {
                 file: tokio::fs::File::from_std(file),
                 path,
                 links: Vec::new(),
                 keep: false,
-            };
-            file.file.write_all(&self.head).await?;
-            self.file = Some(file);
+                reservation: Reservation::begin(&self.spool.shared.room, self.client),
+            });
+            file.write(&self.spool, &self.head).await?;
         }
+        Ok(())
+    }
+
+    /// Removes what has come in so far, and gives its room back.
+    pub fn discard(&mut self) {
+        self.head = Vec::new();
+        self.file = None;
+    }
+
+    /// Returns when the room that it has taken was given to others: it is to be
+    /// discarded then, at once.
+    pub async fn taken_back(&self) {
+        match &self.file {
+            Some(file) => file.reservation.taken_back().cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Why, for the log.
+    pub fn why_taken_back(&self) -> String {
+        format!(
+            "it came in too slowly to keep its room: {}",
+            self.spool.shared.room.fills()
+        )
+    }
+}
+
+impl IncomingFile {
+    async fn write(&mut self, spool: &Spool, piece: &[u8]) -> Result<(), AcceptError> {
+        let (bytes, purpose) = (piece.len() as u64, self.reservation.purpose());
+        let lacks = self.reservation.lacks(bytes);
+        if lacks > 0 {
+            let room = &spool.shared.room;
+            let step = lacks.max(room::STEP);
+            if room.try_take(step, purpose)?.is_none() {
+                self.reservation.extend(step);
+            } else {
+                tokio::select! {
+                    found = spool.find_room(lacks, purpose) => found?,
+                    () = self.reservation.taken_back().cancelled() => {
+                        return Err(AcceptError::Full(room.fills()));
+                    }
+                }
+                self.reservation.extend(lacks);
+            }
+        }
+        let written = self.file.write_all(piece).await;
+        written.map_err(|error| spool.not_written(&self.path, error))?;
+        self.reservation.wrote(bytes);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 //!   streamed to a file, which is fsynced together with its folder before the
 //!   row that names it is committed. A file without a row is moved to
 //!   `orphans/` at start; a row without its file is quarantined (`recover.rs`).
+//! - What may come in, and what yields to it when there is no room: `room.rs`.
 //! - A message with too many recipients becomes several entries in that one
 //!   transaction; a large one's file has a name (a hard link) for each.
 //! - Content is deleted in the transaction that settles its entry; a file is
@@ -53,8 +54,9 @@
 //! `user_version` numbers the format; an unknown one is refused. States of an
 //! entry: `waiting` (due at `due_running`), `claimed` (an attempt is under way),
 //! `held` (until an operator releases it), `delivered`, `failed` (content kept
-//! for the operator), `dropped` (by an operator, or a report that is no longer
-//! true), `quarantined` (it cannot be read, or is not what was accepted).
+//! for the operator, as long as new mail finds room without), `dropped` (by an
+//! operator, or a report that is no longer true), `quarantined` (it cannot be
+//! read, or is not what was accepted).
 //!
 //! Knows no SMTP reply and no Graph; what outcome an attempt has and when the
 //! next one is due is decided in `delivery/`.
@@ -73,14 +75,18 @@ mod operator;
 mod order;
 mod overview;
 mod recover;
+mod reservation;
+mod room;
 mod running;
 mod schema;
 mod seal;
 mod settle;
 mod spent;
+mod usage;
 mod view;
 mod watch;
 mod writer;
+mod yields;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -90,8 +96,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
@@ -100,7 +104,6 @@ use tokio::sync::Notify;
 pub use self::accept::AcceptError;
 pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
-pub use self::accept::is_full;
 pub use self::attempts::Claimed;
 pub use self::claim::Claims;
 pub use self::content::Content;
@@ -127,6 +130,8 @@ pub use self::overview::Failure;
 pub use self::overview::Overview;
 pub use self::recover::FILE_GONE;
 pub use self::recover::Recovered;
+pub use self::room::Holdings;
+use self::room::Room;
 use self::running::Running;
 pub use self::seal::ContentError;
 pub use self::seal::Digest;
@@ -160,8 +165,8 @@ struct Shared {
     watch: Arc<Watch>,
     /// For reading only. A std mutex: held for one query, on a blocking thread.
     reader: Mutex<Connection>,
-    /// Bytes of content held.
-    held: AtomicU64,
+    /// What it holds, and what is on its way in.
+    room: Arc<Room>,
     /// Lanes that have got something due, until somebody asks.
     arrivals: Mutex<Vec<Arrival>>,
     arrived: Notify,
@@ -194,7 +199,7 @@ pub enum Urgency {
 pub struct Settings {
     /// The folder; made if it is not there, mode 0700.
     pub folder: PathBuf,
-    /// Bytes of content above which nothing more is accepted.
+    /// Bytes on disk above which nothing more is accepted, rows included.
     pub size: u64,
     /// Bytes free on the disk below which nothing more is accepted.
     pub free_space: u64,
@@ -283,14 +288,16 @@ impl Spool {
         let now = running.moment(&clock);
         let mut recovered = recover::recover(&mut connection, &settings.folder, now)?;
         recovered.clock = jump;
-        let held = view::held_bytes(&connection)?;
+        usage::begin(&connection)?;
+        let room = Arc::new(Room::new(&settings, &connection));
         let reader = schema::open_reader(&path)?;
         let file = |path: PathBuf| move |error| SpoolError::File { path, error };
         let mark = schema::state(&connection, &beside)?;
         let mark =
             Mark::write(&settings.folder, mark).map_err(file(mark::path(&settings.folder)))?;
         let watch = Arc::new(Watch::new(path.clone()));
-        let writer = Writer::start(connection, mark, Arc::clone(&watch)).map_err(file(path))?;
+        let writer = Writer::start(connection, mark, Arc::clone(&watch), Arc::clone(&room))
+            .map_err(file(path))?;
         let shared = Shared {
             settings,
             clock,
@@ -298,7 +305,7 @@ impl Spool {
             writer,
             watch,
             reader: Mutex::new(reader),
-            held: AtomicU64::new(held),
+            room,
             arrivals: Mutex::new(Vec::new()),
             arrived: Notify::new(),
             left_alone: Mutex::new(HashSet::new()),
@@ -353,15 +360,9 @@ impl Spool {
         self.shared.arrived.notify_one();
     }
 
-    fn hold(&self, bytes: u64) {
-        self.shared.held.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn release(&self, bytes: u64) {
-        // The count is a bound for accepting, never a reason to fail.
-        let subtract = |held: u64| Some(held.saturating_sub(bytes));
-        let held = &self.shared.held;
-        let _before = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+    /// What it holds, for status and metrics.
+    pub fn holdings(&self) -> Holdings {
+        self.shared.room.holdings()
     }
 }
 

@@ -200,8 +200,7 @@ impl Spool {
         for lane in changes.lanes {
             self.announce(lane, Urgency::AtOnce);
         }
-        for (id, size, in_file) in changes.dropped {
-            self.release(size);
+        for (id, in_file) in changes.dropped {
             if in_file {
                 // What cannot be removed now is removed at the next start.
                 let path = content::path(&self.shared.settings.folder, id);
@@ -224,6 +223,7 @@ const UNKNOWN: &str = "it was never here, or its history.keep is over";
 const BEING_SENT: &str = "it is being sent now: try again";
 const WAS_DELIVERED: &str = "it was delivered, and its content is gone";
 const WAS_DROPPED: &str = "it was dropped, and its content is gone";
+const HAS_YIELDED: &str = "its content was removed to make room for new mail";
 const NO_ACCOUNT: &str = "no [[account]] sends for its From address: add one whose senders match, \
                           then systemctl restart graph-relay";
 
@@ -233,8 +233,8 @@ struct Changes {
     decisions: Vec<Decision>,
     /// They have something that is due now.
     lanes: Vec<Lane>,
-    /// Id, size, whether the content is in a file.
-    dropped: Vec<(SpoolId, u64, bool)>,
+    /// Whether the content is in a file.
+    dropped: Vec<(SpoolId, bool)>,
 }
 
 impl Changes {
@@ -359,6 +359,10 @@ impl Change<'_> {
             changes.say(self.found.id, Verdict::Refused, Some(NO_ACCOUNT));
             return Ok(());
         };
+        if state == State::Failed && self.has_yielded()? {
+            changes.say(self.found.id, Verdict::Refused, Some(HAS_YIELDED));
+            return Ok(());
+        }
         if state == State::Quarantined
             && let Some(why) = self.unreadable(lane)?
         {
@@ -407,9 +411,7 @@ impl Change<'_> {
     }
 
     fn drop_it(&self, changes: &mut Changes) -> rusqlite::Result<()> {
-        let Found {
-            id, size, in_file, ..
-        } = self.found;
+        let Found { id, in_file, .. } = self.found;
         self.db
             .prepare_cached(
                 "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3, ended_running = ?4
@@ -426,9 +428,17 @@ impl Change<'_> {
                 .prepare_cached("DELETE FROM content WHERE entry = ?1")?
                 .execute([id.to_string()])?;
         }
-        changes.dropped.push((*id, *size, *in_file));
+        changes.dropped.push((*id, *in_file));
         changes.say(*id, Verdict::Done, None);
         Ok(())
+    }
+
+    /// Whether its content was removed to make room.
+    fn has_yielded(&self) -> rusqlite::Result<bool> {
+        let mut kept = self
+            .db
+            .prepare_cached("SELECT 1 FROM content WHERE entry = ?1")?;
+        Ok(!self.found.in_file && !kept.exists([self.found.id.to_string()])?)
     }
 
     fn reason(&self, what: &str) -> String {

@@ -12,6 +12,7 @@ use super::SpoolError;
 use super::examine;
 use super::examine::Beside;
 use super::mark::State;
+use super::usage;
 use crate::clock::Timestamp;
 
 /// The number of the format that this program reads and writes.
@@ -20,7 +21,7 @@ use crate::clock::Timestamp;
 /// |---|---|
 /// | 2 | `entry.user`, `entry.bound` |
 /// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
-/// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`, `.own_trouble`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
+/// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`, `.own_trouble`, `.rows_cost`, `.content_cost`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
 pub(super) const FORMAT: i64 = 4;
 
 /// A name that ends in `_at` is wall time and only shown; `_running` is running
@@ -67,7 +68,10 @@ CREATE TABLE entry (
     accepted_running INTEGER NOT NULL DEFAULT 0,
     ended_running INTEGER,
     -- Whether it is known to fail while other messages get through.
-    own_trouble  INTEGER NOT NULL DEFAULT 0
+    own_trouble  INTEGER NOT NULL DEFAULT 0,
+    -- What its rows and its content take up on disk (usage.rs).
+    rows_cost    INTEGER NOT NULL DEFAULT 0,
+    content_cost INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_running) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
@@ -146,10 +150,12 @@ PRAGMA user_version = 3;
 
 /// From format 3 to format 4: columns with their types, each added where it is
 /// missing. What waits has no checksums and is sent without.
-const FROM_3: [(&str, &str, &str); 3] = [
+const FROM_3: [(&str, &str, &str); 5] = [
     ("entry", "digest", "BLOB"),
     ("entry", "seal", "BLOB"),
     ("entry", "own_trouble", "INTEGER NOT NULL DEFAULT 0"),
+    ("entry", "rows_cost", "INTEGER NOT NULL DEFAULT 0"),
+    ("entry", "content_cost", "INTEGER NOT NULL DEFAULT 0"),
 ];
 
 /// See [`FROM_3`]. Running time begins here, so what was measured by the wall clock
@@ -261,6 +267,7 @@ fn upgrade(connection: &Connection, steps: &[&str], now: Timestamp) -> rusqlite:
         }
     }
     statements += &RUNNING_TIME.replace("{NOW}", &now.millis().to_string());
+    statements += usage::COMPUTE;
     statements += SPOOL_TABLE;
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {statements} COMMIT;"))
 }

@@ -9,6 +9,7 @@ use super::Spool;
 use super::SpoolError;
 use super::Urgency;
 use super::accept::Row;
+use super::usage;
 use super::view;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
@@ -106,7 +107,7 @@ impl Spool {
         let (id, number) = (entry.id, entry.attempt);
         let next = report.next;
         let taken_in = report.dsn.as_ref();
-        let taken_in = taken_in.map(|dsn| (dsn.lane.clone(), dsn.content.len() as u64));
+        let taken_in = taken_in.map(|dsn| dsn.lane.clone());
         let write = move |db: &Connection, extent| {
             settle_one(db, &id.to_string(), number, now, &report, extent)?;
             let withdrawn = match (extent, next) {
@@ -128,21 +129,18 @@ impl Spool {
             Ok(withdrawn)
         };
         let (withdrawn, extent) = self.write_as_far_as_possible(&Extent::ALL, write).await?;
-        withdrawn.iter().for_each(|(_, size)| self.release(*size));
-        if let Some((lane, size)) = taken_in
+        if let Some(lane) = taken_in
             && extent != Extent::Entry
         {
-            self.hold(size);
             self.announce(lane, Urgency::Ordinary);
         }
-        if next == Next::Delivered {
-            self.release(entry.content.size());
-            if let Content::File { path, .. } = &entry.content {
-                // What cannot be removed now is removed at the next start.
-                let _left = tokio::fs::remove_file(path).await;
-            }
+        if next == Next::Delivered
+            && let Content::File { path, .. } = &entry.content
+        {
+            // What cannot be removed now is removed at the next start.
+            let _left = tokio::fs::remove_file(path).await;
         }
-        Ok(withdrawn.into_iter().map(|(id, _)| id).collect())
+        Ok(withdrawn)
     }
 }
 
@@ -191,7 +189,8 @@ fn settle_one(
     };
     db.prepare_cached(
         "UPDATE entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
-         trouble_since = ?6, ended_running = ?7, own_trouble = ?8 WHERE id = ?1",
+         trouble_since = ?6, ended_running = ?7, own_trouble = ?8,
+         rows_cost = rows_cost + ?9 WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -201,7 +200,8 @@ fn settle_one(
         report.reason,
         report.trouble_since.map(RunningTime::millis),
         ended.map(|now| now.running.millis()),
-        report.own_trouble
+        report.own_trouble,
+        i64::try_from(usage::ATTEMPT + report.reason.len() as u64).unwrap_or(i64::MAX)
     ])?;
     if report.next == Next::Delivered && extent == Extent::Whole {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
@@ -237,24 +237,24 @@ fn end_attempt(
     Ok(())
 }
 
-/// Drops the reports about an entry that still wait: their ids and sizes.
+/// Drops the reports about an entry that still wait: their ids.
 fn withdraw(
     db: &Connection,
     about: SpoolId,
     now: Moment,
     extent: Extent,
-) -> rusqlite::Result<Vec<(SpoolId, u64)>> {
+) -> rusqlite::Result<Vec<SpoolId>> {
     let mut statement = db.prepare_cached(
         "UPDATE entry SET state = 'dropped', ended_at = ?2, ended_running = ?3, reason =
          'withdrawn: what it says of the message is no longer so'
-         WHERE about = ?1 AND state = 'waiting' RETURNING id, size",
+         WHERE about = ?1 AND state = 'waiting' RETURNING id",
     )?;
     let (at, running) = (now.at.millis(), now.running.millis());
     let rows = statement.query_map(params![about.to_string(), at, running], |row| {
-        Ok((view::id(row, 0)?, view::unsigned(row, 1)?))
+        view::id(row, 0)
     })?;
     let withdrawn: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-    for (id, _) in withdrawn.iter().filter(|_| extent == Extent::Whole) {
+    for id in withdrawn.iter().filter(|_| extent == Extent::Whole) {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
             .execute([id.to_string()])?;
     }

@@ -231,8 +231,7 @@ impl Spool {
             let Some(gone) = gone else {
                 return Ok(forgotten);
             };
-            for (id, size, in_file) in gone {
-                self.release(size);
+            for (id, in_file) in gone {
                 if in_file {
                     // What cannot be removed now is removed at the next start.
                     let _left = tokio::fs::remove_file(content::path(&folder, id)).await;
@@ -299,7 +298,7 @@ const PURGED_AT_ONCE: u32 = 500;
 
 /// A piece of what is to be forgotten: the failed ones; nothing if there is none
 /// any more.
-type Purged = Option<Vec<(SpoolId, u64, bool)>>;
+type Purged = Option<Vec<(SpoolId, bool)>>;
 
 /// What is to be forgotten now, and `more` that cannot be.
 fn ended(
@@ -328,36 +327,28 @@ fn forget(
     ids: &[SpoolId],
     delivered: RunningTime,
     failed: RunningTime,
-) -> rusqlite::Result<Vec<(SpoolId, u64, bool)>> {
+) -> rusqlite::Result<Vec<(SpoolId, bool)>> {
     let mut statement = db.prepare_cached(
         "DELETE FROM entry WHERE id = ?1
          AND ((state IN ('delivered', 'dropped') AND ended_running < ?2)
          OR (state IN ('failed', 'quarantined') AND ended_running < ?3))
-         RETURNING state, size, in_file",
+         RETURNING state, in_file",
     )?;
     let mut gone = Vec::new();
     for id in ids {
         let bounds = params![id.to_string(), delivered.millis(), failed.millis()];
         let row = statement.query_row(bounds, |row| {
             let state: String = row.get(0)?;
-            Ok((state, unsigned(row, 1)?, row.get(2)?))
+            Ok((state, row.get(1)?))
         });
         match row.optional()? {
-            Some((state, size, in_file)) if matches!(state.as_str(), "failed" | "quarantined") => {
-                gone.push((*id, size, in_file));
+            Some((state, in_file)) if matches!(state.as_str(), "failed" | "quarantined") => {
+                gone.push((*id, in_file));
             }
             Some(_) | None => {}
         }
     }
     Ok(gone)
-}
-
-pub(super) fn held_bytes(db: &Connection) -> rusqlite::Result<u64> {
-    db.query_row(
-        "SELECT coalesce(sum(size), 0) FROM entry WHERE state NOT IN ('delivered', 'dropped')",
-        [],
-        |row| unsigned(row, 0),
-    )
 }
 
 /// How long ago a moment was.

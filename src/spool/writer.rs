@@ -10,8 +10,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use rusqlite::Connection;
@@ -23,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::SpoolError;
 use super::mark::Mark;
+use super::room::Room;
 use super::watch;
 use super::watch::Watch;
 
@@ -30,8 +29,6 @@ use super::watch::Watch;
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Message>,
-    /// Bytes of the database that new rows can take without growing it.
-    reclaimable: Arc<AtomicU64>,
 }
 
 enum Message {
@@ -50,31 +47,28 @@ struct Closing {
 /// Operations in one transaction: enough that the fsync no longer counts,
 /// little enough that the first of them does not wait for long.
 const LARGEST_GROUP: usize = 256;
+/// Bytes of new messages in one transaction, so that the database's log does not
+/// outgrow the room that is kept for it.
+pub(super) const LARGEST_GROUP_BYTES: u64 = 2 * 1024 * 1024;
 
 impl Writer {
     pub(super) fn start(
         connection: Connection,
         mark: Mark,
         watch: Arc<Watch>,
+        room: Arc<Room>,
     ) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel(LARGEST_GROUP);
-        let reclaimable = Arc::new(AtomicU64::new(free_bytes(&connection)));
         let thread = WriterThread {
             connection,
             mark,
             watch,
-            reclaimable: Arc::clone(&reclaimable),
+            room,
         };
         thread::Builder::new()
             .name("spool".to_owned())
             .spawn(move || thread.run(inbox))?;
-        Ok(Self { jobs, reclaimable })
-    }
-
-    /// Bytes of the database that new rows can take without growing it: what
-    /// was delivered leaves its pages there, not on the disk.
-    pub(super) fn reclaimable(&self) -> u64 {
-        self.reclaimable.load(Ordering::Relaxed)
+        Ok(Self { jobs })
     }
 
     /// Runs an operation; its result is valid once this returns, because it is
@@ -84,10 +78,29 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.write_then(operation, 0, || ()).await
+    }
+
+    /// The same for an operation that brings so many bytes. `committed` runs on the
+    /// writer's thread after the commit, whether or not somebody still waits for
+    /// it: what the operation put on record belongs to it from then on. It is
+    /// dropped if the operation fails.
+    pub(super) async fn write_then<T, F>(
+        &self,
+        operation: F,
+        bytes: u64,
+        committed: impl FnOnce() + Send + 'static,
+    ) -> Result<T, SpoolError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Operation {
             operation,
             result: None,
+            bytes,
+            committed,
             reply,
         };
         self.jobs
@@ -113,25 +126,29 @@ struct WriterThread {
     connection: Connection,
     mark: Mark,
     watch: Arc<Watch>,
-    reclaimable: Arc<AtomicU64>,
+    room: Arc<Room>,
 }
 
 impl WriterThread {
     /// Until it is closed, no handle is left, or an fsync fails.
     fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         while let Some(first) = inbox.blocking_recv() {
-            let mut group = Vec::new();
+            let mut group: Vec<Box<dyn Job>> = Vec::new();
+            let mut bytes = 0;
             let mut closing = None;
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
-                    Message::Run(job) => group.push(job),
+                    Message::Run(job) => {
+                        bytes += job.bytes();
+                        group.push(job);
+                    }
                     Message::Close(how) => {
                         closing = Some(how);
                         break;
                     }
                 }
-                if group.len() >= LARGEST_GROUP {
+                if group.len() >= LARGEST_GROUP || bytes >= LARGEST_GROUP_BYTES {
                     break;
                 }
                 next = inbox.try_recv().ok();
@@ -143,8 +160,6 @@ impl WriterThread {
                 let _kept = self.connection.set_db_config(keep_log, true);
                 return;
             }
-            let free = free_bytes(&self.connection);
-            self.reclaimable.store(free, Ordering::Relaxed);
             if let Some(closing) = closing {
                 self.close(closing);
                 return;
@@ -220,6 +235,8 @@ impl WriterThread {
         if let Some(commits) = commits {
             let whole = is_checkpointed(&self.connection);
             self.mark.committed(commits, whole);
+            // Before anybody who waits for this goes on.
+            self.room.publish(&self.connection);
         }
         Ok(())
     }
@@ -262,41 +279,39 @@ fn once_more(error: &rusqlite::Error) -> rusqlite::Error {
     }
 }
 
-fn free_bytes(connection: &Connection) -> u64 {
-    let ask = |query: &str| {
-        let answer: rusqlite::Result<i64> = connection
-            .prepare_cached(query)
-            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
-        // Unknown is none: then the disk's free space alone decides.
-        answer.map_or(0, |number| u64::try_from(number).unwrap_or(0))
-    };
-    ask("PRAGMA freelist_count") * ask("PRAGMA page_size")
-}
-
 /// An operation without its result type.
 trait Job: Send {
+    fn bytes(&self) -> u64;
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn committed(self: Box<Self>);
     fn failed(self: Box<Self>, error: rusqlite::Error);
 }
 
-struct Operation<T, F> {
+struct Operation<T, F, C> {
     operation: F,
     result: Option<T>,
+    bytes: u64,
+    committed: C,
     reply: oneshot::Sender<Result<T, SpoolError>>,
 }
 
-impl<T, F> Job for Operation<T, F>
+impl<T, F, C> Job for Operation<T, F, C>
 where
     T: Send,
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+    C: FnOnce() + Send,
 {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.result = Some((self.operation)(connection)?);
         Ok(())
     }
 
     fn committed(self: Box<Self>) {
+        (self.committed)();
         let result = self.result.ok_or(SpoolError::Closed);
         // Nobody waits any more when the session was cut off meanwhile.
         let _unwanted = self.reply.send(result);
@@ -312,6 +327,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::spool::Settings;
     use crate::spool::mark::State;
 
     fn writer(folder: &TempDir) -> Writer {
@@ -329,7 +345,13 @@ mod tests {
         };
         let mark = Mark::write(folder.path(), state).unwrap();
         let watch = Watch::new(folder.path().join("spool.db"));
-        Writer::start(connection, mark, Arc::new(watch)).unwrap()
+        let settings = Settings {
+            folder: folder.path().to_owned(),
+            size: 0,
+            free_space: 0,
+        };
+        let room = Room::new(&settings, &connection);
+        Writer::start(connection, mark, Arc::new(watch), Arc::new(room)).unwrap()
     }
 
     #[tokio::test]
@@ -361,6 +383,28 @@ mod tests {
         assert!(matches!(failed, Err(SpoolError::NotSynced(_))));
         let later = writer.write(|_| Ok(())).await;
         assert!(matches!(later, Err(SpoolError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_nobody_waits_for_is_still_followed_up() {
+        let folder = TempDir::new().unwrap();
+        let writer = writer(&folder);
+        let (committed, answer) = oneshot::channel();
+        let committed = move || {
+            let _unwanted = committed.send(());
+        };
+        {
+            let insert = |db: &Connection| db.execute("INSERT INTO t VALUES (1)", []);
+            let mut waiting = std::pin::pin!(writer.write_then(insert, 0, committed));
+            // The first look hands the operation to the writer; then the session is cut off.
+            std::future::poll_fn(|context| {
+                let _unfinished = waiting.as_mut().poll(context);
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+
+        assert_eq!(answer.await, Ok(()));
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ use crate::spool::DsnKind;
 use crate::spool::Next;
 use crate::spool::Verdict;
 
+pub use crate::telemetry::spoollog::content_removed;
 pub use crate::telemetry::spoollog::database_gone;
 pub use crate::telemetry::spoollog::database_written;
 pub use crate::telemetry::spoollog::opened;

@@ -110,3 +110,14 @@ pub fn opened(recovered: &Recovered) {
         "spool opened"
     );
 }
+
+/// Failed messages whose content has yielded to new mail.
+pub fn content_removed(ids: &[SpoolId]) {
+    for id in ids {
+        error!(
+            event = "content_removed", %id,
+            "the content of a failed message was removed to make room for new mail; \
+             graph-relay queue show {id} says what became of it"
+        );
+    }
+}
