@@ -312,9 +312,9 @@ mod tests {
         };
         assert_eq!(kept.pop().unwrap(), "heavy");
         assert!(kept.len() >= 1_500, "{}", kept.len());
-        for (number, kept) in kept.iter().enumerate() {
-            assert_eq!(*kept, line(number).trim_end());
-        }
+        // What has room is in order; the pipe may have made some in between.
+        assert!(kept.is_sorted());
+        assert_eq!(kept.first().unwrap(), line(0).trim_end());
         assert_eq!(told, format!("{} dropped", 10_000 - kept.len()));
         // And everything is written again.
         queue.push(b"after\n", Weight::Light);
