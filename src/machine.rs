@@ -73,6 +73,15 @@ impl User {
         Self::numbered(uid.as_raw(), gid.as_raw())
     }
 
+    /// As chown(1) wants an owner: with the user's group.
+    pub fn as_owner(&self) -> String {
+        match self.name.parse::<u32>() {
+            // Only a name may leave the group out.
+            Ok(uid) => format!("{uid}:{}", self.gid),
+            Err(_) => format!("{}:", self.name),
+        }
+    }
+
     /// Whether it is one that services run as, and not a person (login.defs(5),
     /// SYS_UID_MAX).
     pub fn is_for_services(&self) -> bool {

@@ -293,6 +293,118 @@ fn what_tls_and_authentication_need_is_said() {
     }
 }
 
+/// What `check` warns of, in a correct file with these permissions.
+fn warnings(text: &str, mode: u32) -> String {
+    let home = home_with(text);
+    fs::set_permissions(&home.config, fs::Permissions::from_mode(mode)).unwrap();
+
+    let output = run("check", &home);
+
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_file_with_hashes_or_passwords_that_others_can_read_is_warned_of() {
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"\n";
+    let users = format!("{listener}{USER}{ACCOUNT}");
+    let proxy = |url: &str| format!("{ACCOUNT}[http]\nproxy = \"{url}\"\n");
+    let secret = proxy("http://anna:hunter2@proxy.example:3128");
+
+    for (text, held) in [
+        (&users, "password hashes"),
+        (&secret, "the proxy's password"),
+    ] {
+        for mode in [0o644, 0o604] {
+            let said = warnings(text, mode);
+            let expected =
+                format!("everybody on this machine can read this file (mode {mode:04o})");
+            assert!(said.contains(&expected), "{said}");
+            assert!(said.contains(held), "{said}");
+            assert!(said.contains("chmod 640"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        for mode in [0o640, 0o600] {
+            assert_eq!(warnings(text, mode), "");
+        }
+    }
+    for harmless in [ACCOUNT, &proxy("http://proxy.example:3128")] {
+        assert_eq!(warnings(harmless, 0o644), "");
+    }
+}
+
+#[test]
+fn passwords_in_the_clear_beyond_this_machine_are_warned_of() {
+    let home = Home::empty();
+    let tls = Identity::new().section(&home);
+    let listener = |address: &str, networks: &str, more: &str| {
+        format!(
+            "[[listener]]\naddress = \"{address}\"\nnetworks = [\"{networks}\"]\n{more}\n\
+             authentication = \"optional\"\n{tls}\n{USER}{ACCOUNT}"
+        )
+    };
+
+    let said = warnings(&listener("0.0.0.0:587", "192.0.2.0/24", ""), 0o600);
+    assert!(
+        said.contains("relay.toml:2:11: warning: authentication: passwords cross"),
+        "{said}"
+    );
+    assert!(said.contains("starttls-required"), "{said}");
+    for (address, networks, more) in [
+        ("127.0.0.1:587", "192.0.2.0/24", ""),
+        ("0.0.0.0:587", "127.0.0.0/8", ""),
+        ("0.0.0.0:587", "192.0.2.0/24", "tls = \"starttls\""),
+        ("0.0.0.0:587", "192.0.2.0/24", "tls = \"implicit\""),
+    ] {
+        assert_eq!(
+            warnings(&listener(address, networks, more), 0o600),
+            "",
+            "{address} {more}"
+        );
+    }
+}
+
+#[test]
+fn a_network_that_can_send_as_anybody_is_warned_of() {
+    let from = ACCOUNT.replace("noreply@contoso.com", "from");
+    let listener = |networks: &str, more: &str| {
+        format!("[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"{networks}\"]\n{more}")
+    };
+    let with = |listener: &str, account: &str| warnings(&format!("{listener}{account}"), 0o600);
+    let open = listener("192.0.2.0/24", "");
+
+    for (senders, named) in [
+        ("", "*"),
+        ("senders = [\"*@contoso.com\"]\n", "*@contoso.com"),
+    ] {
+        let said = with(&open, &format!("{from}{senders}"));
+        assert!(
+            said.contains("relay.toml:2:11: warning: every machine in 192.0.2.0/24"),
+            "{said}"
+        );
+        assert!(said.contains(&format!("anybody ({named})")), "{said}");
+        assert!(said.contains("authentication = \"required\""), "{said}");
+    }
+
+    assert_eq!(with(&listener("192.0.2.7/32", ""), &from), "");
+    assert_eq!(with(&open, ACCOUNT), "");
+    assert_eq!(with("", &from), "");
+    let narrow = format!("{from}senders = [\"scanner@contoso.com\", \"scan*@contoso.com\"]\n");
+    assert_eq!(with(&open, &narrow), "");
+}
+
+#[test]
+fn credentials_of_the_service_alone_cannot_be_tested_and_are_not_wrong() {
+    let files = "certificate_file = \"${CREDENTIALS_DIRECTORY}/crt\"\n\
+                 private_key_file = \"${CREDENTIALS_DIRECTORY}/key\"\n";
+    let account = ACCOUNT.replace("client_secret_file = \"SECRET\"\n", files);
+
+    for text in [format!("[tls]\n{files}{ACCOUNT}"), account] {
+        let said = warnings(&text, 0o600);
+        assert!(said.contains("cannot be tested from outside"), "{said}");
+    }
+}
+
 #[test]
 fn a_weak_password_hash_is_warned_of_with_its_place() {
     let strong = USER.replace("m=64,t=1", "m=19456,t=2");

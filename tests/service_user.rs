@@ -14,6 +14,7 @@ use common::Relay;
 use common::binary;
 use common::said;
 use common::stand_in;
+use common::tls::Identity;
 
 /// A person: services have smaller numbers.
 const ANNA: u32 = 54_321;
@@ -70,6 +71,144 @@ async fn a_secret_without_permission_has_the_remedy_of_whoever_asks() {
     // The service starts as soon as somebody has let it in.
     let service = run_as(SERVICE, &home, &["serve"]);
     assert_eq!(service.status.code(), Some(75), "{service:?}");
-    let line = format!("chown {SERVICE}: {}", secret.display());
+    let line = format!("chown {SERVICE}:{SERVICE} {}", secret.display());
     assert!(said(&service).contains(&line), "{service:?}");
+}
+
+/// A home whose data folder is the service's, as systemd makes it.
+fn of_the_service(graph: &graph_relay::sandbox::Sandbox) -> Home {
+    let account = common::account(graph, common::MAILBOX, "client_secret_expires = 2099-12-31");
+    let small = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"3 MB\"\n";
+    let home = Home::with_accounts(&account, small);
+    mode(home.folder.path(), 0o755);
+    let data = home.path("data");
+    fs::create_dir(&data).unwrap();
+    mode(&data, 0o700);
+    own(&data);
+    own(&home.path("client-secret"));
+    home
+}
+
+/// A certificate that the relay may trust.
+fn authority(home: &Home) -> String {
+    Identity::new().section(home);
+    let files = fs::read_dir(home.folder.path()).unwrap();
+    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let mut texts = files.map(|file| read(file.unwrap().path()));
+    texts
+        .find(|text| text.contains("BEGIN CERTIFICATE"))
+        .unwrap()
+}
+
+fn own(path: &Path) {
+    std::os::unix::fs::chown(path, Some(SERVICE), Some(SERVICE)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn check_and_doctor_as_root_test_what_the_services_user_may_read() {
+    let graph = stand_in().await;
+    let home = of_the_service(&graph);
+    let secret = home.path("client-secret");
+    let shown = |name: &str| home.path(name).display().to_string();
+    let folder = home.folder.path().display().to_string();
+    let good = fs::read_to_string(&home.config).unwrap();
+    let hidden = home.path("hidden");
+    fs::create_dir(&hidden).unwrap();
+    fs::copy(&secret, hidden.join("secret")).unwrap();
+    own(&hidden.join("secret"));
+    mode(&hidden, 0o700);
+    std::os::unix::fs::symlink(hidden.join("secret"), home.path("link")).unwrap();
+    let elsewhere = |name: &str| good.replace(&shown("client-secret"), &shown(name));
+    let authority = authority(&home);
+    let open = || {
+        mode(&home.config, 0o644);
+        own(&secret);
+        fs::write(&home.config, &good).unwrap();
+    };
+
+    let root_owns = || std::os::unix::fs::chown(&secret, Some(0), Some(0)).unwrap();
+    let cases: [(&dyn Fn(), String); 5] = [
+        (
+            &root_owns,
+            format!("chown {SERVICE}:{SERVICE} {}", shown("client-secret")),
+        ),
+        (
+            &|| mode(&home.config, 0o600),
+            format!("chgrp {SERVICE} {0}; chmod g+r {0}", home.config.display()),
+        ),
+        (
+            &|| fs::write(&home.config, elsewhere("hidden/secret")).unwrap(),
+            format!("chgrp {SERVICE} {folder}/hidden; chmod g+x {folder}/hidden"),
+        ),
+        (
+            &|| fs::write(&home.config, elsewhere("link")).unwrap(),
+            format!("chmod g+x {folder}/hidden"),
+        ),
+        (
+            &|| {
+                fs::write(home.path("ca.pem"), &authority).unwrap();
+                mode(&home.path("ca.pem"), 0o600);
+                let ca = format!("{good}[http]\nca_file = \"{}\"\n", shown("ca.pem"));
+                fs::write(&home.config, ca).unwrap();
+            },
+            format!("chmod g+r {}", shown("ca.pem")),
+        ),
+    ];
+    for (close, fix) in cases {
+        open();
+        let check = common::run(&home, &["check"]);
+        assert!(check.status.success(), "{check:?}");
+        let doctor = common::run(&home, &["doctor"]);
+        assert!(doctor.status.success(), "{doctor:?}");
+
+        close();
+
+        is_told_with(&fix, &home);
+    }
+}
+
+/// The service would not start: root is told so, and it is the truth.
+fn is_told_with(fix: &str, home: &Home) {
+    let check = common::run(home, &["check"]);
+    assert_eq!(check.status.code(), Some(78), "{fix}: {check:?}");
+    assert!(said(&check).contains(fix), "{fix}: {check:?}");
+    assert!(!said(&check).contains("correct"), "{check:?}");
+    let doctor = common::run(home, &["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1), "{fix}: {doctor:?}");
+    assert!(said(&doctor).contains(fix), "{fix}: {doctor:?}");
+    let service = run_as(SERVICE, home, &["check"]);
+    assert_ne!(service.status.code(), Some(0), "{fix}: {service:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn doctor_finds_what_a_relay_started_by_hand_has_left() {
+    let graph = stand_in().await;
+    let home = of_the_service(&graph);
+    let data = home.path("data");
+    let mut relay = Relay::start(&home);
+    let warning = relay.event("suspicious", |_| true);
+    let shown = data.display();
+    let fix = format!("chown -R {SERVICE}:{SERVICE} {shown}");
+    assert!(
+        warning["what"].as_str().unwrap().contains(&fix),
+        "{warning}"
+    );
+    relay.stop();
+    // All but a file deep down.
+    let chown = std::process::Command::new("chown")
+        .args(["-R", &format!("{SERVICE}:{SERVICE}")])
+        .arg(&data)
+        .status();
+    assert!(chown.unwrap().success());
+    assert!(common::run(&home, &["doctor"]).status.success());
+    fs::write(data.join("content/left"), "x").unwrap();
+
+    let doctor = common::run(&home, &["doctor"]);
+
+    assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
+    let said = said(&doctor);
+    assert!(said.contains("content/left belongs to user root"), "{said}");
+    assert!(said.contains(&fix), "{said}");
 }

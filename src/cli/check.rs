@@ -14,6 +14,9 @@ use crate::config::Mailbox;
 use crate::config::ProblemKind;
 use crate::config::SignIn;
 use crate::config::Tls;
+use crate::doctor;
+use crate::doctor::Finding;
+use crate::doctor::State;
 
 pub(super) fn run(file: &Path) -> Exit {
     let config = match Config::load(file) {
@@ -28,6 +31,17 @@ pub(super) fn run(file: &Path) -> Exit {
     };
     for warning in &config.warnings {
         talk(&warning.in_file(file));
+    }
+    let closed = doctor::access(&config, file);
+    let mut failures = closed.iter().filter(|it| it.state == State::Failure);
+    for Finding { words, remedy, .. } in &closed {
+        if let Some(remedy) = remedy {
+            talk(&format!("{}: {words}: {remedy}", file.display()));
+        }
+    }
+    // The service would not start: the same end as when its own user checks.
+    if failures.next().is_some() {
+        return Exit::Configuration;
     }
     say(&format!("{}: correct", file.display()));
     for listener in &config.listeners {

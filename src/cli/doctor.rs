@@ -2,12 +2,13 @@
 
 use super::ConfigFile;
 use super::Exit;
+use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
 use super::talk;
-use crate::admin::Status;
 use crate::doctor;
 use crate::doctor::Finding;
+use crate::doctor::Heard;
 use crate::doctor::State;
 
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,7 @@ pub(super) async fn run(options: &Options) -> Exit {
 }
 
 pub(super) async fn examine(file: &ConfigFile, json: bool) -> Exit {
-    let running = running(file).await;
-    let findings = doctor::examine(&file.config, running.as_ref()).await;
+    let findings = doctor::examine(&file.config, &hear(file).await).await;
     for finding in &findings {
         if json {
             say(&serde_json::to_string(finding).unwrap_or_default());
@@ -44,10 +44,20 @@ pub(super) async fn examine(file: &ConfigFile, json: bool) -> Exit {
     }
 }
 
-/// What the running relay says; nothing where it does not run or cannot be asked.
-async fn running(file: &ConfigFile) -> Option<Status> {
-    let relay = Relay::of(file).ok()?;
-    relay.ask("/status").await.ok()?
+/// What the running relay says of itself.
+async fn hear(file: &ConfigFile) -> Heard {
+    let Ok(relay) = Relay::of(file) else {
+        // What is wrong with the file is a finding of its own.
+        return Heard::Stopped;
+    };
+    match relay.ask("/status").await {
+        Ok(Some(status)) => Heard::Status(status),
+        Ok(None) => Heard::Unheard(Failure::another_version().words),
+        Err(failure) if failure.exit == Exit::NotPermitted || relay.is_there() => {
+            Heard::Unheard(failure.words)
+        }
+        Err(_) => Heard::Stopped,
+    }
 }
 
 fn tell(finding: &Finding) {

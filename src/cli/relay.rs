@@ -129,7 +129,18 @@ impl Relay {
             return Err(Failure { exit, words });
         }
         let response = response.error_for_status().map_err(failed)?;
-        response.json().await.map(Some).map_err(failed)
+        response.json().await.map(Some).map_err(|error| {
+            if error.is_decode() {
+                Failure::another_version()
+            } else {
+                failed(error)
+            }
+        })
+    }
+
+    /// Whether there is somebody who could answer.
+    pub(super) fn is_there(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

@@ -1,6 +1,7 @@
 //! `serve`: the relay in the foreground, as a service manager runs it.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -18,6 +19,7 @@ use crate::auth::CredentialError;
 use crate::auth::StoreError;
 use crate::config::Config;
 use crate::config::ProblemKind;
+use crate::machine::User;
 use crate::service::Service;
 use crate::service::StartError;
 use crate::spool::SpoolError;
@@ -35,6 +37,9 @@ pub(super) async fn run(file: &Path) -> Exit {
     telemetry::start(&config.log);
     for warning in &config.warnings {
         maillog::suspicious(&warning.in_file(file));
+    }
+    if let Some(warning) = foreign_folder(&config) {
+        maillog::suspicious(&warning);
     }
     // Before anybody is told that it runs: an early reload must not end it.
     let Ok(signals) = Signals::new() else {
@@ -66,6 +71,21 @@ pub(super) async fn run(file: &Path) -> Exit {
     notify(&[NotifyState::Stopping]);
     service.stop().await;
     exit
+}
+
+/// Started by hand as root, the relay makes files that the service cannot read.
+fn foreign_folder(config: &Config) -> Option<String> {
+    let folder = std::fs::metadata(&config.data_dir).ok()?;
+    if !rustix::process::geteuid().is_root() || folder.uid() == 0 {
+        return None;
+    }
+    let owner = User::numbered(folder.uid(), folder.gid());
+    let (name, shown) = (&owner.name, config.data_dir.display());
+    Some(format!(
+        "{shown} belongs to user {name}, and this relay runs as root: {name} cannot read what it \
+         writes. Stop it, run chown -R {} {shown}, and start it with systemctl start graph-relay",
+        owner.as_owner()
+    ))
 }
 
 /// What the service manager says.

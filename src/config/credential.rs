@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::CertificateFiles;
 use super::ProblemKind;
 use super::SecretSource;
+use super::handed::is_out_of_reach;
 use super::reader::Marked;
 use super::reader::Section;
 use super::units::Day;
@@ -63,13 +64,14 @@ impl Credential {
         }
     }
 
-    pub(super) fn is_readable_here(&self) -> bool {
+    /// Whether this process can read it: not where systemd gives it to the service
+    /// alone.
+    pub fn is_readable_here(&self) -> bool {
         match self {
             Self::Secret { source, .. } => source.is_readable_here(),
-            Self::Certificate(_)
-            | Self::ManagedIdentity(_)
-            | Self::FederatedToken(_)
-            | Self::Nothing => true,
+            Self::Certificate(files) => !is_out_of_reach(&files.private_key_file),
+            Self::FederatedToken(path) => !is_out_of_reach(path),
+            Self::ManagedIdentity(_) | Self::Nothing => true,
         }
     }
 
@@ -147,7 +149,13 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
         return None;
     };
     // A credential can only be read by the service that systemd gives it to.
-    if source.value.is_readable_here() {
+    let can_test = match &source.value {
+        SecretSource::File(path) => section.can_test(&source.span, &[path]),
+        SecretSource::Environment(_) | SecretSource::Credential(_) => {
+            source.value.is_readable_here()
+        }
+    };
+    if can_test {
         match source.value.read() {
             Err(error) => {
                 let message = format!("client secret: {error}");
@@ -192,6 +200,10 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
         certificate_file: certificate.value,
         private_key_file: key.value,
     };
+    let both: [&Path; 2] = [&files.certificate_file, &files.private_key_file];
+    if !section.can_test(&certificate.span, &both) {
+        return Some(Credential::Certificate(files));
+    }
     match files.load() {
         Err(error) => {
             let message = format!("certificate: {error}");
@@ -238,7 +250,9 @@ fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Creden
 
 fn federated_token(section: &mut Section<'_>) -> Option<Credential> {
     let marked = section.marked::<PathBuf>("federated_token_file")?;
-    if let Err(error) = std::fs::File::open(&marked.value) {
+    if section.can_test(&marked.span, &[&marked.value])
+        && let Err(error) = std::fs::File::open(&marked.value)
+    {
         let message = format!(
             "federated_token_file: {}",
             unreadable(&marked.value, &error)

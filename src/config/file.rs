@@ -34,6 +34,7 @@ use super::units::OrOff;
 use super::units::Span;
 use super::units::SpanOrOff;
 use super::users;
+use super::warnings;
 use crate::machine;
 use crate::machine::User;
 use crate::mail::Address;
@@ -46,6 +47,16 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where the unit's relay has its configuration, and what systemd calls
 /// `$STATE_DIRECTORY` then.
 const OF_THE_SERVICE: (&str, &str) = ("/etc/graph-relay/relay.toml", "/var/lib/graph-relay");
+
+/// Whether this is the file that the unit's relay reads.
+pub fn is_of_the_service(path: &Path) -> bool {
+    path == Path::new(OF_THE_SERVICE.0)
+}
+
+/// Whether this is the folder that systemd makes for the service.
+pub fn is_state_folder(path: &Path) -> bool {
+    path == Path::new(OF_THE_SERVICE.1)
+}
 
 /// The text of a configuration file.
 pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
@@ -111,6 +122,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let size = config.limits.message_size;
         account.needs_drafts = account.submission.needs_drafts(size);
     }
+    warnings::of_text(&config, &problems);
     config.warnings = problems.finish(path)?;
     Ok(config)
 }
@@ -162,9 +174,8 @@ fn default_data_dir(
     if let Some(given) = variable("STATE_DIRECTORY") {
         return given.into();
     }
-    let (file, folder) = OF_THE_SERVICE;
-    if is_root || path == Path::new(file) {
-        return folder.into();
+    if is_root || is_of_the_service(path) {
+        return OF_THE_SERVICE.1.into();
     }
     let state = variable("XDG_STATE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(variable("HOME").unwrap_or_default());
@@ -354,6 +365,7 @@ fn http(top: &mut Section<'_>) -> Http {
     }
     let ca_file = section.marked::<PathBuf>("ca_file");
     if let Some(ca_file) = &ca_file
+        && section.can_test(&ca_file.span, &[&ca_file.value])
         && let Err(error) = std::fs::File::open(&ca_file.value)
     {
         let message = format!("ca_file: {}", unreadable(&ca_file.value, &error));

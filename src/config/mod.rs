@@ -14,6 +14,7 @@ mod certificate;
 mod cloud;
 mod credential;
 mod file;
+mod handed;
 mod listeners;
 mod pace;
 mod password;
@@ -23,6 +24,7 @@ mod submission;
 mod tls;
 mod units;
 mod users;
+mod warnings;
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -39,6 +41,9 @@ pub use self::certificate::Stamp;
 pub use self::cloud::Cloud;
 pub use self::credential::Credential;
 pub use self::credential::SignIn;
+pub use self::file::is_of_the_service;
+pub use self::file::is_state_folder;
+pub use self::handed::is_out_of_reach;
 pub use self::password::PasswordHash;
 pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
@@ -318,6 +323,13 @@ pub struct Http {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(pub String);
 
+impl ProxyUrl {
+    fn has_password(&self) -> bool {
+        let parsed = reqwest::Url::parse(&self.0);
+        parsed.is_ok_and(|url| url.password().is_some())
+    }
+}
+
 impl std::fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ProxyUrl(..)")
@@ -366,7 +378,9 @@ impl Config {
     ///
     /// Everything that is wrong with it, in the file's order.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&file::text(path)?, path)
+        let mut config = Self::parse(&file::text(path)?, path)?;
+        config.warnings.extend(warnings::of_file(&config, path));
+        Ok(config)
     }
 
     /// The folder that a configuration file names, whatever else is in it: for

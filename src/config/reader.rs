@@ -16,6 +16,8 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 use toml::de::ValueDeserializer;
 
+use super::handed;
+
 /// Everything that is wrong with a configuration file, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
@@ -294,6 +296,19 @@ impl<'a> Section<'a> {
         self.problems.push(span.start, place, message.into(), kind);
     }
 
+    /// Whether files can be tested here; notes it where they cannot.
+    pub(super) fn can_test(&self, span: &Range<usize>, files: &[&Path]) -> bool {
+        let away = files.iter().find(|path| handed::is_out_of_reach(path));
+        if let Some(path) = away {
+            let message = format!(
+                "{} cannot be tested from outside: systemd gives it to the service alone",
+                path.display()
+            );
+            self.warning_at(span, &message);
+        }
+        away.is_none()
+    }
+
     /// Where the section stands in the file.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
@@ -415,8 +430,11 @@ fn expand_text(text: &str) -> Result<String, String> {
         let (name, after) = behind
             .split_once('}')
             .ok_or_else(|| "\"${\" without \"}\"".to_owned())?;
-        let value = std::env::var(name)
-            .map_err(|_| format!("the environment variable {name} is not set"))?;
+        let value = match std::env::var(name) {
+            Ok(value) => value,
+            Err(_) if name == handed::VARIABLE => handed::OF_THE_UNIT.to_owned(),
+            Err(_) => return Err(format!("the environment variable {name} is not set")),
+        };
         expanded.push_str(before);
         expanded.push_str(&value);
         rest = after;

@@ -15,6 +15,8 @@ use secrecy::SecretString;
 
 use super::ProblemKind;
 use super::credential::NOT_THERE;
+use super::handed::VARIABLE;
+use super::handed::is_out_of_reach;
 use crate::machine;
 use crate::machine::User;
 
@@ -61,7 +63,11 @@ impl SecretSource {
     /// Whether this process can be expected to read it: a credential is there
     /// for the service only that systemd gives it to.
     pub fn is_readable_here(&self) -> bool {
-        !matches!(self, Self::Credential(_)) || std::env::var_os("CREDENTIALS_DIRECTORY").is_some()
+        match self {
+            Self::File(path) => !is_out_of_reach(path),
+            Self::Environment(_) => true,
+            Self::Credential(_) => std::env::var_os(VARIABLE).is_some(),
+        }
     }
 
     /// The secret as it is now, without what editors add: line end, blanks around it,
@@ -80,8 +86,8 @@ impl SecretSource {
                 std::env::var(name).map_err(|_| SecretError::Unset(self.clone()))?
             }
             Self::Credential(name) => {
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
-                    .ok_or_else(|| SecretError::Unset(self.clone()))?;
+                let folder =
+                    std::env::var_os(VARIABLE).ok_or_else(|| SecretError::Unset(self.clone()))?;
                 self.read_file(&PathBuf::from(folder).join(name))?
             }
         };
@@ -148,9 +154,9 @@ fn remedy(source: &SecretSource, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::PermissionDenied {
         let fix = |user: &User| {
             format!(
-                "chown {}: {} (or load it with LoadCredential= and name it with \
+                "chown {} {} (or load it with LoadCredential= and name it with \
                  client_secret_credential)",
-                user.name,
+                user.as_owner(),
                 path.display()
             )
         };

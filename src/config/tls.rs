@@ -20,6 +20,10 @@ pub(super) fn read_section(top: &mut Section<'_>) -> Option<CertificateFiles> {
             private_key_file: key.value,
         });
     if let Some(files) = &files
+        && section.can_test(
+            &section.span(),
+            &[&files.certificate_file, &files.private_key_file],
+        )
         && let Err(error) = files.load()
     {
         section.problem_of_file(&section.span(), error.kind(), error.to_string());

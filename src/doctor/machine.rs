@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Finding;
+use super::Heard;
 use crate::admin::Status;
 use crate::auth::Ending;
 use crate::clock::Clock;
@@ -16,6 +17,8 @@ use crate::config::Config;
 use crate::config::Listener;
 use crate::config::PRIVILEGED_PORTS;
 use crate::config::Presence;
+use crate::config::is_out_of_reach;
+use crate::machine::User;
 
 /// Whether the configuration can be run; all that is wrong with it if not.
 pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
@@ -39,15 +42,23 @@ pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
     }
 }
 
-pub(super) fn examine(config: &Config, file: &Path, running: Option<&Status>) -> Vec<Finding> {
+pub(super) fn examine(config: &Config, file: &Path, heard: &Heard) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(relay_toml(file));
     findings.extend(data_dir(config));
-    findings.push(queue(config, running));
+    match heard {
+        Heard::Status(status) => findings.push(queue(config, Some(status))),
+        Heard::Stopped => findings.push(queue(config, None)),
+        Heard::Unheard(_) => {}
+    }
     findings.extend(space(config));
-    match running {
-        Some(status) => findings.push(listening(status)),
-        None => findings.extend(ports(config)),
+    match heard {
+        Heard::Status(status) => findings.push(listening(status)),
+        Heard::Stopped => findings.extend(ports(config)),
+        Heard::Unheard(why) => {
+            let remedy = "until it answers, doctor can neither test its ports nor its queue";
+            findings.push(Finding::failure("relay", why.clone(), remedy));
+        }
     }
     findings.extend(certificate(config));
     findings
@@ -77,7 +88,7 @@ fn data_dir(config: &Config) -> Vec<Finding> {
             return vec![Finding::ok(check, words)];
         }
         Err(error) => {
-            let remedy = "run doctor as root, or as the relay's user";
+            let remedy = "run doctor with sudo";
             return vec![Finding::failure(check, format!("{shown}: {error}"), remedy)];
         }
     };
@@ -93,34 +104,54 @@ fn data_dir(config: &Config) -> Vec<Finding> {
             format!("chmod 700 {shown}"),
         ));
     }
-    let names = [
-        "spool.db",
-        "messages",
-        "token-key",
-        "sign-ins",
-        "admin.sock",
-    ];
-    for path in names.map(|name| folder.join(name)) {
-        let Ok(inside) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        if inside.uid() != metadata.uid() {
-            let (path, uid) = (path.display(), metadata.uid());
-            findings.push(Finding::failure(
-                check,
-                format!(
-                    "{path} belongs to user {}, and {shown} to user {uid}: was the relay started \
-                     by hand?",
-                    inside.uid()
-                ),
-                format!("stop the relay, then chown -R {uid} {shown}"),
-            ));
-        }
-    }
+    findings.extend(foreign(folder, &metadata));
     if findings.is_empty() {
         findings.push(Finding::ok(check, format!("{shown} is the relay's own")));
     }
     findings
+}
+
+/// Files in it of somebody else, which the relay may not be able to read or change.
+fn foreign(folder: &Path, metadata: &fs::Metadata) -> Option<Finding> {
+    let mut count = 0_usize;
+    let mut first = None;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
+            let Ok(inside) = entry.metadata() else {
+                continue;
+            };
+            if inside.uid() != metadata.uid() {
+                count += 1;
+                let found = || (entry.path(), User::numbered(inside.uid(), inside.gid()));
+                first.get_or_insert_with(found);
+            }
+            if inside.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    let (path, user) = first?;
+    let owner = User::numbered(metadata.uid(), metadata.gid());
+    let shown = folder.display();
+    let others = match count {
+        1 => String::new(),
+        count => format!(", and so do {} more files", count - 1),
+    };
+    Some(Finding::failure(
+        "files",
+        format!(
+            "{} belongs to user {}{others}, but {shown} belongs to user {}: was the relay \
+             started by hand?",
+            path.display(),
+            user.name,
+            owner.name
+        ),
+        format!(
+            "stop the relay, then: chown -R {} {shown}",
+            owner.as_owner()
+        ),
+    ))
 }
 
 /// What makes looking into it pointless.
@@ -132,9 +163,9 @@ fn unusable(shown: &dyn Display, metadata: &fs::Metadata) -> Option<Finding> {
     }
     let uid = rustix::process::geteuid();
     if !uid.is_root() && uid.as_raw() != metadata.uid() {
-        let words = format!("{shown} belongs to user {}", metadata.uid());
-        let remedy = "run doctor as root, or as the relay's user; a relay of this user needs \
-                      another data_dir, or chown";
+        let owner = User::numbered(metadata.uid(), metadata.gid()).name;
+        let words = format!("{shown} belongs to user {owner}");
+        let remedy = "run doctor with sudo; a relay of this user needs another data_dir, or chown";
         return Some(Finding::failure(check, words, remedy));
     }
     None
@@ -255,6 +286,10 @@ fn certificate(config: &Config) -> Option<Finding> {
     let check = "certificate";
     let files = config.tls.as_ref()?;
     let shown = files.certificate_file.display();
+    if is_out_of_reach(&files.certificate_file) {
+        let words = format!("{shown} cannot be tested from outside: only the service has it");
+        return Some(Finding::ok(check, words));
+    }
     let at = match files.ends() {
         Ok(at) => at,
         Err(error) => {

@@ -8,13 +8,17 @@
 //!
 //! | file | checks |
 //! |---|---|
+//! | `access` | what the service's user may read and write |
 //! | `machine` | configuration, files, spool, disk, ports, certificate |
 //! | `network` | proxy, DNS, TLS, what answers, clocks |
 //! | `identity` | credentials, tokens, permissions, mailboxes, sign-ins |
 
+mod access;
 mod identity;
 mod machine;
 mod network;
+
+pub use self::access::examine as access;
 
 use std::path::Path;
 
@@ -98,14 +102,35 @@ impl Finding {
     }
 }
 
-/// Checks everything that this file's relay needs; `running` is what that relay
-/// says, if it runs.
-pub async fn examine(file: &Path, running: Option<&Status>) -> Vec<Finding> {
+/// What the relay answers when it is asked how it is.
+#[derive(Debug)]
+pub enum Heard {
+    /// This.
+    Status(Box<Status>),
+    /// Nothing: it does not run.
+    Stopped,
+    /// Nothing, though it may run; in words, with the remedy.
+    Unheard(String),
+}
+
+impl Heard {
+    fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Status(status) => Some(status),
+            Self::Stopped | Self::Unheard(_) => None,
+        }
+    }
+}
+
+/// Checks everything that this file's relay needs.
+pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     let (mut findings, config) = machine::configuration(file);
     let Some(config) = config else {
         return findings;
     };
-    findings.extend(machine::examine(&config, file, running));
+    findings.extend(access(&config, file));
+    findings.extend(machine::examine(&config, file, heard));
+    let running = heard.status();
     let means = match Means::new(&config, Clock::System) {
         Ok(means) => means,
         Err(error) => {

@@ -279,56 +279,6 @@ fn is_safe(c: char) -> bool {
     !c.is_control() && !c.is_whitespace() && !invisible && !look_alike
 }
 
-/// A set of addresses as an administrator writes it: an address, or `*` for
-/// any run of characters (`*@contoso.com`), without regard to case.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub struct Pattern(String);
-
-impl Pattern {
-    /// Whether it says by itself whose addresses these are: the domain has no `*`
-    /// but perhaps one in front of a name with a dot, as in `*@*.contoso.com`.
-    pub fn names_domain(&self) -> bool {
-        let Some((_, domain)) = self.0.rsplit_once('@') else {
-            return false;
-        };
-        match domain.strip_prefix('*') {
-            Some(rest) => {
-                let below = rest.strip_prefix('.').unwrap_or_default();
-                below.contains('.') && !below.contains('*')
-            }
-            None => !domain.is_empty() && !domain.contains('*'),
-        }
-    }
-
-    /// Whether the address is in the set.
-    pub fn matches(&self, address: &Address) -> bool {
-        let key = address.key();
-        let mut pieces = self.0.split('*');
-        let first = pieces.next().unwrap_or_default();
-        let Some(mut rest) = key.strip_prefix(first) else {
-            return false;
-        };
-        let pieces: Vec<&str> = pieces.collect();
-        let Some((last, middle)) = pieces.split_last() else {
-            return rest.is_empty();
-        };
-        for piece in middle {
-            match rest.split_once(piece) {
-                Some((_, behind)) => rest = behind,
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
-    }
-}
-
-impl From<String> for Pattern {
-    fn from(text: String) -> Self {
-        Self(text.to_ascii_lowercase())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -459,40 +409,5 @@ mod tests {
         ] {
             assert!(!routable(none), "{none}");
         }
-    }
-
-    #[test]
-    fn a_pattern_names_a_domain_or_could_be_anybodys() {
-        let names = |pattern: &str| Pattern::from(pattern.to_owned()).names_domain();
-
-        for one in ["*@contoso.com", "a@contoso.com", "*@*.contoso.com"] {
-            assert!(names(one), "{one}");
-        }
-        for anybodys in [
-            "*",
-            "*@*",
-            "a@*",
-            "*@*.com",
-            "*contoso.com",
-            "*@*contoso.com",
-        ] {
-            assert!(!names(anybodys), "{anybodys}");
-        }
-    }
-
-    #[test]
-    fn patterns_match_whole_addresses() {
-        let matches = |pattern: &str, address: &str| {
-            Pattern::from(pattern.to_owned()).matches(&address.parse().unwrap())
-        };
-
-        assert!(matches("*@contoso.com", "A@Contoso.com"));
-        assert!(matches("scan*@contoso.com", "scanner-3@contoso.com"));
-        assert!(matches("a@b.c", "a@b.c"));
-        assert!(matches("*", "a@b.c"));
-        assert!(matches("*-x@*.c", "1-x@b.c"));
-        assert!(!matches("*@contoso.com", "a@contoso.com.evil"));
-        assert!(!matches("*@contoso.com", "a@xcontoso.com"));
-        assert!(!matches("a@b.c", "aa@b.c"));
     }
 }

@@ -11,11 +11,11 @@ mod client;
 mod envelope;
 mod id;
 mod lane;
+mod pattern;
 mod status;
 
 pub use address::Address;
 pub use address::AddressError;
-pub use address::Pattern;
 pub use client::Client;
 pub use envelope::Envelope;
 pub use envelope::Origin;
@@ -23,4 +23,5 @@ pub use envelope::ReversePath;
 pub use envelope::Trace;
 pub use id::SpoolId;
 pub use lane::Lane;
+pub use pattern::Pattern;
 pub use status::EnhancedStatus;

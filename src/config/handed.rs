@@ -1,0 +1,17 @@
+//! What systemd hands to the service alone: `LoadCredential=`, named in relay.toml
+//! by `${CREDENTIALS_DIRECTORY}`.
+//!
+//! Outside the service the variable is not set. Its files cannot be tested there,
+//! which does not make the configuration wrong.
+
+use std::path::Path;
+
+/// What systemd calls their folder (systemd.exec(5)).
+pub(super) const VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+/// What stands for it outside the service.
+pub(super) const OF_THE_UNIT: &str = "/run/credentials/graph-relay.service";
+
+/// Whether only the service can read this file.
+pub fn is_out_of_reach(path: &Path) -> bool {
+    path.starts_with(OF_THE_UNIT) && std::env::var_os(VARIABLE).is_none()
+}

@@ -1,0 +1,101 @@
+//! What a configuration allows and probably should not: passwords that others can
+//! read, and senders that anybody can name.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use ipnet::IpNet;
+
+use super::Account;
+use super::Authentication;
+use super::Config;
+use super::Listener;
+use super::Mailbox;
+use super::Problem;
+use super::ProblemKind;
+use super::ProxyUrl;
+use super::Tls;
+use super::reader::Problems;
+use crate::machine::SERVICE_USER;
+
+/// Warnings about what the file says.
+pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
+    for listener in &config.listeners {
+        if let Some(message) = clear_passwords(listener) {
+            problems.warn(listener.place, &message);
+        }
+        for account in &config.accounts {
+            if let Some(message) = any_sender(account, listener) {
+                problems.warn(listener.place, &message);
+            }
+        }
+    }
+}
+
+fn clear_passwords(listener: &Listener) -> Option<String> {
+    let is_clear = listener.tls == Tls::Off && listener.authentication != Authentication::Off;
+    let reached = listener.networks.iter().any(is_beyond_loopback);
+    let message = format!(
+        "authentication: passwords cross the network unencrypted on {}: set tls = \
+         \"starttls-required\" or \"implicit\" (needs [tls]); for devices without TLS, name their \
+         addresses in networks of a listener without authentication",
+        listener.address
+    );
+    (is_clear && reached && !listener.address.ip().is_loopback()).then_some(message)
+}
+
+/// Without a password, by every machine of a network, as anybody.
+fn any_sender(account: &Account, listener: &Listener) -> Option<String> {
+    let open = match listener.authentication {
+        Authentication::Off | Authentication::Optional => &listener.networks,
+        Authentication::Required => &listener.anonymous_networks,
+    };
+    let whole = |network: &&IpNet| {
+        is_beyond_loopback(network) && network.prefix_len() < network.max_prefix_len()
+    };
+    let wide = account.senders.iter().find(|senders| senders.is_wide());
+    let (network, senders) = open.iter().find(whole).zip(wide)?;
+    if account.mailbox != Mailbox::From || listener.address.ip().is_loopback() {
+        return None;
+    }
+    Some(format!(
+        "every machine in {network} can send as anybody ({senders}) through {} without a \
+         password, because [[account]] {:?} has mailbox = \"from\": set authentication = \
+         \"required\", name single machines in networks, or single addresses in senders",
+        listener.address, account.name
+    ))
+}
+
+fn is_beyond_loopback(network: &IpNet) -> bool {
+    !(network.network().is_loopback() && network.broadcast().is_loopback())
+}
+
+/// A warning about who may read the file.
+pub(super) fn of_file(config: &Config, path: &Path) -> Option<Problem> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let mode = metadata.mode() & 0o7777;
+    let proxy = config.http.proxy.as_ref();
+    let held = if !config.users.is_empty() {
+        "password hashes"
+    } else if proxy.is_some_and(ProxyUrl::has_password) {
+        "the proxy's password"
+    } else {
+        return None;
+    };
+    if mode & 0o004 == 0 {
+        return None;
+    }
+    let shown = path.display();
+    let group = match metadata.uid() {
+        0 => format!("chgrp {} {shown}; ", SERVICE_USER),
+        _ => String::new(),
+    };
+    Some(Problem {
+        place: None,
+        message: format!(
+            "warning: everybody on this machine can read this file (mode {mode:04o}), and it \
+             holds {held}: {group}chmod 640 {shown}"
+        ),
+        kind: ProblemKind::Wrong,
+    })
+}

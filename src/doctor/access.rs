@@ -1,0 +1,267 @@
+//! Whether the service's user may read what relay.toml names, and keep messages.
+//!
+//! Asked by root, for whom every file is readable: the kernel is asked with the
+//! service's rights ([`machine::as_user`]). Whoever is not root has read the files
+//! with its own rights when the configuration was loaded.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::Finding;
+use crate::config;
+use crate::config::Config;
+use crate::config::Credential;
+use crate::config::SecretSource;
+use crate::machine;
+use crate::machine::Obstacle;
+use crate::machine::SERVICE_USER;
+use crate::machine::User;
+use crate::machine::Write;
+
+const CHECK: &str = "access";
+
+/// A file that the service needs.
+struct Needed {
+    what: &'static str,
+    path: PathBuf,
+    /// Without links, as root sees it.
+    target: PathBuf,
+    kind: Kind,
+}
+
+/// How the service's user is let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It must be the owner, because nobody else may read it.
+    Secret,
+    /// Its group may read it.
+    Shared,
+    /// Its own folder.
+    Folder,
+}
+
+/// What the service could not do; nothing where root is not who asks, or where
+/// the service runs as root.
+pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
+    if !rustix::process::geteuid().is_root() {
+        return Vec::new();
+    }
+    let is_service = config::is_of_the_service(file);
+    let mut findings = Vec::new();
+    if is_service && is_unit_installed() && unit_user().is_none() {
+        findings.push(Finding::failure(
+            CHECK,
+            format!("the service runs as user {SERVICE_USER}, and there is no such user"),
+            "systemd-sysusers",
+        ));
+    }
+    let Some(user) = service_user(config, is_service) else {
+        return findings;
+    };
+    let needed = needed(config, file, is_service);
+    if is_service {
+        findings.extend(needed.iter().filter_map(hidden));
+    }
+    match machine::as_user(&user, || obstacles(&needed)) {
+        Ok(obstacles) => {
+            let closed = needed.iter().zip(obstacles);
+            findings.extend(closed.filter_map(|(needed, obstacle)| {
+                obstacle.map(|obstacle| closed_to(&user, needed, &obstacle))
+            }));
+        }
+        Err(error) => findings.push(Finding::warning(
+            CHECK,
+            format!(
+                "what user {} may read cannot be tested here: {error}",
+                user.name
+            ),
+            format!(
+                "runuser -u {} -- graph-relay check --config {}",
+                user.name,
+                file.display()
+            ),
+        )),
+    }
+    if findings.is_empty() {
+        let words = format!(
+            "user {} may read everything that {} names",
+            user.name,
+            file.display()
+        );
+        findings.push(Finding::ok(CHECK, words));
+    }
+    findings
+}
+
+/// Whoever the unit runs as; else whoever owns the messages, as long as it is not
+/// root: that is a relay that runs as root.
+fn service_user(config: &Config, is_service: bool) -> Option<User> {
+    if let Some(user) = is_service.then(unit_user).flatten() {
+        return Some(user).filter(|user| user.uid != 0);
+    }
+    let folder = fs::metadata(&config.data_dir).ok()?;
+    (folder.uid() != 0).then(|| User::numbered(folder.uid(), folder.gid()))
+}
+
+/// As systemd sees it with all drop-ins, where it runs; else as the package has it.
+fn unit_user() -> Option<User> {
+    // sd_booted(3).
+    if Path::new("/run/systemd/system").is_dir() {
+        let mut show = Command::new("systemctl");
+        show.args(["show", "--property=User", "--value", "graph-relay.service"]);
+        let name = show.output().ok().map(|output| output.stdout);
+        let name = name.and_then(|name| String::from_utf8(name).ok());
+        if let Some(user) = name.and_then(|name| User::named(name.trim())) {
+            return Some(user);
+        }
+    }
+    User::named(SERVICE_USER)
+}
+
+fn is_unit_installed() -> bool {
+    [
+        "/etc/systemd/system",
+        "/usr/lib/systemd/system",
+        "/lib/systemd/system",
+    ]
+    .iter()
+    .any(|folder| Path::new(folder).join("graph-relay.service").exists())
+}
+
+fn needed(config: &Config, file: &Path, is_service: bool) -> Vec<Needed> {
+    let mut needed = vec![shared("the configuration", file)];
+    for account in &config.accounts {
+        match &account.credential {
+            Credential::Secret {
+                source: SecretSource::File(path),
+                ..
+            } => needed.push(Needed::new("the client secret", path, Kind::Secret)),
+            Credential::Certificate(files) => {
+                needed.push(shared("the certificate", &files.certificate_file));
+                needed.push(shared("the private key", &files.private_key_file));
+            }
+            Credential::FederatedToken(path) => needed.push(shared("the federated token", path)),
+            // systemd hands a credential to the service itself.
+            Credential::Secret { .. } | Credential::ManagedIdentity(_) | Credential::Nothing => {}
+        }
+    }
+    if let Some(files) = &config.tls {
+        needed.push(shared(
+            "the listeners' certificate",
+            &files.certificate_file,
+        ));
+        needed.push(shared(
+            "the listeners' private key",
+            &files.private_key_file,
+        ));
+    }
+    if let Some(path) = &config.http.ca_file {
+        needed.push(shared("http.ca_file", path));
+    }
+    // systemd makes this one before each start, and gives it to the service.
+    if !(is_service && config::is_state_folder(&config.data_dir)) {
+        needed.push(Needed::new("data_dir", &config.data_dir, Kind::Folder));
+    }
+    // What systemd hands over is the service's already.
+    needed.retain(|needed| !needed.path.starts_with("/run/credentials"));
+    needed
+}
+
+fn shared(what: &'static str, path: &Path) -> Needed {
+    Needed::new(what, path, Kind::Shared)
+}
+
+impl Needed {
+    fn new(what: &'static str, path: &Path, kind: Kind) -> Self {
+        Self {
+            what,
+            path: path.to_owned(),
+            target: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+            kind,
+        }
+    }
+}
+
+/// Runs with the service's rights.
+fn obstacles(needed: &[Needed]) -> Vec<Option<Obstacle>> {
+    needed.iter().map(obstacle).collect()
+}
+
+fn obstacle(needed: &Needed) -> Option<Obstacle> {
+    let Needed {
+        path, target, kind, ..
+    } = needed;
+    if *kind != Kind::Folder {
+        // What a link names may lie where the service may not go.
+        let target = machine::obstacle(target, Write::NotWanted);
+        return match machine::obstacle(path, Write::NotWanted) {
+            Some(Obstacle::Folder(folder)) => Some(Obstacle::Folder(folder)),
+            Some(Obstacle::File(_)) | None => target,
+        };
+    }
+    // The relay makes what is missing.
+    let there = path.ancestors().find(|folder| folder.exists());
+    let at = there.unwrap_or(path);
+    machine::obstacle(at, Write::Wanted)
+}
+
+fn closed_to(user: &User, needed: &Needed, obstacle: &Obstacle) -> Finding {
+    let User { name, group, .. } = user;
+    let owner = user.as_owner();
+    let Needed {
+        what, path, kind, ..
+    } = needed;
+    let shown = path.display();
+    let (why, fix) = match obstacle {
+        Obstacle::Folder(folder) => {
+            let folder = folder.display();
+            let fix = format!("chgrp {group} {folder}; chmod g+x {folder}");
+            (
+                format!("may not enter {folder}, on the way to {shown}"),
+                fix,
+            )
+        }
+        Obstacle::File(_) => match kind {
+            Kind::Secret => (
+                format!("may not read {shown}"),
+                format!("chown {owner} {shown}"),
+            ),
+            Kind::Shared => (
+                format!("may not read {shown}"),
+                format!("chgrp {group} {shown}; chmod g+r {shown}"),
+            ),
+            Kind::Folder if path.exists() => (
+                format!("may not write to {shown}"),
+                format!("chown -R {owner} {shown}"),
+            ),
+            Kind::Folder => (
+                format!("may not make {shown}"),
+                format!("install -d -o {name} -g {group} -m 700 {shown}"),
+            ),
+        },
+    };
+    let words = format!("{what}: the service runs as user {name}, which {why}");
+    Finding::failure(CHECK, words, fix)
+}
+
+/// What the unit hides from the service, whatever the modes say.
+fn hidden(needed: &Needed) -> Option<Finding> {
+    let Needed { what, path, .. } = needed;
+    let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
+    let setting = if below(&["/home", "/root", "/run/user"]) {
+        "ProtectHome=yes"
+    } else if below(&["/tmp", "/var/tmp"]) {
+        "PrivateTmp=yes"
+    } else {
+        return None;
+    };
+    let words = format!(
+        "{what}: graph-relay.service hides {} from the relay ({setting})",
+        path.display()
+    );
+    let remedy = "move it to /etc/graph-relay, and name it there in relay.toml";
+    Some(Finding::warning(CHECK, words, remedy))
+}
