@@ -13,7 +13,9 @@ use common::MAILBOX;
 use common::Relay;
 use common::Smtp;
 use common::arrived;
+use common::binary;
 use common::message;
+use common::send_many;
 use common::send_one;
 use common::stand_in;
 use common::wire::in_data;
@@ -135,6 +137,46 @@ async fn clients_that_send_without_end_leave_the_disk_its_free_space_and_others_
     );
     drop((relay, streams));
     fs::remove_dir_all(&data).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
+async fn a_start_on_a_full_disk_waits_for_room() {
+    let (disk, _mine) = small_disk().await;
+    let filler = disk.join("filler");
+    for has_mail in [false, true] {
+        let graph = stand_in().await;
+        let (home, data) = home_on(&disk, &graph, "[limits]\nfree_space = \"8 MB\"");
+        if has_mail {
+            graph.inject(Fault {
+                times: 100_000,
+                ..Fault::at_token(503)
+            });
+            let mut relay = Relay::start(&home);
+            send_many(&relay, "before", 5);
+            relay.kill();
+            // An index in shared memory is made at each start after a crash.
+            fs::remove_file(data.join("spool.db-shm")).unwrap();
+        }
+        fill(&filler);
+
+        let mut relay = Relay::spawn(binary().arg("serve").arg("--config").arg(&home.config));
+        relay.event("disk_full", |_| true);
+        assert!(relay.events("listening").is_empty());
+        assert!(relay.stop().success(), "SIGTERM ends the wait");
+        let relay = Relay::spawn(binary().arg("serve").arg("--config").arg(&home.config));
+        relay.event("disk_full", |_| true);
+        graph.clear_faults();
+        fs::remove_file(&filler).unwrap();
+        relay.event("started", |_| true);
+        assert_eq!(relay.events("disk_full").len(), 1, "once a minute");
+        if has_mail {
+            arrived(&graph, 5).await;
+        }
+
+        drop(relay);
+        fs::remove_dir_all(&data).unwrap();
+    }
 }
 
 /// The disk, for one test at a time.

@@ -3,12 +3,14 @@
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use sd_notify::NotifyState;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::time::Instant;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
@@ -42,12 +44,13 @@ pub(super) async fn run(file: &Path) -> Exit {
         maillog::suspicious(&warning);
     }
     // Before anybody is told that it runs: an early reload must not end it.
-    let Ok(signals) = Signals::new() else {
+    let Ok(mut signals) = Signals::new() else {
         error!(event = "signals", "signals cannot be received");
         return Exit::BrokeDown;
     };
-    let mut service = match Service::start(config).await {
-        Ok(service) => service,
+    let mut service = match start(config, &mut signals).await {
+        Ok(Some(service)) => service,
+        Ok(None) => return Exit::Done,
         Err(error) => {
             let place = match &error {
                 StartError::Listen {
@@ -66,7 +69,7 @@ pub(super) async fn run(file: &Path) -> Exit {
             return exit_of(&error);
         }
     };
-    notify(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready, NotifyState::Status("")]);
     let exit = until_stopped(signals, &mut service, file).await;
     notify(&[NotifyState::Stopping]);
     service.stop().await;
@@ -86,6 +89,44 @@ fn foreign_folder(config: &Config) -> Option<String> {
          writes. Stop it, run chown -R {} {shown}, and start it with systemctl start graph-relay",
         owner.as_owner()
     ))
+}
+
+/// How often a start on a full disk is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// How often the log says that room is waited for.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+/// What the service manager is to wait longer for each time: far more than
+/// [`TRY_AGAIN`] and a start.
+const EXTENSION_USEC: u32 = 60_000_000;
+
+/// Starts the relay. On a full disk it waits for room, without a port that clients
+/// could wait on; nothing if it is to stop meanwhile.
+async fn start(config: Config, signals: &mut Signals) -> Result<Option<Service>, StartError> {
+    let mut said: Option<Instant> = None;
+    loop {
+        let error = match Service::start(config.clone()).await {
+            Ok(service) => return Ok(Some(service)),
+            Err(error) if error.lacks_room(&config.data_dir) => error,
+            Err(error) => return Err(error),
+        };
+        if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+            said = Some(Instant::now());
+            maillog::waits_for_room(&config.data_dir, &error);
+        }
+        let status = format!(
+            "waits for room on the disk of {}",
+            config.data_dir.display()
+        );
+        notify(&[
+            NotifyState::ExtendTimeoutUsec(EXTENSION_USEC),
+            NotifyState::Status(&status),
+        ]);
+        tokio::select! {
+            () = tokio::time::sleep(TRY_AGAIN) => {}
+            _ = signals.terminate.recv() => return Ok(None),
+            _ = signals.interrupt.recv() => return Ok(None),
+        }
+    }
 }
 
 /// What the service manager says.

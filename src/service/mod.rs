@@ -8,6 +8,7 @@
 
 mod identities;
 mod reload;
+mod room;
 mod tidy;
 
 pub use self::reload::ReloadError;

@@ -36,6 +36,7 @@ pub use crate::telemetry::spoollog::opened;
 pub use crate::telemetry::spoollog::quarantined;
 pub use crate::telemetry::spoollog::spool_trouble;
 pub use crate::telemetry::spoollog::unrecorded;
+pub use crate::telemetry::spoollog::waits_for_room;
 
 /// A message is safe on disk.
 pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane: &Lane) {

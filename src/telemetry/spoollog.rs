@@ -121,3 +121,11 @@ pub fn content_removed(ids: &[SpoolId]) {
         );
     }
 }
+
+/// The relay cannot start on a full disk.
+pub fn waits_for_room(data_dir: &Path, error: &dyn Display) {
+    error!(
+        event = "disk_full", data_dir = %data_dir.display(), reason = %error,
+        "the disk is full: the relay starts when there is room, and accepts no mail until then"
+    );
+}

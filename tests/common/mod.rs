@@ -245,7 +245,7 @@ impl Relay {
     }
 
     /// The process, which may not serve yet.
-    fn spawn(command: &mut Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (stderr, filled) = (child.stderr.take().unwrap(), Arc::clone(&log));

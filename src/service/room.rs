@@ -1,0 +1,56 @@
+//! A start on a full disk: what failed for want of room may be tried again, and
+//! everything else ends the start.
+
+use std::io;
+use std::path::Path;
+
+use super::StartError;
+use crate::auth::StoreError;
+use crate::spool::SpoolError;
+
+/// A start that fails while less than this is free has failed for want of room,
+/// whatever the error says: SQLite and the kernel have several names for it.
+const NO_ROOM: u64 = 1024 * 1024;
+
+impl StartError {
+    /// Whether it failed because the disk of `data_dir` is full.
+    pub fn lacks_room(&self, data_dir: &Path) -> bool {
+        match self {
+            Self::Spool(SpoolError::File { error, .. })
+            | Self::SignIns(StoreError::File { error, .. })
+            | Self::Admin { error, .. } => is_full(error) || is_disk_full(data_dir),
+            Self::Spool(SpoolError::Database(_)) => is_disk_full(data_dir),
+            Self::Spool(
+                SpoolError::Damaged(_)
+                | SpoolError::InUse(_)
+                | SpoolError::Format { .. }
+                | SpoolError::Refused(_)
+                | SpoolError::NotSynced(_)
+                | SpoolError::Gone(_)
+                | SpoolError::Closed,
+            )
+            | Self::SignIns(_)
+            | Self::Credential { .. }
+            | Self::Tls(_)
+            | Self::Http(_)
+            | Self::Listen { .. } => false,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Of the folder, or of where it will be.
+fn is_disk_full(folder: &Path) -> bool {
+    let mut there = folder.ancestors().filter(|path| path.exists());
+    let Some(Ok(disk)) = there.next().map(rustix::fs::statvfs) else {
+        return false;
+    };
+    let has_inodes = disk.f_files == 0 || disk.f_favail > 0;
+    disk.f_bavail.saturating_mul(disk.f_frsize) < NO_ROOM || !has_inodes
+}
