@@ -10,6 +10,7 @@
 //! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`](crate::spool::Count) |
 //! | `POST /queue/actions` | carries out an [`Order`](crate::spool::Order), in pages; the answer comes after it is on stable storage, as [`Decided`](crate::spool::Decided) |
 //! | `GET /queue/ID` | everything about one message, as [`EntryView`](crate::spool::EntryView); 404 if unknown |
+//! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
 //! | `POST /sign-ins/ID` | goes on with it, from [`Ended`]; as [`SignedIn`]. Waits where the person has a device code |

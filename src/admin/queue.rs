@@ -17,6 +17,7 @@ use super::PAGE;
 use super::Peer;
 use crate::mail::SpoolId;
 use crate::spool::Action;
+use crate::spool::Checked;
 use crate::spool::Count;
 use crate::spool::Decided;
 use crate::spool::EntryView;
@@ -33,6 +34,7 @@ pub(super) fn router(spool: Spool, orders: TaskTracker) -> Router {
         .route("/queue/count", get(count))
         .route("/queue/actions", post(act))
         .route("/queue/{id}", get(show))
+        .route("/spool/check", post(check))
         .with_state(Arc::new(Queue { spool, orders }))
 }
 
@@ -85,6 +87,10 @@ async fn act(
     });
     let decided: Result<Decided, SpoolError> = task.await.map_err(|_| SpoolError::Closed)?;
     Ok(Json(decided?))
+}
+
+async fn check(State(queue): State<Arc<Queue>>) -> Result<Json<Checked>, Failure> {
+    Ok(Json(queue.spool.check().await?))
 }
 
 async fn show(

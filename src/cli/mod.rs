@@ -28,6 +28,7 @@ mod serve;
 mod sessions;
 mod setup;
 mod smtp;
+mod spool;
 mod status;
 mod terminal;
 
@@ -101,6 +102,11 @@ enum Command {
         #[command(subcommand)]
         command: queue::Command,
     },
+    /// Check the spool on disk, and read what is left of a damaged one
+    Spool {
+        #[command(subcommand)]
+        command: spool::Command,
+    },
     /// See what was said in sessions that were refused or broken off
     Sessions {
         #[command(subcommand)]
@@ -165,6 +171,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Accounts(options) => accounts::run(&options).await,
                 Command::Status(options) => status::run(&options).await,
                 Command::Queue { command } => queue::run(&command).await,
+                Command::Spool { command } => spool::run(&command).await,
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),
             }

@@ -201,10 +201,9 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
     make_private(path)?;
     let connection = Connection::open(path)?;
     // A database that is refused keeps its log as it is.
-    let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    connection.set_db_config(keep_log, true)?;
+    keep_log(&connection, true)?;
     examine::opened(&connection, beside)?;
-    connection.set_db_config(keep_log, false)?;
+    keep_log(&connection, false)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -238,6 +237,23 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
         "INSERT INTO spool (id, commits) SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM spool)",
         [uuid::Uuid::new_v4().to_string()],
     )?;
+    Ok(connection)
+}
+
+/// Whether the log stays as it is when the connection is closed.
+pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    let setting = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(setting, keep).map(drop)
+}
+
+/// A new database for what is salvaged. The caller sets its format when all is in it.
+pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
+    make_private(path)?;
+    let connection = Connection::open(path)?;
+    // References are checked when all rows are in it; see [`open`] for the rest.
+    connection.execute_batch(&format!(
+        "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {TABLES} {INDEX} COMMIT;"
+    ))?;
     Ok(connection)
 }
 

@@ -10,6 +10,7 @@
 //! Entries of formats before 4 have neither and are accepted without.
 
 use std::io;
+use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -166,6 +167,23 @@ impl Content {
     }
 }
 
+impl Content {
+    /// The same where blocking is no harm.
+    pub(super) fn verify_now(&self, digest: Option<Digest>) -> Result<(), ContentError> {
+        match (self, digest) {
+            (Self::Inline(_), None) => Ok(()),
+            (Self::Inline(bytes), Some(digest)) => matches_digest(Digest::of(bytes), digest),
+            (Self::File { path, size }, digest) => {
+                let found = of_file_now(path).map_err(|error| failed(path, error))?;
+                if found.1 != *size {
+                    return Err(ContentError::Changed);
+                }
+                digest.map_or(Ok(()), |digest| matches_digest(found.0, digest))
+            }
+        }
+    }
+}
+
 fn matches_digest(found: Digest, expected: Digest) -> Result<(), ContentError> {
     if found == expected {
         Ok(())
@@ -209,5 +227,20 @@ async fn of_file(path: &Path) -> io::Result<(Digest, u64)> {
         }
         digester.update(&piece);
         size += piece.len() as u64;
+    }
+}
+
+fn of_file_now(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut file = std::fs::File::open(path)?;
+    let mut digester = Digester::new();
+    let mut piece = vec![0; PIECE];
+    let mut size = 0;
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok((digester.digest(), size));
+        }
+        digester.update(piece.get(..read).unwrap_or(&piece));
+        size += read as u64;
     }
 }

@@ -1,0 +1,190 @@
+//! `spool`: whether the spool is whole, and reading what is left of a damaged
+//! one. While the relay runs it does the checking itself; salvage needs it
+//! stopped.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::ConfigFile;
+use super::Exit;
+use super::relay::Failure;
+use super::relay::Relay;
+use super::say;
+use super::talk;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::machine;
+use crate::machine::User;
+use crate::spool;
+use crate::spool::Checked;
+use crate::spool::Salvaged;
+use crate::spool::SpoolError;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Read the whole spool and compare every message with its checksum; changes nothing
+    Check(ConfigFile),
+    /// Read what can be read from a damaged spool into a new one, with the relay stopped
+    Salvage(Options),
+}
+
+/// What is salvaged.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub(super) struct Options {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The folder with the damaged spool.db, instead of data_dir
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// The folder for the new spool, instead of the place of the old one
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+}
+
+const AFTER: &str = "The damaged files are kept in damaged-TIME/ beside the new database; nothing is deleted. \
+The disk needs room for two more copies of the database. A message whose state cannot be read may have been \
+delivered already: it is held, and you decide (graph-relay queue list). A message that is damaged itself is put in \
+quarantine. Content that no message is known for goes to orphans/ at the next start.";
+
+pub(super) async fn run(command: &Command) -> Exit {
+    let outcome = match command {
+        Command::Check(file) => check(file).await,
+        Command::Salvage(options) => salvage(options),
+    };
+    outcome.unwrap_or_else(Failure::tell)
+}
+
+async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
+    let folder = data_dir(file)?;
+    let checked: Checked = match Relay::of(file)?.order_patiently("/spool/check", &()).await {
+        Err(failure) if failure.exit == Exit::Unreachable => {
+            as_owner(&folder, || spool::check_stopped(&folder))?
+        }
+        checked => checked?,
+    };
+    for problem in &checked.problems {
+        say(problem);
+    }
+    let (messages, problems) = (checked.messages, checked.problems.len());
+    if problems == 0 {
+        say(&format!(
+            "the spool is whole: {messages} messages were read and match their checksums"
+        ));
+        return Ok(Exit::Done);
+    }
+    talk(&format!(
+        "graph-relay: {problems} problems. A damaged message is not sent: graph-relay queue drop ID \
+         removes it. To repair the database: systemctl stop graph-relay, then graph-relay spool salvage"
+    ));
+    Ok(Exit::CheckFailed)
+}
+
+fn salvage(options: &Options) -> Result<Exit, Failure> {
+    let from = match &options.from {
+        Some(from) => from.clone(),
+        None => data_dir(&options.file)?,
+    };
+    let to = options.to.clone().unwrap_or_else(|| from.clone());
+    let now = Clock::System.now();
+    let salvaged = as_owner(&from, || spool::salvage(&from, &to, now))?;
+    Ok(tell(&salvaged, &to))
+}
+
+fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
+    let Salvaged {
+        saved,
+        held,
+        quarantined,
+        lost,
+        orphans,
+        unreadable,
+        kept,
+    } = salvaged;
+    for (state, count) in saved {
+        say(&format!("saved: {count} {state}"));
+    }
+    for (name, messages) in [("held", held), ("quarantined", quarantined), ("lost", lost)] {
+        for (id, why) in messages {
+            say(&format!("{name}: {id}: {why}"));
+        }
+    }
+    for id in orphans {
+        say(&format!(
+            "orphan: {id}: content that no message is known for"
+        ));
+    }
+    if *unreadable > 0 {
+        talk(&format!(
+            "{unreadable} blocks of the files could not be read"
+        ));
+    }
+    let (to, kept) = (to.join("spool.db"), kept.display());
+    talk(&format!(
+        "the new database is {}; the damaged files are in {kept}. Now: systemctl start graph-relay, \
+         then graph-relay queue list",
+        to.display()
+    ));
+    let whole = [held, quarantined, lost].iter().all(|list| list.is_empty());
+    if whole && orphans.is_empty() {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    }
+}
+
+fn data_dir(file: &ConfigFile) -> Result<PathBuf, Failure> {
+    let folder = Config::data_dir_of(&file.config);
+    folder.map_err(|error| Failure::of_configuration(&error))
+}
+
+/// Works with the rights of the folder's owner, so that root leaves no file that
+/// the relay cannot open.
+fn as_owner<T: Send>(
+    folder: &Path,
+    work: impl FnOnce() -> Result<T, SpoolError> + Send,
+) -> Result<T, Failure> {
+    let owner = fs::metadata(folder).map_err(|error| Failure {
+        exit: Exit::CannotCreate,
+        words: format!(
+            "{}: {error}: name the configuration with --config",
+            folder.display()
+        ),
+    })?;
+    let own = rustix::process::geteuid();
+    let done = if own.as_raw() == owner.uid() {
+        Ok(work())
+    } else if own.is_root() {
+        machine::as_user(&User::numbered(owner.uid(), owner.gid()), work)
+    } else {
+        Err(io::Error::from(io::ErrorKind::PermissionDenied))
+    };
+    let done = done.map_err(|error| Failure {
+        exit: Exit::NotPermitted,
+        words: format!("{}: {error}: run this with sudo", folder.display()),
+    })?;
+    done.map_err(|error| Failure {
+        exit: exit_of(&error),
+        words: error.to_string(),
+    })
+}
+
+fn exit_of(error: &SpoolError) -> Exit {
+    match error {
+        SpoolError::InUse(_) => Exit::TryLater,
+        SpoolError::File { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+            Exit::NotPermitted
+        }
+        SpoolError::File { .. }
+        | SpoolError::Database(_)
+        | SpoolError::Damaged(_)
+        | SpoolError::Format { .. }
+        | SpoolError::Refused(_)
+        | SpoolError::NotSynced(_)
+        | SpoolError::Gone(_)
+        | SpoolError::Closed => Exit::CannotCreate,
+    }
+}

@@ -1,0 +1,232 @@
+//! `graph-relay spool check` and `spool salvage`: what can be read from a damaged
+//! spool goes on, what cannot is named, and nothing is sent twice.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use common::Home;
+use common::Relay;
+use common::arrived;
+use common::binary;
+use common::message;
+use common::run;
+use common::said;
+use common::send_many;
+use common::send_one;
+use common::stand_in;
+use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::Sandbox;
+use rusqlite::Connection;
+
+/// SQLite's default.
+const PAGE: usize = 4096;
+
+/// A relay whose messages wait, because Entra does not answer.
+fn waiting(graph: &Sandbox, home: &Home) -> Relay {
+    graph.inject(Fault {
+        times: 100_000,
+        ..Fault::at_token(503)
+    });
+    Relay::start(home)
+}
+
+fn send_large(relay: &Relay) -> String {
+    let mut content = message("large", "a@example.org");
+    content.push_str(&format!("{:0998}\r\n", 0).repeat(300));
+    send_one(relay, &["a@example.org"], &content)
+}
+
+fn database(home: &Home) -> PathBuf {
+    home.path("data/spool.db")
+}
+
+/// Overwrites a leaf page of a table or an index.
+fn damage_leaf(home: &Home, name: &str, number: usize) {
+    let db = Connection::open(database(home)).unwrap();
+    let leaves = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path";
+    let mut leaves = db.prepare(leaves).unwrap();
+    let leaves = leaves.query_map([name], |row| row.get(0)).unwrap();
+    let leaves: Vec<u32> = leaves.collect::<Result<_, _>>().unwrap();
+    damage_page(home, leaves[number] as usize);
+}
+
+fn damage_page(home: &Home, number: usize) {
+    let mut bytes = fs::read(database(home)).unwrap();
+    bytes[(number - 1) * PAGE..number * PAGE].fill(0xFF);
+    fs::write(database(home), bytes).unwrap();
+}
+
+/// The words of a relay that does not start.
+fn refused(home: &Home) -> String {
+    let output = std::process::Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_graph-relay"), "serve", "--config"])
+        .arg(&home.config)
+        .env_remove("NOTIFY_SOCKET")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(73), "{}", said(&output));
+    said(&output)
+}
+
+/// The ids that a command names behind this word.
+fn named(words: &str, word: &str) -> BTreeSet<String> {
+    let lines = words.lines().filter_map(|line| line.strip_prefix(word));
+    let ids = lines.map(|line| line.trim_start_matches(": ")[..26].to_owned());
+    ids.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_reads_every_message_running_or_stopped() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    let small = send_many(&relay, "small", 5);
+    let large = send_large(&relay);
+
+    let running = run(&home, &["spool", "check"]);
+    assert!(relay.stop().success());
+    let stopped = run(&home, &["spool", "check"]);
+
+    for whole in [&running, &stopped] {
+        assert_eq!(whole.status.code(), Some(0), "{}", said(whole));
+        assert!(said(whole).contains("6 messages"), "{}", said(whole));
+    }
+    let db = Connection::open(database(&home)).unwrap();
+    let change = "UPDATE content SET bytes = x'00' WHERE entry = ?1";
+    db.execute(change, [&small[2]]).unwrap();
+    drop(db);
+    let file = home.path("data/content").join(&large);
+    fs::write(&file, "shorter").unwrap();
+    let damaged = run(&home, &["spool", "check"]);
+    assert_eq!(damaged.status.code(), Some(1));
+    for id in [&small[2], &large] {
+        let words = said(&damaged);
+        assert!(
+            words.contains(&format!("message {id}: its content")),
+            "{words}"
+        );
+    }
+    let _relay = waiting(&graph, &home);
+    let running = run(&home, &["spool", "check"]);
+    assert_eq!(running.status.code(), Some(1), "{}", said(&running));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_sends_what_is_whole_and_holds_what_may_have_been_delivered() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    let ids: BTreeSet<String> = send_many(&relay, "small", 60).into_iter().collect();
+    let large = send_large(&relay);
+    assert!(relay.stop().success());
+    damage_leaf(&home, "entry", 1);
+    let words = refused(&home);
+    assert!(words.contains("graph-relay spool salvage"), "{words}");
+    let damaged = fs::read(database(&home)).unwrap();
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{words}");
+    let held = named(&words, "held");
+    assert!((1..40).contains(&held.len()), "{words}");
+    assert!(held.is_subset(&ids), "{words}");
+    let kept = fs::read_dir(home.path("data")).unwrap();
+    let kept = kept.map(|file| file.unwrap().path());
+    let kept: Vec<_> = kept.filter(|path| path.join("spool.db").exists()).collect();
+    assert!(fs::read(kept[0].join("spool.db")).unwrap() == damaged);
+    graph.clear_faults();
+    let relay = Relay::start(&home);
+    relay.event("delivered", |line| line["id"] == large.as_str());
+    let sent = 61 - held.len();
+    arrived(&graph, sent).await;
+    let listed = said(&run(&home, &["queue", "list", "--filter", "state=held"]));
+    assert!(held.iter().all(|id| listed.contains(id)), "{listed}");
+    let one = held.first().unwrap();
+    let released = run(&home, &["queue", "release", one]);
+    assert!(released.status.success(), "{}", said(&released));
+    assert_eq!(graph.arrivals().len(), sent, "nobody else's was sent");
+    let whole = run(&home, &["spool", "check"]);
+    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_reads_a_log_whose_database_is_gone() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 3);
+    send_large(&relay);
+    relay.kill();
+    fs::remove_file(database(&home)).unwrap();
+    assert!(refused(&home).contains("graph-relay spool salvage"));
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+    arrived(&graph, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_does_without_the_first_page() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 30);
+    assert!(relay.stop().success());
+    damage_page(&home, 1);
+    assert!(refused(&home).contains("graph-relay spool salvage"));
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+    arrived(&graph, 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_into_another_folder_leaves_the_damaged_one_alone() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 2);
+    let large = send_large(&relay);
+    let to = home.path("new");
+    let arguments = ["spool", "salvage", "--to", to.to_str().unwrap()];
+    let running = run(&home, &arguments);
+    assert_eq!(running.status.code(), Some(75), "{}", said(&running));
+    assert!(relay.stop().success());
+    let before = fs::read(database(&home)).unwrap();
+
+    let salvaged = run(&home, &arguments);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    assert!(fs::read(database(&home)).unwrap() == before);
+    assert!(to.join("content").join(&large).exists());
+    let text = fs::read_to_string(&home.config).unwrap();
+    let text = text.replace("/data\"", "/new\"");
+    fs::write(&home.config, text).unwrap();
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+    arrived(&graph, 3).await;
+}
+
+#[test]
+fn the_help_says_what_becomes_of_the_damaged_files() {
+    let help = binary()
+        .args(["spool", "salvage", "--help"])
+        .output()
+        .unwrap();
+
+    assert!(
+        said(&help).contains("nothing is deleted"),
+        "{}",
+        said(&help)
+    );
+}
