@@ -366,6 +366,7 @@ async fn promise_4_a_draft_arrives_exactly_once_although_the_relay_is_killed() {
 
             relay.event("delivered", |_| true);
             assert_eq!(arrivals(&graph)["killed"], 1, "{at:?} {stored}");
+            assert!(graph.drafts().is_empty(), "{at:?} {stored}");
         }
     }
 }

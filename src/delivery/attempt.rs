@@ -23,6 +23,7 @@ use crate::config::Route;
 use crate::config::SignIn;
 use crate::graph::Form;
 use crate::graph::Submitted;
+use crate::mime::Header;
 use crate::routing::substitute;
 use crate::spool::Claimed;
 use crate::spool::Draft;
@@ -42,8 +43,16 @@ pub(super) struct Means<'a> {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
-    /// What it leaves in the mailbox.
+    pub(super) left: Left,
+}
+
+/// What an attempt leaves in the mailbox.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// As it is on record.
     pub(super) draft: Option<Draft>,
+    /// The message's Message-ID, where it may leave a draft that is on no record.
+    pub(super) unrecorded: Option<String>,
 }
 
 /// Tries to submit an entry through its account.
@@ -52,7 +61,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         let gone = AttemptError::NoAccount(entry.lane.account.clone());
         return Ended {
             outcome: Outcome::of(Err(gone), SignIn::Application),
-            draft: None,
+            left: Left::default(),
         };
     };
     let mut way = Way {
@@ -61,11 +70,16 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         spool: means.spool,
         pace: means.pace,
         draft: entry.draft.clone(),
+        message_id: None,
+        unrecorded: entry.unanswered,
     };
     let result = submit(&mut way, means.hostname).await;
     Ended {
         outcome: Outcome::of(result, outlet.account.sign_in),
-        draft: way.draft,
+        left: Left {
+            draft: way.draft,
+            unrecorded: way.message_id.filter(|_| way.unrecorded),
+        },
     }
 }
 
@@ -88,6 +102,7 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         hostname,
     };
     let composed = compose(entry, &head, rules)?;
+    way.message_id = message_id(&composed.message.header);
     if rules.submission.format == Format::Json
         && let Some(json) = json::form(entry, &composed, rules.submission).await?
     {
@@ -120,6 +135,13 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         }
         submitted => submitted,
     }
+}
+
+/// The Message-ID in a header section.
+fn message_id(header: &[u8]) -> Option<String> {
+    let header = Header::split(header, true)?;
+    let field = header.all("Message-ID").next()?;
+    Some(field.text())
 }
 
 /// In one request, if that is all there is and a draft is not asked for.

@@ -3,14 +3,23 @@
 //!
 //! | record | means | next attempt |
 //! |---|---|---|
-//! | none | nothing was sent | makes a draft |
+//! | none | nothing was sent | deletes what it finds of its own, makes a draft |
 //! | filling | nothing was sent | deletes it and makes another |
 //! | sending | it is complete, and may have been sent | looks: unsent is sent, sent is delivered |
 //!
 //! The record is on disk before the request that it speaks of leaves. A draft
 //! that cannot be found after it may have been sent is looked for until
-//! [`LOOKED_FOR`] is over; then `on_doubt` decides. A draft whose creation had no
-//! answer is not known: it stays in the mailbox's Drafts, unsent.
+//! [`LOOKED_FOR`] is over; then `on_doubt` decides.
+//!
+//! A draft whose creation had no answer (the relay was killed, or the answer was
+//! lost) is on no record. So after an attempt without an answer, and before it
+//! makes a draft, the relay looks in Drafts for the message's Message-ID. That alone
+//! proves nothing: the message may have come from a person who has a draft of it.
+//! It deletes a draft only if that has the Received field that the relay puts
+//! at the top, with the entry's id: 80 bits of it are random, and it was never
+//! anywhere but in what the relay made. No field is added for this. Whatever
+//! Graph does not show in that way stays, unsent; so does a draft in JSON form,
+//! which has no Received field.
 
 use std::time::Duration;
 
@@ -28,12 +37,16 @@ use crate::graph::DraftState;
 use crate::graph::Form;
 use crate::graph::Graph;
 use crate::graph::GraphError;
+use crate::graph::HeaderField;
 use crate::graph::Submitted;
+use crate::http::TransportError;
 use crate::mail::Address;
+use crate::mail::SpoolId;
 use crate::spool::Claimed;
 use crate::spool::Draft;
 use crate::spool::Spool;
 use crate::spool::Stage;
+use crate::telemetry::maillog;
 
 /// Sent Items has been seen to show a message some minutes late (Graph page
 /// "Obtain immutable identifiers for Outlook resources"). In running time: a clock
@@ -52,6 +65,10 @@ pub(super) struct Way<'a> {
     pub(super) pace: &'a Pace,
     /// As it is on record.
     pub(super) draft: Option<Draft>,
+    /// The message's, as it goes out.
+    pub(super) message_id: Option<String>,
+    /// Whether there may be a draft of it that is on no record.
+    pub(super) unrecorded: bool,
 }
 
 /// What a draft is made of.
@@ -113,8 +130,10 @@ impl<'a> Way<'a> {
     /// Makes a draft, fills it and sends it.
     pub(super) async fn submit(&mut self, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
         let graph = self.graph();
+        self.sweep().await?;
         self.pace.admit(parts.form.size()).await;
         let created = graph.create_draft(self.caller(), parts.form).await;
+        self.unrecorded |= created.as_ref().is_err_and(is_no_refusal);
         let id = created.map_err(Step::Prepare.failed())?;
         let stage = Stage::Filling;
         let draft = Some(Draft {
@@ -131,6 +150,26 @@ impl<'a> Way<'a> {
             upload::attach(self, &id, large).await?;
         }
         self.send(&id).await
+    }
+
+    /// Deletes what earlier attempts have made and got no answer about. An answer
+    /// that a creation would get too ends the attempt; what else goes wrong costs no
+    /// more than a draft that stays.
+    async fn sweep(&mut self) -> Result<(), AttemptError> {
+        let (true, Some(message_id)) = (self.unrecorded, &self.message_id) else {
+            return Ok(());
+        };
+        self.pace.admit(SMALL).await;
+        match sweep(self.entry, self.graph(), message_id).await {
+            Ok(()) => {}
+            Err(GraphError::Answered {
+                status: 400 | 404..=428 | 430..=499,
+                ..
+            }) => {}
+            Err(error) => return Err(Step::Prepare.failed()(error)),
+        }
+        self.unrecorded = false;
+        Ok(())
     }
 
     async fn send(&mut self, id: &str) -> Result<Submitted, AttemptError> {
@@ -182,9 +221,84 @@ pub(super) async fn abandon(entry: &Claimed, graph: &Graph, draft: &Draft) -> bo
     deleted.is_ok()
 }
 
+/// Deletes the drafts that have the message's Message-ID and the Received field of
+/// this entry.
+pub(super) async fn sweep(
+    entry: &Claimed,
+    graph: &Graph,
+    message_id: &str,
+) -> Result<(), GraphError> {
+    let caller = caller(entry);
+    for draft in graph.drafts_with(caller, message_id).await? {
+        let fields = graph.draft_fields(caller, &draft).await?;
+        if fields.iter().any(|field| is_ours(field, entry.id)) {
+            graph.delete_draft(caller, &draft).await?;
+            maillog::draft_deleted(entry);
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is the Received field that the relay has put on this entry
+/// (`compose.rs`).
+fn is_ours(field: &HeaderField, id: SpoolId) -> bool {
+    let id = id.to_string();
+    let separates = |c: char| c.is_ascii_whitespace() || c == ';';
+    let words: Vec<&str> = field.value.split(separates).collect();
+    field.name.eq_ignore_ascii_case("Received")
+        && words.contains(&"(graph-relay)")
+        && words.windows(2).any(|pair| pair == ["id", &id])
+}
+
+/// Whether a draft may have been made although this came of it.
+fn is_no_refusal(error: &GraphError) -> bool {
+    match error {
+        GraphError::Answered { status, .. } => !(400..500).contains(status),
+        GraphError::Transport(error) => matches!(error, TransportError::MaybeSent { .. }),
+        GraphError::Token(_) | GraphError::UploadHost(_) | GraphError::Content(_) => false,
+    }
+}
+
 pub(super) fn caller(entry: &Claimed) -> Caller<'_> {
     Caller {
         mailbox: &entry.lane.mailbox,
         client_request_id: entry.client_request_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_received_field_of_the_entry_itself_is_its_own() {
+        let id = "01M7ZZDH4TKT6XKYKEMYK3N3EJ";
+        let ours = |name: &str, value: &str| {
+            let field = HeaderField {
+                name: name.to_owned(),
+                value: value.replace("ID", id),
+            };
+            is_ours(&field, id.parse().unwrap())
+        };
+        let client = "from app ([127.0.0.1]) by host (graph-relay) with ESMTP id ID; Sat, 21 Nov";
+
+        assert!(ours("Received", client));
+        assert!(ours("received", &client.replace(" with", "\r\n with")));
+        assert!(ours("Received", "by host (graph-relay) id ID; Sat, 21 Nov"));
+        for (name, value) in [
+            ("X-Received", client),
+            (
+                "Received",
+                "from app by host (Postfix) with ESMTP id ID; Sat",
+            ),
+            (
+                "Received",
+                "by host (graph-relay) id 01M7ZZDH4TKT6XKYKEMYK3N3EK; Sat",
+            ),
+            ("Received", "by host (graph-relay) with xID; Sat"),
+            ("Received", ""),
+        ] {
+            assert!(!ours(name, value), "{name}: {value}");
+        }
     }
 }

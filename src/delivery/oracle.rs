@@ -98,6 +98,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         warned: false,
         doubted: false,
         own_trouble: false,
+        unanswered: false,
     }
 }
 

@@ -4,12 +4,14 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
+use tracing::debug;
 
 use super::Context;
 use super::SPOOL_AGAIN;
 use super::Settled;
 use super::attempt;
 use super::attempt::Ended;
+use super::attempt::Left;
 use super::attempt::Means;
 use super::draft;
 use super::lanes::Begun;
@@ -44,9 +46,9 @@ impl Context {
         let attempt = attempt::attempt(&entry, means);
         // One message must not be able to stop the relay, nor keep its place.
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
-        let Ended { mut outcome, draft } = ended.unwrap_or_else(|_| Ended {
+        let Ended { mut outcome, left } = ended.unwrap_or_else(|_| Ended {
             outcome: Outcome::panicked(),
-            draft: None,
+            left: Left::default(),
         });
         let usage = pace.end(matches!(
             outcome.kind,
@@ -60,7 +62,7 @@ impl Context {
             outcome: &outcome,
             next,
             trouble_since,
-            is_doubted: is_doubted(&entry, &draft),
+            is_doubted: is_doubted(&entry, &left.draft),
             now,
         };
         let report = AttemptReport {
@@ -82,7 +84,7 @@ impl Context {
         };
         maillog::attempted(&entry, &report, now);
         self.settle(&entry, &report).await;
-        self.clear_up(&entry, &outcome, next, draft).await;
+        self.clear_up(&entry, &outcome, next, left).await;
         Settled {
             entry,
             outcome,
@@ -113,11 +115,19 @@ impl Context {
         }
     }
 
-    /// Deletes the draft of a message that has failed, and forgets the one of a
+    /// Deletes the drafts of a message that has failed, and forgets the one of a
     /// message that is held because it is gone: whoever tries it again means to send
     /// it.
-    async fn clear_up(&self, entry: &Claimed, outcome: &Outcome, next: Next, draft: Option<Draft>) {
-        let (Some(draft), Some(outlet)) = (draft, self.outlets.get(&entry.lane.account)) else {
+    async fn clear_up(&self, entry: &Claimed, outcome: &Outcome, next: Next, left: Left) {
+        let Some(outlet) = self.outlets.get(&entry.lane.account) else {
+            return;
+        };
+        if let (Next::Failed, Some(message_id)) = (next, left.unrecorded)
+            && let Err(error) = draft::sweep(entry, &outlet.graph, &message_id).await
+        {
+            debug!(id = %entry.id, %error, "a draft may stay in the mailbox");
+        }
+        let Some(draft) = left.draft else {
             return;
         };
         let unsent = outcome.kind == Kind::Failed || draft.stage == Stage::Filling;

@@ -52,6 +52,9 @@ pub struct FileAttachment<'a> {
     pub size: u64,
 }
 
+/// Drafts with one Message-ID that are looked at: more than one is rare.
+const MOST_FOUND: usize = 10;
+
 /// The simple way to attach takes less than 3 MB (Graph page "Add attachment").
 pub const LEAST_UPLOAD: u64 = 3_000_000;
 
@@ -195,6 +198,60 @@ impl Graph {
         })
     }
 
+    /// The drafts that have this Message-ID, whoever made them: their immutable ids,
+    /// at most [`MOST_FOUND`].
+    ///
+    /// # Errors
+    ///
+    /// Anything but `200`.
+    pub async fn drafts_with(
+        &self,
+        caller: Caller<'_>,
+        message_id: &str,
+    ) -> Result<Vec<String>, GraphError> {
+        let quoted = segment(&message_id.replace('\'', "''"));
+        let call = Call {
+            method: Method::GET,
+            path: format!(
+                "mailFolders/drafts/messages?$filter=internetMessageId%20eq%20'{quoted}'\
+                 &$select=id,isDraft&$top={MOST_FOUND}"
+            ),
+            payload: Payload::Nothing,
+            immutable_ids: true,
+        };
+        let answer = self.call(caller, &call).await?;
+        expect(200, &answer)?;
+        let page: Page = json(&answer)?;
+        let drafts = page.value.into_iter();
+        let drafts = drafts.filter(|item| item.is_draft == Some(true));
+        Ok(drafts.map(|item| item.id).collect())
+    }
+
+    /// The header fields of a draft; none if it is no draft any more.
+    ///
+    /// # Errors
+    ///
+    /// Anything but `200` and `404`.
+    pub async fn draft_fields(
+        &self,
+        caller: Caller<'_>,
+        draft: &str,
+    ) -> Result<Vec<HeaderField>, GraphError> {
+        // Only given where it is asked for (Graph page "message resource type").
+        let select = "?$select=id,isDraft,internetMessageHeaders";
+        let call = of_draft(Method::GET, draft, select, Payload::Nothing);
+        let answer = self.call(caller, &call).await?;
+        if answer.status == 404 {
+            return Ok(Vec::new());
+        }
+        expect(200, &answer)?;
+        let item: Item = json(&answer)?;
+        Ok(match item.is_draft {
+            Some(true) => item.fields,
+            Some(false) | None => Vec::new(),
+        })
+    }
+
     /// Deletes a draft that is not sent any more.
     ///
     /// # Errors
@@ -238,6 +295,24 @@ struct Item {
     id: String,
     #[serde(rename = "isDraft")]
     is_draft: Option<bool>,
+    #[serde(rename = "internetMessageHeaders", default)]
+    fields: Vec<HeaderField>,
+}
+
+/// What is read of a list.
+#[derive(Deserialize)]
+struct Page {
+    value: Vec<Item>,
+}
+
+/// A header field of a message in a mailbox (Graph resource
+/// "internetMessageHeader").
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct HeaderField {
+    /// Its name.
+    pub name: String,
+    /// Its value, unfolded or not.
+    pub value: String,
 }
 
 fn to_json(value: &impl Serialize) -> Result<Bytes, GraphError> {

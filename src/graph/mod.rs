@@ -32,6 +32,7 @@ use uuid::Uuid;
 pub use self::body::encoded_size;
 pub use self::draft::DraftState;
 pub use self::draft::FileAttachment;
+pub use self::draft::HeaderField;
 pub use self::draft::LEAST_UPLOAD;
 pub use self::error::GraphError;
 pub use self::message::Json;

@@ -74,6 +74,16 @@ pub(super) fn first_text(raw: &[u8]) -> (&'static str, String) {
         .unwrap_or_else(|| ("text", String::new()))
 }
 
+/// The fields of its header section, unfolded.
+pub(super) fn fields(raw: &[u8]) -> Vec<(String, String)> {
+    let fields = parse_headers(raw).map(|(fields, _)| fields);
+    let fields = fields.unwrap_or_default();
+    fields
+        .iter()
+        .map(|field| (field.get_key(), field.get_value()))
+        .collect()
+}
+
 /// Whether a part of it is an attachment, inline ones aside.
 pub(super) fn has_attachments(raw: &[u8]) -> bool {
     parse_mail(raw).is_ok_and(|mail| {

@@ -23,6 +23,12 @@ impl Select {
         Self(value.map(|names| names.split(',').map(|it| it.trim().to_owned()).collect()))
     }
 
+    /// Whether it is named: some properties are given only then.
+    fn names(&self, name: &str) -> bool {
+        let Self(names) = self;
+        names.as_ref().is_some_and(|names| names.contains(name))
+    }
+
     fn has(&self, name: &str) -> bool {
         let Self(names) = self;
         // Graph gives these whatever is selected.
@@ -76,6 +82,9 @@ pub(super) fn message(item: &Item, kind: IdKind, select: &Select) -> Map<String,
     set("bccRecipients", &|| recipients(&message.bcc));
     set("replyTo", &|| json!([]));
     set("flag", &|| json!({"flagStatus": "notFlagged"}));
+    if select.names("internetMessageHeaders") {
+        resource.insert("internetMessageHeaders".to_owned(), header_fields(item));
+    }
     resource
 }
 
@@ -89,6 +98,20 @@ fn body(item: &Item) -> Value {
             .ok()
             .and_then(|message| message.get("body").cloned())
             .unwrap_or_else(|| json!({"contentType": "text", "content": ""})),
+    }
+}
+
+/// Those of its MIME, or those that its JSON set.
+fn header_fields(item: &Item) -> Value {
+    match item.message.form {
+        Form::Mime => mime::fields(&item.message.raw)
+            .into_iter()
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect(),
+        Form::Json => serde_json::from_slice::<Value>(&item.message.raw)
+            .ok()
+            .and_then(|message| message.get("internetMessageHeaders").cloned())
+            .unwrap_or_else(|| json!([])),
     }
 }
 

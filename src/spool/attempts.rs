@@ -69,6 +69,8 @@ pub struct Claimed {
     pub warned: bool,
     /// Whether an earlier attempt may have submitted it.
     pub doubted: bool,
+    /// Whether an earlier attempt ended without an answer that can be relied on.
+    pub unanswered: bool,
 }
 
 impl Spool {
@@ -114,7 +116,9 @@ pub(super) fn read(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned,
              EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
-             digest, seal, bound, accepted_running, own_trouble
+             digest, seal, bound, accepted_running, own_trouble,
+             EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome IS NOT NULL
+                     AND (http_status IS NULL OR http_status NOT BETWEEN 400 AND 499))
              FROM entry WHERE id = ?1",
         )?
         .query_row([id], |row| {
@@ -200,6 +204,7 @@ fn claimed(
         doubted: row.get(19)?,
         digest: row.get(20)?,
         own_trouble: row.get(24)?,
+        unanswered: row.get(25)?,
     })
 }
 

@@ -170,6 +170,14 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
     }
 }
 
+/// An earlier attempt's draft is deleted: its creation had no answer.
+pub fn draft_deleted(entry: &Claimed) {
+    info!(
+        event = "draft_deleted", id = %entry.id, mailbox = %entry.lane.mailbox,
+        "an unsent draft of this message, left in Drafts by an attempt without an answer, was deleted"
+    );
+}
+
 /// A report could not be made, by a mistake of the relay's.
 pub fn report_panicked(about: SpoolId) {
     error!(

@@ -271,3 +271,25 @@ async fn mailbox_full_of_drafts_takes_no_more() {
     assert_eq!(tenant.submit(&first).await.status(), 202);
     assert_eq!(tenant.try_draft(&mime).await.unwrap().status(), 201);
 }
+
+#[tokio::test]
+async fn header_fields_are_given_only_where_they_are_selected() {
+    let tenant = Tenant::new().await;
+    let mime = format!(
+        "Received: from a\r\n by b id 1; now\r\n{}",
+        message("a@example.org")
+    );
+    let draft = tenant.draft(&mime).await;
+    let id = draft["id"].as_str().unwrap();
+    assert_eq!(draft.get("internetMessageHeaders"), None);
+
+    let path = format!("messages/{id}?$select=id,internetMessageHeaders");
+    let selected: Value = tenant.get(&path).await.json().await.unwrap();
+
+    let fields = selected["internetMessageHeaders"].as_array().unwrap();
+    assert_eq!(
+        fields[0],
+        json!({"name": "Received", "value": "from a by b id 1; now"})
+    );
+    assert!(fields.iter().any(|field| field["name"] == "Message-ID"));
+}
