@@ -54,6 +54,7 @@ mod identity;
 mod items;
 mod json;
 mod line;
+mod local_only;
 mod mime;
 mod page;
 mod parameters;
@@ -78,6 +79,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::routing::post;
@@ -91,6 +93,7 @@ pub use crate::sandbox::addresses::fault_addresses;
 pub use crate::sandbox::fault::Cut;
 pub use crate::sandbox::fault::Fault;
 pub use crate::sandbox::fault::Station;
+pub use crate::sandbox::local_only::local_only;
 pub use crate::sandbox::rate::Rate;
 pub use crate::sandbox::settings::Federated;
 pub use crate::sandbox::settings::NextRange;
@@ -165,10 +168,12 @@ impl Sandbox {
             .merge(api::router())
             .merge(page::router())
             .layer(dated())
+            .layer(from_fn(local_only))
             .with_state(Arc::clone(&shared));
         let upload_router = upload_host()
             .layer(recorded())
             .layer(dated())
+            .layer(from_fn(local_only))
             .with_state(Arc::clone(&shared));
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();

@@ -141,7 +141,7 @@ async fn connection_is_cut_after_so_many_octets_of_the_request() {
     });
     let mut line = TcpStream::connect(tenant.sandbox.address()).await.unwrap();
     let head = format!(
-        "POST /v1.0/users/{MAILBOX}/messages HTTP/1.1\r\nHost: graph\r\n\
+        "POST /v1.0/users/{MAILBOX}/messages HTTP/1.1\r\nHost: localhost\r\n\
          Authorization: Bearer {}\r\nContent-Type: text/plain\r\n\
          Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
         tenant.token

@@ -11,6 +11,7 @@ mod identity;
 mod json_form;
 mod limits;
 mod looking;
+mod other_sites;
 mod refresh;
 mod send_mail;
 mod sent;

@@ -188,7 +188,7 @@ async fn client_that_asks_first_is_told_to_go_on_or_that_it_is_too_much() {
     let body = STANDARD.encode(message("a@example.org"));
     let head = |length: usize| {
         format!(
-            "POST /v1.0/users/{MAILBOX}/sendMail HTTP/1.1\r\nHost: graph\r\n\
+            "POST /v1.0/users/{MAILBOX}/sendMail HTTP/1.1\r\nHost: localhost\r\n\
              Authorization: Bearer {}\r\nContent-Type: text/plain\r\n\
              Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n",
             tenant.token

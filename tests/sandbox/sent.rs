@@ -184,7 +184,7 @@ async fn send_wants_a_content_length_of_nothing() {
     assert_eq!(code(with_body.unwrap()).await, refused(400, "BadRequest"));
     let mut line = TcpStream::connect(tenant.sandbox.address()).await.unwrap();
     let head = format!(
-        "POST /v1.0/users/{MAILBOX}/{path} HTTP/1.1\r\nHost: graph\r\n\
+        "POST /v1.0/users/{MAILBOX}/{path} HTTP/1.1\r\nHost: localhost\r\n\
          Authorization: Bearer {}\r\n\r\n",
         tenant.token
     );
