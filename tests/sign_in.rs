@@ -11,6 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 use std::process::ChildStderr;
+use std::process::Command;
 use std::process::Stdio;
 
 use common::Home;
@@ -59,7 +60,18 @@ struct Login {
 
 impl Login {
     fn begin(home: &Home, mailbox: &str, options: &[&str]) -> Self {
-        let mut child = binary()
+        Self::begin_as(home, mailbox, options, |_| {})
+    }
+
+    /// The same with more of a setting.
+    fn begin_as(
+        home: &Home,
+        mailbox: &str,
+        options: &[&str],
+        set: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = binary();
+        command
             .args(["login", mailbox])
             .args(options)
             .arg("--config")
@@ -68,9 +80,9 @@ impl Login {
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        set(&mut command);
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Self { child, stderr }
     }
@@ -263,13 +275,18 @@ async fn only_the_mailbox_itself_signs_in_for_it() {
     wrong.line_with("not the address that the browser ended on");
     wrong.paste(&address.replace("state=", "state=x"));
     wrong.line_with("belongs to another sign-in");
+    // Neither a code that somebody else brings nor a wrong person is the end.
+    wrong.paste(&address.replace("code=", "code=x"));
+    wrong.line_with("Entra does not accept the code");
     wrong.paste(&address);
+    wrong.line_with(&format!("{OTHER} has signed in, and the mailbox is"));
+    wrong.line_with("Still waiting");
+    assert!(signed_in(&home).is_empty());
+    wrong.paste(&browse(&url, &user(MAILBOX)).await);
     let (code, said) = wrong.end();
-    assert_eq!(code, 1, "{said}");
-    assert!(
-        said.contains(&format!("{OTHER} has signed in, and the mailbox is")),
-        "{said}"
-    );
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(signed_in(&home).len(), 1);
+    assert!(run(&home, &["logout", MAILBOX]).status.success());
 
     let mut declined = Login::begin(&home, MAILBOX, &["--no-browser"]);
     let url = declined.line_with("/authorize?");
@@ -285,12 +302,74 @@ async fn only_the_mailbox_itself_signs_in_for_it() {
         common::said(&stranger).contains("no [[account]] with sign_in"),
         "{stranger:?}"
     );
-    assert!(
-        fs::read_dir(home.path("data/sign-ins"))
-            .unwrap()
-            .next()
-            .is_none()
-    );
+    assert!(signed_in(&home).is_empty());
+}
+
+/// The files of those who have.
+fn signed_in(home: &Home) -> Vec<std::path::PathBuf> {
+    let files = fs::read_dir(home.path("data/sign-ins")).unwrap();
+    files.map(|file| file.unwrap().path()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_person_with_a_device_code_is_not_the_end() {
+    let graph = stand_in_with(settings()).await;
+    let home = home(&graph);
+    let _relay = Relay::start(&home);
+
+    let mut login = Login::begin(&home, MAILBOX, &["--device"]);
+    type_code(&mut login, OTHER).await;
+    login.line_with(&format!("{OTHER} has signed in, and the mailbox is"));
+    assert!(signed_in(&home).is_empty());
+    type_code(&mut login, MAILBOX).await;
+
+    let (code, said) = login.end();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(signed_in(&home).len(), 1);
+}
+
+/// Types the code that a login shows, on another device and as this user.
+async fn type_code(login: &mut Login, mailbox: &str) {
+    let place = login.line_with("/sandbox/device");
+    let line = login.line_with("with the code ");
+    let code = line.split("with the code ").nth(1).unwrap();
+    let code = code.split('.').next().unwrap();
+    let form = format!("user_code={code}&{}", user(mailbox));
+    let device = reqwest::Client::new().post(place).body(form);
+    let form = "application/x-www-form-urlencoded";
+    let typed = device.header("content-type", form).send().await.unwrap();
+    assert!(typed.status().is_success(), "{typed:?}");
+}
+
+/// `sudo graph-relay login` must not start a browser with root's rights.
+#[tokio::test(flavor = "multi_thread")]
+async fn login_opens_a_browser_for_a_person_and_never_as_root() {
+    let graph = stand_in_with(settings()).await;
+    let home = home(&graph);
+    let _relay = Relay::start(&home);
+    let opened = home.path("opened");
+    let browser = home.path("bin/xdg-open");
+    fs::create_dir(home.path("bin")).unwrap();
+    let script = format!("#!/bin/sh\nid -u >'{}'\n", opened.display());
+    fs::write(&browser, script).unwrap();
+    fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+
+    let mut login = Login::begin_as(&home, MAILBOX, &[], |command| {
+        command.env("DISPLAY", ":0").env("SUDO_UID", "1000");
+        let path = format!("{}:{path}", home.path("bin").display());
+        command.env("PATH", path);
+    });
+    let url = login.line_with("/authorize?");
+    reqwest::get(browse(&url, &user(MAILBOX)).await)
+        .await
+        .unwrap();
+    let (code, said) = login.end();
+
+    assert_eq!(code, 0, "{said}");
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(said.contains("opened by itself"), !is_root, "{said}");
+    assert!(!(is_root && opened.exists()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,15 +379,7 @@ async fn a_device_code_signs_in_without_any_browser_here() {
     let _relay = Relay::start(&home);
 
     let mut login = Login::begin(&home, MAILBOX, &["--device"]);
-    let place = login.line_with("/sandbox/device");
-    let line = login.line_with("with the code ");
-    let code = line.split("with the code ").nth(1).unwrap();
-    let code = code.split('.').next().unwrap();
-    let form = format!("user_code={code}&{}", user(MAILBOX));
-    let device = reqwest::Client::new().post(place).body(form);
-    let form = "application/x-www-form-urlencoded";
-    let typed = device.header("content-type", form).send().await.unwrap();
-    assert!(typed.status().is_success(), "{typed:?}");
+    type_code(&mut login, MAILBOX).await;
     let (code, said) = login.end();
     assert_eq!(code, 0, "{said}");
 }

@@ -135,6 +135,19 @@ pub struct SignedIn {
     pub waiting: usize,
 }
 
+/// What came of a person's part of a sign-in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Finished {
+    /// The mailbox has signed in.
+    SignedIn(SignedIn),
+    /// Somebody or something else came, and the mailbox still can.
+    StillWaiting {
+        /// What it was.
+        reason: String,
+    },
+}
+
 /// What became of a sign-out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
@@ -314,20 +327,27 @@ async fn finish(
     ConnectInfo(peer): ConnectInfo<Peer>,
     extract::Path(id): extract::Path<Ulid>,
     Json(ended): Json<Ended>,
-) -> Result<Json<SignedIn>, Failure> {
+) -> Result<Json<Finished>, Failure> {
     let Desk { office, stop } = desk;
-    let (tokens, mailbox) = tokio::select! {
-        signed_in = office.sign_ins.finish(id, ended.address.as_deref()) => signed_in?,
+    let finished = tokio::select! {
+        finished = office.sign_ins.finish(id, ended.address.as_deref()) => finished,
         () = stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
+    };
+    let (tokens, mailbox) = match finished {
+        Err(error) if error.leaves_it_open() => {
+            let reason = words(&error);
+            return Ok(Json(Finished::StillWaiting { reason }));
+        }
+        finished => finished?,
     };
     let account = tokens.account().name.clone();
     maillog::signed_in(&account, &mailbox, peer.uid);
     let waiting = try_again(&office, &account, &mailbox, peer.uid).await?;
-    Ok(Json(SignedIn {
+    Ok(Json(Finished::SignedIn(SignedIn {
         account,
         mailbox,
         waiting,
-    }))
+    })))
 }
 
 /// What waited for the sign-in is due now.
@@ -424,21 +444,25 @@ const STOPS: &str = "the relay stops: ask again when it runs";
 
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {
-        let code = match &error {
-            SignInError::Declined { code, .. } => Some(code.clone()),
-            SignInError::Token(error) => error.code(),
-            SignInError::NoAccount(_)
-            | SignInError::Over
-            | SignInError::Address
-            | SignInError::State
-            | SignInError::WrongPerson { .. }
-            | SignInError::WrongTenant { .. }
-            | SignInError::Identity
-            | SignInError::NoRefreshToken
-            | SignInError::Store(_) => None,
-        };
-        Self::Refused(explained(&error.to_string(), code.as_deref(), "MAILBOX"))
+        Self::Refused(words(&error))
     }
+}
+
+fn words(error: &SignInError) -> String {
+    let code = match error {
+        SignInError::Declined { code, .. } => Some(code.clone()),
+        SignInError::Token(error) | SignInError::Code(error) => error.code(),
+        SignInError::NoAccount(_)
+        | SignInError::Over
+        | SignInError::Address
+        | SignInError::State
+        | SignInError::WrongPerson { .. }
+        | SignInError::WrongTenant { .. }
+        | SignInError::Identity
+        | SignInError::NoRefreshToken
+        | SignInError::Store(_) => None,
+    };
+    explained(&error.to_string(), code.as_deref(), "MAILBOX")
 }
 
 /// With the catalogue's remedy, where it knows the code.

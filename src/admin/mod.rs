@@ -13,7 +13,7 @@
 //! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
-//! | `POST /sign-ins/ID` | goes on with it, from [`Ended`]; as [`SignedIn`]. Waits where the person has a device code |
+//! | `POST /sign-ins/ID` | goes on with it, from [`Ended`]; as [`Finished`]. Waits where the person has a device code |
 //! | `POST /sign-outs` | forgets a sign-in, from [`Wanted`]; as [`Forgotten`] |
 //! | `POST /test-messages` | sends one at once, past the queue, from [`TestMessage`]; as [`Sent`] |
 //! | `GET /status` | how it stands with everything, as [`Status`] |
@@ -48,6 +48,7 @@ use tracing::warn;
 pub use self::identity::AccountView;
 pub use self::identity::Ended;
 pub use self::identity::EndingView;
+pub use self::identity::Finished;
 pub use self::identity::Forgotten;
 pub use self::identity::Sent;
 pub use self::identity::SignedIn;

@@ -2,8 +2,8 @@
 //! 7636, RFC 8252) or device code (RFC 8628).
 //!
 //! Promises: what comes back belongs to what was asked (`state`, `nonce`, PKCE);
-//! only the mailbox itself can sign in for it; verifier, code and tokens never
-//! leave the relay. Who shows the person the way, and listens for the browser, is
+//! only the mailbox itself can sign in for it, and nobody else's attempt ends its
+//! sign-in; verifier, code and tokens never leave the relay. Who shows the person the way, and listens for the browser, is
 //! `cli/login.rs`.
 
 use std::collections::BTreeMap;
@@ -100,6 +100,9 @@ pub enum SignInError {
     /// The tokens could not be had.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Entra does not accept the code: it is of another sign-in, or too old.
+    #[error("Entra does not accept the code in this address: {0}")]
+    Code(#[source] TokenError),
     /// Somebody else has signed in.
     #[error(
         "{signed_in} has signed in, and the mailbox is {mailbox}: sign out in the browser (or use \
@@ -134,6 +137,27 @@ pub enum SignInError {
     Store(#[from] StoreError),
 }
 
+impl SignInError {
+    /// Whether the right person can still sign in: this was somebody else, or not
+    /// what the browser came back with. With a device code, by another one.
+    pub fn leaves_it_open(&self) -> bool {
+        match self {
+            Self::Address
+            | Self::State
+            | Self::Code(_)
+            | Self::WrongPerson { .. }
+            | Self::WrongTenant { .. }
+            | Self::Identity => true,
+            Self::NoAccount(_)
+            | Self::Over
+            | Self::Declined { .. }
+            | Self::Token(_)
+            | Self::NoRefreshToken
+            | Self::Store(_) => false,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Pending {
     tokens: Tokens,
@@ -147,6 +171,17 @@ enum Step {
     Browser {
         redirect_uri: String,
         state: CsrfToken,
+        verifier: PkceCodeVerifier,
+        nonce: String,
+    },
+    Device(Box<StandardDeviceAuthorizationResponse>),
+}
+
+/// What a person came back with, and what it is compared with.
+enum Proof {
+    Browser {
+        code: String,
+        redirect_uri: String,
         verifier: PkceCodeVerifier,
         nonce: String,
     },
@@ -232,39 +267,29 @@ impl SignIns {
     ///
     /// # Errors
     ///
-    /// Says why nobody is signed in. A sign-in that was not recognised can be gone
-    /// on with; any other has to be begun again.
+    /// Says why nobody is signed in, and whether that
+    /// [leaves it open](SignInError::leaves_it_open). A sign-in in a browser can then
+    /// be gone on with at the same URL; any other has to be begun again.
     pub async fn finish(
         &self,
         id: Ulid,
         address: Option<&str>,
     ) -> Result<(Tokens, Address), SignInError> {
-        let code = self.check(id, address)?;
-        let pending = self.begun().remove(&id).ok_or(SignInError::Over)?;
-        let Pending {
-            tokens,
-            mailbox,
-            step,
-            ..
-        } = pending;
-        let means = &tokens.shared.means;
-        let entra = Entra::new(tokens.account(), &means.http, means.clock.now());
-        let (answer, nonce) = match step {
-            Step::Browser {
-                redirect_uri,
-                verifier,
-                nonce,
-                ..
-            } => (
-                entra.redeem(code, verifier, &redirect_uri).await?,
-                Some(nonce),
-            ),
-            Step::Device(device) => (entra.await_device(&device).await?, None),
+        let ended = match self.proof(id, address) {
+            Ok((tokens, mailbox, proof)) => match redeem(&tokens, &mailbox, proof).await {
+                Ok(()) => Ok((tokens, mailbox)),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
         };
-        let identity = answer.identity().ok_or(SignInError::Identity)?;
-        check_identity(&identity, tokens.account(), nonce.as_deref(), &mailbox)?;
-        keep(&tokens, &mailbox, &answer).await?;
-        Ok((tokens, mailbox))
+        if ended
+            .as_ref()
+            .err()
+            .is_none_or(|error| !error.leaves_it_open())
+        {
+            drop(self.begun().remove(&id));
+        }
+        ended
     }
 
     /// Forgets the sign-in of a mailbox: its account, and whether there was one.
@@ -303,43 +328,101 @@ impl SignIns {
         found.ok_or_else(|| SignInError::NoAccount(mailbox.clone()))
     }
 
-    /// The code in the address that a browser ended on, if that belongs to this
-    /// sign-in (RFC 6749 4.1.2, 10.12).
-    fn check(&self, id: Ulid, address: Option<&str>) -> Result<String, SignInError> {
-        let begun = self.begun();
+    /// Whose sign-in it is, and what there is to show Entra.
+    fn proof(
+        &self,
+        id: Ulid,
+        address: Option<&str>,
+    ) -> Result<(Tokens, Address, Proof), SignInError> {
+        let mut begun = self.begun();
         let pending = begun.get(&id).ok_or(SignInError::Over)?;
         if pending.begun_at.elapsed() > LIFE {
             return Err(SignInError::Over);
         }
-        let Step::Browser { state, .. } = &pending.step else {
-            return Ok(String::new());
+        let (tokens, mailbox) = (pending.tokens.clone(), pending.mailbox.clone());
+        let proof = match &pending.step {
+            Step::Browser {
+                redirect_uri,
+                state,
+                verifier,
+                nonce,
+            } => Proof::Browser {
+                code: code(address.ok_or(SignInError::Address)?, state)?,
+                redirect_uri: redirect_uri.clone(),
+                verifier: PkceCodeVerifier::new(verifier.secret().clone()),
+                nonce: nonce.clone(),
+            },
+            Step::Device(device) => {
+                let device = device.clone();
+                // Only one may ask for its tokens.
+                begun.remove(&id);
+                Proof::Device(device)
+            }
         };
-        let address = address.ok_or(SignInError::Address)?.trim();
-        let address = reqwest::Url::parse(address).map_err(|_| SignInError::Address)?;
-        let parameter = |name: &str| {
-            let mut pairs = address.query_pairs();
-            pairs.find(|(key, _)| key == name).map(|(_, value)| value)
-        };
-        let (code, error) = (parameter("code"), parameter("error"));
-        if code.is_none() && error.is_none() {
-            return Err(SignInError::Address);
-        }
-        if parameter("state").as_deref() != Some(state.secret().as_str()) {
-            return Err(SignInError::State);
-        }
-        match (code, error) {
-            (Some(code), None) => Ok(code.into_owned()),
-            (_, error) => Err(declined(
-                error.as_deref().unwrap_or_default(),
-                parameter("error_description")
-                    .as_deref()
-                    .unwrap_or_default(),
-            )),
-        }
+        Ok((tokens, mailbox, proof))
     }
 
     fn begun(&self) -> MutexGuard<'_, BTreeMap<Ulid, Pending>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The code in the address that a browser ended on, if that belongs to this
+/// sign-in (RFC 6749 4.1.2, 10.12).
+fn code(address: &str, state: &CsrfToken) -> Result<String, SignInError> {
+    let address = reqwest::Url::parse(address.trim()).map_err(|_| SignInError::Address)?;
+    let parameter = |name: &str| {
+        let mut pairs = address.query_pairs();
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value)
+    };
+    let (code, error) = (parameter("code"), parameter("error"));
+    if code.is_none() && error.is_none() {
+        return Err(SignInError::Address);
+    }
+    if parameter("state").as_deref() != Some(state.secret().as_str()) {
+        return Err(SignInError::State);
+    }
+    match (code, error) {
+        (Some(code), None) => Ok(code.into_owned()),
+        (_, error) => Err(declined(
+            error.as_deref().unwrap_or_default(),
+            parameter("error_description")
+                .as_deref()
+                .unwrap_or_default(),
+        )),
+    }
+}
+
+/// Asks Entra for the tokens, and keeps them if they are the mailbox's.
+async fn redeem(tokens: &Tokens, mailbox: &Address, proof: Proof) -> Result<(), SignInError> {
+    let means = &tokens.shared.means;
+    let entra = Entra::new(tokens.account(), &means.http, means.clock.now());
+    let (answer, nonce) = match proof {
+        Proof::Browser {
+            code,
+            redirect_uri,
+            verifier,
+            nonce,
+        } => {
+            let answer = entra.redeem(code, verifier, &redirect_uri).await;
+            (answer.map_err(of_code)?, Some(nonce))
+        }
+        Proof::Device(device) => (entra.await_device(&device).await?, None),
+    };
+    let identity = answer.identity().ok_or(SignInError::Identity)?;
+    check_identity(&identity, tokens.account(), nonce.as_deref(), mailbox)?;
+    keep(tokens, mailbox, &answer).await
+}
+
+/// RFC 6749 5.2: `invalid_grant` is about the code, and about nothing else that
+/// was sent.
+fn of_code(error: TokenError) -> SignInError {
+    let is_about_code =
+        matches!(&error, TokenError::Refused { error, .. } if error == "invalid_grant");
+    if is_about_code {
+        SignInError::Code(error)
+    } else {
+        SignInError::Token(error)
     }
 }
 

@@ -25,6 +25,7 @@ use super::send_test;
 use super::talk;
 use super::terminal;
 use crate::admin::Ended;
+use crate::admin::Finished;
 use crate::admin::Forgotten;
 use crate::admin::SignedIn;
 use crate::admin::Wanted;
@@ -91,14 +92,7 @@ async fn sign_in(
         read_lines(typing.clone());
     }
     if options.device {
-        let begun = begin(&relay, options, Way::Device).await?;
-        let code = begun.user_code.as_deref().unwrap_or_default();
-        let mailbox = &options.mailbox;
-        talk(&format!(
-            "On any device go to\n\n  {}\n\nand sign in as {mailbox} with the code {code}. Waiting ...",
-            begun.url
-        ));
-        return finish(&relay, &begun, None).await;
+        return by_device(&relay, options).await;
     }
     let callback = match options.no_browser {
         true => None,
@@ -111,6 +105,24 @@ async fn sign_in(
     let begun = begin(&relay, options, Way::Browser { redirect_uri }).await?;
     invite(&begun, &options.mailbox, callback.is_some());
     in_browser(&relay, &begun, callback, typing, typed).await
+}
+
+/// By one code after the other, until the mailbox itself has signed in: a code is
+/// used up by whoever signs in with it.
+async fn by_device(relay: &Relay, options: &Options) -> Result<SignedIn, Failure> {
+    loop {
+        let begun = begin(relay, options, Way::Device).await?;
+        let code = begun.user_code.as_deref().unwrap_or_default();
+        let mailbox = &options.mailbox;
+        talk(&format!(
+            "On any device go to\n\n  {}\n\nand sign in as {mailbox} with the code {code}. Waiting ...",
+            begun.url
+        ));
+        match finish(relay, &begun, None).await? {
+            Finished::SignedIn(signed_in) => return Ok(signed_in),
+            Finished::StillWaiting { reason } => talk(&format!("{reason}\nHere is a new code.")),
+        }
+    }
 }
 
 async fn begin(relay: &Relay, options: &Options, way: Way) -> Result<Begun, Failure> {
@@ -126,7 +138,7 @@ async fn finish(
     relay: &Relay,
     begun: &Begun,
     address: Option<String>,
-) -> Result<SignedIn, Failure> {
+) -> Result<Finished, Failure> {
     let path = format!("/sign-ins/{}", begun.id);
     relay.order_patiently(&path, &Ended { address }).await
 }
@@ -137,7 +149,7 @@ fn invite(begun: &Begun, mailbox: &Address, listens: bool) {
         "Sign in as {mailbox} in a browser:\n\n  {}\n",
         begun.url
     ));
-    if listens && has_screen() && open(&begun.url) {
+    if listens && may_open_browser() && open(&begun.url) {
         talk("It should have opened by itself.");
     }
     if !listens {
@@ -150,10 +162,14 @@ fn invite(begun: &Begun, mailbox: &Address, listens: bool) {
     }
 }
 
-fn has_screen() -> bool {
-    ["DISPLAY", "WAYLAND_DISPLAY"]
+/// Where there is a screen, and never as root (`sudo graph-relay login`): a browser
+/// with root's rights would be worth more to an attacker than the sign-in, and
+/// leave files in the person's profile that only root can change.
+fn may_open_browser() -> bool {
+    let has_screen = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
-        .any(|name| std::env::var_os(name).is_some())
+        .any(|name| std::env::var_os(name).is_some());
+    has_screen && !rustix::process::geteuid().is_root() && !rustix::process::getuid().is_root()
 }
 
 fn open(url: &str) -> bool {
@@ -187,9 +203,11 @@ async fn in_browser(
             if address.is_empty() {
                 continue;
             }
-            match finish(relay, begun, Some(address)).await {
-                Err(failure) if is_typing_error(&failure) => talk(&failure.words),
-                ended => return ended,
+            match finish(relay, begun, Some(address)).await? {
+                Finished::SignedIn(signed_in) => return Ok(signed_in),
+                Finished::StillWaiting { reason } => talk(&format!(
+                    "{reason}\nStill waiting: sign in at the address above, or press Ctrl-C to stop."
+                )),
             }
         }
         Err(Failure {
@@ -201,12 +219,6 @@ async fn in_browser(
         ended = waiting => ended,
         () = listening => Err(Failure::another_version()),
     }
-}
-
-/// Whether another address may be the right one.
-fn is_typing_error(failure: &Failure) -> bool {
-    failure.words.starts_with("this is not the address")
-        || failure.words.starts_with("this address belongs to another")
 }
 
 /// A thread of its own, which ends with the program: a line that never comes must
