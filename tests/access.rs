@@ -131,8 +131,110 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
     next.expect(&format!("MAIL FROM:<{MAILBOX}>"), "530 5.7.0 ");
     next.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
     next.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
-    // Who was there before goes on by the rules of before.
-    begun.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    // Who was there before has no password, and needs one now.
+    begun.expect(&format!("MAIL FROM:<{MAILBOX}>"), "421 4.7.1 ");
+    assert_eq!(begun.rest(), "");
+}
+
+/// Changes the configuration of a running relay.
+fn reload(relay: &Relay, home: &Home, text: &str) {
+    let before = relay.events("reloaded").len();
+    fs::write(&home.config, text).unwrap();
+    relay.signal("HUP");
+    relay.wait_until(|| relay.events("reloaded").len() > before);
+}
+
+fn authenticated(relay: &Relay) -> Smtp {
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+    smtp
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_at_its_next_command_when_it_is_no_longer_allowed() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let open = fs::read_to_string(&home.config).unwrap();
+    home.add_to_listener("authentication = \"required\"");
+    home.append(USERS);
+    let relay = Relay::start(&home);
+    let good = fs::read_to_string(&home.config).unwrap();
+
+    let networks = "authentication = \"required\"\nnetworks = [\"192.0.2.0/24\"]";
+    for (what, changed) in [
+        (
+            "user",
+            good.replacen("name = \"scanner\"", "name = \"other\"", 1),
+        ),
+        // Another salt is another password.
+        (
+            "password",
+            good.replacen("Y2FuYXJ5LW9mLXRlc3RzIQ", "Y2FuYXJ5LW9mLXRlc3RzIg", 1),
+        ),
+        (
+            "network",
+            good.replacen("authentication = \"required\"", networks, 1),
+        ),
+    ] {
+        assert_ne!(changed, good, "{what}");
+        reload(&relay, &home, &good);
+        let mut idle = authenticated(&relay);
+        let mut open = authenticated(&relay);
+        open.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+        open.expect("RCPT TO:<a@example.org>", "250");
+        let mut within = authenticated(&relay);
+        within.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+        within.expect("RCPT TO:<a@example.org>", "250");
+        within.expect("DATA", "354");
+
+        reload(&relay, &home, &changed);
+
+        idle.expect(&format!("MAIL FROM:<{MAILBOX}>"), "421 4.7.1 ");
+        assert_eq!(idle.rest(), "", "{what}");
+        open.expect("DATA", "421 4.7.1 ");
+        within.write(message("revoked", "a@example.org").as_bytes());
+        within.expect(".", "421 4.7.1 ");
+    }
+    assert!(relay.events("accepted").is_empty());
+
+    // A listener that asks for a password from now on.
+    reload(&relay, &home, &open);
+    let mut anonymous = relay.connect();
+    anonymous.expect("EHLO c", "250");
+    anonymous.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    reload(&relay, &home, &good);
+    anonymous.expect("RCPT TO:<a@example.org>", "421 4.7.1 ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_still_allowed_goes_on_by_the_new_rules() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    home.add_to_listener("authentication = \"required\"");
+    home.append(USERS);
+    let relay = Relay::start(&home);
+    let good = fs::read_to_string(&home.config).unwrap();
+    let mut session = authenticated(&relay);
+    session.expect("MAIL FROM:<reports@sandbox.example>", "553");
+
+    let more = "senders = [\"relay@sandbox.example\", \"reports@sandbox.example\"]";
+    reload(
+        &relay,
+        &home,
+        &good.replace("senders = [\"relay@sandbox.example\"]", more),
+    );
+    session.expect("MAIL FROM:<reports@sandbox.example>", "250");
+
+    // The sender of the open transaction is taken away.
+    reload(&relay, &home, &good);
+    session.expect("RCPT TO:<a@example.org>", "421 4.7.1 ");
+
+    let mut session = authenticated(&relay);
+    reload(&relay, &home, &format!("{good}\n"));
+    let content = message("after a reload", "a@example.org");
+    id_of(&session.send(MAILBOX, &["a@example.org"], content.as_bytes()));
+    arrived(&graph, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

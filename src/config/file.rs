@@ -205,6 +205,9 @@ fn limits(top: &mut Section<'_>) -> Limits {
         messages_per_minute_per_client: section
             .or("messages_per_minute_per_client", OrOff::Off)
             .number(),
+        recipients_per_hour_per_client: section
+            .or("recipients_per_hour_per_client", OrOff::Off)
+            .number(),
         pre_mail_timeout: some_time(&mut section, "pre_mail_timeout", 45 * SECOND),
         command_timeout: some_time(&mut section, "command_timeout", 5 * MINUTE),
         data_timeout: some_time(&mut section, "data_timeout", 3 * MINUTE),

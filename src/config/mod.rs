@@ -188,9 +188,11 @@ pub struct Limits {
     /// The same for an address of this machine, whose applications share it; `None`
     /// is any number.
     pub connections_per_local_client: Option<usize>,
-    /// Messages that one client address may send in a minute; `None` is any
-    /// number.
+    /// Messages that one client may send in a minute; `None` is any number.
     pub messages_per_minute_per_client: Option<u32>,
+    /// Recipients that one client, or whoever authenticated, may have in an hour;
+    /// `None` is any number.
+    pub recipients_per_hour_per_client: Option<u32>,
     /// The longest time from the connection to AUTH or MAIL.
     pub pre_mail_timeout: Duration,
     /// The longest silence between commands.

@@ -22,10 +22,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::Newcomer;
 use super::Rules;
 use super::Shared;
 use super::admission::access;
 use super::line::Line;
+use super::receive::Received;
 use super::slots::Event;
 use super::slots::Slot;
 use super::stream;
@@ -53,7 +55,11 @@ const BRIEFLY: Duration = Duration::from_millis(100);
 pub(super) struct Connection<'a> {
     pub(super) stream: Stream,
     pub(super) client: IpAddr,
+    /// The listener's place in the rules.
+    pub(super) number: usize,
     pub(super) listener: Arc<Listener>,
+    /// Of the rules, see [`Shared::generation`].
+    pub(super) generation: u64,
     pub(super) rules: Arc<Rules>,
     pub(super) shared: &'a Shared,
     pub(super) session: Session,
@@ -65,9 +71,9 @@ pub(super) struct Connection<'a> {
     /// Bytes of an overlong line thrown away so far.
     pub(super) skipped: usize,
     /// When the session has lasted long enough.
-    end: Instant,
+    pub(super) end: Instant,
     /// Until when AUTH or MAIL has to come; `None` once it has.
-    early: Option<Instant>,
+    pub(super) early: Option<Instant>,
     pub(super) slot: Slot,
     /// Held while the client may read the last reply without a slot.
     lingering: Option<OwnedSemaphorePermit>,
@@ -91,19 +97,26 @@ impl From<io::Error> for End {
 impl<'a> Connection<'a> {
     pub(super) fn new(
         stream: TcpStream,
-        client: IpAddr,
-        listener: Arc<Listener>,
-        rules: Arc<Rules>,
+        newcomer: Newcomer,
         slot: Slot,
         shared: &'a Shared,
     ) -> Self {
+        let Newcomer {
+            client,
+            number,
+            listener,
+            generation,
+            rules,
+        } = newcomer;
         let now = Instant::now();
         Self {
             stream: Stream::Plain(stream),
             client,
             session: Session::new(rules.session.clone(), access(&listener, client)),
             recording: Recording::begin(&shared.clock),
+            number,
             listener,
+            generation,
             input: BytesMut::new(),
             output: Vec::new(),
             skipped: 0,
@@ -175,6 +188,7 @@ impl<'a> Connection<'a> {
                 let step = self.session.line(&line);
                 if self.session.is_in_transaction() && !was_open {
                     self.reached(Event::Mail);
+                    self.allow_recipients();
                 }
                 step
             }
@@ -229,18 +243,30 @@ impl<'a> Connection<'a> {
 
     /// From DATA to the reply to its content, or to DATA if it cannot come now.
     async fn message(&mut self, go_on: &Reply, envelope: &Envelope) -> Result<Reply, End> {
-        if let Err((verdict, cause)) = self.has_room() {
+        let mut room = self.has_room();
+        if room.is_ok() && !self.take_recipients(envelope) {
+            room = Err((Verdict::TooManyRecipients, String::new()));
+        }
+        if let Err((verdict, cause)) = room {
             let reply = self.session.not_now(verdict);
             complaints::refused(self.client, envelope, 0, &reply, &cause);
             return Ok(reply);
         }
         if !self.slot.mark(Event::Data) {
+            self.give_recipients_back(envelope);
             self.say_last(&self.farewell()).await?;
         }
         self.say(go_on);
-        self.flush().await?;
-        let received = self.receive(envelope).await?;
-        let queued = matches!(received.verdict, Verdict::Queued(_));
+        let received = match self.flush().await {
+            Ok(()) => self.receive(envelope).await,
+            Err(end) => Err(end),
+        };
+        let is_queued = |received: &Received| matches!(received.verdict, Verdict::Queued(_));
+        let queued = received.as_ref().is_ok_and(is_queued);
+        if !queued {
+            self.give_recipients_back(envelope);
+        }
+        let received = received?;
         let reply = self.session.verdict(received.verdict);
         if queued {
             self.slot.mark(Event::Accepted);
@@ -309,47 +335,6 @@ impl<'a> Connection<'a> {
             Ok(Ok(_)) => Ok(()),
             Err(_) => self.say_last(&self.out_of_time()).await,
         }
-    }
-
-    /// Why the session must end before its next command, if it must.
-    fn must_end(&self) -> Option<Reply> {
-        if self.slot.leave().is_cancelled() {
-            return Some(self.farewell());
-        }
-        (Instant::now() >= self.deadline()).then(|| self.out_of_time())
-    }
-
-    /// When the session has to have come further, or to its end.
-    fn deadline(&self) -> Instant {
-        self.early.map_or(self.end, |early| early.min(self.end))
-    }
-
-    fn out_of_time(&self) -> Reply {
-        let now = Instant::now();
-        if now >= self.end {
-            Reply::session_too_long()
-        } else if self.early.is_some_and(|early| now >= early) {
-            Reply::no_mail_in_time()
-        } else if self.session.is_under_way() {
-            Reply::silent_too_long()
-        } else {
-            Reply::idle_too_long()
-        }
-    }
-
-    /// What is said to a client that has to leave.
-    pub(super) fn farewell(&self) -> Reply {
-        if self.shared.stop.is_cancelled() {
-            Reply::shutting_down()
-        } else {
-            Reply::makes_room()
-        }
-    }
-
-    /// The session is more than a connection from now on.
-    fn reached(&mut self, event: Event) {
-        self.early = None;
-        self.slot.mark(event);
     }
 
     /// Says something, when the input is used up.

@@ -8,9 +8,11 @@
 //! is left to `session/`, what a message is worth to `spool/`.
 
 mod admission;
+mod allowance;
 mod authenticate;
 mod clients;
 mod connection;
+mod ending;
 mod guesses;
 mod line;
 mod receive;
@@ -32,6 +34,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -73,7 +77,7 @@ use crate::telemetry::transcripts::Transcripts;
 /// On stop, how long a message that is within DATA may take to be finished.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// What sessions go by; each keeps to those that were in force when it began.
+/// What sessions go by.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// What a session is told of the configuration.
@@ -99,6 +103,8 @@ pub struct Shared {
     stop: CancellationToken,
     clock: Clock,
     rules: Mutex<Arc<Rules>>,
+    /// How often the rules have changed.
+    generation: AtomicU64,
     transcripts: Transcripts,
     slots: Slots,
     /// Connections without a slot whose clients may read the last reply.
@@ -123,6 +129,7 @@ impl Shared {
             slots: Slots::default(),
             lingering: Arc::new(Semaphore::new(LINGERING)),
             rules: Mutex::new(Arc::new(rules)),
+            generation: AtomicU64::new(0),
             transcripts,
             clients: Clients::default(),
             verifier: Verifier::new(),
@@ -135,10 +142,17 @@ impl Shared {
         Arc::clone(&rules)
     }
 
-    /// What sessions go by from now on; as many listeners as before.
+    /// What sessions go by from now on; as many listeners as before. Sessions that
+    /// have begun take them over at their next command, or end.
     pub fn set_rules(&self, rules: Rules) {
         self.verifier.reload(&rules.users);
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whoever asks for this first, and then for the rules, has these or newer ones.
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 }
 
@@ -245,29 +259,19 @@ async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
 
 async fn serve(
     stream: TcpStream,
-    newcomer: Newcomer,
+    newcomer: (Newcomer, Option<Result<Slot, Refusal>>),
     shared: &Shared,
     door: &Door,
     arriving: OwnedSemaphorePermit,
 ) {
-    let Newcomer {
-        client,
-        number,
-        listener,
-        rules,
-        slot,
-    } = newcomer;
-    let turn_away = |stream, reply| turn_away(stream, client, &listener, reply, shared);
+    let (newcomer, slot) = newcomer;
+    let turn_away = |stream, reply| turn_away(stream, &newcomer, reply, shared);
     let Some(slot) = slot else {
         return turn_away(stream, session::Reply::network_not_allowed()).await;
     };
     let slot = match slot {
         Ok(slot) => Ok(slot),
-        Err(refusal) => {
-            shared
-                .wait(arrival(client, number), &rules, door, refusal)
-                .await
-        }
+        Err(refusal) => shared.wait(&newcomer, door, refusal).await,
     };
     let slot = match slot {
         Ok(slot) => slot,
@@ -277,41 +281,50 @@ async fn serve(
         Err(Refusal::Full) => return turn_away(stream, session::Reply::all_taken()).await,
     };
     drop(arriving);
-    let connection = Connection::new(stream, client, listener, rules, slot, shared);
+    let connection = Connection::new(stream, newcomer, slot, shared);
     connection.run().await;
 }
 
-/// Somebody who has just connected.
+/// Somebody who has just connected, and the rules that hold.
+#[derive(Debug)]
 struct Newcomer {
     client: IpAddr,
     /// Of the listener.
     number: usize,
     listener: Arc<Listener>,
+    generation: u64,
     rules: Arc<Rules>,
-    /// `None` where the listener is not for this client.
-    slot: Option<Result<Slot, Refusal>>,
 }
 
-fn arrival(client: IpAddr, number: usize) -> Arrival {
-    Arrival {
-        listener: number,
-        client: Client::at(client),
+impl Newcomer {
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            listener: self.number,
+            client: Client::at(self.client),
+        }
     }
 }
 
 impl Shared {
-    fn newcomer(&self, client: IpAddr, number: usize) -> Option<Newcomer> {
+    /// A newcomer with its slot; `None` where the listener is not for this client.
+    fn newcomer(
+        &self,
+        client: IpAddr,
+        number: usize,
+    ) -> Option<(Newcomer, Option<Result<Slot, Refusal>>)> {
+        let generation = self.generation();
         let rules = self.rules();
         let listener = rules.listeners.get(number).cloned()?;
-        let admitted = listener.admits(client);
-        let slot = admitted.then(|| self.slot(arrival(client, number), &rules));
-        Some(Newcomer {
+        let newcomer = Newcomer {
             client,
             number,
             listener,
+            generation,
             rules,
-            slot,
-        })
+        };
+        let admitted = newcomer.listener.admits(client);
+        let slot = admitted.then(|| self.slot(newcomer.arrival(), &newcomer.rules));
+        Some((newcomer, slot))
     }
 
     /// A slot for an arrival: a free one, or one that somebody else has to give up,
@@ -335,11 +348,11 @@ impl Shared {
     /// Waits a moment for a slot where some have just become free.
     async fn wait(
         &self,
-        arrival: Arrival,
-        rules: &Rules,
+        newcomer: &Newcomer,
         door: &Door,
         refusal: Refusal,
     ) -> Result<Slot, Refusal> {
+        let (arrival, rules) = (newcomer.arrival(), &newcomer.rules);
         let plan = plan(rules);
         let enter = |room| self.slots.enter(arrival, &plan, room, &self.stop);
         if !self.slots.is_churning(arrival, refusal) {
@@ -410,11 +423,11 @@ const HOLDERS: usize = 5;
 /// wanted must not hold a place for long, nor fill the log.
 async fn turn_away(
     mut stream: TcpStream,
-    client: IpAddr,
-    listener: &Listener,
+    newcomer: &Newcomer,
     reply: session::Reply,
     shared: &Shared,
 ) {
+    let (client, listener) = (newcomer.client, &newcomer.listener);
     if listener.tls != Tls::Implicit {
         let mut bytes = Vec::new();
         reply.write_to(&mut bytes);

@@ -2,12 +2,12 @@
 
 use bytes::Buf;
 
-use super::DRAIN;
 use super::connection::Connection;
 use super::connection::End;
 use crate::config::BareLf;
 use crate::config::RecipientRule;
 use crate::mail::Address;
+use crate::mail::Client;
 use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::Origin;
@@ -23,7 +23,6 @@ use crate::session::DataReader;
 use crate::session::Fed;
 use crate::session::Loop;
 use crate::session::Quirk;
-use crate::session::Reply;
 use crate::session::Verdict;
 use crate::spool::AcceptError;
 use crate::spool::INLINE_LIMIT;
@@ -55,7 +54,7 @@ impl Connection<'_> {
         let room = self.shared.spool.check_room(self.session.declared_size());
         room.map_err(|error| (refusal(&error), error.to_string()))?;
         match self.rules.limits.messages_per_minute_per_client {
-            Some(limit) if !self.shared.clients.may_send(self.client, limit) => {
+            Some(limit) if !self.shared.clients.may_send(Client::at(self.client), limit) => {
                 let cause = format!("more than {limit} messages in a minute");
                 Err((Verdict::TooMany, cause))
             }
@@ -71,12 +70,8 @@ impl Connection<'_> {
         let mut reader = DataReader::default();
         let mut piece = Vec::new();
         let mut trouble: Option<(Verdict, String)> = None;
-        let stop = self.shared.stop.clone();
-        let drained = async move {
-            stop.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::pin!(drained);
+        let cut_off = self.cut_off();
+        tokio::pin!(cut_off);
         loop {
             piece.clear();
             let fed = reader.feed(&self.input, &mut piece);
@@ -96,10 +91,12 @@ impl Connection<'_> {
                     trouble = Some((Verdict::StorageFull, incoming.why_taken_back()));
                     incoming.discard();
                 }
-                () = &mut drained => {
-                    self.say_last(&Reply::shutting_down()).await?;
-                }
+                reply = &mut cut_off => self.say_last(&reply).await?,
             }
+        }
+        // Whoever may not send any more does not finish what was begun before.
+        if let Some(reply) = self.renew() {
+            self.say_last(&reply).await?;
         }
         let faults = reader.faults();
         if faults.bare_lf {
@@ -135,12 +132,8 @@ impl Connection<'_> {
         for quirk in Findings::of(&header).quirks {
             complaints::quirk(self.client, quirk.name());
         }
-        let most = self.rules.limits.received_headers;
-        if header.all("Received").count() > most {
-            return refused(Verdict::Looping(Loop::Hops(most)));
-        }
-        if self.returns(&header) >= MOST_RETURNS {
-            return refused(Verdict::Looping(Loop::Returns(MOST_RETURNS)));
+        if let Some(sign) = self.looping(&header) {
+            return refused(Verdict::Looping(sign));
         }
         let origin = Origin {
             author: author(&header),
@@ -179,11 +172,21 @@ impl Connection<'_> {
         match self.shared.spool.accept(entry).await {
             Ok(accepted) => {
                 maillog::accepted(id, &trace, &envelope, size, &lane);
+                self.use_mailbox(&lane, &envelope);
                 maillog::split(&accepted);
                 (Verdict::Queued(id), String::new())
             }
             Err(error) => (refusal(&error), error.to_string()),
         }
+    }
+
+    /// What a message is taken for looping by, if it is.
+    fn looping(&self, header: &Header<'_>) -> Option<Loop> {
+        let most = self.rules.limits.received_headers;
+        if header.all("Received").count() > most {
+            return Some(Loop::Hops(most));
+        }
+        (self.returns(header) >= MOST_RETURNS).then_some(Loop::Returns(MOST_RETURNS))
     }
 
     /// How often a message was accepted here before, by its Received fields.

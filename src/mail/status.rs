@@ -36,7 +36,7 @@ impl EnhancedStatus {
     pub const CANNOT_AUTHENTICATE: Self = Self(4, 7, 0);
     /// 4.7.0, a limit of this client.
     pub const CLIENT_LIMIT: Self = Self(4, 7, 0);
-    /// 4.7.1, not for now: a limit of this client for a time.
+    /// 4.7.1, not allowed, for now: a limit for a time, or a changed configuration.
     pub const NOT_NOW: Self = Self(4, 7, 1);
     /// 4.7.0, what was said belongs to another protocol.
     pub const OTHER_PROTOCOL: Self = Self(4, 7, 0);

@@ -1,11 +1,12 @@
 //! A changed configuration, put in force while the relay runs.
 //!
-//! | takes effect for the next session | needs a restart |
+//! | takes effect at the next command | needs a restart |
 //! |---|---|
 //! | `[[listener]]` but its address, `[tls]`, `[[user]]`, `[limits]` of clients | everything else |
 //!
-//! Sessions that have begun end by the rules that they began with. A change that
-//! would leave a socket that is open without what it needs is refused as a whole:
+//! Sessions that have begun go on by the new rules from their next command on; one
+//! that they no longer allow (its network, user, password, or what the listener
+//! asks for) ends then with `421`: `listener/admission.rs`. A change that would leave a socket that is open without what it needs is refused as a whole:
 //! it takes a restart.
 
 use std::net::SocketAddr;

@@ -92,7 +92,8 @@ impl Session {
     }
 
     /// Commands that bring no message nearer are counted: a client that says a
-    /// million of them is no mail client.
+    /// million of them is no mail client. Recipients that are named twice or are too
+    /// many count in `rcpt`.
     fn is_idle(&mut self, command: &Command) -> bool {
         if !matches!(command, Command::Rcpt(_) | Command::Data) {
             self.idle += 1;
@@ -196,16 +197,22 @@ impl Session {
         (state, Ok(Step::Say(Reply::sender_ok())))
     }
 
-    fn rcpt(&self, mut transaction: Transaction, address: Address) -> (State, Outcome) {
+    fn rcpt(&mut self, mut transaction: Transaction, address: Address) -> (State, Outcome) {
         let envelope = &mut transaction.envelope;
+        let count = envelope.recipients.len();
         let answer = if !envelope.utf8 && !address.is_ascii() {
             Err(Reply::needs_utf8())
         } else if !address.is_plain() {
             Err(Reply::odd_recipient())
         } else if transaction.keys.contains(&address.key()) {
+            self.idle += 1;
             Ok(Step::Say(Reply::recipient_ok()))
-        } else if envelope.recipients.len() >= self.settings.recipients {
+        } else if count >= self.settings.recipients {
+            self.idle += 1;
             Err(Reply::too_many_recipients(self.settings.recipients))
+        } else if self.allowance.is_some_and(|most| count >= most) {
+            self.idle += 1;
+            Err(Reply::too_many_recipients_for_now())
         } else {
             transaction.keys.insert(address.key());
             envelope.recipients.push(address);

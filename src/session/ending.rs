@@ -17,6 +17,40 @@ impl Reply {
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
+    /// After a reload: the listener is no longer for this client.
+    pub fn no_longer_admitted() -> Self {
+        let text = "The configuration has changed: this client may not connect any more";
+        Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
+            "if the client is one of yours, add its address to networks of the [[listener]]",
+        )
+    }
+
+    /// After a reload: the user is gone, or has another password.
+    pub fn user_changed() -> Self {
+        let text = "The configuration has changed: authenticate again";
+        Self::new(421, EnhancedStatus::NOT_NOW, text)
+            .remedy("compare the client's name and password with the [[user]]")
+    }
+
+    /// After a reload: the listener asks for TLS or a password now, or the user may
+    /// not send as the address of the transaction any more.
+    pub fn rules_changed() -> Self {
+        let text = "The configuration has changed: connect again";
+        Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
+            "compare the client with tls and authentication of the [[listener]] and senders of the \
+             [[user]]",
+        )
+    }
+
+    /// This client, or whoever authenticated, has had its recipients for this hour.
+    pub(super) fn too_many_recipients_for_now() -> Self {
+        let text = "Too many recipients in an hour, try again later \
+                    (limits.recipients_per_hour_per_client)";
+        Self::new(451, EnhancedStatus::NOT_NOW, text).remedy(
+            "the client tries again; raise limits.recipients_per_hour_per_client if it is too low",
+        )
+    }
+
     /// The client has not come to AUTH or MAIL in time: a health check, usually.
     pub fn no_mail_in_time() -> Self {
         let text = "No AUTH or MAIL in time, closing (limits.pre_mail_timeout)";

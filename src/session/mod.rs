@@ -16,6 +16,7 @@ mod ending;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod quirk;
+mod renewal;
 mod reply;
 mod rights;
 #[cfg(test)]
@@ -127,6 +128,9 @@ pub struct Session {
     /// Commands since the last accepted message that have not brought one
     /// nearer.
     idle: u32,
+    /// Recipients that a transaction may have because of what its client has sent
+    /// before; `None` is any number.
+    allowance: Option<usize>,
     /// The last line was a DATA that was refused: what comes next may be
     /// content all the same.
     refused_data: bool,
@@ -220,6 +224,8 @@ pub enum Verdict {
     NotThisActor(&'static str, Address),
     /// This client has sent as many messages as it may for now.
     TooMany,
+    /// This client has had as many recipients as it may for now.
+    TooManyRecipients,
     /// No room, for now.
     StorageFull,
     /// Our own trouble.
@@ -252,6 +258,7 @@ impl Session {
             errors: 0,
             wrong_passwords: 0,
             idle: 0,
+            allowance: None,
             refused_data: false,
         }
     }
@@ -387,6 +394,7 @@ impl Session {
                 Reply::not_this_actor(self.identity.as_ref(), field, &address)
             }
             Verdict::TooMany => Reply::too_many_messages(),
+            Verdict::TooManyRecipients => Reply::too_many_recipients_for_now(),
             Verdict::StorageFull => Reply::storage_full(),
             Verdict::LocalTrouble => Reply::local_trouble(),
         }
@@ -428,7 +436,8 @@ impl Session {
     }
 
     fn refuse(&mut self, reply: Reply) -> Step {
-        // RFC 5321 4.5.3.1.10: a client is expected to run into that one often.
+        // RFC 5321 4.5.3.1.10: a client is expected to run into that one often; it
+        // counts as a command that brings no message nearer.
         if !reply.is_too_many_recipients() {
             self.errors += 1;
         }

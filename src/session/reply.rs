@@ -65,7 +65,8 @@ impl Reply {
 
     /// RFC 5321 4.5.3.1.10: the client goes on with those that were taken.
     pub(super) fn is_too_many_recipients(&self) -> bool {
-        self.status == Some(EnhancedStatus::TOO_MANY_RECIPIENTS)
+        let too_many = [EnhancedStatus::TOO_MANY_RECIPIENTS, EnhancedStatus::NOT_NOW];
+        self.status.is_some_and(|status| too_many.contains(&status))
     }
 
     /// Appends the reply as it goes over the wire (RFC 5321 4.2.1).

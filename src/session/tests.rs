@@ -195,18 +195,46 @@ fn content_behind_a_refused_data_is_not_taken_for_commands() {
 }
 
 #[test]
-fn recipients_beyond_the_limit_are_no_errors() {
+fn recipients_beyond_the_limit_are_no_errors_and_have_an_end() {
     let mut session = session(OPEN);
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     dialog(
         &mut session,
         &[("RCPT TO:<a@b>", 250), ("RCPT TO:<c@d>", 250)],
     );
-    for n in 0..2000 {
+    for n in 0..IDLE_COMMANDS - 2 {
         let line = format!("RCPT TO:<r{n}@d>");
         dialog(&mut session, &[(&line, 452)]);
     }
     dialog(&mut session, &[("DATA", 354)]);
+    session.verdict(Verdict::TooBig);
+    dialog(&mut session, &[("RSET", 421)]);
+}
+
+#[test]
+fn a_recipient_that_is_named_again_and_again_has_an_end() {
+    let mut session = session(OPEN);
+    dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+    for _ in 0..IDLE_COMMANDS {
+        dialog(&mut session, &[("RCPT TO:<a@b>", 250)]);
+    }
+    assert!(matches!(session.line(b"RCPT TO:<a@b>"), Step::Close(reply) if reply.code == 421));
+}
+
+#[test]
+fn a_client_that_has_had_its_recipients_is_told_to_come_again() {
+    let mut session = session(OPEN);
+    dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+    session.allow_recipients(Some(1));
+    dialog(
+        &mut session,
+        &[
+            ("RCPT TO:<a@b>", 250),
+            ("RCPT TO:<A@B>", 250),
+            ("RCPT TO:<c@d>", 451),
+            ("DATA", 354),
+        ],
+    );
 }
 
 fn anna() -> Verification {

@@ -55,6 +55,16 @@ pub fn split(accepted: &Accepted) {
     }
 }
 
+/// A client has used half of the recipients that a mailbox may have in a day.
+pub fn half_used(client: &dyn Display, lane: &Lane, recipients: u64, per_day: u32) {
+    warn!(
+        event = "half_used", %client, mailbox = %lane.mailbox, account = %lane.account, recipients,
+        recipients_per_day = per_day,
+        remedy = "find out what the client sends; limits.recipients_per_hour_per_client bounds it",
+        "one client has used half of the recipients that this mailbox may have in 24 hours"
+    );
+}
+
 /// All connections are taken: who has them.
 pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
     warn!(

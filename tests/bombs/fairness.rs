@@ -218,3 +218,71 @@ async fn clients_that_connect_again_for_each_message_are_never_turned_away() {
         assert!(relay.events("session").is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_so_many_recipients_an_hour_and_others_have_theirs() {
+    let graph = stand_in().await;
+    let limits = "[limits]\nrecipients_per_hour_per_client = 3\nfree_space = \"8 MB\"";
+    let home = Home::new(&graph, limits);
+    home.add_to_listener("authentication = \"optional\"");
+    home.append(USERS);
+    let relay = Relay::start(&home);
+    let content = message("counted", "a@example.org");
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    // What is refused does not count.
+    let refused = smtp.send(MAILBOX, &["a@example.org", "b@example.org"], b"a\0b\r\n");
+    assert!(refused.starts_with("550 "), "{refused}");
+    id_of(&smtp.send(
+        MAILBOX,
+        &["a@example.org", "b@example.org"],
+        content.as_bytes(),
+    ));
+    smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    smtp.expect("RCPT TO:<a@example.org>", "250");
+    smtp.expect(
+        "RCPT TO:<b@example.org>",
+        "451 4.7.1 Too many recipients in an hour",
+    );
+    let mut other = relay.connect();
+    other.expect("EHLO client.example", "250");
+    other.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    other.expect("RCPT TO:<a@example.org>", "250");
+
+    // The last one is for whoever comes first.
+    smtp.expect("DATA", "354");
+    smtp.write(content.as_bytes());
+    id_of(&smtp.say("."));
+    other.expect("DATA", "451 4.7.1 ");
+
+    let mut user = relay.connect();
+    user.expect("EHLO client.example", "250");
+    user.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+    id_of(&user.send(
+        MAILBOX,
+        &["a@example.org", "b@example.org"],
+        content.as_bytes(),
+    ));
+    arrived(&graph, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_uses_half_of_a_mailboxs_day_is_named() {
+    let graph = stand_in().await;
+    let account = account(&graph, MAILBOX, "[account.pace]\nrecipients_per_day = 100");
+    let relay = Relay::start(&Home::with_accounts(&account, ""));
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let content = message("many", "undisclosed-recipients:;");
+    for _ in 0..6 {
+        let to: Vec<String> = (0..20).map(|n| format!("r{n}@example.org")).collect();
+        let to: Vec<&str> = to.iter().map(String::as_str).collect();
+        id_of(&smtp.send(MAILBOX, &to, content.as_bytes()));
+    }
+
+    let warned = relay.event("half_used", |_| true);
+    assert_eq!(warned["client"], "127.0.0.1");
+    assert_eq!(warned["mailbox"], MAILBOX);
+    assert_eq!(warned["recipients"], 60);
+    assert_eq!(relay.events("half_used").len(), 1);
+}
