@@ -212,3 +212,28 @@ async fn doctor_finds_what_a_relay_started_by_hand_has_left() {
     assert!(said.contains("content/left belongs to user root"), "{said}");
     assert!(said.contains(&fix), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn a_secret_that_root_has_rotated_is_missed_before_the_next_token() {
+    let graph = stand_in().await;
+    let home = of_the_service(&graph);
+    let mut command = binary();
+    command.arg("serve").arg("--config").arg(&home.config);
+    let _relay = Relay::start_by(command.uid(SERVICE).gid(SERVICE));
+    let before = common::run(&home, &["status"]);
+    assert!(before.status.success(), "{before:?}");
+
+    let secret = home.path("client-secret");
+    fs::remove_file(&secret).unwrap();
+    common::write_private(&secret, "a-new-secret");
+
+    for command in ["status", "doctor"] {
+        let output = common::run(&home, &[command]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = said(&output);
+        assert!(said.contains("the running relay cannot use"), "{said}");
+        let fix = format!("chown {SERVICE}:{SERVICE} {}", secret.display());
+        assert!(said.contains(&fix), "{said}");
+    }
+}

@@ -45,6 +45,7 @@ fn gauges(status: &Status) -> Vec<Gauge> {
     let mut gauges = vec![build];
     gauges.extend(identities(status));
     gauges.extend(queue(status));
+    gauges.extend(itself(status));
     gauges
 }
 
@@ -119,6 +120,33 @@ fn queue(status: &Status) -> [Gauge; 3] {
             name: "graphrelay_held_back",
             help: "Mailboxes and accounts that are held back because they are in trouble.",
             samples: vec![(String::new(), status.delivery.braked_count as f64)],
+        },
+    ]
+}
+
+/// The relay's own file and log.
+fn itself(status: &Status) -> [Gauge; 3] {
+    let view = &status.configuration;
+    let failed = view
+        .last_reload
+        .as_ref()
+        .is_some_and(|it| it.error.is_some());
+    let one = |is: bool| vec![(String::new(), f64::from(u8::from(is)))];
+    [
+        Gauge {
+            name: "graphrelay_config_differs",
+            help: "Whether relay.toml differs from what runs, or cannot be used.",
+            samples: one(view.trouble().is_some()),
+        },
+        Gauge {
+            name: "graphrelay_config_last_reload_failed",
+            help: "Whether the last reload changed nothing because relay.toml was wrong.",
+            samples: one(failed),
+        },
+        Gauge {
+            name: "graphrelay_log_lines_dropped",
+            help: "Lines of the log dropped since the start because nobody read it.",
+            samples: vec![(String::new(), status.log.dropped as f64)],
         },
     ]
 }

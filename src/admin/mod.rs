@@ -21,6 +21,7 @@
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
 
+mod configuration;
 mod identity;
 mod metrics;
 mod queue;
@@ -45,6 +46,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+pub use self::configuration::Configuration;
+pub use self::configuration::ConfigurationView;
+pub use self::configuration::Reload;
 pub use self::identity::AccountView;
 pub use self::identity::Ended;
 pub use self::identity::EndingView;
@@ -55,6 +59,7 @@ pub use self::identity::SignedIn;
 pub use self::identity::TestMessage;
 pub use self::identity::TokenView;
 pub use self::identity::Wanted;
+pub use self::status::LogView;
 pub use self::status::Status;
 use crate::auth::Means;
 use crate::auth::SignIns;
@@ -101,6 +106,8 @@ pub struct Office {
     pub listeners: Vec<SocketAddr>,
     /// The listeners' certificate.
     pub certificate: Option<CertificateFiles>,
+    /// What is in force.
+    pub configuration: Configuration,
 }
 
 /// Answers until `stop`.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::AccountView;
+use super::ConfigurationView;
 use super::EndingView;
 use super::Failure;
 use super::Office;
@@ -20,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
 use crate::delivery::Delivery;
 use crate::spool::Overview;
+use crate::telemetry;
 
 /// How it stands with everything.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +43,19 @@ pub struct Status {
     pub delivery: Delivery,
     /// Why no mail is taken in, if there is no room for it.
     pub full: Option<String>,
+    /// Whether the file says what is in force.
+    pub configuration: ConfigurationView,
+    /// The log.
+    pub log: LogView,
+}
+
+/// Lines of the log that were dropped because nobody read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogView {
+    /// Since the start.
+    pub dropped: u64,
+    /// Of them, those since somebody last read it: more than none, and nobody does.
+    pub unread: u64,
 }
 
 pub(super) fn router(office: Office) -> Router {
@@ -60,6 +75,7 @@ async fn measured(State(office): State<Office>) -> Result<String, Failure> {
 
 async fn of(office: &Office) -> Result<Status, Failure> {
     let now = office.means.clock.now();
+    let dropped = telemetry::dropped();
     let certificate = office.certificate.as_ref().map(CertificateFiles::ends);
     // One that cannot be read is told of by doctor and in the log.
     let certificate = certificate.and_then(Result::ok).map(|at| EndingView {
@@ -75,6 +91,11 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         listeners: office.listeners.clone(),
+        configuration: office.configuration.view().await,
+        log: LogView {
+            dropped: dropped.all,
+            unread: dropped.now,
+        },
         certificate,
         accounts: identity::views(office),
         queue: office.spool.overview().await?,

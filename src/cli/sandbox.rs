@@ -118,17 +118,19 @@ async fn start(
     );
     let config = Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
     let log = config.log.clone();
-    let service = Service::start(config).await.map_err(|error| match error {
-        crate::service::StartError::Listen { .. } => {
-            format!("{error}; --smtp names another address")
-        }
-        other @ (crate::service::StartError::Credential { .. }
-        | crate::service::StartError::SignIns(_)
-        | crate::service::StartError::Tls(_)
-        | crate::service::StartError::Spool(_)
-        | crate::service::StartError::Http(_)
-        | crate::service::StartError::Admin { .. }) => other.to_string(),
-    })?;
+    let service = Service::start(config, None)
+        .await
+        .map_err(|error| match error {
+            crate::service::StartError::Listen { .. } => {
+                format!("{error}; --smtp names another address")
+            }
+            other @ (crate::service::StartError::Credential { .. }
+            | crate::service::StartError::SignIns(_)
+            | crate::service::StartError::Tls(_)
+            | crate::service::StartError::Spool(_)
+            | crate::service::StartError::Http(_)
+            | crate::service::StartError::Admin { .. }) => other.to_string(),
+        })?;
     if !options.once {
         telemetry::start(&log);
     }

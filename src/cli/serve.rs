@@ -48,7 +48,7 @@ pub(super) async fn run(file: &Path) -> Exit {
         error!(event = "signals", "signals cannot be received");
         return Exit::BrokeDown;
     };
-    let mut service = match start(config, &mut signals).await {
+    let mut service = match start(config, file, &mut signals).await {
         Ok(Some(service)) => service,
         Ok(None) => return Exit::Done,
         Err(error) => {
@@ -101,10 +101,14 @@ const EXTENSION_USEC: u32 = 60_000_000;
 
 /// Starts the relay. On a full disk it waits for room, without a port that clients
 /// could wait on; nothing if it is to stop meanwhile.
-async fn start(config: Config, signals: &mut Signals) -> Result<Option<Service>, StartError> {
+async fn start(
+    config: Config,
+    file: &Path,
+    signals: &mut Signals,
+) -> Result<Option<Service>, StartError> {
     let mut said: Option<Instant> = None;
     loop {
-        let error = match Service::start(config.clone()).await {
+        let error = match Service::start(config.clone(), Some(file)).await {
             Ok(service) => return Ok(Some(service)),
             Err(error) if error.lacks_room(&config.data_dir) => error,
             Err(error) => return Err(error),
@@ -164,10 +168,7 @@ async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path)
 /// SIGHUP: a bad file leaves the old one in force.
 fn reload(service: &mut Service, file: &Path) {
     notify_reloading();
-    let reloaded = Config::load(file)
-        .map_err(|error| error.to_string())
-        .and_then(|config| service.reload(config).map_err(|error| error.to_string()));
-    match reloaded {
+    match service.reload(Config::load(file)) {
         Ok(restart) if restart.is_empty() => info!(event = "reloaded", "relay.toml was reloaded"),
         Ok(restart) => warn!(
             event = "reloaded",
@@ -176,7 +177,7 @@ fn reload(service: &mut Service, file: &Path) {
         ),
         Err(error) => error!(
             event = "reload",
-            reason = error,
+            reason = error.to_string(),
             "relay.toml was not reloaded: what was in force stays in force"
         ),
     }

@@ -83,6 +83,7 @@ fn troubles(status: &Status) -> Vec<String> {
         troubles.push(format!("{whose} is held back: {}", braked.cause));
     }
     troubles.extend(status.full.clone());
+    troubles.extend(itself(status));
     let oldest = status.queue.oldest_waiting_ms.map(Duration::from_millis);
     if let Some(waits) = oldest.filter(|waits| *waits > LONG) {
         let waits = span(waits);
@@ -101,6 +102,16 @@ fn troubles(status: &Status) -> Vec<String> {
         }
     }
     troubles
+}
+
+/// What is wrong with the relay's own file and log.
+fn itself(status: &Status) -> Vec<String> {
+    let configuration = status.configuration.trouble();
+    let configuration = configuration.map(|(words, remedy)| format!("{words}: {remedy}"));
+    let unread = status.log.unread;
+    let log =
+        (unread > 0).then(|| format!("nobody reads the log: {unread} lines were dropped so far"));
+    configuration.into_iter().chain(log).collect()
 }
 
 fn of_account(account: &AccountView) -> Vec<String> {

@@ -13,6 +13,7 @@ mod accounts;
 mod certificate;
 mod cloud;
 mod credential;
+mod differences;
 mod file;
 mod handed;
 mod listeners;

@@ -124,12 +124,13 @@ fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
     let Some(view) = view else {
         let (words, remedy) = match account.sign_in {
             SignIn::Delegated => (
-                "sign-ins can only be checked while the relay runs",
-                "systemctl start graph-relay, then graph-relay doctor again",
+                "sign-ins can only be checked while the relay runs with this [[account]]",
+                "systemctl restart graph-relay, then graph-relay doctor again",
             ),
             SignIn::Application => (
-                "systemd gives the credential to the service alone, which does not run",
-                "systemctl start graph-relay, then graph-relay doctor again",
+                "systemd gives the credential to the service alone, which does not run with this \
+                 [[account]]",
+                "systemctl restart graph-relay, then graph-relay doctor again",
             ),
         };
         return vec![Finding::warning(&check, words, remedy)];

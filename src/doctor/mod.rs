@@ -24,6 +24,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::admin::ConfigurationView;
 use crate::admin::Status;
 use crate::auth::Means;
 use crate::catalogue;
@@ -131,6 +132,7 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     findings.extend(access(&config, file));
     findings.extend(machine::examine(&config, file, heard));
     let running = heard.status();
+    findings.extend(running.and_then(|status| in_force(&status.configuration)));
     let means = match Means::new(&config, Clock::System) {
         Ok(means) => means,
         Err(error) => {
@@ -140,9 +142,23 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
         }
     };
     findings.extend(network::examine(&config, &means).await);
-    findings.extend(identity::examine(&config, &means, running).await);
+    // What the relay says of its accounts says nothing about other ones.
+    let of_these = running.filter(|status| !status.configuration.has_other_accounts());
+    findings.extend(identity::examine(&config, &means, of_these).await);
     findings.extend(held_back(&config, running));
     findings
+}
+
+/// Whether the running relay does what the file says.
+fn in_force(view: &ConfigurationView) -> Option<Finding> {
+    let (check, file) = ("configuration", view.file.as_ref()?.display());
+    Some(match view.trouble() {
+        Some((words, remedy)) if !view.problems.is_empty() => {
+            Finding::failure(check, words, remedy)
+        }
+        Some((words, remedy)) => Finding::warning(check, words, remedy),
+        None => Finding::ok(check, format!("the relay runs with {file} as it is now")),
+    })
 }
 
 /// What the running relay keeps back because of trouble.

@@ -14,6 +14,7 @@ mod tidy;
 pub use self::reload::ReloadError;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::config::CertificateError;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::config::Presence;
 use crate::delivery;
 use crate::delivery::Standing;
@@ -54,6 +56,8 @@ use crate::telemetry::transcripts::Transcripts;
 pub struct Service {
     /// As it was started.
     config: Config,
+    /// What is in force since.
+    configuration: admin::Configuration,
     shared: Arc<listener::Shared>,
     addresses: Vec<SocketAddr>,
     spool: Spool,
@@ -116,12 +120,12 @@ pub enum StartError {
 const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
 
 impl Service {
-    /// Starts the relay.
+    /// Starts the relay. `file` is where its configuration was read from.
     ///
     /// # Errors
     ///
     /// Says which part could not be started, and what to do.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(config: Config, file: Option<&Path>) -> Result<Self, StartError> {
         let clock = Clock::System;
         let mut means = identities::means(&config, &clock)?;
         let (sockets, listeners) = bind(&config)?;
@@ -141,6 +145,7 @@ impl Service {
             stop_listening.clone(),
         );
         let mut service = Self {
+            configuration: admin::Configuration::new(config.clone(), file),
             config,
             shared: Arc::new(shared),
             addresses: Vec::new(),
@@ -164,18 +169,39 @@ impl Service {
     ///
     /// The configuration cannot be put in force while the relay runs; nothing has
     /// changed then.
-    pub fn reload(&mut self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
+    pub fn reload(
+        &mut self,
+        read: Result<Config, ConfigError>,
+    ) -> Result<Vec<&'static str>, ReloadError> {
+        let at = Clock::System.now();
+        let applied = read
+            .map_err(ReloadError::File)
+            .and_then(|config| self.put_in_force(&config).map(|()| config));
+        match applied {
+            Ok(config) => {
+                let needs_restart = self.config.needs_restart(&config);
+                self.configuration.reloaded(at, Ok(config));
+                Ok(needs_restart)
+            }
+            Err(error) => {
+                self.configuration.reloaded(at, Err(error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    fn put_in_force(&self, config: &Config) -> Result<(), ReloadError> {
         let in_force = self.shared.rules();
-        reload::check(&in_force, &config)?;
-        let listeners = reload::listeners(&in_force.listeners, &config);
-        let mut rules = rules(&config, listeners)?;
+        reload::check(&in_force, config)?;
+        let listeners = reload::listeners(&in_force.listeners, config);
+        let mut rules = rules(config, listeners)?;
         rules
             .session
             .hostname
             .clone_from(&in_force.session.hostname);
         rules.accounts.clone_from(&in_force.accounts);
         self.shared.set_rules(rules);
-        Ok(reload::needs_restart(&self.config, &config))
+        Ok(())
     }
 
     /// Where it listens, in the configuration's order.
@@ -257,6 +283,7 @@ impl Service {
             means: means.clone(),
             listeners: self.addresses.clone(),
             certificate: config.tls.clone(),
+            configuration: self.configuration.clone(),
         };
         let clock = means.clock.clone();
         let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());

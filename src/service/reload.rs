@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::config::Authentication;
 use crate::config::CertificateError;
 use crate::config::Config;
-use crate::config::Limits;
+use crate::config::ConfigError;
 use crate::config::Listener;
 use crate::config::Tls;
 use crate::listener::Rules;
@@ -23,6 +23,9 @@ use crate::listener::Rules;
 /// Why a configuration cannot be put in force while the relay runs.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] ConfigError),
     /// The certificate.
     #[error("[tls]: {0}")]
     Tls(#[from] CertificateError),
@@ -89,31 +92,4 @@ pub(super) fn listeners(running: &[Arc<Listener>], new: &Config) -> Vec<Arc<List
         }
     });
     renewed.collect()
-}
-
-/// The keys whose change takes effect at a restart.
-pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let addresses = |config: &Config| -> Vec<_> {
-        let of = |listener: &Listener| listener.address;
-        config.listeners.iter().map(of).collect()
-    };
-    let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);
-    let failure = |config: &Config| (config.failure_notify.clone(), config.failure_keep);
-    let changed = [
-        ("hostname", old.hostname != new.hostname),
-        ("data_dir", old.data_dir != new.data_dir),
-        ("[[listener]] address", addresses(old) != addresses(new)),
-        (
-            "[limits] spool_size, free_space",
-            fixed(&old.limits) != fixed(&new.limits),
-        ),
-        ("[[account]]", old.accounts != new.accounts),
-        ("[delivery]", old.delivery != new.delivery),
-        ("[failure]", failure(old) != failure(new)),
-        ("[history]", old.history_keep != new.history_keep),
-        ("[http]", old.http != new.http),
-        ("[log]", old.log != new.log),
-    ];
-    let changed = changed.into_iter().filter(|(_, changed)| *changed);
-    changed.map(|(key, _)| key).collect()
 }

@@ -1,0 +1,168 @@
+//! The configuration that is in force, and whether the file still says the same.
+//!
+//! The relay reads its own file again when it is asked, as its own user and with
+//! its own environment: so it also knows of a file or secret that it may no longer
+//! read. Answers name sections, never values.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::config::Config;
+
+/// What is in force; clones share it.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Nothing where there is no file: in the sandbox.
+    file: Option<PathBuf>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// As the relay was started; what needs a restart is still as it says.
+    started: Config,
+    /// As it was last reloaded; what needs no restart is as it says.
+    loaded: Config,
+    reload: Option<Reload>,
+}
+
+/// The last reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Why it changed nothing, if it failed.
+    pub error: Option<String>,
+}
+
+/// Whether the file says what is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationView {
+    /// The file.
+    pub file: Option<PathBuf>,
+    /// What in it takes effect at a reload.
+    pub needs_reload: Vec<String>,
+    /// What in it takes effect at a restart.
+    pub needs_restart: Vec<String>,
+    /// Why the relay could not start with it.
+    pub problems: Vec<String>,
+    /// The last reload, if there was one.
+    pub last_reload: Option<Reload>,
+}
+
+impl Configuration {
+    /// As the relay is started with.
+    pub fn new(config: Config, file: Option<&Path>) -> Self {
+        Self {
+            file: file.map(Path::to_owned),
+            state: Arc::new(Mutex::new(State {
+                loaded: config.clone(),
+                started: config,
+                reload: None,
+            })),
+        }
+    }
+
+    /// It was reloaded, or could not be.
+    pub fn reloaded(&self, at: Timestamp, outcome: Result<Config, String>) {
+        let mut state = self.lock();
+        let error = match outcome {
+            Ok(config) => {
+                state.loaded = config;
+                None
+            }
+            Err(error) => Some(error),
+        };
+        state.reload = Some(Reload { at, error });
+    }
+
+    /// Reads the file again and compares.
+    pub(super) async fn view(&self) -> ConfigurationView {
+        let own = self.clone();
+        let read = tokio::task::spawn_blocking(move || own.compare()).await;
+        read.unwrap_or_default()
+    }
+
+    fn compare(&self) -> ConfigurationView {
+        let on_disk = self.file.as_deref().map(Config::load);
+        let state = self.lock();
+        let mut view = ConfigurationView {
+            file: self.file.clone(),
+            last_reload: state.reload.clone(),
+            ..ConfigurationView::default()
+        };
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        match on_disk {
+            Some(Ok(config)) => {
+                view.needs_reload = owned(state.loaded.needs_reload(&config));
+                view.needs_restart = owned(state.started.needs_restart(&config));
+            }
+            Some(Err(error)) => {
+                let lines = error.problems.iter().map(|it| it.in_file(&error.file));
+                view.problems = lines.collect();
+            }
+            None => {}
+        }
+        view
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConfigurationView {
+    /// In words: what differs or cannot be used, and what to do. Nothing where the
+    /// file says what is in force.
+    pub fn trouble(&self) -> Option<(String, String)> {
+        let file = self.file.as_ref()?.display();
+        let failed = self.last_reload.as_ref().and_then(|it| it.error.as_ref());
+        let failed = failed.map_or_else(String::new, |error| {
+            format!("; the last reload failed: {}", one_line(error))
+        });
+        if let Some(first) = self.problems.first() {
+            let more = match self.problems.len() {
+                1 => String::new(),
+                count => format!(" (and {} more)", count - 1),
+            };
+            let words = format!(
+                "the running relay cannot use {file} as it is now, and could not start again: \
+                 {first}{more}"
+            );
+            return Some((words, "graph-relay check".to_owned()));
+        }
+        let differs = |sections: &[String]| {
+            format!(
+                "{file} differs from what runs ({}){failed}",
+                sections.join(", ")
+            )
+        };
+        if !self.needs_restart.is_empty() {
+            let all = [self.needs_restart.as_slice(), &self.needs_reload].concat();
+            let remedy = "systemctl restart graph-relay";
+            return Some((differs(&all), remedy.to_owned()));
+        }
+        if !self.needs_reload.is_empty() {
+            let remedy = "systemctl reload graph-relay";
+            return Some((differs(&self.needs_reload), remedy.to_owned()));
+        }
+        None
+    }
+
+    /// Whether the running relay has other accounts than the file.
+    pub fn has_other_accounts(&self) -> bool {
+        self.needs_restart.iter().any(|key| key == "[[account]]")
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,62 @@
+//! What of a changed configuration takes effect when.
+
+use super::Config;
+use super::Limits;
+use super::Listener;
+
+impl Config {
+    /// The keys that differ from `new` and take effect at a restart only.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let addresses = |config: &Self| -> Vec<_> {
+            let of = |listener: &Listener| listener.address;
+            config.listeners.iter().map(of).collect()
+        };
+        let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);
+        let failure = |config: &Self| (config.failure_notify.clone(), config.failure_keep);
+        let changed = [
+            ("hostname", self.hostname != new.hostname),
+            ("data_dir", self.data_dir != new.data_dir),
+            ("[[listener]] address", addresses(self) != addresses(new)),
+            (
+                "[limits] spool_size, free_space",
+                fixed(&self.limits) != fixed(&new.limits),
+            ),
+            ("[[account]]", self.accounts != new.accounts),
+            ("[delivery]", self.delivery != new.delivery),
+            ("[failure]", failure(self) != failure(new)),
+            ("[history]", self.history_keep != new.history_keep),
+            ("[http]", self.http != new.http),
+            ("[log]", self.log != new.log),
+        ];
+        named(&changed)
+    }
+
+    /// The keys that differ from `new` and take effect at a reload.
+    pub fn needs_reload(&self, new: &Self) -> Vec<&'static str> {
+        let listeners = |config: &Self| -> Vec<Listener> {
+            let of = |listener: &Listener| Listener {
+                // Where it stands in the file is no setting.
+                place: None,
+                ..listener.clone()
+            };
+            config.listeners.iter().map(of).collect()
+        };
+        let clients = |limits: &Limits| Limits {
+            spool_size: 0,
+            free_space: 0,
+            ..limits.clone()
+        };
+        let changed = [
+            ("[[listener]]", listeners(self) != listeners(new)),
+            ("[tls]", self.tls != new.tls),
+            ("[limits]", clients(&self.limits) != clients(&new.limits)),
+            ("[[user]]", self.users != new.users),
+        ];
+        named(&changed)
+    }
+}
+
+fn named(changed: &[(&'static str, bool)]) -> Vec<&'static str> {
+    let changed = changed.iter().filter(|(_, changed)| *changed);
+    changed.map(|(key, _)| *key).collect()
+}

@@ -1,0 +1,151 @@
+//! What runs and what relay.toml says, compared: by `status`, `doctor` and metrics.
+
+mod common;
+
+use std::fs;
+
+use common::Home;
+use common::MAILBOX;
+use common::Relay;
+use common::account;
+use common::run;
+use common::said;
+use common::stand_in;
+use common::users::USERS;
+use graph_relay::sandbox::Sandbox;
+use serde_json::Value;
+
+const SMALL: &str = "[limits]\nfree_space = \"8 MB\"\nmessage_size = \"3 MB\"\n";
+
+fn home(graph: &Sandbox, sections: &str) -> Home {
+    let account = account(graph, MAILBOX, "client_secret_expires = 2099-12-31");
+    Home::with_accounts(&account, &format!("{SMALL}{sections}"))
+}
+
+fn change(home: &Home, from: &str, to: &str) {
+    let text = fs::read_to_string(&home.config).unwrap();
+    assert!(text.contains(from), "{from}: {text}");
+    fs::write(&home.config, text.replace(from, to)).unwrap();
+}
+
+/// Reloads, and returns the line of the log that says how it went.
+fn reload(relay: &Relay, event: &str) -> Value {
+    let before = relay.events(event).len();
+    relay.signal("HUP");
+    relay.wait_until(|| relay.events(event).len() > before);
+    relay.events(event).pop().unwrap()
+}
+
+/// `status` and `doctor` find nothing to say.
+fn is_the_same(home: &Home) {
+    for command in ["status", "doctor"] {
+        let output = run(home, &[command]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(!said(&output).contains("differs"), "{output:?}");
+    }
+    assert_eq!(configuration(home)["needs_restart"], Value::Array(vec![]));
+    assert_eq!(configuration(home)["needs_reload"], Value::Array(vec![]));
+}
+
+/// Both say this; `doctor` counts it as a warning.
+fn differs(home: &Home, sections: &str, remedy: &str) {
+    let file = home.config.display();
+    let words = format!("{file} differs from what runs ({sections})");
+    let status = run(home, &["status"]);
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    let line = format!("{words}: {remedy}");
+    assert!(said(&status).contains(&line), "{line}: {status:?}");
+    let doctor = run(home, &["doctor"]);
+    let lines = format!("warning  configuration: {words}\n         -> {remedy}\n");
+    assert!(said(&doctor).contains(&lines), "{lines}: {doctor:?}");
+}
+
+fn configuration(home: &Home) -> Value {
+    let status = run(home, &["status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    status["configuration"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_differs_from_what_runs_is_told_with_what_puts_it_in_force() {
+    let graph = stand_in().await;
+    let home = home(&graph, "recipients = 100\n");
+    let mut relay = Relay::start(&home);
+    is_the_same(&home);
+    let text = fs::read_to_string(&home.config).unwrap();
+    fs::write(
+        &home.config,
+        format!("# A comment moves every line.\n{text}"),
+    )
+    .unwrap();
+    is_the_same(&home);
+
+    change(&home, "recipients = 100", "recipients = 200");
+    differs(&home, "[limits]", "systemctl reload graph-relay");
+    reload(&relay, "reloaded");
+    is_the_same(&home);
+
+    change(&home, "mailbox =", "save_to_sent_items = false\nmailbox =");
+    change(&home, "recipients = 200", "recipients = 300");
+    let restart = "systemctl restart graph-relay";
+    differs(&home, "[[account]], [limits]", restart);
+    reload(&relay, "reloaded");
+    differs(&home, "[[account]]", restart);
+
+    relay.stop();
+    let _relay = Relay::start(&home);
+    is_the_same(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_used_is_told_before_a_restart_finds_out() {
+    let graph = stand_in().await;
+    let home = home(&graph, "");
+    let relay = Relay::start(&home);
+    let secret = home.path("client-secret");
+    let good = fs::read_to_string(&home.config).unwrap();
+
+    change(&home, "message_size", "mesage_size");
+    let failed = reload(&relay, "reload");
+    let status = run(&home, &["status"]);
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    let text = said(&status);
+    assert!(text.contains("the running relay cannot use"), "{text}");
+    assert!(
+        text.contains("did you mean \"message_size\"?: graph-relay check"),
+        "{text}"
+    );
+    let last = &configuration(&home)["last_reload"];
+    assert_eq!(last["error"], failed["reason"], "{last}");
+
+    fs::write(&home.config, good).unwrap();
+    is_the_same(&home);
+    // What it names can also become unusable.
+    common::write_private(&secret, "a secret of two words");
+    let status = run(&home, &["status"]);
+    assert!(said(&status).contains("has a blank"), "{status:?}");
+    assert!(!said(&status).contains("two words"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_was_refused_is_remembered_with_its_reason() {
+    let graph = stand_in().await;
+    let home = home(&graph, USERS);
+    home.add_to_listener("authentication = \"optional\"");
+    let relay = Relay::start(&home);
+    let users = fs::read_to_string(&home.config).unwrap();
+    assert!(users.contains(USERS));
+
+    change(&home, USERS, "");
+    change(&home, "authentication = \"optional\"\n", "");
+    change(&home, "127.0.0.1:0", "127.0.0.2:0");
+    let reason = reload(&relay, "reload")["reason"].clone();
+
+    let status = run(&home, &["status"]);
+    let text = said(&status);
+    let sections = "[[listener]] address, [[listener]], [[user]]";
+    assert!(text.contains(sections), "{text}");
+    let failed = format!("; the last reload failed: {}", reason.as_str().unwrap());
+    assert!(text.contains(&failed), "{text}");
+    assert!(!text.contains("$argon2id"), "{text}");
+}
