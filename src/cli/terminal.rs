@@ -3,11 +3,17 @@
 use std::io;
 use std::io::IsTerminal;
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc;
 
 use rustix::termios;
 use rustix::termios::LocalModes;
 use rustix::termios::OptionalActions;
+use rustix::termios::Termios;
 use secrecy::SecretString;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 
 /// Whether there is somebody to ask.
 pub(super) fn is_there() -> bool {
@@ -48,18 +54,84 @@ pub(super) fn prompt(text: &str) {
     let _gone = write!(io::stderr().lock(), "{text}");
 }
 
+/// How the terminal was before it hid what is typed.
+static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// From now on Ctrl-C and its like leave the terminal as it was, and wait for what
+/// is done [uninterrupted].
+pub(super) fn mind_interrupts() {
+    let (ready, is_ready) = mpsc::channel();
+    // A thread of its own, because questions keep theirs. It ends with the program.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        let Ok(runtime) = runtime else { return };
+        let number = runtime.block_on(async {
+            let mut hangup = signal(SignalKind::hangup()).ok()?;
+            let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+            let mut quit = signal(SignalKind::quit()).ok()?;
+            let mut terminate = signal(SignalKind::terminate()).ok()?;
+            ready.send(()).ok()?;
+            tokio::select! {
+                _ = hangup.recv() => Some(1),
+                _ = interrupt.recv() => Some(2),
+                _ = quit.recv() => Some(3),
+                _ = terminate.recv() => Some(15),
+            }
+        });
+        let Some(number) = number else { return };
+        let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shown) = &*shown {
+            let _gone = termios::tcsetattr(io::stdin(), OptionalActions::Now, shown);
+        }
+        let _gone = writeln!(io::stderr().lock());
+        // As shells count it.
+        std::process::exit(128 + number);
+    });
+    // Where the thread could not begin, the system's own way remains.
+    let _broken = is_ready.recv();
+}
+
+/// Does something that an interrupt must not cut in two.
+pub(super) fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
+    let _held = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
+
 /// One line that is not shown while it is typed.
 pub(super) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
-    let terminal = io::stdin();
-    let shown = termios::tcgetattr(&terminal)?;
-    let mut hidden = shown.clone();
-    hidden.local_modes.remove(LocalModes::ECHO);
-    termios::tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+    let hidden = Hidden::begin()?;
     let answer = ask(prompt);
-    let restored = termios::tcsetattr(&terminal, OptionalActions::Now, &shown);
+    drop(hidden);
     let _gone = writeln!(io::stderr().lock());
-    restored?;
     answer.map(SecretString::from)
+}
+
+/// The terminal does not show what is typed, as long as this is there.
+struct Hidden;
+
+impl Hidden {
+    fn begin() -> io::Result<Self> {
+        let terminal = io::stdin();
+        let shown = termios::tcgetattr(&terminal)?;
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        // First remembered, then hidden: no interrupt finds it hidden for good.
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        let begun = Self;
+        termios::tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+        Ok(begun)
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(shown) = shown {
+            let _gone = termios::tcsetattr(io::stdin(), OptionalActions::Now, &shown);
+        }
+    }
 }
 
 /// One line of standard input; an error at its end.

@@ -60,6 +60,11 @@ pub enum SecretError {
 }
 
 impl SecretSource {
+    /// What is wrong with a text that is to be a secret of Entra's.
+    pub fn damage(secret: &str) -> Option<&'static str> {
+        damage(secret)
+    }
+
     /// Whether this process can be expected to read it: a credential is there
     /// for the service only that systemd gives it to.
     pub fn is_readable_here(&self) -> bool {

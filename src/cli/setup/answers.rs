@@ -1,10 +1,8 @@
 //! What only an administrator knows: from the options, else from the terminal.
 
-use std::fs;
 use std::io;
 use std::io::Read;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -18,6 +16,7 @@ use crate::cli::relay::Failure;
 use crate::cli::talk;
 use crate::cli::terminal;
 use crate::clock::Timestamp;
+use crate::config::SecretSource;
 use crate::mail::Address;
 
 /// All that relay.toml needs.
@@ -34,6 +33,13 @@ pub(super) struct Answers {
     pub(super) graph_url: Option<String>,
 }
 
+/// A secret that is to be kept in a file.
+#[derive(Debug)]
+pub(super) struct NewSecret {
+    pub(super) place: PathBuf,
+    pub(super) value: SecretString,
+}
+
 /// What the relay will show Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -44,8 +50,12 @@ pub(super) enum Proof {
     Nothing,
 }
 
-/// Collects them; what the answers are worth, the configuration itself decides.
-pub(super) fn collect(options: &Options, config: &Path) -> Result<Answers, Failure> {
+/// Collects them, and writes nothing; what the answers are worth, the configuration
+/// itself decides.
+pub(super) fn collect(
+    options: &Options,
+    config: &Path,
+) -> Result<(Answers, Option<NewSecret>), Failure> {
     let delegated = options.delegated || ask_delegated(options);
     let (tenant, client_id) = match options.managed_identity {
         // It has its own.
@@ -65,9 +75,9 @@ pub(super) fn collect(options: &Options, config: &Path) -> Result<Answers, Failu
             )?,
         ),
     };
-    let proof = proof(options, delegated, config)?;
+    let (proof, secret) = proof(options, delegated, config)?;
     let what = "The mailbox that sends, or \"from\" for that of each message";
-    Ok(Answers {
+    let answers = Answers {
         tenant,
         client_id,
         mailbox: wanted(options.mailbox.as_ref(), what, "--mailbox", no_mailbox)?,
@@ -77,7 +87,8 @@ pub(super) fn collect(options: &Options, config: &Path) -> Result<Answers, Failu
         cloud: options.cloud.clone().unwrap_or_else(|| "global".to_owned()),
         login_url: options.login_url.clone(),
         graph_url: options.graph_url.clone(),
-    })
+    };
+    Ok((answers, secret))
 }
 
 fn wanted(
@@ -134,18 +145,22 @@ fn ask_delegated(options: &Options) -> bool {
     !terminal::agreed(question, true)
 }
 
-fn proof(options: &Options, delegated: bool, config: &Path) -> Result<Proof, Failure> {
+fn proof(
+    options: &Options,
+    delegated: bool,
+    config: &Path,
+) -> Result<(Proof, Option<NewSecret>), Failure> {
     if options.managed_identity {
-        return Ok(Proof::ManagedIdentity);
+        return Ok((Proof::ManagedIdentity, None));
     }
     if let (Some(certificate), Some(key)) = (&options.certificate_file, &options.private_key_file) {
-        return Ok(Proof::Certificate(certificate.clone(), key.clone()));
+        return Ok((Proof::Certificate(certificate.clone(), key.clone()), None));
     }
     if let Some(file) = &options.secret_file {
-        return Ok(Proof::SecretFile(file.clone(), expires(options)?));
+        return Ok((Proof::SecretFile(file.clone(), expires(options)?), None));
     }
     if options.public_client {
-        return Ok(Proof::Nothing);
+        return Ok((Proof::Nothing, None));
     }
     let secret = if options.secret_stdin {
         let mut text = String::new();
@@ -167,15 +182,12 @@ fn proof(options: &Options, delegated: bool, config: &Path) -> Result<Proof, Fai
         ));
     };
     if secret.expose_secret().is_empty() && delegated {
-        return Ok(Proof::Nothing);
+        return Ok((Proof::Nothing, None));
     }
-    let path = config.with_file_name("client-secret");
-    keep(&path, &secret).map_err(|error| Failure {
-        exit: Exit::CannotCreate,
-        words: format!("{}: {error}", path.display()),
-    })?;
-    talk(&format!("the secret is kept in {}", path.display()));
-    Ok(Proof::SecretFile(path, expires(options)?))
+    let place = config.with_file_name("client-secret");
+    let proof = Proof::SecretFile(place.clone(), expires(options)?);
+    let value = secret;
+    Ok((proof, Some(NewSecret { place, value })))
 }
 
 /// Until it can be one.
@@ -187,6 +199,8 @@ fn ask_secret(prompt: &str, may_be_none: bool) -> Result<SecretString, Failure> 
             talk("  it is needed");
         } else if Uuid::try_parse(text).is_ok() {
             talk("  this is the Secret ID: copy what stands in the column Value");
+        } else if let Some(damage) = SecretSource::damage(text) {
+            talk(&format!("  it {damage}: copy it again"));
         } else {
             return Ok(secret);
         }
@@ -203,55 +217,33 @@ fn expires(options: &Options) -> Result<Option<String>, Failure> {
     Ok(Some(day).filter(|day| !day.is_empty()))
 }
 
-/// For the relay's user and nobody else.
-fn keep(path: &Path, secret: &SecretString) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(secret.expose_secret().as_bytes())?;
-    if rustix::process::geteuid().is_root()
-        && let Some((user, group)) = relay_user()
-    {
-        std::os::unix::fs::chown(path, Some(user), Some(group))?;
-    }
-    Ok(())
-}
-
-/// User and group of the relay, where the package or README.md made them.
-fn relay_user() -> Option<(u32, u32)> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    let mut lines = passwd.lines();
-    let line = lines.find(|line| line.starts_with("graph-relay:"))?;
-    let mut fields = line.split(':').skip(2);
-    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-}
-
 fn networks(options: &Options) -> Result<Vec<ipnet::IpNet>, Failure> {
     let is_answered = !options.network.is_empty() || options.mailbox.is_some();
     if is_answered || !terminal::is_there() {
         return Ok(options.network.clone());
     }
-    let question = "Other machines that may connect, as networks like 192.0.2.0/24 (empty: this \
-                    machine only): ";
-    let answer = terminal::ask(question).map_err(unread)?;
-    let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
-    words
-        .map(|word| {
-            word.parse().map_err(|_| Failure {
-                exit: Exit::Usage,
-                words: format!("{word:?} is no network: write it like 192.0.2.17/32"),
-            })
-        })
-        .collect()
+    let question = "Other machines that may connect, as addresses or networks like 192.0.2.0/24 \
+                    (empty: this machine only): ";
+    loop {
+        let answer = terminal::ask(question).map_err(unread)?;
+        let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
+        let networks: Result<Vec<_>, String> = words.map(network).collect();
+        match networks {
+            Ok(networks) => return Ok(networks),
+            Err(words) => talk(&format!("  {words}")),
+        }
+    }
+}
+
+/// A network, or the address of one machine.
+pub(super) fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(ipnet::IpNet::from);
+    let network = text.parse().or_else(|_| address());
+    network.map_err(|_| {
+        format!(
+            "{text:?} is not a network: write it like 192.0.2.0/24, or one address like 192.0.2.17"
+        )
+    })
 }
 
 fn missing(what: &str, option: &str) -> Failure {

@@ -1,18 +1,26 @@
 //! `setup`: from nothing to a relay.toml that works.
 //!
-//! Says what to do in Entra, asks for what only an administrator knows, writes the
-//! file, and ends with doctor and a test message. Every question has an option, so
+//! Says what to do in Entra, asks for what only an administrator knows, then writes
+//! everything at once (`files.rs`), and ends with doctor and a test message. Until
+//! then an interruption leaves everything as it was. Every question has an option, so
 //! that a script can answer it; without a terminal nothing is asked.
 
 mod answers;
 mod file;
+mod files;
 mod steps;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
+
+use self::answers::Answers;
+use self::answers::NewSecret;
+use self::answers::Proof;
+use self::files::Readers;
+use self::files::Staged;
 use super::ConfigFile;
 use super::Exit;
 use super::doctor;
@@ -65,7 +73,7 @@ pub(super) struct Options {
     #[arg(long, group = "credential", requires = "delegated")]
     public_client: bool,
     /// Other machines that may connect, as networks; default: this machine only
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", value_parser = answers::network)]
     network: Vec<ipnet::IpNet>,
     /// global, us-gov, us-dod or china
     #[arg(long, value_name = "CLOUD")]
@@ -91,6 +99,7 @@ pub(super) async fn run(options: &Options) -> Exit {
 }
 
 async fn set_up(options: &Options) -> Result<Exit, Failure> {
+    terminal::mind_interrupts();
     let path = &options.file.config;
     if path.exists() && !may_replace(options, path) {
         return Err(Failure {
@@ -105,22 +114,20 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
     if terminal::is_there() {
         talk(steps::IN_ENTRA);
     }
-    let answers = answers::collect(options, path)?;
-    let text = file::text(&answers);
-    let config = Config::parse(&text, path).map_err(|error| Failure {
-        exit: Exit::Configuration,
-        words: error.to_string(),
-    })?;
-    write(path, &text).map_err(|error| Failure {
-        exit: Exit::CannotCreate,
-        words: format!("{}: {error}", path.display()),
-    })?;
+    let (answers, secret) = answers::collect(options, path)?;
+    let (config, old_secret) = write(path, &answers, secret.as_ref())?;
     say(&format!("{} is written", path.display()));
+    if let Some(secret) = &secret {
+        say(&format!("the secret is kept in {}", secret.place.display()));
+    }
     steps::afterwards(&answers)
         .iter()
         .for_each(|line| say(line));
     say("");
     let exit = doctor::examine(&options.file, false).await;
+    if let (Some(old), Some(secret)) = (&old_secret, &secret) {
+        settle_old(old, &secret.place, exit);
+    }
     if exit == Exit::Done {
         offer_test(options, &config).await
     } else {
@@ -134,15 +141,66 @@ fn may_replace(options: &Options, path: &Path) -> bool {
     options.replace || terminal::is_there() && terminal::agreed(&question, false)
 }
 
-/// The file names secrets and has none.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+/// Writes everything, if it makes a configuration that can be used; the
+/// configuration, and the copy of the old secret.
+fn write(
+    path: &Path,
+    answers: &Answers,
+    secret: Option<&NewSecret>,
+) -> Result<(Config, Option<PathBuf>), Failure> {
+    let uncreated = |place: &Path, error: io::Error| Failure {
+        exit: Exit::CannotCreate,
+        words: format!("{}: {error}", place.display()),
+    };
+    let staged = secret.map(|secret| {
+        let value = secret.value.expose_secret().as_bytes();
+        let staged = Staged::write(&secret.place, value, Readers::Relay);
+        staged.map_err(|error| uncreated(&secret.place, error))
+    });
+    let staged = staged.transpose()?;
+    // It is read where it is now, for what is wrong with it to be found.
+    let text = file::text(&match (&answers.proof, &staged) {
+        (Proof::SecretFile(_, expires), Some(staged)) => Answers {
+            proof: Proof::SecretFile(staged.path().to_owned(), expires.clone()),
+            ..answers.clone()
+        },
+        _ => answers.clone(),
+    });
+    Config::parse(&text, path).map_err(|error| Failure {
+        exit: Exit::Configuration,
+        words: match (secret, &staged) {
+            (Some(secret), Some(staged)) => {
+                let (now, then) = (staged.path().display(), secret.place.display());
+                error
+                    .to_string()
+                    .replace(&now.to_string(), &then.to_string())
+            }
+            _ => error.to_string(),
+        },
+    })?;
+    let text = file::text(answers);
+    let put = || {
+        let file = Staged::write(path, text.as_bytes(), Readers::Group)?;
+        files::put(file, staged)
+    };
+    let old_secret = terminal::uninterrupted(put).map_err(|error| uncreated(path, error))?;
+    let config = Config::parse(&text, path).map_err(|error| Failure::of_configuration(&error))?;
+    Ok((config, old_secret))
+}
+
+/// Once the new secret has worked the old one is only a risk.
+fn settle_old(old: &Path, place: &Path, exit: Exit) {
+    let (old_name, place) = (old.display(), place.display());
+    if exit != Exit::Done {
+        talk(&format!(
+            "the old secret is in {old_name}, in case the new one is wrong: mv {old_name} {place} brings \
+             it back; otherwise delete it"
+        ));
+    } else if let Err(error) = files::remove(old) {
+        talk(&format!(
+            "cannot remove the old secret: {old_name}: {error}: delete it"
+        ));
     }
-    if path.exists() {
-        fs::copy(path, path.with_extension("toml.old"))?;
-    }
-    fs::write(path, text)
 }
 
 /// Straight to Graph, because the relay may not run yet.

@@ -1,0 +1,245 @@
+//! Puts what was asked for on disk: all of it, or nothing.
+//!
+//! Promises: no file changes before everything is answered and makes a
+//! configuration that can be used; each file is there whole or not at all (a file
+//! beside it, fsync, rename, fsync of the folder); if the second of two cannot be
+//! put in place, the first goes back. A secret is for the relay's user alone,
+//! relay.toml for root and the relay's group.
+//!
+//! What was there before: relay.toml stays as `relay.toml.old`, since it holds no
+//! secret. The old secret stays as `client-secret.old` only until the new one has
+//! shown that it works: a copy that still opens the mailbox is one more to steal.
+
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::machine::SERVICE_USER;
+use crate::machine::User;
+
+/// A file that is whole on disk, and not in its place yet.
+#[derive(Debug)]
+pub(super) struct Staged {
+    temporary: PathBuf,
+    place: PathBuf,
+}
+
+/// For whom a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// The relay's user.
+    Relay,
+    /// Its owner, who may change it, and the relay's group.
+    Group,
+}
+
+impl Staged {
+    /// Writes a file beside the place where it is to be.
+    pub(super) fn write(place: &Path, content: &[u8], readers: Readers) -> io::Result<Self> {
+        let folder = folder(place);
+        fs::create_dir_all(folder)?;
+        let staged = Self {
+            temporary: beside(place, "new"),
+            place: place.to_owned(),
+        };
+        // Of a run that was killed.
+        remove(&staged.temporary)?;
+        let mode = match readers {
+            Readers::Relay => 0o600,
+            Readers::Group => 0o640,
+        };
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&staged.temporary)?;
+        if rustix::process::geteuid().is_root()
+            && let Some(user) = User::named(SERVICE_USER)
+        {
+            let owner = (readers == Readers::Relay).then_some(user.uid);
+            std::os::unix::fs::fchown(&file, owner, Some(user.gid))?;
+        }
+        file.write_all(content)?;
+        file.sync_all()?;
+        Ok(staged)
+    }
+
+    /// Where it is now.
+    pub(super) fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    fn put(self) -> io::Result<()> {
+        rename(&self.temporary, &self.place)
+    }
+}
+
+/// What was not put in its place is of no use.
+impl Drop for Staged {
+    fn drop(&mut self) {
+        drop(remove(&self.temporary));
+    }
+}
+
+/// Puts both in their places. The old secret's copy, if there was one.
+pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<PathBuf>> {
+    keep_old(&file.place, &file.place.with_extension("toml.old"))?;
+    let Some(secret) = secret else {
+        return file.put().map(|()| None);
+    };
+    let place = secret.place.clone();
+    let before = link(&place)?;
+    secret.put()?;
+    let ended = file.put();
+    match (&ended, before) {
+        (Ok(()), Some(before)) => {
+            let old = place.with_extension("old");
+            // One of an earlier run has worked, and what came after it has not.
+            if old.exists() {
+                remove(&before)?;
+            } else {
+                rename(&before, &old)?;
+            }
+            Ok(Some(old))
+        }
+        (Ok(()), None) => Ok(None),
+        (Err(_), Some(before)) => rename(&before, &place).and(ended).map(|()| None),
+        (Err(_), None) => remove(&place).and(ended).map(|()| None),
+    }
+}
+
+/// Keeps a file under another name, which nothing that is written later changes.
+fn keep_old(place: &Path, old: &Path) -> io::Result<()> {
+    match link(place)? {
+        Some(before) => rename(&before, old),
+        None => Ok(()),
+    }
+}
+
+/// A second name of a file, if there is one.
+fn link(place: &Path) -> io::Result<Option<PathBuf>> {
+    let second = beside(place, "old");
+    remove(&second)?;
+    match fs::hard_link(place, &second) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Not every file system has links.
+        Err(_) => {
+            fs::copy(place, &second)?;
+            fs::File::open(&second)?.sync_all()?;
+        }
+    }
+    Ok(Some(second))
+}
+
+/// Removes a file if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the content was synced before, and the folder is after it"
+)]
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    fs::File::open(folder(to))?.sync_all()
+}
+
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+/// A hidden name beside a file, of this process alone.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{what}.{}", std::process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn both_files_change_together_and_the_old_ones_stay_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, secret) = (
+            folder.path().join("relay.toml"),
+            folder.path().join("client-secret"),
+        );
+        let stage = |content: &str| {
+            let staged = Staged::write(&file, content.as_bytes(), Readers::Group).unwrap();
+            let value = Staged::write(&secret, content.as_bytes(), Readers::Relay).unwrap();
+            (staged, Some(value))
+        };
+
+        let (first, value) = stage("first");
+        assert!(!file.exists() && !secret.exists());
+        assert_eq!(put(first, value).unwrap(), None);
+        let (second, value) = stage("second");
+        let old = put(second, value).unwrap().unwrap();
+
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        assert_eq!(
+            (read(&file), read(&secret)),
+            ("second".into(), "second".into())
+        );
+        assert_eq!(read(&old), "first");
+        assert_eq!(read(&file.with_extension("toml.old")), "first");
+        assert_eq!(
+            [&file, &secret, &old].map(|path| mode(path)),
+            [0o640, 0o600, 0o600]
+        );
+        drop(stage("third"));
+        let expected = [
+            "client-secret",
+            "client-secret.old",
+            "relay.toml",
+            "relay.toml.old",
+        ];
+        assert_eq!(names(folder.path()), expected);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_put_in_place_leaves_the_secret_as_it_was() {
+        for old in [Some("first"), None] {
+            let folder = tempfile::tempdir().unwrap();
+            let (file, secret) = (
+                folder.path().join("relay.toml"),
+                folder.path().join("client-secret"),
+            );
+            if let Some(old) = old {
+                fs::write(&secret, old).unwrap();
+            }
+            let staged = Staged::write(&file, b"second", Readers::Group).unwrap();
+            let value = Staged::write(&secret, b"second", Readers::Relay).unwrap();
+            fs::remove_file(staged.path()).unwrap();
+
+            put(staged, Some(value)).unwrap_err();
+
+            assert_eq!(fs::read_to_string(&secret).ok().as_deref(), old);
+            assert!(!file.exists());
+        }
+    }
+}
