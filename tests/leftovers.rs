@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use common::*;
 use graph_relay::sandbox::Cut;
 use graph_relay::sandbox::Fault;
+use graph_relay::sandbox::Form;
 use graph_relay::sandbox::RequestKind;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
@@ -97,6 +98,24 @@ async fn a_draft_whose_creation_had_no_answer_is_deleted_by_the_next_attempt() {
         assert!(graph.drafts().is_empty(), "{fault:?}");
         assert_eq!(graph.arrivals().len(), 1, "{fault:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_in_json_form_is_known_by_its_mark_and_no_other_is_touched() {
+    let graph = stand_in().await;
+    let keys = "submission = \"draft\"\nformat = \"json\"";
+    let relay = Relay::start(&Home::with_accounts(&account(&graph, MAILBOX, keys), ""));
+    let text = format!("Message-ID: {ID}\r\nTo: a@example.org\r\n\r\nx\r\n");
+    strange_draft(&graph, &text).await;
+    graph.inject(late());
+
+    let id = send(&relay);
+
+    relay.event("delivered", |line| line["id"] == *id);
+    relay.event("draft_deleted", |line| line["id"] == *id);
+    let left = graph.drafts();
+    assert_eq!((left.len(), left[0].form), (1, Form::Mime));
+    assert_eq!(graph.arrivals().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,9 +17,10 @@
 //! proves nothing: the message may have come from a person who has a draft of it.
 //! It deletes a draft only if that has the Received field that the relay puts
 //! at the top, with the entry's id: 80 bits of it are random, and it was never
-//! anywhere but in what the relay made. No field is added for this. Whatever
-//! Graph does not show in that way stays, unsent; so does a draft in JSON form,
-//! which has no Received field.
+//! anywhere but in what the relay made. No field is added for this. The JSON form
+//! has no Received field; a draft in that form has the entry's id in a property of
+//! the mailbox (a MAPI property, no part of the message). Whatever Graph does not
+//! show in that way stays, unsent.
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use super::error::Step;
 use super::pace::Pace;
 use super::upload;
 use super::upload::Large;
+use crate::config::Format;
 use crate::config::OnDoubt;
 use crate::graph::Caller;
 use crate::graph::DraftState;
@@ -160,7 +162,7 @@ impl<'a> Way<'a> {
             return Ok(());
         };
         self.pace.admit(SMALL).await;
-        match sweep(self.entry, self.graph(), message_id).await {
+        match sweep(self.entry, self.outlet, message_id).await {
             Ok(()) => {}
             Err(GraphError::Answered {
                 status: 400 | 404..=428 | 430..=499,
@@ -221,17 +223,19 @@ pub(super) async fn abandon(entry: &Claimed, graph: &Graph, draft: &Draft) -> bo
     deleted.is_ok()
 }
 
-/// Deletes the drafts that have the message's Message-ID and the Received field of
-/// this entry.
+/// Deletes the drafts that have the message's Message-ID and were made for this
+/// entry.
 pub(super) async fn sweep(
     entry: &Claimed,
-    graph: &Graph,
+    outlet: &Outlet,
     message_id: &str,
 ) -> Result<(), GraphError> {
-    let caller = caller(entry);
+    let (caller, graph) = (caller(entry), &outlet.graph);
+    let marked = outlet.account.submission.format == Format::Json;
     for draft in graph.drafts_with(caller, message_id).await? {
-        let fields = graph.draft_fields(caller, &draft).await?;
-        if fields.iter().any(|field| is_ours(field, entry.id)) {
+        let origin = graph.draft_origin(caller, &draft, marked).await?;
+        let is_marked = origin.entry == Some(entry.id.to_string());
+        if is_marked || origin.fields.iter().any(|field| is_ours(field, entry.id)) {
             graph.delete_draft(caller, &draft).await?;
             maillog::draft_deleted(entry);
         }

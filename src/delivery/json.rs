@@ -58,10 +58,11 @@ pub(super) async fn form(
         true => SentItems::Kept,
         false => SentItems::NotKept,
     };
+    let entry_id = entry.id.to_string();
     let said = Message::of(&rendition);
     let json = match submission.route {
         Route::Send => Json::send_mail(&said, sent_items),
-        Route::Draft => Json::draft(&said),
+        Route::Draft => Json::draft(said, &entry_id),
     };
     let json = json.map_err(|error| AttemptError::unread(error.into()))?;
     if json.body().len() as u64 > submission.request_limit {

@@ -123,7 +123,7 @@ impl Context {
             return;
         };
         if let (Next::Failed, Some(message_id)) = (next, left.unrecorded)
-            && let Err(error) = draft::sweep(entry, &outlet.graph, &message_id).await
+            && let Err(error) = draft::sweep(entry, outlet, &message_id).await
         {
             debug!(id = %entry.id, %error, "a draft may stay in the mailbox");
         }

@@ -19,6 +19,7 @@ use super::Submitted;
 use super::UploadSession;
 use super::code;
 use super::expect;
+use super::message::ENTRY;
 use super::message::WireAttachment;
 use super::request_id;
 use super::segment;
@@ -227,28 +228,42 @@ impl Graph {
         Ok(drafts.map(|item| item.id).collect())
     }
 
-    /// The header fields of a draft; none if it is no draft any more.
+    /// What a draft was made with; nothing of it if it is no draft any more. The mark
+    /// is asked for only where drafts are made of JSON.
     ///
     /// # Errors
     ///
     /// Anything but `200` and `404`.
-    pub async fn draft_fields(
+    pub async fn draft_origin(
         &self,
         caller: Caller<'_>,
         draft: &str,
-    ) -> Result<Vec<HeaderField>, GraphError> {
-        // Only given where it is asked for (Graph page "message resource type").
-        let select = "?$select=id,isDraft,internetMessageHeaders";
-        let call = of_draft(Method::GET, draft, select, Payload::Nothing);
+        marked: bool,
+    ) -> Result<DraftOrigin, GraphError> {
+        // Only given where they are asked for (Graph pages "message resource type" and
+        // "Get singleValueLegacyExtendedProperty").
+        let mut options = "?$select=id,isDraft,internetMessageHeaders".to_owned();
+        if marked {
+            let property = segment(ENTRY);
+            options.push_str(&format!(
+                "&$expand=singleValueExtendedProperties($filter=id%20eq%20'{property}')"
+            ));
+        }
+        let call = of_draft(Method::GET, draft, &options, Payload::Nothing);
         let answer = self.call(caller, &call).await?;
         if answer.status == 404 {
-            return Ok(Vec::new());
+            return Ok(DraftOrigin::default());
         }
         expect(200, &answer)?;
         let item: Item = json(&answer)?;
-        Ok(match item.is_draft {
-            Some(true) => item.fields,
-            Some(false) | None => Vec::new(),
+        if item.is_draft != Some(true) {
+            return Ok(DraftOrigin::default());
+        }
+        let marks = item.properties.into_iter();
+        let mut marks = marks.filter(|it| it.id.eq_ignore_ascii_case(ENTRY));
+        Ok(DraftOrigin {
+            fields: item.fields,
+            entry: marks.next().map(|it| it.value),
         })
     }
 
@@ -297,12 +312,30 @@ struct Item {
     is_draft: Option<bool>,
     #[serde(rename = "internetMessageHeaders", default)]
     fields: Vec<HeaderField>,
+    #[serde(rename = "singleValueExtendedProperties", default)]
+    properties: Vec<Property>,
+}
+
+/// Graph resource "singleValueLegacyExtendedProperty".
+#[derive(Deserialize)]
+struct Property {
+    id: String,
+    value: String,
 }
 
 /// What is read of a list.
 #[derive(Deserialize)]
 struct Page {
     value: Vec<Item>,
+}
+
+/// What a draft was made with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DraftOrigin {
+    /// Its header fields.
+    pub fields: Vec<HeaderField>,
+    /// The entry that [`super::Json::draft`] has marked it with.
+    pub entry: Option<String>,
 }
 
 /// A header field of a message in a mailbox (Graph resource

@@ -77,7 +77,7 @@ struct InternetMessageHeader<'r> {
     value: &'r str,
 }
 
-/// A MAPI property by its tag.
+/// A MAPI property by its tag or name.
 #[derive(Debug, Serialize)]
 struct ExtendedProperty<'r> {
     id: &'static str,
@@ -105,6 +105,8 @@ const IN_REPLY_TO: &str = "String 0x1042";
 const REFERENCES: &str = "String 0x1039";
 /// PidTagSensitivity.
 const SENSITIVITY: &str = "Integer 0x0036";
+/// A property of the relay's own: whose draft it is.
+pub(super) const ENTRY: &str = "String {5d3a0c52-7a07-4f0e-9f0b-8b6f1e0a6d41} Name GraphRelayId";
 
 /// Whether the mailbox keeps a copy of what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,13 +250,16 @@ impl Json {
         })
     }
 
-    /// What creates a draft.
+    /// What creates a draft, which can be told from others by this entry's id.
     ///
     /// # Errors
     ///
     /// As [`Json::send_mail`].
-    pub fn draft(message: &Message<'_>) -> serde_json::Result<Self> {
-        Self::written(message)
+    pub fn draft<'r>(mut message: Message<'r>, entry: &'r str) -> serde_json::Result<Self> {
+        let id = ENTRY;
+        let properties = &mut message.single_value_extended_properties;
+        properties.push(ExtendedProperty { id, value: entry });
+        Self::written(&message)
     }
 
     fn written(value: &impl Serialize) -> serde_json::Result<Self> {

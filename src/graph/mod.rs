@@ -30,6 +30,7 @@ use tracing::debug;
 use uuid::Uuid;
 
 pub use self::body::encoded_size;
+pub use self::draft::DraftOrigin;
 pub use self::draft::DraftState;
 pub use self::draft::FileAttachment;
 pub use self::draft::HeaderField;

@@ -117,7 +117,15 @@ pub(super) async fn one(
         let options = Options::read(options)?;
         let items = &call.shared.items;
         let item = items.look(&work.mailbox.upn, &id, Item::clone)?;
-        Ok(call.resource(StatusCode::OK, &entity(&call, &item, &options.select)))
+        let mut found = entity(&call, &item, &options.select);
+        if let (Some(property), Some(found)) = (options.property, found.as_object_mut()) {
+            let properties = resource::properties(&item, &property);
+            // Graph leaves the member out where there is none.
+            if !properties.is_empty() {
+                found.insert(PROPERTIES.to_owned(), properties.into());
+            }
+        }
+        Ok(call.resource(StatusCode::OK, &found))
     })
     .await
 }
@@ -235,6 +243,8 @@ fn entity(call: &Call, item: &Item, select: &Select) -> Value {
 struct Options {
     select: Select,
     message_id: Option<String>,
+    /// The extended property to show.
+    property: Option<String>,
     top: usize,
 }
 
@@ -244,6 +254,7 @@ impl Options {
         let mut options = Self {
             select: Select::default(),
             message_id: None,
+            property: None,
             top: USUAL_PAGE,
         };
         for (name, value) in given {
@@ -255,6 +266,7 @@ impl Options {
                         Refusal::bad("BadRequest", "The value of '$top' is no number.")
                     })?;
                 }
+                "$expand" => options.property = Some(wanted_property(&value)?),
                 "$orderby" => {}
                 other => {
                     return Err(Refusal::bad(
@@ -269,10 +281,23 @@ impl Options {
     }
 }
 
+/// The id of `singleValueExtendedProperties($filter=id eq 'id')`, all that is expanded here.
+fn wanted_property(expand: &str) -> Result<String, Refusal> {
+    let rest = expand.trim().strip_prefix(PROPERTIES);
+    let filter = rest.and_then(|rest| rest.strip_prefix("($filter=")?.strip_suffix(')'));
+    let filter = filter
+        .ok_or_else(|| Refusal::bad("BadRequest", "Parsing OData Select and Expand failed."))?;
+    compared(filter, "id")
+}
+
 /// The id of `internetMessageId eq '<id>'`, the one filter known here. A quote within is doubled.
 fn wanted_id(filter: &str) -> Result<String, Refusal> {
+    compared(filter, "internetMessageId")
+}
+
+fn compared(filter: &str, member: &str) -> Result<String, Refusal> {
     let invalid = || Refusal::bad("ErrorInvalidUrlQueryFilter", "Invalid filter clause.");
-    let rest = filter.trim().strip_prefix("internetMessageId");
+    let rest = filter.trim().strip_prefix(member);
     let rest = rest.and_then(|rest| rest.trim_start().strip_prefix("eq "));
     let quoted = rest.ok_or_else(invalid)?.trim();
     let inner = quoted
@@ -284,6 +309,9 @@ fn wanted_id(filter: &str) -> Result<String, Refusal> {
     }
     Ok(inner.replace("''", "'"))
 }
+
+/// The member with extended properties.
+const PROPERTIES: &str = "singleValueExtendedProperties";
 
 /// The application permissions that changing drafts needs.
 pub(super) const WRITE: [&str; 1] = ["Mail.ReadWrite"];

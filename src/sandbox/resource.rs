@@ -115,6 +115,28 @@ fn header_fields(item: &Item) -> Value {
     }
 }
 
+/// The extended properties of that id: of a message in JSON, as it was created.
+pub(super) fn properties(item: &Item, id: &str) -> Vec<Value> {
+    let message = match item.message.form {
+        Form::Mime => None,
+        Form::Json => serde_json::from_slice::<Value>(&item.message.raw).ok(),
+    };
+    let properties = message.as_ref().and_then(|message| {
+        let properties = message.get("singleValueExtendedProperties")?;
+        properties.as_array()
+    });
+    let is = |property: &&Value| {
+        let name = property.get("id").and_then(Value::as_str);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(id))
+    };
+    properties
+        .into_iter()
+        .flatten()
+        .filter(is)
+        .cloned()
+        .collect()
+}
+
 fn recipients(addresses: &[String]) -> Value {
     addresses.iter().map(|address| recipient(address)).collect()
 }

@@ -293,3 +293,33 @@ async fn header_fields_are_given_only_where_they_are_selected() {
     );
     assert!(fields.iter().any(|field| field["name"] == "Message-ID"));
 }
+
+#[tokio::test]
+async fn an_extended_property_is_given_only_where_it_is_expanded() {
+    let tenant = Tenant::new().await;
+    let name = "String {5D3A0C52-7a07-4f0e-9f0b-8b6f1e0a6d41} Name X";
+    let draft = json!({
+        "subject": "x",
+        "singleValueExtendedProperties": [{"id": name, "value": "1"}, {"id": "Integer 0x36", "value": "2"}],
+    });
+    let draft: Value = tenant.post("messages", draft).await.json().await.unwrap();
+    let id = draft["id"].as_str().unwrap();
+    assert_eq!(draft.get("singleValueExtendedProperties"), None);
+    let expanded = async |expand: &str| {
+        let path = format!("messages/{id}?$select=id&$expand={expand}");
+        tenant.get(&path).await
+    };
+
+    let of = |name: &str| format!("singleValueExtendedProperties($filter=id eq '{name}')");
+    let found: Value = expanded(&of(name)).await.json().await.unwrap();
+    let none: Value = expanded(&of("String {0} Name Y"))
+        .await
+        .json()
+        .await
+        .unwrap();
+
+    let properties = &found["singleValueExtendedProperties"];
+    assert_eq!(*properties, json!([{"id": name, "value": "1"}]));
+    assert_eq!(none.get("singleValueExtendedProperties"), None);
+    assert_eq!(expanded("attachments").await.status(), 400);
+}
