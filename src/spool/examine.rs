@@ -57,7 +57,7 @@ pub(super) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
     let kind = match fs::metadata(&path) {
         Ok(kind) => kind,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            beside.must_be_new("is missing")?;
+            beside.must_be_new("is missing", beside.log)?;
             return Ok(beside);
         }
         Err(error) => return Err(file(error)),
@@ -66,7 +66,7 @@ pub(super) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
         return Err(beside.refuse("is not a file".to_owned()));
     }
     if kind.len() == 0 {
-        beside.must_be_new("is empty")?;
+        beside.must_be_new("is empty", beside.log)?;
         return Ok(beside);
     }
     let mut begin = Vec::new();
@@ -88,7 +88,10 @@ pub(super) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
 pub(super) fn opened(connection: &Connection, beside: &Beside) -> Result<(), SpoolError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 0 {
-        return beside.must_be_new("has no tables");
+        // A kill at the very first start leaves a log without a whole transaction:
+        // SQLite counts the pages of the last one that is whole.
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        return beside.must_be_new("has no tables", beside.log && pages > 1);
     }
     match &beside.state {
         Some(state) => beside.compare(state.commits, state, progress(connection)?),
@@ -152,9 +155,9 @@ impl Beside {
     }
 
     /// A database without anything in it is right only where nothing is beside it.
-    fn must_be_new(&self, is: &str) -> Result<(), SpoolError> {
+    fn must_be_new(&self, is: &str, log: bool) -> Result<(), SpoolError> {
         let mut beside = Vec::new();
-        if self.log {
+        if log {
             beside.push("spool.db-wal has something in it".to_owned());
         }
         match self.contents {
