@@ -63,7 +63,7 @@ pub struct Answer {
     pub status: u16,
     /// Header fields.
     pub headers: HeaderMap,
-    /// Its beginning, at most 64 KiB.
+    /// Its beginning, at most 64 KiB and what it may repeat.
     pub body: Bytes,
     /// How long to wait before the next request, if the answer says so.
     pub retry_after: Option<Duration>,
@@ -93,6 +93,8 @@ pub enum TransportError {
 
 /// Enough of any error that Graph or Entra words; a proxy's page is cut off.
 const LARGEST_BODY: usize = 64 * 1024;
+/// JSON writes a character of one byte in up to six (RFC 8259 7).
+const LONGEST_ESCAPE: usize = 6;
 /// A host that does not take a connection in this time will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle connections are given up before the other side does, so that no request
@@ -164,6 +166,31 @@ impl Http {
         request: reqwest::RequestBuilder,
         size: u64,
     ) -> Result<Answer, TransportError> {
+        self.send_with_room(request, size, LARGEST_BODY).await
+    }
+
+    /// The same for a request whose answer repeats what it carries.
+    ///
+    /// # Errors
+    ///
+    /// There was no answer.
+    pub async fn send_to_be_repeated(
+        &self,
+        request: reqwest::RequestBuilder,
+        size: u64,
+    ) -> Result<Answer, TransportError> {
+        let repeated = usize::try_from(size).unwrap_or(usize::MAX);
+        let room = repeated.saturating_mul(LONGEST_ESCAPE);
+        self.send_with_room(request, size, room.saturating_add(LARGEST_BODY))
+            .await
+    }
+
+    async fn send_with_room(
+        &self,
+        request: reqwest::RequestBuilder,
+        size: u64,
+        room: usize,
+    ) -> Result<Answer, TransportError> {
         let timeout = self.timeout + Duration::from_secs(size / SLOWEST_UPLOAD);
         let end = Instant::now() + self.connect_timeout + timeout;
         let (client, request) = request.build_split();
@@ -180,14 +207,14 @@ impl Http {
             }
         };
         let mut body = Vec::new();
-        while body.len() < LARGEST_BODY {
+        while body.len() < room {
             match tokio::time::timeout_at(end, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
                 // The status was read: it says what matters even if the body broke off.
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
-        body.truncate(LARGEST_BODY);
+        body.truncate(room);
         Ok(Answer {
             status: response.status().as_u16(),
             retry_after: retry_after(response.headers(), self.clock.now()),

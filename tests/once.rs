@@ -298,6 +298,22 @@ async fn a_draft_that_cannot_be_deleted_does_not_fail_its_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn promise_2_a_draft_with_a_long_text_is_delivered() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&home(&graph, "submission = \"draft\""));
+    // Graph's answer to a new draft repeats its text, here with an escape for
+    // each of its bytes.
+    let line = format!("{}\r\n", "\u{1}".repeat(900));
+    let content = message("long", "a@example.org") + &line.repeat(100);
+
+    let id = send_one(&relay, &["a@example.org"], &content);
+
+    relay.event("delivered", |line| line["id"] == *id);
+    assert_eq!(arrivals(&graph)["long"], 1);
+    assert_eq!(graph.drafts().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_may_not_make_drafts_is_told_what_to_grant() {
     let settings = Settings {
         roles: vec!["Mail.Send".to_owned()],

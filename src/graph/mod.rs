@@ -101,6 +101,8 @@ struct Call<'a> {
     /// Whether ids are to outlive a move (Graph page "Obtain immutable
     /// identifiers for Outlook resources").
     immutable_ids: bool,
+    /// Whether the answer may repeat the message before it says what counts.
+    is_repeated: bool,
 }
 
 /// What a request carries.
@@ -142,6 +144,7 @@ impl Graph {
             path: "sendMail".to_owned(),
             payload: form.into(),
             immutable_ids: false,
+            is_repeated: false,
         };
         submitted(&self.call(caller, &call).await?)
     }
@@ -208,7 +211,12 @@ impl Graph {
                 .header("content-type", "text/plain")
                 .body(body::encoded(message).await.map_err(GraphError::Content)?),
         };
-        Ok(self.http.send(request, size).await?)
+        let answer = if call.is_repeated {
+            self.http.send_to_be_repeated(request, size).await
+        } else {
+            self.http.send(request, size).await
+        };
+        Ok(answer?)
     }
 }
 

@@ -82,5 +82,6 @@ fn send(parameters: &serde_json::Value) -> Call<'static> {
         path: "sendMail".to_owned(),
         payload: Payload::Json(Bytes::from(parameters.to_string())),
         immutable_ids: false,
+        is_repeated: false,
     }
 }
