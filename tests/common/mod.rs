@@ -234,11 +234,12 @@ impl Relay {
         relay
     }
 
-    /// The relay once it serves, or how it ended before that.
-    pub fn try_start_by(command: &mut Command) -> Result<Self, ExitStatus> {
+    /// The relay once it serves, or as an error the one that ended before that.
+    pub fn try_start_by(command: &mut Command) -> Result<Self, Self> {
         let mut relay = Self::spawn(command);
         if relay.event_unless_ended("started", |_| true).is_none() {
-            return Err(relay.wait());
+            relay.wait();
+            return Err(relay);
         }
         relay.address = relay.addresses()[0];
         Ok(relay)

@@ -50,6 +50,18 @@ fn power_cuts(mode: Mode, cuts: u64) {
     println!("{mode:?}, power cuts under load: {figures}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute or two: .ci/run has the time"]
+async fn failing_syncs_under_load_lose_nothing() {
+    tokio::task::block_in_place(|| {
+        for mode in [Mode::Send, Mode::Draft] {
+            let mut random = fastrand::Rng::with_seed(3);
+            let figures = lives(mode, 30, || Fault::EverySync(random.u32(1..60)));
+            println!("{mode:?}, fsync fails with EIO under load: {figures}");
+        }
+    });
+}
+
 /// Lives of a relay that end by themselves, each on what the last one left,
 /// under load, and one without faults.
 fn lives(mode: Mode, lives: u64, mut fault: impl FnMut() -> Fault) -> Figures {
@@ -89,17 +101,17 @@ fn live(shim: &Shim, home: &Home, life: u64, fault: Fault, load: &Load) -> usize
     fault.ask(&mut command, &home.path("report"));
     Syncs::Recorded.ask(&mut command);
     command.env("FAULTS_RECORD", &record);
-    let mut interrupted = 0;
-    // It may not come as far as to serve.
-    if let Ok(mut relay) = Relay::try_start_by(&mut command) {
+    let relay = Relay::try_start_by(&mut command).map(|mut relay| {
         load.set_relay(Some(relay.address));
         relay.wait();
         load.set_relay(None);
-        interrupted = relay.events("doubtful").len();
-    }
+        relay
+    });
+    // It may not have come as far as to serve.
+    let (Ok(relay) | Err(relay)) = relay;
     cut(&mut disk, &record);
     disk.cut(&data);
-    interrupted
+    relay.events("doubtful").len()
 }
 
 /// Without what the disk promises the same cut loses mail: so the tests here

@@ -20,6 +20,8 @@ pub(crate) struct Shim {
 pub(crate) enum Fault {
     /// The n-th change of a file or name goes wrong.
     At(u32, How),
+    /// Every n-th fsync fails with EIO.
+    EverySync(u32),
 }
 
 /// How an operation goes wrong.
@@ -76,6 +78,12 @@ impl Fault {
             Self::At(number, how) => {
                 command.env("FAULTS_AT", number.to_string());
                 command.env("FAULTS_HOW", how.name());
+            }
+            Self::EverySync(number) => {
+                command.env("FAULTS_OF", "syncs");
+                command.env("FAULTS_AT", number.to_string());
+                command.env("FAULTS_EVERY", number.to_string());
+                command.env("FAULTS_HOW", How::Eio.name());
             }
         }
     }

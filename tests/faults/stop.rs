@@ -33,7 +33,7 @@ use crate::shim::Syncs;
 /// Runs at once: one works while the other waits.
 const AT_ONCE: usize = 3;
 /// A sample of all n, for those who do not wait for every one.
-const SAMPLE: u32 = 37;
+const SAMPLE: u32 = 23;
 /// Recipients of a message that is split in two.
 const MANY: usize = 501;
 /// The message whose only recipient the stand-in always refuses.
