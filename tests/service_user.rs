@@ -46,6 +46,13 @@ async fn a_command_without_permission_says_so_and_not_that_nothing_runs() {
         assert!(!said(&output).contains("not running"), "{output:?}");
     }
 
+    let doctor = run_as(ANNA, &home, &["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
+    let text = said(&doctor).replace('\n', " ");
+    assert!(text.contains("with sudo"), "{text}");
+    assert!(!text.contains("another program has it"), "{text}");
+    assert!(!text.contains("stopped"), "{text}");
+
     mode(&home.config, 0o640);
     for arguments in [&["status"][..], &["check"], &["send-test", "a@example.org"]] {
         let output = run_as(ANNA, &home, arguments);

@@ -69,7 +69,7 @@ pub(super) async fn run(file: &Path) -> Exit {
             return exit_of(&error);
         }
     };
-    notify(&[NotifyState::Ready, NotifyState::Status("")]);
+    notify(&[NotifyState::Ready]);
     let exit = until_stopped(signals, &mut service, file).await;
     notify(&[NotifyState::Stopping]);
     service.stop().await;
@@ -109,7 +109,12 @@ async fn start(
     let mut said: Option<Instant> = None;
     loop {
         let error = match Service::start(config.clone(), Some(file)).await {
-            Ok(service) => return Ok(Some(service)),
+            Ok(service) => {
+                if said.is_some() {
+                    notify(&[NotifyState::Status("")]);
+                }
+                return Ok(Some(service));
+            }
             Err(error) if error.lacks_room(&config.data_dir) => error,
             Err(error) => return Err(error),
         };
@@ -168,7 +173,14 @@ async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path)
 /// SIGHUP: a bad file leaves the old one in force.
 fn reload(service: &mut Service, file: &Path) {
     notify_reloading();
-    match service.reload(Config::load(file)) {
+    let read = Config::load(file);
+    let warnings = read
+        .as_ref()
+        .map_or(Vec::new(), |config| config.warnings.clone());
+    for warning in warnings {
+        maillog::suspicious(&warning.in_file(file));
+    }
+    match service.reload(read) {
         Ok(restart) if restart.is_empty() => info!(event = "reloaded", "relay.toml was reloaded"),
         Ok(restart) => warn!(
             event = "reloaded",

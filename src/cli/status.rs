@@ -36,7 +36,8 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(super) async fn run(options: &Options) -> Exit {
     loop {
         let exit = show(options).await.unwrap_or_else(Failure::tell);
-        if !options.watch || exit == Exit::Unreachable {
+        // Where it cannot be asked now, it cannot be asked in two seconds either.
+        if !options.watch || !matches!(exit, Exit::Done | Exit::CheckFailed) {
             return exit;
         }
         tokio::time::sleep(EVERY).await;
