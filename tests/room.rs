@@ -292,3 +292,42 @@ async fn a_refused_message_leaves_the_disk_while_its_client_still_sends() {
     }
     assert_eq!(arrived(&graph, 1).await[0].subject, "first");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_doctor_and_metrics_know_the_last_error_of_the_spool() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let relay = Relay::start(&home);
+    let ok = run(&home, &["status", "--json"]);
+    let status: Value = serde_json::from_str(&stdout(&ok)).unwrap();
+    assert_eq!(status["spool_error"], Value::Null);
+    // Somebody takes the folder of large messages away.
+    fs::remove_dir(home.path("data/content")).unwrap();
+    let mut smtp = in_data(&relay, "a@example.org");
+    smtp.write(sized("large", 300_000).as_bytes());
+    let reply = smtp.say(".");
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+
+    let status = run(&home, &["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    let words = "the spool could not be written or read ";
+    assert!(stdout(&status).contains(words), "{}", stdout(&status));
+    let doctor = stdout(&run(&home, &["doctor", "--json"]));
+    let findings = doctor
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut failures = findings.filter(|finding| finding["state"] == "failure");
+    assert!(failures.any(|it| it["check"] == "spool"), "{doctor}");
+    let client = reqwest::Client::builder()
+        .unix_socket(home.path("data/admin.sock"))
+        .build()
+        .unwrap();
+    let answer = client.get("http://relay/metrics").send().await.unwrap();
+    let metrics = answer.text().await.unwrap();
+    assert!(
+        metrics.contains("\ngraphrelay_spool_errors 1\n"),
+        "{metrics}"
+    );
+    let waiting = "\ngraphrelay_spool_bytes{state=\"waiting\"} 0\n";
+    assert!(metrics.contains(waiting), "{metrics}");
+}

@@ -46,6 +46,7 @@ fn gauges(status: &Status) -> Vec<Gauge> {
     gauges.extend(identities(status));
     gauges.extend(queue(status));
     gauges.extend(itself(status));
+    gauges.extend(spool(status));
     gauges
 }
 
@@ -147,6 +148,42 @@ fn itself(status: &Status) -> [Gauge; 3] {
             name: "graphrelay_log_lines_dropped",
             help: "Lines of the log dropped since the start because nobody read it.",
             samples: vec![(String::new(), status.log.dropped as f64)],
+        },
+    ]
+}
+
+fn spool(status: &Status) -> [Gauge; 4] {
+    let (held, error) = (&status.spool, status.spool_error.as_ref());
+    let mut bytes: Vec<_> = held
+        .states
+        .iter()
+        .map(|(name, it)| (&**name, *it))
+        .collect();
+    bytes.push(("receiving", held.receiving));
+    let one = |value: f64| vec![(String::new(), value)];
+    [
+        Gauge {
+            name: "graphrelay_spool_bytes",
+            help: "What messages take up on disk, by state; history is what has ended.",
+            samples: bytes
+                .into_iter()
+                .map(|(state, bytes)| (labels(&[("state", state)]), bytes as f64))
+                .collect(),
+        },
+        Gauge {
+            name: "graphrelay_spool_limit_bytes",
+            help: "limits.spool_size.",
+            samples: one(held.limit as f64),
+        },
+        Gauge {
+            name: "graphrelay_spool_errors",
+            help: "Errors of writing or reading the spool since the relay has started.",
+            samples: one(error.map_or(0.0, |error| error.count as f64)),
+        },
+        Gauge {
+            name: "graphrelay_spool_last_error_timestamp_seconds",
+            help: "When the last of them was, in seconds since 1970; 0 if there was none.",
+            samples: one(error.map_or(0.0, |error| seconds(error.at))),
         },
     ]
 }

@@ -20,7 +20,9 @@ use crate::auth::Ending;
 use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
 use crate::delivery::Delivery;
+use crate::spool::Holdings;
 use crate::spool::Overview;
+use crate::spool::Trouble;
 use crate::telemetry;
 
 /// How it stands with everything.
@@ -43,6 +45,10 @@ pub struct Status {
     pub delivery: Delivery,
     /// Why no mail is taken in, if there is no room for it.
     pub full: Option<String>,
+    /// What the spool holds.
+    pub spool: Holdings,
+    /// The last error of writing or reading the spool, since the relay has started.
+    pub spool_error: Option<Trouble>,
     /// Whether the file says what is in force.
     pub configuration: ConfigurationView,
     /// The log.
@@ -98,12 +104,15 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         },
         certificate,
         accounts: identity::views(office),
-        queue: office.spool.overview().await?,
+        // Where it cannot be read, the error of the spool says so.
+        queue: office.spool.overview().await.unwrap_or_default(),
         delivery: office.standing.delivery(now),
         full: office
             .spool
             .check_room(None)
             .err()
             .map(|error| error.to_string()),
+        spool: office.spool.holdings(),
+        spool_error: office.spool.trouble(),
     })
 }

@@ -85,6 +85,13 @@ fn troubles(status: &Status) -> Vec<String> {
     }
     troubles.extend(status.full.clone());
     troubles.extend(itself(status));
+    if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
+        let ago = span(Duration::from_millis(error.ago_ms));
+        troubles.push(format!(
+            "the spool could not be written or read {ago} ago: {}",
+            error.reason
+        ));
+    }
     let oldest = status.queue.oldest_waiting_ms.map(Duration::from_millis);
     if let Some(waits) = oldest.filter(|waits| *waits > LONG) {
         let waits = span(waits);
@@ -159,6 +166,12 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
         count("held"),
         count("failed"),
     ));
+    lines.push(format!("spool      {}", status.spool.words()));
+    lines.extend(status.spool_error.as_ref().map(|error| {
+        let ago = span(Duration::from_millis(error.ago_ms));
+        let (count, reason) = (error.count, &error.reason);
+        format!("  errors   {count} since the start, the last {ago} ago: {reason}")
+    }));
     for failure in &queue.failures {
         let ago = failure.ended_ago_ms.map_or_else(String::new, |ago| {
             format!(" {} ago", span(Duration::from_millis(ago)))

@@ -47,7 +47,10 @@ pub(super) fn examine(config: &Config, file: &Path, heard: &Heard) -> Vec<Findin
     findings.extend(relay_toml(file));
     findings.extend(data_dir(config));
     match heard {
-        Heard::Status(status) => findings.push(queue(config, Some(status))),
+        Heard::Status(status) => {
+            findings.push(queue(config, Some(status)));
+            findings.extend(spool(status));
+        }
         Heard::Stopped => findings.push(queue(config, None)),
         Heard::Unheard(_) => {}
     }
@@ -190,6 +193,26 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
         return Finding::warning(check, words, remedy);
     }
     Finding::ok(check, words)
+}
+
+/// What the running relay knows of its spool.
+fn spool(status: &Status) -> Vec<Finding> {
+    let check = "spool";
+    let mut findings = Vec::new();
+    if let Some(full) = &status.full {
+        let remedy = "make room as it says; until then clients get 452 and keep their mail";
+        findings.push(Finding::failure(check, full, remedy));
+    }
+    if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
+        let words = format!(
+            "it could not be written or read {} times, last at {}: {}",
+            error.count, error.at, error.reason
+        );
+        let remedy = "look at the disk (journalctl -k, df, mount); when it is healthy again: \
+                      graph-relay spool check";
+        findings.push(Finding::failure(check, words, remedy));
+    }
+    findings
 }
 
 /// Below `free_space` clients are told to come again.

@@ -87,6 +87,8 @@ impl Spool {
 
     /// What a failed write means.
     pub(super) fn not_written(&self, path: &Path, error: io::Error) -> AcceptError {
+        let noted = format!("{}: {error}", path.display());
+        self.shared.room.troubles.note(&noted);
         if is_full(&error) {
             let fills = self.shared.room.fills();
             return AcceptError::Full(format!("the disk is full ({error}); {fills}"));

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 
 /// The queue in a few numbers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Overview {
     /// Entries that are not done with, by state.
     pub states: BTreeMap<String, u64>,

@@ -49,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SpoolError;
 use super::lock_mutex;
+use super::trouble::Troubles;
 use super::usage;
 use super::usage::Usage;
 use super::usage::megabytes;
@@ -78,6 +79,7 @@ pub(super) struct Room {
     pub(super) making: tokio::sync::Mutex<()>,
     removed: Mutex<Vec<SpoolId>>,
     has_removed: Notify,
+    pub(super) troubles: Troubles,
 }
 
 /// What is held and under way.
@@ -173,6 +175,15 @@ pub struct Holdings {
     pub receiving: u64,
 }
 
+impl Holdings {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let all = self.states.values().sum::<u64>() + self.receiving;
+        let limit = megabytes(self.limit);
+        format!("{} of {limit} (limits.spool_size)", megabytes(all))
+    }
+}
+
 impl Room {
     pub(super) fn new(settings: &super::Settings, connection: &Connection) -> Self {
         let room = Self {
@@ -184,6 +195,7 @@ impl Room {
             making: tokio::sync::Mutex::new(()),
             removed: Mutex::new(Vec::new()),
             has_removed: Notify::new(),
+            troubles: Troubles::default(),
         };
         room.publish(connection);
         room

@@ -288,7 +288,11 @@ impl Spool {
     {
         let spool = self.clone();
         let task = tokio::task::spawn_blocking(move || query(&lock_mutex(&spool.shared.reader)));
-        Ok(task.await.map_err(|_| SpoolError::Closed)??)
+        let read = task.await.map_err(|_| SpoolError::Closed)?;
+        read.map_err(|error| {
+            self.shared.room.troubles.note_database(&error);
+            error.into()
+        })
     }
 }
 

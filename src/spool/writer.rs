@@ -154,6 +154,7 @@ impl WriterThread {
                 next = inbox.try_recv().ok();
             }
             if let Err(error) = self.write(group) {
+                self.room.troubles.note_database(&error);
                 self.watch.not_synced(error.to_string());
                 // Not even what closing it would write.
                 let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
@@ -215,7 +216,10 @@ impl WriterThread {
                     job.failed(once_more(&error));
                     return Err(error);
                 }
-                Err(error) => job.failed(error),
+                Err(error) => {
+                    self.room.troubles.note_database(&error);
+                    job.failed(error);
+                }
             }
         }
         Ok(())

@@ -1,0 +1,86 @@
+//! The last error of writing or reading the spool: what `status`, `doctor` and
+//! metrics know of a disk in trouble.
+//!
+//! Limits that were reached are no errors, and neither is one entry that cannot be
+//! read where the rest of it can.
+
+use std::fmt::Display;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Spool;
+use super::damage;
+use super::lock_mutex;
+use crate::clock::Timestamp;
+
+/// An error of the spool, and when it was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The last one, in words.
+    pub reason: String,
+    /// When that was.
+    pub at: Timestamp,
+    /// How long ago, in milliseconds.
+    pub ago_ms: u64,
+    /// How many there were since the start.
+    pub count: u64,
+}
+
+/// A disk that has failed may do so again: for so long somebody should look at it.
+const RECENT: Duration = Duration::from_secs(60 * 60);
+
+impl Trouble {
+    /// Whether it calls for somebody.
+    pub fn is_recent(&self) -> bool {
+        Duration::from_millis(self.ago_ms) < RECENT
+    }
+}
+
+/// Takes errors down.
+#[derive(Debug, Default)]
+pub(super) struct Troubles(Mutex<Option<Last>>);
+
+#[derive(Debug)]
+struct Last {
+    reason: String,
+    at: Instant,
+    count: u64,
+}
+
+impl Troubles {
+    pub(super) fn note_database(&self, error: &rusqlite::Error) {
+        if !damage::is_of_the_entry(error) {
+            self.note(&format!("the spool's database: {error}"));
+        }
+    }
+
+    pub(super) fn note(&self, error: &dyn Display) {
+        let mut last = lock_mutex(&self.0);
+        let count = last.as_ref().map_or(0, |last| last.count);
+        *last = Some(Last {
+            reason: error.to_string(),
+            at: Instant::now(),
+            count: count + 1,
+        });
+    }
+}
+
+impl Spool {
+    /// The last error of writing or reading, since the start.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let last = lock_mutex(&self.shared.room.troubles.0);
+        last.as_ref().map(|last| {
+            let ago = last.at.elapsed();
+            Trouble {
+                reason: last.reason.clone(),
+                at: self.shared.clock.now() - ago,
+                ago_ms: u64::try_from(ago.as_millis()).unwrap_or(u64::MAX),
+                count: last.count,
+            }
+        })
+    }
+}
