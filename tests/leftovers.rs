@@ -205,3 +205,23 @@ async fn a_look_that_is_refused_keeps_no_message_back() {
     assert_eq!(looks(&graph), 1);
     assert_eq!((graph.drafts().len(), graph.arrivals().len()), (1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_draft_of_a_dropped_message_is_deleted() {
+    let graph = stand_in().await;
+    let keys = "submission = \"draft\"\nblind = \"property\"";
+    let sections = "[delivery]\nretry = [\"1h\"]";
+    let home = Home::with_accounts(&account(&graph, MAILBOX, keys), sections);
+    let relay = Relay::start(&home);
+    graph.inject(Fault::at(Station::Patch, 503));
+    let to = ["a@example.org", "b@example.org"];
+    let id = send_one(&relay, &to, &message("x", "a@example.org"));
+    relay.event("deferred", |line| line["id"] == *id);
+    assert_eq!(graph.drafts().len(), 1);
+
+    let dropped = run(&home, &["queue", "drop", &id, "--yes"]);
+
+    assert!(dropped.status.success(), "{}", said(&dropped));
+    relay.wait_until(|| graph.drafts().is_empty());
+    assert!(graph.arrivals().is_empty());
+}

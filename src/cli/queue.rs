@@ -218,8 +218,8 @@ fn attempt_line(attempt: &AttemptView) -> String {
     if let Some(code) = &attempt.code {
         line.push_str(&format!(" {code}"));
     }
-    if let Some(ended) = attempt.ended_at {
-        line.push_str(&format!(", after {}", span(ended.since(attempt.begun_at))));
+    if let Some(took) = attempt.took_ms {
+        line.push_str(&format!(", after {}", span(Duration::from_millis(took))));
     }
     if let Some(reason) = &attempt.reason {
         line.push_str(&format!("\n            {reason}"));

@@ -205,22 +205,21 @@ impl<'a> Way<'a> {
 }
 
 /// Takes a draft that will never be sent out of the mailbox, if that is possible
-/// now; whether it is gone. An operator's retry then makes another. What was
+/// now; whether it was there. An operator's retry then makes another. What was
 /// sent after all keeps its id, and its copy in Sent Items is the only trace.
-pub(super) async fn abandon(entry: &Claimed, graph: &Graph, draft: &Draft) -> bool {
-    let looked = match draft.stage {
-        Stage::Filling => Ok(DraftState::Unsent),
-        Stage::Sending { .. } => graph.look(caller(entry), &draft.id).await,
+pub(super) async fn abandon(
+    caller: Caller<'_>,
+    graph: &Graph,
+    draft: &Draft,
+) -> Result<bool, GraphError> {
+    let state = match draft.stage {
+        Stage::Filling => DraftState::Unsent,
+        Stage::Sending { .. } => graph.look(caller, &draft.id).await?,
     };
-    let deleted: Result<(), GraphError> = match looked {
-        Ok(DraftState::Unsent) => graph.delete_draft(caller(entry), &draft.id).await,
-        Ok(DraftState::Sent(_) | DraftState::Absent) => return false,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = &deleted {
-        debug!(id = %entry.id, %error, "the draft stays in the mailbox");
+    match state {
+        DraftState::Unsent => graph.delete_draft(caller, &draft.id).await.map(|()| true),
+        DraftState::Sent(_) | DraftState::Absent => Ok(false),
     }
-    deleted.is_ok()
 }
 
 /// Deletes the drafts that have the message's Message-ID and were made for this

@@ -8,6 +8,7 @@
 //! make what goes out, `report.rs` decides who is told of a failure or a delay.
 //! Speaks no HTTP and no SMTP.
 
+mod abandoned;
 mod account_lanes;
 mod attempt;
 mod brake;
@@ -191,7 +192,11 @@ pub async fn run(
         reports,
         standing,
     };
-    dispatcher.run(stop).await;
+    let context = Arc::clone(&dispatcher.context);
+    tokio::select! {
+        () = dispatcher.run(stop) => {}
+        () = abandoned::run(&context) => {}
+    }
     Ok(())
 }
 

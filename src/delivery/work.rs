@@ -133,7 +133,13 @@ impl Context {
         let unsent = outcome.kind == Kind::Failed || draft.stage == Stage::Filling;
         let gone = match next {
             Next::Held => true,
-            Next::Failed if unsent => draft::abandon(entry, &outlet.graph, &draft).await,
+            Next::Failed if unsent => {
+                let abandoned = draft::abandon(draft::caller(entry), &outlet.graph, &draft).await;
+                abandoned.unwrap_or_else(|error| {
+                    debug!(id = %entry.id, %error, "the draft stays in the mailbox");
+                    false
+                })
+            }
             Next::Failed | Next::Delivered | Next::Quarantined | Next::Wait(_) => false,
         };
         if gone && let Err(error) = self.spool.forget_draft(entry.id, draft.id.clone()).await {

@@ -8,6 +8,7 @@ use rusqlite::params;
 use super::Spool;
 use super::SpoolError;
 use crate::clock::RunningTime;
+use crate::mail::Lane;
 use crate::mail::SpoolId;
 
 /// A draft in the mailbox that holds an entry's message.
@@ -17,6 +18,17 @@ pub struct Draft {
     pub id: String,
     /// How far it is.
     pub stage: Stage,
+}
+
+/// A draft of a message that was dropped: nobody will send it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abandoned {
+    /// The entry.
+    pub id: SpoolId,
+    /// Whose mailbox has it.
+    pub lane: Lane,
+    /// The draft.
+    pub draft: Draft,
 }
 
 /// How far a draft is.
@@ -83,6 +95,38 @@ impl Spool {
             Ok(())
         };
         self.shared.writer.write(write).await
+    }
+
+    /// Drafts that are on record for dropped entries, some of them if there are more
+    /// than `most`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn abandoned(&self, most: u32) -> Result<Vec<Abandoned>, SpoolError> {
+        self.read(move |db| {
+            // In any order: one that cannot be deleted must not keep others from it.
+            let mut statement = db.prepare_cached(
+                "SELECT id, account, mailbox, draft, draft_stage, draft_since FROM entry
+                 WHERE state = 'dropped' AND ended_at IS NOT NULL
+                 AND draft IS NOT NULL AND account IS NOT NULL ORDER BY random() LIMIT ?1",
+            )?;
+            let rows = statement.query_map([most], |row| {
+                let lane = Lane {
+                    account: row.get(1)?,
+                    mailbox: super::view::parsed(row, 2)?,
+                };
+                let (id, draft) = (super::view::id(row, 0)?, draft(row, 3)?);
+                Ok(draft.map(|draft| Abandoned { id, lane, draft }))
+            })?;
+            Ok(rows.filter_map(Result::ok).flatten().collect())
+        })
+        .await
+    }
+
+    /// Returns when messages were dropped since the last call.
+    pub async fn dropped(&self) {
+        self.shared.dropped.notified().await;
     }
 
     /// Holds the waiting entries of an account whose last attempt was interrupted by

@@ -115,6 +115,7 @@ pub use self::content::Content;
 pub use self::content::INLINE_LIMIT;
 pub use self::content::Incoming;
 pub use self::damage::Quarantined;
+pub use self::doubt::Abandoned;
 pub use self::doubt::Draft;
 pub use self::doubt::Stage;
 pub use self::due::Allowance;
@@ -178,6 +179,8 @@ struct Shared {
     /// Lanes that have got something due, until somebody asks.
     arrivals: Mutex<Vec<Arrival>>,
     arrived: Notify,
+    /// Messages were dropped.
+    dropped: Notify,
     /// Entries that can be neither read nor quarantined: see `damage.rs`.
     left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
@@ -316,6 +319,7 @@ impl Spool {
             room,
             arrivals: Mutex::new(Vec::new()),
             arrived: Notify::new(),
+            dropped: Notify::new(),
             left_alone: Mutex::new(HashSet::new()),
             _locks: locks,
         };

@@ -197,6 +197,9 @@ impl Spool {
             Ok(changes)
         };
         let (changes, _) = self.write_as_far_as_possible(extents, decide).await?;
+        if !changes.dropped.is_empty() {
+            self.shared.dropped.notify_one();
+        }
         for lane in changes.lanes {
             self.announce(lane, Urgency::AtOnce);
         }

@@ -91,6 +91,8 @@ pub struct AttemptView {
     pub begun_at: Timestamp,
     /// When its outcome was.
     pub ended_at: Option<Timestamp>,
+    /// How long it took.
+    pub took_ms: Option<u64>,
     /// `delivered`, `deferred`, `failed`, `doubtful`; missing while under way.
     pub outcome: Option<String>,
     /// HTTP status of the answer.
@@ -394,7 +396,7 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
     let id: String = row.get(0)?;
     let mut statement = db.prepare_cached(
         "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
-         client_request_id FROM attempt WHERE entry = ?1 ORDER BY number",
+         client_request_id, begun_running, ended_running FROM attempt WHERE entry = ?1 ORDER BY number",
     )?;
     let timeline = statement.query_map([id], |row| {
         Ok(AttemptView {
@@ -407,6 +409,13 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
             reason: row.get(6)?,
             request_id: row.get(7)?,
             client_request_id: row.get(8)?,
+            took_ms: row
+                .get::<_, Option<i64>>(10)?
+                .map(RunningTime::from_millis)
+                .zip(row.get(9).map(RunningTime::from_millis).ok())
+                // Of an attempt before the upgrade nobody knows it for sure.
+                .filter(|(_, begun)| *begun >= RunningTime::START)
+                .map(|(ended, begun)| in_millis(ended.since(begun))),
         })
     })?;
     Ok(EntryView {
