@@ -445,3 +445,30 @@ async fn a_test_message_is_timed_through_every_hop() {
     let text = String::from_utf8(refused.stderr).unwrap();
     assert!(text.contains("ErrorInvalidRecipients"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_of_the_service_alone_is_said_to_be_out_of_reach() {
+    let graph = stand_in().await;
+    let home = well(&graph);
+    let secret = home.path("client-secret").display().to_string();
+    change(
+        &home,
+        &format!("client_secret_file = \"{secret}\""),
+        "client_secret_credential = \"client-secret\"",
+    );
+    let mut service = binary();
+    service.arg("serve").arg("--config").arg(&home.config);
+    service.env("CREDENTIALS_DIRECTORY", home.folder.path());
+    let _relay = Relay::start_by(&mut service);
+
+    let check = run(&home, &["check"]);
+    let (_, findings) = doctor(&home);
+
+    assert!(check.status.success(), "{check:?}");
+    let said = common::said(&check);
+    assert!(said.contains("not tested here: systemd gives it"), "{said}");
+    let mailbox = format!("mailbox {MAILBOX}");
+    let found = findings.iter().find(|it| it["check"] == *mailbox).unwrap();
+    let words = found["words"].as_str().unwrap();
+    assert!(words.contains("cannot be tested from outside"), "{found}");
+}

@@ -77,9 +77,13 @@ fn identity(account: &Account) -> String {
         (tenant, cloud) => format!(" in {tenant} ({})", cloud.name()),
     };
     let credential = account.credential.name();
+    let untested = match account.credential.is_readable_here() {
+        true => "",
+        false => "; not tested here: systemd gives it to the service alone",
+    };
     match account.sign_in {
-        SignIn::Application => format!("{place}, as an app with a {credential}"),
-        SignIn::Delegated => format!("{place}, for who has signed in ({credential})"),
+        SignIn::Application => format!("{place}, as an app with a {credential}{untested}"),
+        SignIn::Delegated => format!("{place}, for who has signed in ({credential}){untested}"),
     }
 }
 
