@@ -230,3 +230,25 @@ fn the_help_says_what_becomes_of_the_damaged_files() {
         said(&help)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_reads_content_whose_index_is_damaged() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    let ids = send_many(&relay, "small", 3);
+    assert!(relay.stop().success());
+    damage_leaf(&home, "sqlite_autoindex_content_1", 0);
+    graph.clear_faults();
+    let mut relay = Relay::start(&home);
+    relay.wait_until(|| relay.events("quarantined").len() == 3);
+    assert!(relay.stop().success());
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    let _relay = Relay::start(&home);
+    let retried = run(&home, &["queue", "retry", "--all", "--yes"]);
+    assert!(retried.status.success(), "{}", said(&retried));
+    assert_eq!(arrived(&graph, ids.len()).await.len(), 3);
+}

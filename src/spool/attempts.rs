@@ -110,20 +110,57 @@ pub(super) fn read(
     lane: &Lane,
     folder: &std::path::Path,
 ) -> rusqlite::Result<Claimed> {
-    let client_request_id = Uuid::new_v4();
-    let (mut entry, sealed, bound) = db
-        .prepare_cached(
+    read_with(db, id, lane, folder, Record::Readable)
+}
+
+/// Whether the attempts of an entry can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    Readable,
+    /// A page of theirs is damaged: any of them may have submitted it.
+    Damaged,
+}
+
+impl Record {
+    /// The columns of an entry that [`claimed`] expects, and its seal.
+    fn query(self) -> String {
+        let (doubted, unanswered) = match self {
+            Self::Readable => (
+                "EXISTS (SELECT 1 FROM attempt
+                 WHERE attempt.entry = entry.id AND outcome = 'doubtful')",
+                "EXISTS (SELECT 1 FROM attempt
+                 WHERE attempt.entry = entry.id AND outcome IS NOT NULL
+                 AND (http_status IS NULL OR http_status NOT BETWEEN 400 AND 499))",
+            ),
+            Self::Damaged => ("attempts > 1", "attempts > 1"),
+        };
+        format!(
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
-             in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of, about, warned,
-             EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
-             digest, seal, bound, accepted_running, own_trouble,
-             EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome IS NOT NULL
-                     AND (http_status IS NULL OR http_status NOT BETWEEN 400 AND 499))
-             FROM entry WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
+             in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of,
+             about, warned, {doubted}, digest, seal, bound, accepted_running, own_trouble,
+             {unanswered}
+             FROM entry WHERE id = ?1"
+        )
+    }
+}
+
+/// [`read`] with what can be read of its attempts.
+pub(super) fn read_with(
+    db: &Connection,
+    id: &str,
+    lane: &Lane,
+    folder: &std::path::Path,
+    record: Record,
+) -> rusqlite::Result<Claimed> {
+    let client_request_id = Uuid::new_v4();
+    let (mut entry, sealed, bound) =
+        db.prepare_cached(&record.query())?.query_row([id], |row| {
             let entry = claimed(row, lane, folder, client_request_id)?;
-            Ok((entry, row.get::<_, Option<Digest>>(21)?, row.get::<_, Option<String>>(22)?))
+            Ok((
+                entry,
+                row.get::<_, Option<Digest>>(21)?,
+                row.get::<_, Option<String>>(22)?,
+            ))
         })?;
     entry.envelope.recipients = view::recipients(db, id)?;
     verify_seal(&entry, sealed, bound.as_deref())?;

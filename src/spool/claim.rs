@@ -18,7 +18,8 @@ use super::Spool;
 use super::SpoolError;
 use super::Upcoming;
 use super::Want;
-use super::attempts::read;
+use super::attempts::Record;
+use super::attempts::read_with;
 use super::damage;
 use super::damage::is_of_the_entry;
 use super::due;
@@ -108,9 +109,10 @@ impl Spool {
         let due = move |db: &Connection, how| due::due(db, &wanted, now.running, &skip, how);
         for id in self.read_somehow(due).await? {
             let (single, row, of) = (claimant.clone(), id.clone(), lane.clone());
-            let claim = move |db: &Connection| single.one(db, &row, &of);
-            match self.shared.writer.write(claim).await {
-                Ok(entry) => claims.claimed.extend(entry),
+            let records = [Record::Readable, Record::Damaged];
+            let claim = move |db: &Connection, record| single.one(db, &row, &of, record);
+            match self.write_as_far_as_possible(&records, claim).await {
+                Ok((entry, _)) => claims.claimed.extend(entry),
                 Err(error) if error.is_of_one_entry() => {
                     let reason = damage::reason(error.cause());
                     claims.quarantined.push(self.quarantine(id, reason).await?);
@@ -154,7 +156,7 @@ impl Claimant {
         let mut claims = Claims::default();
         for want in wants {
             for id in due::due(db, want, self.now.running, &self.skip, Reading::Ordinary)? {
-                match self.one(db, &id, &want.lane) {
+                match self.one(db, &id, &want.lane, Record::Readable) {
                     Ok(entry) => claims.claimed.extend(entry),
                     Err(error) if is_of_the_entry(&error) => {
                         let reason = damage::reason(&error);
@@ -177,8 +179,15 @@ impl Claimant {
         Ok(claims)
     }
 
-    /// Nothing if the entry waits no longer.
-    fn one(&self, db: &Connection, id: &str, lane: &Lane) -> rusqlite::Result<Option<Claimed>> {
+    /// Nothing if the entry waits no longer. Without a record of its attempts its
+    /// state alone says that one was begun.
+    fn one(
+        &self,
+        db: &Connection,
+        id: &str,
+        lane: &Lane,
+        record: Record,
+    ) -> rusqlite::Result<Option<Claimed>> {
         let waiting = db
             .prepare_cached(
                 "UPDATE entry SET state = 'claimed', attempts = attempts + 1
@@ -188,7 +197,10 @@ impl Claimant {
         if waiting == 0 {
             return Ok(None);
         }
-        let entry = read(db, id, lane, &self.folder)?;
+        let entry = read_with(db, id, lane, &self.folder, record)?;
+        if record == Record::Damaged {
+            return Ok(Some(entry));
+        }
         db.prepare_cached(
             "INSERT INTO attempt (entry, number, begun_at, client_request_id, begun_running)
              VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -72,12 +72,15 @@ pub(super) fn recover(
         Err(error) if !damage::is_damage(&error) => return Err(error.into()),
         Ok(_) | Err(_) => {}
     }
+    let claimed = ids(connection, "SELECT id FROM entry WHERE state = 'claimed'")?;
+    let interrupted = settle_again(connection, claimed)?;
     let transaction = connection.transaction()?;
-    let interrupted = ids(&transaction, "SELECT id FROM entry WHERE state = 'claimed'")?;
-    transaction.execute(
-        "UPDATE entry SET state = 'waiting', due_running = ?2, reason = ?1 WHERE state = 'claimed'",
-        params![INTERRUPTED, now.running.millis()],
-    )?;
+    for id in &interrupted {
+        transaction.execute(
+            "UPDATE entry SET state = 'waiting', due_running = ?2, reason = ?3 WHERE id = ?1",
+            params![id.to_string(), now.running.millis(), INTERRUPTED],
+        )?;
+    }
     let files = Files::read(&transaction, folder)?;
     for id in &files.missing {
         damage::quarantine(&transaction, &id.to_string(), Some(now), FILE_GONE)?;
@@ -100,6 +103,38 @@ pub(super) fn recover(
         orphans: files.unknown,
         clock: None,
     })
+}
+
+/// Where damage kept an outcome out of an entry, its attempt has it: what was
+/// delivered is not sent again. Returns the others.
+fn settle_again(
+    connection: &Connection,
+    claimed: Vec<SpoolId>,
+) -> Result<Vec<SpoolId>, SpoolError> {
+    let mut interrupted = Vec::new();
+    for id in claimed {
+        let outcome = connection.query_row(
+            "SELECT outcome FROM attempt WHERE entry = ?1 ORDER BY number DESC LIMIT 1",
+            [id.to_string()],
+            |row| row.get::<_, String>(0),
+        );
+        let state = outcome
+            .ok()
+            .filter(|it| matches!(it.as_str(), "delivered" | "failed"));
+        let Some(state) = state else {
+            interrupted.push(id);
+            continue;
+        };
+        let settled = connection.execute(
+            "UPDATE entry SET state = ?2 WHERE id = ?1",
+            [id.to_string(), state],
+        );
+        match settled {
+            Err(error) if !damage::is_damage(&error) => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(interrupted)
 }
 
 /// The content folder compared with the database.

@@ -110,15 +110,14 @@ impl Spool {
         let taken_in = taken_in.map(|dsn| dsn.lane.clone());
         let write = move |db: &Connection, extent| {
             settle_one(db, &id.to_string(), number, now, &report, extent)?;
-            let withdrawn = match (extent, next) {
-                (Extent::Whole | Extent::KeepContent, Next::Delivered | Next::Failed) => {
-                    withdraw(db, id, now, extent)?
-                }
-                (_, Next::Held | Next::Wait(_) | Next::Quarantined)
-                | (Extent::EntryAndReport | Extent::Entry, _) => Vec::new(),
+            let done = matches!(next, Next::Delivered | Next::Failed);
+            let withdrawn = if done && extent.with_end() {
+                withdraw(db, id, now, extent)?
+            } else {
+                Vec::new()
             };
             if let Some(dsn) = &report.dsn
-                && extent != Extent::Entry
+                && extent.with_report()
             {
                 Row::report(dsn.clone(), id, now).insert(db)?;
                 if dsn.kind == DsnKind::Delay {
@@ -130,7 +129,7 @@ impl Spool {
         };
         let (withdrawn, extent) = self.write_as_far_as_possible(&Extent::ALL, write).await?;
         if let Some(lane) = taken_in
-            && extent != Extent::Entry
+            && extent.with_report()
         {
             self.announce(lane, Urgency::Ordinary);
         }
@@ -144,28 +143,49 @@ impl Spool {
     }
 }
 
-/// How much of a settlement is recorded, where damage stops the whole.
+/// How much of a settlement is recorded, where damage stops the whole: each has
+/// less than the one before, and touches fewer pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
     Whole,
     /// The content of what is done with stays: it may be on the damaged page.
     KeepContent,
+    /// Not the time of the end either, which is in an index.
+    NoEnd,
     /// Nothing of the attempt, no report is withdrawn.
     EntryAndReport,
     /// The state alone.
     Entry,
+    /// The attempt alone: the next start goes by it.
+    Attempt,
 }
 
 impl Extent {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Whole,
         Self::KeepContent,
+        Self::NoEnd,
         Self::EntryAndReport,
         Self::Entry,
+        Self::Attempt,
     ];
 
     fn with_attempt(self) -> bool {
+        match self {
+            Self::Whole | Self::KeepContent | Self::NoEnd | Self::Attempt => true,
+            Self::EntryAndReport | Self::Entry => false,
+        }
+    }
+
+    fn with_end(self) -> bool {
         matches!(self, Self::Whole | Self::KeepContent)
+    }
+
+    fn with_report(self) -> bool {
+        match self {
+            Self::Whole | Self::KeepContent | Self::NoEnd | Self::EntryAndReport => true,
+            Self::Entry | Self::Attempt => false,
+        }
     }
 }
 
@@ -180,6 +200,9 @@ fn settle_one(
     if extent.with_attempt() {
         end_attempt(db, id, number, now, report)?;
     }
+    if extent == Extent::Attempt {
+        return Ok(());
+    }
     let (state, due, ended) = match report.next {
         Next::Delivered => ("delivered", now.running, Some(now)),
         Next::Failed => ("failed", now.running, Some(now)),
@@ -187,6 +210,7 @@ fn settle_one(
         Next::Held => ("held", now.running, None),
         Next::Wait(due) => ("waiting", due, None),
     };
+    let ended = ended.filter(|_| extent.with_end());
     db.prepare_cached(
         "UPDATE entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
          trouble_since = ?6, ended_running = ?7, own_trouble = ?8,

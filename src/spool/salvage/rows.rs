@@ -109,7 +109,11 @@ impl Rows<'_> {
         };
         let recipients = self.copy_rows("recipient", "entry = ?1", id)?;
         let attempts = self.copy_rows("attempt", "entry = ?1", id)?;
-        let content = self.copy_rows("content", "entry = ?1", id)?;
+        let content = match self.copy_rows("content", "entry = ?1", id)? {
+            // Its index may be all that is damaged.
+            Err(_) => self.copy_rows("content", "+entry = ?1", id)?,
+            copied => copied,
+        };
         if matches!(state.as_str(), "delivered" | "dropped") {
             *salvaged.saved.entry(state).or_default() += 1;
             return Ok(());
