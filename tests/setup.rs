@@ -1,5 +1,5 @@
-//! `setup` at a terminal: what it leaves when it is interrupted, and that it asks
-//! again. The terminal is a pseudo-terminal of the test's own.
+//! `setup` and `hash-password` at a terminal: what they leave when they are
+//! interrupted, and that `setup` asks again. The terminal is a pseudo-terminal of the test's own.
 
 mod common;
 
@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
+use std::process::Command;
 use std::process::Stdio;
 
 use common::Home;
@@ -36,6 +37,18 @@ struct Person {
 
 impl Person {
     fn begin(home: &Home, graph: &Sandbox) -> Self {
+        let url = graph.url();
+        let mut command = binary();
+        command
+            .args(["setup", "--login-url", &url, "--graph-url", &url])
+            .args(["--replace", "--config"])
+            .arg(&home.config)
+            .env("STATE_DIRECTORY", home.path("data"));
+        Self::at(&mut command)
+    }
+
+    /// With this command on the terminal.
+    fn at(command: &mut Command) -> Self {
         let terminal = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         rustix::pty::grantpt(&terminal).unwrap();
         rustix::pty::unlockpt(&terminal).unwrap();
@@ -46,12 +59,7 @@ impl Person {
             .custom_flags(0o400) // O_NOCTTY
             .open(name.to_str().unwrap())
             .unwrap();
-        let url = graph.url();
-        let child = binary()
-            .args(["setup", "--login-url", &url, "--graph-url", &url])
-            .args(["--replace", "--config"])
-            .arg(&home.config)
-            .env("STATE_DIRECTORY", home.path("data"))
+        let child = command
             .stdin(Stdio::from(inner.try_clone().unwrap()))
             .stdout(Stdio::from(inner.try_clone().unwrap()))
             .stderr(Stdio::from(inner.try_clone().unwrap()))
@@ -226,4 +234,15 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
         fs::read_to_string(home.path("client-secret")).unwrap(),
         good
     );
+}
+
+#[test]
+fn an_interrupted_hash_password_lets_the_terminal_show_what_is_typed() {
+    let mut person = Person::at(binary().arg("hash-password"));
+    person.wait_for("which is not shown");
+    assert!(!person.shows_what_is_typed());
+
+    assert_eq!(person.interrupt(), 130);
+
+    assert!(person.shows_what_is_typed());
 }

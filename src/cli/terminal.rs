@@ -4,6 +4,7 @@ use std::io;
 use std::io::IsTerminal;
 use std::io::Write;
 use std::sync::Mutex;
+use std::sync::Once;
 use std::sync::PoisonError;
 use std::sync::mpsc;
 
@@ -60,6 +61,11 @@ static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
 /// From now on Ctrl-C and its like leave the terminal as it was, and wait for what
 /// is done [uninterrupted].
 pub(super) fn mind_interrupts() {
+    static MINDED: Once = Once::new();
+    MINDED.call_once(begin_to_mind);
+}
+
+fn begin_to_mind() {
     let (ready, is_ready) = mpsc::channel();
     // A thread of its own, because questions keep theirs. It ends with the program.
     std::thread::spawn(move || {
@@ -101,6 +107,7 @@ pub(super) fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
 
 /// One line that is not shown while it is typed.
 pub(super) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
+    mind_interrupts();
     let hidden = Hidden::begin()?;
     let answer = ask(prompt);
     drop(hidden);

@@ -157,10 +157,11 @@ fn folder(path: &Path) -> &Path {
     folder.unwrap_or_else(|| Path::new("."))
 }
 
-/// A hidden name beside a file, of this process alone.
+/// A hidden name beside a file: always the same, so that the next run finds what a
+/// killed one left.
 fn beside(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{what}.{}", std::process::id()))
+    path.with_file_name(format!(".{name}.{what}"))
 }
 
 #[cfg(test)]
