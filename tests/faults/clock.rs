@@ -78,7 +78,7 @@ fn libfaketime() -> PathBuf {
 }
 
 /// A stand-in whose Entra does not answer, until its faults are cleared.
-async fn silent_entra() -> Sandbox {
+pub(crate) async fn silent_entra() -> Sandbox {
     let graph = stand_in().await;
     graph.inject(Fault {
         times: 100_000,

@@ -16,5 +16,6 @@ mod ledger;
 mod load;
 mod power;
 mod record;
+mod sector;
 mod shim;
 mod stop;

@@ -76,6 +76,8 @@ fn lives(mode: Mode, lives: u64, mut fault: impl FnMut() -> Fault) -> Figures {
     });
     let mut relay = Relay::start(&home);
     relay.wait_until(|| is_drained(&home));
+    // Those that a relay has made and not put on record when its power went.
+    relay.wait_until(|| graph.drafts().is_empty());
     relay.stop();
     let mut figures = Figures::of(&letters, &acknowledged, &graph.arrivals());
     interrupted += relay.events("doubtful").len();

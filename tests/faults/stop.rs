@@ -159,6 +159,7 @@ impl Stop {
         }
         let mut relay = Relay::start(&home);
         relay.wait_until(|| is_drained(&home));
+        relay.wait_until(|| graph.drafts().is_empty());
         let failed = count(&home, "state = 'failed'");
         relay.stop();
         let fault = format!("{self:?}: {report}{:#?}", relay.all());
