@@ -22,7 +22,8 @@
 //! Each is kept where it says, and `tests/` has a test that bears its name.
 //!
 //! 1. `250` after DATA means safe: [`spool`].
-//! 2. Never lost: an accepted message is submitted, or failed, reported and kept:
+//! 2. Never lost: an accepted message is submitted, or failed, reported and kept
+//!    (its content as long as new mail finds room without: `spool/room.rs`):
 //!    [`delivery`]; what is reported to whom: `delivery/report.rs`.
 //! 3. Never more than asked: it reaches the envelope's recipients and nobody
 //!    else: `delivery/recipients.rs`.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use graph_relay::clock::Clock;
 use graph_relay::clock::RunningTime;
@@ -13,6 +14,7 @@ use graph_relay::mail::Origin;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
 use graph_relay::mail::Trace;
+use graph_relay::spool::AcceptError;
 use graph_relay::spool::Action;
 use graph_relay::spool::AttemptReport;
 use graph_relay::spool::Claimed;
@@ -527,7 +529,7 @@ async fn many_are_decided_about_in_pages_and_none_that_came_later() {
     futures_util::future::join_all(entries).await;
     let count = spool.count(Action::Drop, None).await.unwrap();
     assert_eq!(count.states["waiting"], 1_100);
-    let after_the_count = count.at + std::time::Duration::from_millis(1);
+    let after_the_count = count.at + Duration::from_millis(1);
     let moment = async || {
         while spool.running() <= after_the_count {
             tokio::task::yield_now().await;
@@ -647,4 +649,33 @@ async fn what_may_have_been_sent_stays_with_the_mailbox_that_has_its_draft() {
 
     spool.reroute(Vec::new(), elsewhere).await.unwrap();
     assert!(!spool.lanes().await.unwrap().contains_key(&lane()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_stands_still_gives_its_room_to_others() {
+    let folder = TempDir::new().unwrap();
+    let settings = Settings {
+        folder: folder.path().to_owned(),
+        size: 1_000_000,
+        free_space: 0,
+    };
+    let (spool, _) = Spool::open(settings, Clock::System).unwrap();
+    let piece = vec![b'x'; 600_000];
+    let mut first = spool.receive(spool.new_id());
+    first.write(&piece).await.unwrap();
+    let mut early = spool.receive(spool.new_id());
+    let refused = early.write(&piece).await;
+    assert!(matches!(refused, Err(AcceptError::Full(_))), "{refused:?}");
+
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let session = async {
+        first.taken_back().await;
+        first.discard();
+    };
+    let mut second = spool.receive(spool.new_id());
+    let ((), written) = tokio::join!(session, second.write(&piece));
+
+    written.unwrap();
+    let files = fs::read_dir(folder.path().join("content")).unwrap();
+    assert_eq!(files.count(), 1);
 }

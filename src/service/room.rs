@@ -19,7 +19,9 @@ impl StartError {
             Self::Spool(SpoolError::File { error, .. })
             | Self::SignIns(StoreError::File { error, .. })
             | Self::Admin { error, .. } => is_full(error) || is_disk_full(data_dir),
-            Self::Spool(SpoolError::Database(_)) => is_disk_full(data_dir),
+            Self::Spool(error @ SpoolError::Database(_)) => {
+                error.is_full() || is_disk_full(data_dir)
+            }
             Self::Spool(
                 SpoolError::Damaged(_)
                 | SpoolError::InUse(_)

@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use rusqlite::Connection;
-use rusqlite::ErrorCode;
 use rusqlite::params;
 use tokio::io::AsyncWriteExt;
 
@@ -202,9 +201,7 @@ impl Spool {
     }
 
     fn full_or_failed(&self, error: SpoolError) -> AcceptError {
-        if let SpoolError::Database(cause) = &error
-            && cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
-        {
+        if error.is_full() {
             return AcceptError::Full(format!("the disk is full; {}", self.shared.room.fills()));
         }
         AcceptError::Failed(error)

@@ -8,11 +8,13 @@ use std::fmt::Display;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rusqlite::ErrorCode;
 use serde::Deserialize;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Spool;
+use super::SpoolError;
 use super::damage;
 use super::lock_mutex;
 use crate::clock::Timestamp;
@@ -37,6 +39,23 @@ impl Trouble {
     /// Whether it calls for somebody.
     pub fn is_recent(&self) -> bool {
         Duration::from_millis(self.ago_ms) < RECENT
+    }
+}
+
+impl SpoolError {
+    /// Whether the database found no room on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Database(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Damaged(_)
+            | Self::File { .. }
+            | Self::InUse(_)
+            | Self::Format { .. }
+            | Self::Refused(_)
+            | Self::NotSynced(_)
+            | Self::Gone(_)
+            | Self::Closed => false,
+        }
     }
 }
 
