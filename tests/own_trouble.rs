@@ -137,6 +137,12 @@ async fn a_message_that_fails_while_others_get_through_expires_and_says_so() {
     send(&relay, &message("good1", "a@example.org"));
     arrived(&graph, 2).await;
 
+    relay.event("deferred", |line| {
+        line["reason"]
+            .as_str()
+            .unwrap()
+            .contains("this message's own")
+    });
     let failed = relay.event("failed", |line| line["id"] == *id);
     let reason = failed["reason"].as_str().unwrap();
     assert!(reason.contains("this message's own"), "{reason}");

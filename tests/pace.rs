@@ -10,6 +10,8 @@ use common::MAILBOX;
 use common::Relay;
 use common::account;
 use common::arrived;
+use common::run;
+use common::said;
 use common::send_many;
 use common::stand_in;
 use common::stand_in_with;
@@ -193,4 +195,47 @@ async fn an_account_that_gets_no_answers_does_not_hold_up_another() {
 
     arrived(&other, 20).await;
     assert_eq!(hole.peak_concurrency("reports@sandbox.example"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_at_its_limit_for_a_day_is_shown_with_the_limit_and_its_end() {
+    let graph = stand_in().await;
+    let home = home(&graph, "recipients_per_day = 1");
+    let relay = Relay::start(&home);
+    send_many(&relay, "m", 3);
+    arrived(&graph, 1).await;
+    paced(&relay, "recipients_per_day");
+
+    let status = run(&home, &["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    let text = said(&status);
+    assert!(text.contains("has reached recipients_per_day"), "{text}");
+    assert!(
+        text.contains("recipients_per_day is reached, mail waits until"),
+        "{text}"
+    );
+    let listed = said(&run(&home, &["queue", "list"]));
+    let limited = listed.matches("(recipients_per_day)").count();
+    assert_eq!(limited, 2, "{listed}");
+    assert!(listed.contains("rate-limited until "), "{listed}");
+    assert!(!listed.contains("  due  "), "{listed}");
+    let client = reqwest::Client::builder()
+        .unix_socket(home.path("data/admin.sock"))
+        .build()
+        .unwrap();
+    let metrics = client.get("http://relay/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(
+        metrics.contains("\ngraphrelay_daily_limited_mailboxes 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\ngraphrelay_seconds_since_last_delivery "),
+        "{metrics}"
+    );
+    let doctor = said(&run(&home, &["doctor"]));
+    assert!(
+        doctor.contains("has reached recipients_per_day"),
+        "{doctor}"
+    );
 }

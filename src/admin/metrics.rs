@@ -47,6 +47,7 @@ fn gauges(status: &Status) -> Vec<Gauge> {
     gauges.extend(queue(status));
     gauges.extend(itself(status));
     gauges.extend(spool(status));
+    gauges.extend(delivery(status));
     gauges
 }
 
@@ -96,7 +97,7 @@ const NO_TOKEN: [&str; 4] = ["refused", "unavailable", "signed out", "not signed
 /// States of messages, told also where there are none.
 const STATES: [&str; 5] = ["waiting", "claimed", "held", "failed", "quarantined"];
 
-fn queue(status: &Status) -> [Gauge; 3] {
+fn queue(status: &Status) -> [Gauge; 2] {
     let waits = status.queue.oldest_waiting_ms.map(Duration::from_millis);
     let state = |state: &&str| {
         let count = status.queue.states.get(*state).copied().unwrap_or(0);
@@ -117,11 +118,47 @@ fn queue(status: &Status) -> [Gauge; 3] {
                 waits.map_or(0.0, |waits| waits.as_secs_f64()),
             )],
         },
-        Gauge {
-            name: "graphrelay_held_back",
-            help: "Mailboxes and accounts that are held back because they are in trouble.",
-            samples: vec![(String::new(), status.delivery.braked_count as f64)],
-        },
+    ]
+}
+
+fn delivery(status: &Status) -> [Gauge; 6] {
+    let delivery = &status.delivery;
+    let single = |name, help, value| Gauge {
+        name,
+        help,
+        samples: vec![(String::new(), value)],
+    };
+    [
+        single(
+            "graphrelay_held_back",
+            "Mailboxes and accounts that are held back because they are in trouble.",
+            delivery.braked_count as f64,
+        ),
+        single(
+            "graphrelay_limited_mailboxes",
+            "Mailboxes whose mail waits because a limit of [account.pace] is reached.",
+            delivery.limited_count as f64,
+        ),
+        single(
+            "graphrelay_daily_limited_mailboxes",
+            "Those of them that wait for a limit for a day.",
+            delivery.limited_for_a_day as f64,
+        ),
+        single(
+            "graphrelay_queue_own_trouble",
+            "Messages that fail while others of their mailbox or account get through.",
+            status.queue.own_trouble as f64,
+        ),
+        single(
+            "graphrelay_seconds_since_last_delivery",
+            "Seconds since Graph took a message, or since the start.",
+            delivery.last_delivery_seconds as f64,
+        ),
+        single(
+            "graphrelay_delivery_stalled_seconds",
+            "For how long mail has waited and nothing has left; 0 if no mail waits.",
+            delivery.stalled_seconds.unwrap_or(0) as f64,
+        ),
     ]
 }
 

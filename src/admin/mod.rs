@@ -6,10 +6,10 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /queue?after=ID&filter=EXPR` | the next page of what is not delivered, or of what the [`Filter`](crate::spool::Filter) lets through, as [`Summary`](crate::spool::Summary) |
+//! | `GET /queue?after=ID&filter=EXPR` | the next page of what is not delivered, or of what the [`Filter`](crate::spool::Filter) lets through, as [`Listed`] |
 //! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`](crate::spool::Count) |
 //! | `POST /queue/actions` | carries out an [`Order`](crate::spool::Order), in pages; the answer comes after it is on stable storage, as [`Decided`](crate::spool::Decided) |
-//! | `GET /queue/ID` | everything about one message, as [`EntryView`](crate::spool::EntryView); 404 if unknown |
+//! | `GET /queue/ID` | everything about one message, as [`Shown`]; 404 if unknown |
 //! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
@@ -59,12 +59,19 @@ pub use self::identity::SignedIn;
 pub use self::identity::TestMessage;
 pub use self::identity::TokenView;
 pub use self::identity::Wanted;
+pub use self::queue::Listed;
+pub use self::queue::Shown;
 pub use self::status::LogView;
 pub use self::status::Status;
 use crate::auth::Means;
 use crate::auth::SignIns;
 use crate::config::CertificateFiles;
+pub use crate::delivery::Braked;
+pub use crate::delivery::Delivery;
+pub use crate::delivery::Limited;
+pub use crate::delivery::STALLED;
 use crate::delivery::Standing;
+pub use crate::delivery::Waits;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::telemetry::transcripts::Transcript;
@@ -117,7 +124,7 @@ pub async fn run(socket: UnixListener, office: Office, stop: CancellationToken) 
         .route("/sessions", get(sessions))
         .route("/sessions/{number}", get(session))
         .with_state(office.transcripts.clone());
-    let routes = queue::router(office.spool.clone(), orders.clone())
+    let routes = queue::router(&office, orders.clone())
         .merge(sessions)
         .merge(identity::router(office.clone(), stop.clone()))
         .merge(status::router(office));

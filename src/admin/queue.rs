@@ -10,11 +10,17 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Deserialize;
+use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
+use super::Office;
 use super::PAGE;
 use super::Peer;
+use crate::clock::Clock;
+use crate::delivery::Standing;
+use crate::delivery::Waits;
+use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::Checked;
@@ -28,18 +34,48 @@ use crate::spool::SpoolError;
 use crate::spool::Summary;
 use crate::telemetry::maillog;
 
-pub(super) fn router(spool: Spool, orders: TaskTracker) -> Router {
+/// An entry in a list, with what keeps its mailbox waiting.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listed {
+    /// The entry.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Why it waits for longer than until it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+}
+
+/// All about an entry, with what keeps its mailbox waiting.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shown {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: EntryView,
+    /// Why it waits for longer than until it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+}
+
+pub(super) fn router(office: &Office, orders: TaskTracker) -> Router {
+    let queue = Queue {
+        spool: office.spool.clone(),
+        standing: office.standing.clone(),
+        clock: office.means.clock.clone(),
+        orders,
+    };
     Router::new()
         .route("/queue", get(list))
         .route("/queue/count", get(count))
         .route("/queue/actions", post(act))
         .route("/queue/{id}", get(show))
         .route("/spool/check", post(check))
-        .with_state(Arc::new(Queue { spool, orders }))
+        .with_state(Arc::new(queue))
 }
 
 struct Queue {
     spool: Spool,
+    standing: Standing,
+    clock: Clock,
     /// What was begun is finished, although who asked for it is gone.
     orders: TaskTracker,
 }
@@ -54,9 +90,33 @@ struct Page {
 async fn list(
     State(queue): State<Arc<Queue>>,
     extract::Query(page): extract::Query<Page>,
-) -> Result<Json<Vec<Summary>>, Failure> {
+) -> Result<Json<Vec<Listed>>, Failure> {
     let found = queue.spool.search(page.filter, page.after, PAGE).await?;
-    Ok(Json(found))
+    let listed = found.into_iter().map(|summary| Listed {
+        waits: queue.waits(&summary),
+        summary,
+    });
+    Ok(Json(listed.collect()))
+}
+
+impl Queue {
+    /// What an entry waits for, besides its own time.
+    fn waits(&self, entry: &Summary) -> Option<Waits> {
+        if entry.state != "waiting" {
+            return None;
+        }
+        let lane = Lane {
+            account: entry.account.clone()?,
+            mailbox: entry.mailbox.as_ref()?.parse().ok()?,
+        };
+        let now = self.clock.now();
+        let waits = self.standing.waits(&lane, now)?;
+        let until = match &waits {
+            Waits::Limit(limited) => limited.until,
+            Waits::Backoff(braked) => braked.until,
+        };
+        (until.since(now).as_millis() > u128::from(entry.due_in_ms)).then_some(waits)
+    }
 }
 
 /// What would be concerned.
@@ -96,7 +156,8 @@ async fn check(State(queue): State<Arc<Queue>>) -> Result<Json<Checked>, Failure
 async fn show(
     State(queue): State<Arc<Queue>>,
     extract::Path(id): extract::Path<SpoolId>,
-) -> Result<Json<EntryView>, Failure> {
-    let entry = queue.spool.show(id).await?;
-    entry.map(Json).ok_or(Failure::Unknown)
+) -> Result<Json<Shown>, Failure> {
+    let entry = queue.spool.show(id).await?.ok_or(Failure::Unknown)?;
+    let waits = queue.waits(&entry.summary);
+    Ok(Json(Shown { entry, waits }))
 }

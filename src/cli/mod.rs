@@ -42,6 +42,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::error::ErrorKind;
 
+use crate::clock::Timestamp;
 use crate::telemetry;
 
 /// Why a command ends.
@@ -187,6 +188,25 @@ fn say(line: &str) {
 /// Talk, to standard error.
 fn talk(line: &str) {
     telemetry::line(line);
+}
+
+/// A moment as people say it, as seen from now: `10:00 UTC`, `tomorrow 10:00 UTC`,
+/// `2026-11-21 10:00 UTC`.
+fn when(moment: Timestamp, now: Timestamp) -> String {
+    let split = |moment: Timestamp| {
+        let text = moment.rfc3339();
+        let (date, time) = text.split_once('T').unwrap_or((text.as_str(), ""));
+        let minutes: String = time.chars().take("10:00".len()).collect();
+        (date.to_owned(), minutes)
+    };
+    let (date, time) = split(moment);
+    let (today, _) = split(now);
+    let (tomorrow, _) = split(now + Duration::from_secs(24 * 60 * 60));
+    match date {
+        date if date == today => format!("{time} UTC"),
+        date if date == tomorrow => format!("tomorrow {time} UTC"),
+        date => format!("{date} {time} UTC"),
+    }
 }
 
 /// A length of time in its largest unit.

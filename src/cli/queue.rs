@@ -11,12 +11,17 @@ use super::relay::Relay;
 use super::say;
 use super::span;
 use super::talk;
+use super::when;
+use crate::admin::Listed;
+use crate::admin::Shown;
+use crate::admin::Waits;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::AttemptView;
 use crate::spool::EntryView;
 use crate::spool::Filter;
-use crate::spool::Summary;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -71,7 +76,7 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
         let filter = filter.map(|filter| ("filter", filter.to_string()));
         let after_id = after.map(|id| ("after", id.to_string()));
         let parameters: Vec<_> = filter.into_iter().chain(after_id).collect();
-        let page: Vec<Summary> = relay
+        let page: Vec<Listed> = relay
             .ask_for("/queue", &parameters)
             .await?
             .unwrap_or_default();
@@ -88,10 +93,10 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
                         "ID", "STATE", "AGE", "SIZE", "TRIES", "NEXT"
                     ));
                 }
-                say(&row(entry));
+                say(&row(entry, Clock::System.now()));
             }
             count += 1;
-            after = Some(entry.id);
+            after = Some(entry.summary.id);
         }
     }
     if count == 0 {
@@ -103,8 +108,13 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
     Ok(Exit::Done)
 }
 
-fn row(entry: &Summary) -> String {
+fn row(Listed { summary, waits }: &Listed, now: Timestamp) -> String {
+    let entry = summary;
     let next = match entry.state.as_str() {
+        "waiting" if waits.is_some() => match waits {
+            Some(Waits::Backoff(braked)) => format!("in {}", span(braked.until.since(now))),
+            Some(Waits::Limit(_)) | None => "limited".to_owned(),
+        },
         "waiting" if entry.due_in_ms > 0 => {
             format!("in {}", span(Duration::from_millis(entry.due_in_ms)))
         }
@@ -127,24 +137,45 @@ fn row(entry: &Summary) -> String {
         next,
         entry.reverse_path,
     );
-    if let Some(reason) = &entry.reason {
-        row.push_str(&format!("\n{:28}{reason}", ""));
+    let waits = waits.as_ref().map(|waits| reason(waits, now));
+    for line in waits.iter().chain(&entry.reason) {
+        row.push_str(&format!("\n{:28}{line}", ""));
     }
     row
 }
 
+/// Why a message waits although it is due.
+fn reason(waits: &Waits, now: Timestamp) -> String {
+    match waits {
+        Waits::Limit(limited) => {
+            let until = when(limited.until, now);
+            format!("rate-limited until {until} ({})", limited.limit)
+        }
+        Waits::Backoff(braked) => {
+            let whose = match &braked.mailbox {
+                Some(mailbox) => mailbox.to_string(),
+                None => format!("account {}", braked.account),
+            };
+            let told = braked.told.as_ref();
+            let told = told.map_or_else(String::new, |told| format!(" ({told})"));
+            format!("{whose} is held back: {}{told}", braked.cause)
+        }
+    }
+}
+
 async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failure> {
     let relay = Relay::of(file)?;
-    let Some(entry) = relay.ask::<EntryView>(&format!("/queue/{id}")).await? else {
+    let Some(shown) = relay.ask::<Shown>(&format!("/queue/{id}")).await? else {
         talk(&format!(
             "graph-relay: no message {id}: it was never here, or its history.keep is over"
         ));
         return Ok(Exit::CheckFailed);
     };
     if json {
-        say(&serde_json::to_string(&entry).unwrap_or_default());
+        say(&serde_json::to_string(&shown).unwrap_or_default());
         return Ok(Exit::Done);
     }
+    let Shown { entry, waits } = shown;
     let summary = &entry.summary;
     let lane = match (&summary.mailbox, &summary.account) {
         (Some(mailbox), Some(account)) => format!("{mailbox} (account {account})"),
@@ -168,16 +199,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     ));
     say(&format!("sent by     {lane}"));
     say(&format!("size        {} bytes", summary.size));
-    let user = entry.user.as_deref();
-    let user = user.map_or_else(String::new, |user| format!(", user {user}"));
-    let came = match entry.about {
-        Some(about) => format!("made as the report about {about}"),
-        None => format!(
-            "accepted from {} ({}) by {}{user}",
-            entry.client, entry.hello, entry.protocol
-        ),
-    };
-    say(&format!("{}  {came}", summary.accepted_at));
+    say(&format!("{}  {}", summary.accepted_at, came(&entry)));
     for attempt in &entry.timeline {
         say(&attempt_line(attempt));
     }
@@ -186,11 +208,28 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     }
     if summary.state == "waiting" {
         say(&format!("{}  next attempt", summary.due_at));
+        if let Some(waits) = waits {
+            let now = Clock::System.now();
+            say(&format!("            {}", reason(&waits, now)));
+        }
     }
     if let Some(next) = next_step(&summary.state, id) {
         say(&format!("next        {next}"));
     }
     Ok(Exit::Done)
+}
+
+/// Where a message came from.
+fn came(entry: &EntryView) -> String {
+    let user = entry.user.as_deref();
+    let user = user.map_or_else(String::new, |user| format!(", user {user}"));
+    match entry.about {
+        Some(about) => format!("made as the report about {about}"),
+        None => format!(
+            "accepted from {} ({}) by {}{user}",
+            entry.client, entry.hello, entry.protocol
+        ),
+    }
 }
 
 /// What an operator can do about a message.

@@ -11,7 +11,10 @@ use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
 use super::span;
+use super::when;
 use crate::admin::AccountView;
+use crate::admin::Delivery;
+use crate::admin::STALLED;
 use crate::admin::Status;
 use crate::clock::Timestamp;
 
@@ -31,6 +34,10 @@ pub(super) struct Options {
 const LONG: Duration = Duration::from_secs(15 * 60);
 /// A failure is news for so long.
 const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// So many mailboxes are listed,
+const LISTED: usize = 10;
+/// and so many named in the first line.
+const NAMED: usize = 3;
 const EVERY: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(options: &Options) -> Exit {
@@ -76,12 +83,11 @@ fn troubles(status: &Status) -> Vec<String> {
     if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
         troubles.push("the listeners' certificate expires, or has expired".to_owned());
     }
-    for braked in &status.delivery.braked {
-        let whose = match &braked.mailbox {
-            Some(mailbox) => mailbox.as_str(),
-            None => braked.account.as_str(),
-        };
-        troubles.push(format!("{whose} is held back: {}", braked.cause));
+    troubles.extend(of_delivery(&status.delivery));
+    if let count @ 1.. = status.queue.own_trouble {
+        troubles.push(format!(
+            "{count} of the messages fail while others get through: graph-relay queue list"
+        ));
     }
     troubles.extend(status.full.clone());
     troubles.extend(itself(status));
@@ -120,6 +126,36 @@ fn itself(status: &Status) -> Vec<String> {
     let log =
         (unread > 0).then(|| format!("nobody reads the log: {unread} lines were dropped so far"));
     configuration.into_iter().chain(log).collect()
+}
+
+fn of_delivery(delivery: &Delivery) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for braked in delivery.braked.iter().take(NAMED) {
+        let whose = match &braked.mailbox {
+            Some(mailbox) => mailbox.as_str(),
+            None => braked.account.as_str(),
+        };
+        troubles.push(format!("{whose} is held back: {}", braked.cause));
+    }
+    if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
+        troubles.push(format!("and {more} more are held back"));
+    }
+    let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
+    for limited in of_a_day.take(NAMED) {
+        let (mailbox, limit) = (&limited.mailbox, &limited.limit);
+        troubles.push(format!("{mailbox} has reached {limit}"));
+    }
+    if let more @ 1.. = delivery.limited_for_a_day.saturating_sub(NAMED) {
+        troubles.push(format!("and {more} more have reached a limit for a day"));
+    }
+    let stalled = delivery.stalled_seconds.map(Duration::from_secs);
+    if let Some(stalled) = stalled.filter(|stalled| *stalled >= STALLED) {
+        let stalled = span(stalled);
+        troubles.push(format!(
+            "nothing has left for {stalled} although mail waits"
+        ));
+    }
+    troubles
 }
 
 fn of_account(account: &AccountView) -> Vec<String> {
@@ -179,7 +215,17 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
         let reason = failure.reason.as_deref().unwrap_or_default();
         lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
     }
-    for braked in &status.delivery.braked {
+    lines.extend(delivery(&status.delivery, now));
+    lines.push("\naccounts".to_owned());
+    for account in &status.accounts {
+        lines.extend(accounts::lines(account, now));
+    }
+    lines
+}
+
+fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for braked in delivery.braked.iter().take(LISTED) {
         let whose = match &braked.mailbox {
             Some(mailbox) => format!("{mailbox} ({})", braked.account),
             None => format!("account {}", braked.account),
@@ -192,9 +238,79 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
             span(braked.until.since(now))
         ));
     }
-    lines.push("\naccounts".to_owned());
-    for account in &status.accounts {
-        lines.extend(accounts::lines(account, now));
+    if let more @ 1.. = delivery.braked_count.saturating_sub(LISTED) {
+        lines.push(format!("  held back  and {more} more"));
+    }
+    for limited in delivery.limited.iter().take(LISTED) {
+        let until = when(limited.until, now);
+        lines.push(format!(
+            "  limited    {} ({}): {} is reached, mail waits until {until}",
+            limited.mailbox, limited.account, limited.limit
+        ));
+    }
+    if let more @ 1.. = delivery.limited_count.saturating_sub(LISTED) {
+        lines.push(format!("  limited    and {more} more"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Braked;
+    use crate::admin::Limited;
+
+    #[test]
+    fn mail_that_waits_while_nothing_leaves_is_trouble_after_a_quarter_of_an_hour() {
+        let stalled = |seconds| Delivery {
+            stalled_seconds: seconds,
+            last_delivery_seconds: 100_000,
+            ..Delivery::default()
+        };
+
+        assert!(of_delivery(&stalled(None)).is_empty());
+        assert!(of_delivery(&stalled(Some(899))).is_empty());
+        assert_eq!(
+            of_delivery(&stalled(Some(900))),
+            ["nothing has left for 15m although mail waits"]
+        );
+    }
+
+    #[test]
+    fn very_many_mailboxes_in_trouble_fit_on_a_screen() {
+        let (now, mailbox) = (Timestamp::from_millis(0), "a@contoso.com");
+        let braked = Braked {
+            account: "contoso".to_owned(),
+            mailbox: mailbox.parse().ok(),
+            until: now,
+            cause: "configuration".to_owned(),
+            told: None,
+        };
+        let limited = Limited {
+            account: "contoso".to_owned(),
+            mailbox: mailbox.parse().unwrap(),
+            limit: "recipients_per_day".to_owned(),
+            daily: true,
+            until: now,
+        };
+        let many = Delivery {
+            braked: vec![braked; 100],
+            braked_count: 1255,
+            limited: vec![limited; 100],
+            limited_count: 300,
+            limited_for_a_day: 200,
+            ..Delivery::default()
+        };
+
+        let lines = delivery(&many, now).join("\n");
+        let troubles = of_delivery(&many).join("; ");
+
+        assert!(lines.contains("held back  and 1245 more"), "{lines}");
+        assert!(lines.contains("limited    and 290 more"), "{lines}");
+        assert!(
+            troubles.contains("and 1252 more are held back"),
+            "{troubles}"
+        );
+        assert!(troubles.contains("and 197 more have reached"), "{troubles}");
+    }
 }

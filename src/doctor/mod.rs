@@ -11,9 +11,11 @@
 //! | `access` | what the service's user may read and write |
 //! | `machine` | configuration, files, spool, disk, ports, certificate |
 //! | `network` | proxy, DNS, TLS, what answers, clocks |
+//! | `delivery` | what the running relay holds back, and whether mail leaves |
 //! | `identity` | credentials, tokens, permissions, mailboxes, sign-ins |
 
 mod access;
+mod delivery;
 mod identity;
 mod machine;
 mod network;
@@ -29,7 +31,6 @@ use crate::admin::Status;
 use crate::auth::Means;
 use crate::catalogue;
 use crate::clock::Clock;
-use crate::config::Config;
 
 /// What a check has found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -145,7 +146,9 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     // What the relay says of its accounts says nothing about other ones.
     let of_these = running.filter(|status| !status.configuration.has_other_accounts());
     findings.extend(identity::examine(&config, &means, of_these).await);
-    findings.extend(held_back(&config, running));
+    if let Some(running) = running {
+        findings.extend(delivery::examine(&config, &running.delivery));
+    }
     findings
 }
 
@@ -159,42 +162,4 @@ fn in_force(view: &ConfigurationView) -> Option<Finding> {
         Some((words, remedy)) => Finding::warning(check, words, remedy),
         None => Finding::ok(check, format!("the relay runs with {file} as it is now")),
     })
-}
-
-/// What the running relay keeps back because of trouble.
-fn held_back(config: &Config, running: Option<&Status>) -> Vec<Finding> {
-    let check = "throttling";
-    let Some(status) = running else {
-        return Vec::new();
-    };
-    if status.delivery.braked.is_empty() {
-        let accounts = config.accounts.len();
-        let words = format!("no mailbox of {accounts} account(s) is held back");
-        return vec![Finding::ok(check, words)];
-    }
-    let of = |braked: &crate::delivery::Braked| {
-        let whose = match &braked.mailbox {
-            Some(mailbox) => mailbox.to_string(),
-            None => format!("account {}", braked.account),
-        };
-        let told = braked.told.as_deref().unwrap_or_default();
-        let words = format!(
-            "{whose} is held back until {}: {} {told}",
-            braked.until, braked.cause
-        );
-        let remedy = match braked.cause.as_str() {
-            "throttled" => {
-                "nothing, if it passes; else lower [account.pace], and spread what is sent"
-            }
-            "unavailable" => "nothing, if it passes: the relay tries again by itself",
-            _ => {
-                let entry = braked.told.as_deref().and_then(catalogue::find);
-                entry.map_or("see the log (event=\"fault\")", |entry| entry.remedy)
-            }
-        };
-        let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
-        let remedy = catalogue::named(remedy, mailbox, mailbox);
-        Finding::warning(check, words.trim_end(), remedy)
-    };
-    status.delivery.braked.iter().map(of).collect()
 }

@@ -21,6 +21,9 @@ pub struct Overview {
     pub oldest_waiting: Option<Timestamp>,
     /// For how long it has waited.
     pub oldest_waiting_ms: Option<u64>,
+    /// Waiting entries that fail while others get through.
+    #[serde(default)]
+    pub own_trouble: u64,
     /// The last entries that have failed, the newest first.
     pub failures: Vec<Failure>,
 }
@@ -51,13 +54,14 @@ impl Spool {
         let now = self.moment();
         self.read(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT state, count(*), min(accepted_running) FROM entry
+                "SELECT state, count(*), min(accepted_running), sum(own_trouble) FROM entry
                  WHERE state NOT IN ('delivered', 'dropped') GROUP BY state",
             )?;
             let mut overview = Overview {
                 states: BTreeMap::new(),
                 oldest_waiting: None,
                 oldest_waiting_ms: None,
+                own_trouble: 0,
                 failures: Vec::new(),
             };
             let mut rows = statement.query([])?;
@@ -66,6 +70,7 @@ impl Spool {
                 if state == "waiting" {
                     let accepted = RunningTime::from_millis(row.get(2)?);
                     overview.oldest_waiting = Some(now.wall(accepted));
+                    overview.own_trouble = view::unsigned(row, 3)?;
                     overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
                 }
                 overview.states.insert(state, view::unsigned(row, 1)?);

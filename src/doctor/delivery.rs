@@ -1,0 +1,129 @@
+//! What the running relay says of delivery: what it holds back and why, which
+//! limits are reached, and whether mail leaves at all.
+
+use std::time::Duration;
+
+use super::Finding;
+use crate::catalogue;
+use crate::config::Config;
+use crate::delivery::Braked;
+use crate::delivery::Delivery;
+use crate::delivery::Limited;
+use crate::delivery::STALLED;
+
+/// So many mailboxes have a finding of their own.
+const NAMED: usize = 10;
+
+pub(super) fn examine(config: &Config, delivery: &Delivery) -> Vec<Finding> {
+    let mut findings = held_back(config, delivery);
+    findings.extend(limited(delivery));
+    findings.push(leaves(delivery));
+    findings
+}
+
+/// What is held back because of trouble.
+fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
+    let check = "throttling";
+    if delivery.braked.is_empty() {
+        let accounts = config.accounts.len();
+        let words = format!("no mailbox of {accounts} account(s) is held back");
+        return vec![Finding::ok(check, words)];
+    }
+    let named = delivery.braked.iter().take(NAMED);
+    let mut findings: Vec<Finding> = named.map(|braked| braked_one(check, braked)).collect();
+    if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
+        let words = format!("{more} more mailboxes are held back");
+        let remedy = "see graph-relay status --json, and the log (event=\"fault\")";
+        findings.push(Finding::warning(check, words, remedy));
+    }
+    findings
+}
+
+fn braked_one(check: &str, braked: &Braked) -> Finding {
+    let whose = match &braked.mailbox {
+        Some(mailbox) => mailbox.to_string(),
+        None => format!("account {}", braked.account),
+    };
+    let told = braked.told.as_deref().unwrap_or_default();
+    let words = format!(
+        "{whose} is held back until {}: {} {told}",
+        braked.until, braked.cause
+    );
+    let remedy = match braked.cause.as_str() {
+        "throttled" => "nothing, if it passes; else lower [account.pace], and spread what is sent",
+        "unavailable" => "nothing, if it passes: the relay tries again by itself",
+        _ => {
+            let entry = braked.told.as_deref().and_then(catalogue::find);
+            entry.map_or("see the log (event=\"fault\")", |entry| entry.remedy)
+        }
+    };
+    let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
+    let remedy = catalogue::named(remedy, mailbox, mailbox);
+    Finding::warning(check, words.trim_end(), remedy)
+}
+
+/// Mailboxes that wait for hours because they have reached a limit for a day.
+fn limited(delivery: &Delivery) -> Vec<Finding> {
+    let check = "limits";
+    let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
+    let one = |limited: &Limited| {
+        let Limited {
+            mailbox,
+            limit,
+            until,
+            ..
+        } = limited;
+        let words = format!("{mailbox} has reached {limit}: its mail waits until {until}");
+        let remedy = format!(
+            "find out who sends so much (the log, event=\"accepted\"); if it is right, spread it over \
+             several mailboxes, or raise {limit} in [account.pace] up to what Exchange allows"
+        );
+        Finding::warning(check, words, remedy)
+    };
+    let mut findings: Vec<Finding> = of_a_day.take(NAMED).map(one).collect();
+    if let more @ 1.. = delivery.limited_for_a_day.saturating_sub(NAMED) {
+        let words = format!("{more} more mailboxes have reached a limit for a day");
+        let remedy = "see graph-relay status --json";
+        findings.push(Finding::warning(check, words, remedy));
+    }
+    findings
+}
+
+/// Whether anything leaves.
+fn leaves(delivery: &Delivery) -> Finding {
+    let check = "delivery";
+    match delivery.stalled_seconds.map(Duration::from_secs) {
+        None => Finding::ok(check, "no mail waits"),
+        Some(stalled) if stalled < STALLED => Finding::ok(check, "mail leaves"),
+        Some(stalled) => {
+            let minutes = stalled.as_secs() / 60;
+            let words = format!("nothing has left for {minutes} minutes although mail waits");
+            let remedy = "graph-relay queue list says what each message waits for; graph-relay status \
+                and the log (event=\"fault\", \"deferred\", \"spool\") say what is wrong";
+            Finding::failure(check, words, remedy)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::State;
+
+    #[test]
+    fn nothing_that_leaves_is_a_failure_with_a_remedy() {
+        let found = |seconds| {
+            leaves(&Delivery {
+                stalled_seconds: seconds,
+                ..Delivery::default()
+            })
+        };
+
+        assert_eq!(found(None).state, State::Ok);
+        assert_eq!(found(Some(60)).state, State::Ok);
+        let stalled = found(Some(3600));
+        assert_eq!(stalled.state, State::Failure);
+        assert!(stalled.words.contains("60 minutes"), "{stalled:?}");
+        assert!(stalled.remedy.is_some());
+    }
+}
