@@ -202,7 +202,7 @@ impl Graph {
     }
 
     /// The drafts that have this Message-ID, whoever made them: their immutable ids,
-    /// at most [`MOST_FOUND`].
+    /// at most `MOST_FOUND`.
     ///
     /// # Errors
     ///
