@@ -342,6 +342,8 @@ async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
 
     let (spool, _) = open(folder.path());
 
+    // What it holds counts, as if it had been accepted now.
+    assert!(spool.holdings().states["waiting"] > 400);
     let claimed = claim(&spool).await;
     assert_eq!(claimed[0].id, id);
     assert_eq!(claimed[0].trace.user, None);

@@ -63,7 +63,7 @@ pub(super) fn file_cost(size: u64, shared_by: u64) -> u64 {
     size.div_ceil(BLOCK) * BLOCK / shared_by.max(1)
 }
 
-/// Gives entries of an older format their costs.
+/// Gives entries their costs that have none: of an older format, or salvaged.
 pub(super) const COMPUTE: &str = "
 UPDATE entry SET
     content_cost = CASE
@@ -75,7 +75,8 @@ UPDATE entry SET
         + (SELECT ifnull(sum(length(address) + 48), 0) FROM recipient
            WHERE recipient.entry = entry.id)
         + (SELECT ifnull(sum(240 + ifnull(length(attempt.reason), 0)), 0) FROM attempt
-           WHERE attempt.entry = entry.id);
+           WHERE attempt.entry = entry.id)
+WHERE rows_cost = 0;
 ";
 
 /// What the entries of one state take up.

@@ -145,7 +145,7 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
                 ORDER BY ended_running LIMIT ?1)
             UNION ALL
             SELECT * FROM (SELECT id FROM entry WHERE state = 'failed' AND ended_at IS NOT NULL
-                AND content_cost = 0 ORDER BY ended_running LIMIT ?1))
+                AND content_cost = 0 AND in_file = 0 ORDER BY ended_running LIMIT ?1))
          ORDER BY ended_running LIMIT ?1",
     )?;
     let rows = oldest.query_map([AT_ONCE], |row| {

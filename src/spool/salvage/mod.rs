@@ -32,6 +32,7 @@ use super::mark;
 use super::mark::Mark;
 use super::mark::State;
 use super::schema;
+use super::usage;
 use crate::clock::Timestamp;
 
 /// What a salvage has saved, and what not.
@@ -129,6 +130,7 @@ fn write_new(
         now,
     };
     rows.copy(salvaged)?;
+    transaction.execute_batch(usage::COMPUTE)?;
     // Further than both, so that the new database is not taken for an older one.
     let commits = found.as_ref().map_or(0, |(_, commits)| *commits);
     let commits = commits.max(before.as_ref().map_or(0, |state| state.commits)) + 1;
