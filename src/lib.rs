@@ -46,7 +46,7 @@
 //! | `cli` | `doctor`, `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `catalogue`, `config`, `machine`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
-//! | `admin` | `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `catalogue`, `config`, `mail`, `clock` |
+//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `catalogue`, `config`, `mail`, `clock` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `catalogue`, `config`, `mail`, `clock` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |

@@ -25,7 +25,7 @@ pub(super) fn text(status: &Status) -> String {
             samples,
         } = gauge;
         // A String takes whatever is written.
-        let _taken = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        let _taken = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {}", kind(name));
         for (labels, value) in samples {
             let _taken = match labels.as_str() {
                 "" => writeln!(text, "{name} {value}"),
@@ -36,6 +36,15 @@ pub(super) fn text(status: &Status) -> String {
     text
 }
 
+/// A name that ends in `_total` is a counter (Prometheus, "Metric and label naming").
+fn kind(name: &str) -> &'static str {
+    if name.ends_with("_total") {
+        "counter"
+    } else {
+        "gauge"
+    }
+}
+
 fn gauges(status: &Status) -> Vec<Gauge> {
     let build = Gauge {
         name: "graphrelay_build_info",
@@ -44,6 +53,7 @@ fn gauges(status: &Status) -> Vec<Gauge> {
     };
     let mut gauges = vec![build];
     gauges.extend(identities(status));
+    gauges.extend(connections(status));
     gauges.extend(queue(status));
     gauges.extend(itself(status));
     gauges.extend(spool(status));
@@ -88,6 +98,38 @@ fn identities(status: &Status) -> [Gauge; 3] {
             name: "graphrelay_token_trouble",
             help: "Whether no token can be had, or a mailbox has to sign in.",
             samples: trouble,
+        },
+    ]
+}
+
+fn connections(status: &Status) -> [Gauge; 4] {
+    let connections = &status.connections;
+    let one = |value: u64| vec![(String::new(), value as f64)];
+    let reason = |reason, value: u64| (labels(&[("reason", reason)]), value as f64);
+    [
+        Gauge {
+            name: "graphrelay_connections",
+            help: "Connections of clients that are open.",
+            samples: one(connections.open as u64),
+        },
+        Gauge {
+            name: "graphrelay_connections_limit",
+            help: "The most connections that may be open: limits.connections.",
+            samples: one(connections.limit as u64),
+        },
+        Gauge {
+            name: "graphrelay_connections_turned_away_total",
+            help: "Clients turned away because all connections were taken, or because they had as \
+                   many as one client may.",
+            samples: vec![
+                reason("all_taken", connections.turned_away),
+                reason("client_limit", connections.over_client_limit),
+            ],
+        },
+        Gauge {
+            name: "graphrelay_sessions_made_room_total",
+            help: "Sessions that were closed to make room for other clients.",
+            samples: one(connections.made_room),
         },
     ]
 }

@@ -31,6 +31,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
@@ -72,6 +73,8 @@ pub use crate::delivery::Limited;
 pub use crate::delivery::STALLED;
 use crate::delivery::Standing;
 pub use crate::delivery::Waits;
+use crate::listener;
+pub use crate::listener::Connections;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::telemetry::transcripts::Transcript;
@@ -109,6 +112,8 @@ pub struct Office {
     pub standing: Standing,
     /// What tokens and Graph are asked with.
     pub means: Means,
+    /// Whoever is connected to the listeners.
+    pub clients: Arc<listener::Shared>,
     /// Where mail comes in.
     pub listeners: Vec<SocketAddr>,
     /// The listeners' certificate.

@@ -20,6 +20,7 @@ use crate::auth::Ending;
 use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
 use crate::delivery::Delivery;
+use crate::listener::Connections;
 use crate::spool::Holdings;
 use crate::spool::Overview;
 use crate::spool::Trouble;
@@ -38,6 +39,8 @@ pub struct Status {
     pub certificate: Option<EndingView>,
     /// Accounts and their tokens.
     pub accounts: Vec<AccountView>,
+    /// Clients that are connected.
+    pub connections: Connections,
     /// The queue.
     pub queue: Overview,
     /// What is held back and why, and for how long nothing has left.
@@ -104,6 +107,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         },
         certificate,
         accounts: identity::views(office),
+        connections: office.clients.connections(),
         // Where it cannot be read, the error of the spool says so.
         queue: office.spool.overview().await.unwrap_or_default(),
         delivery: office.standing.delivery(now),

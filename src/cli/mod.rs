@@ -16,6 +16,7 @@
 mod accounts;
 mod actions;
 mod check;
+mod connections;
 mod doctor;
 mod explain;
 mod hash_password;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::ConfigFile;
 use super::Exit;
 use super::accounts;
+use super::connections;
 use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
@@ -98,6 +99,7 @@ fn troubles(status: &Status) -> Vec<String> {
             error.reason
         ));
     }
+    troubles.extend(connections::problem(&status.connections));
     let oldest = status.queue.oldest_waiting_ms.map(Duration::from_millis);
     if let Some(waits) = oldest.filter(|waits| *waits > LONG) {
         let waits = span(waits);
@@ -192,6 +194,7 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
             some => format!("graph-relay {}: {}", status.version, some.join("; ")),
         },
         format!("\nlisteners  {}", listeners.join(" ")),
+        connections::line(&status.connections),
     ];
     let certificate = status.certificate.as_ref();
     lines.extend(certificate.map(|ends| accounts::ending(ends, now)));

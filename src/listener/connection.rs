@@ -28,8 +28,8 @@ use super::Shared;
 use super::admission::access;
 use super::line::Line;
 use super::receive::Received;
-use super::slots::Event;
 use super::slots::Slot;
+use super::stage::Event;
 use super::stream;
 use super::stream::Stream;
 use crate::config::Listener;
@@ -332,7 +332,10 @@ impl<'a> Connection<'a> {
         };
         match read {
             Ok(Ok(0) | Err(_)) => Err(End::Gone),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(bytes)) => {
+                self.slot.received(bytes);
+                Ok(())
+            }
             Err(_) => self.say_last(&self.out_of_time()).await,
         }
     }

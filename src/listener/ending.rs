@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::DRAIN;
 use super::connection::Connection;
-use super::slots::Event;
+use super::stage::Event;
 use crate::session::Reply;
 
 impl Connection<'_> {

@@ -14,12 +14,14 @@ mod clients;
 mod connection;
 mod ending;
 mod guesses;
+mod holders;
 mod line;
 mod receive;
 mod recent;
 mod slots;
 #[cfg(test)]
 mod slots_tests;
+mod stage;
 mod stream;
 mod tls;
 mod turns;
@@ -52,6 +54,8 @@ use tracing::warn;
 
 use self::clients::Clients;
 use self::connection::Connection;
+pub use self::holders::Connections;
+pub use self::holders::Holder;
 use self::slots::Arrival;
 use self::slots::Plan;
 use self::slots::Refusal;
@@ -70,7 +74,6 @@ use crate::mail::Client;
 use crate::session;
 use crate::spool::Spool;
 use crate::telemetry::complaints;
-use crate::telemetry::maillog;
 use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Transcripts;
 
@@ -275,10 +278,14 @@ async fn serve(
     };
     let slot = match slot {
         Ok(slot) => slot,
-        Err(Refusal::Client) => {
-            return turn_away(stream, session::Reply::too_many_connections()).await;
+        Err(refusal) => {
+            shared.slots.note_refusal(refusal);
+            let reply = match refusal {
+                Refusal::Client => session::Reply::too_many_connections(),
+                Refusal::Full | Refusal::Leaving => session::Reply::all_taken(),
+            };
+            return turn_away(stream, reply).await;
         }
-        Err(Refusal::Full) => return turn_away(stream, session::Reply::all_taken()).await,
     };
     drop(arriving);
     let connection = Connection::new(stream, newcomer, slot, shared);
@@ -339,7 +346,7 @@ impl Shared {
         if self.slots.is_churning(arrival, refusal) {
             return Err(refusal);
         }
-        if refusal == Refusal::Full {
+        if refusal != Refusal::Client {
             self.all_taken(&plan, rules);
         }
         enter(Room::Made)
@@ -365,7 +372,11 @@ impl Shared {
                 let freed = self.slots.freed();
                 tokio::pin!(freed);
                 freed.as_mut().enable();
-                if let Ok(slot) = enter(Room::Free) {
+                let room = match refusal {
+                    Refusal::Leaving => Room::Made,
+                    Refusal::Client | Refusal::Full => Room::Free,
+                };
+                if let Ok(slot) = enter(room) {
                     return Ok(slot);
                 }
                 tokio::select! {
@@ -375,28 +386,10 @@ impl Shared {
                 }
             }
         }
-        if refusal == Refusal::Full {
+        if refusal != Refusal::Client {
             self.all_taken(&plan, rules);
         }
         enter(Room::Made)
-    }
-
-    /// Says once a minute who holds all connections.
-    fn all_taken(&self, plan: &Plan, rules: &Rules) {
-        if !self.slots.note_full(self.clock.now()) {
-            return;
-        }
-        let holders = self.slots.holders(HOLDERS);
-        let holders = holders
-            .iter()
-            .map(|(client, count)| format!("{count} by {client}"));
-        let holders: Vec<String> = holders.collect();
-        let on = |(number, listener): (usize, &Arc<Listener>)| {
-            format!("{} on {}", self.slots.on_listener(number), listener.address)
-        };
-        let listeners: Vec<String> = rules.listeners.iter().enumerate().map(on).collect();
-        let (taken, holders) = (self.slots.taken(), holders.join(", "));
-        maillog::all_taken(taken, plan.connections, &holders, &listeners.join(", "));
     }
 }
 
@@ -415,9 +408,6 @@ fn plan(rules: &Rules) -> Plan {
         }),
     }
 }
-
-/// How many of those who hold connections are named.
-const HOLDERS: usize = 5;
 
 /// Says why a connection is not wanted, where that costs nothing: whoever is not
 /// wanted must not hold a place for long, nor fill the log.

@@ -4,6 +4,7 @@ use bytes::Buf;
 
 use super::connection::Connection;
 use super::connection::End;
+use super::stage::Event;
 use crate::config::BareLf;
 use crate::config::RecipientRule;
 use crate::mail::Address;
@@ -93,6 +94,9 @@ impl Connection<'_> {
                 }
                 reply = &mut cut_off => self.say_last(&reply).await?,
             }
+        }
+        if !self.slot.mark(Event::Whole) {
+            self.say_last(&self.farewell()).await?;
         }
         // Whoever may not send any more does not finish what was begun before.
         if let Some(reply) = self.renew() {

@@ -3,9 +3,9 @@
 //! Promises: a flood on one listener leaves [`Plan::reserved`] connections to
 //! each other listener, and a flood from other machines as many to this one; a
 //! client has no more than its share; when a newcomer finds all taken, a session
-//! that has sent no mail makes room, the oldest first, and after these one that
-//! has sent none for [`STALE`]: on the listener that has the most of them. Never
-//! one within DATA. A slot is free from
+//! that has sent no mail makes room, the oldest first, and after these one that has
+//! stopped sending, or whose message hardly comes (`stage.rs`): on the listener that
+//! has the most of them. Never one whose message is whole. A slot is free from
 //! [`Slot::release`] on, and at the latest when it is dropped, even by a panic.
 //!
 //! Decides only; what a session says when it has to go is left to
@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -25,17 +27,12 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Timestamp;
+use super::stage::Event;
+use super::stage::Stage;
 use crate::mail::Client;
 
-/// A session that has sent mail and then none for so long may have to make room:
-/// its client connects again when it has some (RFC 5321 3.8 lets a server that
-/// has to close a connection say 421 at any time between messages).
-const STALE: Duration = Duration::from_secs(60);
-/// So many transactions in a row count as sending mail although no message of
-/// theirs was accepted.
-const FRUITLESS: u32 = 3;
-/// Sessions that were sent away and are not gone yet: with more, nobody else is.
+/// Sessions that were sent away for arrivals on one listener and are not gone yet:
+/// with more, nobody else is sent away for it.
 const LEAVING: usize = 64;
 /// If a slot became free within so long, others are about to: clients connect
 /// again before the end of their last connection is seen.
@@ -85,21 +82,8 @@ pub(super) enum Refusal {
     Client,
     /// All are taken, and nobody can be sent away for it.
     Full,
-}
-
-/// What a session has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A password was right.
-    Authenticated,
-    /// MAIL was accepted.
-    Mail,
-    /// DATA was accepted.
-    Data,
-    /// The message was accepted.
-    Accepted,
-    /// It was not.
-    NotAccepted,
+    /// As many as may be are on their way out, and gone in a moment.
+    Leaving,
 }
 
 /// All slots; clones share them.
@@ -122,12 +106,26 @@ struct Table {
     /// By listener.
     listeners: HashMap<usize, usize>,
     local: usize,
-    leaving: usize,
+    /// Sessions that were sent away and are not gone yet, and the listener that
+    /// they made room on.
+    leaving: HashMap<u64, usize>,
     freed: Option<Instant>,
     /// When an arrival found all taken, the last time.
-    full_at: Option<Timestamp>,
+    full: Option<Instant>,
     /// When that was logged, the last time.
     warned: Option<Instant>,
+    counts: Counts,
+}
+
+/// What has come of it that connections are limited, since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Sessions that had to make room.
+    pub(super) made_room: u64,
+    /// Arrivals that found no room.
+    pub(super) turned_away: u64,
+    /// Arrivals whose client had as many as it may.
+    pub(super) over_client_limit: u64,
 }
 
 /// What one client has.
@@ -141,27 +139,9 @@ struct Share {
 struct Held {
     arrival: Arrival,
     stage: Stage,
+    /// Bytes since DATA.
+    received: Arc<AtomicU64>,
     leave: CancellationToken,
-}
-
-/// How far a session has come, as far as its slot depends on it.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Connected,
-    Authenticated,
-    /// It has sent mail, or begun to.
-    Sends(Signs),
-    /// It is within DATA.
-    Receiving(Signs),
-}
-
-/// What tells a client that sends mail from one that only says so.
-#[derive(Clone, Copy, Debug)]
-struct Signs {
-    /// The last sign of it.
-    at: Instant,
-    /// Transactions since its last accepted message.
-    fruitless: u32,
 }
 
 /// A connection's place among all; gives it back when it is dropped.
@@ -169,6 +149,7 @@ struct Signs {
 pub(super) struct Slot {
     slots: Slots,
     number: u64,
+    received: Arc<AtomicU64>,
     leave: CancellationToken,
     is_released: bool,
 }
@@ -204,20 +185,23 @@ impl Slots {
             return Err(Refusal::Client);
         }
         if !table.has_room(arrival, plan, None) {
-            let victim = match room {
-                Room::Made => table.victim(arrival, plan),
-                Room::Free => None,
-            };
-            let Some(victim) = victim else {
+            if room == Room::Free {
                 return Err(Refusal::Full);
-            };
-            table.send_away(victim);
+            }
+            let on_their_way = table.leaving.values().filter(|on| **on == arrival.listener);
+            if on_their_way.count() >= LEAVING {
+                return Err(Refusal::Leaving);
+            }
+            let victim = table.victim(arrival, plan).ok_or(Refusal::Full)?;
+            table.send_away(victim, arrival.listener);
         }
         let leave = stop.child_token();
-        let number = table.add(arrival, leave.clone());
+        let received = Arc::new(AtomicU64::new(0));
+        let number = table.add(arrival, Arc::clone(&received), leave.clone());
         Ok(Slot {
             slots: self.clone(),
             number,
+            received,
             leave,
             is_released: false,
         })
@@ -232,6 +216,7 @@ impl Slots {
                 share.and_then(|share| share.freed)
             }
             Refusal::Full => table.freed,
+            Refusal::Leaving => return true,
         };
         freed.is_some_and(|freed| freed.elapsed() < CHURN)
     }
@@ -241,11 +226,29 @@ impl Slots {
         self.0.freed.notified()
     }
 
-    /// Notes that an arrival found all taken; whether it is the first for a minute.
-    pub(super) fn note_full(&self, at: Timestamp) -> bool {
+    /// Counts an arrival that gets no slot.
+    pub(super) fn note_refusal(&self, refusal: Refusal) {
         let mut table = self.table();
-        table.full_at = Some(at);
+        match refusal {
+            Refusal::Client => table.counts.over_client_limit += 1,
+            Refusal::Full | Refusal::Leaving => table.counts.turned_away += 1,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.table().counts
+    }
+
+    /// How long ago an arrival found all taken, if ever.
+    pub(super) fn full_ago(&self) -> Option<Duration> {
+        self.table().full.map(|full| full.elapsed())
+    }
+
+    /// Notes that an arrival found all taken; whether it is the first for a minute.
+    pub(super) fn note_full(&self) -> bool {
+        let mut table = self.table();
         let now = Instant::now();
+        table.full = Some(now);
         let is_first = table.warned.is_none_or(|warned| now - warned >= A_MINUTE);
         if is_first {
             table.warned = Some(now);
@@ -320,12 +323,10 @@ impl Table {
     /// The session that makes room for an arrival: the oldest on the listener that
     /// has the most of its kind, so that a flood makes room by itself.
     fn victim(&self, arrival: Arrival, plan: &Plan) -> Option<u64> {
-        if self.leaving >= LEAVING {
-            return None;
-        }
         let now = Instant::now();
         let candidates = self.held.iter().filter_map(|(number, held)| {
-            let rank = held.stage.rank(now)?;
+            let received = held.received.load(Ordering::Relaxed);
+            let rank = held.stage.rank(received, now)?;
             Some((rank, *number, held.arrival))
         });
         let candidates: Vec<_> = candidates.collect();
@@ -344,14 +345,15 @@ impl Table {
         first.map(|(_, number, _)| *number)
     }
 
-    fn send_away(&mut self, number: u64) {
+    fn send_away(&mut self, number: u64, listener: usize) {
         if let Some(held) = self.remove(number) {
-            self.leaving += 1;
+            self.leaving.insert(number, listener);
+            self.counts.made_room += 1;
             held.leave.cancel();
         }
     }
 
-    fn add(&mut self, arrival: Arrival, leave: CancellationToken) -> u64 {
+    fn add(&mut self, arrival: Arrival, received: Arc<AtomicU64>, leave: CancellationToken) -> u64 {
         self.last += 1;
         *self.listeners.entry(arrival.listener).or_default() += 1;
         self.clients.entry(arrival.client).or_default().connections += 1;
@@ -360,6 +362,7 @@ impl Table {
         let held = Held {
             arrival,
             stage,
+            received,
             leave,
         };
         self.held.insert(self.last, held);
@@ -384,53 +387,6 @@ impl Table {
     }
 }
 
-impl Stage {
-    /// Who goes first has the least; `None` is never sent away.
-    fn rank(self, now: Instant) -> Option<(u8, Option<Instant>)> {
-        match self {
-            Self::Connected => Some((0, None)),
-            Self::Authenticated => Some((1, None)),
-            Self::Sends(signs) if now - signs.at >= STALE => Some((2, Some(signs.at))),
-            Self::Sends(_) | Self::Receiving(_) => None,
-        }
-    }
-
-    fn after(self, event: Event, now: Instant) -> Self {
-        let signs = match self {
-            Self::Connected | Self::Authenticated => Signs {
-                at: now,
-                fruitless: 0,
-            },
-            Self::Sends(signs) | Self::Receiving(signs) => signs,
-        };
-        match (event, self) {
-            (Event::Authenticated, Self::Connected) => Self::Authenticated,
-            (Event::Authenticated, other) => other,
-            (Event::Mail, _) => Self::Sends(signs.another(now)),
-            (Event::Data, _) => Self::Receiving(signs),
-            (Event::NotAccepted, _) => Self::Sends(signs),
-            (Event::Accepted, _) => Self::Sends(Signs {
-                at: now,
-                fruitless: 0,
-            }),
-        }
-    }
-}
-
-impl Signs {
-    /// Whoever begins again and again and brings no message is not sending.
-    fn another(self, now: Instant) -> Self {
-        Self {
-            at: if self.fruitless < FRUITLESS {
-                now
-            } else {
-                self.at
-            },
-            fruitless: self.fruitless.saturating_add(1),
-        }
-    }
-}
-
 impl Slot {
     /// Cancelled when the session has to go, for somebody else or at a stop.
     pub(super) fn leave(&self) -> &CancellationToken {
@@ -443,8 +399,16 @@ impl Slot {
         let Some(held) = table.held.get_mut(&self.number) else {
             return false;
         };
+        if event == Event::Data {
+            self.received.store(0, Ordering::Relaxed);
+        }
         held.stage = held.stage.after(event, Instant::now());
         true
+    }
+
+    /// Notes that so many bytes have come.
+    pub(super) fn received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Gives the slot back, before the connection is closed.
@@ -457,7 +421,7 @@ impl Slot {
         if table.remove(self.number).is_some() {
             table.freed = Some(Instant::now());
         } else {
-            table.leaving -= 1;
+            table.leaving.remove(&self.number);
         }
         drop(table);
         self.slots.0.freed.notify_waiters();

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::Arrival;
-use super::slots::Event;
 use super::slots::Plan;
 use super::slots::Refusal;
 use super::slots::Room;
 use super::slots::Slot;
 use super::slots::Slots;
+use super::stage::Event;
 use crate::mail::Client;
 
 /// Two listeners and this machine have 4 connections each of 20.
@@ -180,6 +180,7 @@ async fn who_sends_is_left_and_who_only_begins_to_is_not() {
         slot.mark(Event::Mail);
     });
     receives.mark(Event::Data);
+    receives.mark(Event::Whole);
     let newcomer = || enter(&slots, &plan, arrival(0, "192.0.2.2"), Room::Made);
     for _ in 0..10 {
         tokio::time::advance(Duration::from_secs(15)).await;
@@ -236,8 +237,12 @@ async fn those_who_do_not_leave_are_bounded() {
         }
         assert!(stubborn.len() < 1000);
     };
-    assert_eq!(refused, Refusal::Full);
+    assert_eq!(refused, Refusal::Leaving);
+    assert!(slots.is_churning(arrival(0, "192.0.2.1"), refused));
     assert_eq!(slots.taken(), 1);
+    // Those of another listener are not kept waiting by that.
+    let other = enter(&slots, &plan, arrival(1, "192.0.2.1"), Room::Made);
+    assert!(other.is_ok());
 
     drop(stubborn.remove(0));
     assert!(enter(&slots, &plan, arrival(0, "192.0.2.1"), Room::Made).is_ok());
@@ -278,4 +283,38 @@ fn a_panic_gives_the_slot_back() {
     assert!(ended.is_err());
 
     assert_eq!(slots.taken(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_hardly_comes_makes_room_at_last_and_others_do_not() {
+    let slots = Slots::default();
+    let plan = Plan {
+        connections: 3,
+        reserved: 0,
+        ..PLAN
+    };
+    let all = fill(&slots, &plan, arrival(0, "192.0.2.1"));
+    let [drips, comes, whole] = all.as_slice() else {
+        panic!("{} slots", all.len());
+    };
+    all.iter().for_each(|slot| {
+        slot.received(1_000_000);
+        slot.mark(Event::Mail);
+        slot.mark(Event::Data);
+    });
+    whole.mark(Event::Whole);
+    let newcomer = || enter(&slots, &plan, arrival(0, "192.0.2.2"), Room::Made);
+    assert_eq!(newcomer().err(), Some(Refusal::Full));
+    for _ in 0..20 {
+        tokio::time::advance(Duration::from_secs(5)).await;
+        drips.received(1);
+        comes.received(10_000);
+    }
+
+    let newest = newcomer().unwrap();
+
+    assert!(is_sent_away(drips));
+    newest.mark(Event::Mail);
+    assert_eq!(newcomer().err(), Some(Refusal::Full));
+    assert!(!is_sent_away(comes) && !is_sent_away(whole));
 }

@@ -281,6 +281,7 @@ impl Service {
             sign_ins: sign_ins.clone(),
             standing,
             means: means.clone(),
+            clients: Arc::clone(&self.shared),
             listeners: self.addresses.clone(),
             certificate: config.tls.clone(),
             configuration: self.configuration.clone(),

@@ -22,6 +22,8 @@ use crate::common::id_of;
 use crate::common::load::assert_bounded;
 use crate::common::load::bystander;
 use crate::common::message;
+use crate::common::run;
+use crate::common::said;
 use crate::common::stand_in;
 use crate::common::tls::Identity;
 use crate::common::users::PLAIN;
@@ -78,6 +80,15 @@ async fn idle_connections_on_one_listener_leave_room_on_the_other() {
     assert!(full["holders"].as_str().unwrap().contains(" by 127.0.0."));
     assert_eq!(relay.events("connections_full").len(), 1, "once a minute");
     arrived(&graph, 41).await;
+    let status = run(&home, &["status"]);
+    let shown = said(&status);
+    assert_eq!(status.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("all 512 connections were taken "), "{shown}");
+    assert!(shown.contains(" of 512 connections: ") && shown.contains(" by 127.0.0."));
+    let json = String::from_utf8(run(&home, &["status", "--json"]).stdout).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(status["connections"]["limit"], 512);
+    assert!(status["connections"]["made_room"].as_u64().unwrap() > 0);
     drop(held);
     assert_bounded(&relay, "1000 idle connections on another listener");
 }
