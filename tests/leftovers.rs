@@ -225,3 +225,32 @@ async fn the_draft_of_a_dropped_message_is_deleted() {
     relay.wait_until(|| graph.drafts().is_empty());
     assert!(graph.arrivals().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_draft_of_a_message_that_failed_just_before_a_kill_is_deleted() {
+    let graph = stand_in().await;
+    let keys = "submission = \"draft\"";
+    let home = Home::with_accounts(&account(&graph, MAILBOX, keys), "");
+    let mut relay = Relay::start(&home);
+    graph.inject(Fault {
+        stored: Some(false),
+        delay: PATIENCE,
+        ..Fault::usual(Station::Delete)
+    });
+    let to = ["invalid@example.org"];
+    let id = send_one(&relay, &to, &message("x", "invalid@example.org"));
+    relay.event("failed", |line| line["id"] == *id);
+    let deletes = || {
+        let requests = graph.requests();
+        requests
+            .iter()
+            .any(|request| request.kind == RequestKind::Delete)
+    };
+    relay.wait_until(deletes);
+
+    relay.kill();
+    let relay = Relay::start(&home);
+
+    // The report about it has arrived, and its draft is gone.
+    relay.wait_until(|| graph.arrivals().len() == 1 && graph.drafts().is_empty());
+}

@@ -1,6 +1,9 @@
-//! Drafts of messages that an operator has dropped: deleted as soon as that is
-//! possible, because nobody will send them. What Graph refuses to delete stays.
+//! Drafts that nobody will send: those of messages that an operator has dropped,
+//! and those of messages that failed just before the relay was killed, so that
+//! the attempt (`work.rs`) did not come to deleting its draft. Deleted as soon as
+//! that is possible; what Graph refuses to delete stays.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tracing::debug;
@@ -10,6 +13,7 @@ use super::Context;
 use super::draft;
 use crate::graph::Caller;
 use crate::graph::GraphError;
+use crate::mail::SpoolId;
 use crate::spool::Abandoned;
 use crate::telemetry::maillog;
 
@@ -20,16 +24,21 @@ const AT_ONCE: u32 = 20;
 
 /// Runs until it is cancelled.
 pub(super) async fn run(context: &Context) {
+    let start = context.spool.running();
+    // Failed messages whose draft was found to be gone, sent or not to be deleted.
+    let mut done: HashSet<SpoolId> = HashSet::new();
     loop {
-        let some = match context.spool.abandoned(AT_ONCE).await {
+        let some = match context.spool.abandoned(start, AT_ONCE).await {
             Ok(some) => some,
             Err(error) => {
-                debug!(%error, "dropped messages cannot be read");
+                debug!(%error, "abandoned drafts cannot be read");
                 Vec::new()
             }
         };
         for abandoned in some {
-            delete(context, &abandoned).await;
+            if !done.contains(&abandoned.id) && delete(context, &abandoned).await {
+                done.insert(abandoned.id);
+            }
         }
         tokio::select! {
             () = context.spool.dropped() => {}
@@ -38,28 +47,42 @@ pub(super) async fn run(context: &Context) {
     }
 }
 
-async fn delete(context: &Context, abandoned: &Abandoned) {
-    let Abandoned { id, lane, draft } = abandoned;
+/// Deletes a draft, or finds out that there is none to delete; whether Graph has
+/// answered.
+async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
+    let Abandoned {
+        id,
+        may_be_retried,
+        lane,
+        draft,
+    } = abandoned;
     let Some(outlet) = context.outlets.get(&lane.account) else {
-        return;
+        return false;
     };
     let caller = Caller {
         mailbox: &lane.mailbox,
         client_request_id: Uuid::new_v4(),
     };
-    match draft::abandon(caller, &outlet.graph, draft).await {
-        Ok(_) => {}
+    let deleted = match draft::abandon(caller, &outlet.graph, draft).await {
+        Ok(deleted) => deleted,
         Err(GraphError::Answered {
             status: 400 | 403..=407 | 409..=428 | 430..=499,
             ..
-        }) => debug!(%id, "the draft of a dropped message stays in the mailbox"),
-        Err(error) => {
-            debug!(%id, %error, "the draft of a dropped message is still in the mailbox");
-            return;
+        }) => {
+            debug!(%id, "the draft of a message that nobody will send stays in the mailbox");
+            false
         }
-    }
-    let forgotten = context.spool.forget_draft(*id, draft.id.clone()).await;
-    if let Err(error) = forgotten {
+        Err(error) => {
+            debug!(%id, %error, "the draft of a message that nobody will send is still there");
+            return false;
+        }
+    };
+    // Of a message that may be tried again, a draft that was sent after all must stay
+    // known: the next attempt looks before it sends.
+    if (deleted || !may_be_retried)
+        && let Err(error) = context.spool.forget_draft(*id, draft.id.clone()).await
+    {
         maillog::spool_trouble(&error);
     }
+    true
 }

@@ -20,11 +20,14 @@ pub struct Draft {
     pub stage: Stage,
 }
 
-/// A draft of a message that was dropped: nobody will send it.
+/// A draft of a message that was dropped or has failed: nobody will send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abandoned {
     /// The entry.
     pub id: SpoolId,
+    /// Whether an operator may have it tried again: what its draft tells is needed
+    /// then.
+    pub may_be_retried: bool,
     /// Whose mailbox has it.
     pub lane: Lane,
     /// The draft.
@@ -97,27 +100,39 @@ impl Spool {
         self.shared.writer.write(write).await
     }
 
-    /// Drafts that are on record for dropped entries, some of them if there are more
-    /// than `most`.
+    /// Drafts that are on record for dropped entries, and for entries that failed
+    /// before `since`; some of them if there are more than `most`.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn abandoned(&self, most: u32) -> Result<Vec<Abandoned>, SpoolError> {
+    pub async fn abandoned(
+        &self,
+        since: RunningTime,
+        most: u32,
+    ) -> Result<Vec<Abandoned>, SpoolError> {
         self.read(move |db| {
             // In any order: one that cannot be deleted must not keep others from it.
             let mut statement = db.prepare_cached(
-                "SELECT id, account, mailbox, draft, draft_stage, draft_since FROM entry
-                 WHERE state = 'dropped' AND ended_at IS NOT NULL
+                "SELECT id, account, mailbox, draft, draft_stage, draft_since, state = 'failed'
+                 FROM entry
+                 WHERE (state = 'dropped' OR (state = 'failed' AND ended_running <= ?2))
+                 AND ended_at IS NOT NULL
                  AND draft IS NOT NULL AND account IS NOT NULL ORDER BY random() LIMIT ?1",
             )?;
-            let rows = statement.query_map([most], |row| {
+            let rows = statement.query_map(params![most, since.millis()], |row| {
                 let lane = Lane {
                     account: row.get(1)?,
                     mailbox: super::view::parsed(row, 2)?,
                 };
                 let (id, draft) = (super::view::id(row, 0)?, draft(row, 3)?);
-                Ok(draft.map(|draft| Abandoned { id, lane, draft }))
+                let may_be_retried = row.get(6)?;
+                Ok(draft.map(|draft| Abandoned {
+                    id,
+                    may_be_retried,
+                    lane,
+                    draft,
+                }))
             })?;
             Ok(rows.filter_map(Result::ok).flatten().collect())
         })
