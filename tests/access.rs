@@ -310,11 +310,51 @@ async fn a_user_is_not_given_an_author_that_it_may_not_have() {
         );
         assert!(
             reply.starts_with(
-                "550 5.7.1 scanner may not send with the From address relay@sandbox.example"
+                "550 5.7.1 The message has no usable From, and scanner may not send as the \
+                 address that the relay would put in relay@sandbox.example (senders of the "
             ),
             "{reply}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_mail_goes_out_as_the_mailbox_needs_no_from() {
+    let graph = stand_in().await;
+    let account = account(&graph, MAILBOX, "from = \"mailbox\"");
+    let home = Home::with_accounts(&account, "");
+    home.add_to_listener("authentication = \"required\"");
+    home.append(&USERS.replace(
+        "senders = [\"relay@sandbox.example\"]",
+        "senders = [\"scanner@old.example\"]",
+    ));
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO c", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+
+    let froms = ["", "From: root\r\n", "From: scanner@old.example\r\n"];
+    for from in froms {
+        let content = format!("{from}To: a@example.org\r\nSubject: x\r\n\r\nx\r\n");
+        id_of(&smtp.send(
+            "scanner@old.example",
+            &["a@example.org"],
+            content.as_bytes(),
+        ));
+    }
+    for arrival in arrived(&graph, froms.len()).await {
+        let from = String::from_utf8_lossy(&arrival.raw).into_owned();
+        let from = from.lines().find(|line| line.starts_with("From: "));
+        assert!(from.is_some_and(|from| from.contains(MAILBOX)), "{from:?}");
+    }
+
+    // What the client writes is its own to answer for.
+    let content = b"From: boss@sandbox.example\r\nTo: a@example.org\r\n\r\nx\r\n";
+    let reply = smtp.send("scanner@old.example", &["a@example.org"], content);
+    assert!(
+        reply.starts_with("550 5.7.1 scanner may not send with the From address boss@"),
+        "{reply}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

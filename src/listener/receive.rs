@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::connection::End;
 use super::stage::Event;
 use crate::config::BareLf;
+use crate::config::FromRule;
 use crate::config::RecipientRule;
 use crate::mail::Address;
 use crate::mail::Client;
@@ -157,10 +158,10 @@ impl Connection<'_> {
         let Some(lane) = route(&self.rules.accounts, &origin) else {
             return refused(Verdict::NoAccount(origin.author));
         };
-        if let Some(from) = self.goes_out_as(&origin, &lane)
+        if let Some(from) = self.puts_in(&origin, &lane)
             && !self.may_send_as(from)
         {
-            return refused(Verdict::NotThisSender(Some(from.clone())));
+            return refused(Verdict::NotThisSubstitute(from.clone()));
         }
         let (id, size) = (incoming.id(), incoming.size());
         let trace = self.trace(&envelope);
@@ -219,11 +220,16 @@ impl Connection<'_> {
         identity.is_none_or(|identity| identity.may_send_as(address))
     }
 
-    /// The From that the account of a lane will give the message.
-    fn goes_out_as<'s>(&'s self, origin: &'s Origin, lane: &Lane) -> Option<&'s Address> {
+    /// The From that the account of a lane gives a message because it has none that
+    /// can be used: nobody appears as somebody else by leaving it out. With
+    /// `from = "mailbox"` all messages go out as the mailbox, with or without one.
+    fn puts_in<'s>(&'s self, origin: &'s Origin, lane: &Lane) -> Option<&'s Address> {
         let mut accounts = self.rules.accounts.iter();
         let account = accounts.find(|account| account.name == lane.account)?;
-        from(account, origin)
+        match account.submission.from {
+            FromRule::Keep if origin.author.is_none() => from(account, origin),
+            FromRule::Keep | FromRule::Mailbox => None,
+        }
     }
 
     /// The account that the user is bound to.

@@ -219,6 +219,9 @@ pub enum Verdict {
     NoAccount(Option<Address>),
     /// The user may not send as this From address.
     NotThisSender(Option<Address>),
+    /// The message has no usable From, and the user may not send as this address,
+    /// which would be put in.
+    NotThisSubstitute(Address),
     /// The user may not name this address in this field, which says who acted for
     /// the author.
     NotThisActor(&'static str, Address),
@@ -389,6 +392,9 @@ impl Session {
             Verdict::NoAccount(author) => Reply::no_account(author.as_ref()),
             Verdict::NotThisSender(author) => {
                 Reply::not_this_author(self.identity.as_ref(), author.as_ref())
+            }
+            Verdict::NotThisSubstitute(address) => {
+                Reply::not_this_substitute(self.identity.as_ref(), &address)
             }
             Verdict::NotThisActor(field, address) => {
                 Reply::not_this_actor(self.identity.as_ref(), field, &address)

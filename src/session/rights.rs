@@ -29,6 +29,20 @@ impl Reply {
         Self::not_this_field(identity, field, Some(address))
     }
 
+    /// The client wrote no usable From, so nothing is said of what it wrote.
+    pub(super) fn not_this_substitute(identity: Option<&Identity>, address: &Address) -> Self {
+        let name = identity.map_or("this user", |identity| &identity.name);
+        let address = shown(Some(address));
+        let text = format!(
+            "The message has no usable From, and {name} may not send as the address that the \
+             relay would put in{address} (senders of the [[user]])"
+        );
+        Self::new(550, EnhancedStatus::NOT_ALLOWED, text).remedy(
+            "set a From address in the client that is in senders of the [[user]]; or add the address \
+             that the relay puts in (default_from or mailbox of the [[account]]) to senders",
+        )
+    }
+
     fn not_this_field(
         identity: Option<&Identity>,
         field: &'static str,
