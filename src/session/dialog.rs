@@ -85,7 +85,7 @@ impl Session {
             (State::Transaction(transaction), Command::Rcpt(address)) => {
                 self.rcpt(transaction, address)
             }
-            (State::Transaction(transaction), Command::Data) => data(transaction),
+            (State::Transaction(transaction), Command::Data) => self.data(transaction),
         };
         self.state = state;
         step
@@ -165,7 +165,11 @@ impl Session {
             Some(Reply::bad_sequence("Send HELO or EHLO first"))
         } else if self.access.authentication == Authentication::Required && self.identity.is_none()
         {
-            Some(Reply::authentication_required(self.access))
+            // Whoever has the right password must not be told that it is wrong.
+            Some(match self.is_unverified {
+                true => Reply::not_authenticated_yet(),
+                false => Reply::authentication_required(self.access),
+            })
         } else if mail
             .size
             .is_some_and(|size| size > self.settings.message_size)
@@ -192,6 +196,7 @@ impl Session {
             },
             declared: mail.size,
             keys: HashSet::new(),
+            put_off: None,
         };
         let state = State::Transaction(transaction);
         (state, Ok(Step::Say(Reply::sender_ok())))
@@ -218,7 +223,29 @@ impl Session {
             envelope.recipients.push(address);
             Ok(Step::Say(Reply::recipient_ok()))
         };
+        if let Err(reply) = &answer
+            && reply.is_for_now()
+        {
+            transaction.put_off = Some(reply.clone());
+        }
         (State::Transaction(transaction), answer)
+    }
+
+    /// Some clients look at no reply but this one: it is for good only if there is
+    /// nobody who may be named later.
+    fn data(&mut self, transaction: Transaction) -> (State, Outcome) {
+        if transaction.envelope.recipients.is_empty() {
+            let put_off = transaction.put_off.clone();
+            if put_off.is_some() {
+                self.idle += 1;
+            }
+            let reply = put_off.unwrap_or_else(Reply::no_recipients);
+            return (State::Transaction(transaction), Err(reply));
+        }
+        let declared = transaction.declared;
+        let envelope = Box::new(transaction.envelope);
+        let step = Step::Receive(Reply::start_data(), envelope);
+        (State::Receiving { declared }, Ok(step))
     }
 }
 
@@ -250,14 +277,4 @@ fn needs_tls(command: &Command) -> bool {
         | Command::Vrfy
         | Command::Auth { .. } => true,
     }
-}
-
-fn data(transaction: Transaction) -> (State, Outcome) {
-    if transaction.envelope.recipients.is_empty() {
-        return (State::Transaction(transaction), Err(Reply::no_recipients()));
-    }
-    let declared = transaction.declared;
-    let envelope = Box::new(transaction.envelope);
-    let step = Step::Receive(Reply::start_data(), envelope);
-    (State::Receiving { declared }, Ok(step))
 }

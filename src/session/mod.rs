@@ -131,9 +131,11 @@ pub struct Session {
     /// Recipients that a transaction may have because of what its client has sent
     /// before; `None` is any number.
     allowance: Option<usize>,
-    /// The last line was a DATA that was refused: what comes next may be
-    /// content all the same.
-    refused_data: bool,
+    /// Why the last line, a DATA, was refused: what comes next may be content
+    /// all the same.
+    refused_data: Option<Reply>,
+    /// The last password could not be verified.
+    is_unverified: bool,
 }
 
 /// How the client introduced itself.
@@ -174,6 +176,8 @@ struct Transaction {
     declared: Option<u64>,
     /// [`Address::key`] of each recipient.
     keys: HashSet<String>,
+    /// Why a recipient was refused, if one was for now only.
+    put_off: Option<Reply>,
 }
 
 /// What the listener says and does next.
@@ -262,7 +266,8 @@ impl Session {
             wrong_passwords: 0,
             idle: 0,
             allowance: None,
-            refused_data: false,
+            refused_data: None,
+            is_unverified: false,
         }
     }
 
@@ -333,14 +338,16 @@ impl Session {
 
     /// One line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
-        let after_refused_data = std::mem::take(&mut self.refused_data);
+        let refused_data = self.refused_data.take();
         let outcome = match self.take_exchange() {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
                 let command = command::parse(line, &mut self.quirks);
-                if after_refused_data && !command.as_ref().is_ok_and(Command::goes_on) {
+                if let Some(refusal) = refused_data
+                    && !command.as_ref().is_ok_and(Command::goes_on)
+                {
                     self.state = State::Closed;
-                    return Step::Close(Reply::content_without_data());
+                    return Step::Close(Reply::content_without_data(&refusal));
                 }
                 command.and_then(|command| self.command(command))
             }
@@ -348,7 +355,7 @@ impl Session {
         match outcome {
             Ok(step) => step,
             Err(reply) => {
-                self.refused_data = command::is_data(line);
+                self.refused_data = command::is_data(line).then(|| reply.clone());
                 self.refuse(reply)
             }
         }
@@ -409,13 +416,15 @@ impl Session {
     /// The content that [`Step::Receive`] asked for cannot be taken now; the
     /// client was not asked for it.
     pub fn not_now(&mut self, verdict: Verdict) -> Reply {
-        self.refused_data = true;
-        self.verdict(verdict)
+        let reply = self.verdict(verdict);
+        self.refused_data = Some(reply.clone());
+        reply
     }
 
     /// Name and password that came with [`Step::Verify`] have been looked at.
     pub fn verified(&mut self, verification: Verification) -> Step {
         self.state = State::Ready;
+        self.is_unverified = verification == Verification::Unavailable;
         match verification {
             Verification::Accepted(identity) => {
                 self.identity = Some(identity);

@@ -63,6 +63,11 @@ impl Reply {
         self.code >= 400
     }
 
+    /// Whether the command was refused for now only.
+    pub(super) fn is_for_now(&self) -> bool {
+        (400..500).contains(&self.code)
+    }
+
     /// RFC 5321 4.5.3.1.10: the client goes on with those that were taken.
     pub(super) fn is_too_many_recipients(&self) -> bool {
         let too_many = [EnhancedStatus::TOO_MANY_RECIPIENTS, EnhancedStatus::NOT_NOW];
@@ -277,9 +282,15 @@ impl Reply {
             .remedy("see why its recipients were refused")
     }
 
-    pub(super) fn content_without_data() -> Self {
+    /// For good only if DATA was refused for good: a client that sends without
+    /// waiting may look at no other reply.
+    pub(super) fn content_without_data(refusal: &Self) -> Self {
         let text = "DATA was refused, and this is no command: closing";
-        Self::new(503, EnhancedStatus::BAD_SEQUENCE, text)
+        let (code, status) = match refusal.status {
+            Some(status) if refusal.is_for_now() => (421, status),
+            Some(_) | None => (503, EnhancedStatus::BAD_SEQUENCE),
+        };
+        Self::new(code, status, text)
             .remedy("the client sends a message without waiting for 354: look why DATA was refused")
     }
 
@@ -370,6 +381,14 @@ impl Reply {
     pub(super) fn cannot_authenticate() -> Self {
         let text = "Cannot verify a password now, try again later";
         Self::new(454, EnhancedStatus::CANNOT_AUTHENTICATE, text).remedy("see the log")
+    }
+
+    /// To MAIL, after an AUTH that could not be verified.
+    pub(super) fn not_authenticated_yet() -> Self {
+        Self {
+            code: 451,
+            ..Self::cannot_authenticate()
+        }
     }
 
     pub(super) fn syntax(text: &'static str) -> Self {

@@ -195,6 +195,88 @@ fn content_behind_a_refused_data_is_not_taken_for_commands() {
 }
 
 #[test]
+fn content_behind_a_data_refused_for_now_is_refused_for_now() {
+    for verdict in [
+        Verdict::StorageFull,
+        Verdict::TooMany,
+        Verdict::TooManyRecipients,
+    ] {
+        let mut session = session(OPEN);
+        dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+        dialog(&mut session, &[("RCPT TO:<c@d>", 250), ("DATA", 354)]);
+        let refusal = session.not_now(verdict);
+
+        let Step::Close(reply) = session.line(b"Subject: x") else {
+            panic!("goes on")
+        };
+
+        assert_eq!((reply.code, reply.status), (421, refusal.status));
+    }
+}
+
+#[test]
+fn data_is_refused_for_now_where_a_recipient_was() {
+    for others in [&[][..], &["RCPT TO:<bad>"]] {
+        let mut session = session(OPEN);
+        dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+        session.allow_recipients(Some(0));
+        for other in others {
+            dialog(&mut session, &[(other, 501)]);
+        }
+        dialog(&mut session, &[("RCPT TO:<c@d>", 451)]);
+        for other in others {
+            dialog(&mut session, &[(other, 501)]);
+        }
+
+        let Step::Say(reply) = session.line(b"DATA") else {
+            panic!("DATA is not answered")
+        };
+        let status = reply.status.map(|status| status.to_string());
+        assert_eq!((reply.code, status.as_deref()), (451, Some("4.7.1")));
+        // Content that comes all the same is refused for now too.
+        assert!(matches!(session.line(b"Subject: x"), Step::Close(reply) if reply.code == 421));
+    }
+    // The next transaction knows nothing of it.
+    let mut session = session(OPEN);
+    dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+    session.allow_recipients(Some(0));
+    dialog(
+        &mut session,
+        &[("RCPT TO:<c@d>", 451), ("RSET", 250), ("DATA", 503)],
+    );
+    dialog(&mut session, &[("MAIL FROM:<a@b>", 250), ("DATA", 554)]);
+}
+
+#[test]
+fn a_data_that_is_put_off_again_and_again_has_an_end() {
+    let mut session = session(OPEN);
+    dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
+    session.allow_recipients(Some(0));
+    dialog(&mut session, &[("RCPT TO:<c@d>", 451)]);
+    for _ in 0..IDLE_COMMANDS - 2 {
+        dialog(&mut session, &[("DATA", 451)]);
+    }
+    assert!(matches!(session.line(b"DATA"), Step::Close(reply) if reply.code == 421));
+}
+
+#[test]
+fn whoever_could_not_be_verified_is_put_off_at_mail() {
+    let access = Access {
+        authentication: Authentication::Required,
+        ..OPEN
+    };
+    for (verification, expected) in [
+        (Verification::Unavailable, 451),
+        (Verification::Refused, 530),
+    ] {
+        let mut session = session(access);
+        dialog(&mut session, &[("EHLO c", 250), ("AUTH PLAIN AGEAYg==", 0)]);
+        session.verified(verification);
+        dialog(&mut session, &[("MAIL FROM:<a@b>", expected)]);
+    }
+}
+
+#[test]
 fn recipients_beyond_the_limit_are_no_errors_and_have_an_end() {
     let mut session = session(OPEN);
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
