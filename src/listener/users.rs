@@ -5,9 +5,16 @@
 //! left out. An unknown name costs exactly what a known one does. Wrong passwords
 //! are answered later and later. After many for one name, whoever they came from,
 //! passwords for it wait before they are verified, except those of a client that
-//! has given the right one lately. A password that was right a moment ago waits
-//! for nothing. A right password is never counted, and forgets the client's wrong
-//! ones before it.
+//! has given the right one lately. A right password is never counted, and forgets
+//! the client's wrong ones before it.
+//!
+//! A password that was right a moment ago waits for no turn and for no other
+//! client. It waits, 16 seconds at most, only while somebody guesses on for the
+//! same name from the same address (behind one NAT, say). Answering it at once
+//! there too would tell a guesser that every password without an answer at once is
+//! wrong: it would close the connection and try the next, as many in a second as it
+//! can connect, and neither the wait before a refusal nor the count would hold it
+//! up.
 //!
 //! `turns.rs` has the queue, `guesses.rs` the counts, `recent.rs` the passwords
 //! that were right.
@@ -101,11 +108,10 @@ impl Verifier {
             credentials: &credentials,
             standing: standing.unwrap_or(Standing::Stranger),
         };
-        let guessed = self.guesses.of_pair(client, &credentials.name);
         if let Some(user) = user
             && claim.standing == Standing::Proved
-            && guessed < TOO_OFTEN
         {
+            self.wait(&claim, Instant::now()).await;
             self.guesses.forget(client, &credentials.name);
             return accepted(user);
         }
@@ -128,7 +134,7 @@ impl Verifier {
         let trials = trials(claim.users, claim.user)?;
         let begun = Instant::now();
         let turn = loop {
-            tokio::time::sleep_until(begun + self.delay(claim)).await;
+            self.wait(claim, begun).await;
             let turn = self.turns.take(claim.client).await;
             // Others may have guessed on meanwhile.
             if begun + self.delay(claim) <= Instant::now() {
@@ -157,6 +163,17 @@ impl Verifier {
             )
         });
         verified.await.ok()
+    }
+
+    /// Waits as long as this claim has to; others may guess on meanwhile.
+    async fn wait(&self, claim: &Claim<'_>, begun: Instant) {
+        loop {
+            let until = begun + self.delay(claim);
+            tokio::time::sleep_until(until).await;
+            if begun + self.delay(claim) <= until {
+                return;
+            }
+        }
     }
 
     /// How long this claim has to wait before it is verified.
@@ -404,18 +421,38 @@ mod tests {
             assert!(futures_util::poll!(verifying.as_mut()).is_pending());
         }
 
-        // Enough of them, and the right one has no short cut either.
-        let _all = [
-            verifier.turns.take(Client::at(other(1))).await,
-            verifier.turns.take(Client::at(other(2))).await,
-        ];
         assert_eq!(
             verifier.guesses.of_pair(Client::at(CLIENT), "cheap"),
             TOO_OFTEN
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_recent_password_waits_for_guesses_from_its_address_and_for_no_turn() {
+        let verifier = Verifier::new();
+        verify(&verifier, "cheap", CHEAP).await;
+        let _all = [
+            verifier.turns.take(Client::at(other(1))).await,
+            verifier.turns.take(Client::at(other(2))).await,
+        ];
+        let mut guessing = Vec::new();
+        for n in 0..100 {
+            let guess = format!("guess{n}");
+            let verifier = &verifier;
+            let mut verifying = Box::pin(async move { verify(verifier, "cheap", &guess).await });
+            assert!(futures_util::poll!(verifying.as_mut()).is_pending());
+            guessing.push(verifying);
+        }
+
+        // Had it no wait, whatever is not answered at once would be known as wrong.
         let right = verify(&verifier, "cheap", CHEAP);
-        let hour = Duration::from_secs(60 * 60);
-        assert!(tokio::time::timeout(hour, right).await.is_err());
+        let right = tokio::time::timeout(Duration::from_secs(60 * 60), right);
+        let (verification, delay) = right.await.unwrap();
+        assert!(matches!(verification, Verification::Accepted(_)));
+        assert_eq!(delay, Duration::from_secs(16));
+        // It forgets what was guessed before it.
+        let (_, delay) = verify(&verifier, "cheap", CHEAP).await;
+        assert_eq!(delay, Duration::ZERO);
     }
 
     #[test]
