@@ -29,6 +29,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const CAPACITY: usize = 8 * 1024 * 1024;
 /// The last part of them is for warnings and errors.
 const RESERVED: usize = CAPACITY / 8;
+/// How long a first line waits for others: one write for each line, and a call to
+/// the thread for each, cost a busy relay a tenth of its time.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long the end of the process waits while not a byte is read.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits in all.
@@ -170,9 +173,12 @@ impl Queue {
         }
         state.lines.extend_from_slice(line);
         state.outstanding += line.len();
-        state.idle = false;
+        let was_idle = std::mem::replace(&mut state.idle, false);
         drop(state);
-        self.grown.notify_one();
+        // Who is at work finds it without being called.
+        if was_idle {
+            self.grown.notify_one();
+        }
     }
 
     /// Writes for as long as the process lives. `tell` logs how many lines were
@@ -219,8 +225,13 @@ impl Queue {
             }
             state.idle = true;
             self.shrunk.notify_all();
-            let woken = self.grown.wait(state);
-            state = woken.unwrap_or_else(PoisonError::into_inner);
+            while state.idle {
+                let woken = self.grown.wait(state);
+                state = woken.unwrap_or_else(PoisonError::into_inner);
+            }
+            // Nobody notifies now: this passes the time in which lines gather.
+            let gathered = self.grown.wait_timeout(state, GATHER);
+            (state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(batch, &mut state.lines);
         0
