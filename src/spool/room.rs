@@ -80,6 +80,8 @@ pub(super) struct Room {
     removed: Mutex<Vec<SpoolId>>,
     has_removed: Notify,
     pub(super) troubles: Troubles,
+    /// What the disk has answered last, and when.
+    asked: Mutex<Option<(Instant, u64)>>,
 }
 
 /// What is held and under way.
@@ -127,6 +129,12 @@ impl Reception {
         is_meant && !self.is_whole && !self.taken_back.is_cancelled()
     }
 }
+
+/// The disk is asked again after this ...
+const MOMENT: Duration = Duration::from_millis(50);
+/// ... and each time where no more than this is free beyond `free_space`: no disk
+/// takes as much in a moment.
+const PLENTY: u64 = 1024 * 1024 * 1024;
 
 /// Which receptions yield.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +204,7 @@ impl Room {
             removed: Mutex::new(Vec::new()),
             has_removed: Notify::new(),
             troubles: Troubles::default(),
+            asked: Mutex::new(None),
         };
         room.publish(connection);
         room
@@ -329,11 +338,7 @@ impl Room {
 
     /// Bytes of the disk that are free and not set aside.
     fn free(&self, ledger: &Ledger) -> Result<u64, SpoolError> {
-        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| SpoolError::File {
-            path: self.folder.clone(),
-            error: error.into(),
-        })?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = self.disk_free()?;
         let Pages {
             free: pages,
             growth,
@@ -346,6 +351,24 @@ impl Room {
         let rows = ledger.committing.saturating_sub(pages);
         let set_aside = unwritten + rows + growth + LOG.saturating_sub(log);
         Ok(free.saturating_sub(set_aside))
+    }
+
+    /// Bytes free on the disk. Where there is plenty, an answer serves for a moment.
+    fn disk_free(&self) -> Result<u64, SpoolError> {
+        let mut asked = lock_mutex(&self.asked);
+        if let Some((at, free)) = *asked
+            && free.saturating_sub(self.free_space) > PLENTY
+            && at.elapsed() < MOMENT
+        {
+            return Ok(free);
+        }
+        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| SpoolError::File {
+            path: self.folder.clone(),
+            error: error.into(),
+        })?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        *asked = Some((Instant::now(), free));
+        Ok(free)
     }
 
     fn can_yield(&self, ledger: &Ledger, short: Short, purpose: Purpose) -> bool {
