@@ -341,14 +341,88 @@ async fn a_database_that_is_removed_while_the_relay_runs_loses_nothing() {
     let status = run(&home, &["status"]);
     assert_eq!(status.status.code(), Some(1));
     assert!(
-        said(&status).contains("was removed or replaced"),
+        said(&status).contains("was removed, replaced or cut short"),
         "{}",
         said(&status)
     );
     assert!(relay.stop().success());
+    let written = fs::metadata(home.path("data/spool.db")).unwrap();
+    assert_eq!(written.permissions().mode() & 0o777, 0o600);
     graph.clear_faults();
     let _relay = Relay::start(&home);
     arrived(&graph, 3).await;
+}
+
+/// The relay says 451 to new mail.
+fn no_mail_is_taken(relay: &Relay) {
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    smtp.expect("RCPT TO:<a@example.org>", "250");
+    smtp.expect("DATA", "451");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_removed_while_the_relay_runs_loses_nothing_that_was_accepted() {
+    let graph = stand_in().await;
+    for is_replaced in [false, true] {
+        let home = Home::new(&graph, "");
+        let mut relay = waiting(&graph, &home);
+        send_many(&relay, "small", 3);
+        let log = home.path("data/spool.db-wal");
+        assert!(fs::metadata(&log).unwrap().len() > 0);
+        fs::remove_file(&log).unwrap();
+        if is_replaced {
+            fs::write(&log, "").unwrap();
+        }
+
+        no_mail_is_taken(&relay);
+
+        let gone = relay.event("database_gone", |_| true);
+        assert_eq!(gone["path"], log.to_str().unwrap());
+        relay.kill();
+        graph.clear_faults();
+        let before = graph.arrivals().len();
+        let _relay = Relay::start(&home);
+        arrived(&graph, before + 3).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_removed_index_of_the_log_is_written_again() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "before", 2);
+    fs::remove_file(home.path("data/spool.db-shm")).unwrap();
+    send_many(&relay, "after", 2);
+    relay.kill();
+
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+
+    arrived(&graph, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_cut_short_takes_no_mail() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "before", 2);
+    assert!(relay.stop().success());
+    let relay = waiting(&graph, &home);
+    send_many(&relay, "after", 1);
+    let database = fs::File::options()
+        .write(true)
+        .open(home.path("data/spool.db"))
+        .unwrap();
+    database.set_len(0).unwrap();
+
+    no_mail_is_taken(&relay);
+
+    let gone = relay.event("database_gone", |_| true);
+    assert!(gone["path"].as_str().unwrap().ends_with("spool.db"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -421,8 +421,9 @@ async fn tell_removed(spool: Spool, stop: CancellationToken) {
     }
 }
 
-/// How often the database's file is looked for, besides at each message.
-const LOOK: Duration = Duration::from_secs(60);
+/// How often the database's files are looked for, besides at each message: what is
+/// only in a log that was removed is lost if the relay is killed before.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Says so when somebody takes the database away.
 async fn watch_database(spool: Spool, stop: CancellationToken) {

@@ -259,10 +259,10 @@ pub enum SpoolError {
         "the disk did not confirm a write ({0}): what the relay holds in memory may not be on disk"
     )]
     NotSynced(String),
-    /// The database that is open has no name any more.
+    /// The database that is open, or its log, has no name any more, or is cut short.
     #[error(
-        "{} was removed or replaced while the relay runs: no mail is accepted. Move the file back, or \
-         restart the relay: it writes the database out when it stops", .0.display()
+        "{} was removed, replaced or cut short while the relay runs: no mail is accepted. Move the file \
+         back, or restart the relay: it writes the database out when it stops", .0.display()
     )]
     Gone(PathBuf),
     /// The writer thread is gone.

@@ -10,13 +10,25 @@
 //!   accepted. The relay does not end: it goes on sending what it has, and at its
 //!   end it writes the database out again, where its name is free. Ending at once
 //!   would lose what waits.
+//! - The same goes for its log, `spool.db-wal`, and for a database that was cut
+//!   short. What is in a log that has lost its name is written to the database at
+//!   once, and so is everything after that.
+//!
+//! SQLite removes and replaces the log only when the last connection is closed.
+//! It makes the database shorter only when somebody runs VACUUM; its first page
+//! then says so. `spool.db-shm` holds nothing that is not in the log.
 
 use std::fs;
 use std::fs::File;
+use std::fs::Metadata;
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
@@ -28,9 +40,10 @@ use super::lock_mutex;
 /// See the module's doc.
 #[derive(Debug)]
 pub(super) struct Watch {
-    database: PathBuf,
-    /// Device and inode of the database that is open.
-    opened: Option<(u64, u64)>,
+    database: Opened,
+    log: Opened,
+    /// How long the database was at least.
+    length: AtomicU64,
     not_synced: CancellationToken,
     why: Mutex<String>,
     gone: CancellationToken,
@@ -39,9 +52,12 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins, with the database open.
     pub(super) fn new(database: PathBuf) -> Self {
+        let mut log = database.clone().into_os_string();
+        log.push("-wal");
         Self {
-            opened: identity(&database),
-            database,
+            log: Opened::new(log.into()),
+            database: Opened::new(database),
+            length: AtomicU64::new(0),
             not_synced: CancellationToken::new(),
             why: Mutex::new(String::new()),
             gone: CancellationToken::new(),
@@ -55,15 +71,82 @@ impl Watch {
         self.not_synced.cancel();
     }
 
-    /// Whether another file has its name, or none.
-    fn is_replaced(&self) -> bool {
-        identity(&self.database) != self.opened
+    /// Which of the files is no longer what was opened.
+    pub(super) fn lost(&self) -> Option<&Path> {
+        self.look().inspect(|_| self.gone.cancel())
+    }
+
+    fn look(&self) -> Option<&Path> {
+        let Some(database) = self.database.found() else {
+            return Some(&self.database.path);
+        };
+        if self.log.found().is_none() {
+            return Some(&self.log.path);
+        }
+        let length = database.map_or(0, |file| file.len());
+        let before = self.length.fetch_max(length, Ordering::Relaxed);
+        if length < before {
+            if !self.is_whole(length) {
+                return Some(&self.database.path);
+            }
+            self.length.store(length, Ordering::Relaxed);
+        }
+        None
+    }
+
+    /// Whether only the log has lost its name.
+    pub(super) fn may_save(&self) -> bool {
+        self.database.found().is_some() && self.log.found().is_none()
+    }
+
+    /// Whether the database was cut short: its log is worth more than it is.
+    pub(super) fn is_cut_short(&self) -> bool {
+        let has_names = self.database.found().is_some() && self.log.found().is_some();
+        has_names && self.lost().is_some()
+    }
+
+    /// Whether a database of this length is as long as its first page says.
+    fn is_whole(&self, length: u64) -> bool {
+        let mut header = [0; 32];
+        let read = File::open(&self.database.path).and_then(|it| it.read_exact_at(&mut header, 0));
+        // SQLite, "Database File Format", 1.3: the page size, and the number of pages.
+        let [.., p0, p1, _, _, _, _, _, _, _, _, _, _, n0, n1, n2, n3] = header;
+        let page = match u64::from(u16::from_be_bytes([p0, p1])) {
+            1 => 65536,
+            page => page,
+        };
+        let pages = u64::from(u32::from_be_bytes([n0, n1, n2, n3]));
+        read.is_ok() && length > 0 && pages * page == length
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let file = fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino()))
+/// A file that is open.
+#[derive(Debug)]
+struct Opened {
+    path: PathBuf,
+    /// Device and inode.
+    identity: Option<(u64, u64)>,
+}
+
+impl Opened {
+    fn new(path: PathBuf) -> Self {
+        let identity = fs::metadata(&path).ok().as_ref().map(identity);
+        Self { path, identity }
+    }
+
+    /// What has its name: nothing if that is another file, or none.
+    #[expect(
+        clippy::option_option,
+        reason = "a file that was not there when it was opened is found as not there"
+    )]
+    fn found(&self) -> Option<Option<Metadata>> {
+        let found = fs::metadata(&self.path).ok();
+        (found.as_ref().map(identity) == self.identity).then_some(found)
+    }
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 impl Spool {
@@ -74,17 +157,19 @@ impl Spool {
     /// [`SpoolError::Gone`]; what is accepted now would be lost.
     pub fn look_for_database(&self) -> Result<(), SpoolError> {
         let watch = &self.shared.watch;
-        if watch.is_replaced() {
-            watch.gone.cancel();
-            return Err(SpoolError::Gone(watch.database.clone()));
-        }
-        Ok(())
+        let lost = watch.lost().map(Path::to_owned);
+        lost.map_or(Ok(()), |lost| Err(SpoolError::Gone(lost)))
     }
 
-    /// Returns when the database was found gone for the first time: its path.
+    /// Returns when the database or its log was found gone for the first time: which
+    /// of them. What was accepted is in the database's file by then, if that can be.
     pub async fn gone(&self) -> PathBuf {
-        self.shared.watch.gone.cancelled().await;
-        self.shared.watch.database.clone()
+        let watch = &self.shared.watch;
+        watch.gone.cancelled().await;
+        let lost = watch.lost().unwrap_or(&watch.database.path).to_owned();
+        // The writer saves what it can whenever it has something to do.
+        let _saved = self.shared.writer.write(|_| Ok(())).await;
+        lost
     }
 
     /// Returns, with the reason, when an fsync has failed: the process is to end.
@@ -96,24 +181,29 @@ impl Spool {
     /// Where the database is to be written when it is closed: nowhere as long as
     /// it has its name.
     pub(super) fn rescue(&self) -> Option<PathBuf> {
-        let watch = &self.shared.watch;
-        if !watch.is_replaced() || !watch.database.parent()?.is_dir() {
+        let database = &self.shared.watch.database;
+        if database.found().is_some() || !database.path.parent()?.is_dir() {
             return None;
         }
-        let numbered = (1_u32..).map(|n| watch.database.with_extension(format!("db.rescued.{n}")));
+        let path = &database.path;
+        let numbered = (1_u32..).map(|n| path.with_extension(format!("db.rescued.{n}")));
         // As it was called, if it can be.
-        let mut paths = std::iter::once(watch.database.clone()).chain(numbered);
+        let mut paths = std::iter::once(path.clone()).chain(numbered);
         paths.find(|path| !path.exists())
     }
 }
 
 /// Writes the database, which has lost its name, to a file that is not there yet.
 pub(super) fn write_out(connection: &Connection, to: &Path) -> Result<(), SpoolError> {
-    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
     let file = |error| SpoolError::File {
         path: to.to_owned(),
         error,
     };
+    // SQLite writes into an empty file, and would make one that all may read.
+    let mut private = File::options();
+    let private = private.write(true).create_new(true).mode(0o600).open(to);
+    drop(private.map_err(file)?);
+    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
     File::open(to).and_then(|it| it.sync_all()).map_err(file)?;
     if let Some(folder) = to.parent() {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());

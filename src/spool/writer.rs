@@ -6,8 +6,11 @@
 //!
 //! A transaction that changes something counts itself in the table `spool`, and
 //! after its commit in `spool.state` (`mark.rs`). After an fsync error nothing
-//! more is written, and the database is not touched again: see `watch.rs`.
+//! more is written, and the database is not touched again: see `watch.rs`. New
+//! mail is taken in only while database and log have their names, which is looked
+//! at before and after each transaction.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -170,6 +173,13 @@ impl WriterThread {
 
     /// Everything goes to the database's own file: a copy of that alone is whole.
     fn close(mut self, closing: Closing) {
+        if self.watch.is_cut_short() {
+            let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _kept = self.connection.set_db_config(keep_log, true);
+            drop(self.connection);
+            let _gone = closing.done.send(None);
+            return;
+        }
         let all = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
@@ -192,10 +202,13 @@ impl WriterThread {
     }
 
     /// An error is that of an fsync.
-    fn write(&mut self, mut group: Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
+    fn write(&mut self, group: Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
+        let mut group = self.without_new_mail_if_gone(group);
         match self.transaction(&mut group) {
-            Ok(()) => {
-                group.into_iter().for_each(|job| job.committed());
+            Ok(is_safe) => {
+                for job in group {
+                    self.answer(job, is_safe);
+                }
                 return Ok(());
             }
             Err(error) if is_of_sync(&error) => {
@@ -211,7 +224,7 @@ impl WriterThread {
             let outcome = self.transaction(&mut alone);
             let [job] = alone;
             match outcome {
-                Ok(()) => job.committed(),
+                Ok(is_safe) => self.answer(job, is_safe),
                 Err(error) if is_of_sync(&error) => {
                     job.failed(once_more(&error));
                     return Err(error);
@@ -225,7 +238,32 @@ impl WriterThread {
         Ok(())
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    fn without_new_mail_if_gone(&self, group: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+        let Some(lost) = self.watch.lost() else {
+            return group;
+        };
+        let (new, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|job| job.bytes() > 0);
+        for job in new {
+            job.refused(SpoolError::Gone(lost.to_owned()));
+        }
+        others
+    }
+
+    /// New mail that may be lost is not promised, although it may be sent: its
+    /// client sends it again.
+    fn answer(&self, job: Box<dyn Job>, is_safe: bool) {
+        if is_safe || job.bytes() == 0 {
+            job.committed();
+            return;
+        }
+        let lost = self.watch.lost().map(Path::to_owned);
+        let error = lost.map_or(SpoolError::Closed, SpoolError::Gone);
+        job.committed_but(error);
+    }
+
+    /// Runs the operations. Returns whether what they wrote is on disk in files that
+    /// have their names.
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<bool> {
         let behaviour = TransactionBehavior::Immediate;
         // Dropping the transaction on an early return rolls it back.
         let transaction = self.connection.transaction_with_behavior(behaviour)?;
@@ -236,13 +274,34 @@ impl WriterThread {
         let changed = transaction.total_changes() != before;
         let commits = changed.then(|| count(&transaction)).transpose()?;
         transaction.commit()?;
+        let is_safe = self.save()?;
         if let Some(commits) = commits {
             let whole = is_checkpointed(&self.connection);
             self.mark.committed(commits, whole);
             // Before anybody who waits for this goes on.
             self.room.publish(&self.connection);
         }
-        Ok(())
+        Ok(is_safe)
+    }
+
+    /// What is in a log that has lost its name goes to the database's own file.
+    /// Returns whether nothing was lost. An error is that of an fsync.
+    fn save(&self) -> rusqlite::Result<bool> {
+        if self.watch.lost().is_none() {
+            return Ok(true);
+        }
+        if !self.watch.may_save() {
+            return Ok(false);
+        }
+        let saved = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
+                row.get(0).map(|busy: i64| busy == 0)
+            });
+        match saved {
+            Err(error) if is_of_sync(&error) => Err(error),
+            saved => Ok(saved.unwrap_or(false)),
+        }
     }
 }
 
@@ -288,7 +347,10 @@ trait Job: Send {
     fn bytes(&self) -> u64;
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn committed(self: Box<Self>);
+    /// It is in the database, and whoever waits for it gets an error.
+    fn committed_but(self: Box<Self>, error: SpoolError);
     fn failed(self: Box<Self>, error: rusqlite::Error);
+    fn refused(self: Box<Self>, error: SpoolError);
 }
 
 struct Operation<T, F, C> {
@@ -321,8 +383,17 @@ where
         let _unwanted = self.reply.send(result);
     }
 
+    fn committed_but(self: Box<Self>, error: SpoolError) {
+        (self.committed)();
+        let _unwanted = self.reply.send(Err(error));
+    }
+
     fn failed(self: Box<Self>, error: rusqlite::Error) {
-        let _unwanted = self.reply.send(Err(error.into()));
+        self.refused(error.into());
+    }
+
+    fn refused(self: Box<Self>, error: SpoolError) {
+        let _unwanted = self.reply.send(Err(error));
     }
 }
 

@@ -52,12 +52,12 @@ pub fn quarantined(entry: &Quarantined) {
     }
 }
 
-/// Somebody has taken the database away.
+/// Somebody has taken the database away, or its log.
 pub fn database_gone(path: &Path) {
     error!(
         event = "database_gone", path = %path.display(),
         remedy = "move the file back, or restart the relay: it writes the database out when it stops",
-        "the database was removed or replaced while the relay runs; no mail is accepted"
+        "a file of the database was removed, replaced or cut short while the relay runs; no mail is accepted"
     );
 }
 
