@@ -172,6 +172,10 @@ pub const PRIVILEGED_PORTS: [&str; 4] = [
     "PrivateUsers=no",
 ];
 
+/// [`Limits::connections`] are shared by the listeners, this machine and whoever
+/// comes first; with fewer than shares, none is kept.
+pub const OTHER_SHARES: usize = 2;
+
 /// Bounds of what a client may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -221,10 +221,13 @@ impl<'a> Connection<'a> {
             }
             Step::Verify(credentials) => {
                 self.flush().await?;
+                self.slot.mark(Event::Verifying);
                 let verification = self.verify(credentials).await?;
                 let step = self.session.verified(verification);
                 if self.session.identity().is_some() {
                     self.reached(Event::Authenticated);
+                } else {
+                    self.slot.mark(Event::NotVerified);
                 }
                 Box::pin(self.take(step)).await
             }
@@ -316,7 +319,7 @@ impl<'a> Connection<'a> {
         let leave = self.slot.leave().clone();
         tokio::select! {
             read = self.read(self.rules.limits.command_timeout) => read,
-            () = leave.cancelled() => self.say_last(&self.farewell()).await,
+            () = leave.cancelled() => self.say_last(&self.idle_farewell()).await,
         }
     }
 

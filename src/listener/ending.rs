@@ -37,12 +37,22 @@ impl Connection<'_> {
         }
     }
 
-    /// What is said to a client that has to leave.
+    /// What is said to a client that has to leave while something is under way.
     pub(super) fn farewell(&self) -> Reply {
         if self.shared.stop.is_cancelled() {
             Reply::shutting_down()
         } else {
             Reply::makes_room()
+        }
+    }
+
+    /// The same while the relay waits for a command.
+    pub(super) fn idle_farewell(&self) -> Reply {
+        let stops = self.shared.stop.is_cancelled();
+        if stops || self.session.is_in_transaction() || !self.input.is_empty() {
+            self.farewell()
+        } else {
+            Reply::idle_makes_room()
         }
     }
 
@@ -62,7 +72,7 @@ impl Connection<'_> {
                 tokio::time::sleep(DRAIN).await;
                 Reply::shutting_down()
             } else {
-                Reply::makes_room()
+                Reply::comes_too_slowly()
             }
         }
     }

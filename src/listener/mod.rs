@@ -16,6 +16,7 @@ mod ending;
 mod guesses;
 mod holders;
 mod line;
+mod order;
 mod receive;
 mod recent;
 mod slots;
@@ -149,8 +150,10 @@ impl Shared {
     /// have begun take them over at their next command, or end.
     pub fn set_rules(&self, rules: Rules) {
         self.verifier.reload(&rules.users);
+        let plan = plan(&rules);
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         self.generation.fetch_add(1, Ordering::Release);
+        self.slots.shrink(&plan);
     }
 
     /// Whoever asks for this first, and then for the rules, has these or newer ones.

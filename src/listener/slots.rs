@@ -3,9 +3,12 @@
 //! Promises: a flood on one listener leaves [`Plan::reserved`] connections to
 //! each other listener, and a flood from other machines as many to this one; a
 //! client has no more than its share; when a newcomer finds all taken, a session
-//! that has sent no mail makes room, the oldest first, and after these one that has
-//! stopped sending, or whose message hardly comes (`stage.rs`): on the listener that
-//! has the most of them. Never one whose message is whole. A slot is free from
+//! that has sent no mail makes room, and after these one that has stopped sending,
+//! or whose message hardly comes (`stage.rs`), in the order of `order.rs`: of the
+//! listener, and then of the client, that has the most of them. As many go as are
+//! needed, also after a reload that lowers the limit. Never one whose message is
+//! whole, or comes at a decent pace. A client that holds more than half leaves
+//! newcomers of others a few seconds to begin. A slot is free from
 //! [`Slot::release`] on, and at the latest when it is dropped, even by a panic.
 //!
 //! Decides only; what a session says when it has to go is left to
@@ -18,8 +21,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -27,8 +28,14 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::order;
+use super::order::Candidate;
 use super::stage::Event;
+use super::stage::Flow;
+use super::stage::Owner;
 use super::stage::Stage;
+use super::stage::Worth;
+use crate::config::OTHER_SHARES;
 use crate::mail::Client;
 
 /// Sessions that were sent away for arrivals on one listener and are not gone yet:
@@ -37,6 +44,11 @@ const LEAVING: usize = 64;
 /// If a slot became free within so long, others are about to: clients connect
 /// again before the end of their last connection is seen.
 const CHURN: Duration = Duration::from_secs(1);
+/// So long a session stays for others whose client has more than half of all.
+const TO_BEGIN: Duration = Duration::from_secs(5);
+/// A client has by far more than another: so many times as many, and this part of all.
+const TIMES: usize = 4;
+const PART: usize = 8;
 
 /// How often it is logged that all are taken.
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -138,9 +150,9 @@ struct Share {
 #[derive(Debug)]
 struct Held {
     arrival: Arrival,
+    since: Instant,
     stage: Stage,
-    /// Bytes since DATA.
-    received: Arc<AtomicU64>,
+    flow: Arc<Flow>,
     leave: CancellationToken,
 }
 
@@ -149,7 +161,7 @@ struct Held {
 pub(super) struct Slot {
     slots: Slots,
     number: u64,
-    received: Arc<AtomicU64>,
+    flow: Arc<Flow>,
     leave: CancellationToken,
     is_released: bool,
 }
@@ -157,8 +169,7 @@ pub(super) struct Slot {
 impl Plan {
     /// Where there are few connections, the reserves take a share of them only.
     fn reserve(&self) -> usize {
-        // Every listener, this machine, and as much for whoever comes first.
-        let shares = self.listeners.saturating_add(2);
+        let shares = self.listeners.saturating_add(OTHER_SHARES);
         self.reserved.min(self.connections / shares)
     }
 
@@ -184,7 +195,7 @@ impl Slots {
         if table.share_of(arrival.client) >= plan.limit_of(arrival.client) {
             return Err(Refusal::Client);
         }
-        if !table.has_room(arrival, plan, None) {
+        while table.shortage(arrival, plan, None) > 0 {
             if room == Room::Free {
                 return Err(Refusal::Full);
             }
@@ -196,15 +207,28 @@ impl Slots {
             table.send_away(victim, arrival.listener);
         }
         let leave = stop.child_token();
-        let received = Arc::new(AtomicU64::new(0));
-        let number = table.add(arrival, Arc::clone(&received), leave.clone());
+        let flow = Arc::new(Flow::new());
+        let number = table.add(arrival, Arc::clone(&flow), leave.clone());
         Ok(Slot {
             slots: self.clone(),
             number,
-            received,
+            flow,
             leave,
             is_released: false,
         })
+    }
+
+    /// After a change of the plan: those who are too many go, as far as they may.
+    pub(super) fn shrink(&self, plan: &Plan) {
+        let mut table = self.table();
+        while table.held.len() > plan.connections {
+            let candidates = table.candidates(|_| Owner::Other);
+            let Some(number) = order::first(candidates, |_| true) else {
+                return;
+            };
+            let listener = table.held.get(&number).map(|held| held.arrival.listener);
+            table.send_away(number, listener.unwrap_or_default());
+        }
     }
 
     /// Whether it is worth waiting a moment for a slot: some have just become free.
@@ -294,9 +318,9 @@ impl Table {
         share.map_or(0, |share| share.connections)
     }
 
-    /// Whether an arrival finds a slot beyond what is kept for others; with one
-    /// session `less`, if that is given.
-    fn has_room(&self, arrival: Arrival, plan: &Plan, less: Option<Arrival>) -> bool {
+    /// How many connections an arrival lacks, beyond what is kept for others; with
+    /// one session `less`, if that is given.
+    fn shortage(&self, arrival: Arrival, plan: &Plan, less: Option<Arrival>) -> usize {
         let reserve = plan.reserve();
         let kept = |has: usize, is_less: bool| {
             let has = has.saturating_sub(usize::from(is_less));
@@ -317,32 +341,50 @@ impl Table {
             kept(self.local, less.is_some_and(|it| it.client.is_loopback()))
         };
         let taken = self.held.len() - usize::from(less.is_some());
-        taken + for_listeners + for_this_machine < plan.connections
+        (taken + for_listeners + for_this_machine + 1).saturating_sub(plan.connections)
     }
 
-    /// The session that makes room for an arrival: the oldest on the listener that
-    /// has the most of its kind, so that a flood makes room by itself.
+    /// The session that makes room for an arrival, or at least some of what it needs.
     fn victim(&self, arrival: Arrival, plan: &Plan) -> Option<u64> {
+        let has = self.share_of(arrival.client);
+        let candidates = self.candidates(|client| {
+            let many = self.share_of(client);
+            let is_by_far = many >= (has + 1) * TIMES && many >= plan.connections / PART;
+            match is_by_far {
+                true => Owner::HasMany,
+                false => Owner::Other,
+            }
+        });
+        let now = self.shortage(arrival, plan, None);
+        let has_half = has * 2 > plan.connections;
+        order::first(candidates, |candidate| {
+            let may = !has_half || self.may_be_taken_by_half(candidate, arrival.client);
+            may && self.shortage(arrival, plan, Some(candidate.arrival)) < now
+        })
+    }
+
+    /// Whether a client that has more than half may have the place of a session:
+    /// others have some time to send mail.
+    fn may_be_taken_by_half(&self, candidate: &Candidate, client: Client) -> bool {
+        let held = self.held.get(&candidate.number);
+        let has_begun = || held.is_some_and(|held| held.since.elapsed() >= TO_BEGIN);
+        candidate.arrival.client == client || (candidate.worth != Worth::Verifying && has_begun())
+    }
+
+    /// Everybody who may have to go, by number.
+    fn candidates(&self, owner: impl Fn(Client) -> Owner) -> Vec<Candidate> {
         let now = Instant::now();
         let candidates = self.held.iter().filter_map(|(number, held)| {
-            let received = held.received.load(Ordering::Relaxed);
-            let rank = held.stage.rank(received, now)?;
-            Some((rank, *number, held.arrival))
+            let owner = owner(held.arrival.client);
+            let (worth, since) = held.stage.worth(&held.flow, owner, now)?;
+            Some(Candidate {
+                number: *number,
+                arrival: held.arrival,
+                worth,
+                since,
+            })
         });
-        let candidates: Vec<_> = candidates.collect();
-        let mut crowds: HashMap<(u8, usize), usize> = HashMap::new();
-        for ((kind, _), _, candidate) in &candidates {
-            *crowds.entry((*kind, candidate.listener)).or_default() += 1;
-        }
-        let fits = |candidate: &Arrival| self.has_room(arrival, plan, Some(*candidate));
-        let fitting = candidates
-            .iter()
-            .filter(|(_, _, candidate)| fits(candidate));
-        let first = fitting.min_by_key(|((kind, since), number, candidate)| {
-            let crowd = crowds.get(&(*kind, candidate.listener)).copied();
-            (*kind, Reverse(crowd), *since, *number)
-        });
-        first.map(|(_, number, _)| *number)
+        candidates.collect()
     }
 
     fn send_away(&mut self, number: u64, listener: usize) {
@@ -353,7 +395,7 @@ impl Table {
         }
     }
 
-    fn add(&mut self, arrival: Arrival, received: Arc<AtomicU64>, leave: CancellationToken) -> u64 {
+    fn add(&mut self, arrival: Arrival, flow: Arc<Flow>, leave: CancellationToken) -> u64 {
         self.last += 1;
         *self.listeners.entry(arrival.listener).or_default() += 1;
         self.clients.entry(arrival.client).or_default().connections += 1;
@@ -361,8 +403,9 @@ impl Table {
         let stage = Stage::Connected;
         let held = Held {
             arrival,
+            since: Instant::now(),
             stage,
-            received,
+            flow,
             leave,
         };
         self.held.insert(self.last, held);
@@ -400,7 +443,7 @@ impl Slot {
             return false;
         };
         if event == Event::Data {
-            self.received.store(0, Ordering::Relaxed);
+            self.flow.begin();
         }
         held.stage = held.stage.after(event, Instant::now());
         true
@@ -408,7 +451,7 @@ impl Slot {
 
     /// Notes that so many bytes have come.
     pub(super) fn received(&self, bytes: usize) {
-        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.flow.received(bytes);
     }
 
     /// Gives the slot back, before the connection is closed.

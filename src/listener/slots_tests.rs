@@ -318,3 +318,160 @@ async fn a_message_that_hardly_comes_makes_room_at_last_and_others_do_not() {
     assert_eq!(newcomer().err(), Some(Refusal::Full));
     assert!(!is_sent_away(comes) && !is_sent_away(whole));
 }
+
+#[tokio::test]
+async fn as_many_make_room_as_are_needed() {
+    let slots = Slots::default();
+    let mut own: Vec<Slot> = (0..4)
+        .map(|_| enter(&slots, &PLAN, arrival(0, "127.0.0.1"), Room::Free).unwrap())
+        .collect();
+    let flood = fill(&slots, &PLAN, arrival(1, "192.0.2.1"));
+    assert_eq!(slots.taken(), PLAN.connections);
+
+    // Its place is kept for the listener, and one for this machine.
+    drop(own.pop());
+    let newcomer = enter(&slots, &PLAN, arrival(1, "192.0.2.2"), Room::Made).unwrap();
+
+    assert!(!is_sent_away(&newcomer));
+    assert_eq!(flood.iter().filter(|slot| is_sent_away(slot)).count(), 2);
+    let local = enter(&slots, &PLAN, arrival(0, "127.0.0.1"), Room::Free);
+    assert!(local.is_ok());
+}
+
+#[tokio::test]
+async fn a_lower_limit_holds_at_once_and_shuts_nobody_out() {
+    let slots = Slots::default();
+    let alone = |connections| Plan {
+        connections,
+        reserved: 0,
+        listeners: 1,
+        ..PLAN
+    };
+    let all = fill(&slots, &alone(10), arrival(0, "192.0.2.1"));
+    all[0].mark(Event::Mail);
+    let lower = enter(&slots, &alone(8), arrival(0, "192.0.2.2"), Room::Made);
+    assert!(lower.is_ok());
+    assert_eq!(slots.taken(), 8);
+
+    slots.shrink(&alone(3));
+    assert_eq!(slots.taken(), 3);
+    assert!(!is_sent_away(&all[0]));
+    all.iter().for_each(|slot| {
+        slot.mark(Event::Mail);
+    });
+    // Nobody who sends goes, however low it is.
+    slots.shrink(&alone(1));
+    assert!(!is_sent_away(&all[0]) && slots.taken() <= 3);
+}
+
+#[tokio::test]
+async fn a_client_with_many_connections_makes_room_before_one_with_few() {
+    let slots = Slots::default();
+    let plan = Plan {
+        connections: 10,
+        reserved: 0,
+        ..PLAN
+    };
+    let device = enter(&slots, &plan, arrival(0, "192.0.2.9"), Room::Free).unwrap();
+    let _flood = fill(&slots, &plan, arrival(0, "192.0.2.1"));
+    let _newcomers: Vec<Slot> = (0..50)
+        .map(|n| {
+            let client = format!("192.0.2.{}", 1 + n % 4);
+            enter(&slots, &plan, arrival(0, &client), Room::Made).unwrap()
+        })
+        .collect();
+    assert!(!is_sent_away(&device));
+}
+
+#[tokio::test]
+async fn a_verification_under_way_outlasts_idle_newcomers_once_for_each_client() {
+    let slots = Slots::default();
+    let plan = Plan {
+        connections: 10,
+        reserved: 0,
+        ..PLAN
+    };
+    let device = enter(&slots, &plan, arrival(0, "192.0.2.200"), Room::Free).unwrap();
+    device.mark(Event::Verifying);
+    let guesses: Vec<Slot> = (0..3)
+        .map(|_| enter(&slots, &plan, arrival(0, "192.0.2.201"), Room::Free).unwrap())
+        .collect();
+    guesses.iter().for_each(|slot| {
+        slot.mark(Event::Verifying);
+    });
+    let flood = |first: u8| -> Vec<Slot> {
+        (first..first + 20)
+            .map(|n| {
+                let client = format!("192.0.2.{n}");
+                enter(&slots, &plan, arrival(0, &client), Room::Made).unwrap()
+            })
+            .collect()
+    };
+
+    let _first = flood(1);
+    assert!(!is_sent_away(&device) && !is_sent_away(&guesses[0]));
+    assert!(is_sent_away(&guesses[1]) && is_sent_away(&guesses[2]));
+
+    // A wrong password leaves an idle session.
+    device.mark(Event::NotVerified);
+    let _second = flood(50);
+    assert!(is_sent_away(&device));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_holds_all_gives_way_when_it_makes_no_progress() {
+    let slots = Slots::default();
+    let plan = Plan {
+        connections: 16,
+        reserved: 0,
+        ..PLAN
+    };
+    let few = enter(&slots, &plan, arrival(0, "192.0.2.8"), Room::Free).unwrap();
+    let many = fill(&slots, &plan, arrival(0, "192.0.2.1"));
+    let mail = |slot: &Slot| slot.mark(Event::Mail);
+    assert!(mail(&few) && many.iter().all(mail));
+    let (sends, rest) = many.split_last().unwrap();
+    let newcomer = || enter(&slots, &plan, arrival(0, "192.0.2.9"), Room::Made);
+    assert_eq!(newcomer().err(), Some(Refusal::Full));
+
+    tokio::time::advance(Duration::from_secs(15)).await;
+    mail(sends);
+    let newest = newcomer().unwrap();
+
+    assert!(is_sent_away(&rest[0]));
+    assert!(!is_sent_away(&few) && !is_sent_away(sends));
+    // It has some time before the client that has most may take its place again.
+    let again = || enter(&slots, &plan, arrival(0, "192.0.2.1"), Room::Made);
+    assert_eq!(again().err(), Some(Refusal::Full));
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert!(again().is_ok());
+    assert!(is_sent_away(&newest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_stops_makes_room_however_fast_it_was() {
+    let slots = Slots::default();
+    let plan = Plan {
+        connections: 2,
+        reserved: 0,
+        ..PLAN
+    };
+    let both = fill(&slots, &plan, arrival(0, "192.0.2.1"));
+    both.iter().for_each(|slot| {
+        slot.mark(Event::Mail);
+        slot.mark(Event::Data);
+        slot.received(30_000_000);
+    });
+    let newcomer = || enter(&slots, &plan, arrival(0, "192.0.2.2"), Room::Made);
+    tokio::time::advance(Duration::from_secs(19)).await;
+    both[0].received(2000);
+    assert_eq!(newcomer().err(), Some(Refusal::Full));
+
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let first = newcomer().unwrap();
+
+    assert!(is_sent_away(&both[1]) && !is_sent_away(&both[0]));
+    first.mark(Event::Mail);
+    both[0].received(0);
+    assert_eq!(newcomer().err(), Some(Refusal::Full));
+}

@@ -13,7 +13,19 @@ impl Reply {
 
     /// Somebody else needs the connection.
     pub fn makes_room() -> Self {
+        let text = "All connections are taken and this one makes room, connect again to send mail";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
+    }
+
+    /// All connections are taken, and nothing is under way on this one.
+    pub fn idle_makes_room() -> Self {
         let text = "All connections are taken and this one is idle, connect again to send mail";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
+    }
+
+    /// All connections are taken, and the message on this one hardly comes.
+    pub fn comes_too_slowly() -> Self {
+        let text = "All connections are taken and this message hardly comes, send it again";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 

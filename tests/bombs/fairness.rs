@@ -110,6 +110,47 @@ async fn a_session_in_a_transaction_does_not_make_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_takes_its_time_outlasts_a_flood_of_others() {
+    let graph = stand_in().await;
+    let limits = "[limits]\nconnections = 24\nfree_space = \"8 MB\"";
+    let relay = Relay::start(&Home::new(&graph, limits));
+    let mut device = relay.connect();
+
+    let flood = idle(relay.address, 100);
+    relay.event("connections_full", |_| true);
+
+    device.expect("EHLO client.example", "250");
+    let content = message("slow", "a@example.org");
+    id_of(&device.send(MAILBOX, &["a@example.org"], content.as_bytes()));
+    arrived(&graph, 1).await;
+    drop(flood);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_lowers_the_limit_closes_idle_sessions_and_serves_others() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "[limits]\nconnections = 40\nfree_space = \"8 MB\"");
+    let relay = Relay::start(&home);
+    let mut sending = in_transaction(&relay, "a@example.org");
+    let mut idle: Vec<Smtp> = (0..30).map(|_| relay.connect()).collect();
+
+    let text = std::fs::read_to_string(&home.config).unwrap();
+    let lower = text.replace("connections = 40", "connections = 8");
+    std::fs::write(&home.config, lower).unwrap();
+    relay.signal("HUP");
+    relay.event("reloaded", |_| true);
+
+    let farewell = idle[0].rest();
+    let said = "421 4.3.2 All connections are taken and this one is idle";
+    assert!(farewell.starts_with(said), "{farewell}");
+    bystander(&relay);
+    sending.expect("DATA", "354");
+    sending.write(message("sent", "a@example.org").as_bytes());
+    id_of(&sending.say("."));
+    arrived(&graph, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_within_a_tls_handshake_make_room() {
     let graph = stand_in().await;
     let limits = "[limits]\nconnections = 8\nfree_space = \"8 MB\"";
