@@ -583,3 +583,23 @@ fn relay_toml_shows_the_defaults() {
     }
     assert_eq!(shown, told);
 }
+
+#[test]
+fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of() {
+    let limits = |keys: &str| warnings(&format!("{ACCOUNT}[limits]\n{keys}"), 0o600);
+
+    for keys in ["connections = 64", "connections_per_client = 512"] {
+        let said = limits(keys);
+        let expected = "lets one client have all connections (limits.connections = ";
+        assert!(said.contains(expected), "{said}");
+    }
+    for keys in ["", "connections = 65", "connections_per_client = 511"] {
+        assert_eq!(limits(keys), "");
+    }
+    let few = "connections = 2\nconnections_per_client = 1";
+    let said = limits(few);
+    assert!(said.contains("limits.connections = 2 is too few to keep any"));
+    assert!(said.contains("It needs 4 for 2 [[listener]]"), "{said}");
+    assert_eq!(limits(&few.replace("= 2", "= 4")), "");
+    assert_eq!(limits(&format!("{few}\nreserved_connections = 0")), "");
+}

@@ -1,5 +1,5 @@
 //! What a configuration allows and probably should not: passwords that others can
-//! read, and senders that anybody can name.
+//! read, senders that anybody can name, and connections that one client can take.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -11,6 +11,7 @@ use super::Authentication;
 use super::Config;
 use super::Listener;
 use super::Mailbox;
+use super::OTHER_SHARES;
 use super::Problem;
 use super::ProblemKind;
 use super::ProxyUrl;
@@ -30,6 +31,37 @@ pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
             }
         }
     }
+    let of_connections = [one_takes_all(config), nothing_kept(config)];
+    for message in of_connections.iter().flatten() {
+        problems.warn(None, message);
+    }
+}
+
+fn one_takes_all(config: &Config) -> Option<String> {
+    let (all, one) = (
+        config.limits.connections,
+        config.limits.connections_per_client,
+    );
+    (one >= all).then(|| {
+        format!(
+            "limits.connections_per_client = {one} lets one client have all connections \
+             (limits.connections = {all}): set it lower, or connections higher"
+        )
+    })
+}
+
+fn nothing_kept(config: &Config) -> Option<String> {
+    let (limits, listeners) = (&config.limits, config.listeners.len());
+    let least = listeners + OTHER_SHARES;
+    let is_too_few = limits.reserved_connections > 0 && limits.connections < least;
+    is_too_few.then(|| {
+        format!(
+            "limits.connections = {} is too few to keep any for each listener and for this \
+             machine: reserved_connections counts as 0, and a flood on one listener can take \
+             all. It needs {least} for {listeners} [[listener]]",
+            limits.connections
+        )
+    })
 }
 
 fn clear_passwords(listener: &Listener) -> Option<String> {
