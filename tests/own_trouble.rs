@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::Home;
 use common::MAILBOX;
+use common::PATIENCE;
 use common::Relay;
 use common::account;
 use common::arrived;
@@ -14,9 +17,11 @@ use common::said;
 use common::send_one;
 use common::stand_in;
 use common::stand_in_with;
+use graph_relay::sandbox::Cut;
 use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
+use graph_relay::sandbox::Station;
 
 /// What the proxy below looks for.
 const MARKER: &str = "EICAR";
@@ -30,6 +35,16 @@ fn block(graph: &Sandbox, status: u16, content: Option<&str>) {
         body: Some("<html>blocked by policy</html>".to_owned()),
         content_type: Some("text/html".to_owned()),
         ..Fault::at_send(status)
+    });
+}
+
+/// The same, with a reset connection.
+fn cut(graph: &Sandbox, content: &str) {
+    graph.inject(Fault {
+        times: u32::MAX,
+        content: Some(content.to_owned()),
+        cut: Some(Cut::Before),
+        ..Fault::usual(Station::Send)
     });
 }
 
@@ -168,4 +183,55 @@ async fn a_message_that_graph_denies_holds_up_no_other_where_mail_got_through_be
     assert_eq!(status["braked"], serde_json::json!([]), "{status}");
     send(&relay, &message("good1", "a@example.org"));
     arrived(&graph, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_without_a_clear_answer_do_not_hold_up_the_others_of_their_mailbox() {
+    for is_cut in [false, true] {
+        let graph = stand_in().await;
+        match is_cut {
+            true => cut(&graph, MARKER),
+            false => block(&graph, 503, Some(MARKER)),
+        }
+        let relay = Relay::start(&Home::new(&graph, ONCE));
+        for n in 0..20 {
+            send(&relay, &poison(&format!("poison{n}")));
+        }
+
+        for n in 0..5 {
+            send(&relay, &message(&format!("good{n}"), "a@example.org"));
+        }
+
+        let arrivals = arrived(&graph, 5).await;
+        assert!(arrivals.iter().all(|it| it.subject.starts_with("good")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_without_a_clear_answer_expire_while_others_get_through() {
+    for is_cut in [false, true] {
+        let graph = stand_in().await;
+        match is_cut {
+            true => cut(&graph, MARKER),
+            false => block(&graph, 503, Some(MARKER)),
+        }
+        let sections = "[delivery]\nretry = [\"200ms\"]\nexpire_after = \"2s\"\n";
+        let relay = Relay::start(&Home::new(&graph, sections));
+        let ids: Vec<String> = (0..8)
+            .map(|n| send(&relay, &poison(&format!("poison{n}"))))
+            .collect();
+
+        let deadline = Instant::now() + PATIENCE;
+        let mut good = 0;
+        while relay.events("failed").len() < ids.len() {
+            let id = send(&relay, &message(&format!("good{good}"), "a@example.org"));
+            relay.event("delivered", |line| line["id"] == *id);
+            good += 1;
+            assert!(Instant::now() < deadline, "{good} got through");
+        }
+
+        for failed in relay.events("failed") {
+            assert!(ids.iter().any(|id| failed["id"] == **id), "{failed}");
+        }
+    }
 }

@@ -295,8 +295,16 @@ impl LaneState {
         if self.brake.eased || account.eased {
             return Vec::new();
         }
-        let mut behind: Vec<SpoolId> = self.pace.suspects.lock().behind().collect();
-        behind.extend(suspects.lock().behind());
+        let probes_newest = self.brake.probes_newest() || account.probes_newest();
+        let mut behind = Vec::new();
+        for suspects in [&self.pace.suspects, suspects] {
+            let suspects = suspects.lock();
+            behind.extend(suspects.behind());
+            if probes_newest {
+                // They came again, and so look like the newest.
+                behind.extend(suspects.suspected());
+            }
+        }
         behind.extend(self.brake.last);
         behind.extend(account.last);
         behind

@@ -71,10 +71,12 @@ impl Brake {
     }
 
     /// Whether the next probe takes what came last: what waits for the longest may
-    /// be many messages that all fail.
+    /// be many messages that all fail. Every other probe does. It makes no attempt
+    /// more, so it asks no more of a broken way than the others. Who is throttled is
+    /// so whatever the message says.
     pub(super) fn probes_newest(&self) -> bool {
         let is_odd = self.failures % 2 == 1;
-        self.eased || is_odd && matches!(self.cause, Some(Cause::Configuration(_)))
+        self.eased || is_odd && self.cause != Some(Cause::Throttled)
     }
 
     /// Leaves of it what Graph or Entra asked for.

@@ -241,6 +241,23 @@ fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
 }
 
 #[test]
+fn every_other_probe_takes_what_came_last_unless_graph_throttles() {
+    for (cause, expected) in [
+        (Cause::Unavailable, [true, false, true]),
+        (Cause::Configuration("do it"), [true, false, true]),
+        (Cause::Throttled, [false, false, false]),
+    ] {
+        let one = lane("a", "one");
+        let mut lanes = lanes(&[&one]);
+        let newest = [1000, 2000, 3000].map(|seconds| {
+            lanes.brake_mailbox(&one, at(seconds), failed(cause, None));
+            lanes.wants(at(seconds + 900))[0].newest_first
+        });
+        assert_eq!(newest, expected, "{cause:?}");
+    }
+}
+
+#[test]
 fn failures_under_way_together_count_once() {
     let one = lane("a", "one");
     let mut lanes = lanes(&[&one]);

@@ -122,6 +122,12 @@ impl Suspects {
         self.failed.iter().copied()
     }
 
+    /// What failed before the last success: behind everything else where the way is
+    /// to be probed with what may get through.
+    pub(super) fn suspected(&self) -> impl Iterator<Item = SpoolId> + '_ {
+        self.evidence.keys().copied()
+    }
+
     /// Whether forgetting it loses nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.failed.is_empty() && self.evidence.is_empty()
@@ -189,10 +195,14 @@ struct Suspicion {
 impl Outcome {
     /// Whether the failure may be the message's own trouble.
     fn suspicion(&self) -> Option<Suspicion> {
-        if !self.asked {
-            return None;
-        }
+        // Each may be a message that arrives twice: one is enough.
+        let at_once = Suspicion {
+            scope: Scope::Mailbox,
+            patient: false,
+        };
         match self.kind {
+            Kind::Doubtful { .. } => Some(at_once),
+            _ if !self.asked => None,
             // Graph refuses the token, whatever it was sent with.
             Kind::Deferred { .. } if self.http_status == Some(401) && self.code.is_some() => None,
             Kind::Deferred {
@@ -204,11 +214,12 @@ impl Outcome {
                 // Other codes are about the mailbox, and leave no doubt.
                 patient: self.code.is_none() || self.http_status == Some(403),
             }),
-            // Each may be a message that arrives twice: one is enough.
-            Kind::Doubtful { .. } => Some(Suspicion {
+            // The same of a request for a draft. Graph's codes leave no doubt.
+            Kind::Deferred {
+                cause: Cause::Unavailable,
                 scope: Scope::Mailbox,
-                patient: false,
-            }),
+                ..
+            } if self.code.is_none() => Some(at_once),
             Kind::Deferred { .. } | Kind::Delivered | Kind::Failed => None,
         }
     }
@@ -246,6 +257,10 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SignIn;
+    use crate::delivery::error::AttemptError;
+    use crate::delivery::error::Step;
+    use crate::graph::GraphError;
 
     fn ids<const N: usize>() -> [SpoolId; N] {
         std::array::from_fn(|n| format!("{n:026}").parse().unwrap())
@@ -322,6 +337,36 @@ mod tests {
 
         let verdicts = all[4..].iter().map(|id| suspects.failed(*id, false, true));
         assert!(verdicts.into_iter().all(|verdict| verdict == Verdict::Open));
+    }
+
+    fn of_draft(code: &str) -> Outcome {
+        let error = GraphError::Answered {
+            status: 503,
+            code: code.to_owned(),
+            message: String::new(),
+            retry_after: None,
+            request_id: None,
+        };
+        let step = Step::Prepare;
+        Outcome::of(
+            Err(AttemptError::Graph { step, error }),
+            SignIn::Application,
+        )
+    }
+
+    #[test]
+    fn a_draft_refused_without_graphs_code_may_be_the_messages_own_trouble() {
+        let (jury, [poison]) = (Jury::default(), ids());
+        let verdict = |code| {
+            let mut outcome = of_draft(code);
+            jury.judge(poison, false, &mut outcome);
+            outcome.verdict
+        };
+
+        assert_eq!(verdict(""), Some(Verdict::Common));
+        jury.mailbox.lock().succeeded();
+        assert_eq!(verdict(""), Some(Verdict::Own));
+        assert_eq!(verdict("ErrorServerBusy"), None);
     }
 
     #[test]
