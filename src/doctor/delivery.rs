@@ -94,7 +94,17 @@ fn leaves(delivery: &Delivery) -> Finding {
     let check = "delivery";
     match delivery.stalled_seconds.map(Duration::from_secs) {
         None => Finding::ok(check, "no mail waits"),
-        Some(stalled) if stalled < STALLED => Finding::ok(check, "mail leaves"),
+        // It may be on its way, or be held back for as long as the backoff lasts.
+        Some(stalled) if stalled < STALLED => {
+            let words = match delivery.braked.is_empty() {
+                true => "mail leaves".to_owned(),
+                false => {
+                    let seconds = stalled.as_secs();
+                    format!("mail waits, and nothing has left for {seconds} s: see throttling")
+                }
+            };
+            Finding::ok(check, words)
+        }
         Some(stalled) => {
             let minutes = stalled.as_secs() / 60;
             let words = format!("nothing has left for {minutes} minutes although mail waits");
@@ -125,5 +135,28 @@ mod tests {
         assert_eq!(stalled.state, State::Failure);
         assert!(stalled.words.contains("60 minutes"), "{stalled:?}");
         assert!(stalled.remedy.is_some());
+    }
+
+    #[test]
+    fn mail_that_is_held_back_does_not_leave() {
+        let held_back = |braked| {
+            let stalled_seconds = Some(60);
+            leaves(&Delivery {
+                stalled_seconds,
+                braked,
+                ..Delivery::default()
+            })
+        };
+        let braked = Braked {
+            account: "contoso".to_owned(),
+            mailbox: None,
+            until: crate::clock::Timestamp::from_millis(0),
+            cause: "unavailable".to_owned(),
+            told: None,
+        };
+
+        assert_eq!(held_back(Vec::new()).words, "mail leaves");
+        let words = held_back(vec![braked]).words;
+        assert!(words.contains("nothing has left for 60 s"), "{words}");
     }
 }
