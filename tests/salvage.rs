@@ -108,6 +108,7 @@ async fn a_check_reads_every_message_running_or_stopped() {
             words.contains(&format!("message {id}: its content")),
             "{words}"
         );
+        assert!(!words.contains("salvage"), "{words}");
     }
     let _relay = waiting(&graph, &home);
     let running = run(&home, &["spool", "check"]);
@@ -251,4 +252,115 @@ async fn salvage_reads_content_whose_index_is_damaged() {
     let retried = run(&home, &["queue", "retry", "--all", "--yes"]);
     assert!(retried.status.success(), "{}", said(&retried));
     assert_eq!(arrived(&graph, ids.len()).await.len(), 3);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what an interrupted salvage leaves, made by hand"
+)]
+fn rename(from: PathBuf, to: PathBuf) {
+    fs::rename(from, to).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_salvage_that_was_interrupted_is_refused_by_a_start_and_finished_by_the_next() {
+    let graph = stand_in().await;
+    for (has_new, has_state) in [(true, false), (true, true), (false, false), (false, true)] {
+        let home = Home::new(&graph, "");
+        let mut relay = waiting(&graph, &home);
+        send_many(&relay, "small", 3);
+        relay.kill();
+        let salvaged = run(&home, &["spool", "salvage"]);
+        assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+        let new = home.path("data/spool.db.new");
+        rename(database(&home), new.clone());
+        if !has_new {
+            fs::remove_file(&new).unwrap();
+        }
+        if !has_state {
+            // As a spool of an earlier version.
+            fs::remove_file(home.path("data/spool.state")).unwrap();
+        }
+
+        let words = refused(&home);
+
+        assert!(words.contains("a salvage was interrupted"), "{words}");
+        assert!(!database(&home).exists());
+        let again = run(&home, &["spool", "salvage"]);
+        assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+        graph.clear_faults();
+        let before = graph.arrivals().len();
+        let mut relay = Relay::start(&home);
+        arrived(&graph, before + 3).await;
+        relay.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_of_an_older_database_says_so_and_holds_what_waits() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    let old: BTreeSet<String> = send_many(&relay, "before", 2).into_iter().collect();
+    assert!(relay.stop().success());
+    let backup = fs::read(database(&home)).unwrap();
+    graph.clear_faults();
+    let mut relay = Relay::start(&home);
+    arrived(&graph, 2).await;
+    send_many(&relay, "after", 2);
+    arrived(&graph, 4).await;
+    assert!(relay.stop().success());
+    fs::write(database(&home), backup).unwrap();
+    assert!(refused(&home).contains("or the folder was copied while the relay ran"));
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{words}");
+    assert!(words.contains("transactions are missing"), "{words}");
+    assert!(words.contains("go out twice"), "{words}");
+    assert_eq!(named(&words, "held"), old, "{words}");
+    let _relay = Relay::start(&home);
+    let listed = said(&run(&home, &["queue", "list", "--filter", "state=held"]));
+    assert!(old.iter().all(|id| listed.contains(id)), "{listed}");
+    assert_eq!(graph.arrivals().len(), 4, "nothing went out twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_without_a_database_says_what_is_lost_and_what_an_orphan_is() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 1);
+    let large = send_large(&relay);
+    assert!(relay.stop().success());
+    fs::remove_file(database(&home)).unwrap();
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{words}");
+    assert!(words.contains("transactions were recorded"), "{words}");
+    assert!(words.contains("lost unless it is restored"), "{words}");
+    assert!(named(&words, "orphan").contains(&large), "{words}");
+    assert!(words.contains("without its envelope"), "{words}");
+    assert!(words.contains("To send it again"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_from_a_folder_without_a_spool_makes_nothing_in_it() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    let empty = home.path("empty");
+    fs::create_dir(&empty).unwrap();
+
+    let salvaged = run(
+        &home,
+        &["spool", "salvage", "--from", empty.to_str().unwrap()],
+    );
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(73), "{words}");
+    assert!(words.contains("there is no spool here"), "{words}");
+    assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
 }

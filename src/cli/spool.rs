@@ -50,6 +50,10 @@ The disk needs room for two more copies of the database. A message whose state c
 delivered already: it is held, and you decide (graph-relay queue list). A message that is damaged itself is put in \
 quarantine. Content that no message is known for goes to orphans/ at the next start.";
 
+const ORPHANS: &str = "An orphan is a message as it was received, without its envelope (sender and recipients). The \
+next start moves it to orphans/. To send it again, to the recipients in its To and Cc: sendmail -t < FILE, with a \
+sendmail that sends through the relay.";
+
 pub(super) async fn run(command: &Command) -> Exit {
     let outcome = match command {
         Command::Check(file) => check(file).await,
@@ -76,9 +80,15 @@ async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Done);
     }
+    let remedy = match checked.is_database_damaged {
+        true => {
+            " To repair the database: systemctl stop graph-relay, then graph-relay spool salvage"
+        }
+        false => "",
+    };
     talk(&format!(
         "graph-relay: {problems} problems. A damaged message is not sent: graph-relay queue drop ID \
-         removes it. To repair the database: systemctl stop graph-relay, then graph-relay spool salvage"
+         removes it.{remedy}"
     ));
     Ok(Exit::CheckFailed)
 }
@@ -101,6 +111,7 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
         quarantined,
         lost,
         orphans,
+        behind,
         unreadable,
         kept,
     } = salvaged;
@@ -117,6 +128,12 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
             "orphan: {id}: content that no message is known for"
         ));
     }
+    if !orphans.is_empty() {
+        talk(ORPHANS);
+    }
+    if let Some(behind) = behind {
+        talk(behind);
+    }
     if *unreadable > 0 {
         talk(&format!(
             "{unreadable} blocks of the files could not be read"
@@ -129,7 +146,7 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
         to.display()
     ));
     let whole = [held, quarantined, lost].iter().all(|list| list.is_empty());
-    if whole && orphans.is_empty() {
+    if whole && orphans.is_empty() && behind.is_none() {
         Exit::Done
     } else {
         Exit::CheckFailed

@@ -28,6 +28,9 @@ pub struct Checked {
     pub messages: u64,
     /// What is wrong, in words.
     pub problems: Vec<String>,
+    /// Whether the database itself is damaged, or refused.
+    #[serde(default)]
+    pub is_database_damaged: bool,
 }
 
 /// Problems that SQLite lists at most.
@@ -72,6 +75,7 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
             return Ok(Checked {
                 messages: 0,
                 problems: vec![refused.to_string()],
+                is_database_damaged: true,
             });
         }
         Err(error) => return Err(error),
@@ -86,6 +90,7 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
     match examine::opened(&db, &beside) {
         Err(error @ (SpoolError::Refused(_) | SpoolError::Damaged(_))) => {
             checked.problems.push(error.to_string());
+            checked.is_database_damaged = true;
         }
         Err(error) => return Err(error),
         Ok(()) => {}
@@ -93,6 +98,7 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
     let found = check(&db, folder);
     checked.messages = found.messages;
     checked.problems.extend(found.problems);
+    checked.is_database_damaged |= found.is_database_damaged;
     Ok(checked)
 }
 
@@ -101,6 +107,7 @@ fn check(db: &Connection, folder: &Path) -> Checked {
     if let Err(error) = integrity(db, &mut checked.problems) {
         checked.problems.push(format!("the database: {error}"));
     }
+    checked.is_database_damaged = !checked.problems.is_empty();
     let open = State::OPEN.map(|state| format!("'{}'", state.name()));
     let query = format!("SELECT id FROM entry WHERE state IN ({})", open.join(", "));
     match recover::ids(db, &query) {
@@ -115,9 +122,12 @@ fn check(db: &Connection, folder: &Path) -> Checked {
                 }
             }
         }
-        Err(error) => checked
-            .problems
-            .push(format!("the list of messages: {error}")),
+        Err(error) => {
+            checked.is_database_damaged = true;
+            checked
+                .problems
+                .push(format!("the list of messages: {error}"));
+        }
     }
     if let Err(error) = files(db, folder, &mut checked.problems) {
         checked.problems.push(error.to_string());

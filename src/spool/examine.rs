@@ -31,6 +31,18 @@ pub struct Refusal {
     remedy: String,
 }
 
+impl Refusal {
+    /// What is wrong.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// How to go on.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+}
+
 /// What lies beside the database.
 #[derive(Debug)]
 pub(super) struct Beside {
@@ -49,6 +61,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Looks at the files before SQLite does.
 pub(super) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
     let beside = Beside::of(folder)?;
+    beside.state_is_readable()?;
     let path = beside.database();
     let file = |error| SpoolError::File {
         path: path.clone(),
@@ -119,13 +132,40 @@ pub(super) fn progress(connection: &Connection) -> rusqlite::Result<Option<(Stri
 
 /// How far the database's file is without its log, if that can be read. A crash
 /// in the middle of a checkpoint may leave it unreadable; the log repairs that.
-fn without_log(path: &Path) -> Option<Option<(String, u64)>> {
+pub(super) fn without_log(path: &Path) -> Option<Option<(String, u64)>> {
+    progress(&open_without_log(path)?).ok()
+}
+
+fn open_without_log(path: &Path) -> Option<Connection> {
     let path = path.to_str()?;
     let path = path.replace('%', "%25").replace('?', "%3f");
     let uri = format!("file:{}?immutable=1", path.replace('#', "%23"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri, flags).ok()?;
-    progress(&connection).ok()
+    Connection::open_with_flags(uri, flags).ok()
+}
+
+/// Whether the database would be refused, as far as that can be told without
+/// changing a file. For a spool that no relay has open.
+///
+/// # Errors
+///
+/// What a start would say.
+pub fn would_open(folder: &Path) -> Result<(), SpoolError> {
+    let beside = before_opening(folder)?;
+    let path = beside.database();
+    if beside.log || fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
+        return Ok(());
+    }
+    open_without_log(&path).map_or(Ok(()), |connection| opened(&connection, &beside))
+}
+
+/// The database that a salvage had moved away when it was interrupted: of the
+/// newest, if there are several.
+pub(super) fn moved_away(folder: &Path) -> Option<PathBuf> {
+    let kept = fs::read_dir(folder).ok()?.flatten();
+    let kept = kept.filter(|it| it.file_name().to_string_lossy().starts_with("damaged-"));
+    let databases = kept.map(|it| it.path().join("spool.db"));
+    databases.filter(|database| database.is_file()).max()
 }
 
 impl Beside {
@@ -136,7 +176,11 @@ impl Beside {
             path: content.clone(),
             error,
         };
-        for file in fs::read_dir(&content).map_err(failed)? {
+        let files = match fs::read_dir(&content) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            files => Some(files.map_err(failed)?),
+        };
+        for file in files.into_iter().flatten() {
             let file = file.map_err(failed)?;
             contents += usize::from(content::id_of(&file).is_some());
         }
@@ -172,10 +216,53 @@ impl Beside {
             }
             Some(_) | None => {}
         }
+        if let Some(kept) = self.interrupted() {
+            let (path, kept) = (self.database(), kept.display());
+            return Err(SpoolError::Refused(Refusal {
+                found: format!(
+                    "{} {is}, but {kept} is there: a salvage was interrupted",
+                    path.display()
+                ),
+                remedy: "Run graph-relay spool salvage again: it goes on with what is there"
+                    .to_owned(),
+            }));
+        }
         if beside.is_empty() {
             return Ok(());
         }
-        Err(self.refuse(format!("{is}, but {}", beside.join(", and "))))
+        let is = format!("{is}, but {}", beside.join(", and "));
+        match &self.state {
+            Some(state) if !log => Err(self.refuse_lost(is, state.commits)),
+            _ => Err(self.refuse(is)),
+        }
+    }
+
+    /// What a salvage has left that was interrupted while it changed places.
+    fn interrupted(&self) -> Option<PathBuf> {
+        let new = self.folder.join("spool.db.new");
+        new.exists()
+            .then_some(new)
+            .or_else(|| moved_away(&self.folder))
+    }
+
+    /// Something that is there and cannot be read says nothing, and is no file to
+    /// write into.
+    fn state_is_readable(&self) -> Result<(), SpoolError> {
+        let path = mark::path(&self.folder);
+        let error = match fs::read(&path) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => error,
+        };
+        Err(SpoolError::Refused(Refusal {
+            found: format!("{} cannot be read: {error}", path.display()),
+            remedy: format!(
+                "Make it a file that the relay can read, or restore it. To go on without it, \
+                 although an older database is then not noticed: mv {} {}",
+                path.display(),
+                path.with_extension("state.unread").display()
+            ),
+        }))
     }
 
     fn compare(
@@ -190,8 +277,8 @@ impl Beside {
         match found {
             Some((id, commits)) if id == state.id && commits >= expected => Ok(()),
             Some((id, commits)) if id == state.id => Err(self.older(format!(
-                "is older than the rest of the spool: it has {commits} transactions, spool.state \
-                 counts {expected}"
+                "is older than the rest of the spool, or the folder was copied while the relay ran: \
+                 it has {commits} transactions, spool.state counts {expected}"
             ))),
             Some(_) => Err(self.older("belongs to another spool than spool.state".to_owned())),
             None => Err(self.older(
@@ -209,6 +296,22 @@ impl Beside {
                 "If the database was moved, move it back to {}. Else run: graph-relay spool \
                  salvage. It reads what is left into a new database and deletes nothing",
                 path.display()
+            ),
+        })
+    }
+
+    /// Without a log there is nothing to salvage but files.
+    fn refuse_lost(&self, is: String, commits: u64) -> SpoolError {
+        let path = self.database();
+        SpoolError::Refused(Refusal {
+            found: format!("{} {is}", path.display()),
+            remedy: format!(
+                "Put the database back to {}, or restore the whole folder {} from one backup: \
+                 messages that were only in it are lost else ({commits} transactions were \
+                 recorded). To go on without it: graph-relay spool salvage. It keeps what is in \
+                 content/ and deletes nothing",
+                path.display(),
+                self.folder.display()
             ),
         })
     }

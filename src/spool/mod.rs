@@ -122,6 +122,7 @@ pub use self::due::Allowance;
 pub use self::due::Upcoming;
 pub use self::due::Want;
 pub use self::examine::Refusal;
+pub use self::examine::would_open;
 pub use self::filter::Filter;
 pub use self::filter::FilterError;
 use self::mark::Mark;

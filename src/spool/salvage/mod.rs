@@ -7,8 +7,11 @@
 //! - What is whole goes on as it was. What is damaged is quarantined. Where the
 //!   state of a message is lost, so that it may have been delivered, the message
 //!   is held: an operator decides, the relay does not send it twice.
+//! - A database that has fewer transactions than `spool.state` counts is older:
+//!   what waits in it may have been delivered since, and is held.
 //! - The new database is complete before it takes the place of the old one. A
-//!   salvage that was interrupted is finished by the next.
+//!   salvage that was interrupted is finished by the next: by the new database if
+//!   that is complete, else from the old one in `damaged-TIME/`.
 
 mod rows;
 
@@ -48,6 +51,8 @@ pub struct Salvaged {
     pub lost: Vec<(String, String)>,
     /// Content that no message is known for; the next start moves it to `orphans/`.
     pub orphans: Vec<String>,
+    /// What is missing, if the database is older than the rest of the spool or gone.
+    pub behind: Option<String>,
     /// Sectors of the files that could not be read.
     pub unreadable: u64,
     /// Where the damaged files are.
@@ -64,6 +69,7 @@ const BLOCK: usize = 4096;
 /// A relay is running, or the disk cannot be written; the old files are as they
 /// were.
 pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, SpoolError> {
+    must_be_a_spool(from)?;
     content::make_folders(from)?;
     content::make_folders(to)?;
     let in_place = same(from, to);
@@ -81,8 +87,13 @@ pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, Spool
         ..Salvaged::default()
     };
     // One that is complete is of a salvage that was interrupted while it changed places.
-    let finished = in_place && !from.join("spool.db").exists() && is_complete(&new);
+    let complete = is_complete(&new);
+    let finished = in_place && complete && !has_bytes(&from.join("spool.db"));
     if !finished {
+        if complete {
+            // What it was read from may no longer be there.
+            move_if_there(&new, &kept.join("spool.db.new"))?;
+        }
         for name in ["spool.db.new", "spool.db.new-journal"] {
             remove_if_there(&to.join(name))?;
         }
@@ -104,6 +115,56 @@ pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, Spool
     Ok(salvaged)
 }
 
+/// So that a folder that was named by mistake stays as it is.
+fn must_be_a_spool(folder: &Path) -> Result<(), SpoolError> {
+    let names = [
+        "spool.db",
+        "spool.db-wal",
+        "spool.db.new",
+        "spool.state",
+        "content",
+    ];
+    let is_one = names.iter().any(|name| folder.join(name).exists());
+    if is_one || examine::moved_away(folder).is_some() {
+        return Ok(());
+    }
+    let words = "there is no spool here, neither spool.db nor content/";
+    Err(failed(folder)(io::Error::new(
+        io::ErrorKind::NotFound,
+        words,
+    )))
+}
+
+fn has_bytes(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() > 0)
+}
+
+/// The database that is read, and its log. One that an interrupted salvage has
+/// moved away counts while it is as far as `spool.state` says: after that another
+/// one has taken its place.
+fn source(from: &Path) -> (PathBuf, PathBuf) {
+    let own = (from.join("spool.db"), from.join("spool.db-wal"));
+    if own.0.exists() && (!own.0.is_file() || has_bytes(&own.0)) {
+        return own;
+    }
+    let Some(moved) = examine::moved_away(from) else {
+        return own;
+    };
+    let found = examine::without_log(&moved).flatten();
+    let is_of_now = mark::read(from).is_none_or(|state| {
+        state.checkpointed == 0
+            || found.is_some_and(|(id, commits)| id == state.id && commits >= state.checkpointed)
+    });
+    if !is_of_now {
+        return own;
+    }
+    let log = match own.1.exists() {
+        true => own.1,
+        false => moved.with_file_name("spool.db-wal"),
+    };
+    (moved, log)
+}
+
 fn same(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(a), Ok(b)) if a == b)
 }
@@ -120,7 +181,12 @@ fn write_new(
     let mut target = schema::create(new)?;
     let source = Connection::open(copy)?;
     let before = mark::read(from);
-    let found = examine::progress(&source).ok().flatten();
+    let progress = examine::progress(&source);
+    let was_there = has_bytes(&self::source(from).0);
+    salvaged.behind = before
+        .as_ref()
+        .and_then(|state| behind(state, &progress, was_there));
+    let found = progress.ok().flatten();
     let transaction = target.transaction()?;
     let rows = Rows {
         source: &source,
@@ -130,6 +196,9 @@ fn write_new(
         now,
     };
     rows.copy(salvaged)?;
+    if salvaged.behind.is_some() {
+        rows.hold_what_waits(salvaged)?;
+    }
     transaction.execute_batch(usage::COMPUTE)?;
     // Further than both, so that the new database is not taken for an older one.
     let commits = found.as_ref().map_or(0, |(_, commits)| *commits);
@@ -156,6 +225,38 @@ fn write_new(
     Ok(())
 }
 
+/// What a database lacks of what `spool.state` counts. One whose count cannot be
+/// read is damaged, which is another matter.
+fn behind(
+    state: &State,
+    found: &rusqlite::Result<Option<(String, u64)>>,
+    was_there: bool,
+) -> Option<String> {
+    let expected = state.commits;
+    let is = match found {
+        Ok(Some((id, commits))) if *id == state.id && *commits >= expected => return None,
+        Ok(Some((id, commits))) if *id == state.id => {
+            let missing = expected - commits;
+            format!("the database is older than spool.state: {missing} transactions are missing")
+        }
+        Ok(Some(_)) => "the database belongs to another spool than spool.state".to_owned(),
+        Ok(None) if was_there && expected > 0 => format!(
+            "the database is of an earlier version; spool.state counts {expected} transactions"
+        ),
+        Ok(None) | Err(_) if !was_there && expected > 0 => {
+            return Some(format!(
+                "the database is gone: {expected} transactions were recorded. Messages that were \
+                 only in spool.db are lost unless it is restored"
+            ));
+        }
+        Ok(None) | Err(_) => return None,
+    };
+    Some(format!(
+        "{is}. Newer messages are missing, and older ones may have been delivered since and would \
+         go out twice: what waits is held"
+    ))
+}
+
 fn is_complete(path: &Path) -> bool {
     let version = path
         .exists()
@@ -172,7 +273,7 @@ fn is_complete(path: &Path) -> bool {
 /// many blocks. A database that is missing becomes one empty page, so that SQLite
 /// reads its log and does not delete it.
 fn copy_database(from: &Path, copy: &Path) -> Result<u64, SpoolError> {
-    let (database, log) = (from.join("spool.db"), from.join("spool.db-wal"));
+    let (database, log) = source(from);
     let mut unreadable = 0;
     if log.is_file() {
         unreadable += copy_blocks(&log, &copy.with_extension("db-wal"))?;

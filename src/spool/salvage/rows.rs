@@ -47,6 +47,7 @@ const SOURCES: [(&str, &str); 8] = [
 const LATER: [(&str, i64); 1] = [("due_running", 0)];
 
 const STATE_LOST: &str = "salvaged: its state and sender are lost; it may have been delivered";
+const OLDER: &str = "salvaged from an older database; it may have been delivered";
 const ATTEMPTS_LOST: &str = "salvaged: its attempts are lost; it may have been delivered";
 
 /// From where, to where.
@@ -68,6 +69,21 @@ impl Rows<'_> {
             self.message(&id, salvaged)?;
         }
         self.content_files(salvaged)
+    }
+
+    /// After [`Rows::copy`], from a database that is older: what waits may have been
+    /// delivered since.
+    pub(super) fn hold_what_waits(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        let mut held = self.target.prepare(
+            "UPDATE entry SET state = 'held', reason = ?1 WHERE state IN ('waiting', 'claimed')
+             RETURNING id",
+        )?;
+        for id in held.query_map([OLDER], |row| row.get::<_, String>(0))? {
+            salvaged.held.push((id?, OLDER.to_owned()));
+        }
+        salvaged.saved.remove("waiting");
+        salvaged.saved.remove("claimed");
+        Ok(())
     }
 
     fn ids(&self) -> BTreeSet<String> {
