@@ -44,7 +44,7 @@
 //! | module | may use |
 //! |---|---|
 //! | `cli` | `doctor`, `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
-//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `catalogue`, `config`, `machine`, `mail`, `clock` |
+//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
 //! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `catalogue`, `config`, `mail`, `clock` |
 //! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |

@@ -138,7 +138,36 @@ async fn a_missing_database_is_refused_after_a_clean_stop_too() {
     let words = refused(&home);
 
     assert!(words.contains("spool.state counts"), "{words}");
+    assert!(words.contains("were only in it are lost"), "{words}");
     assert!(!home.path("data/spool.db").exists());
+    let doctor = said(&run(&home, &["doctor"]));
+    let failure = doctor
+        .lines()
+        .find(|line| line.contains("spool.db is missing"));
+    assert!(
+        failure.is_some_and(|line| line.contains("FAIL")),
+        "{doctor}"
+    );
+    assert!(doctor.contains("graph-relay spool salvage"), "{doctor}");
+    assert!(!home.path("data/spool.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_state_that_cannot_be_read_is_refused_with_a_remedy() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, "");
+    assert!(Relay::start(&home).stop().success());
+    let state = home.path("data/spool.state");
+    fs::remove_file(&state).unwrap();
+    fs::create_dir(&state).unwrap();
+
+    let words = refused(&home);
+
+    assert!(words.contains("spool.state cannot be read"), "{words}");
+    assert!(
+        words.contains(&format!("mv {}", state.display())),
+        "{words}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -338,6 +367,9 @@ async fn a_database_that_is_removed_while_the_relay_runs_loses_nothing() {
             .unwrap()
             .contains("restart the relay")
     );
+    let doctor = said(&run(&home, &["doctor"]));
+    assert!(doctor.contains("clients get 451"), "{doctor}");
+    assert!(!doctor.contains("make room"), "{doctor}");
     let status = run(&home, &["status"]);
     assert_eq!(status.status.code(), Some(1));
     assert!(

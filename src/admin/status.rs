@@ -48,6 +48,9 @@ pub struct Status {
     pub delivery: Delivery,
     /// Why no mail is taken in, if there is no room for it.
     pub full: Option<String>,
+    /// Whether that is because the database was taken away.
+    #[serde(default)]
+    pub is_database_gone: bool,
     /// What the spool holds.
     pub spool: Holdings,
     /// The last error of writing or reading the spool, since the relay has started.
@@ -116,6 +119,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
             .check_room(None)
             .err()
             .map(|error| error.to_string()),
+        is_database_gone: office.spool.look_for_database().is_err(),
         spool: office.spool.holdings(),
         spool_error: office.spool.trouble(),
     })

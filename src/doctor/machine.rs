@@ -19,6 +19,8 @@ use crate::config::PRIVILEGED_PORTS;
 use crate::config::Presence;
 use crate::config::is_out_of_reach;
 use crate::machine::User;
+use crate::spool;
+use crate::spool::SpoolError;
 
 /// Whether the configuration can be run; all that is wrong with it if not.
 pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
@@ -49,7 +51,7 @@ pub(super) fn examine(config: &Config, file: &Path, heard: &Heard) -> Vec<Findin
     match heard {
         Heard::Status(status) => {
             findings.push(queue(config, Some(status)));
-            findings.extend(spool(status));
+            findings.extend(of_running(status));
         }
         Heard::Stopped => findings.push(queue(config, None)),
         Heard::Unheard(_) => {}
@@ -177,6 +179,13 @@ fn unusable(shown: &dyn Display, metadata: &fs::Metadata) -> Option<Finding> {
 fn queue(config: &Config, running: Option<&Status>) -> Finding {
     let check = "spool";
     let Some(status) = running else {
+        if let Err(error) = spool::would_open(&config.data_dir) {
+            // What `serve` would end with.
+            if let SpoolError::Refused(refusal) = &error {
+                return Finding::failure(check, refusal.found(), refusal.remedy());
+            }
+            return Finding::failure(check, error.to_string(), "run doctor with sudo");
+        }
         let database = config.data_dir.join("spool.db");
         let words = match database.exists() {
             true => "the relay is stopped: what waits goes out when it starts",
@@ -196,11 +205,17 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
 }
 
 /// What the running relay knows of its spool.
-fn spool(status: &Status) -> Vec<Finding> {
+fn of_running(status: &Status) -> Vec<Finding> {
     let check = "spool";
     let mut findings = Vec::new();
     if let Some(full) = &status.full {
-        let remedy = "make room as it says; until then clients get 452 and keep their mail";
+        let remedy = match status.is_database_gone {
+            true => {
+                "do as it says (systemctl restart graph-relay); until then clients get 451 and keep \
+                 their mail"
+            }
+            false => "make room as it says; until then clients get 452 and keep their mail",
+        };
         findings.push(Finding::failure(check, full, remedy));
     }
     if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
