@@ -32,6 +32,13 @@ use crate::spool::SpoolError;
 use crate::spool::Stage;
 use crate::telemetry::maillog;
 
+/// Whether an outcome is on record. The spool may be closed by now, or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settlement {
+    Recorded,
+    Unrecorded,
+}
+
 impl Context {
     /// One attempt and its settlement.
     pub(super) async fn work(&self, entry: Claimed, begun: Begun) -> Settled {
@@ -83,8 +90,10 @@ impl Context {
             uploaded: usage.uploaded,
         };
         maillog::attempted(&entry, &report, now);
-        self.settle(&entry, &report).await;
-        self.clear_up(&entry, &outcome, next, left).await;
+        // What is not on record is looked for after the next start.
+        if self.settle(&entry, &report).await == Settlement::Recorded {
+            self.clear_up(&entry, &outcome, next, left).await;
+        }
         Settled {
             entry,
             outcome,
@@ -93,21 +102,21 @@ impl Context {
     }
 
     /// Writes an outcome down. It is known and must not be lost: a full disk passes.
-    async fn settle(&self, entry: &Claimed, report: &AttemptReport) {
+    async fn settle(&self, entry: &Claimed, report: &AttemptReport) -> Settlement {
         loop {
             match self.spool.settle(entry, report.clone()).await {
                 Ok(withdrawn) => {
                     maillog::reported(entry, report, &withdrawn);
-                    return;
+                    return Settlement::Recorded;
                 }
                 Err(error) => {
                     if error.is_damage() {
                         maillog::unrecorded(entry.id, report.outcome, &error);
-                        return;
+                        return Settlement::Unrecorded;
                     }
                     maillog::spool_trouble(&error);
                     if matches!(error, SpoolError::Closed) {
-                        return;
+                        return Settlement::Unrecorded;
                     }
                 }
             }
