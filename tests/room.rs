@@ -14,6 +14,7 @@ use common::Smtp;
 use common::arrived;
 use common::message;
 use common::run;
+use common::said;
 use common::send_one;
 use common::stand_in;
 use common::wire::in_data;
@@ -65,6 +66,16 @@ fn cause(relay: &Relay) -> String {
         .to_owned()
 }
 
+/// So many recipients that their rows take up 150 kB.
+fn long_addresses() -> Vec<String> {
+    let label = "d".repeat(60);
+    let address = |number| {
+        let name = "a".repeat(60);
+        format!("{number:03}{name}@{label}.{label}.{label}.example")
+    };
+    (0..500).map(address).collect()
+}
+
 /// A message whose account fails it.
 fn failed(relay: &Relay, graph: &Sandbox, content: &str) -> String {
     graph.inject(refusal());
@@ -91,15 +102,7 @@ async fn rows_of_recipients_count_against_spool_size_and_history_yields() {
     graph.inject(out_of_order(100_000));
     let home = Home::new(&graph, SMALL);
     let relay = Relay::start(&home);
-    let addresses: Vec<String> = (0..500)
-        .map(|number| {
-            let label = "d".repeat(60);
-            format!(
-                "{number:03}{}@{label}.{label}.{label}.example",
-                "a".repeat(60)
-            )
-        })
-        .collect();
+    let addresses = long_addresses();
     let to: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let mut smtp = relay.connect();
     smtp.expect("EHLO c", "250");
@@ -253,15 +256,64 @@ async fn a_connection_that_sends_nothing_takes_no_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_announces_more_than_there_is_room_for_is_refused_before_it_comes() {
     let graph = stand_in().await;
+    graph.inject(out_of_order(100_000));
     let home = Home::new(&graph, SMALL);
     let relay = Relay::start(&home);
+    send_one(&relay, &["a@example.org"], &sized("waits", 600_000));
     let mut smtp = relay.connect();
     smtp.expect("EHLO c", "250");
-    smtp.expect(&format!("MAIL FROM:<{MAILBOX}> SIZE=2000000"), "250");
+    smtp.expect(&format!("MAIL FROM:<{MAILBOX}> SIZE=600000"), "250");
     smtp.expect("RCPT TO:<a@example.org>", "250");
     let reply = smtp.say("DATA");
 
     assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_can_never_fit_into_the_spool_is_refused_for_good() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, SMALL);
+    let checked = run(&home, &["check"]);
+    assert!(
+        said(&checked)
+            .contains("warning: limits.message_size is more than limits.spool_size can hold"),
+        "{}",
+        said(&checked)
+    );
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    let offered = smtp.say("EHLO c");
+    assert!(offered.contains("-SIZE 991808\r\n"), "{offered}");
+    let too_big = "552 5.3.4 Message too big: at most 991808 bytes";
+    for size in [34_000_000, 991_809] {
+        smtp.expect(&format!("MAIL FROM:<{MAILBOX}> SIZE={size}"), too_big);
+    }
+    let mut grows = begin(&relay, &sized("grows", 1_100_000));
+    grows.expect(".", too_big);
+
+    let addresses = long_addresses();
+    let to: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let reply = smtp.send(MAILBOX, &to, sized("many", 900_000).as_bytes());
+    assert!(
+        reply.starts_with("552 5.3.4 Message too big for the spool with so many recipients"),
+        "{reply}"
+    );
+    assert_eq!(content_files(&home), 0);
+
+    // A larger spool needs a restart: until then it holds no more.
+    let text = fs::read_to_string(&home.config).unwrap();
+    fs::write(&home.config, text.replace("\"1 MB\"", "\"50 MB\"")).unwrap();
+    relay.signal("HUP");
+    relay.event("reloaded", |_| true);
+    let offered = smtp.say("EHLO c");
+    assert!(offered.contains("-SIZE 991808\r\n"), "{offered}");
+
+    let mut fits = sized("fits", 991_000);
+    while fits.len() <= 991_808 - 78 {
+        fits.push_str(&format!("{}\r\n", "x".repeat(76)));
+    }
+    send_one(&relay, &["a@example.org"], &fits);
+    assert_eq!(arrived(&graph, 1).await[0].subject, "fits");
 }
 
 #[tokio::test(flavor = "multi_thread")]

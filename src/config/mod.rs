@@ -216,6 +216,18 @@ pub struct Limits {
     pub free_space: u64,
 }
 
+impl Limits {
+    /// The largest message that can be taken: one of `message_size`, unless the
+    /// spool could not hold it even if nothing else were there.
+    pub fn largest_message(&self) -> u64 {
+        /// What the spool needs besides the content, for a few recipients: the rows,
+        /// and the rest of the last block.
+        const BESIDES: u64 = 8 * 1024;
+        self.message_size
+            .min(self.spool_size.saturating_sub(BESIDES))
+    }
+}
+
 /// Somebody who may authenticate to a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {

@@ -1,5 +1,6 @@
 //! What a configuration allows and probably should not: passwords that others can
-//! read, senders that anybody can name, and connections that one client can take.
+//! read, senders that anybody can name, connections that one client can take, and
+//! messages that are larger than the spool.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -31,10 +32,25 @@ pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
             }
         }
     }
-    let of_connections = [one_takes_all(config), nothing_kept(config)];
-    for message in of_connections.iter().flatten() {
+    let of_limits = [
+        one_takes_all(config),
+        nothing_kept(config),
+        never_fits(config),
+    ];
+    for message in of_limits.iter().flatten() {
         problems.warn(None, message);
     }
+}
+
+fn never_fits(config: &Config) -> Option<String> {
+    let limits = &config.limits;
+    let largest = limits.largest_message();
+    (largest < limits.message_size).then(|| {
+        format!(
+            "limits.message_size is more than limits.spool_size can hold, so that messages of more \
+             than {largest} bytes are refused: raise spool_size, or lower message_size"
+        )
+    })
 }
 
 fn one_takes_all(config: &Config) -> Option<String> {

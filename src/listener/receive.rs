@@ -292,6 +292,7 @@ async fn store(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Option<(Ver
 fn refusal(error: &AcceptError) -> Verdict {
     match error {
         AcceptError::Full(_) => Verdict::StorageFull,
+        AcceptError::NeverFits { .. } => Verdict::NeverFits,
         AcceptError::Failed(_) => Verdict::LocalTrouble,
     }
 }

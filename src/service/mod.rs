@@ -37,6 +37,7 @@ use crate::config;
 use crate::config::CertificateError;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::Limits;
 use crate::config::Presence;
 use crate::delivery;
 use crate::delivery::Standing;
@@ -199,6 +200,12 @@ impl Service {
             .session
             .hostname
             .clone_from(&in_force.session.hostname);
+        // The spool keeps its size until a restart.
+        let limits = Limits {
+            spool_size: self.config.limits.spool_size,
+            ..config.limits.clone()
+        };
+        rules.session.message_size = limits.largest_message();
         rules.accounts.clone_from(&in_force.accounts);
         self.shared.set_rules(rules);
         Ok(())
@@ -370,7 +377,7 @@ fn rules(
 fn session_settings(config: &Config) -> session::Settings {
     session::Settings {
         hostname: config.hostname.clone(),
-        message_size: config.limits.message_size,
+        message_size: config.limits.largest_message(),
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
     }

@@ -235,6 +235,8 @@ pub enum Verdict {
     TooManyRecipients,
     /// No room, for now.
     StorageFull,
+    /// Content and recipients are more than there is ever room for.
+    NeverFits,
     /// Our own trouble.
     LocalTrouble,
 }
@@ -409,6 +411,7 @@ impl Session {
             Verdict::TooMany => Reply::too_many_messages(),
             Verdict::TooManyRecipients => Reply::too_many_recipients_for_now(),
             Verdict::StorageFull => Reply::storage_full(),
+            Verdict::NeverFits => Reply::never_fits(),
             Verdict::LocalTrouble => Reply::local_trouble(),
         }
     }

@@ -435,8 +435,16 @@ impl Reply {
 
     pub(super) fn too_big(limit: u64) -> Self {
         let text = format!("Message too big: at most {limit} bytes");
-        Self::new(552, EnhancedStatus::TOO_BIG, text)
-            .remedy("raise limits.message_size, or let the device scan with less resolution")
+        Self::new(552, EnhancedStatus::TOO_BIG, text).remedy(
+            "raise limits.message_size (and limits.spool_size, where that is hardly more), or let \
+                 the device scan with less resolution",
+        )
+    }
+
+    /// With fewer recipients it may.
+    pub(super) fn never_fits() -> Self {
+        let text = "Message too big for the spool with so many recipients (limits.spool_size)";
+        Self::new(552, EnhancedStatus::TOO_BIG, text).remedy("raise limits.spool_size")
     }
 
     pub(super) fn header_too_big(limit: usize) -> Self {

@@ -19,6 +19,7 @@ use super::room::Purpose;
 use super::seal::Digest;
 use super::seal::seal;
 use super::usage;
+use super::usage::megabytes;
 use crate::clock::Moment;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -61,6 +62,14 @@ pub enum AcceptError {
     /// The disk or the spool is full.
     #[error("no room: {0}")]
     Full(String),
+    /// It is more than the spool may take up, with whatever yields to it.
+    #[error("it takes {} of limits.spool_size {}", megabytes(*needs), megabytes(*size))]
+    NeverFits {
+        /// Bytes that it takes up, rows included.
+        needs: u64,
+        /// `spool_size`.
+        size: u64,
+    },
     /// Anything else.
     #[error(transparent)]
     Failed(#[from] SpoolError),
@@ -135,6 +144,7 @@ impl Spool {
         let others: Vec<SpoolId> = parts.iter().skip(1).map(|(id, _)| *id).collect();
         let in_file = content.file.is_some();
         let costs = costs(&parts, &trace, author.as_ref(), (size, in_file));
+        self.could_ever_fit(&costs)?;
         let bytes = costs.iter().map(|cost| cost.in_database(in_file)).sum();
         self.find_room(bytes, Purpose::Rows).await?;
         let hold = Hold::of(&self.shared.room, bytes);
@@ -169,6 +179,15 @@ impl Spool {
         written.await.map_err(|error| self.full_or_failed(error))?;
         self.announce(lane, Urgency::Ordinary);
         Ok(Accepted { id, parts: others })
+    }
+
+    fn could_ever_fit(&self, costs: &[Cost]) -> Result<(), AcceptError> {
+        let size = self.shared.settings.size;
+        let needs = costs.iter().map(|cost| cost.rows + cost.content).sum();
+        match needs > size {
+            true => Err(AcceptError::NeverFits { needs, size }),
+            false => Ok(()),
+        }
     }
 
     /// Makes the content durable, under the names of all its entries.

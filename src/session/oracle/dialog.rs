@@ -201,6 +201,7 @@ fn verdict(session: &mut Session, model: &mut Model, letter: u8) -> Step {
         b'l' => (Verdict::Looping(Loop::Hops(50)), 554),
         b'n' => (Verdict::NoAccount(author), 550),
         b'u' => (Verdict::NotThisSender(author), 550),
+        b'o' => (Verdict::NeverFits, 552),
         b's' => (
             Verdict::NotThisSubstitute("eve@b.c".parse().expect("an address")),
             550,
