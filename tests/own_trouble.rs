@@ -235,3 +235,19 @@ async fn messages_without_a_clear_answer_expire_while_others_get_through() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_over_its_quota_is_shown_with_graphs_code() {
+    let graph = stand_in().await;
+    graph.inject(Fault {
+        code: Some("ErrorSubmissionQuotaExceeded".to_owned()),
+        ..Fault::at_send(429)
+    });
+    let home = Home::new(&graph, ONCE);
+    let relay = Relay::start(&home);
+    send(&relay, &message("m", "a@example.org"));
+    relay.event("deferred", |_| true);
+
+    let status = || said(&run(&home, &["status"]));
+    relay.wait_until(|| status().contains("throttled (ErrorSubmissionQuotaExceeded)"));
+}

@@ -137,7 +137,9 @@ fn of_delivery(delivery: &Delivery) -> Vec<String> {
             Some(mailbox) => mailbox.as_str(),
             None => braked.account.as_str(),
         };
-        troubles.push(format!("{whose} is held back: {}", braked.cause));
+        let told = braked.told.as_ref();
+        let told = told.map_or_else(String::new, |told| format!(" ({told})"));
+        troubles.push(format!("{whose} is held back: {}{told}", braked.cause));
     }
     if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
         troubles.push(format!("and {more} more are held back"));

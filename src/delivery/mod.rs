@@ -378,6 +378,12 @@ impl Dispatcher {
             self.standing.delivered(now);
         }
         self.tell(entry, outcome, now);
+        if outcome.is_over_quota()
+            && let Some(code) = &outcome.code
+        {
+            // Its remedy is another one than that of a mailbox that goes too fast.
+            self.lanes.tell_mailbox(&entry.lane, code, now);
+        }
         self.tell_changes();
         self.lanes.ended(&entry.lane, now);
     }

@@ -120,6 +120,8 @@ pub(super) enum Scope {
 /// taken at its word. Coming back early counts against the quota (Graph page
 /// "Microsoft Graph throttling guidance").
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// Graph's code for a mailbox that has sent as much as it may in a day.
+const OVER_QUOTA: &str = "ErrorSubmissionQuotaExceeded";
 /// See [`SHORTEST_WAIT`].
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
@@ -210,6 +212,12 @@ impl Outcome {
             asked: false,
             verdict: None,
         }
+    }
+
+    /// Whether the mailbox has sent as much as it may for now.
+    pub(super) fn is_over_quota(&self) -> bool {
+        let code = self.code.as_deref();
+        matches!(code, Some(OVER_QUOTA | "ErrorExceededMessageLimit"))
     }
 
     fn with_code(self, code: String) -> Self {
@@ -310,7 +318,7 @@ fn transport(error: &TransportError) -> Kind {
 fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
     match (status, code) {
         // These come with 400, 403 or 429: the code says more than the status.
-        (_, "ErrorSubmissionQuotaExceeded" | "ErrorExceededMessageLimit") => {
+        (_, OVER_QUOTA | "ErrorExceededMessageLimit") => {
             throttled(Some(retry_after.unwrap_or(LONGEST_WAIT)))
         }
         (_, "ErrorAccountSuspend" | "ErrorMessageSubmissionBlocked") => {

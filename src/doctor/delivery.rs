@@ -49,13 +49,14 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
         "{whose} is held back until {}: {} {told}",
         braked.until, braked.cause
     );
-    let remedy = match braked.cause.as_str() {
-        "throttled" => "nothing, if it passes; else lower [account.pace], and spread what is sent",
-        "unavailable" => "nothing, if it passes: the relay tries again by itself",
-        _ => {
-            let entry = braked.told.as_deref().and_then(catalogue::find);
-            entry.map_or("see the log (event=\"fault\")", |entry| entry.remedy)
+    let entry = braked.told.as_deref().and_then(catalogue::find);
+    let remedy = match (braked.cause.as_str(), entry) {
+        ("unavailable", _) => "nothing, if it passes: the relay tries again by itself",
+        (_, Some(entry)) => entry.remedy,
+        ("throttled", None) => {
+            "nothing, if it passes; else lower [account.pace], and spread what is sent"
         }
+        (_, None) => "see the log (event=\"fault\")",
     };
     let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
     let remedy = catalogue::named(remedy, mailbox, mailbox);
