@@ -85,7 +85,7 @@ impl Spool {
         self.shared.writer.write(move |db| lanes(db, now)).await
     }
 
-    /// Decides anew which way every waiting entry goes; `route` gets its
+    /// Decides again which way every waiting or held entry goes; `route` gets its
     /// origin. An entry without a way waits, with the reason, until a way is
     /// configured. One whose draft may have been sent stays with the mailbox that
     /// has it, as long as its account is one of `accounts`. Returns how many have no
@@ -267,8 +267,8 @@ where
     F: Fn(&Origin) -> Option<Lane>,
 {
     let mut waiting = db.prepare(
-        "SELECT id, author, reverse_path, bound, about, draft_stage, account, mailbox FROM entry
-         WHERE state = 'waiting'",
+        "SELECT id, author, reverse_path, bound, about, draft_stage, account, mailbox,
+         state = 'held' FROM entry WHERE state IN ('waiting', 'held')",
     )?;
     let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
     let mut strand = db.prepare(
@@ -288,12 +288,13 @@ where
         let account: Option<String> = row.get(6)?;
         let stays = may_be_sent && account.as_ref().is_some_and(|name| accounts.contains(name));
         let now = account.zip(row.get(7)?);
-        Ok((!stays).then_some((id, origin, now)))
+        let is_held: bool = row.get(8)?;
+        Ok((!stays).then_some((id, origin, now, is_held)))
     })?;
     // Read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
-    for (id, origin, now) in rows.into_iter().flatten() {
+    for (id, origin, now, is_held) in rows.into_iter().flatten() {
         match route(&origin) {
             // Nothing is written where nothing changes: a damaged page stays out of it.
             Some(lane)
@@ -304,6 +305,8 @@ where
                 0
             }
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
+            // Nobody sends it now; whoever releases it finds out then.
+            None if is_held => 0,
             None => {
                 stranded += 1;
                 strand.execute([id])?
