@@ -378,3 +378,24 @@ fn on_a_terminal(home: &Home, answer: &str) -> String {
     drop(keyboard);
     stdout(&output)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_names_messages_that_no_account_sends_any_more() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph, PATIENT);
+    let mut relay = Relay::start(&home);
+    deferred(&relay, &home, &graph);
+    assert!(relay.stop().success());
+    let config = fs::read_to_string(&home.config).unwrap();
+    let senders = "senders = [\"*@elsewhere.example\"]\nmailbox =";
+    write_private(&home.config, &config.replacen("mailbox =", senders, 1));
+
+    let _relay = Relay::start(&home);
+
+    let mut status = binary();
+    status.args(["status", "--config"]).arg(&home.config);
+    let status = status.output().unwrap();
+    let words = "messages wait that no [[account]] sends (1)";
+    assert!(stdout(&status).contains(words), "{}", stdout(&status));
+    assert_eq!(status.status.code(), Some(1));
+}

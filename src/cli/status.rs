@@ -90,6 +90,11 @@ fn troubles(status: &Status) -> Vec<String> {
             "{count} of the messages fail while others get through: graph-relay queue list"
         ));
     }
+    if let count @ 1.. = status.queue.without_account {
+        troubles.push(format!(
+            "messages wait that no [[account]] sends ({count}): graph-relay queue list"
+        ));
+    }
     troubles.extend(status.full.clone());
     troubles.extend(itself(status));
     if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {

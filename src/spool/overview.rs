@@ -24,6 +24,9 @@ pub struct Overview {
     /// Waiting entries that fail while others get through.
     #[serde(default)]
     pub own_trouble: u64,
+    /// Waiting entries that no account sends.
+    #[serde(default)]
+    pub without_account: u64,
     /// The last entries that have failed, the newest first.
     pub failures: Vec<Failure>,
 }
@@ -54,7 +57,8 @@ impl Spool {
         let now = self.moment();
         self.read(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT state, count(*), min(accepted_running), sum(own_trouble) FROM entry
+                "SELECT state, count(*), min(accepted_running), sum(own_trouble),
+                 sum(account IS NULL) FROM entry
                  WHERE state NOT IN ('delivered', 'dropped') GROUP BY state",
             )?;
             let mut overview = Overview {
@@ -62,6 +66,7 @@ impl Spool {
                 oldest_waiting: None,
                 oldest_waiting_ms: None,
                 own_trouble: 0,
+                without_account: 0,
                 failures: Vec::new(),
             };
             let mut rows = statement.query([])?;
@@ -71,6 +76,7 @@ impl Spool {
                     let accepted = RunningTime::from_millis(row.get(2)?);
                     overview.oldest_waiting = Some(now.wall(accepted));
                     overview.own_trouble = view::unsigned(row, 3)?;
+                    overview.without_account = view::unsigned(row, 4)?;
                     overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
                 }
                 overview.states.insert(state, view::unsigned(row, 1)?);
