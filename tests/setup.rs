@@ -16,11 +16,15 @@ use std::process::Stdio;
 
 use common::Home;
 use common::MAILBOX;
+use common::PATIENCE;
 use common::binary;
 use common::stand_in;
 use common::write_private;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
 use rustix::pty::OpenptFlags;
 use rustix::termios;
 use rustix::termios::LocalModes;
@@ -82,8 +86,11 @@ impl Person {
     fn wait_for(&mut self, question: &str) {
         while !self.said.contains(question) {
             let mut bytes = [0; 4096];
+            let mut says = [PollFd::new(&self.terminal, PollFlags::IN)];
+            let patience = Timespec::try_from(PATIENCE).unwrap();
+            let ready = rustix::event::poll(&mut says, Some(&patience)).unwrap();
+            assert!(ready > 0, "it never asks {question:?}: {}", self.said);
             let read = self.terminal.read(&mut bytes).unwrap();
-            assert!(read > 0, "it never asks {question:?}: {}", self.said);
             self.said.push_str(&String::from_utf8_lossy(&bytes[..read]));
         }
         let end = self.said.find(question).unwrap() + question.len();
