@@ -81,7 +81,7 @@ fn an_unknown_key_gets_place_and_nearest_key() {
         [
             "relay.toml:6:1: unknown key \"mailbx\" in [[account]]: did you mean \"mailbox\"?",
             "relay.toml:8:1: unknown key \"recipient\" in [limits]: did you mean \"recipients\"?",
-            "relay.toml:9:2: unknown key \"nonsense\": relay.toml names all there are",
+            "relay.toml:9:2: unknown key \"nonsense\": see relay.toml for all keys",
         ]
     );
 }
@@ -215,6 +215,24 @@ fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
     let home = home_with(&format!("{listener}{ACCOUNT}"));
     let output = run("check", &home);
     assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_bare_address_is_a_network_of_one_machine() {
+    let listener = |networks: &str| {
+        format!("[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [{networks}]\n{ACCOUNT}")
+    };
+
+    let home = home_with(&listener("\"192.0.2.17\", \"2001:db8::1\""));
+    assert!(run("check", &home).status.success());
+
+    assert_eq!(
+        complaint(&listener("\"127.0.0\"")),
+        [
+            "relay.toml:3:12: networks: \"127.0.0\" is not a network: write it like \"192.0.2.0/24\", \
+             or one machine like \"192.0.2.17\""
+        ]
+    );
 }
 
 #[test]
@@ -418,7 +436,7 @@ fn a_weak_password_hash_is_warned_of_with_its_place() {
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout);
-        let place = "relay.toml:12:17: warning: password_hash: its parameters are weak";
+        let place = "relay.toml:12:17: warning: password_hash: weak argon2id parameters";
         assert_eq!(said.matches(place).count(), warnings, "{said}");
     }
 }
@@ -510,7 +528,10 @@ fn a_file_that_may_come_later_ends_with_75_unless_something_else_is_wrong() {
     for text in files {
         let said = complaint_with(75, &text);
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].contains("its disk is mounted later"), "{said:?}");
+        assert!(
+            said[0].contains("systemd starts the relay again until the file is there"),
+            "{said:?}"
+        );
 
         let said = complaint_with(78, &format!("{text}[limits]\nconnections = 0\n"));
         assert_eq!(said.len(), 2, "{said:?}");

@@ -30,7 +30,7 @@ pub(super) fn run(file: &Path) -> Exit {
         }
     };
     for warning in &config.warnings {
-        talk(&warning.in_file(file));
+        talk(&warning.as_warning_in(file));
     }
     let closed = doctor::access(&config, file);
     let mut failures = closed.iter().filter(|it| it.state == State::Failure);

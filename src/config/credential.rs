@@ -278,4 +278,4 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> String {
 
 /// What to do about a file that does not exist.
 pub(super) const NOT_THERE: &str =
-    "put it there, or correct the path; if its disk is mounted later, the relay starts then";
+    "put it there, or correct the path; systemd starts the relay again until the file is there";

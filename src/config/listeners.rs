@@ -13,6 +13,7 @@ use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
+use serde::Deserialize;
 
 use super::Authentication;
 use super::BareLf;
@@ -106,8 +107,8 @@ fn listener(
                        password_hash and senders";
         section.problem_at(&authentication.span, message);
     }
-    let anonymous = section.marked::<Vec<IpNet>>("anonymous_networks");
-    let networks = section.marked::<Vec<IpNet>>("networks");
+    let anonymous = networks_of(section, "anonymous_networks");
+    let networks = networks_of(section, "networks");
     let bare_lf = section.or("bare_lf", BareLf::Normalise);
     let listener = Listener {
         place: address.as_ref().map(|marked| section.place(&marked.span)),
@@ -133,6 +134,32 @@ fn listener(
         anonymous.as_ref(),
     );
     address.map(|_| listener)
+}
+
+/// A list of networks; a bare address is a network of one machine.
+fn networks_of(section: &mut Section<'_>, key: &'static str) -> Option<Marked<Vec<IpNet>>> {
+    let networks = section.marked::<Vec<Network>>(key)?;
+    Some(networks.map(|networks| networks.into_iter().map(|network| network.0).collect()))
+}
+
+/// A network as it is written.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Network(IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let network = text.parse().or_else(|_| address());
+        network.map(Self).map_err(|_| {
+            format!(
+                "{text:?} is not a network: write it like \"192.0.2.0/24\", or one machine like \
+                 \"192.0.2.17\""
+            )
+        })
+    }
 }
 
 fn address(section: &mut Section<'_>) -> Option<Marked<SocketAddr>> {
@@ -161,7 +188,7 @@ fn refuse_open_relay(
 ) {
     if let Some(address) = address
         && !address.value.ip().is_loopback()
-        && networks.is_none()
+        && !section.has("networks")
     {
         let message = format!(
             "the listener {} can be reached from other machines: name those that may send, like \

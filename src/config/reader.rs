@@ -84,6 +84,16 @@ impl Problem {
             None => format!("{file}: {}", self.message),
         }
     }
+
+    /// `FILE:LINE:COLUMN: warning: MESSAGE`, for a reader who sees no level.
+    pub fn as_warning_in(&self, file: &Path) -> String {
+        let message = format!("warning: {}", self.message);
+        let warning = Self {
+            message,
+            ..self.clone()
+        };
+        warning.in_file(file)
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -158,7 +168,7 @@ impl<'a> Problems<'a> {
     pub(super) fn warn(&self, place: Option<(usize, usize)>, message: &str) {
         self.warnings.borrow_mut().push(Problem {
             place,
-            message: format!("warning: {message}"),
+            message: message.to_owned(),
             kind: ProblemKind::Wrong,
         });
     }
@@ -393,7 +403,7 @@ impl<'a> Section<'a> {
             };
             let message = match nearest {
                 Some((_, near)) => format!("unknown key {name:?}{place}: did you mean {near:?}?"),
-                None => format!("unknown key {name:?}{place}: relay.toml names all there are"),
+                None => format!("unknown key {name:?}{place}: see relay.toml for all keys"),
             };
             self.problems.add(&key.span(), message);
         }

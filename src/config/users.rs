@@ -36,8 +36,8 @@ fn user(section: &mut Section<'_>, accounts: &[Account]) -> Option<User> {
     {
         section.warning_at(
             &hash.span,
-            "password_hash: its parameters are weak: whoever gets at the hash guesses the password \
-             quickly; make a new one with graph-relay hash-password",
+            "password_hash: weak argon2id parameters: a stolen hash can be cracked quickly; make a new \
+             one with graph-relay hash-password",
         );
     }
     let senders = section.required::<Vec<Pattern>>("senders");

@@ -141,8 +141,8 @@ pub(super) fn of_file(config: &Config, path: &Path) -> Option<Problem> {
     Some(Problem {
         place: None,
         message: format!(
-            "warning: everybody on this machine can read this file (mode {mode:04o}), and it \
-             holds {held}: {group}chmod 640 {shown}"
+            "everybody on this machine can read this file (mode {mode:04o}), and it holds {held}: \
+             {group}chmod 640 {shown}"
         ),
         kind: ProblemKind::Wrong,
     })
