@@ -53,7 +53,7 @@ fn differs(home: &Home, sections: &str, remedy: &str) {
     let words = format!("{file} differs from what runs ({sections})");
     let status = run(home, &["status"]);
     assert_eq!(status.status.code(), Some(1), "{status:?}");
-    let line = format!("{words}: {remedy}");
+    let line = format!("{words}; run: {remedy}");
     assert!(said(&status).contains(&line), "{line}: {status:?}");
     let doctor = run(home, &["doctor"]);
     let lines = format!("warning  configuration: {words}\n         -> {remedy}\n");
@@ -110,9 +110,12 @@ async fn a_file_that_cannot_be_used_is_told_before_a_restart_finds_out() {
     let status = run(&home, &["status"]);
     assert_eq!(status.status.code(), Some(1), "{status:?}");
     let text = said(&status);
-    assert!(text.contains("the running relay cannot use"), "{text}");
     assert!(
-        text.contains("did you mean \"message_size\"?: graph-relay check"),
+        text.contains("has errors: the relay keeps its old configuration"),
+        "{text}"
+    );
+    assert!(
+        text.contains("did you mean \"message_size\"?; run: graph-relay check"),
         "{text}"
     );
     let last = &configuration(&home)["last_reload"];

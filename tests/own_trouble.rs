@@ -156,14 +156,14 @@ async fn a_message_that_fails_while_others_get_through_expires_and_says_so() {
         line["reason"]
             .as_str()
             .unwrap()
-            .contains("this message's own")
+            .contains("only this message is affected")
     });
     let failed = relay.event("failed", |line| line["id"] == *id);
     let reason = failed["reason"].as_str().unwrap();
-    assert!(reason.contains("this message's own"), "{reason}");
+    assert!(reason.contains("only this message is affected"), "{reason}");
     assert_ne!(failed["reported_to"], "nobody");
     let shown = said(&run(&home, &["queue", "show", &id]));
-    assert!(shown.contains("this message's own"), "{shown}");
+    assert!(shown.contains("only this message is affected"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,5 +249,5 @@ async fn a_mailbox_over_its_quota_is_shown_with_graphs_code() {
     relay.event("deferred", |_| true);
 
     let status = || said(&run(&home, &["status"]));
-    relay.wait_until(|| status().contains("throttled (ErrorSubmissionQuotaExceeded)"));
+    relay.wait_until(|| status().contains("for now (ErrorSubmissionQuotaExceeded)"));
 }

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -226,7 +227,15 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
     let mut first = set_up(&good);
     first.answer("Send a test message to", "");
     assert_eq!(first.end(), 0);
+    fs::create_dir_all(home.path("data")).unwrap();
+    let relay = UnixListener::bind(home.path("data/admin.sock")).unwrap();
     let mut wrong = set_up("wrong~value");
+    wrong.wait_for("the old one is kept as");
+    wrong.wait_for("relay.toml.old");
+    // Somebody listens on the relay's socket.
+    wrong.wait_for("old configuration: systemctl restart graph-relay");
+    drop(relay);
+    fs::remove_dir_all(home.path("data")).unwrap();
     wrong.wait_for("client-secret.old");
     assert_ne!(wrong.end(), 0);
     assert_eq!(

@@ -134,8 +134,8 @@ impl ConfigurationView {
                 count => format!(" (and {} more)", count - 1),
             };
             let words = format!(
-                "the running relay cannot use {file} as it is now, and could not start again: \
-                 {first}{more}"
+                "{file} has errors: the relay keeps its old configuration and would not start with \
+                 this one: {first}{more}"
             );
             return Some((words, "graph-relay check".to_owned()));
         }

@@ -142,7 +142,7 @@ pub const NOT_GRAPH: Entry = Entry {
     cause: "The answer is not one of Graph's: a proxy, a gateway, a firewall or a wrong address \
         answered in its place.",
     remedy: "look at the log of the proxy, firewall or gateway between this machine and Graph: it \
-        may block what this message contains, or all that the relay sends; also compare \
+        may block this message's content, or everything that the relay sends; also compare \
         http.proxy and graph_url",
     place: place::PROXY,
 };

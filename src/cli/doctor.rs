@@ -2,6 +2,7 @@
 
 use super::ConfigFile;
 use super::Exit;
+use super::counted;
 use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
@@ -36,7 +37,11 @@ pub(super) async fn examine(file: &ConfigFile, json: bool) -> Exit {
     let count = |state| findings.iter().filter(|it| it.state == state).count();
     let (failures, warnings) = (count(State::Failure), count(State::Warning));
     if !json {
-        talk(&format!("{failures} failures, {warnings} warnings"));
+        talk(&format!(
+            "{}, {}",
+            counted(failures, "failure"),
+            counted(warnings, "warning")
+        ));
     }
     match failures {
         0 => Exit::Done,

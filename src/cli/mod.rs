@@ -210,6 +210,14 @@ fn when(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A number of things, with an s where it is not one.
+fn counted(number: impl TryInto<u64>, what: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
 /// A length of time in its largest unit.
 fn span(length: Duration) -> String {
     match length.as_secs() {

@@ -17,6 +17,7 @@ use crate::admin::Shown;
 use crate::admin::Waits;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
+use crate::doctor;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::AttemptView;
@@ -156,9 +157,10 @@ fn reason(waits: &Waits, now: Timestamp) -> String {
                 Some(mailbox) => mailbox.to_string(),
                 None => format!("account {}", braked.account),
             };
-            let told = braked.told.as_ref();
-            let told = told.map_or_else(String::new, |told| format!(" ({told})"));
-            format!("{whose} is held back: {}{told}", braked.cause)
+            format!(
+                "{whose} is backing off: {}",
+                doctor::why_backing_off(braked)
+            )
         }
     }
 }
@@ -167,7 +169,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     let relay = Relay::of(file)?;
     let Some(shown) = relay.ask::<Shown>(&format!("/queue/{id}")).await? else {
         talk(&format!(
-            "graph-relay: no message {id}: it was never here, or its history.keep is over"
+            "graph-relay: no message {id}: it never existed, or its time in history.keep is over"
         ));
         return Ok(Exit::CheckFailed);
     };
@@ -239,7 +241,7 @@ fn next_step(state: &str, id: SpoolId) -> Option<String> {
     match state {
         "waiting" => Some(format!("to try it now: {retry}")),
         "held" => Some(format!("to send it: {}; or: {drop}", command("release"))),
-        "failed" => Some(format!("when the cause is mended: {retry}; or: {drop}")),
+        "failed" => Some(format!("when the cause is fixed: {retry}; or: {drop}")),
         "quarantined" => Some(format!("when it can be read again: {retry}; or: {drop}")),
         _ => None,
     }

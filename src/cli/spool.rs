@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use super::ConfigFile;
 use super::Exit;
+use super::counted;
 use super::relay::Failure;
 use super::relay::Relay;
 use super::say;
@@ -76,7 +77,8 @@ async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
     let (messages, problems) = (checked.messages, checked.problems.len());
     if problems == 0 {
         say(&format!(
-            "the spool is whole: {messages} messages were read and match their checksums"
+            "the spool is whole: {} read, all match their checksums",
+            counted(messages, "message")
         ));
         return Ok(Exit::Done);
     }
@@ -87,8 +89,8 @@ async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
         false => "",
     };
     talk(&format!(
-        "graph-relay: {problems} problems. A damaged message is not sent: graph-relay queue drop ID \
-         removes it.{remedy}"
+        "graph-relay: {}. A damaged message is not sent: graph-relay queue drop ID removes it.{remedy}",
+        counted(problems, "problem")
     ));
     Ok(Exit::CheckFailed)
 }

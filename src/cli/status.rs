@@ -1,5 +1,5 @@
-//! `status`: how it stands with everything, on one screen; exit code 0 if well, 1
-//! if something needs somebody.
+//! `status`: how it stands with everything, on one screen; exit code 0 if all is
+//! OK, 1 if something needs attention.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -18,10 +18,11 @@ use crate::admin::Delivery;
 use crate::admin::STALLED;
 use crate::admin::Status;
 use crate::clock::Timestamp;
+use crate::doctor;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// Show it anew every two seconds
+    /// Show it again every two seconds
     #[arg(long, conflicts_with = "json")]
     watch: bool,
     /// One JSON object
@@ -87,7 +88,11 @@ fn troubles(status: &Status) -> Vec<String> {
     troubles.extend(of_delivery(&status.delivery));
     if let count @ 1.. = status.queue.own_trouble {
         troubles.push(format!(
-            "{count} of the messages fail while others get through: graph-relay queue list"
+            "{} while other mail is delivered: graph-relay queue list",
+            match count {
+                1 => "1 message keeps failing".to_owned(),
+                count => format!("{count} messages keep failing"),
+            }
         ));
     }
     if let count @ 1.. = status.queue.without_account {
@@ -128,7 +133,7 @@ fn troubles(status: &Status) -> Vec<String> {
 /// What is wrong with the relay's own file and log.
 fn itself(status: &Status) -> Vec<String> {
     let configuration = status.configuration.trouble();
-    let configuration = configuration.map(|(words, remedy)| format!("{words}: {remedy}"));
+    let configuration = configuration.map(|(words, remedy)| format!("{words}; run: {remedy}"));
     let unread = status.log.unread;
     let log =
         (unread > 0).then(|| format!("nobody reads the log: {unread} lines were dropped so far"));
@@ -142,12 +147,13 @@ fn of_delivery(delivery: &Delivery) -> Vec<String> {
             Some(mailbox) => mailbox.as_str(),
             None => braked.account.as_str(),
         };
-        let told = braked.told.as_ref();
-        let told = told.map_or_else(String::new, |told| format!(" ({told})"));
-        troubles.push(format!("{whose} is held back: {}{told}", braked.cause));
+        troubles.push(format!(
+            "{whose} is backing off: {}",
+            doctor::why_backing_off(braked)
+        ));
     }
     if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
-        troubles.push(format!("and {more} more are held back"));
+        troubles.push(format!("and {more} more are backing off"));
     }
     let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
     for limited in of_a_day.take(NAMED) {
@@ -197,7 +203,7 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     });
     let mut lines = vec![
         match troubles {
-            [] => format!("graph-relay {}: well", status.version),
+            [] => format!("graph-relay {}: OK", status.version),
             some => format!("graph-relay {}: {}", status.version, some.join("; ")),
         },
         format!("\nlisteners  {}", listeners.join(" ")),
@@ -240,16 +246,18 @@ fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
             Some(mailbox) => format!("{mailbox} ({})", braked.account),
             None => format!("account {}", braked.account),
         };
-        let told = braked.told.as_ref();
-        let told = told.map_or_else(String::new, |told| format!(" ({told})"));
+        let left = braked.until.since(now);
+        let next = match left.as_secs() {
+            0 => "now".to_owned(),
+            _ => format!("in {}", span(left)),
+        };
         lines.push(format!(
-            "  held back  {whose}: {}{told}, next attempt in {}",
-            braked.cause,
-            span(braked.until.since(now))
+            "  backoff    {whose}: {}, next attempt {next}",
+            doctor::why_backing_off(braked)
         ));
     }
     if let more @ 1.. = delivery.braked_count.saturating_sub(LISTED) {
-        lines.push(format!("  held back  and {more} more"));
+        lines.push(format!("  backoff    and {more} more"));
     }
     for limited in delivery.limited.iter().take(LISTED) {
         let until = when(limited.until, now);
@@ -287,6 +295,37 @@ mod tests {
     }
 
     #[test]
+    fn backoff_is_explained_and_a_time_that_is_over_is_now() {
+        let now = Timestamp::from_millis(0);
+        let with = |cause: &str, until| {
+            let braked = Braked {
+                account: "contoso".to_owned(),
+                mailbox: None,
+                until,
+                cause: cause.to_owned(),
+                told: Some("AADSTS7000222".to_owned()),
+            };
+            delivery(
+                &Delivery {
+                    braked: vec![braked],
+                    braked_count: 1,
+                    ..Delivery::default()
+                },
+                now,
+            )
+        };
+
+        assert_eq!(
+            with("configuration", now),
+            [
+                "  backoff    account contoso: a configuration error (AADSTS7000222), next attempt now"
+            ]
+        );
+        let later = with("throttled", now + Duration::from_secs(90)).join("");
+        assert!(later.ends_with("next attempt in 90s"), "{later}");
+    }
+
+    #[test]
     fn very_many_mailboxes_in_trouble_fit_on_a_screen() {
         let (now, mailbox) = (Timestamp::from_millis(0), "a@contoso.com");
         let braked = Braked {
@@ -315,10 +354,10 @@ mod tests {
         let lines = delivery(&many, now).join("\n");
         let troubles = of_delivery(&many).join("; ");
 
-        assert!(lines.contains("held back  and 1245 more"), "{lines}");
+        assert!(lines.contains("backoff    and 1245 more"), "{lines}");
         assert!(lines.contains("limited    and 290 more"), "{lines}");
         assert!(
-            troubles.contains("and 1252 more are held back"),
+            troubles.contains("and 1252 more are backing off"),
             "{troubles}"
         );
         assert!(troubles.contains("and 197 more have reached"), "{troubles}");

@@ -43,8 +43,8 @@ impl Outcome {
 }
 
 /// Behind the reason of a message that fails while others do not.
-const OWN: &str = "; the trouble is this message's own: others get through the same way, and this \
-    one is tried again until delivery.expire_after";
+const OWN: &str = "; only this message is affected: others get through the same way, and this one is \
+    tried again until delivery.expire_after";
 
 /// A remedy with the names that it is about.
 pub(super) fn named(remedy: &str, entry: &Claimed) -> String {
@@ -76,7 +76,7 @@ pub(super) const PROXY: &str = catalogue::PROXY_WANTS_PASSWORD.remedy;
 
 /// Where Entra's number is not in the catalogue, or there is none.
 const APP: &str = "compare tenant, client_id and credential with the app registration in Entra";
-pub(super) const CREDENTIAL: &str = "mend the credential that relay.toml names for this [[account]]; it is read \
+pub(super) const CREDENTIAL: &str = "fix the credential that relay.toml names for this [[account]]; it is read \
     again with the next attempt";
 pub(super) const IDENTITY: &str = "give this machine a managed identity (in Azure: the machine > Identity), and \
     that identity the app role Mail.Send (New-MgServicePrincipalAppRoleAssignment)";
@@ -87,7 +87,7 @@ pub(super) const DRAFT_CONSENT: &str = "the app may not make drafts in {mailbox}
     larger than one request, or submission or blind ask for it): add the delegated permission \
     Mail.ReadWrite to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
 pub(super) const SIGN_INS: &str =
-    "mend data_dir/token-key and data_dir/sign-ins, then restart the relay";
+    "fix data_dir/token-key and data_dir/sign-ins, then restart the relay";
 pub(super) const DRAFT_ACCESS: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \
     larger than one request, or submission or blind ask for it): grant it the application permission \
     Mail.ReadWrite with admin consent, or include the mailbox in its RBAC scope; a change takes up to \

@@ -26,17 +26,31 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     let check = "throttling";
     if delivery.braked.is_empty() {
         let accounts = config.accounts.len();
-        let words = format!("no mailbox of {accounts} account(s) is held back");
+        let words = format!("nothing is backing off, accounts: {accounts}");
         return vec![Finding::ok(check, words)];
     }
     let named = delivery.braked.iter().take(NAMED);
     let mut findings: Vec<Finding> = named.map(|braked| braked_one(check, braked)).collect();
     if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
-        let words = format!("{more} more mailboxes are held back");
+        let words = format!("{more} more mailboxes are backing off");
         let remedy = "see graph-relay status --json, and the log (event=\"fault\")";
         findings.push(Finding::warning(check, words, remedy));
     }
     findings
+}
+
+/// Why a mailbox or an account sends nothing for now.
+pub fn why_backing_off(braked: &Braked) -> String {
+    let cause = match braked.cause.as_str() {
+        "throttled" if braked.told.is_some() => "Graph accepts no more from it for now",
+        "throttled" => "Graph asked for fewer requests",
+        "unavailable" => "Graph or Entra did not answer, or answered that it is in trouble",
+        "configuration" => "a configuration error",
+        other => other,
+    };
+    let told = braked.told.as_ref();
+    let told = told.map_or_else(String::new, |told| format!(" ({told})"));
+    format!("{cause}{told}")
 }
 
 fn braked_one(check: &str, braked: &Braked) -> Finding {
@@ -44,11 +58,8 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
         Some(mailbox) => mailbox.to_string(),
         None => format!("account {}", braked.account),
     };
-    let told = braked.told.as_deref().unwrap_or_default();
-    let words = format!(
-        "{whose} is held back until {}: {} {told}",
-        braked.until, braked.cause
-    );
+    let why = why_backing_off(braked);
+    let words = format!("{whose} is backing off until {}: {why}", braked.until);
     let entry = braked.told.as_deref().and_then(catalogue::find);
     let remedy = match (braked.cause.as_str(), entry) {
         ("unavailable", _) => "nothing, if it passes: the relay tries again by itself",
@@ -60,7 +71,7 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
     };
     let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
     let remedy = catalogue::named(remedy, mailbox, mailbox);
-    Finding::warning(check, words.trim_end(), remedy)
+    Finding::warning(check, words, remedy)
 }
 
 /// Mailboxes that wait for hours because they have reached a limit for a day.

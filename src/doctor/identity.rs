@@ -29,7 +29,7 @@ use crate::mail::Address;
 /// Graph's application id, which names it as an audience too (Entra page "Access
 /// token claims reference").
 const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
-const MEND_CREDENTIAL: &str = "mend the credential that relay.toml names for this account";
+const MEND_CREDENTIAL: &str = "fix the credential that relay.toml names for this account";
 const COMPARE: &str =
     "compare tenant, client_id and credential with the app registration: graph-relay explain CODE";
 

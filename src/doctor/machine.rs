@@ -27,15 +27,17 @@ pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
     let check = "configuration";
     match Config::load(file) {
         Ok(config) => {
-            let remedy = "change it where it says";
-            let warning =
-                |it: &crate::config::Problem| Finding::warning(check, it.in_file(file), remedy);
+            // A warning says itself what to change.
+            let warning = |it: &crate::config::Problem| Finding {
+                remedy: None,
+                ..Finding::warning(check, it.in_file(file), "")
+            };
             let mut findings = vec![Finding::ok(check, format!("{} is correct", file.display()))];
             findings.extend(config.warnings.iter().map(warning));
             (findings, Some(config))
         }
         Err(error) => {
-            let remedy = "mend it, then run doctor again";
+            let remedy = "fix it, then run: graph-relay doctor";
             let problems = error.problems.iter();
             let failure =
                 |it: &crate::config::Problem| Finding::failure(check, it.in_file(file), remedy);

@@ -21,6 +21,7 @@ mod machine;
 mod network;
 
 pub use self::access::examine as access;
+pub use self::delivery::why_backing_off;
 
 use std::path::Path;
 
@@ -137,7 +138,7 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     let means = match Means::new(&config, Clock::System) {
         Ok(means) => means,
         Err(error) => {
-            let remedy = "mend [http] in relay.toml";
+            let remedy = "fix [http] in relay.toml";
             findings.push(Finding::failure("http", error.to_string(), remedy));
             return findings;
         }

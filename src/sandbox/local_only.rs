@@ -83,7 +83,8 @@ fn is_local(authority: &Authority) -> bool {
 
 const WRONG_HOST: &str =
     "this server is for its own machine only: name it localhost, 127.0.0.1 or [::1]\n";
-const WRONG_ORIGIN: &str = "another web page asked for this (its Origin is not this server)\n";
+const WRONG_ORIGIN: &str =
+    "refused: request from another web page (its Origin is not this server)\n";
 
 const CROSS_ORIGIN_RESOURCE_POLICY: &str = "cross-origin-resource-policy";
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");

@@ -411,7 +411,8 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
     if error.kind() == std::io::ErrorKind::AddrNotAvailable {
         return format!(
             ": this machine does not have the address {} now: correct it in relay.toml, or wait: \
-             the service starts again until the address is there (ip address shows those that are)",
+             systemd starts the relay again until the address is there (run `ip address` to list \
+             this machine's addresses)",
             address.ip()
         );
     }

@@ -475,7 +475,8 @@ impl Reply {
     pub(super) fn storage_full() -> Self {
         let text = "Storage full, try again later (limits.free_space, limits.spool_size)";
         Self::new(452, EnhancedStatus::STORAGE_FULL, text).remedy(
-            "graph-relay status says what fills the spool; make room on the disk of data_dir",
+            "graph-relay status shows which is full: for the spool, raise limits.spool_size or drop \
+             failed messages; for the disk, make room where data_dir is",
         )
     }
 

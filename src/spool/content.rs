@@ -164,7 +164,7 @@ impl Incoming {
     /// Why, for the log.
     pub fn why_taken_back(&self) -> String {
         format!(
-            "it came in too slowly to keep its room: {}",
+            "the client sent too slowly and the spool filled up: {}",
             self.spool.shared.room.fills()
         )
     }

@@ -263,7 +263,7 @@ pub enum SpoolError {
     /// The database that is open, or its log, has no name any more, or is cut short.
     #[error(
         "{} was removed, replaced or cut short while the relay runs: no mail is accepted. Move the file \
-         back, or restart the relay: it writes the database out when it stops", .0.display()
+         back, or restart the relay: it writes a complete database when it stops", .0.display()
     )]
     Gone(PathBuf),
     /// The writer thread is gone.

@@ -54,7 +54,7 @@ pub fn quirk(client: IpAddr, quirk: &str) {
     if QUIRKS.is_due(client, "quirk", quirk) {
         info!(
             event = "quirk", %client, quirk,
-            "this client deviates from the standards; it is put up with here"
+            "non-standard client behaviour, tolerated"
         );
     } else {
         debug!(event = "quirk", %client, quirk);
@@ -64,9 +64,9 @@ pub fn quirk(client: IpAddr, quirk: &str) {
 /// A client gave a wrong name or password.
 pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
     let user = user.unwrap_or("(unknown)");
-    if WARNINGS.is_due(client, "wrong password", user) {
+    if WARNINGS.is_due(client, "wrong_password", user) {
         warn!(
-            event = "wrong password", %client, user, in_a_row,
+            event = "wrong_password", %client, user, in_a_row,
             "a client could not authenticate: compare its name and password with the [[user]]"
         );
     }
@@ -104,7 +104,7 @@ pub async fn run(stop: CancellationToken) {
                 kind,
                 what,
                 times,
-                "the same complaint about this client, so many times more within a minute"
+                "the same problem with this client: {times} more in the last minute"
             );
         }
         for repeated in QUIRKS.repeated(now, is_last) {
@@ -116,7 +116,7 @@ pub async fn run(stop: CancellationToken) {
                 kind,
                 what,
                 times,
-                "this client deviated from the standards so many times more within a day"
+                "the same non-standard behaviour of this client: {times} more in the last day"
             );
         }
         if is_last {
@@ -125,7 +125,7 @@ pub async fn run(stop: CancellationToken) {
     }
 }
 
-/// How often it is looked for numbers to log.
+/// How often the numbers are looked at.
 const OFTEN: Duration = Duration::from_secs(5);
 
 /// The log is one for the process, and so is what keeps it from being flooded.

@@ -263,7 +263,7 @@ pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
     error!(
         event = "fault", id = %entry.id, mailbox = %entry.lane.mailbox,
         account = %entry.lane.account, %author, code = %code.unwrap_or("-"), reason, remedy,
-        "messages wait until this is mended"
+        "messages wait until this is fixed"
     );
 }
 
@@ -331,7 +331,7 @@ pub fn certificate_unreadable(owner: &str, error: &dyn Display) {
 
 /// What is probably wrong with the configuration.
 pub fn suspicious(what: &str) {
-    warn!(event = "suspicious", what, "relay.toml may be wrong");
+    warn!(event = "suspicious", what, "configuration warning");
 }
 
 /// What was wrong is no longer.
@@ -368,7 +368,7 @@ pub fn widened(lane: &Lane, at_once: u32) {
 pub fn clock_set(jump: ClockJump) {
     let ClockJump { from, to } = jump;
     let direction = if jump.is_forward() { "forward" } else { "back" };
-    let by = format!("{direction} {}s", jump.by().as_secs());
+    let by = format!("{direction} {}", span(jump.by().as_secs()));
     warn!(
         event = "clock", %from, %to, by,
         remedy = "timedatectl shows whether NTP keeps the time and whether the hardware clock (RTC) \
@@ -376,6 +376,16 @@ pub fn clock_set(jump: ClockJump) {
         "the machine's clock was set: no message waits longer, expires or is removed because of it, \
          but tokens, certificates and the times in messages depend on it"
     );
+}
+
+/// A length of time in days, hours or minutes where it is long.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        172_800.. => format!("{}d", seconds / 86_400),
+    }
 }
 
 /// Waiting messages that no account sends.

@@ -56,7 +56,8 @@ pub fn quarantined(entry: &Quarantined) {
 pub fn database_gone(path: &Path) {
     error!(
         event = "database_gone", path = %path.display(),
-        remedy = "move the file back, or restart the relay: it writes the database out when it stops",
+        remedy = "move the file back, or restart the relay: it writes a complete database when it \
+                  stops",
         "a file of the database was removed, replaced or cut short while the relay runs; no mail is accepted"
     );
 }
@@ -77,8 +78,8 @@ pub fn opened(recovered: &Recovered) {
     for id in &recovered.interrupted {
         warn!(
             event = "doubtful", %id,
-            "the relay stopped during an attempt; without a draft that tells, the message is tried \
-             again and may arrive twice"
+            "the relay stopped during an attempt: the message is tried again and may arrive twice, \
+             unless it goes by a draft"
         );
     }
     for id in &recovered.quarantined {
@@ -98,9 +99,9 @@ pub fn opened(recovered: &Recovered) {
             event = "orphans",
             count = recovered.orphans.len(),
             ids = ids.join(" "),
-            "content files that the database does not know were moved to orphans/ in data_dir; \
-             after a crash nobody got a 250 for them, after a restore they may be lost mail: look \
-             at orphans/{first}"
+            "files without a queue entry were moved to orphans/ in data_dir, like orphans/{first}: \
+             after a crash these are messages for which no client got a 250, and safe to delete; \
+             after a restore they may be lost mail"
         );
     }
     info!(

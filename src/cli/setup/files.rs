@@ -86,7 +86,7 @@ impl Drop for Staged {
 
 /// Puts both in their places. The old secret's copy, if there was one.
 pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<PathBuf>> {
-    keep_old(&file.place, &file.place.with_extension("toml.old"))?;
+    keep_old(&file.place, &old_name(&file.place))?;
     let Some(secret) = secret else {
         return file.put().map(|()| None);
     };
@@ -109,6 +109,11 @@ pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<Pat
         (Err(_), Some(before)) => rename(&before, &place).and(ended).map(|()| None),
         (Err(_), None) => remove(&place).and(ended).map(|()| None),
     }
+}
+
+/// The name under which the old relay.toml stays.
+pub(super) fn old_name(place: &Path) -> PathBuf {
+    place.with_extension("toml.old")
 }
 
 /// Keeps a file under another name, which nothing that is written later changes.

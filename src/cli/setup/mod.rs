@@ -25,6 +25,7 @@ use super::ConfigFile;
 use super::Exit;
 use super::doctor;
 use super::relay::Failure;
+use super::relay::Relay;
 use super::say;
 use super::send_test;
 use super::talk;
@@ -72,7 +73,7 @@ pub(super) struct Options {
     /// No credential: people sign in to a public client
     #[arg(long, group = "credential", requires = "delegated")]
     public_client: bool,
-    /// Other machines that may connect, as networks; default: this machine only
+    /// Other machines that may connect, as addresses or networks; default: this machine only
     #[arg(long, value_name = "NETWORK", value_parser = answers::network)]
     network: Vec<ipnet::IpNet>,
     /// global, us-gov, us-dod or china
@@ -84,7 +85,7 @@ pub(super) struct Options {
     /// Scheme and host of Graph, where it is none of those clouds'
     #[arg(long, value_name = "URL")]
     graph_url: Option<String>,
-    /// Replace the file if it is there; the old one is kept beside it
+    /// Replace the file if it is there; the old one is kept as relay.toml.old
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -105,9 +106,10 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
         return Err(Failure {
             exit: Exit::CannotCreate,
             words: format!(
-                "{} is there already: --replace writes it anew and keeps the old one beside it, \
-                 --config names another",
-                path.display()
+                "{} already exists: --replace overwrites it and keeps the old one as {}; --config \
+                 names another file",
+                path.display(),
+                files::old_name(path).display()
             ),
         });
     }
@@ -115,12 +117,18 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
         talk(steps::IN_ENTRA);
     }
     let (answers, secret) = answers::collect(options, path)?;
+    let replaces = path.exists();
     let (config, old_secret) = write(path, &answers, secret.as_ref())?;
     say(&format!("{} is written", path.display()));
+    if replaces {
+        let old = files::old_name(path);
+        say(&format!("the old one is kept as {}", old.display()));
+    }
     if let Some(secret) = &secret {
         say(&format!("the secret is kept in {}", secret.place.display()));
     }
-    steps::afterwards(&answers)
+    let runs = Relay::of(&options.file).is_ok_and(|relay| relay.is_there());
+    steps::afterwards(&answers, runs)
         .iter()
         .for_each(|line| say(line));
     say("");
@@ -131,13 +139,13 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
     if exit == Exit::Done {
         offer_test(options, &config).await
     } else {
-        talk("when that is mended: graph-relay doctor");
+        talk("when that is fixed, run: graph-relay doctor");
         Ok(exit)
     }
 }
 
 fn may_replace(options: &Options, path: &Path) -> bool {
-    let question = format!("{} is there already. Replace it?", path.display());
+    let question = format!("{} already exists. Replace it?", path.display());
     options.replace || terminal::is_there() && terminal::agreed(&question, false)
 }
 

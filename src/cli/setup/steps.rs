@@ -22,8 +22,8 @@ First, in the Entra admin center (entra.microsoft.com):
      profile, and Mail.ReadWrite for messages over some 3 MB.
 ";
 
-/// What is left to do.
-pub(super) fn afterwards(answers: &Answers) -> Vec<String> {
+/// What is left to do; `runs` is whether a relay runs here already.
+pub(super) fn afterwards(answers: &Answers, runs: bool) -> Vec<String> {
     let mut lines = vec![String::new()];
     if !answers.delegated {
         lines.extend(narrowing(answers));
@@ -37,7 +37,11 @@ pub(super) fn afterwards(answers: &Answers) -> Vec<String> {
     }
     lines.extend([
         String::new(),
-        "To start it: systemctl enable --now graph-relay".to_owned(),
+        match runs {
+            true => "The relay runs with its old configuration: systemctl restart graph-relay",
+            false => "To start it: systemctl enable --now graph-relay",
+        }
+        .to_owned(),
     ]);
     lines
 }

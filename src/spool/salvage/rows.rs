@@ -191,7 +191,7 @@ impl Rows<'_> {
             Err(_) => fs::metadata(&file).ok().map(|file| file.len()),
         };
         let Some(size) = size else {
-            let what = "its state is lost and it has no content: it was delivered, or is lost";
+            let what = "only its ID is left: either it was delivered or it is lost";
             salvaged.lost.push((id.to_owned(), what.to_owned()));
             return Ok(());
         };
