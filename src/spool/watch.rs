@@ -77,6 +77,8 @@ impl Watch {
     }
 
     fn look(&self) -> Option<&Path> {
+        // Read before the file is looked at: whoever looks meanwhile may find it longer.
+        let before = self.length.load(Ordering::Acquire);
         let Some(database) = self.database.found() else {
             return Some(&self.database.path);
         };
@@ -84,13 +86,14 @@ impl Watch {
             return Some(&self.log.path);
         }
         let length = database.map_or(0, |file| file.len());
-        let before = self.length.fetch_max(length, Ordering::Relaxed);
-        if length < before {
-            if !self.is_whole(length) {
-                return Some(&self.database.path);
-            }
-            self.length.store(length, Ordering::Relaxed);
+        if length >= before {
+            self.length.fetch_max(length, Ordering::AcqRel);
+            return None;
         }
+        if !self.is_whole(length) {
+            return Some(&self.database.path);
+        }
+        self.length.store(length, Ordering::Release);
         None
     }
 
@@ -210,4 +213,26 @@ pub(super) fn write_out(connection: &Connection, to: &Path) -> Result<(), SpoolE
         synced.map_err(file)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_database_that_grows_while_several_look_is_never_taken_for_cut_short() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("spool.db");
+        let mut file = File::create(&path).unwrap();
+        let watch = Watch::new(path);
+
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..20_000).for_each(|_| assert_eq!(watch.lost(), None)));
+            }
+            scope.spawn(|| (0..20_000).for_each(|_| file.write_all(b"a page").unwrap()));
+        });
+    }
 }
