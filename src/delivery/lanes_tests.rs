@@ -228,7 +228,7 @@ fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
 fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
     let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
     let mut lanes = lanes(&[&one, &two, &slow]);
-    lanes.brake_account(&one, at(1), failed(Cause::Configuration("mend it"), None));
+    lanes.brake_account(&one, at(1), failed(Cause::Configuration("fix it"), None));
     lanes.brake_mailbox(&one, at(1), failed(Cause::Unavailable, None));
     lanes.brake_mailbox(&slow, at(1), failed(Cause::Throttled, Some(20 * SECOND)));
     assert_eq!(claim(&mut lanes, at(1)), []);
@@ -325,7 +325,7 @@ fn an_account_is_probed_with_the_mail_that_came_last_then_with_the_first() {
     for (number, lane) in [&one, &two, &three].into_iter().enumerate() {
         lanes.has_due(lane, at(number as u64), at(5));
     }
-    let fault = || failed(Cause::Configuration("mend it"), None);
+    let fault = || failed(Cause::Configuration("fix it"), None);
     lanes.brake_account(&one, at(5), fault());
 
     assert_eq!(claim(&mut lanes, at(100)), [("three".into(), 1)]);

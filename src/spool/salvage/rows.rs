@@ -63,7 +63,7 @@ pub(super) struct Rows<'a> {
 impl Rows<'_> {
     /// Copies all that can be read.
     pub(super) fn copy(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
-        // Without these two the relay begins anew to count.
+        // Without these two the relay starts counting from zero.
         let _begins_anew = self.copy_rows("clock", "1", "")?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
