@@ -138,7 +138,6 @@ impl Spool {
         {
             return Err(AcceptError::Full(self.shared.room.fills()));
         }
-        self.look_for_database()?;
         let mut parts = vec![(id, envelope)];
         split(&mut parts, largest_part, || self.new_id());
         let others: Vec<SpoolId> = parts.iter().skip(1).map(|(id, _)| *id).collect();

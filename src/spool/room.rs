@@ -217,7 +217,11 @@ impl Room {
     /// Takes down what the database holds after a transaction.
     pub(super) fn publish(&self, connection: &Connection) {
         let usage = usage::read(connection);
-        let database = self.pages(connection);
+        // Where there is plenty, what the database is about to take decides nothing.
+        let database = match self.has_plenty() {
+            true => Pages::default(),
+            false => self.pages(connection),
+        };
         let mut ledger = self.ledger();
         // Unknown is as before.
         if let Ok(usage) = usage {
@@ -353,11 +357,20 @@ impl Room {
         Ok(free.saturating_sub(set_aside))
     }
 
+    fn has_plenty(&self) -> bool {
+        let free = self.disk_free().unwrap_or(0);
+        self.is_plenty(free)
+    }
+
+    fn is_plenty(&self, free: u64) -> bool {
+        free.saturating_sub(self.free_space) > PLENTY
+    }
+
     /// Bytes free on the disk. Where there is plenty, an answer serves for a moment.
     fn disk_free(&self) -> Result<u64, SpoolError> {
         let mut asked = lock_mutex(&self.asked);
         if let Some((at, free)) = *asked
-            && free.saturating_sub(self.free_space) > PLENTY
+            && self.is_plenty(free)
             && at.elapsed() < MOMENT
         {
             return Ok(free);

@@ -22,6 +22,7 @@ use std::fmt::Write;
 
 use rusqlite::Connection;
 
+use super::filter::State;
 use super::view;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -185,41 +186,54 @@ pub(super) fn begin(db: &Connection) -> rusqlite::Result<()> {
     let sums = "ifnull(sum(rows_cost), 0),
          ifnull(sum(iif(in_file, 0, content_cost)), 0),
          ifnull(sum(iif(in_file, content_cost, 0)), 0)";
-    let (new, old) = (change("NEW", '+'), change("OLD", '-'));
-    db.execute_batch(&format!(
+    db.execute_batch(
         "CREATE TEMP TABLE usage (
              state TEXT PRIMARY KEY, rows INTEGER NOT NULL, inline INTEGER NOT NULL,
-             files INTEGER NOT NULL) WITHOUT ROWID;
-         INSERT INTO temp.usage SELECT state, {sums} FROM main.entry
+             files INTEGER NOT NULL) WITHOUT ROWID;",
+    )?;
+    // Every state has its row from the beginning, so that a trigger is one UPDATE.
+    let mut empty = db.prepare("INSERT INTO temp.usage VALUES (?1, 0, 0, 0)")?;
+    for state in State::ALL {
+        empty.execute([state.name()])?;
+    }
+    let (added, removed) = (change(&[("NEW", '+')]), change(&[("OLD", '-')]));
+    let changed = change(&[("OLD", '-'), ("NEW", '+')]);
+    db.execute_batch(&format!(
+        "INSERT OR REPLACE INTO temp.usage SELECT state, {sums} FROM main.entry
              WHERE state NOT IN ('delivered', 'dropped') GROUP BY state;
-         INSERT INTO temp.usage SELECT state, ifnull(sum(rows_cost), 0), 0, 0
+         INSERT OR REPLACE INTO temp.usage SELECT state, ifnull(sum(rows_cost), 0), 0, 0
              FROM main.entry WHERE state IN ('delivered', 'dropped') GROUP BY state;
-         CREATE TEMP TRIGGER usage_added AFTER INSERT ON main.entry BEGIN {new} END;
-         CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {old} END;
+         CREATE TEMP TRIGGER usage_added AFTER INSERT ON main.entry BEGIN {added} END;
+         CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {removed} END;
          CREATE TEMP TRIGGER usage_changed
              AFTER UPDATE OF state, rows_cost, content_cost, in_file ON main.entry
-             BEGIN {old} {new} END;"
+             BEGIN {changed} END;"
     ))
 }
 
-/// Adds an entry to the sums of its state, or takes it off. Content is gone with
-/// the end of a message, whatever its cost was.
-fn change(row: &str, sign: char) -> String {
-    let content = format!("{row}.content_cost * ({row}.state NOT IN ('delivered', 'dropped'))");
-    let (inline, files) = (
-        format!("{content} * ({row}.in_file = 0)"),
-        format!("{content} * ({row}.in_file <> 0)"),
-    );
-    let state = match sign {
-        // A state that has no sums yet.
-        '+' => format!("INSERT OR IGNORE INTO usage VALUES ({row}.state, 0, 0, 0);"),
-        _ => String::new(),
-    };
-    format!(
-        "{state} UPDATE usage SET rows = rows {sign} {row}.rows_cost,
-             inline = inline {sign} {inline}, files = files {sign} {files}
-         WHERE state = {row}.state;"
-    )
+/// Adds rows of `entry` to the sums of their states, or takes them off. Content is
+/// gone with the end of a message, whatever its cost was.
+fn change(rows: &[(&str, char)]) -> String {
+    let mut sums = [
+        ("rows", String::new()),
+        ("inline", String::new()),
+        ("files", String::new()),
+    ];
+    for (row, sign) in rows {
+        let content = format!("{row}.content_cost * ({row}.state NOT IN ('delivered', 'dropped'))");
+        let costs = [
+            format!("{row}.rows_cost"),
+            format!("{content} * ({row}.in_file = 0)"),
+            format!("{content} * ({row}.in_file <> 0)"),
+        ];
+        for ((_, sum), cost) in sums.iter_mut().zip(costs) {
+            *sum += &format!(" {sign} {cost} * (state = {row}.state)");
+        }
+    }
+    let set = sums.map(|(column, sum)| format!("{column} = {column}{sum}"));
+    let states: Vec<_> = rows.iter().map(|(row, _)| format!("{row}.state")).collect();
+    let (set, states) = (set.join(", "), states.join(", "));
+    format!("UPDATE usage SET {set} WHERE state IN ({states});")
 }
 
 /// The sums as they are now.

@@ -27,6 +27,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -47,6 +48,8 @@ pub(super) struct Watch {
     not_synced: CancellationToken,
     why: Mutex<String>,
     gone: CancellationToken,
+    /// What the last look found.
+    was_lost: AtomicBool,
 }
 
 impl Watch {
@@ -61,6 +64,7 @@ impl Watch {
             not_synced: CancellationToken::new(),
             why: Mutex::new(String::new()),
             gone: CancellationToken::new(),
+            was_lost: AtomicBool::new(false),
         }
     }
 
@@ -73,7 +77,16 @@ impl Watch {
 
     /// Which of the files is no longer what was opened.
     pub(super) fn lost(&self) -> Option<&Path> {
-        self.look().inspect(|_| self.gone.cancel())
+        let lost = self.look();
+        self.was_lost.store(lost.is_some(), Ordering::Release);
+        lost.inspect(|_| self.gone.cancel())
+    }
+
+    /// The same without looking, as long as nobody has found anything lost: before
+    /// each message somebody looks, and after each transaction the writer.
+    pub(super) fn known_lost(&self) -> Option<&Path> {
+        let was_lost = self.was_lost.load(Ordering::Acquire);
+        was_lost.then(|| self.lost()).flatten()
     }
 
     fn look(&self) -> Option<&Path> {
