@@ -1,10 +1,10 @@
 //! Command lines (RFC 5321 4.1.1) to commands, as tolerant as real clients
 //! need and no further.
 //!
-//! Accepted beyond the grammar: blanks after the colon and before parameters, a
-//! path without angle brackets, any case, a source route (ignored, RFC 5321
-//! appendix C), a sender without a domain (this machine's), an `AUTH=` parameter
-//! (ignored); what of this is a quirk is noted. A line that could be read in two ways is refused. Whether a command
+//! Accepted beyond the grammar: blanks before the command, any case, HELO without
+//! a name, a sender without a domain (this machine's), an `AUTH=` parameter
+//! (ignored), and what `path.rs` reads in a path; what of this is a quirk is
+//! noted. A line that could be read in two ways is refused. Whether a command
 //! fits now is left to the session.
 
 use std::borrow::Cow;
@@ -14,6 +14,8 @@ use secrecy::SecretString;
 use super::Quirk;
 use super::Reply;
 use super::auth::Mechanism;
+use super::path;
+use super::path::PathError;
 use super::quirk::Quirks;
 use crate::mail::Address;
 use crate::mail::AddressError;
@@ -88,6 +90,15 @@ pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> 
         return Err(Reply::syntax("Control character in command"));
     }
     let line = line.trim_end_matches([' ', '\t']);
+    let bare = line.trim_start_matches([' ', '\t']);
+    let command = command(bare, quirks)?;
+    if bare.len() < line.len() {
+        quirks.note(Quirk::BlankBeforeCommand);
+    }
+    Ok(command)
+}
+
+fn command(line: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
     let (verb, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let argument = argument.trim_start_matches([' ', '\t']);
     if argument
@@ -98,8 +109,8 @@ pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> 
         return Ok(Command::Http);
     }
     match verb.to_ascii_uppercase().as_str() {
-        "HELO" => hello(argument, quirks).map(Command::Helo),
-        "EHLO" => hello(argument, quirks).map(Command::Ehlo),
+        "HELO" => Ok(Command::Helo(hello(argument, quirks))),
+        "EHLO" => Ok(Command::Ehlo(hello(argument, quirks))),
         "MAIL" => mail(argument, quirks).map(Command::Mail),
         "RCPT" => rcpt(argument, quirks).map(Command::Rcpt),
         "DATA" => bare(argument, Command::Data),
@@ -125,7 +136,8 @@ pub(super) fn is_data(line: &[u8]) -> bool {
 }
 
 fn is(line: &[u8], verb: &[u8]) -> bool {
-    let said = line.split(|byte| byte.is_ascii_whitespace()).next();
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let said = words.find(|word| !word.is_empty());
     said.is_some_and(|said| said.eq_ignore_ascii_case(verb))
 }
 
@@ -138,16 +150,21 @@ fn bare(argument: &str, command: Command) -> Result<Command, Reply> {
     }
 }
 
-/// Whatever a client calls itself is taken: nothing is decided by it.
-fn hello(argument: &str, quirks: &mut Quirks) -> Result<String, Reply> {
+/// Whatever a client calls itself is accepted, and so is no name: nothing is
+/// decided by it.
+fn hello(argument: &str, quirks: &mut Quirks) -> String {
     if argument.is_empty() {
-        return Err(Reply::syntax("HELO and EHLO need a name"));
+        quirks.note(Quirk::HelloWithoutName);
+        return NAMELESS.to_owned();
     }
     if !is_hello(argument) {
         quirks.note(Quirk::OddHello);
     }
-    Ok(argument.chars().take(LONGEST_HELLO).collect())
+    argument.chars().take(LONGEST_HELLO).collect()
 }
+
+/// What a client is called that gives no name.
+const NAMELESS: &str = "unknown";
 
 /// RFC 5321 4.1.1.1: a domain, or an address literal in brackets.
 fn is_hello(argument: &str) -> bool {
@@ -183,9 +200,10 @@ fn auth(argument: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
 fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
     let rest =
         keyword(argument, "FROM:").ok_or_else(|| Reply::syntax("Write MAIL FROM:<address>"))?;
-    let (path, parameters) = path(rest, quirks).map_err(Reply::bad_sender)?;
+    let path = path::read(rest, quirks).map_err(Reply::bad_sender)?;
+    let parameters = path.parameters;
     let mut mail = Mail {
-        reverse_path: match path {
+        reverse_path: match path.address.as_ref() {
             "" => ReversePath::Null,
             path => {
                 let address = sender(path, quirks).map_err(Reply::bad_sender)?;
@@ -220,28 +238,48 @@ fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
     Ok(mail)
 }
 
-/// An address; `root` alone, as cron says it, is somebody of this machine: a
-/// domain that no mailbox can be in, so that nothing is ever sent as him.
-fn sender(path: &str, quirks: &mut Quirks) -> Result<Address, AddressError> {
+/// An address; `root` or `My Scanner` alone is somebody of this machine: a domain
+/// that no mailbox can be in, so that nothing is ever sent as him.
+fn sender(path: &str, quirks: &mut Quirks) -> Result<Address, PathError> {
     match path.parse() {
-        Err(AddressError::NoDomain) if !path.contains('@') => {
-            let address = format!("{path}@localhost").parse()?;
+        Ok(address) => Ok(address),
+        Err(_) if !path.contains(['@', '"']) => {
+            let plain = format!("{path}@{HERE}").parse();
+            let address = plain.or_else(|_| format!("\"{path}\"@{HERE}").parse())?;
             quirks.note(Quirk::NoDomain);
             Ok(address)
         }
-        parsed => parsed,
+        Err(AddressError::NoDomain) if !path.contains('@') => {
+            let address = format!("{path}@{HERE}").parse()?;
+            quirks.note(Quirk::NoDomain);
+            Ok(address)
+        }
+        Err(error) => Err(path::explain(path, error)),
     }
 }
 
+/// The domain of an address that has none.
+const HERE: &str = "localhost";
+
 fn rcpt(argument: &str, quirks: &mut Quirks) -> Result<Address, Reply> {
     let rest = keyword(argument, "TO:").ok_or_else(|| Reply::syntax("Write RCPT TO:<address>"))?;
-    let (path, parameters) = path(rest, quirks).map_err(Reply::bad_recipient)?;
-    let address = path.parse().map_err(Reply::bad_recipient)?;
+    let path = path::read(rest, quirks).map_err(Reply::bad_recipient)?;
+    let address = recipient(&path.address).map_err(Reply::bad_recipient)?;
     // No extension with RCPT parameters is offered.
-    if !parameters.is_empty() {
+    if !path.parameters.is_empty() {
         return Err(Reply::unknown_parameter());
     }
     Ok(address)
+}
+
+/// An address. `<Postmaster>` has no domain and must be accepted all the same (RFC
+/// 5321 4.5.1): the postmaster of this machine, whoever that is.
+fn recipient(path: &str) -> Result<Address, PathError> {
+    let path = match path.eq_ignore_ascii_case("postmaster") {
+        true => Cow::Owned(format!("{path}@{HERE}")),
+        false => Cow::Borrowed(path),
+    };
+    path.parse().map_err(|error| path::explain(&path, error))
 }
 
 /// What follows a keyword such as `FROM:`; some clients put blanks before the
@@ -253,65 +291,6 @@ fn keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
         return None;
     }
     rest.trim_start_matches([' ', '\t']).strip_prefix(colon)
-}
-
-/// Splits `<path> parameters` or `path parameters`; the path comes back without
-/// brackets and without a source route.
-fn path<'a>(text: &'a str, quirks: &mut Quirks) -> Result<(&'a str, &'a str), AddressError> {
-    let trimmed = text.trim_start_matches([' ', '\t']);
-    if trimmed.len() < text.len() {
-        quirks.note(Quirk::BlankAfterColon);
-    }
-    let (inside, brackets) = match trimmed.strip_prefix('<') {
-        Some(inside) => (inside, true),
-        None => (trimmed, false),
-    };
-    if !brackets {
-        quirks.note(Quirk::NoAngleBrackets);
-    }
-    let end = path_end(inside, brackets)?;
-    let (path, rest) = inside.split_at_checked(end).unwrap_or((inside, ""));
-    let rest = if brackets {
-        rest.strip_prefix('>').ok_or(AddressError::Domain)?
-    } else if path.is_empty() {
-        return Err(AddressError::Empty);
-    } else {
-        rest
-    };
-    // `<a@b><c@d>` is neither one path nor a path and a parameter.
-    if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
-        return Err(AddressError::Domain);
-    }
-    let path = match path.strip_prefix('@') {
-        Some(_) => {
-            quirks.note(Quirk::SourceRoute);
-            path.split_once(':').ok_or(AddressError::LocalPart)?.1
-        }
-        None => path,
-    };
-    Ok((path, rest.trim_start_matches([' ', '\t'])))
-}
-
-/// Where the path ends: at `>` or, without brackets, at a blank; never inside a
-/// quoted local part.
-fn path_end(text: &str, brackets: bool) -> Result<usize, AddressError> {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ if quoted => {}
-            '>' if brackets => return Ok(at),
-            ' ' | '\t' if !brackets => return Ok(at),
-            _ => {}
-        }
-    }
-    if brackets || quoted {
-        return Err(AddressError::Domain);
-    }
-    Ok(text.len())
 }
 
 /// RFC 1870 3: 1 to 20 digits. What does not fit 64 bits is certainly too big.
@@ -382,6 +361,7 @@ mod tests {
             ("MAIL FROM:<a@b>x", 501),
             ("MAIL FROM:<a@b><c@d>", 501),
             ("MAIL FROM:<a b@c>", 501),
+            ("MAIL FROM:<a@b> <c@d>", 501),
             ("MAIL FROM:<a@b> SIZE=", 501),
             ("MAIL FROM:<a@b> SIZE", 501),
             ("MAIL FROM:<a@b> SIZE=-1", 501),
@@ -401,8 +381,9 @@ mod tests {
         let mail = mail_of("MAIL FROM:<root> SIZE=1").unwrap();
 
         assert_eq!(mail.reverse_path.to_string(), "<root@localhost>");
-        assert_eq!(mail_of("MAIL FROM:<a b>"), Err(501));
         assert_eq!(mail_of("MAIL FROM:<root@>"), Err(501));
+        let mail = mail_of("MAIL FROM:<My Scanner>").unwrap();
+        assert_eq!(mail.reverse_path.to_string(), "<\"My Scanner\"@localhost>");
     }
 
     #[test]
@@ -424,7 +405,7 @@ mod tests {
         assert_eq!(rcpt("RCPT TO: a@b"), Ok("a@b".into()));
         assert_eq!(rcpt("RCPT TO:<@r:a@b>"), Ok("a@b".into()));
         assert_eq!(rcpt("RCPT TO:<>"), Err(501));
-        assert_eq!(rcpt("RCPT TO:<postmaster>"), Err(501));
+        assert_eq!(rcpt("RCPT TO:<root>"), Err(501));
         assert_eq!(rcpt("RCPT TO:<a@b,c@d>"), Err(501));
         assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER"), Err(555));
         assert_eq!(rcpt("RCPT TO:<a@b>\tBCC:"), Err(555));
@@ -438,6 +419,10 @@ mod tests {
             ("RCPT TO:<@r:a@b>", Some(Quirk::SourceRoute)),
             ("AUTH login YQ==", Some(Quirk::AuthLoginInitialResponse)),
             ("EHLO my printer", Some(Quirk::OddHello)),
+            ("HELO", Some(Quirk::HelloWithoutName)),
+            (" NOOP", Some(Quirk::BlankBeforeCommand)),
+            ("RCPT TO:<a@b >", Some(Quirk::BlankInPath)),
+            ("RCPT TO:<Postmaster>", None),
             ("EHLO under_score", Some(Quirk::OddHello)),
             ("HELO 192.0.2.1", Some(Quirk::OddHello)),
             ("HELO [192.0.2.1]", None),

@@ -15,6 +15,7 @@ mod dialog;
 mod ending;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
+mod path;
 mod quirk;
 mod renewal;
 mod reply;
@@ -345,8 +346,10 @@ impl Session {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
                 let command = command::parse(line, &mut self.quirks);
+                // A folded header field begins with a blank.
+                let is_content = line.starts_with(b" ") || line.starts_with(b"\t");
                 if let Some(refusal) = refused_data
-                    && !command.as_ref().is_ok_and(Command::goes_on)
+                    && (is_content || !command.as_ref().is_ok_and(Command::goes_on))
                 {
                     self.state = State::Closed;
                     return Step::Close(Reply::content_without_data(&refusal));

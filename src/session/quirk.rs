@@ -12,6 +12,23 @@ pub enum Quirk {
     NoDomain,
     /// `RCPT TO:<@relay:a@b>` (RFC 5321 appendix C).
     SourceRoute,
+    /// `RCPT TO:<a@b >`, `<a @b>`.
+    BlankInPath,
+    /// `RCPT TO:<<a@b>>`.
+    ExtraBrackets,
+    /// `MAIL FROM:<Scanner <a@b>>`, `Scanner <a@b>`, `<a@b> (Scanner)`,
+    /// `<mailto:a@b>`.
+    NameInPath,
+    /// `RCPT TO:<a@b>;`, `<a@b,>`.
+    SeparatorInPath,
+    /// `RCPT TO:<a@b.>`.
+    DotBehindDomain,
+    /// `MAIL FROM:<a@b>SIZE=10`.
+    GluedParameter,
+    /// ` NOOP`.
+    BlankBeforeCommand,
+    /// HELO or EHLO alone.
+    HelloWithoutName,
     /// A command that ends with LF alone.
     BareLfCommand,
     /// A line feed without a carriage return in the content.
@@ -33,6 +50,14 @@ impl Quirk {
             Self::BlankAfterColon => "blank-after-colon",
             Self::NoDomain => "no-domain",
             Self::SourceRoute => "source-route",
+            Self::BlankInPath => "blank-in-path",
+            Self::ExtraBrackets => "extra-brackets",
+            Self::NameInPath => "name-in-path",
+            Self::SeparatorInPath => "separator-in-path",
+            Self::DotBehindDomain => "dot-behind-domain",
+            Self::GluedParameter => "no-blank-before-parameter",
+            Self::BlankBeforeCommand => "blank-before-command",
+            Self::HelloWithoutName => "hello-without-name",
             Self::BareLfCommand => "bare-lf-command",
             Self::BareLf => "bare-lf",
             Self::AuthAfterHelo => "auth-after-helo",

@@ -1,5 +1,5 @@
 //! Every reply that the relay gives: code (RFC 5321 4.2.3), enhanced status
-//! (RFC 3463) and words that a person can act on. Those about a message's sender
+//! (RFC 3463) and words that a person can act on. Those about addresses
 //! are in `rights.rs`.
 //!
 //! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5; what a client sent is
@@ -400,30 +400,6 @@ impl Reply {
         let text = "Parameter not recognised";
         Self::new(555, EnhancedStatus::BAD_PARAMETER, text)
             .remedy("the client uses an extension that EHLO did not offer")
-    }
-
-    pub(super) fn bad_sender(error: impl fmt::Display) -> Self {
-        let text = format!("MAIL FROM: {error}");
-        Self::new(501, EnhancedStatus::BAD_SENDER, text)
-            .remedy("give the client a sender address like device@your-domain")
-    }
-
-    pub(super) fn bad_recipient(error: impl fmt::Display) -> Self {
-        let text = format!("RCPT TO: {error}");
-        Self::new(501, EnhancedStatus::BAD_RECIPIENT, text)
-            .remedy("look at the recipients that the client was given, at its address book perhaps")
-    }
-
-    pub(super) fn odd_recipient() -> Self {
-        let text = "RCPT TO: Exchange Online has no quoted names and no address literals";
-        Self::new(553, EnhancedStatus::BAD_RECIPIENT, text)
-            .remedy("look at the recipients that the client was given, at its address book perhaps")
-    }
-
-    pub(super) fn needs_utf8() -> Self {
-        let text = "Address needs SMTPUTF8: say so in MAIL";
-        Self::new(553, EnhancedStatus::NEEDS_UTF8, text)
-            .remedy("the client does not know SMTPUTF8: give it an address in ASCII")
     }
 
     pub(super) fn too_many_recipients(limit: usize) -> Self {

@@ -1,12 +1,49 @@
-//! The refusals of a message for what it says of its sender, beside the other
-//! replies in `reply.rs`.
+//! The refusals of an address in MAIL or RCPT, and of a message for what it says of
+//! its sender, beside the other replies in `reply.rs`.
 
 use super::Identity;
 use super::Reply;
+use super::path::PathError;
 use crate::mail::Address;
 use crate::mail::EnhancedStatus;
 
 impl Reply {
+    pub(super) fn bad_sender(error: PathError) -> Self {
+        if error == PathError::Several {
+            let text = "MAIL FROM takes one address";
+            return Self::new(501, EnhancedStatus::BAD_SENDER, text)
+                .remedy("the client has several sender addresses: give it one");
+        }
+        let text = format!("MAIL FROM: {error}");
+        Self::new(501, EnhancedStatus::BAD_SENDER, text)
+            .remedy("give the client a sender address like device@your-domain")
+    }
+
+    pub(super) fn bad_recipient(error: PathError) -> Self {
+        if error == PathError::Several {
+            let text = "Write one address for each RCPT TO";
+            return Self::new(501, EnhancedStatus::BAD_RECIPIENT, text).remedy(
+                "the client puts several addresses into one RCPT TO: give it each address as a \
+                 recipient of its own, or one address of a distribution group",
+            );
+        }
+        let text = format!("RCPT TO: {error}");
+        Self::new(501, EnhancedStatus::BAD_RECIPIENT, text)
+            .remedy("look at the recipients that the client was given, at its address book perhaps")
+    }
+
+    pub(super) fn odd_recipient() -> Self {
+        let text = "RCPT TO: Exchange Online has no quoted names and no address literals";
+        Self::new(553, EnhancedStatus::BAD_RECIPIENT, text)
+            .remedy("look at the recipients that the client was given, at its address book perhaps")
+    }
+
+    pub(super) fn needs_utf8() -> Self {
+        let text = "Address needs SMTPUTF8: say so in MAIL";
+        Self::new(553, EnhancedStatus::NEEDS_UTF8, text)
+            .remedy("the client does not know SMTPUTF8: give it an address in ASCII")
+    }
+
     pub(super) fn not_this_sender(identity: &Identity, address: &Address) -> Self {
         let address = shown(Some(address));
         let text = format!(

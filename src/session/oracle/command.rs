@@ -64,7 +64,9 @@ fn shown(parsed: &Result<Command, Reply>) -> String {
 /// The verb in the other case.
 fn other_case(line: &[u8]) -> Vec<u8> {
     let mut line = line.to_vec();
-    for byte in line.iter_mut().take_while(|byte| !b" \t".contains(byte)) {
+    let blank = |byte: &u8| b" \t".contains(byte);
+    let begin = line.iter().take_while(|byte| blank(byte)).count();
+    for byte in line.iter_mut().skip(begin).take_while(|byte| !blank(byte)) {
         *byte ^= if byte.is_ascii_alphabetic() { 0x20 } else { 0 };
     }
     line
@@ -75,7 +77,9 @@ fn other_case(line: &[u8]) -> Vec<u8> {
 fn masked(line: &[u8]) -> Vec<u8> {
     let mut words = 0;
     let mut blank = true;
-    let is_auth = line
+    let mut verbs = line.split(|byte| b" \t".contains(byte));
+    let verb = verbs.find(|word| !word.is_empty()).unwrap_or_default();
+    let is_auth = verb
         .get(..4)
         .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"));
     let masked = line.iter().map(|byte| {

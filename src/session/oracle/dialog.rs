@@ -318,7 +318,8 @@ impl Model {
             _ => parse(line, &mut Quirks::default()).ok(),
         };
         let goes_on = command.as_ref().is_some_and(Command::goes_on);
-        let may_be_content = std::mem::take(&mut self.refused_data) && !goes_on;
+        let is_folded = line.first().is_some_and(|byte| b" \t".contains(byte));
+        let may_be_content = std::mem::take(&mut self.refused_data) && (!goes_on || is_folded);
         if may_be_content && line.first() != Some(&b'^') {
             assert!(matches!(step, Step::Close(_)), "content for a command");
         }
