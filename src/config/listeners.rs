@@ -16,11 +16,11 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::Authentication;
-use super::BareLf;
 use super::CertificateFiles;
 use super::Listener;
 use super::Presence;
 use super::Tls;
+use super::Tolerance;
 use super::User;
 use super::reader::Marked;
 use super::reader::Section;
@@ -34,7 +34,9 @@ impl Listener {
             authentication: Authentication::Off,
             anonymous_networks: Vec::new(),
             networks: loopback(),
-            bare_lf: BareLf::Normalise,
+            bare_lf: Tolerance::Normalise,
+            bare_cr: Tolerance::Normalise,
+            nul: Tolerance::Normalise,
             presence,
             place: None,
         };
@@ -109,7 +111,16 @@ fn listener(
     }
     let anonymous = networks_of(section, "anonymous_networks");
     let networks = networks_of(section, "networks");
-    let bare_lf = section.or("bare_lf", BareLf::Normalise);
+    let bare_lf = section.or("bare_lf", Tolerance::Normalise);
+    // Applications of this machine are its administrator's own; from anywhere else
+    // such bytes are more likely an attack on whoever reads the message.
+    let is_local = |marked: &Marked<SocketAddr>| marked.value.ip().is_loopback();
+    let strictness = match address.as_ref().is_none_or(is_local) {
+        true => Tolerance::Normalise,
+        false => Tolerance::Refuse,
+    };
+    let bare_cr = section.or("bare_cr", strictness);
+    let nul = section.or("nul", strictness);
     let listener = Listener {
         place: address.as_ref().map(|marked| section.place(&marked.span)),
         address: address
@@ -124,6 +135,8 @@ fn listener(
             .as_ref()
             .map_or_else(loopback, |marked| marked.value.clone()),
         bare_lf,
+        bare_cr,
+        nul,
         presence: Presence::Required,
     };
     refuse_open_relay(

@@ -111,7 +111,11 @@ pub struct Listener {
     /// Who may connect.
     pub networks: Vec<IpNet>,
     /// What becomes of a line feed without a carriage return.
-    pub bare_lf: BareLf,
+    pub bare_lf: Tolerance,
+    /// What becomes of a carriage return without a line feed.
+    pub bare_cr: Tolerance,
+    /// What becomes of a NUL.
+    pub nul: Tolerance,
     /// A default listener may be missing where its address family is.
     pub presence: Presence,
     /// Line and column of its address in the file, for what goes wrong later.
@@ -153,11 +157,11 @@ pub enum Authentication {
     Required,
 }
 
-/// What becomes of a line feed without a carriage return in DATA.
+/// What becomes of bytes in DATA that no message may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BareLf {
-    /// It becomes CRLF in the content, and never ends DATA.
+pub enum Tolerance {
+    /// They give way to what was meant, and never end DATA.
     Normalise,
     /// The message is refused.
     Refuse,

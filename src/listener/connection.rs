@@ -35,6 +35,7 @@ use super::stream::Stream;
 use crate::config::Listener;
 use crate::config::Tls;
 use crate::mail::Envelope;
+use crate::session::LineEnd;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
@@ -68,6 +69,8 @@ pub(super) struct Connection<'a> {
     pub(super) input: BytesMut,
     /// Said and not yet sent.
     output: Vec<u8>,
+    /// How the last line ended.
+    pub(super) line_end: LineEnd,
     /// Bytes of an overlong line thrown away so far.
     pub(super) skipped: usize,
     /// When the session has lasted long enough.
@@ -119,6 +122,7 @@ impl<'a> Connection<'a> {
             generation,
             input: BytesMut::new(),
             output: Vec::new(),
+            line_end: LineEnd::CrLf,
             skipped: 0,
             end: now + rules.limits.session_timeout,
             early: Some(now + rules.limits.pre_mail_timeout),

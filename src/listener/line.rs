@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use super::connection::Connection;
 use crate::session::LONGEST_LINE;
+use crate::session::LineEnd;
 use crate::session::Quirk;
 
 /// Of a line that is too long, so much is read and thrown away.
@@ -20,8 +21,8 @@ pub(super) enum Line {
 }
 
 impl Connection<'_> {
-    /// Takes a line off the input. LF alone ends a command line: the tolerance
-    /// is for what people type, and a command is not a message.
+    /// Takes a line off the input. LF alone ends a command line, and so does CR CR LF:
+    /// the tolerance is for what people type, and a command is not a message.
     pub(super) fn next_line(&mut self) -> Line {
         // RFC 8446 5.1: a handshake record of TLS, whose lengths could be line ends.
         if self.input.starts_with(&[0x16, 0x03]) && self.skipped == 0 {
@@ -43,10 +44,17 @@ impl Connection<'_> {
             return Line::TooLong;
         }
         line.truncate(end);
-        if line.last() == Some(&b'\r') {
-            line.truncate(end - 1);
-        } else {
-            self.session.note(Quirk::BareLfCommand);
+        let returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
+        line.truncate(end - returns);
+        self.line_end = match returns {
+            0 => LineEnd::Lf,
+            1 => LineEnd::CrLf,
+            _ => LineEnd::CrCrLf,
+        };
+        match self.line_end {
+            LineEnd::Lf => self.session.note(Quirk::BareLfCommand),
+            LineEnd::CrCrLf => self.session.note(Quirk::CrCrLfCommand),
+            LineEnd::CrLf | LineEnd::Cr => {}
         }
         Line::Whole(line)
     }

@@ -25,6 +25,7 @@ mod slots_tests;
 mod stage;
 mod stream;
 mod tls;
+mod tolerance;
 mod turns;
 mod users;
 

@@ -5,7 +5,6 @@ use bytes::Buf;
 use super::connection::Connection;
 use super::connection::End;
 use super::stage::Event;
-use crate::config::BareLf;
 use crate::config::FromRule;
 use crate::config::RecipientRule;
 use crate::mail::Address;
@@ -21,10 +20,8 @@ use crate::mime::actors;
 use crate::mime::author;
 use crate::routing::from;
 use crate::routing::route;
-use crate::session::DataReader;
 use crate::session::Fed;
 use crate::session::Loop;
-use crate::session::Quirk;
 use crate::session::Verdict;
 use crate::spool::AcceptError;
 use crate::spool::INLINE_LIMIT;
@@ -69,7 +66,7 @@ impl Connection<'_> {
         let spool = &self.shared.spool;
         let mut incoming = spool.receive(spool.new_id()).from_client(self.client);
         let limit = self.rules.session.message_size;
-        let mut reader = DataReader::default();
+        let mut reader = self.data_reader();
         let mut piece = Vec::new();
         let mut trouble: Option<(Verdict, String)> = None;
         let cut_off = self.cut_off();
@@ -103,13 +100,8 @@ impl Connection<'_> {
         if let Some(reply) = self.renew() {
             self.say_last(&reply).await?;
         }
-        let faults = reader.faults();
-        if faults.bare_lf {
-            self.session.note(Quirk::BareLf);
-        }
-        let refuse_lf = self.listener.bare_lf == BareLf::Refuse;
-        if faults.nul || faults.bare_cr || (faults.bare_lf && refuse_lf) {
-            trouble = Some((Verdict::Malformed(faults), String::new()));
+        if let Some(verdict) = self.tolerate(reader.faults(), &incoming) {
+            trouble = Some((verdict, String::new()));
         }
         let size = incoming.size();
         self.recording

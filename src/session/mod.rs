@@ -32,6 +32,7 @@ use self::command::Command;
 pub use self::data::DataReader;
 pub use self::data::Faults;
 pub use self::data::Fed;
+pub use self::data::LineEnd;
 pub use self::quirk::Quirk;
 use self::quirk::Quirks;
 pub use self::reply::Reply;
@@ -216,8 +217,10 @@ pub enum Verdict {
     TooBig,
     /// The header section is more than this many bytes.
     HeaderTooBig(usize),
-    /// Its bytes are not acceptable.
+    /// It has these, and the listener refuses them.
     Malformed(Faults),
+    /// It has a file that is not encoded.
+    Binary,
     /// It is taken for looping.
     Looping(Loop),
     /// No account sends for this From address.
@@ -400,6 +403,9 @@ impl Session {
             Verdict::TooBig => Reply::too_big(settings.message_size),
             Verdict::HeaderTooBig(limit) => Reply::header_too_big(limit),
             Verdict::Malformed(faults) => Reply::bad_content(explain(faults)),
+            Verdict::Binary => {
+                Reply::bad_content("Message contains binary data without an encoding")
+            }
             Verdict::Looping(sign) => Reply::looping(sign),
             Verdict::NoAccount(author) => Reply::no_account(author.as_ref()),
             Verdict::NotThisSender(author) => {
@@ -479,9 +485,9 @@ const WRONG_PASSWORDS: u32 = 4;
 
 fn explain(faults: Faults) -> &'static str {
     if faults.nul {
-        "Message contains a NUL byte"
+        "Message contains a NUL byte (nul of the [[listener]])"
     } else if faults.bare_cr {
-        "Message contains a carriage return without a line feed"
+        "Message contains a carriage return without a line feed (bare_cr of the [[listener]])"
     } else {
         "Message contains a line feed without a carriage return (bare_lf of the [[listener]])"
     }

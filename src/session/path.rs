@@ -64,10 +64,10 @@ pub(super) fn explain(text: &str, error: AddressError) -> PathError {
     }
     let local = text.split('@').next().unwrap_or_default();
     let has_dots = local.contains("..") || local.starts_with('.') || local.ends_with('.');
-    match error {
-        AddressError::LocalPart if has_dots && !local.contains('"') => PathError::Dots,
-        error => error.into(),
+    if error == AddressError::LocalPart && has_dots && !local.contains('"') {
+        return PathError::Dots;
     }
+    error.into()
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];

@@ -31,8 +31,16 @@ pub enum Quirk {
     HelloWithoutName,
     /// A command that ends with LF alone.
     BareLfCommand,
+    /// A command that ends with CR CR LF.
+    CrCrLfCommand,
     /// A line feed without a carriage return in the content.
     BareLf,
+    /// CR CR LF in the content.
+    CrCrLf,
+    /// A carriage return without a line feed in the content.
+    BareCr,
+    /// A NUL in the content.
+    Nul,
     /// AUTH after HELO, which knows no extensions.
     AuthAfterHelo,
     /// `AUTH LOGIN` with the user name on the same line.
@@ -59,7 +67,11 @@ impl Quirk {
             Self::BlankBeforeCommand => "blank-before-command",
             Self::HelloWithoutName => "hello-without-name",
             Self::BareLfCommand => "bare-lf-command",
+            Self::CrCrLfCommand => "cr-cr-lf-command",
             Self::BareLf => "bare-lf",
+            Self::CrCrLf => "cr-cr-lf",
+            Self::BareCr => "bare-cr",
+            Self::Nul => "nul",
             Self::AuthAfterHelo => "auth-after-helo",
             Self::AuthLoginInitialResponse => "auth-initial-response-login",
             Self::OddHello => "odd-hello",

@@ -22,11 +22,15 @@ use crate::common::without;
 enum Verdict {
     /// It is one message.
     Accepted,
-    /// It has a bare CR or a NUL.
+    /// It has a bare CR or a NUL: one message where the listener normalises those,
+    /// and refused where it does not.
     Refused,
 }
 use Verdict::Accepted;
 use Verdict::Refused;
+
+/// The listener of a relay that other machines can reach has these.
+const STRICT: &str = "bare_cr = \"refuse\"\nnul = \"refuse\"\n";
 
 /// Bytes that some server takes for the end of data.
 const VARIANTS: [(&[u8], Verdict); 23] = [
@@ -38,8 +42,8 @@ const VARIANTS: [(&[u8], Verdict); 23] = [
     (b"\n.\r", Refused),
     (b"\r.\r\n", Refused),
     (b"\r\n.\r", Refused),
-    (b"\r\n.\r\r\n", Refused),
-    (b"\r\r\n.\r\r\n", Refused),
+    (b"\r\n.\r\r\n", Accepted),
+    (b"\r\r\n.\r\r\n", Accepted),
     (b"\r\n.\0\r\n", Refused),
     (b"\r\n\0.\r\n", Refused),
     (b"\r\n..\r\n", Accepted),
@@ -73,43 +77,80 @@ async fn only_for_a(graph: &Sandbox, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_other_end_of_data_is_one() {
-    let graph = stand_in().await;
-    let relay = Relay::start(&Home::new(&graph, ""));
-    let head = message("outer", "a@example.org");
-    for (variant, verdict) in VARIANTS {
-        let mut smtp = in_data(&relay, "a@example.org");
-        let inside = smuggled();
-        smtp.write(&[head.as_bytes(), variant, inside.as_bytes(), b".\r\n"].concat());
+    for listener in ["", STRICT] {
+        let graph = stand_in().await;
+        let home = Home::new(&graph, "");
+        home.add_to_listener(listener);
+        let relay = Relay::start(&home);
+        let head = message("outer", "a@example.org");
+        let mut accepted = 0;
+        for (variant, verdict) in VARIANTS {
+            let mut smtp = in_data(&relay, "a@example.org");
+            let inside = smuggled();
+            smtp.write(&[head.as_bytes(), variant, inside.as_bytes(), b".\r\n"].concat());
 
-        let reply = smtp.reply();
+            let reply = smtp.reply();
 
-        let expected = if verdict == Accepted {
-            "250 2.0.0 "
-        } else {
-            "550 5.6.0 "
-        };
-        assert!(reply.starts_with(expected), "{variant:?}: {reply}");
-        smtp.expect("NOOP", "250");
-        smtp.expect("QUIT", "221");
+            let expected = if verdict == Accepted || listener.is_empty() {
+                accepted += 1;
+                "250 2.0.0 "
+            } else {
+                "550 5.6.0 "
+            };
+            assert!(reply.starts_with(expected), "{variant:?}: {reply}");
+            smtp.expect("NOOP", "250");
+            smtp.expect("QUIT", "221");
+        }
+
+        only_for_a(&graph, accepted).await;
     }
-
-    let accepted = VARIANTS.iter().filter(|(_, it)| *it == Accepted).count();
-    only_for_a(&graph, accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_carriage_return_before_the_true_end_refuses_the_message_and_only_that() {
+async fn a_true_end_behind_carriage_returns_too_many_is_the_end() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph, ""));
     let mut smtp = in_data(&relay, "a@example.org");
 
     // It has a true CRLF . CRLF: the message ends here for everybody.
-    let content = message("refused", "a@example.org");
+    let content = message("ended", "a@example.org");
     smtp.write(format!("{content}\r\r\n.\r\nNOOP\r\nQUIT\r\n").as_bytes());
 
-    assert!(smtp.reply().starts_with("550 5.6.0 "));
+    id_of(&smtp.reply());
     assert!(smtp.reply().starts_with("250 2.0.0 Ok\r\n"));
     assert!(smtp.reply().starts_with("221 "));
+    only_for_a(&graph, 1).await;
+}
+
+/// Whoever forwards a message to the relay ends DATA, and its own lines, with CRLF.
+#[tokio::test(flavor = "multi_thread")]
+async fn cr_cr_lf_ends_only_the_message_of_a_client_that_ends_every_line_so() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let head = message("outer", "a@example.org");
+    let odd = |text: &str| text.replace("\r\n", "\r\r\n");
+    let inside = smuggled();
+    let mut count = 0;
+    for (data, content) in [
+        ("DATA\r\n", odd(&format!("{head}.\r\n{inside}"))),
+        ("DATA\n", odd(&format!("{head}.\r\n{inside}"))),
+        ("DATA\r\r\n", format!("{head}.\r\r\n{}", odd(&inside))),
+        ("DATA\r\r\n", odd(&head) + "x\n.\r\r\n" + &odd(&inside)),
+    ] {
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO client.example", "250");
+        smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+        smtp.expect("RCPT TO:<a@example.org>", "250");
+        smtp.write(data.as_bytes());
+        assert!(smtp.reply().starts_with("354"), "{data:?}");
+        smtp.write(format!("{content}\r\n.\r\n").as_bytes());
+
+        id_of(&smtp.reply());
+        count += 1;
+        smtp.expect("QUIT", "221");
+    }
+
+    only_for_a(&graph, count).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,6 +198,7 @@ fn verdict(session: &mut Session, model: &mut Model, letter: u8) -> Step {
         b'b' => (Verdict::TooBig, 552),
         b'h' => (Verdict::HeaderTooBig(262_144), 552),
         b'f' => (Verdict::Malformed(Faults::default()), 550),
+        b'c' => (Verdict::Binary, 550),
         b'l' => (Verdict::Looping(Loop::Hops(50)), 554),
         b'n' => (Verdict::NoAccount(author), 550),
         b'u' => (Verdict::NotThisSender(author), 550),

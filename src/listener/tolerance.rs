@@ -1,0 +1,75 @@
+//! Bytes in a message that no message may have: what of them the listener accepts,
+//! and what it notes. What they become is `session/data.rs`.
+
+use super::connection::Connection;
+use crate::config::Tolerance;
+use crate::mime::Header;
+use crate::session::DataReader;
+use crate::session::Faults;
+use crate::session::LineEnd;
+use crate::session::Quirk;
+use crate::session::Verdict;
+use crate::spool::Incoming;
+
+impl Connection<'_> {
+    /// Reads the content behind the DATA that was said last.
+    pub(super) fn data_reader(&self) -> DataReader {
+        match (self.line_end, self.listener.bare_cr) {
+            (LineEnd::CrCrLf, Tolerance::Normalise) => DataReader::behind_cr_cr_lf(),
+            _ => DataReader::default(),
+        }
+    }
+
+    /// Notes the faults of a message; the verdict, if it is refused for them.
+    pub(super) fn tolerate(&mut self, faults: Faults, content: &Incoming) -> Option<Verdict> {
+        let refuses = |tolerance| tolerance == Tolerance::Refuse;
+        let refused = Faults {
+            bare_lf: faults.bare_lf && refuses(self.listener.bare_lf),
+            bare_cr: faults.bare_cr && refuses(self.listener.bare_cr),
+            nul: faults.nul && refuses(self.listener.nul),
+            cr_cr_lf: false,
+        };
+        if refused != Faults::default() {
+            return Some(Verdict::Malformed(refused));
+        }
+        if is_binary(faults, content) {
+            return Some(Verdict::Binary);
+        }
+        for (seen, quirk) in [
+            (faults.bare_lf, Quirk::BareLf),
+            (faults.cr_cr_lf, Quirk::CrCrLf),
+            (faults.bare_cr, Quirk::BareCr),
+            (faults.nul, Quirk::Nul),
+        ] {
+            if seen {
+                self.session.note(quirk);
+            }
+        }
+        None
+    }
+}
+
+/// Whether the faults are those of a file that nobody has encoded: it would not be
+/// what it was without them. Text has them by mistake, and reads better without.
+fn is_binary(faults: Faults, content: &Incoming) -> bool {
+    if !faults.nul && !faults.bare_cr {
+        return false;
+    }
+    let head = content.head();
+    let Some(header) = Header::split(head, head.len() as u64 == content.size()) else {
+        return false;
+    };
+    let first_word = |name: &str| {
+        let field = header.all(name).next()?;
+        let text = field.text().trim().to_ascii_lowercase();
+        let word = text.split(['/', ';', ' ', '\t', '\r', '\n']).next()?;
+        Some(word.trim_matches('"').to_owned())
+    };
+    let encoding = first_word("Content-Transfer-Encoding").unwrap_or_default();
+    match first_word("Content-Type").unwrap_or_default().as_str() {
+        "" | "text" => false,
+        // One of its parts may be the file: one of some size has both.
+        "multipart" | "message" => faults.nul && faults.bare_cr,
+        _ => !["base64", "quoted-printable"].contains(&encoding.as_str()),
+    }
+}
