@@ -48,6 +48,9 @@ use crate::telemetry::transcripts::Secrecy;
 pub(super) const READ: usize = 16 * 1024;
 /// A TLS handshake that takes longer is none.
 const HANDSHAKE: Duration = Duration::from_secs(60);
+/// Why a client goes away in the middle.
+const GONE_REMEDY: &str = "the client's own log says why: a timeout of its own, or an answer that \
+                           it did not expect";
 /// For how long the client may read its last reply, and close.
 const LINGER: Duration = Duration::from_secs(1);
 /// The same for a client that has to make room, and where too many linger.
@@ -69,6 +72,12 @@ pub(super) struct Connection<'a> {
     pub(super) input: BytesMut,
     /// Said and not yet sent.
     output: Vec<u8>,
+    /// Within DATA: how the client may have meant to end it.
+    pub(super) odd_end: Option<LineEnd>,
+    /// So many bytes of a PROXY preamble have come, and nothing else.
+    pub(super) preamble: Option<usize>,
+    /// The client does not take replies any more; what it has said is still read.
+    is_deaf: bool,
     /// How the last line ended.
     pub(super) line_end: LineEnd,
     /// Bytes of an overlong line thrown away so far.
@@ -122,6 +131,9 @@ impl<'a> Connection<'a> {
             generation,
             input: BytesMut::new(),
             output: Vec::new(),
+            odd_end: None,
+            preamble: Some(0),
+            is_deaf: false,
             line_end: LineEnd::CrLf,
             skipped: 0,
             end: now + rules.limits.session_timeout,
@@ -146,8 +158,10 @@ impl<'a> Connection<'a> {
             End::Closed => self.close().await,
             End::Gone if self.session.is_under_way() => {
                 let what = "the client went away in the middle";
-                let remedy = "the client's own log says why: a timeout of its own, or an answer \
-                              that it did not expect";
+                let remedy = match self.misread() {
+                    Some(line_end) => line_end.remedy(),
+                    None => GONE_REMEDY,
+                };
                 self.recording.happened(what);
                 self.recording.trouble(what, remedy);
             }
@@ -202,6 +216,11 @@ impl<'a> Connection<'a> {
                 self.recording
                     .happened("the client began with a TLS handshake");
                 Step::Close(Reply::tls_unexpected())
+            }
+            Line::Proxy => {
+                self.recording
+                    .happened("the connection began with a PROXY protocol preamble");
+                Step::Close(Reply::proxy_unexpected())
             }
             Line::Unfinished => {
                 self.flush().await?;
@@ -383,8 +402,12 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Sends what was said. A client that has closed its connection hears nothing, but
+    /// a whole message that it sent without waiting may be there to be read: only the
+    /// end of what it has said ends the session.
     async fn flush(&mut self) -> Result<(), End> {
-        if self.output.is_empty() {
+        if self.output.is_empty() || self.is_deaf {
+            self.output.clear();
             return Ok(());
         }
         let until = Instant::now() + self.rules.limits.command_timeout;
@@ -402,7 +425,10 @@ impl<'a> Connection<'a> {
         };
         self.output.clear();
         match written {
-            Ok(written) => Ok(written?),
+            Ok(written) => {
+                self.is_deaf = written.is_err();
+                Ok(())
+            }
             Err(_) => Err(End::Gone),
         }
     }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::DRAIN;
 use super::connection::Connection;
 use super::stage::Event;
+use crate::session::LineEnd;
 use crate::session::Reply;
 
 impl Connection<'_> {
@@ -26,7 +27,7 @@ impl Connection<'_> {
 
     pub(super) fn out_of_time(&self) -> Reply {
         let now = Instant::now();
-        if now >= self.end {
+        let reply = if now >= self.end {
             Reply::session_too_long()
         } else if self.early.is_some_and(|early| now >= early) {
             Reply::no_mail_in_time()
@@ -34,7 +35,19 @@ impl Connection<'_> {
             Reply::silent_too_long()
         } else {
             Reply::idle_too_long()
+        };
+        match self.misread() {
+            Some(line_end) => reply.because_of(line_end),
+            None => reply,
         }
+    }
+
+    /// What the client has ended a line with, or its message, where that is not the
+    /// end: it waits for an answer that does not come.
+    pub(super) fn misread(&self) -> Option<LineEnd> {
+        let has = |byte| self.input.contains(&byte);
+        let unended = has(b'\r') && !has(b'\n');
+        self.odd_end.or(unended.then_some(LineEnd::Cr))
     }
 
     /// What is said to a client that has to leave while something is under way.

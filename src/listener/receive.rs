@@ -74,6 +74,7 @@ impl Connection<'_> {
         loop {
             piece.clear();
             let fed = reader.feed(&self.input, &mut piece);
+            self.odd_end = reader.odd_end();
             match fed {
                 Fed::More => self.input.clear(),
                 Fed::End(used) => self.input.advance(used),
@@ -82,6 +83,7 @@ impl Connection<'_> {
                 trouble = store(&mut incoming, &piece, limit).await;
             }
             if matches!(fed, Fed::End(_)) {
+                self.odd_end = None;
                 break;
             }
             tokio::select! {

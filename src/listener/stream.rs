@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::line::is_preamble;
+use crate::session::PROXY_REMEDY;
+
 /// What bytes go over.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -40,10 +43,15 @@ impl Stream {
         let Self::Plain(tcp) = std::mem::replace(self, Self::Gone(Handshake::Silent)) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        if tcp.peek(&mut [0]).await? == 0 {
+        let mut first = [0; 16];
+        let length = tcp.peek(&mut first).await?;
+        if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         *self = Self::Gone(Handshake::Begun);
+        if is_preamble(first.get(..length).unwrap_or_default()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, ProxyPreamble));
+        }
         let accepted = TlsAcceptor::from(config).accept(tcp).await?;
         *self = Self::Tls(Box::new(accepted));
         Ok(())
@@ -71,9 +79,17 @@ impl Stream {
     }
 }
 
+/// The connection did not begin with TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection began with a PROXY protocol preamble")]
+struct ProxyPreamble;
+
 /// What an administrator can do about a failed handshake.
 pub(super) fn remedy(error: &io::Error) -> &'static str {
     let cause = error.get_ref();
+    if cause.is_some_and(|cause| cause.is::<ProxyPreamble>()) {
+        return PROXY_REMEDY;
+    }
     match cause.and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::PeerIncompatible(_)) => {
             "the client offers neither TLS 1.2 nor 1.3, or no cipher of today: renew its software, \

@@ -1,10 +1,24 @@
 //! Replies that end a session for the sake of others: the limits of connections
 //! and of time.
 
+use super::LineEnd;
 use super::Reply;
 use crate::mail::EnhancedStatus;
 
 impl Reply {
+    /// The same to a client that has ended its lines, or its message, with this and
+    /// waits for an answer.
+    #[must_use]
+    pub fn because_of(self, line_end: LineEnd) -> Self {
+        self.remedy(line_end.remedy())
+    }
+
+    /// A proxy in front of the client began the connection with a PROXY preamble.
+    pub fn proxy_unexpected() -> Self {
+        let text = "This port does not expect the PROXY protocol, closing";
+        Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text).remedy(PROXY_REMEDY)
+    }
+
     /// All connections are taken, and none can be made free.
     pub fn all_taken() -> Self {
         let text = "All connections are taken, try again later (limits.connections)";
@@ -67,6 +81,35 @@ impl Reply {
     pub fn no_mail_in_time() -> Self {
         let text = "No AUTH or MAIL in time, closing (limits.pre_mail_timeout)";
         Self::new(421, EnhancedStatus::TIMED_OUT, text)
+    }
+}
+
+/// What to do about a PROXY preamble.
+pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins each connection with \
+                                the PROXY protocol, which the relay does not read: turn it off \
+                                there for this port (HAProxy: no send-proxy or send-proxy-v2 on the \
+                                server line); the relay then sees the balancer's address as the \
+                                client, which has to be in networks of the [[listener]]";
+
+impl LineEnd {
+    /// What to do about a client that ends its message so, and waits for ever.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Lf => {
+                "this client ends its message with LF . LF, which is not the end (SMTP smuggling): \
+                 let it end lines with CR LF; in a script, write \\r\\n instead of \\n"
+            }
+            Self::Cr => {
+                "this client ends its lines with a carriage return alone (CR . CR is not the end of \
+                 a message): let it end lines with CR LF; in a script, write \\r\\n instead of \\r"
+            }
+            Self::CrCrLf => {
+                "this client ends its message with . CR CR LF, which is not the end: something \
+                 makes CR LF of every LF after the program has written CR LF; let it write to the \
+                 connection in binary mode"
+            }
+            Self::CrLf => "the client stopped in the middle: see its own log",
+        }
     }
 }
 

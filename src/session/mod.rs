@@ -33,6 +33,7 @@ pub use self::data::DataReader;
 pub use self::data::Faults;
 pub use self::data::Fed;
 pub use self::data::LineEnd;
+pub use self::ending::PROXY_REMEDY;
 pub use self::quirk::Quirk;
 use self::quirk::Quirks;
 pub use self::reply::Reply;
