@@ -9,6 +9,7 @@ use graph_relay::clock::RunningTime;
 use graph_relay::clock::Timestamp;
 use graph_relay::mail::Envelope;
 use graph_relay::mail::Lane;
+use graph_relay::mail::ReportRequest;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
 use graph_relay::mail::Trace;
@@ -61,6 +62,7 @@ async fn accept(spool: &Spool) -> SpoolId {
             reverse_path: ReversePath::Null,
             recipients: vec!["a@example.org".parse().unwrap()],
             utf8: false,
+            reports: ReportRequest::default(),
         },
         trace: Trace {
             client: "127.0.0.1".parse().unwrap(),

@@ -11,6 +11,7 @@ use graph_relay::clock::RunningTime;
 use graph_relay::mail::Envelope;
 use graph_relay::mail::Lane;
 use graph_relay::mail::Origin;
+use graph_relay::mail::ReportRequest;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
 use graph_relay::mail::Trace;
@@ -60,6 +61,7 @@ async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
             reverse_path: ReversePath::Null,
             recipients: vec!["a@example.org".parse().unwrap()],
             utf8: false,
+            reports: ReportRequest::default(),
         },
         trace: Trace {
             client: "127.0.0.1".parse().unwrap(),

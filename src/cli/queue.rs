@@ -23,6 +23,7 @@ use crate::spool::Action;
 use crate::spool::AttemptView;
 use crate::spool::EntryView;
 use crate::spool::Filter;
+use crate::spool::Requested;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -191,10 +192,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     {
         say(&format!("            {reason}"));
     }
-    say(&format!("envelope    from <{}>", summary.reverse_path));
-    for recipient in &summary.recipients {
-        say(&format!("            to   <{recipient}>"));
-    }
+    say_envelope(&entry);
     say(&format!(
         "From header {}",
         summary.author.as_deref().unwrap_or("none that is usable")
@@ -219,6 +217,43 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
         say(&format!("next        {next}"));
     }
     Ok(Exit::Done)
+}
+
+/// From whom and to whom, with what was asked about reports.
+fn say_envelope(entry: &EntryView) {
+    let summary = &entry.summary;
+    say(&format!("envelope    from <{}>", summary.reverse_path));
+    for recipient in &summary.recipients {
+        let requested = entry.requested.iter().find(|it| it.recipient == *recipient);
+        let asked = requested.map(asked).unwrap_or_default();
+        say(&format!("            to   <{recipient}>{asked}"));
+    }
+    if let Some(returned) = &entry.ret {
+        say(&format!(
+            "            RET={returned}: {}",
+            returns(returned)
+        ));
+    }
+    if let Some(id) = &entry.envid {
+        say(&format!("            ENVID={id}"));
+    }
+}
+
+/// What the client asked for a recipient (RFC 3461).
+fn asked(requested: &Requested) -> String {
+    let notify = requested.notify.as_ref();
+    let notify = notify.map_or_else(String::new, |notify| format!("  NOTIFY={notify}"));
+    let original = requested.orcpt.as_ref();
+    let original = original.map_or_else(String::new, |original| format!("  ORCPT={original}"));
+    format!("{notify}{original}")
+}
+
+/// What RET means.
+fn returns(returned: &str) -> &'static str {
+    match returned {
+        "FULL" => "a failure report returns the whole message",
+        _ => "a failure report returns the header section",
+    }
 }
 
 /// Where a message came from.

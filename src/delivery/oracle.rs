@@ -21,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
+use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::Trace;
 use crate::mime::Header;
@@ -79,6 +80,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
             reverse_path: ReversePath::Null,
             utf8: recipients.iter().any(|recipient| !recipient.is_ascii()),
             recipients,
+            reports: ReportRequest::default(),
         },
         trace: Trace {
             client: [127, 0, 0, 1].into(),

@@ -236,6 +236,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::mail::ReportRequest;
     use crate::mail::ReversePath;
     use crate::mime::Rendition;
 
@@ -244,6 +245,7 @@ mod tests {
             reverse_path: ReversePath::Null,
             recipients: recipients.iter().map(|r| r.parse().unwrap()).collect(),
             utf8: false,
+            reports: ReportRequest::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::mail::Address;
+use crate::mail::ReportRequest;
 
 /// The argument of MAIL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub struct Envelope {
     pub recipients: Vec<Address>,
     /// SMTPUTF8 was asked for (RFC 6531 3.4).
     pub utf8: bool,
+    /// What was asked about reports (RFC 3461).
+    pub reports: ReportRequest,
 }
 
 /// Whom a message comes from: what its way out is chosen by.

@@ -8,6 +8,7 @@
 
 mod address;
 mod client;
+mod dsn;
 mod envelope;
 mod id;
 mod lane;
@@ -17,6 +18,15 @@ mod status;
 pub use address::Address;
 pub use address::AddressError;
 pub use client::Client;
+pub use dsn::EnvelopeId;
+pub use dsn::LONGEST_ENVELOPE_ID;
+pub use dsn::LONGEST_ORIGINAL;
+pub use dsn::NotifyOn;
+pub use dsn::OriginalRecipient;
+pub use dsn::RecipientRequest;
+pub use dsn::ReportRequest;
+pub use dsn::Returned;
+pub use dsn::utf8_address_in_ascii;
 pub use envelope::Envelope;
 pub use envelope::Origin;
 pub use envelope::ReversePath;

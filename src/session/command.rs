@@ -14,11 +14,14 @@ use secrecy::SecretString;
 use super::Quirk;
 use super::Reply;
 use super::auth::Mechanism;
+use super::dsn::MailReports;
+use super::parameters;
 use super::path;
 use super::path::PathError;
 use super::quirk::Quirks;
 use crate::mail::Address;
 use crate::mail::AddressError;
+use crate::mail::RecipientRequest;
 use crate::mail::ReversePath;
 
 /// One command with its arguments.
@@ -27,7 +30,7 @@ pub(super) enum Command {
     Helo(String),
     Ehlo(String),
     Mail(Mail),
-    Rcpt(Address),
+    Rcpt(Rcpt),
     Data,
     Rset,
     Noop,
@@ -53,6 +56,16 @@ pub(super) struct Mail {
     pub(super) size: Option<u64>,
     /// SMTPUTF8 (RFC 6531 3.4).
     pub(super) utf8: bool,
+    /// RET and ENVID (RFC 3461 4.3, 4.4).
+    pub(super) reports: MailReports,
+}
+
+/// The arguments of RCPT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rcpt {
+    pub(super) address: Address,
+    /// NOTIFY and ORCPT (RFC 3461 4.1, 4.2).
+    pub(super) reports: RecipientRequest,
 }
 
 impl Command {
@@ -212,26 +225,9 @@ fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
         },
         size: None,
         utf8: false,
+        reports: MailReports::default(),
     };
-    let mut seen: Vec<String> = Vec::new();
-    for parameter in parameters.split_ascii_whitespace() {
-        let (name, value) = match parameter.split_once('=') {
-            Some((name, value)) => (name.to_ascii_uppercase(), Some(value)),
-            None => (parameter.to_ascii_uppercase(), None),
-        };
-        match (name.as_str(), value) {
-            _ if seen.contains(&name) => return Err(Reply::syntax("Parameter given twice")),
-            ("SIZE", Some(digits)) => mail.size = Some(size(digits)?),
-            ("BODY", Some(body)) if is_body(body) => {}
-            ("BODY" | "SIZE", _) => return Err(Reply::syntax("Bad value of BODY or SIZE")),
-            ("SMTPUTF8", None) => mail.utf8 = true,
-            ("SMTPUTF8", Some(_)) => return Err(Reply::syntax("SMTPUTF8 takes no value")),
-            // RFC 4954 5: what another server says of the author; nothing here relies on it.
-            ("AUTH", Some(_)) => {}
-            _ => return Err(Reply::unknown_parameter()),
-        }
-        seen.push(name);
-    }
+    parameters::of_mail(parameters, &mut mail, quirks)?;
     if !mail.utf8 && mail.reverse_path.address().is_some_and(|a| !a.is_ascii()) {
         return Err(Reply::needs_utf8());
     }
@@ -261,15 +257,12 @@ fn sender(path: &str, quirks: &mut Quirks) -> Result<Address, PathError> {
 /// The domain of an address that has none.
 const HERE: &str = "localhost";
 
-fn rcpt(argument: &str, quirks: &mut Quirks) -> Result<Address, Reply> {
+fn rcpt(argument: &str, quirks: &mut Quirks) -> Result<Rcpt, Reply> {
     let rest = keyword(argument, "TO:").ok_or_else(|| Reply::syntax("Write RCPT TO:<address>"))?;
     let path = path::read(rest, quirks).map_err(Reply::bad_recipient)?;
     let address = recipient(&path.address).map_err(Reply::bad_recipient)?;
-    // No extension with RCPT parameters is offered.
-    if !path.parameters.is_empty() {
-        return Err(Reply::unknown_parameter());
-    }
-    Ok(address)
+    let reports = parameters::of_rcpt(path.parameters, quirks)?;
+    Ok(Rcpt { address, reports })
 }
 
 /// An address. `<Postmaster>` has no domain and must be accepted all the same (RFC
@@ -291,19 +284,6 @@ fn keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
         return None;
     }
     rest.trim_start_matches([' ', '\t']).strip_prefix(colon)
-}
-
-/// RFC 1870 3: 1 to 20 digits. What does not fit 64 bits is certainly too big.
-fn size(digits: &str) -> Result<u64, Reply> {
-    if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Reply::syntax("SIZE takes a number"));
-    }
-    Ok(digits.parse().unwrap_or(u64::MAX))
-}
-
-/// RFC 6152 2.
-fn is_body(value: &str) -> bool {
-    value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME")
 }
 
 #[cfg(test)]
@@ -336,6 +316,8 @@ mod tests {
             "MAIL FROM:<a@b> BODY=8BITMIME SIZE=12",
             "MAIL FROM:a@b size=12 body=7bit",
             "MAIL FROM:<a@b> AUTH=<> SMTPUTF8",
+            "MAIL FROM:<a@b> RET=HDRS SIZE=1 ENVID=x BODY=7BIT",
+            "MAIL FROM:<a@b> RET=nonsense ENVID=a+0Ab RET",
         ] {
             let mail = mail_of(line).unwrap_or_else(|code| panic!("{line}: {code}"));
             assert_eq!(mail.reverse_path.to_string(), "<a@b>", "{line}");
@@ -369,7 +351,6 @@ mod tests {
             ("MAIL FROM:<a@b> BODY=x", 501),
             ("MAIL FROM:<a@b> SMTPUTF8=1", 501),
             ("MAIL FROM:<a@b> FOO=BAR", 555),
-            ("MAIL FROM:<a@b> RET=HDRS", 555),
             ("MAIL FROM:<jürgen@b>", 553),
         ] {
             assert_eq!(mail_of(line), Err(code), "{line}");
@@ -396,7 +377,7 @@ mod tests {
     #[test]
     fn recipients_keep_their_quoting() {
         let rcpt = |line: &str| match parse(line.as_bytes()) {
-            Ok(Command::Rcpt(address)) => Ok(address.to_string()),
+            Ok(Command::Rcpt(rcpt)) => Ok(rcpt.address.to_string()),
             Ok(other) => panic!("{other:?}"),
             Err(reply) => Err(reply.code),
         };
@@ -407,7 +388,12 @@ mod tests {
         assert_eq!(rcpt("RCPT TO:<>"), Err(501));
         assert_eq!(rcpt("RCPT TO:<root>"), Err(501));
         assert_eq!(rcpt("RCPT TO:<a@b,c@d>"), Err(501));
-        assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER"), Err(555));
+        assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER"), Ok("a@b".into()));
+        assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER FOO"), Err(555));
+        assert_eq!(
+            rcpt("RCPT TO:<a@b> ORCPT=rfc822;c@d RCPT TO:<c@d>"),
+            Err(555)
+        );
         assert_eq!(rcpt("RCPT TO:<a@b>\tBCC:"), Err(555));
     }
 

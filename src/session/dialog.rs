@@ -22,8 +22,9 @@ use super::auth::Mechanism;
 use super::auth::Progress;
 use super::command::Command;
 use super::command::Mail;
-use crate::mail::Address;
+use super::command::Rcpt;
 use crate::mail::Envelope;
+use crate::mail::ReportRequest;
 
 /// A refusal, or what to say and do.
 type Outcome = Result<Step, Reply>;
@@ -82,9 +83,7 @@ impl Session {
             (state @ State::Transaction(_), Command::Mail(_) | Command::Auth { .. }) => {
                 (state, Err(Reply::bad_sequence("A transaction is open")))
             }
-            (State::Transaction(transaction), Command::Rcpt(address)) => {
-                self.rcpt(transaction, address)
-            }
+            (State::Transaction(transaction), Command::Rcpt(rcpt)) => self.rcpt(transaction, rcpt),
             (State::Transaction(transaction), Command::Data) => self.data(transaction),
         };
         self.state = state;
@@ -193,16 +192,18 @@ impl Session {
                 reverse_path: mail.reverse_path,
                 recipients: Vec::new(),
                 utf8: mail.utf8,
+                reports: ReportRequest::new(mail.reports.returned, mail.reports.envelope_id),
             },
             declared: mail.size,
             keys: HashSet::new(),
             put_off: None,
         };
-        let state = State::Transaction(transaction);
+        let state = State::Transaction(Box::new(transaction));
         (state, Ok(Step::Say(Reply::sender_ok())))
     }
 
-    fn rcpt(&mut self, mut transaction: Transaction, address: Address) -> (State, Outcome) {
+    fn rcpt(&mut self, mut transaction: Box<Transaction>, rcpt: Rcpt) -> (State, Outcome) {
+        let Rcpt { address, reports } = rcpt;
         let envelope = &mut transaction.envelope;
         let count = envelope.recipients.len();
         let answer = if !envelope.utf8 && !address.is_ascii() {
@@ -211,6 +212,7 @@ impl Session {
             Err(Reply::odd_recipient())
         } else if transaction.keys.contains(&address.key()) {
             self.idle += 1;
+            envelope.reports.add_again(&address, reports);
             Ok(Step::Say(Reply::recipient_ok()))
         } else if count >= self.settings.recipients {
             self.idle += 1;
@@ -220,6 +222,7 @@ impl Session {
             Err(Reply::too_many_recipients_for_now())
         } else {
             transaction.keys.insert(address.key());
+            envelope.reports.add(&address, reports);
             envelope.recipients.push(address);
             Ok(Step::Say(Reply::recipient_ok()))
         };
@@ -233,7 +236,7 @@ impl Session {
 
     /// Some clients look at no reply but this one: it is for good only if there is
     /// nobody who may be named later.
-    fn data(&mut self, transaction: Transaction) -> (State, Outcome) {
+    fn data(&mut self, transaction: Box<Transaction>) -> (State, Outcome) {
         if transaction.envelope.recipients.is_empty() {
             let put_off = transaction.put_off.clone();
             if put_off.is_some() {

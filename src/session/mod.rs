@@ -12,9 +12,11 @@ mod auth;
 mod command;
 mod data;
 mod dialog;
+mod dsn;
 mod ending;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
+mod parameters;
 mod path;
 mod quirk;
 mod renewal;
@@ -156,7 +158,7 @@ enum State {
     /// No transaction. MAIL may come once there was a HELO or EHLO.
     Ready,
     /// MAIL was accepted.
-    Transaction(Transaction),
+    Transaction(Box<Transaction>),
     /// DATA was accepted, the verdict on its content is outstanding.
     Receiving {
         /// What the client said of its size (RFC 1870).

@@ -48,6 +48,15 @@ pub enum Quirk {
     /// HELO or EHLO with something that is neither a host name nor an address
     /// literal.
     OddHello,
+    /// A RET that RFC 3461 does not allow: it is ignored, or was understood all the
+    /// same. So are the next three.
+    BadRet,
+    /// `ENVID=+0D`.
+    BadEnvid,
+    /// `NOTIFY=NEVER,FAILURE`.
+    BadNotify,
+    /// `ORCPT=you@example.org`.
+    BadOrcpt,
 }
 
 impl Quirk {
@@ -75,6 +84,10 @@ impl Quirk {
             Self::AuthAfterHelo => "auth-after-helo",
             Self::AuthLoginInitialResponse => "auth-initial-response-login",
             Self::OddHello => "odd-hello",
+            Self::BadRet => "bad-ret",
+            Self::BadEnvid => "bad-envid",
+            Self::BadNotify => "bad-notify",
+            Self::BadOrcpt => "bad-orcpt",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::Spool;
 use super::SpoolError;
 use super::Urgency;
 use super::content;
+use super::requests;
 use super::reservation::Hold;
 use super::room::Purpose;
 use super::seal::Digest;
@@ -23,7 +24,9 @@ use super::usage::megabytes;
 use crate::clock::Moment;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::EnvelopeId;
 use crate::mail::Lane;
+use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
@@ -271,9 +274,11 @@ fn split(
     {
         let recipients = envelope.recipients.split_off(largest.max(1));
         let rest = Envelope {
+            reports: envelope.reports.only_for(&recipients),
             recipients,
             ..envelope.clone()
         };
+        envelope.reports = envelope.reports.only_for(&envelope.recipients);
         parts.push((new_id(), rest));
     }
 }
@@ -329,6 +334,7 @@ impl Row {
             reverse_path: ReversePath::Null,
             utf8: !dsn.recipient.is_ascii(),
             recipients: vec![dsn.recipient],
+            reports: ReportRequest::default(),
         };
         let trace = Trace {
             client: Ipv4Addr::LOCALHOST.into(),
@@ -379,10 +385,11 @@ impl Row {
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, accepted_running, due_running, account,
              mailbox, reverse_path, author, utf8, client, hello, protocol, size, in_file, user,
-             bound, part_of, about, digest, seal, rows_cost, content_cost)
+             bound, part_of, about, digest, seal, rows_cost, content_cost, ret, envid)
              VALUES (?1, 'waiting', ?2, ?19, ?19, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-             ?14, ?15, ?16, ?17, ?18, ?20, ?21)",
+             ?14, ?15, ?16, ?17, ?18, ?20, ?21, ?22, ?23)",
         )?;
+        let reports = &envelope.reports;
         entry.execute(params![
             id,
             self.now.at.millis(),
@@ -405,13 +412,10 @@ impl Row {
             self.now.running.millis(),
             i64::try_from(cost.rows).unwrap_or(i64::MAX),
             i64::try_from(cost.content).unwrap_or(i64::MAX),
+            reports.returned.map(|returned| returned.to_string()),
+            reports.envelope_id.as_ref().map(EnvelopeId::as_str),
         ])?;
-        let mut recipient = db.prepare_cached(
-            "INSERT INTO recipient (entry, ordinal, address) VALUES (?1, ?2, ?3)",
-        )?;
-        for (ordinal, address) in (0_u32..).zip(&envelope.recipients) {
-            recipient.execute(params![id, ordinal, address.as_str()])?;
-        }
+        requests::insert_recipients(db, &id, envelope)?;
         if let Some(bytes) = &self.inline {
             let mut content =
                 db.prepare_cached("INSERT INTO content (entry, bytes) VALUES (?1, ?2)")?;

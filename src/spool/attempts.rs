@@ -17,6 +17,7 @@ use super::Spool;
 use super::SpoolError;
 use super::content;
 use super::doubt;
+use super::requests;
 use super::seal::BrokenSeal;
 use super::seal::seal;
 use super::view;
@@ -138,7 +139,7 @@ impl Record {
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of,
              about, warned, {doubted}, digest, seal, bound, accepted_running, own_trouble,
-             {unanswered}
+             {unanswered}, ret, envid
              FROM entry WHERE id = ?1"
         )
     }
@@ -162,7 +163,7 @@ pub(super) fn read_with(
                 row.get::<_, Option<String>>(22)?,
             ))
         })?;
-    entry.envelope.recipients = view::recipients(db, id)?;
+    requests::read_recipients(db, id, &mut entry.envelope)?;
     verify_seal(&entry, sealed, bound.as_deref())?;
     if let Content::Inline(bytes) = &mut entry.content {
         let read: Vec<u8> = db
@@ -215,6 +216,7 @@ fn claimed(
             reverse_path: view::reverse_path(row, 2)?,
             recipients: Vec::new(),
             utf8: row.get(3)?,
+            reports: requests::read(row, 26)?,
         },
         trace: Trace {
             client: view::parsed(row, 4)?,

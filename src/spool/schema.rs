@@ -22,7 +22,8 @@ use crate::clock::Timestamp;
 /// | 2 | `entry.user`, `entry.bound` |
 /// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
 /// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`, `.own_trouble`, `.rows_cost`, `.content_cost`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
-pub(super) const FORMAT: i64 = 4;
+/// | 5 | `entry.ret`, `.envid`; `recipient.notify`, `.orcpt` |
+pub(super) const FORMAT: i64 = 5;
 
 /// A name that ends in `_at` is wall time and only shown; `_running` is running
 /// time (`running.rs`), by which the relay decides.
@@ -71,7 +72,10 @@ CREATE TABLE entry (
     own_trouble  INTEGER NOT NULL DEFAULT 0,
     -- What its rows and its content take up on disk (usage.rs).
     rows_cost    INTEGER NOT NULL DEFAULT 0,
-    content_cost INTEGER NOT NULL DEFAULT 0
+    content_cost INTEGER NOT NULL DEFAULT 0,
+    -- RET and ENVID of MAIL (RFC 3461).
+    ret          TEXT,
+    envid        TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_running) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
@@ -81,6 +85,9 @@ CREATE TABLE recipient (
     entry   TEXT NOT NULL REFERENCES entry ON DELETE CASCADE,
     ordinal INTEGER NOT NULL,
     address TEXT NOT NULL,
+    -- NOTIFY and ORCPT of RCPT (RFC 3461).
+    notify  TEXT,
+    orcpt   TEXT,
     PRIMARY KEY (entry, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE content (
@@ -193,8 +200,17 @@ CREATE TABLE IF NOT EXISTS spool (
     id      TEXT NOT NULL,
     commits INTEGER NOT NULL
 ) STRICT;
-PRAGMA user_version = 4;
 ";
+
+/// From format 4 to format 5. What waits has no values: that is what a client gets
+/// that asks for nothing. New columns come last, here and in [`TABLES`], so that a
+/// salvage reads both with the same first page.
+const FROM_4: [(&str, &str, &str); 4] = [
+    ("entry", "ret", "TEXT"),
+    ("entry", "envid", "TEXT"),
+    ("recipient", "notify", "TEXT"),
+    ("recipient", "orcpt", "TEXT"),
+];
 
 /// Opens the database, unless it does not belong to what lies beside it.
 pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Connection, SpoolError> {
@@ -223,6 +239,7 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
         1 => upgrade(&connection, &[FROM_1, FROM_2], now)?,
         2 => upgrade(&connection, &[FROM_2], now)?,
         3 => upgrade(&connection, &[], now)?,
+        4 => upgrade_from_4(&connection)?,
         FORMAT => {}
         _ => {
             return Err(SpoolError::Format {
@@ -272,7 +289,30 @@ pub(super) fn state(connection: &Connection, beside: &Beside) -> Result<State, S
 /// All steps in one transaction: a crash leaves the format as it was.
 fn upgrade(connection: &Connection, steps: &[&str], now: Timestamp) -> rusqlite::Result<()> {
     let mut statements = steps.concat();
-    for (table, column, kind) in FROM_3 {
+    statements += &missing(connection, &FROM_3)?;
+    statements += &RUNNING_TIME.replace("{NOW}", &now.millis().to_string());
+    statements += SPOOL_TABLE;
+    statements += &missing(connection, &FROM_4)?;
+    statements += usage::COMPUTE;
+    finish(connection, &statements)
+}
+
+/// The same where only the last step is to be taken.
+fn upgrade_from_4(connection: &Connection) -> rusqlite::Result<()> {
+    let statements = missing(connection, &FROM_4)?;
+    finish(connection, &statements)
+}
+
+fn finish(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {statements} PRAGMA user_version = {FORMAT}; COMMIT;"
+    ))
+}
+
+/// The statements that add those of these columns that are missing.
+fn missing(connection: &Connection, columns: &[(&str, &str, &str)]) -> rusqlite::Result<String> {
+    let mut statements = String::new();
+    for (table, column, kind) in columns {
         let known: bool = connection.query_row(
             "SELECT count(*) > 0 FROM pragma_table_info(?1) WHERE name = ?2",
             [table, column],
@@ -282,10 +322,7 @@ fn upgrade(connection: &Connection, steps: &[&str], now: Timestamp) -> rusqlite:
             statements += &format!("ALTER TABLE {table} ADD COLUMN {column} {kind};");
         }
     }
-    statements += &RUNNING_TIME.replace("{NOW}", &now.millis().to_string());
-    statements += usage::COMPUTE;
-    statements += SPOOL_TABLE;
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {statements} COMMIT;"))
+    Ok(statements)
 }
 
 /// Makes the database's file for its owner only, if it is not there; SQLite

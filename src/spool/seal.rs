@@ -4,8 +4,9 @@
 //! - The digest is the SHA-256 of the content. It is computed while the message
 //!   comes in and verified by each attempt before the first byte leaves.
 //! - The seal is the SHA-256 of what decides from whom and to whom the content
-//!   goes: id, digest, sender, author, account and recipients. It is verified
-//!   when the entry is claimed.
+//!   goes: id, digest, sender, author, account and recipients, and of what was
+//!   asked about reports, if anything was. It is verified when the entry is
+//!   claimed.
 //!
 //! Entries of formats before 4 have neither and are accepted without.
 
@@ -27,6 +28,9 @@ use tokio::io::AsyncReadExt;
 use super::Content;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::EnvelopeId;
+use crate::mail::OriginalRecipient;
+use crate::mail::RecipientRequest;
 use crate::mail::SpoolId;
 
 /// A SHA-256.
@@ -111,8 +115,33 @@ pub(super) fn seal(
     for recipient in &envelope.recipients {
         field(recipient.as_str());
     }
+    if !envelope.reports.is_empty() {
+        seal_reports(envelope, &mut field);
+    }
     context.update(&digest.0);
     Digest::finished(&context.finish())
+}
+
+/// What was asked about reports. Nothing of it is sealed where nothing was asked:
+/// entries of format 4 have the seals of then.
+fn seal_reports(envelope: &Envelope, field: &mut impl FnMut(&str)) {
+    let reports = &envelope.reports;
+    // No address: no other list of recipients ends in the same fields.
+    field(" reports");
+    field(
+        &reports
+            .returned
+            .map_or_else(String::new, |it| it.to_string()),
+    );
+    let id = reports.envelope_id.as_ref();
+    field(id.map_or("", EnvelopeId::as_str));
+    for recipient in &envelope.recipients {
+        if let Some(RecipientRequest { notify, original }) = reports.of(recipient) {
+            field(recipient.as_str());
+            field(&notify.map_or_else(String::new, |notify| notify.to_string()));
+            field(original.as_ref().map_or("", OriginalRecipient::as_str));
+        }
+    }
 }
 
 /// The entry's row or its recipients are not those that were accepted.

@@ -26,6 +26,7 @@ use super::filter::State;
 use super::view;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::EnvelopeId;
 use crate::mail::Trace;
 
 /// An entry, its place in the indexes and its content's row.
@@ -41,15 +42,26 @@ const PAGE_REST: u64 = 1024;
 
 /// What the rows of one entry take up before its first attempt.
 pub(super) fn rows_cost(envelope: &Envelope, trace: &Trace, author: Option<&Address>) -> u64 {
+    let asked = |address: &Address| {
+        let asked = envelope.reports.of(address);
+        let notify = asked.and_then(|asked| asked.notify);
+        let original = asked.and_then(|asked| asked.original.as_ref());
+        notify.map_or(0, |notify| notify.to_string().len())
+            + original.map_or(0, |original| original.as_str().len())
+    };
     let addresses = envelope.recipients.iter();
     let recipients: u64 = addresses
-        .map(|address| address.as_str().len() as u64 + RECIPIENT)
+        .map(|address| (address.as_str().len() + asked(address)) as u64 + RECIPIENT)
         .sum();
+    let returned = envelope.reports.returned.map(|it| it.to_string());
+    let envelope_id = envelope.reports.envelope_id.as_ref();
     let texts = [
         envelope.reverse_path.address().map_or("", Address::as_str),
         author.map_or("", Address::as_str),
         &trace.hello,
         trace.user.as_deref().unwrap_or_default(),
+        returned.as_deref().unwrap_or_default(),
+        envelope_id.map_or("", EnvelopeId::as_str),
     ];
     ENTRY + recipients + texts.map(|text| text.len() as u64).iter().sum::<u64>()
 }
@@ -73,7 +85,9 @@ UPDATE entry SET
         ELSE size + min(size / 3, 1024) END,
     rows_cost = 400 + length(reverse_path) + length(hello)
         + ifnull(length(author), 0) + ifnull(length(user), 0)
-        + (SELECT ifnull(sum(length(address) + 48), 0) FROM recipient
+        + ifnull(length(ret), 0) + ifnull(length(envid), 0)
+        + (SELECT ifnull(sum(length(address) + ifnull(length(notify), 0)
+           + ifnull(length(orcpt), 0) + 48), 0) FROM recipient
            WHERE recipient.entry = entry.id)
         + (SELECT ifnull(sum(240 + ifnull(length(attempt.reason), 0)), 0) FROM attempt
            WHERE attempt.entry = entry.id)
@@ -253,7 +267,60 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Usage> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::requests;
+    use super::super::schema;
     use super::*;
+    use crate::mail::RecipientRequest;
+    use crate::mail::ReportRequest;
+    use crate::mail::ReversePath;
+
+    #[test]
+    fn requests_for_reports_count_alike_when_they_are_accepted_and_salvaged() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let db = schema::create(&folder.path().join("spool.db")).unwrap();
+        let recipient: Address = "a@example.org".parse().unwrap();
+        let original = format!("rfc822;{}@example.org", "x".repeat(300));
+        let mut envelope = Envelope {
+            reverse_path: ReversePath::Null,
+            recipients: vec![recipient.clone()],
+            utf8: false,
+            reports: ReportRequest::new("FULL".parse().ok(), "QQ 314159".parse().ok()),
+        };
+        let trace = Trace {
+            client: [127, 0, 0, 1].into(),
+            hello: "client".to_owned(),
+            protocol: String::new(),
+            user: None,
+        };
+        envelope.reports.add(
+            &recipient,
+            RecipientRequest {
+                notify: "NEVER".parse().ok(),
+                original: original.parse().ok(),
+            },
+        );
+        db.execute_batch(
+            "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8, client,
+             hello, protocol, size, in_file, ret, envid)
+             VALUES ('x', 'waiting', 0, 0, '', 0, '', 'client', '', 0, 0, 'FULL', 'QQ 314159')",
+        )
+        .unwrap();
+        requests::insert_recipients(&db, "x", &envelope).unwrap();
+
+        db.execute_batch(COMPUTE).unwrap();
+
+        let computed = db.query_row("SELECT rows_cost FROM entry", [], |row| {
+            view::unsigned(row, 0)
+        });
+        let accepted = rows_cost(&envelope, &trace, None);
+        assert_eq!(computed.unwrap(), accepted);
+        let plain = Envelope {
+            reports: ReportRequest::default(),
+            ..envelope
+        };
+        let more = original.len() + "NEVER".len() + "FULL".len() + "QQ 314159".len();
+        assert_eq!(accepted - rows_cost(&plain, &trace, None), more as u64);
+    }
 
     #[test]
     fn sizes_are_in_megabytes_and_never_rounded_to_nothing() {

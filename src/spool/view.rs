@@ -14,12 +14,14 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Filter;
+use super::Requested;
 use super::Spool;
 use super::SpoolError;
 use super::content;
 use super::filter::Condition;
 use super::filter::State;
 use super::lock_mutex;
+use super::requests;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
@@ -76,6 +78,15 @@ pub struct EntryView {
     pub user: Option<String>,
     /// The entry that it is a report about: then it came from no client.
     pub about: Option<SpoolId>,
+    /// RET: `FULL` or `HDRS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ret: Option<String>,
+    /// ENVID, decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envid: Option<String>,
+    /// NOTIFY and ORCPT, of the recipients that have one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requested: Vec<Requested>,
     /// When it was done with.
     pub ended_at: Option<Timestamp>,
     /// What was tried.
@@ -178,7 +189,7 @@ impl Spool {
                 .prepare_cached(
                     "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
                      author, attempts, reason, accepted_running, client, hello, protocol, ended_at,
-                     user, about FROM entry WHERE id = ?1",
+                     user, about, ret, envid FROM entry WHERE id = ?1",
                 )?
                 .query_row([id.to_string()], |row| entry_view(db, row, now))
                 .optional()?;
@@ -398,7 +409,7 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
         "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
          client_request_id, begun_running, ended_running FROM attempt WHERE entry = ?1 ORDER BY number",
     )?;
-    let timeline = statement.query_map([id], |row| {
+    let timeline = statement.query_map([&id], |row| {
         Ok(AttemptView {
             number: row.get(0)?,
             begun_at: Timestamp::from_millis(row.get(1)?),
@@ -427,6 +438,9 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
         ended_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
         user: row.get(16)?,
         about: optional(row, 17)?,
+        ret: row.get(18)?,
+        envid: row.get(19)?,
+        requested: requests::shown(db, &id).unwrap_or_default(),
     })
 }
 

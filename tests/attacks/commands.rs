@@ -137,7 +137,7 @@ async fn parameters_of_mail_are_read_to_the_letter() {
         ("BODY=BINARYMIME", "501 5.5.4 "),
         ("FOO=BAR", "555 5.5.4 "),
         ("SMTPUTF8=1", "501 5.5.4 "),
-        ("RET=FULL ENVID=x", "555 5.5.4 "),
+        ("RET=FULL ENVID=x", "250 2.1.0 "),
         ("AUTH=<>", "250 2.1.0 "),
         ("AUTH=a+40b", "250 2.1.0 "),
         ("=", "555 5.5.4 "),

@@ -31,8 +31,14 @@ const PATHS: &[(&str, &str)] = &[
     ("<\"a\r b\"@example.org>", "501 5."),
     ("<a@example.org>\tBCC:", "555 5.5.4 "),
     ("<a@example.org> BCC:<eve@example.org>", "555 5.5.4 "),
-    ("<a@example.org> NOTIFY=NEVER", "555 5.5.4 "),
-    ("<a@example.org> ORCPT=rfc822;eve@example.org", "555 5.5.4 "),
+    (
+        "<a@example.org> NOTIFY=NEVER <eve@example.org>",
+        "555 5.5.4 ",
+    ),
+    (
+        "<a@example.org> ORCPT=rfc822; <eve@example.org>",
+        "555 5.5.4 ",
+    ),
     ("<a@example.org><eve@example.org>", "501 5.1.3 "),
     ("<a@example.org>,<eve@example.org>", "501 5.1.3 "),
     ("<a@example.org,eve@example.org>", "501 5.1.3 "),
@@ -75,6 +81,10 @@ const ODD: &[(&str, &str)] = &[
     ("<b6@example.org (eve@example.org)>", "b6@example.org"),
     ("<b7@example.org.>", "b7@example.org"),
     ("<b8 @ example.org >", "b8@example.org"),
+    (
+        "<o@example.org> NOTIFY=NEVER ORCPT=rfc822;eve@example.org",
+        "o@example.org",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +181,10 @@ async fn a_hostile_sender_is_refused_or_goes_nowhere() {
         ("<a@example.org,b@example.org>", "501 5.1.7 "),
         ("<a@example.org\r\tb>", "501 5."),
         ("<a@example.org> RCPT TO:<b@example.org>", "555 5.5.4 "),
+        (
+            "<a@example.org> NOTIFY=NEVER RCPT TO:<b@example.org>",
+            "555 5.5.4 ",
+        ),
         ("<\u{e4}@example.org>", "553 5.6.7 "),
         ("<\"a\\\" b\"@example.org>", "250 2.1.0 "),
         ("<a@[192.0.2.1]>", "250 2.1.0 "),

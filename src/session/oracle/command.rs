@@ -4,9 +4,12 @@ use secrecy::ExposeSecret;
 
 use super::wire;
 use crate::mail::Address;
+use crate::mail::LONGEST_ENVELOPE_ID;
+use crate::mail::LONGEST_ORIGINAL;
 use crate::session::Reply;
 use crate::session::command::Command;
 use crate::session::command::Mail;
+use crate::session::command::Rcpt;
 use crate::session::command::parse;
 use crate::session::quirk::Quirks;
 
@@ -22,14 +25,7 @@ pub fn command(line: &[u8]) {
     match &parsed {
         Ok(Command::Http) => {}
         Ok(Command::Mail(mail)) => same_again(mail),
-        Ok(Command::Rcpt(address)) => {
-            is_one_address(address);
-            let again = read(format!("RCPT TO:<{address}>").as_bytes());
-            assert!(
-                matches!(&again, Ok(Command::Rcpt(a)) if a == address),
-                "{again:?}"
-            );
-        }
+        Ok(Command::Rcpt(rcpt)) => same_recipient_again(rcpt),
         Ok(Command::Helo(name) | Command::Ehlo(name)) => {
             assert!(!name.is_empty() && name.chars().count() <= 255, "{name:?}");
             assert!(
@@ -107,11 +103,58 @@ fn same_again(mail: &Mail) {
     if mail.utf8 {
         line.push_str(" SMTPUTF8");
     }
+    if let Some(returned) = mail.reports.returned {
+        line.push_str(&format!(" RET={returned}"));
+    }
+    // One that was understood although it was written with a bare `=` can be longer
+    // in xtext than any may be.
+    let id = mail.reports.envelope_id.as_ref();
+    let id = id.map(|id| xtext(id.as_str()));
+    if id.as_ref().is_some_and(|id| id.len() > LONGEST_ENVELOPE_ID) {
+        return;
+    }
+    if let Some(id) = id {
+        line.push_str(&format!(" ENVID={id}"));
+    }
     let again = read(line.as_bytes());
     assert!(
         matches!(&again, Ok(Command::Mail(again)) if again == mail),
         "{line:?}: {again:?}"
     );
+}
+
+/// The same for RCPT.
+fn same_recipient_again(rcpt: &Rcpt) {
+    is_one_address(&rcpt.address);
+    let mut line = format!("RCPT TO:<{}>", rcpt.address);
+    if let Some(notify) = rcpt.reports.notify {
+        line.push_str(&format!(" NOTIFY={notify}"));
+    }
+    if let Some(original) = &rcpt.reports.original {
+        let (kind, address) = original.as_str().split_once(';').expect("a type");
+        let original = format!("{kind};{}", xtext(address));
+        if original.len() > LONGEST_ORIGINAL {
+            return;
+        }
+        line.push_str(&format!(" ORCPT={original}"));
+    }
+    let again = read(line.as_bytes());
+    assert!(
+        matches!(&again, Ok(Command::Rcpt(again)) if again == rcpt),
+        "{line:?}: {again:?}"
+    );
+}
+
+/// Text as RFC 3461 4 writes it; it is printable ASCII.
+fn xtext(text: &str) -> String {
+    let encode = |c: char| match c {
+        ' ' | '+' | '=' => format!("+{:02X}", u32::from(c)),
+        c => {
+            assert!(c.is_ascii_graphic(), "{text:?} is not printable");
+            c.to_string()
+        }
+    };
+    text.chars().map(encode).collect()
 }
 
 /// It is one address to every program, and no header field of its own.

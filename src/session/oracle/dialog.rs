@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::wire;
 use crate::mail::EnhancedStatus;
 use crate::mail::Envelope;
+use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::session::Access;
@@ -25,6 +26,7 @@ use crate::session::Tls;
 use crate::session::Verdict;
 use crate::session::Verification;
 use crate::session::command::Command;
+use crate::session::command::Rcpt;
 use crate::session::command::is_data;
 use crate::session::command::parse;
 use crate::session::quirk::Quirks;
@@ -378,13 +380,13 @@ impl Model {
             assert!(self.errors < self.settings.errors, "{} errors", self.errors);
             return;
         }
-        let (Some(Command::Rcpt(address)), Some(envelope)) = (command, &self.transaction) else {
+        let (Some(Command::Rcpt(rcpt)), Some(envelope)) = (command, &self.transaction) else {
             panic!("{reply:?} to {command:?}");
         };
         let mut keys = envelope.recipients.iter().map(|recipient| recipient.key());
         assert!(
-            !keys.any(|key| key == address.key()),
-            "{address} is one of them"
+            !keys.any(|key| key == rcpt.address.key()),
+            "{rcpt:?} is one of them"
         );
         assert_eq!(envelope.recipients.len(), self.settings.recipients);
     }
@@ -436,17 +438,18 @@ impl Model {
                     reverse_path: mail.reverse_path,
                     recipients: Vec::new(),
                     utf8: mail.utf8,
+                    reports: ReportRequest::new(mail.reports.returned, mail.reports.envelope_id),
                 });
             }
-            Command::Rcpt(address) => {
+            Command::Rcpt(Rcpt { address, reports }) => {
                 assert_eq!(reply.status, Some(EnhancedStatus::RECIPIENT_OK));
                 let envelope = self.transaction.as_mut().expect("RCPT behind MAIL");
                 assert!(address.is_plain() && (envelope.utf8 || address.is_ascii()));
-                if envelope
-                    .recipients
-                    .iter()
-                    .all(|known| known.key() != address.key())
-                {
+                let mut known = envelope.recipients.iter();
+                if known.any(|known| known.key() == address.key()) {
+                    envelope.reports.add_again(&address, reports);
+                } else {
+                    envelope.reports.add(&address, reports);
                     envelope.recipients.push(address);
                 }
             }

@@ -96,7 +96,7 @@ mod tests {
     fn line() -> impl Strategy<Value = String> {
         let verb =
             "(ehlo|HELO|Mail|MAIL FROM:|RCPT TO:|AUTH PLAIN|AUTH LOGIN|DATA|NOOP|[A-Z]{1,5})";
-        let word = "( |<|>|\"|@|:|a@b|<a@b\\.c>|SIZE=|=|12|SMTPUTF8|AGEAYg==|HTTP/|\\\\|\u{fc}|[ -~]){0,8}";
+        let word = "( |<|>|\"|@|:|a@b|<a@b\\.c>|SIZE=|=|12| ENVID=| RET=FULL| NOTIFY=NEVER| ORCPT=rfc822;|\\+2B|SMTPUTF8|AGEAYg==|HTTP/|\\\\|\u{fc}|[ -~]){0,8}";
         (verb, word).prop_map(|(verb, word)| format!("{verb}{word}"))
     }
 

@@ -1,0 +1,101 @@
+//! What a client asked about reports (RFC 3461), in the rows of an entry and its
+//! recipients. A column is empty where nothing was asked.
+
+use rusqlite::Connection;
+use rusqlite::Row;
+use rusqlite::params;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::view;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::OriginalRecipient;
+use crate::mail::RecipientRequest;
+use crate::mail::ReportRequest;
+
+/// What was asked for one recipient, as it is shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Requested {
+    /// The recipient.
+    pub recipient: String,
+    /// NOTIFY.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
+    /// ORCPT, decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orcpt: Option<String>,
+}
+
+pub(super) fn insert_recipients(
+    db: &Connection,
+    id: &str,
+    envelope: &Envelope,
+) -> rusqlite::Result<()> {
+    let mut recipient = db.prepare_cached(
+        "INSERT INTO recipient (entry, ordinal, address, notify, orcpt)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (ordinal, address) in (0_u32..).zip(&envelope.recipients) {
+        let asked = envelope.reports.of(address);
+        let notify = asked.and_then(|asked| asked.notify);
+        let original = asked.and_then(|asked| asked.original.as_ref());
+        recipient.execute(params![
+            id,
+            ordinal,
+            address.as_str(),
+            notify.map(|notify| notify.to_string()),
+            original.map(OriginalRecipient::as_str)
+        ])?;
+    }
+    Ok(())
+}
+
+/// RET and ENVID, which are this column and the next.
+pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<ReportRequest> {
+    Ok(ReportRequest::new(
+        view::optional(row, column)?,
+        view::optional(row, column + 1)?,
+    ))
+}
+
+/// The recipients, with what was asked for each.
+pub(super) fn read_recipients(
+    db: &Connection,
+    id: &str,
+    envelope: &mut Envelope,
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "SELECT address, notify, orcpt FROM recipient WHERE entry = ?1 ORDER BY ordinal",
+    )?;
+    let rows = statement.query_map([id], |row| {
+        let asked = RecipientRequest {
+            notify: view::optional(row, 1)?,
+            original: view::optional(row, 2)?,
+        };
+        Ok((view::parsed::<Address>(row, 0)?, asked))
+    })?;
+    for row in rows {
+        let (address, asked) = row?;
+        envelope.reports.add(&address, asked);
+        envelope.recipients.push(address);
+    }
+    Ok(())
+}
+
+/// The recipients for whom something was asked. What cannot be read is left out:
+/// an entry with a damaged part can be shown.
+pub(super) fn shown(db: &Connection, id: &str) -> rusqlite::Result<Vec<Requested>> {
+    let mut statement = db.prepare_cached(
+        "SELECT address, notify, orcpt FROM recipient WHERE entry = ?1
+         AND (notify IS NOT NULL OR orcpt IS NOT NULL) ORDER BY ordinal",
+    )?;
+    let rows = statement.query_map([id], |row| {
+        Ok(Requested {
+            recipient: row.get(0)?,
+            notify: row.get(1)?,
+            orcpt: row.get(2)?,
+        })
+    })?;
+    Ok(rows.filter_map(Result::ok).collect())
+}
