@@ -34,7 +34,7 @@ async fn ehlo_offers_what_is_there_in_one_segment() {
     assert_eq!(
         String::from_utf8_lossy(&read[..length]),
         "250-relay.test.example\r\n250-PIPELINING\r\n250-SIZE 35000000\r\n250-8BITMIME\r\n\
-         250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"
+         250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 HELP\r\n"
     );
 }
 

@@ -15,6 +15,8 @@
 //! | Deferred or Doubtful, not answered | 4.4.1 |
 //! | Deferred, configuration | 4.3.5 |
 //!
+//! | Delivered, and the sender wanted to know | 2.0.0 |
+//!
 //! Graph takes a message for all of its recipients or for none, so one status is
 //! right for each of them.
 
@@ -140,8 +142,27 @@ fn refusal(outcome: &Outcome) -> Explanation {
     }
 }
 
-/// Of a message that is late by so much.
-pub(super) fn delay(outcome: &Outcome, late: Duration) -> Explanation {
+/// Of a message that was handed on. Graph does not say more (RFC 3464 2.3.3).
+pub(super) fn relayed(is_doubted: bool) -> Explanation {
+    let mut happened = "Microsoft 365 has accepted the message for delivery. Whether the \
+                        recipients have received it is not known here: if it cannot be delivered, \
+                        Microsoft 365 reports that by a message of its own."
+        .to_owned();
+    if is_doubted {
+        happened.push_str(
+            " An earlier attempt had no answer, so the recipients may get the message twice.",
+        );
+    }
+    Explanation {
+        status: EnhancedStatus::SUCCESS,
+        happened,
+        remedy: "You need not do anything.".to_owned(),
+    }
+}
+
+/// Of a message that is late by so much; `is_followed` if a failure is reported to
+/// the same sender.
+pub(super) fn delay(outcome: &Outcome, late: Duration, is_followed: bool) -> Explanation {
     let late = in_words(late);
     let no_answer = outcome.http_status.is_none();
     let (status, why) = match outcome.kind {
@@ -180,9 +201,14 @@ pub(super) fn delay(outcome: &Outcome, late: Duration) -> Explanation {
     Explanation {
         status,
         happened: format!("The message has been waiting for {late}, {why}"),
-        remedy: "Nothing, and do not send it again: the relay goes on trying. If it has to give \
+        remedy: match is_followed {
+            true => {
+                "Nothing, and do not send it again: the relay goes on trying. If it has to give \
                  up, you get another report."
-            .to_owned(),
+            }
+            false => "Nothing, and do not send it again: the relay goes on trying.",
+        }
+        .to_owned(),
     }
 }
 
@@ -270,6 +296,7 @@ mod tests {
             let said = delay(
                 &outcome(kind, http_status, ""),
                 Duration::from_secs(5 * 60 * 60),
+                true,
             );
             assert_eq!(said.status.to_string(), status);
             assert!(said.happened.contains("waiting for 5 hours"), "{said:?}");

@@ -1,12 +1,13 @@
 //! Whether an outcome is reported, and who gets the report.
 //!
 //! A message that has failed is reported once, in the transaction that settles
-//! it (promise 2); one that is late by `delivery.warn_after` once before that, at
-//! the end of an attempt. What is not tried meanwhile, because its mailbox is
+//! it (promise 2), and one that was handed to Graph likewise, if its sender asked
+//! for that (NOTIFY=SUCCESS); one that is late by `delivery.warn_after` once before
+//! that, at the end of an attempt. What is not tried meanwhile, because its mailbox is
 //! braked or no account sends it any more, gets no warning: in an outage a few
 //! senders are warned and not all at once.
 //!
-//! | `failure.notify` | the message | failure | delay |
+//! | `failure.notify` | the message | failure | delay, success |
 //! |---|---|---|---|
 //! | any | the reverse-path is null, it is a report of ours, or automatic | - | - |
 //! | `off` | | - | - |
@@ -14,21 +15,30 @@
 //! | `sender` | reverse-path can get mail, and the client authenticated or it is ours | the reverse-path | the reverse-path |
 //! | `sender` | any other | the mailbox that sends | - |
 //!
+//! Of a report to the sender, NOTIFY (RFC 3461 4.1) decides which recipients it is
+//! about: those who want it, and without NOTIFY those of failures and delays. Where
+//! there are none it is not made. RET decides whether a failure report returns the
+//! whole message. Both are the sender's wishes about his own reports: an operator's
+//! address gets every failure, about all recipients and without the content.
+//!
 //! A reverse-path is ours if its domain is that of a mailbox or `default_from` in
 //! relay.toml, or if it matches one of its `senders` that names a domain. A report
 //! to any other address would be backscatter: whoever may connect could have the
 //! tenant write to whom he likes. The mailbox that sends is where Exchange's own
 //! non-delivery reports go.
 //!
-//! Automatic is what RFC 3834 calls so, what Exchange's X-Auto-Response-Suppress
-//! asks not to answer, and a report of somebody else's. A mailing list's fields
-//! alone (List-Id) do not count: its reverse-path is there to get reports.
+//! What is automatic: `automatic.rs`. NOTIFY does not change that: what answers a
+//! report automatically, and asks for a report about its answer, would never come
+//! to an end.
 
 use std::panic::AssertUnwindSafe;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::Context;
+use super::automatic::answers_a_report;
+use super::automatic::is_automatic;
 use super::dsn;
 use super::explain;
 use super::outcome::Outcome;
@@ -36,10 +46,15 @@ use super::recipients::effective;
 use super::remedy;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
+use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Mailbox;
 use crate::config::Notify;
 use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::NotifyOn;
+use crate::mail::ReportRequest;
+use crate::mail::Returned;
 use crate::mail::ReversePath;
 use crate::mime::Header;
 use crate::routing::lane;
@@ -80,36 +95,46 @@ impl Context {
         let head = entry.content.head().await.unwrap_or_default();
         let whole = head.len() as u64 == entry.content.size();
         let header = Header::split(&head, whole);
-        let automatic = header.as_ref().is_some_and(is_automatic);
+        let automatic = header.as_ref().is_some_and(|header| {
+            let answers = kind == DsnKind::Relayed && answers_a_report(header, &self.hostname);
+            answers || is_automatic(header)
+        });
         let accounts = self.outlets.values().map(|outlet| &outlet.account);
         let recipient = addressee(kind, &self.notify, entry, automatic, accounts)?;
         let from = substitute(&outlet.account, &ReversePath::Null);
         let author = from.unwrap_or(&entry.lane.mailbox).clone();
-        let id = self.spool.new_id();
-        let explanation = self.explanation(kind, entry, ending);
         let rule = outlet.account.submission.recipients;
         let header = header.as_ref();
         let envelope = header.map(|header| effective(header, &entry.envelope, rule));
         let envelope = envelope.as_deref().unwrap_or(&entry.envelope);
+        let Some(wishes) = Wishes::of(kind, &self.notify, entry, envelope) else {
+            if kind == DsnKind::Failure {
+                maillog::report_not_wanted(entry.id);
+            }
+            return None;
+        };
+        let id = self.spool.new_id();
+        let explanation = self.explanation(kind, entry, ending, wishes.is_followed);
+        let content = wishes.content(entry).await;
         let facts = dsn::Facts {
             id,
             kind,
             entry,
             outcome: ending.outcome,
             header,
-            recipients: &envelope.recipients,
+            returned: match &content {
+                _ if !wishes.whole => dsn::Return::Header,
+                Some(content) => dsn::Return::Whole(content),
+                None => dsn::Return::HeaderOnly,
+            },
+            others: envelope.recipients.len() - wishes.recipients.len(),
+            recipients: &wishes.recipients,
             explanation: &explanation,
             hostname: &self.hostname,
             author: &author,
             recipient: &recipient,
             now: ending.now.at,
-            until: match kind {
-                DsnKind::Failure => Some(ending.now.at + self.keep),
-                DsnKind::Delay => {
-                    let since = ending.trouble_since;
-                    since.map(|since| ending.now.wall(since + self.settings.expire_after))
-                }
-            },
+            until: self.until(kind, ending),
         };
         Some(Dsn {
             id,
@@ -121,6 +146,18 @@ impl Context {
         })
     }
 
+    /// Until when it is kept, or tried.
+    fn until(&self, kind: DsnKind, ending: Ending<'_>) -> Option<Timestamp> {
+        match kind {
+            DsnKind::Failure => Some(ending.now.at + self.keep),
+            DsnKind::Delay => {
+                let since = ending.trouble_since;
+                since.map(|since| ending.now.wall(since + self.settings.expire_after))
+            }
+            DsnKind::Relayed => None,
+        }
+    }
+
     fn kind(&self, entry: &Claimed, ending: Ending<'_>) -> Option<DsnKind> {
         match ending.next {
             Next::Failed => Some(DsnKind::Failure),
@@ -129,7 +166,13 @@ impl Context {
                 let after = self.settings.warn_after?;
                 (late >= after && !entry.warned).then_some(DsnKind::Delay)
             }
-            Next::Delivered | Next::Held | Next::Quarantined => None,
+            // RFC 3461 5.2.2 and 5.2.4: the next system takes no part in this.
+            Next::Delivered => entry
+                .envelope
+                .reports
+                .wants_success()
+                .then_some(DsnKind::Relayed),
+            Next::Held | Next::Quarantined => None,
         }
     }
 
@@ -138,6 +181,7 @@ impl Context {
         kind: DsnKind,
         entry: &Claimed,
         ending: Ending<'_>,
+        is_followed: bool,
     ) -> explain::Explanation {
         let now = ending.now.running;
         let said = match kind {
@@ -145,7 +189,11 @@ impl Context {
                 let since = ending.trouble_since.unwrap_or(now);
                 explain::failure(ending.outcome, now.since(since), ending.is_doubted)
             }
-            DsnKind::Delay => explain::delay(ending.outcome, now.since(entry.accepted_running)),
+            DsnKind::Delay => {
+                let late = now.since(entry.accepted_running);
+                explain::delay(ending.outcome, late, is_followed)
+            }
+            DsnKind::Relayed => explain::relayed(ending.is_doubted),
         };
         explain::Explanation {
             happened: remedy::named(&said.happened, entry),
@@ -153,6 +201,93 @@ impl Context {
             ..said
         }
     }
+}
+
+/// What a report has to say, by the wishes of whoever gets it.
+struct Wishes {
+    /// Those whom it is about; never empty.
+    recipients: Vec<Address>,
+    /// It returns the whole message.
+    whole: bool,
+    /// A failure of one of them would be reported too.
+    is_followed: bool,
+}
+
+/// The largest message that a report returns whole: enough for a letter with
+/// pictures, and with all else still less than any one request to Graph carries.
+const MOST_RETURNED: u64 = 1_000_000;
+
+impl Wishes {
+    /// Nothing if no report is wanted. `envelope` is the one that counts.
+    fn of(kind: DsnKind, notify: &Notify, entry: &Claimed, envelope: &Envelope) -> Option<Self> {
+        if matches!(notify, Notify::Address(_)) {
+            return Some(Self {
+                recipients: envelope.recipients.clone(),
+                whole: false,
+                is_followed: true,
+            });
+        }
+        let asked = Asked::of(&entry.envelope);
+        let recipients = envelope.recipients.iter();
+        let recipients = recipients.filter(|it| wants(kind, asked.notify(it)));
+        let recipients: Vec<Address> = recipients.cloned().collect();
+        let returned = entry.envelope.reports.returned;
+        (!recipients.is_empty()).then(|| Self {
+            is_followed: recipients.iter().any(|it| asked.notify(it).failure),
+            recipients,
+            // RFC 3461 4.3: RET is about reports of a failure only.
+            whole: kind == DsnKind::Failure && returned == Some(Returned::Message),
+        })
+    }
+
+    /// The message, if it is returned whole and can be.
+    async fn content(&self, entry: &Claimed) -> Option<Bytes> {
+        if !self.whole || entry.content.size() > MOST_RETURNED {
+            return None;
+        }
+        // Wrong bytes are never mailed.
+        entry.content.verify(entry.digest).await.ok()?;
+        entry.content.whole().await.ok()
+    }
+}
+
+/// RFC 3461 4.1.
+fn wants(kind: DsnKind, notify: NotifyOn) -> bool {
+    match kind {
+        DsnKind::Failure => notify.failure,
+        DsnKind::Delay => notify.delay,
+        DsnKind::Relayed => notify.success,
+    }
+}
+
+/// What was asked for each recipient.
+struct Asked<'a> {
+    reports: &'a ReportRequest,
+    /// For one whom the header section brings in (`recipients = "headers"`): what was
+    /// asked for all of the envelope alike.
+    common: NotifyOn,
+}
+
+impl<'a> Asked<'a> {
+    fn of(envelope: &'a Envelope) -> Self {
+        let reports = &envelope.reports;
+        let mut asked = envelope.recipients.iter().map(|it| notify(reports, it));
+        let first = asked.next().flatten();
+        let common = first.filter(|first| asked.all(|other| other == Some(*first)));
+        Self {
+            reports,
+            common: common.unwrap_or(NotifyOn::DEFAULT),
+        }
+    }
+
+    fn notify(&self, recipient: &Address) -> NotifyOn {
+        notify(self.reports, recipient).unwrap_or(self.common)
+    }
+}
+
+fn notify(reports: &ReportRequest, recipient: &Address) -> Option<NotifyOn> {
+    let asked = reports.of(recipient)?;
+    Some(asked.notify.unwrap_or(NotifyOn::DEFAULT))
 }
 
 /// Who gets a report: the table above.
@@ -168,7 +303,7 @@ fn addressee<'a>(
         return None;
     }
     match (notify, kind) {
-        (Notify::Off, _) | (Notify::Address(_), DsnKind::Delay) => None,
+        (Notify::Off, _) | (Notify::Address(_), DsnKind::Delay | DsnKind::Relayed) => None,
         (Notify::Address(address), DsnKind::Failure) => Some(address.canonical()),
         (Notify::Sender, _) => {
             let mut accounts = accounts;
@@ -176,7 +311,7 @@ fn addressee<'a>(
             match kind {
                 _ if known && path.is_routable() => Some(path.canonical()),
                 DsnKind::Failure => Some(entry.lane.mailbox.clone()),
-                DsnKind::Delay => None,
+                DsnKind::Delay | DsnKind::Relayed => None,
             }
         }
     }
@@ -192,30 +327,6 @@ fn is_of(address: &Address, account: &Account) -> bool {
     let mut named = account.senders.iter().filter(|it| it.names_domain());
     own.any(|own| own.domain().eq_ignore_ascii_case(address.domain()))
         || named.any(|pattern| pattern.matches(address))
-}
-
-/// Whether nobody waits for an answer to this message.
-fn is_automatic(header: &Header<'_>) -> bool {
-    let first_word = |text: &str| {
-        let word = text.split([';', '(', ' ', '\t']).next();
-        word.unwrap_or_default().to_ascii_lowercase()
-    };
-    header.fields.iter().any(|field| {
-        let text = field.text();
-        let word = first_word(&text);
-        if field.is("Auto-Submitted") {
-            // RFC 3834 5.
-            word != "no"
-        } else if field.is("Precedence") {
-            ["bulk", "list", "junk"].contains(&word.as_str())
-        } else if field.is("X-Auto-Response-Suppress") {
-            // [MS-OXCMAIL]; asked of Exchange by its own programs and by many others.
-            let mut asked = text.split(',').map(str::trim);
-            asked.any(|it| ["all", "dr", "ndr"].contains(&it.to_ascii_lowercase().as_str()))
-        } else {
-            field.is("Content-Type") && word == "multipart/report"
-        }
-    })
 }
 
 #[cfg(test)]
@@ -325,38 +436,6 @@ mod tests {
                 told(&operator, &from(path), false),
                 two("it@contoso.com", "")
             );
-        }
-    }
-
-    #[test]
-    fn automatic_messages_are_known_by_their_fields() {
-        let automatic = |field: &str| {
-            let head = format!("{field}\r\n\r\n");
-            is_automatic(&Header::split(head.as_bytes(), true).unwrap())
-        };
-
-        for field in [
-            "Auto-Submitted: auto-generated",
-            "auto-submitted: Auto-Replied (vacation); x=y",
-            "Auto-Submitted:",
-            "Precedence: bulk",
-            "Precedence: Junk",
-            "X-Auto-Response-Suppress: OOF, DR, AutoReply",
-            "X-Auto-Response-Suppress: All",
-            "Content-Type: multipart/report; report-type=delivery-status",
-        ] {
-            assert!(automatic(field), "{field}");
-        }
-        for field in [
-            "Auto-Submitted: no",
-            "Auto-Submitted: No (a person)",
-            "Precedence: first-class",
-            "X-Auto-Response-Suppress: OOF, AutoReply",
-            "Content-Type: multipart/mixed",
-            "List-Id: <list.contoso.com>",
-            "Subject: Auto-Submitted: auto-replied",
-        ] {
-            assert!(!automatic(field), "{field}");
         }
     }
 }

@@ -108,6 +108,7 @@ impl Reply {
             "8BITMIME".into(),
             "SMTPUTF8".into(),
             "ENHANCEDSTATUSCODES".into(),
+            "DSN".into(), // RFC 3461 4
         ];
         if starttls {
             lines.push("STARTTLS".into());

@@ -455,7 +455,7 @@ fn replies_look_as_the_rfc_wants_them() {
         String::from_utf8(out).unwrap(),
         "220 relay.example ESMTP graph-relay\r\n250-relay.example\r\n250-PIPELINING\r\n\
          250-SIZE 10000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n\
-         250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-AUTH=PLAIN LOGIN\r\n250 HELP\r\n\
+         250-DSN\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-AUTH=PLAIN LOGIN\r\n250 HELP\r\n\
          250 2.0.0 Ok\r\n334 \r\n"
     );
 }

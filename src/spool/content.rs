@@ -219,6 +219,18 @@ impl Content {
         }
     }
 
+    /// All of it, for content that is known to be small enough for memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading a file.
+    pub async fn whole(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Inline(bytes) => Ok(bytes.clone()),
+            Self::File { path, .. } => Ok(tokio::fs::read(path).await?.into()),
+        }
+    }
+
     /// The first [`INLINE_LIMIT`] bytes, or all there are: holds the whole
     /// header section of every message that was accepted.
     ///

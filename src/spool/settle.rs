@@ -68,6 +68,8 @@ pub enum DsnKind {
     Failure,
     /// It is late.
     Delay,
+    /// It has been handed on, and its sender wanted to know (RFC 3461 5.2.2).
+    Relayed,
 }
 
 /// What becomes of an entry after an attempt.

@@ -16,6 +16,7 @@ use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::EnvelopeId;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
@@ -40,10 +41,11 @@ pub use crate::telemetry::spoollog::waits_for_room;
 
 /// A message is safe on disk.
 pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane: &Lane) {
+    let envid = envelope.reports.envelope_id.as_ref();
     info!(
         event = "accepted", %id, client = %trace.client, user = trace.user,
         from = %envelope.reverse_path, recipients = envelope.recipients.len(), size,
-        mailbox = %lane.mailbox, account = %lane.account, "message accepted"
+        envid = envid.map(EnvelopeId::as_str), mailbox = %lane.mailbox, account = %lane.account, "message accepted"
     );
 }
 
@@ -166,6 +168,7 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
         let kind = match dsn.kind {
             DsnKind::Failure => "failure",
             DsnKind::Delay => "delay",
+            DsnKind::Relayed => "relayed",
         };
         let Dsn {
             id,
@@ -178,6 +181,14 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
             account = %lane.account, "a report is on its way"
         );
     }
+}
+
+/// A message has failed, and its sender wanted no report.
+pub fn report_not_wanted(about: SpoolId) {
+    info!(
+        event = "report_not_wanted", %about,
+        "no report: the client asked for none about failures (NOTIFY of each recipient)"
+    );
 }
 
 /// An earlier attempt's draft is deleted: its creation had no answer.

@@ -1,15 +1,24 @@
 //! A delivery status notification (RFC 3464) as a message: the text for people,
-//! the delivery-status for programs, and the header section of the original.
+//! the delivery-status for programs, and the header section of the original, or
+//! the whole of it where the client asked for that (RFC 3461 4.3).
 //!
-//! All of it is ASCII but for an address that is not, and nothing in it can
-//! become a field or a line of its own: texts of others are put on one line and
-//! encoded. Its size is bounded whatever the original's is.
-//! `text.rs` and `status.rs` are the first two parts. Whether there is a
+//! All of it is ASCII except for an address that is not and a message that is
+//! returned whole, and nothing in it can become a field or a line of its own:
+//! texts of others are put on one line and encoded. Its size is bounded whatever
+//! the original's is.
+//! `text.rs`, `status.rs` and `original.rs` are the parts. Whether there is a
 //! report and who gets it is decided in `report.rs`.
 
+mod original;
 mod status;
 mod text;
 
+use self::original::Cut;
+pub(super) use self::original::Return;
+use self::original::boundary;
+use self::original::original;
+use self::original::returned;
+use self::original::whole_encoding;
 use self::status::recipients;
 use self::text::text;
 use crate::clock::Timestamp;
@@ -39,8 +48,12 @@ pub(super) struct Facts<'a> {
     pub(super) explanation: &'a Explanation,
     /// The original's, if it can be read.
     pub(super) header: Option<&'a Header<'a>>,
-    /// Whom the original is for, as its account sees it.
+    /// How much of it is returned.
+    pub(super) returned: Return<'a>,
+    /// Those whom the report is about.
     pub(super) recipients: &'a [Address],
+    /// How many others the original is for, who are not named.
+    pub(super) others: usize,
     pub(super) hostname: &'a str,
     /// The report's From.
     pub(super) author: &'a Address,
@@ -53,45 +66,76 @@ pub(super) struct Facts<'a> {
 
 /// Characters of a subject, of an answer: enough to recognise it.
 const LONGEST_TEXT: usize = 200;
-/// Bytes of the original's header section. Enough for any that people wrote.
-const MOST_HEADER: usize = 64 * 1024;
 
 /// Writes the message.
 pub(super) fn compose(facts: &Facts<'_>) -> Vec<u8> {
-    // Of 80 random bits: no part has it in it.
-    let boundary = format!("=_{}", facts.id);
+    let boundary = boundary(facts);
     let original = facts.header.map(original);
     let (recipients, left_out) = recipients(facts);
-    let mut notes = Vec::new();
-    if left_out > 0 {
-        notes.push(format!(
-            "{left_out} more recipients are left out of this report."
-        ));
-    }
-    match original {
-        None => notes.push("The header of the message cannot be read.".to_owned()),
-        Some((_, Cut::Short)) => notes.push("Only the beginning of its header follows.".to_owned()),
-        Some((_, Cut::Whole)) => {}
-    }
+    let notes = notes(facts, original.as_ref().map(|(_, cut)| *cut), left_out);
     let mut message = header(facts, &boundary);
     let (encoding, text) = seven_bit(text(facts, &notes).as_bytes());
     message.push_str(&format!(
         "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Transfer-Encoding: {encoding}\r\n\r\n{text}\r\n\
          --{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n\
-         Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n\r\n{recipients}",
+         {}Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n\r\n{recipients}",
+        envelope_id(facts),
         facts.hostname,
         facts.entry.accepted_at.rfc5322(),
     ));
-    if let Some((original, _)) = original {
-        let (encoding, original) = seven_bit(&original);
-        message.push_str(&format!(
-            "--{boundary}\r\nContent-Type: text/rfc822-headers\r\n\
-             Content-Transfer-Encoding: {encoding}\r\n\r\n{original}\r\n"
+    let mut message = message.into_bytes();
+    if let Some((kind, encoding, original)) = returned(facts, original) {
+        let part = format!(
+            "--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+        );
+        message.extend_from_slice(part.as_bytes());
+        message.extend_from_slice(&original);
+        message.extend_from_slice(b"\r\n");
+    }
+    message.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    message
+}
+
+/// The client's own name for the message (RFC 3464 2.2.1, RFC 3461 6.3).
+fn envelope_id(facts: &Facts<'_>) -> String {
+    let id = facts.entry.envelope.reports.envelope_id.as_ref();
+    id.map_or_else(String::new, |id| {
+        format!("Original-Envelope-Id: {}\r\n", id.as_str())
+    })
+}
+
+/// What the report does not say.
+fn notes(facts: &Facts<'_>, header: Option<Cut>, left_out: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    if left_out > 0 {
+        notes.push(format!(
+            "{left_out} more recipients are left out of this report."
         ));
     }
-    message.push_str(&format!("--{boundary}--\r\n"));
-    message.into_bytes()
+    if facts.others > 0 {
+        notes.push(others(facts.others));
+    }
+    match (facts.returned, header) {
+        (Return::Whole(_), _) => {}
+        (Return::HeaderOnly, Some(Cut::Whole)) => notes.push(
+            "The message is too large to be returned whole: its header section follows.".to_owned(),
+        ),
+        (_, None) => notes.push("The header of the message cannot be read.".to_owned()),
+        (_, Some(Cut::Short)) => notes.push("Only the beginning of its header follows.".to_owned()),
+        (Return::Header, Some(Cut::Whole)) => {}
+    }
+    notes
+}
+
+/// The note about those whom a report does not name.
+fn others(count: usize) -> String {
+    match count {
+        1 => "The message has 1 more recipient, for whom no such report was asked for.".to_owned(),
+        _ => format!(
+            "The message has {count} more recipients, for whom no such report was asked for."
+        ),
+    }
 }
 
 /// The report's own header section, without the empty line.
@@ -99,6 +143,7 @@ fn header(facts: &Facts<'_>, boundary: &str) -> String {
     let beginning = match facts.kind {
         DsnKind::Failure => "Not delivered: ",
         DsnKind::Delay => "Delayed: ",
+        DsnKind::Relayed => "Relayed: ",
     };
     let mut header = format!(
         "Date: {}\r\nFrom: \"Mail delivery (graph-relay)\" <{}>\r\nTo: {}\r\n",
@@ -122,6 +167,11 @@ fn header(facts: &Facts<'_>, boundary: &str) -> String {
         "Auto-Submitted: auto-replied\r\nX-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n"
     ));
+    if let Return::Whole(content) = facts.returned {
+        // RFC 2045 6.4: as wide as the widest part.
+        let encoding = whole_encoding(content);
+        header.push_str(&format!("Content-Transfer-Encoding: {encoding}\r\n"));
+    }
     header
 }
 
@@ -153,25 +203,6 @@ fn went_out_as(facts: &Facts<'_>) -> Option<String> {
 fn reason(outcome: &Outcome) -> String {
     let plain = outcome.reason.replace(char::is_control, " ");
     plain.chars().take(3 * LONGEST_TEXT).collect()
-}
-
-/// Whether a header section had room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cut {
-    Whole,
-    Short,
-}
-
-/// The header section as it came in, in whole fields.
-fn original(header: &Header<'_>) -> (Vec<u8>, Cut) {
-    let mut fields = Vec::new();
-    for field in &header.fields {
-        if fields.len() + field.raw.len() > MOST_HEADER {
-            return (fields, Cut::Short);
-        }
-        fields.extend_from_slice(&field.raw);
-    }
-    (fields, Cut::Whole)
 }
 
 #[cfg(test)]
@@ -218,7 +249,8 @@ mod tests {
         let late = Duration::from_secs(4 * 60 * 60);
         let explanation = match kind {
             DsnKind::Failure => explain::failure(outcome, late, false),
-            DsnKind::Delay => explain::delay(outcome, late),
+            DsnKind::Delay => explain::delay(outcome, late, true),
+            DsnKind::Relayed => explain::relayed(false),
         };
         let message = compose(&Facts {
             id: ID.parse().unwrap(),
@@ -227,7 +259,9 @@ mod tests {
             outcome,
             explanation: &explanation,
             header: Some(&header),
+            returned: Return::Header,
             recipients: &entry.envelope.recipients,
+            others: 0,
             hostname: "relay.test",
             author: &entry.lane.mailbox,
             recipient: &sender,

@@ -3,6 +3,7 @@
 use super::Facts;
 use super::reason;
 use crate::mail::Address;
+use crate::mail::utf8_address_in_ascii;
 use crate::mime::folded;
 use crate::spool::DsnKind;
 
@@ -20,6 +21,14 @@ pub(super) fn recipients(facts: &Facts<'_>) -> (String, usize) {
         if written.len() > MOST_STATUS {
             return (written, all.len() - at);
         }
+        // RFC 3464 2.3.1, RFC 3461 6.3: as ORCPT said it, decoded, and only if it did.
+        let asked = facts.entry.envelope.reports.of(recipient);
+        if let Some((kind, address)) = asked
+            .and_then(|asked| asked.original.as_ref())
+            .and_then(|original| original.as_str().split_once(';'))
+        {
+            written.push_str(&format!("Original-Recipient: {kind}; {address}\r\n"));
+        }
         written.push_str(&format!(
             "Final-Recipient: {}\r\n{more}\r\n",
             typed(recipient)
@@ -33,6 +42,8 @@ fn common_fields(facts: &Facts<'_>) -> String {
     let action = match facts.kind {
         DsnKind::Failure => "failed",
         DsnKind::Delay => "delayed",
+        // RFC 3464 2.3.3: Graph says nothing of what becomes of it.
+        DsnKind::Relayed => "relayed",
     };
     let answered = match facts.outcome.http_status {
         Some(_) => "x-graph",
@@ -43,10 +54,14 @@ fn common_fields(facts: &Facts<'_>) -> String {
         .map(|c| if c.is_ascii() { c } else { '?' })
         .collect();
     let diagnostic = format!("Diagnostic-Code: {answered}; {diagnostic}");
+    let diagnostic = match facts.kind {
+        DsnKind::Failure | DsnKind::Delay => format!("{}\r\n", folded(&diagnostic, "\r\n ")),
+        // Nothing went wrong.
+        DsnKind::Relayed => String::new(),
+    };
     let mut fields = format!(
-        "Action: {action}\r\nStatus: {}\r\n{}\r\nLast-Attempt-Date: {}\r\n",
+        "Action: {action}\r\nStatus: {}\r\n{diagnostic}Last-Attempt-Date: {}\r\n",
         facts.explanation.status,
-        folded(&diagnostic, "\r\n "),
         facts.now.rfc5322()
     );
     if let (DsnKind::Delay, Some(until)) = (facts.kind, facts.until) {
@@ -55,19 +70,10 @@ fn common_fields(facts: &Facts<'_>) -> String {
     fields
 }
 
-/// An address with its type: beyond ASCII in the form that ASCII can carry
-/// (RFC 6533 3, `utf-8-addr-xtext`).
+/// An address with its type.
 fn typed(address: &Address) -> String {
     if address.is_ascii() {
         return format!("rfc822; {address}");
     }
-    let mut written = "utf-8; ".to_owned();
-    for c in address.as_str().chars() {
-        if c.is_ascii_graphic() && !['+', '=', '\\'].contains(&c) {
-            written.push(c);
-        } else {
-            written.push_str(&format!("\\x{{{:X}}}", u32::from(c)));
-        }
-    }
-    written
+    format!("utf-8; {}", utf8_address_in_ascii(address.as_str()))
 }

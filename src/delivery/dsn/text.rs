@@ -23,6 +23,9 @@ pub(super) fn text(facts: &Facts<'_>, notes: &[String]) -> String {
         DsnKind::Delay => {
             "A message is not delivered yet. This is a warning only: it is still tried."
         }
+        DsnKind::Relayed => {
+            "A message was handed to Microsoft 365. You get this report because you asked for it."
+        }
     };
     let mut text = format!(
         "{first}\r\n\r\n{}\r\nWhat happened\r\n{}{}{request_id}  client-request-id {}\r\n\r\n\
@@ -66,6 +69,9 @@ fn description(facts: &Facts<'_>) -> String {
     if let Some(more @ 1..) = recipients.len().checked_sub(MOST_IN_TEXT) {
         text.push_str(&format!("  {:11} and {more} more\r\n", ""));
     }
+    if let Some(id) = &entry.envelope.reports.envelope_id {
+        text.push_str(&format!("  Envelope ID {}\r\n", id.as_str()));
+    }
     text
 }
 
@@ -82,6 +88,7 @@ fn what_comes(facts: &Facts<'_>) -> String {
         (DsnKind::Delay, Some(until)) => {
             format!("The relay on {hostname} tries until {until}.\r\n")
         }
+        (DsnKind::Relayed, _) => String::new(),
         (DsnKind::Failure | DsnKind::Delay, None) => {
             format!("The relay on {hostname} tries until that is changed.\r\n")
         }

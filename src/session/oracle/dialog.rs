@@ -478,7 +478,7 @@ impl Model {
         for auth in ["AUTH PLAIN LOGIN", "AUTH=PLAIN LOGIN"] {
             assert_eq!(offered(auth), self.takes_passwords(), "{said}");
         }
-        for always in ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8"] {
+        for always in ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN"] {
             assert!(offered(always), "{said}");
         }
     }
