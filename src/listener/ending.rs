@@ -47,7 +47,7 @@ impl Connection<'_> {
     pub(super) fn misread(&self) -> Option<LineEnd> {
         let has = |byte| self.input.contains(&byte);
         let unended = has(b'\r') && !has(b'\n');
-        self.odd_end.or(unended.then_some(LineEnd::Cr))
+        self.odd_end.or_else(|| unended.then_some(LineEnd::Cr))
     }
 
     /// What is said to a client that has to leave while something is under way.
