@@ -52,7 +52,7 @@ fn put(home: &Home, pair: &keys::Pair) {
     write_private(&home.path("app.crt"), pair.certificate);
 }
 
-/// An operator mended something and does not wait.
+/// An operator has fixed something and does not wait.
 fn retry(home: &Home) {
     let output = run(home, &["queue", "retry", "--all", "--yes"]);
     assert!(output.status.success(), "{output:?}");

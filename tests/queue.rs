@@ -110,7 +110,7 @@ async fn a_failed_message_is_delivered_after_a_retry_once_the_fault_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_after_the_secret_was_mended_does_not_wait_for_the_brake() {
+async fn a_retry_after_the_secret_was_corrected_does_not_wait_for_the_backoff() {
     let graph = stand_in().await;
     let home = Home::new(&graph, PATIENT);
     let secret = home.path("client-secret");

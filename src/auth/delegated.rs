@@ -3,7 +3,7 @@
 //! identity platform").
 //!
 //! A refused sign-in is marked as such, on disk, and its refresh token kept: some
-//! refusals end when an administrator mends their cause (consent, a disabled
+//! refusals end when an administrator removes their cause (consent, a disabled
 //! account, a policy), so it is tried again now and then.
 
 use std::time::Duration;

@@ -141,7 +141,7 @@ impl CertificateFiles {
     pub fn stamp(&self) -> io::Result<Stamp> {
         let of = |path: &Path| {
             let metadata = fs::metadata(path)?;
-            // Of the inode: a mode that was mended counts as a change too.
+            // Of the inode: a mode that was corrected counts as a change too.
             io::Result::Ok((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
         };
         Ok(Stamp([

@@ -278,9 +278,9 @@ mod tests {
             assert!(!certain(said(true)));
             assert!(said(true).happened.contains("may have it"));
         }
-        let mend = deferred(Cause::Configuration("mend it"));
-        let said = failure(&outcome(mend, Some(403), ""), tried, false);
-        assert!(said.remedy.contains("changed: mend it. "), "{said:?}");
+        let fault = deferred(Cause::Configuration("correct it"));
+        let said = failure(&outcome(fault, Some(403), ""), tried, false);
+        assert!(said.remedy.contains("changed: correct it. "), "{said:?}");
         assert!(said.happened.starts_with("For 4 days "), "{said:?}");
     }
 

@@ -28,7 +28,7 @@
 //!
 //! Codes and what they mean: Graph pages "Microsoft Graph error responses" and
 //! "Outlook service limits", and reports of what Exchange answers. A
-//! configuration fault never fails a message: somebody mends it, and the
+//! configuration fault never fails a message: somebody corrects it, and the
 //! message goes out. The waits are bounded here; when the next attempt is due
 //! is decided in `schedule.rs`.
 

@@ -91,7 +91,7 @@ pub(super) fn brake(cause: Cause, wait: Option<Duration>, failures: u32) -> Dura
 /// An outage is noticed to be over within this time.
 const LONGEST_BRAKE: Duration = Duration::from_secs(60);
 const FIRST_BRAKE: Duration = Duration::from_secs(1);
-/// A mended configuration is noticed within this time; one request in that time
+/// A corrected configuration is noticed within this time; one request in that time
 /// is no burden for Entra.
 const LONGEST_CONFIGURATION: Duration = Duration::from_secs(5 * 60);
 /// It may be the trouble of one message after all.
@@ -151,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn a_mended_configuration_is_noticed_by_the_message_that_waits_alone() {
-        let fault = deferred(Cause::Configuration("mend it"), None);
+    fn a_corrected_configuration_is_noticed_by_the_message_that_waits_alone() {
+        let fault = deferred(Cause::Configuration("correct it"), None);
         let wait = next_wait(fault, 99, &settings()).unwrap();
 
         assert!(wait <= LONGEST_CONFIGURATION);
@@ -169,10 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_fault_burns_no_message_even_when_it_is_mended() {
+    fn a_configuration_fault_burns_no_message_even_when_it_is_corrected() {
         let at = |seconds: i64| RunningTime::from_millis(seconds * 1000);
         let expired = |since, due| is_expired(since, due, &settings());
-        let fault = deferred(Cause::Configuration("mend it"), None);
+        let fault = deferred(Cause::Configuration("correct it"), None);
         let throttled = deferred(Cause::Throttled, None);
 
         let after_a_week = trouble_since(fault, Some(at(0)), at(600_000));

@@ -284,7 +284,7 @@ fn copy_database(from: &Path, copy: &Path) -> Result<u64, SpoolError> {
         let file = new_file(copy).map_err(failed(copy))?;
         file.set_len(BLOCK as u64).map_err(failed(copy))?;
     }
-    mend_beginning(copy)?;
+    restore_beginning(copy)?;
     Ok(unreadable)
 }
 
@@ -315,7 +315,7 @@ fn copy_blocks(from: &Path, to: &Path) -> Result<u64, SpoolError> {
 
 /// Where the first page is damaged, nothing can be found without it: it gets the
 /// one of a new database, whose tables begin at the same pages.
-fn mend_beginning(copy: &Path) -> Result<(), SpoolError> {
+fn restore_beginning(copy: &Path) -> Result<(), SpoolError> {
     let readable = Connection::open(copy).and_then(|db| {
         db.query_row(
             "SELECT count(*) FROM sqlite_schema WHERE name = 'entry'",
