@@ -138,6 +138,14 @@ fn a_pace_is_from_one_or_off_but_never_without_bound_at_once() {
 }
 
 #[test]
+fn received_shows_or_hides_the_client_and_knows_no_third_way() {
+    let said = complaint(&format!("{ACCOUNT}[received]\nclient = \"none\"\n"));
+
+    assert!(said[0].starts_with("relay.toml:7:"), "{said:?}");
+    assert!(said[0].contains("`full` or `hidden`"), "{said:?}");
+}
+
+#[test]
 fn what_is_no_toml_gets_line_and_column() {
     let said = complaint("[[account]]\ntenant = contoso\n");
 

@@ -8,8 +8,11 @@ use common::Home;
 use common::MAILBOX;
 use common::Relay;
 use common::account;
+use common::arrived;
+use common::message;
 use common::run;
 use common::said;
+use common::send_one;
 use common::stand_in;
 use common::users::USERS;
 use graph_relay::sandbox::Sandbox;
@@ -151,4 +154,41 @@ async fn a_reload_that_was_refused_is_remembered_with_its_reason() {
     let failed = format!("; the last reload failed: {}", reason.as_str().unwrap());
     assert!(text.contains(&failed), "{text}");
     assert!(!text.contains("$argon2id"), "{text}");
+}
+
+/// The Received field of the newest message that arrived, on one line.
+async fn received(graph: &Sandbox, relay: &Relay, count: usize) -> String {
+    send_one(relay, &["a@example.org"], &message("a", "a@example.org"));
+    let arrival = arrived(graph, count).await.pop().unwrap();
+    let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
+    let field = raw.strip_prefix("Received: ").unwrap();
+    let end = field.find("\r\nFrom: ").unwrap();
+    field[..end].replace("\r\n", "")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn received_names_the_client_or_hides_it_as_relay_toml_says() {
+    let graph = stand_in().await;
+    let home = home(&graph, "[received]\nclient = \"full\"\n");
+    let mut relay = Relay::start(&home);
+    let full = received(&graph, &relay, 1).await;
+    let by = " by relay.test.example (graph-relay) with ESMTP id ";
+    assert!(
+        full.starts_with(&format!("from client.example ([127.0.0.1]){by}")),
+        "{full}"
+    );
+
+    change(&home, "client = \"full\"", "client = \"hidden\"");
+    differs(&home, "[received]", "systemctl restart graph-relay");
+    relay.stop();
+    let relay = Relay::start(&home);
+
+    is_the_same(&home);
+    let hidden = received(&graph, &relay, 2).await;
+    assert!(
+        hidden.starts_with(&format!("from client.invalid (hidden){by}")),
+        "{hidden}"
+    );
+    assert!(!hidden.contains("127.0.0.1"), "{hidden}");
+    assert!(!hidden.contains("client.example"), "{hidden}");
 }

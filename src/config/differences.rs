@@ -22,6 +22,7 @@ impl Config {
                 fixed(&self.limits) != fixed(&new.limits),
             ),
             ("[[account]]", self.accounts != new.accounts),
+            ("[received]", self.received_client != new.received_client),
             ("[delivery]", self.delivery != new.delivery),
             ("[failure]", failure(self) != failure(new)),
             ("[history]", self.history_keep != new.history_keep),

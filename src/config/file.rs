@@ -28,6 +28,7 @@ use super::credential::unreadable;
 use super::listeners;
 use super::reader::Problems;
 use super::reader::Section;
+use super::received;
 use super::tls;
 use super::units::ByteSize;
 use super::units::OrOff;
@@ -109,6 +110,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         limits: limits(&mut top),
         users,
         accounts,
+        received_client: received::read(&mut top),
         delivery: delivery(&mut top),
         failure_notify,
         failure_keep,

@@ -20,6 +20,7 @@ mod listeners;
 mod pace;
 mod password;
 mod reader;
+mod received;
 mod secret;
 mod submission;
 mod tls;
@@ -50,6 +51,7 @@ pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
 pub use self::reader::Problem;
 pub use self::reader::ProblemKind;
+pub use self::received::ReceivedClient;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
 pub use self::submission::BlindRule;
@@ -81,6 +83,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// How mail goes out; at least one, names unique.
     pub accounts: Vec<Account>,
+    /// Whether the Received field that is added names the client.
+    pub received_client: ReceivedClient,
     /// When it goes out.
     pub delivery: Delivery,
     /// Who is told that a message has failed.

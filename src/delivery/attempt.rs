@@ -19,6 +19,7 @@ use super::json;
 use super::outcome::Outcome;
 use super::pace::Pace;
 use crate::config::Format;
+use crate::config::ReceivedClient;
 use crate::config::Route;
 use crate::config::SignIn;
 use crate::graph::Form;
@@ -36,6 +37,8 @@ pub(super) struct Means<'a> {
     pub(super) outlet: Option<&'a Outlet>,
     pub(super) spool: &'a Spool,
     pub(super) hostname: &'a str,
+    /// What the Received field says of the client.
+    pub(super) client: ReceivedClient,
     pub(super) pace: &'a Pace,
 }
 
@@ -73,7 +76,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         message_id: None,
         unrecorded: entry.unanswered,
     };
-    let result = submit(&mut way, means.hostname).await;
+    let result = submit(&mut way, means).await;
     Ended {
         outcome: Outcome::of(result, outlet.account.sign_in),
         left: Left {
@@ -83,7 +86,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
     }
 }
 
-async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptError> {
+async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, AttemptError> {
     if let Some(submitted) = way.resume().await? {
         return Ok(submitted);
     }
@@ -99,7 +102,8 @@ async fn submit(way: &mut Way<'_>, hostname: &str) -> Result<Submitted, AttemptE
         from: from.unwrap_or(&entry.lane.mailbox),
         mailbox: &entry.lane.mailbox,
         submission: &outlet.account.submission,
-        hostname,
+        hostname: means.hostname,
+        client: means.client,
     };
     let composed = compose(entry, &head, rules)?;
     way.message_id = message_id(&composed.message.header);

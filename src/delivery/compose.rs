@@ -1,6 +1,7 @@
 //! The message that Graph gets, made from what came in: promise 5.
 //!
-//! Received (RFC 5321 4.4) is put at the top. Everything else goes out as the
+//! Received (RFC 5321 4.4) is put at the top, with or without the client that sent
+//! the message (`[received]`). Everything else goes out as the
 //! bytes that came in, but for the fields that these rules name; whatever one of
 //! them sets aside stays visible, as `X-Original-` and the field's name.
 //!
@@ -27,6 +28,7 @@
 //! be recognised by its Message-ID.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -36,9 +38,11 @@ use super::recipients::Edit;
 use super::recipients::Visible;
 use crate::config::BlindRule;
 use crate::config::FromRule;
+use crate::config::ReceivedClient;
 use crate::config::Submission;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::Trace;
 use crate::mime::Author;
 use crate::mime::Field;
 use crate::mime::Findings;
@@ -71,6 +75,8 @@ pub(super) struct Rules<'a> {
     pub(super) mailbox: &'a Address,
     pub(super) submission: &'a Submission,
     pub(super) hostname: &'a str,
+    /// Whether the Received field names the client.
+    pub(super) client: ReceivedClient,
 }
 
 /// A message that is ready to go out.
@@ -151,7 +157,7 @@ fn edit(
     rules: Rules<'_>,
 ) -> Vec<u8> {
     let hostname = rules.hostname;
-    let mut edited = received(entry, hostname);
+    let mut edited = received(entry, rules);
     if findings.has(&[Quirk::NoDate, Quirk::BadDate]) {
         edited.push_str(&format!("Date: {}\r\n", entry.accepted_at.rfc5322()));
     }
@@ -242,34 +248,37 @@ fn from_field(name: Option<&str>, address: &Address) -> String {
 }
 
 /// RFC 5321 4.4, folded. A report of the relay's own came from nobody.
-fn received(entry: &Claimed, hostname: &str) -> String {
+fn received(entry: &Claimed, rules: Rules<'_>) -> String {
+    let (id, hostname) = (entry.id, rules.hostname);
+    let accepted = entry.accepted_at.rfc5322();
     if entry.about.is_some() {
-        let (id, made) = (entry.id, entry.accepted_at.rfc5322());
-        return format!("Received: by {hostname} (graph-relay) id {id};\r\n {made}\r\n");
+        return format!("Received: by {hostname} (graph-relay) id {id};\r\n {accepted}\r\n");
     }
-    let trace = &entry.trace;
-    let client = match trace.client.to_canonical() {
-        std::net::IpAddr::V4(ip) => format!("[{ip}]"),
-        std::net::IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+    let client = match rules.client {
+        ReceivedClient::Full => client(&entry.trace),
+        ReceivedClient::Hidden => HIDDEN_CLIENT.to_owned(),
+    };
+    format!(
+        "Received: from {client}\r\n by {hostname} (graph-relay) with {} id {id};\r\n {accepted}\r\n",
+        entry.trace.protocol,
+    )
+}
+
+/// RFC 5321 4.4 wants a from clause from everybody who received a message by SMTP.
+/// Nobody has a name under .invalid (RFC 2606 2).
+const HIDDEN_CLIENT: &str = "client.invalid (hidden)";
+
+/// What the client calls itself, and its address.
+fn client(trace: &Trace) -> String {
+    let address = match trace.client.to_canonical() {
+        IpAddr::V4(ip) => format!("[{ip}]"),
+        IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
     };
     // What a client calls itself may be anything; what could end the clause may not.
-    let hello: String = trace
-        .hello
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || ".-_:[]".contains(c) {
-                c
-            } else {
-                '?'
-            }
-        })
-        .collect();
-    format!(
-        "Received: from {hello} ({client})\r\n by {hostname} (graph-relay) with {} id {};\r\n {}\r\n",
-        trace.protocol,
-        entry.id,
-        entry.accepted_at.rfc5322()
-    )
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    let hello = trace.hello.chars();
+    let hello: String = hello.map(|c| if is_safe(c) { c } else { '?' }).collect();
+    format!("{hello} ({address})")
 }
 
 #[cfg(test)]
@@ -384,6 +393,43 @@ mod tests {
         ] {
             let expected = format!("{added}{FROM}{kept}");
             assert_eq!(edited(&format!("{FROM}{sent}"), &["d@e.f"]), expected);
+        }
+    }
+
+    #[test]
+    fn a_hidden_client_leaves_neither_its_name_nor_its_address_in_received() {
+        let received = |client, address: &str| {
+            let mut entry = entry(b"Subject: a\r\n\r\n", &["d@e.f"]);
+            entry.trace = Trace {
+                client: address.parse().unwrap(),
+                hello: "pc-of-anna.corp.example".to_owned(),
+                protocol: "ESMTPSA".to_owned(),
+                user: Some("anna".to_owned()),
+            };
+            let rules = Rules {
+                from: &entry.lane.mailbox,
+                mailbox: &entry.lane.mailbox,
+                submission: &Submission::default(),
+                hostname: "relay.test",
+                client,
+            };
+            received(&entry, rules)
+        };
+        let with = |from: &str| {
+            format!(
+                "Received: from {from}\r\n by relay.test (graph-relay) with ESMTPSA id \
+                 01M7ZZDH4TKT6XKYKEMYK3N3EJ;\r\n Sat, 21 Nov 2026 19:00:00 +0000\r\n"
+            )
+        };
+        for (address, literal) in [
+            ("10.1.2.3", "[10.1.2.3]"),
+            ("::ffff:10.1.2.3", "[10.1.2.3]"),
+            ("2001:db8::7", "[IPv6:2001:db8::7]"),
+        ] {
+            let full = with(&format!("pc-of-anna.corp.example ({literal})"));
+            assert_eq!(received(ReceivedClient::Full, address), full);
+            let hidden = with("client.invalid (hidden)");
+            assert_eq!(received(ReceivedClient::Hidden, address), hidden);
         }
     }
 

@@ -288,6 +288,8 @@ mod tests {
         assert!(ours("Received", client));
         assert!(ours("received", &client.replace(" with", "\r\n with")));
         assert!(ours("Received", "by host (graph-relay) id ID; Sat, 21 Nov"));
+        let hidden = "from client.invalid (hidden) by host (graph-relay) with ESMTP id ID; Sat";
+        assert!(ours("Received", hidden));
         for (name, value) in [
             ("X-Received", client),
             (

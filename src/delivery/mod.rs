@@ -73,6 +73,7 @@ use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Config;
 use crate::config::OnDoubt;
+use crate::config::ReceivedClient;
 use crate::config::Route;
 use crate::config::Submission;
 use crate::graph::Graph;
@@ -93,6 +94,7 @@ struct Context {
     spool: Spool,
     clock: Clock,
     hostname: String,
+    received_client: ReceivedClient,
     settings: crate::config::Delivery,
     notify: crate::config::Notify,
     /// A failed message is kept for so long.
@@ -181,6 +183,7 @@ pub async fn run(
             spool,
             clock,
             hostname: config.hostname.clone(),
+            received_client: config.received_client,
             settings: config.delivery.clone(),
             notify: config.failure_notify.clone(),
             keep: config.failure_keep,

@@ -18,6 +18,7 @@ use super::compose::Rules;
 use super::compose::compose;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
+use crate::config::ReceivedClient;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Lane;
@@ -114,6 +115,7 @@ pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
         mailbox: &entry.lane.mailbox,
         submission: &crate::config::Submission::default(),
         hostname: "relay.test",
+        client: ReceivedClient::Full,
     };
     let composed = compose(entry, content, rules);
     let composed = composed.expect("every plain envelope can be named, whatever the header says");

@@ -48,6 +48,7 @@ impl Context {
             outlet,
             spool: &self.spool,
             hostname: &self.hostname,
+            client: self.received_client,
             pace: &pace,
         };
         let attempt = attempt::attempt(&entry, means);
