@@ -52,11 +52,29 @@ impl Field<'_> {
         std::str::from_utf8(&self.value).is_ok()
     }
 
-    /// The field under a name that nobody acts by: it stays visible.
+    /// The field under a name that nobody acts by: it stays visible, up to
+    /// [`LONGEST_ASIDE`] bytes.
     pub fn renamed(&self) -> Vec<u8> {
-        [b"X-Original-", self.name.as_bytes(), b":", &self.value].concat()
+        let mut renamed = [b"X-Original-", self.name.as_bytes(), b":"].concat();
+        match self.value.get(..LONGEST_ASIDE) {
+            Some(begin) => {
+                let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
+                let cut = begin.iter().rposition(is_gap).unwrap_or(begin.len());
+                let kept = begin.get(..cut).unwrap_or_default().trim_ascii_end();
+                let left = self.value.trim_ascii_end().len() - kept.len();
+                renamed.extend_from_slice(kept);
+                renamed.extend(format!("\r\n ... ({left} more bytes)\r\n").bytes());
+            }
+            None => renamed.extend_from_slice(&self.value),
+        }
+        renamed
     }
 }
+
+/// The most bytes of a value that is set aside. The list of 2,000 recipients in each
+/// part of a split message would be 60 KB, and a limit of Graph's or Exchange's may
+/// refuse it.
+const LONGEST_ASIDE: usize = 8 * 1024;
 
 impl<'a> Header<'a> {
     /// Takes apart the beginning of a message with CRLF line ends; `None` if
@@ -187,6 +205,32 @@ mod tests {
 
     fn names<'a>(header: &Header<'a>) -> Vec<&'a str> {
         header.fields.iter().map(|field| field.name).collect()
+    }
+
+    #[test]
+    fn a_field_that_is_set_aside_is_cut_between_two_names_if_it_is_very_long() {
+        let short = "x@example.org,".repeat(580);
+        let list: Vec<String> = (0..2000).map(|n| format!("u{n}@example.org")).collect();
+        let folded = list.join(",\r\n ");
+        let one_line = list.join(",");
+        let nowhere = "x".repeat(30_000);
+        for value in [&folded, &one_line, &nowhere, &short] {
+            let field = format!("To: {value}\r\n\r\n");
+            let header = Header::split(field.as_bytes(), true).unwrap();
+
+            let aside = String::from_utf8(header.fields[0].renamed()).unwrap();
+
+            if value == &short {
+                assert_eq!(aside, format!("X-Original-To: {value}\r\n"));
+                continue;
+            }
+            let (kept, note) = aside.split_once("\r\n ... (").unwrap();
+            let kept = kept.strip_prefix("X-Original-To: ").unwrap();
+            let rest = value.strip_prefix(kept).unwrap();
+            assert_eq!(note, format!("{} more bytes)\r\n", rest.len()));
+            assert!(value == &nowhere || rest.starts_with(','), "{rest}");
+            assert!(aside.len() < LONGEST_ASIDE + 60 && kept.len() > LONGEST_ASIDE - 60);
+        }
     }
 
     #[test]
