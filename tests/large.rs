@@ -319,10 +319,24 @@ async fn an_attachment_that_graph_ends_early_is_not_sent_short() {
     assert_eq!(drafts_made(&graph), 2);
 }
 
+/// A text of so many bytes, and no other part.
+fn text(size: usize) -> String {
+    let line = "All is well, and so on and so on, for as long as it takes.\r\n";
+    let text = line.repeat(size / line.len());
+    format!(
+        "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nSubject: large\r\n\
+         Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app.example>\r\n\r\n{text}"
+    )
+}
+
 /// Signed, and too large for one request.
 fn signed() -> String {
+    signed_with(&bytes(4_000_000, 8))
+}
+
+fn signed_with(pdf: &[u8]) -> String {
     let parts = [
-        file("Content-Type: application/pdf\r\n", &bytes(4_000_000, 8)),
+        file("Content-Type: application/pdf\r\n", pdf),
         file(
             "Content-Type: application/pkcs7-signature\r\n",
             b"signature",
@@ -333,18 +347,49 @@ fn signed() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_is_not_taken_apart_and_its_sender_is_told() {
+async fn what_is_signed_is_not_taken_apart_and_the_client_hears_it_at_once() {
     let graph = stand_in().await;
+    let cases = [
+        ("", signed()),
+        ("oversize = \"fail\"", signed()),
+        ("oversize = \"fail\"", text(5_000_000)),
+    ];
+    for (at, (keys, sent)) in cases.iter().enumerate() {
+        let relay = relay(&graph, keys);
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO client.example", "250");
+
+        let reply = smtp.send(MAILBOX, &["a@example.org"], sent.as_bytes());
+
+        assert!(reply.starts_with("552 5.3.4 Message too big: "), "{reply}");
+        assert!(reply.contains("oversize"), "{reply}");
+        // The session goes on.
+        let reply = smtp.send(MAILBOX, &["a@example.org"], b"Subject: small\r\n\r\n");
+        assert!(reply.starts_with("250 "), "{reply}");
+        assert_eq!(arrived(&graph, at + 1).await.len(), at + 1);
+    }
+}
+
+/// What was accepted does not fail by its size, although its account refuses such
+/// messages now.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_and_was_accepted_is_attached_when_graph_finds_it_too_large() {
+    let settings = Settings {
+        request_limit: 3_000_000,
+        session_minimum: 2_097_152,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
     let relay = relay(&graph, "");
+    let sent = signed_with(&bytes(1_900_000, 8));
 
-    let id = send_one(&relay, &["a@example.org"], &signed());
+    send_one(&relay, &["a@example.org"], &sent);
 
-    relay.event("failed", |line| line["id"] == *id);
-    let report = only(&graph).await;
-    let raw = String::from_utf8(report.raw.to_vec()).unwrap();
-    assert!(raw.contains("Status: 5.3.4"), "{raw}");
-    assert!(raw.contains("cannot be"), "{raw}");
-    assert!(graph.drafts().is_empty());
+    let arrival = only(&graph).await;
+    let content = without(&arrival.attachments[0].content, &["Received"]);
+    assert!(content == sent.as_bytes());
+    let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
+    assert!(raw.contains("Its signature or encryption is that"), "{raw}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

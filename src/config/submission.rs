@@ -98,10 +98,13 @@ pub enum BlindRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Oversize {
-    /// It fails.
+    /// It is refused when it has come in.
     Fail,
     /// It travels as the one attachment of a short message.
     Attach,
+    /// The default: what is signed or encrypted is refused, all else is attached.
+    #[serde(skip)]
+    AttachUnsigned,
 }
 
 /// Whether quoted-printable stays.
@@ -124,7 +127,7 @@ impl Default for Submission {
             route: Route::Send,
             on_doubt: OnDoubt::Retry,
             blind: BlindRule::Header,
-            oversize: Oversize::Fail,
+            oversize: Oversize::AttachUnsigned,
             quoted_printable: QuotedPrintable::Keep,
             // Microsoft says "4 MB", and not which.
             request_limit: 4_000_000,

@@ -122,22 +122,32 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
             submitted => return submitted,
         }
     }
+    submit_mime(way, composed).await
+}
+
+/// In MIME form: made smaller until Graph takes it, or until it gets no smaller.
+async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted, AttemptError> {
     let Composed { message, blind, .. } = composed;
-    let limit = rules.submission.largest_mime();
-    let fitted = fit(entry.id, message, limit, rules.submission).await?;
+    let (id, submission) = (way.entry.id, &way.outlet.account.submission);
+    let mut fitted = fit(id, message, submission.largest_mime(), submission).await?;
     if !blind.is_empty() {
-        maillog::blind(entry.id, blind.len());
+        maillog::blind(id, blind.len());
     }
-    match hand_over(way, &fitted.parts(&blind)).await {
-        Err(error) if error.is_too_large() && way.draft.is_none() => {
-            match fitted.halved(entry.id, rules.submission).await {
-                Ok(halved) => hand_over(way, &halved.parts(&blind)).await,
-                // Graph's words are truer than those about half of it.
-                Err(AttemptError::Oversize(_)) => Err(error),
-                Err(other) => Err(other),
-            }
+    loop {
+        let error = match hand_over(way, &fitted.parts(&blind)).await {
+            Err(error) if error.is_too_large() || error.is_too_small() => error,
+            submitted => return submitted,
+        };
+        let smaller = if way.draft.is_none() {
+            fitted.halved(id, submission).await?
+        } else {
+            fitted.covered(id, submission, &error).await?
+        };
+        fitted = smaller.ok_or(error)?;
+        // The draft that lacks an attachment is deleted.
+        if let Some(submitted) = way.resume().await? {
+            return Ok(submitted);
         }
-        submitted => submitted,
     }
 }
 

@@ -88,6 +88,17 @@ impl AttemptError {
             }
         )
     }
+
+    /// Whether Graph found an attachment too small for an upload session.
+    pub(super) fn is_too_small(&self) -> bool {
+        matches!(
+            self,
+            Self::Graph {
+                step: Step::Prepare,
+                error: GraphError::Answered { code, .. },
+            } if code == "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
+        )
+    }
 }
 
 impl Step {

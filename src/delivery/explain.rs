@@ -106,7 +106,8 @@ fn refusal(outcome: &Outcome) -> Explanation {
              attachment is larger than any may be, or the message is signed or encrypted, or its \
              text itself is that large; the details above say which.",
             "Send it with fewer or smaller attachments. Whoever looks after the relay can let what \
-             is signed, encrypted or all text travel as an attachment (oversize = \"attach\").",
+             is signed, encrypted or all text travel as an attachment (oversize = \"attach\" in \
+             relay.toml).",
         ),
         (_, "ErrorInvalidRecipients") => (
             EnhancedStatus::SOME_ADDRESS,

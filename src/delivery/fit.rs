@@ -1,6 +1,10 @@
 //! Making a message fit: what is too large for one request goes without its large
 //! attachments, which follow one by one; what cannot be split so travels as the
-//! one attachment of a short message, where the account allows that.
+//! one attachment of a short message.
+//!
+//! What `oversize` refuses is refused when it comes in (`listener/fit.rs`). What was
+//! accepted does not fail by its size, unless Graph finds it too large and `oversize`
+//! is `"fail"`.
 
 use bytes::Bytes;
 
@@ -22,6 +26,7 @@ use crate::mime::Outgoing;
 use crate::mime::Piece;
 use crate::mime::Reader;
 use crate::mime::Split;
+use crate::mime::Structure;
 use crate::mime::Unsplittable;
 use crate::mime::quoted_printable_as_base64;
 use crate::mime::structure;
@@ -32,6 +37,10 @@ use crate::telemetry::maillog;
 pub(super) struct Fitted {
     pub(super) message: Outgoing,
     pub(super) large: Vec<Large>,
+    /// The message as it was.
+    whole: Outgoing,
+    /// It is the one attachment.
+    is_covered: bool,
 }
 
 impl Fitted {
@@ -44,17 +53,43 @@ impl Fitted {
         }
     }
 
-    /// The same in half the size, for a Graph that takes less than was thought.
+    /// The same in half the size, for a Graph that takes less than was thought;
+    /// `None` if it does not get that small.
     pub(super) async fn halved(
         self,
         id: SpoolId,
         submission: &Submission,
-    ) -> Result<Self, AttemptError> {
+    ) -> Result<Option<Self>, AttemptError> {
         let size = self.message.size();
         maillog::request_too_large(id, size);
-        let mut halved = fit(id, self.message, size / 2, submission).await?;
-        halved.large.extend(self.large);
-        Ok(halved)
+        if self.is_covered {
+            return Ok(None);
+        }
+        match fit(id, self.whole, size / 2, submission).await {
+            Ok(halved) => Ok(Some(halved)),
+            // Graph's words are truer than those about half of it.
+            Err(AttemptError::Oversize(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The whole message as an attachment, where Graph takes one of its attachments
+    /// in neither way; `None` if that is what it refused, or not wanted.
+    pub(super) async fn covered(
+        self,
+        id: SpoolId,
+        submission: &Submission,
+        why: &AttemptError,
+    ) -> Result<Option<Self>, AttemptError> {
+        if self.is_covered || submission.oversize == Oversize::Fail {
+            return Ok(None);
+        }
+        let (header, structure) = taken_apart(&self.whole).await?;
+        let covered = cover(&header, &structure, self.whole.clone());
+        if covered.is_ok() {
+            maillog::attached_whole(id, why);
+        }
+        Ok(covered.ok())
     }
 }
 
@@ -67,8 +102,10 @@ pub(super) async fn fit(
 ) -> Result<Fitted, AttemptError> {
     let fitted = if message.size() <= limit {
         Fitted {
+            whole: message.clone(),
             message,
             large: Vec::new(),
+            is_covered: false,
         }
     } else {
         split(id, message, limit, submission.oversize).await?
@@ -85,26 +122,36 @@ async fn split(
     limit: u64,
     oversize: Oversize,
 ) -> Result<Fitted, AttemptError> {
-    let bytes = message.header.clone();
-    let header = Header::split(&bytes, true).ok_or(ComposeError::Header)?;
-    let read = structure(&header, Reader::new(message.body.clone())).await;
-    let structure = read.map_err(AttemptError::unread)?;
-    match (Split::of(&structure, bytes.len() as u64, limit), oversize) {
-        (Ok(split), _) => Ok(Fitted {
-            large: split
-                .attachments
-                .iter()
-                .map(|it| large(it, &message))
-                .collect(),
-            message: split.outgoing(&message),
-        }),
-        (Err(why), Oversize::Fail) => Err(why.into()),
-        (Err(why), Oversize::Attach) => {
-            let covered = cover(&header, &message)?;
+    let (header, structure) = taken_apart(&message).await?;
+    let why = match Split::of(&structure, message.header.len() as u64, limit) {
+        Ok(split) => {
+            let attachments = split.attachments.iter();
+            return Ok(Fitted {
+                large: attachments.map(|it| large(it, &message)).collect(),
+                message: split.outgoing(&message),
+                whole: message.clone(),
+                is_covered: false,
+            });
+        }
+        Err(why) => why,
+    };
+    match oversize {
+        Oversize::Fail => Err(why.into()),
+        Oversize::Attach | Oversize::AttachUnsigned => {
+            let covered = cover(&header, &structure, message.clone())?;
+            if covered.message.size() > limit {
+                return Err(why.into());
+            }
             maillog::attached_whole(id, &why);
             Ok(covered)
         }
     }
+}
+
+async fn taken_apart(message: &Outgoing) -> Result<(Header<'_>, Structure), AttemptError> {
+    let header = Header::split(&message.header, true).ok_or(ComposeError::Header)?;
+    let read = structure(&header, Reader::new(message.body.clone())).await;
+    Ok((header, read.map_err(AttemptError::unread)?))
 }
 
 fn large(attachment: &Detached, message: &Outgoing) -> Large {
@@ -121,7 +168,11 @@ fn large(attachment: &Detached, message: &Outgoing) -> Large {
 
 /// A short message to the same recipients with the whole one attached, whose
 /// Bcc nobody else may see.
-fn cover(header: &Header<'_>, message: &Outgoing) -> Result<Fitted, AttemptError> {
+fn cover(
+    header: &Header<'_>,
+    structure: &Structure,
+    whole: Outgoing,
+) -> Result<Fitted, AttemptError> {
     let (mut around, mut within) = (Vec::new(), Vec::new());
     for field in &header.fields {
         let name = field.name.to_ascii_lowercase();
@@ -135,15 +186,19 @@ fn cover(header: &Header<'_>, message: &Outgoing) -> Result<Fitted, AttemptError
     around.extend_from_slice(COVER_FIELDS);
     within.extend_from_slice(b"\r\n");
     let mut pieces = vec![Piece::Bytes(within.into())];
-    pieces.extend_from_slice(&message.body);
+    pieces.extend_from_slice(&whole.body);
     let size = pieces.iter().map(Piece::size).sum();
     if size > LARGEST_ATTACHMENT {
         return Err(Unsplittable::AttachmentTooLarge { size }.into());
     }
+    let mut text = vec![Piece::Bytes(Bytes::from_static(COVER))];
+    if structure.is_signed_or_encrypted() {
+        text.push(Piece::Bytes(Bytes::from_static(SEALED_COVER)));
+    }
     Ok(Fitted {
         message: Outgoing {
             header: around.into(),
-            body: vec![Piece::Bytes(Bytes::from_static(COVER))],
+            body: text,
         },
         large: vec![Large {
             name: "message.eml".to_owned(),
@@ -154,6 +209,8 @@ fn cover(header: &Header<'_>, message: &Outgoing) -> Result<Fitted, AttemptError
             encoding: Encoding::Identity,
             pieces,
         }],
+        whole,
+        is_covered: true,
     })
 }
 
@@ -161,15 +218,17 @@ const COVER_FIELDS: &[u8] =
     b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n";
 const COVER: &[u8] = b"This message is too large to be sent as it is, and cannot be split.\r\n\
     It is attached, whole and unchanged, as message.eml: open it with a mail program.\r\n";
+const SEALED_COVER: &[u8] =
+    b"Its signature or encryption is that of the attached message: look at it there.\r\n";
 
 async fn reencoded(id: SpoolId, fitted: Fitted, limit: u64) -> Result<Fitted, AttemptError> {
-    let Fitted { message, large } = fitted;
+    let message = &fitted.message;
     let bytes = message.read().await.map_err(AttemptError::unread)?;
     let (header, body) = bytes
         .split_at_checked(message.header.len())
         .unwrap_or_default();
     let Some((header, body)) = quoted_printable_as_base64(header, body) else {
-        return Ok(Fitted { message, large });
+        return Ok(fitted);
     };
     let written = Outgoing {
         header: header.into(),
@@ -177,6 +236,11 @@ async fn reencoded(id: SpoolId, fitted: Fitted, limit: u64) -> Result<Fitted, At
     };
     let fits = written.size() <= limit;
     maillog::reencoded(id, fits);
-    let message = if fits { written } else { message };
-    Ok(Fitted { message, large })
+    Ok(match fits {
+        true => Fitted {
+            message: written,
+            ..fitted
+        },
+        false => fitted,
+    })
 }

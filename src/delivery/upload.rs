@@ -1,5 +1,7 @@
 //! One attachment on its way into a draft: at once if it is small, otherwise by
-//! an upload session, piece by piece from where it is kept.
+//! an upload session, piece by piece from where it is kept. Where Graph draws the
+//! line between the two is not known to the byte, so what it refuses by its size in
+//! one way goes in the other.
 //!
 //! A broken connection is resumed where Graph says. What cannot be resumed is
 //! given up: the draft was not sent, and the next attempt makes another, because
@@ -25,6 +27,7 @@ use crate::mime::Decoded;
 use crate::mime::Encoding;
 use crate::mime::Piece;
 use crate::mime::Reader;
+use crate::telemetry::maillog;
 
 /// An attachment that travels by itself.
 #[derive(Clone, Debug)]
@@ -44,6 +47,11 @@ pub(super) struct Large {
 /// Graph wants less than 4 MB (page "Attach large files to Outlook messages");
 /// 327,680 bytes are the unit of its other upload sessions.
 const CHUNK: usize = 12 * 327_680;
+/// See [`CHUNK`].
+const LEAST_CHUNK: u64 = 327_680;
+/// What an upload session finds too small may be this large; all of it is in memory
+/// then. No reading of Microsoft's "3 MB" is more than 3 MiB.
+const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;
 /// Failures in a row after which an upload is given up.
 const SETBACKS: u32 = 5;
 /// The longest that an upload waits for Graph; what is to wait longer is given
@@ -69,20 +77,50 @@ impl Large {
 
 /// Adds an attachment to a draft.
 pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
-    let (graph, described) = (way.graph(), large.described());
     if large.size < LEAST_UPLOAD {
-        way.pace.admit(graph::encoded_size(large.size)).await;
-        let _turn = way.outlet.uploads.acquire().await;
-        let mut source = Source::new(large);
-        let bytes = source
-            .take(0, LEAST_UPLOAD)
-            .await
-            .map_err(AttemptError::unread)?;
-        let attached = graph.attach(way.caller(), draft, &described, &bytes);
-        return attached.await.map_err(Step::Prepare.failed());
+        match at_once(way, draft, large).await {
+            Err(error) if error.is_too_large() => {
+                maillog::other_way(way.entry.id, large.size, &error);
+                match in_pieces(way, draft, large).await {
+                    // What was said first is why.
+                    Err(second) if second.is_too_small() => Err(error),
+                    attached => attached,
+                }
+            }
+            attached => attached,
+        }
+    } else {
+        match in_pieces(way, draft, large).await {
+            Err(error) if error.is_too_small() && large.size <= MOST_AT_ONCE => {
+                maillog::other_way(way.entry.id, large.size, &error);
+                at_once(way, draft, large).await
+            }
+            attached => attached,
+        }
     }
+}
+
+/// In one request.
+async fn at_once(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
+    way.pace.admit(graph::encoded_size(large.size)).await;
+    let _turn = way.outlet.uploads.acquire().await;
+    let read = Source::new(large).take(0, large.size).await;
+    let bytes = read.map_err(AttemptError::unread)?;
+    let described = large.described();
+    let attached = way
+        .graph()
+        .attach(way.caller(), draft, &described, &bytes)
+        .await;
+    attached.map_err(Step::Prepare.failed())
+}
+
+/// By an upload session.
+async fn in_pieces(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
     way.pace.admit(1).await;
-    let opened = graph.create_upload_session(way.caller(), draft, &described);
+    let described = large.described();
+    let opened = way
+        .graph()
+        .create_upload_session(way.caller(), draft, &described);
     let session = opened.await.map_err(Step::Prepare.failed())?;
     upload(way, &session, large).await
 }
@@ -90,11 +128,12 @@ pub(super) async fn attach(way: &Way<'_>, draft: &str, large: &Large) -> Result<
 async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result<(), AttemptError> {
     let mut source = Source::new(large);
     let mut next = 0;
+    let mut most = CHUNK as u64;
     // What is taken again, after Graph has lost it, is no success.
     let mut furthest = 0;
     let mut setbacks = 0;
     loop {
-        let length = large.size.saturating_sub(next).min(CHUNK as u64);
+        let length = large.size.saturating_sub(next).min(most);
         way.pace.admit(length).await;
         let turn = way.outlet.uploads.acquire().await;
         let chunk = source
@@ -115,6 +154,11 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
             }
             Ok(Progress::Next(_)) if setbacks < SETBACKS => setbacks += 1,
             Ok(Progress::Next(_)) => return Err(AttemptError::UploadStuck),
+            // A proxy may take less than Graph.
+            Err(error) if is_too_large(&error) && most > LEAST_CHUNK => {
+                most = (most / 2).max(LEAST_CHUNK);
+                debug!(id = %way.entry.id, %error, most, "the upload goes on in smaller pieces");
+            }
             Err(error) => {
                 setbacks += 1;
                 let pause = pause(&error, setbacks);
@@ -131,6 +175,10 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
             }
         }
     }
+}
+
+fn is_too_large(error: &GraphError) -> bool {
+    matches!(error, GraphError::Answered { status: 413, .. })
 }
 
 /// How long to wait before an upload is resumed; nothing if it cannot be.

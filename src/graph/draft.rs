@@ -56,7 +56,8 @@ pub struct FileAttachment<'a> {
 /// Drafts with one Message-ID that are looked at: more than one is rare.
 const MOST_FOUND: usize = 10;
 
-/// The simple way to attach takes less than 3 MB (Graph page "Add attachment").
+/// The simple way to attach takes less than 3 MB (Graph page "Add attachment"). Which
+/// 3 MB is meant is not documented.
 pub const LEAST_UPLOAD: u64 = 3_000_000;
 
 impl Graph {
@@ -110,7 +111,8 @@ impl Graph {
         expect(200, &answer)
     }
 
-    /// Adds an attachment of less than [`LEAST_UPLOAD`] bytes to a draft.
+    /// Adds an attachment to a draft in one request: one of less than
+    /// [`LEAST_UPLOAD`] bytes, and what an upload session finds too small.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ mod authenticate;
 mod clients;
 mod connection;
 mod ending;
+mod fit;
 mod guesses;
 mod holders;
 mod line;

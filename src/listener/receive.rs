@@ -1,9 +1,12 @@
 //! A message on its way in: from DATA to its verdict.
 
+use std::path::PathBuf;
+
 use bytes::Buf;
 
 use super::connection::Connection;
 use super::connection::End;
+use super::fit::can_fit;
 use super::stage::Event;
 use crate::config::FromRule;
 use crate::config::RecipientRule;
@@ -121,8 +124,12 @@ impl Connection<'_> {
 
     /// Stores a message that has come in whole. The text says why not, for the
     /// log.
-    async fn accept(&self, incoming: Incoming, envelope: Envelope) -> (Verdict, String) {
+    async fn accept(&self, mut incoming: Incoming, envelope: Envelope) -> (Verdict, String) {
         let refused = |verdict| (verdict, String::new());
+        let file = match incoming.file().await {
+            Ok(file) => file,
+            Err(error) => return (refusal(&error), error.to_string()),
+        };
         let head = incoming.head();
         let whole = head.len() as u64 == incoming.size();
         let Some(header) = Header::split(head, whole) else {
@@ -140,14 +147,8 @@ impl Connection<'_> {
             bound: self.bound(),
             is_report: false,
         };
-        if let Some(author) = &origin.author
-            && !self.may_send_as(author)
-        {
-            return refused(Verdict::NotThisSender(origin.author));
-        }
-        let foreign = |actor: &Actor| !self.may_send_as(&actor.address);
-        if let Some(actor) = actors(&header).find(foreign) {
-            return refused(Verdict::NotThisActor(actor.field, actor.address));
+        if let Some(foreign) = self.named_without_right(&header, origin.author.as_ref()) {
+            return refused(foreign);
         }
         let Some(lane) = route(&self.rules.accounts, &origin) else {
             return refused(Verdict::NoAccount(origin.author));
@@ -158,6 +159,11 @@ impl Connection<'_> {
             return refused(Verdict::NotThisSubstitute(from.clone()));
         }
         let (id, size) = (incoming.id(), incoming.size());
+        if let Some(file) = file
+            && let Err(refused) = self.fits(&header, file, size, &lane).await
+        {
+            return refused;
+        }
         let trace = self.trace(&envelope);
         let entry = NewEntry {
             content: incoming,
@@ -176,6 +182,29 @@ impl Connection<'_> {
                 (Verdict::Queued(id), String::new())
             }
             Err(error) => (refusal(&error), error.to_string()),
+        }
+    }
+
+    /// Whether a message can be sent that is larger than one request; if not, with
+    /// what the log says.
+    async fn fits(
+        &self,
+        header: &Header<'_>,
+        file: PathBuf,
+        size: u64,
+        lane: &Lane,
+    ) -> Result<(), (Verdict, String)> {
+        let mut accounts = self.rules.accounts.iter();
+        let Some(account) = accounts.find(|account| account.name == lane.account) else {
+            return Ok(());
+        };
+        match can_fit(header, file, size, &account.submission).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err((
+                Verdict::CannotBeSplit(account.submission.largest_mime()),
+                String::new(),
+            )),
+            Err(error) => Err((Verdict::LocalTrouble, error.to_string())),
         }
     }
 
@@ -206,6 +235,20 @@ impl Connection<'_> {
             Some(RecipientRule::Headers) => usize::MAX,
             Some(RecipientRule::Envelope) | None => LARGEST_PART,
         }
+    }
+
+    /// The refusal of a message that names somebody whom the user may not name.
+    fn named_without_right(
+        &self,
+        header: &Header<'_>,
+        author: Option<&Address>,
+    ) -> Option<Verdict> {
+        if let Some(author) = author.filter(|author| !self.may_send_as(author)) {
+            return Some(Verdict::NotThisSender(Some(author.clone())));
+        }
+        let foreign = |actor: &Actor| !self.may_send_as(&actor.address);
+        let actor = actors(header).find(foreign)?;
+        Some(Verdict::NotThisActor(actor.field, actor.address))
     }
 
     /// Whoever authenticated sends as its own addresses only.

@@ -1,11 +1,10 @@
 //! A part of a message as a file beside its text.
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 
 use super::part::Part;
 use super::part::one_line;
+use super::references::References;
 
 /// A file that comes with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +24,8 @@ pub struct Attachment {
 
 impl Attachment {
     /// Made of a part, whatever it is. `number` names it if nothing else does, `shown`
-    /// has the Content-IDs that the text shows.
-    pub(super) fn of(part: &Part<'_>, number: usize, shown: &HashSet<String>) -> Self {
+    /// is what the text refers to.
+    pub(super) fn of(part: &Part<'_>, number: usize, shown: &References) -> Self {
         let (media_type, content) = if part.too_deep {
             // With its header section it can be opened as a message.
             ("message/rfc822".to_owned(), part.raw.to_vec())
@@ -45,7 +44,7 @@ impl Attachment {
             name,
             media_type,
             content: content.into(),
-            shown: content_id.as_ref().is_some_and(|id| shown.contains(id)),
+            shown: content_id.as_ref().is_some_and(|id| shown.has(id)),
             content_id,
         }
     }
@@ -83,7 +82,11 @@ mod tests {
     use super::*;
 
     fn of(part: &str) -> Attachment {
-        Attachment::of(&Part::of(part.as_bytes()).unwrap(), 1, &HashSet::new())
+        Attachment::of(
+            &Part::of(part.as_bytes()).unwrap(),
+            1,
+            &References::default(),
+        )
     }
 
     #[test]

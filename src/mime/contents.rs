@@ -6,14 +6,11 @@
 //! Exchange too makes of the footers of mailing lists.
 //! A message within the message is a file with its bytes as they came in.
 
-use std::collections::HashSet;
-
-use mail_parser::decoders::hex::decode_hex;
-
 use super::attachment::Attachment;
 use super::attachment::bare_id;
 use super::attachment::content_id;
 use super::part::Part;
+use super::references::References;
 
 /// The one text of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +66,8 @@ impl<'p, 'm> Contents<'p, 'm> {
         }
         let text = text.unwrap_or(Text::Plain(plain));
         let shown = match &text {
-            Text::Plain(_) => HashSet::new(),
-            Text::Html(html) => content_ids(html),
+            Text::Plain(_) => References::default(),
+            Text::Html(html) => References::of(html),
         };
         let files = files.into_iter().enumerate();
         let files = files.map(|(at, part)| Attachment::of(part, at + 1, &shown));
@@ -172,22 +169,6 @@ fn is_text(part: &Part<'_>) -> bool {
 fn has(part: &Part<'_>, media_type: &str) -> bool {
     let own = part.children.is_empty() && is_text(part) && part.is(media_type);
     own || part.children.iter().any(|child| has(child, media_type))
-}
-
-/// What an HTML text refers to by `cid:` URLs (RFC 2392).
-fn content_ids(html: &str) -> HashSet<String> {
-    let around = |c: char| c.is_whitespace() || "\"'<>)&;".contains(c);
-    let named = html.split(around).filter_map(|word| {
-        let scheme = "cid:";
-        let at = word.to_ascii_lowercase().find(scheme)?;
-        word.get(at + scheme.len()..)
-    });
-    let ids = named.flat_map(|name| {
-        // RFC 3986 2.1, and as those write it who do not know of it.
-        let (_, unescaped) = decode_hex(name.as_bytes());
-        [String::from_utf8(unescaped).ok(), Some(name.to_owned())]
-    });
-    ids.flatten().collect()
 }
 
 const PLAIN: &str = "text/plain";

@@ -59,8 +59,10 @@ impl Field<'_> {
         match self.value.get(..LONGEST_ASIDE) {
             Some(begin) => {
                 let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
-                let cut = begin.iter().rposition(is_gap).unwrap_or(begin.len());
-                let kept = begin.get(..cut).unwrap_or_default().trim_ascii_end();
+                let gap = begin.iter().rposition(is_gap);
+                let begin = begin.get(..gap.unwrap_or(begin.len())).unwrap_or_default();
+                let end = begin.iter().rposition(|byte| !is_gap(byte));
+                let kept = begin.get(..end.map_or(0, |at| at + 1)).unwrap_or_default();
                 let left = self.value.trim_ascii_end().len() - kept.len();
                 renamed.extend_from_slice(kept);
                 renamed.extend(format!("\r\n ... ({left} more bytes)\r\n").bytes());

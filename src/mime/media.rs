@@ -26,6 +26,9 @@ pub struct Media {
     pub(super) boundary: Option<String>,
     /// The Content-ID of the part of a multipart/related that the others belong to.
     pub(super) start: Option<String>,
+    /// Texts may refer to it by a Content-Location (RFC 2557), which an attachment
+    /// of Graph's does not have.
+    pub(super) located: bool,
     /// A field is there twice: others may see another part here.
     pub(super) ambiguous: bool,
 }
@@ -54,7 +57,9 @@ impl Media {
     pub(super) fn of(header: &Header<'_>, default: &str) -> Self {
         let one = |name| {
             let mut fields = header.all(name).filter(|field| !field.text().is_empty());
-            (fields.next(), fields.next().is_some())
+            let first = fields.next();
+            let is_other = |field: &Field<'_>| first.is_some_and(|it| it.text() != field.text());
+            (first, fields.any(is_other))
         };
         let (content_type, types) = one("Content-Type");
         let (encoding, encodings) = one("Content-Transfer-Encoding");
@@ -79,9 +84,14 @@ impl Media {
             name: named.as_deref().and_then(file_name),
             content_id: content_id.and_then(|field| id(&field.text())),
             disposition,
-            encoding: encoding.map_or(Encoding::Identity, transfer_encoding),
+            encoding: match encoding {
+                Some(_) if encodings => Encoding::Unknown,
+                Some(field) => transfer_encoding(field),
+                None => Encoding::Identity,
+            },
             boundary: parameter(typed.as_ref(), "boundary").filter(|text| is_boundary(text)),
             start: parameter(typed.as_ref(), "start").and_then(|text| id(&text)),
+            located: content_id.is_none() && header.all("Content-Location").next().is_some(),
             ambiguous: types || encodings || dispositions || ids || boundaries > 1,
         }
     }
@@ -96,6 +106,7 @@ impl Media {
             encoding: Encoding::Unknown,
             boundary: None,
             start: None,
+            located: false,
             ambiguous: true,
         }
     }
@@ -275,7 +286,8 @@ fn is_boundary(text: &str) -> bool {
 pub(super) fn id(text: &str) -> Option<String> {
     let id = text.trim().trim_start_matches('<').trim_end_matches('>');
     let is_sound = !id.is_empty() && id.len() <= LONGEST_NAME;
-    (is_sound && id.chars().all(|c| c.is_ascii_graphic())).then(|| id.to_owned())
+    // Some have blanks or are not ASCII, and texts refer to them all the same.
+    (is_sound && !id.chars().any(char::is_control)).then(|| id.to_owned())
 }
 
 /// A name without what no name has; `None` if nothing is left.
@@ -466,7 +478,8 @@ mod tests {
     #[test]
     fn what_is_said_twice_is_ambiguous() {
         assert!(!media(b"Content-Type: a/b\r\nContent-Type:\r\n").ambiguous);
-        assert!(media(b"Content-Type: a/b\r\nContent-type: a/b\r\n").ambiguous);
+        assert!(!media(b"Content-Type: a/b\r\nContent-type: a/b\r\n").ambiguous);
+        assert!(media(b"Content-Type: a/b\r\nContent-type: a/c\r\n").ambiguous);
         assert!(media(b"Content-Type: multipart/mixed; boundary=a; boundary=b\r\n").ambiguous);
         assert!(media(b"Content-ID: <a>\r\nContent-ID: <b>\r\n").ambiguous);
     }
@@ -477,7 +490,8 @@ mod tests {
             ("<a@b>", Some("a@b")),
             ("a@b", Some("a@b")),
             ("<>", None),
-            ("<a b>", None),
+            ("<a b>", Some("a b")),
+            ("<a\tb>", None),
         ] {
             assert_eq!(id(value).as_deref(), expected, "{value}");
         }

@@ -5,8 +5,16 @@
 //! out, and nothing is written but a delimiter that would be missing and an empty
 //! text where a multipart would be without parts. Never taken is what is signed,
 //! encrypted or a report, nor the forms of one text (multipart/alternative), nor a
-//! text that is shown; nor anything that other programs may see otherwise
-//! (`structure.rs`).
+//! text that is shown; nor anything out of a multipart that other programs may see
+//! otherwise (`structure.rs`).
+//!
+//! A part that is itself doubtful is taken after all others, and decoded as far as
+//! the relay is sure of its encoding. Where it is not, the part becomes a message of
+//! its own, unchanged: the recipient's mail program reads it as it would have read it
+//! in its place.
+//!
+//! A picture is inline where an HTML text refers to it, wherever it stands. One that
+//! is referred to by its Content-Location would lose that, and is taken late.
 
 use std::ops::Range;
 
@@ -116,8 +124,9 @@ impl Split {
             if taking.rest <= limit {
                 break;
             }
-            if part.decoded > LARGEST_ATTACHMENT {
-                return Err(Unsplittable::AttachmentTooLarge { size: part.decoded });
+            let size = size(part);
+            if size > LARGEST_ATTACHMENT {
+                return Err(Unsplittable::AttachmentTooLarge { size });
             }
             taking.take(at, part);
         }
@@ -183,11 +192,16 @@ struct Taking<'s> {
 }
 
 impl<'s> Taking<'s> {
-    /// The parts that may be taken, the largest first.
+    /// The parts that may be taken, the largest first of those that lose nothing.
     fn candidates(&self) -> Vec<(usize, &'s Part)> {
         let parts = self.structure.parts.iter().enumerate();
         let mut candidates: Vec<_> = parts.filter(|(at, _)| self.may_go(*at)).collect();
-        candidates.sort_by_key(|(_, part)| std::cmp::Reverse(length(&part.whole)));
+        candidates.sort_by_key(|(at, part)| {
+            let is_doubtful = part.doubtful || is_undecodable(part);
+            let is_located = part.media.located && self.is_related(*at);
+            let smaller = std::cmp::Reverse(length(&part.whole));
+            (is_doubtful, is_located, smaller)
+        });
         candidates
     }
 
@@ -202,12 +216,12 @@ impl<'s> Taking<'s> {
             .parent
             .is_some_and(|parent| self.main_of(parent) == Some(at));
         let mut around = std::iter::successors(parent, |part| parts.get(part.parent?));
+        let may_be_message = !part.doubtful && !is_undecodable(part) && !is_whole(&part.media);
         !part.open
-            && !part.doubtful
-            && part.media.encoding != Encoding::Unknown
+            && !part.media.is_multipart()
             && !is_form
             && is_attachment(&part.media, is_main, self.is_related(at))
-            && (parent.is_some() || !is_whole(&part.media))
+            && (parent.is_some() || may_be_message)
             && around.all(|part| !part.doubtful && !is_sealed(&part.media))
     }
 
@@ -287,7 +301,7 @@ impl<'s> Taking<'s> {
             if self.taken.get(at) != Some(&true) {
                 continue;
             }
-            attachments.push(self.attachment(at, part));
+            attachments.push(self.attachment(part));
             kept.range(from..part.whole.start);
             from = part.whole.end;
             if let Some((last, written)) = part.parent.and_then(|parent| self.instead(parent))
@@ -307,18 +321,43 @@ impl<'s> Taking<'s> {
         }
     }
 
-    fn attachment(&self, at: usize, part: &Part) -> Detached {
+    fn attachment(&self, part: &Part) -> Detached {
         let media = &part.media;
-        let shown = media.disposition != Disposition::Attachment && media.content_id.is_some();
+        if is_undecodable(part) {
+            return Detached {
+                name: "attachment.eml".to_owned(),
+                content_type: "message/rfc822".to_owned(),
+                content_id: None,
+                inline: false,
+                encoding: Encoding::Identity,
+                range: part.header.start..part.body.end,
+                size: size(part),
+            };
+        }
+        let references = &self.structure.references;
+        let id = media.content_id.as_deref();
         Detached {
             name: media::name_or_default(media),
             content_type: media.content_type.clone(),
             content_id: media.content_id.clone(),
-            inline: shown && self.is_related(at),
+            inline: id.is_some_and(|id| references.has(id)),
             encoding: media.encoding,
             range: part.body.clone(),
-            size: part.decoded,
+            size: size(part),
         }
+    }
+}
+
+/// Whether it is not known how the part is written.
+fn is_undecodable(part: &Part) -> bool {
+    part.media.encoding == Encoding::Unknown
+}
+
+/// The size of a part as an attachment.
+fn size(part: &Part) -> u64 {
+    match is_undecodable(part) {
+        true => length(&(part.header.start..part.body.end)),
+        false => part.decoded,
     }
 }
 
@@ -367,6 +406,19 @@ pub(super) fn is_sealed(media: &Media) -> bool {
         media.content_type.as_str(),
         "multipart/signed" | "multipart/encrypted" | "multipart/report"
     )
+}
+
+impl Structure {
+    /// Whether the message, or a part of it that means something as a whole only, is
+    /// signed or encrypted.
+    pub fn is_signed_or_encrypted(&self) -> bool {
+        let is_one = |part: &Part| {
+            let kind = part.media.content_type.as_str();
+            matches!(kind, "multipart/signed" | "multipart/encrypted")
+        };
+        let root = self.parts.first();
+        root.is_some_and(|root| is_whole(&root.media)) || self.parts.iter().any(is_one)
+    }
 }
 
 /// A type that says what the message is, where it is the message's own.

@@ -4,9 +4,9 @@
 //! A line delimits parts if it is exactly a delimiter of a multipart that is open:
 //! the innermost first, then those around it, whose delimiters close what was not
 //! closed. Where a line is nearly one, where fields are there twice or a header
-//! section does not end, other programs may see another structure: such a part is
-//! `doubtful`, and `split.rs` takes nothing out of it. What is odd beyond measure
-//! (see the constants) is doubtful as a whole.
+//! section does not end, other programs may see something else: such a part is
+//! `doubtful`. `split.rs` takes nothing out of a doubtful multipart. What is odd
+//! beyond measure (see the constants) is doubtful as a whole.
 //!
 //! A message within a message is one part: its own parts are nobody's business.
 
@@ -16,17 +16,23 @@ use std::ops::Range;
 use memchr::memchr;
 use memchr::memmem;
 
+use super::Disposition;
 use super::Header;
 use super::Media;
 use super::Reader;
+use super::References;
 use super::decode::Decoder;
 use super::media::LONGEST_BOUNDARY;
+use super::mended::mended;
+use super::references::Seeker;
 
 /// The parts of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Structure {
     /// The message itself, then each part behind the one that it is in.
     pub parts: Vec<Part>,
+    /// What the HTML texts refer to.
+    pub references: References,
     /// Bytes of the body.
     pub size: u64,
 }
@@ -87,6 +93,7 @@ pub async fn structure(header: &Header<'_>, mut body: Reader) -> io::Result<Stru
 #[derive(Debug)]
 pub(super) struct Scan {
     parts: Vec<Part>,
+    references: References,
     /// Multiparts whose delimiters count, each in the one before it.
     open: Vec<Open>,
     place: Place,
@@ -117,6 +124,8 @@ enum Place {
         decoder: Decoder,
         /// What was decoded just now.
         scratch: Vec<u8>,
+        /// Looks at it, if it is HTML that is shown.
+        seeker: Option<Seeker>,
     },
     /// Before or behind the parts of a multipart.
     Between,
@@ -126,6 +135,7 @@ impl Scan {
     pub(super) fn new(header: &Header<'_>) -> Self {
         let mut scan = Self {
             parts: vec![Part::at(None, 0)],
+            references: References::default(),
             open: Vec::new(),
             place: Place::Between,
             at: 0,
@@ -175,6 +185,7 @@ impl Scan {
         self.end(0, self.at, self.at);
         Structure {
             parts: self.parts,
+            references: self.references,
             size: self.at,
         }
     }
@@ -265,15 +276,15 @@ impl Scan {
         self.at_line_start = bytes.ends_with(b"\n");
         if let Place::Header(header) = &mut self.place {
             header.extend_from_slice(bytes);
-            if matches!(
-                header.as_slice(),
-                b"\r\n" | b"\n" | [.., b'\n', b'\r', b'\n'] | [.., b'\n', b'\n']
-            ) {
+            if header.len() > LARGEST_HEADER {
+                let mut header = std::mem::take(header);
+                let beyond = header.split_off(LARGEST_HEADER);
+                self.at -= beyond.len() as u64;
+                self.header_ended(&header);
+                self.pass(&beyond);
+            } else if ends(header) {
                 let header = std::mem::take(header);
                 self.header_ended(&header);
-            } else if header.len() > LARGEST_HEADER {
-                self.headers += header.len();
-                self.begin(Media::unknown());
             }
             return;
         }
@@ -295,10 +306,18 @@ impl Scan {
     }
 
     fn decode(&mut self, bytes: &[u8]) {
-        if let Place::Body { decoder, scratch } = &mut self.place {
+        if let Place::Body {
+            decoder,
+            scratch,
+            seeker,
+        } = &mut self.place
+        {
             decoder.feed(bytes, scratch);
             if let Some(part) = self.parts.last_mut() {
                 part.decoded += scratch.len() as u64;
+            }
+            if let Some(seeker) = seeker {
+                seeker.feed(scratch, &mut self.references);
             }
             scratch.clear();
         }
@@ -314,11 +333,19 @@ impl Scan {
         } else {
             "text/plain"
         };
-        let media = match Header::split(bytes, true) {
-            Some(header) if is_sound(&header, bytes) => Media::of(&header, default),
-            Some(_) | None => Media::unknown(),
+        let (media, body) = match Header::split(bytes, true) {
+            Some(header) if is_sound(&header, bytes) => (Media::of(&header, default), bytes.len()),
+            Some(_) | None => {
+                let media = doubtful(bytes, default);
+                media.unwrap_or_else(|| (Media::unknown(), bytes.len()))
+            }
         };
+        let text = bytes.get(body..).unwrap_or_default();
+        self.at -= text.len() as u64;
         self.begin(media);
+        if !text.is_empty() {
+            self.pass(text);
+        }
     }
 
     /// The body of the last part begins.
@@ -347,9 +374,12 @@ impl Scan {
             self.open.push(Open { at, last: None });
             Place::Between
         } else {
+            let is_html = media.content_type == "text/html";
+            let is_shown = is_html && media.disposition != Disposition::Attachment;
             Place::Body {
                 decoder: Decoder::new(media.encoding),
                 scratch: Vec::new(),
+                seeker: is_shown.then(Seeker::default),
             }
         };
         part.media = media;
@@ -370,9 +400,14 @@ impl Scan {
                 Place::Body {
                     mut decoder,
                     mut scratch,
+                    seeker,
                 } => {
                     decoder.finish(&mut scratch);
                     part.decoded += scratch.len() as u64;
+                    if let Some(mut seeker) = seeker {
+                        seeker.feed(&scratch, &mut self.references);
+                        seeker.finish(&mut self.references);
+                    }
                 }
             }
         }
@@ -429,11 +464,31 @@ fn line_end_of(bytes: &[u8]) -> usize {
     }
 }
 
+/// What a part is whose header section programs read in different ways, and where
+/// its body begins; `None` if nothing can be said of it.
+fn doubtful(bytes: &[u8], default: &str) -> Option<(Media, usize)> {
+    let mended = mended(bytes)?;
+    let header = Header::split(&mended.fields, true)?;
+    let mut media = Media::of(&header, default);
+    media.ambiguous = true;
+    // What has gone by may have had delimiters of it.
+    (!media.is_multipart()).then_some((media, mended.body))
+}
+
+/// Whether a header section ends with an empty line.
+fn ends(header: &[u8]) -> bool {
+    matches!(
+        header,
+        b"\r\n" | b"\n" | [.., b'\n', b'\r', b'\n'] | [.., b'\n', b'\n']
+    )
+}
+
 /// Whether every program reads the same fields.
 fn is_sound(header: &Header<'_>, bytes: &[u8]) -> bool {
     let is_blank = |line: &[u8]| !matches!(line, b"\r\n") && line.trim_ascii().is_empty();
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     header.body == bytes.len()
+        && ends(bytes)
         && !header.cut_short
         && !header.mbox_line
         && lines.all(|line| line.ends_with(b"\r\n") && !is_blank(line))

@@ -58,6 +58,12 @@ fn of_real_messages_the_attachments_are_taken() {
         ("same-boundary-within", &[]),
         ("nearly-a-delimiter", &[]),
         ("digest", &["message.eml"]),
+        ("parameter-not-indented", &["scan.pdf"]),
+        (
+            "no-empty-line-before-the-body",
+            &["attachment.pdf", "a.html inline"],
+        ),
+        ("unknown-encoding", &["attachment.eml", "attachment.eml"]),
         ("deep", &[]),
     ] {
         let split = taken(&message(name));

@@ -24,6 +24,7 @@ mod reply;
 mod rights;
 #[cfg(test)]
 mod tests;
+mod too_big;
 
 use std::collections::HashSet;
 
@@ -244,6 +245,9 @@ pub enum Verdict {
     StorageFull,
     /// Content and recipients are more than there is ever room for.
     NeverFits,
+    /// One request carries no more than this many bytes, and the message cannot be
+    /// split.
+    CannotBeSplit(u64),
     /// Our own trouble.
     LocalTrouble,
 }
@@ -424,6 +428,7 @@ impl Session {
             Verdict::TooManyRecipients => Reply::too_many_recipients_for_now(),
             Verdict::StorageFull => Reply::storage_full(),
             Verdict::NeverFits => Reply::never_fits(),
+            Verdict::CannotBeSplit(limit) => Reply::cannot_be_split(limit),
             Verdict::LocalTrouble => Reply::local_trouble(),
         }
     }

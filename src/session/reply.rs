@@ -1,6 +1,6 @@
 //! Every reply that the relay gives: code (RFC 5321 4.2.3), enhanced status
-//! (RFC 3463) and words that a person can act on. Those about addresses
-//! are in `rights.rs`.
+//! (RFC 3463) and words that a person can act on. Those about addresses are in
+//! `rights.rs`, those about a message's size in `too_big.rs`.
 //!
 //! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5; what a client sent is
 //! never put into one, but for addresses that were parsed. A refusal also says,
@@ -408,26 +408,6 @@ impl Reply {
         Self::new(452, EnhancedStatus::TOO_MANY_RECIPIENTS, text).remedy(
             "most clients send to the others in another transaction; else raise limits.recipients",
         )
-    }
-
-    pub(super) fn too_big(limit: u64) -> Self {
-        let text = format!("Message too big: at most {limit} bytes");
-        Self::new(552, EnhancedStatus::TOO_BIG, text).remedy(
-            "raise limits.message_size (and limits.spool_size, where that is hardly more), or let \
-                 the device scan with less resolution",
-        )
-    }
-
-    /// With fewer recipients it may.
-    pub(super) fn never_fits() -> Self {
-        let text = "Message too big for the spool with so many recipients (limits.spool_size)";
-        Self::new(552, EnhancedStatus::TOO_BIG, text).remedy("raise limits.spool_size")
-    }
-
-    pub(super) fn header_too_big(limit: usize) -> Self {
-        let text = format!("Header section too big: at most {limit} bytes");
-        Self::new(552, EnhancedStatus::TOO_BIG, text)
-            .remedy("no mail has such a header section: look at the program that made it")
     }
 
     pub(super) fn bad_content(text: &'static str) -> Self {

@@ -146,6 +146,22 @@ impl Incoming {
         Ok(())
     }
 
+    /// The file that has what has come in so far, to be read; none for what is in
+    /// memory.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub async fn file(&mut self) -> Result<Option<PathBuf>, AcceptError> {
+        let Some(file) = &mut self.file else {
+            return Ok(None);
+        };
+        // What was handed to the file may still be on its way.
+        let written = file.file.flush().await;
+        written.map_err(|error| self.spool.not_written(&file.path, error))?;
+        Ok(Some(file.path.clone()))
+    }
+
     /// Removes what has come in so far, and gives its room back.
     pub fn discard(&mut self) {
         self.head = Vec::new();

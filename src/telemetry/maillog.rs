@@ -259,12 +259,20 @@ pub fn attached_whole(id: SpoolId, why: &dyn Display) {
     );
 }
 
+/// Graph refused an attachment by its size in one way, and gets it in the other.
+pub fn other_way(id: SpoolId, size: u64, why: &dyn Display) {
+    info!(
+        event = "attachment", %id, size, %why,
+        "Graph refused an attachment because of its size: it goes in another way"
+    );
+}
+
 /// Graph takes less in one request than `request_limit` says.
 pub fn request_too_large(id: SpoolId, size: u64) {
     warn!(
         event = "request_limit", %id, size,
-        "Graph found the request too large although request_limit allows it: lower request_limit; \
-         the message goes by a draft"
+        "Graph found the request too large although request_limit allows it, or a proxy did: the \
+         message goes in smaller requests"
     );
 }
 

@@ -205,6 +205,7 @@ fn verdict(session: &mut Session, model: &mut Model, letter: u8) -> Step {
         b'n' => (Verdict::NoAccount(author), 550),
         b'u' => (Verdict::NotThisSender(author), 550),
         b'o' => (Verdict::NeverFits, 552),
+        b'c' => (Verdict::CannotBeSplit(3_000_000), 552),
         b's' => (
             Verdict::NotThisSubstitute("eve@b.c".parse().expect("an address")),
             550,
