@@ -60,7 +60,10 @@ impl Field<'_> {
             Some(begin) => {
                 let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
                 let gap = begin.iter().rposition(is_gap);
-                let begin = begin.get(..gap.unwrap_or(begin.len())).unwrap_or_default();
+                // Not within a character of UTF-8.
+                let character = begin.iter().rposition(|byte| byte & 0xc0 != 0x80);
+                let cut = gap.filter(|at| *at > LONGEST_ASIDE / 2).or(character);
+                let begin = begin.get(..cut.unwrap_or(0)).unwrap_or_default();
                 let end = begin.iter().rposition(|byte| !is_gap(byte));
                 let kept = begin.get(..end.map_or(0, |at| at + 1)).unwrap_or_default();
                 let left = self.value.trim_ascii_end().len() - kept.len();
