@@ -79,8 +79,9 @@ impl Address {
         &self.text
     }
 
-    /// What two spellings of one mailbox have in common: unquoted, in lower
-    /// case. Exchange compares both parts without regard to case.
+    /// What two spellings of one mailbox have in common: unquoted, in lower case,
+    /// the domain in its ASCII form (RFC 5890 2.3.2.1, an A-label). Exchange compares
+    /// both parts without regard to case.
     pub fn key(&self) -> String {
         let local = self.local_part();
         let local = match local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
@@ -88,11 +89,15 @@ impl Address {
             None => local.to_owned(),
         };
         // In ASCII only: U+212A is no other way to write k.
-        format!(
-            "{}@{}",
-            local.to_ascii_lowercase(),
-            self.domain().to_ascii_lowercase()
-        )
+        format!("{}@{}", local.to_ascii_lowercase(), a_labels(self.domain()))
+    }
+
+    /// The address in ASCII, if only its domain is not.
+    pub fn in_ascii(&self) -> Option<Self> {
+        let domain = a_labels(self.domain());
+        let can_be = self.local_part().is_ascii() && !self.is_ascii() && domain.is_ascii();
+        let text = can_be.then(|| format!("{}@{domain}", self.local_part()))?;
+        text.parse().ok()
     }
 
     /// The spelling that all spellings of this mailbox share.
@@ -222,6 +227,26 @@ fn quoted_end(text: &str) -> Result<usize, AddressError> {
         }
     }
     Err(AddressError::LocalPart)
+}
+
+/// A domain in lower case, with the A-labels of its labels that are not ASCII. One
+/// that has none, or that looks like another one in ASCII, is compared as it is
+/// written: `exam\u{ff50}le.com` is a different domain to programs that know nothing of
+/// such characters.
+pub(super) fn a_labels(domain: &str) -> String {
+    let lower = domain.to_ascii_lowercase();
+    if lower.is_ascii() {
+        return lower;
+    }
+    let beyond_ascii = |text: &str| text.chars().filter(|c| !c.is_ascii()).count();
+    match idna::domain_to_ascii(&lower) {
+        Ok(ascii) => {
+            let (unicode, read) = idna::domain_to_unicode(&ascii);
+            let is_same = read.is_ok() && beyond_ascii(&unicode) == beyond_ascii(&lower);
+            if is_same { ascii } else { lower }
+        }
+        Err(_) => lower,
+    }
 }
 
 fn unescape(quoted: &str) -> String {
@@ -355,6 +380,40 @@ mod tests {
         assert_eq!(key("User@Contoso.COM"), key("user@contoso.com"));
         assert_eq!(key("\"user\"@contoso.com"), key("user@contoso.com"));
         assert_ne!(key("user+x@contoso.com"), key("user@contoso.com"));
+        for (one, other) in [
+            ("info@m\u{fc}ller.example", "info@xn--mller-kva.example"),
+            ("INFO@M\u{dc}LLER.example", "info@XN--MLLER-KVA.Example"),
+            ("a@stra\u{df}e.example", "a@xn--strae-oqa.example"),
+            ("a@\u{65e5}\u{672c}.example", "a@xn--wgv71a.example"),
+        ] {
+            assert_eq!(key(one), key(other));
+        }
+        for other in [
+            "a@\u{212a}ontoso.com",
+            "a@\u{ff4b}ontoso.com",
+            "a@stra\u{df}e.example",
+        ] {
+            assert_ne!(key(other), key("a@kontoso.com"));
+            assert_ne!(key(other), key("a@strasse.example"));
+        }
+    }
+
+    #[test]
+    fn a_domain_can_be_written_in_ascii_if_the_local_part_is() {
+        let ascii = |text: &str| {
+            text.parse::<Address>()
+                .unwrap()
+                .in_ascii()
+                .map(String::from)
+        };
+
+        assert_eq!(
+            ascii("Info@m\u{fc}ller.example").as_deref(),
+            Some("Info@xn--mller-kva.example")
+        );
+        for none in ["a@b.c", "m\u{fc}ller@m\u{fc}ller.example", "a@\u{ff4b}.com"] {
+            assert_eq!(ascii(none), None, "{none}");
+        }
     }
 
     #[test]

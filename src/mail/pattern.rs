@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::Address;
+use super::address::a_labels;
 
 /// A set of addresses as an administrator writes it: an address, or `*` for
 /// any run of characters (`*@contoso.com`), without regard to case.
@@ -67,7 +68,18 @@ impl fmt::Display for Pattern {
 
 impl From<String> for Pattern {
     fn from(text: String) -> Self {
-        Self(text.to_ascii_lowercase())
+        let text = text.to_ascii_lowercase();
+        // As addresses are compared. A label with a `*` is none that has an ASCII form.
+        let (local, domain) = match text.rfind('@').map(|at| text.split_at(at + 1)) {
+            Some(halves) => halves,
+            None => ("", text.as_str()),
+        };
+        let ascii = |label: &str| match label.contains('*') {
+            true => label.to_owned(),
+            false => a_labels(label),
+        };
+        let labels: Vec<String> = domain.split('.').map(ascii).collect();
+        Self(format!("{local}{}", labels.join(".")))
     }
 }
 
@@ -113,6 +125,12 @@ mod tests {
         assert!(matches("a@b.c", "a@b.c"));
         assert!(matches("*", "a@b.c"));
         assert!(matches("*-x@*.c", "1-x@b.c"));
+        assert!(matches("*@m\u{fc}ller.example", "a@xn--mller-kva.example"));
+        assert!(matches("*@xn--mller-kva.example", "a@M\u{dc}ller.example"));
+        assert!(matches(
+            "*@*.m\u{fc}ller.example",
+            "a@x.m\u{fc}ller.example"
+        ));
         assert!(!matches("*@contoso.com", "a@contoso.com.evil"));
         assert!(!matches("*@contoso.com", "a@xcontoso.com"));
         assert!(!matches("a@b.c", "aa@b.c"));
