@@ -191,7 +191,7 @@ pub(super) fn read(section: &mut Section<'_>, mailbox: Option<&Mailbox>) -> Subm
 }
 
 /// Nobody allows much more. A header section of 128 KiB, which is the largest
-/// taken, can grow fivefold and has to fit with a Bcc field of 500 recipients.
+/// taken, can grow eightfold and has to fit with a Bcc field of 500 recipients.
 fn request_limit(section: &mut Section<'_>, default: u64) -> u64 {
     match section.marked::<ByteSize>("request_limit") {
         Some(marked) if !(4_000_000..=150_000_000).contains(&marked.value.0) => {

@@ -9,7 +9,8 @@
 //!   was accepted, and the entry's id.
 //! - From, where none names an author that a mailbox can be (see
 //!   [`Address::is_routable`]): the account's, with the display name that came in
-//!   if it is sure. A From that names others beside the author names him alone.
+//!   if it names no other address. A From that names others too names the author
+//!   alone.
 //!   With `from = "mailbox"` every From becomes the mailbox, under the display name
 //!   that came in; the author goes to Reply-To where there is none, and Sender is
 //!   set aside.
@@ -21,6 +22,9 @@
 //!   aside (`mime/acting.rs`). The listener refuses those of a user that may not
 //!   use the address.
 //! - What only Exchange's transport may write (`mime/reserved.rs`): set aside.
+//! - Names that are not written by the book (`Contoso, Inc. <a@b.c>`) in From, Sender
+//!   and Reply-To, and every field that is not ASCII: written again so that all read
+//!   it alike (`mime/ascii.rs`). What was set aside is ASCII too.
 //! - To, Cc, Bcc and their Resent- kin: `recipients.rs`.
 //!
 //! What is usable is judged in `mime/quirks.rs`, which has a name for each
@@ -52,6 +56,7 @@ use crate::mime::Piece;
 use crate::mime::Quirk;
 use crate::mime::author_item;
 use crate::mime::list;
+use crate::mime::sendable;
 use crate::spool::Claimed;
 use crate::spool::Content;
 
@@ -174,7 +179,7 @@ fn edit(
         let aside = findings.aside.contains(&at) || from.aside.iter().any(|name| field.is(name));
         match edit {
             Edit::Keep if aside => edited.extend(field.renamed()),
-            Edit::Keep => edited.extend_from_slice(&field.raw),
+            Edit::Keep => edited.extend_from_slice(&sendable(field)),
             Edit::Replace(bytes) => edited.extend(bytes),
         }
     }
@@ -201,7 +206,7 @@ impl AuthorFields {
 
     fn kept(author: &Author, from: &Address) -> Self {
         let added = match author {
-            Author::AsWritten => String::new(),
+            Author::Alone => String::new(),
             Author::Among(_, item) => format!("From: {}\r\n", item.written()),
             Author::Unusable { name } => from_field(name.as_deref(), from),
         };
@@ -229,9 +234,8 @@ impl AuthorFields {
         let mut added = from_field(name.as_deref(), mailbox);
         // Sender would name the one who may not send.
         let mut aside = vec!["From", "Sender"];
-        let answers = |field: &Field<'_>| {
-            list(field).is_some_and(|list| list.items.iter().any(|item| item.address.is_some()))
-        };
+        let answers =
+            |field: &Field<'_>| list(field).items.iter().any(|item| item.address.is_some());
         if let Some(item) = author.filter(|_| !header.all("Reply-To").any(answers)) {
             added.push_str(&format!("Reply-To: {}\r\n", item.written()));
             aside.push("Reply-To");
@@ -325,8 +329,8 @@ mod tests {
             ),
             (
                 "From: \"unclosed <a@b.c>\r\n",
-                "From: relay@contoso.com\r\n",
-                "X-Original-From: \"unclosed <a@b.c>\r\n",
+                "",
+                "From: \"unclosed\" <a@b.c>\r\n",
             ),
             (
                 "From:\r\n",
@@ -334,9 +338,14 @@ mod tests {
                 "X-Original-From:\r\n",
             ),
             (
-                "From: Doe, John <a@b.c>\r\n",
-                "From: John <a@b.c>\r\n",
-                "X-Original-From: Doe, John <a@b.c>\r\n",
+                "From: Contoso, Inc. <a@b.c>\r\n",
+                "",
+                "From: \"Contoso, Inc.\" <a@b.c>\r\n",
+            ),
+            (
+                "From: root, a@b.c\r\n",
+                "From: a@b.c\r\n",
+                "X-Original-From: root, a@b.c\r\n",
             ),
             (
                 "From: a@b.c\r\nfrom : d@e.f\r\n",
@@ -388,7 +397,7 @@ mod tests {
             (
                 "To: \u{fc} <d@e.f>, eve@e.f\r\n",
                 format!("{DATE}{ID}"),
-                "To: =?utf-8?b?w7w=?= <d@e.f>\r\nX-Original-To: \u{fc} <d@e.f>, eve@e.f\r\n",
+                "To: =?utf-8?b?w7w=?= <d@e.f>\r\nX-Original-To: =?utf-8?b?w7w=?= <d@e.f>, eve@e.f\r\n",
             ),
         ] {
             let expected = format!("{added}{FROM}{kept}");
@@ -434,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_section_grows_fivefold_at_most() {
+    fn a_header_section_grows_eightfold_at_most() {
         for field in [
             &b"To:\r\n"[..],
             b"To:x\r\n",
@@ -443,6 +452,12 @@ mod tests {
             b"Cc:\xfc\xfc<a@b>,\xfc\xfc<a@b>,\xfc\xfc<a@b>,\xfc\xfc<a@b>\r\n",
             b"To:\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc\xfc<a@b>\r\n",
             b"From:\xfc<a@b.c>,x\r\n",
+            b"To:\xfc\r\n",
+            b"X:\xfc\r\n",
+            b"X:\xfc a \xfc a \xfc\r\n",
+            b"Content-ID:\xfc\r\n",
+            b"Reply-To:\xfc,\xfc<a@b.c>,x\r\n",
+            b"Disposition-Notification-To:\xfc<a@b>,\xfc<a@b>,x\r\n",
             b"Date:\r\n",
             b"X:\r\n",
         ] {

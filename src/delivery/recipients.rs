@@ -13,10 +13,12 @@
 //! - where nobody is left to name, or To and Cc are missing, To says
 //!   `undisclosed-recipients:;`.
 //!
-//! A field that needs none of this stays as it is, byte for byte. An item that
-//! this relay's own reader is not sure of counts as stray, as an empty field
-//! does, and a list with groups, gaps or repetitions is written without them. What is written anew
-//! has its names in ASCII ([`Item::written`](crate::mime::Item::written)). The
+//! A field that needs none of this stays as it is, byte for byte. An item in which
+//! this relay's own reader finds no address counts as stray, as an empty field
+//! does, and a list with groups, gaps or repetitions is written without them. A name
+//! that is not written by the book is written again, and so is one that is not ASCII
+//! ([`Item::written`](crate::mime::Item::written)); the field as it was stays visible
+//! only where something is lost. The
 //! result is read once more by another parser, and a message whose header then
 //! names anybody else, or lacks anybody, falls back to naming all recipients in
 //! Bcc.
@@ -125,7 +127,7 @@ pub(super) fn effective<'e>(
     }
     let mut seen = HashSet::new();
     let lists = ["To", "Cc", "Bcc"].iter().flat_map(|name| header.all(name));
-    let items = lists.filter_map(list).flat_map(|list| list.items);
+    let items = lists.map(list).flat_map(|list| list.items);
     let recipients: Vec<Address> = items
         .filter_map(|item| item.address)
         .filter(|address| address.is_plain() && seen.insert(address.key()))
@@ -184,32 +186,30 @@ fn narrow(
 ) -> bool {
     let mut kept: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
-    let mut stray = false;
+    // Written again it says less, or does not stay as it is at all.
+    let mut lossy = false;
+    let mut changed = false;
     for field in header.all(name) {
-        let Some(list) = list(field) else {
-            stray = true;
-            continue;
-        };
+        let list = list(field);
+        changed |= !list.is_settled();
         // Groups are written out: what others make of them is unknown.
-        stray |= !list.plain;
+        lossy |= list.is_lossy() || (list.items.is_empty() && !list.plain);
         for item in list.items {
             // Quoted, a recipient is no longer read alike by all.
             let address = item.address.as_ref().filter(|it| it.is_plain());
             let key = address.map(Address::key);
             match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
                 Some(key) if seen.insert(key.clone()) => {
-                    // A name that is not goes out otherwise.
-                    stray |= !item.is_plain();
                     kept.push(item.written());
                     named.insert(key);
                 }
                 // Nobody's; or named before, and Graph counts every repetition.
-                Some(_) | None => stray = true,
+                Some(_) | None => lossy = true,
             }
         }
     }
     let fields = header.all(name).count();
-    if fields == 0 || (fields == 1 && !stray) {
+    if fields == 0 || (fields == 1 && !lossy && !changed) {
         return fields == 1;
     }
     // The first field of that name becomes the narrowed one. Several are joined
@@ -223,7 +223,7 @@ fn narrow(
     let fields = header.fields.iter().zip(edits);
     for (field, edit) in fields.filter(|(field, _)| field.is(name)) {
         let mut bytes = std::mem::take(&mut narrowed);
-        if stray {
+        if lossy {
             bytes.extend(field.renamed());
         }
         *edit = Edit::Replace(bytes);

@@ -14,6 +14,7 @@
 
 use super::Field;
 use super::Header;
+use super::Item;
 use super::list;
 use crate::mail::Address;
 
@@ -36,7 +37,7 @@ pub fn actors<'h>(header: &'h Header<'_>) -> impl Iterator<Item = Actor> + 'h {
         .iter()
         .filter_map(|field| Some((field, name(field)?)));
     named.flat_map(|(field, name)| {
-        let items = list(field).into_iter().flat_map(|list| list.items);
+        let items = list(field).items.into_iter();
         let addresses = items.filter_map(|item| item.address);
         addresses
             .filter(Address::is_routable)
@@ -55,15 +56,17 @@ pub(super) fn is_unsure(field: &Field<'_>) -> bool {
 
 /// Whether the field names mailboxes and nothing else; a Sender names one.
 pub(super) fn is_sure(field: &Field<'_>) -> bool {
-    let Some(list) = list(field) else {
-        return false;
-    };
-    let mut addresses = list.items.iter().map(|item| {
-        let address = item.address.as_ref();
-        address.is_some_and(Address::is_routable) && item.is_plain()
-    });
+    let list = list(field);
+    let addresses = list.items.iter().map(|item| item.address.as_ref());
+    let is_mailbox = |address: &Address| address.is_routable() && address.is_plain();
     let most = if field.is("Sender") { 1 } else { usize::MAX };
-    list.plain && (1..=most).contains(&list.items.len()) && addresses.all(|is_sure| is_sure)
+    // What is not by the book is written again (`ascii.rs`).
+    let is_clear = match list.is_by_the_book() {
+        true => list.plain && list.items.iter().all(Item::is_plain),
+        false => !list.is_lossy(),
+    };
+    let mut sure = addresses.map(|address| address.is_some_and(is_mailbox));
+    is_clear && (1..=most).contains(&list.items.len()) && sure.all(|is_sure| is_sure)
 }
 
 fn name(field: &Field<'_>) -> Option<&'static str> {
@@ -119,12 +122,15 @@ mod tests {
             ("Sender:", true),
             ("Sender: x: a@b.c;", true),
             ("Sender: x:;", true),
-            ("Sender: a@b.c <d@e.f>", true),
-            ("Sender: \"open <a@b.c>", true),
+            ("Sender: a@b.c <d@e.f>", false),
+            ("Sender: \"open <a@b.c>", false),
+            ("Sender: Contoso, Inc. <a@b.c>", false),
+            ("Sender: a@b.c; d@e.f", true),
+            ("Resent-From: a@b.c, \"open <d@e.f>", false),
             ("Sender: \"a\"@b.c", true),
             ("Resent-From: a@b.c,, d@e.f", true),
             ("Resent-From: a@b.c, root", true),
-            ("Resent-Sender: <a@b.c", true),
+            ("Resent-Sender: <a@b.c", false),
             ("Reply-To: root", false),
         ] {
             assert_eq!(read(&format!("{field}\r\n")).1, [unsure], "{field}");

@@ -10,14 +10,16 @@
 use super::Field;
 use super::Header;
 use super::Item;
+use super::List;
 use super::list;
+use super::text::decoded;
 use crate::mail::Address;
 
 /// What the From fields of a message are good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// The field that counts names one author, and everybody reads it so.
-    AsWritten,
+    /// The field that counts names one author alone.
+    Alone,
     /// The field at this position names this author among others.
     Among(usize, Item),
     /// None names an author that a mailbox can be.
@@ -46,14 +48,10 @@ impl Author {
         let mut fields = fields.filter(|(_, field)| field.is("From"));
         let first = fields.clone().next();
         match fields.find_map(|(at, field)| Some((at, field, usable(field)?))) {
-            // Nothing stands in the field but that item: no other, no empty one; and
-            // in a spelling that is read alike by all.
-            Some((_, field, item)) if field.text() == item.text && item.is_plain() => {
-                Self::AsWritten
-            }
+            Some((_, field, _)) if is_alone(&list(field)) => Self::Alone,
             Some((at, _, item)) => Self::Among(at, item),
             None => Self::Unusable {
-                name: first.and_then(|(_, field)| only_item(field)?.name()),
+                name: first.and_then(|(_, field)| substitutes_name(field)),
             },
         }
     }
@@ -62,22 +60,33 @@ impl Author {
 /// The first item of a From field that a mailbox can be.
 pub(super) fn usable(field: &Field<'_>) -> Option<Item> {
     let routable = |item: &Item| item.address.as_ref().is_some_and(Address::is_routable);
-    list(field)?.items.into_iter().find(routable)
+    list(field).items.into_iter().find(routable)
+}
+
+/// Whether a list is one item: no other, no group, no gap. However its name is
+/// spelled, it goes out in a spelling that is read alike by all (`ascii.rs`).
+fn is_alone(list: &List) -> bool {
+    let is_one = list.items.len() == 1 && !list.groups;
+    is_one && (list.plain || !list.is_by_the_book())
+}
+
+/// The name that another address may have in front of it: one that has no @, for it
+/// would show the wrong one.
+fn substitutes_name(field: &Field<'_>) -> Option<String> {
+    let mut items = list(field).items.into_iter();
+    let only = items.next().filter(|_| items.next().is_none())?;
+    only.name()
+        .filter(|name| !decoded(name, usize::MAX).contains('@'))
 }
 
 impl Author {
     /// The display name of an author whom no mailbox can be.
     pub fn name(self) -> Option<String> {
         match self {
-            Self::AsWritten | Self::Among(..) => None,
+            Self::Alone | Self::Among(..) => None,
             Self::Unusable { name } => name,
         }
     }
-}
-
-fn only_item(field: &Field<'_>) -> Option<Item> {
-    let mut items = list(field)?.items.into_iter();
-    items.next().filter(|_| items.next().is_none())
 }
 
 #[cfg(test)]
@@ -94,20 +103,22 @@ mod tests {
             name: name.map(str::to_owned),
         };
 
-        let as_written = (Some("a@b.c".to_owned()), Author::AsWritten);
+        let as_written = (Some("a@b.c".to_owned()), Author::Alone);
         for alone in [
             "From: a@b.c\r\n",
             "From: A <a@b.c> (x)\r\nFrom: d@e.f\r\n",
             "From: root\r\nfrom: \"B, A\"\r\n <a@b.c>\r\n",
+            "From: B, A <a@b.c>\r\n",
+            "From: \"open <a@b.c>\r\n",
+            "From: d@e.f <a@b.c>\r\n",
         ] {
             assert_eq!(of(alone), as_written, "{alone}");
         }
         for among in [
-            "From: B, A <a@b.c>\r\n",
             "From: root, a@b.c, d@e.f\r\n",
             "From: x: a@b.c;\r\n",
             "From: ,a@b.c\r\n",
-            "From: \"a\"@b.c\r\n",
+            "From: B <a@b.c>, C\r\n",
         ] {
             let (address, author) = of(among);
             let address = address.map(|address| address.replace('"', ""));
@@ -118,9 +129,9 @@ mod tests {
             ("", None),
             ("From: Zabbix HQ\r\n", Some("\"Zabbix HQ\"")),
             ("From: A <a@host.local>\r\n", Some("\"A\"")),
-            ("From: B, A\r\n", None),
-            ("From: \"open <a@b.c>\r\n", None),
-            ("From: a@b.c <d@e.f>\r\n", None),
+            ("From: B, A\r\n", Some("\"B, A\"")),
+            ("From: a@b.c <d@local>\r\n", None),
+            ("From: =?utf-8?q?a=40b?= <d@local>\r\n", None),
         ] {
             assert_eq!(of(none), (None, unusable(name)), "{none}");
         }

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::addresses::apart;
+use super::grammar::apart;
 
 /// Whether the text is a date that receivers can read.
 pub(super) fn is_date(text: &str) -> bool {

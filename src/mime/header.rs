@@ -2,6 +2,12 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::Encoding;
+
+use super::ascii;
+use super::charset::guessed_text;
+use super::charset::text_charset;
+
 /// The fields of a message's header section, and where its body begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -24,6 +30,8 @@ pub struct Field<'a> {
     pub value: Cow<'a, [u8]>,
     /// The field as it came in, or canonical (see [`Header::split`]).
     pub raw: Cow<'a, [u8]>,
+    /// The charset that the message's text names, where a field is not UTF-8.
+    charset: Option<&'static Encoding>,
 }
 
 /// WSP of RFC 5322. What other characters are blank, programs do not agree about.
@@ -35,9 +43,9 @@ impl Field<'_> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value without folding and surrounding blanks, to be looked at. What is
-    /// not UTF-8 is taken for Latin-1, which old devices send: then nothing in it
-    /// is unreadable, and what is ASCII is what it was.
+    /// The value without folding and surrounding blanks, to be taken apart. What is
+    /// not UTF-8 is taken for Latin-1: then each octet is a character, and what is
+    /// ASCII is what it was. Pieces of it become text by [`guess`](Self::guess).
     pub fn text(&self) -> String {
         let text = match std::str::from_utf8(&self.value) {
             Ok(text) => Cow::Borrowed(text),
@@ -47,32 +55,65 @@ impl Field<'_> {
         unfolded.trim_matches(BLANKS).to_owned()
     }
 
+    /// The value as a person reads it, without folding and surrounding blanks.
+    pub fn said(&self) -> String {
+        self.guess(&self.text())
+    }
+
+    /// A piece of [`text`](Self::text) in the charset that it is probably in.
+    pub fn guess(&self, text: &str) -> String {
+        let octets = || text.chars().map(|c| u8::try_from(u32::from(c)));
+        match octets().collect::<Result<Vec<u8>, _>>() {
+            Ok(octets) if !self.is_utf8() => guessed_text(&octets, self.charset).into_owned(),
+            Ok(_) | Err(_) => text.to_owned(),
+        }
+    }
+
     /// Whether it is ASCII or UTF-8 (RFC 6532).
     pub fn is_utf8(&self) -> bool {
         std::str::from_utf8(&self.value).is_ok()
     }
 
+    /// Whether it has no octet above 127.
+    pub fn is_ascii(&self) -> bool {
+        self.value.is_ascii()
+    }
+
     /// The field under a name that nobody acts by: it stays visible, up to
-    /// [`LONGEST_ASIDE`] bytes.
+    /// [`LONGEST_ASIDE`] bytes, in ASCII.
     pub fn renamed(&self) -> Vec<u8> {
-        let mut renamed = [b"X-Original-", self.name.as_bytes(), b":"].concat();
-        match self.value.get(..LONGEST_ASIDE) {
-            Some(begin) => {
-                let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
-                let gap = begin.iter().rposition(is_gap);
-                // Not within a character of UTF-8.
-                let character = begin.iter().rposition(|byte| byte & 0xc0 != 0x80);
-                let cut = gap.filter(|at| *at > LONGEST_ASIDE / 2).or(character);
-                let begin = begin.get(..cut.unwrap_or(0)).unwrap_or_default();
-                let end = begin.iter().rposition(|byte| !is_gap(byte));
-                let kept = begin.get(..end.map_or(0, |at| at + 1)).unwrap_or_default();
-                let left = self.value.trim_ascii_end().len() - kept.len();
-                renamed.extend_from_slice(kept);
-                renamed.extend(format!("\r\n ... ({left} more bytes)\r\n").bytes());
-            }
-            None => renamed.extend_from_slice(&self.value),
+        if self.is_ascii() {
+            return [
+                b"X-Original-",
+                self.name.as_bytes(),
+                b":",
+                &*self.shortened(),
+            ]
+            .concat();
         }
-        renamed
+        let shortened = Field {
+            value: self.shortened(),
+            ..self.clone()
+        };
+        ascii::free_text(&format!("X-Original-{}", self.name), &shortened.said())
+    }
+
+    /// The value, cut where it is longer than [`LONGEST_ASIDE`].
+    fn shortened(&self) -> Cow<'_, [u8]> {
+        let Some(begin) = self.value.get(..LONGEST_ASIDE) else {
+            return Cow::Borrowed(&self.value);
+        };
+        let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
+        let gap = begin.iter().rposition(is_gap);
+        // Not within a character of UTF-8.
+        let character = begin.iter().rposition(|byte| byte & 0xc0 != 0x80);
+        let cut = gap.filter(|at| *at > LONGEST_ASIDE / 2).or(character);
+        let begin = begin.get(..cut.unwrap_or(0)).unwrap_or_default();
+        let end = begin.iter().rposition(|byte| !is_gap(byte));
+        let kept = begin.get(..end.map_or(0, |at| at + 1)).unwrap_or_default();
+        let left = self.value.trim_ascii_end().len() - kept.len();
+        let note = format!("\r\n ... ({left} more bytes)\r\n");
+        Cow::Owned([kept, note.as_bytes()].concat())
     }
 }
 
@@ -92,6 +133,17 @@ impl<'a> Header<'a> {
     /// line of blanks alone, which some take for the end, is dropped, and so are
     /// blanks before the colon, with which some see no field.
     pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
+        let mut header = Self::of_lines(head, whole)?;
+        if header.fields.iter().any(|field| !field.is_utf8()) {
+            let charset = text_charset(&header, head.get(header.body..).unwrap_or_default());
+            for field in &mut header.fields {
+                field.charset = charset;
+            }
+        }
+        Some(header)
+    }
+
+    fn of_lines(head: &'a [u8], whole: bool) -> Option<Self> {
         let mut header = Self {
             fields: Vec::new(),
             body: 0,
@@ -185,7 +237,12 @@ fn field(raw: &[u8]) -> Option<Field<'_>> {
         Cow::Borrowed(raw) => Cow::Borrowed(raw.get(colon + 1..)?),
         Cow::Owned(raw) => Cow::Owned(raw.get(colon + 1..)?.to_vec()),
     };
-    Some(Field { name, value, raw })
+    Some(Field {
+        name,
+        value,
+        raw,
+        charset: None,
+    })
 }
 
 /// Drops continuation lines that are nothing but blanks.
@@ -291,7 +348,7 @@ mod tests {
         assert_eq!(utf8, [false, true]);
         assert_eq!(
             header.fields[0].renamed(),
-            b"X-Original-To: B\xfcro <a@b>\r\n"
+            b"X-Original-To: =?utf-8?b?QsO8cm8=?= <a@b>\r\n"
         );
     }
 

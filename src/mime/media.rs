@@ -7,7 +7,7 @@ use mail_parser::parsers::MessageStream;
 use super::Encoding;
 use super::Field;
 use super::Header;
-use super::addresses::apart;
+use super::grammar::apart;
 
 /// What a part is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,18 +16,23 @@
 
 mod acting;
 mod addresses;
+#[cfg(test)]
+mod addresses_tests;
+mod ascii;
 mod attachment;
 mod author;
 mod charset;
 mod contents;
 mod date;
 mod decode;
+mod grammar;
 mod header;
 mod media;
 mod mended;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod outgoing;
+mod parameters;
 mod part;
 mod phrase;
 mod properties;
@@ -41,12 +46,16 @@ mod structure;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tokens;
+mod tolerant;
 
 pub use self::acting::Actor;
 pub use self::acting::actors;
 pub use self::addresses::Item;
+pub use self::addresses::List;
 pub use self::addresses::field_of;
 pub use self::addresses::list;
+pub use self::ascii::sendable;
 pub use self::attachment::Attachment;
 pub use self::author::Author;
 pub use self::author::author;

@@ -96,8 +96,7 @@ impl Properties {
             let keys: HashSet<String> = named.iter().map(Address::key).collect();
             keys.len() == 1 && author.is_some_and(|author| keys.contains(&author.key()))
         };
-        let all_named =
-            || list(field).is_some_and(|list| list.items.iter().all(|item| item.address.is_some()));
+        let all_named = || list(field).items.iter().all(|item| item.address.is_some());
         match field.name.to_ascii_lowercase().as_str() {
             "subject" | "in-reply-to" | "references" | "mime-version" => true,
             "from" | "reply-to" | "to" | "cc" | "bcc" => all_named(),
@@ -167,7 +166,7 @@ fn addresses(header: &Header<'_>, name: &str) -> Vec<Address> {
 }
 
 fn addresses_of(field: &Field<'_>) -> Vec<Address> {
-    let items = list(field).into_iter().flat_map(|list| list.items);
+    let items = list(field).items.into_iter();
     items.filter_map(|item| item.address).collect()
 }
 

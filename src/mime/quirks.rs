@@ -35,6 +35,9 @@ pub enum Quirk {
     UnusableFrom,
     /// A From that names such an author among others.
     SeveralAuthors,
+    /// A From, Sender, Reply-To, To or Cc with a name that is not written by the
+    /// book, such as a comma without quotes.
+    OddAddressField,
     /// A Sender, Resent-From or Resent-Sender that names no mailbox for sure.
     UnusableSender,
     /// A field that only Exchange's transport may write.
@@ -64,6 +67,7 @@ impl Quirk {
             Self::NoFrom => "no-from",
             Self::UnusableFrom => "unusable-from",
             Self::SeveralAuthors => "several-authors",
+            Self::OddAddressField => "odd-address-field",
             Self::UnusableSender => "unusable-sender",
             Self::ReservedField => "reserved-field",
             Self::NoTo => "no-to",
@@ -122,8 +126,11 @@ impl Findings {
         let recipients = ["To", "Cc", "Bcc"];
         let twice = recipients.iter().any(|name| header.all(name).count() > 1);
         let mut shown = header.all("To").chain(header.all("Cc"));
+        let is_odd = |field: &Field<'_>| has_names(field) && is_odd(field);
+        let odd = header.fields.iter().any(is_odd);
         let eight_bit = header.fields.iter().any(|field| !field.is_utf8());
         let more = [
+            (odd, Quirk::OddAddressField),
             (twice, Quirk::DuplicateField),
             (!header.is_addressed(), Quirk::NoTo),
             (shown.any(names_nobody), Quirk::UnusableTo),
@@ -254,11 +261,21 @@ pub(super) fn is_message_id(text: &str) -> bool {
 /// Whether a To or Cc has no address at all, and is not the empty group that says
 /// so.
 fn names_nobody(field: &Field<'_>) -> bool {
-    list(field).is_none_or(|list| {
-        let mut items = list.items.iter();
-        let is_empty_group = list.items.is_empty() && list.plain;
-        !is_empty_group && !items.any(|item| item.address.is_some())
-    })
+    let list = list(field);
+    let is_empty_group = list.items.is_empty() && list.plain;
+    !is_empty_group && !list.items.iter().any(|item| item.address.is_some())
+}
+
+fn has_names(field: &Field<'_>) -> bool {
+    let names = ["From", "Sender", "Reply-To", "To", "Cc"];
+    names.iter().any(|name| field.is(name))
+}
+
+/// Whether there are addresses in it, but not by the book.
+fn is_odd(field: &Field<'_>) -> bool {
+    let list = list(field);
+    let mut items = list.items.iter();
+    !list.is_by_the_book() && items.any(|item| item.address.is_some())
 }
 
 #[cfg(test)]
@@ -298,7 +315,10 @@ mod tests {
             ("Date:\r\n", &["bad-date"]),
             ("Message-ID: 1@app\r\n", &["bad-message-id"]),
             ("From: root@host\r\n", &["unusable-from"]),
-            ("From: Doe, John <a@b.c>\r\n", &["several-authors"]),
+            ("From: Doe, John <a@b.c>\r\n", &["odd-address-field"]),
+            ("To: Help @ Contoso <d@e.f>\r\n", &["odd-address-field"]),
+            ("Reply-To: \"open <d@e.f>\r\n", &["odd-address-field"]),
+            ("From: a@b.c, d@e.f\r\n", &["several-authors"]),
             ("From: team: a@b.c;\r\n", &["several-authors"]),
             ("Sender: root@host\r\n", &["unusable-sender"]),
             ("Resent-From: team:;\r\n", &["unusable-sender"]),

@@ -206,7 +206,7 @@ fn check(part: &Part<'_>) -> Result<(), RenditionError> {
 
 /// Those of a field whose addresses are sure, in order.
 fn mailboxes(header: &Header<'_>, name: &str) -> Vec<Mailbox> {
-    let items = header.all(name).filter_map(list).flat_map(|it| it.items);
+    let items = header.all(name).map(list).flat_map(|it| it.items);
     items.filter_map(mailbox).collect()
 }
 
@@ -294,8 +294,8 @@ mod tests {
     fn what_is_not_sure_names_nobody() {
         for line in [
             "To: undisclosed-recipients:;",
-            "To: a@b <c@d.e>",
-            "To: \"open <c@d.e>",
+            "To: a@b.c or c@d.e",
+            "To: <a@b.c c@d.e>",
             "To:",
             "Resent-To: c@d.e",
             "X-Original-To: c@d.e",

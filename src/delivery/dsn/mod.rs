@@ -26,6 +26,7 @@ use crate::delivery::explain::Explanation;
 use crate::delivery::outcome::Outcome;
 use crate::mail::Address;
 use crate::mail::SpoolId;
+use crate::mime::Field;
 use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::Quirk;
@@ -177,7 +178,7 @@ fn header(facts: &Facts<'_>, boundary: &str) -> String {
 
 fn subject(facts: &Facts<'_>) -> String {
     let raw = facts.header.and_then(|header| {
-        let mut texts = header.all("Subject").map(|field| field.text());
+        let mut texts = header.all("Subject").map(Field::said);
         texts.find(|text| !text.is_empty())
     });
     let subject = decoded(&raw.unwrap_or_default(), LONGEST_TEXT);
