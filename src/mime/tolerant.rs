@@ -100,12 +100,12 @@ impl Reader<'_> {
     /// belong to its name.
     fn bracketed(&mut self, body: &[Token]) {
         let pending = std::mem::take(&mut self.pending);
-        let mut start = start(pending.first().map_or(body, Vec::as_slice));
+        let mut start = self.start(pending.first().map_or(body, Vec::as_slice));
         let mut angles = body.iter().filter(|token| is_angle(token)).peekable();
         while let Some(angle) = angles.next() {
             let end = match angles.peek() {
                 Some(_) => angle.range.end,
-                None => end(body),
+                None => self.end(body),
             };
             let Kind::Angle(address) = &angle.kind else {
                 continue;
@@ -143,11 +143,15 @@ impl Reader<'_> {
         let is_name = |token: &&Token| token.range != word.range && token.kind != Kind::Comment;
         if body.iter().any(|token| is_name(&token)) {
             let pending = std::mem::take(&mut self.pending);
-            let start = start(pending.first().map_or(body, Vec::as_slice));
-            self.add(start..end(body), &word.range, address.clone());
+            let start = self.start(pending.first().map_or(body, Vec::as_slice));
+            self.add(start..self.end(body), &word.range, address.clone());
         } else {
             self.flush();
-            self.add(start(body)..end(body), &word.range, address.clone());
+            self.add(
+                self.start(body)..self.end(body),
+                &word.range,
+                address.clone(),
+            );
         }
         true
     }
@@ -164,12 +168,12 @@ impl Reader<'_> {
         };
         self.flush();
         let name = [
-            self.slice(&(start(body)..one.range.start)),
+            self.slice(&(self.start(body)..one.range.start)),
             &found.name,
-            self.slice(&(one.range.end..end(body))),
+            self.slice(&(one.range.end..self.end(body))),
         ];
         let name = name.map(|part| part.trim_matches(BLANKS)).join(" ");
-        self.push(start(body)..end(body), found.address, &name);
+        self.push(self.start(body)..self.end(body), found.address, &name);
         true
     }
 
@@ -179,14 +183,14 @@ impl Reader<'_> {
         let pending = std::mem::take(&mut self.pending);
         let found: Vec<_> = pending.iter().map(|body| self.hidden(body)).collect();
         if let (Some(first), true) = (pending.first(), found.iter().all(Option::is_none)) {
-            let end = pending.last().map_or(0, |body| end(body));
-            let range = start(first)..end;
+            let end = pending.last().map_or(0, |body| self.end(body));
+            let range = self.start(first)..end;
             let name = self.slice(&range).to_owned();
             self.push(range, None, &name);
             return;
         }
         for (body, found) in pending.iter().zip(found) {
-            let range = start(body)..end(body);
+            let range = self.start(body)..self.end(body);
             match found {
                 Some((address, name)) => self.push(range, Some(address), &name),
                 None => {
@@ -204,8 +208,8 @@ impl Reader<'_> {
         let of_comment = comments.find_map(|comment| {
             let inside = self.slice(&comment.range);
             let inside = inside.strip_prefix('(')?.strip_suffix(')')?;
-            let before = self.slice(&(start(body)..comment.range.start));
-            let behind = self.slice(&(comment.range.end..end(body)));
+            let before = self.slice(&(self.start(body)..comment.range.start));
+            let behind = self.slice(&(comment.range.end..self.end(body)));
             // `a(b@c)@d` is an address cut in two.
             if before.contains('@') || behind.contains('@') {
                 return None;
@@ -216,7 +220,7 @@ impl Reader<'_> {
         });
         of_comment.or_else(|| {
             let is_encoded = body.iter().any(|token| token.kind == Kind::Encoded);
-            let plain = decoded(self.slice(&(start(body)..end(body))), usize::MAX);
+            let plain = decoded(self.slice(&(self.start(body)..self.end(body))), usize::MAX);
             let found = self.within(plain.as_str()).filter(|_| is_encoded)?;
             Some((found.address?, found.name))
         })
@@ -289,9 +293,28 @@ impl Reader<'_> {
         self.reading.items.push(item);
     }
 
+    /// Where a piece begins. Octets that look like blanks beside its first token may
+    /// be halves of characters.
+    fn start(&self, body: &[Token]) -> usize {
+        let start = body.first().map_or(0, |token| token.range.start);
+        let before = self.slice(&(0..start));
+        before.trim_end_matches(is_odd_blank).len()
+    }
+
+    /// Where it ends.
+    fn end(&self, body: &[Token]) -> usize {
+        let end = body.last().map_or(0, |token| token.range.end);
+        let behind = self.slice(&(end..self.text.len()));
+        self.text.len() - behind.trim_start_matches(is_odd_blank).len()
+    }
+
     fn slice(&self, range: &Range<usize>) -> &str {
         self.text.get(range.clone()).unwrap_or_default()
     }
+}
+
+fn is_odd_blank(c: char) -> bool {
+    is_blank(c) && !BLANKS.contains(&c)
 }
 
 fn is_angle(token: &Token) -> bool {
@@ -307,14 +330,6 @@ fn only<'f, 't>(
     let first = asked.next()?;
     let key = first.1.key();
     asked.all(|(_, other)| other.key() == key).then_some(first)
-}
-
-fn start(body: &[Token]) -> usize {
-    body.first().map_or(0, |token| token.range.start)
-}
-
-fn end(body: &[Token]) -> usize {
-    body.last().map_or(0, |token| token.range.end)
 }
 
 /// The comment in `root (Cron Daemon)`: one behind a single word.
