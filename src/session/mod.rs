@@ -234,8 +234,7 @@ pub enum Verdict {
     /// The message has no usable From, and the user may not send as this address,
     /// which would be put in.
     NotThisSubstitute(Address),
-    /// The user may not name this address in this field, which says who acted for
-    /// the author.
+    /// The user may not name this address in this field (`mime/acting.rs`).
     NotThisActor(&'static str, Address),
     /// This client has sent as many messages as it may for now.
     TooMany,
@@ -245,8 +244,7 @@ pub enum Verdict {
     StorageFull,
     /// Content and recipients are more than there is ever room for.
     NeverFits,
-    /// One request carries no more than this many bytes, and the message cannot be
-    /// split.
+    /// It has more than this many bytes, and cannot be split.
     CannotBeSplit(u64),
     /// Our own trouble.
     LocalTrouble,
@@ -401,13 +399,12 @@ impl Session {
     /// say.
     pub fn verdict(&mut self, verdict: Verdict) -> Reply {
         self.state = State::Ready;
-        let settings = &self.settings;
         match verdict {
             Verdict::Queued(id) => {
                 self.idle = 0;
                 Reply::queued(id)
             }
-            Verdict::TooBig => Reply::too_big(settings.message_size),
+            Verdict::TooBig => Reply::too_big(self.settings.message_size),
             Verdict::HeaderTooBig(limit) => Reply::header_too_big(limit),
             Verdict::Malformed(faults) => Reply::bad_content(explain(faults)),
             Verdict::Binary => {
