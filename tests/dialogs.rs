@@ -10,7 +10,7 @@
 //! ```
 //!
 //! With `tls` the file gets a `[tls]` with a certificate, with
-//! `authentication` the users of `common/users.rs`. Files with the same configuration share a
+//! `authentication` (other than "any") the users of `common/users.rs`. Files with the same configuration share a
 //! relay; each has a client address of its own. Then the dialog:
 //!
 //! ```text
@@ -143,7 +143,8 @@ fn play_all(
 
 fn start(setup: &Setup, graph: &Sandbox, identity: &Identity) -> Relay {
     let mut sections = setup.config.clone();
-    if setup.has("authentication") {
+    let is_any = setup.listener.contains("authentication = \"any\"");
+    if setup.has("authentication") && !is_any {
         sections.push_str(USERS);
     }
     let home = Home::with_accounts(&account(graph, MAILBOX, ""), &sections);

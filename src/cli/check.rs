@@ -99,6 +99,7 @@ fn access(listener: &Listener) -> String {
         Authentication::Off => "",
         Authentication::Optional => ", users may authenticate",
         Authentication::Required => ", from users who authenticate",
+        Authentication::Any => ", with any name and password, none of which is checked",
     };
     format!("{tls}{authentication}")
 }

@@ -4,7 +4,7 @@
 //! | who can reach it | what it needs |
 //! |---|---|
 //! | this machine only | nothing |
-//! | the machines of a list | `networks` |
+//! | the machines of a list | `networks`; the same with `authentication = "any"` |
 //! | everybody | TLS, and `authentication = "required"` |
 
 use std::net::IpAddr;
@@ -75,7 +75,12 @@ pub(super) fn read(
             top.problem_at_place(one.place, message);
         }
     }
-    let nobody_authenticates = |listener: &Listener| listener.authentication == Authentication::Off;
+    let nobody_authenticates = |listener: &Listener| {
+        matches!(
+            listener.authentication,
+            Authentication::Off | Authentication::Any
+        )
+    };
     if !users.is_empty() && listeners.iter().all(nobody_authenticates) {
         top.problem_of(
             "user",
@@ -102,11 +107,23 @@ fn listener(
     }
     let authentication = section.marked::<Authentication>("authentication");
     if let Some(authentication) = &authentication
-        && authentication.value != Authentication::Off
+        && !matches!(
+            authentication.value,
+            Authentication::Off | Authentication::Any
+        )
         && users.is_empty()
     {
         let message = "authentication: nobody could: there is no [[user]] with name, \
                        password_hash and senders";
+        section.problem_at(&authentication.span, message);
+    }
+    if let Some(authentication) = &authentication
+        && authentication.value == Authentication::Any
+        && !section.has("networks")
+    {
+        let message = "authentication: \"any\" accepts every name and password, so that only \
+                       networks says who may send: name the machines, like networks = \
+                       [\"192.0.2.17\"]";
         section.problem_at(&authentication.span, message);
     }
     let anonymous = networks_of(section, "anonymous_networks");

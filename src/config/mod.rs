@@ -159,6 +159,9 @@ pub enum Authentication {
     Optional,
     /// No mail is taken without it, but from `anonymous_networks`.
     Required,
+    /// It is offered, and every name and password is accepted without a look at it:
+    /// the client has no more rights afterwards than before.
+    Any,
 }
 
 /// What becomes of bytes in DATA that no message may have.
@@ -461,7 +464,7 @@ impl Listener {
     /// Whether a client at this address may send without authentication.
     pub fn admits_anonymous(&self, client: IpAddr) -> bool {
         match self.authentication {
-            Authentication::Off | Authentication::Optional => true,
+            Authentication::Off | Authentication::Optional | Authentication::Any => true,
             Authentication::Required => contains(&self.anonymous_networks, client),
         }
     }

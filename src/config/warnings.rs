@@ -26,6 +26,9 @@ pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
         if let Some(message) = clear_passwords(listener) {
             problems.warn(listener.place, &message);
         }
+        if let Some(message) = any_password(listener) {
+            problems.warn(listener.place, &message);
+        }
         for account in &config.accounts {
             if let Some(message) = any_sender(account, listener) {
                 problems.warn(listener.place, &message);
@@ -81,7 +84,11 @@ fn nothing_kept(config: &Config) -> Option<String> {
 }
 
 fn clear_passwords(listener: &Listener) -> Option<String> {
-    let is_clear = listener.tls == Tls::Off && listener.authentication != Authentication::Off;
+    let has_passwords = match listener.authentication {
+        Authentication::Off | Authentication::Any => false,
+        Authentication::Optional | Authentication::Required => true,
+    };
+    let is_clear = listener.tls == Tls::Off && has_passwords;
     let reached = listener.networks.iter().any(is_beyond_loopback);
     let message = format!(
         "authentication: passwords cross the network unencrypted on {}: set tls = \
@@ -92,10 +99,23 @@ fn clear_passwords(listener: &Listener) -> Option<String> {
     (is_clear && reached && !listener.address.ip().is_loopback()).then_some(message)
 }
 
+fn any_password(listener: &Listener) -> Option<String> {
+    let networks: Vec<String> = listener.networks.iter().map(IpNet::to_string).collect();
+    (listener.authentication == Authentication::Any).then(|| {
+        format!(
+            "authentication = \"any\": {} accepts every name and password without checking it, so \
+             every program in {} may send as without authentication. Give the clients a password \
+             that is used nowhere else: it may cross the network unencrypted",
+            listener.address,
+            networks.join(", ")
+        )
+    })
+}
+
 /// Without a password, by every machine of a network, as anybody.
 fn any_sender(account: &Account, listener: &Listener) -> Option<String> {
     let open = match listener.authentication {
-        Authentication::Off | Authentication::Optional => &listener.networks,
+        Authentication::Off | Authentication::Optional | Authentication::Any => &listener.networks,
         Authentication::Required => &listener.anonymous_networks,
     };
     let whole = |network: &&IpNet| {

@@ -24,6 +24,7 @@ pub(super) fn access(listener: &Listener, client: IpAddr) -> Access {
         },
         authentication: match listener.authentication {
             Authentication::Off => session::Authentication::Off,
+            Authentication::Any => session::Authentication::Any,
             Authentication::Required if !listener.admits_anonymous(client) => {
                 session::Authentication::Required
             }

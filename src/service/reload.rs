@@ -57,7 +57,10 @@ pub(super) fn check(in_force: &Rules, new: &Config) -> Result<(), ReloadError> {
         let missing = [
             (listener.tls != Tls::Off && new.tls.is_none(), "[tls]"),
             (
-                listener.authentication != Authentication::Off && new.users.is_empty(),
+                !matches!(
+                    listener.authentication,
+                    Authentication::Off | Authentication::Any
+                ) && new.users.is_empty(),
                 "[[user]]",
             ),
         ];

@@ -61,6 +61,15 @@ pub(super) enum Exchange {
     LoginPassword(String),
 }
 
+/// How what the client sends is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As the module's doc says.
+    Strict,
+    /// It is not used: in any charset, and on behalf of anybody.
+    Any,
+}
+
 /// Where an exchange goes.
 #[derive(Debug)]
 pub(super) enum Progress {
@@ -74,14 +83,18 @@ pub(super) enum Progress {
 pub(super) const LONGEST_AUTH_LINE: usize = 12_288;
 
 /// The exchange begins; `=` is an empty initial response.
-pub(super) fn begin(mechanism: Mechanism, initial: Option<&[u8]>) -> Result<Progress, Reply> {
+pub(super) fn begin(
+    mechanism: Mechanism,
+    initial: Option<&[u8]>,
+    reading: Reading,
+) -> Result<Progress, Reply> {
     let first = match mechanism {
         Mechanism::Plain => Exchange::Plain,
         Mechanism::Login => Exchange::LoginName,
     };
     match (initial, mechanism) {
-        (Some(b"="), _) => step(first, b""),
-        (Some(response), _) => step(first, response),
+        (Some(b"="), _) => step(first, b"", reading),
+        (Some(response), _) => step(first, response, reading),
         (None, Mechanism::Plain) => Ok(Progress::Ask(first, Reply::challenge(""))),
         (None, Mechanism::Login) => Ok(Progress::Ask(first, Reply::challenge(ASK_NAME))),
     }
@@ -92,17 +105,17 @@ const ASK_NAME: &str = "VXNlcm5hbWU6";
 const ASK_PASSWORD: &str = "UGFzc3dvcmQ6";
 
 /// The client answered a challenge.
-pub(super) fn step(exchange: Exchange, line: &[u8]) -> Result<Progress, Reply> {
+pub(super) fn step(exchange: Exchange, line: &[u8], reading: Reading) -> Result<Progress, Reply> {
     if line == b"*" {
         return Err(Reply::auth_cancelled());
     }
-    let text = STANDARD
-        .decode(line)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = text.ok_or_else(Reply::bad_base64)?;
+    let bytes = STANDARD.decode(line).map_err(|_| Reply::bad_base64())?;
+    let text = match reading {
+        Reading::Strict => String::from_utf8(bytes).map_err(|_| Reply::bad_base64())?,
+        Reading::Any => String::from_utf8_lossy(&bytes).into_owned(),
+    };
     match exchange {
-        Exchange::Plain => plain(&text).map(Progress::Done),
+        Exchange::Plain => plain(&text, reading).map(Progress::Done),
         Exchange::LoginName => {
             let ask = Reply::challenge(ASK_PASSWORD);
             Ok(Progress::Ask(Exchange::LoginPassword(text), ask))
@@ -116,14 +129,14 @@ pub(super) fn step(exchange: Exchange, line: &[u8]) -> Result<Progress, Reply> {
 }
 
 /// RFC 4616 2: `[authzid] NUL authcid NUL passwd`.
-fn plain(message: &str) -> Result<Credentials, Reply> {
+fn plain(message: &str, reading: Reading) -> Result<Credentials, Reply> {
     let mut parts = message.split('\0');
     let (Some(authorization), Some(name), Some(password), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(Reply::bad_credentials_form());
     };
-    if !authorization.is_empty() && authorization != name {
+    if reading == Reading::Strict && !authorization.is_empty() && authorization != name {
         return Err(Reply::other_identity());
     }
     Ok(Credentials {
@@ -140,7 +153,7 @@ mod tests {
     use super::*;
 
     fn plain_of(response: &str) -> Result<(String, String), u16> {
-        match begin(Mechanism::Plain, Some(response.as_bytes())) {
+        match begin(Mechanism::Plain, Some(response.as_bytes()), Reading::Strict) {
             Ok(Progress::Done(credentials)) => Ok((
                 credentials.name,
                 credentials.password.expose_secret().to_owned(),
@@ -172,15 +185,17 @@ mod tests {
 
     #[test]
     fn login_asks_in_the_words_that_devices_wait_for() {
-        let Ok(Progress::Ask(exchange, reply)) = begin(Mechanism::Login, None) else {
+        let Ok(Progress::Ask(exchange, reply)) = begin(Mechanism::Login, None, Reading::Strict)
+        else {
             panic!()
         };
         assert_eq!(reply.lines, ["VXNlcm5hbWU6"]);
-        let Ok(Progress::Ask(exchange, reply)) = step(exchange, b"YW5uYQ==") else {
+        let Ok(Progress::Ask(exchange, reply)) = step(exchange, b"YW5uYQ==", Reading::Strict)
+        else {
             panic!()
         };
         assert_eq!(reply.lines, ["UGFzc3dvcmQ6"]);
-        let Ok(Progress::Done(credentials)) = step(exchange, b"c2VjcmV0") else {
+        let Ok(Progress::Done(credentials)) = step(exchange, b"c2VjcmV0", Reading::Strict) else {
             panic!()
         };
 
@@ -196,7 +211,7 @@ mod tests {
             Exchange::LoginName,
             Exchange::LoginPassword(String::new()),
         ] {
-            assert_eq!(step(exchange, b"*").unwrap_err().code, 501);
+            assert_eq!(step(exchange, b"*", Reading::Any).unwrap_err().code, 501);
         }
     }
 }

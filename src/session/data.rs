@@ -56,6 +56,19 @@ pub struct Faults {
     pub cr_cr_lf: bool,
 }
 
+impl Faults {
+    /// What a client is told whose message is refused for these.
+    pub(super) fn words(self) -> &'static str {
+        if self.nul {
+            "Message contains a NUL byte (nul of the [[listener]])"
+        } else if self.bare_cr {
+            "Message contains a carriage return without a line feed (bare_cr of the [[listener]])"
+        } else {
+            "Message contains a line feed without a carriage return (bare_lf of the [[listener]])"
+        }
+    }
+}
+
 /// What ends a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnd {

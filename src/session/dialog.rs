@@ -20,6 +20,7 @@ use super::Transaction;
 use super::auth;
 use super::auth::Mechanism;
 use super::auth::Progress;
+use super::auth::Reading;
 use super::command::Command;
 use super::command::Mail;
 use super::command::Rcpt;
@@ -126,7 +127,7 @@ impl Session {
         if self.access.authentication == Authentication::Off {
             return Err(Reply::not_offered());
         }
-        if self.identity.is_some() {
+        if self.identity.is_some() || self.is_let_in {
             return Err(Reply::bad_sequence("Authenticated already"));
         }
         if !self.access.takes_passwords() {
@@ -136,14 +137,23 @@ impl Session {
             self.quirks.note(Quirk::AuthAfterHelo);
         }
         let initial = initial.map(|response| response.expose_secret().as_bytes());
-        let progress = auth::begin(mechanism, initial)?;
+        let progress = auth::begin(mechanism, initial, self.reading())?;
         Ok(self.ask_or_verify(progress))
     }
 
     /// A line of the exchange; a refusal ends it.
     pub(super) fn go_on_authenticating(&mut self, exchange: Exchange, line: &[u8]) -> Outcome {
-        let progress = auth::step(exchange, line)?;
+        let progress = auth::step(exchange, line, self.reading())?;
         Ok(self.ask_or_verify(progress))
+    }
+
+    fn reading(&self) -> Reading {
+        match self.access.authentication {
+            Authentication::Any => Reading::Any,
+            Authentication::Off | Authentication::Optional | Authentication::Required => {
+                Reading::Strict
+            }
+        }
     }
 
     fn ask_or_verify(&mut self, progress: Progress) -> Step {
@@ -151,6 +161,11 @@ impl Session {
             Progress::Ask(exchange, challenge) => {
                 self.state = State::Authenticating(exchange);
                 Step::Say(challenge)
+            }
+            // Name and password end here: nobody looks at them.
+            Progress::Done(_) if self.access.authentication == Authentication::Any => {
+                self.is_let_in = true;
+                Step::Say(Reply::let_in())
             }
             Progress::Done(credentials) => {
                 self.state = State::Verifying;
@@ -258,7 +273,10 @@ pub(super) const IDLE_COMMANDS: u32 = 1000;
 impl Access {
     /// Whether a password may come now.
     fn takes_passwords(self) -> bool {
-        self.tls == Tls::Active || self.clear_passwords == ClearPasswords::Taken
+        // What is not checked needs no protection, except that no AUTH comes before
+        // a TLS that is required.
+        let is_any = self.authentication == Authentication::Any && self.tls != Tls::Required;
+        self.tls == Tls::Active || self.clear_passwords == ClearPasswords::Taken || is_any
     }
 }
 

@@ -91,6 +91,8 @@ pub enum Authentication {
     Optional,
     /// No mail is taken without.
     Required,
+    /// The client may, with any name and password, and is nobody afterwards.
+    Any,
 }
 
 /// Whether a password may come without TLS.
@@ -125,6 +127,8 @@ pub struct Session {
     access: Access,
     hello: Option<Hello>,
     identity: Option<Identity>,
+    /// It has authenticated where nothing is checked.
+    is_let_in: bool,
     state: State,
     quirks: Quirks,
     /// Refused commands so far.
@@ -271,6 +275,7 @@ impl Session {
             access,
             hello: None,
             identity: None,
+            is_let_in: false,
             state: State::Ready,
             quirks: Quirks::default(),
             errors: 0,
@@ -406,7 +411,7 @@ impl Session {
             }
             Verdict::TooBig => Reply::too_big(self.settings.message_size),
             Verdict::HeaderTooBig(limit) => Reply::header_too_big(limit),
-            Verdict::Malformed(faults) => Reply::bad_content(explain(faults)),
+            Verdict::Malformed(faults) => Reply::bad_content(faults.words()),
             Verdict::Binary => {
                 Reply::bad_content("Message contains binary data without an encoding")
             }
@@ -465,6 +470,7 @@ impl Session {
         self.state = State::Ready;
         self.hello = None;
         self.identity = None;
+        self.is_let_in = false;
     }
 
     fn refuse(&mut self, reply: Reply) -> Step {
@@ -487,13 +493,3 @@ pub const LONGEST_LINE: usize = auth::LONGEST_AUTH_LINE;
 /// Wrong passwords in one session, after which it is closed: clients try two
 /// mechanisms in a row, and some do so twice.
 const WRONG_PASSWORDS: u32 = 4;
-
-fn explain(faults: Faults) -> &'static str {
-    if faults.nul {
-        "Message contains a NUL byte (nul of the [[listener]])"
-    } else if faults.bare_cr {
-        "Message contains a carriage return without a line feed (bare_cr of the [[listener]])"
-    } else {
-        "Message contains a line feed without a carriage return (bare_lf of the [[listener]])"
-    }
-}

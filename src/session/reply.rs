@@ -170,6 +170,12 @@ impl Reply {
         Self::new(235, EnhancedStatus::AUTHENTICATED, "Authenticated")
     }
 
+    /// No name and password is checked here.
+    pub(super) fn let_in() -> Self {
+        let text = "Accepted, as any name and password is here";
+        Self::new(235, EnhancedStatus::AUTHENTICATED, text)
+    }
+
     /// The relay is stopping.
     pub fn shutting_down() -> Self {
         let text = "Service is stopping, try again soon";

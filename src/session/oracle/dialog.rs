@@ -150,6 +150,7 @@ fn settings(letters: &[u8]) -> (Settings, Access) {
             b't' => access.tls = Tls::Active,
             b'a' => access.authentication = Authentication::Optional,
             b'A' => access.authentication = Authentication::Required,
+            b'x' => access.authentication = Authentication::Any,
             b'r' => access.clear_passwords = ClearPasswords::Refused,
             b'1'..=b'9' => settings.recipients = usize::from(letter - b'0'),
             b'e' => settings.errors = 3,
@@ -200,7 +201,7 @@ fn verdict(session: &mut Session, model: &mut Model, letter: u8) -> Step {
         b'b' => (Verdict::TooBig, 552),
         b'h' => (Verdict::HeaderTooBig(262_144), 552),
         b'f' => (Verdict::Malformed(Faults::default()), 550),
-        b'c' => (Verdict::Binary, 550),
+        b'y' => (Verdict::Binary, 550),
         b'l' => (Verdict::Looping(Loop::Hops(50)), 554),
         b'n' => (Verdict::NoAccount(author), 550),
         b'u' => (Verdict::NotThisSender(author), 550),
@@ -273,6 +274,7 @@ struct Model {
     access: Access,
     hello: Option<Hello>,
     identity: Option<Identity>,
+    is_let_in: bool,
     transaction: Option<Envelope>,
     errors: u32,
     refused_data: bool,
@@ -286,6 +288,7 @@ impl Model {
             access,
             hello: None,
             identity: None,
+            is_let_in: false,
             transaction: None,
             errors: 0,
             refused_data: false,
@@ -304,14 +307,16 @@ impl Model {
         self.access.tls = Tls::Active;
         self.hello = None;
         self.identity = None;
+        self.is_let_in = false;
         self.transaction = None;
     }
 
     /// Whether a password may come now.
     fn takes_passwords(&self) -> bool {
         let clear = self.access.clear_passwords == ClearPasswords::Taken;
-        self.access.authentication != Authentication::Off
-            && (self.access.tls == Tls::Active || clear)
+        let (offered, tls) = (self.access.authentication, self.access.tls);
+        let unchecked = offered == Authentication::Any && tls != Tls::Required;
+        offered != Authentication::Off && (tls == Tls::Active || clear || unchecked)
     }
 
     /// What came of a line; `secret` if it belonged to AUTH.
@@ -344,6 +349,7 @@ impl Model {
                 let said = wire(reply);
                 assert!(!self.closed, "{said:?} behind the end");
                 match command {
+                    _ if reply.code == 235 => self.lets_in(secret, command.as_ref()),
                     _ if reply.code == 334 => self.asks_for_secret(secret, command.as_ref()),
                     Some(command) => self.accepted(command, reply, &said),
                     None => panic!("{said:?} to what is no command"),
@@ -360,6 +366,7 @@ impl Model {
                 );
             }
             Step::Verify(credentials) => {
+                assert_ne!(self.access.authentication, Authentication::Any);
                 assert!(
                     !self.closed && self.transaction.is_none(),
                     "{credentials:?}"
@@ -392,6 +399,13 @@ impl Model {
         assert_eq!(envelope.recipients.len(), self.settings.recipients);
     }
 
+    /// Only where nothing is checked is a password accepted without a verdict.
+    fn lets_in(&mut self, secret: bool, command: Option<&Command>) {
+        self.asks_for_secret(secret, command);
+        assert_eq!(self.access.authentication, Authentication::Any);
+        self.is_let_in = true;
+    }
+
     fn asks_for_secret(&self, secret: bool, command: Option<&Command>) {
         assert!(secret || matches!(command, Some(Command::Auth { .. })));
         self.may_authenticate();
@@ -399,7 +413,7 @@ impl Model {
 
     fn may_authenticate(&self) {
         assert!(self.takes_passwords(), "a password may not come now");
-        assert!(self.hello.is_some() && self.identity.is_none());
+        assert!(self.hello.is_some() && self.identity.is_none() && !self.is_let_in);
         assert_ne!(self.access.tls, Tls::Required, "no password before TLS");
     }
 
