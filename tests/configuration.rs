@@ -146,6 +146,59 @@ fn received_shows_or_hides_the_client_and_knows_no_third_way() {
 }
 
 #[test]
+fn an_alias_that_nobody_receives_gets_line_and_column() {
+    let said = complaint(&format!(
+        "default_recipient_domain = \"nas.local\"\ninternal_domains = [\"corp\"]\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = []\n\
+         redirect_all_to = \"a@nas.local\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = [\"contoso.com\"]\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = [\"@contoso.com\"]\n\
+         redirect_all_to = \"a@fabrikam.com\"\n{ACCOUNT}\
+         [aliases]\nroot = \"daemon\"\ndaemon = [\"it@contoso.com\", \"root\"]\n\
+         nas = \"it@nas.local\"\nx = []\ny = \"a b\"\nz = 3\nteam = \"people\"\n\
+         ROOT = \"it@contoso.com\"\n\"a b\" = \"it@contoso.com\"\n\"@\" = \"it@contoso.com\"\n\
+         internal_domains = \"contoso.com\"\n"
+    ));
+
+    let expected = [
+        "relay.toml:1:28: default_recipient_domain: no mail can reach the domain \"nas.local\"",
+        "relay.toml:2:20: internal_domains: \"corp\" is not the name of a domain",
+        "relay.toml:5:22: recipients_allowed: nobody could receive mail",
+        "relay.toml:6:19: redirect_all_to: no mail can reach this address",
+        "relay.toml:9:22: recipients_allowed: \"contoso.com\" holds no address",
+        "relay.toml:13:19: redirect_all_to: recipients_allowed does not allow this address",
+        "relay.toml:20:8: root: it leads back to itself: root, then daemon, then root",
+        "relay.toml:21:10: daemon: it leads back to itself: daemon, then root, then daemon",
+        "relay.toml:22:7: nas: no mail can reach it@nas.local",
+        "relay.toml:23:5: x: nobody would receive this mail",
+        "relay.toml:24:5: y: \"a b\": ",
+        "relay.toml:25:5: z: write an address like \"it@contoso.com\", or a list of them",
+        "relay.toml:26:8: team: \"people\" is neither another alias nor a whole address",
+        "relay.toml:27:1: there are two aliases for \"ROOT\"",
+        "relay.toml:28:1: \"a b\" is not a recipient: write a name like root",
+        "relay.toml:29:1: \"@\" is not a recipient",
+        "relay.toml:30:1: internal_domains is no alias: write it at the top",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+
+    let many: Vec<String> = (0..501).map(|n| format!("\"a{n}@contoso.com\"")).collect();
+    let said = complaint(&format!(
+        "{ACCOUNT}[aliases]\nall = [{}]\n",
+        many.join(", ")
+    ));
+    assert_eq!(
+        said,
+        [
+            "relay.toml:6:1: an alias stands for 501 recipients, and limits.recipients allows 500 of \
+             one message: raise it, or use a distribution list"
+        ]
+    );
+}
+
+#[test]
 fn what_is_no_toml_gets_line_and_column() {
     let said = complaint("[[account]]\ntenant = contoso\n");
 

@@ -60,6 +60,7 @@ async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
         envelope: Envelope {
             reverse_path: ReversePath::Null,
             recipients: vec!["a@example.org".parse().unwrap()],
+            asked: Vec::new(),
             utf8: false,
             reports: ReportRequest::default(),
         },

@@ -226,7 +226,8 @@ fn say_envelope(entry: &EntryView) {
     for recipient in &summary.recipients {
         let requested = entry.requested.iter().find(|it| it.recipient == *recipient);
         let asked = requested.map(asked).unwrap_or_default();
-        say(&format!("            to   <{recipient}>{asked}"));
+        let for_whom = for_whom(entry, recipient);
+        say(&format!("            to   <{recipient}>{for_whom}{asked}"));
     }
     if let Some(returned) = &entry.ret {
         say(&format!(
@@ -253,6 +254,17 @@ fn returns(returned: &str) -> &'static str {
     match returned {
         "FULL" => "a failure report returns the whole message",
         _ => "a failure report returns the header section",
+    }
+}
+
+/// What the client named in place of a recipient.
+fn for_whom(entry: &EntryView, recipient: &str) -> String {
+    let replaced = entry.replaced.iter();
+    let originals = replaced.filter(|it| it.recipient.eq_ignore_ascii_case(recipient));
+    let originals: Vec<_> = originals.map(|it| format!("<{}>", it.original)).collect();
+    match originals.is_empty() {
+        true => String::new(),
+        false => format!(", for {}", originals.join(", ")),
     }
 }
 

@@ -52,6 +52,10 @@ impl Config {
             ("[tls]", self.tls != new.tls),
             ("[limits]", clients(&self.limits) != clients(&new.limits)),
             ("[[user]]", self.users != new.users),
+            (
+                "[aliases], default_recipient_domain, internal_domains",
+                self.aliases != new.aliases,
+            ),
         ];
         named(&changed)
     }

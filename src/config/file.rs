@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -24,6 +25,7 @@ use super::Notify;
 use super::ProblemKind;
 use super::ProxyUrl;
 use super::accounts;
+use super::aliases;
 use super::credential::unreadable;
 use super::listeners;
 use super::reader::Problems;
@@ -99,15 +101,27 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     }
     let mut top = Section::top(table.get_ref(), &problems);
     let accounts = accounts::read(&mut top, &problems);
-    let users = users::read(&mut top, &accounts);
     let tls = tls::read_section(&mut top);
     let (failure_notify, failure_keep) = failure(&mut top);
+    let hostname = hostname(&mut top);
+    let limits = limits(&mut top);
+    let context = aliases::Context {
+        hostname: &hostname,
+        accounts: &accounts,
+        notify: &failure_notify,
+        limits: &limits,
+    };
+    let surroundings = aliases::surroundings(&mut top, context);
+    let users = users::read(&mut top, &accounts, &surroundings);
+    let listeners = listeners::read(&mut top, tls.as_ref(), &users, &surroundings);
+    let aliases = aliases::read(&mut top, surroundings, context);
     let mut config = Config {
-        hostname: hostname(&mut top),
         data_dir: top.optional("data_dir").unwrap_or_else(|| data_dir(path)),
-        listeners: listeners::read(&mut top, tls.as_ref(), &users),
+        aliases: Arc::new(aliases),
+        listeners,
         tls,
-        limits: limits(&mut top),
+        limits,
+        hostname,
         users,
         accounts,
         received_client: received::read(&mut top),

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -22,8 +23,10 @@ use super::Presence;
 use super::Tls;
 use super::Tolerance;
 use super::User;
+use super::aliases;
 use super::reader::Marked;
 use super::reader::Section;
+use crate::mail::Surroundings;
 
 impl Listener {
     /// The listeners of a configuration that names none.
@@ -37,6 +40,7 @@ impl Listener {
             bare_lf: Tolerance::Normalise,
             bare_cr: Tolerance::Normalise,
             nul: Tolerance::Normalise,
+            recipients: Arc::default(),
             presence,
             place: None,
         };
@@ -51,6 +55,7 @@ pub(super) fn read(
     top: &mut Section<'_>,
     files: Option<&CertificateFiles>,
     users: &[User],
+    surroundings: &Surroundings,
 ) -> Vec<Listener> {
     let sections = top.tables("listener");
     let listeners = if sections.is_empty() {
@@ -58,7 +63,7 @@ pub(super) fn read(
     } else {
         let read = sections.into_iter().filter_map(|section| {
             let mut section = section;
-            let listener = listener(&mut section, files, users);
+            let listener = listener(&mut section, files, users, surroundings);
             section.finish();
             listener
         });
@@ -95,6 +100,7 @@ fn listener(
     section: &mut Section<'_>,
     files: Option<&CertificateFiles>,
     users: &[User],
+    surroundings: &Surroundings,
 ) -> Option<Listener> {
     let address = address(section);
     let tls = section.marked::<Tls>("tls");
@@ -138,6 +144,7 @@ fn listener(
     };
     let bare_cr = section.or("bare_cr", strictness);
     let nul = section.or("nul", strictness);
+    let recipients = aliases::policy(section, |it| surroundings.reaches(it).is_ok());
     let listener = Listener {
         place: address.as_ref().map(|marked| section.place(&marked.span)),
         address: address
@@ -154,6 +161,7 @@ fn listener(
         bare_lf,
         bare_cr,
         nul,
+        recipients: Arc::new(recipients),
         presence: Presence::Required,
     };
     refuse_open_relay(

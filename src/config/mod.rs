@@ -10,6 +10,7 @@
 //! Sizes are bytes, times are [`Duration`]s.
 
 mod accounts;
+mod aliases;
 mod certificate;
 mod cloud;
 mod credential;
@@ -32,6 +33,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -64,7 +66,9 @@ pub use self::submission::RecipientRule;
 pub use self::submission::Route;
 pub use self::submission::Submission;
 use crate::mail::Address;
+use crate::mail::Aliases;
 use crate::mail::Pattern;
+use crate::mail::RecipientPolicy;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,8 @@ pub struct Config {
     pub hostname: String,
     /// Where spool and admin socket live.
     pub data_dir: PathBuf,
+    /// Who receives mail for which recipient.
+    pub aliases: Arc<Aliases>,
     /// Where mail comes in; at least one.
     pub listeners: Vec<Listener>,
     /// The certificate that listeners show; there is one if any of them has TLS.
@@ -120,6 +126,8 @@ pub struct Listener {
     pub bare_cr: Tolerance,
     /// What becomes of a NUL.
     pub nul: Tolerance,
+    /// To whom its clients may send.
+    pub recipients: Arc<RecipientPolicy>,
     /// A default listener may be missing where its address family is.
     pub presence: Presence,
     /// Line and column of its address in the file, for what goes wrong later.
@@ -249,6 +257,8 @@ pub struct User {
     /// What this user may send as: MAIL FROM, and the header fields From, Sender,
     /// Resent-From and Resent-Sender.
     pub senders: Vec<Pattern>,
+    /// To whom this user may send, besides what the listener says.
+    pub recipients: RecipientPolicy,
     /// The account that sends for this user; else the one that the From address
     /// belongs to.
     pub account: Option<String>,

@@ -223,6 +223,32 @@ impl<'a> Section<'a> {
     /// The value of a key with its place, if it is there and well-formed.
     pub(super) fn marked<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Marked<T>> {
         let value = self.raw(key)?;
+        self.read(key, value)
+    }
+
+    /// All keys of a section in which the administrator chooses them, with their
+    /// values as far as those are well-formed.
+    pub(super) fn entries<T: DeserializeOwned>(&self) -> Vec<(Marked<String>, Marked<T>)> {
+        let entries = self.table.iter().flat_map(|table| table.iter());
+        let read = entries.filter_map(|(key, value)| {
+            let name = Marked {
+                value: key.get_ref().to_string(),
+                span: key.span(),
+            };
+            let value = self.read(&name.value, value)?;
+            Some((name, value))
+        });
+        let mut read: Vec<(Marked<String>, _)> = read.collect();
+        // The table has them by name.
+        read.sort_by_key(|(name, _)| name.span.start);
+        read
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'a>>,
+    ) -> Option<Marked<T>> {
         let span = value.span();
         let expanded = match expand(value.get_ref()) {
             Ok(expanded) => expanded,

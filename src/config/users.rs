@@ -3,13 +3,19 @@
 use super::Account;
 use super::PasswordHash;
 use super::User;
+use super::aliases;
 use super::reader::Section;
 use crate::mail::Pattern;
+use crate::mail::Surroundings;
 
-pub(super) fn read(top: &mut Section<'_>, accounts: &[Account]) -> Vec<User> {
+pub(super) fn read(
+    top: &mut Section<'_>,
+    accounts: &[Account],
+    surroundings: &Surroundings,
+) -> Vec<User> {
     let mut users: Vec<User> = Vec::new();
     for mut section in top.tables("user") {
-        let user = user(&mut section, accounts);
+        let user = user(&mut section, accounts, surroundings);
         if let Some(user) = &user
             && users.iter().any(|other| other.is_called(&user.name))
         {
@@ -21,7 +27,11 @@ pub(super) fn read(top: &mut Section<'_>, accounts: &[Account]) -> Vec<User> {
     users
 }
 
-fn user(section: &mut Section<'_>, accounts: &[Account]) -> Option<User> {
+fn user(
+    section: &mut Section<'_>,
+    accounts: &[Account],
+    surroundings: &Surroundings,
+) -> Option<User> {
     let name = section.required::<String>("name");
     if let Some(name) = &name
         && !is_name(&name.value)
@@ -48,11 +58,13 @@ fn user(section: &mut Section<'_>, accounts: &[Account]) -> Option<User> {
         let message = format!("account: there is no [[account]] named {:?}", account.value);
         section.problem_at(&account.span, message);
     }
+    let recipients = aliases::policy(section, |it| surroundings.reaches(it).is_ok());
     Some(User {
         name: name?.value,
         password_hash: password_hash?.value,
         senders: senders?.value,
         account: account.map(|marked| marked.value),
+        recipients,
     })
 }
 

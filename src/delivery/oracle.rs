@@ -79,6 +79,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         accepted_running: RunningTime::START,
         envelope: Envelope {
             reverse_path: ReversePath::Null,
+            asked: Vec::new(),
             utf8: recipients.iter().any(|recipient| !recipient.is_ascii()),
             recipients,
             reports: ReportRequest::default(),

@@ -7,6 +7,10 @@
 //!   recipients, those of the envelope whom no other field names;
 //! - a stray address, one that is not of the envelope, is narrowed out of To or
 //!   Cc; the field as it was stays visible as `X-Original-To`, `X-Original-Cc`;
+//! - an address or a name in To or Cc for which the envelope has others, by
+//!   `[aliases]` or `redirect_all_to`, gives way to them under the display name that
+//!   came in; where the message has one recipient in all, a field `X-Original-To`
+//!   says what the client named and To and Cc do not: nobody else sees it;
 //! - fields of an earlier resending (RFC 5322 3.6.6) cannot take part:
 //!   Resent-Bcc is dropped, Resent-To and Resent-Cc are renamed in that way;
 //! - several To or several Cc become one;
@@ -25,9 +29,12 @@
 //!
 //! With `blind = "property"` no Bcc field goes out: the blind recipients are set
 //! on the draft. With `recipients = "headers"` the addresses of To, Cc and Bcc
-//! take the envelope's place, and all of the above holds for them.
+//! take the envelope's place, and all of the above holds for them; except in a
+//! message of which relay.toml has replaced or bounded recipients: its header may
+//! name those who must not receive it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -37,9 +44,12 @@ use mail_parser::MessageParser;
 use crate::config::RecipientRule;
 use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::ForwardPath;
 use crate::mime::Header;
+use crate::mime::Item;
 use crate::mime::field_of;
 use crate::mime::list;
+use crate::mime::unstructured;
 
 /// What becomes of each field of a header section, and what is added.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,16 +94,15 @@ const NOBODY: &[u8] = b"To: undisclosed-recipients:;\r\n";
 
 /// Decides about every field.
 pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible) -> Decision {
-    let wanted: HashSet<String> = envelope.recipients.iter().map(Address::key).collect();
+    let members = match visible {
+        Visible::AsWritten => Members::of(envelope),
+        Visible::Nobody => Members::default(),
+    };
     let mut named = HashSet::new();
     let mut edits = vec![Edit::Keep; header.fields.len()];
     let mut addressed = false;
     for name in ["To", "Cc"] {
-        let wanted = match visible {
-            Visible::AsWritten => Some(&wanted),
-            Visible::Nobody => None,
-        };
-        addressed |= narrow(header, name, wanted, &mut named, &mut edits);
+        addressed |= narrow(header, name, &members, &mut named, &mut edits);
     }
     for (field, edit) in header.fields.iter().zip(&mut edits) {
         if field.is("Bcc") || field.is("Resent-Bcc") {
@@ -102,7 +111,7 @@ pub(super) fn decide(header: &Header<'_>, envelope: &Envelope, visible: Visible)
             *edit = Edit::Replace(field.renamed());
         }
     }
-    let mut added = Vec::new();
+    let mut added = originals(header, envelope).into_bytes();
     if !addressed {
         added.extend_from_slice(NOBODY);
     }
@@ -122,7 +131,7 @@ pub(super) fn effective<'e>(
     envelope: &'e Envelope,
     rule: RecipientRule,
 ) -> Cow<'e, Envelope> {
-    if rule == RecipientRule::Envelope {
+    if rule == RecipientRule::Envelope || !envelope.asked.is_empty() {
         return Cow::Borrowed(envelope);
     }
     let mut seen = HashSet::new();
@@ -175,12 +184,109 @@ pub(super) fn names_exactly<'a>(
     named == wanted
 }
 
-/// Decides about the fields of one name, and whether one of them stays. `wanted`
-/// are the keys of those who may be named; those who are go into `named`.
+/// Who may be named in To and Cc.
+#[derive(Debug, Default)]
+struct Members<'e> {
+    /// Their keys.
+    keys: HashSet<String>,
+    /// Those who stand in the place of others, by the keys of these.
+    replaced: HashMap<String, Vec<&'e Address>>,
+}
+
+impl<'e> Members<'e> {
+    fn of(envelope: &'e Envelope) -> Self {
+        let mut replaced: HashMap<String, Vec<&Address>> = HashMap::new();
+        for asked in envelope.replaced() {
+            let key = key(&asked.original);
+            replaced.entry(key).or_default().push(&asked.recipient);
+        }
+        // Cron writes To: root, and its mail program RCPT TO:<root@host>.
+        for asked in envelope.replaced() {
+            if let Some((name, _)) = key(&asked.original).rsplit_once('@')
+                && !replaced.contains_key(name)
+            {
+                let whole = key(&asked.original);
+                let recipients = replaced.get(&whole).cloned().unwrap_or_default();
+                replaced.insert(name.to_owned(), recipients);
+            }
+        }
+        Self {
+            keys: envelope.recipients.iter().map(Address::key).collect(),
+            replaced,
+        }
+    }
+
+    /// Those who stand in the place of an item, as they are written there.
+    fn in_place_of<'m>(&'m self, item: &'m Item) -> impl Iterator<Item = (String, String)> + 'm {
+        let recipients = item_key(item).and_then(|key| self.replaced.get(&key));
+        let name = item.name().filter(|name| !name.contains('@'));
+        let written = move |recipient: &&Address| {
+            let text = match &name {
+                Some(name) => format!("{name} <{recipient}>"),
+                None => recipient.to_string(),
+            };
+            (recipient.key(), text)
+        };
+        recipients.into_iter().flatten().map(written)
+    }
+}
+
+/// Equal for all spellings of what a client named.
+fn key(original: &str) -> String {
+    let path = original.parse::<ForwardPath>();
+    path.map_or_else(|_| original.to_ascii_lowercase(), |path| path.key())
+}
+
+/// The key of an item's address or, if it has none, of the name that stands there
+/// instead, as in `root (Cron Daemon)`.
+fn item_key(item: &Item) -> Option<String> {
+    if let Some(address) = &item.address {
+        return Some(address.key());
+    }
+    let outside = match item.text.rsplit_once('<') {
+        Some((_, inside)) => inside.split('>').next(),
+        None => item.text.split('(').next(),
+    };
+    let path: ForwardPath = outside?.trim().parse().ok()?;
+    Some(path.key())
+}
+
+/// Recipients that one field of originals names.
+const MOST_ORIGINALS: usize = 100;
+
+/// The field that says what the client named for the only recipient, as far as To
+/// and Cc do not say it.
+fn originals(header: &Header<'_>, envelope: &Envelope) -> String {
+    let [only] = &*envelope.recipients else {
+        return String::new();
+    };
+    let lists = ["To", "Cc"].iter().flat_map(|name| header.all(name));
+    let items = lists.map(list).flat_map(|list| list.items);
+    let shown: HashSet<String> = items.filter_map(|item| item_key(&item)).collect();
+    let originals: Vec<&str> = envelope.originals(only).collect();
+    if originals
+        .iter()
+        .all(|original| shown.contains(&key(original)))
+    {
+        return String::new();
+    }
+    // All of them, because the JSON form keeps one field of a name.
+    let mut text = originals
+        .get(..MOST_ORIGINALS)
+        .unwrap_or(&originals)
+        .join(", ");
+    if let Some(more @ 1..) = originals.len().checked_sub(MOST_ORIGINALS) {
+        text.push_str(&format!(", and {more} more"));
+    }
+    unstructured("X-Original-To", "", &text)
+}
+
+/// Decides about the fields of one name, and whether one of them stays. `members`
+/// are those who may be named; those who are go into `named`.
 fn narrow(
     header: &Header<'_>,
     name: &str,
-    wanted: Option<&HashSet<String>>,
+    members: &Members<'_>,
     named: &mut HashSet<String>,
     edits: &mut [Edit],
 ) -> bool {
@@ -198,13 +304,23 @@ fn narrow(
             // Quoted, a recipient is no longer read alike by all.
             let address = item.address.as_ref().filter(|it| it.is_plain());
             let key = address.map(Address::key);
-            match key.filter(|key| wanted.is_some_and(|wanted| wanted.contains(key))) {
+            match key.filter(|key| members.keys.contains(key)) {
                 Some(key) if seen.insert(key.clone()) => {
                     kept.push(item.written());
                     named.insert(key);
                 }
-                // Nobody's; or named before, and Graph counts every repetition.
-                Some(_) | None => lossy = true,
+                // Named before, and Graph counts every repetition.
+                Some(_) => lossy = true,
+                // Nobody's, or somebody else's.
+                None => {
+                    lossy = true;
+                    for (key, written) in members.in_place_of(&item) {
+                        if !named.contains(&key) && seen.insert(key.clone()) {
+                            kept.push(written);
+                            named.insert(key);
+                        }
+                    }
+                }
             }
         }
     }
@@ -244,6 +360,7 @@ mod tests {
         Envelope {
             reverse_path: ReversePath::Null,
             recipients: recipients.iter().map(|r| r.parse().unwrap()).collect(),
+            asked: Vec::new(),
             utf8: false,
             reports: ReportRequest::default(),
         }

@@ -1,6 +1,7 @@
 //! What a client may do on a listener, also after the configuration has changed.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Rules;
 use super::connection::Connection;
@@ -37,6 +38,7 @@ pub(super) fn access(listener: &Listener, client: IpAddr) -> Access {
         } else {
             ClearPasswords::Refused
         },
+        recipients: Arc::clone(&listener.recipients),
     }
 }
 
@@ -82,5 +84,6 @@ fn known_still(name: &str, before: &Rules, now: &Rules) -> Option<Identity> {
     (before.password_hash == now.password_hash).then_some(Identity {
         name: now.name,
         senders: now.senders,
+        recipients: now.recipients,
     })
 }

@@ -135,6 +135,11 @@ impl Connection<'_> {
         let Some(header) = Header::split(head, whole) else {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
+        // The rules may have changed since RCPT.
+        let mut recipients = envelope.recipients.iter();
+        if let Some(recipient) = recipients.find(|it| !self.session.may_send_to(it)) {
+            return refused(Verdict::NotThisRecipient(recipient.clone()));
+        }
         for quirk in Findings::of(&header).quirks {
             complaints::quirk(self.client, quirk.name());
         }
@@ -172,11 +177,12 @@ impl Connection<'_> {
             author: origin.author,
             lane: lane.clone(),
             bound: origin.bound,
-            largest_part: self.largest_part(&lane),
+            largest_part: self.largest_part(&lane, &envelope),
         };
         match self.shared.spool.accept(entry).await {
             Ok(accepted) => {
                 maillog::accepted(id, &trace, &envelope, size, &lane);
+                maillog::readdressed(id, &envelope);
                 self.use_mailbox(&lane, &envelope);
                 maillog::split(&accepted);
                 (Verdict::Queued(id), String::new())
@@ -228,7 +234,11 @@ impl Connection<'_> {
 
     /// The most recipients that one submission through a lane has. Where the
     /// header section names them, each part would go to all of them.
-    fn largest_part(&self, lane: &Lane) -> usize {
+    fn largest_part(&self, lane: &Lane, envelope: &Envelope) -> usize {
+        if envelope.is_all_asked() {
+            // Its envelope counts, in each part.
+            return LARGEST_PART;
+        }
         let mut accounts = self.rules.accounts.iter();
         let account = accounts.find(|account| account.name == lane.account);
         match account.map(|account| account.submission.recipients) {

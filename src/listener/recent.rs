@@ -145,6 +145,7 @@ mod tests {
             name: "Scanner".to_owned(),
             password_hash: hash.clone(),
             senders: Vec::new(),
+            recipients: crate::mail::RecipientPolicy::default(),
             account: None,
         }
     }

@@ -212,6 +212,7 @@ fn accepted(user: &User) -> Verification {
     Verification::Accepted(Identity {
         name: user.name.clone(),
         senders: user.senders.clone(),
+        recipients: user.recipients.clone(),
     })
 }
 
@@ -260,6 +261,7 @@ mod tests {
     use super::*;
     use crate::listener::guesses::FIRST_DELAY;
     use crate::listener::guesses::MEMORY;
+    use crate::mail::RecipientPolicy;
     use crate::session::Mechanism;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -278,6 +280,7 @@ mod tests {
             name: name.to_owned(),
             password_hash,
             senders: Vec::new(),
+            recipients: RecipientPolicy::default(),
             account: None,
         }
     }

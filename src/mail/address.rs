@@ -48,9 +48,10 @@ const LONGEST_ADDRESS: usize = 254;
 
 /// Top-level domains that the public DNS does not have: RFC 6761 (`localhost`,
 /// `invalid`), RFC 6762 (`local`, and in its appendix G those that networks use
-/// as their own), and the customary `localdomain`. `test` and `example` are
-/// reserved too, but whoever writes them means it.
-const NEVER_PUBLIC: [&str; 10] = [
+/// as their own), RFC 7686 (`onion`), RFC 9476 (`alt`), and the customary
+/// `localdomain`. `test` and `example` are reserved too, but whoever writes them
+/// means it.
+const NEVER_PUBLIC: [&str; 12] = [
     "localhost",
     "invalid",
     "local",
@@ -61,6 +62,8 @@ const NEVER_PUBLIC: [&str; 10] = [
     "home",
     "lan",
     "localdomain",
+    "onion",
+    "alt",
 ];
 
 impl Address {
@@ -134,6 +137,8 @@ impl Address {
         canonical.is_plain()
             && second.is_some()
             && !NEVER_PUBLIC.contains(&top)
+            // An IP address without brackets: the DNS has no such top-level domain.
+            && !top.bytes().all(|byte| byte.is_ascii_digit())
             && (second, top) != (Some("home"), "arpa") // RFC 8375
     }
 

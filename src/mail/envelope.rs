@@ -2,6 +2,7 @@
 //!
 //! The envelope alone says who is to receive the message (promise 3).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -44,12 +45,71 @@ impl fmt::Display for ReversePath {
 pub struct Envelope {
     /// The argument of MAIL.
     pub reverse_path: ReversePath,
-    /// The arguments of RCPT, in order, each mailbox once.
+    /// Those who receive the message, in the order of RCPT, each mailbox once.
     pub recipients: Vec<Address>,
+    /// What the client asked for where the configuration has put recipients in its
+    /// place.
+    pub asked: Vec<Asked>,
     /// SMTPUTF8 was asked for (RFC 6531 3.4).
     pub utf8: bool,
     /// What was asked about reports (RFC 3461).
     pub reports: ReportRequest,
+}
+
+/// A recipient that stands in the place of the one that the client named, by
+/// `[aliases]`, `default_recipient_domain` or `redirect_all_to`; where
+/// `recipients_allowed` is in force, also one that the client named itself. A
+/// message with any of them goes to its envelope alone, whatever its header names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The argument of RCPT: an address, or a name without a domain.
+    pub original: String,
+    /// One of [`Envelope::recipients`].
+    pub recipient: Address,
+}
+
+impl Envelope {
+    /// What the client named in place of this recipient.
+    pub fn originals(&self, recipient: &Address) -> impl Iterator<Item = &str> {
+        let key = recipient.key();
+        let asked = self.replaced();
+        let asked = asked.filter(move |asked| asked.recipient.key() == key);
+        asked.map(|asked| asked.original.as_str())
+    }
+
+    /// Whether every recipient has its place in [`Self::asked`].
+    pub fn is_all_asked(&self) -> bool {
+        let asked: HashSet<String> = self.asked.iter().map(|it| it.recipient.key()).collect();
+        let mut recipients = self.recipients.iter();
+        !asked.is_empty() && recipients.all(|recipient| asked.contains(&recipient.key()))
+    }
+
+    /// Those whom the client named otherwise.
+    pub fn replaced(&self) -> impl Iterator<Item = &Asked> {
+        let asked = self.asked.iter();
+        asked.filter(|it| it.original != it.recipient.as_str())
+    }
+
+    /// Moves the recipients from the place `at` on into an envelope of their own.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let recipients = self.recipients.split_off(at);
+        let keys: HashSet<String> = recipients.iter().map(Address::key).collect();
+        let asked = std::mem::take(&mut self.asked);
+        let (theirs, ours) = asked
+            .into_iter()
+            .partition(|asked| keys.contains(&asked.recipient.key()));
+        self.asked = ours;
+        let reports = self.reports.only_for(&recipients);
+        self.reports = self.reports.only_for(&self.recipients);
+        Self {
+            reverse_path: self.reverse_path.clone(),
+            recipients,
+            asked: theirs,
+            utf8: self.utf8,
+            reports,
+        }
+    }
 }
 
 /// Whom a message comes from: what its way out is chosen by.

@@ -7,16 +7,24 @@
 //! `session/`, parsing header fields to `mime/`.
 
 mod address;
+mod aliases;
 mod client;
 mod dsn;
 mod envelope;
+mod forward_path;
 mod id;
 mod lane;
 mod pattern;
+mod policy;
 mod status;
 
 pub use address::Address;
 pub use address::AddressError;
+pub use aliases::AliasError;
+pub use aliases::AliasKey;
+pub use aliases::Aliases;
+pub use aliases::Surroundings;
+pub use aliases::Unreachable;
 pub use client::Client;
 pub use dsn::EnvelopeId;
 pub use dsn::LONGEST_ENVELOPE_ID;
@@ -27,11 +35,14 @@ pub use dsn::RecipientRequest;
 pub use dsn::ReportRequest;
 pub use dsn::Returned;
 pub use dsn::utf8_address_in_ascii;
+pub use envelope::Asked;
 pub use envelope::Envelope;
 pub use envelope::Origin;
 pub use envelope::ReversePath;
 pub use envelope::Trace;
+pub use forward_path::ForwardPath;
 pub use id::SpoolId;
 pub use lane::Lane;
 pub use pattern::Pattern;
+pub use policy::RecipientPolicy;
 pub use status::EnhancedStatus;

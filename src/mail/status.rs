@@ -44,6 +44,8 @@ impl EnhancedStatus {
     pub const FAILED: Self = Self(5, 0, 0);
     /// 5.1.0, one of the addresses, and it is not said which.
     pub const SOME_ADDRESS: Self = Self(5, 1, 0);
+    /// 5.1.2, no mail gets to the domain of a recipient.
+    pub const BAD_DESTINATION: Self = Self(5, 1, 2);
     /// 5.1.3, bad destination mailbox syntax.
     pub const BAD_RECIPIENT: Self = Self(5, 1, 3);
     /// 5.1.7, bad sender mailbox syntax.

@@ -380,6 +380,7 @@ fn session_settings(config: &Config) -> session::Settings {
         message_size: config.limits.largest_message(),
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
+        aliases: Arc::clone(&config.aliases),
     }
 }
 

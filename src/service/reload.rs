@@ -2,7 +2,7 @@
 //!
 //! | takes effect at the next command | needs a restart |
 //! |---|---|
-//! | `[[listener]]` but its address, `[tls]`, `[[user]]`, `[limits]` of clients | everything else |
+//! | `[[listener]]` but its address, `[tls]`, `[[user]]`, `[limits]` of clients, `[aliases]` and the domains of recipients | everything else |
 //!
 //! Sessions that have begun go on by the new rules from their next command on; one
 //! that they no longer allow (its network, user, password, or what the listener

@@ -21,6 +21,7 @@ use super::path::PathError;
 use super::quirk::Quirks;
 use crate::mail::Address;
 use crate::mail::AddressError;
+use crate::mail::ForwardPath;
 use crate::mail::RecipientRequest;
 use crate::mail::ReversePath;
 
@@ -63,7 +64,7 @@ pub(super) struct Mail {
 /// The arguments of RCPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rcpt {
-    pub(super) address: Address,
+    pub(super) path: ForwardPath,
     /// NOTIFY and ORCPT (RFC 3461 4.1, 4.2).
     pub(super) reports: RecipientRequest,
 }
@@ -259,20 +260,15 @@ const HERE: &str = "localhost";
 
 fn rcpt(argument: &str, quirks: &mut Quirks) -> Result<Rcpt, Reply> {
     let rest = keyword(argument, "TO:").ok_or_else(|| Reply::syntax("Write RCPT TO:<address>"))?;
-    let path = path::read(rest, quirks).map_err(Reply::bad_recipient)?;
-    let address = recipient(&path.address).map_err(Reply::bad_recipient)?;
-    let reports = parameters::of_rcpt(path.parameters, quirks)?;
-    Ok(Rcpt { address, reports })
+    let read = path::read(rest, quirks).map_err(Reply::bad_recipient)?;
+    let path = recipient(&read.address).map_err(Reply::bad_recipient)?;
+    let reports = parameters::of_rcpt(read.parameters, quirks)?;
+    Ok(Rcpt { path, reports })
 }
 
-/// An address. `<Postmaster>` has no domain and must be accepted all the same (RFC
-/// 5321 4.5.1): the postmaster of this machine, whoever that is.
-fn recipient(path: &str) -> Result<Address, PathError> {
-    let path = match path.eq_ignore_ascii_case("postmaster") {
-        true => Cow::Owned(format!("{path}@{HERE}")),
-        false => Cow::Borrowed(path),
-    };
-    path.parse().map_err(|error| path::explain(&path, error))
+/// An address, or a name without a domain, as `<Postmaster>` (RFC 5321 4.5.1).
+fn recipient(path: &str) -> Result<ForwardPath, PathError> {
+    path.parse().map_err(|error| path::explain(path, error))
 }
 
 /// What follows a keyword such as `FROM:`; some clients put blanks before the
@@ -377,7 +373,7 @@ mod tests {
     #[test]
     fn recipients_keep_their_quoting() {
         let rcpt = |line: &str| match parse(line.as_bytes()) {
-            Ok(Command::Rcpt(rcpt)) => Ok(rcpt.address.to_string()),
+            Ok(Command::Rcpt(rcpt)) => Ok(rcpt.path.to_string()),
             Ok(other) => panic!("{other:?}"),
             Err(reply) => Err(reply.code),
         };
@@ -386,7 +382,8 @@ mod tests {
         assert_eq!(rcpt("RCPT TO: a@b"), Ok("a@b".into()));
         assert_eq!(rcpt("RCPT TO:<@r:a@b>"), Ok("a@b".into()));
         assert_eq!(rcpt("RCPT TO:<>"), Err(501));
-        assert_eq!(rcpt("RCPT TO:<root>"), Err(501));
+        assert_eq!(rcpt("RCPT TO:<Postmaster>"), Ok("Postmaster".into()));
+        assert_eq!(rcpt("RCPT TO:<root>"), Ok("root".into()));
         assert_eq!(rcpt("RCPT TO:<a@b,c@d>"), Err(501));
         assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER"), Ok("a@b".into()));
         assert_eq!(rcpt("RCPT TO:<a@b> NOTIFY=NEVER FOO"), Err(555));

@@ -10,6 +10,7 @@ use super::Authentication;
 use super::ClearPasswords;
 use super::Exchange;
 use super::Hello;
+use super::Outcome;
 use super::Quirk;
 use super::Reply;
 use super::Session;
@@ -23,12 +24,8 @@ use super::auth::Progress;
 use super::auth::Reading;
 use super::command::Command;
 use super::command::Mail;
-use super::command::Rcpt;
 use crate::mail::Envelope;
 use crate::mail::ReportRequest;
-
-/// A refusal, or what to say and do.
-type Outcome = Result<Step, Reply>;
 
 impl Session {
     pub(super) fn command(&mut self, command: Command) -> Outcome {
@@ -182,7 +179,7 @@ impl Session {
             // Whoever has the right password must not be told that it is wrong.
             Some(match self.is_unverified {
                 true => Reply::not_authenticated_yet(),
-                false => Reply::authentication_required(self.access),
+                false => Reply::authentication_required(&self.access),
             })
         } else if mail
             .size
@@ -206,47 +203,17 @@ impl Session {
             envelope: Envelope {
                 reverse_path: mail.reverse_path,
                 recipients: Vec::new(),
+                asked: Vec::new(),
                 utf8: mail.utf8,
                 reports: ReportRequest::new(mail.reports.returned, mail.reports.envelope_id),
             },
             declared: mail.size,
             keys: HashSet::new(),
+            paths: HashSet::new(),
             put_off: None,
         };
         let state = State::Transaction(Box::new(transaction));
         (state, Ok(Step::Say(Reply::sender_ok())))
-    }
-
-    fn rcpt(&mut self, mut transaction: Box<Transaction>, rcpt: Rcpt) -> (State, Outcome) {
-        let Rcpt { address, reports } = rcpt;
-        let envelope = &mut transaction.envelope;
-        let count = envelope.recipients.len();
-        let answer = if !envelope.utf8 && !address.is_ascii() {
-            Err(Reply::needs_utf8())
-        } else if !address.is_plain() {
-            Err(Reply::odd_recipient())
-        } else if transaction.keys.contains(&address.key()) {
-            self.idle += 1;
-            envelope.reports.add_again(&address, reports);
-            Ok(Step::Say(Reply::recipient_ok()))
-        } else if count >= self.settings.recipients {
-            self.idle += 1;
-            Err(Reply::too_many_recipients(self.settings.recipients))
-        } else if self.allowance.is_some_and(|most| count >= most) {
-            self.idle += 1;
-            Err(Reply::too_many_recipients_for_now())
-        } else {
-            transaction.keys.insert(address.key());
-            envelope.reports.add(&address, reports);
-            envelope.recipients.push(address);
-            Ok(Step::Say(Reply::recipient_ok()))
-        };
-        if let Err(reply) = &answer
-            && reply.is_for_now()
-        {
-            transaction.put_off = Some(reply.clone());
-        }
-        (State::Transaction(transaction), answer)
     }
 
     /// Some clients look at no reply but this one: it is for good only if there is
@@ -272,7 +239,7 @@ pub(super) const IDLE_COMMANDS: u32 = 1000;
 
 impl Access {
     /// Whether a password may come now.
-    fn takes_passwords(self) -> bool {
+    fn takes_passwords(&self) -> bool {
         // What is not checked needs no protection, except that no AUTH comes before
         // a TLS that is required.
         let is_any = self.authentication == Authentication::Any && self.tls != Tls::Required;

@@ -14,11 +14,13 @@ mod data;
 mod dialog;
 mod dsn;
 mod ending;
+mod identity;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod parameters;
 mod path;
 mod quirk;
+mod recipients;
 mod renewal;
 mod reply;
 mod rights;
@@ -27,6 +29,7 @@ mod tests;
 mod too_big;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 pub use self::auth::Credentials;
 use self::auth::Exchange;
@@ -37,12 +40,14 @@ pub use self::data::Faults;
 pub use self::data::Fed;
 pub use self::data::LineEnd;
 pub use self::ending::PROXY_REMEDY;
+pub use self::identity::Identity;
 pub use self::quirk::Quirk;
 use self::quirk::Quirks;
 pub use self::reply::Reply;
 use crate::mail::Address;
+use crate::mail::Aliases;
 use crate::mail::Envelope;
-use crate::mail::Pattern;
+use crate::mail::RecipientPolicy;
 use crate::mail::SpoolId;
 
 /// What a session needs to know of the configuration.
@@ -56,10 +61,12 @@ pub struct Settings {
     pub recipients: usize,
     /// Refused commands, after which the session is closed.
     pub errors: u32,
+    /// Who receives mail for which recipient.
+    pub aliases: Arc<Aliases>,
 }
 
 /// What this client may do on this listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// TLS, now or to come.
     pub tls: Tls,
@@ -67,6 +74,8 @@ pub struct Access {
     pub authentication: Authentication,
     /// Whether a password may come without TLS.
     pub clear_passwords: ClearPasswords,
+    /// To whom it may send.
+    pub recipients: Arc<RecipientPolicy>,
 }
 
 /// TLS, now or to come.
@@ -102,22 +111,6 @@ pub enum ClearPasswords {
     Taken,
     /// AUTH is only offered within TLS.
     Refused,
-}
-
-/// Who has authenticated, and what that allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The `[[user]]`.
-    pub name: String,
-    /// What it may send as.
-    pub senders: Vec<Pattern>,
-}
-
-impl Identity {
-    /// Whether this user may send as that address.
-    pub fn may_send_as(&self, address: &Address) -> bool {
-        self.senders.iter().any(|pattern| pattern.matches(address))
-    }
 }
 
 /// One connection's dialog.
@@ -157,6 +150,9 @@ pub struct Hello {
     pub extended: bool,
 }
 
+/// A refusal, or what to say and do.
+type Outcome = Result<Step, Reply>;
+
 /// Where the dialog stands.
 #[derive(Debug)]
 enum State {
@@ -186,6 +182,8 @@ struct Transaction {
     declared: Option<u64>,
     /// [`Address::key`] of each recipient.
     keys: HashSet<String>,
+    /// The key of each argument of RCPT that was accepted.
+    paths: HashSet<String>,
     /// Why a recipient was refused, if one was for now only.
     put_off: Option<Reply>,
 }
@@ -238,6 +236,8 @@ pub enum Verdict {
     /// The message has no usable From, and the user may not send as this address,
     /// which would be put in.
     NotThisSubstitute(Address),
+    /// This recipient is not one of those that the rules allow now.
+    NotThisRecipient(Address),
     /// The user may not name this address in this field (`mime/acting.rs`).
     NotThisActor(&'static str, Address),
     /// This client has sent as many messages as it may for now.
@@ -425,6 +425,9 @@ impl Session {
             }
             Verdict::NotThisActor(field, address) => {
                 Reply::not_this_actor(self.identity.as_ref(), field, &address)
+            }
+            Verdict::NotThisRecipient(address) => {
+                Reply::not_this_recipient(&address.clone().into(), &address)
             }
             Verdict::TooMany => Reply::too_many_messages(),
             Verdict::TooManyRecipients => Reply::too_many_recipients_for_now(),

@@ -29,6 +29,15 @@ impl Session {
         if is_new && identity.is_none() {
             return false;
         }
+        // Recipients that were accepted by other rules must not reach the rest of
+        // them.
+        let is_named = matches!(self.state, State::Transaction(_) | State::Receiving { .. });
+        let of = |identity: Option<&Identity>| identity.map(|it| it.recipients.clone());
+        let is_other = self.access.recipients != access.recipients
+            || of(self.identity.as_ref()) != of(identity.as_ref());
+        if is_named && is_other {
+            return false;
+        }
         if let State::Transaction(transaction) = &self.state
             && let Some(identity) = &identity
             && let Some(sender) = transaction.envelope.reverse_path.address()

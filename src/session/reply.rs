@@ -317,7 +317,7 @@ impl Reply {
         )
     }
 
-    pub(super) fn authentication_required(access: Access) -> Self {
+    pub(super) fn authentication_required(access: &Access) -> Self {
         let no_tls =
             access.tls == Tls::Offered && access.clear_passwords == ClearPasswords::Refused;
         let text = if no_tls {

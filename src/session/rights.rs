@@ -1,11 +1,13 @@
-//! The refusals of an address in MAIL or RCPT, and of a message for what it says of
-//! its sender, beside the other replies in `reply.rs`.
+//! The refusals of an address in MAIL or RCPT, and of a message for its sender or its
+//! recipients, beside the other replies in `reply.rs`.
 
 use super::Identity;
 use super::Reply;
 use super::path::PathError;
 use crate::mail::Address;
 use crate::mail::EnhancedStatus;
+use crate::mail::ForwardPath;
+use crate::mail::Unreachable;
 
 impl Reply {
     pub(super) fn bad_sender(error: PathError) -> Self {
@@ -29,12 +31,6 @@ impl Reply {
         }
         let text = format!("RCPT TO: {error}");
         Self::new(501, EnhancedStatus::BAD_RECIPIENT, text)
-            .remedy("look at the recipients that the client was given, at its address book perhaps")
-    }
-
-    pub(super) fn odd_recipient() -> Self {
-        let text = "RCPT TO: Exchange Online has no quoted names and no address literals";
-        Self::new(553, EnhancedStatus::BAD_RECIPIENT, text)
             .remedy("look at the recipients that the client was given, at its address book perhaps")
     }
 
@@ -92,6 +88,62 @@ impl Reply {
         );
         Self::new(550, EnhancedStatus::NOT_ALLOWED, text)
             .remedy("add the address to senders of the [[user]], or change it in the client")
+    }
+
+    /// Nobody receives mail for it. The reply names the alias that would change
+    /// that.
+    pub(super) fn unreachable_recipient(path: &ForwardPath, why: Unreachable) -> Self {
+        let (code, status, why) = match why {
+            Unreachable::NoDomain => (
+                550,
+                EnhancedStatus::BAD_DESTINATION,
+                "has no domain and no alias",
+            ),
+            Unreachable::Domain => (
+                550,
+                EnhancedStatus::BAD_DESTINATION,
+                "cannot be reached: its domain is not public",
+            ),
+            Unreachable::Odd => (
+                553,
+                EnhancedStatus::BAD_RECIPIENT,
+                "cannot be reached: Exchange Online has no quoted names and no address literals",
+            ),
+        };
+        let text = match path.is_ascii() {
+            true => {
+                let alias = path.to_string().replace(['\\', '"'], "");
+                let alias = match path {
+                    ForwardPath::Name(_) => alias,
+                    ForwardPath::Address(_) => format!("\"{alias}\""),
+                };
+                format!(
+                    "{path} {why}. An alias can name a mailbox: [aliases] {alias} = \"you@your-domain\""
+                )
+            }
+            false => format!("This recipient {why}. An alias can name a mailbox: [aliases]"),
+        };
+        Self::new(code, status, text).remedy(
+            "add the line of the reply to [aliases] in relay.toml, with a mailbox of yours; for a name \
+             without a domain also default_recipient_domain, and for a domain that Exchange accepts \
+             although it is not public internal_domains; or correct the recipient in the client",
+        )
+    }
+
+    /// `recipient` is who would receive the message.
+    pub(super) fn not_this_recipient(path: &ForwardPath, recipient: &Address) -> Self {
+        let whom = shown(Some(recipient));
+        let of = match path.key() == recipient.key() || !path.is_ascii() {
+            true => String::new(),
+            false => format!(", which {path} stands for,"),
+        };
+        let text = format!(
+            "Mail to{whom}{of} is not allowed here (recipients_allowed of the [[listener]] or [[user]])"
+        );
+        Self::new(550, EnhancedStatus::NOT_ALLOWED, text).remedy(
+            "add the address to recipients_allowed of the [[listener]] and the [[user]], or correct the \
+             recipient in the client",
+        )
     }
 
     pub(super) fn no_account(author: Option<&Address>) -> Self {

@@ -4,11 +4,14 @@ use super::Identity;
 use super::dialog::IDLE_COMMANDS;
 use super::*;
 
-const OPEN: Access = Access {
-    tls: Tls::Off,
-    authentication: Authentication::Off,
-    clear_passwords: ClearPasswords::Taken,
-};
+fn open() -> Access {
+    Access {
+        tls: Tls::Off,
+        authentication: Authentication::Off,
+        clear_passwords: ClearPasswords::Taken,
+        recipients: Arc::default(),
+    }
+}
 
 fn session(access: Access) -> Session {
     let settings = Settings {
@@ -16,6 +19,7 @@ fn session(access: Access) -> Session {
         message_size: 10_000,
         recipients: 2,
         errors: 5,
+        aliases: Arc::default(),
     };
     Session::new(settings, access)
 }
@@ -40,14 +44,14 @@ fn dialog(session: &mut Session, lines: &[(&str, u16)]) {
 
 #[test]
 fn a_transaction_ends_with_the_envelope() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(
         &mut session,
         &[
             ("EHLO client", 250),
             ("MAIL FROM:<a@b>", 250),
-            ("RCPT TO:<c@d>", 250),
-            ("RCPT TO:<C@D>", 250),
+            ("RCPT TO:<c@d.e>", 250),
+            ("RCPT TO:<C@D.e>", 250),
         ],
     );
 
@@ -63,26 +67,26 @@ fn a_transaction_ends_with_the_envelope() {
 
 #[test]
 fn commands_out_of_order_are_refused_and_harm_nothing() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     session.settings.errors = 99;
     dialog(
         &mut session,
         &[
             ("MAIL FROM:<a@b>", 503),
             ("EHLO client", 250),
-            ("RCPT TO:<c@d>", 503),
+            ("RCPT TO:<c@d.e>", 503),
             ("DATA", 503),
             ("MAIL FROM:<a@b>", 250),
             ("MAIL FROM:<x@y>", 503),
             ("DATA", 554),
             ("NOOP", 250),
-            ("RCPT TO:<bad>", 501),
+            ("RCPT TO:<bad>", 550),
             ("RCPT TO:<\"a b\"@c.d>", 553),
             ("RCPT TO:<a@[192.0.2.1]>", 553),
             ("DATA", 554),
-            ("RCPT TO:<c@d>", 250),
-            ("RCPT TO:<e@f>", 250),
-            ("RCPT TO:<g@h>", 452),
+            ("RCPT TO:<c@d.e>", 250),
+            ("RCPT TO:<e@f.e>", 250),
+            ("RCPT TO:<g@h.e>", 452),
             ("NOOP", 250),
             ("VRFY postmaster", 252),
             ("HELP", 214),
@@ -96,13 +100,13 @@ fn commands_out_of_order_are_refused_and_harm_nothing() {
 #[test]
 fn rset_and_a_new_ehlo_forget_the_transaction() {
     for forget in ["RSET", "EHLO again", "HELO again"] {
-        let mut session = session(OPEN);
+        let mut session = session(open());
         dialog(
             &mut session,
             &[
                 ("EHLO client", 250),
                 ("MAIL FROM:<a@b>", 250),
-                ("RCPT TO:<c@d>", 250),
+                ("RCPT TO:<c@d.e>", 250),
                 (forget, 250),
                 ("DATA", 503),
                 ("MAIL FROM:<a@b>", 250),
@@ -121,9 +125,9 @@ fn a_refused_message_leaves_the_session_usable() {
         Verdict::Looping(Loop::Hops(50)),
         Verdict::NoAccount(None),
     ] {
-        let mut session = session(OPEN);
+        let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<>", 250)]);
-        dialog(&mut session, &[("RCPT TO:<c@d>", 250), ("DATA", 354)]);
+        dialog(&mut session, &[("RCPT TO:<c@d.e>", 250), ("DATA", 354)]);
 
         let reply = session.verdict(verdict);
 
@@ -134,7 +138,7 @@ fn a_refused_message_leaves_the_session_usable() {
 
 #[test]
 fn a_declared_size_over_the_limit_is_refused_at_mail() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(
         &mut session,
         &[
@@ -147,11 +151,11 @@ fn a_declared_size_over_the_limit_is_refused_at_mail() {
 
 #[test]
 fn errors_idleness_and_other_protocols_end_the_session() {
-    let mut wrong = session(OPEN);
+    let mut wrong = session(open());
     dialog(&mut wrong, &[("WHAT", 500); 4]);
     assert!(matches!(wrong.line(b"WHAT"), Step::Close(reply) if reply.code == 421));
 
-    let mut idle = session(OPEN);
+    let mut idle = session(open());
     for _ in 0..IDLE_COMMANDS {
         dialog(&mut idle, &[("NOOP", 250)]);
     }
@@ -162,7 +166,7 @@ fn errors_idleness_and_other_protocols_end_the_session() {
         ("BDAT 5 LAST", "502 5.5.1 "),
         ("QUIT", "221 2.0.0 "),
     ] {
-        let Step::Close(reply) = session(OPEN).line(line.as_bytes()) else {
+        let Step::Close(reply) = session(open()).line(line.as_bytes()) else {
             panic!("{line} does not close")
         };
         let mut out = Vec::new();
@@ -174,7 +178,7 @@ fn errors_idleness_and_other_protocols_end_the_session() {
 #[test]
 fn content_behind_a_refused_data_is_not_taken_for_commands() {
     for refused in ["DATA", "DATA now"] {
-        let mut session = session(OPEN);
+        let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250)]);
         assert!(code(&session.line(refused.as_bytes())) >= 500);
 
@@ -183,11 +187,11 @@ fn content_behind_a_refused_data_is_not_taken_for_commands() {
         assert!(matches!(step, Step::Close(reply) if reply.code == 503));
     }
     for content in [&b"Subject: \xe4"[..], b"Help me", b"", b"QUIT it"] {
-        let mut session = session(OPEN);
+        let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250), ("DATA", 503)]);
         assert!(matches!(session.line(content), Step::Close(reply) if reply.code == 503));
     }
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(
         &mut session,
         &[("EHLO c", 250), ("DATA", 503), ("RSET", 250), ("X", 500)],
@@ -201,9 +205,9 @@ fn content_behind_a_data_refused_for_now_is_refused_for_now() {
         Verdict::TooMany,
         Verdict::TooManyRecipients,
     ] {
-        let mut session = session(OPEN);
+        let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
-        dialog(&mut session, &[("RCPT TO:<c@d>", 250), ("DATA", 354)]);
+        dialog(&mut session, &[("RCPT TO:<c@d.e>", 250), ("DATA", 354)]);
         let refusal = session.not_now(verdict);
 
         let Step::Close(reply) = session.line(b"Subject: x") else {
@@ -217,15 +221,15 @@ fn content_behind_a_data_refused_for_now_is_refused_for_now() {
 #[test]
 fn data_is_refused_for_now_where_a_recipient_was() {
     for others in [&[][..], &["RCPT TO:<bad>"]] {
-        let mut session = session(OPEN);
+        let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
         session.allow_recipients(Some(0));
         for other in others {
-            dialog(&mut session, &[(other, 501)]);
+            dialog(&mut session, &[(other, 550)]);
         }
-        dialog(&mut session, &[("RCPT TO:<c@d>", 451)]);
+        dialog(&mut session, &[("RCPT TO:<c@d.e>", 451)]);
         for other in others {
-            dialog(&mut session, &[(other, 501)]);
+            dialog(&mut session, &[(other, 550)]);
         }
 
         let Step::Say(reply) = session.line(b"DATA") else {
@@ -237,22 +241,22 @@ fn data_is_refused_for_now_where_a_recipient_was() {
         assert!(matches!(session.line(b"Subject: x"), Step::Close(reply) if reply.code == 421));
     }
     // The next transaction knows nothing of it.
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     session.allow_recipients(Some(0));
     dialog(
         &mut session,
-        &[("RCPT TO:<c@d>", 451), ("RSET", 250), ("DATA", 503)],
+        &[("RCPT TO:<c@d.e>", 451), ("RSET", 250), ("DATA", 503)],
     );
     dialog(&mut session, &[("MAIL FROM:<a@b>", 250), ("DATA", 554)]);
 }
 
 #[test]
 fn a_data_that_is_put_off_again_and_again_has_an_end() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     session.allow_recipients(Some(0));
-    dialog(&mut session, &[("RCPT TO:<c@d>", 451)]);
+    dialog(&mut session, &[("RCPT TO:<c@d.e>", 451)]);
     for _ in 0..IDLE_COMMANDS - 2 {
         dialog(&mut session, &[("DATA", 451)]);
     }
@@ -263,13 +267,13 @@ fn a_data_that_is_put_off_again_and_again_has_an_end() {
 fn whoever_could_not_be_verified_is_put_off_at_mail() {
     let access = Access {
         authentication: Authentication::Required,
-        ..OPEN
+        ..open()
     };
     for (verification, expected) in [
         (Verification::Unavailable, 451),
         (Verification::Refused, 530),
     ] {
-        let mut session = session(access);
+        let mut session = session(access.clone());
         dialog(&mut session, &[("EHLO c", 250), ("AUTH PLAIN AGEAYg==", 0)]);
         session.verified(verification);
         dialog(&mut session, &[("MAIL FROM:<a@b>", expected)]);
@@ -278,14 +282,14 @@ fn whoever_could_not_be_verified_is_put_off_at_mail() {
 
 #[test]
 fn recipients_beyond_the_limit_are_no_errors_and_have_an_end() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     dialog(
         &mut session,
-        &[("RCPT TO:<a@b>", 250), ("RCPT TO:<c@d>", 250)],
+        &[("RCPT TO:<a@b.e>", 250), ("RCPT TO:<c@d.e>", 250)],
     );
     for n in 0..IDLE_COMMANDS - 2 {
-        let line = format!("RCPT TO:<r{n}@d>");
+        let line = format!("RCPT TO:<r{n}@d.e>");
         dialog(&mut session, &[(&line, 452)]);
     }
     dialog(&mut session, &[("DATA", 354)]);
@@ -295,25 +299,25 @@ fn recipients_beyond_the_limit_are_no_errors_and_have_an_end() {
 
 #[test]
 fn a_recipient_that_is_named_again_and_again_has_an_end() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     for _ in 0..IDLE_COMMANDS {
-        dialog(&mut session, &[("RCPT TO:<a@b>", 250)]);
+        dialog(&mut session, &[("RCPT TO:<a@b.e>", 250)]);
     }
-    assert!(matches!(session.line(b"RCPT TO:<a@b>"), Step::Close(reply) if reply.code == 421));
+    assert!(matches!(session.line(b"RCPT TO:<a@b.e>"), Step::Close(reply) if reply.code == 421));
 }
 
 #[test]
 fn a_client_that_has_had_its_recipients_is_told_to_come_again() {
-    let mut session = session(OPEN);
+    let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     session.allow_recipients(Some(1));
     dialog(
         &mut session,
         &[
-            ("RCPT TO:<a@b>", 250),
-            ("RCPT TO:<A@B>", 250),
-            ("RCPT TO:<c@d>", 451),
+            ("RCPT TO:<a@b.e>", 250),
+            ("RCPT TO:<A@B.e>", 250),
+            ("RCPT TO:<c@d.e>", 451),
             ("DATA", 354),
         ],
     );
@@ -323,6 +327,7 @@ fn anna() -> Verification {
     Verification::Accepted(Identity {
         name: "anna".to_owned(),
         senders: vec!["anna@b.c".to_owned().into()],
+        recipients: RecipientPolicy::default(),
     })
 }
 
@@ -330,7 +335,7 @@ fn anna() -> Verification {
 fn who_authenticated_stays_so_and_sends_as_nobody_else() {
     let mut session = session(Access {
         authentication: Authentication::Required,
-        ..OPEN
+        ..open()
     });
     session.settings.errors = 99;
     dialog(
@@ -365,7 +370,7 @@ fn who_authenticated_stays_so_and_sends_as_nobody_else() {
 fn wrong_passwords_end_the_session_and_cancelling_does_not() {
     let mut session = session(Access {
         authentication: Authentication::Optional,
-        ..OPEN
+        ..open()
     });
     dialog(&mut session, &[("EHLO c", 250)]);
     for _ in 0..3 {
@@ -384,6 +389,7 @@ fn tls_forgets_what_was_said_before_it() {
         tls: Tls::Offered,
         authentication: Authentication::Optional,
         clear_passwords: ClearPasswords::Refused,
+        ..open()
     });
     session.settings.errors = 99;
     dialog(
@@ -403,7 +409,7 @@ fn tls_forgets_what_was_said_before_it() {
     dialog(
         &mut session,
         &[
-            ("RCPT TO:<c@d>", 503),
+            ("RCPT TO:<c@d.e>", 503),
             ("MAIL FROM:<a@b>", 503),
             ("EHLO c", 250),
             ("STARTTLS", 503),
@@ -418,6 +424,7 @@ fn where_tls_is_required_no_mail_and_no_password_goes_before_it() {
         tls: Tls::Required,
         authentication: Authentication::Optional,
         clear_passwords: ClearPasswords::Refused,
+        ..open()
     });
     session.settings.errors = 99;
     dialog(
@@ -426,7 +433,7 @@ fn where_tls_is_required_no_mail_and_no_password_goes_before_it() {
             ("EHLO c", 250),
             ("NOOP", 250),
             ("MAIL FROM:<a@b>", 530),
-            ("RCPT TO:<a@b>", 530),
+            ("RCPT TO:<a@b.e>", 530),
             ("VRFY a", 530),
             ("AUTH PLAIN", 530),
             ("DATA", 530),
@@ -441,7 +448,7 @@ fn replies_look_as_the_rfc_wants_them() {
     let mut session = session(Access {
         tls: Tls::Offered,
         authentication: Authentication::Optional,
-        ..OPEN
+        ..open()
     });
     let mut out = Vec::new();
     session.greeting().write_to(&mut out);

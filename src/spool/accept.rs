@@ -13,6 +13,7 @@ use super::Incoming;
 use super::Spool;
 use super::SpoolError;
 use super::Urgency;
+use super::asked;
 use super::content;
 use super::requests;
 use super::reservation::Hold;
@@ -272,13 +273,7 @@ fn split(
     while let Some((_, envelope)) = parts.last_mut()
         && envelope.recipients.len() > largest
     {
-        let recipients = envelope.recipients.split_off(largest.max(1));
-        let rest = Envelope {
-            reports: envelope.reports.only_for(&recipients),
-            recipients,
-            ..envelope.clone()
-        };
-        envelope.reports = envelope.reports.only_for(&envelope.recipients);
+        let rest = envelope.split_off(largest.max(1));
         parts.push((new_id(), rest));
     }
 }
@@ -335,6 +330,7 @@ impl Row {
             utf8: !dsn.recipient.is_ascii(),
             recipients: vec![dsn.recipient],
             reports: ReportRequest::default(),
+            asked: Vec::new(),
         };
         let trace = Trace {
             client: Ipv4Addr::LOCALHOST.into(),
@@ -416,6 +412,7 @@ impl Row {
             reports.envelope_id.as_ref().map(EnvelopeId::as_str),
         ])?;
         requests::insert_recipients(db, &id, envelope)?;
+        asked::insert(db, &id, &envelope.asked)?;
         if let Some(bytes) = &self.inline {
             let mut content =
                 db.prepare_cached("INSERT INTO content (entry, bytes) VALUES (?1, ?2)")?;

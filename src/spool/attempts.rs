@@ -15,6 +15,7 @@ use super::Digest;
 use super::Draft;
 use super::Spool;
 use super::SpoolError;
+use super::asked;
 use super::content;
 use super::doubt;
 use super::requests;
@@ -164,6 +165,7 @@ pub(super) fn read_with(
             ))
         })?;
     requests::read_recipients(db, id, &mut entry.envelope)?;
+    entry.envelope.asked = asked::read(db, id)?;
     verify_seal(&entry, sealed, bound.as_deref())?;
     if let Content::Inline(bytes) = &mut entry.content {
         let read: Vec<u8> = db
@@ -215,6 +217,7 @@ fn claimed(
         envelope: Envelope {
             reverse_path: view::reverse_path(row, 2)?,
             recipients: Vec::new(),
+            asked: Vec::new(),
             utf8: row.get(3)?,
             reports: requests::read(row, 26)?,
         },

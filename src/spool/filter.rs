@@ -271,13 +271,15 @@ impl Condition {
                 let either = format!("(reverse_path {LIKE} OR author {LIKE})");
                 (either, pattern)
             }
-            Term::To(pattern) => (
-                format!(
-                    "EXISTS (SELECT 1 FROM recipient WHERE recipient.entry = entry.id
-                     AND address {LIKE})"
-                ),
-                pattern,
-            ),
+            Term::To(pattern) => {
+                self.values.push(Value::Text(pattern.clone()));
+                let either = format!(
+                    "(EXISTS (SELECT 1 FROM recipient WHERE recipient.entry = entry.id
+                     AND address {LIKE}) OR EXISTS (SELECT 1 FROM asked
+                     WHERE asked.entry = entry.id AND original {LIKE}))"
+                );
+                (either, pattern)
+            }
             Term::Mailbox(pattern) => (format!("mailbox {LIKE}"), pattern),
             Term::Account(name) => ("account = ?".to_owned(), name),
             Term::Code(pattern) => (

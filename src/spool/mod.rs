@@ -42,7 +42,8 @@
 //!   spool.lock          locked while open
 //!   spool.state         how far the database is (`mark.rs`)
 //!   spool.db, -wal      entry      one row a message, also after its end
-//!                       recipient  the forward-paths of an entry
+//!                       recipient  who receives an entry
+//!                       asked      what the client named in their place
 //!                       content    the bytes of a small message
 //!                       attempt    what was tried, and what came of it
 //!                       clock      for how long the relay has run
@@ -62,6 +63,7 @@
 //! next one is due is decided in `delivery/`.
 
 mod accept;
+mod asked;
 mod attempts;
 mod check;
 mod claim;
@@ -108,6 +110,7 @@ use tokio::sync::Notify;
 pub use self::accept::AcceptError;
 pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
+pub use self::asked::Replaced;
 pub use self::attempts::Claimed;
 pub use self::check::Checked;
 pub use self::check::check_stopped;

@@ -128,9 +128,19 @@ CREATE TABLE spool (
 ) STRICT;
 ";
 
-/// For what attempts have lately spent. No matter of the format: a program that
-/// does not know it keeps it up all the same.
-const INDEX: &str = "CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);";
+/// For what attempts have lately spent; and what clients named in place of the
+/// recipients. No matter of the format: a program that does not know them keeps them
+/// up all the same.
+const ADDED: &str = "
+CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);
+CREATE TABLE IF NOT EXISTS asked (
+    entry     TEXT NOT NULL REFERENCES entry ON DELETE CASCADE,
+    ordinal   INTEGER NOT NULL,
+    original  TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    PRIMARY KEY (entry, ordinal)
+) STRICT, WITHOUT ROWID;
+";
 
 /// From format 1 to format 2.
 const FROM_1: &str = "
@@ -249,7 +259,7 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
             });
         }
     }
-    connection.execute_batch(INDEX)?;
+    connection.execute_batch(ADDED)?;
     connection.execute(
         "INSERT INTO spool (id, commits) SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM spool)",
         [uuid::Uuid::new_v4().to_string()],
@@ -269,7 +279,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
     let connection = Connection::open(path)?;
     // References are checked when all rows are in it; see [`open`] for the rest.
     connection.execute_batch(&format!(
-        "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {TABLES} {INDEX} COMMIT;"
+        "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {TABLES} {ADDED} COMMIT;"
     ))?;
     Ok(connection)
 }

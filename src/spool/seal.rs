@@ -4,9 +4,9 @@
 //! - The digest is the SHA-256 of the content. It is computed while the message
 //!   comes in and verified by each attempt before the first byte leaves.
 //! - The seal is the SHA-256 of what decides from whom and to whom the content
-//!   goes: id, digest, sender, author, account and recipients, and of what was
-//!   asked about reports, if anything was. It is verified when the entry is
-//!   claimed.
+//!   goes: id, digest, sender, author, account, recipients, what the client named in
+//!   their place, and what was asked about reports, if anything was. It is verified
+//!   when the entry is claimed.
 //!
 //! Entries of formats before 4 have neither and are accepted without.
 
@@ -114,6 +114,10 @@ pub(super) fn seal(
     field(bound.unwrap_or(""));
     for recipient in &envelope.recipients {
         field(recipient.as_str());
+    }
+    for asked in &envelope.asked {
+        field(&asked.original);
+        field(asked.recipient.as_str());
     }
     if !envelope.reports.is_empty() {
         seal_reports(envelope, &mut field);

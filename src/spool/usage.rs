@@ -55,6 +55,10 @@ pub(super) fn rows_cost(envelope: &Envelope, trace: &Trace, author: Option<&Addr
         .sum();
     let returned = envelope.reports.returned.map(|it| it.to_string());
     let envelope_id = envelope.reports.envelope_id.as_ref();
+    let replaced = envelope.asked.iter();
+    let replaced: u64 = replaced
+        .map(|it| (it.original.len() + it.recipient.as_str().len()) as u64 + RECIPIENT)
+        .sum();
     let texts = [
         envelope.reverse_path.address().map_or("", Address::as_str),
         author.map_or("", Address::as_str),
@@ -63,7 +67,7 @@ pub(super) fn rows_cost(envelope: &Envelope, trace: &Trace, author: Option<&Addr
         returned.as_deref().unwrap_or_default(),
         envelope_id.map_or("", EnvelopeId::as_str),
     ];
-    ENTRY + recipients + texts.map(|text| text.len() as u64).iter().sum::<u64>()
+    ENTRY + recipients + replaced + texts.map(|text| text.len() as u64).iter().sum::<u64>()
 }
 
 /// What content takes up in its row.
@@ -283,6 +287,7 @@ mod tests {
         let mut envelope = Envelope {
             reverse_path: ReversePath::Null,
             recipients: vec![recipient.clone()],
+            asked: Vec::new(),
             utf8: false,
             reports: ReportRequest::new("FULL".parse().ok(), "QQ 314159".parse().ok()),
         };

@@ -17,6 +17,8 @@ use super::Filter;
 use super::Requested;
 use super::Spool;
 use super::SpoolError;
+use super::asked::Replaced;
+use super::asked::replaced;
 use super::content;
 use super::filter::Condition;
 use super::filter::State;
@@ -89,6 +91,10 @@ pub struct EntryView {
     pub requested: Vec<Requested>,
     /// When it was done with.
     pub ended_at: Option<Timestamp>,
+    /// Recipients that stand in the place of others, each with what the client
+    /// named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
     /// What was tried.
     pub timeline: Vec<AttemptView>,
 }
@@ -430,6 +436,7 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
         })
     })?;
     Ok(EntryView {
+        replaced: replaced(db, &row.get::<_, String>(0)?),
         timeline: timeline.filter_map(Result::ok).collect(),
         summary: summary(db, row, now)?,
         client: row.get(12)?,

@@ -49,6 +49,28 @@ pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane
     );
 }
 
+/// Recipients of which a line of the log says what they were.
+const MOST_READDRESSED: usize = 100;
+
+/// The configuration has put other recipients in the place of those that the client
+/// named.
+pub fn readdressed(id: SpoolId, envelope: &Envelope) {
+    let count = envelope.replaced().count();
+    if count == 0 {
+        return;
+    }
+    let shown = envelope.replaced().take(MOST_READDRESSED);
+    let shown = shown.map(|it| format!("{} to {}", it.original, it.recipient));
+    let mut recipients = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = count.checked_sub(MOST_READDRESSED) {
+        recipients.push_str(&format!(", and {more} more: graph-relay queue show {id}"));
+    }
+    info!(
+        event = "readdressed", %id, recipients,
+        "recipients were replaced, as relay.toml says"
+    );
+}
+
 /// A message had more recipients than one submission may have.
 pub fn split(accepted: &Accepted) {
     let first = accepted.id;

@@ -2,7 +2,6 @@
 
 use super::Facts;
 use super::reason;
-use crate::mail::Address;
 use crate::mail::utf8_address_in_ascii;
 use crate::mime::folded;
 use crate::spool::DsnKind;
@@ -21,17 +20,20 @@ pub(super) fn recipients(facts: &Facts<'_>) -> (String, usize) {
         if written.len() > MOST_STATUS {
             return (written, all.len() - at);
         }
-        // RFC 3464 2.3.1, RFC 3461 6.3: as ORCPT said it, decoded, and only if it did.
+        // RFC 3464 2.3.1, RFC 3461 6.3: as ORCPT said it, decoded; else what the client
+        // named in place of this recipient.
         let asked = facts.entry.envelope.reports.of(recipient);
         if let Some((kind, address)) = asked
             .and_then(|asked| asked.original.as_ref())
             .and_then(|original| original.as_str().split_once(';'))
         {
             written.push_str(&format!("Original-Recipient: {kind}; {address}\r\n"));
+        } else if let Some(original) = facts.entry.envelope.originals(recipient).next() {
+            written.push_str(&format!("Original-Recipient: {}\r\n", typed(original)));
         }
         written.push_str(&format!(
             "Final-Recipient: {}\r\n{more}\r\n",
-            typed(recipient)
+            typed(recipient.as_str())
         ));
     }
     (written, 0)
@@ -71,9 +73,9 @@ fn common_fields(facts: &Facts<'_>) -> String {
 }
 
 /// An address with its type.
-fn typed(address: &Address) -> String {
+fn typed(address: &str) -> String {
     if address.is_ascii() {
         return format!("rfc822; {address}");
     }
-    format!("utf-8; {}", utf8_address_in_ascii(address.as_str()))
+    format!("utf-8; {}", utf8_address_in_ascii(address))
 }

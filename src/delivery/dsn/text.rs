@@ -10,6 +10,8 @@ use crate::spool::DsnKind;
 
 /// Recipients named in the text.
 const MOST_IN_TEXT: usize = 100;
+/// Names of one recipient in the text.
+const MOST_ORIGINALS: usize = 10;
 
 /// The part for people.
 pub(super) fn text(facts: &Facts<'_>, notes: &[String]) -> String {
@@ -64,7 +66,14 @@ fn description(facts: &Facts<'_>) -> String {
     let recipients = facts.recipients;
     for (at, recipient) in recipients.iter().take(MOST_IN_TEXT).enumerate() {
         let name = if at == 0 { "Recipients" } else { "" };
-        text.push_str(&format!("  {name:11} {recipient}\r\n"));
+        let originals: Vec<&str> = entry.envelope.originals(recipient).collect();
+        let shown = originals.get(..MOST_ORIGINALS).unwrap_or(&originals);
+        let for_whom = match shown {
+            [] => String::new(),
+            shown => format!(" (for {})", shown.join(", ")),
+        };
+        let line = format!("{name:11} {recipient}{for_whom}");
+        text.push_str(&format!("  {line}\r\n"));
     }
     if let Some(more @ 1..) = recipients.len().checked_sub(MOST_IN_TEXT) {
         text.push_str(&format!("  {:11} and {more} more\r\n", ""));

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::wire;
 use crate::mail::Address;
+use crate::mail::ForwardPath;
 use crate::mail::LONGEST_ENVELOPE_ID;
 use crate::mail::LONGEST_ORIGINAL;
 use crate::session::Reply;
@@ -125,8 +126,10 @@ fn same_again(mail: &Mail) {
 
 /// The same for RCPT.
 fn same_recipient_again(rcpt: &Rcpt) {
-    is_one_address(&rcpt.address);
-    let mut line = format!("RCPT TO:<{}>", rcpt.address);
+    if let ForwardPath::Address(address) = &rcpt.path {
+        is_one_address(address);
+    }
+    let mut line = format!("RCPT TO:<{}>", rcpt.path);
     if let Some(notify) = rcpt.reports.notify {
         line.push_str(&format!(" NOTIFY={notify}"));
     }

@@ -1,12 +1,16 @@
 //! The oracle of the session as a whole: what it says and does, beside a small
 //! model of what it may.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::wire;
 use crate::mail::EnhancedStatus;
 use crate::mail::Envelope;
+use crate::mail::ForwardPath;
+use crate::mail::RecipientPolicy;
 use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
@@ -54,7 +58,7 @@ enum Secrets {
 fn run(input: &[u8], secrets: Secrets) -> Vec<String> {
     let mut lines = input.split(|byte| *byte == b'\n');
     let (settings, access) = settings(lines.next().unwrap_or_default());
-    let mut session = Session::new(settings.clone(), access);
+    let mut session = Session::new(settings.clone(), access.clone());
     let mut model = Model::new(settings, access);
     let mut shown = vec![wire(&session.greeting())];
     let mut asked = Asked::Command;
@@ -137,11 +141,13 @@ fn settings(letters: &[u8]) -> (Settings, Access) {
         message_size: 1_000_000,
         recipients: 3,
         errors: 20,
+        aliases: Arc::default(),
     };
     let mut access = Access {
         tls: Tls::Off,
         authentication: Authentication::Off,
         clear_passwords: ClearPasswords::Taken,
+        recipients: Arc::default(),
     };
     for letter in letters {
         match letter {
@@ -235,6 +241,7 @@ fn verified(session: &mut Session, model: &mut Model, letter: u8) -> Step {
     let identity = Identity {
         name: "anna".to_owned(),
         senders: vec!["a*@b.c".to_owned().into()],
+        recipients: RecipientPolicy::default(),
     };
     let verification = match letter {
         b'n' => Verification::Refused,
@@ -393,7 +400,7 @@ impl Model {
         };
         let mut keys = envelope.recipients.iter().map(|recipient| recipient.key());
         assert!(
-            !keys.any(|key| key == rcpt.address.key()),
+            !keys.any(|key| key == rcpt.path.key()),
             "{rcpt:?} is one of them"
         );
         assert_eq!(envelope.recipients.len(), self.settings.recipients);
@@ -452,12 +459,18 @@ impl Model {
                 self.transaction = Some(Envelope {
                     reverse_path: mail.reverse_path,
                     recipients: Vec::new(),
+                    asked: Vec::new(),
                     utf8: mail.utf8,
                     reports: ReportRequest::new(mail.reports.returned, mail.reports.envelope_id),
                 });
             }
-            Command::Rcpt(Rcpt { address, reports }) => {
+            Command::Rcpt(Rcpt { path, reports }) => {
                 assert_eq!(reply.status, Some(EnhancedStatus::RECIPIENT_OK));
+                // There are no aliases: whoever is named receives it.
+                let ForwardPath::Address(address) = path else {
+                    panic!("{path} has no domain");
+                };
+                assert!(address.is_routable(), "no mail can reach {address}");
                 let envelope = self.transaction.as_mut().expect("RCPT behind MAIL");
                 assert!(address.is_plain() && (envelope.utf8 || address.is_ascii()));
                 let mut known = envelope.recipients.iter();

@@ -124,6 +124,8 @@ impl Rows<'_> {
             return self.without_entry(id, salvaged);
         };
         let recipients = self.copy_rows("recipient", "entry = ?1", id)?;
+        // Without them the seal is broken.
+        let _copied = self.copy_rows("asked", "entry = ?1", id)?;
         let attempts = self.copy_rows("attempt", "entry = ?1", id)?;
         let content = match self.copy_rows("content", "entry = ?1", id)? {
             // Its index may be all that is damaged.
@@ -208,6 +210,7 @@ impl Rows<'_> {
             ],
         )?;
         let recipients = self.copy_rows("recipient", "entry = ?1", id)?;
+        let _copied = self.copy_rows("asked", "entry = ?1", id)?;
         if let Ok(bytes) = &bytes {
             let row = params![id, bytes];
             self.target

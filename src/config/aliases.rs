@@ -1,0 +1,260 @@
+//! Who receives mail for which recipient: `default_recipient_domain`,
+//! `internal_domains`, `[aliases]`, and the keys of `[[listener]]` and `[[user]]`
+//! that bound or redirect recipients.
+//!
+//! Aliases are followed to their ends here (`mail/aliases.rs`), so that a loop or an
+//! end that no mail can reach is found before any mail comes in.
+
+use serde::Deserialize;
+
+use super::Account;
+use super::Limits;
+use super::Mailbox;
+use super::Notify;
+use super::reader::Marked;
+use super::reader::Section;
+use crate::mail::Address;
+use crate::mail::AliasKey;
+use crate::mail::Aliases;
+use crate::mail::ForwardPath;
+use crate::mail::Pattern;
+use crate::mail::RecipientPolicy;
+use crate::mail::Surroundings;
+
+/// What of the rest of the configuration counts for recipients.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) hostname: &'a str,
+    pub(super) accounts: &'a [Account],
+    pub(super) notify: &'a Notify,
+    pub(super) limits: &'a Limits,
+}
+
+/// The domains, which stand at the top of the file.
+pub(super) fn surroundings(top: &mut Section<'_>, context: Context<'_>) -> Surroundings {
+    let mut surroundings = Surroundings {
+        hostname: context.hostname.to_ascii_lowercase(),
+        default_domain: None,
+        internal_domains: internal_domains(top),
+        postmaster: postmaster(context).cloned(),
+    };
+    let default = top.marked::<String>("default_recipient_domain");
+    if let Some(default) = default {
+        let somebody = format!("somebody@{}", default.value).parse::<Address>();
+        if somebody.is_ok_and(|it| surroundings.reaches(&it).is_ok()) {
+            surroundings.default_domain = Some(default.value);
+        } else {
+            let message = format!(
+                "default_recipient_domain: no mail can reach the domain {:?}: write a public one \
+                 like \"contoso.com\", or name it in internal_domains if Exchange accepts it",
+                default.value
+            );
+            top.problem_at(&default.span, message);
+        }
+    }
+    surroundings
+}
+
+fn internal_domains(top: &mut Section<'_>) -> Vec<String> {
+    let Some(domains) = top.marked::<Vec<String>>("internal_domains") else {
+        return Vec::new();
+    };
+    let mut known = Vec::new();
+    for domain in &domains.value {
+        let key = domain_key(domain).filter(|it| it.contains('.') && !it.starts_with('['));
+        if let Some(key) = key {
+            known.push(key);
+        } else {
+            let message = format!(
+                "internal_domains: {domain:?} is not the name of a domain: write it like \
+                 \"corp.local\""
+            );
+            top.problem_at(&domains.span, message);
+        }
+    }
+    known
+}
+
+/// A domain as [`Address::key`] has it.
+fn domain_key(domain: &str) -> Option<String> {
+    let somebody = format!("somebody@{domain}").parse::<Address>().ok()?;
+    Some(somebody.key().rsplit_once('@')?.1.to_owned())
+}
+
+/// Who receives mail for `Postmaster` (RFC 5321 4.5.1): whoever gets all reports,
+/// else the mailbox that sends, as for reports without another addressee.
+fn postmaster<'a>(context: Context<'a>) -> Option<&'a Address> {
+    if let Notify::Address(address) = context.notify {
+        return Some(address);
+    }
+    let of = |account: &'a Account| match &account.mailbox {
+        Mailbox::Fixed(mailbox) => Some(mailbox),
+        Mailbox::From => account.default_from.as_ref(),
+    };
+    let mut mailboxes = context.accounts.iter().filter_map(of);
+    mailboxes.find(|mailbox| mailbox.is_routable())
+}
+
+/// `[aliases]`.
+pub(super) fn read(
+    top: &mut Section<'_>,
+    surroundings: Surroundings,
+    context: Context<'_>,
+) -> Aliases {
+    let section = top.table("aliases");
+    let mut places = Vec::new();
+    let mut entries = Vec::new();
+    for (name, targets) in section.entries::<OneOrSeveral>() {
+        let Some(key) = key(&section, &name) else {
+            continue;
+        };
+        if entries.iter().any(|(known, _)| *known == key) {
+            let message = format!("there are two aliases for {:?}", name.value);
+            section.problem_at(&name.span, message);
+            continue;
+        }
+        if let Some(targets) = self::targets(&section, &name, &targets) {
+            places.push((name, targets.span.clone()));
+            entries.push((key, targets.value));
+        }
+    }
+    let most = &context.limits.recipients;
+    match Aliases::new(&entries, surroundings) {
+        Ok(aliases) => {
+            if aliases.widest() > *most {
+                section.problem(format!(
+                    "an alias stands for {} recipients, and limits.recipients allows {most} of one \
+                     message: raise it, or use a distribution list",
+                    aliases.widest()
+                ));
+            }
+            aliases
+        }
+        Err(errors) => {
+            for (at, error) in errors {
+                if let Some((name, span)) = places.get(at) {
+                    section.problem_at(span, format!("{}: {error}", name.value));
+                }
+            }
+            Aliases::default()
+        }
+    }
+}
+
+/// The targets of an alias, as they are written.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "write an address like \"it@contoso.com\", or a list of them"
+)]
+enum OneOrSeveral {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn key(section: &Section<'_>, name: &Marked<String>) -> Option<AliasKey> {
+    let text = name.value.as_str();
+    let domain = text.strip_prefix('@');
+    let key = match (domain, text.parse::<ForwardPath>()) {
+        (Some(domain), _) => domain_key(domain).map(AliasKey::Domain),
+        (None, Ok(ForwardPath::Address(address))) => Some(AliasKey::Address(address.key())),
+        (None, Ok(ForwardPath::Name(name))) => Some(AliasKey::Name(name.to_ascii_lowercase())),
+        (None, Err(_)) => None,
+    };
+    if text == "default_recipient_domain" || text == "internal_domains" {
+        let message = format!("{text} is no alias: write it at the top, before the first section");
+        section.problem_at(&name.span, message);
+        return None;
+    }
+    if key.is_none() {
+        let message = format!(
+            "{text:?} is not a recipient: write a name like root, an address like \
+             \"root@nas.local\", or a domain like \"@nas.local\""
+        );
+        section.problem_at(&name.span, message);
+    }
+    key
+}
+
+fn targets(
+    section: &Section<'_>,
+    name: &Marked<String>,
+    written: &Marked<OneOrSeveral>,
+) -> Option<Marked<Vec<ForwardPath>>> {
+    let texts = match &written.value {
+        OneOrSeveral::One(text) => std::slice::from_ref(text),
+        OneOrSeveral::Several(texts) => texts,
+    };
+    if texts.is_empty() {
+        let message = format!("{}: nobody would receive this mail", name.value);
+        section.problem_at(&written.span, message);
+        return None;
+    }
+    let mut targets = Vec::new();
+    for text in texts {
+        match text.parse() {
+            Ok(target) => targets.push(target),
+            Err(error) => {
+                let message = format!(
+                    "{}: {text:?}: {error}: write an address like \"it@contoso.com\"",
+                    name.value
+                );
+                section.problem_at(&written.span, message);
+                return None;
+            }
+        }
+    }
+    Some(Marked {
+        value: targets,
+        span: written.span.clone(),
+    })
+}
+
+/// `recipients_allowed` and `redirect_all_to`.
+pub(super) fn policy(
+    section: &mut Section<'_>,
+    reaches: impl Fn(&Address) -> bool,
+) -> RecipientPolicy {
+    let allowed = section.marked::<Vec<String>>("recipients_allowed");
+    let redirect = section.marked::<Address>("redirect_all_to");
+    let allowed = allowed.map(|allowed| {
+        if allowed.value.is_empty() {
+            let message = "recipients_allowed: nobody could receive mail: name those who may, like \
+                           \"*@contoso.com\", or leave it out to allow all";
+            section.problem_at(&allowed.span, message);
+        }
+        let patterns = allowed.value.iter().map(|text| pattern(text));
+        for wrong in patterns.clone().filter_map(Result::err) {
+            section.problem_at(&allowed.span, format!("recipients_allowed: {wrong}"));
+        }
+        patterns.filter_map(Result::ok).collect()
+    });
+    let policy = RecipientPolicy {
+        allowed,
+        redirect: redirect.as_ref().map(|redirect| redirect.value.clone()),
+    };
+    if let Some(Marked { value, span }) = redirect {
+        let message = if !reaches(&value) {
+            "redirect_all_to: no mail can reach this address: write one whose domain is public"
+        } else if !policy.allows(&value) {
+            "redirect_all_to: recipients_allowed does not allow this address: no mail would be \
+             accepted"
+        } else {
+            return policy;
+        };
+        section.problem_at(&span, message);
+    }
+    policy
+}
+
+/// A pattern of whole addresses; `@contoso.com` is everybody there.
+pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
+    match text.strip_prefix('@') {
+        Some(domain) if !domain.is_empty() => Ok(Pattern::from(format!("*@{domain}"))),
+        None if text == "*" || text.contains('@') => Ok(Pattern::from(text.to_owned())),
+        Some(_) | None => Err(format!(
+            "{text:?} holds no address: write one like \"it@contoso.com\", or \"*@contoso.com\" for \
+             everybody there"
+        )),
+    }
+}

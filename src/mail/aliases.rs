@@ -1,0 +1,503 @@
+//! Who receives a message that a client addresses to a name or to a domain that
+//! no mail can reach: `[aliases]`, `default_recipient_domain` and
+//! `internal_domains` of relay.toml.
+//!
+//! The first of these that fits says who receives it:
+//!
+//! 1. an alias for the whole address;
+//! 2. an alias for the name, if the recipient has no domain, or one that no mail
+//!    can reach (`root@nas.local`), or this relay's own host name;
+//! 3. an alias for the domain (`@nas.local`);
+//! 4. a name without a domain gets the default one, and 1 to 3 hold for the result;
+//! 5. `Postmaster` without a domain, which RFC 5321 4.5.1 wants accepted: the
+//!    address that relay.toml names for reports, or the mailbox that sends;
+//! 6. an address that mail can reach: itself.
+//!
+//! Nobody receives any other. Aliases are followed to their ends when the
+//! configuration is read, so what exists here has no loops and ends in addresses
+//! that mail can reach.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use super::Address;
+use super::ForwardPath;
+
+/// Which recipients an alias stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AliasKey {
+    /// A name: alone, and with a domain that no mail can reach.
+    Name(String),
+    /// One address, as [`Address::key`].
+    Address(String),
+    /// Every address of a domain.
+    Domain(String),
+}
+
+/// Where addresses lead that say it themselves, and what the rest of the
+/// configuration says of those that do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// This relay's own name.
+    pub hostname: String,
+    /// What a name without a domain gets.
+    pub default_domain: Option<String>,
+    /// Domains that are not public and that Exchange accepts all the same, as in
+    /// [`Address::key`].
+    pub internal_domains: Vec<String>,
+    /// Who receives mail for `Postmaster` without a domain.
+    pub postmaster: Option<Address>,
+}
+
+/// Aliases whose ends are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases {
+    ends: HashMap<AliasKey, Vec<Address>>,
+    surroundings: Surroundings,
+}
+
+/// Why nobody receives mail for a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// It has no domain.
+    NoDomain,
+    /// Its domain is not public.
+    Domain,
+    /// It needs quotes, or has an address literal.
+    Odd,
+}
+
+/// Why an alias cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    /// It leads back to itself.
+    #[error("it leads back to itself: {0}")]
+    Loop(String),
+    /// It leads to what is neither an alias nor a whole address.
+    #[error("{0:?} is neither another alias nor a whole address like \"it@contoso.com\"")]
+    NoSuchName(String),
+    /// It leads to an address that no mail can reach.
+    #[error(
+        "no mail can reach {0}: write an address whose domain is public, or name its domain in \
+         internal_domains if Exchange accepts it"
+    )]
+    Unreachable(Address),
+}
+
+impl Aliases {
+    /// Follows every alias to its ends.
+    ///
+    /// # Errors
+    ///
+    /// Each comes with the place of the entry that it is about.
+    pub fn new(
+        entries: &[(AliasKey, Vec<ForwardPath>)],
+        surroundings: Surroundings,
+    ) -> Result<Self, Vec<(usize, AliasError)>> {
+        let keys = entries.iter().enumerate();
+        let follower = Follower {
+            entries,
+            places: keys.map(|(at, (key, _))| (key, at)).collect(),
+            surroundings: &surroundings,
+        };
+        let mut ends = HashMap::new();
+        let mut errors = Vec::new();
+        for (at, (key, _)) in entries.iter().enumerate() {
+            let mut found = Vec::new();
+            match follower.follow(at, &mut vec![at], &mut HashSet::new(), &mut found) {
+                Ok(()) => drop(ends.insert(key.clone(), found)),
+                Err(error) => errors.push((at, error)),
+            }
+        }
+        if errors.is_empty() {
+            Ok(Self { ends, surroundings })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Who receives mail for this recipient: at least one address, each once.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody does.
+    pub fn resolve(&self, path: &ForwardPath) -> Result<Vec<Address>, Unreachable> {
+        let surroundings = &self.surroundings;
+        let find = |path: &ForwardPath| {
+            let keys = surroundings.keys(path);
+            keys.iter().find_map(|key| self.ends.get(key)).cloned()
+        };
+        if let Some(ends) = find(path) {
+            return Ok(ends);
+        }
+        let address = match path {
+            ForwardPath::Address(address) => address.clone(),
+            ForwardPath::Name(name) => match surroundings.completed(name) {
+                Some(address) => {
+                    let path = ForwardPath::Address(address.clone());
+                    if let Some(ends) = find(&path) {
+                        return Ok(ends);
+                    }
+                    address
+                }
+                None => {
+                    let postmaster = surroundings.postmaster.as_ref();
+                    let postmaster = postmaster.filter(|_| is_postmaster(name));
+                    return match postmaster {
+                        Some(address) => Ok(vec![address.clone()]),
+                        None => Err(Unreachable::NoDomain),
+                    };
+                }
+            },
+        };
+        surroundings.reaches(&address)?;
+        Ok(vec![address])
+    }
+
+    /// The most recipients that one alias stands for.
+    pub fn widest(&self) -> usize {
+        self.ends.values().map(Vec::len).max().unwrap_or(0)
+    }
+}
+
+impl Surroundings {
+    /// The keys of the aliases that fit, the one that counts first.
+    fn keys(&self, path: &ForwardPath) -> Vec<AliasKey> {
+        let key = path.key();
+        match path {
+            ForwardPath::Name(_) => vec![AliasKey::Name(key)],
+            ForwardPath::Address(address) => {
+                let (name, domain) = match key.rsplit_once('@') {
+                    Some((name, domain)) => (name.to_owned(), domain.to_owned()),
+                    None => (key.clone(), String::new()),
+                };
+                let is_own = domain.eq_ignore_ascii_case(&self.hostname);
+                let mut keys = vec![AliasKey::Address(key)];
+                if is_own || self.reaches(address).is_err() {
+                    keys.push(AliasKey::Name(name));
+                }
+                keys.push(AliasKey::Domain(domain));
+                keys
+            }
+        }
+    }
+
+    /// A name with the default domain, if there is one.
+    fn completed(&self, name: &str) -> Option<Address> {
+        let domain = self.default_domain.as_ref()?;
+        format!("{name}@{domain}").parse().ok()
+    }
+
+    /// Whether mail can reach an address.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn reaches(&self, address: &Address) -> Result<(), Unreachable> {
+        if !address.is_plain() {
+            return Err(Unreachable::Odd);
+        }
+        let key = address.key();
+        let domain = key.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let is_internal = self.internal_domains.iter().any(|it| it == domain);
+        match is_internal || address.is_routable() {
+            true => Ok(()),
+            false => Err(Unreachable::Domain),
+        }
+    }
+}
+
+fn is_postmaster(name: &str) -> bool {
+    name.eq_ignore_ascii_case("postmaster")
+}
+
+/// Follows aliases.
+struct Follower<'a> {
+    entries: &'a [(AliasKey, Vec<ForwardPath>)],
+    places: HashMap<&'a AliasKey, usize>,
+    surroundings: &'a Surroundings,
+}
+
+impl Follower<'_> {
+    /// Adds the ends of an entry. `way` are the entries on the way to it, itself the
+    /// last of them; `done` those whose ends have been added.
+    fn follow(
+        &self,
+        at: usize,
+        way: &mut Vec<usize>,
+        done: &mut HashSet<usize>,
+        ends: &mut Vec<Address>,
+    ) -> Result<(), AliasError> {
+        let targets = self.entries.get(at).map_or(&[][..], |(_, targets)| targets);
+        for target in targets {
+            let next = self.next(target);
+            match next {
+                // An address that its own alias names stays as it is, as in Postfix:
+                // "a@b.c" = ["a@b.c", "copy@b.c"].
+                Some(next) if next == at && target.address().is_some() => {
+                    self.end(target, ends)?;
+                }
+                Some(next) if way.contains(&next) => return Err(self.looping(way, next)),
+                Some(next) if done.contains(&next) => {}
+                Some(next) => {
+                    way.push(next);
+                    self.follow(next, way, done, ends)?;
+                    way.pop();
+                    done.insert(next);
+                }
+                None => self.end(target, ends)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry that goes on from here, if one does.
+    fn next(&self, target: &ForwardPath) -> Option<usize> {
+        let find = |path: &ForwardPath| {
+            let keys = self.surroundings.keys(path);
+            keys.iter().find_map(|key| self.places.get(key).copied())
+        };
+        find(target).or_else(|| match target {
+            ForwardPath::Name(name) => find(&self.surroundings.completed(name)?.into()),
+            ForwardPath::Address(_) => None,
+        })
+    }
+
+    fn end(&self, target: &ForwardPath, ends: &mut Vec<Address>) -> Result<(), AliasError> {
+        let address = match target {
+            ForwardPath::Address(address) => Some(address.clone()),
+            ForwardPath::Name(name) => self.surroundings.completed(name),
+        };
+        let Some(address) = address else {
+            return Err(AliasError::NoSuchName(target.to_string()));
+        };
+        if self.surroundings.reaches(&address).is_err() {
+            return Err(AliasError::Unreachable(address));
+        }
+        if ends.iter().all(|end| end.key() != address.key()) {
+            ends.push(address);
+        }
+        Ok(())
+    }
+
+    fn looping(&self, way: &[usize], back: usize) -> AliasError {
+        let names = way.iter().chain([&back]).filter_map(|at| {
+            let (key, _) = self.entries.get(*at)?;
+            Some(match key {
+                AliasKey::Name(text) | AliasKey::Address(text) => text.clone(),
+                AliasKey::Domain(domain) => format!("@{domain}"),
+            })
+        });
+        AliasError::Loop(names.collect::<Vec<_>>().join(", then "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surroundings() -> Surroundings {
+        Surroundings {
+            hostname: "relay.contoso.com".to_owned(),
+            ..Surroundings::default()
+        }
+    }
+
+    fn key(text: &str) -> AliasKey {
+        let text = text.to_ascii_lowercase();
+        match text.split_once('@') {
+            None => AliasKey::Name(text),
+            Some(("", domain)) => AliasKey::Domain(domain.to_owned()),
+            Some(_) => AliasKey::Address(text),
+        }
+    }
+
+    fn aliases(
+        entries: &[(&str, &[&str])],
+        surroundings: Surroundings,
+    ) -> Result<Aliases, Vec<(usize, AliasError)>> {
+        let entries = entries.iter().map(|(from, to)| {
+            let to = to.iter().map(|to| to.parse().unwrap());
+            (key(from), to.collect())
+        });
+        Aliases::new(&entries.collect::<Vec<_>>(), surroundings)
+    }
+
+    fn resolved(aliases: &Aliases, path: &str) -> Result<Vec<String>, Unreachable> {
+        let ends = aliases.resolve(&path.parse().unwrap())?;
+        Ok(ends.into_iter().map(String::from).collect())
+    }
+
+    #[test]
+    fn the_most_exact_alias_says_where_mail_goes() {
+        let aliases = aliases(
+            &[
+                ("root", &["it@contoso.com"]),
+                ("root@nas.local", &["nas@contoso.com", "it@contoso.com"]),
+                ("@nas.local", &["all@contoso.com"]),
+                ("sales@contoso.com", &["shop@fabrikam.com"]),
+                ("@old.example", &["new@contoso.com"]),
+            ],
+            surroundings(),
+        )
+        .unwrap();
+
+        for (path, expected) in [
+            ("root", &["it@contoso.com"][..]),
+            ("ROOT", &["it@contoso.com"]),
+            ("root@web01", &["it@contoso.com"]),
+            ("Root@LocalHost", &["it@contoso.com"]),
+            ("root@[192.0.2.1]", &["it@contoso.com"]),
+            ("\"root\"@web01.lan", &["it@contoso.com"]),
+            ("root@relay.contoso.com", &["it@contoso.com"]),
+            ("Root@NAS.local", &["nas@contoso.com", "it@contoso.com"]),
+            ("backup@nas.local", &["all@contoso.com"]),
+            ("Sales@Contoso.com", &["shop@fabrikam.com"]),
+            ("anybody@old.example", &["new@contoso.com"]),
+            // Somebody's mailbox: the name alone does not stand for it.
+            ("root@contoso.com", &["root@contoso.com"]),
+            ("Anna@Contoso.com", &["Anna@Contoso.com"]),
+        ] {
+            assert_eq!(resolved(&aliases, path).unwrap(), expected, "{path}");
+        }
+        for (path, why) in [
+            ("backup", Unreachable::NoDomain),
+            ("postmaster", Unreachable::NoDomain),
+            ("backup@web01", Unreachable::Domain),
+            ("backup@web01.home.arpa", Unreachable::Domain),
+            ("backup@192.168.1.5", Unreachable::Domain),
+            ("backup@[192.0.2.1]", Unreachable::Odd),
+            ("\"a b\"@contoso.com", Unreachable::Odd),
+        ] {
+            assert_eq!(resolved(&aliases, path), Err(why), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_get_the_default_domain_and_an_alias_goes_before_it() {
+        let aliases = aliases(
+            &[
+                ("root", &["it@contoso.com"]),
+                ("cron@contoso.com", &["logs@contoso.com"]),
+            ],
+            Surroundings {
+                default_domain: Some("contoso.com".to_owned()),
+                postmaster: Some("relay@contoso.com".parse().unwrap()),
+                ..surroundings()
+            },
+        )
+        .unwrap();
+
+        for (path, expected) in [
+            ("root", "it@contoso.com"),
+            ("anna", "anna@contoso.com"),
+            ("cron", "logs@contoso.com"),
+            ("postmaster", "postmaster@contoso.com"),
+        ] {
+            assert_eq!(resolved(&aliases, path).unwrap(), [expected], "{path}");
+        }
+        // A domain that was written is not replaced.
+        assert_eq!(resolved(&aliases, "anna@nas"), Err(Unreachable::Domain));
+    }
+
+    #[test]
+    fn postmaster_is_accepted_and_internal_domains_are_reached() {
+        let aliases = aliases(
+            &[],
+            Surroundings {
+                internal_domains: vec!["corp.local".to_owned()],
+                postmaster: Some("relay@contoso.com".parse().unwrap()),
+                ..surroundings()
+            },
+        )
+        .unwrap();
+
+        assert_eq!(
+            resolved(&aliases, "PostMaster").unwrap(),
+            ["relay@contoso.com"]
+        );
+        assert_eq!(
+            resolved(&aliases, "a@Corp.local").unwrap(),
+            ["a@Corp.local"]
+        );
+        assert_eq!(
+            resolved(&aliases, "a@sub.corp.local"),
+            Err(Unreachable::Domain)
+        );
+        assert_eq!(
+            resolved(&aliases, "postmaster@nas.local"),
+            Err(Unreachable::Domain)
+        );
+    }
+
+    #[test]
+    fn chains_are_followed_and_each_end_comes_once() {
+        let aliases = aliases(
+            &[
+                ("postmaster", &["root"]),
+                ("root", &["it@contoso.com", "anna@contoso.com"]),
+                (
+                    "team",
+                    &["postmaster", "root", "Anna@Contoso.com", "b@contoso.com"],
+                ),
+                (
+                    "boss@contoso.com",
+                    &["boss@contoso.com", "copy@contoso.com"],
+                ),
+                ("@fabrikam.com", &["all@fabrikam.com"]),
+            ],
+            surroundings(),
+        )
+        .unwrap();
+
+        let both = ["it@contoso.com", "anna@contoso.com"];
+        assert_eq!(resolved(&aliases, "postmaster").unwrap(), both);
+        assert_eq!(
+            resolved(&aliases, "team@localhost").unwrap(),
+            ["it@contoso.com", "anna@contoso.com", "b@contoso.com"]
+        );
+        assert_eq!(
+            resolved(&aliases, "boss@contoso.com").unwrap(),
+            ["boss@contoso.com", "copy@contoso.com"]
+        );
+        assert_eq!(
+            resolved(&aliases, "x@fabrikam.com").unwrap(),
+            ["all@fabrikam.com"]
+        );
+        assert_eq!(aliases.widest(), 3);
+    }
+
+    #[test]
+    fn an_alias_that_ends_nowhere_is_an_error_of_its_own() {
+        let errors = aliases(
+            &[
+                ("a", &["b"]),
+                ("b", &["c@nas.local"]),
+                ("c", &["it@contoso.com", "a"]),
+                ("self", &["self"]),
+                ("root", &["nobody"]),
+                ("nas", &["root@nas.lan"]),
+                ("good", &["it@contoso.com"]),
+            ],
+            surroundings(),
+        )
+        .unwrap_err();
+
+        let said: Vec<_> = errors
+            .iter()
+            .map(|(at, error)| (*at, error.to_string()))
+            .collect();
+        let expected = [
+            (0, "it leads back to itself: a, then b, then c, then a"),
+            (1, "it leads back to itself: b, then c, then a, then b"),
+            (2, "it leads back to itself: c, then a, then b, then c"),
+            (3, "it leads back to itself: self, then self"),
+            (4, "\"nobody\" is neither another alias nor a whole address"),
+            (5, "\"nobody\" is neither another alias nor a whole address"),
+        ];
+        assert_eq!(said.len(), expected.len(), "{said:#?}");
+        for ((at, said), (place, expected)) in said.iter().zip(expected) {
+            assert!(*at == place && said.starts_with(expected), "{at} {said}");
+        }
+    }
+}

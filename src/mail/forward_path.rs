@@ -1,0 +1,117 @@
+//! The argument of RCPT (RFC 5321 4.1.1.3): an address, or a name without a
+//! domain as cron and RFC 5321 4.5.1 (`<Postmaster>`) write it.
+//!
+//! Who receives mail for such a name is decided in `aliases.rs`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Address;
+use super::AddressError;
+
+/// Who the client says is to receive a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardPath {
+    /// A whole address.
+    Address(Address),
+    /// A name without a domain, such as `root`: a dot-string of RFC 5321 4.1.2.
+    Name(String),
+}
+
+impl ForwardPath {
+    /// Equal for all spellings of one recipient; the key of a name has no `@`.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Address(address) => address.key(),
+            Self::Name(name) => name.to_ascii_lowercase(),
+        }
+    }
+
+    /// Whether it can travel without SMTPUTF8 (RFC 6531).
+    pub fn is_ascii(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_ascii(),
+            Self::Name(name) => name.is_ascii(),
+        }
+    }
+
+    /// The address, unless it is a name alone.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+impl FromStr for ForwardPath {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.parse() {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(AddressError::NoDomain) if !text.contains('@') => {
+                // What would be a local part in front of a domain is a name.
+                let whole: Address = format!("{text}@localhost").parse()?;
+                match whole.is_plain() {
+                    true => Ok(Self::Name(text.to_owned())),
+                    false => Err(AddressError::NoDomain),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl From<Address> for ForwardPath {
+    fn from(address: Address) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl fmt::Display for ForwardPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_local_part_that_needs_no_quotes() {
+        let path = |text: &str| text.parse::<ForwardPath>();
+
+        for name in ["root", "Postmaster", "o'brien", "nas.admin", "j\u{fc}rgen"] {
+            assert_eq!(path(name), Ok(ForwardPath::Name(name.to_owned())));
+        }
+        assert!(matches!(path("root@nas"), Ok(ForwardPath::Address(_))));
+        for wrong in [
+            "",
+            "@",
+            "root@",
+            "@nas",
+            "a b",
+            "a,b",
+            ".root",
+            "root.",
+            "\"a b\"",
+            "=?x?q?a?=",
+        ] {
+            assert!(path(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(path(&"a".repeat(64)).is_ok() && path(&"a".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn the_key_of_a_name_is_no_address() {
+        let key = |text: &str| text.parse::<ForwardPath>().unwrap().key();
+
+        assert_eq!(key("ROOT"), "root");
+        assert_eq!(key("Root@NAS.local"), "root@nas.local");
+    }
+}

@@ -1,0 +1,23 @@
+//! Who has authenticated, and what that allows.
+
+use crate::mail::Address;
+use crate::mail::Pattern;
+use crate::mail::RecipientPolicy;
+
+/// A `[[user]]` who has authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The `[[user]]`.
+    pub name: String,
+    /// What it may send as.
+    pub senders: Vec<Pattern>,
+    /// To whom it may send, besides what the listener says.
+    pub recipients: RecipientPolicy,
+}
+
+impl Identity {
+    /// Whether this user may send as that address.
+    pub fn may_send_as(&self, address: &Address) -> bool {
+        self.senders.iter().any(|pattern| pattern.matches(address))
+    }
+}
