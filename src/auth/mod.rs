@@ -189,6 +189,11 @@ impl Tokens {
         &self.shared.account
     }
 
+    /// Whether they are the app's own, for whichever mailbox.
+    pub fn is_of_the_app(&self) -> bool {
+        self.account().sign_in == config::SignIn::Application
+    }
+
     /// A token that Graph should take now for a request to this mailbox.
     ///
     /// # Errors

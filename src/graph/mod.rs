@@ -13,14 +13,18 @@
 //! | `message` | the JSON form |
 //! | `draft` | a draft: create, attach, send, look, delete |
 //! | `upload` | the upload session of a large attachment |
+//! | `owners` | whose mailbox an alias is |
 //! | `trial` | whether a mailbox could send; a test message |
 
 mod body;
 mod draft;
 mod error;
 mod message;
+mod owners;
 mod trial;
 mod upload;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -39,6 +43,7 @@ pub use self::error::GraphError;
 pub use self::message::Json;
 pub use self::message::Message;
 pub use self::message::SentItems;
+use self::owners::Owners;
 pub use self::upload::Progress;
 pub use self::upload::UploadSession;
 use crate::auth::Token;
@@ -55,6 +60,7 @@ pub struct Graph {
     http: Http,
     tokens: Tokens,
     place: Place,
+    owners: Arc<Owners>,
 }
 
 /// Where Graph is.
@@ -125,6 +131,7 @@ impl Graph {
             http,
             tokens,
             place,
+            owners: Arc::default(),
         }
     }
 
@@ -149,11 +156,31 @@ impl Graph {
         submitted(&self.call(caller, &call).await?)
     }
 
-    /// Asks, and once more with a new token where this one is refused: it may
-    /// have been revoked, or have ended on its way.
+    /// Asks the caller's mailbox, or its owner's if it is an alias.
     async fn call(&self, caller: Caller<'_>, call: &Call<'_>) -> Result<Answer, GraphError> {
+        let known = self.owners.known(caller.mailbox);
+        let tried = known.as_ref().unwrap_or(caller.mailbox);
+        let answer = self.call_mailbox(tried, caller, call).await?;
+        if answer.status != 404 || code(&answer) != "ErrorInvalidUser" {
+            return Ok(answer);
+        }
+        // Nothing was done: Graph knows no such mailbox.
+        match self.owners.find(self, caller, tried).await {
+            Some(owner) => self.call_mailbox(&owner, caller, call).await,
+            None => Ok(answer),
+        }
+    }
+
+    /// Asks a mailbox, and once more with a new token where this one is refused: it
+    /// may have been revoked, or have ended on its way.
+    async fn call_mailbox(
+        &self,
+        mailbox: &Address,
+        caller: Caller<'_>,
+        call: &Call<'_>,
+    ) -> Result<Answer, GraphError> {
         let token = self.token(caller).await?;
-        let answer = self.call_with(&token, caller, call).await?;
+        let answer = self.call_with(&token, mailbox, caller, call).await?;
         if answer.status == 403 && is_access_denied(&answer) {
             // A permission that is granted now is not in a token of before.
             self.tokens.outdate(&token);
@@ -164,7 +191,7 @@ impl Graph {
         debug!(mailbox = %caller.mailbox, "Graph refused the token, asking for a new one");
         self.tokens.refuse(&token);
         let token = self.token(caller).await?;
-        let answer = self.call_with(&token, caller, call).await?;
+        let answer = self.call_with(&token, mailbox, caller, call).await?;
         if answer.status == 401 {
             // What is wrong is not this token's age: the next attempt asks anew.
             self.tokens.refuse(&token);
@@ -180,10 +207,11 @@ impl Graph {
     async fn call_with(
         &self,
         token: &Token,
+        mailbox: &Address,
         caller: Caller<'_>,
         call: &Call<'_>,
     ) -> Result<Answer, GraphError> {
-        let mailbox = segment(caller.mailbox.as_str());
+        let mailbox = segment(mailbox.as_str());
         let url = format!("{}/v1.0/users/{mailbox}/{}", self.place.url, call.path);
         let url = Url::parse(&url).map_err(|error| TransportError::NotSent {
             host: self.place.url.clone(),

@@ -25,6 +25,7 @@
 //! | `send_mail`; `mime`, `json`, `submission` | sendMail; a message's two forms, the rules for both |
 //! | `drafts`, `attachments`, `upload` | the draft route; its upload host |
 //! | `items`, `resource`, `files` | drafts and sent messages, as answers show them; attached files |
+//! | `users` | whose an alias is |
 //! | `directory`, `rate`, `errors` | mailboxes and their limits; Graph's error envelope |
 //! | `fault`, `addresses` | faults; those by recipient address |
 //! | `secrets` | what no test may find elsewhere |
@@ -71,6 +72,7 @@ mod store;
 mod submission;
 mod tokens;
 mod upload;
+mod users;
 mod wall;
 
 use std::fmt;
@@ -351,6 +353,7 @@ fn clouds() -> Router<Arc<Shared>> {
         .route("/metadata/identity/oauth2/token", get(identity::machine))
         .route("/msi/token", get(identity::app_service))
         .route("/arc/metadata/identity/oauth2/token", get(identity::arc))
+        .route("/v1.0/users", get(users::list))
         .merge(mailbox("/v1.0/users/{user}"))
         .merge(mailbox("/v1.0/me"))
         .fallback(send_mail::not_found)

@@ -104,6 +104,8 @@ pub struct Settings {
     pub unlicensed: Vec<String>,
     /// UPNs of guests: they sign in, and have no mailbox either.
     pub guests: Vec<String>,
+    /// Proxy addresses (aliases), each with the UPN of its mailbox.
+    pub proxy_addresses: BTreeMap<String, String>,
     /// Addresses that any mailbox may use as author: aliases, shared mailboxes, lists.
     pub send_as: Vec<String>,
     /// The most octets of a request's body.
@@ -186,6 +188,7 @@ impl Default for Settings {
             object_ids: BTreeMap::new(),
             unlicensed: Vec::new(),
             guests: Vec::new(),
+            proxy_addresses: BTreeMap::new(),
             send_as: Vec::new(),
             request_limit: 4 * 1024 * 1024,
             recipient_limit: 500,

@@ -91,7 +91,11 @@ impl Submission {
             ));
         }
         let may_send_as = |author: &String| {
+            let own = |(alias, upn): (&String, &String)| {
+                alias.eq_ignore_ascii_case(author) && upn.eq_ignore_ascii_case(mailbox)
+            };
             author.eq_ignore_ascii_case(mailbox)
+                || settings.proxy_addresses.iter().any(own)
                 || settings
                     .send_as
                     .iter()
