@@ -6,23 +6,29 @@
 
 use crate::config::Account;
 use crate::config::Mailbox;
+use crate::config::Senders;
 use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 
-/// The first account, in the file's order, that sends for this author; for a
-/// message without a usable From, for the [`substitute`]. What a user handed in
-/// that is bound to an account goes through no other.
-pub fn route(accounts: &[Account], origin: &Origin) -> Option<Lane> {
+/// The first account, in the file's order, that sends for this author, as
+/// `[[sender]]` has it; for a message without a usable From, for the [`substitute`].
+/// Where `[[sender]]` names the mailbox that sends, the first account that sends from
+/// that one. What a user handed in that is bound to an account goes through no other.
+pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option<Lane> {
     if origin.is_report {
         return route_report(accounts, origin);
     }
     let bound = origin.bound.as_ref();
     let may = |account: &&Account| bound.is_none_or(|bound| account.name == *bound);
+    let rule = origin.author.as_ref().and_then(|it| senders.rule(it));
+    let mailbox = rule.and_then(|rule| rule.mailbox.as_ref());
     accounts.iter().filter(may).find_map(|account| {
-        let from = from(account, origin)?;
-        account.serves(from).then(|| lane(account, from))
+        let from = from(account, senders, origin)?;
+        let lane = lane(account, mailbox.unwrap_or(&from));
+        let is_asked = mailbox.is_none_or(|mailbox| mailbox.key() == lane.mailbox.key());
+        (account.serves(&from) && is_asked).then_some(lane)
     })
 }
 
@@ -52,10 +58,12 @@ pub fn lane(account: &Account, from: &Address) -> Lane {
     }
 }
 
-/// The From that goes out through an account.
-pub fn from<'a>(account: &'a Account, origin: &'a Origin) -> Option<&'a Address> {
+/// The From that goes out through an account, if it does not make every From the
+/// mailbox.
+pub fn from(account: &Account, senders: &Senders, origin: &Origin) -> Option<Address> {
     let author = origin.author.as_ref();
-    author.or_else(|| substitute(account, &origin.reverse_path))
+    let author = author.and_then(|author| senders.outgoing(author));
+    author.or_else(|| substitute(account, &origin.reverse_path).cloned())
 }
 
 /// The From that an account gives a message whose own cannot be used:
@@ -104,7 +112,7 @@ mod tests {
             bound: None,
             is_report: false,
         };
-        route(&config.accounts, &origin).map(|lane| lane.to_string())
+        route(&config.accounts, &config.senders, &origin).map(|lane| lane.to_string())
     }
 
     /// With `mailbox = "from"` alone.
@@ -122,7 +130,7 @@ mod tests {
             bound: None,
             is_report: false,
         };
-        let lane = route(&config.accounts, &origin);
+        let lane = route(&config.accounts, &config.senders, &origin);
         lane.map(|lane| lane.mailbox.as_str().to_owned())
     }
 
@@ -140,6 +148,36 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_goes_by_what_it_becomes_and_through_the_mailbox_that_is_named() {
+        let senders = r#"
+            [[sender]]
+            match = "@old.example"
+            from = "@contoso.com"
+            [[sender]]
+            match = "root@nas.local"
+            from = "scanner-1@contoso.com"
+            [[sender]]
+            match = "sales@contoso.com"
+            mailbox = "anna@contoso.com"
+            [[sender]]
+            match = "ben@contoso.com"
+            mailbox = "scan@contoso.com"
+        "#;
+        for (author, expected) in [
+            ("carl@old.example", Some("carl@contoso.com (people)")),
+            ("scan2@old.example", Some("scan@contoso.com (scanners)")),
+            ("root@nas.local", Some("scan@contoso.com (scanners)")),
+            ("sales@contoso.com", Some("anna@contoso.com (people)")),
+            ("ben@contoso.com", Some("scan@contoso.com (people)")),
+            // Without a section it is as if there were no From.
+            ("backup@nas.local", Some("scan@contoso.com (scanners)")),
+            ("eve@elsewhere.example", None),
+        ] {
+            assert_eq!(lane(Some(author), senders).as_deref(), expected, "{author}");
+        }
+    }
+
+    #[test]
     fn a_report_stays_with_its_account_whoever_may_send_there() {
         let config = Config::parse(ACCOUNTS, Path::new("relay.toml")).unwrap();
         let report = |author: &str, bound: &str| {
@@ -149,7 +187,9 @@ mod tests {
                 bound: Some(bound.to_owned()),
                 is_report: true,
             };
-            route(&config.accounts, &origin).unwrap().to_string()
+            route(&config.accounts, &config.senders, &origin)
+                .unwrap()
+                .to_string()
         };
 
         let scanners = "scan@contoso.com (scanners)";

@@ -199,6 +199,27 @@ fn an_alias_that_nobody_receives_gets_line_and_column() {
 }
 
 #[test]
+fn a_sender_section_that_says_nothing_gets_line_and_column() {
+    let said = complaint(&format!(
+        "{ACCOUNT}[[sender]]\nmatch = \"old.example\"\nfrom = \"it@nas.local\"\n\
+         [[sender]]\nmatch = \"*@old.example\"\n\
+         [[sender]]\nfrom = \"@contoso.com\"\nmailbox = \"anna@contoso.com\"\n"
+    ));
+
+    let expected = [
+        "relay.toml:7:9: match: \"old.example\" holds no address",
+        "relay.toml:8:8: from: \"it@nas.local\" is no address that a mailbox can have",
+        "relay.toml:9:1: [[sender]] needs \"from\"",
+        "relay.toml:11:1: [[sender]] needs \"match\"",
+        "relay.toml:13:11: mailbox: no [[account]] sends from anna@contoso.com",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
 fn what_is_no_toml_gets_line_and_column() {
     let said = complaint("[[account]]\ntenant = contoso\n");
 

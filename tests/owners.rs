@@ -72,12 +72,7 @@ async fn an_alias_is_sent_as_from_the_mailbox_that_owns_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alias_of_a_fixed_mailbox_and_by_a_draft_is_found_too() {
     let graph = with_alias(true).await;
-    let relay = relay(
-        &graph,
-        "sales@sandbox.example",
-        "submission = \"draft\"",
-        "",
-    );
+    let relay = relay(&graph, "sales@sandbox.example", "submission = \"draft\"");
 
     let (mailbox, raw) = sent(&graph, &relay, "From: sales@sandbox.example\r\n").await;
 

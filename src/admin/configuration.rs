@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::config::Senders;
 
 /// What is in force; clones share it.
 #[derive(Clone, Debug)]
@@ -69,6 +70,11 @@ impl Configuration {
                 reload: None,
             })),
         }
+    }
+
+    /// What becomes of From addresses, since the start.
+    pub(super) fn senders(&self) -> Senders {
+        self.lock().started.senders.clone()
     }
 
     /// It was reloaded, or could not be.

@@ -412,7 +412,8 @@ async fn send_test(
         bound: None,
         is_report: false,
     };
-    let lane = routing::route(&accounts, &origin);
+    let senders = office.configuration.senders();
+    let lane = routing::route(&accounts, &senders, &origin);
     let Lane { account, mailbox } = lane.ok_or_else(|| {
         Failure::Refused("no [[account]] sends for this From: name another with --from".to_owned())
     })?;
@@ -424,9 +425,10 @@ async fn send_test(
         mailbox: &mailbox,
         client_request_id: Uuid::new_v4(),
     };
-    let from = message.from.as_ref().unwrap_or(&mailbox);
+    let from = message.from.as_ref().map(|from| senders.outgoing(from));
+    let from = from.flatten().unwrap_or_else(|| mailbox.clone());
     let sent = tokio::select! {
-        sent = graph.send_test(caller, from, &message.to) => sent,
+        sent = graph.send_test(caller, &from, &message.to) => sent,
         () = desk.stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
     };
     let sent = sent.map_err(|error| {

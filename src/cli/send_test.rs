@@ -213,7 +213,7 @@ fn lane(config: &Config, from: Option<&Address>) -> Result<Lane, Failure> {
         bound: None,
         is_report: false,
     };
-    routing::route(&config.accounts, &origin).ok_or_else(|| Failure {
+    routing::route(&config.accounts, &config.senders, &origin).ok_or_else(|| Failure {
         exit: Exit::Usage,
         words: "no [[account]] sends for this sender: name another with --from".to_owned(),
     })

@@ -23,6 +23,7 @@ impl Config {
             ),
             ("[[account]]", self.accounts != new.accounts),
             ("[received]", self.received_client != new.received_client),
+            ("[[sender]]", self.senders != new.senders),
             ("[delivery]", self.delivery != new.delivery),
             ("[failure]", failure(self) != failure(new)),
             ("[history]", self.history_keep != new.history_keep),

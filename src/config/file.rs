@@ -31,6 +31,7 @@ use super::listeners;
 use super::reader::Problems;
 use super::reader::Section;
 use super::received;
+use super::senders;
 use super::tls;
 use super::units::ByteSize;
 use super::units::OrOff;
@@ -101,6 +102,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     }
     let mut top = Section::top(table.get_ref(), &problems);
     let accounts = accounts::read(&mut top, &problems);
+    let senders = senders::read(&mut top, &accounts);
     let tls = tls::read_section(&mut top);
     let (failure_notify, failure_keep) = failure(&mut top);
     let hostname = hostname(&mut top);
@@ -125,6 +127,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         users,
         accounts,
         received_client: received::read(&mut top),
+        senders,
         delivery: delivery(&mut top),
         failure_notify,
         failure_keep,

@@ -23,6 +23,7 @@ mod password;
 mod reader;
 mod received;
 mod secret;
+mod senders;
 mod submission;
 mod tls;
 mod units;
@@ -56,6 +57,8 @@ pub use self::reader::ProblemKind;
 pub use self::received::ReceivedClient;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
+pub use self::senders::SenderRule;
+pub use self::senders::Senders;
 pub use self::submission::BlindRule;
 pub use self::submission::Format;
 pub use self::submission::FromRule;
@@ -91,6 +94,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// Whether the Received field that is added names the client.
     pub received_client: ReceivedClient,
+    /// What becomes of From addresses.
+    pub senders: Senders,
     /// When it goes out.
     pub delivery: Delivery,
     /// Who is told that a message has failed.

@@ -21,6 +21,7 @@ use super::pace::Pace;
 use crate::config::Format;
 use crate::config::ReceivedClient;
 use crate::config::Route;
+use crate::config::Senders;
 use crate::config::SignIn;
 use crate::graph::Form;
 use crate::graph::Submitted;
@@ -39,6 +40,7 @@ pub(super) struct Means<'a> {
     pub(super) hostname: &'a str,
     /// What the Received field says of the client.
     pub(super) client: ReceivedClient,
+    pub(super) senders: &'a Senders,
     pub(super) pace: &'a Pace,
 }
 
@@ -75,6 +77,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         draft: entry.draft.clone(),
         message_id: None,
         unrecorded: entry.unanswered,
+        senders: means.senders,
     };
     let result = submit(&mut way, means).await;
     Ended {
@@ -104,6 +107,7 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
         submission: &outlet.account.submission,
         hostname: means.hostname,
         client: means.client,
+        senders: means.senders,
     };
     let composed = compose(entry, &head, rules)?;
     way.message_id = message_id(&composed.message.header);

@@ -14,6 +14,10 @@
 //!   With `from = "mailbox"` every From becomes the mailbox, under the display name
 //!   that came in; the author goes to Reply-To where there is none, and Sender is
 //!   set aside.
+//! - From and Sender, where `[[sender]]` says what the address becomes: that one,
+//!   under the display name that came in. The author goes to Reply-To where there is
+//!   none and a mailbox can have the address. A Sender that becomes the author says
+//!   nothing more and is left out.
 //! - The fields that may stand once (RFC 5322 3.6, RFC 2045 3), where they stand
 //!   twice: of Date, From, Message-ID, Sender, Reply-To, In-Reply-To, References,
 //!   Subject, MIME-Version, Content-Type and Content-Transfer-Encoding the first
@@ -43,6 +47,7 @@ use super::recipients::Visible;
 use crate::config::BlindRule;
 use crate::config::FromRule;
 use crate::config::ReceivedClient;
+use crate::config::Senders;
 use crate::config::Submission;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -51,10 +56,13 @@ use crate::mime::Author;
 use crate::mime::Field;
 use crate::mime::Findings;
 use crate::mime::Header;
+use crate::mime::Item;
 use crate::mime::Outgoing;
 use crate::mime::Piece;
 use crate::mime::Quirk;
+use crate::mime::author;
 use crate::mime::author_item;
+use crate::mime::known_item;
 use crate::mime::list;
 use crate::mime::sendable;
 use crate::spool::Claimed;
@@ -82,6 +90,8 @@ pub(super) struct Rules<'a> {
     pub(super) hostname: &'a str,
     /// Whether the Received field names the client.
     pub(super) client: ReceivedClient,
+    /// What becomes of addresses in From and Sender.
+    pub(super) senders: &'a Senders,
 }
 
 /// A message that is ready to go out.
@@ -194,12 +204,18 @@ struct AuthorFields {
     added: String,
     /// Names of fields that are set aside.
     aside: Vec<&'static str>,
+    /// The new author, by `[[sender]]`.
+    author: Option<Address>,
 }
 
 impl AuthorFields {
     fn of(header: &Header<'_>, findings: &Findings, rules: Rules<'_>) -> Self {
         match rules.submission.from {
-            FromRule::Keep => Self::kept(&findings.author, rules.from),
+            FromRule::Keep => {
+                let kept = Self::kept(&findings.author, rules.from);
+                let replaced = Self::replaced(header, rules.senders);
+                replaced.unwrap_or(kept).and_sender(header, rules.senders)
+            }
             FromRule::Mailbox => Self::mailbox(header, rules.mailbox),
         }
     }
@@ -213,6 +229,56 @@ impl AuthorFields {
         Self {
             added,
             aside: Vec::new(),
+            author: None,
+        }
+    }
+
+    /// What `[[sender]]` makes of the author, if it says so.
+    fn replaced(header: &Header<'_>, senders: &Senders) -> Option<Self> {
+        let known = |address: &Address| senders.replaced(address).is_some();
+        let item = author_item(header).or_else(|| known_item(header, known))?;
+        let new = senders.replaced(item.address.as_ref()?)?;
+        let mut replaced = Self {
+            added: from_field(item.name().as_deref(), &new),
+            aside: vec!["From"],
+            author: Some(new),
+        };
+        replaced.answers_to(header, item);
+        Some(replaced)
+    }
+
+    /// What `[[sender]]` makes of the one who acted for the author.
+    fn and_sender(mut self, header: &Header<'_>, senders: &Senders) -> Self {
+        let known = |item: &Item| {
+            let address = item.address.as_ref();
+            address.is_some_and(|address| senders.replaced(address).is_some())
+        };
+        let lists = header.all("Sender").map(list);
+        let Some(item) = lists.flat_map(|list| list.items).find(known) else {
+            return self;
+        };
+        let Some(new) = item.address.as_ref().and_then(|it| senders.replaced(it)) else {
+            return self;
+        };
+        let author = self.author.clone().or_else(|| author(header));
+        if author.is_none_or(|author| author.key() != new.key()) {
+            let field = from_field(item.name().as_deref(), &new);
+            self.added.push_str(&field.replacen("From", "Sender", 1));
+        }
+        self.aside.push("Sender");
+        self
+    }
+
+    /// Answers go to this author where they would have gone nowhere else, if a
+    /// mailbox can have the address.
+    fn answers_to(&mut self, header: &Header<'_>, author: Item) {
+        let answers =
+            |field: &Field<'_>| list(field).items.iter().any(|item| item.address.is_some());
+        let is_routable = author.address.as_ref().is_some_and(Address::is_routable);
+        if is_routable && !header.all("Reply-To").any(answers) {
+            self.added
+                .push_str(&format!("Reply-To: {}\r\n", author.written()));
+            self.aside.push("Reply-To");
         }
     }
 
@@ -231,16 +297,16 @@ impl AuthorFields {
             Some(item) => item.name(),
             None => Author::of(header).name(),
         };
-        let mut added = from_field(name.as_deref(), mailbox);
-        // Sender would name the one who may not send.
-        let mut aside = vec!["From", "Sender"];
-        let answers =
-            |field: &Field<'_>| list(field).items.iter().any(|item| item.address.is_some());
-        if let Some(item) = author.filter(|_| !header.all("Reply-To").any(answers)) {
-            added.push_str(&format!("Reply-To: {}\r\n", item.written()));
-            aside.push("Reply-To");
+        let mut from = Self {
+            added: from_field(name.as_deref(), mailbox),
+            // Sender would name the one who may not send.
+            aside: vec!["From", "Sender"],
+            author: None,
+        };
+        if let Some(item) = author {
+            from.answers_to(header, item);
         }
-        Self { added, aside }
+        from
     }
 }
 

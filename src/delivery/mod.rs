@@ -95,6 +95,7 @@ struct Context {
     clock: Clock,
     hostname: String,
     received_client: ReceivedClient,
+    senders: crate::config::Senders,
     settings: crate::config::Delivery,
     notify: crate::config::Notify,
     /// A failed message is kept for so long.
@@ -184,6 +185,7 @@ pub async fn run(
             clock,
             hostname: config.hostname.clone(),
             received_client: config.received_client,
+            senders: config.senders.clone(),
             settings: config.delivery.clone(),
             notify: config.failure_notify.clone(),
             keep: config.failure_keep,
@@ -214,7 +216,8 @@ async fn decide_anew(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
         .iter()
         .map(|account| account.name.clone())
         .collect();
-    let route = move |origin: &Origin| crate::routing::route(&accounts, origin);
+    let senders = config.senders.clone();
+    let route = move |origin: &Origin| crate::routing::route(&accounts, &senders, origin);
     let stranded = spool.reroute(names, route).await?;
     if stranded > 0 {
         maillog::stranded(stranded);
@@ -430,7 +433,7 @@ impl Dispatcher {
             Scope::Message => self.faults.of_message(entry),
         };
         if news == News::New && self.faults.is_named(&entry.lane.account, what, now) {
-            let words = remedy::named(remedy, entry);
+            let words = remedy::named(remedy, entry, &self.context.senders);
             maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
         }
     }

@@ -117,6 +117,7 @@ pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
         submission: &crate::config::Submission::default(),
         hostname: "relay.test",
         client: ReceivedClient::Full,
+        senders: &crate::config::Senders::default(),
     };
     let composed = compose(entry, content, rules);
     let composed = composed.expect("every plain envelope can be named, whatever the header says");

@@ -8,16 +8,20 @@ use super::outcome::Kind;
 use super::outcome::Outcome;
 use super::suspects::Verdict;
 use crate::catalogue;
+use crate::config::Senders;
 use crate::spool::Claimed;
 
 impl Outcome {
     /// What has happened and what to do, for whoever looks at the message.
-    pub(super) fn in_words(&self, entry: &Claimed) -> String {
+    pub(super) fn in_words(&self, entry: &Claimed, senders: &Senders) -> String {
         match self.kind {
             Kind::Deferred {
                 cause: Cause::Configuration(remedy),
                 ..
-            } => format!("{}{}; {}", self.reason, self.whose(), named(remedy, entry)),
+            } => {
+                let remedy = named(remedy, entry, senders);
+                format!("{}{}; {remedy}", self.reason, self.whose())
+            }
             Kind::Doubtful {
                 doubt: Doubt::Look, ..
             } => format!(
@@ -46,9 +50,11 @@ impl Outcome {
 const OWN: &str = "; only this message is affected: others get through the same way, and this one is \
     tried again until delivery.expire_after";
 
-/// A remedy with the names that it is about.
-pub(super) fn named(remedy: &str, entry: &Claimed) -> String {
-    let author = entry.author.as_ref().unwrap_or(&entry.lane.mailbox);
+/// A remedy with the names that it is about: the author as the message goes out.
+pub(super) fn named(remedy: &str, entry: &Claimed, senders: &Senders) -> String {
+    let author = entry.author.as_ref();
+    let author = author.and_then(|author| senders.outgoing(author));
+    let author = author.as_ref().unwrap_or(&entry.lane.mailbox);
     catalogue::named(remedy, entry.lane.mailbox.as_str(), author.as_str())
 }
 

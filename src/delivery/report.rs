@@ -196,8 +196,8 @@ impl Context {
             DsnKind::Relayed => explain::relayed(ending.is_doubted),
         };
         explain::Explanation {
-            happened: remedy::named(&said.happened, entry),
-            remedy: remedy::named(&said.remedy, entry),
+            happened: remedy::named(&said.happened, entry, &self.senders),
+            remedy: remedy::named(&said.remedy, entry, &self.senders),
             ..said
         }
     }

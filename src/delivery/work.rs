@@ -49,6 +49,7 @@ impl Context {
             spool: &self.spool,
             hostname: &self.hostname,
             client: self.received_client,
+            senders: &self.senders,
             pace: &pace,
         };
         let attempt = attempt::attempt(&entry, means);
@@ -78,7 +79,7 @@ impl Context {
             outcome: name(outcome.kind, next),
             http_status: outcome.http_status,
             code: outcome.code.clone(),
-            reason: outcome.in_words(&entry),
+            reason: outcome.in_words(&entry, &self.senders),
             request_id: outcome.request_id.clone(),
             next,
             trouble_since,

@@ -71,6 +71,7 @@ use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Limits;
 use crate::config::Listener;
+use crate::config::Senders;
 use crate::config::Tls;
 use crate::config::User;
 use crate::mail::Client;
@@ -92,6 +93,8 @@ pub struct Rules {
     pub limits: Limits,
     /// For telling a client at once that nobody sends its message.
     pub accounts: Vec<Account>,
+    /// What becomes of From addresses.
+    pub senders: Senders,
     /// Who may authenticate.
     pub users: Vec<User>,
     /// One for each socket, in the order of the sockets.

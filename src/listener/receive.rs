@@ -15,12 +15,14 @@ use crate::mail::Client;
 use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::Origin;
+use crate::mail::SpoolId;
 use crate::mail::Trace;
 use crate::mime::Actor;
 use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::actors;
 use crate::mime::author;
+use crate::mime::known_item;
 use crate::routing::from;
 use crate::routing::route;
 use crate::session::Fed;
@@ -113,7 +115,10 @@ impl Connection<'_> {
             .happened(&format!("a message of {size} bytes"));
         let (verdict, cause) = match trouble {
             Some(refused) => refused,
-            None => self.accept(incoming, envelope.clone()).await,
+            None => match self.forbidden(envelope) {
+                Some(refused) => (refused, String::new()),
+                None => self.accept(incoming, envelope.clone()).await,
+            },
         };
         Ok(Received {
             verdict,
@@ -135,11 +140,6 @@ impl Connection<'_> {
         let Some(header) = Header::split(head, whole) else {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
-        // The rules may have changed since RCPT.
-        let mut recipients = envelope.recipients.iter();
-        if let Some(recipient) = recipients.find(|it| !self.session.may_send_to(it)) {
-            return refused(Verdict::NotThisRecipient(recipient.clone()));
-        }
         for quirk in Findings::of(&header).quirks {
             complaints::quirk(self.client, quirk.name());
         }
@@ -147,7 +147,7 @@ impl Connection<'_> {
             return refused(Verdict::Looping(sign));
         }
         let origin = Origin {
-            author: author(&header),
+            author: self.author(&header),
             reverse_path: envelope.reverse_path.clone(),
             bound: self.bound(),
             is_report: false,
@@ -155,13 +155,13 @@ impl Connection<'_> {
         if let Some(foreign) = self.named_without_right(&header, origin.author.as_ref()) {
             return refused(foreign);
         }
-        let Some(lane) = route(&self.rules.accounts, &origin) else {
+        let Some(lane) = route(&self.rules.accounts, &self.rules.senders, &origin) else {
             return refused(Verdict::NoAccount(origin.author));
         };
         if let Some(from) = self.puts_in(&origin, &lane)
-            && !self.may_send_as(from)
+            && !self.may_send_as(&from)
         {
-            return refused(Verdict::NotThisSubstitute(from.clone()));
+            return refused(Verdict::NotThisSubstitute(from));
         }
         let (id, size) = (incoming.id(), incoming.size());
         if let Some(file) = file
@@ -169,6 +169,7 @@ impl Connection<'_> {
         {
             return refused;
         }
+        let author = origin.author.clone();
         let trace = self.trace(&envelope);
         let entry = NewEntry {
             content: incoming,
@@ -183,6 +184,7 @@ impl Connection<'_> {
             Ok(accepted) => {
                 maillog::accepted(id, &trace, &envelope, size, &lane);
                 maillog::readdressed(id, &envelope);
+                self.log_sender(id, author.as_ref());
                 self.use_mailbox(&lane, &envelope);
                 maillog::split(&accepted);
                 (Verdict::Queued(id), String::new())
@@ -212,6 +214,31 @@ impl Connection<'_> {
             )),
             Err(error) => Err((Verdict::LocalTrouble, error.to_string())),
         }
+    }
+
+    /// Says so where `[[sender]]` has an entry for the author.
+    fn log_sender(&self, id: SpoolId, author: Option<&Address>) {
+        let senders = &self.rules.senders;
+        if let Some(author) = author
+            && let Some(rule) = senders.rule(author)
+        {
+            let from = senders.replaced(author);
+            maillog::sender_replaced(id, author, from.as_ref(), rule.mailbox.as_ref());
+        }
+    }
+
+    /// Whom the message may not go to by rules that are newer than its RCPT.
+    fn forbidden(&self, envelope: &Envelope) -> Option<Verdict> {
+        let mut recipients = envelope.recipients.iter();
+        let refused = recipients.find(|it| !self.session.may_send_to(it))?;
+        Some(Verdict::NotThisRecipient(refused.clone()))
+    }
+
+    /// The author; one that no mailbox can have counts where `[[sender]]` says what
+    /// it becomes.
+    fn author(&self, header: &Header<'_>) -> Option<Address> {
+        let known = |address: &Address| self.rules.senders.replaced(address).is_some();
+        author(header).or_else(|| known_item(header, known)?.address)
     }
 
     /// What a message is taken for looping by, if it is.
@@ -270,11 +297,11 @@ impl Connection<'_> {
     /// The From that the account of a lane gives a message because it has none that
     /// can be used: nobody appears as somebody else by leaving it out. With
     /// `from = "mailbox"` all messages go out as the mailbox, with or without one.
-    fn puts_in<'s>(&'s self, origin: &'s Origin, lane: &Lane) -> Option<&'s Address> {
+    fn puts_in(&self, origin: &Origin, lane: &Lane) -> Option<Address> {
         let mut accounts = self.rules.accounts.iter();
         let account = accounts.find(|account| account.name == lane.account)?;
         match account.submission.from {
-            FromRule::Keep if origin.author.is_none() => from(account, origin),
+            FromRule::Keep if origin.author.is_none() => from(account, &self.rules.senders, origin),
             FromRule::Keep | FromRule::Mailbox => None,
         }
     }

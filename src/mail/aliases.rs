@@ -483,10 +483,8 @@ mod tests {
         )
         .unwrap_err();
 
-        let said: Vec<_> = errors
-            .iter()
-            .map(|(at, error)| (*at, error.to_string()))
-            .collect();
+        let said = errors.iter().map(|(at, error)| (*at, error.to_string()));
+        let said: Vec<_> = said.collect();
         let expected = [
             (0, "it leads back to itself: a, then b, then c, then a"),
             (1, "it leads back to itself: b, then c, then a, then b"),
@@ -495,7 +493,7 @@ mod tests {
             (4, "\"nobody\" is neither another alias nor a whole address"),
             (5, "\"nobody\" is neither another alias nor a whole address"),
         ];
-        assert_eq!(said.len(), expected.len(), "{said:#?}");
+        assert_eq!(said.len(), expected.len());
         for ((at, said), (place, expected)) in said.iter().zip(expected) {
             assert!(*at == place && said.starts_with(expected), "{at} {said}");
         }

@@ -35,6 +35,14 @@ pub fn author(header: &Header<'_>) -> Option<Address> {
     author_item(header)?.address
 }
 
+/// The first item of the From fields whose address is `known`, whether a mailbox can
+/// have it or not.
+pub fn known_item(header: &Header<'_>, known: impl Fn(&Address) -> bool) -> Option<Item> {
+    let lists = header.all("From").map(list);
+    let mut items = lists.flat_map(|list| list.items);
+    items.find(|item| item.address.as_ref().is_some_and(&known))
+}
+
 /// The author with the display name.
 pub fn author_item(header: &Header<'_>) -> Option<Item> {
     header.all("From").find_map(usable)

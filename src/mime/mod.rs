@@ -60,6 +60,7 @@ pub use self::attachment::Attachment;
 pub use self::author::Author;
 pub use self::author::author;
 pub use self::author::author_item;
+pub use self::author::known_item;
 pub use self::charset::guessed_text;
 pub use self::charset::text_charset;
 pub use self::contents::Text;

@@ -207,6 +207,7 @@ impl Service {
         };
         rules.session.message_size = limits.largest_message();
         rules.accounts.clone_from(&in_force.accounts);
+        rules.senders.clone_from(&in_force.senders);
         self.shared.set_rules(rules);
         Ok(())
     }
@@ -368,6 +369,7 @@ fn rules(
         session: session_settings(config),
         limits: config.limits.clone(),
         accounts: config.accounts.clone(),
+        senders: config.senders.clone(),
         users: config.users.clone(),
         listeners,
         tls: config.tls.clone().map(listener::tls_server).transpose()?,

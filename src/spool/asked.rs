@@ -1,5 +1,7 @@
-//! What clients named in place of the recipients of an entry: written when it is
+//! The recipients of an entry, and what clients named in their place: written when it is
 //! accepted, read by each attempt and by whoever looks at the queue.
+
+use std::str::FromStr;
 
 use rusqlite::Connection;
 use rusqlite::params;
@@ -16,6 +18,18 @@ pub struct Replaced {
     pub original: String,
     /// Who receives the message.
     pub recipient: String,
+}
+
+/// The recipients of an entry, in order; as texts where they are only shown.
+pub(super) fn recipients<T>(db: &Connection, id: &str) -> rusqlite::Result<Vec<T>>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let mut statement =
+        db.prepare_cached("SELECT address FROM recipient WHERE entry = ?1 ORDER BY ordinal")?;
+    let rows = statement.query_map([id], |row| view::parsed(row, 0))?;
+    rows.collect()
 }
 
 pub(super) fn insert(db: &Connection, id: &str, asked: &[Asked]) -> rusqlite::Result<()> {

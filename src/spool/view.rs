@@ -18,6 +18,7 @@ use super::Requested;
 use super::Spool;
 use super::SpoolError;
 use super::asked::Replaced;
+use super::asked::recipients;
 use super::asked::replaced;
 use super::content;
 use super::filter::Condition;
@@ -91,8 +92,7 @@ pub struct EntryView {
     pub requested: Vec<Requested>,
     /// When it was done with.
     pub ended_at: Option<Timestamp>,
-    /// Recipients that stand in the place of others, each with what the client
-    /// named.
+    /// Recipients in the place of those that the client named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Replaced>,
     /// What was tried.
@@ -449,18 +449,6 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
         envid: row.get(19)?,
         requested: requests::shown(db, &id).unwrap_or_default(),
     })
-}
-
-/// The recipients of an entry, in order; as texts where they are only shown.
-pub(super) fn recipients<T>(db: &Connection, id: &str) -> rusqlite::Result<Vec<T>>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let mut statement =
-        db.prepare_cached("SELECT address FROM recipient WHERE entry = ?1 ORDER BY ordinal")?;
-    let rows = statement.query_map([id], |row| parsed(row, 0))?;
-    rows.collect()
 }
 
 pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<SpoolId> {

@@ -71,6 +71,21 @@ pub fn readdressed(id: SpoolId, envelope: &Envelope) {
     );
 }
 
+/// `[[sender]]` has an entry for a message's From.
+pub fn sender_replaced(
+    id: SpoolId,
+    author: &Address,
+    from: Option<&Address>,
+    mailbox: Option<&Address>,
+) {
+    let from = from.map(Address::as_str);
+    let through = mailbox.map(Address::as_str);
+    info!(
+        event = "sender_replaced", %id, author = %author, from, through,
+        "[[sender]] says what this message goes out as"
+    );
+}
+
 /// A message had more recipients than one submission may have.
 pub fn split(accepted: &Accepted) {
     let first = accepted.id;

@@ -1,16 +1,16 @@
 //! The oracle of the session as a whole: what it says and does, beside a small
 //! model of what it may.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::settings::settings;
 use super::wire;
 use crate::mail::EnhancedStatus;
 use crate::mail::Envelope;
 use crate::mail::ForwardPath;
 use crate::mail::RecipientPolicy;
+use crate::mail::RecipientRequest;
 use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
@@ -133,37 +133,6 @@ impl Asked {
 /// The decision that a line gives, if there is one.
 fn letter(line: Option<&[u8]>) -> Option<u8> {
     line.map(|line| line.first().copied().unwrap_or(b'q'))
-}
-
-fn settings(letters: &[u8]) -> (Settings, Access) {
-    let mut settings = Settings {
-        hostname: "relay.example".into(),
-        message_size: 1_000_000,
-        recipients: 3,
-        errors: 20,
-        aliases: Arc::default(),
-    };
-    let mut access = Access {
-        tls: Tls::Off,
-        authentication: Authentication::Off,
-        clear_passwords: ClearPasswords::Taken,
-        recipients: Arc::default(),
-    };
-    for letter in letters {
-        match letter {
-            b's' => access.tls = Tls::Offered,
-            b'S' => access.tls = Tls::Required,
-            b't' => access.tls = Tls::Active,
-            b'a' => access.authentication = Authentication::Optional,
-            b'A' => access.authentication = Authentication::Required,
-            b'x' => access.authentication = Authentication::Any,
-            b'r' => access.clear_passwords = ClearPasswords::Refused,
-            b'1'..=b'9' => settings.recipients = usize::from(letter - b'0'),
-            b'e' => settings.errors = 3,
-            _ => {}
-        }
-    }
-    (settings, access)
 }
 
 /// The line with another password in it, if it has one in the right form.
@@ -466,20 +435,7 @@ impl Model {
             }
             Command::Rcpt(Rcpt { path, reports }) => {
                 assert_eq!(reply.status, Some(EnhancedStatus::RECIPIENT_OK));
-                // There are no aliases: whoever is named receives it.
-                let ForwardPath::Address(address) = path else {
-                    panic!("{path} has no domain");
-                };
-                assert!(address.is_routable(), "no mail can reach {address}");
-                let envelope = self.transaction.as_mut().expect("RCPT behind MAIL");
-                assert!(address.is_plain() && (envelope.utf8 || address.is_ascii()));
-                let mut known = envelope.recipients.iter();
-                if known.any(|known| known.key() == address.key()) {
-                    envelope.reports.add_again(&address, reports);
-                } else {
-                    envelope.reports.add(&address, reports);
-                    envelope.recipients.push(address);
-                }
+                self.added(path, reports);
             }
             Command::Noop | Command::Vrfy | Command::Help => {}
             Command::Data
@@ -488,6 +444,23 @@ impl Model {
             | Command::Auth { .. }
             | Command::Bdat
             | Command::Http => panic!("{said:?} to {command:?}"),
+        }
+    }
+
+    /// There are no aliases: whoever is named receives the message.
+    fn added(&mut self, path: ForwardPath, reports: RecipientRequest) {
+        let ForwardPath::Address(address) = path else {
+            panic!("{path} has no domain");
+        };
+        let envelope = self.transaction.as_mut().expect("RCPT behind MAIL");
+        assert!(address.is_routable(), "no mail can reach {address}");
+        assert!(address.is_plain() && (envelope.utf8 || address.is_ascii()));
+        let mut known = envelope.recipients.iter();
+        if known.any(|known| known.key() == address.key()) {
+            envelope.reports.add_again(&address, reports);
+        } else {
+            envelope.reports.add(&address, reports);
+            envelope.recipients.push(address);
         }
     }
 

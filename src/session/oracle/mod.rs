@@ -7,6 +7,7 @@
 mod command;
 mod data;
 mod dialog;
+mod settings;
 
 pub use self::command::command;
 pub use self::data::data;
