@@ -28,6 +28,15 @@ use super::reader::Marked;
 use super::reader::Section;
 use crate::mail::Surroundings;
 
+/// The lines of a drop-in that let the service take ports below 1024; with fewer
+/// the kernel still refuses.
+pub const PRIVILEGED_PORTS: [&str; 4] = [
+    "[Service]",
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+    "PrivateUsers=no",
+];
+
 impl Listener {
     /// The listeners of a configuration that names none.
     pub fn defaults() -> Vec<Self> {

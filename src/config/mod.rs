@@ -49,6 +49,7 @@ pub use self::credential::SignIn;
 pub use self::file::is_of_the_service;
 pub use self::file::is_state_folder;
 pub use self::handed::is_out_of_reach;
+pub use self::listeners::PRIVILEGED_PORTS;
 pub use self::password::PasswordHash;
 pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
@@ -186,15 +187,6 @@ pub enum Tolerance {
     /// The message is refused.
     Refuse,
 }
-
-/// The lines of a drop-in that let the service take ports below 1024; with fewer
-/// the kernel still refuses.
-pub const PRIVILEGED_PORTS: [&str; 4] = [
-    "[Service]",
-    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
-    "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
-    "PrivateUsers=no",
-];
 
 /// [`Limits::connections`] are shared by the listeners, this machine and whoever
 /// comes first; with fewer than shares, none is kept.

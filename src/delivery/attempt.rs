@@ -77,7 +77,6 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
         draft: entry.draft.clone(),
         message_id: None,
         unrecorded: entry.unanswered,
-        senders: means.senders,
     };
     let result = submit(&mut way, means).await;
     Ended {

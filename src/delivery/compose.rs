@@ -40,30 +40,23 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::author_fields::AuthorFields;
 use super::recipients;
 use super::recipients::Decision;
 use super::recipients::Edit;
 use super::recipients::Visible;
 use crate::config::BlindRule;
-use crate::config::FromRule;
 use crate::config::ReceivedClient;
 use crate::config::Senders;
 use crate::config::Submission;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::Trace;
-use crate::mime::Author;
-use crate::mime::Field;
 use crate::mime::Findings;
 use crate::mime::Header;
-use crate::mime::Item;
 use crate::mime::Outgoing;
 use crate::mime::Piece;
 use crate::mime::Quirk;
-use crate::mime::author;
-use crate::mime::author_item;
-use crate::mime::known_item;
-use crate::mime::list;
 use crate::mime::sendable;
 use crate::spool::Claimed;
 use crate::spool::Content;
@@ -195,126 +188,6 @@ fn edit(
     }
     edited.extend_from_slice(b"\r\n");
     edited
-}
-
-/// What becomes of the author.
-#[derive(Debug, Default)]
-struct AuthorFields {
-    /// Fields to put at the top.
-    added: String,
-    /// Names of fields that are set aside.
-    aside: Vec<&'static str>,
-    /// The new author, by `[[sender]]`.
-    author: Option<Address>,
-}
-
-impl AuthorFields {
-    fn of(header: &Header<'_>, findings: &Findings, rules: Rules<'_>) -> Self {
-        match rules.submission.from {
-            FromRule::Keep => {
-                let kept = Self::kept(&findings.author, rules.from);
-                let replaced = Self::replaced(header, rules.senders);
-                replaced.unwrap_or(kept).and_sender(header, rules.senders)
-            }
-            FromRule::Mailbox => Self::mailbox(header, rules.mailbox),
-        }
-    }
-
-    fn kept(author: &Author, from: &Address) -> Self {
-        let added = match author {
-            Author::Alone => String::new(),
-            Author::Among(_, item) => format!("From: {}\r\n", item.written()),
-            Author::Unusable { name } => from_field(name.as_deref(), from),
-        };
-        Self {
-            added,
-            aside: Vec::new(),
-            author: None,
-        }
-    }
-
-    /// What `[[sender]]` makes of the author, if it says so.
-    fn replaced(header: &Header<'_>, senders: &Senders) -> Option<Self> {
-        let known = |address: &Address| senders.replaced(address).is_some();
-        let item = author_item(header).or_else(|| known_item(header, known))?;
-        let new = senders.replaced(item.address.as_ref()?)?;
-        let mut replaced = Self {
-            added: from_field(item.name().as_deref(), &new),
-            aside: vec!["From"],
-            author: Some(new),
-        };
-        replaced.answers_to(header, item);
-        Some(replaced)
-    }
-
-    /// What `[[sender]]` makes of the one who acted for the author.
-    fn and_sender(mut self, header: &Header<'_>, senders: &Senders) -> Self {
-        let known = |item: &Item| {
-            let address = item.address.as_ref();
-            address.is_some_and(|address| senders.replaced(address).is_some())
-        };
-        let lists = header.all("Sender").map(list);
-        let Some(item) = lists.flat_map(|list| list.items).find(known) else {
-            return self;
-        };
-        let Some(new) = item.address.as_ref().and_then(|it| senders.replaced(it)) else {
-            return self;
-        };
-        let author = self.author.clone().or_else(|| author(header));
-        if author.is_none_or(|author| author.key() != new.key()) {
-            let field = from_field(item.name().as_deref(), &new);
-            self.added.push_str(&field.replacen("From", "Sender", 1));
-        }
-        self.aside.push("Sender");
-        self
-    }
-
-    /// Answers go to this author where they would have gone nowhere else, if a
-    /// mailbox can have the address.
-    fn answers_to(&mut self, header: &Header<'_>, author: Item) {
-        let answers =
-            |field: &Field<'_>| list(field).items.iter().any(|item| item.address.is_some());
-        let is_routable = author.address.as_ref().is_some_and(Address::is_routable);
-        if is_routable && !header.all("Reply-To").any(answers) {
-            self.added
-                .push_str(&format!("Reply-To: {}\r\n", author.written()));
-            self.aside.push("Reply-To");
-        }
-    }
-
-    /// The mailbox, under the name that came in. Answers go where they would
-    /// have gone.
-    fn mailbox(header: &Header<'_>, mailbox: &Address) -> Self {
-        let author = author_item(header);
-        let address = author.as_ref().and_then(|item| item.address.as_ref());
-        if address.is_some_and(|address| address.key() == mailbox.key()) {
-            return Self {
-                aside: vec!["Sender"],
-                ..Self::kept(&Author::of(header), mailbox)
-            };
-        }
-        let name = match &author {
-            Some(item) => item.name(),
-            None => Author::of(header).name(),
-        };
-        let mut from = Self {
-            added: from_field(name.as_deref(), mailbox),
-            // Sender would name the one who may not send.
-            aside: vec!["From", "Sender"],
-            author: None,
-        };
-        if let Some(item) = author {
-            from.answers_to(header, item);
-        }
-        from
-    }
-}
-
-fn from_field(name: Option<&str>, address: &Address) -> String {
-    match name {
-        Some(name) => format!("From: {name} <{address}>\r\n"),
-        None => format!("From: {address}\r\n"),
-    }
 }
 
 /// RFC 5321 4.4, folded. A report of the relay's own came from nobody.

@@ -34,7 +34,6 @@ use super::upload;
 use super::upload::Large;
 use crate::config::Format;
 use crate::config::OnDoubt;
-use crate::config::Senders;
 use crate::graph::Caller;
 use crate::graph::DraftState;
 use crate::graph::Form;
@@ -66,8 +65,6 @@ pub(super) struct Way<'a> {
     pub(super) outlet: &'a Outlet,
     pub(super) spool: &'a Spool,
     pub(super) pace: &'a Pace,
-    /// What becomes of From addresses.
-    pub(super) senders: &'a Senders,
     /// As it is on record.
     pub(super) draft: Option<Draft>,
     /// The message's, as it goes out.

@@ -11,6 +11,7 @@
 mod abandoned;
 mod account_lanes;
 mod attempt;
+mod author_fields;
 mod automatic;
 mod brake;
 mod compose;

@@ -396,7 +396,6 @@ mod tests {
         ] {
             assert_eq!(resolved(&aliases, path).unwrap(), [expected], "{path}");
         }
-        // A domain that was written is not replaced.
         assert_eq!(resolved(&aliases, "anna@nas"), Err(Unreachable::Domain));
     }
 
