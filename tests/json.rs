@@ -243,7 +243,7 @@ async fn files_and_messages_arrive_byte_for_byte() {
         .await;
 
     let file = |at: usize, member: &str| message["attachments"][at][member].as_str().unwrap();
-    assert_eq!(file(0, "name"), "attachment-1.eml");
+    assert_eq!(file(0, "name"), "message.eml");
     assert_eq!(file(0, "contentType"), "message/rfc822");
     assert_eq!(file(0, "contentBytes"), STANDARD.encode(inner));
     assert_eq!(
@@ -261,7 +261,7 @@ async fn odd_messages_are_taken_too() {
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n--b--\r\n",
         "Content-Type: text/plain; charset=nonsense\r\n\r\n\u{0}\u{1}\u{7f}\u{2028}",
         "Subject: =?utf-8?q?=00=0D=0A?=\r\nX-Empty:\r\nReply-To: nobody\r\n\r\n",
-        "Content-Disposition: attachment; filename=\"\"\r\nContent-Transfer-Encoding: base64\r\n\r\n?",
+        "Content-Disposition: attachment; filename=\"\"\r\nContent-Transfer-Encoding: base64\r\n\r\nPz8=",
     ] {
         let taken = tenant.send(&message(rest)).await;
 

@@ -1,8 +1,8 @@
 //! The JSON form, where an account asks for it and a message has one.
 //!
-//! A message that would not survive it, signed, encrypted or too large for one
-//! request, goes in MIME form, and the log says so; so it says what was lost of
-//! the others. Promise 3 holds for the properties as for the header section.
+//! A message that would not survive it goes in MIME form, and the log says why: it
+//! is signed, encrypted, an invitation or too large for one request, or a part of
+//! it cannot be decoded for certain. Of the others the log says what was lost. Promise 3 holds for the properties as for the header section.
 
 use std::collections::HashSet;
 

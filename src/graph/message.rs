@@ -365,7 +365,7 @@ mod tests {
                 ],
                 "attachments": [{
                     "@odata.type": "#microsoft.graph.fileAttachment",
-                    "name": "attachment-1.png",
+                    "name": "image.png",
                     "contentType": "image/png",
                     "contentBytes": "",
                     "contentId": "i@b",

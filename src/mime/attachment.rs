@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 
+use super::media::name_or_default;
 use super::part::Part;
 use super::part::one_line;
 use super::references::References;
+use super::rendition::RenditionError;
 
 /// A file that comes with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,53 +25,42 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Made of a part, whatever it is. `number` names it if nothing else does, `shown`
-    /// is what the text refers to.
-    pub(super) fn of(part: &Part<'_>, number: usize, shown: &References) -> Self {
-        let (media_type, content) = if part.too_deep {
+    /// Made of a part, whatever it is. `number` tells it from others without a name,
+    /// `shown` is what the text refers to.
+    ///
+    /// # Errors
+    ///
+    /// The part cannot be decoded for certain.
+    pub(super) fn of(
+        part: &Part<'_>,
+        number: usize,
+        shown: &References,
+    ) -> Result<Self, RenditionError> {
+        let content_id = part.media.content_id.clone();
+        let (name, media_type, content) = if part.too_deep {
             // With its header section it can be opened as a message.
-            ("message/rfc822".to_owned(), part.raw.to_vec())
+            let name = "message.eml".to_owned();
+            (name, "message/rfc822".to_owned(), part.raw.to_vec())
         } else {
-            (one_line(&part.media_type()), part.content().into_owned())
+            let content = part.content().ok_or_else(|| undecodable(part))?;
+            let name = name_or_default(&part.media, number);
+            (name, part.media.content_type.clone(), content.into_owned())
         };
-        let ending = ending(&media_type);
-        let mut name = one_line(part.file_name().unwrap_or_default());
-        if name.is_empty() {
-            name = format!("attachment-{number}.{ending}");
-        } else if media_type == "message/rfc822" && !name.to_ascii_lowercase().ends_with(".eml") {
-            name.push_str(".eml");
-        }
-        let content_id = content_id(part);
-        Self {
+        Ok(Self {
             name,
             media_type,
             content: content.into(),
             shown: content_id.as_ref().is_some_and(|id| shown.has(id)),
             content_id,
-        }
+        })
     }
 }
 
-/// What makes a nameless file one that can be opened.
-fn ending(media_type: &str) -> &str {
-    match media_type {
-        "text/plain" | "message/delivery-status" | "text/rfc822-headers" => "txt",
-        "message/rfc822" => "eml",
-        "text/html" => "html",
-        "text/calendar" | "application/ics" => "ics",
-        "text/csv" => "csv",
-        "image/png" => "png",
-        "image/gif" => "gif",
-        "image/jpeg" => "jpg",
-        "application/pdf" => "pdf",
-        _ => "bin",
+/// Says which part cannot be decoded.
+pub(super) fn undecodable(part: &Part<'_>) -> RenditionError {
+    RenditionError::Undecodable {
+        name: name_or_default(&part.media, 1),
     }
-}
-
-/// Without angle brackets.
-pub(super) fn content_id(part: &Part<'_>) -> Option<String> {
-    let field = part.field("Content-ID")?;
-    Some(bare_id(&field.text())).filter(|id| !id.is_empty())
 }
 
 /// Without the angle brackets.
@@ -87,6 +78,7 @@ mod tests {
             1,
             &References::default(),
         )
+        .unwrap()
     }
 
     #[test]
@@ -116,12 +108,12 @@ mod tests {
                 "Content-Type: application/pdf; name=\"=?iso-8859-1?Q?M=FC.pdf?=\"",
                 "Mü.pdf",
             ),
-            ("Content-Type: application/pdf", "attachment-1.pdf"),
-            ("Content-Type: image/jpeg; name=\" \"", "attachment-1.jpg"),
-            ("Content-Type: nonsense", "attachment-1.bin"),
+            ("Content-Type: application/pdf", "attachment.pdf"),
+            ("Content-Type: image/jpeg; name=\" \"", "image.jpg"),
+            ("Content-Type: nonsense", "attachment.txt"),
             (
                 "Content-Disposition: attachment; filename=\"=?utf-8?q?a=0A=0Db?=\"",
-                "a  b",
+                "ab",
             ),
             ("Content-Type: message/rfc822; name=\"Re: x\"", "Re: x.eml"),
             ("Content-Type: message/rfc822; name=\"x.EML\"", "x.EML"),
@@ -140,10 +132,10 @@ mod tests {
         let table = of(csv);
 
         assert_eq!(message.media_type, "message/rfc822");
-        assert_eq!(message.name, "attachment-1.eml");
+        assert_eq!(message.name, "message.eml");
         assert_eq!(message.content, inner);
         assert_eq!(table.media_type, "text/csv");
-        assert_eq!(table.name, "attachment-1.csv");
+        assert_eq!(table.name, "attachment.csv");
         assert_eq!(&*table.content, b"\xfc\0\xff");
     }
 }

@@ -2,15 +2,22 @@
 //! for one text and a list of files.
 //!
 //! Nothing is left out but the alternatives to the text that is chosen: HTML, if
-//! there is any. Several plain texts become one; beside HTML they are files, which
-//! Exchange too makes of the footers of mailing lists.
-//! A message within the message is a file with its bytes as they came in.
+//! there is any that shows something. Several plain texts become one; beside HTML
+//! they are files, which Exchange too makes of the footers of mailing lists.
+//! A message within the message is a file with its bytes as they came in. What
+//! cannot be decoded for certain, and a text in a form that cannot be shown here,
+//! is refused: such a message keeps its MIME form.
+
+use std::collections::HashMap;
 
 use super::attachment::Attachment;
 use super::attachment::bare_id;
-use super::attachment::content_id;
+use super::attachment::undecodable;
+use super::html::shows;
+use super::media::default_name;
 use super::part::Part;
 use super::references::References;
+use super::rendition::RenditionError;
 
 /// The one text of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +29,16 @@ pub enum Text {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Contents<'p, 'm> {
+    message: &'p Part<'m>,
     found: Vec<Found<'p, 'm>>,
+    /// An HTML text without anything to see.
+    blank: Option<String>,
     /// An alternative to the text was left out.
     pub(super) chose: bool,
+    /// A text is there in a form that has no place here.
+    unshown: bool,
 }
 
 /// A part without children.
@@ -39,19 +51,33 @@ enum Found<'p, 'm> {
 
 impl<'p, 'm> Contents<'p, 'm> {
     /// Of a whole message.
-    pub(super) fn of(message: &'p Part<'m>) -> Self {
-        let mut contents = Self::default();
+    ///
+    /// # Errors
+    ///
+    /// A text cannot be decoded.
+    pub(super) fn of(message: &'p Part<'m>) -> Result<Self, RenditionError> {
+        let mut contents = Self {
+            message,
+            found: Vec::new(),
+            blank: None,
+            chose: false,
+            unshown: false,
+        };
         if message.children.is_empty() && is_written(message) && !message.is_attachment() {
             // A name makes no file of a message that is nothing but its text.
-            contents.write(message);
+            contents.write(message)?;
         } else {
-            contents.take(message);
+            contents.take(message)?;
         }
-        contents
+        Ok(contents)
     }
 
     /// The text, and the files in the message's order.
-    pub(super) fn finish(self) -> (Text, Vec<Attachment>) {
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be decoded, or the only text cannot be shown.
+    pub(super) fn finish(self) -> Result<(Text, Vec<Attachment>), RenditionError> {
         let is_html = |it: &Found<'_, '_>| matches!(it, Found::Text(part, _) if part.is(HTML));
         let html = self.found.iter().position(is_html);
         let mut plain = String::new();
@@ -64,63 +90,86 @@ impl<'p, 'm> Contents<'p, 'm> {
                 Found::Text(part, _) | Found::File(part) => files.push(part),
             }
         }
-        let text = text.unwrap_or(Text::Plain(plain));
+        let text = match (text, self.blank) {
+            (Some(text), _) => text,
+            (None, _) if plain.is_empty() && self.unshown => return Err(RenditionError::Unshown),
+            (None, Some(blank)) if plain.is_empty() => Text::Html(blank),
+            (None, _) => Text::Plain(plain),
+        };
         let shown = match &text {
             Text::Plain(_) => References::default(),
             Text::Html(html) => References::of(html),
         };
-        let files = files.into_iter().enumerate();
-        let files = files.map(|(at, part)| Attachment::of(part, at + 1, &shown));
-        (text, files.collect())
+        let numbers = numbers(self.message);
+        let files = files.into_iter().map(|part| {
+            let number = numbers.iter().find(|(it, _)| std::ptr::eq(*it, part));
+            Attachment::of(part, number.map_or(1, |(_, number)| *number), &shown)
+        });
+        Ok((text, files.collect::<Result<_, _>>()?))
     }
 
-    fn take(&mut self, part: &'p Part<'m>) {
+    fn take(&mut self, part: &'p Part<'m>) -> Result<(), RenditionError> {
         if part.children.is_empty() {
             if is_text(part) {
-                self.write(part);
-            } else {
-                self.found.push(Found::File(part));
+                return self.write(part);
             }
+            self.unshown |= is_rich(part);
+            self.found.push(Found::File(part));
         } else if part.is("multipart/alternative") {
-            self.choose(part);
+            return self.choose(part);
         } else if part.is("multipart/related") {
             // RFC 2387 3.2: the first is the root, if no other is named.
-            let start = part.parameter("start").map(bare_id);
-            let is_start = |child: &Part<'_>| start.is_some() && content_id(child) == start;
+            let start = part.parameter("start").map(|start| bare_id(&start));
+            let is_start = |child: &Part<'_>| start.is_some() && child.media.content_id == start;
             let root = part.children.iter().position(is_start).unwrap_or_default();
             for (at, child) in part.children.iter().enumerate() {
                 if at == root {
-                    self.take(child);
+                    self.take(child)?;
                 } else {
                     self.attach(child);
                 }
             }
         } else {
             for child in &part.children {
-                self.take(child);
+                self.take(child)?;
             }
         }
+        Ok(())
     }
 
-    /// RFC 2046 5.1.4: the last is the best; of what can be shown here HTML is.
-    fn choose(&mut self, part: &'p Part<'m>) {
+    /// RFC 2046 5.1.4: the last is the best; of what can be shown here HTML is, if
+    /// it shows something.
+    fn choose(&mut self, part: &'p Part<'m>) -> Result<(), RenditionError> {
         let children = &part.children;
-        let html = children.iter().rposition(|it| has(it, HTML));
-        let chosen = html.or_else(|| children.iter().position(|it| has(it, PLAIN)));
+        let says = |media_type: &str| {
+            let each = children.iter().map(|child| says(child, media_type));
+            each.collect::<Result<Vec<bool>, _>>()
+        };
+        let html = says(HTML)?.iter().rposition(|says| *says);
+        let chosen = match html {
+            Some(html) => Some(html),
+            None => says(PLAIN)?.iter().position(|says| *says),
+        };
         for (at, child) in children.iter().enumerate() {
             if Some(at) == chosen {
-                self.take(child);
+                self.take(child)?;
             } else {
                 self.leave(child);
             }
         }
+        Ok(())
     }
 
     /// Takes what is no text of an alternative that was not chosen.
     fn leave(&mut self, part: &'p Part<'m>) {
         if part.children.is_empty() {
             if is_text(part) {
-                self.chose |= !part.text().trim().is_empty();
+                // What cannot be decoded says something, too.
+                let says = says(part, &part.media.content_type);
+                self.chose |= says.unwrap_or(true);
+            } else if is_form_of_text(part) {
+                self.chose = true;
+                self.unshown = true;
             } else {
                 self.found.push(Found::File(part));
             }
@@ -139,12 +188,40 @@ impl<'p, 'm> Contents<'p, 'm> {
         }
     }
 
-    fn write(&mut self, part: &'p Part<'m>) {
-        let text = part.text();
-        if !text.trim().is_empty() {
+    fn write(&mut self, part: &'p Part<'m>) -> Result<(), RenditionError> {
+        let text = part.text().ok_or_else(|| undecodable(part))?;
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        if part.is(HTML) && !shows(&text) {
+            self.blank.get_or_insert(text);
+        } else {
             self.found.push(Found::Text(part, text));
         }
+        Ok(())
     }
+}
+
+/// Of the parts without names, which one each of them is that would be called alike.
+fn numbers<'p, 'm>(message: &'p Part<'m>) -> Vec<(&'p Part<'m>, usize)> {
+    fn count<'p, 'm>(
+        part: &'p Part<'m>,
+        seen: &mut HashMap<(&'static str, &'static str), usize>,
+        numbers: &mut Vec<(&'p Part<'m>, usize)>,
+    ) {
+        if part.children.is_empty() {
+            let name = default_name(&part.media.content_type);
+            let before = seen.entry(name).or_default();
+            numbers.push((part, *before + 1));
+            *before += usize::from(part.media.is_counted());
+        }
+        for child in &part.children {
+            count(child, seen, numbers);
+        }
+    }
+    let mut numbers = Vec::new();
+    count(message, &mut HashMap::new(), &mut numbers);
+    numbers
 }
 
 /// Adds a text that begins on a line of its own.
@@ -163,216 +240,50 @@ fn is_written(part: &Part<'_>) -> bool {
 
 /// Whether a part without children is to be read, and no file.
 fn is_text(part: &Part<'_>) -> bool {
-    is_written(part) && !part.is_attachment() && part.file_name().is_none()
+    is_written(part) && !part.is_attachment() && part.media.name.is_none()
 }
 
-fn has(part: &Part<'_>, media_type: &str) -> bool {
-    let own = part.children.is_empty() && is_text(part) && part.is(media_type);
-    own || part.children.iter().any(|child| has(child, media_type))
+/// Whether a part without children is a text with a layout of its own that cannot
+/// be shown here, and neither is what RFC 2046 4.1.4 would have shown: its markup.
+fn is_rich(part: &Part<'_>) -> bool {
+    let kind = part.media.content_type.as_str();
+    let is_rich = matches!(
+        kind,
+        "text/enriched" | "text/richtext" | "text/x-amp-html" | "text/watch-html"
+    );
+    is_rich && !part.is_attachment() && part.media.name.is_none()
+}
+
+/// Whether a part of an alternative says what the others say, in a form of its own.
+fn is_form_of_text(part: &Part<'_>) -> bool {
+    let kind = part.media.content_type.as_str();
+    let is_data = matches!(
+        kind,
+        "text/calendar" | "text/csv" | "text/directory" | "text/vcard" | "text/x-vcard"
+    );
+    kind.starts_with("text/") && !is_data && !part.is_attachment() && part.media.name.is_none()
+}
+
+/// Whether there is something to read in this form.
+fn says(part: &Part<'_>, media_type: &str) -> Result<bool, RenditionError> {
+    if part.children.is_empty() && is_text(part) && part.is(media_type) {
+        let text = part.text().ok_or_else(|| undecodable(part))?;
+        return Ok(match media_type {
+            HTML => shows(&text),
+            _ => !text.trim().is_empty(),
+        });
+    }
+    for child in &part.children {
+        if says(child, media_type)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 const PLAIN: &str = "text/plain";
 const HTML: &str = "text/html";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A part of these fields and this body; fields alone have none.
-    fn part(fields: &str, body: &str) -> String {
-        format!("{fields}\r\n\r\n{body}")
-    }
-
-    fn multipart(kind: &str, parts: &[String]) -> String {
-        // Each its own boundary.
-        let boundary = format!("b{}", parts.iter().map(String::len).sum::<usize>());
-        let open = format!("Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n");
-        let parts = parts
-            .iter()
-            .map(|part| format!("--{boundary}\r\n{part}\r\n"));
-        format!("{open}{}--{boundary}--\r\n", parts.collect::<String>())
-    }
-
-    fn of(message: &str) -> (Text, Vec<Attachment>, bool) {
-        let part = Part::of(message.as_bytes()).unwrap();
-        let contents = Contents::of(&part);
-        let chose = contents.chose;
-        let (text, files) = contents.finish();
-        (text, files, chose)
-    }
-
-    fn names(files: &[Attachment]) -> Vec<&str> {
-        files.iter().map(|file| file.name.as_str()).collect()
-    }
-
-    fn plain(text: &str) -> String {
-        part("Content-Type: text/plain", text)
-    }
-
-    fn html(text: &str) -> String {
-        part("Content-Type: text/html", text)
-    }
-
-    fn file(media_type: &str, name: &str) -> String {
-        let fields = format!("Content-Type: {media_type}; name=\"{name}\"");
-        part(&fields, "x")
-    }
-
-    #[test]
-    fn html_is_chosen_and_the_alternative_left_out() {
-        let related = multipart("related", &[html("<p>H"), file("image/png", "i.png")]);
-        let calendar = part(
-            "Content-Type: text/calendar; method=REQUEST",
-            "BEGIN:VCALENDAR",
-        );
-        for (parts, chose, files) in [
-            (vec![plain("P"), html("<p>H")], true, vec![]),
-            (vec![html("<p>H"), plain("P")], true, vec![]),
-            (vec![plain(" \r\n"), html("<p>H")], false, vec![]),
-            (vec![plain("P"), related], true, vec!["i.png"]),
-            (
-                vec![plain("P"), html("<p>H"), calendar],
-                true,
-                vec!["attachment-1.ics"],
-            ),
-        ] {
-            let message = multipart("alternative", &parts);
-            let (text, attached, left_out) = of(&message);
-
-            assert_eq!(text, Text::Html("<p>H".into()), "{message}");
-            assert_eq!((left_out, names(&attached)), (chose, files), "{message}");
-        }
-    }
-
-    #[test]
-    fn nothing_of_a_mixed_message_is_left_out() {
-        let alternative = multipart("alternative", &[plain("P"), html("<p>H")]);
-        let plain_text = |text: &str| Text::Plain(text.to_owned());
-        let html_text = Text::Html("<p>H".to_owned());
-        let pdf = || file("application/pdf", "a.pdf");
-        let attached = part("Content-Disposition: attachment", "log");
-        for (parts, text, files) in [
-            (vec![plain("1"), plain("2")], plain_text("1\r\n2"), vec![]),
-            (
-                vec![plain("1"), pdf(), plain("2")],
-                plain_text("1\r\n2"),
-                vec!["a.pdf"],
-            ),
-            (
-                vec![plain("1"), html("<p>H")],
-                html_text.clone(),
-                vec!["attachment-1.txt"],
-            ),
-            (
-                vec![html("<p>H"), html("<p>2"), plain("3")],
-                html_text.clone(),
-                vec!["attachment-1.html", "attachment-2.txt"],
-            ),
-            (
-                vec![alternative, pdf(), plain("footer")],
-                html_text,
-                vec!["a.pdf", "attachment-2.txt"],
-            ),
-            (
-                vec![plain("1"), attached],
-                plain_text("1"),
-                vec!["attachment-1.txt"],
-            ),
-            (
-                vec![file("text/plain", "a.log")],
-                plain_text(""),
-                vec!["a.log"],
-            ),
-            (vec![pdf()], plain_text(""), vec!["a.pdf"]),
-            (
-                vec!["\r\nno type".to_owned()],
-                plain_text("no type"),
-                vec![],
-            ),
-        ] {
-            let message = multipart("mixed", &parts);
-            let (said, attached, chose) = of(&message);
-
-            assert_eq!((said, names(&attached)), (text, files), "{message}");
-            assert_eq!(chose, message.contains("alternative"));
-        }
-    }
-
-    #[test]
-    fn a_message_of_one_part_is_its_text_or_its_file() {
-        for (message, said, files) in [
-            (plain("P"), Text::Plain("P".into()), vec![]),
-            (html("<p>"), Text::Html("<p>".into()), vec![]),
-            (file("text/plain", "a.txt"), Text::Plain("x".into()), vec![]),
-            (
-                file("application/pdf", "a.pdf"),
-                Text::Plain("".into()),
-                vec!["a.pdf"],
-            ),
-            (
-                part("Content-Type: multipart/mixed", "P"),
-                Text::Plain("P".into()),
-                vec![],
-            ),
-            (
-                part("Content-Type: multipart/mixed; boundary=b", "P"),
-                Text::Plain("P".into()),
-                vec![],
-            ),
-            (
-                part("Content-Type: text/plain", ""),
-                Text::Plain("".into()),
-                vec![],
-            ),
-        ] {
-            let (text, attached, _) = of(&message);
-            assert_eq!((text, names(&attached)), (said, files), "{message}");
-        }
-    }
-
-    #[test]
-    fn an_image_is_shown_if_the_html_refers_to_it() {
-        let image = |id: &str| {
-            let fields = format!(
-                "Content-Type: image/png\r\nContent-ID: <{id}>\r\nContent-Disposition: inline"
-            );
-            part(&fields, "png")
-        };
-        let text = html("<img src=\"cid:a@b\"><img src=CID:c%40d><p style='x:url(cid:e%f)'>cid:");
-        let parts = [text, image("a@b"), image("c@d"), image("e%f"), image("g@h")];
-
-        let (_, files, _) = of(&multipart("related", &parts));
-
-        let shown: Vec<_> = files
-            .iter()
-            .map(|it| (it.content_id.as_deref(), it.shown))
-            .collect();
-        let expected = [("a@b", true), ("c@d", true), ("e%f", true), ("g@h", false)];
-        assert_eq!(shown, expected.map(|(id, shown)| (Some(id), shown)));
-        let unseen = multipart("mixed", &[plain("cid:a@b"), image("a@b")]);
-        assert!(!of(&unseen).1[0].shown, "plain text shows nothing");
-    }
-
-    #[test]
-    fn the_root_of_related_parts_may_be_named() {
-        let root = part("Content-Type: text/html\r\nContent-ID: <r@x>", "<p>root");
-        let message = multipart("related; start=\"<r@x>\"", &[html("<p>frame"), root]);
-
-        let (text, files, _) = of(&message);
-
-        assert_eq!(text, Text::Html("<p>root".into()));
-        assert_eq!(names(&files), ["attachment-1.html"]);
-    }
-
-    #[test]
-    fn what_lies_too_deep_is_a_message_of_its_own() {
-        let deep = |depth| (0..depth).fold(plain("P"), |inner, _| multipart("mixed", &[inner]));
-
-        let (text, files, _) = of(&deep(40));
-
-        assert_eq!(text, Text::Plain(String::new()));
-        assert_eq!(names(&files), ["attachment-1.eml"]);
-        let whole = String::from_utf8(files[0].content.to_vec()).unwrap();
-        assert_eq!(of(&whole).0, Text::Plain("P".into()));
-    }
-}
+#[path = "contents_tests.rs"]
+mod tests;

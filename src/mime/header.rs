@@ -7,6 +7,7 @@ use encoding_rs::Encoding;
 use super::ascii;
 use super::charset::guessed_text;
 use super::charset::text_charset;
+use super::media::is_known_parameter;
 
 /// The fields of a message's header section, and where its body begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,12 +127,14 @@ impl<'a> Header<'a> {
     /// Takes apart the beginning of a message with CRLF line ends; `None` if
     /// the header section does not end within `head` and `head` is not all.
     ///
-    /// Four things that programs read in different ways are settled here, so
+    /// Some things that programs read in different ways are settled here, so
     /// that what Graph sees is what was decided about: a line that is neither a
     /// field nor a continuation ends the header section (an empty line is put
     /// before it); an mbox `From ` line at the top is dropped; a continuation
     /// line of blanks alone, which some take for the end, is dropped, and so are
-    /// blanks before the colon, with which some see no field.
+    /// blanks before the colon, with which some see no field. A parameter of
+    /// a Content-Type or Content-Disposition field that begins a line without a
+    /// blank, where others see the end of the header section, gets one.
     pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
         let mut header = Self::of_lines(head, whole)?;
         if header.fields.iter().any(|field| !field.is_utf8()) {
@@ -206,8 +209,9 @@ fn line_length(bytes: &[u8]) -> Option<usize> {
 /// Length of a field whose first line is `first` bytes long.
 fn field_end(rest: &[u8], first: usize) -> usize {
     let mut end = first;
+    let has_parameters = has_parameters(rest);
     while let Some(next) = rest.get(end..)
-        && matches!(next.first(), Some(b' ' | b'\t'))
+        && (matches!(next.first(), Some(b' ' | b'\t')) || (has_parameters && is_parameter(next)))
     {
         match line_length(next) {
             Some(length) => end += length,
@@ -215,6 +219,23 @@ fn field_end(rest: &[u8], first: usize) -> usize {
         }
     }
     end
+}
+
+/// Whether a field has parameters (RFC 2045 5.1), which some programs put at the
+/// beginning of a line, without the blank that would make it a continuation.
+fn has_parameters(field: &[u8]) -> bool {
+    let name = field.split(|byte| *byte == b':').next().unwrap_or_default();
+    let name = name.trim_ascii_end();
+    ["Content-Type", "Content-Disposition"]
+        .iter()
+        .any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Whether a line is such a parameter.
+fn is_parameter(line: &[u8]) -> bool {
+    let end = line.iter().position(|byte| b"\r\n".contains(byte));
+    let line = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+    line.first().is_some_and(u8::is_ascii_alphabetic) && is_known_parameter(line)
 }
 
 fn field(raw: &[u8]) -> Option<Field<'_>> {
@@ -227,10 +248,10 @@ fn field(raw: &[u8]) -> Option<Field<'_>> {
     }
     // `To : a@b` is a field to some programs and nothing to others.
     let (raw, colon) = if name.len() == colon {
-        (without_blank_lines(raw), colon)
+        (well_folded(raw), colon)
     } else {
         let value = raw.get(colon..)?;
-        let closed = [name.as_bytes(), &without_blank_lines(value)].concat();
+        let closed = [name.as_bytes(), &well_folded(value)].concat();
         (Cow::Owned(closed), name.len())
     };
     let value = match &raw {
@@ -245,20 +266,25 @@ fn field(raw: &[u8]) -> Option<Field<'_>> {
     })
 }
 
-/// Drops continuation lines that are nothing but blanks.
-fn without_blank_lines(raw: &[u8]) -> Cow<'_, [u8]> {
+/// Without continuation lines that are nothing but blanks, and with a blank before
+/// a line that continues the field without one.
+fn well_folded(raw: &[u8]) -> Cow<'_, [u8]> {
     let is_blank = |line: &[u8]| line.trim_ascii().is_empty();
-    if !raw.split_inclusive(|byte| *byte == b'\n').any(is_blank) {
+    let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    let mut lines = raw.split_inclusive(|byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    if lines.clone().all(|line| !is_blank(line) && is_folded(line)) {
         return Cow::Borrowed(raw);
     }
-    let lines = raw.split_inclusive(|byte| *byte == b'\n');
-    Cow::Owned(
-        lines
-            .filter(|line| !is_blank(line))
-            .flatten()
-            .copied()
-            .collect(),
-    )
+    let mut folded = Vec::with_capacity(raw.len() + 8);
+    folded.extend_from_slice(first);
+    for line in lines.filter(|line| !is_blank(line)) {
+        if !is_folded(line) {
+            folded.push(b' ');
+        }
+        folded.extend_from_slice(line);
+    }
+    Cow::Owned(folded)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 //! Other programs may read it in another way. So `structure.rs` calls such a part
 //! doubtful, and nothing of it is written anew.
 
+use super::Header;
+use super::Media;
+
 /// A header section without its odd lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mended {
@@ -102,6 +105,40 @@ const PARAMETERS: [&[u8]; 5] = [b"filename", b"name", b"charset", b"boundary", b
 
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte)
+}
+
+/// What a part is whose header section programs read in different ways, and where
+/// its body begins; `None` if nothing can be said of it.
+pub(super) fn doubtful(
+    bytes: &[u8],
+    default: &str,
+    charset: Option<&str>,
+) -> Option<(Media, usize)> {
+    let mended = mended(bytes)?;
+    let header = Header::split(&mended.fields, true)?;
+    let mut media = Media::of(&header, default, charset);
+    media.ambiguous = true;
+    // What has gone by may have had delimiters of it.
+    (!media.is_multipart()).then_some((media, mended.body))
+}
+
+/// Whether a header section ends with an empty line.
+pub(super) fn ends(header: &[u8]) -> bool {
+    matches!(
+        header,
+        b"\r\n" | b"\n" | [.., b'\n', b'\r', b'\n'] | [.., b'\n', b'\n']
+    )
+}
+
+/// Whether every program reads the same fields.
+pub(super) fn is_sound(header: &Header<'_>, bytes: &[u8]) -> bool {
+    let is_blank = |line: &[u8]| !matches!(line, b"\r\n") && line.trim_ascii().is_empty();
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    header.body == bytes.len()
+        && ends(bytes)
+        && !header.cut_short
+        && !header.mbox_line
+        && lines.all(|line| line.ends_with(b"\r\n") && !is_blank(line))
 }
 
 #[cfg(test)]

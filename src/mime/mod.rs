@@ -21,12 +21,18 @@ mod addresses_tests;
 mod ascii;
 mod attachment;
 mod author;
+#[cfg(test)]
+mod both_forms;
 mod charset;
+mod codepage;
 mod contents;
 mod date;
 mod decode;
+mod flowed;
 mod grammar;
 mod header;
+mod html;
+mod labels;
 mod media;
 mod mended;
 #[cfg(any(test, fuzzing))]
@@ -48,6 +54,7 @@ mod tests;
 mod text;
 mod tokens;
 mod tolerant;
+mod words;
 
 pub use self::acting::Actor;
 pub use self::acting::actors;

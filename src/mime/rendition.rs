@@ -113,7 +113,7 @@ impl fmt::Display for Lost {
 }
 
 /// Why a message has no rendition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenditionError {
     /// S/MIME (RFC 8551) or PGP/MIME (RFC 3156).
     #[error("it is signed, and the JSON form would break the signature")]
@@ -124,6 +124,20 @@ pub enum RenditionError {
     /// So many that taking them apart would take memory beyond measure.
     #[error("it has too many parts to be taken apart")]
     TooManyParts,
+    /// A part with a calendar method (RFC 6047): programs act by its MIME form.
+    #[error(
+        "it is an invitation or an answer to one, and the JSON form would make it a plain file"
+    )]
+    Invitation,
+    /// In an encoding or a charset that the relay does not know, or damaged.
+    #[error("its part {name:?} is encoded in a way that the relay cannot read for certain")]
+    Undecodable {
+        /// Its file name, or one that suits its type.
+        name: String,
+    },
+    /// There is nothing else to read.
+    #[error("its text is neither plain nor HTML, and the JSON form has only those")]
+    Unshown,
 }
 
 /// What Exchange keeps of a subject, in UTF-16 units (microsoft-graph.md A2).
@@ -138,12 +152,13 @@ impl Rendition {
     ///
     /// # Errors
     ///
-    /// It is signed or encrypted, or has too many parts.
+    /// It is signed, encrypted or an invitation, has too many parts, or has one that
+    /// cannot be decoded.
     pub fn of(message: &[u8]) -> Result<Self, RenditionError> {
         let header = Header::split(message, true).unwrap_or_default();
         let part = Part::of(message).ok_or(RenditionError::TooManyParts)?;
         check(&part)?;
-        let contents = Contents::of(&part);
+        let contents = Contents::of(&part)?;
         let mut lost = Vec::new();
         if part.is("multipart/report") {
             lost.push(Lost::Report);
@@ -151,14 +166,16 @@ impl Rendition {
         if contents.chose {
             lost.push(Lost::Alternative);
         }
-        let whole = part.field("Subject").map(words).unwrap_or_default();
+        let subject = header.all("Subject").next();
+        let whole = subject.map(|field| words(field, part.charset()));
+        let whole = whole.unwrap_or_default();
         let subject = shortened(&whole);
         if subject.len() < whole.len() {
             lost.push(Lost::SubjectEnd);
         }
         let found = properties::of(&header);
         lost.extend(found.lost.into_iter().map(Lost::Field));
-        let (text, attachments) = contents.finish();
+        let (text, attachments) = contents.finish()?;
         Ok(Self {
             subject,
             text,
@@ -198,10 +215,30 @@ fn check(part: &Part<'_>) -> Result<(), RenditionError> {
     if part.is("multipart/encrypted") || is_smime {
         return Err(RenditionError::Encrypted);
     }
+    if part.children.is_empty() && is_invitation(part) {
+        return Err(RenditionError::Invitation);
+    }
     // Around them, footers may have been put.
     let within = part.children.iter();
-    let mut within = within.filter(|child| child.is("multipart/*"));
+    let mut within = within.filter(|child| child.is("multipart/*") || is_invitation(child));
     within.try_for_each(check)
+}
+
+/// Whether a part is meant for the recipient's calendar, not for his disk: it names
+/// a method (RFC 6047 2.4), or has one in it and does not want to be saved.
+fn is_invitation(part: &Part<'_>) -> bool {
+    let named = || part.parameter("method").is_some();
+    let within = || {
+        let content = part.content().unwrap_or_default();
+        let mut lines = content.split(|byte| *byte == b'\n');
+        !part.is_attachment() && lines.any(|line| begins(line, b"method:"))
+    };
+    part.is("text/calendar") && (named() || within())
+}
+
+fn begins(line: &[u8], with: &[u8]) -> bool {
+    let begins = line.get(..with.len());
+    begins.is_some_and(|begins| begins.eq_ignore_ascii_case(with))
 }
 
 /// Those of a field whose addresses are sure, in order.
@@ -245,246 +282,5 @@ fn shortened(subject: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn of(message: &str) -> Rendition {
-        Rendition::of(message.as_bytes()).unwrap()
-    }
-
-    fn shown(mailboxes: &[Mailbox]) -> Vec<(&str, Option<&str>)> {
-        let pairs = mailboxes.iter();
-        pairs
-            .map(|it| (it.address.as_str(), it.name.as_deref()))
-            .collect()
-    }
-
-    #[test]
-    fn everybody_is_named_with_the_name_that_is_shown() {
-        let message = of(
-            "From: =?iso-8859-1?Q?B=FCro?= Nord <a@b.c>\r\nTo: \"Doe, J. \\\"JD\\\"\" <d@e.f>,\r\n \
-             x@y.z (Cron Daemon), <p@q.r>\r\nTo: B\u{fc}ro <s@t.u>\r\nCc: p@q.r <p@q.r>, root\r\n\
-             Bcc: v@w.x\r\nReply-To: \"desk@b.c\" <h@b.c>\r\n\r\n",
-        );
-
-        assert_eq!(
-            shown(message.from.as_slice()),
-            [("a@b.c", Some("B\u{fc}ro Nord"))]
-        );
-        assert_eq!(
-            shown(&message.to),
-            [
-                ("d@e.f", Some("Doe, J. \"JD\"")),
-                ("x@y.z", Some("Cron Daemon")),
-                ("p@q.r", None),
-                ("s@t.u", Some("B\u{fc}ro")),
-            ]
-        );
-        assert_eq!(shown(&message.cc), [("p@q.r", None)]);
-        assert_eq!(shown(&message.bcc), [("v@w.x", None)]);
-        assert_eq!(shown(&message.reply_to), [("h@b.c", Some("desk@b.c"))]);
-        let all: Vec<&str> = message.recipients().map(Address::as_str).collect();
-        assert_eq!(all, ["d@e.f", "x@y.z", "p@q.r", "s@t.u", "p@q.r", "v@w.x"]);
-        assert_eq!(message.lost, [Lost::Field("Cc".into())]);
-    }
-
-    #[test]
-    fn what_is_not_sure_names_nobody() {
-        for line in [
-            "To: undisclosed-recipients:;",
-            "To: a@b.c or c@d.e",
-            "To: <a@b.c c@d.e>",
-            "To:",
-            "Resent-To: c@d.e",
-            "X-Original-To: c@d.e",
-        ] {
-            let message = of(&format!("{line}\r\n\r\nTo: c@d.e\r\n"));
-            assert_eq!(message.recipients().count(), 0, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_subject_is_one_decoded_line() {
-        for (field, expected) in [
-            ("Subject: plain", "plain"),
-            ("Subject: =?utf-8?q?Z=C3=BCrich?= now", "Z\u{fc}rich now"),
-            (
-                "Subject: =?utf-8?B?w7w=?=\r\n =?shift_jis?B?k/o=?=",
-                "\u{fc}\u{65e5}",
-            ),
-            ("Subject: a\r\n b", "a b"),
-            ("Subject: =?utf-8?q?a=0D=0ABcc:_x@y=00?=", "a  Bcc: x@y"),
-            ("Subject: Z\u{fc}rich", "Z\u{fc}rich"),
-            ("Subject:", ""),
-            ("X-No: subject", ""),
-        ] {
-            assert_eq!(of(&format!("{field}\r\n\r\n")).subject, expected, "{field}");
-        }
-        let latin_1 = Rendition::of(b"Subject: Z\xfcrich\r\n\r\n").unwrap();
-        assert_eq!(latin_1.subject, "Z\u{fc}rich");
-    }
-
-    #[test]
-    fn a_long_subject_is_cut_between_characters() {
-        let subject = |text: &str| of(&format!("Subject: {text}\r\n\r\n"));
-
-        let fits = subject(&"x".repeat(255));
-        let cut = subject(&format!("{}\u{1f600}", "x".repeat(254)));
-
-        assert_eq!((fits.subject.len(), fits.lost), (255, vec![]));
-        assert_eq!((cut.subject.len(), cut.lost), (254, vec![Lost::SubjectEnd]));
-    }
-
-    #[test]
-    fn what_is_signed_or_encrypted_has_no_rendition() {
-        let mixed = |inner: &str| {
-            format!("Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n{inner}\r\n--m--\r\n")
-        };
-        let signed = "Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\nx\r\n--s--\r\n";
-        let smime = |kind: &str| format!("Content-Type: application/{kind}\r\n\r\nMIAG\r\n");
-        for (message, expected) in [
-            (signed.to_owned(), Some(RenditionError::Signed)),
-            (mixed(signed), Some(RenditionError::Signed)),
-            (
-                smime("pkcs7-mime; smime-type=Signed-Data"),
-                Some(RenditionError::Signed),
-            ),
-            (
-                smime("x-pkcs7-mime; smime-type=enveloped-data"),
-                Some(RenditionError::Encrypted),
-            ),
-            (
-                smime("pkcs7-mime; name=smime.p7m"),
-                Some(RenditionError::Encrypted),
-            ),
-            (
-                "Content-Type: multipart/encrypted; boundary=e\r\n\r\n".to_owned(),
-                Some(RenditionError::Encrypted),
-            ),
-            (mixed(&smime("pkcs7-mime")), None),
-            (
-                mixed(&format!("Content-Type: message/rfc822\r\n\r\n{signed}")),
-                None,
-            ),
-            (smime("pkcs7-signature"), None),
-        ] {
-            let refused = Rendition::of(message.as_bytes()).err();
-            assert_eq!(refused, expected, "{message}");
-        }
-    }
-
-    #[test]
-    fn what_is_lost_is_said() {
-        let alternative = "Date: x\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n\
-            --a\r\n\r\nP\r\n--a\r\nContent-Type: text/html\r\n\r\n<p>H\r\n--a--\r\n";
-        let report = "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\n\r\nP\r\n--a\r\n\
-            Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n--a--\r\n";
-
-        let chosen = of(alternative);
-        let reported = of(report);
-
-        assert_eq!(chosen.lost, [Lost::Alternative, Lost::Field("Date".into())]);
-        assert_eq!(reported.lost, [Lost::Report]);
-        assert_eq!(reported.attachments[0].name, "attachment-1.txt");
-    }
-
-    #[test]
-    fn no_blind_recipient_is_in_what_others_see() {
-        let deep = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".repeat(50);
-        for message in [
-            format!("Bcc: v@w.x\r\n{deep}"),
-            "Bcc: v@w.x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nx".to_owned(),
-            "Bcc: v@w.x\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n".to_owned(),
-        ] {
-            let rendition = of(&message);
-            let mut files = rendition.attachments.iter();
-            let names = |content: &[u8]| content.windows(5).any(|bytes| bytes == b"v@w.x");
-            assert!(!files.any(|file| names(&file.content)), "{message}");
-            assert!(!format!("{:?}", rendition.text).contains("v@w.x"));
-        }
-    }
-
-    /// Pieces that messages are made of, in any order.
-    fn lines() -> impl Strategy<Value = Vec<u8>> {
-        let known = prop::sample::select(vec![
-            "Content-Type: multipart/mixed; boundary=b",
-            "Content-Type: multipart/alternative; boundary=\"b\"",
-            "Content-Type: multipart/related; boundary=c; start=\"<i>\"",
-            "Content-Type: text/html; charset=utf-16",
-            "Content-Type: text/plain; charset=iso-2022-jp",
-            "Content-Type: message/rfc822",
-            "Content-Type: image/png; name*0*=utf-8''%zz; name*1=\"\\",
-            "Content-Transfer-Encoding: base64",
-            "Content-Transfer-Encoding: quoted-printable",
-            "Content-ID: <i>",
-            "Content-Disposition: attachment; filename=\"=?utf-8?q?=00?=\"",
-            "To: A <a@b.c>, \"x",
-            "Subject: =?shift_jis?B?k/o=?= =?utf-8?q?=0D=0A?=",
-            "X-Header: 1",
-            "X-Priority: 1",
-            "--b",
-            "--b--",
-            "--c",
-            "",
-            "",
-            "<img src=cid:i>=3D=",
-        ]);
-        let any = prop::collection::vec(any::<u8>(), 0..20);
-        let line = prop_oneof![3 => known.prop_map(|line| line.as_bytes().to_vec()), 1 => any];
-        let ended = line.prop_map(|line| [&line[..], b"\r\n"].concat());
-        prop::collection::vec(ended, 0..40).prop_map(|lines| lines.concat())
-    }
-
-    /// An address list field.
-    fn field(name: &'static str) -> impl Strategy<Value = (String, Vec<String>)> {
-        let item = (
-            prop::sample::select(vec!["", "A B ", "\"C, D\" ", "=?utf-8?q?=2C?= ", "\u{fc} "]),
-            "[a-z]{1,8}@[a-z]{1,8}\\.example",
-        );
-        prop::collection::vec(item, 0..4).prop_map(move |items| {
-            let texts: Vec<String> = items.iter().map(|(n, a)| format!("{n}<{a}>")).collect();
-            let field = format!("{name}: {}\r\n", texts.join(",\r\n "));
-            (
-                field,
-                items.into_iter().map(|(_, address)| address).collect(),
-            )
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_rendered_or_refused(message in lines()) {
-            if let Ok(rendition) = Rendition::of(&message) {
-                prop_assert!(rendition.headers.len() <= Rendition::MOST_HEADERS);
-                prop_assert!(!rendition.subject.contains(char::is_control));
-                prop_assert!(rendition.attachments.iter().all(|file| !file.name.is_empty()));
-                for mailbox in rendition.recipients() {
-                    let text = String::from_utf8_lossy(&message).into_owned();
-                    prop_assert!(text.contains(mailbox.as_str()));
-                }
-            }
-        }
-
-        #[test]
-        fn promise_3_a_rendition_names_whom_the_header_section_names(
-            to in field("To"),
-            cc in field("Cc"),
-            bcc in field("Bcc"),
-            rest in lines(),
-        ) {
-            let message = format!("{}{}{}\r\n", bcc.0, to.0, cc.0).into_bytes();
-            let message = [message, rest].concat();
-
-            let rendition = Rendition::of(&message).unwrap();
-
-            let named = |them: &[Mailbox]| -> Vec<String> {
-                them.iter().map(|it| it.address.to_string()).collect()
-            };
-            prop_assert_eq!(named(&rendition.to), to.1);
-            prop_assert_eq!(named(&rendition.cc), cc.1);
-            prop_assert_eq!(named(&rendition.bcc), bcc.1);
-        }
-    }
-}
+#[path = "rendition_tests.rs"]
+mod tests;

@@ -301,7 +301,7 @@ impl<'s> Taking<'s> {
             if self.taken.get(at) != Some(&true) {
                 continue;
             }
-            attachments.push(self.attachment(part));
+            attachments.push(self.attachment(at, part));
             kept.range(from..part.whole.start);
             from = part.whole.end;
             if let Some((last, written)) = part.parent.and_then(|parent| self.instead(parent))
@@ -321,7 +321,19 @@ impl<'s> Taking<'s> {
         }
     }
 
-    fn attachment(&self, part: &Part) -> Detached {
+    /// Which of the parts without a name it is that would be called alike.
+    fn number(&self, at: usize) -> usize {
+        let parts = &self.structure.parts;
+        let name = |part: &Part| media::default_name(&part.media.content_type);
+        let Some(own) = parts.get(at).map(name) else {
+            return 1;
+        };
+        let before = parts.iter().take(at);
+        let counted = before.filter(|part| !part.open && part.media.is_counted());
+        1 + counted.filter(|part| name(part) == own).count()
+    }
+
+    fn attachment(&self, at: usize, part: &Part) -> Detached {
         let media = &part.media;
         if is_undecodable(part) {
             return Detached {
@@ -337,7 +349,7 @@ impl<'s> Taking<'s> {
         let references = &self.structure.references;
         let id = media.content_id.as_deref();
         Detached {
-            name: media::name_or_default(media),
+            name: media::name_or_default(media, self.number(at)),
             content_type: media.content_type.clone(),
             content_id: media.content_id.clone(),
             inline: id.is_some_and(|id| references.has(id)),

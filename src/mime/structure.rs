@@ -17,13 +17,17 @@ use memchr::memchr;
 use memchr::memmem;
 
 use super::Disposition;
+use super::Encoding;
 use super::Header;
 use super::Media;
 use super::Reader;
 use super::References;
 use super::decode::Decoder;
+use super::decode::Verdict;
 use super::media::LONGEST_BOUNDARY;
-use super::mended::mended;
+use super::mended::doubtful;
+use super::mended::ends;
+use super::mended::is_sound;
 use super::references::Seeker;
 
 /// The parts of a message.
@@ -106,6 +110,8 @@ pub(super) struct Scan {
     line_end: Vec<u8>,
     /// Bytes of header sections so far.
     headers: usize,
+    /// The charset of the first text.
+    charset: Option<String>,
 }
 
 #[derive(Debug)]
@@ -143,8 +149,9 @@ impl Scan {
             held: Vec::new(),
             line_end: Vec::new(),
             headers: 0,
+            charset: None,
         };
-        let mut media = Media::of(header, "text/plain");
+        let mut media = Media::of(header, "text/plain", None);
         // Of its fields the first ones count (`quirks.rs`), which says no other.
         media.ambiguous = false;
         scan.begin(media);
@@ -327,16 +334,14 @@ impl Scan {
         self.headers += bytes.len();
         let parent = self.parts.last().and_then(|part| part.parent);
         let parent = parent.and_then(|at| self.parts.get(at));
-        let is_digest = parent.is_some_and(|it| it.media.content_type == "multipart/digest");
-        let default = if is_digest {
-            "message/rfc822"
-        } else {
-            "text/plain"
-        };
+        let default = parent.map_or("text/plain", |parent| parent.media.default_within());
+        let charset = self.charset.as_deref();
         let (media, body) = match Header::split(bytes, true) {
-            Some(header) if is_sound(&header, bytes) => (Media::of(&header, default), bytes.len()),
+            Some(header) if is_sound(&header, bytes) => {
+                (Media::of(&header, default, charset), bytes.len())
+            }
             Some(_) | None => {
-                let media = doubtful(bytes, default);
+                let media = doubtful(bytes, default, charset);
                 media.unwrap_or_else(|| (Media::unknown(), bytes.len()))
             }
         };
@@ -366,6 +371,9 @@ impl Scan {
         let Some(part) = self.parts.last_mut() else {
             return;
         };
+        if media.is_text() && self.charset.is_none() {
+            self.charset.clone_from(&media.charset);
+        }
         part.header.end = self.at;
         part.body = self.at..self.at;
         part.doubtful = media.ambiguous || (media.is_multipart() && !opens);
@@ -407,6 +415,17 @@ impl Scan {
                     if let Some(mut seeker) = seeker {
                         seeker.feed(&scratch, &mut self.references);
                         seeker.finish(&mut self.references);
+                    }
+                    match decoder.verdict() {
+                        Verdict::Certain => {}
+                        Verdict::UrlSafe(size) => {
+                            part.media.encoding = Encoding::Base64Url;
+                            part.decoded = size;
+                        }
+                        Verdict::Doubtful => {
+                            part.media.encoding = Encoding::Unknown;
+                            part.decoded = end.saturating_sub(part.body.start);
+                        }
                     }
                 }
             }
@@ -462,34 +481,4 @@ fn line_end_of(bytes: &[u8]) -> usize {
         [.., b'\r' | b'\n'] => 1,
         _ => 0,
     }
-}
-
-/// What a part is whose header section programs read in different ways, and where
-/// its body begins; `None` if nothing can be said of it.
-fn doubtful(bytes: &[u8], default: &str) -> Option<(Media, usize)> {
-    let mended = mended(bytes)?;
-    let header = Header::split(&mended.fields, true)?;
-    let mut media = Media::of(&header, default);
-    media.ambiguous = true;
-    // What has gone by may have had delimiters of it.
-    (!media.is_multipart()).then_some((media, mended.body))
-}
-
-/// Whether a header section ends with an empty line.
-fn ends(header: &[u8]) -> bool {
-    matches!(
-        header,
-        b"\r\n" | b"\n" | [.., b'\n', b'\r', b'\n'] | [.., b'\n', b'\n']
-    )
-}
-
-/// Whether every program reads the same fields.
-fn is_sound(header: &Header<'_>, bytes: &[u8]) -> bool {
-    let is_blank = |line: &[u8]| !matches!(line, b"\r\n") && line.trim_ascii().is_empty();
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    header.body == bytes.len()
-        && ends(bytes)
-        && !header.cut_short
-        && !header.mbox_line
-        && lines.all(|line| line.ends_with(b"\r\n") && !is_blank(line))
 }

@@ -1,10 +1,8 @@
 //! Text that the relay writes itself, into fields and bodies: ASCII in lines of
 //! moderate length, whatever it says.
 
-use mail_parser::HeaderValue;
-use mail_parser::parsers::MessageStream;
-
 use super::phrase::encoded;
+use super::words;
 
 /// RFC 5322 2.1.1 asks for 78, RFC 2047 2 and RFC 2045 6.7 for 76.
 const WIDTH: usize = 76;
@@ -12,12 +10,8 @@ const WIDTH: usize = 76;
 /// A field's text with its encoded words (RFC 2047) read, on one line, and cut
 /// after `longest` characters.
 pub fn decoded(raw: &str, longest: usize) -> String {
-    let line = format!("{raw}\n");
-    let read = MessageStream::new(line.as_bytes()).parse_unstructured();
-    let HeaderValue::Text(read) = read else {
-        return String::new();
-    };
-    let plain = read.replace(char::is_control, " ");
+    let unfolded = raw.replace(['\r', '\n'], "");
+    let plain = words::read(unfolded.as_bytes(), None).replace(char::is_control, " ");
     let plain = plain.trim();
     match plain.char_indices().nth(longest) {
         Some((end, _)) => format!("{}...", plain.get(..end).unwrap_or_default()),

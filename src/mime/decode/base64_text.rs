@@ -1,0 +1,344 @@
+//! Base64 undone piece by piece (RFC 2045 6.8), as it really arrives: with stray
+//! characters between its letters, a footer that an appliance added, padding that
+//! is missing or stands in the middle, or in the URL-safe alphabet (RFC 4648 5).
+//!
+//! Whatever comes out is either what was encoded or [`Verdict::Doubtful`]: a file
+//! is never wrong in silence. So a reading that only looks likely is doubtful,
+//! and the message travels as the bytes that came in.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::GeneralPurpose;
+use base64::engine::GeneralPurposeConfig;
+
+use super::Verdict;
+use super::footer;
+
+/// Undoes base64.
+#[derive(Debug)]
+pub(super) struct Base64 {
+    alphabet: Alphabet,
+    /// The beginning of a line that has not ended.
+    line: Vec<u8>,
+    /// The rest of a line that is too long to be held.
+    long: bool,
+    /// Letters of an unfinished group.
+    held: Vec<u8>,
+    /// Something that is not data stood between the last data and here.
+    gap: bool,
+    /// Text behind the data, which is skipped.
+    footer: bool,
+    doubtful: bool,
+    /// Letters so far.
+    letters: u64,
+    /// Letters since the last padding that others followed.
+    unit: u64,
+    /// Characters of padding behind them.
+    pads: u64,
+    /// Characters of padding behind a whole group, where there is nothing to pad.
+    idle_pads: u64,
+    /// There was padding in the middle.
+    joined: bool,
+    /// Data that could have ended went on behind something else.
+    resumed: bool,
+    /// There are letters whose bits belong to no byte.
+    cut_off: bool,
+    /// Characters of the other alphabet, `-` and `_`, between letters.
+    dashes: u64,
+    /// There is a `+` or a `/`.
+    slashes: bool,
+    /// Other characters that are neither letters nor blanks.
+    strays: u64,
+}
+
+/// Which letters stand for 62 and 63.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alphabet {
+    /// `+` and `/`.
+    Standard,
+    /// `-` and `_`.
+    UrlSafe,
+}
+
+/// A longer line is data: some encoders write everything on one line.
+const LONGEST_LINE: usize = 1000;
+
+/// Neither padding nor the bits behind the last byte are looked at.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+impl Base64 {
+    pub(super) fn new(alphabet: Alphabet) -> Self {
+        Self {
+            alphabet,
+            line: Vec::new(),
+            long: false,
+            held: Vec::new(),
+            gap: false,
+            footer: false,
+            doubtful: false,
+            letters: 0,
+            unit: 0,
+            pads: 0,
+            idle_pads: 0,
+            joined: false,
+            resumed: false,
+            cut_off: false,
+            dashes: 0,
+            slashes: false,
+            strays: 0,
+        }
+    }
+
+    /// Decodes the next piece; appends to `decoded` what is certain.
+    pub(super) fn feed(&mut self, mut encoded: &[u8], decoded: &mut Vec<u8>) {
+        while !encoded.is_empty() {
+            let end = memchr::memchr(b'\n', encoded);
+            let (piece, rest) = encoded.split_at(end.map_or(encoded.len(), |at| at + 1));
+            encoded = rest;
+            if self.long {
+                self.data(piece, decoded);
+                self.long = end.is_none();
+            } else if self.line.len() + piece.len() > LONGEST_LINE {
+                let line = std::mem::take(&mut self.line);
+                self.data(&line, decoded);
+                self.data(piece, decoded);
+                self.long = end.is_none();
+            } else if self.line.is_empty() && end.is_some() {
+                self.line(piece, decoded);
+            } else {
+                self.line.extend_from_slice(piece);
+                if end.is_some() {
+                    self.held_line(decoded);
+                }
+            }
+        }
+    }
+
+    /// Decodes what was held back, at the end.
+    pub(super) fn finish(&mut self, decoded: &mut Vec<u8>) {
+        self.held_line(decoded);
+        self.ends_short();
+        self.flush(decoded);
+    }
+
+    /// How certain it is that this was encoded.
+    pub(super) fn verdict(&self) -> Verdict {
+        let is_whole = |letters: u64| match self.pads + self.idle_pads {
+            0 => letters % 4 != 1,
+            pads => (letters + pads).is_multiple_of(4),
+        };
+        let is_clean = self.strays == 0 && !self.joined && !self.footer && !self.slashes;
+        let url_safe = self.unit + self.dashes;
+        match (
+            !self.cut_off && (self.dashes == 0 || is_whole(self.unit)),
+            self.dashes > 0 && is_clean && is_whole(url_safe),
+        ) {
+            _ if self.doubtful || (self.letters == 0 && self.strays > 0) => Verdict::Doubtful,
+            (true, false) => Verdict::Certain,
+            (false, true) => Verdict::UrlSafe(url_safe * 3 / 4),
+            (true, true) | (false, false) => Verdict::Doubtful,
+        }
+    }
+
+    fn held_line(&mut self, decoded: &mut Vec<u8>) {
+        let mut line = std::mem::take(&mut self.line);
+        self.line(&line, decoded);
+        // Its memory is for the next one.
+        line.clear();
+        self.line = line;
+    }
+
+    /// A line that may be data, a footer, or nothing.
+    fn line(&mut self, line: &[u8], decoded: &mut Vec<u8>) {
+        let text = line.trim_ascii();
+        if self.ordinary(text, decoded) {
+            return;
+        }
+        let is_pure = text.iter().all(|byte| is_letter(*byte) || *byte == b'=');
+        if self.alphabet == Alphabet::UrlSafe {
+            // It was found to be nothing else.
+            self.data(text, decoded);
+        } else if self.footer {
+            self.doubtful |= footer::may_be_data(text);
+        } else if text.is_empty() {
+            self.gap |= !line.is_empty();
+        } else if is_pure {
+            let is_behind = self.letters > 0 && (self.gap || self.pads > 0);
+            self.doubtful |= self.is_complete() && footer::is_word(text, is_behind);
+            self.resumed |= is_behind && self.is_complete();
+            self.data(text, decoded);
+        } else if !text.iter().any(|byte| is_letter(*byte)) {
+            self.gap = true;
+            self.strays += 1;
+        } else {
+            let likely = footer::likeness(text, self.is_complete(), self.gap || self.pads > 0);
+            match likely {
+                footer::Likeness::Data => self.data(text, decoded),
+                footer::Likeness::Either => {
+                    self.doubtful = true;
+                    self.data(text, decoded);
+                }
+                footer::Likeness::Words => {
+                    self.doubtful |= self.letters == 0;
+                    self.footer = true;
+                }
+            }
+        }
+    }
+
+    /// Decodes a line as almost all are: whole groups of letters behind such lines.
+    fn ordinary(&mut self, text: &[u8], decoded: &mut Vec<u8>) -> bool {
+        let is_expected = !self.footer && !self.gap && self.held.is_empty();
+        let is_expected = is_expected && self.pads == 0 && self.idle_pads == 0;
+        let may_be = text.len().is_multiple_of(4) && !text.is_empty() && !text.ends_with(b"=");
+        let may_be = may_be && !(self.letters > 0 && footer::is_word(text, false));
+        if !is_expected || !may_be || self.alphabet != Alphabet::Standard {
+            return false;
+        }
+        let before = decoded.len();
+        if ENGINE.decode_vec(text, decoded).is_err() {
+            decoded.truncate(before);
+            return false;
+        }
+        self.unit += text.len() as u64;
+        self.letters += text.len() as u64;
+        self.slashes |= memchr::memchr2(b'+', b'/', text).is_some();
+        true
+    }
+
+    /// Whether there is data, and nothing has to follow.
+    fn is_complete(&self) -> bool {
+        self.letters > 0 && (self.pads > 0 || self.unit.is_multiple_of(4))
+    }
+
+    fn data(&mut self, text: &[u8], decoded: &mut Vec<u8>) {
+        self.gap = false;
+        for run in text.split_inclusive(|byte| *byte == b'=') {
+            let before = (self.held.len(), self.dashes);
+            self.take(run);
+            let taken = self.held.len() - before.0;
+            if (taken > 0 || self.dashes > before.1) && self.pads + self.idle_pads > 0 {
+                // In the other alphabet this padding may end something else.
+                self.strays += 1;
+            }
+            if taken > 0 {
+                self.goes_on();
+                self.unit += taken as u64;
+                self.letters += taken as u64;
+            }
+            let whole = self.held.len() / 4 * 4;
+            self.decode(whole, decoded);
+            if run.ends_with(b"=") {
+                self.pad(decoded);
+            }
+        }
+    }
+
+    /// Holds the letters of some text.
+    fn take(&mut self, text: &[u8]) {
+        for byte in text {
+            match (byte, self.alphabet) {
+                (b'+' | b'/', Alphabet::Standard) => {
+                    self.slashes = true;
+                    self.held.push(*byte);
+                }
+                (b'-', Alphabet::UrlSafe) => self.held.push(b'+'),
+                (b'_', Alphabet::UrlSafe) => self.held.push(b'/'),
+                (b'-' | b'_', Alphabet::Standard) => self.dashes += 1,
+                (b'=' | b' ' | b'\t' | b'\r' | b'\n', _) => {}
+                _ if byte.is_ascii_alphanumeric() => self.held.push(*byte),
+                _ => self.strays += 1,
+            }
+        }
+    }
+
+    /// Letters follow: what was padded before is a unit of its own, as programs
+    /// write that encode a file piece by piece.
+    fn goes_on(&mut self) {
+        if self.pads > 0 {
+            self.doubtful |= !(self.unit + self.pads).is_multiple_of(4);
+            self.joined = true;
+            self.unit = 0;
+            self.pads = 0;
+        }
+        self.idle_pads = 0;
+    }
+
+    fn pad(&mut self, decoded: &mut Vec<u8>) {
+        // Behind a whole group it pads nothing.
+        if self.pads > 0 || !self.unit.is_multiple_of(4) {
+            self.cut_off |= self.pads == 0 && self.unit % 4 == 1;
+            self.pads += 1;
+            self.flush(decoded);
+        } else {
+            self.idle_pads += 1;
+        }
+    }
+
+    /// What stands at the end without padding.
+    fn ends_short(&mut self) {
+        if self.pads > 0 || self.unit.is_multiple_of(4) {
+            return;
+        }
+        let value = self.held.last().and_then(|letter| value_of(*letter));
+        let is_whole = match (self.unit % 4, value) {
+            (2, Some(value)) => value & 0x0f == 0,
+            (3, Some(value)) => value & 0x03 == 0,
+            _ => false,
+        };
+        self.cut_off |= !is_whole;
+        self.doubtful |= self.joined || self.resumed;
+    }
+
+    /// Decodes all letters that are held. Of a group that is cut off, two make a
+    /// byte, three make two bytes, and a single one makes none.
+    fn flush(&mut self, decoded: &mut Vec<u8>) {
+        if self.held.len() % 4 == 1 {
+            self.held.pop();
+        }
+        self.decode(self.held.len(), decoded);
+    }
+
+    fn decode(&mut self, count: usize, decoded: &mut Vec<u8>) {
+        let letters = self.held.get(..count).unwrap_or_default();
+        let done = ENGINE.decode_vec(letters, decoded);
+        debug_assert!(done.is_ok(), "only letters, and no single one");
+        self.held.drain(..count);
+    }
+}
+
+/// Decodes the letters of an encoded word, where nothing else stands: those of both
+/// alphabets, each run of them by itself.
+pub(in crate::mime) fn letters(text: &[u8]) -> Vec<u8> {
+    let mut decoder = Base64::new(Alphabet::Standard);
+    let mut decoded = Vec::new();
+    let standard = text.iter().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    });
+    decoder.data(&standard.collect::<Vec<_>>(), &mut decoded);
+    decoder.flush(&mut decoded);
+    decoded
+}
+
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
+}
+
+fn value_of(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}

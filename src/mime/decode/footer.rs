@@ -1,0 +1,75 @@
+//! Words behind base64: what virus scanners and mailing lists write below a body
+//! that they did not look into. Their letters must not become bytes of a file.
+
+/// What a line with characters outside the alphabet may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// Encoded data with stray characters in it.
+    Data,
+    /// Nobody can tell.
+    Either,
+    /// Words for a person.
+    Words,
+}
+
+/// So many lower-case letters in words are hardly ever data: at random, one line
+/// in a hundred thousand.
+const MANY_LETTERS: usize = 8;
+
+/// Judges a line. `complete` says that the data before it may end there, `behind`
+/// that something separates the line from the data.
+pub(super) fn likeness(line: &[u8], complete: bool, behind: bool) -> Likeness {
+    let pieces = pieces(line);
+    let words = pieces.iter().filter(|piece| reads_as_word(piece));
+    let words: Vec<&&[u8]> = words.collect();
+    let small = words.iter().flat_map(|word| word.iter());
+    let small = small.filter(|byte| byte.is_ascii_lowercase()).count();
+    let has_word = words.iter().any(|word| word.len() > 2);
+    let words = words.len();
+    let mostly = has_word && words > 1 && words * 3 >= pieces.len() * 2;
+    let is_sentence = words > 2 && small > MANY_LETTERS;
+    if complete && mostly && (is_sentence || (behind && small >= MANY_LETTERS)) {
+        return Likeness::Words;
+    }
+    // Nobody writes such long words.
+    let is_long = |piece: &&[u8]| piece.len() > 3 * MANY_LETTERS;
+    let partly = has_word && words > 1 && words * 2 >= pieces.len() && small > 3;
+    let partly = partly && !pieces.iter().any(is_long);
+    let only_words = complete && small > 0 && words == pieces.len();
+    match partly || only_words || (behind && (complete || has_word)) {
+        true => Likeness::Either,
+        false => Likeness::Data,
+    }
+}
+
+/// Whether a line behind a footer looks like the data before it.
+pub(super) fn may_be_data(line: &[u8]) -> bool {
+    let is_data = |piece: &&[u8]| piece.len() >= MANY_LETTERS && !reads_as_word(piece);
+    let is_run = line.iter().all(u8::is_ascii_uppercase) && line.len() >= MANY_LETTERS;
+    let is_padded = line.ends_with(b"=") && line.iter().any(u8::is_ascii_alphanumeric);
+    is_run || is_padded || pieces(line).iter().any(is_data)
+}
+
+/// Letters and digits between other characters.
+fn pieces(line: &[u8]) -> Vec<&[u8]> {
+    let pieces = line.split(|byte| !byte.is_ascii_alphanumeric());
+    pieces.filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Whether a line of letters alone, behind data that may have ended, is rather one
+/// word; it has to be long if nothing else separates it from the data. Capitals are
+/// none: that is how a run of zeros is encoded.
+pub(super) fn is_word(line: &[u8], behind: bool) -> bool {
+    (behind || line.len() > MANY_LETTERS)
+        && reads_as_word(line)
+        && line.iter().any(u8::is_ascii_lowercase)
+}
+
+/// All small, all capitals, one capital in front, or a number.
+fn reads_as_word(piece: &[u8]) -> bool {
+    let rest = piece.split_first().map_or(piece, |(_, rest)| rest);
+    let starts_well = piece.first().is_some_and(u8::is_ascii_alphabetic);
+    (starts_well && rest.iter().all(u8::is_ascii_lowercase))
+        || piece.iter().all(u8::is_ascii_uppercase)
+        || piece.iter().all(u8::is_ascii_digit)
+}
