@@ -6,7 +6,8 @@
 //! them sets aside stays visible, as `X-Original-` and the field's name.
 //!
 //! - Date and Message-ID, where they are missing or malformed: when the message
-//!   was accepted, and the entry's id.
+//!   was accepted, and the entry's id. A Date whose year has three digits gets the
+//!   full one.
 //! - From, where none names an author that a mailbox can be (see
 //!   [`Address::is_routable`]): the account's, with the display name that came in
 //!   if it names no other address. A From that names others too names the author
@@ -29,6 +30,7 @@
 //! - Names that are not written by the book (`Contoso, Inc. <a@b.c>`) in From, Sender
 //!   and Reply-To, and every field that is not ASCII: written again so that all read
 //!   it alike (`mime/ascii.rs`). What was set aside is ASCII too.
+//! - What is odd about where the header section begins and ends: `mime/head.rs`.
 //! - To, Cc, Bcc and their Resent- kin: `recipients.rs`.
 //!
 //! What is usable is judged in `mime/quirks.rs`, which has a name for each
@@ -106,7 +108,7 @@ pub(super) fn compose(
 ) -> Result<Composed, ComposeError> {
     let size = entry.content.size();
     let whole = head.len() as u64 == size;
-    let header = Header::split(head, whole).ok_or(ComposeError::Header)?;
+    let header = Header::of_message(head, whole).ok_or(ComposeError::Header)?;
     let envelope = recipients::effective(&header, &entry.envelope, rules.submission.recipients);
     let (edited, blind) = edit_header(entry, &header, &envelope, rules)?;
     let body = match &entry.content {
@@ -168,6 +170,9 @@ fn edit(
     let mut edited = received(entry, rules);
     if findings.has(&[Quirk::NoDate, Quirk::BadDate]) {
         edited.push_str(&format!("Date: {}\r\n", entry.accepted_at.rfc5322()));
+    }
+    if let Some(date) = &findings.date {
+        edited.push_str(&format!("Date: {date}\r\n"));
     }
     if findings.has(&[Quirk::NoMessageId, Quirk::BadMessageId]) {
         // The parts of a message that was split are one message.
@@ -312,6 +317,11 @@ mod tests {
                 "Date: now\r\nMessage-Id: 4711\r\nTo: d@e.f\r\n",
                 format!("{DATE}{ID}"),
                 "X-Original-Date: now\r\nX-Original-Message-Id: 4711\r\nTo: d@e.f\r\n",
+            ),
+            (
+                "Date: Sat, 21 Nov 126 19:00:00 +0000\r\nTo: d@e.f\r\n",
+                format!("{DATE}{ID}"),
+                "X-Original-Date: Sat, 21 Nov 126 19:00:00 +0000\r\nTo: d@e.f\r\n",
             ),
             (
                 "To:\r\nCc: \r\n",

@@ -149,7 +149,7 @@ pub(super) fn outgoing(entry: &Claimed) {
     let Content::Inline(content) = &entry.content else {
         panic!("entries of the oracle are small");
     };
-    let sent = Header::split(content, true).expect("all of it is there");
+    let sent = Header::of_message(content, true).expect("all of it is there");
     let (out, body) = composed(entry);
     let shown = out.escape_ascii().to_string();
     let gone = Header::split(&out, false).expect("the header section ends");

@@ -94,7 +94,7 @@ impl Context {
         let outlet = self.outlets.get(&entry.lane.account)?;
         let head = entry.content.head().await.unwrap_or_default();
         let whole = head.len() as u64 == entry.content.size();
-        let header = Header::split(&head, whole);
+        let header = Header::of_message(&head, whole);
         let automatic = header.as_ref().is_some_and(|header| {
             let answers = kind == DsnKind::Relayed && answers_a_report(header, &self.hostname);
             answers || is_automatic(header)

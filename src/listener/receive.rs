@@ -137,7 +137,7 @@ impl Connection<'_> {
         };
         let head = incoming.head();
         let whole = head.len() as u64 == incoming.size();
-        let Some(header) = Header::split(head, whole) else {
+        let Some(header) = Header::of_message(head, whole) else {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
         for quirk in Findings::of(&header).quirks {

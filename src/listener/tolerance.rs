@@ -56,7 +56,7 @@ fn is_binary(faults: Faults, content: &Incoming) -> bool {
         return false;
     }
     let head = content.head();
-    let Some(header) = Header::split(head, head.len() as u64 == content.size()) else {
+    let Some(header) = Header::of_message(head, head.len() as u64 == content.size()) else {
         return false;
     };
     let first_word = |name: &str| {

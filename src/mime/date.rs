@@ -13,6 +13,44 @@ pub(super) fn is_date(text: &str) -> bool {
     apart(text).is_some_and(|(outside, _)| read(&outside).is_some())
 }
 
+/// The date with its year in full, if that has three digits: programs that count
+/// years from 1900 write 126 for 2026 (RFC 5322 4.3), which readers take for the
+/// year 126.
+pub(super) fn with_the_full_year(text: &str) -> Option<String> {
+    let is_blank = |c: char| matches!(c, ' ' | '\t' | ',');
+    let mut at = 0;
+    let mut before = "";
+    for word in text.split(is_blank) {
+        if is_one_of(&MONTHS, before)
+            && let Some(year) = number(word, 3..=3, 0..=999)
+        {
+            let (date, rest) = text.split_at_checked(at)?;
+            let rest = rest.strip_prefix(word)?;
+            let full = format!("{date}{}{rest}", year + 1900);
+            return Some(full).filter(|full| is_date(full));
+        }
+        at += word.len() + 1;
+        if !word.is_empty() {
+            before = word;
+        }
+    }
+    None
+}
+
+/// Whether a line has the date of an mbox line: `From root Sun Nov 29 10:00:00 2026`.
+pub(super) fn is_mbox_date(line: &str) -> bool {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    words.windows(4).any(|words| {
+        let [weekday, month, day, time] = words else {
+            return false;
+        };
+        is_one_of(&DAYS, weekday)
+            && is_one_of(&MONTHS, month)
+            && number(day, 1..=2, 1..=31).is_some()
+            && is_time(time)
+    })
+}
+
 fn read(text: &str) -> Option<()> {
     let words = text.split([' ', '\t', ',']);
     let mut words = words.filter(|word| !word.is_empty()).peekable();
@@ -75,6 +113,38 @@ const MONTHS: [&str; 12] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_of_an_mbox_line_is_told_from_words() {
+        assert!(is_mbox_date("From root Sun Nov 29 10:00:00 2026"));
+        assert!(is_mbox_date(
+            "From a@b.c  Tue Nov  3 10:00 2026 remote from x"
+        ));
+        for text in ["From boiler 3 alarm", "From Sun to Mon", "From Sun Nov 29"] {
+            assert!(!is_mbox_date(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_year_of_three_digits_is_counted_from_1900() {
+        let full = |text: &str| with_the_full_year(text);
+        assert_eq!(
+            full("Sun, 29 Nov 126 10:00:00 +0000 (UTC)").as_deref(),
+            Some("Sun, 29 Nov 2026 10:00:00 +0000 (UTC)")
+        );
+        assert_eq!(
+            full("29\tNov  099 10:00 GMT").as_deref(),
+            Some("29\tNov  1999 10:00 GMT")
+        );
+        for text in [
+            "Sun, 29 Nov 2026 10:00:00 +0000",
+            "Sun, 29 Nov 26 10:00:00 +0000",
+            "Sun, 29 Nov 126",
+            "",
+        ] {
+            assert_eq!(full(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn dates_in_use_are_read() {

@@ -1,4 +1,5 @@
-//! Taking the header section apart into fields (RFC 5322 2.2, 2.2.3).
+//! Taking the header section apart into fields (RFC 5322 2.2, 2.2.3). Where that of
+//! a message begins and ends, which need not be by the book, is for `head.rs`.
 
 use std::borrow::Cow;
 
@@ -20,6 +21,10 @@ pub struct Header<'a> {
     pub mbox_line: bool,
     /// A line that is no field ended it, and not an empty one.
     pub cut_short: bool,
+    /// A byte order mark or empty lines stood at the top.
+    pub unclean_top: bool,
+    /// Lines that are no fields stood among the fields.
+    pub stray_lines: bool,
 }
 
 /// One field with its continuation lines.
@@ -37,6 +42,19 @@ pub struct Field<'a> {
 
 /// WSP of RFC 5322. What other characters are blank, programs do not agree about.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
+
+impl<'a> Field<'a> {
+    /// A field in bytes that begin with its name and a colon.
+    pub(super) fn of_raw(name: &'a str, raw: Vec<u8>) -> Option<Self> {
+        let value = raw.get(name.len() + 1..)?.to_vec();
+        Some(Self {
+            name,
+            value: Cow::Owned(value),
+            raw: Cow::Owned(raw),
+            charset: None,
+        })
+    }
+}
 
 impl Field<'_> {
     /// Whether this is the field of that name, in any case.
@@ -124,8 +142,9 @@ impl Field<'_> {
 const LONGEST_ASIDE: usize = 8 * 1024;
 
 impl<'a> Header<'a> {
-    /// Takes apart the beginning of a message with CRLF line ends; `None` if
-    /// the header section does not end within `head` and `head` is not all.
+    /// Takes apart a header section with CRLF line ends as programs write it;
+    /// `None` if it does not end within `head` and `head` is not all. What clients
+    /// send is for [`Header::of_message`].
     ///
     /// Some things that programs read in different ways are settled here, so
     /// that what Graph sees is what was decided about: a line that is neither a
@@ -137,22 +156,22 @@ impl<'a> Header<'a> {
     /// blank, where others see the end of the header section, gets one.
     pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
         let mut header = Self::of_lines(head, whole)?;
-        if header.fields.iter().any(|field| !field.is_utf8()) {
-            let charset = text_charset(&header, head.get(header.body..).unwrap_or_default());
-            for field in &mut header.fields {
-                field.charset = charset;
-            }
-        }
+        header.guess_charset(head);
         Some(header)
     }
 
+    /// Notes the charset of the text where a field is not UTF-8.
+    pub(super) fn guess_charset(&mut self, head: &[u8]) {
+        if self.fields.iter().any(|field| !field.is_utf8()) {
+            let charset = text_charset(self, head.get(self.body..).unwrap_or_default());
+            for field in &mut self.fields {
+                field.charset = charset;
+            }
+        }
+    }
+
     fn of_lines(head: &'a [u8], whole: bool) -> Option<Self> {
-        let mut header = Self {
-            fields: Vec::new(),
-            body: 0,
-            mbox_line: false,
-            cut_short: false,
-        };
+        let mut header = Self::default();
         loop {
             let at = header.body;
             let rest = head.get(at..).unwrap_or_default();
@@ -199,7 +218,7 @@ impl<'a> Header<'a> {
 }
 
 /// Length of the first line with its CRLF.
-fn line_length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn line_length(bytes: &[u8]) -> Option<usize> {
     bytes
         .windows(2)
         .position(|pair| pair == b"\r\n")
@@ -207,7 +226,7 @@ fn line_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Length of a field whose first line is `first` bytes long.
-fn field_end(rest: &[u8], first: usize) -> usize {
+pub(super) fn field_end(rest: &[u8], first: usize) -> usize {
     let mut end = first;
     let has_parameters = has_parameters(rest);
     while let Some(next) = rest.get(end..)
@@ -238,7 +257,7 @@ fn is_parameter(line: &[u8]) -> bool {
     line.first().is_some_and(u8::is_ascii_alphabetic) && is_known_parameter(line)
 }
 
-fn field(raw: &[u8]) -> Option<Field<'_>> {
+pub(super) fn field(raw: &[u8]) -> Option<Field<'_>> {
     let colon = raw.iter().position(|byte| *byte == b':')?;
     let name = std::str::from_utf8(raw.get(..colon)?).ok()?;
     let name = name.trim_end_matches(BLANKS);

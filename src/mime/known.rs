@@ -49,13 +49,7 @@ pub(super) fn is_blind(field: &Field<'_>) -> bool {
 }
 
 const PREFIXES: [&str; 7] = [
-    "x-",
-    "content-",
-    "list-",
-    "resent-",
-    "arc-",
-    "dkim-",
-    "mail-",
+    "x-", "content-", "list-", "resent-", "arc-", "dkim-", "mail-",
 ];
 
 const NAMES: [&str; 48] = [
@@ -118,7 +112,11 @@ mod tests {
         let line = format!("{line}\r\n");
         let header = Header::split(line.as_bytes(), true).unwrap();
         let field = &header.fields[0];
-        vec![is_recognised(field), is_evidence(field), is_of_a_program(field)]
+        vec![
+            is_recognised(field),
+            is_evidence(field),
+            is_of_a_program(field),
+        ]
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! Promise 5 lives here: a field that no rule names goes out as the bytes that
 //! came in. The header section is taken apart in one way only, and what other
 //! programs could take apart differently is made unambiguous first (see
-//! [`Header::split`]). What is odd about it is judged once, by [`Findings`]; what
+//! [`Header::of_message`] for what clients send, [`Header::split`] for what the relay
+//! has written and for parts). What is odd about it is judged once, by [`Findings`]; what
 //! becomes of a field is decided in `delivery/`.
 //!
 //! The body is looked at only where it does not fit into one request, or where an
@@ -30,8 +31,12 @@ mod date;
 mod decode;
 mod flowed;
 mod grammar;
+mod head;
+#[cfg(test)]
+mod head_tests;
 mod header;
 mod html;
+mod known;
 mod labels;
 mod media;
 mod mended;
@@ -45,6 +50,7 @@ mod properties;
 mod quirks;
 mod reencode;
 mod references;
+mod refold;
 mod rendition;
 mod reserved;
 mod split;

@@ -15,6 +15,7 @@ use super::Header;
 use super::acting;
 use super::author::usable;
 use super::date::is_date;
+use super::date::with_the_full_year;
 use super::list;
 use super::reserved::is_reserved;
 
@@ -25,6 +26,8 @@ pub enum Quirk {
     NoDate,
     /// A Date that cannot be read.
     BadDate,
+    /// A Date whose year is counted from 1900.
+    ThreeDigitYear,
     /// No Message-ID.
     NoMessageId,
     /// A Message-ID that receivers refuse.
@@ -54,6 +57,10 @@ pub enum Quirk {
     MboxLine,
     /// A line that is no field ended the header section.
     HeaderCutShort,
+    /// A byte order mark or an empty line at the top.
+    UncleanTop,
+    /// A line that is no field among the fields.
+    StrayLine,
 }
 
 impl Quirk {
@@ -62,6 +69,7 @@ impl Quirk {
         match self {
             Self::NoDate => "no-date",
             Self::BadDate => "bad-date",
+            Self::ThreeDigitYear => "three-digit-year",
             Self::NoMessageId => "no-message-id",
             Self::BadMessageId => "bad-message-id",
             Self::NoFrom => "no-from",
@@ -76,6 +84,8 @@ impl Quirk {
             Self::EightBitHeader => "8-bit-header",
             Self::MboxLine => "mbox-line",
             Self::HeaderCutShort => "header-cut-short",
+            Self::UncleanTop => "unclean-top",
+            Self::StrayLine => "stray-line",
         }
     }
 }
@@ -96,6 +106,8 @@ pub struct Findings {
     pub aside: BTreeSet<usize>,
     /// Who wrote the message.
     pub author: Author,
+    /// The Date with its year in full, where it came in without.
+    pub date: Option<String>,
 }
 
 impl Findings {
@@ -105,10 +117,12 @@ impl Findings {
             quirks: BTreeSet::new(),
             aside: BTreeSet::new(),
             author: Author::of(header),
+            date: None,
         };
         for single in &SINGLES {
             found.choose(header, single);
         }
+        found.complete_date(header);
         if let Author::Among(at, _) = &found.author {
             found.aside.insert(*at);
             found.quirks.insert(Quirk::SeveralAuthors);
@@ -137,10 +151,25 @@ impl Findings {
             (eight_bit, Quirk::EightBitHeader),
             (header.mbox_line, Quirk::MboxLine),
             (header.cut_short, Quirk::HeaderCutShort),
+            (header.unclean_top, Quirk::UncleanTop),
+            (header.stray_lines, Quirk::StrayLine),
         ];
         let more = more.into_iter().filter(|(is, _)| *is);
         found.quirks.extend(more.map(|(_, quirk)| quirk));
         found
+    }
+
+    /// Writes the Date that counts anew if its year has three digits.
+    fn complete_date(&mut self, header: &Header<'_>) {
+        let fields = header.fields.iter().enumerate();
+        let mut dates = fields.filter(|(at, field)| field.is("Date") && !self.aside.contains(at));
+        if let Some((at, field)) = dates.next()
+            && let Some(date) = with_the_full_year(&field.text())
+        {
+            self.aside.insert(at);
+            self.quirks.insert(Quirk::ThreeDigitYear);
+            self.date = Some(date);
+        }
     }
 
     /// Whether one of these is among the oddities.
@@ -313,6 +342,7 @@ mod tests {
         for (fields, expected) in [
             ("Date: now\r\n", &["bad-date"][..]),
             ("Date:\r\n", &["bad-date"]),
+            ("Date: 1 Nov 126 19:00 GMT\r\n", &["three-digit-year"]),
             ("Message-ID: 1@app\r\n", &["bad-message-id"]),
             ("From: root@host\r\n", &["unusable-from"]),
             ("From: Doe, John <a@b.c>\r\n", &["odd-address-field"]),
@@ -338,7 +368,15 @@ mod tests {
             let head = format!("{}{fields}", rest.concat());
             assert_eq!(quirks(&head), expected, "{fields}");
         }
-        assert_eq!(quirks(&format!("From root Mon\r\n{SOUND}")), ["mbox-line"]);
+        let top = |top: &str| {
+            let content = format!("{top}{SOUND}");
+            let header = Header::of_message(content.as_bytes(), true).unwrap();
+            Findings::of(&header).quirks.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(top("From root Mon\r\n"), [Quirk::MboxLine]);
+        assert_eq!(top("\u{feff}"), [Quirk::UncleanTop]);
+        assert_eq!(top("no field\r\n"), [Quirk::StrayLine]);
+        assert_eq!(top("no\r\nfields\r\n"), [Quirk::StrayLine]);
         assert_eq!(quirks(&format!("{SOUND}x\r\n")), ["header-cut-short"]);
         let latin_1 = [SOUND.as_bytes(), b"X: \xfc\r\n"].concat();
         let header = Header::split(&latin_1, true).unwrap();
