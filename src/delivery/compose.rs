@@ -370,6 +370,7 @@ mod tests {
                 submission: &Submission::default(),
                 hostname: "relay.test",
                 client,
+                senders: &Senders::default(),
             };
             received(&entry, rules)
         };
