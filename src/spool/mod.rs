@@ -142,7 +142,7 @@ pub use self::overview::Overview;
 pub use self::recover::FILE_GONE;
 pub use self::recover::Recovered;
 pub use self::requests::Requested;
-pub use self::room::Holdings;
+
 use self::room::Room;
 use self::running::Running;
 pub use self::salvage::Salvaged;
@@ -155,6 +155,7 @@ pub use self::settle::DsnKind;
 pub use self::settle::Next;
 pub use self::spent::Spent;
 pub use self::trouble::Trouble;
+pub use self::usage::Holdings;
 pub use self::view::AttemptView;
 pub use self::view::EntryView;
 pub use self::view::Summary;

@@ -41,8 +41,6 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use serde::Deserialize;
-use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +49,7 @@ use super::SpoolError;
 use super::lock_mutex;
 use super::trouble::Troubles;
 use super::usage;
+use super::usage::Holdings;
 use super::usage::Usage;
 use super::usage::megabytes;
 use super::writer::LARGEST_GROUP_BYTES;
@@ -170,26 +169,6 @@ pub(super) enum Limit {
     Spool,
     /// `free_space`.
     Disk,
-}
-
-/// What the spool holds, for status and metrics: bytes.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Holdings {
-    /// `limits.spool_size`.
-    pub limit: u64,
-    /// What messages take up, by state; `history` is what has ended.
-    pub states: BTreeMap<String, u64>,
-    /// What is set aside for messages that are being received.
-    pub receiving: u64,
-}
-
-impl Holdings {
-    /// In one line.
-    pub fn words(&self) -> String {
-        let all = self.states.values().sum::<u64>() + self.receiving;
-        let limit = megabytes(self.limit);
-        format!("{} of {limit} (limits.spool_size)", megabytes(all))
-    }
 }
 
 impl Room {

@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rusqlite::Connection;
+use serde::Deserialize;
+use serde::Serialize;
 
 use super::filter::State;
 use super::view;
@@ -186,6 +188,26 @@ impl Usage {
             sum.files += share.files;
         }
         sum
+    }
+}
+
+/// What the spool holds, for status and metrics: bytes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Holdings {
+    /// `limits.spool_size`.
+    pub limit: u64,
+    /// What messages take up, by state; `history` is what has ended.
+    pub states: BTreeMap<String, u64>,
+    /// What is set aside for messages that are being received.
+    pub receiving: u64,
+}
+
+impl Holdings {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let all = self.states.values().sum::<u64>() + self.receiving;
+        let limit = megabytes(self.limit);
+        format!("{} of {limit} (limits.spool_size)", megabytes(all))
     }
 }
 
