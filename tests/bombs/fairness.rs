@@ -276,7 +276,7 @@ async fn a_client_has_so_many_recipients_an_hour_and_others_have_theirs() {
     let graph = stand_in().await;
     let limits = "[limits]\nrecipients_per_hour_per_client = 3\nfree_space = \"8 MB\"";
     let home = Home::new(&graph, limits);
-    home.add_to_listener("authentication = \"optional\"");
+    home.add_to_listener("authentication = \"optional\"\nnul = \"refuse\"");
     home.append(USERS);
     let relay = Relay::start(&home);
     let content = message("counted", "a@example.org");
