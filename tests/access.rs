@@ -455,25 +455,29 @@ async fn senders_of_a_user_also_govern_sender_and_resent_fields() {
         (format!("Sender: {OWN}\r\nSender: {OTHER}\r\n"), "Sender"),
         (format!("Sender: {OWN}, {OTHER}\r\n"), "Sender"),
         (format!("Sender: team: {OTHER};\r\n"), "Sender"),
+        (format!("Sender: x@y <{OTHER}\r\n"), "Sender"),
         (format!("Resent-From: {OTHER}\r\n"), "Resent-From"),
         (format!("Resent-From: {OWN}, {OTHER}\r\n"), "Resent-From"),
         (format!("resent-sender: {OTHER}\r\n"), "Resent-Sender"),
+        (
+            format!("Resent-From: x@sandbox.example <{OTHER}>\r\n"),
+            "Resent-From",
+        ),
+        (
+            format!("Resent-Sender: \"open <{OTHER}>\r\n"),
+            "Resent-Sender",
+        ),
     ] {
         let reply = smtp.send(MAILBOX, &["a@example.org"], &with_fields(&fields));
         let expected = format!("550 5.7.1 scanner may not send with the {name} address {OTHER} ");
         assert!(reply.starts_with(&expected), "{fields}: {reply}");
     }
 
-    // Its own names stay; what is no name for sure is nobody's.
+    // Its own names stay; one that no mailbox can have is nobody's.
     let own = format!("Sender: {OWN}\r\nResent-From: {OWN}\r\nResent-Sender: A <{OWN}>\r\n");
-    let unsure = [
-        "Sender: www-data@web01.local",
-        "Sender: x@y <ceo@sandbox.example",
-        "Resent-From: x@sandbox.example <ceo@sandbox.example>",
-        "Resent-Sender: \"open <ceo@sandbox.example>",
-    ];
+    let nobodys = "Sender: www-data@web01.local";
     id_of(&smtp.send(MAILBOX, &["a@example.org"], &with_fields(&own)));
-    let content = with_fields(&format!("{}\r\n", unsure.join("\r\n")));
+    let content = with_fields(&format!("{nobodys}\r\n"));
     id_of(&smtp.send(MAILBOX, &["a@example.org"], &content));
     // Without authentication nobody's senders hold.
     let mut anonymous = relay.connect();
@@ -489,10 +493,8 @@ async fn senders_of_a_user_also_govern_sender_and_resent_fields() {
     for field in own.lines() {
         assert_eq!(with(&format!("\r\n{field}\r\n")), 1, "{field}");
     }
-    for field in unsure {
-        assert_eq!(with(&format!("\r\nX-Original-{field}\r\n")), 1, "{field}");
-        assert_eq!(with(&format!("\r\n{field}\r\n")), 0, "{field}");
-    }
+    assert_eq!(with(&format!("\r\nX-Original-{nobodys}\r\n")), 1);
+    assert_eq!(with(&format!("\r\n{nobodys}\r\n")), 0);
     assert_eq!(with(&format!("\r\nSender: {OTHER}\r\n")), 1);
 }
 

@@ -47,7 +47,7 @@ async fn pipelined_commands_get_their_replies_in_order_and_together() {
     let _greeting = stream.read(&mut read).unwrap();
 
     let group = format!(
-        "EHLO c\r\nMAIL FROM:<{MAILBOX}>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<bad>\r\nNOOP\r\nDATA\r\n"
+        "EHLO c\r\nMAIL FROM:<{MAILBOX}>\r\nRCPT TO:<a@b.example>\r\nRCPT TO:<bad@>\r\nNOOP\r\nDATA\r\n"
     );
     stream.write_all(group.as_bytes()).unwrap();
     let length = stream.read(&mut read).unwrap();

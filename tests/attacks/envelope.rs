@@ -16,7 +16,8 @@ use crate::common::stand_in;
 const PATHS: &[(&str, &str)] = &[
     ("<>", "501 5.1.3 "),
     ("< >", "501 5.1.3 "),
-    ("<root>", "501 5.1.3 "),
+    // An address, but of nobody.
+    ("<root>", "550 5.1.2 "),
     ("<a@example.org <eve@example.org>>", "501 5.1.3 "),
     ("<<a@example.org>,<eve@example.org>>", "501 5.1.3 "),
     ("<a@example.org> <eve@example.org>", "501 5.1.3 "),

@@ -55,11 +55,12 @@ pub fn wait_until_read(stream: &TcpStream) {
 
 /// The same for many connections.
 pub fn wait_until_all_read(streams: &[TcpStream]) {
+    // A connection that the other end has reset has no ends, and nothing to be read.
     let ends = |stream: &TcpStream| {
-        let (ours, theirs) = (stream.local_addr(), stream.peer_addr());
-        (hexadecimal(ours.unwrap()), hexadecimal(theirs.unwrap()))
+        let (ours, theirs) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+        Some((hexadecimal(ours), hexadecimal(theirs)))
     };
-    let ours: HashSet<(String, String)> = streams.iter().map(ends).collect();
+    let ours: HashSet<(String, String)> = streams.iter().filter_map(ends).collect();
     let deadline = Instant::now() + PATIENCE;
     while any_unread(&ours) {
         assert!(Instant::now() < deadline, "it is not read");

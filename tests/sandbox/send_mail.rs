@@ -168,13 +168,13 @@ async fn what_the_sandbox_does_not_play_is_refused_and_recorded() {
     let tenant = Tenant::new().await;
     let ask = |path: &str| tenant.http.get(tenant.url(path));
 
-    let unknown = ask("/v1.0/users").bearer_auth(&tenant.token);
+    let unknown = ask("/v1.0/groups").bearer_auth(&tenant.token);
     assert_eq!(
         code(unknown.send().await.unwrap()).await,
         refused(400, "BadRequest")
     );
     assert_eq!(
-        code(ask("/v1.0/users").send().await.unwrap()).await,
+        code(ask("/v1.0/groups").send().await.unwrap()).await,
         refused(401, "InvalidAuthenticationToken")
     );
     assert_eq!(ask("/beta/users").send().await.unwrap().status(), 404);
