@@ -211,7 +211,10 @@ fn the_alternative_that_says_something_is_chosen() {
         (vec![plain("P"), html("\r\n")], plain_text.clone(), false),
         (vec![plain("P"), empty.clone()], plain_text.clone(), false),
         (
-            vec![plain("P"), multipart("related", &[empty.clone()])],
+            vec![
+                plain("P"),
+                multipart("related", std::slice::from_ref(&empty)),
+            ],
             plain_text.clone(),
             false,
         ),

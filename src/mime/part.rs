@@ -138,10 +138,10 @@ impl<'m> Part<'m> {
     /// The body without its transfer encoding (RFC 2045 6); `None` if it cannot be
     /// told for certain.
     pub(super) fn content(&self) -> Option<Cow<'m, [u8]>> {
-        match self.media.encoding {
-            Encoding::Identity => Some(Cow::Borrowed(self.body)),
-            encoding => decoded(encoding, self.body).map(Cow::Owned),
+        if self.media.encoding == Encoding::Identity {
+            return Some(Cow::Borrowed(self.body));
         }
+        decoded(self.media.encoding, self.body).map(Cow::Owned)
     }
 
     /// The content as text, without the NULs that no text has and without the line

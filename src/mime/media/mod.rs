@@ -180,7 +180,7 @@ fn best_name(
     });
     let names: Vec<(bool, String)> = names.collect();
     let best = names.iter().find(|(is_good, _)| *is_good);
-    best.or(names.first()).map(|(_, name)| name.clone())
+    best.or_else(|| names.first()).map(|(_, name)| name.clone())
 }
 
 /// RFC 2045 5.2: a part that does not say what it is has the type that its place
