@@ -120,27 +120,7 @@ fn listener(
         let message = "tls: needs a certificate: [tls] certificate_file and private_key_file";
         section.problem_at(&tls.span, message);
     }
-    let authentication = section.marked::<Authentication>("authentication");
-    if let Some(authentication) = &authentication
-        && !matches!(
-            authentication.value,
-            Authentication::Off | Authentication::Any
-        )
-        && users.is_empty()
-    {
-        let message = "authentication: nobody could: there is no [[user]] with name, \
-                       password_hash and senders";
-        section.problem_at(&authentication.span, message);
-    }
-    if let Some(authentication) = &authentication
-        && authentication.value == Authentication::Any
-        && !section.has("networks")
-    {
-        let message = "authentication: \"any\" accepts every name and password, so that only \
-                       networks says who may send: name the machines, like networks = \
-                       [\"192.0.2.17\"]";
-        section.problem_at(&authentication.span, message);
-    }
+    let authentication = authentication(section, users);
     let anonymous = networks_of(section, "anonymous_networks");
     let networks = networks_of(section, "networks");
     let bare_lf = section.or("bare_lf", Tolerance::Normalise);
@@ -181,6 +161,29 @@ fn listener(
         anonymous.as_ref(),
     );
     address.map(|_| listener)
+}
+
+/// Whether clients authenticate, with what is wrong about it.
+fn authentication(section: &mut Section<'_>, users: &[User]) -> Option<Marked<Authentication>> {
+    let authentication = section.marked::<Authentication>("authentication")?;
+    match authentication.value {
+        Authentication::Optional | Authentication::Required if users.is_empty() => {
+            let message = "authentication: nobody could: there is no [[user]] with name, \
+                           password_hash and senders";
+            section.problem_at(&authentication.span, message);
+        }
+        Authentication::Any if !section.has("networks") => {
+            let message = "authentication: \"any\" accepts every name and password, so that only \
+                           networks says who may send: name the machines, like networks = \
+                           [\"192.0.2.17\"]";
+            section.problem_at(&authentication.span, message);
+        }
+        Authentication::Off
+        | Authentication::Any
+        | Authentication::Optional
+        | Authentication::Required => {}
+    }
+    Some(authentication)
 }
 
 /// A list of networks; a bare address is a network of one machine.

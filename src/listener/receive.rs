@@ -140,9 +140,7 @@ impl Connection<'_> {
         let Some(header) = Header::of_message(head, whole) else {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
-        for quirk in Findings::of(&header).quirks {
-            complaints::quirk(self.client, quirk.name());
-        }
+        self.note_quirks(&header);
         if let Some(sign) = self.looping(&header) {
             return refused(Verdict::Looping(sign));
         }
@@ -169,8 +167,7 @@ impl Connection<'_> {
         {
             return refused;
         }
-        let author = origin.author.clone();
-        let trace = self.trace(&envelope);
+        let (author, trace) = (origin.author.clone(), self.trace(&envelope));
         let entry = NewEntry {
             content: incoming,
             trace: trace.clone(),
@@ -190,6 +187,12 @@ impl Connection<'_> {
                 (Verdict::Queued(id), String::new())
             }
             Err(error) => (refusal(&error), error.to_string()),
+        }
+    }
+
+    fn note_quirks(&self, header: &Header<'_>) {
+        for quirk in Findings::of(header).quirks {
+            complaints::quirk(self.client, quirk.name());
         }
     }
 

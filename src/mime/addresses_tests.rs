@@ -66,88 +66,91 @@ fn only_lists_without_groups_are_plain() {
     }
 }
 
+/// A field, and how it is written again.
+const IN_BRACKETS: &[(&str, &str)] = &[
+    ("Help @ Contoso <a@b.c>", "\"Help @ Contoso\" <a@b.c>"),
+    ("user@host via Web <a@b.c>", "\"user@host via Web\" <a@b.c>"),
+    ("web@192.0.2.1 <a@b.c>", "\"web@192.0.2.1\" <a@b.c>"),
+    ("x@y.z <a@b.c>", "\"x@y.z\" <a@b.c>"),
+    ("A@B.c <a@b.c>", "a@b.c"),
+    ("'a@b.c' <a@b.c>", "a@b.c"),
+    ("<a@b.c> <a@b.c>", "<a@b.c>"),
+    ("John (john@x.y) <a@b.c>", "\"John (john@x.y)\" <a@b.c>"),
+    (
+        "John (floor 2 (west)) <a@b.c>",
+        "\"John (floor 2 (west))\" <a@b.c>",
+    ),
+    ("(floor 2 (west)) <a@b.c>", "\"floor 2 (west)\" <a@b.c>"),
+    (
+        "Scanner (2nd floor <a@b.c>",
+        "\"Scanner (2nd floor\" <a@b.c>",
+    ),
+    (
+        "Scanner 2nd) floor <a@b.c>",
+        "\"Scanner 2nd) floor\" <a@b.c>",
+    ),
+    ("=?utf-8?Q?ops@host?= <a@b.c>", "\"ops@host\" <a@b.c>"),
+    ("=?UTF-8?Q?Doe,_John?= <a@b.c>", "\"Doe, John\" <a@b.c>"),
+    ("=?UTF-8?Q?Doe, John?= <a@b.c>", "\"Doe, John\" <a@b.c>"),
+    ("=?utf-8?Q?a(b?= <a@b.c>", "\"a(b\" <a@b.c>"),
+    ("=?utf-8?Q?a(b)?= <a@b.c>", "\"a(b)\" <a@b.c>"),
+    ("=?utf-8?Q?a;b:c?= <a@b.c>", "\"a;b:c\" <a@b.c>"),
+    (
+        "=?utf-8?Q?x_<x@y.z>?= <a@b.c>",
+        "=?utf-8?b?eCA8eEB5Lno+?= <a@b.c>",
+    ),
+    (
+        "Berg, =?utf-8?Q?P=C3=A5l?= <a@b.c>",
+        "=?utf-8?b?QmVyZywgUMOlbA==?= <a@b.c>",
+    ),
+    ("Contoso, Inc. <a@b.c>", "\"Contoso, Inc.\" <a@b.c>"),
+    (
+        "Contoso,, Inc., HQ <a@b.c>",
+        "\"Contoso,, Inc., HQ\" <a@b.c>",
+    ),
+    (
+        "Contoso @ HQ, Inc. <a@b.c>",
+        "\"Contoso @ HQ, Inc.\" <a@b.c>",
+    ),
+    ("Backup: server1 <a@b.c>", "\"Backup: server1\" <a@b.c>"),
+    (
+        "Backup: disk; full <a@b.c>",
+        "\"Backup: disk; full\" <a@b.c>",
+    ),
+    ("Backup:server1 <a@b.c>", "\"Backup:server1\" <a@b.c>"),
+    ("Alert [host:8080] <a@b.c>", "\"Alert [host:8080]\" <a@b.c>"),
+    ("Scanner; floor 2 <a@b.c>", "\"Scanner; floor 2\" <a@b.c>"),
+    ("\"Scanner <a@b.c>", "\"Scanner\" <a@b.c>"),
+    ("Scanner\" <a@b.c>", "\"Scanner\" <a@b.c>"),
+    (
+        "Monitor 24\" <a@b.c>",
+        "=?utf-8?b?TW9uaXRvciAyNCI=?= <a@b.c>",
+    ),
+    ("\"Foo\"Bar <a@b.c>", "=?utf-8?b?IkZvbyJCYXI=?= <a@b.c>"),
+    ("\"C:\\\" <a@b.c>", "=?utf-8?b?Qzpc?= <a@b.c>"),
+    ("Scanner <mailto:a@b.c>", "\"Scanner\" <a@b.c>"),
+    ("Scanner [mailto:a@b.c]", "\"Scanner\" <a@b.c>"),
+    ("<a@b.c> Scanner", "\"Scanner\" <a@b.c>"),
+    ("<a@b.c> x@y.z", "\"x@y.z\" <a@b.c>"),
+    ("A < B <a@b.c>", "=?utf-8?b?QSA8IEI=?= <a@b.c>"),
+    ("A <x> <a@b.c>", "\"A x\" <a@b.c>"),
+    ("Scanner <<a@b.c>>", "\"Scanner\" <a@b.c>"),
+    ("Scanner <a@b.c", "\"Scanner\" <a@b.c>"),
+    ("Scanner <\ta@b.c\u{a0}>", "\"Scanner\" <a@b.c>"),
+    (
+        "\u{a0}Scanner\u{a0}HQ\u{a0}<a@b.c>",
+        "\"Scanner HQ\" <a@b.c>",
+    ),
+    ("Scanner <Scanner a@b.c>", "\"Scanner\" <a@b.c>"),
+    (
+        "B\u{fc}ro, Nord <a@b.c>",
+        "=?utf-8?b?QsO8cm8sIE5vcmQ=?= <a@b.c>",
+    ),
+];
+
 #[test]
 fn the_address_in_brackets_counts_whatever_its_name_is() {
-    for (value, expected) in [
-        ("Help @ Contoso <a@b.c>", "\"Help @ Contoso\" <a@b.c>"),
-        ("user@host via Web <a@b.c>", "\"user@host via Web\" <a@b.c>"),
-        ("web@192.0.2.1 <a@b.c>", "\"web@192.0.2.1\" <a@b.c>"),
-        ("x@y.z <a@b.c>", "\"x@y.z\" <a@b.c>"),
-        ("A@B.c <a@b.c>", "a@b.c"),
-        ("'a@b.c' <a@b.c>", "a@b.c"),
-        ("<a@b.c> <a@b.c>", "<a@b.c>"),
-        ("John (john@x.y) <a@b.c>", "\"John (john@x.y)\" <a@b.c>"),
-        (
-            "John (floor 2 (west)) <a@b.c>",
-            "\"John (floor 2 (west))\" <a@b.c>",
-        ),
-        ("(floor 2 (west)) <a@b.c>", "\"floor 2 (west)\" <a@b.c>"),
-        (
-            "Scanner (2nd floor <a@b.c>",
-            "\"Scanner (2nd floor\" <a@b.c>",
-        ),
-        (
-            "Scanner 2nd) floor <a@b.c>",
-            "\"Scanner 2nd) floor\" <a@b.c>",
-        ),
-        ("=?utf-8?Q?ops@host?= <a@b.c>", "\"ops@host\" <a@b.c>"),
-        ("=?UTF-8?Q?Doe,_John?= <a@b.c>", "\"Doe, John\" <a@b.c>"),
-        ("=?UTF-8?Q?Doe, John?= <a@b.c>", "\"Doe, John\" <a@b.c>"),
-        ("=?utf-8?Q?a(b?= <a@b.c>", "\"a(b\" <a@b.c>"),
-        ("=?utf-8?Q?a(b)?= <a@b.c>", "\"a(b)\" <a@b.c>"),
-        ("=?utf-8?Q?a;b:c?= <a@b.c>", "\"a;b:c\" <a@b.c>"),
-        (
-            "=?utf-8?Q?x_<x@y.z>?= <a@b.c>",
-            "=?utf-8?b?eCA8eEB5Lno+?= <a@b.c>",
-        ),
-        (
-            "Berg, =?utf-8?Q?P=C3=A5l?= <a@b.c>",
-            "=?utf-8?b?QmVyZywgUMOlbA==?= <a@b.c>",
-        ),
-        ("Contoso, Inc. <a@b.c>", "\"Contoso, Inc.\" <a@b.c>"),
-        (
-            "Contoso,, Inc., HQ <a@b.c>",
-            "\"Contoso,, Inc., HQ\" <a@b.c>",
-        ),
-        (
-            "Contoso @ HQ, Inc. <a@b.c>",
-            "\"Contoso @ HQ, Inc.\" <a@b.c>",
-        ),
-        ("Backup: server1 <a@b.c>", "\"Backup: server1\" <a@b.c>"),
-        (
-            "Backup: disk; full <a@b.c>",
-            "\"Backup: disk; full\" <a@b.c>",
-        ),
-        ("Backup:server1 <a@b.c>", "\"Backup:server1\" <a@b.c>"),
-        ("Alert [host:8080] <a@b.c>", "\"Alert [host:8080]\" <a@b.c>"),
-        ("Scanner; floor 2 <a@b.c>", "\"Scanner; floor 2\" <a@b.c>"),
-        ("\"Scanner <a@b.c>", "\"Scanner\" <a@b.c>"),
-        ("Scanner\" <a@b.c>", "\"Scanner\" <a@b.c>"),
-        (
-            "Monitor 24\" <a@b.c>",
-            "=?utf-8?b?TW9uaXRvciAyNCI=?= <a@b.c>",
-        ),
-        ("\"Foo\"Bar <a@b.c>", "=?utf-8?b?IkZvbyJCYXI=?= <a@b.c>"),
-        ("\"C:\\\" <a@b.c>", "=?utf-8?b?Qzpc?= <a@b.c>"),
-        ("Scanner <mailto:a@b.c>", "\"Scanner\" <a@b.c>"),
-        ("Scanner [mailto:a@b.c]", "\"Scanner\" <a@b.c>"),
-        ("<a@b.c> Scanner", "\"Scanner\" <a@b.c>"),
-        ("<a@b.c> x@y.z", "\"x@y.z\" <a@b.c>"),
-        ("A < B <a@b.c>", "=?utf-8?b?QSA8IEI=?= <a@b.c>"),
-        ("A <x> <a@b.c>", "\"A x\" <a@b.c>"),
-        ("Scanner <<a@b.c>>", "\"Scanner\" <a@b.c>"),
-        ("Scanner <a@b.c", "\"Scanner\" <a@b.c>"),
-        ("Scanner <\ta@b.c\u{a0}>", "\"Scanner\" <a@b.c>"),
-        (
-            "\u{a0}Scanner\u{a0}HQ\u{a0}<a@b.c>",
-            "\"Scanner HQ\" <a@b.c>",
-        ),
-        ("Scanner <Scanner a@b.c>", "\"Scanner\" <a@b.c>"),
-        (
-            "B\u{fc}ro, Nord <a@b.c>",
-            "=?utf-8?b?QsO8cm8sIE5vcmQ=?= <a@b.c>",
-        ),
-    ] {
+    for &(value, expected) in IN_BRACKETS {
         assert_eq!(written(value), [expected], "{value}");
         assert!(!list_of(value.as_bytes()).is_lossy(), "{value}");
     }

@@ -144,11 +144,8 @@ const WIDTH: usize = 76;
 fn encoded_words(text: &str) -> Vec<(&str, String)> {
     let words = words(text);
     let mut out: Vec<(&str, String)> = Vec::new();
-    let mut segments = words
-        .split_inclusive(|(_, word)| is_encoded(word))
-        .peekable();
     let mut behind_encoded = false;
-    while let Some(segment) = segments.next() {
+    for segment in words.split_inclusive(|(_, word)| is_encoded(word)) {
         let (segment, ends) = match segment.split_last() {
             Some((last, before)) if is_encoded(last.1) => (before, Some(last)),
             _ => (segment, None),

@@ -236,11 +236,9 @@ proptest! {
         let is_mbox = |line: &[u8]| line.trim_ascii_start().starts_with(b"From ")
             || line.starts_with(b">From ") || line.starts_with(b"\xef\xbb\xbf");
         // Only at the top lines are dropped.
-        while header.mbox_line || header.unclean_top {
+        if header.mbox_line || header.unclean_top {
             let dropped = |line: &&[u8]| line.trim_ascii().is_empty() || is_mbox(line);
-            if lines.next_if(dropped).is_none() {
-                break;
-            }
+            while lines.next_if(dropped).is_some() {}
         }
         for line in lines.map(<[u8]>::trim_ascii) {
             // Blanks before a colon go.
