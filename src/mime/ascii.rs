@@ -95,7 +95,7 @@ impl Kind {
     }
 }
 
-/// An address field. One that names nobody is words.
+/// An address field. One that names nobody, and is not ASCII, is set aside.
 fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     let list = list(field);
     // A group or a gap in Reply-To harms nobody.
@@ -108,7 +108,8 @@ fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     if written.is_empty() {
         return match field.is_ascii() {
             true => Cow::Borrowed(&field.raw),
-            false => Cow::Owned(free_text(field.name, &field.said())),
+            // As encoded words it could name somebody to the next reader.
+            false => Cow::Owned(field.renamed()),
         };
     }
     let mut out = field_of(field.name, written.iter().map(String::as_str));
@@ -364,7 +365,10 @@ mod tests {
                 "Reply-To: =?utf-8?b?QsO8cm8=?= <a@b.c>\r\n\
                  X-Original-Reply-To: =?utf-8?b?QsO8cm8=?= <a@b.c>, root\r\n",
             ),
-            (b"Reply-To: B\xfcro", "Reply-To: =?utf-8?b?QsO8cm8=?=\r\n"),
+            (
+                b"Reply-To: B\xfcro",
+                "X-Original-Reply-To: =?utf-8?b?QsO8cm8=?=\r\n",
+            ),
             (
                 b"Errors-To: \xfc <a@b.c>",
                 "Errors-To: =?utf-8?b?w7w=?= <a@b.c>\r\n",
