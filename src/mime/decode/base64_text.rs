@@ -46,6 +46,8 @@ pub(super) struct Base64 {
     cut_off: bool,
     /// Characters of the other alphabet, `-` and `_`, between letters.
     dashes: u64,
+    /// The last letter of either alphabet.
+    last: u8,
     /// There is a `+` or a `/`.
     slashes: bool,
     /// Other characters that are neither letters nor blanks.
@@ -90,6 +92,7 @@ impl Base64 {
             resumed: false,
             cut_off: false,
             dashes: 0,
+            last: b'A',
             slashes: false,
             strays: 0,
         }
@@ -135,9 +138,10 @@ impl Base64 {
         };
         let is_clean = self.strays == 0 && !self.joined && !self.footer && !self.slashes;
         let url_safe = self.unit + self.dashes;
+        let ends_whole = self.pads + self.idle_pads > 0 || ends_whole(url_safe, self.last);
         match (
             !self.cut_off && (self.dashes == 0 || is_whole(self.unit)),
-            self.dashes > 0 && is_clean && is_whole(url_safe),
+            self.dashes > 0 && is_clean && is_whole(url_safe) && ends_whole,
         ) {
             _ if self.doubtful || (self.letters == 0 && self.strays > 0) => Verdict::Doubtful,
             (true, false) => Verdict::Certain,
@@ -209,6 +213,7 @@ impl Base64 {
         self.unit += text.len() as u64;
         self.letters += text.len() as u64;
         self.slashes |= memchr::memchr2(b'+', b'/', text).is_some();
+        self.last = text.last().copied().unwrap_or(self.last);
         true
     }
 
@@ -243,6 +248,9 @@ impl Base64 {
     /// Holds the letters of some text.
     fn take(&mut self, text: &[u8]) {
         for byte in text {
+            if is_letter(*byte) || matches!(byte, b'-' | b'_') {
+                self.last = *byte;
+            }
             match (byte, self.alphabet) {
                 (b'+' | b'/', Alphabet::Standard) => {
                     self.slashes = true;
@@ -286,13 +294,7 @@ impl Base64 {
         if self.pads > 0 || self.unit.is_multiple_of(4) {
             return;
         }
-        let value = self.held.last().and_then(|letter| value_of(*letter));
-        let is_whole = match (self.unit % 4, value) {
-            (2, Some(value)) => value & 0x0f == 0,
-            (3, Some(value)) => value & 0x03 == 0,
-            _ => false,
-        };
-        self.cut_off |= !is_whole;
+        self.cut_off |= !ends_whole(self.unit, self.last);
         self.doubtful |= self.joined || self.resumed;
     }
 
@@ -332,13 +334,23 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
+/// Whether so many letters, without padding, end with a whole byte and nothing more.
+fn ends_whole(letters: u64, last: u8) -> bool {
+    match (letters % 4, value_of(last)) {
+        (0, _) => true,
+        (2, Some(value)) => value & 0x0f == 0,
+        (3, Some(value)) => value & 0x03 == 0,
+        _ => false,
+    }
+}
+
 fn value_of(letter: u8) -> Option<u8> {
     Some(match letter {
         b'A'..=b'Z' => letter - b'A',
         b'a'..=b'z' => letter - b'a' + 26,
         b'0'..=b'9' => letter - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
         _ => return None,
     })
 }
