@@ -322,19 +322,26 @@ fn parameters<'a>(rest: &'a str, noted: &mut Noted) -> Result<&'a str, PathError
         text = rest;
     }
     let word = text.split(BLANKS).next().unwrap_or_default();
-    if word.starts_with('<') || word.parse::<Address>().is_ok() {
+    let is_parameter = is_parameter(word);
+    if word.starts_with('<') || (!is_parameter && word.parse::<Address>().is_ok()) {
         return Err(PathError::Several);
     }
     if glued && !word.is_empty() {
-        let name = word.split('=').next().unwrap_or_default();
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let is_parameter = word.eq_ignore_ascii_case("SMTPUTF8") || name.len() < word.len();
-        if name.is_empty() || !is_parameter || !name.chars().all(is_name) {
+        if !is_parameter {
             return Err(AddressError::Domain.into());
         }
         noted.0.push(Quirk::GluedParameter);
     }
     Ok(text)
+}
+
+/// Whether a word is written as a parameter is, also where its value is an address:
+/// `ENVID=1@b.c`.
+fn is_parameter(word: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let name = word.split_once('=').map_or("", |(name, _)| name);
+    let has_name = !name.is_empty() && name.chars().all(is_name);
+    has_name || word.eq_ignore_ascii_case("SMTPUTF8")
 }
 
 /// What follows the comment or the quoted string that a text begins with.
@@ -419,6 +426,9 @@ mod tests {
         for (text, parameters) in [
             ("<a@b.c> SIZE=10 AUTH=<>", "SIZE=10 AUTH=<>"),
             ("a@b.c SIZE=10 AUTH=<>", "SIZE=10 AUTH=<>"),
+            ("<a@b.c> ENVID=QQ1@example.com", "ENVID=QQ1@example.com"),
+            ("a@b.c AUTH=e+3Dmc2@example.com", "AUTH=e+3Dmc2@example.com"),
+            ("<a@b.c>ENVID=QQ1@example.com", "ENVID=QQ1@example.com"),
             ("<a@b.c>SIZE=10", "SIZE=10"),
             ("<a@b.c>SMTPUTF8 SIZE=10", "SMTPUTF8 SIZE=10"),
             ("<a@b.c>; SIZE=10", "SIZE=10"),
