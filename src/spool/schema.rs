@@ -242,8 +242,10 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match found {
         0 => {
-            let create =
-                format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
+            let create = format!(
+                "BEGIN IMMEDIATE; {} PRAGMA user_version = {FORMAT}; COMMIT;",
+                stored(TABLES)
+            );
             connection.execute_batch(&create)?;
         }
         1 => upgrade(&connection, &[FROM_1, FROM_2], now)?,
@@ -259,12 +261,22 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
             });
         }
     }
-    connection.execute_batch(ADDED)?;
+    connection.execute_batch(&stored(ADDED))?;
     connection.execute(
         "INSERT INTO spool (id, commits) SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM spool)",
         [uuid::Uuid::new_v4().to_string()],
     )?;
     Ok(connection)
+}
+
+/// Tables as the database keeps their texts, which it does as they come: without
+/// comments and indentation all fit into the first page, and no damage of another
+/// page takes the tables away.
+fn stored(tables: &str) -> String {
+    let lines = tables.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+    let words = lines.flat_map(str::split_whitespace);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the log stays as it is when the connection is closed.
@@ -279,7 +291,9 @@ pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
     let connection = Connection::open(path)?;
     // References are checked when all rows are in it; see [`open`] for the rest.
     connection.execute_batch(&format!(
-        "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {TABLES} {ADDED} COMMIT;"
+        "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {} {} COMMIT;",
+        stored(TABLES),
+        stored(ADDED)
     ))?;
     Ok(connection)
 }
