@@ -99,7 +99,7 @@ impl Field<'_> {
     }
 
     /// The field under a name that nobody acts by: it stays visible, up to
-    /// [`LONGEST_ASIDE`] bytes, in ASCII.
+    /// `LONGEST_ASIDE` bytes, in ASCII.
     pub fn renamed(&self) -> Vec<u8> {
         if self.is_ascii() {
             return [
