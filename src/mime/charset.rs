@@ -13,14 +13,46 @@ use encoding_rs::Encoding;
 use encoding_rs::WINDOWS_1252;
 
 use super::Header;
+use super::codepage::CodePage;
+
+/// A charset that raw text may be in: ASCII is itself in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charset {
+    /// One of the Encoding Standard.
+    Standard(&'static Encoding),
+    /// One of DOS.
+    Dos(CodePage),
+}
+
+impl Charset {
+    /// The charset of that name, if it is known and can be that of a header field or
+    /// a file name: in UTF-16 and ISO-2022-JP ASCII would not be itself.
+    pub(super) fn of_label(label: &str) -> Option<Self> {
+        let standard = || Encoding::for_label_no_replacement(label.as_bytes());
+        let dos = CodePage::of_label(label).map(Self::Dos);
+        dos.or_else(|| {
+            let standard = standard().filter(|encoding| encoding.is_ascii_compatible());
+            standard.map(Self::Standard)
+        })
+    }
+
+    /// What the bytes say in it, if they fit.
+    fn text(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Standard(encoding) => {
+                encoding.decode_without_bom_handling_and_without_replacement(bytes)
+            }
+            Self::Dos(page) => Some(Cow::Owned(page.text(bytes))),
+        }
+    }
+}
 
 /// The text of raw bytes; `charset` is the one that the message's text part names.
-pub fn guessed_text<'b>(bytes: &'b [u8], charset: Option<&'static Encoding>) -> Cow<'b, str> {
+pub(super) fn guessed_text(bytes: &[u8], charset: Option<Charset>) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
-    let fitting = charset
-        .and_then(|charset| charset.decode_without_bom_handling_and_without_replacement(bytes));
+    let fitting = charset.and_then(|charset| charset.text(bytes));
     fitting.unwrap_or_else(|| WINDOWS_1252.decode_without_bom_handling(bytes).0)
 }
 
@@ -29,7 +61,7 @@ const SEARCHED: usize = 64 * 1024;
 
 /// The charset that the text of a message names: in its own Content-Type, else in
 /// that of its first text part. `body` is the body or its beginning.
-pub fn text_charset(header: &Header<'_>, body: &[u8]) -> Option<&'static Encoding> {
+pub(super) fn text_charset(header: &Header<'_>, body: &[u8]) -> Option<Charset> {
     let own = header.all("Content-Type").map(|field| field.value.as_ref());
     let own = own.into_iter().find_map(charset);
     own.or_else(|| {
@@ -61,9 +93,8 @@ fn value_of<'b>(bytes: &'b [u8], prefix: &[u8]) -> Option<&'b [u8]> {
     begins.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// The charset that a Content-Type field names, if it is known and can be that of a
-/// header field: in UTF-16 and ISO-2022-JP ASCII would not be itself.
-fn charset(value: &[u8]) -> Option<&'static Encoding> {
+/// The charset that a Content-Type field names, if it can be that of a header field.
+fn charset(value: &[u8]) -> Option<Charset> {
     let at = |at: usize| value.get(at..).and_then(|rest| value_of(rest, b"charset"));
     let behind = (0..value.len()).find_map(|start| {
         let behind = at(start)?.trim_ascii_start().strip_prefix(b"=")?;
@@ -72,8 +103,7 @@ fn charset(value: &[u8]) -> Option<&'static Encoding> {
     let behind = behind.strip_prefix(b"\"").unwrap_or(behind);
     let is_of_labels = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.:+".contains(byte);
     let label: Vec<u8> = behind.iter().take_while(is_of_labels).copied().collect();
-    let encoding = Encoding::for_label_no_replacement(&label)?;
-    Some(encoding).filter(|encoding| encoding.is_ascii_compatible())
+    Charset::of_label(std::str::from_utf8(&label).ok()?)
 }
 
 #[cfg(test)]
@@ -97,6 +127,7 @@ mod tests {
             (b"Gr\xfc\xdf", Some("utf-16"), "Grüß"),
             (b"Gr\xfc\xdf", Some("iso-2022-jp"), "Grüß"),
             (b"Gr\xfc\xdf", Some("x-unknown"), "Grüß"),
+            (b"Gr\x81\xe1", Some("IBM437"), "Grüß"),
             (b"", None, ""),
         ] {
             let field = charset.map(|label| format!("text/plain; charset={label}"));
@@ -135,7 +166,11 @@ mod tests {
             ("Content-Type: text/plain; charset=\r\n\r\nx", None),
             ("Content-Type: text/plain; charset\r\n\r\nx", None),
         ] {
-            assert_eq!(of(message).map(Encoding::name), expected, "{message}");
+            assert_eq!(
+                of(message),
+                expected.and_then(Charset::of_label),
+                "{message}"
+            );
         }
     }
 }

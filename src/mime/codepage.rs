@@ -4,18 +4,28 @@
 //! All of them are ASCII up to 127; the tables have the 128 characters behind it
 //! (Unicode Consortium, VENDORS/MICSFT/PC). A crate for these would be larger than they are.
 
-/// What the bytes say in the code page of that name, if it is one of these.
-pub(super) fn text(label: &str, bytes: &[u8]) -> Option<String> {
-    let upper = upper_half(label)?;
-    let upper: Vec<char> = upper.chars().collect();
-    let character = |byte: &u8| match byte.checked_sub(128) {
-        None => char::from(*byte),
-        Some(at) => upper
-            .get(usize::from(at))
-            .copied()
-            .unwrap_or(char::REPLACEMENT_CHARACTER),
-    };
-    Some(bytes.iter().map(character).collect())
+/// A code page: its characters from 128 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CodePage(&'static str);
+
+impl CodePage {
+    /// The code page of that name, if it is one of these.
+    pub(super) fn of_label(label: &str) -> Option<Self> {
+        upper_half(label).map(Self)
+    }
+
+    /// What the bytes say in it.
+    pub(super) fn text(self, bytes: &[u8]) -> String {
+        let upper: Vec<char> = self.0.chars().collect();
+        let character = |byte: &u8| match byte.checked_sub(128) {
+            None => char::from(*byte),
+            Some(at) => upper
+                .get(usize::from(at))
+                .copied()
+                .unwrap_or(char::REPLACEMENT_CHARACTER),
+        };
+        bytes.iter().map(character).collect()
+    }
 }
 
 /// `cp437`, `ibm437`, `IBM-437`, `csPC8CodePage437`, `dos-437`, `00858`, `437`.
@@ -92,7 +102,8 @@ mod tests {
             ("iso-8859-1", b"\x80", None),
             ("", b"\x80", None),
         ] {
-            assert_eq!(text(label, bytes).as_deref(), expected, "{label}");
+            let read = CodePage::of_label(label).map(|page| page.text(bytes));
+            assert_eq!(read.as_deref(), expected, "{label}");
         }
         for (page, upper) in PAGES {
             assert_eq!(upper.chars().count(), 128, "{page}");

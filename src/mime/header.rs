@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::Encoding;
-
 use super::ascii;
+use super::charset::Charset;
 use super::charset::guessed_text;
 use super::charset::text_charset;
 use super::media::is_known_parameter;
@@ -37,7 +36,7 @@ pub struct Field<'a> {
     /// The field as it came in, or canonical (see [`Header::split`]).
     pub raw: Cow<'a, [u8]>,
     /// The charset that the message's text names, where a field is not UTF-8.
-    charset: Option<&'static Encoding>,
+    charset: Option<Charset>,
 }
 
 /// WSP of RFC 5322. What other characters are blank, programs do not agree about.

@@ -5,31 +5,15 @@
 
 use encoding_rs::Encoding;
 use encoding_rs::UTF_16LE;
-use encoding_rs::WINDOWS_1252;
 use mail_parser::decoders::charsets::map::charset_decoder;
 
-use super::codepage;
+use super::charset::Charset;
+use super::charset::guessed_text;
+use super::codepage::CodePage;
 
 /// The text of raw bytes; `label` is the charset of the message's text.
 pub(super) fn guessed(bytes: &[u8], label: Option<&str>) -> String {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
-    }
-    let fitting = label.and_then(|label| {
-        codepage::text(label, bytes).or_else(|| {
-            let encoding = Encoding::for_label_no_replacement(label.as_bytes())?;
-            // In UTF-16 and ISO-2022-JP no byte of a name would mean what it says.
-            let encoding = Some(encoding).filter(|encoding| encoding.is_ascii_compatible())?;
-            let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
-            Some(text.into_owned())
-        })
-    });
-    fitting.unwrap_or_else(|| {
-        WINDOWS_1252
-            .decode_without_bom_handling(bytes)
-            .0
-            .into_owned()
-    })
+    guessed_text(bytes, label.and_then(Charset::of_label)).into_owned()
 }
 
 /// The text of bytes whose charset is named; `None` if the relay does not know that
@@ -64,7 +48,8 @@ pub(super) fn text(bytes: &[u8], label: Option<&str>) -> Option<String> {
 /// The text of bytes in the charset of that name; `None` if it is unknown.
 pub(super) fn labelled_text(bytes: &[u8], label: &str) -> Option<String> {
     let known = || Encoding::for_label_no_replacement(label.as_bytes());
-    codepage::text(label, bytes)
+    CodePage::of_label(label)
+        .map(|page| page.text(bytes))
         .or_else(|| charset_decoder(label.as_bytes()).map(|decode| decode(bytes)))
         .or_else(|| known().map(|encoding| encoding.decode(bytes).0.into_owned()))
 }

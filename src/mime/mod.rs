@@ -74,8 +74,6 @@ pub use self::author::Author;
 pub use self::author::author;
 pub use self::author::author_item;
 pub use self::author::known_item;
-pub use self::charset::guessed_text;
-pub use self::charset::text_charset;
 pub use self::contents::Text;
 pub use self::decode::Decoded;
 pub use self::decode::Encoding;
