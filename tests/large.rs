@@ -5,6 +5,8 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common::content::base64;
+use common::content::bytes;
 use common::*;
 use graph_relay::sandbox::Arrival;
 use graph_relay::sandbox::Cut;
@@ -15,27 +17,6 @@ use graph_relay::sandbox::Route;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
 use graph_relay::sandbox::Station;
-
-/// Bytes that no mistake repeats by chance.
-fn bytes(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    (0..size).map(|_| next()).collect()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for line in bytes.chunks(57) {
-        BASE64_STANDARD.encode_string(line, &mut text);
-        text.push_str("\r\n");
-    }
-    text
-}
 
 /// A part with a file.
 fn file(fields: &str, bytes: &[u8]) -> String {
@@ -205,7 +186,7 @@ async fn promise_4_a_large_message_arrives_once_and_whole_whatever_breaks() {
             // What makes the relay ask how far it is.
             graph.inject(of_this(Fault::at(Station::Upload, 503)));
         } else if fault.at == Station::Delete {
-            // What makes it begin anew.
+            // What makes it begin again.
             graph.inject(of_this(Fault::at(Station::Session, 503)));
         }
         graph.inject(of_this(fault.clone()));
@@ -263,7 +244,7 @@ async fn promise_4_a_relay_killed_in_an_upload_sends_the_message_once_and_whole(
     }
 }
 
-/// The times that a message is begun anew.
+/// The times that a message is begun again.
 fn drafts_made(graph: &Sandbox) -> usize {
     let requests = graph.requests();
     let made = requests.iter().filter(|it| it.kind == RequestKind::Draft);

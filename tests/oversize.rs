@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common::content::base64;
+use common::content::bytes;
 use common::*;
 use graph_relay::sandbox::Arrival;
 use graph_relay::sandbox::Fault;
@@ -14,27 +16,6 @@ use graph_relay::sandbox::RequestKind;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
 use graph_relay::sandbox::Station;
-
-/// Bytes that no mistake repeats by chance.
-fn bytes(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    (0..size).map(|_| next()).collect()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for line in bytes.chunks(57) {
-        BASE64_STANDARD.encode_string(line, &mut text);
-        text.push_str("\r\n");
-    }
-    text
-}
 
 /// A message of this type and body.
 fn message_of(content_type: &str, body: &str) -> String {

@@ -2,31 +2,15 @@
 
 mod common;
 
+use common::author::OTHER;
+use common::author::sent;
 use common::*;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
 
-/// A second mailbox of the stand-in's tenant.
-const OTHER: &str = "reports@sandbox.example";
-
 /// A relay with one account that has these keys.
 fn relay(graph: &Sandbox, mailbox: &str, keys: &str) -> Relay {
     Relay::start(&Home::with_accounts(&account(graph, mailbox, keys), ""))
-}
-
-/// Sends header fields with a body; the mailbox that it went through, and what
-/// arrived of it.
-async fn sent(graph: &Sandbox, relay: &Relay, fields: &str) -> (String, String) {
-    let before = graph.arrivals().len();
-    let content = format!(
-        "Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app.example>\r\n{fields}\
-         To: a@example.org\r\n\r\nx\r\n"
-    );
-    send_one(relay, &["a@example.org"], &content);
-    let arrivals = arrived(graph, before + 1).await;
-    let arrival = &arrivals[before];
-    let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
-    (arrival.mailbox.clone(), raw)
 }
 
 /// A stand-in with an alias of a mailbox. An app that may look has this role too.

@@ -2,14 +2,13 @@
 
 mod common;
 
+use common::author::OTHER;
+use common::author::sent;
 use common::users::PLAIN;
 use common::users::USERS;
 use common::*;
 use graph_relay::sandbox::Sandbox;
 use graph_relay::sandbox::Settings;
-
-/// A second mailbox of the stand-in's tenant.
-const OTHER: &str = "reports@sandbox.example";
 
 /// A relay with one account that has these keys, and these sections.
 fn relay(graph: &Sandbox, mailbox: &str, keys: &str, sections: &str) -> Relay {
@@ -17,21 +16,6 @@ fn relay(graph: &Sandbox, mailbox: &str, keys: &str, sections: &str) -> Relay {
         &account(graph, mailbox, keys),
         sections,
     ))
-}
-
-/// Sends header fields with a body; the mailbox that it went through, and what
-/// arrived of it.
-async fn sent(graph: &Sandbox, relay: &Relay, fields: &str) -> (String, String) {
-    let before = graph.arrivals().len();
-    let content = format!(
-        "Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app.example>\r\n{fields}\
-         To: a@example.org\r\n\r\nx\r\n"
-    );
-    send_one(relay, &["a@example.org"], &content);
-    let arrivals = arrived(graph, before + 1).await;
-    let arrival = &arrivals[before];
-    let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
-    (arrival.mailbox.clone(), raw)
 }
 
 const MAP: &str = "[[sender]]\nmatch = \"@old.example\"\nfrom = \"@sandbox.example\"\n\

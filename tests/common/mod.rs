@@ -13,6 +13,8 @@
     missing_debug_implementations
 )]
 
+pub mod author;
+pub mod content;
 pub mod keys;
 pub mod load;
 pub mod tls;
