@@ -30,7 +30,7 @@
 //! 4. Never twice, as far as Graph allows: an attempt is on record before it
 //!    begins, a draft before it is sent, and a doubtful outcome is called so:
 //!    [`spool`], `delivery/draft.rs`.
-//! 5. Content is not rewritten but for the fields that a rule names, and what a
+//! 5. Content is not rewritten except for the fields that a rule names, and what a
 //!    rule sets aside stays visible: `delivery/compose.rs` has the rules, [`mime`]
 //!    what they rest on.
 //! 6. No open relay: `config/listeners.rs`.

@@ -269,7 +269,7 @@ async fn a_user_sends_through_its_own_account_even_after_a_restart() {
     smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
     let id = id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
 
-    // Ways are chosen anew at a start: the user's account counts then too.
+    // Ways are chosen again at a start: the user's account counts then too.
     assert!(relay.stop().success());
     graph.clear_faults();
     let relay = Relay::start(&home);

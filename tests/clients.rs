@@ -2,7 +2,7 @@
 //!
 //! Five clients send plain text, UTF-8 header fields, an attachment, several
 //! recipients and a blind one, and what arrives is compared with what was sent,
-//! byte for byte but for Received and Bcc. These and eight more send in every way
+//! byte for byte except for Received and Bcc. These and eight more send in every way
 //! that they can: without TLS, after STARTTLS and with TLS from the first byte;
 //! without AUTH, with AUTH PLAIN and with AUTH LOGIN. What the scanners look for
 //! is in `tests/clients/probe`.

@@ -518,7 +518,7 @@ async fn fifty_messages_that_wait_for_a_token_cost_one_token_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_secret_defers_is_told_once_and_burns_nothing() {
+async fn a_refused_secret_is_logged_once_and_never_costs_a_message() {
     let graph = stand_in().await;
     let home = Home::new(
         &graph,

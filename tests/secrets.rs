@@ -72,7 +72,7 @@ impl Seen {
         }
     }
 
-    /// All files below a folder, but for the key of the sign-ins.
+    /// All files below a folder, except for the key of the sign-ins.
     fn files(&mut self, folder: &Path) {
         for found in fs::read_dir(folder).unwrap() {
             let path = found.unwrap().path();
@@ -152,7 +152,7 @@ async fn sign_in(home: &Home) -> Output {
     output
 }
 
-/// Signs in by a pasted address; what the command said but for the URL that it is
+/// Signs in by a pasted address; what the command said except for the URL that it is
 /// for the person to see, with its code, which is spent.
 async fn sign_in_by_paste(home: &Home) -> (Output, String) {
     let mut login = command(home, &["login", PEOPLE, "--no-browser"]);

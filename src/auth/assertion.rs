@@ -19,7 +19,7 @@ use crate::config::CertificateFiles;
 const LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// An assertion of the app `client_id` for the token endpoint `audience`, signed
-/// anew: its `jti` is used once.
+/// each time: its `jti` is used once.
 ///
 /// # Errors
 ///

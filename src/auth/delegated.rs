@@ -23,7 +23,7 @@ use crate::mail::Address;
 /// How soon a refused sign-in is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// While Entra was asked, the person may have signed in anew; hardly twice.
+/// While Entra was asked, the person may have signed in again; hardly twice.
 const ROUNDS: usize = 3;
 
 /// A token for a mailbox.

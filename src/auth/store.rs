@@ -224,7 +224,7 @@ impl Store {
     }
 
     /// Keeps what has become of a sign-in, if it is still the one in use: while
-    /// Entra was asked, the person may have signed in anew or have been signed out.
+    /// Entra was asked, the person may have signed in again or have been signed out.
     /// Whether it was. Like [`Store::keep`], it is in use even if it could not be
     /// written, which is the second part of the answer.
     pub async fn replace(&self, old: &SignIn, new: SignIn) -> (bool, Result<(), StoreError>) {

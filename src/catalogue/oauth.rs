@@ -158,7 +158,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "authorization_declined",
         cause: "The user entered the device code and then said no.",
-        remedy: "begin the sign-in anew and accept: graph-relay login {mailbox} --device",
+        remedy: "start the sign-in again and accept: graph-relay login {mailbox} --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {
@@ -171,14 +171,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "expired_token",
         cause: "The device code has expired before anybody signed in with it.",
-        remedy: "begin the sign-in anew and enter the code soon: graph-relay login {mailbox} \
+        remedy: "start the sign-in again and enter the code soon: graph-relay login {mailbox} \
             --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {
         code: "bad_verification_code",
         cause: "Entra does not know the device code.",
-        remedy: "begin the sign-in anew: graph-relay login {mailbox} --device",
+        remedy: "start the sign-in again: graph-relay login {mailbox} --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {

@@ -10,9 +10,9 @@ const MAYBE: &str = "wait: the relay finds out or tries again by itself; the mes
     been sent all the same";
 const SLOWER: &str = "wait: the relay goes slower by itself; let no other program send through \
     the same app and mailbox";
-const DRAFT: &str = "wait: the relay makes the draft anew; let no rule or program change the \
+const DRAFT: &str = "wait: the relay creates the draft again; let no rule or program change the \
     mailbox's Drafts";
-const UPLOAD: &str = "wait: the relay uploads the attachment anew by itself; if it comes back, \
+const UPLOAD: &str = "wait: the relay uploads the attachment again by itself; if it comes back, \
     look whether a proxy holds back or changes requests";
 const HOST: &str = "report it to the makers of the relay: the upload address wants no access \
     token; a proxy that adds an Authorization header does the same";

@@ -206,7 +206,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "AADSTS54005",
         cause: "The code from the browser was used before; it is good for one time.",
-        remedy: "begin the sign-in anew, and do not reload the page that it ends on: \
+        remedy: "start the sign-in again, and do not reload the page that it ends on: \
             graph-relay login {mailbox}",
         place: None,
     },
@@ -214,7 +214,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "AADSTS501481",
         cause: "The code from the browser belongs to another sign-in than the one that is \
             waiting for it.",
-        remedy: "begin the sign-in anew and finish it in the window that opens last: \
+        remedy: "start the sign-in again and finish it in the window that opens last: \
             graph-relay login {mailbox}",
         place: None,
     },
@@ -237,14 +237,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "AADSTS70018",
         cause: "The device code was typed wrongly.",
-        remedy: "begin the sign-in anew and enter the code as it is shown: graph-relay login \
+        remedy: "start the sign-in again and enter the code as it is shown: graph-relay login \
             {mailbox} --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {
         code: "AADSTS70019",
         cause: "The device code has expired before anybody signed in with it (15 minutes).",
-        remedy: "begin the sign-in anew and enter the code soon: graph-relay login {mailbox} \
+        remedy: "start the sign-in again and enter the code soon: graph-relay login {mailbox} \
             --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
@@ -252,7 +252,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "AADSTS70020",
         cause: "The device code is no longer valid: it has expired, or was replaced by a newer \
             one.",
-        remedy: "begin the sign-in anew and enter the code soon: graph-relay login {mailbox} \
+        remedy: "start the sign-in again and enter the code soon: graph-relay login {mailbox} \
             --device",
         place: Some("https://microsoft.com/devicelogin"),
     },

@@ -143,7 +143,7 @@ fn is_shared(tenant: &str) -> bool {
     ["common", "organizations", "consumers"].contains(&tenant)
 }
 
-/// Graph's name in tokens: its URL, but for a stand-in on this machine, which
+/// Graph's name in tokens: its URL, except for a stand-in on this machine, which
 /// speaks for the cloud.
 fn resource(cloud: Cloud, graph_url: Option<&str>) -> String {
     let elsewhere = graph_url.filter(|url| url.starts_with("https://"));

@@ -2,7 +2,7 @@
 //!
 //! Received (RFC 5321 4.4) is put at the top, with or without the client that sent
 //! the message (`[received]`). Everything else goes out as the
-//! bytes that came in, but for the fields that these rules name; whatever one of
+//! bytes that came in, except for the fields that these rules name; whatever one of
 //! them sets aside stays visible, as `X-Original-` and the field's name.
 //!
 //! - Date and Message-ID, where they are missing or malformed: when the message

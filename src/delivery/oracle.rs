@@ -135,7 +135,7 @@ pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
 /// it was, whose text is in base64 then, 42.
 pub(super) fn largest_header(envelope: &Envelope, header: usize) -> usize {
     const GROWTH: usize = 8;
-    /// Received is the longest of what is added, but for Bcc.
+    /// Received is the longest of what is added, except for Bcc.
     const ADDED: usize = 2048;
     /// `,` CRLF and a blank in front of each address of the Bcc field.
     const FOLDING: usize = 4;
@@ -191,7 +191,7 @@ fn are_lines(out: &[u8]) {
     }
 }
 
-/// But for addresses and boundaries that cannot be.
+/// Except for addresses and boundaries that cannot be.
 fn are_ascii(gone: &Header<'_>, shown: &str) {
     for field in &gone.fields {
         let text = field.text();

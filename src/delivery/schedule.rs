@@ -49,7 +49,7 @@ pub(super) fn next_wait(kind: Kind, attempt: u32, settings: &config::Delivery) -
 
 /// Since when a message is in trouble that counts towards its expiry: a
 /// configuration fault of mailbox or account does not, however long somebody is
-/// away, and what comes after it counts anew.
+/// away, and what comes after it counts from scratch.
 pub(super) fn trouble_since(
     kind: Kind,
     before: Option<RunningTime>,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_fault_burns_no_message_even_when_it_is_corrected() {
+    fn a_configuration_fault_never_costs_a_message_even_when_it_is_corrected() {
         let at = |seconds: i64| RunningTime::from_millis(seconds * 1000);
         let expired = |since, due| is_expired(since, due, &settings());
         let fault = deferred(Cause::Configuration("correct it"), None);

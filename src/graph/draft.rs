@@ -38,7 +38,7 @@ pub enum DraftState {
     Absent,
 }
 
-/// An attachment, but for its bytes (Graph resource "fileAttachment").
+/// An attachment, except for its bytes (Graph resource "fileAttachment").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileAttachment<'a> {
     /// The file's name.

@@ -193,7 +193,7 @@ impl Graph {
         let token = self.token(caller).await?;
         let answer = self.call_with(&token, mailbox, caller, call).await?;
         if answer.status == 401 {
-            // What is wrong is not this token's age: the next attempt asks anew.
+            // What is wrong is not this token's age: the next attempt asks again.
             self.tokens.refuse(&token);
         }
         Ok(answer)

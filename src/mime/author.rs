@@ -4,7 +4,7 @@
 //! Graph takes the author from the header section, and programs differ in which
 //! of several they take. The relay decides by one of them (which account sends,
 //! and as whom), so exactly that one may go out: a From that says more is written
-//! anew with this address alone, and further From fields do not stay. Otherwise a
+//! again with this address alone, and further From fields do not stay. Otherwise a
 //! message could be judged by one author and be sent as another.
 
 use super::Field;

@@ -64,7 +64,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Field name for lines that are no fields.
 const LINE: &str = "X-Original-Line";
-/// Field name for the lines of a Subject that is written anew.
+/// Field name for the lines of a Subject that is written again.
 const SUBJECT: &str = "X-Original-Subject";
 
 /// What stands before the first field.
@@ -139,7 +139,7 @@ enum Unit<'a> {
     Field {
         at: usize,
         field: Field<'a>,
-        /// The lines that came in, if the field is written anew.
+        /// The lines that came in, if the field is written again.
         original: Vec<u8>,
     },
     /// It is no field.
@@ -221,12 +221,12 @@ impl<'a> Section<'a> {
             if goes_on_with(field, raw) {
                 return;
             }
-            if let Some(mended) = with_rest_of_word(field, raw) {
+            if let Some(repaired) = with_rest_of_word(field, raw) {
                 if original.is_empty() {
                     original.extend_from_slice(&field.value);
                 }
                 original.extend_from_slice(raw);
-                *field = mended;
+                *field = repaired;
                 return;
             }
         }
@@ -342,7 +342,7 @@ fn set_aside(units: Vec<Unit<'_>>) -> Vec<Field<'_>> {
     fields
 }
 
-/// Whether it would be a field of blind recipients but for stray characters:
+/// Whether it would be a field of blind recipients except for stray characters:
 /// `>Bcc: a@b`.
 fn is_field_of_blind(line: &[u8]) -> bool {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {

@@ -12,7 +12,7 @@
 //! account asks for texts in base64 or for the JSON form: [`structure()`] finds its
 //! parts as it goes by, [`Split`] says which of them go and what stays,
 //! [`Detached::read`] reads them decoded, and [`quoted_printable_as_base64`] writes
-//! texts anew. Of what is not sure nothing is touched. A [`Rendition`] says a whole
+//! texts again. Parts that could be read in more than one way are left untouched. A [`Rendition`] says a whole
 //! message in other words, and lists what it cannot say.
 
 mod acting;
@@ -39,7 +39,6 @@ mod html;
 mod known;
 mod labels;
 mod media;
-mod mended;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod outgoing;
@@ -52,6 +51,7 @@ mod reencode;
 mod references;
 mod refold;
 mod rendition;
+mod repaired;
 mod reserved;
 mod split;
 mod structure;

@@ -21,7 +21,7 @@ use super::decode::decoded;
 use super::flowed::Flowed;
 use super::labels;
 use super::media::Parameters;
-use super::mended::mended as mended_fields;
+use super::repaired::repaired as repaired_fields;
 use super::words;
 
 /// An entity of RFC 2045 2.4: a message or a part of a multipart.
@@ -69,12 +69,12 @@ impl<'m> Part<'m> {
     fn read(raw: &'m [u8], default: &str, depth: usize, reading: &mut Reading) -> Option<Self> {
         let header = Header::split(raw, true).unwrap_or_default();
         // As `structure.rs` reads it.
-        let mended = Some(raw).filter(|_| depth > 0 && header.cut_short);
-        let mended = mended.and_then(mended_fields);
-        let (header, body) = match &mended {
-            Some(mended) => {
-                let header = Header::split(&mended.fields, true).unwrap_or_default();
-                (header, mended.body)
+        let repaired = Some(raw).filter(|_| depth > 0 && header.cut_short);
+        let repaired = repaired.and_then(repaired_fields);
+        let (header, body) = match &repaired {
+            Some(repaired) => {
+                let header = Header::split(&repaired.fields, true).unwrap_or_default();
+                (header, repaired.body)
             }
             None => (header.clone(), header.body),
         };

@@ -109,7 +109,7 @@ impl Properties {
                 sensitivity(&text).is_some() || text.eq_ignore_ascii_case("normal")
             }
             "message-id" => self.message_id.is_some(),
-            // They describe a body that is made anew.
+            // They describe a body that is rebuilt.
             name => name.starts_with("content-"),
         }
     }

@@ -159,7 +159,7 @@ impl Findings {
         found
     }
 
-    /// Writes the Date that counts anew if its year has three digits.
+    /// Rewrites the Date that counts if its year has three digits.
     fn complete_date(&mut self, header: &Header<'_>) {
         let fields = header.fields.iter().enumerate();
         let mut dates = fields.filter(|(at, field)| field.is("Date") && !self.aside.contains(at));

@@ -9,7 +9,7 @@
 
 use super::Field;
 
-/// A Subject longer than this is not mended: each line costs a look at all of it.
+/// A Subject longer than this is not joined: each line costs a look at all of it.
 const LONGEST_SUBJECT: usize = 4096;
 
 /// Appends the line to the list of addresses in a field, if it surely belongs to it.
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::mime::Header;
 
-    fn mended(first: &str, second: &str) -> Option<String> {
+    fn repaired(first: &str, second: &str) -> Option<String> {
         let (first, second) = (format!("{first}\r\n"), format!("{second}\r\n"));
         let mut header = Header::split(first.as_bytes(), true).unwrap();
         let mut field = header.fields.remove(0);
@@ -141,7 +141,7 @@ mod tests {
                 "Subject: =?utf-8?B?w7w=?= =?utf-8?B?w7w=?= x y\r\n",
             ),
         ] {
-            assert_eq!(mended(first, second).as_deref(), Some(joined), "{first}");
+            assert_eq!(repaired(first, second).as_deref(), Some(joined), "{first}");
         }
         for (first, second) in [
             ("To: a@b.c", "d@e.f"),
@@ -152,7 +152,7 @@ mod tests {
             ("Subject: =?utf-8?Q?x", "Dear all,"),
             ("X: =?utf-8?Q?x=", "y?="),
         ] {
-            assert_eq!(mended(first, second), None, "{first}");
+            assert_eq!(repaired(first, second), None, "{first}");
         }
     }
 

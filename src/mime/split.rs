@@ -260,7 +260,7 @@ impl<'s> Taking<'s> {
         self.rest += self.written(part.parent);
         self.rest -= before;
         if part.parent.is_none() {
-            // Its header section is written anew.
+            // Its header section is rewritten.
             self.rest += AROUND_EMPTY_TEXT;
         }
     }

@@ -25,10 +25,10 @@ use super::References;
 use super::decode::Decoder;
 use super::decode::Verdict;
 use super::media::LONGEST_BOUNDARY;
-use super::mended::doubtful;
-use super::mended::ends;
-use super::mended::is_sound;
 use super::references::Seeker;
+use super::repaired::doubtful;
+use super::repaired::ends;
+use super::repaired::is_sound;
 
 /// The parts of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! mailbox, role, the mailbox's limits, size of the body; then the work of its endpoint.
 //!
 //! A refused request's body is still read (up to a bound), so that a client that is
-//! writing it hears the answer and not a reset; but for one that asks first (`Expect`). A fault by
+//! writing it hears the answer and not a reset; except for one that asks first (`Expect`). A fault by
 //! API has its say at three points: while the body is read, before the work, and after it.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What arrived and what was asked, in memory and bounded: the newest are kept, the counts go on.
 //!
-//! Every call here takes a lock for a time that does not grow with what is kept, but for the lists
+//! Every call here takes a lock for a time that does not grow with what is kept, except for the lists
 //! that are asked for. The mutexes are std's on purpose: nothing awaits while holding one.
 
 use std::collections::VecDeque;
@@ -94,7 +94,7 @@ pub struct Draft {
     pub message_id: String,
     /// The addresses of To, Cc and Bcc.
     pub recipients: Vec<String>,
-    /// Its files but for those within MIME.
+    /// Its files except for those within MIME.
     pub attachments: Vec<Attachment>,
     /// Upload sessions begun and not finished.
     pub open_uploads: usize,

@@ -467,7 +467,7 @@ impl Session {
         }
     }
 
-    /// TLS has begun: the session begins anew (RFC 3207 4.2).
+    /// TLS has begun: the session begins again (RFC 3207 4.2).
     pub fn tls_started(&mut self) {
         self.access.tls = Tls::Active;
         self.state = State::Ready;

@@ -3,7 +3,7 @@
 //! `rights.rs`, those about a message's size in `too_big.rs`.
 //!
 //! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5; what a client sent is
-//! never put into one, but for addresses that were parsed. A refusal also says,
+//! never put into one, except for addresses that were parsed. A refusal also says,
 //! to the administrator and not to the client, what to change.
 
 use std::borrow::Cow;

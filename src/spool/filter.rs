@@ -78,7 +78,7 @@ pub struct Filter {
     terms: Vec<Term>,
 }
 
-/// The columns compare with a LIKE pattern, but for the account.
+/// The columns compare with a LIKE pattern, except for the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Term {
     State(State),

@@ -387,8 +387,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Due now; `anew` counts its expiry anew.
-    fn set_waiting(&self, what: &str, anew: bool) -> rusqlite::Result<()> {
+    /// Due now; `again` counts its expiry from now.
+    fn set_waiting(&self, what: &str, again: bool) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
                 "UPDATE entry SET state = 'waiting', due_running = ?2, ended_at = NULL,
@@ -400,7 +400,7 @@ impl Change<'_> {
                 self.found.id.to_string(),
                 self.now.running.millis(),
                 self.reason(what),
-                anew
+                again
             ])?;
         Ok(())
     }

@@ -274,7 +274,7 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
     }
 }
 
-/// Text parts in quoted-printable were written anew, or would have been.
+/// Text parts in quoted-printable were rewritten, or would have been.
 pub fn reencoded(id: SpoolId, fits: bool) {
     let what = match fits {
         true => "quoted-printable was written as base64",

@@ -21,7 +21,7 @@ pub(crate) enum Form {
 pub(crate) struct Sample {
     /// The file's name without the ending.
     pub name: String,
-    /// As DATA carries it, but for the doubled dots.
+    /// As DATA carries it, except for the doubled dots.
     pub content: Vec<u8>,
     pub mail_from: String,
     pub recipients: Vec<String>,

@@ -237,7 +237,7 @@ impl Scene {
         &self.tenant.sandbox
     }
 
-    /// Begins anew: another draft, another upload.
+    /// Begins again: another draft, another upload.
     async fn again(&self) {
         self.sandbox().clear();
         self.sandbox().clear_faults();

@@ -4,14 +4,14 @@
 //! the text begins there.
 //!
 //! Other programs may read it in another way. So `structure.rs` calls such a part
-//! doubtful, and nothing of it is written anew.
+//! doubtful, and none of it is rewritten.
 
 use super::Header;
 use super::Media;
 
 /// A header section without its odd lines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mended {
+pub(super) struct Repaired {
     /// Its fields with the empty line behind them.
     pub(super) fields: Vec<u8>,
     /// Where its body begins.
@@ -20,7 +20,7 @@ pub(super) struct Mended {
 
 /// Reads a header section up to its empty line, or as much of it as is looked at;
 /// `None` if it does not end within that.
-pub(super) fn mended(bytes: &[u8]) -> Option<Mended> {
+pub(super) fn repaired(bytes: &[u8]) -> Option<Repaired> {
     let last = last_known_field(bytes);
     let mut fields = Vec::new();
     let mut at = 0;
@@ -28,7 +28,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Mended> {
         let body = at;
         at += line.len();
         if line == b"\r\n" {
-            return Some(Mended::at(at, fields));
+            return Some(Repaired::at(at, fields));
         }
         let is_whole = line.ends_with(b"\n");
         if line.starts_with(b" ") || line.starts_with(b"\t") {
@@ -44,7 +44,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Mended> {
             let separator: &[u8] = if fields.ends_with(b";") { b"" } else { b";" };
             fields.extend([separator, b"\r\n ", line].concat());
         } else if last.is_none_or(|last| last < body) && (is_whole || line.len() > LONGEST_LINE) {
-            return Some(Mended::at(body, fields));
+            return Some(Repaired::at(body, fields));
         }
     }
     None
@@ -53,7 +53,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Mended> {
 /// RFC 5322 2.1.1.
 const LONGEST_LINE: usize = 998;
 
-impl Mended {
+impl Repaired {
     fn at(body: usize, mut fields: Vec<u8>) -> Self {
         fields.extend_from_slice(b"\r\n");
         Self { fields, body }
@@ -114,12 +114,12 @@ pub(super) fn doubtful(
     default: &str,
     charset: Option<&str>,
 ) -> Option<(Media, usize)> {
-    let mended = mended(bytes)?;
-    let header = Header::split(&mended.fields, true)?;
+    let repaired = repaired(bytes)?;
+    let header = Header::split(&repaired.fields, true)?;
     let mut media = Media::of(&header, default, charset);
     media.ambiguous = true;
     // What has gone by may have had delimiters of it.
-    (!media.is_multipart()).then_some((media, mended.body))
+    (!media.is_multipart()).then_some((media, repaired.body))
 }
 
 /// Whether a header section ends with an empty line.
@@ -147,9 +147,9 @@ mod tests {
 
     /// The fields, and the text behind them.
     fn of(bytes: &str) -> Option<(String, String)> {
-        let mended = mended(bytes.as_bytes())?;
-        let fields = String::from_utf8(mended.fields).unwrap();
-        Some((fields, bytes[mended.body..].to_owned()))
+        let repaired = repaired(bytes.as_bytes())?;
+        let fields = String::from_utf8(repaired.fields).unwrap();
+        Some((fields, bytes[repaired.body..].to_owned()))
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
             "Content-ID: <a>\r\nX-A",
             "X-A: b\r\n c",
         ] {
-            assert_eq!(mended(fields.as_bytes()), None);
+            assert_eq!(repaired(fields.as_bytes()), None);
         }
     }
 }
