@@ -3,11 +3,13 @@
 //!
 //! `NAME.eml` is sent through SMTP from `relay@contoso.com` to `you@example.org`,
 //! in MIME form and in JSON form. A file without a single CRLF gets CRLF line ends;
-//! any other is sent byte for byte. Two kinds of lines keep large messages small
+//! any other is sent byte for byte. Three kinds of lines keep large messages small
 //! here:
 //!
 //! ```text
 //! %base64 3200000%         base64 of so many zero bytes, in lines of 76
+//! %uuencode 3200040%       so many zero bytes (a multiple of 45) uuencoded,
+//!                          without the lines at the beginning and the end
 //! %text 4000000%           so many bytes of text, in lines of 80
 //! ```
 //!

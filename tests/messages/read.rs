@@ -102,7 +102,7 @@ fn content(file: &[u8]) -> Vec<u8> {
     content
 }
 
-/// The lines that a `%base64 N%` or a `%text N%` stands for.
+/// The lines that a `%base64 N%` or another such line stands for.
 fn filler(line: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(line).ok()?.trim_end();
     let (kind, size) = line.strip_prefix('%')?.strip_suffix('%')?.split_once(' ')?;
@@ -112,6 +112,9 @@ fn filler(line: &[u8]) -> Option<String> {
             let zeros = vec![0; size];
             (Base64Display::new(&zeros, &BASE64_STANDARD).to_string(), 76)
         }
+        // `M` says that a line has 45 bytes, and a group of three zeros is four
+        // grave accents.
+        "uuencode" => (format!("M{}", "`".repeat(60)).repeat(size / 45), 61),
         "text" => ("x".repeat(size / 80 * 78), 78),
         _ => return None,
     };
@@ -182,6 +185,11 @@ fn line_ends_and_fillers_are_written_out() {
     assert_eq!(
         base64,
         format!("x\r\n{0}\r\n{0}\r\n", "A".repeat(76)).as_bytes()
+    );
+    let uuencoded = content(b"%uuencode 90%\n");
+    assert_eq!(
+        uuencoded,
+        format!("M{0}\r\nM{0}\r\n", "`".repeat(60)).as_bytes()
     );
     assert_eq!(content(b"%text 160%\n").len(), 160);
 }
