@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::*;
 use graph_relay::sandbox::BccBy;
 use graph_relay::sandbox::RequestKind;
@@ -167,10 +169,42 @@ async fn more_recipients_than_exchange_takes_become_several_submissions() {
         assert_eq!(sizes.iter().sum::<usize>(), 1201, "{sizes:?}");
         assert!(sizes.iter().all(|size| *size <= 500), "{sizes:?}");
         let all = arrivals.iter().flat_map(|arrival| recipients(arrival));
-        assert_eq!(all.collect::<std::collections::BTreeSet<_>>(), set(&to));
+        assert_eq!(all.collect::<BTreeSet<_>>(), set(&to));
         let ids = arrivals.iter().map(|it| it.message_id.clone());
-        assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 1);
+        assert_eq!(ids.collect::<BTreeSet<_>>().len(), 1);
         relay.event("split", |line| line["first"] == *first);
+    }
+}
+
+/// A newsletter of an old program: everybody is named in To.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_recipients_in_to_get_one_message_in_four_submissions() {
+    let graph = stand_in().await;
+    let to: Vec<String> = (0..2000).map(|n| format!("r{n}@example.org")).collect();
+    let all: Vec<&str> = to.iter().map(String::as_str).collect();
+    let content = message("newsletter", &to.join(",\r\n "));
+    for (n, keys) in ["", "format = \"json\""].iter().enumerate() {
+        let sections = "[limits]\nrecipients = 2000\nfree_space = \"8 MB\"";
+        let home = Home::with_accounts(&account(&graph, MAILBOX, keys), sections);
+        let relay = Relay::start(&home);
+
+        send_one(&relay, &all, &content);
+
+        let arrivals = arrived(&graph, 4 * (n + 1)).await.split_off(4 * n);
+        let mut seen = BTreeSet::new();
+        for arrival in &arrivals {
+            assert_eq!(arrival.to.len(), 500, "{keys}");
+            assert_eq!(recipients(arrival).len(), 500, "{keys}: one is there twice");
+            assert_eq!(
+                arrival.message_id.as_deref(),
+                Some("<newsletter@app.example>")
+            );
+            let lines = arrival.raw.split(|byte| *byte == b'\n');
+            let longest = lines.map(<[u8]>::len).max();
+            assert!(!keys.is_empty() || longest < Some(1000), "{longest:?}");
+            seen.extend(recipients(arrival));
+        }
+        assert_eq!(seen, set(&all), "{keys}");
     }
 }
 
