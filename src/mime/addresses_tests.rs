@@ -120,6 +120,26 @@ const IN_BRACKETS: &[(&str, &str)] = &[
     ("Backup:server1 <a@b.c>", "\"Backup:server1\" <a@b.c>"),
     ("Alert [host:8080] <a@b.c>", "\"Alert [host:8080]\" <a@b.c>"),
     ("Scanner; floor 2 <a@b.c>", "\"Scanner; floor 2\" <a@b.c>"),
+    ("[PROD] Nagios <a@b.c>", "\"[PROD] Nagios\" <a@b.c>"),
+    (
+        "CONTOSO\\scanner <a@b.c>",
+        "=?utf-8?b?Q09OVE9TT1xzY2FubmVy?= <a@b.c>",
+    ),
+    (
+        "\"CONTOSO\\scanner\" <a@b.c>",
+        "=?utf-8?b?Q09OVE9TT1xzY2FubmVy?= <a@b.c>",
+    ),
+    (".NET Service <a@b.c>", "\".NET Service\" <a@b.c>"),
+    ("Scanner\u{7}HQ <a@b.c>", "\"Scanner HQ\" <a@b.c>"),
+    ("\"Scanner\u{b}HQ\" <a@b.c>", "\"Scanner HQ\" <a@b.c>"),
+    (
+        "=?utf-8?q?x=0D=0ABcc=3A_d=40e=2Ef?= <a@b.c>",
+        "\"x Bcc: d@e.f\" <a@b.c>",
+    ),
+    ("\"=?utf-8?q?x=0D=0Ay?= z\" <a@b.c>", "\"x y z\" <a@b.c>"),
+    ("x: =?utf-8?q?y?=. <a@b.c>", "\"x: y.\" <a@b.c>"),
+    (".. =?utf-8?q?y?= <a@b.c>", "\".. y\" <a@b.c>"),
+    ("HQ, =?utf-8?q?x=0D=0Ay?= <a@b.c>", "\"HQ, x y\" <a@b.c>"),
     ("\"Scanner <a@b.c>", "\"Scanner\" <a@b.c>"),
     ("Scanner\" <a@b.c>", "\"Scanner\" <a@b.c>"),
     (
@@ -235,6 +255,7 @@ fn where_no_address_is_the_only_one_there_is_none() {
         "@b.c",
         "a@b..c",
         "http://a@b.c/",
+        "=?utf-8?q?=C3=BC=40b.c?=",
     ] {
         assert_eq!(addresses(doubtful), [None], "{doubtful}");
     }

@@ -7,6 +7,7 @@
 
 use super::header::BLANKS;
 use super::phrase::is_word_by_the_book;
+use super::phrase::says_control;
 use super::tokens::Kind;
 use super::tokens::Token;
 use super::tokens::tokens;
@@ -80,6 +81,10 @@ fn push<'t>(items: &mut Vec<(&'t str, Address)>, text: &'t str) -> Option<bool> 
     if text.is_empty() {
         return Some(false);
     }
+    // Some programs take them for line ends.
+    if text.contains(|c: char| c.is_control() && c != '\t') {
+        return None;
+    }
     // To readers who look for comments first, `=?utf-8?q?a(b)?=` is none.
     let is_sound = |token: &Token| {
         let word = text.get(token.range.clone()).unwrap_or_default();
@@ -98,7 +103,18 @@ pub(super) fn has_plain_name(item: &str) -> bool {
         return false;
     };
     let name = in_brackets(outside.trim_matches(BLANKS)).map_or("", |(name, _)| name);
-    !name.contains('"') || is_quoted_string(name)
+    !name.contains('"') || (is_quoted_string(name) && !has_odd_escape(name) && !says_control(name))
+}
+
+/// Whether a backslash stands in front of what needs none, as in `"CONTOSO\scanner"`:
+/// people mean the backslash, and programs leave it out.
+fn has_odd_escape(quoted: &str) -> bool {
+    let mut escaped = false;
+    quoted.chars().any(|c| {
+        let was_escaped = escaped;
+        escaped = c == '\\' && !escaped;
+        was_escaped && !['"', '\\'].contains(&c)
+    })
 }
 
 /// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments around them.
@@ -116,10 +132,20 @@ fn address(item: &str) -> Option<Address> {
         return None;
     }
     // `a" <b@c>, "<d@e>`: some see quotes only where a word begins.
-    if !quotes_are_words(phrase) || !unquoted(phrase).split(BLANKS).all(is_word_by_the_book) {
+    let outside = unquoted(phrase);
+    if !quotes_are_words(phrase)
+        || !has_only_atoms(&outside)
+        || !outside.split(BLANKS).all(is_word_by_the_book)
+    {
         return None;
     }
     spec.parse().ok()
+}
+
+/// RFC 5322 3.2.3, with the dots of 4.1 behind the beginning. Some programs find no
+/// address behind `[PROD] Nagios` or `CONTOSO\scanner`, others a wrong one.
+fn has_only_atoms(phrase: &str) -> bool {
+    !phrase.starts_with('.') && !phrase.contains(['[', ']', '\\'])
 }
 
 /// RFC 5322 3.2.4: quotes around everything, and none within but escaped ones.

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::tolerant::readable;
+use super::words;
 
 /// In bytes of UTF-8. Longer ones are no names, and written out this is less
 /// than the 998 octets of a line (RFC 5322 2.1.1) by far.
@@ -29,7 +30,9 @@ pub(super) fn phrase(raw: &str) -> Option<String> {
     }
     if raw.contains("=?") && !raw.contains('"') && raw.len() <= LONGEST_NAME {
         let words: Vec<&str> = raw.split_whitespace().collect();
-        if words.iter().all(|word| is_encoded(word) || is_atom(word)) {
+        let is_sound = |word: &str| is_encoded(word) && is_word_by_the_book(word);
+        let is_sound = |word: &&str| is_sound(word) || is_atom(word);
+        if !raw.starts_with('.') && words.iter().all(is_sound) {
             return Some(words.join(" "));
         }
     }
@@ -79,9 +82,15 @@ pub(super) fn is_encoded(word: &str) -> bool {
 }
 
 /// Whether a word of a phrase is no encoded word, or one that has nothing in it that
-/// a reader could take for syntax.
+/// a reader could take for syntax, nor says anything that could end a field.
 pub(super) fn is_word_by_the_book(word: &str) -> bool {
-    !word.contains("=?") || !word.contains(['(', ')', '<', '>', '@', ',', ';', ':', '"', '[', ']'])
+    let syntax = ['(', ')', '<', '>', '@', ',', ';', ':', '"', '[', ']'];
+    !word.contains("=?") || !(word.contains(syntax) || says_control(word))
+}
+
+/// Whether encoded words in a text, quoted ones too, say what could end a field.
+pub(super) fn says_control(text: &str) -> bool {
+    text.contains("=?") && words::read(text.as_bytes(), None).contains(char::is_control)
 }
 
 /// RFC 5322 3.2.3, with the dots that many names have (4.1 obs-phrase).

@@ -222,7 +222,9 @@ impl Reader<'_> {
             let is_encoded = body.iter().any(|token| token.kind == Kind::Encoded);
             let plain = decoded(self.slice(&(self.start(body)..self.end(body))), usize::MAX);
             let found = self.within(plain.as_str()).filter(|_| is_encoded)?;
-            Some((found.address?, found.name))
+            // One that is not ASCII could not be written in any other way.
+            let address = found.address.filter(Address::is_ascii)?;
+            Some((address, found.name))
         })
     }
 
