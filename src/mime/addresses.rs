@@ -38,6 +38,12 @@ impl Item {
         }
     }
 
+    /// The display name as a person reads it, on one line.
+    pub fn readable_name(&self) -> Option<String> {
+        let name = tolerant::readable(&self.name);
+        (!name.is_empty() && !self.is_nameless()).then_some(name)
+    }
+
     /// Whether it has an address in a spelling that is read alike by all: without
     /// quotes, and so the name in front of it, or in quotes as a whole. What stands
     /// in quotes within a name (`a "b, c@d" <e@f>`) is no quote to everybody.

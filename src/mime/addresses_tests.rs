@@ -1,5 +1,7 @@
 //! Address fields as people and programs write them, and what is read in them.
 
+use proptest::prelude::*;
+
 use super::Header;
 use super::Item;
 use super::List;
@@ -329,6 +331,52 @@ fn an_item_written_again_is_ascii() {
         assert_eq!(written(value), expected);
     }
     assert_eq!(list_of(b"To: \xfc@b").items[0].address, None);
+}
+
+#[test]
+fn a_person_reads_every_name_in_the_same_way() {
+    let read = |value: &[u8]| list_of(value).items[0].readable_name();
+
+    for (value, expected) in [
+        (&b"=?x-nobody?Q?y?= <a@b.c>"[..], "y"),
+        (b"=?utf-8?b?R3LDvMOfZQ?= <a@b.c>", "Gr\u{fc}\u{df}e"),
+        (b"=?utf-8?q?Gr=C3?= =?utf-8?q?=BC?= <a@b.c>", "Gr\u{fc}"),
+        (b"=?ibm437?B?R3KB4WU=?= <a@b.c>", "Gr\u{fc}\u{df}e"),
+        (b"=?iso-8859-1*de?Q?B=FCro?= <a@b.c>", "B\u{fc}ro"),
+        (b"\"=?utf-8?q?=C3=BC?=\" <a@b.c>", "\u{fc}"),
+        (b"HQ (Z\xfcrich) <a@b.c>", "HQ (Z\u{fc}rich)"),
+        (b"Doe, J <a@b.c>", "Doe, J"),
+        (b"\"CONTOSO\\scanner\" <a@b.c>", "CONTOSO\\scanner"),
+        (b"a@b.c (Cron (the daemon))", "Cron (the daemon)"),
+    ] {
+        let shown = value.escape_ascii();
+        assert_eq!(read(value).as_deref(), Some(expected), "{shown}");
+    }
+    assert_eq!(read(b"A@b.c <a@B.c>"), None);
+}
+
+proptest! {
+    #[test]
+    fn a_name_that_is_written_again_reads_as_it_did(
+        pieces in prop::collection::vec(prop_oneof![
+            "[ -~]{0,6}",
+            "\\PC{0,4}",
+            prop::sample::select(vec![
+                "=?utf-8?q?Doe,_J?=", "=?utf-8?q?=C3?= =?utf-8?q?=BC?=", "=?x?b?w7w?=", "\"x\"",
+                "(y)", "\\", "\"\\s\"", "24\"", " ", "[p]", ".", "=?utf-8?q?=22=0D=0A?=",
+            ]).prop_map(str::to_owned),
+        ], 0..6),
+    ) {
+        let value = format!("{} <a@b.c>", pieces.concat());
+        let list = list_of(value.as_bytes());
+        if let [item] = &*list.items && !item.is_lossy() {
+            let written = list_of(item.written().as_bytes());
+
+            let names: Vec<_> = written.items.iter().map(Item::readable_name).collect();
+            prop_assert_eq!(names, [item.readable_name()], "{} {}", value, item.written());
+            prop_assert!(written.is_settled(), "{} {}", value, item.written());
+        }
+    }
 }
 
 #[test]

@@ -13,9 +13,6 @@
 
 use std::fmt;
 
-use mail_parser::HeaderValue;
-use mail_parser::parsers::MessageStream;
-
 use super::Header;
 use super::Item;
 use super::attachment::Attachment;
@@ -23,7 +20,6 @@ use super::contents::Contents;
 use super::contents::Text;
 use super::list;
 use super::part::Part;
-use super::part::one_line;
 use super::part::words;
 use super::properties;
 use super::properties::Importance;
@@ -248,25 +244,9 @@ fn mailboxes(header: &Header<'_>, name: &str) -> Vec<Mailbox> {
 }
 
 fn mailbox(item: Item) -> Option<Mailbox> {
-    let name = name(&item);
+    let name = item.readable_name();
     let address = item.address?;
-    Some(Mailbox {
-        name: name.filter(|name| !name.is_empty() && name != address.as_str()),
-        address,
-    })
-}
-
-/// The display name, if the other parser sees the same address beside it.
-fn name(item: &Item) -> Option<String> {
-    let line = format!("{}\n", item.text);
-    let HeaderValue::Address(read) = MessageStream::new(line.as_bytes()).parse_address() else {
-        return None;
-    };
-    let mut read = read.iter();
-    let one = read.next().filter(|_| read.next().is_none())?;
-    let address: Address = one.address.as_deref()?.parse().ok()?;
-    let is_same = item.address.as_ref()?.key() == address.key();
-    one.name.as_deref().filter(|_| is_same).map(one_line)
+    Some(Mailbox { address, name })
 }
 
 fn shortened(subject: &str) -> String {
