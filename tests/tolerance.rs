@@ -208,3 +208,49 @@ async fn promise_3_a_name_that_some_read_as_addresses_reaches_nobody_else() {
         );
     }
 }
+
+/// Fields that a signature covers, or that say how a message came here, in spellings
+/// that another program could be tempted to tidy up.
+const SIGNED: [&str; 4] = [
+    // DKIM, over the fields as they are, in odd spacing.
+    "DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=sandbox.example; s=k;\r\n\
+     \th=From:To:Subject:Date:Message-ID;\r\n\x20bh=abc=;\r\n  b=def=\r\nFROM:  App  <{mailbox}>\r\n\
+     to:\ta@example.org \r\nSubject: two  blanks\r\n",
+    // Fields named more often than there are: whoever adds one breaks it.
+    "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=sandbox.example; s=k;\r\n\
+     \x20h=From:From:To:To:Cc:Sender:Reply-To:Subject:Subject; bh=abc=; b=def=\r\n\
+     From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: oversigned\r\n",
+    // What a filter before this relay has found.
+    "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=filter.example; s=k; b=abc=\r\n\
+     ARC-Message-Signature: i=1; a=rsa-sha256; d=filter.example; s=k; h=From; bh=abc=; b=def=\r\n\
+     ARC-Authentication-Results: i=1; filter.example; dkim=pass\r\n\
+     Authentication-Results: filter.example; spf=pass smtp.mailfrom=sandbox.example\r\n\
+     From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: checked\r\n",
+    // A newsletter.
+    "List-Unsubscribe: <mailto:u@sandbox.example>, <https://sandbox.example/u?a=1>\r\n\
+     List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nList-Id: News <news.sandbox.example>\r\n\
+     Feedback-ID: a:b:c\r\nReturn-Path: <bounce@sandbox.example>\r\nAuto-Submitted: auto-generated\r\n\
+     From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: news\r\n",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_5_signed_fields_stay_as_they_were_signed_although_somebody_is_blind() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph, ""));
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    for (at, fields) in SIGNED.iter().enumerate() {
+        let content = format!(
+            "{fields}Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app>\r\n\r\nHello\r\n"
+        )
+        .replace("{mailbox}", MAILBOX);
+
+        let to = ["a@example.org", "blind@example.org"];
+        smtp.send(MAILBOX, &to, content.as_bytes());
+
+        let arrival = &arrived(&graph, at + 1).await[at];
+        let raw = String::from_utf8(without(&arrival.raw, &["Received", "Bcc"])).unwrap();
+        assert_eq!(raw, content);
+        assert_eq!(recipients(arrival), set(&to));
+    }
+}
