@@ -81,6 +81,8 @@ const MOST_LINES: usize = 12;
 const LONGEST_LINE: usize = 120;
 /// Bytes of an attachment that are shown.
 const BEGINNING: usize = 60;
+/// Bytes of an attached message that hold its first field.
+const TOP: usize = 1000;
 /// Hexadecimal digits of a digest that are shown.
 const DIGEST: usize = 12;
 
@@ -136,8 +138,9 @@ impl View {
             .content_id
             .map_or_else(String::new, |id| format!("cid {id}, "));
         let size = file.content.len();
-        // With an id and a time, which are others every day.
-        let is_this_message = find(file.content, b"(graph-relay)").is_some();
+        // With an id and a time at its top, which are others every day.
+        let top = &file.content[..size.min(TOP)];
+        let is_this_message = find(top, b"(graph-relay)").is_some();
         let content = match std::str::from_utf8(file.content) {
             _ if is_this_message => "the whole message".to_owned(),
             Ok(text) if size <= BEGINNING => format!("{size} bytes, {text:?}"),
