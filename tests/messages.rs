@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! %base64 3200000%         base64 of so many zero bytes, in lines of 76
-//! %uuencode 3200040%       so many zero bytes (a multiple of 45) uuencoded,
+//! %uuencode 9000%          so many zero bytes (a multiple of 45) uuencoded,
 //!                          without the lines at the beginning and the end
 //! %text 4000000%           so many bytes of text, in lines of 80
 //! ```
@@ -17,13 +17,15 @@
 //! `NAME.mime.txt` and `NAME.json.txt`. `view.rs` says what they name. Ordinary
 //! things are left out: a Date that came in or is the relay's own, a body that goes
 //! out byte for byte, a header section in ASCII, the form that was asked for. That
-//! a message reaches its envelope's recipients and nobody else is checked for all.
+//! a message reaches its envelope's recipients, once each, and nobody else is
+//! checked for all.
 //!
 //! `NAME.options`, if there is one, has lines of these kinds:
 //!
 //! ```text
 //! mail-from: root@host     instead of relay@contoso.com
 //! to: a@b.example c@d.example
+//! reaches: a@b.example     whom Graph gets it for, if these are others than in `to`
 //! account: from = "mailbox"   a key of [[account]]
 //! forms: json              one form only
 //! ```

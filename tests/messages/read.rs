@@ -25,6 +25,8 @@ pub(crate) struct Sample {
     pub content: Vec<u8>,
     pub mail_from: String,
     pub recipients: Vec<String>,
+    /// The same, as Graph gets them.
+    pub reached: Vec<String>,
     /// Lines of the `[[account]]`.
     pub account: String,
     pub forms: Vec<Form>,
@@ -64,6 +66,7 @@ fn sample(path: &Path) -> Sample {
         content: content(&fs::read(path).unwrap()),
         mail_from: super::MAILBOXES[0].to_owned(),
         recipients: vec!["you@example.org".to_owned()],
+        reached: Vec::new(),
         account: String::new(),
         forms: vec![Form::Mime, Form::Json],
         name,
@@ -73,11 +76,15 @@ fn sample(path: &Path) -> Sample {
         match line.split_once(": ") {
             Some(("mail-from", path)) => sample.mail_from = path.to_owned(),
             Some(("to", all)) => sample.recipients = all.split(' ').map(str::to_owned).collect(),
+            Some(("reaches", all)) => sample.reached = all.split(' ').map(str::to_owned).collect(),
             Some(("account", key)) => sample.account.push_str(&format!("{key}\n")),
             Some(("forms", "mime")) => sample.forms = vec![Form::Mime],
             Some(("forms", "json")) => sample.forms = vec![Form::Json],
             _ => panic!("{}.options: {line}", sample.name),
         }
+    }
+    if sample.reached.is_empty() {
+        sample.reached.clone_from(&sample.recipients);
     }
     sample
 }

@@ -85,11 +85,9 @@ fn outcome(relay: &Relay, graph: &Sandbox, form: Form, sample: &Sample, id: &str
         .iter()
         .filter(|arrival| end["request_id"] == *arrival.request_id);
     let arrival = arrivals.next().unwrap();
-    let wanted: BTreeSet<String> = sample
-        .recipients
-        .iter()
-        .map(|to| to.to_lowercase())
-        .collect();
+    let wanted: BTreeSet<String> = sample.reached.iter().map(|to| to.to_lowercase()).collect();
     assert_eq!(recipients(arrival), wanted, "{}", sample.name);
+    let named = arrival.to.len() + arrival.cc.len() + arrival.bcc.len();
+    assert_eq!(named, wanted.len(), "{}: named twice", sample.name);
     view(arrival, form, &sample.content)
 }
