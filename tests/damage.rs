@@ -17,21 +17,12 @@ use common::said;
 use common::send_many;
 use common::send_one;
 use common::stand_in;
-use graph_relay::sandbox::Fault;
-use graph_relay::sandbox::Sandbox;
+use common::stored::PAGE;
+use common::stored::damage_leaf;
+use common::stored::database;
+use common::stored::overwrite_page;
+use common::stored::waiting;
 use rusqlite::Connection;
-
-/// SQLite's default.
-const PAGE: usize = 4096;
-
-/// A relay whose messages wait, because Entra does not answer.
-fn waiting(graph: &Sandbox, home: &Home) -> Relay {
-    graph.inject(Fault {
-        times: 100_000,
-        ..Fault::at_token(503)
-    });
-    Relay::start(home)
-}
 
 /// A message with its subject again at its end, of some length.
 fn marked(subject: &str, length: usize) -> String {
@@ -43,10 +34,6 @@ fn marked(subject: &str, length: usize) -> String {
     content
 }
 
-fn database(home: &Home) -> std::path::PathBuf {
-    home.path("data/spool.db")
-}
-
 /// Moves everything from the log into the database.
 fn checkpoint(home: &Home) {
     let db = Connection::open(database(home)).unwrap();
@@ -56,25 +43,11 @@ fn checkpoint(home: &Home) {
 
 /// Overwrites the page of the database in which this text is.
 fn damage_page(path: &Path, text: &str) {
-    let mut bytes = fs::read(path).unwrap();
+    let bytes = fs::read(path).unwrap();
     let at = find(&bytes, text.as_bytes()).expect("the text is in the database");
-    let page = at / PAGE * PAGE;
-    assert!(page > 0, "the first page is the schema's");
-    bytes[page..page + PAGE].fill(0xFF);
-    fs::write(path, bytes).unwrap();
-}
-
-/// Overwrites a leaf page of a table or an index.
-fn damage_leaf(home: &Home, name: &str, number: usize) {
-    let db = Connection::open(database(home)).unwrap();
-    let leaves = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path";
-    let mut leaves = db.prepare(leaves).unwrap();
-    let leaves = leaves.query_map([name], |row| row.get(0)).unwrap();
-    let leaves: Vec<u32> = leaves.collect::<Result<_, _>>().unwrap();
-    let at = (leaves[number] as usize - 1) * PAGE;
-    let mut bytes = fs::read(database(home)).unwrap();
-    bytes[at..at + PAGE].fill(0xFF);
-    fs::write(database(home), bytes).unwrap();
+    let page = at / PAGE + 1;
+    assert!(page > 1, "the first page is the schema's");
+    overwrite_page(path, page, 0xFF);
 }
 
 /// Changes one letter of this text in a file.

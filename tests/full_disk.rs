@@ -18,6 +18,7 @@ use common::message;
 use common::send_many;
 use common::send_one;
 use common::stand_in;
+use common::stored::waiting;
 use common::wire::in_data;
 use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Sandbox;
@@ -86,13 +87,9 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
 async fn clients_that_send_without_end_leave_the_disk_its_free_space_and_others_their_mail() {
     let (disk, _mine) = small_disk().await;
     let graph = stand_in().await;
-    graph.inject(Fault {
-        times: 100_000,
-        ..Fault::at_token(503)
-    });
     let limits = "[limits]\nfree_space = \"8 MB\"";
     let (home, data) = home_on(&disk, &graph, limits);
-    let relay = Relay::start(&home);
+    let relay = waiting(&graph, &home);
     send_one(
         &relay,
         &["a@example.org"],
@@ -148,11 +145,7 @@ async fn a_start_on_a_full_disk_waits_for_room() {
         let graph = stand_in().await;
         let (home, data) = home_on(&disk, &graph, "[limits]\nfree_space = \"8 MB\"");
         if has_mail {
-            graph.inject(Fault {
-                times: 100_000,
-                ..Fault::at_token(503)
-            });
-            let mut relay = Relay::start(&home);
+            let mut relay = waiting(&graph, &home);
             send_many(&relay, "before", 5);
             relay.kill();
             // An index in shared memory is made at each start after a crash.

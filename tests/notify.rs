@@ -6,7 +6,6 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::Home;
@@ -23,9 +22,10 @@ use common::said;
 use common::send_one;
 use common::set;
 use common::stand_in;
+use common::stored::database;
+use common::stored::waiting;
 use common::stuffed;
 use graph_relay::sandbox::Arrival;
-use graph_relay::sandbox::Fault;
 use graph_relay::sandbox::Sandbox;
 use mailparse::MailHeaderMap;
 use mailparse::ParsedMail;
@@ -488,19 +488,6 @@ async fn the_parts_of_a_message_each_keep_what_was_asked_for_their_recipients() 
         assert_eq!(status(&mail, "Original-Recipient:"), set(&[original]));
         assert_eq!(status(&mail, "Original-Envelope-Id:"), set(&["many"]));
     }
-}
-
-/// A relay whose messages wait, because Entra does not answer.
-fn waiting(graph: &Sandbox, home: &Home) -> Relay {
-    graph.inject(Fault {
-        times: 100_000,
-        ..Fault::at_token(503)
-    });
-    Relay::start(home)
-}
-
-fn database(home: &Home) -> PathBuf {
-    home.path("data/spool.db")
 }
 
 #[tokio::test(flavor = "multi_thread")]

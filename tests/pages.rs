@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
-use std::path::Path;
 
 use common::Home;
 use common::MAILBOX;
@@ -18,33 +17,27 @@ use common::run;
 use common::said;
 use common::send_one;
 use common::stand_in;
-use graph_relay::sandbox::Fault;
+use common::stored::PAGE;
+use common::stored::copy_folder;
+use common::stored::database;
+use common::stored::overwrite_page;
+use common::stored::waiting;
 use graph_relay::sandbox::Sandbox;
-
-/// SQLite's default.
-const PAGE: usize = 4096;
-
-/// How a page is damaged.
-#[derive(Clone, Copy, Debug)]
-enum Damage {
-    /// Not a page of a tree any more.
-    Garbage,
-    Zeros,
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_damaged_page_loses_a_message_unnamed_or_sends_one_twice() {
     let graph = stand_in().await;
     let base = Home::new(&graph, "");
     let ids = prepare(&graph, &base);
-    let pages = fs::read(base.path("data/spool.db")).unwrap().len() / PAGE;
+    let pages = fs::read(database(&base)).unwrap().len() / PAGE;
     graph.clear_faults();
     for page in 1..=pages {
-        for damage in [Damage::Garbage, Damage::Zeros] {
+        // Not a page of a tree any more, or zeros.
+        for byte in [0xFF, 0] {
             let home = Home::new(&graph, "");
             copy_folder(&base.path("data"), &home.path("data"));
-            damage_page(&home.path("data/spool.db"), page, damage);
-            sound_after(&graph, &home, &ids, &format!("page {page}, {damage:?}"));
+            overwrite_page(&database(&home), page, byte);
+            sound_after(&graph, &home, &ids, &format!("page {page}, {byte:#x}"));
         }
     }
 }
@@ -57,12 +50,8 @@ fn prepare(graph: &Sandbox, home: &Home) -> BTreeSet<String> {
         send_one(&relay, &["a@example.org"], &content);
     }
     relay.wait_until(|| relay.delivered() == 3);
-    graph.inject(Fault {
-        times: 100_000,
-        ..Fault::at_token(503)
-    });
     assert!(relay.stop().success());
-    let mut relay = Relay::start(home);
+    let mut relay = waiting(graph, home);
     let ids = (0..12).map(|n| {
         let mut content = message(&format!("waits{n}"), "a@example.org");
         let size = [100, 3000, 9000][n % 3];
@@ -74,28 +63,6 @@ fn prepare(graph: &Sandbox, home: &Home) -> BTreeSet<String> {
     let ids = ids.collect();
     assert!(relay.stop().success());
     ids
-}
-
-fn damage_page(path: &Path, page: usize, damage: Damage) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[(page - 1) * PAGE..page * PAGE].fill(match damage {
-        Damage::Garbage => 0xFF,
-        Damage::Zeros => 0,
-    });
-    fs::write(path, bytes).unwrap();
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for file in fs::read_dir(from).unwrap() {
-        let path = file.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_folder(&path, &to);
-        } else if !path.ends_with("admin.sock") {
-            fs::copy(&path, to).unwrap();
-        }
-    }
 }
 
 fn sound_after(graph: &Sandbox, home: &Home, ids: &BTreeSet<String>, what: &str) {

@@ -6,63 +6,22 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
 
 use common::Home;
 use common::MAILBOX;
 use common::Relay;
 use common::arrived;
-use common::message;
 use common::run;
 use common::said;
 use common::send_many;
-use common::send_one;
 use common::stand_in;
-use graph_relay::sandbox::Fault;
-use graph_relay::sandbox::Sandbox;
+use common::stored::copy_folder;
+use common::stored::refused;
+use common::stored::rename;
+use common::stored::send_large;
+use common::stored::waiting;
 use rusqlite::Connection;
-
-/// A relay whose messages wait, because Entra does not answer.
-fn waiting(graph: &Sandbox, home: &Home) -> Relay {
-    graph.inject(Fault {
-        times: 100_000,
-        ..Fault::at_token(503)
-    });
-    Relay::start(home)
-}
-
-/// A message that lies in a file.
-fn send_large(relay: &Relay) -> String {
-    let mut content = message("large", "a@example.org");
-    content.push_str(&format!("{:0998}\r\n", 0).repeat(300));
-    send_one(relay, &["a@example.org"], &content)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an administrator's mv, which no crash interrupts"
-)]
-fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> std::io::Result<()> {
-    fs::rename(from, to)
-}
-
-/// The words of a relay that does not start.
-fn refused(home: &Home) -> String {
-    let output = Command::new("timeout")
-        .arg("20")
-        .arg(env!("CARGO_BIN_EXE_graph-relay"))
-        .arg("serve")
-        .arg("--config")
-        .arg(&home.config)
-        .env_remove("NOTIFY_SOCKET")
-        .output()
-        .unwrap();
-    let words = said(&output);
-    assert_eq!(output.status.code(), Some(73), "{words}");
-    words
-}
 
 /// Names and bytes of everything in the folder, except what a start may touch.
 fn files(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
@@ -83,19 +42,6 @@ fn files(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for file in fs::read_dir(from).unwrap() {
-        let path = file.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_folder(&path, &to);
-        } else if !path.ends_with("admin.sock") {
-            fs::copy(&path, to).unwrap();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_database_is_refused_and_everything_stays_as_it_is() {
     let graph = stand_in().await;
@@ -105,7 +51,7 @@ async fn a_missing_database_is_refused_and_everything_stays_as_it_is() {
     send_large(&relay);
     relay.kill();
     let (database, aside) = (home.path("data/spool.db"), home.path("spool.db.damaged"));
-    rename(&database, &aside).unwrap();
+    rename(&database, &aside);
     let before = files(&home);
 
     let words = refused(&home);
@@ -120,7 +66,7 @@ async fn a_missing_database_is_refused_and_everything_stays_as_it_is() {
     assert!(files(&home) == before);
     fs::write(&database, "").unwrap();
     assert!(refused(&home).contains("spool.db is empty"));
-    rename(&aside, &database).unwrap();
+    rename(&aside, &database);
     graph.clear_faults();
     let _relay = Relay::start(&home);
     arrived(&graph, 4).await;
@@ -133,7 +79,7 @@ async fn a_missing_database_is_refused_after_a_clean_stop_too() {
     let mut relay = waiting(&graph, &home);
     send_many(&relay, "small", 1);
     assert!(relay.stop().success());
-    rename(home.path("data/spool.db"), home.path("spool.db.aside")).unwrap();
+    rename(home.path("data/spool.db"), home.path("spool.db.aside"));
 
     let words = refused(&home);
 

@@ -5,71 +5,23 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 
 use common::Home;
 use common::Relay;
 use common::arrived;
 use common::binary;
-use common::message;
 use common::run;
 use common::said;
 use common::send_many;
-use common::send_one;
 use common::stand_in;
-use graph_relay::sandbox::Fault;
-use graph_relay::sandbox::Sandbox;
+use common::stored::damage_leaf;
+use common::stored::database;
+use common::stored::overwrite_page;
+use common::stored::refused;
+use common::stored::rename;
+use common::stored::send_large;
+use common::stored::waiting;
 use rusqlite::Connection;
-
-/// SQLite's default.
-const PAGE: usize = 4096;
-
-/// A relay whose messages wait, because Entra does not answer.
-fn waiting(graph: &Sandbox, home: &Home) -> Relay {
-    graph.inject(Fault {
-        times: 100_000,
-        ..Fault::at_token(503)
-    });
-    Relay::start(home)
-}
-
-fn send_large(relay: &Relay) -> String {
-    let mut content = message("large", "a@example.org");
-    content.push_str(&format!("{:0998}\r\n", 0).repeat(300));
-    send_one(relay, &["a@example.org"], &content)
-}
-
-fn database(home: &Home) -> PathBuf {
-    home.path("data/spool.db")
-}
-
-/// Overwrites a leaf page of a table or an index.
-fn damage_leaf(home: &Home, name: &str, number: usize) {
-    let db = Connection::open(database(home)).unwrap();
-    let leaves = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path";
-    let mut leaves = db.prepare(leaves).unwrap();
-    let leaves = leaves.query_map([name], |row| row.get(0)).unwrap();
-    let leaves: Vec<u32> = leaves.collect::<Result<_, _>>().unwrap();
-    damage_page(home, leaves[number] as usize);
-}
-
-fn damage_page(home: &Home, number: usize) {
-    let mut bytes = fs::read(database(home)).unwrap();
-    bytes[(number - 1) * PAGE..number * PAGE].fill(0xFF);
-    fs::write(database(home), bytes).unwrap();
-}
-
-/// The words of a relay that does not start.
-fn refused(home: &Home) -> String {
-    let output = std::process::Command::new("timeout")
-        .args(["20", env!("CARGO_BIN_EXE_graph-relay"), "serve", "--config"])
-        .arg(&home.config)
-        .env_remove("NOTIFY_SOCKET")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(73), "{}", said(&output));
-    said(&output)
-}
 
 /// The ids that a command names behind this word.
 fn named(words: &str, word: &str) -> BTreeSet<String> {
@@ -181,7 +133,7 @@ async fn salvage_does_without_the_first_page() {
     let mut relay = waiting(&graph, &home);
     send_many(&relay, "small", 30);
     assert!(relay.stop().success());
-    damage_page(&home, 1);
+    overwrite_page(&database(&home), 1, 0xFF);
     assert!(refused(&home).contains("graph-relay spool salvage"));
 
     let salvaged = run(&home, &["spool", "salvage"]);
@@ -253,14 +205,6 @@ async fn salvage_reads_content_whose_index_is_damaged() {
     let retried = run(&home, &["queue", "retry", "--all", "--yes"]);
     assert!(retried.status.success(), "{}", said(&retried));
     assert_eq!(arrived(&graph, ids.len()).await.len(), 3);
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what an interrupted salvage leaves, made by hand"
-)]
-fn rename(from: PathBuf, to: PathBuf) {
-    fs::rename(from, to).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

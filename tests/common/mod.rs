@@ -17,6 +17,7 @@ pub mod author;
 pub mod content;
 pub mod keys;
 pub mod load;
+pub mod stored;
 pub mod tls;
 pub mod users;
 pub mod wire;
