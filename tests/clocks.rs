@@ -1,33 +1,30 @@
 //! A wall clock that is wrong, or set while the relay runs: what the spool decides
 //! by time must not depend on it. The clock is the test's own.
 
-use std::path::Path;
+mod common;
+
 use std::time::Duration;
 
+use common::entries::accept;
+use common::entries::claim;
+use common::entries::open;
+use common::entries::report;
 use graph_relay::clock::Clock;
 use graph_relay::clock::RunningTime;
 use graph_relay::clock::Timestamp;
-use graph_relay::mail::Envelope;
-use graph_relay::mail::Lane;
-use graph_relay::mail::ReportRequest;
-use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
-use graph_relay::mail::Trace;
 use graph_relay::spool::Action;
 use graph_relay::spool::AttemptReport;
 use graph_relay::spool::Claimed;
-use graph_relay::spool::NewEntry;
 use graph_relay::spool::Next;
 use graph_relay::spool::Order;
-use graph_relay::spool::Recovered;
-use graph_relay::spool::Settings;
 use graph_relay::spool::Spool;
 use graph_relay::spool::Summary;
-use graph_relay::spool::Want;
 use graph_relay::spool::Which;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+const CONTENT: &[u8] = b"content\r\n";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 const YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
@@ -37,73 +34,19 @@ fn today() -> Timestamp {
     Timestamp::from_millis(1_795_287_600_000)
 }
 
-fn open(folder: &Path, clock: &Clock) -> (Spool, Recovered) {
-    let settings = Settings {
-        folder: folder.to_owned(),
-        size: 10_000_000,
-        free_space: 0,
-    };
-    Spool::open(settings, clock.clone()).unwrap()
-}
-
-fn lane() -> Lane {
-    Lane {
-        account: "default".to_owned(),
-        mailbox: "relay@contoso.example".parse().unwrap(),
-    }
-}
-
-async fn accept(spool: &Spool) -> SpoolId {
-    let mut incoming = spool.receive(spool.new_id());
-    incoming.write(b"content\r\n").await.unwrap();
-    let entry = NewEntry {
-        content: incoming,
-        envelope: Envelope {
-            reverse_path: ReversePath::Null,
-            recipients: vec!["a@example.org".parse().unwrap()],
-            asked: Vec::new(),
-            utf8: false,
-            reports: ReportRequest::default(),
-        },
-        trace: Trace {
-            client: "127.0.0.1".parse().unwrap(),
-            hello: "client".to_owned(),
-            protocol: "ESMTP".to_owned(),
-            user: None,
-        },
-        author: None,
-        lane: lane(),
-        bound: None,
-        largest_part: 500,
-    };
-    spool.accept(entry).await.unwrap().id
-}
-
-async fn claim(spool: &Spool) -> Vec<Claimed> {
-    let wants = vec![Want::any(lane(), 10)];
-    spool.claim(wants).await.unwrap().claimed
-}
-
 async fn settle(spool: &Spool, entry: &Claimed, next: Next) {
     let report = AttemptReport {
         outcome: "doubtful",
-        http_status: None,
-        code: None,
-        reason: "a test's".to_owned(),
-        request_id: None,
-        next,
         trouble_since: Some(spool.running()),
-        own_trouble: false,
-        dsn: None,
         requests: 3,
-        uploaded: 12,
+        ..report(next)
     };
     spool.settle(entry, report).await.unwrap();
 }
 
 /// A message that waits for another attempt.
 async fn deferred(spool: &Spool, wait: Duration) -> SpoolId {
-    accept(spool).await;
+    accept(spool, CONTENT).await;
     let entry = claim(spool).await.remove(0);
     settle(spool, &entry, Next::Wait(spool.running() + wait)).await;
     entry.id
@@ -125,7 +68,7 @@ async fn a_message_is_due_in_its_time_whatever_the_clock_does() {
     for set_to in [today() - YEARS, today() + YEARS] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
-        let (spool, _) = open(folder.path(), &clock);
+        let (spool, _) = open(folder.path(), clock.clone());
         let id = deferred(&spool, MINUTE).await;
 
         clock.set(set_to);
@@ -140,15 +83,15 @@ async fn a_message_is_due_in_its_time_whatever_the_clock_does() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_ahead_at_start_purges_nothing() {
     let folder = TempDir::new().unwrap();
-    let (spool, _) = open(folder.path(), &Clock::starting_at(today()));
+    let (spool, _) = open(folder.path(), Clock::starting_at(today()));
     for next in [Next::Failed, Next::Delivered] {
-        accept(&spool).await;
+        accept(&spool, CONTENT).await;
         settle(&spool, &claim(&spool).await[0], next).await;
     }
     spool.close().await;
     drop(spool);
 
-    let (spool, _) = open(folder.path(), &Clock::starting_at(today() + 31 * DAY));
+    let (spool, _) = open(folder.path(), Clock::starting_at(today() + 31 * DAY));
 
     assert_eq!(purge(&spool, 30 * DAY).await, 0);
     let totals = spool.totals().await.unwrap();
@@ -163,7 +106,7 @@ async fn a_clock_that_is_ahead_at_start_purges_nothing() {
 async fn trouble_and_age_do_not_grow_when_the_clock_is_set_right() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today() - YEARS);
-    let (spool, _) = open(folder.path(), &clock);
+    let (spool, _) = open(folder.path(), clock.clone());
     deferred(&spool, MINUTE).await;
 
     clock.set(today());
@@ -185,9 +128,9 @@ async fn trouble_and_age_do_not_grow_when_the_clock_is_set_right() {
 async fn a_message_that_was_accepted_in_the_future_is_within_reach_of_an_operator() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today() + YEARS);
-    let (spool, _) = open(folder.path(), &clock);
+    let (spool, _) = open(folder.path(), clock.clone());
     for _ in 0..4 {
-        accept(&spool).await;
+        accept(&spool, CONTENT).await;
     }
     clock.set(today());
 
@@ -208,14 +151,14 @@ async fn a_message_that_was_accepted_in_the_future_is_within_reach_of_an_operato
 async fn the_age_of_the_oldest_message_rises_whatever_the_clock_does() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today() + YEARS);
-    let (spool, _) = open(folder.path(), &clock);
-    accept(&spool).await;
+    let (spool, _) = open(folder.path(), clock.clone());
+    accept(&spool, CONTENT).await;
     let mut ages = Vec::new();
 
     for set_to in [today(), today() + YEARS, today() - YEARS] {
         clock.set(set_to);
         tokio::time::advance(MINUTE).await;
-        accept(&spool).await;
+        accept(&spool, CONTENT).await;
         ages.push(spool.overview().await.unwrap().oldest_waiting_ms);
     }
 
@@ -227,7 +170,7 @@ async fn while_the_relay_is_stopped_waits_pass_and_ages_do_not() {
     for same_boot in [true, false] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
-        let (spool, _) = open(folder.path(), &clock);
+        let (spool, _) = open(folder.path(), clock.clone());
         tokio::time::advance(MINUTE).await;
         deferred(&spool, 10 * MINUTE).await;
         tokio::time::advance(MINUTE).await;
@@ -239,7 +182,7 @@ async fn while_the_relay_is_stopped_waits_pass_and_ages_do_not() {
             true => clock,
             false => Clock::starting_at(clock.now()),
         };
-        let (spool, recovered) = open(folder.path(), &clock);
+        let (spool, recovered) = open(folder.path(), clock.clone());
 
         assert_eq!(recovered.clock, None);
         let summary = only(&spool).await;
@@ -250,13 +193,13 @@ async fn while_the_relay_is_stopped_waits_pass_and_ages_do_not() {
 #[tokio::test(start_paused = true)]
 async fn a_start_with_the_clock_set_back_keeps_waits_as_they_were() {
     let folder = TempDir::new().unwrap();
-    let (spool, _) = open(folder.path(), &Clock::starting_at(today()));
+    let (spool, _) = open(folder.path(), Clock::starting_at(today()));
     deferred(&spool, 10 * MINUTE).await;
     spool.close().await;
     drop(spool);
 
     let clock = Clock::starting_at(today() - YEARS);
-    let (spool, recovered) = open(folder.path(), &clock);
+    let (spool, recovered) = open(folder.path(), clock.clone());
 
     let jump = recovered.clock.unwrap();
     assert_eq!((jump.from, jump.to), (today(), today() - YEARS));
@@ -270,13 +213,13 @@ async fn a_clock_that_was_set_between_two_starts_of_one_boot_is_noticed() {
     for (set_to, is_forward) in [(today() + YEARS, true), (today() - DAY, false)] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
-        let (spool, _) = open(folder.path(), &clock);
+        let (spool, _) = open(folder.path(), clock.clone());
         deferred(&spool, 10 * MINUTE).await;
         spool.close().await;
         drop(spool);
 
         clock.set(set_to);
-        let (spool, recovered) = open(folder.path(), &clock);
+        let (spool, recovered) = open(folder.path(), clock.clone());
 
         assert_eq!(recovered.clock.unwrap().is_forward(), is_forward);
         assert_eq!(only(&spool).await.due_in_ms, 10 * 60_000);
@@ -287,16 +230,16 @@ async fn a_clock_that_was_set_between_two_starts_of_one_boot_is_noticed() {
 async fn a_crash_leaves_no_message_in_the_future() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today());
-    let (spool, _) = open(folder.path(), &clock);
+    let (spool, _) = open(folder.path(), clock.clone());
     tokio::time::advance(MINUTE / 2).await;
-    accept(&spool).await;
-    accept(&spool).await;
+    accept(&spool, CONTENT).await;
+    accept(&spool, CONTENT).await;
     let entry = claim(&spool).await.remove(0);
     settle(&spool, &entry, Next::Failed).await;
     // No close: the running time was last written down at the start.
     drop(spool);
 
-    let (spool, _) = open(folder.path(), &clock);
+    let (spool, _) = open(folder.path(), clock.clone());
 
     let now = spool.running();
     assert_eq!(now, RunningTime::START);
@@ -314,14 +257,14 @@ async fn spending_is_remembered_by_the_time_since_and_not_by_the_clock() {
     for set_to in [today() + YEARS, today() - YEARS] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
-        let (spool, _) = open(folder.path(), &clock);
+        let (spool, _) = open(folder.path(), clock.clone());
         deferred(&spool, MINUTE).await;
         tokio::time::advance(MINUTE / 2).await;
         spool.close().await;
         drop(spool);
 
         clock.set(set_to);
-        let (spool, _) = open(folder.path(), &clock);
+        let (spool, _) = open(folder.path(), clock.clone());
 
         let spent = spool.spent(DAY).await.unwrap();
         assert_eq!(spent.iter().map(|it| it.messages).sum::<u64>(), 1);
@@ -338,8 +281,8 @@ async fn spending_is_remembered_by_the_time_since_and_not_by_the_clock() {
 async fn a_spool_of_format_3_counts_from_its_upgrade() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today());
-    let (spool, _) = open(folder.path(), &clock);
-    accept(&spool).await;
+    let (spool, _) = open(folder.path(), clock.clone());
+    accept(&spool, CONTENT).await;
     let entry = claim(&spool).await.remove(0);
     settle(&spool, &entry, Next::Failed).await;
     let waiting = deferred(&spool, DAY).await;
@@ -365,7 +308,7 @@ async fn a_spool_of_format_3_counts_from_its_upgrade() {
         .unwrap();
     drop(database);
 
-    let (spool, _) = open(folder.path(), &clock);
+    let (spool, _) = open(folder.path(), clock.clone());
 
     assert_eq!(purge(&spool, 30 * DAY).await, 0);
     let overview = spool.overview().await.unwrap();

@@ -1,29 +1,31 @@
 //! The spool by its own interface: what a damaged disk or a strange hand can
 //! leave in it must not stop the other messages.
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use common::entries;
+use common::entries::accept;
+use common::entries::claim;
+use common::entries::lane;
+use common::entries::report;
 use graph_relay::clock::Clock;
 use graph_relay::clock::RunningTime;
-use graph_relay::mail::Envelope;
 use graph_relay::mail::Lane;
 use graph_relay::mail::Origin;
-use graph_relay::mail::ReportRequest;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
-use graph_relay::mail::Trace;
 use graph_relay::spool::AcceptError;
 use graph_relay::spool::Action;
 use graph_relay::spool::AttemptReport;
-use graph_relay::spool::Claimed;
 use graph_relay::spool::Decision;
 use graph_relay::spool::Draft;
 use graph_relay::spool::Dsn;
 use graph_relay::spool::DsnKind;
-use graph_relay::spool::NewEntry;
 use graph_relay::spool::Next;
 use graph_relay::spool::Order;
 use graph_relay::spool::Recovered;
@@ -31,75 +33,12 @@ use graph_relay::spool::Settings;
 use graph_relay::spool::Spool;
 use graph_relay::spool::Stage;
 use graph_relay::spool::Verdict;
-use graph_relay::spool::Want;
 use graph_relay::spool::Which;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 fn open(folder: &Path) -> (Spool, Recovered) {
-    let settings = Settings {
-        folder: folder.to_owned(),
-        size: 10_000_000,
-        free_space: 0,
-    };
-    Spool::open(settings, Clock::System).unwrap()
-}
-
-fn lane() -> Lane {
-    Lane {
-        account: "default".to_owned(),
-        mailbox: "relay@contoso.example".parse().unwrap(),
-    }
-}
-
-async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
-    let mut incoming = spool.receive(spool.new_id());
-    incoming.write(content).await.unwrap();
-    let entry = NewEntry {
-        content: incoming,
-        envelope: Envelope {
-            reverse_path: ReversePath::Null,
-            recipients: vec!["a@example.org".parse().unwrap()],
-            asked: Vec::new(),
-            utf8: false,
-            reports: ReportRequest::default(),
-        },
-        trace: Trace {
-            client: "127.0.0.1".parse().unwrap(),
-            hello: "client".to_owned(),
-            protocol: "ESMTP".to_owned(),
-            user: None,
-        },
-        author: None,
-        lane: lane(),
-        bound: None,
-        largest_part: 500,
-    };
-    spool.accept(entry).await.unwrap().id
-}
-
-async fn claim(spool: &Spool) -> Vec<Claimed> {
-    spool
-        .claim(vec![Want::any(lane(), 10)])
-        .await
-        .unwrap()
-        .claimed
-}
-
-fn report(next: Next) -> AttemptReport {
-    AttemptReport {
-        outcome: "test",
-        http_status: None,
-        code: None,
-        reason: "a test's".to_owned(),
-        request_id: None,
-        next,
-        trouble_since: None,
-        own_trouble: false,
-        dsn: None,
-        requests: 1,
-        uploaded: 12,
-    }
+    entries::open(folder, Clock::System)
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@
 
 pub mod author;
 pub mod content;
+pub mod entries;
 pub mod keys;
 pub mod load;
 pub mod stored;
