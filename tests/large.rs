@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::content::base64;
 use common::content::bytes;
+use common::load::peak;
 use common::*;
 use graph_relay::sandbox::Arrival;
 use graph_relay::sandbox::Cut;
@@ -502,14 +503,6 @@ async fn for_large_ones() -> (Sandbox, Relay) {
     let graph = stand_in_with(settings).await;
     let relay = relay(&graph, "[account.pace]\nupload_per_5_minutes = \"off\"");
     (graph, relay)
-}
-
-/// The most memory that a relay has had, in kB.
-fn peak(relay: &Relay) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
-    let mut lines = status.lines();
-    let peak = lines.find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
