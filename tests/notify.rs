@@ -540,6 +540,7 @@ fn as_format_4(home: &Home) {
     let db = Connection::open(database(home)).unwrap();
     db.execute_batch(
         "ALTER TABLE entry DROP COLUMN ret; ALTER TABLE entry DROP COLUMN envid;
+         ALTER TABLE entry DROP COLUMN barred;
          ALTER TABLE recipient DROP COLUMN notify; ALTER TABLE recipient DROP COLUMN orcpt;
          PRAGMA user_version = 4;",
     )
@@ -637,6 +638,7 @@ async fn a_disk_that_changes_what_was_asked_is_noticed() {
         "UPDATE entry SET envid = 'other' WHERE id = ?1",
         "UPDATE entry SET ret = 'HDRS' WHERE id = ?1",
         "UPDATE entry SET ret = NULL, envid = NULL WHERE id = ?1",
+        "UPDATE entry SET barred = 1 WHERE id = ?1",
     ];
     let rcpt = "<a@example.org> NOTIFY=FAILURE ORCPT=rfc822;o@example.org";
     let ask = || {

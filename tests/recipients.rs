@@ -351,3 +351,66 @@ async fn a_report_names_the_recipient_that_the_sender_named() {
     );
     assert!(report.contains("(for root@nas.local)"), "{report}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_reaches_its_sender_only_where_mail_to_him_is_allowed() {
+    let graph = stand_in().await;
+    let allowed = "authentication = \"optional\"\n\
+                   recipients_allowed = [\"*@example.org\", \"anna@sandbox.example\"]";
+    let redirected = "authentication = \"optional\"\nredirect_all_to = \"invalid@example.org\"";
+    let users = USERS.replace("\"*@sandbox.example\"", "\"*\"");
+    let user = "AHNjYW5uZXJAc2FuZGJveC5leGFtcGxlAFByaW50ZXIxMjNTY2FuNDU2";
+
+    for (rules, sender, to, reported_to) in [
+        (
+            allowed,
+            "anna@sandbox.example",
+            "invalid@example.org",
+            Some("anna@sandbox.example"),
+        ),
+        (
+            allowed,
+            "boss@sandbox.example",
+            "invalid@example.org",
+            Some(MAILBOX),
+        ),
+        (
+            allowed,
+            "eve@customer.example",
+            "invalid@example.org",
+            Some(MAILBOX),
+        ),
+        (allowed, "boss@sandbox.example", "x@example.org", None),
+        (allowed, "eve@customer.example", "x@example.org", None),
+        (
+            redirected,
+            "boss@sandbox.example",
+            "x@customer.example",
+            Some(MAILBOX),
+        ),
+    ] {
+        let (_home, relay) = relay(&graph, rules, "", &users);
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO client", "250");
+        smtp.expect(&format!("AUTH PLAIN {user}"), "235");
+        smtp.expect(&format!("MAIL FROM:<{sender}> RET=FULL"), "250");
+        let notify = "NOTIFY=SUCCESS,FAILURE";
+        smtp.expect(&format!("RCPT TO:<{to}> {notify}"), "250");
+        smtp.expect("DATA", "354");
+        smtp.write(format!("From: {MAILBOX}\r\nSubject: secret\r\n\r\nx\r\n").as_bytes());
+        smtp.expect(".", "250");
+
+        match reported_to {
+            Some(to) => {
+                let report = relay.event("report", |_| true);
+                assert_eq!(report["to"], *to, "{sender}");
+            }
+            None => {
+                relay.event("delivered", |_| true);
+                let last = send_one(&relay, &["z@example.org"], &message("last", "z"));
+                relay.event("delivered", |line| line["id"] == *last);
+                assert_eq!(relay.events("report").len(), 0, "{sender}");
+            }
+        }
+    }
+}

@@ -13,7 +13,7 @@
 //! | `off` | | - | - |
 //! | an address | | that address | - |
 //! | `sender` | reverse-path can get mail, and the client authenticated or it is ours | the reverse-path | the reverse-path |
-//! | `sender` | any other | the mailbox that sends | - |
+//! | `sender` | any other, or one barred by `recipients_allowed` or `redirect_all_to` | the mailbox that sends | - |
 //!
 //! Of a report to the sender, NOTIFY (RFC 3461 4.1) decides which recipients it is
 //! about: those who want it, and without NOTIFY those of failures and delays. Where
@@ -308,8 +308,9 @@ fn addressee<'a>(
         (Notify::Sender, _) => {
             let mut accounts = accounts;
             let known = entry.trace.user.is_some() || accounts.any(|account| is_of(path, account));
+            let may_receive = !entry.envelope.reports.sender_is_barred;
             match kind {
-                _ if known && path.is_routable() => Some(path.canonical()),
+                _ if known && may_receive && path.is_routable() => Some(path.canonical()),
                 DsnKind::Failure => Some(entry.lane.mailbox.clone()),
                 DsnKind::Delay | DsnKind::Relayed => None,
             }

@@ -117,7 +117,7 @@ impl Connection<'_> {
             Some(refused) => refused,
             None => match self.forbidden(envelope) {
                 Some(refused) => (refused, String::new()),
-                None => self.accept(incoming, envelope.clone()).await,
+                None => self.accept(incoming, self.session.bounded(envelope)).await,
             },
         };
         Ok(Received {

@@ -19,6 +19,9 @@ pub struct ReportRequest {
     pub returned: Option<Returned>,
     /// ENVID: the client's own name for the message.
     pub envelope_id: Option<EnvelopeId>,
+    /// `recipients_allowed` and `redirect_all_to` do not let the sender receive mail:
+    /// then he gets no reports either.
+    pub sender_is_barred: bool,
     /// By [`Address::key`]; only recipients for whom something was asked.
     recipients: BTreeMap<String, RecipientRequest>,
 }
@@ -72,6 +75,7 @@ impl ReportRequest {
         Self {
             returned,
             envelope_id,
+            sender_is_barred: false,
             recipients: BTreeMap::new(),
         }
     }

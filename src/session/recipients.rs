@@ -6,6 +6,8 @@
 //! receive the message, and the client's own words as well, so that no number of
 //! names for one mailbox fills the memory.
 
+use std::collections::HashSet;
+
 use super::Outcome;
 use super::Reply;
 use super::Session;
@@ -15,6 +17,7 @@ use super::Transaction;
 use super::command::Rcpt;
 use crate::mail::Address;
 use crate::mail::Asked;
+use crate::mail::Envelope;
 use crate::mail::ForwardPath;
 use crate::mail::RecipientPolicy;
 use crate::mail::RecipientRequest;
@@ -80,9 +83,8 @@ impl Session {
 
     /// Who receives the message for this recipient.
     fn recipients_of(&self, path: &ForwardPath) -> Result<Vec<Address>, Reply> {
-        let mut redirections = self.policies().into_iter();
-        if let Some(to) = redirections.find_map(|policy| policy.redirect.clone()) {
-            return Ok(vec![to]);
+        if let Some(to) = self.redirection() {
+            return Ok(vec![to.clone()]);
         }
         let recipients = self.settings.aliases.resolve(path);
         recipients.map_err(|why| Reply::unreachable_recipient(path, why))
@@ -94,11 +96,38 @@ impl Session {
         user.into_iter().chain([&*self.access.recipients]).collect()
     }
 
-    /// Whether a message for this address may go out, for one whose RCPT was
-    /// accepted by other rules.
-    pub fn may_send_to(&self, recipient: &Address) -> bool {
+    /// Who receives everything: the user's rule goes before the listener's.
+    fn redirection(&self) -> Option<&Address> {
         let mut policies = self.policies().into_iter();
-        policies.all(|policy| policy.allows(recipient))
+        policies.find_map(|policy| policy.redirect.as_ref())
+    }
+
+    /// Whether mail may go to this address: to one whose RCPT was accepted by other
+    /// rules, or a report to the sender.
+    pub fn may_send_to(&self, address: &Address) -> bool {
+        let redirection = self.redirection();
+        let mut policies = self.policies().into_iter();
+        redirection.is_none_or(|to| to.key() == address.key())
+            && policies.all(|policy| policy.allows(address))
+    }
+
+    /// The envelope of a message that has come in, as the rules have it that are in
+    /// force now: they may be newer than RCPT.
+    pub fn bounded(&self, envelope: &Envelope) -> Envelope {
+        let mut envelope = envelope.clone();
+        let sender = envelope.reverse_path.address();
+        envelope.reports.sender_is_barred = sender.is_some_and(|it| !self.may_send_to(it));
+        if self.policies().iter().all(|policy| policy.is_open()) || envelope.is_all_asked() {
+            return envelope;
+        }
+        let noted: HashSet<String> = envelope.asked.iter().map(|it| it.recipient.key()).collect();
+        let recipients = envelope.recipients.iter();
+        let others = recipients.filter(|recipient| !noted.contains(&recipient.key()));
+        envelope.asked.extend(others.map(|recipient| Asked {
+            original: recipient.to_string(),
+            recipient: recipient.clone(),
+        }));
+        envelope
     }
 
     /// Why not so many more recipients can be named.

@@ -381,9 +381,10 @@ impl Row {
         let mut entry = db.prepare_cached(
             "INSERT INTO entry (id, state, accepted_at, accepted_running, due_running, account,
              mailbox, reverse_path, author, utf8, client, hello, protocol, size, in_file, user,
-             bound, part_of, about, digest, seal, rows_cost, content_cost, ret, envid)
+             bound, part_of, about, digest, seal, rows_cost, content_cost, ret, envid,
+             barred)
              VALUES (?1, 'waiting', ?2, ?19, ?19, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-             ?14, ?15, ?16, ?17, ?18, ?20, ?21, ?22, ?23)",
+             ?14, ?15, ?16, ?17, ?18, ?20, ?21, ?22, ?23, ?24)",
         )?;
         let reports = &envelope.reports;
         entry.execute(params![
@@ -410,6 +411,7 @@ impl Row {
             i64::try_from(cost.content).unwrap_or(i64::MAX),
             reports.returned.map(|returned| returned.to_string()),
             reports.envelope_id.as_ref().map(EnvelopeId::as_str),
+            reports.sender_is_barred,
         ])?;
         requests::insert_recipients(db, &id, envelope)?;
         asked::insert(db, &id, &envelope.asked)?;

@@ -140,7 +140,7 @@ impl Record {
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of,
              about, warned, {doubted}, digest, seal, bound, accepted_running, own_trouble,
-             {unanswered}, ret, envid
+             {unanswered}, ret, envid, barred
              FROM entry WHERE id = ?1"
         )
     }

@@ -51,12 +51,13 @@ pub(super) fn insert_recipients(
     Ok(())
 }
 
-/// RET and ENVID, which are this column and the next.
+/// RET, ENVID and whether the sender may have reports: this column and the next two.
 pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<ReportRequest> {
-    Ok(ReportRequest::new(
-        view::optional(row, column)?,
-        view::optional(row, column + 1)?,
-    ))
+    let returned = view::optional(row, column)?;
+    let envelope_id = view::optional(row, column + 1)?;
+    let mut reports = ReportRequest::new(returned, envelope_id);
+    reports.sender_is_barred = row.get(column + 2)?;
+    Ok(reports)
 }
 
 /// The recipients, with what was asked for each.

@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 /// | 2 | `entry.user`, `entry.bound` |
 /// | 3 | `entry.draft`, `.draft_stage`, `.draft_since`, `.part_of`, `.about`, `.warned`; `attempt.requests`, `.uploaded`; states `held` and `dropped` |
 /// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`, `.own_trouble`, `.rows_cost`, `.content_cost`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
-/// | 5 | `entry.ret`, `.envid`; `recipient.notify`, `.orcpt` |
+/// | 5 | `entry.ret`, `.envid`, `.barred`; `recipient.notify`, `.orcpt` |
 pub(super) const FORMAT: i64 = 5;
 
 /// A name that ends in `_at` is wall time and only shown; `_running` is running
@@ -75,7 +75,9 @@ CREATE TABLE entry (
     content_cost INTEGER NOT NULL DEFAULT 0,
     -- RET and ENVID of MAIL (RFC 3461).
     ret          TEXT,
-    envid        TEXT
+    envid        TEXT,
+    -- Whether its sender may not receive mail, and so no reports.
+    barred       INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_due ON entry (account, mailbox, due_running) WHERE state = 'waiting';
 CREATE INDEX entry_open ON entry (id) WHERE state NOT IN ('delivered', 'dropped');
@@ -215,9 +217,10 @@ CREATE TABLE IF NOT EXISTS spool (
 /// From format 4 to format 5. What waits has no values: that is what a client gets
 /// that asks for nothing. New columns come last, here and in [`TABLES`], so that a
 /// salvage reads both with the same first page.
-const FROM_4: [(&str, &str, &str); 4] = [
+const FROM_4: [(&str, &str, &str); 5] = [
     ("entry", "ret", "TEXT"),
     ("entry", "envid", "TEXT"),
+    ("entry", "barred", "INTEGER NOT NULL DEFAULT 0"),
     ("recipient", "notify", "TEXT"),
     ("recipient", "orcpt", "TEXT"),
 ];
@@ -252,7 +255,8 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
         2 => upgrade(&connection, &[FROM_2], now)?,
         3 => upgrade(&connection, &[], now)?,
         4 => upgrade_from_4(&connection)?,
-        FORMAT => {}
+        // The format has grown before its release.
+        FORMAT => connection.execute_batch(&missing(&connection, &FROM_4)?)?,
         _ => {
             return Err(SpoolError::Format {
                 path: path.to_owned(),

@@ -139,6 +139,9 @@ fn seal_reports(envelope: &Envelope, field: &mut impl FnMut(&str)) {
     );
     let id = reports.envelope_id.as_ref();
     field(id.map_or("", EnvelopeId::as_str));
+    if reports.sender_is_barred {
+        field(" barred");
+    }
     for recipient in &envelope.recipients {
         if let Some(RecipientRequest { notify, original }) = reports.of(recipient) {
             field(recipient.as_str());
