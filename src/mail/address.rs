@@ -117,6 +117,14 @@ impl Address {
         Self { text, at }
     }
 
+    /// Without quotes that it does not need (RFC 5321 4.1.2): `"anna"@contoso.com`.
+    pub fn unquoted(&self) -> Self {
+        match self.local_part().starts_with('"') {
+            true => self.canonical(),
+            false => self.clone(),
+        }
+    }
+
     /// Whether it reads the same in every program: no quoted local part, no
     /// address literal, nothing like an encoded word (RFC 2047). Exchange Online
     /// delivers to no others, and parsers differ on them.

@@ -131,7 +131,7 @@ impl Aliases {
             return Ok(ends);
         }
         let address = match path {
-            ForwardPath::Address(address) => address.clone(),
+            ForwardPath::Address(address) => address.unquoted(),
             ForwardPath::Name(name) => match surroundings.completed(name) {
                 Some(address) => {
                     let path = ForwardPath::Address(address.clone());
@@ -194,7 +194,7 @@ impl Surroundings {
     ///
     /// Why not.
     pub fn reaches(&self, address: &Address) -> Result<(), Unreachable> {
-        if !address.is_plain() {
+        if !address.unquoted().is_plain() {
             return Err(Unreachable::Odd);
         }
         let key = address.key();
@@ -265,7 +265,7 @@ impl Follower<'_> {
 
     fn end(&self, target: &ForwardPath, ends: &mut Vec<Address>) -> Result<(), AliasError> {
         let address = match target {
-            ForwardPath::Address(address) => Some(address.clone()),
+            ForwardPath::Address(address) => Some(address.unquoted()),
             ForwardPath::Name(name) => self.surroundings.completed(name),
         };
         let Some(address) = address else {

@@ -35,6 +35,11 @@ impl ForwardPath {
         }
     }
 
+    /// The same in ASCII, if only its domain is not.
+    pub fn in_ascii(&self) -> Option<Self> {
+        self.address()?.in_ascii().map(Self::Address)
+    }
+
     /// The address, unless it is a name alone.
     pub fn address(&self) -> Option<&Address> {
         match self {

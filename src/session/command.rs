@@ -229,8 +229,12 @@ fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
         reports: MailReports::default(),
     };
     parameters::of_mail(parameters, &mut mail, quirks)?;
-    if !mail.utf8 && mail.reverse_path.address().is_some_and(|a| !a.is_ascii()) {
-        return Err(Reply::needs_utf8());
+    if !mail.utf8
+        && let ReversePath::Address(address) = &mail.reverse_path
+        && !address.is_ascii()
+    {
+        let ascii = address.in_ascii().ok_or_else(Reply::needs_utf8)?;
+        mail.reverse_path = ReversePath::Address(ascii);
     }
     Ok(mail)
 }
@@ -351,6 +355,12 @@ mod tests {
         ] {
             assert_eq!(mail_of(line), Err(code), "{line}");
         }
+        // Only the domain is not ASCII, and it has a form that is.
+        let mail = mail_of("MAIL FROM:<info@müller.example>").unwrap();
+        assert_eq!(
+            mail.reverse_path.to_string(),
+            "<info@xn--mller-kva.example>"
+        );
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl Session {
 
     fn add_recipient(&mut self, transaction: &mut Transaction, rcpt: Rcpt) -> Outcome {
         let Rcpt { path, reports } = rcpt;
-        if !transaction.envelope.utf8 && !path.is_ascii() {
-            return Err(Reply::needs_utf8());
-        }
+        let path = match transaction.envelope.utf8 || path.is_ascii() {
+            true => path,
+            false => path.in_ascii().ok_or_else(Reply::needs_utf8)?,
+        };
         let recipients = self.recipients_of(&path)?;
         let policies = self.policies();
         let is_allowed = |recipient: &&Address| {
@@ -290,6 +291,25 @@ mod tests {
                 "team to it@contoso.com",
                 "team to ben@contoso.com",
             ]
+        );
+    }
+
+    #[test]
+    fn quotes_and_letters_that_an_address_can_do_without_are_accepted() {
+        let mut session = session(
+            &policy(&["*@contoso.com", "*@m\u{fc}ller.example"], ""),
+            None,
+        );
+
+        rcpt(&mut session, "\"anna.smith\"@contoso.com", "250");
+        rcpt(&mut session, "anna.smith@Contoso.com", "250");
+        rcpt(&mut session, "\"anna smith\"@contoso.com", "553 5.1.3");
+        rcpt(&mut session, "Info@M\u{dc}ller.example", "250");
+        rcpt(&mut session, "j\u{fc}rgen@m\u{fc}ller.example", "553 5.6.7");
+
+        assert_eq!(
+            envelope(&mut session).0,
+            ["anna.smith@contoso.com", "Info@xn--mller-kva.example"]
         );
     }
 

@@ -453,6 +453,10 @@ impl Model {
             panic!("{path} has no domain");
         };
         let envelope = self.transaction.as_mut().expect("RCPT behind MAIL");
+        let address = match envelope.utf8 {
+            true => address.unquoted(),
+            false => address.in_ascii().unwrap_or(address).unquoted(),
+        };
         assert!(address.is_routable(), "no mail can reach {address}");
         assert!(address.is_plain() && (envelope.utf8 || address.is_ascii()));
         let mut known = envelope.recipients.iter();
