@@ -122,8 +122,14 @@ impl Top {
 /// others quote it.
 fn is_mbox_line(line: &[u8]) -> bool {
     let quotes = line.iter().take_while(|byte| **byte == b'>').count();
-    line.get(quotes..)
-        .is_some_and(|line| line.starts_with(b"From "))
+    line.get(quotes..).is_some_and(is_from_line)
+}
+
+/// Whether it is a `From ` of mbox and not a field: RFC 5322 4.5 allows blanks in
+/// front of the colon.
+pub(super) fn is_from_line(line: &[u8]) -> bool {
+    let behind = line.strip_prefix(b"From ").map(<[u8]>::trim_ascii_start);
+    behind.is_some_and(|text| !text.starts_with(b":"))
 }
 
 /// The lines up to the first empty one.

@@ -37,6 +37,14 @@ fn a_message_by_the_book_stays_as_it_is() {
 }
 
 #[test]
+fn a_blank_before_the_colon_of_from_makes_it_no_mbox_line() {
+    for blanks in [" ", "  ", " \t"] {
+        let content = format!("From{blanks}: a@b.c\nSubject: x\n\nHello\n");
+        assert_eq!(read(&content), "From: a@b.c\nSubject: x\n|Hello\n");
+    }
+}
+
+#[test]
 fn what_stands_above_a_header_section_is_dropped() {
     let section = "Received: x\nFrom: a@b.c\nSubject: x\n";
     for top in [

@@ -7,6 +7,7 @@ use super::ascii;
 use super::charset::Charset;
 use super::charset::guessed_text;
 use super::charset::text_charset;
+use super::head::is_from_line;
 use super::media::is_known_parameter;
 
 /// The fields of a message's header section, and where its body begins.
@@ -184,7 +185,7 @@ impl<'a> Header<'a> {
                 header.body += length;
                 return Some(header);
             }
-            if at == 0 && line.starts_with(b"From ") {
+            if at == 0 && is_from_line(line) {
                 header.mbox_line = true;
                 header.body += length;
                 continue;
