@@ -706,3 +706,30 @@ fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of(
     assert_eq!(limits(&few.replace("= 2", "= 4")), "");
     assert_eq!(limits(&format!("{few}\nreserved_connections = 0")), "");
 }
+
+#[test]
+fn a_hostname_that_is_a_domain_with_mailboxes_is_warned_of_where_names_have_aliases() {
+    let root = "[aliases]\nroot = \"it@fabrikam.com\"\n";
+    let said = warnings(
+        &format!("hostname = \"Contoso.com\"\n{ACCOUNT}{root}"),
+        0o600,
+    );
+    assert!(
+        said.contains(
+            "relay.toml:8:8: warning: root: mail for root@Contoso.com goes to this alias too"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("\"relay.Contoso.com\""), "{said}");
+
+    let others = "[aliases]\n\"root@nas.local\" = \"it@fabrikam.com\"\n";
+    for (hostname, aliases) in [
+        ("contoso.com", ""),
+        ("contoso.com", others),
+        ("relay.contoso.com", root),
+        ("elsewhere.example", root),
+    ] {
+        let text = format!("hostname = \"{hostname}\"\n{ACCOUNT}{aliases}");
+        assert_eq!(warnings(&text, 0o600), "", "{hostname} {aliases}");
+    }
+}

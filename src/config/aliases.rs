@@ -118,6 +118,23 @@ pub(super) fn read(
             entries.push((key, targets.value));
         }
     }
+    let is_name = |(key, _): &(AliasKey, _)| matches!(key, AliasKey::Name(_));
+    if let Some((name, span)) = entries
+        .iter()
+        .position(is_name)
+        .and_then(|at| places.get(at))
+        && has_mailboxes(context, &surroundings)
+    {
+        let (name, hostname) = (&name.value, context.hostname);
+        section.warning_at(
+            span,
+            &format!(
+                "{name}: mail for {name}@{hostname} goes to this alias too, because hostname is \
+                 {hostname}, which is also the domain of mailboxes: give the relay a hostname of \
+                 its own, like \"relay.{hostname}\""
+            ),
+        );
+    }
     let most = &context.limits.recipients;
     match Aliases::new(&entries, surroundings) {
         Ok(aliases) => {
@@ -139,6 +156,27 @@ pub(super) fn read(
             Aliases::default()
         }
     }
+}
+
+/// Whether the relay's own host name, at which every alias for a name holds as well,
+/// is a domain with mailboxes, as far as the file says.
+fn has_mailboxes(context: Context<'_>, surroundings: &Surroundings) -> bool {
+    let somebody = format!("somebody@{}", context.hostname).parse::<Address>();
+    let Ok(somebody) = somebody else {
+        return false;
+    };
+    let is_there = |address: &Address| address.domain_key() == somebody.domain_key();
+    let serves = |account: &Account| {
+        let fixed = match &account.mailbox {
+            Mailbox::Fixed(mailbox) => Some(mailbox),
+            Mailbox::From => None,
+        };
+        let mut senders = account.senders.iter().filter(|it| it.names_domain());
+        fixed.into_iter().chain(&account.default_from).any(is_there)
+            || senders.any(|it| it.is_wide() && it.matches(&somebody))
+    };
+    let default = surroundings.default_domain.as_deref().and_then(domain_key);
+    default.is_some_and(|it| it == somebody.domain_key()) || context.accounts.iter().any(serves)
 }
 
 /// The targets of an alias, as they are written.

@@ -326,7 +326,7 @@ fn is_of(address: &Address, account: &Account) -> bool {
     };
     let mut own = mailbox.into_iter().chain(&account.default_from);
     let mut named = account.senders.iter().filter(|it| it.names_domain());
-    own.any(|own| own.domain().eq_ignore_ascii_case(address.domain()))
+    own.any(|own| own.domain_key() == address.domain_key())
         || named.any(|pattern| pattern.matches(address))
 }
 
@@ -354,6 +354,7 @@ mod tests {
         client_id = "2"
         client_secret_env = "PATH"
         mailbox = "from"
+        default_from = "info@M\u00FCller.example"
     "#;
 
     /// Who gets reports about a message: of its failure and of its delay.
@@ -395,6 +396,12 @@ mod tests {
                 "x@hq.printers.example",
             ),
             ("eve@elsewhere.example", None, MAILBOX, ""),
+            (
+                "a@xn--mller-kva.example",
+                None,
+                "a@xn--mller-kva.example",
+                "a@xn--mller-kva.example",
+            ),
             ("any@elsewhere.example", None, MAILBOX, ""),
             ("a@sub.contoso.com", None, MAILBOX, ""),
             ("root@host", None, MAILBOX, ""),

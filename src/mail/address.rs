@@ -95,6 +95,11 @@ impl Address {
         format!("{}@{}", local.to_ascii_lowercase(), a_labels(self.domain()))
     }
 
+    /// The domain, as in [`Self::key`].
+    pub fn domain_key(&self) -> String {
+        a_labels(self.domain())
+    }
+
     /// The address in ASCII, if only its domain is not.
     pub fn in_ascii(&self) -> Option<Self> {
         let domain = a_labels(self.domain());
