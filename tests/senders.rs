@@ -145,3 +145,18 @@ async fn a_user_may_use_the_map_only_for_its_own_addresses() {
     let arrivals = arrived(&graph, 1).await;
     assert_eq!(arrivals[0].mailbox, OTHER);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_default_from_is_named_in_the_remedy() {
+    let graph = stand_in().await;
+    let keys = "default_from = \"noreply@sandbox.example\"";
+    let relay = relay(&graph, MAILBOX, keys, "");
+
+    let content = "From: root@nas\r\nTo: a@example.org\r\n\r\nx\r\n";
+    let id = send_one(&relay, &["a@example.org"], content);
+
+    let line = relay.event("deferred", |line| line["id"] == *id);
+    let words = line["reason"].as_str().unwrap();
+    let command = format!("'noreply@sandbox.example' -Trustee '{MAILBOX}'");
+    assert!(words.contains(&command), "{words}");
+}

@@ -434,7 +434,7 @@ impl Dispatcher {
             Scope::Message => self.faults.of_message(entry),
         };
         if news == News::New && self.faults.is_named(&entry.lane.account, what, now) {
-            let words = remedy::named(remedy, entry, &self.context.senders);
+            let words = remedy::named(remedy, entry, &self.context.goes_out_from(entry));
             maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
         }
     }

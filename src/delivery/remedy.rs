@@ -2,24 +2,27 @@
 //! the place: the catalogue's, where a code says what is wrong, and here what has
 //! none. `{mailbox}` and `{author}` stand for the message's.
 
+use super::Context;
 use super::outcome::Cause;
 use super::outcome::Doubt;
 use super::outcome::Kind;
 use super::outcome::Outcome;
 use super::suspects::Verdict;
 use crate::catalogue;
-use crate::config::Senders;
+use crate::mail::Address;
+use crate::routing::substitute;
 use crate::spool::Claimed;
 
 impl Outcome {
     /// What has happened and what to do, for whoever looks at the message.
-    pub(super) fn in_words(&self, entry: &Claimed, senders: &Senders) -> String {
+    /// `from` is the From that the message goes out with.
+    pub(super) fn in_words(&self, entry: &Claimed, from: &Address) -> String {
         match self.kind {
             Kind::Deferred {
                 cause: Cause::Configuration(remedy),
                 ..
             } => {
-                let remedy = named(remedy, entry, senders);
+                let remedy = named(remedy, entry, from);
                 format!("{}{}; {remedy}", self.reason, self.whose())
             }
             Kind::Doubtful {
@@ -50,12 +53,24 @@ impl Outcome {
 const OWN: &str = "; only this message is affected: others get through the same way, and this one is \
     tried again until delivery.expire_after";
 
-/// A remedy with the names that it is about: the author as the message goes out.
-pub(super) fn named(remedy: &str, entry: &Claimed, senders: &Senders) -> String {
-    let author = entry.author.as_ref();
-    let author = author.and_then(|author| senders.outgoing(author));
-    let author = author.as_ref().unwrap_or(&entry.lane.mailbox);
-    catalogue::named(remedy, entry.lane.mailbox.as_str(), author.as_str())
+/// A remedy with the names that it is about: the mailbox, and the From that the
+/// message goes out with.
+pub(super) fn named(remedy: &str, entry: &Claimed, from: &Address) -> String {
+    catalogue::named(remedy, entry.lane.mailbox.as_str(), from.as_str())
+}
+
+impl Context {
+    /// The From that a message goes out with.
+    pub(super) fn goes_out_from(&self, entry: &Claimed) -> Address {
+        let author = entry.author.as_ref();
+        let author = author.and_then(|author| self.senders.outgoing(author));
+        author
+            .or_else(|| {
+                let outlet = self.outlets.get(&entry.lane.account)?;
+                substitute(&outlet.account, &entry.envelope.reverse_path).cloned()
+            })
+            .unwrap_or_else(|| entry.lane.mailbox.clone())
+    }
 }
 
 /// For one of Entra's refusals.

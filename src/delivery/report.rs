@@ -195,9 +195,10 @@ impl Context {
             }
             DsnKind::Relayed => explain::relayed(ending.is_doubted),
         };
+        let from = self.goes_out_from(entry);
         explain::Explanation {
-            happened: remedy::named(&said.happened, entry, &self.senders),
-            remedy: remedy::named(&said.remedy, entry, &self.senders),
+            happened: remedy::named(&said.happened, entry, &from),
+            remedy: remedy::named(&said.remedy, entry, &from),
             ..said
         }
     }
@@ -307,8 +308,8 @@ fn addressee<'a>(
         (Notify::Address(address), DsnKind::Failure) => Some(address.canonical()),
         (Notify::Sender, _) => {
             let mut accounts = accounts;
-            let known = entry.trace.user.is_some() || accounts.any(|account| is_of(path, account));
             let may_receive = !entry.envelope.reports.sender_is_barred;
+            let known = entry.trace.user.is_some() || accounts.any(|account| is_of(path, account));
             match kind {
                 _ if known && may_receive && path.is_routable() => Some(path.canonical()),
                 DsnKind::Failure => Some(entry.lane.mailbox.clone()),

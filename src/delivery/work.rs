@@ -79,7 +79,7 @@ impl Context {
             outcome: name(outcome.kind, next),
             http_status: outcome.http_status,
             code: outcome.code.clone(),
-            reason: outcome.in_words(&entry, &self.senders),
+            reason: outcome.in_words(&entry, &self.goes_out_from(&entry)),
             request_id: outcome.request_id.clone(),
             next,
             trouble_since,
