@@ -100,7 +100,9 @@ fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     let list = list(field);
     // A group or a gap in Reply-To harms nobody.
     let may_stay = field.is("Reply-To") && field.is_ascii() && list.is_by_the_book();
-    if list.is_settled() || may_stay {
+    // Such as the name of an empty group.
+    let is_raw = list.items.is_empty() && !field.is_ascii();
+    if (list.is_settled() && !is_raw) || may_stay {
         return Cow::Borrowed(&field.raw);
     }
     let with_address = list.items.iter().filter(|item| item.address.is_some());
@@ -355,6 +357,10 @@ mod tests {
             (
                 &b"From: B\xfcro <a@b.c>"[..],
                 "From: =?utf-8?b?QsO8cm8=?= <a@b.c>\r\n",
+            ),
+            (
+                b"Reply-To: B\xfcro:;",
+                "X-Original-Reply-To: =?utf-8?b?QsO8cm86Ow==?=\r\n",
             ),
             (
                 b"Reply-To: Contoso, Inc. <a@b.c>",
