@@ -128,6 +128,31 @@ async fn a_client_that_gives_up_waiting_is_told_apart_too() {
     }
 }
 
+/// What it sends behind the dot is lost, and the relay cannot know it for text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_doubles_no_dots_is_told_apart() {
+    let dots = "does not double the dots at the beginning of lines";
+    for (content, is_told) in [
+        ("above\r\n.\r\nbelow the dot\r\n.\r\nQUIT\r\n", true),
+        (
+            "above\r\n.\r\n\r\nb\u{fc}low the dot\r\n.\r\nQUIT\r\n",
+            true,
+        ),
+        (
+            "all of it\r\n.\r\nNOOP\r\nMALL FROM:<a@b.example>\r\nQUIT\r\n",
+            false,
+        ),
+    ] {
+        let said = begun("\r\n") + "Subject: dots\r\n\r\n" + content;
+
+        let (answer, shown) = kept("", &[said.as_bytes()], Then::Waits).await;
+
+        assert!(answer.contains("\r\n250 2.0.0 Ok: queued as "), "{answer}");
+        assert!(answer.contains("\r\n500 5.5."), "{answer}");
+        assert_eq!(shown.contains(dots), is_told, "{content:?}: {shown}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_whose_lines_never_end_is_told_apart() {
     let said = begun("\r") + "Subject: CR\r\rHello\r.\rQUIT\r";

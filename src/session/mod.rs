@@ -9,6 +9,7 @@
 //! dialog is in `dialog.rs`. Reads no clock, no socket, no spool.
 
 mod auth;
+mod before;
 mod command;
 mod data;
 mod dialog;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 pub use self::auth::Credentials;
 use self::auth::Exchange;
 pub use self::auth::Mechanism;
+use self::before::Before;
 use self::command::Command;
 pub use self::data::DataReader;
 pub use self::data::Faults;
@@ -134,9 +136,7 @@ pub struct Session {
     /// Recipients that a transaction may have because of what its client has sent
     /// before; `None` is any number.
     allowance: Option<usize>,
-    /// Why the last line, a DATA, was refused: what comes next may be content
-    /// all the same.
-    refused_data: Option<Reply>,
+    before: Before,
     /// The last password could not be verified.
     is_unverified: bool,
 }
@@ -282,7 +282,7 @@ impl Session {
             wrong_passwords: 0,
             idle: 0,
             allowance: None,
-            refused_data: None,
+            before: Before::default(),
             is_unverified: false,
         }
     }
@@ -354,18 +354,18 @@ impl Session {
 
     /// One line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
-        let refused_data = self.refused_data.take();
+        let before = std::mem::take(&mut self.before);
         let outcome = match self.take_exchange() {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
                 let command = command::parse(line, &mut self.quirks);
                 // A folded header field begins with a blank.
                 let is_content = line.starts_with(b" ") || line.starts_with(b"\t");
-                if let Some(refusal) = refused_data
+                if let Before::RefusedData(refusal) = &before
                     && (is_content || !command.as_ref().is_ok_and(Command::goes_on))
                 {
                     self.state = State::Closed;
-                    return Step::Close(Reply::content_without_data(&refusal));
+                    return Step::Close(Reply::content_without_data(refusal));
                 }
                 command.and_then(|command| self.command(command))
             }
@@ -373,8 +373,8 @@ impl Session {
         match outcome {
             Ok(step) => step,
             Err(reply) => {
-                self.refused_data = command::is_data(line).then(|| reply.clone());
-                self.refuse(reply)
+                self.before = Before::refused(line, &reply);
+                self.refuse(before.explain(reply))
             }
         }
     }
@@ -407,6 +407,7 @@ impl Session {
         match verdict {
             Verdict::Queued(id) => {
                 self.idle = 0;
+                self.before = Before::Message;
                 Reply::queued(id)
             }
             Verdict::TooBig => Reply::too_big(self.settings.message_size),
@@ -442,7 +443,7 @@ impl Session {
     /// client was not asked for it.
     pub fn not_now(&mut self, verdict: Verdict) -> Reply {
         let reply = self.verdict(verdict);
-        self.refused_data = Some(reply.clone());
+        self.before = Before::RefusedData(reply.clone());
         reply
     }
 

@@ -1,0 +1,40 @@
+//! What the client said last, where it explains a line that is no command.
+
+use super::Reply;
+use super::command;
+
+/// What came before a line.
+#[derive(Debug, Default)]
+pub(super) enum Before {
+    /// Nothing that explains it.
+    #[default]
+    Command,
+    /// DATA, which was refused: what comes next may be content all the same.
+    RefusedData(Reply),
+    /// The end of a message, which was accepted: what comes next may be more of its
+    /// text.
+    Message,
+}
+
+impl Before {
+    /// A line that got this refusal.
+    pub(super) fn refused(line: &[u8], reply: &Reply) -> Self {
+        match command::is_data(line) {
+            true => Self::RefusedData(reply.clone()),
+            false => Self::Command,
+        }
+    }
+
+    /// The reply to a line, with what to do about it.
+    pub(super) fn explain(&self, reply: Reply) -> Reply {
+        match self {
+            Self::Message if reply.code == 500 => reply.remedy(DOTS),
+            Self::Command | Self::RefusedData(_) | Self::Message => reply,
+        }
+    }
+}
+
+/// RFC 5321 4.5.2.
+const DOTS: &str = "the message before it may be cut off: to a client that does not double the dots \
+                    at the beginning of lines, a line of its text with a dot alone is the end; let \
+                    it double them, or use a mail library";
