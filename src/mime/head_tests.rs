@@ -103,6 +103,22 @@ fn what_only_looks_like_a_header_section_is_text() {
 }
 
 #[test]
+fn a_line_that_is_put_back_into_its_field_has_no_line_of_blanks_behind_it() {
+    for (content, expected) in [
+        (
+            "Subject: =?utf-8?Q?a=\nb?=\n \n\nHello\n",
+            "Subject: =?utf-8?Q?ab?=\nX-",
+        ),
+        (
+            "To: a@b.c,\nd@e.f\n\t\nSubject: x\n\nHello\n",
+            "To: a@b.c,\n d@e.f\nSubject: x\n",
+        ),
+    ] {
+        assert!(read(content).starts_with(expected), "{content}");
+    }
+}
+
+#[test]
 fn a_line_that_is_no_field_is_set_aside_before_a_known_field() {
     for (content, expected) in [
         (

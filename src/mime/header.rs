@@ -46,6 +46,7 @@ pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 impl<'a> Field<'a> {
     /// A field in bytes that begin with its name and a colon.
     pub(super) fn of_raw(name: &'a str, raw: Vec<u8>) -> Option<Self> {
+        let raw = well_folded(&raw).into_owned();
         let value = raw.get(name.len() + 1..)?.to_vec();
         Some(Self {
             name,
@@ -287,7 +288,7 @@ pub(super) fn field(raw: &[u8]) -> Option<Field<'_>> {
 
 /// Without continuation lines that are nothing but blanks, and with a blank before
 /// a line that continues the field without one.
-fn well_folded(raw: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn well_folded(raw: &[u8]) -> Cow<'_, [u8]> {
     let is_blank = |line: &[u8]| line.trim_ascii().is_empty();
     let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
     let mut lines = raw.split_inclusive(|byte| *byte == b'\n');

@@ -8,6 +8,7 @@
 //! long line.
 
 use super::Field;
+use super::header::well_folded;
 
 /// A Subject longer than this is not joined: each line costs a look at all of it.
 const LONGEST_SUBJECT: usize = 4096;
@@ -19,7 +20,7 @@ pub(super) fn goes_on_with(field: &mut Field<'_>, line: &[u8]) -> bool {
         for bytes in [&mut field.raw, &mut field.value] {
             let bytes = bytes.to_mut();
             bytes.push(b' ');
-            bytes.extend_from_slice(line);
+            bytes.extend_from_slice(&well_folded(line));
         }
     }
     is_next
