@@ -9,7 +9,8 @@
 //!   are dropped where a header section follows them. Without one they are text;
 //!   `From boiler 3 alarm` is what somebody wrote;
 //! - a line that is no field is set aside as `X-Original-Line` if a known field
-//!   follows before the first empty line. Otherwise it begins the text;
+//!   follows before the first empty line. Otherwise it begins the text, and so does
+//!   the delimiter of the parts that Content-Type announces;
 //! - lines that merely look like fields (`Alarm: zone 3`) are text where no known
 //!   field says otherwise, and where no empty line ends the header section.
 //!
@@ -32,6 +33,8 @@ use super::known::is_blind;
 use super::known::is_evidence;
 use super::known::is_of_a_program;
 use super::known::is_recognised;
+use super::media::delimiter;
+use super::media::is_line;
 use super::refold::field_of_lines;
 use super::refold::goes_on_with;
 use super::refold::with_rest_of_word;
@@ -171,6 +174,13 @@ impl<'a> Unit<'a> {
         }
     }
 
+    fn raw(&self) -> &[u8] {
+        match self {
+            Self::Field { field, .. } => &field.raw,
+            Self::Stray { raw, .. } => raw,
+        }
+    }
+
     fn at(&self) -> usize {
         match self {
             Self::Field { at, .. } | Self::Stray { at, .. } => *at,
@@ -284,6 +294,9 @@ impl<'a> Section<'a> {
     /// Position of the line that begins the text, if one does before the first empty
     /// line.
     fn text(&self) -> Option<usize> {
+        if let Some(at) = self.delimiter() {
+            return Some(at);
+        }
         let is_stray = |unit: &Unit<'_>| unit.field().is_none();
         let mut names = HashSet::new();
         let mut known = None;
@@ -310,6 +323,18 @@ impl<'a> Section<'a> {
         let from = known.map_or(0, |at| at + 1);
         let behind = self.units.get(from..).unwrap_or_default();
         Some(from + behind.iter().position(is_stray)?)
+    }
+
+    /// Position of the line behind which the first part begins, which has fields of
+    /// its own.
+    fn delimiter(&self) -> Option<usize> {
+        let mut units = self.units.iter().enumerate();
+        let delimiter = units.find_map(|(_, unit)| delimiter(unit.field()?))?;
+        let mut behind = units.skip_while(|(_, unit)| !is_line(unit.raw(), &delimiter));
+        let (at, _) = behind.next()?;
+        // Blind recipients are no text, whatever stands before them.
+        let mut behind = behind.filter_map(|(_, unit)| unit.field());
+        (!behind.any(is_blind)).then_some(at)
     }
 
     /// Whether all of it is text. A body is one more reason to take the lines for a

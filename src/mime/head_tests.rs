@@ -119,6 +119,34 @@ fn a_line_that_is_put_back_into_its_field_has_no_line_of_blanks_behind_it() {
 }
 
 #[test]
+fn the_delimiter_of_the_first_part_begins_the_body() {
+    let types = "Content-Type: multipart/mixed; boundary=\"=_b:1\"\n";
+    for (fields, part) in [
+        (types, "--=_b:1\nContent-Type: text/html\n\nHello\n"),
+        (
+            types,
+            "--=_b:1 \nContent-Type: text/html\nContent-Transfer-Encoding: base64\n\nSGk=\n",
+        ),
+        (
+            "Content-Type: multipart/mixed;\n boundary=b;\nMIME-Version: 1.0\n",
+            "--b\nContent-ID: <a>\nSubject: no field of it\n\nHello\n",
+        ),
+        (
+            "Content-Type: multipart/mixed; boundary=b\n",
+            "--b\n\nHello\n",
+        ),
+    ] {
+        let fields = format!("From: a@b.c\n{fields}");
+        assert_eq!(read(&format!("{fields}{part}")), format!("{fields}|{part}"));
+    }
+    // It is another line, or one that says who the blind recipients are.
+    let other = "Content-Type: multipart/mixed; boundary=b\n--bb\nMIME-Version: 1.0\n\n--b\n";
+    assert!(read(other).contains("X-Original-Line: --bb\nMIME-Version: 1.0\n|"));
+    let blind = "Content-Type: multipart/mixed; boundary=b\n--b\nBcc: d@e.f\n\n--b\n";
+    assert!(read(blind).contains("Bcc: d@e.f\n|"));
+}
+
+#[test]
 fn a_line_that_is_no_field_is_set_aside_before_a_known_field() {
     for (content, expected) in [
         (

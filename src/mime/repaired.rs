@@ -1,13 +1,15 @@
 //! The header section of a part with lines that are no fields, read as lenient
 //! programs read it: a parameter whose line is not indented belongs to the field
 //! before it, other odd lines are passed over if a Content- field follows, and else
-//! the text begins there.
+//! the text begins there. It also begins with the delimiter of the part's own parts.
 //!
 //! Other programs may read it in another way. So `structure.rs` calls such a part
 //! doubtful, and none of it is rewritten.
 
 use super::Header;
 use super::Media;
+use super::media::delimiter;
+use super::media::is_line;
 
 /// A header section without its odd lines.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +33,9 @@ pub(super) fn repaired(bytes: &[u8]) -> Option<Repaired> {
             return Some(Repaired::at(at, fields));
         }
         let is_whole = line.ends_with(b"\n");
+        if line.starts_with(b"--") && is_delimiter(&fields, line) {
+            return Some(Repaired::at(body, fields));
+        }
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             // A line of blanks is no end and no continuation (`header.rs`).
             if !fields.is_empty() && !line.trim_ascii().is_empty() {
@@ -86,6 +91,15 @@ fn is_field(line: &[u8]) -> bool {
     };
     let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
     !name.is_empty() && name.iter().all(|byte| is_token(*byte))
+}
+
+/// Whether a line delimits the parts of a multipart with these fields.
+fn is_delimiter(fields: &[u8], line: &[u8]) -> bool {
+    let Some(header) = Header::split(fields, true) else {
+        return false;
+    };
+    let delimiter = header.fields.iter().find_map(delimiter);
+    delimiter.is_some_and(|delimiter| is_line(line, &delimiter))
 }
 
 /// Whether a line is a parameter of the field before it (RFC 2045 5.1).
@@ -176,6 +190,19 @@ mod tests {
 
             let fields = "Content-ID: <a>\r\nContent-Type: a/b\r\n\r\n".to_owned();
             assert_eq!(read, Some((fields, String::new())), "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_body_begins_with_the_delimiter_of_the_first_part() {
+        for field in [
+            "Content-Type: multipart/mixed; boundary=\"=_b\"\r\n",
+            "Content-Type: multipart/mixed;\r\n boundary=\"=_b\";\r\n",
+        ] {
+            let body = "--=_b \r\nContent-Type: text/html\r\n\r\nHello\r\n";
+            let read = of(&format!("{field}{body}"));
+
+            assert_eq!(read, Some((format!("{field}\r\n"), body.to_owned())));
         }
     }
 

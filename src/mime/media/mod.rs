@@ -227,6 +227,20 @@ fn transfer_encoding(header: &Header<'_>) -> Encoding {
     }
 }
 
+/// The line that stands before each part of a multipart, if this is the field that
+/// announces it.
+pub(super) fn delimiter(field: &Field<'_>) -> Option<String> {
+    let parameters = field.is("Content-Type").then(|| Parameters::of(field))?;
+    let boundary = parameters.text("boundary").filter(|it| is_boundary(it))?;
+    let is_multipart = parameters.value.starts_with("multipart");
+    is_multipart.then(|| format!("--{}", boundary.trim_end()))
+}
+
+/// Whether a line is that one; blanks may stand behind it (RFC 2046 5.1.1).
+pub(super) fn is_line(line: &[u8], delimiter: &str) -> bool {
+    line.trim_ascii_end() == delimiter.as_bytes()
+}
+
 /// RFC 2046 5.1.1, without what programs don't agree about.
 fn is_boundary(text: &str) -> bool {
     let of_boundary = |c: char| c == ' ' || c.is_ascii_graphic();
