@@ -21,6 +21,7 @@
 use std::borrow::Cow;
 
 use super::Field;
+use super::Item;
 use super::addresses::field_of;
 use super::addresses::list;
 use super::header::BLANKS;
@@ -99,7 +100,8 @@ impl Kind {
 fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     let list = list(field);
     // A group or a gap in Reply-To harms nobody.
-    let may_stay = field.is("Reply-To") && field.is_ascii() && list.is_by_the_book();
+    let is_plain = list.is_by_the_book() && list.items.iter().all(Item::is_plain);
+    let may_stay = field.is("Reply-To") && field.is_ascii() && is_plain;
     // Such as the name of an empty group.
     let is_raw = list.items.is_empty() && !field.is_ascii();
     if (list.is_settled() && !is_raw) || may_stay {
@@ -370,6 +372,10 @@ mod tests {
                 b"Reply-To: B\xfcro <a@b.c>, root",
                 "Reply-To: =?utf-8?b?QsO8cm8=?= <a@b.c>\r\n\
                  X-Original-Reply-To: =?utf-8?b?QsO8cm8=?= <a@b.c>, root\r\n",
+            ),
+            (
+                b"Reply-To: \"CONTOSO\\help\" <a@b.c>",
+                "Reply-To: =?utf-8?b?Q09OVE9TT1xoZWxw?= <a@b.c>\r\n",
             ),
             (
                 b"Reply-To: B\xfcro",
