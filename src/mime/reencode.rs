@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::Encoding;
 use super::Header;
+use super::Media;
 use super::Part;
 use super::Structure;
 use super::decode::Decoder;
@@ -36,11 +37,19 @@ pub fn quoted_printable_as_base64(header: &[u8], body: &[u8]) -> Option<(Vec<u8>
             Some(start..usize::try_from(range.end).ok()?)
         });
         let (head, text) = (head?, text?);
-        if part.parent.is_none() {
-            new_header = Some(as_base64(&top));
+        let is_top = part.parent.is_none();
+        let edited = match is_top {
+            true => as_base64(&top),
+            false => as_base64(&Header::split(body.get(head.clone())?, true)?),
+        };
+        if !is_still(&part.media, &edited) {
+            continue;
+        }
+        if is_top {
+            new_header = Some(edited);
         } else {
             new_body.extend_from_slice(body.get(from..head.start)?);
-            new_body.extend(as_base64(&Header::split(body.get(head.clone())?, true)?));
+            new_body.extend(edited);
         }
         new_body.extend(lines(body.get(text.clone())?));
         if text.end == body.len() && !text.is_empty() {
@@ -63,6 +72,14 @@ fn applies(structure: &Structure, part: &Part) -> bool {
         && part.media.encoding == Encoding::QuotedPrintable
         && part.media.content_type.starts_with("text/")
         && around.all(|part| !part.doubtful && !is_sealed(&part.media))
+}
+
+/// Whether it is what it was: of a type that cannot be read, such as `i mage/png`, a
+/// part in base64 is taken for a file.
+fn is_still(media: &Media, edited: &[u8]) -> bool {
+    let header = Header::split(edited, true).unwrap_or_default();
+    let is_now = Media::of(&header, &media.content_type, None).content_type;
+    is_now == media.content_type
 }
 
 /// The header section with the one field changed.
@@ -116,6 +133,13 @@ mod tests {
 
         let expected = "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\nTo: a@b\r\n\r\nYT1iYw0K\r\n";
         assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn a_part_that_would_be_no_text_in_base64_stays() {
+        let message = format!("Content-Type: i mage/png\r\n{QP}\r\na=3D\r\n");
+
+        assert_eq!(reencoded(&message), None);
     }
 
     #[test]
