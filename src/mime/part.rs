@@ -52,6 +52,8 @@ struct Reading {
     room: usize,
     /// The charset of its first text.
     charset: Option<String>,
+    /// The boundaries of the multiparts that we are in.
+    open: Vec<String>,
 }
 
 impl<'m> Part<'m> {
@@ -61,6 +63,7 @@ impl<'m> Part<'m> {
         let mut reading = Reading {
             room: MOST_PARTS,
             charset: None,
+            open: Vec::new(),
         };
         Self::read(message, "text/plain", 0, &mut reading)
     }
@@ -98,12 +101,19 @@ impl<'m> Part<'m> {
             && let Some(boundary) = part.content_type.text("boundary")
             && !boundary.trim().is_empty()
         {
+            if reading.open.contains(&boundary) {
+                // Nobody knows whose delimiters these are.
+                part.media.encoding = Encoding::Unknown;
+                return Some(part);
+            }
             let pieces = pieces(part.body, &boundary, reading.room)?;
             reading.room = reading.room.checked_sub(pieces.len())?;
             let default = part.media.default_within();
+            reading.open.push(boundary);
             let children = pieces.into_iter();
             let children = children.map(|raw| Self::read(raw, default, depth + 1, reading));
             part.children = children.collect::<Option<_>>()?;
+            reading.open.pop();
         }
         Some(part)
     }
@@ -280,6 +290,24 @@ mod tests {
 
         assert_eq!(part.children[0].children[0].text().unwrap(), "one");
         assert_eq!(part.children[1].text().unwrap(), "two");
+    }
+
+    #[test]
+    fn a_multipart_with_the_boundary_of_one_around_it_cannot_be_read_for_certain() {
+        let inner = "Content-Type: multipart/alternative; boundary=a\r\n\r\n\
+            --a\r\n\r\none\r\n--a--\r\n--a\r\n\r\ntwo\r\n--a--\r\n";
+        let message = format!("Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n{inner}");
+
+        let part = Part::of(message.as_bytes()).unwrap();
+
+        assert_eq!(part.children[0].content(), None);
+        // One beside another harms nobody.
+        let inner =
+            "--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b--\r\n";
+        let beside =
+            format!("Content-Type: multipart/mixed; boundary=a\r\n\r\n{inner}{inner}--a--\r\n");
+        let part = Part::of(beside.as_bytes()).unwrap();
+        assert_eq!(part.children[1].children[0].text().unwrap(), "one");
     }
 
     #[test]
