@@ -94,6 +94,19 @@ impl Lanes {
         self.paces.remember(spent, now);
     }
 
+    /// The mailbox of a lane is an alias of this one: Graph's limits hold for both
+    /// together. Requests at once are still counted for each.
+    pub(super) fn is_alias(&mut self, lane: &Lane, owner: &Address, now: Instant) {
+        let owner = Lane {
+            account: lane.account.clone(),
+            mailbox: owner.canonical(),
+        };
+        let pace = self.paces.share(lane, &owner, now);
+        if let Some(state) = self.known(lane) {
+            state.pace = pace;
+        }
+    }
+
     /// A lane has an entry that is due then.
     pub(super) fn has_due(&mut self, lane: &Lane, due: Instant, now: Instant) {
         let state = self.state(lane, now);

@@ -80,6 +80,31 @@ fn claim(lanes: &mut Lanes, now: Instant) -> Vec<(String, u32)> {
 }
 
 #[test]
+fn an_alias_and_its_mailbox_share_the_limits_of_the_mailbox() {
+    let (alias, owner) = (lane("a", "alias"), lane("a", "owner"));
+    let limits = config::Pace {
+        recipients_per_day: Some(5),
+        ..PACE
+    };
+    let mut lanes = lanes_with(limits, 32, &[&alias]);
+    let spend = |lanes: &mut Lanes, lane: &Lane, seconds| {
+        begin(lanes, lane, at(seconds)).end(true);
+        lanes.is_alias(&alias, &owner.mailbox, at(seconds));
+        lanes.ended(lane, at(seconds));
+    };
+    for seconds in 1..=2 {
+        spend(&mut lanes, &alias, seconds);
+    }
+    lanes.has_due(&owner, at(3), at(3));
+    for seconds in 3..=5 {
+        spend(&mut lanes, &owner, seconds);
+    }
+
+    assert_eq!(claim(&mut lanes, at(6)), []);
+    assert_eq!(claim(&mut lanes, at(6 + 25 * 3600)).len(), 2);
+}
+
+#[test]
 fn a_mailbox_never_gets_more_than_its_requests_at_once() {
     let one = lane("a", "one");
     let mut lanes = lanes(&[&one]);

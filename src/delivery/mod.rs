@@ -392,6 +392,10 @@ impl Dispatcher {
             // Its remedy is another one than that of a mailbox that goes too fast.
             self.lanes.tell_mailbox(&entry.lane, code, now);
         }
+        let outlet = self.context.outlets.get(&entry.lane.account);
+        if let Some(owner) = outlet.and_then(|outlet| outlet.graph.owner(&entry.lane.mailbox)) {
+            self.lanes.is_alias(&entry.lane, &owner, now);
+        }
         self.tell_changes();
         self.lanes.ended(&entry.lane, now);
     }

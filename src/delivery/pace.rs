@@ -163,6 +163,17 @@ impl Paces {
         pace
     }
 
+    /// One pace for a lane and for the mailbox that it is an alias of, with what was
+    /// spent through both.
+    pub(super) fn share(&mut self, alias: &Lane, owner: &Lane, now: Instant) -> Arc<MailboxPace> {
+        let pace = self.of(owner, now);
+        let before = self.mailboxes.insert(alias.clone(), Arc::clone(&pace));
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &pace)) {
+            pace.lock().absorb(&before.lock());
+        }
+        pace
+    }
+
     /// Counts what was spent before the relay was started.
     pub(super) fn remember(&mut self, spent: &Spent, now: Instant) {
         let at = now.checked_sub(spent.ago).unwrap_or(now);
@@ -301,6 +312,14 @@ impl MailboxPace {
 }
 
 impl State {
+    /// Counts what was spent elsewhere too.
+    fn absorb(&mut self, other: &Self) {
+        self.messages.absorb(&other.messages);
+        self.requests.absorb(&other.requests);
+        self.upload.absorb(&other.upload);
+        self.recipients.absorb(&other.recipients);
+    }
+
     /// The limit that holds back longest what needs so much, and until when.
     fn full(&mut self, now: Instant, messages: u64, need: Need) -> Option<(Limit, Instant)> {
         let needs = [

@@ -80,6 +80,14 @@ impl Window {
         self.sum = self.sum.saturating_add(amount);
     }
 
+    /// Counts what was spent in another window of the same span too, none of it for a
+    /// shorter time than there.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (slice, amount) in &other.spent {
+            self.spend(other.begin_of(slice + 1), *amount);
+        }
+    }
+
     /// Takes back what was spent at a time, and did not happen after all.
     pub(super) fn give_back(&mut self, at: Instant, amount: u64) {
         let slice = self.slice_of(at);

@@ -156,6 +156,11 @@ impl Graph {
         submitted(&self.call(caller, &call).await?)
     }
 
+    /// The mailbox that an alias was found to belong to.
+    pub fn owner(&self, alias: &Address) -> Option<Address> {
+        self.owners.known(alias)
+    }
+
     /// Asks the caller's mailbox, or its owner's if it is an alias.
     async fn call(&self, caller: Caller<'_>, call: &Call<'_>) -> Result<Answer, GraphError> {
         let known = self.owners.known(caller.mailbox);
