@@ -344,7 +344,7 @@ fn what_tls_and_authentication_need_is_said() {
         (
             "[[listener]]\naddress = \"127.0.0.1:2525\"\nauthentication = \"optional\"\n",
             vec![
-                "relay.toml:3:18: authentication: nobody could: there is no [[user]] with name, \
+                "relay.toml:3:18: authentication: nobody could authenticate: there is no [[user]] with name, \
                  password_hash and senders",
             ],
         ),
@@ -732,4 +732,26 @@ fn a_hostname_that_is_a_domain_with_mailboxes_is_warned_of_where_names_have_alia
         let text = format!("hostname = \"{hostname}\"\n{ACCOUNT}{aliases}");
         assert_eq!(warnings(&text, 0o600), "", "{hostname} {aliases}");
     }
+}
+
+#[test]
+fn what_people_write_by_mistake_is_answered_with_what_to_write() {
+    let said = complaint(&format!(
+        "internal_domains = \"corp.local\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
+         redirect_all_to = [\"a@contoso.com\"]\nbare_cr = \"accept\"\nnul = true\n{ACCOUNT}\
+         [aliases]\nx = \"a@contoso.com, b@contoso.com\"\n\"scan*@nas\" = \"a@contoso.com\"\n"
+    ));
+
+    let expected = [
+        "relay.toml:1:20: internal_domains: invalid type: string \"corp.local\", expected a list, in \
+         brackets like [\"...\"]",
+        "relay.toml:4:19: redirect_all_to: invalid type: list, expected a string",
+        "relay.toml:5:11: bare_cr: unknown value `accept`, expected `normalise` or `refuse`",
+        "relay.toml:6:7: nul: expected a text in quotes",
+        "relay.toml:13:5: x: \"a@contoso.com, b@contoso.com\": the domain is not valid: write several \
+         addresses as a list, [\"it@contoso.com\", \"anna@contoso.com\"]",
+        "relay.toml:14:1: \"scan*@nas\" is not a recipient: write a name like root, an address like \
+         \"root@nas.local\", or a domain like \"@nas.local\"",
+    ];
+    assert_eq!(said, expected);
 }

@@ -11,7 +11,8 @@ use common::*;
 use graph_relay::sandbox::Sandbox;
 
 const ALIASES: &str = "[aliases]\nroot = \"it@example.org\"\npostmaster = \"root\"\n\
-    team = [\"anna@example.org\", \"ben@example.org\"]\n\"@old.example\" = \"new@example.org\"\n";
+    team = [\"anna@example.org\", \"ben@example.org\"]\n\"@old.example\" = \"new@example.org\"\n\
+    \"*@older.example\" = \"new@example.org\"\n";
 
 /// A relay with these lines: keys of the listener, keys of the account, the rest.
 fn relay(graph: &Sandbox, listener: &str, keys: &str, sections: &str) -> (Home, Relay) {
@@ -57,6 +58,7 @@ async fn mail_for_an_alias_reaches_those_it_stands_for() {
         ("Postmaster", &["it@example.org"]),
         ("team@localhost", &["anna@example.org", "ben@example.org"]),
         ("anybody@old.example", &["new@example.org"]),
+        ("anybody@older.example", &["new@example.org"]),
         ("x@example.org", &["x@example.org"]),
     ]
     .into_iter()
@@ -78,7 +80,7 @@ async fn mail_for_an_alias_reaches_those_it_stands_for() {
     )
     .await;
     assert_eq!(
-        recipients(&graph.arrivals()[6]),
+        recipients(&graph.arrivals()[7]),
         set(&["it@example.org", "x@example.org"])
     );
     // Blind recipients stay unknown to the others.

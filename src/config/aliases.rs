@@ -191,10 +191,16 @@ enum OneOrSeveral {
 }
 
 fn key(section: &Section<'_>, name: &Marked<String>) -> Option<AliasKey> {
+    // As patterns elsewhere in the file have it, "*@nas.local" is everybody there.
     let text = name.value.as_str();
+    let text = text
+        .strip_prefix('*')
+        .filter(|rest| rest.starts_with('@'))
+        .unwrap_or(text);
     let domain = text.strip_prefix('@');
     let key = match (domain, text.parse::<ForwardPath>()) {
         (Some(domain), _) => domain_key(domain).map(AliasKey::Domain),
+        _ if text.contains('*') => None,
         (None, Ok(ForwardPath::Address(address))) => Some(AliasKey::Address(address.key())),
         (None, Ok(ForwardPath::Name(name))) => Some(AliasKey::Name(name.to_ascii_lowercase())),
         (None, Err(_)) => None,
@@ -233,10 +239,13 @@ fn targets(
         match text.parse() {
             Ok(target) => targets.push(target),
             Err(error) => {
-                let message = format!(
-                    "{}: {text:?}: {error}: write an address like \"it@contoso.com\"",
-                    name.value
-                );
+                let several = text.matches('@').count() > 1;
+                let like = if several {
+                    "write several addresses as a list, [\"it@contoso.com\", \"anna@contoso.com\"]"
+                } else {
+                    "write an address like \"it@contoso.com\""
+                };
+                let message = format!("{}: {text:?}: {error}: {like}", name.value);
                 section.problem_at(&written.span, message);
                 return None;
             }

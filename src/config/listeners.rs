@@ -168,7 +168,7 @@ fn authentication(section: &mut Section<'_>, users: &[User]) -> Option<Marked<Au
     let authentication = section.marked::<Authentication>("authentication")?;
     match authentication.value {
         Authentication::Optional | Authentication::Required if users.is_empty() => {
-            let message = "authentication: nobody could: there is no [[user]] with name, \
+            let message = "authentication: nobody could authenticate: there is no [[user]] with name, \
                            password_hash and senders";
             section.problem_at(&authentication.span, message);
         }

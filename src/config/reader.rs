@@ -261,7 +261,7 @@ impl<'a> Section<'a> {
         match T::deserialize(ValueDeserializer::from(spanned)) {
             Ok(value) => Some(Marked { value, span }),
             Err(error) => {
-                let message = error.message().trim_end().to_owned();
+                let message = in_words(error.message().trim_end());
                 self.problems.add(&span, format!("{key}: {message}"));
                 None
             }
@@ -439,6 +439,18 @@ impl<'a> Section<'a> {
         self.known.push(key);
         self.table?.get(key)
     }
+}
+
+/// What serde says of a value, in the words of the file.
+fn in_words(message: &str) -> String {
+    message
+        .replace(
+            "expected a sequence",
+            "expected a list, in brackets like [\"...\"]",
+        )
+        .replace("invalid type: sequence", "invalid type: list")
+        .replace("wanted string or table", "expected a text in quotes")
+        .replace("unknown variant", "unknown value")
 }
 
 /// Puts the environment's variables where a string says `${NAME}`.
