@@ -755,3 +755,17 @@ fn what_people_write_by_mistake_is_answered_with_what_to_write() {
     ];
     assert_eq!(said, expected);
 }
+
+#[test]
+fn a_secret_in_the_file_itself_is_refused_with_what_to_write_and_never_shown() {
+    let account = ACCOUNT.replace(
+        "client_secret_file = \"SECRET\"",
+        "client_secret = \"canary~1\"",
+    );
+
+    let said = complaint(&account);
+
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].starts_with("relay.toml:4:17: client_secret: the secret itself must not be"));
+    assert!(said[0].contains("client_secret_file = ") && !said[0].contains("canary"));
+}

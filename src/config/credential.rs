@@ -111,7 +111,8 @@ pub(super) fn read(section: &mut Section<'_>, sign_in: SignIn) -> Option<Credent
     }
 }
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
+    "client_secret",
     "client_secret_file",
     "client_secret_env",
     "client_secret_credential",
@@ -126,7 +127,18 @@ fn names_one(section: &Section<'_>) -> bool {
     KEYS.iter().any(|key| section.has(key))
 }
 
+/// A secret is not for a file that others read, back up and send around.
+fn written_out(section: &mut Section<'_>) {
+    if let Some(secret) = section.marked::<String>("client_secret") {
+        let message = "client_secret: the secret itself must not be in this file. Put it into a file of \
+                       its own (chmod 600) and name that: client_secret_file = \
+                       \"/etc/graph-relay/client-secret\"";
+        section.problem_at(&secret.span, message);
+    }
+}
+
 fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
+    written_out(section);
     let file = section.marked::<PathBuf>("client_secret_file");
     let environment = section.marked::<String>("client_secret_env");
     let credential = section.marked::<String>("client_secret_credential");
