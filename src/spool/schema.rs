@@ -242,6 +242,8 @@ pub(super) fn open(path: &Path, beside: &Beside, now: Timestamp) -> Result<Conne
          PRAGMA journal_size_limit = 4194304;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A plan that depends on bound values is made again whenever they change.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match found {
         0 => {
