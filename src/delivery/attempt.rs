@@ -158,7 +158,7 @@ async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted,
 fn message_id(header: &[u8]) -> Option<String> {
     let header = Header::split(header, true)?;
     let field = header.all("Message-ID").next()?;
-    Some(field.text())
+    Some(field.text().into_owned())
 }
 
 /// In one request, if that is all there is and a draft is not asked for.

@@ -13,7 +13,6 @@ use crate::mime::Item;
 use crate::mime::author;
 use crate::mime::author_item;
 use crate::mime::known_item;
-use crate::mime::list;
 
 /// What becomes of the author.
 #[derive(Debug, Default)]
@@ -67,12 +66,12 @@ impl AuthorFields {
 
     /// What `[[sender]]` makes of the one who acted for the author.
     fn and_sender(mut self, header: &Header<'_>, senders: &Senders) -> Self {
-        let known = |item: &Item| {
+        let known = |item: &&Item| {
             let address = item.address.as_ref();
             address.is_some_and(|address| senders.replaced(address).is_some())
         };
-        let lists = header.all("Sender").map(list);
-        let Some(item) = lists.flat_map(|list| list.items).find(known) else {
+        let fields = header.all("Sender");
+        let Some(item) = fields.flat_map(|it| &it.list().items).find(known) else {
             return self;
         };
         let Some(new) = item.address.as_ref().and_then(|it| senders.replaced(it)) else {
@@ -91,7 +90,7 @@ impl AuthorFields {
     /// mailbox can have the address.
     fn answers_to(&mut self, header: &Header<'_>, author: Item) {
         let answers =
-            |field: &Field<'_>| list(field).items.iter().any(|item| item.address.is_some());
+            |field: &Field<'_>| field.list().items.iter().any(|item| item.address.is_some());
         let is_routable = author.address.as_ref().is_some_and(Address::is_routable);
         if is_routable && !header.all("Reply-To").any(answers) {
             self.added

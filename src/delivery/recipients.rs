@@ -48,7 +48,6 @@ use crate::mail::ForwardPath;
 use crate::mime::Header;
 use crate::mime::Item;
 use crate::mime::field_of;
-use crate::mime::list;
 use crate::mime::unstructured;
 
 /// What becomes of each field of a header section, and what is added.
@@ -135,11 +134,12 @@ pub(super) fn effective<'e>(
         return Cow::Borrowed(envelope);
     }
     let mut seen = HashSet::new();
-    let lists = ["To", "Cc", "Bcc"].iter().flat_map(|name| header.all(name));
-    let items = lists.map(list).flat_map(|list| list.items);
+    let fields = ["To", "Cc", "Bcc"].iter().flat_map(|name| header.all(name));
+    let items = fields.flat_map(|field| &field.list().items);
     let recipients: Vec<Address> = items
-        .filter_map(|item| item.address)
+        .filter_map(|item| item.address.as_ref())
         .filter(|address| address.is_plain() && seen.insert(address.key()))
+        .cloned()
         .collect();
     if recipients.is_empty() {
         return Cow::Borrowed(envelope);
@@ -260,9 +260,9 @@ fn originals(header: &Header<'_>, envelope: &Envelope) -> String {
     let [only] = &*envelope.recipients else {
         return String::new();
     };
-    let lists = ["To", "Cc"].iter().flat_map(|name| header.all(name));
-    let items = lists.map(list).flat_map(|list| list.items);
-    let shown: HashSet<String> = items.filter_map(|item| item_key(&item)).collect();
+    let fields = ["To", "Cc"].iter().flat_map(|name| header.all(name));
+    let items = fields.flat_map(|field| &field.list().items);
+    let shown: HashSet<String> = items.filter_map(item_key).collect();
     let originals: Vec<&str> = envelope.originals(only).collect();
     if originals
         .iter()
@@ -296,11 +296,11 @@ fn narrow(
     let mut lossy = false;
     let mut changed = false;
     for field in header.all(name) {
-        let list = list(field);
+        let list = field.list();
         changed |= !list.is_settled();
         // Groups are written out: what others make of them is unknown.
         lossy |= list.is_lossy() || (list.items.is_empty() && !list.plain);
-        for item in list.items {
+        for item in &list.items {
             // Quoted, a recipient is no longer read alike by all.
             let address = item.address.as_ref().filter(|it| it.is_plain());
             let key = address.map(Address::key);
@@ -314,7 +314,7 @@ fn narrow(
                 // Nobody's, or somebody else's.
                 None => {
                     lossy = true;
-                    for (key, written) in members.in_place_of(&item) {
+                    for (key, written) in members.in_place_of(item) {
                         if !named.contains(&key) && seen.insert(key.clone()) {
                             kept.push(written);
                             named.insert(key);

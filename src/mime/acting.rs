@@ -15,7 +15,6 @@
 use super::Field;
 use super::Header;
 use super::Item;
-use super::list;
 use crate::mail::Address;
 
 /// The fields that name somebody who acted for the author.
@@ -37,13 +36,13 @@ pub fn actors<'h>(header: &'h Header<'_>) -> impl Iterator<Item = Actor> + 'h {
         .iter()
         .filter_map(|field| Some((field, name(field)?)));
     named.flat_map(|(field, name)| {
-        let items = list(field).items.into_iter();
-        let addresses = items.filter_map(|item| item.address);
+        let items = field.list().items.iter();
+        let addresses = items.filter_map(|item| item.address.as_ref());
         addresses
-            .filter(Address::is_routable)
+            .filter(|address| address.is_routable())
             .map(move |address| Actor {
                 field: name,
-                address,
+                address: address.clone(),
             })
     })
 }
@@ -56,7 +55,7 @@ pub(super) fn is_unsure(field: &Field<'_>) -> bool {
 
 /// Whether the field names mailboxes and nothing else; a Sender names one.
 pub(super) fn is_sure(field: &Field<'_>) -> bool {
-    let list = list(field);
+    let list = field.list();
     let addresses = list.items.iter().map(|item| item.address.as_ref());
     let is_mailbox = |address: &Address| address.is_routable() && address.is_plain();
     let most = if field.is("Sender") { 1 } else { usize::MAX };

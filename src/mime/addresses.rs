@@ -132,8 +132,8 @@ impl List {
     }
 }
 
-/// Reads an address list.
-pub fn list(field: &Field<'_>) -> List {
+/// Reads an address list: for [`Field::list`].
+pub(super) fn read(field: &Field<'_>) -> List {
     let text = field.text();
     let mut list = by_the_book(&text).unwrap_or_else(|| {
         let read = tolerant::read(&text);

@@ -6,12 +6,11 @@ use super::Header;
 use super::Item;
 use super::List;
 use super::field_of;
-use super::list;
 
 fn list_of(value: &[u8]) -> List {
     let head = [b"To: ", value, b"\r\n\r\n"].concat();
     let header = Header::split(&head, true).unwrap();
-    list(&header.fields[0])
+    header.fields[0].list().clone()
 }
 
 fn addresses(value: &str) -> Vec<Option<String>> {

@@ -23,7 +23,6 @@ use std::borrow::Cow;
 use super::Field;
 use super::Item;
 use super::addresses::field_of;
-use super::addresses::list;
 use super::header::BLANKS;
 use super::parameters::parameters;
 use super::parameters::percent;
@@ -98,7 +97,7 @@ impl Kind {
 
 /// An address field. One that names nobody, and is not ASCII, is set aside.
 fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
-    let list = list(field);
+    let list = field.list();
     // A group or a gap in Reply-To harms nobody.
     let is_plain = list.is_by_the_book() && list.items.iter().all(Item::is_plain);
     let may_stay = field.is("Reply-To") && field.is_ascii() && is_plain;

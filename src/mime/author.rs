@@ -11,7 +11,6 @@ use super::Field;
 use super::Header;
 use super::Item;
 use super::List;
-use super::list;
 use super::text::decoded;
 use crate::mail::Address;
 
@@ -32,20 +31,20 @@ pub enum Author {
 /// The author: the first address in the From fields that a mailbox can have
 /// (see [`Address::is_routable`]).
 pub fn author(header: &Header<'_>) -> Option<Address> {
-    author_item(header)?.address
+    header.all("From").find_map(usable)?.address.clone()
 }
 
 /// The first item of the From fields whose address is `known`, whether a mailbox can
 /// have it or not.
 pub fn known_item(header: &Header<'_>, known: impl Fn(&Address) -> bool) -> Option<Item> {
-    let lists = header.all("From").map(list);
-    let mut items = lists.flat_map(|list| list.items);
-    items.find(|item| item.address.as_ref().is_some_and(&known))
+    let mut items = header.all("From").flat_map(|field| &field.list().items);
+    let found = items.find(|item| item.address.as_ref().is_some_and(&known));
+    found.cloned()
 }
 
 /// The author with the display name.
 pub fn author_item(header: &Header<'_>) -> Option<Item> {
-    header.all("From").find_map(usable)
+    header.all("From").find_map(usable).cloned()
 }
 
 impl Author {
@@ -56,8 +55,8 @@ impl Author {
         let mut fields = fields.filter(|(_, field)| field.is("From"));
         let first = fields.clone().next();
         match fields.find_map(|(at, field)| Some((at, field, usable(field)?))) {
-            Some((_, field, _)) if is_alone(&list(field)) => Self::Alone,
-            Some((at, _, item)) => Self::Among(at, item),
+            Some((_, field, _)) if is_alone(field.list()) => Self::Alone,
+            Some((at, _, item)) => Self::Among(at, item.clone()),
             None => Self::Unusable {
                 name: first.and_then(|(_, field)| substitutes_name(field)),
             },
@@ -66,9 +65,9 @@ impl Author {
 }
 
 /// The first item of a From field that a mailbox can be.
-pub(super) fn usable(field: &Field<'_>) -> Option<Item> {
-    let routable = |item: &Item| item.address.as_ref().is_some_and(Address::is_routable);
-    list(field).items.into_iter().find(routable)
+pub(super) fn usable<'f>(field: &'f Field<'_>) -> Option<&'f Item> {
+    let routable = |item: &&Item| item.address.as_ref().is_some_and(Address::is_routable);
+    field.list().items.iter().find(routable)
 }
 
 /// Whether a list is one item: no other, no group, no gap. However its name is
@@ -81,7 +80,7 @@ fn is_alone(list: &List) -> bool {
 /// The name that another address may have in front of it: one that has no @, for it
 /// would show the wrong one.
 fn substitutes_name(field: &Field<'_>) -> Option<String> {
-    let mut items = list(field).items.into_iter();
+    let mut items = field.list().items.iter();
     let only = items.next().filter(|_| items.next().is_none())?;
     only.name()
         .filter(|name| !decoded(name, usize::MAX).contains('@'))

@@ -5,6 +5,8 @@
 //! two programs could see different addresses is not by the book, and
 //! `tolerant.rs` reads it.
 
+use std::borrow::Cow;
+
 use super::header::BLANKS;
 use super::phrase::is_word_by_the_book;
 use super::phrase::says_control;
@@ -180,7 +182,10 @@ fn in_brackets(item: &str) -> Option<(&str, &str)> {
 /// The item without its comments, and what they say; `None` if one of them could
 /// be taken for an address or for a part of one, or has another within it:
 /// programs differ on where that ends.
-pub(super) fn apart(item: &str) -> Option<(String, String)> {
+pub(super) fn apart(item: &str) -> Option<(Cow<'_, str>, String)> {
+    if !item.contains('(') {
+        return Some((Cow::Borrowed(item), String::new()));
+    }
     let mut scan = Scan::default();
     let mut outside = String::with_capacity(item.len());
     let mut comments = String::new();
@@ -194,7 +199,7 @@ pub(super) fn apart(item: &str) -> Option<(String, String)> {
             _ => comments.push(c),
         }
     }
-    Some((outside, comments))
+    Some((Cow::Owned(outside), comments))
 }
 
 /// Whether blanks stand around every quoted string.

@@ -2,7 +2,10 @@
 //! a message begins and ends, which need not be by the book, is for `head.rs`.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
+use super::List;
+use super::addresses;
 use super::ascii;
 use super::charset::Charset;
 use super::charset::guessed_text;
@@ -38,6 +41,8 @@ pub struct Field<'a> {
     pub raw: Cow<'a, [u8]>,
     /// The charset that the message's text names, where a field is not UTF-8.
     charset: Option<Charset>,
+    /// Its address list, once somebody has asked for it.
+    list: OnceLock<Box<List>>,
 }
 
 /// WSP of RFC 5322. What other characters are blank, programs do not agree about.
@@ -53,7 +58,18 @@ impl<'a> Field<'a> {
             value: Cow::Owned(value),
             raw: Cow::Owned(raw),
             charset: None,
+            list: OnceLock::new(),
         })
+    }
+
+    /// Makes a line its last continuation line.
+    pub(super) fn append(&mut self, line: &[u8]) {
+        for bytes in [&mut self.raw, &mut self.value] {
+            let bytes = bytes.to_mut();
+            bytes.push(b' ');
+            bytes.extend_from_slice(line);
+        }
+        self.list.take();
     }
 }
 
@@ -66,13 +82,24 @@ impl Field<'_> {
     /// The value without folding and surrounding blanks, to be taken apart. What is
     /// not UTF-8 is taken for Latin-1: then each octet is a character, and what is
     /// ASCII is what it was. Pieces of it become text by [`guess`](Self::guess).
-    pub fn text(&self) -> String {
-        let text = match std::str::from_utf8(&self.value) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => self.value.iter().copied().map(char::from).collect(),
-        };
-        let unfolded: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-        unfolded.trim_matches(BLANKS).to_owned()
+    pub fn text(&self) -> Cow<'_, str> {
+        let around = ['\r', '\n', ' ', '\t'];
+        let unfolded = |text: &str| text.replace(['\r', '\n'], "");
+        match std::str::from_utf8(&self.value) {
+            Ok(text) => match text.trim_matches(around) {
+                text if text.bytes().any(|byte| b"\r\n".contains(&byte)) => unfolded(text).into(),
+                text => text.into(),
+            },
+            Err(_) => {
+                let text: String = self.value.iter().copied().map(char::from).collect();
+                unfolded(text.trim_matches(around)).into()
+            }
+        }
+    }
+
+    /// The address list in it (RFC 5322 3.4), read when it is asked for first.
+    pub fn list(&self) -> &List {
+        self.list.get_or_init(|| Box::new(addresses::read(self)))
     }
 
     /// The value as a person reads it, without folding and surrounding blanks.
@@ -167,6 +194,7 @@ impl<'a> Header<'a> {
             let charset = text_charset(self, head.get(self.body..).unwrap_or_default());
             for field in &mut self.fields {
                 field.charset = charset;
+                field.list.take();
             }
         }
     }
@@ -283,6 +311,7 @@ pub(super) fn field(raw: &[u8]) -> Option<Field<'_>> {
         value,
         raw,
         charset: None,
+        list: OnceLock::new(),
     })
 }
 

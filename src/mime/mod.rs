@@ -67,7 +67,6 @@ pub use self::acting::actors;
 pub use self::addresses::Item;
 pub use self::addresses::List;
 pub use self::addresses::field_of;
-pub use self::addresses::list;
 pub use self::ascii::sendable;
 pub use self::attachment::Attachment;
 pub use self::author::Author;

@@ -12,7 +12,6 @@ use std::collections::HashSet;
 use super::Field;
 use super::Header;
 use super::Rendition;
-use super::list;
 use super::part::one_line;
 use super::quirks::is_message_id;
 use super::reserved::is_reserved;
@@ -96,7 +95,7 @@ impl Properties {
             let keys: HashSet<String> = named.iter().map(Address::key).collect();
             keys.len() == 1 && author.is_some_and(|author| keys.contains(&author.key()))
         };
-        let all_named = || list(field).items.iter().all(|item| item.address.is_some());
+        let all_named = || field.list().items.iter().all(|item| item.address.is_some());
         match field.name.to_ascii_lowercase().as_str() {
             "subject" | "in-reply-to" | "references" | "mime-version" => true,
             "from" | "reply-to" | "to" | "cc" | "bcc" => all_named(),
@@ -166,7 +165,7 @@ fn addresses(header: &Header<'_>, name: &str) -> Vec<Address> {
 }
 
 fn addresses_of(field: &Field<'_>) -> Vec<Address> {
-    let items = list(field).items.into_iter();
+    let items = field.list().items.iter().cloned();
     items.filter_map(|item| item.address).collect()
 }
 

@@ -16,7 +16,6 @@ use super::acting;
 use super::author::usable;
 use super::date::is_date;
 use super::date::with_the_full_year;
-use super::list;
 use super::reserved::is_reserved;
 
 /// An oddity of a header section.
@@ -290,7 +289,7 @@ pub(super) fn is_message_id(text: &str) -> bool {
 /// Whether a To or Cc has no address at all, and is not the empty group that says
 /// so.
 fn names_nobody(field: &Field<'_>) -> bool {
-    let list = list(field);
+    let list = field.list();
     let is_empty_group = list.items.is_empty() && list.plain;
     !is_empty_group && !list.items.iter().any(|item| item.address.is_some())
 }
@@ -302,7 +301,7 @@ fn has_names(field: &Field<'_>) -> bool {
 
 /// Whether there are addresses in it, but not by the book.
 fn is_odd(field: &Field<'_>) -> bool {
-    let list = list(field);
+    let list = field.list();
     let mut items = list.items.iter();
     !list.is_by_the_book() && items.any(|item| item.address.is_some())
 }

@@ -17,11 +17,7 @@ const LONGEST_SUBJECT: usize = 4096;
 pub(super) fn goes_on_with(field: &mut Field<'_>, line: &[u8]) -> bool {
     let is_next = is_open_list(field) && line.contains(&b'@');
     if is_next {
-        for bytes in [&mut field.raw, &mut field.value] {
-            let bytes = bytes.to_mut();
-            bytes.push(b' ');
-            bytes.extend_from_slice(&well_folded(line));
-        }
+        field.append(&well_folded(line));
     }
     is_next
 }

@@ -18,7 +18,6 @@ use super::Item;
 use super::attachment::Attachment;
 use super::contents::Contents;
 use super::contents::Text;
-use super::list;
 use super::part::Part;
 use super::part::words;
 use super::properties;
@@ -239,13 +238,13 @@ fn begins(line: &[u8], with: &[u8]) -> bool {
 
 /// Those of a field whose addresses are sure, in order.
 fn mailboxes(header: &Header<'_>, name: &str) -> Vec<Mailbox> {
-    let items = header.all(name).map(list).flat_map(|it| it.items);
+    let items = header.all(name).flat_map(|field| &field.list().items);
     items.filter_map(mailbox).collect()
 }
 
-fn mailbox(item: Item) -> Option<Mailbox> {
+fn mailbox(item: &Item) -> Option<Mailbox> {
     let name = item.readable_name();
-    let address = item.address?;
+    let address = item.address.clone()?;
     Some(Mailbox { address, name })
 }
 

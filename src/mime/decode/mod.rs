@@ -12,6 +12,7 @@ mod quoted_printable;
 mod tests;
 mod uuencode;
 
+use std::borrow::Cow;
 use std::io;
 
 use bytes::Buf;
@@ -48,7 +49,7 @@ impl Encoding {
     /// the word: quotes, comments, a semicolon with parameters. Words that name two
     /// encodings name none.
     pub(super) fn named(text: &str) -> Self {
-        let outside = apart(text).map_or_else(|| text.to_owned(), |(outside, _)| outside);
+        let outside = apart(text).map_or(Cow::Borrowed(text), |(outside, _)| outside);
         let is_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         let values = outside.split(';').filter(|value| !value.contains('='));
         let words = values.flat_map(|value| value.split(|c: char| !is_word(c)));
