@@ -387,6 +387,8 @@ impl Row {
              ?14, ?15, ?16, ?17, ?18, ?20, ?21, ?22, ?23, ?24)",
         )?;
         let reports = &envelope.reports;
+        let cost = [cost.rows, cost.content].map(|cost| i64::try_from(cost).unwrap_or(i64::MAX));
+        let ([rows_cost, content_cost], in_file) = (cost, self.inline.is_none());
         entry.execute(params![
             id,
             self.now.at.millis(),
@@ -399,7 +401,7 @@ impl Row {
             self.trace.hello,
             self.trace.protocol,
             self.size,
-            self.inline.is_none(),
+            in_file,
             self.trace.user,
             self.bound,
             part_of.map(|first| first.to_string()),
@@ -407,12 +409,13 @@ impl Row {
             self.digest,
             seal,
             self.now.running.millis(),
-            i64::try_from(cost.rows).unwrap_or(i64::MAX),
-            i64::try_from(cost.content).unwrap_or(i64::MAX),
+            rows_cost,
+            content_cost,
             reports.returned.map(|returned| returned.to_string()),
             reports.envelope_id.as_ref().map(EnvelopeId::as_str),
             reports.sender_is_barred,
         ])?;
+        usage::add(db, rows_cost, content_cost, in_file)?;
         requests::insert_recipients(db, &id, envelope)?;
         asked::insert(db, &id, &envelope.asked)?;
         if let Some(bytes) = &self.inline {

@@ -190,7 +190,8 @@ impl Claimant {
     ) -> rusqlite::Result<Option<Claimed>> {
         let waiting = db
             .prepare_cached(
-                "UPDATE entry SET state = 'claimed', attempts = attempts + 1
+                // OR FAIL: usage.rs.
+                "UPDATE OR FAIL entry SET state = 'claimed', attempts = attempts + 1
                  WHERE id = ?1 AND state = 'waiting'",
             )?
             .execute([id])?;

@@ -214,7 +214,8 @@ fn settle_one(
     };
     let ended = ended.filter(|_| extent.with_end());
     db.prepare_cached(
-        "UPDATE entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
+        // OR FAIL: usage.rs.
+        "UPDATE OR FAIL entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
          trouble_since = ?6, ended_running = ?7, own_trouble = ?8,
          rows_cost = rows_cost + ?9 WHERE id = ?1",
     )?

@@ -7,6 +7,12 @@
 //! transaction rolls it back too, and no code that changes an entry has to think
 //! of it. At start the sums are computed from the entries.
 //!
+//! A new entry is added by [`add`] instead, because a trigger on INSERT makes SQLite
+//! look for children that the new entry cannot have. What changes entries at every
+//! attempt does so by `UPDATE OR FAIL`: with a trigger, SQLite keeps the pages as they
+//! were before each statement that could be undone alone, and here an error undoes
+//! the transaction.
+//!
 //! The costs are estimates, near to what SQLite's `dbstat` counts for full
 //! pages. Measured per row, 2000 messages each:
 //!
@@ -236,19 +242,28 @@ pub(super) fn begin(db: &Connection) -> rusqlite::Result<()> {
     for state in State::ALL {
         empty.execute([state.name()])?;
     }
-    let (added, removed) = (change(&[("NEW", '+')]), change(&[("OLD", '-')]));
+    let removed = change(&[("OLD", '-')]);
     let changed = change(&[("OLD", '-'), ("NEW", '+')]);
     db.execute_batch(&format!(
         "INSERT OR REPLACE INTO temp.usage SELECT state, {sums} FROM main.entry
              WHERE state NOT IN ('delivered', 'dropped') GROUP BY state;
          INSERT OR REPLACE INTO temp.usage SELECT state, ifnull(sum(rows_cost), 0), 0, 0
              FROM main.entry WHERE state IN ('delivered', 'dropped') GROUP BY state;
-         CREATE TEMP TRIGGER usage_added AFTER INSERT ON main.entry BEGIN {added} END;
          CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {removed} END;
          CREATE TEMP TRIGGER usage_changed
              AFTER UPDATE OF state, rows_cost, content_cost, in_file ON main.entry
              BEGIN {changed} END;"
     ))
+}
+
+/// Adds a new entry that waits.
+pub(super) fn add(db: &Connection, rows: i64, content: i64, in_file: bool) -> rusqlite::Result<()> {
+    let (inline, files) = if in_file { (0, content) } else { (content, 0) };
+    let mut add = db.prepare_cached(
+        "UPDATE temp.usage SET rows = rows + ?1, inline = inline + ?2, files = files + ?3
+         WHERE state = 'waiting'",
+    )?;
+    add.execute([rows, inline, files]).map(drop)
 }
 
 /// Adds rows of `entry` to the sums of their states, or takes them off. Content is
@@ -271,9 +286,10 @@ fn change(rows: &[(&str, char)]) -> String {
         }
     }
     let set = sums.map(|(column, sum)| format!("{column} = {column}{sum}"));
-    let states: Vec<_> = rows.iter().map(|(row, _)| format!("{row}.state")).collect();
-    let (set, states) = (set.join(", "), states.join(", "));
-    format!("UPDATE usage SET {set} WHERE state IN ({states});")
+    // By the index, SQLite would make a table of the two states first.
+    let states = rows.iter().map(|(row, _)| format!("+state = {row}.state"));
+    let (set, states) = (set.join(", "), states.collect::<Vec<_>>().join(" OR "));
+    format!("UPDATE usage SET {set} WHERE {states};")
 }
 
 /// The sums as they are now.
