@@ -260,10 +260,13 @@ fn originals(header: &Header<'_>, envelope: &Envelope) -> String {
     let [only] = &*envelope.recipients else {
         return String::new();
     };
+    let originals: Vec<&str> = envelope.originals(only).collect();
+    if originals.is_empty() {
+        return String::new();
+    }
     let fields = ["To", "Cc"].iter().flat_map(|name| header.all(name));
     let items = fields.flat_map(|field| &field.list().items);
     let shown: HashSet<String> = items.filter_map(item_key).collect();
-    let originals: Vec<&str> = envelope.originals(only).collect();
     if originals
         .iter()
         .all(|original| shown.contains(&key(original)))

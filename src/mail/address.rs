@@ -86,6 +86,9 @@ impl Address {
     /// the domain in its ASCII form (RFC 5890 2.3.2.1, an A-label). Exchange compares
     /// both parts without regard to case.
     pub fn key(&self) -> String {
+        if self.is_ascii() && !self.text.starts_with('"') {
+            return self.text.to_ascii_lowercase();
+        }
         let local = self.local_part();
         let local = match local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             Some(quoted) => unescape(quoted),
@@ -283,7 +286,11 @@ fn unescape(quoted: &str) -> String {
 
 /// RFC 5322 3.2.3, and beyond ASCII RFC 6531 3.3.
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && is_safe(c))
+    match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' => true,
+        '!' | '#'..='\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^'..='`' | '{'..='~' => true,
+        _ => !c.is_ascii() && is_safe(c),
+    }
 }
 
 /// Host names with the underscore that real ones have, or an address literal.

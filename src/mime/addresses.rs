@@ -7,6 +7,8 @@
 //! All other fields are read by `tolerant.rs` and are written again. Either way a
 //! second parser checks the result (`delivery/recipients.rs`).
 
+use std::borrow::Cow;
+
 use super::Field;
 use super::grammar;
 use super::phrase::phrase;
@@ -20,8 +22,9 @@ pub struct Item {
     pub text: String,
     /// The one address in it, if there is one.
     pub address: Option<Address>,
-    /// What stands beside the address, as written.
-    name: String,
+    /// What stands beside the address, as written; nothing where `tolerant.rs` can
+    /// say it when it is asked for.
+    name: Option<String>,
     by_the_book: bool,
 }
 
@@ -32,15 +35,25 @@ impl Item {
     pub fn name(&self) -> Option<String> {
         match &self.address {
             Some(_) if self.is_nameless() => None,
-            Some(_) => phrase(&self.name),
+            Some(_) => phrase(&self.beside()),
             // `root (Cron Daemon)`: the word is half an address.
-            None => phrase(tolerant::comment_behind_a_word(&self.name).unwrap_or(&self.name)),
+            None => {
+                let name = self.beside();
+                phrase(tolerant::comment_behind_a_word(&name).unwrap_or(&name))
+            }
+        }
+    }
+
+    fn beside(&self) -> Cow<'_, str> {
+        match &self.name {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(tolerant::name(&self.text)),
         }
     }
 
     /// The display name as a person reads it, on one line.
     pub fn readable_name(&self) -> Option<String> {
-        let name = tolerant::readable(&self.name);
+        let name = tolerant::readable(&self.beside());
         (!name.is_empty() && !self.is_nameless()).then_some(name)
     }
 
@@ -95,7 +108,7 @@ impl Item {
 
     /// Whether nothing stands beside the address but itself.
     fn is_nameless(&self) -> bool {
-        let name = tolerant::readable(&self.name);
+        let name = tolerant::readable(&self.beside());
         let name = name.trim_matches(['\'', '<', '>', ' ']);
         let address = self.address.as_ref().map_or("", Address::as_str);
         name.is_empty() || name.eq_ignore_ascii_case(address)
@@ -141,7 +154,7 @@ pub(super) fn read(field: &Field<'_>) -> List {
             by_the_book: grammar::list(&found.text).is_some_and(|list| list.plain),
             text: found.text,
             address: found.address,
-            name: found.name,
+            name: Some(found.name),
         });
         List {
             items: items.collect(),
@@ -154,8 +167,8 @@ pub(super) fn read(field: &Field<'_>) -> List {
         for item in &mut list.items {
             // Nobody knows what another program reads there.
             item.address.take_if(|address| !address.is_ascii());
+            item.name = Some(field.guess(&item.beside()));
             item.text = field.guess(&item.text);
-            item.name = field.guess(&item.name);
         }
     }
     list
@@ -167,7 +180,7 @@ fn by_the_book(text: &str) -> Option<List> {
     let items = list.items.into_iter().map(|(text, address)| Item {
         text: text.to_owned(),
         address: Some(address),
-        name: tolerant::name(text),
+        name: None,
         by_the_book: true,
     });
     Some(List {

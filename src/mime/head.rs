@@ -298,6 +298,9 @@ impl<'a> Section<'a> {
             return Some(at);
         }
         let is_stray = |unit: &Unit<'_>| unit.field().is_none();
+        if !self.units.iter().any(is_stray) {
+            return None;
+        }
         let mut names = HashSet::new();
         let mut known = None;
         for (at, unit) in self.units.iter().enumerate() {
