@@ -87,7 +87,7 @@ impl Spool {
     ///
     /// [`AcceptError::Full`] says which limit was reached, and what fills the spool.
     pub fn check_room(&self, size: Option<u64>) -> Result<(), AcceptError> {
-        self.look_for_database()?;
+        self.known_database()?;
         let room = &self.shared.room;
         let small = super::INLINE_LIMIT as u64;
         let short = match size {

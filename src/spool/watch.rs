@@ -82,9 +82,8 @@ impl Watch {
         lost.inspect(|_| self.gone.cancel())
     }
 
-    /// The same without looking, as long as nobody has found anything lost: before
-    /// each message somebody looks, and after each transaction the writer.
-    pub(super) fn known_lost(&self) -> Option<&Path> {
+    /// The same without looking, as long as nobody has found anything lost.
+    fn known_lost(&self) -> Option<&Path> {
         let was_lost = self.was_lost.load(Ordering::Acquire);
         was_lost.then(|| self.lost()).flatten()
     }
@@ -174,6 +173,13 @@ impl Spool {
     pub fn look_for_database(&self) -> Result<(), SpoolError> {
         let watch = &self.shared.watch;
         let lost = watch.lost().map(Path::to_owned);
+        lost.map_or(Ok(()), |lost| Err(SpoolError::Gone(lost)))
+    }
+
+    /// The same as far as somebody has found out: the writer looks before and after it
+    /// puts new mail on record.
+    pub(super) fn known_database(&self) -> Result<(), SpoolError> {
+        let lost = self.shared.watch.known_lost().map(Path::to_owned);
         lost.map_or(Ok(()), |lost| Err(SpoolError::Gone(lost)))
     }
 

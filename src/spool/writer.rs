@@ -8,7 +8,7 @@
 //! after its commit in `spool.state` (`mark.rs`). After an fsync error nothing
 //! more is written, and the database is not touched again: see `watch.rs`. New
 //! mail is taken in only while database and log have their names, which is looked
-//! at after each transaction, and before each message (`Spool::check_room`).
+//! at before a transaction with new mail, and after each.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -239,7 +239,10 @@ impl WriterThread {
     }
 
     fn without_new_mail_if_gone(&self, group: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-        let Some(lost) = self.watch.known_lost() else {
+        if group.iter().all(|job| job.bytes() == 0) {
+            return group;
+        }
+        let Some(lost) = self.watch.lost() else {
             return group;
         };
         let (new, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|job| job.bytes() > 0);
