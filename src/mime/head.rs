@@ -221,6 +221,8 @@ impl<'a> Section<'a> {
     fn push(&mut self, at: usize, raw: &'a [u8]) {
         // `>Bcc:` is a field by the book, and one that everybody would see.
         let field = field(raw).filter(|field| is_blind(field) || !is_field_of_blind(raw));
+        // `https://...` is what somebody wrote.
+        let field = field.filter(|field| !field.value.starts_with(b"//"));
         if let Some(field) = field {
             let original = Vec::new();
             self.units.push(Unit::Field {

@@ -119,6 +119,30 @@ fn a_line_that_is_put_back_into_its_field_has_no_line_of_blanks_behind_it() {
 }
 
 #[test]
+fn a_link_is_no_field() {
+    for (content, expected) in [
+        (
+            "Subject: alarm\nhttps://monitor.example/1\n\nHello\n",
+            "Subject: alarm\n|https://monitor.example/1\n\nHello\n",
+        ),
+        (
+            "Subject: alarm\nhttps://monitor.example/1\n",
+            "Subject: alarm\n|https://monitor.example/1\n",
+        ),
+        (
+            "http://a.example/\nFrom: a@b.c\n\nHello\n",
+            "X-Original-Line: http://a.example/\nFrom: a@b.c\n|Hello\n",
+        ),
+        (
+            "Subject: x\nX-Path: //server/a\n\nHello\n",
+            "Subject: x\nX-Path: //server/a\n|Hello\n",
+        ),
+    ] {
+        assert_eq!(read(content), expected, "{content}");
+    }
+}
+
+#[test]
 fn the_delimiter_of_the_first_part_begins_the_body() {
     let types = "Content-Type: multipart/mixed; boundary=\"=_b:1\"\n";
     for (fields, part) in [
