@@ -70,8 +70,8 @@ pub enum Unreachable {
 /// Why an alias cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AliasError {
-    /// It leads back to itself.
-    #[error("it leads back to itself: {0}")]
+    /// It leads in a circle, or into one.
+    #[error("it leads in a circle: {0}")]
     Loop(String),
     /// It leads to what is neither an alias nor a whole address.
     #[error("{0:?} is neither another alias nor a whole address like \"it@contoso.com\"")]
@@ -485,10 +485,10 @@ mod tests {
         let said = errors.iter().map(|(at, error)| (*at, error.to_string()));
         let said: Vec<_> = said.collect();
         let expected = [
-            (0, "it leads back to itself: a, then b, then c, then a"),
-            (1, "it leads back to itself: b, then c, then a, then b"),
-            (2, "it leads back to itself: c, then a, then b, then c"),
-            (3, "it leads back to itself: self, then self"),
+            (0, "it leads in a circle: a, then b, then c, then a"),
+            (1, "it leads in a circle: b, then c, then a, then b"),
+            (2, "it leads in a circle: c, then a, then b, then c"),
+            (3, "it leads in a circle: self, then self"),
             (4, "\"nobody\" is neither another alias nor a whole address"),
             (5, "\"nobody\" is neither another alias nor a whole address"),
         ];
