@@ -673,3 +673,31 @@ async fn a_disk_that_changes_what_was_asked_is_noticed() {
     }
     assert!(graph.arrivals().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_one_for_programs_too_where_mail_goes_in_json_form() {
+    let graph = stand_in().await;
+    let keys = "format = \"json\"\nsave_to_sent_items = false";
+    let home = Home::with_accounts(&account(&graph, MAILBOX, keys), "");
+    let relay = Relay::start(&home);
+
+    for (rcpt, action) in [
+        (format!("<{INVALID}> NOTIFY=FAILURE"), "failed"),
+        ("<a@example.org> NOTIFY=SUCCESS".to_owned(), "relayed"),
+    ] {
+        let id = send(
+            &relay,
+            "ENVID=mine",
+            &[&rcpt],
+            &message("m", "a@example.org"),
+        );
+
+        let report = report_about(&relay, &graph, &id).await;
+        let mail = mailparse::parse_mail(&report.raw).unwrap();
+        assert_eq!(mail.ctype.mimetype, "multipart/report");
+        assert_eq!(status(&mail, "Original-Envelope-Id:"), set(&["mine"]));
+        assert_eq!(status(&mail, "Action:"), set(&[action]));
+        let automatic = mail.headers.get_first_value("Auto-Submitted");
+        assert_eq!(automatic.as_deref(), Some("auto-replied"));
+    }
+}

@@ -1,7 +1,7 @@
 //! The JSON form, where an account asks for it and a message has one.
 //!
 //! A message that would not survive it goes in MIME form, and the log says why: it
-//! is signed, encrypted, an invitation or too large for one request, or a part of
+//! is signed, encrypted, an invitation, a report or too large for one request, or a part of
 //! it cannot be decoded for certain. Of the others the log says what was lost. Promise 3 holds for the properties as for the header section.
 
 use std::collections::HashSet;

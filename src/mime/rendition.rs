@@ -92,8 +92,6 @@ pub enum Lost {
     SubjectEnd,
     /// An alternative to the text, such as the plain one beside HTML.
     Alternative,
-    /// That it is a report for programs (RFC 6522); its parts are files.
-    Report,
 }
 
 impl fmt::Display for Lost {
@@ -102,7 +100,6 @@ impl fmt::Display for Lost {
             Self::Field(name) => name,
             Self::SubjectEnd => "the end of the subject",
             Self::Alternative => "the alternative text",
-            Self::Report => "the form of a report",
         })
     }
 }
@@ -124,6 +121,10 @@ pub enum RenditionError {
         "it is an invitation or an answer to one, and the JSON form would make it a plain file"
     )]
     Invitation,
+    /// RFC 6522: a delivery report, a read receipt. Programs act by its MIME form, and
+    /// by Auto-Submitted, which that form cannot say either.
+    #[error("it is a report, which programs no longer recognise in the JSON form")]
+    Report,
     /// In an encoding or a charset that the relay does not know, or damaged.
     #[error("its part {name:?} is encoded in a way that the relay cannot read for certain")]
     Undecodable {
@@ -147,7 +148,7 @@ impl Rendition {
     ///
     /// # Errors
     ///
-    /// It is signed, encrypted or an invitation, has too many parts, or has one that
+    /// It is signed, encrypted, an invitation or a report, has too many parts, or has one that
     /// cannot be decoded.
     pub fn of(message: &[u8]) -> Result<Self, RenditionError> {
         let header = Header::split(message, true).unwrap_or_default();
@@ -155,9 +156,6 @@ impl Rendition {
         check(&part)?;
         let contents = Contents::of(&part)?;
         let mut lost = Vec::new();
-        if part.is("multipart/report") {
-            lost.push(Lost::Report);
-        }
         if contents.chose {
             lost.push(Lost::Alternative);
         }
@@ -209,6 +207,9 @@ fn check(part: &Part<'_>) -> Result<(), RenditionError> {
     }
     if part.is("multipart/encrypted") || is_smime {
         return Err(RenditionError::Encrypted);
+    }
+    if part.is("multipart/report") {
+        return Err(RenditionError::Report);
     }
     if part.children.is_empty() && is_invitation(part) {
         return Err(RenditionError::Invitation);

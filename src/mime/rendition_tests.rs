@@ -137,11 +137,10 @@ fn what_is_lost_is_said() {
         Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n--a--\r\n";
 
     let chosen = of(alternative);
-    let reported = of(report);
 
     assert_eq!(chosen.lost, [Lost::Alternative, Lost::Field("Date".into())]);
-    assert_eq!(reported.lost, [Lost::Report]);
-    assert_eq!(reported.attachments[0].name, "attachment.txt");
+    let refused = Rendition::of(report.as_bytes()).err();
+    assert_eq!(refused, Some(RenditionError::Report));
 }
 
 #[test]
