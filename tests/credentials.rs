@@ -68,7 +68,7 @@ async fn one_arrives(graph: &Sandbox, relay: &Relay) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_signs_every_request_anew() {
+async fn a_certificate_signs_every_request_with_a_new_assertion() {
     let settings = Settings {
         certificates: vec![keys::APP.der()],
         // So short that every message asks for a token.

@@ -1,5 +1,5 @@
 //! The load: the same for every target. A number of connections send messages as fast as they are
-//! acknowledged, each connection is closed and opened anew after so many messages, and the load
+//! acknowledged, each connection is closed and opened again after so many messages, and the load
 //! ends after a count of messages or a time, whichever comes first.
 
 use std::net::SocketAddr;

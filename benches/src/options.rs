@@ -57,7 +57,7 @@ pub(crate) struct Options {
     /// ... or after so many messages.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) messages: u64,
-    /// A connection is closed and opened anew after so many messages.
+    /// A connection is closed and opened again after so many messages.
     #[arg(long, default_value_t = 100)]
     pub(crate) messages_per_connection: u64,
     /// Bytes in the body of a message.

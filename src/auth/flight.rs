@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_machine_that_slept_asks_anew() {
+    async fn a_machine_that_slept_asks_again() {
         let clock = Clock::starting_at(Timestamp::from_millis(0));
         let mut flight = Flight::new(None, clock);
         let first = serial(&flight, Ok(lasting(3600))).await;

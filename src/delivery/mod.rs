@@ -151,7 +151,7 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
-    decide_anew(config, &spool).await?;
+    decide_again(config, &spool).await?;
     let outlet = |tokens: &Tokens| {
         let account = tokens.account().clone();
         let name = account.name.clone();
@@ -208,7 +208,7 @@ pub async fn run(
 }
 
 /// What a changed configuration, and a crash, mean for what waits.
-async fn decide_anew(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
+async fn decide_again(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
     spool
         .clamp_due(schedule::longest_wait(&config.delivery))
         .await?;

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn only_texts_are_written_anew_and_only_their_encoding_and_body() {
+    fn only_texts_are_written_again_and_only_their_encoding_and_body() {
         let long = "=C3=BC".repeat(60);
         let message = format!(
             "Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n\

@@ -64,7 +64,7 @@ impl Rows<'_> {
     /// Copies all that can be read.
     pub(super) fn copy(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
         // Without these two the relay starts counting from zero.
-        let _begins_anew = self.copy_rows("clock", "1", "")?;
+        let _begins_again = self.copy_rows("clock", "1", "")?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }
