@@ -15,6 +15,8 @@ pub(super) enum Likeness {
 /// So many lower-case letters in words are hardly ever data: at random, one line
 /// in a hundred thousand.
 const MANY_LETTERS: usize = 8;
+/// Nobody writes longer words.
+const LONGEST_WORD: usize = 3 * MANY_LETTERS;
 
 /// Judges a line. `complete` says that the data before it may end there, `behind`
 /// that something separates the line from the data.
@@ -31,8 +33,7 @@ pub(super) fn likeness(line: &[u8], complete: bool, behind: bool) -> Likeness {
     if complete && mostly && (is_sentence || (behind && small >= MANY_LETTERS)) {
         return Likeness::Words;
     }
-    // Nobody writes such long words.
-    let is_long = |piece: &&[u8]| piece.len() > 3 * MANY_LETTERS;
+    let is_long = |piece: &&[u8]| piece.len() > LONGEST_WORD;
     let partly = has_word && words > 1 && words * 2 >= pieces.len() && small > 3;
     let partly = partly && !pieces.iter().any(is_long);
     let only_words = complete && small > 0 && words == pieces.len();
@@ -58,9 +59,10 @@ fn pieces(line: &[u8]) -> Vec<&[u8]> {
 
 /// Whether a line of letters alone, behind data that may have ended, is rather one
 /// word; it has to be long if nothing else separates it from the data. Capitals are
-/// none: that is how a run of zeros is encoded.
+/// none: that is how a run of zeros is encoded; and of small letters (`ampqampq...`)
+/// nobody writes so many.
 pub(super) fn is_word(line: &[u8], behind: bool) -> bool {
-    (behind || line.len() > MANY_LETTERS)
+    (behind || (line.len() > MANY_LETTERS && line.len() <= LONGEST_WORD))
         && reads_as_word(line)
         && line.iter().any(u8::is_ascii_lowercase)
 }

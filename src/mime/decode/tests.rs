@@ -185,6 +185,16 @@ fn the_alphabet_of_urls_is_recognised() {
     assert_eq!(decoded(Encoding::Base64, &text), Some(bytes));
 }
 
+#[test]
+fn runs_of_the_same_bytes_are_never_taken_for_words() {
+    for bytes in (0..=u16::MAX).map(u16::to_be_bytes) {
+        let bytes = bytes.repeat(57);
+        let encoded = written(&bytes, 76);
+        let read = read(Encoding::Base64, [encoded.as_slice()]);
+        assert_eq!(read, (bytes, Verdict::Certain));
+    }
+}
+
 /// What an encoder writes, in lines.
 fn written(bytes: &[u8], width: usize) -> Vec<u8> {
     let text = BASE64_STANDARD.encode(bytes);
