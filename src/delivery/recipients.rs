@@ -302,7 +302,8 @@ fn narrow(
         let list = field.list();
         changed |= !list.is_settled();
         // Groups are written out: what others make of them is unknown.
-        lossy |= list.is_lossy() || (list.items.is_empty() && !list.plain);
+        let is_nobody = list.plain && field.is_ascii();
+        lossy |= list.is_lossy() || (list.items.is_empty() && !is_nobody);
         for item in &list.items {
             // Quoted, a recipient is no longer read alike by all.
             let address = item.address.as_ref().filter(|it| it.is_plain());
