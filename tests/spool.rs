@@ -32,6 +32,7 @@ use graph_relay::spool::Recovered;
 use graph_relay::spool::Settings;
 use graph_relay::spool::Spool;
 use graph_relay::spool::Stage;
+use graph_relay::spool::State;
 use graph_relay::spool::Verdict;
 use graph_relay::spool::Which;
 use rusqlite::Connection;
@@ -63,7 +64,9 @@ async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].id, good);
     let listed = spool.list(None, 10).await.unwrap();
-    let aside = listed.iter().filter(|entry| entry.state == "quarantined");
+    let aside = listed
+        .iter()
+        .filter(|entry| entry.state == State::Quarantined);
     assert_eq!((listed.len(), aside.count()), (5, 4));
     assert_eq!(
         spool.reroute(Vec::new(), |_| Some(lane())).await.unwrap(),
@@ -163,7 +166,7 @@ async fn a_warning_goes_when_what_it_says_is_no_longer_so() {
         assert_eq!(withdrawn, [dsn.id]);
         assert!(claim(&spool).await.is_empty());
         let shown = spool.show(dsn.id).await.unwrap().unwrap();
-        assert_eq!(shown.summary.state, "dropped");
+        assert_eq!(shown.summary.state, State::Dropped);
     }
 }
 
@@ -184,7 +187,7 @@ async fn a_message_whose_file_is_gone_is_quarantined() {
     assert!(claim(&spool).await.is_empty());
     assert_eq!(
         spool.show(id).await.unwrap().unwrap().summary.state,
-        "quarantined"
+        State::Quarantined
     );
 }
 
@@ -297,8 +300,8 @@ async fn act(spool: &Spool, action: Action, id: SpoolId) -> Decision {
     decided.decisions.into_iter().next().unwrap()
 }
 
-async fn state(spool: &Spool, id: SpoolId) -> String {
-    spool.show(id).await.unwrap().unwrap().summary.state
+async fn state(spool: &Spool, id: SpoolId) -> &'static str {
+    spool.show(id).await.unwrap().unwrap().summary.state.name()
 }
 
 /// An entry in this state, its content in a file if it is large.
@@ -383,7 +386,7 @@ async fn every_action_does_in_every_state_what_the_table_says() {
         assert_eq!(decision.verdict, verdict, "{row}");
         assert_eq!(decision.remark.is_none(), verdict == Done, "{row}");
         let shown = spool.show(id).await.unwrap().unwrap();
-        assert_eq!(shown.summary.state, after, "{row}");
+        assert_eq!(shown.summary.state.name(), after, "{row}");
         assert_eq!(shown.summary.recipients.len(), 1, "{row}");
         let is_claimed = claim(&spool).await.iter().any(|entry| entry.id == id);
         assert_eq!(is_claimed, after == "waiting", "{row}");
@@ -472,7 +475,7 @@ async fn many_are_decided_about_in_pages_and_none_that_came_later() {
     let entries = (0..1_100).map(|_| accept(&spool, b"content\r\n"));
     futures_util::future::join_all(entries).await;
     let count = spool.count(Action::Drop, None).await.unwrap();
-    assert_eq!(count.states["waiting"], 1_100);
+    assert_eq!(count.states[&State::Waiting], 1_100);
     let after_the_count = count.at + Duration::from_millis(1);
     let moment = async || {
         while spool.running() <= after_the_count {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Status;
 use crate::clock::Timestamp;
+use crate::spool::State;
 
 /// A metric: its name, what it says, and its samples.
 struct Gauge {
@@ -136,21 +137,19 @@ fn connections(status: &Status) -> [Gauge; 4] {
 
 /// States of a token in which no mail goes out.
 const NO_TOKEN: [&str; 4] = ["refused", "unavailable", "signed out", "not signed in"];
-/// States of messages, told also where there are none.
-const STATES: [&str; 5] = ["waiting", "claimed", "held", "failed", "quarantined"];
 
 fn queue(status: &Status) -> [Gauge; 2] {
     let waits = status.queue.oldest_waiting_ms.map(Duration::from_millis);
-    let state = |state: &&str| {
-        let count = status.queue.states.get(*state).copied().unwrap_or(0);
+    let state = |state: State| {
+        let count = status.queue.count(state);
         // Exact to 2^53.
-        (labels(&[("state", state)]), count as f64)
+        (labels(&[("state", state.name())]), count as f64)
     };
     [
         Gauge {
             name: "graphrelay_queue_messages",
             help: "Messages that are not done with, by state.",
-            samples: STATES.iter().map(state).collect(),
+            samples: State::OPEN.map(state).into(),
         },
         Gauge {
             name: "graphrelay_queue_oldest_age_seconds",

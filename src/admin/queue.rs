@@ -31,6 +31,7 @@ use crate::spool::Filter;
 use crate::spool::Order;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
+use crate::spool::State as EntryState;
 use crate::spool::Summary;
 use crate::telemetry::maillog;
 
@@ -102,7 +103,7 @@ async fn list(
 impl Queue {
     /// What an entry waits for, besides its own time.
     fn waits(&self, entry: &Summary) -> Option<Waits> {
-        if entry.state != "waiting" {
+        if entry.state != EntryState::Waiting {
             return None;
         }
         let lane = Lane {

@@ -24,6 +24,7 @@ use crate::spool::AttemptView;
 use crate::spool::EntryView;
 use crate::spool::Filter;
 use crate::spool::Requested;
+use crate::spool::State;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -112,17 +113,19 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
 
 fn row(Listed { summary, waits }: &Listed, now: Timestamp) -> String {
     let entry = summary;
-    let next = match entry.state.as_str() {
-        "waiting" if waits.is_some() => match waits {
+    let next = match entry.state {
+        State::Waiting if waits.is_some() => match waits {
             Some(Waits::Backoff(braked)) => format!("in {}", span(braked.until.since(now))),
             Some(Waits::Limit(_)) | None => "limited".to_owned(),
         },
-        "waiting" if entry.due_in_ms > 0 => {
+        State::Waiting if entry.due_in_ms > 0 => {
             format!("in {}", span(Duration::from_millis(entry.due_in_ms)))
         }
-        "waiting" => "due".to_owned(),
-        "claimed" => "sending".to_owned(),
-        _ => "-".to_owned(),
+        State::Waiting => "due".to_owned(),
+        State::Claimed => "sending".to_owned(),
+        State::Held | State::Delivered | State::Failed | State::Dropped | State::Quarantined => {
+            "-".to_owned()
+        }
     };
     let others = match entry.recipients.len() {
         0 | 1 => String::new(),
@@ -203,17 +206,17 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     for attempt in &entry.timeline {
         say(&attempt_line(attempt));
     }
-    if let Some(ended) = entry.ended_at.filter(|_| summary.state == "dropped") {
+    if let Some(ended) = entry.ended_at.filter(|_| summary.state == State::Dropped) {
         say(&format!("{ended}  dropped"));
     }
-    if summary.state == "waiting" {
+    if summary.state == State::Waiting {
         say(&format!("{}  next attempt", summary.due_at));
         if let Some(waits) = waits {
             let now = Clock::System.now();
             say(&format!("            {}", reason(&waits, now)));
         }
     }
-    if let Some(next) = next_step(&summary.state, id) {
+    if let Some(next) = next_step(summary.state, id) {
         say(&format!("next        {next}"));
     }
     Ok(Exit::Done)
@@ -282,15 +285,15 @@ fn came(entry: &EntryView) -> String {
 }
 
 /// What an operator can do about a message.
-fn next_step(state: &str, id: SpoolId) -> Option<String> {
+fn next_step(state: State, id: SpoolId) -> Option<String> {
     let command = |command: &str| format!("graph-relay queue {command} {id}");
     let (retry, drop) = (command("retry"), command("drop"));
     match state {
-        "waiting" => Some(format!("to try it now: {retry}")),
-        "held" => Some(format!("to send it: {}; or: {drop}", command("release"))),
-        "failed" => Some(format!("when the cause is fixed: {retry}; or: {drop}")),
-        "quarantined" => Some(format!("when it can be read again: {retry}; or: {drop}")),
-        _ => None,
+        State::Waiting => Some(format!("to try it now: {retry}")),
+        State::Held => Some(format!("to send it: {}; or: {drop}", command("release"))),
+        State::Failed => Some(format!("when the cause is fixed: {retry}; or: {drop}")),
+        State::Quarantined => Some(format!("when it can be read again: {retry}; or: {drop}")),
+        State::Claimed | State::Delivered | State::Dropped => None,
     }
 }
 

@@ -35,6 +35,7 @@ use crate::mail::Origin;
 use crate::mail::ReversePath;
 use crate::routing;
 use crate::spool::EntryView;
+use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -169,16 +170,20 @@ async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result
         let last = entry.timeline.iter().rfind(|it| it.outcome.is_some());
         if let Some(attempt) = last {
             let mailbox = entry.summary.mailbox.as_deref().unwrap_or_default();
-            if entry.summary.state == "delivered" {
+            if entry.summary.state == State::Delivered {
                 let mailbox = mailbox.parse().map_err(|_| Failure::another_version())?;
                 told(begun, &mailbox, attempt.request_id.as_deref(), to);
                 return Ok(Exit::Done);
             }
             let reason = attempt.reason.as_deref().unwrap_or_default();
-            let state = &entry.summary.state;
-            let exit = match state.as_str() {
-                "waiting" | "claimed" => Exit::TryLater,
-                _ => Exit::CheckFailed,
+            let state = entry.summary.state;
+            let exit = match state {
+                State::Waiting | State::Claimed => Exit::TryLater,
+                State::Held
+                | State::Delivered
+                | State::Failed
+                | State::Dropped
+                | State::Quarantined => Exit::CheckFailed,
             };
             return Err(Failure {
                 exit,

@@ -19,6 +19,7 @@ use crate::admin::STALLED;
 use crate::admin::Status;
 use crate::clock::Timestamp;
 use crate::doctor;
+use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -122,8 +123,8 @@ fn troubles(status: &Status) -> Vec<String> {
     if failures.any(|failure| failure.ended_ago_ms.is_some_and(is_recent)) {
         troubles.push("messages have failed within a day".to_owned());
     }
-    for state in ["held", "quarantined"] {
-        if let Some(count) = status.queue.states.get(state) {
+    for state in [State::Held, State::Quarantined] {
+        if let count @ 1.. = status.queue.count(state) {
             troubles.push(format!("{count} {state}: graph-relay queue list"));
         }
     }
@@ -197,7 +198,6 @@ fn of_account(account: &AccountView) -> Vec<String> {
 fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
     let queue = &status.queue;
-    let count = |state: &str| queue.states.get(state).copied().unwrap_or(0);
     let oldest = queue.oldest_waiting_ms.map_or_else(String::new, |waits| {
         format!(", the oldest for {}", span(Duration::from_millis(waits)))
     });
@@ -213,10 +213,10 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     lines.extend(certificate.map(|ends| accounts::ending(ends, now)));
     lines.push(format!(
         "\nqueue      {} waiting{oldest}, {} being sent, {} held, {} failed",
-        count("waiting"),
-        count("claimed"),
-        count("held"),
-        count("failed"),
+        queue.count(State::Waiting),
+        queue.count(State::Claimed),
+        queue.count(State::Held),
+        queue.count(State::Failed),
     ));
     lines.push(format!("spool      {}", status.spool.words()));
     lines.extend(status.spool_error.as_ref().map(|error| {

@@ -21,6 +21,7 @@ use crate::config::is_out_of_reach;
 use crate::machine::User;
 use crate::spool;
 use crate::spool::SpoolError;
+use crate::spool::State;
 
 /// Whether the configuration can be run; all that is wrong with it if not.
 pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
@@ -195,11 +196,11 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
         };
         return Finding::ok(check, words);
     };
-    let count = |state: &str| status.queue.states.get(state).copied().unwrap_or(0);
-    let (waiting, failed) = (count("waiting"), count("failed"));
-    let aside = count("quarantined") + count("held");
+    let count = |state| status.queue.count(state);
+    let (waiting, failed) = (count(State::Waiting), count(State::Failed));
+    let aside = count(State::Quarantined) + count(State::Held);
     let words = format!("{waiting} waiting, {failed} failed, {aside} held or put aside");
-    if count("quarantined") > 0 {
+    if count(State::Quarantined) > 0 {
         let remedy = "graph-relay queue list --filter state=quarantined";
         return Finding::warning(check, words, remedy);
     }

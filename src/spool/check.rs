@@ -15,10 +15,10 @@ use super::attempts;
 use super::content;
 use super::damage;
 use super::examine;
-use super::filter::State;
 use super::lock;
 use super::recover;
 use super::schema;
+use super::state::State;
 use crate::mail::Lane;
 
 /// What a check has found.
@@ -162,10 +162,9 @@ fn unsound(db: &Connection, id: &str, folder: &Path) -> Option<String> {
 
 fn is_kept(db: &Connection, id: &str) -> bool {
     let state = db.query_row("SELECT state FROM entry WHERE id = ?1", [id], |row| {
-        row.get::<_, String>(0)
+        row.get::<_, State>(0)
     });
-    let done = |state: String| matches!(state.as_str(), "delivered" | "dropped");
-    !state.is_ok_and(done)
+    state.map_or(true, State::is_open)
 }
 
 fn files(db: &Connection, folder: &Path, problems: &mut Vec<String>) -> Result<(), SpoolError> {

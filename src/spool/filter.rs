@@ -12,62 +12,9 @@ use rusqlite::types::Value;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::state::State;
 use crate::clock;
 use crate::clock::RunningTime;
-
-/// What an entry is about to become or has become; see the spool's doc.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Waiting,
-    Claimed,
-    Held,
-    Delivered,
-    Failed,
-    Dropped,
-    Quarantined,
-}
-
-impl State {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Waiting,
-        Self::Claimed,
-        Self::Held,
-        Self::Delivered,
-        Self::Failed,
-        Self::Dropped,
-        Self::Quarantined,
-    ];
-
-    /// Those that are not done with.
-    pub(super) const OPEN: [Self; 5] = [
-        Self::Waiting,
-        Self::Claimed,
-        Self::Held,
-        Self::Failed,
-        Self::Quarantined,
-    ];
-
-    /// As it stands in the spool.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Claimed => "claimed",
-            Self::Held => "held",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-            Self::Quarantined => "quarantined",
-        }
-    }
-
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-
-    fn is_open(self) -> bool {
-        !matches!(self, Self::Delivered | Self::Dropped)
-    }
-}
 
 /// Terms that must all hold. There is none without a term: an expression that
 /// happens to be empty must not mean everything.

@@ -32,7 +32,7 @@ use super::attempts;
 use super::content;
 use super::damage;
 use super::filter::Condition;
-use super::filter::State;
+use super::state::State;
 use super::view;
 use crate::clock::Moment;
 use crate::clock::RunningTime;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Filter;
-use super::filter::State;
+use super::state::State;
 use crate::clock::RunningTime;
 use crate::mail::SpoolId;
 
@@ -91,7 +91,7 @@ pub struct Count {
     /// When it was counted: for [`Which::Matching`].
     pub at: RunningTime,
     /// How many, by their states.
-    pub states: BTreeMap<String, u64>,
+    pub states: BTreeMap<State, u64>,
 }
 
 impl Action {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Spool;
 use super::SpoolError;
+use super::state::State;
 use super::view;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
@@ -16,7 +17,7 @@ use crate::mail::SpoolId;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Overview {
     /// Entries that are not done with, by state.
-    pub states: BTreeMap<String, u64>,
+    pub states: BTreeMap<State, u64>,
     /// When the oldest entry that waits was accepted.
     pub oldest_waiting: Option<Timestamp>,
     /// For how long it has waited.
@@ -47,6 +48,13 @@ pub struct Failure {
 /// As many as fit on a screen with everything else.
 const FAILURES: u32 = 5;
 
+impl Overview {
+    /// How many entries are in this state.
+    pub fn count(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or(0)
+    }
+}
+
 impl Spool {
     /// How it stands with the queue.
     ///
@@ -71,8 +79,8 @@ impl Spool {
             };
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let state: String = row.get(0)?;
-                if state == "waiting" {
+                let state: State = row.get(0)?;
+                if state == State::Waiting {
                     let accepted = RunningTime::from_millis(row.get(2)?);
                     overview.oldest_waiting = Some(now.wall(accepted));
                     overview.own_trouble = view::unsigned(row, 3)?;

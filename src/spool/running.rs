@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::Spool;
 use super::SpoolError;
 use super::damage;
-use super::filter::State;
+use super::state::State;
 use super::view;
 use crate::clock::Clock;
 use crate::clock::ClockJump;

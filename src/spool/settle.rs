@@ -9,6 +9,7 @@ use super::Spool;
 use super::SpoolError;
 use super::Urgency;
 use super::accept::Row;
+use super::state::State;
 use super::usage;
 use super::view;
 use crate::clock::Moment;
@@ -206,11 +207,11 @@ fn settle_one(
         return Ok(());
     }
     let (state, due, ended) = match report.next {
-        Next::Delivered => ("delivered", now.running, Some(now)),
-        Next::Failed => ("failed", now.running, Some(now)),
-        Next::Quarantined => ("quarantined", now.running, Some(now)),
-        Next::Held => ("held", now.running, None),
-        Next::Wait(due) => ("waiting", due, None),
+        Next::Delivered => (State::Delivered, now.running, Some(now)),
+        Next::Failed => (State::Failed, now.running, Some(now)),
+        Next::Quarantined => (State::Quarantined, now.running, Some(now)),
+        Next::Held => (State::Held, now.running, None),
+        Next::Wait(due) => (State::Waiting, due, None),
     };
     let ended = ended.filter(|_| extent.with_end());
     db.prepare_cached(

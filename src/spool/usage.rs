@@ -30,7 +30,7 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::filter::State;
+use super::state::State;
 use super::view;
 use crate::mail::Address;
 use crate::mail::Envelope;
@@ -131,7 +131,7 @@ impl Share {
 /// What the spool holds, by state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
-    states: BTreeMap<String, Share>,
+    states: BTreeMap<State, Share>,
 }
 
 impl Usage {
@@ -142,21 +142,21 @@ impl Usage {
 
     /// What failed messages hold.
     pub(super) fn failed(&self) -> Share {
-        self.of(&["failed"])
+        self.of(&[State::Failed])
     }
 
     /// What the history of ended messages holds.
     pub(super) fn history(&self) -> Share {
-        self.of(&["delivered", "dropped"])
+        self.of(&[State::Delivered, State::Dropped])
     }
 
     /// By what an operator would do about it, for metrics.
     pub(super) fn parts(&self) -> [(&'static str, u64); 5] {
         [
-            ("waiting", self.of(&["waiting", "claimed"]).all()),
-            ("held", self.of(&["held"]).all()),
+            ("waiting", self.of(&[State::Waiting, State::Claimed]).all()),
+            ("held", self.of(&[State::Held]).all()),
             ("failed", self.failed().all()),
-            ("quarantined", self.of(&["quarantined"]).all()),
+            ("quarantined", self.of(&[State::Quarantined]).all()),
             ("history", self.history().all()),
         ]
     }
@@ -186,9 +186,9 @@ impl Usage {
         words
     }
 
-    fn of(&self, states: &[&str]) -> Share {
+    fn of(&self, states: &[State]) -> Share {
         let mut sum = Share::default();
-        for share in states.iter().filter_map(|state| self.states.get(*state)) {
+        for share in states.iter().filter_map(|state| self.states.get(state)) {
             sum.rows += share.rows;
             sum.inline += share.inline;
             sum.files += share.files;
@@ -240,7 +240,7 @@ pub(super) fn begin(db: &Connection) -> rusqlite::Result<()> {
     // Every state has its row from the beginning, so that a trigger is one UPDATE.
     let mut empty = db.prepare("INSERT INTO temp.usage VALUES (?1, 0, 0, 0)")?;
     for state in State::ALL {
-        empty.execute([state.name()])?;
+        empty.execute([state])?;
     }
     let removed = change(&[("OLD", '-')]);
     let changed = change(&[("OLD", '-'), ("NEW", '+')]);

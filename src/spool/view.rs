@@ -22,9 +22,9 @@ use super::asked::recipients;
 use super::asked::replaced;
 use super::content;
 use super::filter::Condition;
-use super::filter::State;
 use super::lock_mutex;
 use super::requests;
+use super::state::State;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
@@ -36,9 +36,8 @@ use crate::mail::SpoolId;
 pub struct Summary {
     /// Its id.
     pub id: SpoolId,
-    /// `waiting`, `claimed`, `held`, `delivered`, `failed`, `dropped` or
-    /// `quarantined`.
-    pub state: String,
+    /// Its state.
+    pub state: State,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// For how long it has been here, in the time that the relay has run.
@@ -216,13 +215,13 @@ impl Spool {
                 db.prepare_cached("SELECT state, count(*) FROM entry GROUP BY state")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let (state, count): (String, u64) = (row.get(0)?, unsigned(row, 1)?);
-                match state.as_str() {
-                    "waiting" | "claimed" => totals.waiting += count,
-                    "held" => totals.held += count,
-                    "delivered" => totals.delivered += count,
-                    "dropped" => {}
-                    _ => totals.failed += count,
+                let (state, count): (State, u64) = (row.get(0)?, unsigned(row, 1)?);
+                match state {
+                    State::Waiting | State::Claimed => totals.waiting += count,
+                    State::Held => totals.held += count,
+                    State::Delivered => totals.delivered += count,
+                    State::Dropped => {}
+                    State::Failed | State::Quarantined => totals.failed += count,
                 }
             }
             Ok(totals)
@@ -361,11 +360,11 @@ fn forget(
     for id in ids {
         let bounds = params![id.to_string(), delivered.millis(), failed.millis()];
         let row = statement.query_row(bounds, |row| {
-            let state: String = row.get(0)?;
+            let state: State = row.get(0)?;
             Ok((state, row.get(1)?))
         });
         match row.optional()? {
-            Some((state, in_file)) if matches!(state.as_str(), "failed" | "quarantined") => {
+            Some((state, in_file)) if state.is_open() => {
                 gone.push((*id, in_file));
             }
             Some(_) | None => {}

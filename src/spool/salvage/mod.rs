@@ -42,7 +42,7 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct Salvaged {
     /// Messages that go on as they were, by state.
-    pub saved: std::collections::BTreeMap<String, u64>,
+    pub saved: std::collections::BTreeMap<super::State, u64>,
     /// Messages that are held, because their state is lost: id and what is missing.
     pub held: Vec<(String, String)>,
     /// Messages in quarantine, because part of them cannot be read: id and reason.

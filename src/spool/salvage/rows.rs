@@ -18,6 +18,7 @@ use super::super::SpoolError;
 use super::super::attempts;
 use super::super::content;
 use super::super::damage;
+use super::super::state::State;
 use super::Salvaged;
 use super::failed;
 use crate::clock::Timestamp;
@@ -81,8 +82,8 @@ impl Rows<'_> {
         for id in held.query_map([OLDER], |row| row.get::<_, String>(0))? {
             salvaged.held.push((id?, OLDER.to_owned()));
         }
-        salvaged.saved.remove("waiting");
-        salvaged.saved.remove("claimed");
+        salvaged.saved.remove(&State::Waiting);
+        salvaged.saved.remove(&State::Claimed);
         Ok(())
     }
 
@@ -117,7 +118,7 @@ impl Rows<'_> {
         let state = self
             .source
             .query_row("SELECT state FROM entry WHERE id = ?1", [id], |row| {
-                row.get::<_, String>(0)
+                row.get::<_, State>(0)
             });
         let copied = state.is_ok() && matches!(self.copy_rows("entry", "id = ?1", id)?, Ok(1));
         let Some(state) = state.ok().filter(|_| copied) else {
@@ -132,7 +133,7 @@ impl Rows<'_> {
             Err(_) => self.copy_rows("content", "+entry = ?1", id)?,
             copied => copied,
         };
-        if matches!(state.as_str(), "delivered" | "dropped") {
+        if !state.is_open() {
             *salvaged.saved.entry(state).or_default() += 1;
             return Ok(());
         }
@@ -143,10 +144,10 @@ impl Rows<'_> {
         };
         if let Some(why) = why {
             let reason = format!("salvaged: {why}");
-            self.set_state(id, "quarantined", &reason)?;
+            self.set_state(id, State::Quarantined, &reason)?;
             salvaged.quarantined.push((id.to_owned(), why));
-        } else if attempts.is_err() && matches!(state.as_str(), "waiting" | "claimed") {
-            self.set_state(id, "held", ATTEMPTS_LOST)?;
+        } else if attempts.is_err() && matches!(state, State::Waiting | State::Claimed) {
+            self.set_state(id, State::Held, ATTEMPTS_LOST)?;
             salvaged
                 .held
                 .push((id.to_owned(), ATTEMPTS_LOST.to_owned()));
@@ -222,14 +223,14 @@ impl Rows<'_> {
             salvaged.held.push((id.to_owned(), STATE_LOST.to_owned()));
         } else {
             let why = "its state and its recipients are lost";
-            self.set_state(id, "quarantined", &format!("salvaged: {why}"))?;
+            self.set_state(id, State::Quarantined, &format!("salvaged: {why}"))?;
             salvaged.quarantined.push((id.to_owned(), why.to_owned()));
         }
         Ok(())
     }
 
-    fn set_state(&self, id: &str, state: &str, reason: &str) -> Result<(), SpoolError> {
-        let ended = (state == "quarantined").then(|| self.now.millis());
+    fn set_state(&self, id: &str, state: State, reason: &str) -> Result<(), SpoolError> {
+        let ended = (state == State::Quarantined).then(|| self.now.millis());
         self.target.execute(
             "UPDATE entry SET state = ?2, reason = ?3, ended_at = ?4 WHERE id = ?1",
             params![id, state, reason, ended],

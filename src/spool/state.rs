@@ -1,0 +1,121 @@
+//! The state of an entry: what it is about to become, or has become. The spool's
+//! doc says which state follows which.
+//!
+//! Its names are those in the database, in JSON, in metrics and in filters; they stay
+//! as they are. A name that this version does not know (a damaged page, a database
+//! from elsewhere) is read as [`State::Quarantined`]: nothing is done with such an
+//! entry.
+
+use std::fmt;
+
+use rusqlite::types::FromSql;
+use rusqlite::types::FromSqlResult;
+use rusqlite::types::ToSql;
+use rusqlite::types::ToSqlOutput;
+use rusqlite::types::ValueRef;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The state of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// For its next attempt.
+    Waiting,
+    /// An attempt is under way.
+    Claimed,
+    /// An operator, or `on_doubt = "hold"`, has stopped it.
+    Held,
+    /// Graph has taken it.
+    Delivered,
+    /// It cannot be delivered; its content is kept.
+    Failed,
+    /// An operator has given it up, or it was withdrawn.
+    Dropped,
+    /// Its content or its record is damaged.
+    Quarantined,
+}
+
+impl State {
+    /// All.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Claimed,
+        Self::Held,
+        Self::Delivered,
+        Self::Failed,
+        Self::Dropped,
+        Self::Quarantined,
+    ];
+
+    /// Those that are not done with.
+    pub const OPEN: [Self; 5] = [
+        Self::Waiting,
+        Self::Claimed,
+        Self::Held,
+        Self::Failed,
+        Self::Quarantined,
+    ];
+
+    /// Its name everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Claimed => "claimed",
+            Self::Held => "held",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// The state of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether it is not done with.
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::Delivered | Self::Dropped)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromSql for State {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self::named(value.as_str()?).unwrap_or(Self::Quarantined))
+    }
+}
+
+impl ToSql for State {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_one_name_in_sql_json_and_words() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        for state in State::ALL {
+            let row = db.query_row("SELECT ?1, ?1", [state], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, State>(1)?))
+            });
+            assert_eq!(row.unwrap(), (state.name().to_owned(), state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+            assert_eq!(state.to_string(), state.name());
+            assert_eq!(State::OPEN.contains(&state), state.is_open());
+        }
+        let unknown = db.query_row("SELECT 'lost'", [], |row| row.get::<_, State>(0));
+        assert_eq!(unknown.unwrap(), State::Quarantined);
+    }
+}
