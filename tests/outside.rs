@@ -31,7 +31,7 @@ const INVALID: &str = "invalid@example.org";
 const DEFERRED: &str = "sendas@example.org";
 
 /// What differs from run to run.
-const VOLATILE: [(&str, &str); 11] = [
+const VOLATILE: [(&str, &str); 13] = [
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uuid]"),
     (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "[id]"),
     (
@@ -44,6 +44,8 @@ const VOLATILE: [(&str, &str); 11] = [
     ),
     (r"\b1[789]\d{11}\b", "[milliseconds]"),
     (r"\buid \d+", "uid [number]"),
+    (r"\d+ MB free", "[number] MB free"),
+    (r"after \d+ ms", "after [number] ms"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
     (r"/[^ \x22]*/data\b", "[data_dir]"),
     (r"/[^ \x22]*/relay\.toml\b", "[relay.toml]"),
@@ -157,7 +159,7 @@ fn json(output: &Output) -> String {
     values.collect::<Vec<_>>().join("\n")
 }
 
-/// Numbers that count time or bytes: their unit is in the name, or they come and go.
+/// Numbers that count time or bytes: their unit is in the name, or they are large.
 fn mask(key: &str, value: &mut Value) {
     let counts = [
         "_ms", "_seconds", "_days", "bytes", "memory", "size", "pid", "free", "limit",
@@ -165,7 +167,10 @@ fn mask(key: &str, value: &mut Value) {
     match value {
         Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| mask(key, value)),
         Value::Array(values) => values.iter_mut().for_each(|value| mask(key, value)),
-        Value::Number(_) if counts.iter().any(|it| key.contains(it)) => {
+        Value::Number(number)
+            if counts.iter().any(|it| key.contains(it))
+                || (number.as_u64() > Some(99) && key != "http_status") =>
+        {
             *value = Value::from("[number]");
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
