@@ -19,12 +19,13 @@ use uuid::Uuid;
 use super::Failure;
 use super::Office;
 use super::Peer;
+use super::token::TokenState;
+use super::token::TokenView;
 use crate::auth;
 use crate::auth::Begun;
 use crate::auth::SignIn;
 use crate::auth::SignInError;
 use crate::auth::Standing;
-use crate::auth::TokenError;
 use crate::auth::Tokens;
 use crate::auth::Way;
 use crate::catalogue;
@@ -79,31 +80,6 @@ pub struct EndingView {
     pub at: Timestamp,
     /// Whether that is soon, or over.
     pub is_near: bool,
-}
-
-/// How it stands with a token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TokenView {
-    /// Whose it is, in delegated sign-in.
-    pub mailbox: Option<Address>,
-    /// `good`, `not asked for`, `refused`, `unavailable` (Entra does not answer, or
-    /// is in trouble); in delegated sign-in also `signed in`
-    /// (there is no access token now), `signed out` or `not signed in`.
-    pub state: String,
-    /// Until when the access token in hand is good.
-    pub good_until: Option<Timestamp>,
-    /// Application permissions in it.
-    pub roles: Vec<String>,
-    /// Delegated permissions in it.
-    pub scopes: Option<String>,
-    /// When the person signed in.
-    pub signed_in_at: Option<Timestamp>,
-    /// When the sign-in was used last.
-    pub renewed_at: Option<Timestamp>,
-    /// Why there is none.
-    pub trouble: Option<String>,
-    /// The code of that.
-    pub code: Option<String>,
 }
 
 /// A mailbox whose sign-in is wanted, or is to be forgotten.
@@ -239,8 +215,8 @@ fn view(tokens: &Tokens, sign_ins: &[SignIn], now: Timestamp) -> AccountView {
 fn of_app(tokens: &Tokens) -> Vec<TokenView> {
     let standing = tokens.standing();
     match standing.first() {
-        Some(standing) => vec![token(standing)],
-        None => vec![TokenView::in_state("not asked for", None)],
+        Some(standing) => vec![TokenView::of(standing)],
+        None => vec![TokenView::in_state(TokenState::NotAskedFor, None)],
     }
 }
 
@@ -256,14 +232,14 @@ fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
             mailbox.is_some_and(|mailbox| mailbox.key() == sign_in.mailbox.key())
         };
         let mut view = match standings.iter().find(same) {
-            Some(standing) => token(standing),
-            None => TokenView::in_state("signed in", None),
+            Some(standing) => TokenView::of(standing),
+            None => TokenView::in_state(TokenState::SignedIn, None),
         };
         view.mailbox = Some(sign_in.mailbox.clone());
         view.signed_in_at = Some(sign_in.signed_in_at);
         view.renewed_at = Some(sign_in.renewed_at);
         if let Some(refused) = &sign_in.refused {
-            view.state = "signed out".to_owned();
+            view.state = TokenState::SignedOut;
             view.code = Some(refused.code.clone());
             view.trouble = Some(refused.reason.clone());
         }
@@ -272,44 +248,12 @@ fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
     if let Mailbox::Fixed(mailbox) = &account.mailbox
         && views.is_empty()
     {
-        views.push(TokenView::in_state("not signed in", Some(mailbox.clone())));
+        views.push(TokenView::in_state(
+            TokenState::NotSignedIn,
+            Some(mailbox.clone()),
+        ));
     }
     views
-}
-
-fn token(standing: &Standing) -> TokenView {
-    let state = match (standing.good_until, standing.trouble.as_deref()) {
-        (Some(_), _) => "good",
-        (None, Some(TokenError::Transport(_) | TokenError::Unavailable { .. })) => "unavailable",
-        (None, Some(_)) => "refused",
-        (None, None) => "not asked for",
-    };
-    let trouble = standing.trouble.as_ref();
-    let claims = standing.claims.clone().unwrap_or_default();
-    TokenView {
-        good_until: standing.good_until,
-        roles: claims.roles,
-        scopes: claims.scp,
-        trouble: trouble.map(|error| error.to_string()),
-        code: trouble.and_then(|error| error.code()),
-        ..TokenView::in_state(state, standing.mailbox.clone())
-    }
-}
-
-impl TokenView {
-    fn in_state(state: &str, mailbox: Option<Address>) -> Self {
-        Self {
-            mailbox,
-            state: state.to_owned(),
-            good_until: None,
-            roles: Vec::new(),
-            scopes: None,
-            signed_in_at: None,
-            renewed_at: None,
-            trouble: None,
-            code: None,
-        }
-    }
 }
 
 async fn begin(

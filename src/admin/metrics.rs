@@ -74,7 +74,7 @@ fn identities(status: &Status) -> [Gauge; 3] {
         for token in &account.tokens {
             let mailbox = token.mailbox.as_ref().map_or("", |it| it.as_str());
             let labels = labels(&[("account", &account.name), ("mailbox", mailbox)]);
-            let is_bad = NO_TOKEN.contains(&token.state.as_str());
+            let is_bad = token.state.is_trouble();
             trouble.push((labels.clone(), f64::from(u8::from(is_bad))));
             until.extend(token.good_until.map(|until| (labels, seconds(until))));
         }
@@ -134,9 +134,6 @@ fn connections(status: &Status) -> [Gauge; 4] {
         },
     ]
 }
-
-/// States of a token in which no mail goes out.
-const NO_TOKEN: [&str; 4] = ["refused", "unavailable", "signed out", "not signed in"];
 
 fn queue(status: &Status) -> [Gauge; 2] {
     let waits = status.queue.oldest_waiting_ms.map(Duration::from_millis);

@@ -97,7 +97,7 @@ fn token(view: &TokenView, now: Timestamp) -> String {
         line.push_str(&format!("\n    {trouble}"));
     }
     if let Some(mailbox) = &view.mailbox
-        && matches!(view.state.as_str(), "signed out" | "not signed in")
+        && view.state.needs_sign_in()
     {
         line.push_str(&format!("\n    graph-relay login {mailbox}"));
     }

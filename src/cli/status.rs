@@ -186,10 +186,10 @@ fn of_account(account: &AccountView) -> Vec<String> {
             Some(mailbox) => mailbox.as_str(),
             None => name.as_str(),
         };
-        match token.state.as_str() {
-            "refused" | "unavailable" => troubles.push(format!("{whose} gets no token")),
-            "signed out" | "not signed in" => troubles.push(format!("{whose} has to sign in")),
-            _ => {}
+        if token.state.needs_sign_in() {
+            troubles.push(format!("{whose} has to sign in"));
+        } else if token.state.is_trouble() {
+            troubles.push(format!("{whose} gets no token"));
         }
     }
     troubles
@@ -275,6 +275,7 @@ fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::BackoffCause;
     use crate::admin::Braked;
     use crate::admin::Limited;
 
@@ -297,12 +298,12 @@ mod tests {
     #[test]
     fn backoff_is_explained_and_a_time_that_is_over_is_now() {
         let now = Timestamp::from_millis(0);
-        let with = |cause: &str, until| {
+        let with = |cause, until| {
             let braked = Braked {
                 account: "contoso".to_owned(),
                 mailbox: None,
                 until,
-                cause: cause.to_owned(),
+                cause,
                 told: Some("AADSTS7000222".to_owned()),
             };
             delivery(
@@ -316,12 +317,12 @@ mod tests {
         };
 
         assert_eq!(
-            with("configuration", now),
+            with(BackoffCause::Configuration, now),
             [
                 "  backoff    account contoso: a configuration error (AADSTS7000222), next attempt now"
             ]
         );
-        let later = with("throttled", now + Duration::from_secs(90)).join("");
+        let later = with(BackoffCause::Throttled, now + Duration::from_secs(90)).join("");
         assert!(later.ends_with("next attempt in 90s"), "{later}");
     }
 
@@ -332,7 +333,7 @@ mod tests {
             account: "contoso".to_owned(),
             mailbox: mailbox.parse().ok(),
             until: now,
-            cause: "configuration".to_owned(),
+            cause: BackoffCause::Configuration,
             told: None,
         };
         let limited = Limited {

@@ -62,6 +62,7 @@ use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
 use self::pace::Need;
+pub use self::standing::BackoffCause;
 pub use self::standing::Braked;
 pub use self::standing::Delivery;
 pub use self::standing::Limited;

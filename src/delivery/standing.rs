@@ -33,10 +33,22 @@ pub struct Braked {
     pub mailbox: Option<Address>,
     /// Until when.
     pub until: Timestamp,
-    /// `throttled`, `unavailable` or `configuration`.
-    pub cause: String,
+    /// Why.
+    pub cause: BackoffCause,
     /// What was told of a configuration fault: its code or words.
     pub told: Option<String>,
+}
+
+/// Why a mailbox or an account is held back. JSON has the names in small letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackoffCause {
+    /// Graph asks to go slower.
+    Throttled,
+    /// Trouble on the way or on their side: it passes.
+    Unavailable,
+    /// Somebody has to change something.
+    Configuration,
 }
 
 /// A mailbox whose mail waits because a limit of its account is reached.
@@ -109,7 +121,7 @@ struct Board {
 #[derive(Debug)]
 struct Backoff {
     until: Instant,
-    cause: &'static str,
+    cause: BackoffCause,
     told: Option<String>,
 }
 
@@ -232,9 +244,9 @@ impl Backoff {
     fn of(brake: &Brake) -> Option<Self> {
         let until = brake.until.filter(|_| brake.failures > 0)?;
         let cause = match brake.cause? {
-            Cause::Throttled => "throttled",
-            Cause::Unavailable => "unavailable",
-            Cause::Configuration(_) => "configuration",
+            Cause::Throttled => BackoffCause::Throttled,
+            Cause::Unavailable => BackoffCause::Unavailable,
+            Cause::Configuration(_) => BackoffCause::Configuration,
         };
         Some(Self {
             until,
@@ -248,7 +260,7 @@ impl Backoff {
             account: account.to_owned(),
             mailbox: mailbox.cloned(),
             until,
-            cause: self.cause.to_owned(),
+            cause: self.cause,
             told: self.told.clone(),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Finding;
 use crate::catalogue;
 use crate::config::Config;
+use crate::delivery::BackoffCause;
 use crate::delivery::Braked;
 use crate::delivery::Delivery;
 use crate::delivery::Limited;
@@ -41,12 +42,13 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
 
 /// Why a mailbox or an account sends nothing for now.
 pub fn why_backing_off(braked: &Braked) -> String {
-    let cause = match braked.cause.as_str() {
-        "throttled" if braked.told.is_some() => "Graph accepts no more from it for now",
-        "throttled" => "Graph asked for fewer requests",
-        "unavailable" => "Graph or Entra did not answer, or answered that it is in trouble",
-        "configuration" => "a configuration error",
-        other => other,
+    let cause = match braked.cause {
+        BackoffCause::Throttled if braked.told.is_some() => "Graph accepts no more from it for now",
+        BackoffCause::Throttled => "Graph asked for fewer requests",
+        BackoffCause::Unavailable => {
+            "Graph or Entra did not answer, or answered that it is in trouble"
+        }
+        BackoffCause::Configuration => "a configuration error",
     };
     let told = braked.told.as_ref();
     let told = told.map_or_else(String::new, |told| format!(" ({told})"));
@@ -61,13 +63,13 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
     let why = why_backing_off(braked);
     let words = format!("{whose} is backing off until {}: {why}", braked.until);
     let entry = braked.told.as_deref().and_then(catalogue::find);
-    let remedy = match (braked.cause.as_str(), entry) {
-        ("unavailable", _) => "nothing, if it passes: the relay tries again by itself",
+    let remedy = match (braked.cause, entry) {
+        (BackoffCause::Unavailable, _) => "nothing, if it passes: the relay tries again by itself",
         (_, Some(entry)) => entry.remedy,
-        ("throttled", None) => {
+        (BackoffCause::Throttled, None) => {
             "nothing, if it passes; else lower [account.pace], and spread what is sent"
         }
-        (_, None) => "see the log (event=\"fault\")",
+        (BackoffCause::Configuration, None) => "see the log (event=\"fault\")",
     };
     let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
     let remedy = catalogue::named(remedy, mailbox, mailbox);
@@ -163,7 +165,7 @@ mod tests {
             account: "contoso".to_owned(),
             mailbox: None,
             until: crate::clock::Timestamp::from_millis(0),
-            cause: "unavailable".to_owned(),
+            cause: BackoffCause::Unavailable,
             told: None,
         };
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Finding;
 use crate::admin::AccountView;
 use crate::admin::Status;
+use crate::admin::TokenState;
 use crate::admin::TokenView;
 use crate::auth;
 use crate::auth::Claims;
@@ -155,19 +156,25 @@ fn told(check: &str, token: &TokenView) -> Finding {
         trouble => format!("{words}: {trouble}"),
     };
     let words = words.trim();
-    match token.state.as_str() {
-        "refused" => Finding::coded(check, words, token.code.as_deref(), COMPARE, mailbox),
-        "signed out" => {
+    match token.state {
+        TokenState::Refused => {
+            Finding::coded(check, words, token.code.as_deref(), COMPARE, mailbox)
+        }
+        TokenState::SignedOut => {
             let otherwise = "graph-relay login {mailbox}";
             Finding::coded(check, words, token.code.as_deref(), otherwise, mailbox)
         }
-        "not signed in" => Finding::failure(check, words, format!("graph-relay login {mailbox}")),
-        "not asked for" => Finding::warning(
+        TokenState::NotSignedIn => {
+            Finding::failure(check, words, format!("graph-relay login {mailbox}"))
+        }
+        TokenState::NotAskedFor => Finding::warning(
             check,
             "the running relay has not asked for a token yet",
             "graph-relay send-test ADDRESS, then graph-relay doctor again",
         ),
-        _ => Finding::ok(check, words),
+        TokenState::Good | TokenState::Unavailable | TokenState::SignedIn => {
+            Finding::ok(check, words)
+        }
     }
 }
 
