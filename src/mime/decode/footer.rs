@@ -31,7 +31,11 @@ pub(super) fn likeness(line: &[u8], complete: bool, behind: bool) -> Likeness {
     let mostly = has_word && words > 1 && words * 3 >= pieces.len() * 2;
     let is_sentence = words > 2 && small > MANY_LETTERS;
     if complete && mostly && (is_sentence || (behind && small >= MANY_LETTERS)) {
-        return Likeness::Words;
+        // Data with many strays in it has pieces that look like words, and others.
+        return match pieces.iter().any(|piece| is_data(piece)) {
+            true => Likeness::Either,
+            false => Likeness::Words,
+        };
     }
     let is_long = |piece: &&[u8]| piece.len() > LONGEST_WORD;
     let partly = has_word && words > 1 && words * 2 >= pieces.len() && small > 3;
@@ -45,10 +49,14 @@ pub(super) fn likeness(line: &[u8], complete: bool, behind: bool) -> Likeness {
 
 /// Whether a line behind a footer looks like the data before it.
 pub(super) fn may_be_data(line: &[u8]) -> bool {
-    let is_data = |piece: &&[u8]| piece.len() >= MANY_LETTERS && !reads_as_word(piece);
     let is_run = line.iter().all(u8::is_ascii_uppercase) && line.len() >= MANY_LETTERS;
     let is_padded = line.ends_with(b"=") && line.iter().any(u8::is_ascii_alphanumeric);
-    is_run || is_padded || pieces(line).iter().any(is_data)
+    is_run || is_padded || pieces(line).iter().any(|piece| is_data(piece))
+}
+
+/// Whether a piece of a line is encoded data rather than a word.
+fn is_data(piece: &[u8]) -> bool {
+    piece.len() >= MANY_LETTERS && !reads_as_word(piece)
 }
 
 /// Letters and digits between other characters.

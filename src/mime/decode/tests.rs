@@ -186,6 +186,17 @@ fn the_alphabet_of_urls_is_recognised() {
 }
 
 #[test]
+fn data_with_many_strays_in_it_is_no_footer() {
+    let line = b"xDBkqxMzuUKI0RB5Zpf[Kq\x1862GXT1SZIIw1FN4t31eZ\xbarr+Vfg\xc3yf@L9VIjR\xfdk\xaaDg";
+    let encoded = [b"AAAA\r\n".as_slice(), line].concat();
+    let (read, verdict) = read(Encoding::Base64, [encoded.as_slice()]);
+    assert!(
+        verdict == Verdict::Doubtful || read.len() > 40,
+        "{verdict:?}"
+    );
+}
+
+#[test]
 fn runs_of_the_same_bytes_are_never_taken_for_words() {
     for bytes in (0..=u16::MAX).map(u16::to_be_bytes) {
         let bytes = bytes.repeat(57);
