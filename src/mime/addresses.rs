@@ -151,7 +151,11 @@ pub(super) fn read(field: &Field<'_>) -> List {
     let mut list = by_the_book(&text).unwrap_or_else(|| {
         let read = tolerant::read(&text);
         let items = read.items.into_iter().map(|found| Item {
-            by_the_book: grammar::list(&found.text).is_some_and(|list| list.plain),
+            // To the grammar `=?utf-8?q?B?=a@b` is all address.
+            by_the_book: grammar::list(&found.text).is_some_and(|list| {
+                let addresses = list.items.iter().map(|(_, address)| address);
+                list.plain && addresses.eq(&found.address)
+            }),
             text: found.text,
             address: found.address,
             name: Some(found.name),
