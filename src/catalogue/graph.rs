@@ -11,7 +11,7 @@ const RECIPIENTS: &str = "split the message into several with fewer recipients e
 const SIZE: &str = "send fewer or smaller attachments, or raise the mailbox's maximum send size; \
     encoding makes attachments a third larger";
 const FIELDS: &str = "let the program leave out header fields of its own that begin with X-; the \
-    relay's submission = \"mime\" takes a message with all of them";
+    relay's format = \"mime\" takes a message with all of them";
 
 pub(super) const ENTRIES: &[Entry] = &[
     INVALID_TOKEN,

@@ -1,0 +1,105 @@
+//! What remedies, replies and warnings tell an administrator to write into relay.toml can be
+//! written there: every `key = "value"` in a text of the source is one that the relay takes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use graph_relay::config::Config;
+
+const BEGINNING: &str = "\
+hostname = \"relay.example\"
+data_dir = \"data\"
+[[account]]
+name = \"contoso\"
+tenant = \"contoso.com\"
+client_id = \"11111111-1111-1111-1111-111111111111\"
+client_secret_env = \"PATH\"
+mailbox = \"a@contoso.com\"
+";
+
+/// Where a key may stand behind that.
+const SECTIONS: [&str; 13] = [
+    "",
+    "[tls]",
+    "[[listener]]",
+    "[limits]",
+    "[[user]]",
+    "[[sender]]",
+    "[[account]]",
+    "[account.pace]",
+    "[received]",
+    "[delivery]",
+    "[failure]",
+    "[http]",
+    "[log]",
+];
+
+/// Each `key = "value"` in string literals of a file, without its tests.
+fn settings(text: &str) -> Vec<(String, String)> {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let mut settings = Vec::new();
+    let mut rest = code;
+    while let Some((before, behind)) = rest.split_once(" = \\\"") {
+        let is_of_key = |c: char| c.is_ascii_lowercase() || c == '_';
+        // The n of a line end is none of the key.
+        let before = before.replace("\\n", " ");
+        let key = before.rsplit(|c| !is_of_key(c)).next().unwrap();
+        let (value, behind) = behind.split_once("\\\"").unwrap_or((behind, ""));
+        settings.push((key.to_owned(), value.to_owned()));
+        rest = behind;
+    }
+    settings
+}
+
+fn in_folder(folder: &Path, found: &mut BTreeSet<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "sandbox" {
+            in_folder(&path, found);
+        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") && name != "oracle.rs" {
+            found.extend(settings(&fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// Whether relay.toml may have it somewhere: neither key nor value is unknown there.
+fn is_taken(key: &str, value: &str) -> bool {
+    SECTIONS.iter().any(|section| {
+        let line = format!("{key} = \"{value}\"\n");
+        let (text, number) = match *section {
+            "" => (format!("{line}{BEGINNING}"), 1),
+            section => {
+                let text = format!("{BEGINNING}{section}\n{line}");
+                let number = text.lines().count();
+                (text, number)
+            }
+        };
+        let Err(error) = Config::parse(&text, Path::new("relay.toml")) else {
+            return true;
+        };
+        let place = format!("relay.toml:{number}:");
+        // What else is wrong is that this is no whole configuration.
+        let is_wrong = |line: &str| line.starts_with(&place) && line.contains("unknown ");
+        !error.to_string().lines().any(is_wrong)
+    })
+}
+
+#[test]
+fn every_setting_that_a_text_mentions_can_be_written_into_relay_toml() {
+    let mut found = BTreeSet::new();
+    in_folder(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+        &mut found,
+    );
+    // A text, for whatever stands between quotation marks.
+    found.retain(|(key, value)| !key.is_empty() && !value.contains(['{', '\n']));
+
+    assert!(found.len() > 20, "{found:?}");
+    assert!(!is_taken("submission", "mime"));
+    assert!(!is_taken("frobnicate", "x"));
+    for (key, value) in found {
+        assert!(is_taken(&key, &value), "{key} = {value:?}");
+    }
+}
