@@ -96,7 +96,7 @@ impl Lanes {
 
     /// The mailbox of a lane is an alias of this one: Graph's limits hold for both
     /// together. Requests at once are still counted for each.
-    pub(super) fn is_alias(&mut self, lane: &Lane, owner: &Address, now: Instant) {
+    pub(super) fn shares_limits_with(&mut self, lane: &Lane, owner: &Address, now: Instant) {
         let owner = Lane {
             account: lane.account.clone(),
             mailbox: owner.canonical(),

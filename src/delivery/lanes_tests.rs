@@ -89,7 +89,7 @@ fn an_alias_and_its_mailbox_share_the_limits_of_the_mailbox() {
     let mut lanes = lanes_with(limits, 32, &[&alias]);
     let spend = |lanes: &mut Lanes, lane: &Lane, seconds| {
         begin(lanes, lane, at(seconds)).end(true);
-        lanes.is_alias(&alias, &owner.mailbox, at(seconds));
+        lanes.shares_limits_with(&alias, &owner.mailbox, at(seconds));
         lanes.ended(lane, at(seconds));
     };
     for seconds in 1..=2 {

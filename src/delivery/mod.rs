@@ -395,7 +395,7 @@ impl Dispatcher {
         }
         let outlet = self.context.outlets.get(&entry.lane.account);
         if let Some(owner) = outlet.and_then(|outlet| outlet.graph.owner(&entry.lane.mailbox)) {
-            self.lanes.is_alias(&entry.lane, &owner, now);
+            self.lanes.shares_limits_with(&entry.lane, &owner, now);
         }
         self.tell_changes();
         self.lanes.ended(&entry.lane, now);
