@@ -40,12 +40,17 @@ pub(super) struct Base64 {
     idle_pads: u64,
     /// There was padding in the middle.
     joined: bool,
+    /// Padding stood before letters of either alphabet: in the other one, no encoder
+    /// writes that.
+    padded_before: bool,
     /// Data that could have ended went on behind something else.
     resumed: bool,
     /// There are letters whose bits belong to no byte.
     cut_off: bool,
     /// Characters of the other alphabet, `-` and `_`, between letters.
     dashes: u64,
+    /// Such characters in lines of their own behind the last letter.
+    rule: u64,
     /// The last letter of either alphabet.
     last: u8,
     /// There is a `+` or a `/`.
@@ -89,9 +94,11 @@ impl Base64 {
             pads: 0,
             idle_pads: 0,
             joined: false,
+            padded_before: false,
             resumed: false,
             cut_off: false,
             dashes: 0,
+            rule: 0,
             last: b'A',
             slashes: false,
             strays: 0,
@@ -127,6 +134,10 @@ impl Base64 {
     pub(super) fn finish(&mut self, decoded: &mut Vec<u8>) {
         self.held_line(decoded);
         self.ends_short();
+        if self.rule > 0 {
+            self.dashes += std::mem::take(&mut self.rule);
+            self.last = b'-';
+        }
         self.flush(decoded);
     }
 
@@ -136,17 +147,19 @@ impl Base64 {
             0 => letters % 4 != 1,
             pads => (letters + pads).is_multiple_of(4),
         };
-        let is_clean = self.strays == 0 && !self.joined && !self.footer && !self.slashes;
+        let is_clean = self.strays == 0 && !self.footer;
         let url_safe = self.unit + self.dashes;
-        let ends_whole = self.pads + self.idle_pads > 0 || ends_whole(url_safe, self.last);
+        let ends_whole = ends_whole(url_safe, self.last);
+        let may_be_url_safe = self.dashes > 0 && !self.padded_before && !self.slashes;
         match (
             !self.cut_off && (self.dashes == 0 || is_whole(self.unit)),
-            self.dashes > 0 && is_clean && is_whole(url_safe) && ends_whole,
+            may_be_url_safe && is_whole(url_safe) && ends_whole,
         ) {
-            _ if self.doubtful || (self.letters == 0 && self.strays > 0) => Verdict::Doubtful,
+            _ if self.doubtful => Verdict::Doubtful,
+            _ if self.letters == 0 && self.strays + self.dashes > 0 => Verdict::Doubtful,
             (true, false) => Verdict::Certain,
-            (false, true) => Verdict::UrlSafe(url_safe * 3 / 4),
-            (true, true) | (false, false) => Verdict::Doubtful,
+            (false, true) if is_clean => Verdict::UrlSafe(url_safe * 3 / 4),
+            (_, true) | (false, false) => Verdict::Doubtful,
         }
     }
 
@@ -177,6 +190,11 @@ impl Base64 {
             self.doubtful |= self.is_complete() && footer::is_word(text, is_behind);
             self.resumed |= is_behind && self.is_complete();
             self.data(text, decoded);
+        } else if text.iter().all(|byte| matches!(byte, b'-' | b'_')) {
+            // A rule above a footer; in the other alphabet, data.
+            self.gap = true;
+            self.rule += text.len() as u64;
+            self.padded_before |= self.pads + self.idle_pads > 0;
         } else if !text.iter().any(|byte| is_letter(*byte)) {
             self.gap = true;
             self.strays += 1;
@@ -189,8 +207,11 @@ impl Base64 {
                     self.data(text, decoded);
                 }
                 footer::Likeness::Words => {
-                    self.doubtful |= self.letters == 0;
+                    let is_url_safe =
+                        |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+                    self.doubtful |= self.letters == 0 || text.iter().all(is_url_safe);
                     self.footer = true;
+                    self.rule = 0;
                 }
             }
         }
@@ -224,13 +245,13 @@ impl Base64 {
 
     fn data(&mut self, text: &[u8], decoded: &mut Vec<u8>) {
         self.gap = false;
+        self.dashes += std::mem::take(&mut self.rule);
         for run in text.split_inclusive(|byte| *byte == b'=') {
             let before = (self.held.len(), self.dashes);
             self.take(run);
             let taken = self.held.len() - before.0;
             if (taken > 0 || self.dashes > before.1) && self.pads + self.idle_pads > 0 {
-                // In the other alphabet this padding may end something else.
-                self.strays += 1;
+                self.padded_before = true;
             }
             if taken > 0 {
                 self.goes_on();

@@ -32,7 +32,9 @@ pub(super) fn likeness(line: &[u8], complete: bool, behind: bool) -> Likeness {
     let is_sentence = words > 2 && small > MANY_LETTERS;
     if complete && mostly && (is_sentence || (behind && small >= MANY_LETTERS)) {
         // Data with many strays in it has pieces that look like words, and others.
-        return match pieces.iter().any(|piece| is_data(piece)) {
+        let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+        let is_written = !line.ends_with(b"=") && !line.iter().any(is_control);
+        return match !is_written || pieces.iter().any(|piece| is_data(piece)) {
             true => Likeness::Either,
             false => Likeness::Words,
         };
@@ -50,13 +52,15 @@ pub(super) fn likeness(line: &[u8], complete: bool, behind: bool) -> Likeness {
 /// Whether a line behind a footer looks like the data before it.
 pub(super) fn may_be_data(line: &[u8]) -> bool {
     let is_run = line.iter().all(u8::is_ascii_uppercase) && line.len() >= MANY_LETTERS;
+    let is_padding = line == b"=" || line == b"==";
     let is_padded = line.ends_with(b"=") && line.iter().any(u8::is_ascii_alphanumeric);
-    is_run || is_padded || pieces(line).iter().any(|piece| is_data(piece))
+    is_run || is_padding || is_padded || pieces(line).iter().any(|piece| is_data(piece))
 }
 
-/// Whether a piece of a line is encoded data rather than a word.
+/// Whether a piece of a line is encoded data rather than a word: zeros are `AAAA...`.
 fn is_data(piece: &[u8]) -> bool {
-    piece.len() >= MANY_LETTERS && !reads_as_word(piece)
+    let is_run = piece.windows(2).all(|two| two.first() == two.last());
+    piece.len() >= MANY_LETTERS && (is_run || !reads_as_word(piece))
 }
 
 /// Letters and digits between other characters.
