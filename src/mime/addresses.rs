@@ -167,6 +167,11 @@ pub(super) fn read(field: &Field<'_>) -> List {
             by_the_book: false,
         }
     });
+    for item in &mut list.items {
+        // Programs differ on what looks like an encoded word (RFC 2047).
+        item.address
+            .take_if(|address| address.as_str().contains("=?"));
+    }
     if !field.is_utf8() {
         for item in &mut list.items {
             // Nobody knows what another program reads there.

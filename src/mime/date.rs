@@ -17,17 +17,38 @@ pub(super) fn is_date(text: &str) -> bool {
 /// years from 1900 write 126 for 2026 (RFC 5322 4.3), which readers take for the
 /// year 126.
 pub(super) fn with_the_full_year(text: &str) -> Option<String> {
+    with_another_word(text, |before, word| {
+        let year = number(word, 3..=3, 0..=999).filter(|_| is_one_of(&MONTHS, before))?;
+        Some((year + 1900).to_string())
+    })
+}
+
+/// The date with its zone as a number, if that is one letter: `Z` is +0000, and of
+/// the others nobody knows what was meant (RFC 5322 4.3). Some readers take three
+/// octets for the name of a zone, and so the end of the line with it.
+pub(super) fn with_the_zone_as_a_number(text: &str) -> Option<String> {
+    with_another_word(text, |before, word| {
+        let is_letter = word.len() == 1 && word.chars().all(|c| c.is_ascii_alphabetic());
+        let zone = match word {
+            "Z" | "z" => "+0000",
+            _ => "-0000",
+        };
+        (is_letter && is_time(before)).then(|| zone.to_owned())
+    })
+}
+
+/// The date with the first word replaced for which there is another. What decides
+/// gets the word before it, and the word.
+fn with_another_word(text: &str, other: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
     let is_blank = |c: char| matches!(c, ' ' | '\t' | ',');
     let mut at = 0;
     let mut before = "";
     for word in text.split(is_blank) {
-        if is_one_of(&MONTHS, before)
-            && let Some(year) = number(word, 3..=3, 0..=999)
-        {
+        if let Some(other) = other(before, word) {
             let (date, rest) = text.split_at_checked(at)?;
             let rest = rest.strip_prefix(word)?;
-            let full = format!("{date}{}{rest}", year + 1900);
-            return Some(full).filter(|full| is_date(full));
+            let whole = format!("{date}{other}{rest}");
+            return Some(whole).filter(|whole| is_date(whole));
         }
         at += word.len() + 1;
         if !word.is_empty() {
@@ -143,6 +164,23 @@ mod tests {
             "",
         ] {
             assert_eq!(full(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_of_one_letter_becomes_a_number() {
+        for (text, expected) in [
+            ("29 Nov 2026 10:00:00 Z", Some("29 Nov 2026 10:00:00 +0000")),
+            (
+                "29 Nov 2026 10:00 s (x)",
+                Some("29 Nov 2026 10:00 -0000 (x)"),
+            ),
+            ("29 Nov 2026 10:00 UT", None),
+            ("29 Nov 2026 10:00 +0000 Z", None),
+            ("Z", None),
+        ] {
+            let found = with_the_zone_as_a_number(text);
+            assert_eq!(found.as_deref(), expected, "{text}");
         }
     }
 

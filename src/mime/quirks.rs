@@ -16,6 +16,7 @@ use super::acting;
 use super::author::usable;
 use super::date::is_date;
 use super::date::with_the_full_year;
+use super::date::with_the_zone_as_a_number;
 use super::reserved::is_reserved;
 
 /// An oddity of a header section.
@@ -27,6 +28,8 @@ pub enum Quirk {
     BadDate,
     /// A Date whose year is counted from 1900.
     ThreeDigitYear,
+    /// A Date whose zone is one letter.
+    LetterZone,
     /// No Message-ID.
     NoMessageId,
     /// A Message-ID that receivers refuse.
@@ -69,6 +72,7 @@ impl Quirk {
             Self::NoDate => "no-date",
             Self::BadDate => "bad-date",
             Self::ThreeDigitYear => "three-digit-year",
+            Self::LetterZone => "letter-zone",
             Self::NoMessageId => "no-message-id",
             Self::BadMessageId => "bad-message-id",
             Self::NoFrom => "no-from",
@@ -105,7 +109,8 @@ pub struct Findings {
     pub aside: BTreeSet<usize>,
     /// Who wrote the message.
     pub author: Author,
-    /// The Date with its year in full, where it came in without.
+    /// The Date with its year in full and its zone as a number, where it came in
+    /// otherwise.
     pub date: Option<String>,
 }
 
@@ -158,16 +163,21 @@ impl Findings {
         found
     }
 
-    /// Rewrites the Date that counts if its year has three digits.
+    /// Rewrites the Date that counts if its year has three digits or its zone is one
+    /// letter.
     fn complete_date(&mut self, header: &Header<'_>) {
         let fields = header.fields.iter().enumerate();
         let mut dates = fields.filter(|(at, field)| field.is("Date") && !self.aside.contains(at));
-        if let Some((at, field)) = dates.next()
-            && let Some(date) = with_the_full_year(&field.text())
-        {
-            self.aside.insert(at);
-            self.quirks.insert(Quirk::ThreeDigitYear);
-            self.date = Some(date);
+        if let Some((at, field)) = dates.next() {
+            let text = field.text();
+            let year = with_the_full_year(&text);
+            let zone = with_the_zone_as_a_number(year.as_deref().unwrap_or(&text));
+            self.quirks
+                .extend(year.is_some().then_some(Quirk::ThreeDigitYear));
+            self.quirks
+                .extend(zone.is_some().then_some(Quirk::LetterZone));
+            self.date = zone.or(year);
+            self.aside.extend(self.date.is_some().then_some(at));
         }
     }
 
@@ -342,6 +352,7 @@ mod tests {
             ("Date: now\r\n", &["bad-date"][..]),
             ("Date:\r\n", &["bad-date"]),
             ("Date: 1 Nov 126 19:00 GMT\r\n", &["three-digit-year"]),
+            ("Date: 1 Nov 2026 19:00 Z\r\n", &["letter-zone"]),
             ("Message-ID: 1@app\r\n", &["bad-message-id"]),
             ("From: root@host\r\n", &["unusable-from"]),
             ("From: Doe, John <a@b.c>\r\n", &["odd-address-field"]),
