@@ -5,15 +5,15 @@
 //! # The path of a message
 //!
 //! ```text
-//! application ─SMTP─► listener ─► session ─► spool ─► delivery ─► mime ─► graph ─HTTPS─► Graph
-//!                                              ▲          │                 ▲
-//!                               command line ──┘          └─────► auth ─────┘
+//! application ─SMTP─► listener ─► session ─► admission ─► spool ─► delivery ─► mime ─► graph ─HTTPS─► Graph
+//!                                                           ▲          │                 ▲
+//!                                            command line ──┘          └─────► auth ─────┘
 //! ```
 //!
 //! Read `session/dialog.rs` for the dialog, `listener/receive.rs` for a message
-//! on its way in, `spool/mod.rs` for what "safe" means, and
+//! on its way in, `admission/mod.rs` for whether it is taken, `spool/mod.rs` for what "safe" means, and
 //! `delivery/attempt.rs` for one attempt from top to bottom; the tables are
-//! `session/reply.rs` (every reply), `delivery/outcome.rs` (what every failure
+//! `session/reply.rs` (every reply), `delivery/outcome/` (what every failure
 //! means), `catalogue/` (what to do about it) and `delivery/recipients.rs` (who
 //! receives a message).
 //!
@@ -39,15 +39,16 @@
 //!
 //! # Who may import whom
 //!
-//! Each row names only rows below it. `tests/layering.rs` reads this table.
+//! Each row names only rows below it. `tests/it/layering.rs` reads this table.
 //!
 //! | module | may use |
 //! |---|---|
-//! | `cli` | `doctor`, `service`, `sandbox`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
+//! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
 //! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
 //! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `catalogue`, `config`, `mail`, `clock` |
-//! | `listener` | `telemetry`, `routing`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
+//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
+//! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `catalogue`, `config`, `mail`, `clock` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |
 //! | `routing` | `config`, `mail` |
@@ -62,11 +63,12 @@
 //! | `clock` | |
 //! | `catalogue` | |
 //! | `machine` | |
-//! | `sandbox` | |
 //!
 //! So the spool is the only thing that `listener` and `delivery` share;
 //! `session` knows no Graph and `graph` no SMTP, their translation is
-//! `delivery/outcome.rs`; the sandbox is just a URL in the configuration.
+//! `delivery/outcome/`. The sandbox is a package of its own (`sandbox/`), and
+//! to the relay just a URL in the configuration: only the command `sandbox`
+//! starts it, and a build without the feature `sandbox` has none.
 
 // One message must not be able to stop the relay.
 #![cfg_attr(
@@ -84,6 +86,7 @@
 )]
 
 pub mod admin;
+pub mod admission;
 pub mod auth;
 pub mod catalogue;
 pub mod cli;
@@ -98,7 +101,6 @@ pub mod machine;
 pub mod mail;
 pub mod mime;
 pub mod routing;
-pub mod sandbox;
 pub mod service;
 pub mod session;
 pub mod spool;

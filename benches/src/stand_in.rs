@@ -8,8 +8,8 @@ use std::io::BufRead;
 use std::io::Write;
 use std::net::SocketAddr;
 
-use graph_relay::sandbox::Sandbox;
-use graph_relay::sandbox::Settings;
+use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Settings;
 
 use crate::failure::Result;
 use crate::failure::Trying;

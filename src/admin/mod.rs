@@ -20,8 +20,11 @@
 //! | `GET /metrics` | the same in numbers, as Prometheus reads them |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
+//!
+//! What cannot be answered has an [`ApiError`] as its answer.
 
 mod configuration;
+mod error;
 mod identity;
 mod metrics;
 mod queue;
@@ -39,7 +42,6 @@ use axum::Router;
 use axum::extract;
 use axum::extract::State;
 use axum::extract::connect_info::Connected;
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
@@ -51,6 +53,9 @@ use tracing::warn;
 pub use self::configuration::Configuration;
 pub use self::configuration::ConfigurationView;
 pub use self::configuration::Reload;
+pub use self::error::ApiError;
+pub use self::error::ErrorCode;
+use self::error::Failure;
 pub use self::identity::AccountView;
 pub use self::identity::Ended;
 pub use self::identity::EndingView;
@@ -79,7 +84,6 @@ pub use crate::delivery::Waits;
 use crate::listener;
 pub use crate::listener::Connections;
 use crate::spool::Spool;
-use crate::spool::SpoolError;
 use crate::telemetry::transcripts::Transcript;
 use crate::telemetry::transcripts::Transcripts;
 
@@ -157,32 +161,6 @@ async fn session(
 ) -> Result<Json<Transcript>, Failure> {
     let kept = transcripts.show(number);
     kept.map(Json).ok_or(Failure::Unknown)
-}
-
-/// Why there is no answer.
-enum Failure {
-    Unknown,
-    Spool(SpoolError),
-    /// What was asked for cannot be done; in words for whoever asked.
-    Refused(String),
-}
-
-impl From<SpoolError> for Failure {
-    fn from(error: SpoolError) -> Self {
-        Self::Spool(error)
-    }
-}
-
-impl axum::response::IntoResponse for Failure {
-    fn into_response(self) -> axum::response::Response {
-        match self {
-            Self::Unknown => StatusCode::NOT_FOUND.into_response(),
-            Self::Spool(error) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
-            }
-            Self::Refused(words) => (StatusCode::UNPROCESSABLE_ENTITY, words).into_response(),
-        }
-    }
 }
 
 /// Takes connections of the relay's own user and of root only.

@@ -252,11 +252,12 @@ fn read(answer: &Answer, now: Timestamp) -> Result<Granted, TokenError> {
 
 #[cfg(test)]
 mod tests {
+    use graph_relay_sandbox::Sandbox;
+    use graph_relay_sandbox::Settings;
+
     use super::*;
     use crate::clock::Clock;
     use crate::http::Reach;
-    use crate::sandbox::Sandbox;
-    use crate::sandbox::Settings;
 
     fn of(variables: &[(&str, &str)], has_arc_agent: bool) -> Source {
         let variable = |name: &str| {

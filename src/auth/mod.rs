@@ -7,7 +7,7 @@
 //! good is not asked again and again. Access tokens stay in memory; a refresh
 //! token is on disk before it replaces the one before, sealed; neither can be
 //! printed (promise 7). What a failure means for a message is decided in
-//! `delivery/outcome.rs`.
+//! `delivery/outcome/`.
 //!
 //! | file | is |
 //! |---|---|

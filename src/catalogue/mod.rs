@@ -19,7 +19,7 @@
 //! the texts are our own.
 //!
 //! It promises that each text is here once and each code has one entry. What
-//! becomes of a message, `delivery/outcome.rs` decides: an entry is words only.
+//! becomes of a message, `delivery/outcome/` decides: an entry is words only.
 //! `{mailbox}` and `{author}` in a remedy stand for a message's; see [`named`].
 
 mod entra;

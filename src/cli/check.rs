@@ -17,6 +17,7 @@ use crate::config::Tls;
 use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::State;
+use crate::spool;
 
 pub(super) fn run(file: &Path) -> Exit {
     let config = match Config::load(file) {
@@ -66,6 +67,26 @@ pub(super) fn run(file: &Path) -> Exit {
         "  keeps messages in {}",
         config.data_dir.display()
     ));
+    spool(&config)
+}
+
+/// What the next start does to the messages that are there.
+fn spool(config: &Config) -> Exit {
+    match spool::upgrade_ahead(&config.data_dir, config.limits.free_space) {
+        Ok(Some(upgrade)) => say(&format!("  {upgrade}")),
+        Ok(None) => {}
+        Err(error) => {
+            talk(&error.to_string());
+            return Exit::CannotCreate;
+        }
+    }
+    for (copy, size) in spool::copies(&config.data_dir) {
+        say(&format!(
+            "  {} ({}) is the spool from before an upgrade: delete it when you will not go back",
+            copy.display(),
+            spool::megabytes(size)
+        ));
+    }
     Exit::Done
 }
 

@@ -21,8 +21,11 @@ mod doctor;
 mod explain;
 mod hash_password;
 mod login;
+#[cfg(not(feature = "sandbox"))]
+mod no_sandbox;
 mod queue;
 mod relay;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod send_test;
 mod serve;
@@ -80,7 +83,11 @@ enum Command {
     /// Run the relay in the foreground
     Serve(ConfigFile),
     /// Try the relay against a built-in stand-in for Entra and Graph: nothing leaves this machine
+    #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Options),
+    #[cfg(not(feature = "sandbox"))]
+    #[command(hide = true)]
+    Sandbox(no_sandbox::Options),
     /// Write a configuration: what to do in Entra, what to answer, and whether it works
     Setup(Box<setup::Options>),
     /// Read the configuration and say what is wrong with it
@@ -162,6 +169,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .block_on(async {
             match parsed.command {
                 Command::Serve(file) => serve::run(&file.config).await,
+                #[cfg(not(feature = "sandbox"))]
+                Command::Sandbox(_) => no_sandbox::run(),
+                #[cfg(feature = "sandbox")]
                 Command::Sandbox(options) => Box::pin(sandbox::run(&options)).await,
                 Command::Check(file) => check::run(&file.config),
                 Command::Setup(options) => Box::pin(setup::run(&options)).await,

@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::doctor;
 use crate::mail::SpoolId;
 use crate::spool::Action;
+use crate::spool::AttemptOutcome;
 use crate::spool::AttemptView;
 use crate::spool::EntryView;
 use crate::spool::Filter;
@@ -298,7 +299,7 @@ fn next_step(state: State, id: SpoolId) -> Option<String> {
 }
 
 fn attempt_line(attempt: &AttemptView) -> String {
-    let outcome = attempt.outcome.as_deref().unwrap_or("under way");
+    let outcome = attempt.outcome.map_or("under way", AttemptOutcome::name);
     let mut line = format!(
         "{}  attempt {}: {outcome}",
         attempt.begun_at, attempt.number

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use super::ConfigFile;
 use super::Exit;
 use super::talk;
+use crate::admin::ApiError;
+use crate::admin::ErrorCode;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ProblemKind;
@@ -120,15 +122,24 @@ impl Relay {
     ) -> Result<Option<T>, Failure> {
         let failed = |error: reqwest::Error| self.unreachable(&error);
         let response = request.send().await.map_err(failed)?;
-        if response.status() == reqwest::StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        if response.status() == reqwest::StatusCode::UNPROCESSABLE_ENTITY {
-            let words = response.text().await.map_err(failed)?;
-            let exit = Exit::CheckFailed;
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            let body = response.bytes().await.map_err(failed)?;
+            let Ok(ApiError { error, message }) = serde_json::from_slice(&body) else {
+                // Of a path that it does not know, a relay says no more than 404.
+                return match status {
+                    reqwest::StatusCode::NOT_FOUND => Ok(None),
+                    _ => Err(Failure::another_version()),
+                };
+            };
+            let exit = match error {
+                ErrorCode::Unknown => return Ok(None),
+                ErrorCode::Refused => Exit::CheckFailed,
+                ErrorCode::Spool => Exit::TryLater,
+            };
+            let words = message;
             return Err(Failure { exit, words });
         }
-        let response = response.error_for_status().map_err(failed)?;
         response.json().await.map(Some).map_err(|error| {
             if error.is_decode() {
                 Failure::another_version()

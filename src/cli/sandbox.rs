@@ -12,6 +12,9 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Settings;
+use graph_relay_sandbox::fault_addresses;
 use tokio::time::Instant;
 
 use super::Exit;
@@ -19,8 +22,6 @@ use super::say;
 use super::smtp;
 use super::talk;
 use crate::config::Config;
-use crate::sandbox;
-use crate::sandbox::Sandbox;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -50,7 +51,7 @@ pub(super) async fn run(options: &Options) -> Exit {
         );
         return Exit::Usage;
     }
-    let settings = sandbox::Settings::default();
+    let settings = Settings::default();
     let stand_in = match Sandbox::start(options.page, settings.clone()).await {
         Ok(stand_in) => stand_in,
         Err(error) => {
@@ -96,7 +97,7 @@ pub(super) async fn run(options: &Options) -> Exit {
 
 async fn start(
     options: &Options,
-    settings: &sandbox::Settings,
+    settings: &Settings,
     stand_in: &Sandbox,
     folder: &Path,
 ) -> Result<Service, String> {
@@ -138,7 +139,7 @@ async fn start(
 }
 
 /// The first screen: what is where, and what to try.
-fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &sandbox::Settings) {
+fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
     let mailbox = mailbox_of(settings);
     let port = smtp.port();
     say("graph-relay SANDBOX: nothing leaves this machine.\n");
@@ -151,7 +152,7 @@ fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &sandbox::Settings)
         "  try        swaks --server 127.0.0.1:{port} --from {mailbox} --to {RECIPIENT}"
     ));
     let mut label = "  fails      ";
-    for (name, meaning) in sandbox::fault_addresses() {
+    for (name, meaning) in fault_addresses() {
         if SHOWN_FAULTS.contains(name) {
             say(&format!(
                 "{label}{:22} {meaning}",
@@ -166,7 +167,7 @@ fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &sandbox::Settings)
 async fn show_the_way(
     smtp: SocketAddr,
     stand_in: &Sandbox,
-    settings: &sandbox::Settings,
+    settings: &Settings,
 ) -> Result<(), String> {
     let mailbox = mailbox_of(settings);
     let message = format!(
@@ -197,7 +198,7 @@ async fn show_the_way(
     Ok(())
 }
 
-fn mailbox_of(settings: &sandbox::Settings) -> &str {
+fn mailbox_of(settings: &Settings) -> &str {
     settings.mailboxes.first().map_or("", String::as_str)
 }
 

@@ -108,7 +108,8 @@ async fn start(
 ) -> Result<Option<Service>, StartError> {
     let mut said: Option<Instant> = None;
     loop {
-        let error = match Service::start(config.clone(), Some(file)).await {
+        let attempt = Box::pin(Service::start(config.clone(), Some(file)));
+        let error = match with_patience(attempt).await {
             Ok(service) => {
                 if said.is_some() {
                     notify(&[NotifyState::Status("")]);
@@ -136,6 +137,23 @@ async fn start(
             _ = signals.interrupt.recv() => return Ok(None),
         }
     }
+}
+
+/// How often a start that is under way asks for more time, and how often at most: a
+/// start that hangs is ended after an hour.
+const MORE_TIME: (Duration, u32) = (Duration::from_secs(20), 180);
+
+/// Has the service manager wait for a start that brings a large spool up to a new
+/// format.
+async fn with_patience<T>(mut start: impl Future<Output = T> + Unpin) -> T {
+    let (each, most) = MORE_TIME;
+    for _ in 0..most {
+        match tokio::time::timeout(each, &mut start).await {
+            Ok(started) => return started,
+            Err(_) => notify(&[NotifyState::ExtendTimeoutUsec(EXTENSION_USEC)]),
+        }
+    }
+    start.await
 }
 
 /// What the service manager says.
@@ -252,6 +270,7 @@ fn exit_of(error: &StartError) -> Exit {
             SpoolError::Database(_)
             | SpoolError::Damaged(_)
             | SpoolError::Format { .. }
+            | SpoolError::NotKept { .. }
             | SpoolError::Refused(_)
             | SpoolError::Gone(_)
             | SpoolError::Closed,

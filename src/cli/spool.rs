@@ -201,6 +201,7 @@ fn exit_of(error: &SpoolError) -> Exit {
         | SpoolError::Database(_)
         | SpoolError::Damaged(_)
         | SpoolError::Format { .. }
+        | SpoolError::NotKept { .. }
         | SpoolError::Refused(_)
         | SpoolError::NotSynced(_)
         | SpoolError::Gone(_)

@@ -13,6 +13,7 @@ impl Config {
         };
         let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);
         let failure = |config: &Self| (config.failure_notify.clone(), config.failure_keep);
+        let history = |config: &Self| (config.history_keep, config.history_subjects);
         let changed = [
             ("hostname", self.hostname != new.hostname),
             ("data_dir", self.data_dir != new.data_dir),
@@ -26,7 +27,7 @@ impl Config {
             ("[[sender]]", self.senders != new.senders),
             ("[delivery]", self.delivery != new.delivery),
             ("[failure]", failure(self) != failure(new)),
-            ("[history]", self.history_keep != new.history_keep),
+            ("[history]", history(self) != history(new)),
             ("[http]", self.http != new.http),
             ("[log]", self.log != new.log),
         ];

@@ -117,6 +117,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let users = users::read(&mut top, &accounts, &surroundings);
     let listeners = listeners::read(&mut top, tls.as_ref(), &users, &surroundings);
     let aliases = aliases::read(&mut top, surroundings, context);
+    let (history_keep, history_subjects) = history(&mut top);
     let mut config = Config {
         data_dir: top.optional("data_dir").unwrap_or_else(|| data_dir(path)),
         aliases: Arc::new(aliases),
@@ -131,7 +132,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         delivery: delivery(&mut top),
         failure_notify,
         failure_keep,
-        history_keep: history(&mut top),
+        history_keep,
+        history_subjects,
         http: http(&mut top),
         log: log(&mut top),
         warnings: Vec::new(),
@@ -370,11 +372,13 @@ impl TryFrom<String> for NotifyText {
     }
 }
 
-fn history(top: &mut Section<'_>) -> Duration {
+/// For how long, and whether with Subjects.
+fn history(top: &mut Section<'_>) -> (Duration, bool) {
     let mut section = top.table("history");
     let keep = section.or("keep", Span(30 * DAY)).0;
+    let subjects = section.or("subjects", true);
     section.finish();
-    keep
+    (keep, subjects)
 }
 
 fn http(top: &mut Section<'_>) -> Http {

@@ -105,6 +105,8 @@ pub struct Config {
     pub failure_keep: Duration,
     /// For how long it is remembered what became of a message.
     pub history_keep: Duration,
+    /// Whether it has the Subjects.
+    pub history_subjects: bool,
     /// The HTTP client.
     pub http: Http,
     /// The log.

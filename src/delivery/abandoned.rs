@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::Context;
 use super::draft;
+use super::outcome::error::is_beyond_deletion;
 use crate::graph::Caller;
-use crate::graph::GraphError;
 use crate::mail::SpoolId;
 use crate::spool::Abandoned;
 use crate::telemetry::maillog;
@@ -65,10 +65,7 @@ async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
     };
     let deleted = match draft::abandon(caller, &outlet.graph, draft).await {
         Ok(deleted) => deleted,
-        Err(GraphError::Answered {
-            status: 400 | 403..=407 | 409..=428 | 430..=499,
-            ..
-        }) => {
+        Err(error) if is_beyond_deletion(&error) => {
             debug!(%id, "the draft of a message that nobody will send stays in the mailbox");
             false
         }

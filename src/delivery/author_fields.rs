@@ -1,6 +1,7 @@
 //! The fields that say who a message is from, as they go out: the rules for From,
 //! Sender and Reply-To in `compose.rs`.
 
+use super::Context;
 use super::compose::Rules;
 use crate::config::FromRule;
 use crate::config::Senders;
@@ -13,6 +14,22 @@ use crate::mime::Item;
 use crate::mime::author;
 use crate::mime::author_item;
 use crate::mime::known_item;
+use crate::routing::substitute;
+use crate::spool::Claimed;
+
+impl Context {
+    /// The From that a message goes out with.
+    pub(super) fn goes_out_from(&self, entry: &Claimed) -> Address {
+        let author = entry.author.as_ref();
+        let author = author.and_then(|author| self.senders.outgoing(author));
+        author
+            .or_else(|| {
+                let outlet = self.outlets.get(&entry.lane.account)?;
+                substitute(&outlet.account, &entry.envelope.reverse_path).cloned()
+            })
+            .unwrap_or_else(|| entry.lane.mailbox.clone())
+    }
+}
 
 /// What becomes of the author.
 #[derive(Debug, Default)]

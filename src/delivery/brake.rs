@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outcome::Cause;
-use super::schedule;
+use super::outcome::schedule;
 use crate::mail::SpoolId;
 
 /// Trouble in a row.

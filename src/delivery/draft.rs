@@ -27,8 +27,9 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::Outlet;
-use super::error::AttemptError;
-use super::error::Step;
+use super::outcome::error;
+use super::outcome::error::AttemptError;
+use super::outcome::error::Step;
 use super::pace::Pace;
 use super::upload;
 use super::upload::Large;
@@ -41,7 +42,6 @@ use crate::graph::Graph;
 use crate::graph::GraphError;
 use crate::graph::HeaderField;
 use crate::graph::Submitted;
-use crate::http::TransportError;
 use crate::mail::Address;
 use crate::mail::SpoolId;
 use crate::spool::Claimed;
@@ -98,7 +98,7 @@ impl<'a> Way<'a> {
                 match deleted {
                     // Not the message is refused but its remains, perhaps because the
                     // account has another mailbox now: they stay, unsent.
-                    Err(error @ GraphError::Answered { status: 400, .. }) => {
+                    Err(error) if error::is_not_deletable(&error) => {
                         debug!(id = %self.entry.id, %error, "the draft stays in the mailbox");
                     }
                     deleted => deleted.map_err(Step::Prepare.failed())?,
@@ -135,7 +135,7 @@ impl<'a> Way<'a> {
         self.sweep().await?;
         self.pace.admit(parts.form.size()).await;
         let created = graph.create_draft(self.caller(), parts.form).await;
-        self.unrecorded |= created.as_ref().is_err_and(is_no_refusal);
+        self.unrecorded |= created.as_ref().is_err_and(error::may_have_made_a_draft);
         let id = created.map_err(Step::Prepare.failed())?;
         let stage = Stage::Filling;
         let draft = Some(Draft {
@@ -164,10 +164,7 @@ impl<'a> Way<'a> {
         self.pace.admit(SMALL).await;
         match sweep(self.entry, self.outlet, message_id).await {
             Ok(()) => {}
-            Err(GraphError::Answered {
-                status: 400 | 404..=428 | 430..=499,
-                ..
-            }) => {}
+            Err(error) if error::may_leave_strays(&error) => {}
             Err(error) => return Err(Step::Prepare.failed()(error)),
         }
         self.unrecorded = false;
@@ -251,15 +248,6 @@ fn is_ours(field: &HeaderField, id: SpoolId) -> bool {
     field.name.eq_ignore_ascii_case("Received")
         && words.contains(&"(graph-relay)")
         && words.windows(2).any(|pair| pair == ["id", &id])
-}
-
-/// Whether a draft may have been made although this came of it.
-fn is_no_refusal(error: &GraphError) -> bool {
-    match error {
-        GraphError::Answered { status, .. } => !(400..500).contains(status),
-        GraphError::Transport(error) => matches!(error, TransportError::MaybeSent { .. }),
-        GraphError::Token(_) | GraphError::UploadHost(_) | GraphError::Content(_) => false,
-    }
 }
 
 pub(super) fn caller(entry: &Claimed) -> Caller<'_> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::compose::ComposeError;
 use super::draft::Parts;
-use super::error::AttemptError;
+use super::outcome::error::AttemptError;
 use super::upload::Large;
 use crate::config::Oversize;
 use crate::config::QuotedPrintable;

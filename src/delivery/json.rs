@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::compose::Composed;
-use super::error::AttemptError;
+use super::outcome::error::AttemptError;
 use crate::config::Route;
 use crate::config::Submission;
 use crate::graph::Json;

@@ -11,6 +11,7 @@ use super::brake::News;
 use super::lanes::Change;
 use super::lanes::Lanes;
 use super::outcome::Cause;
+use super::outcome::Fault;
 use super::pace::Limit;
 use super::pace::Need;
 use super::pace::Pace;
@@ -253,7 +254,11 @@ fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
 fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
     let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
     let mut lanes = lanes(&[&one, &two, &slow]);
-    lanes.brake_account(&one, at(1), failed(Cause::Configuration("fix it"), None));
+    lanes.brake_account(
+        &one,
+        at(1),
+        failed(Cause::Configuration(Fault::Access), None),
+    );
     lanes.brake_mailbox(&one, at(1), failed(Cause::Unavailable, None));
     lanes.brake_mailbox(&slow, at(1), failed(Cause::Throttled, Some(20 * SECOND)));
     assert_eq!(claim(&mut lanes, at(1)), []);
@@ -269,7 +274,7 @@ fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
 fn every_other_probe_takes_what_came_last_unless_graph_throttles() {
     for (cause, expected) in [
         (Cause::Unavailable, [true, false, true]),
-        (Cause::Configuration("do it"), [true, false, true]),
+        (Cause::Configuration(Fault::Access), [true, false, true]),
         (Cause::Throttled, [false, false, false]),
     ] {
         let one = lane("a", "one");
@@ -350,7 +355,7 @@ fn an_account_is_probed_with_the_mail_that_came_last_then_with_the_first() {
     for (number, lane) in [&one, &two, &three].into_iter().enumerate() {
         lanes.has_due(lane, at(number as u64), at(5));
     }
-    let fault = || failed(Cause::Configuration("fix it"), None);
+    let fault = || failed(Cause::Configuration(Fault::Access), None);
     lanes.brake_account(&one, at(5), fault());
 
     assert_eq!(claim(&mut lanes, at(100)), [("three".into(), 1)]);

@@ -3,8 +3,8 @@
 //! Begin to read at `attempt.rs`, one attempt from top to bottom. One task, the
 //! dispatcher below, owns who may go next (`lanes.rs`); each attempt is a task
 //! of its own, which settles its entry in the spool whatever happens (promise
-//! 2) and then reports to the dispatcher. `outcome.rs` is the one table of what
-//! a failure means, `schedule.rs` the times, `recipients.rs` and `compose.rs`
+//! 2) and then reports to the dispatcher. `outcome/` has the one table of
+//! what a failure means, and what follows from it; `recipients.rs` and `compose.rs`
 //! make what goes out, `report.rs` decides who is told of a failure or a delay.
 //! Speaks no HTTP and no SMTP.
 
@@ -17,8 +17,6 @@ mod brake;
 mod compose;
 mod draft;
 mod dsn;
-mod error;
-mod explain;
 mod faults;
 mod fit;
 mod json;
@@ -32,9 +30,7 @@ mod pace;
 #[cfg(test)]
 mod pace_tests;
 mod recipients;
-mod remedy;
 mod report;
-mod schedule;
 mod standing;
 mod suspects;
 mod upload;
@@ -57,10 +53,10 @@ use self::brake::News;
 use self::faults::Faults;
 use self::lanes::Change;
 use self::lanes::Lanes;
-use self::outcome::Cause;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
+use self::outcome::schedule;
 use self::pace::Need;
 pub use self::standing::BackoffCause;
 pub use self::standing::Braked;
@@ -419,12 +415,7 @@ impl Dispatcher {
 
     /// A configuration fault is told once, loudly, with its remedy.
     fn tell(&mut self, entry: &Claimed, outcome: &Outcome, now: Instant) {
-        let Kind::Deferred {
-            cause: Cause::Configuration(remedy),
-            scope,
-            ..
-        } = outcome.kind
-        else {
+        let (Kind::Deferred { scope, .. }, Some(remedy)) = (outcome.kind, outcome.remedy()) else {
             return;
         };
         let what = outcome.code.as_deref().unwrap_or(&outcome.reason);
@@ -439,7 +430,7 @@ impl Dispatcher {
             Scope::Message => self.faults.of_message(entry),
         };
         if news == News::New && self.faults.is_named(&entry.lane.account, what, now) {
-            let words = remedy::named(remedy, entry, &self.context.goes_out_from(entry));
+            let words = outcome::named(remedy, entry, &self.context.goes_out_from(entry));
             maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
         }
     }

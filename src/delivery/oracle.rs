@@ -103,6 +103,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
         doubted: false,
         own_trouble: false,
         unanswered: false,
+        message_id: None,
     }
 }
 

@@ -40,10 +40,10 @@ use super::Context;
 use super::automatic::answers_a_report;
 use super::automatic::is_automatic;
 use super::dsn;
-use super::explain;
 use super::outcome::Outcome;
+use super::outcome::explain;
+use super::outcome::named;
 use super::recipients::effective;
-use super::remedy;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
@@ -140,6 +140,8 @@ impl Context {
             id,
             kind,
             content: dsn::compose(&facts),
+            message_id: id.message_id(&self.hostname),
+            subject: dsn::title(&facts),
             lane: lane(&outlet.account, &author),
             author,
             recipient,
@@ -197,8 +199,8 @@ impl Context {
         };
         let from = self.goes_out_from(entry);
         explain::Explanation {
-            happened: remedy::named(&said.happened, entry, &from),
-            remedy: remedy::named(&said.remedy, entry, &from),
+            happened: named(&said.happened, entry, &from),
+            remedy: named(&said.remedy, entry, &from),
             ..said
         }
     }

@@ -24,10 +24,10 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use super::outcome::Cause;
 use super::outcome::Kind;
 use super::outcome::Outcome;
 use super::outcome::Scope;
+use super::outcome::Suspicion;
 use crate::mail::SpoolId;
 
 /// Different failures in a row that are common trouble, where mail has got
@@ -183,83 +183,12 @@ impl Jury {
     }
 }
 
-/// A failure that may be the message's own trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Suspicion {
-    /// What is in trouble if it is not.
-    scope: Scope,
-    /// Whether it takes more than one message to tell.
-    patient: bool,
-}
-
-impl Outcome {
-    /// Whether the failure may be the message's own trouble.
-    fn suspicion(&self) -> Option<Suspicion> {
-        // Each may be a message that arrives twice: one is enough.
-        let at_once = Suspicion {
-            scope: Scope::Mailbox,
-            patient: false,
-        };
-        match self.kind {
-            Kind::Doubtful { .. } => Some(at_once),
-            _ if !self.asked => None,
-            // Graph refuses the token, whatever it was sent with.
-            Kind::Deferred { .. } if self.http_status == Some(401) && self.code.is_some() => None,
-            Kind::Deferred {
-                cause: Cause::Configuration(_),
-                scope: scope @ (Scope::Mailbox | Scope::Account),
-                ..
-            } => Some(Suspicion {
-                scope,
-                // Other codes are about the mailbox, and leave no doubt.
-                patient: self.code.is_none() || self.http_status == Some(403),
-            }),
-            // The same of a request for a draft. Graph's codes leave no doubt.
-            Kind::Deferred {
-                cause: Cause::Unavailable,
-                scope: Scope::Mailbox,
-                ..
-            } if self.code.is_none() => Some(at_once),
-            Kind::Deferred { .. } | Kind::Delivered | Kind::Failed => None,
-        }
-    }
-
-    /// Whether Graph has judged the message, so that mailbox and account work.
-    pub(super) fn shows_that_mailbox_works(&self) -> bool {
-        self.verdict.is_none()
-            && self.is_graphs()
-            && match self.kind {
-                Kind::Delivered | Kind::Failed => true,
-                Kind::Deferred { scope, .. } => scope == Scope::Message,
-                Kind::Doubtful { .. } => false,
-            }
-    }
-
-    /// Whether Graph knows the token, whatever it says of the mailbox.
-    pub(super) fn shows_that_account_works(&self) -> bool {
-        let judged = self.http_status.is_some_and(|status| status < 500);
-        let of_account = matches!(
-            self.kind,
-            Kind::Deferred {
-                scope: Scope::Account,
-                ..
-            }
-        );
-        self.shows_that_mailbox_works() || judged && self.is_graphs() && !of_account
-    }
-
-    /// Whether there was an answer, and it came from where it should.
-    fn is_graphs(&self) -> bool {
-        self.http_status.is_some() && (self.kind == Kind::Delivered || self.code.is_some())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::SignIn;
-    use crate::delivery::error::AttemptError;
-    use crate::delivery::error::Step;
+    use crate::delivery::outcome::error::AttemptError;
+    use crate::delivery::outcome::error::Step;
     use crate::graph::GraphError;
 
     fn ids<const N: usize>() -> [SpoolId; N] {

@@ -15,8 +15,10 @@ use bytes::BytesMut;
 use tracing::debug;
 
 use super::draft::Way;
-use super::error::AttemptError;
-use super::error::Step;
+use super::outcome::error::AttemptError;
+use super::outcome::error::Step;
+use super::outcome::error::is_piece_too_large;
+use super::outcome::error::resumes;
 use crate::graph;
 use crate::graph::FileAttachment;
 use crate::graph::GraphError;
@@ -155,7 +157,7 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
             Ok(Progress::Next(_)) if setbacks < SETBACKS => setbacks += 1,
             Ok(Progress::Next(_)) => return Err(AttemptError::UploadStuck),
             // A proxy may take less than Graph.
-            Err(error) if is_too_large(&error) && most > LEAST_CHUNK => {
+            Err(error) if is_piece_too_large(&error) && most > LEAST_CHUNK => {
                 most = (most / 2).max(LEAST_CHUNK);
                 debug!(id = %way.entry.id, %error, most, "the upload goes on in smaller pieces");
             }
@@ -177,25 +179,9 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
     }
 }
 
-fn is_too_large(error: &GraphError) -> bool {
-    matches!(error, GraphError::Answered { status: 413, .. })
-}
-
 /// How long to wait before an upload is resumed; nothing if it cannot be.
 fn pause(error: &GraphError, setbacks: u32) -> Option<Duration> {
-    let asked = match error {
-        GraphError::Transport(_) => None,
-        // 416: what arrived differs from what was thought to have.
-        GraphError::Answered {
-            status: 408 | 416 | 429 | 500..,
-            retry_after,
-            ..
-        } => *retry_after,
-        GraphError::Answered { .. }
-        | GraphError::Token(_)
-        | GraphError::UploadHost(_)
-        | GraphError::Content(_) => return None,
-    };
+    let asked = resumes(error)?;
     let own = FIRST_PAUSE.saturating_mul(1 << setbacks.min(5));
     let pause = asked.unwrap_or(own);
     (pause <= LONGEST_PAUSE).then_some(pause)

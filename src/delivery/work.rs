@@ -18,12 +18,14 @@ use super::lanes::Begun;
 use super::outcome::Doubt;
 use super::outcome::Kind;
 use super::outcome::Outcome;
+use super::outcome::explain;
+use super::outcome::schedule;
 use super::report::Ending;
-use super::schedule;
 use super::suspects::Verdict;
 use crate::clock::RunningTime;
 use crate::config::Mailbox;
 use crate::config::OnDoubt;
+use crate::spool::AttemptOutcome;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
 use crate::spool::Draft;
@@ -80,6 +82,7 @@ impl Context {
             http_status: outcome.http_status,
             code: outcome.code.clone(),
             reason: outcome.in_words(&entry, &self.goes_out_from(&entry)),
+            status: explain::status(&outcome, next),
             request_id: outcome.request_id.clone(),
             next,
             trouble_since,
@@ -113,7 +116,7 @@ impl Context {
                 }
                 Err(error) => {
                     if error.is_damage() {
-                        maillog::unrecorded(entry.id, report.outcome, &error);
+                        maillog::unrecorded(entry.id, report.outcome.name(), &error);
                         return Settlement::Unrecorded;
                     }
                     maillog::spool_trouble(&error);
@@ -172,7 +175,7 @@ impl Context {
         // With mailbox = "from", a mailbox that is not there is the message's own fault.
         let outlet = self.outlets.get(&entry.lane.account);
         let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
-        if by_author && outcome.http_status == Some(404) && outcome.code.is_some() {
+        if by_author && outcome.is_mailbox_unknown() {
             return Some(entry.trouble_since.unwrap_or(now));
         }
         schedule::trouble_since(outcome.kind, entry.trouble_since, now)
@@ -223,12 +226,14 @@ fn is_doubted(entry: &Claimed, left: &Option<Draft>) -> bool {
 }
 
 /// The outcome's name in spool and log.
-fn name(kind: Kind, next: Next) -> &'static str {
+fn name(kind: Kind, next: Next) -> AttemptOutcome {
     match (kind, next) {
-        (Kind::Delivered, _) => "delivered",
-        (Kind::Doubtful { .. }, _) => "doubtful",
+        (Kind::Delivered, _) => AttemptOutcome::Delivered,
+        (Kind::Doubtful { .. }, _) => AttemptOutcome::Doubtful,
         (Kind::Failed, _)
-        | (Kind::Deferred { .. }, Next::Failed | Next::Delivered | Next::Quarantined) => "failed",
-        (Kind::Deferred { .. }, Next::Wait(_) | Next::Held) => "deferred",
+        | (Kind::Deferred { .. }, Next::Failed | Next::Delivered | Next::Quarantined) => {
+            AttemptOutcome::Failed
+        }
+        (Kind::Deferred { .. }, Next::Wait(_) | Next::Held) => AttemptOutcome::Deferred,
     }
 }

@@ -187,7 +187,22 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
             if let SpoolError::Refused(refusal) = &error {
                 return Finding::failure(check, refusal.found(), refusal.remedy());
             }
-            return Finding::failure(check, error.to_string(), "run doctor with sudo");
+            let remedy = if matches!(error, SpoolError::Format { .. }) {
+                "start the version that is named here"
+            } else {
+                "run doctor with sudo"
+            };
+            return Finding::failure(check, error.to_string(), remedy);
+        }
+        match spool::upgrade_ahead(&config.data_dir, config.limits.free_space) {
+            Ok(Some(upgrade)) => {
+                return Finding::ok(check, format!("the relay is stopped: {upgrade}"));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let remedy = "make room on its disk, or keep the copy on another one";
+                return Finding::failure(check, error.to_string(), remedy);
+            }
         }
         let database = config.data_dir.join("spool.db");
         let words = match database.exists() {

@@ -6,7 +6,7 @@
 //! percent-encoded path segment each, whatever they contain; a message is
 //! encoded as it is sent, so a large one does not lie in memory; a token that
 //! Graph refuses is renewed once. Knows no SMTP; what an error means for a
-//! message is decided in `delivery/outcome.rs`.
+//! message is decided in `delivery/outcome/`.
 //!
 //! | file | calls |
 //! |---|---|

@@ -25,7 +25,7 @@ use tracing::debug;
 use super::Newcomer;
 use super::Rules;
 use super::Shared;
-use super::admission::access;
+use super::access::access;
 use super::line::Line;
 use super::receive::Received;
 use super::slots::Slot;

@@ -5,9 +5,10 @@
 //! them; every wait has an end; a panic in one connection ends that one alone. On
 //! stop no new connection is accepted, clients between messages are told `421`,
 //! and a message within DATA may be finished for [`DRAIN`]. What a command means
-//! is left to `session/`, what a message is worth to `spool/`.
+//! is left to `session/`, whether a message is taken to `admission/`, and keeping it to
+//! `spool/`.
 
-mod admission;
+mod access;
 mod allowance;
 mod authenticate;
 mod clients;

@@ -1,4 +1,5 @@
-//! A message on its way in: from DATA to its verdict.
+//! A message on its way in: from DATA to its verdict. Reads and stores it; whether it
+//! is taken, `admission` decides.
 
 use std::path::PathBuf;
 
@@ -8,29 +9,26 @@ use super::connection::Connection;
 use super::connection::End;
 use super::fit::can_fit;
 use super::stage::Event;
-use crate::config::FromRule;
-use crate::config::RecipientRule;
+use crate::admission;
+use crate::admission::Admitted;
+use crate::admission::Handed;
+use crate::admission::admit;
 use crate::mail::Address;
 use crate::mail::Client;
 use crate::mail::Envelope;
 use crate::mail::Lane;
-use crate::mail::Origin;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
-use crate::mime::Actor;
 use crate::mime::Findings;
 use crate::mime::Header;
-use crate::mime::actors;
-use crate::mime::author;
-use crate::mime::known_item;
-use crate::routing::from;
-use crate::routing::route;
+use crate::mime::outgoing_message_id;
+use crate::mime::subject;
 use crate::session::Fed;
-use crate::session::Loop;
 use crate::session::Verdict;
 use crate::spool::AcceptError;
 use crate::spool::INLINE_LIMIT;
 use crate::spool::Incoming;
+use crate::spool::LONGEST_SUBJECT;
 use crate::spool::NewEntry;
 use crate::telemetry::complaints;
 use crate::telemetry::maillog;
@@ -43,14 +41,6 @@ pub(super) struct Received {
     /// Why it was not accepted, as far as the client need not know.
     pub(super) cause: String,
 }
-
-/// An application may send again what it got through this relay; what comes back
-/// after that comes back for ever.
-const MOST_RETURNS: usize = 2;
-
-/// Exchange takes so many recipients of one message, unless the tenant's
-/// administrator has chosen otherwise (Exchange Online limits, "Recipient limit").
-const LARGEST_PART: usize = 500;
 
 impl Connection<'_> {
     /// Whether a message may come now; if not, with what the log says.
@@ -141,41 +131,34 @@ impl Connection<'_> {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
         self.note_quirks(&header);
-        if let Some(sign) = self.looping(&header) {
-            return refused(Verdict::Looping(sign));
-        }
-        let origin = Origin {
-            author: self.author(&header),
-            reverse_path: envelope.reverse_path.clone(),
-            bound: self.bound(),
-            is_report: false,
+        let handed = Handed {
+            identity: self.session.identity(),
+            envelope: &envelope,
         };
-        if let Some(foreign) = self.named_without_right(&header, origin.author.as_ref()) {
-            return refused(foreign);
-        }
-        let Some(lane) = route(&self.rules.accounts, &self.rules.senders, &origin) else {
-            return refused(Verdict::NoAccount(origin.author));
+        let Admitted {
+            author,
+            lane,
+            bound,
+            largest_part,
+        } = match admit(&header, handed, self.admission()) {
+            Ok(admitted) => admitted,
+            Err(verdict) => return refused(verdict),
         };
-        if let Some(from) = self.puts_in(&origin, &lane)
-            && !self.may_send_as(&from)
-        {
-            return refused(Verdict::NotThisSubstitute(from));
-        }
         let (id, size) = (incoming.id(), incoming.size());
-        if let Some(file) = file
-            && let Err(refused) = self.fits(&header, file, size, &lane).await
-        {
+        if let Err(refused) = self.fits(&header, file, size, &lane).await {
             return refused;
         }
-        let (author, trace) = (origin.author.clone(), self.trace(&envelope));
+        let trace = self.trace(&envelope);
         let entry = NewEntry {
+            message_id: self.message_id(id, &header),
+            subject: subject(&header, LONGEST_SUBJECT),
             content: incoming,
             trace: trace.clone(),
             envelope: envelope.clone(),
-            author: origin.author,
+            author: author.clone(),
             lane: lane.clone(),
-            bound: origin.bound,
-            largest_part: self.largest_part(&lane, &envelope),
+            bound,
+            largest_part,
         };
         match self.shared.spool.accept(entry).await {
             Ok(accepted) => {
@@ -190,6 +173,12 @@ impl Connection<'_> {
         }
     }
 
+    /// The Message-ID that a message goes out with.
+    fn message_id(&self, id: SpoolId, header: &Header<'_>) -> Option<String> {
+        let hostname = &self.rules.session.hostname;
+        outgoing_message_id(header, || id.message_id(hostname))
+    }
+
     fn note_quirks(&self, header: &Header<'_>) {
         for quirk in Findings::of(header).quirks {
             complaints::quirk(self.client, quirk.name());
@@ -201,12 +190,11 @@ impl Connection<'_> {
     async fn fits(
         &self,
         header: &Header<'_>,
-        file: PathBuf,
+        file: Option<PathBuf>,
         size: u64,
         lane: &Lane,
     ) -> Result<(), (Verdict, String)> {
-        let mut accounts = self.rules.accounts.iter();
-        let Some(account) = accounts.find(|account| account.name == lane.account) else {
+        let Some((file, account)) = file.zip(self.admission().account(lane)) else {
             return Ok(());
         };
         match can_fit(header, file, size, &account.submission).await {
@@ -237,86 +225,14 @@ impl Connection<'_> {
         Some(Verdict::NotThisRecipient(refused.clone()))
     }
 
-    /// The author; one that no mailbox can have counts where `[[sender]]` says what
-    /// it becomes.
-    fn author(&self, header: &Header<'_>) -> Option<Address> {
-        let known = |address: &Address| self.rules.senders.replaced(address).is_some();
-        author(header).or_else(|| known_item(header, known)?.address)
-    }
-
-    /// What a message is taken for looping by, if it is.
-    fn looping(&self, header: &Header<'_>) -> Option<Loop> {
-        let most = self.rules.limits.received_headers;
-        if header.all("Received").count() > most {
-            return Some(Loop::Hops(most));
+    fn admission(&self) -> admission::Rules<'_> {
+        admission::Rules {
+            accounts: &self.rules.accounts,
+            senders: &self.rules.senders,
+            users: &self.rules.users,
+            hostname: &self.rules.session.hostname,
+            received_headers: self.rules.limits.received_headers,
         }
-        (self.returns(header) >= MOST_RETURNS).then_some(Loop::Returns(MOST_RETURNS))
-    }
-
-    /// How often a message was accepted here before, by its Received fields.
-    fn returns(&self, header: &Header<'_>) -> usize {
-        let ours = format!(" by {} (graph-relay) ", self.rules.session.hostname);
-        let received = header.all("Received");
-        received
-            .filter(|field| field.text().contains(&ours))
-            .count()
-    }
-
-    /// The most recipients that one submission through a lane has. Where the
-    /// header section names them, each part would go to all of them.
-    fn largest_part(&self, lane: &Lane, envelope: &Envelope) -> usize {
-        if envelope.is_all_asked() {
-            // Its envelope counts, in each part.
-            return LARGEST_PART;
-        }
-        let mut accounts = self.rules.accounts.iter();
-        let account = accounts.find(|account| account.name == lane.account);
-        match account.map(|account| account.submission.recipients) {
-            Some(RecipientRule::Headers) => usize::MAX,
-            Some(RecipientRule::Envelope) | None => LARGEST_PART,
-        }
-    }
-
-    /// The refusal of a message that names somebody whom the user may not name.
-    fn named_without_right(
-        &self,
-        header: &Header<'_>,
-        author: Option<&Address>,
-    ) -> Option<Verdict> {
-        if let Some(author) = author.filter(|author| !self.may_send_as(author)) {
-            return Some(Verdict::NotThisSender(Some(author.clone())));
-        }
-        let foreign = |actor: &Actor| !self.may_send_as(&actor.address);
-        let actor = actors(header).find(foreign)?;
-        Some(Verdict::NotThisActor(actor.field, actor.address))
-    }
-
-    /// Whoever authenticated sends as its own addresses only.
-    fn may_send_as(&self, address: &Address) -> bool {
-        let identity = self.session.identity();
-        identity.is_none_or(|identity| identity.may_send_as(address))
-    }
-
-    /// The From that the account of a lane gives a message because it has none that
-    /// can be used: nobody appears as somebody else by leaving it out. With
-    /// `from = "mailbox"` all messages go out as the mailbox, with or without one.
-    fn puts_in(&self, origin: &Origin, lane: &Lane) -> Option<Address> {
-        let mut accounts = self.rules.accounts.iter();
-        let account = accounts.find(|account| account.name == lane.account)?;
-        match account.submission.from {
-            FromRule::Keep if origin.author.is_none() => from(account, &self.rules.senders, origin),
-            FromRule::Keep | FromRule::Mailbox => None,
-        }
-    }
-
-    /// The account that the user is bound to.
-    fn bound(&self) -> Option<String> {
-        let identity = self.session.identity()?;
-        let mut users = self.rules.users.iter();
-        users
-            .find(|user| user.is_called(&identity.name))?
-            .account
-            .clone()
     }
 
     /// For the Received field: RFC 5321 4.4, and the registry of "mail

@@ -27,6 +27,16 @@ impl SpoolId {
             fastrand::u128(..),
         ))
     }
+
+    /// The first that a message of this time could have: ids are in the order of time.
+    pub fn first_of(time: Timestamp) -> Self {
+        Self(Ulid::from_parts(time.millis().unsigned_abs(), 0))
+    }
+
+    /// The Message-ID that the relay of this name gives a message with this id.
+    pub fn message_id(self, hostname: &str) -> String {
+        format!("<{self}@{hostname}>")
+    }
 }
 
 impl FromStr for SpoolId {

@@ -349,7 +349,10 @@ mod tests {
 
         assert!(sent.is_ascii() && sent.trim_end().lines().all(|line| line.len() <= WIDTH));
         let (_, value) = sent.split_once(':').unwrap();
-        assert_eq!(super::super::decoded(value, usize::MAX), text.trim_end());
+        assert_eq!(
+            super::super::text::decoded(value, usize::MAX),
+            text.trim_end()
+        );
     }
 
     #[test]

@@ -263,7 +263,7 @@ fn is_filled(field: &Field<'_>) -> bool {
 
 /// The Message-ID of a header section, with its angle brackets: the one that
 /// counts.
-pub fn message_id(header: &Header<'_>) -> Option<String> {
+pub(super) fn message_id(header: &Header<'_>) -> Option<String> {
     let texts = header.all("Message-ID").map(Field::text);
     let text = texts.into_iter().find(|text| is_message_id(text))?;
     let id = text.split_once('<')?.1.split_once('>')?.0;
@@ -274,7 +274,7 @@ pub fn message_id(header: &Header<'_>) -> Option<String> {
 /// `<left@right>` with nothing around it but comments (RFC 5322 3.6.4). Refused by
 /// receivers are ids without angle brackets, with blanks, and with a colon
 /// outside an address literal; what is merely unusual stays.
-pub(super) fn is_message_id(text: &str) -> bool {
+pub fn is_message_id(text: &str) -> bool {
     let is_comment = |text: &str| text.is_empty() || (text.starts_with('(') && text.ends_with(')'));
     let parts = || {
         let (before, rest) = text.split_once('<')?;

@@ -9,7 +9,7 @@ const WIDTH: usize = 76;
 
 /// A field's text with its encoded words (RFC 2047) read, on one line, and cut
 /// after `longest` characters.
-pub fn decoded(raw: &str, longest: usize) -> String {
+pub(super) fn decoded(raw: &str, longest: usize) -> String {
     let unfolded = raw.replace(['\r', '\n'], "");
     let plain = words::read(unfolded.as_bytes(), None).replace(char::is_control, " ");
     let plain = plain.trim();

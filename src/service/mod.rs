@@ -331,7 +331,15 @@ async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> 
         folder: config.data_dir.clone(),
         size: config.limits.spool_size,
         free_space: config.limits.free_space,
+        subjects: match config.history_subjects {
+            true => spool::Subjects::Kept,
+            false => spool::Subjects::NotKept,
+        },
     };
+    let ahead = spool::upgrade_ahead(&settings.folder, settings.free_space);
+    if let Ok(Some(upgrade)) = ahead {
+        maillog::upgrading(&upgrade);
+    }
     let opened = tokio::task::spawn_blocking(move || Spool::open(settings, clock)).await;
     let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
     maillog::opened(&recovered);

@@ -6,7 +6,7 @@
 //!
 //! Sessions that have begun go on by the new rules from their next command on; one
 //! that they no longer allow (its network, user, password, or what the listener
-//! asks for) ends then with `421`: `listener/admission.rs`. A change that would leave a socket that is open without what it needs is refused as a whole:
+//! asks for) ends then with `421`: `listener/access.rs`. A change that would leave a socket that is open without what it needs is refused as a whole:
 //! it takes a restart.
 
 use std::net::SocketAddr;

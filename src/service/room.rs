@@ -26,6 +26,7 @@ impl StartError {
                 SpoolError::Damaged(_)
                 | SpoolError::InUse(_)
                 | SpoolError::Format { .. }
+                | SpoolError::NotKept { .. }
                 | SpoolError::Refused(_)
                 | SpoolError::NotSynced(_)
                 | SpoolError::Gone(_)

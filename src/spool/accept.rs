@@ -12,8 +12,10 @@ use super::Dsn;
 use super::Incoming;
 use super::Spool;
 use super::SpoolError;
+use super::Subjects;
 use super::Urgency;
 use super::asked;
+use super::caption::Caption;
 use super::content;
 use super::requests;
 use super::reservation::Hold;
@@ -49,6 +51,10 @@ pub struct NewEntry {
     pub bound: Option<String>,
     /// The most recipients of one entry; a message with more becomes several.
     pub largest_part: usize,
+    /// The Message-ID that it goes out with.
+    pub message_id: Option<String>,
+    /// Its Subject, as a person reads it.
+    pub subject: String,
 }
 
 /// What a message has become.
@@ -135,7 +141,10 @@ impl Spool {
             lane,
             bound,
             largest_part,
+            message_id,
+            subject,
         } = entry;
+        let caption = Caption::of(message_id, &subject, self.shared.settings.subjects);
         let (id, size) = (content.id(), content.size());
         if let Some(file) = &content.file
             && !file.reservation.is_whole()
@@ -146,7 +155,7 @@ impl Spool {
         split(&mut parts, largest_part, || self.new_id());
         let others: Vec<SpoolId> = parts.iter().skip(1).map(|(id, _)| *id).collect();
         let in_file = content.file.is_some();
-        let costs = costs(&parts, &trace, author.as_ref(), (size, in_file));
+        let costs = costs(&parts, &trace, author.as_ref(), &caption, (size, in_file));
         self.could_ever_fit(&costs)?;
         let bytes = costs.iter().map(|cost| cost.in_database(in_file)).sum();
         self.find_room(bytes, Purpose::Rows).await?;
@@ -168,6 +177,7 @@ impl Spool {
             lane: lane.clone(),
             bound,
             about: None,
+            caption,
             costs,
         };
         // From here the file belongs to the row, also if nobody waits any more.
@@ -235,6 +245,7 @@ fn costs(
     parts: &[(SpoolId, Envelope)],
     trace: &Trace,
     author: Option<&Address>,
+    caption: &Caption,
     (size, in_file): (u64, bool),
 ) -> Vec<Cost> {
     let content = match in_file {
@@ -242,7 +253,7 @@ fn costs(
         false => usage::inline_cost(size),
     };
     let cost = |(_, envelope): &(SpoolId, Envelope)| Cost {
-        rows: usage::rows_cost(envelope, trace, author),
+        rows: usage::rows_cost(envelope, trace, author, caption),
         content,
     };
     parts.iter().map(cost).collect()
@@ -317,6 +328,7 @@ pub(super) struct Row {
     lane: Lane,
     bound: Option<String>,
     about: Option<String>,
+    caption: Caption,
     /// Of each part.
     costs: Vec<Cost>,
 }
@@ -324,7 +336,8 @@ pub(super) struct Row {
 impl Row {
     /// A report about an entry. It is bound to its account: no other may take it
     /// for a message that its senders match.
-    pub(super) fn report(dsn: Dsn, about: SpoolId, now: Moment) -> Self {
+    pub(super) fn report(dsn: Dsn, about: SpoolId, now: Moment, subjects: Subjects) -> Self {
+        let caption = Caption::of(Some(dsn.message_id), &dsn.subject, subjects);
         let envelope = Envelope {
             reverse_path: ReversePath::Null,
             utf8: !dsn.recipient.is_ascii(),
@@ -339,7 +352,7 @@ impl Row {
             user: None,
         };
         let cost = Cost {
-            rows: usage::rows_cost(&envelope, &trace, Some(&dsn.author)),
+            rows: usage::rows_cost(&envelope, &trace, Some(&dsn.author), &caption),
             content: usage::inline_cost(dsn.content.len() as u64),
         };
         Self {
@@ -354,6 +367,7 @@ impl Row {
             bound: Some(dsn.lane.account.clone()),
             lane: dsn.lane,
             about: Some(about.to_string()),
+            caption,
         }
     }
 
@@ -382,9 +396,10 @@ impl Row {
             "INSERT INTO entry (id, state, accepted_at, accepted_running, due_running, account,
              mailbox, reverse_path, author, utf8, client, hello, protocol, size, in_file, user,
              bound, part_of, about, digest, seal, rows_cost, content_cost, ret, envid,
-             barred)
+             barred, message_id, subject)
              VALUES (?1, 'waiting', ?2, ?19, ?19, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-             ?14, ?15, ?16, ?17, ?18, ?20, ?21, ?22, ?23, ?24)",
+             ?14, ?15, ?16, ?17, ?18, ?20, ?21, ?22, ?23, ?24,
+             ?25, ?26)",
         )?;
         let reports = &envelope.reports;
         let cost = [cost.rows, cost.content].map(|cost| i64::try_from(cost).unwrap_or(i64::MAX));
@@ -414,6 +429,8 @@ impl Row {
             reports.returned.map(|returned| returned.to_string()),
             reports.envelope_id.as_ref().map(EnvelopeId::as_str),
             reports.sender_is_barred,
+            self.caption.message_id,
+            self.caption.subject,
         ])?;
         usage::add(db, rows_cost, content_cost, in_file)?;
         requests::insert_recipients(db, &id, envelope)?;

@@ -73,6 +73,8 @@ pub struct Claimed {
     pub doubted: bool,
     /// Whether an earlier attempt ended without an answer that can be relied on.
     pub unanswered: bool,
+    /// The Message-ID that it goes out with; missing in entries of an older format.
+    pub message_id: Option<String>,
 }
 
 impl Spool {
@@ -140,7 +142,7 @@ impl Record {
             "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
              in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of,
              about, warned, {doubted}, digest, seal, bound, accepted_running, own_trouble,
-             {unanswered}, ret, envid, barred
+             {unanswered}, ret, envid, barred, message_id
              FROM entry WHERE id = ?1"
         )
     }
@@ -251,6 +253,7 @@ fn claimed(
         digest: row.get(20)?,
         own_trouble: row.get(24)?,
         unanswered: row.get(25)?,
+        message_id: row.get(29)?,
     })
 }
 

@@ -19,6 +19,7 @@ use super::lock;
 use super::recover;
 use super::schema;
 use super::state::State;
+use crate::clock::Clock;
 use crate::mail::Lane;
 
 /// What a check has found.
@@ -84,8 +85,9 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
         return Ok(Checked::default());
     }
     // Read and write, as a log that a crash has left needs; nothing is changed.
-    let db = Connection::open(&database)?;
-    schema::keep_log(&db, true)?;
+    let mut db = Connection::open(&database)?;
+    schema::keep_log(&db, beside.has_log())?;
+    schema::must_be_known(&db, &database)?;
     let mut checked = Checked::default();
     match examine::opened(&db, &beside) {
         Err(error @ (SpoolError::Refused(_) | SpoolError::Damaged(_))) => {
@@ -95,11 +97,28 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
         Err(error) => return Err(error),
         Ok(()) => {}
     }
-    let found = check(&db, folder);
+    let found = match schema::version(&db)? {
+        schema::FORMAT | 0 => check(&db, folder),
+        format => check_earlier(&mut db, folder, format),
+    };
     checked.messages = found.messages;
     checked.problems.extend(found.problems);
     checked.is_database_damaged |= found.is_database_damaged;
     Ok(checked)
+}
+
+/// Of a format that the next start will bring up to this one: as it is then. That it
+/// can be is found out too.
+fn check_earlier(db: &mut Connection, folder: &Path, format: i64) -> Checked {
+    let now = Clock::System.now();
+    let rehearsed = schema::rehearse(db, now, |db| check(db, folder));
+    rehearsed.unwrap_or_else(|error| Checked {
+        messages: 0,
+        problems: vec![format!(
+            "the database: it cannot be brought up from format {format}: {error}"
+        )],
+        is_database_damaged: true,
+    })
 }
 
 fn check(db: &Connection, folder: &Path) -> Checked {

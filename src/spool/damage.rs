@@ -19,6 +19,7 @@ use super::Spool;
 use super::SpoolError;
 use super::lock_mutex;
 use crate::clock::Moment;
+use crate::mail::EnhancedStatus;
 
 /// An entry that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,7 @@ impl SpoolError {
             Self::File { .. }
             | Self::InUse(_)
             | Self::Format { .. }
+            | Self::NotKept { .. }
             | Self::Refused(_)
             | Self::NotSynced(_)
             | Self::Gone(_)
@@ -91,6 +93,7 @@ impl SpoolError {
             Self::File { .. }
             | Self::InUse(_)
             | Self::Format { .. }
+            | Self::NotKept { .. }
             | Self::Refused(_)
             | Self::NotSynced(_)
             | Self::Gone(_)
@@ -179,14 +182,15 @@ pub(super) fn quarantine(
     reason: &str,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "UPDATE entry SET state = 'quarantined', ended_at = ?2, reason = ?3, ended_running = ?4
-         WHERE id = ?1",
+        "UPDATE entry SET state = 'quarantined', ended_at = ?2, reason = ?3, ended_running = ?4,
+         status = ?5, changed_at = ifnull(?2, changed_at) WHERE id = ?1",
     )?
     .execute(params![
         id,
         ended.map(|now| now.at.millis()),
         reason,
-        ended.map(|now| now.running.millis())
+        ended.map(|now| now.running.millis()),
+        EnhancedStatus::LOCAL_TROUBLE.to_string()
     ])?;
     Ok(())
 }

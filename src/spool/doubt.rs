@@ -151,15 +151,15 @@ impl Spool {
     ///
     /// Those of the database; nothing has changed then.
     pub async fn hold_interrupted(&self, account: String) -> Result<Vec<SpoolId>, SpoolError> {
+        let now = self.moment().at;
         let hold = move |db: &Connection| {
             let mut held = db.prepare(
-                "UPDATE entry SET state = 'held'
+                "UPDATE entry SET state = 'held', changed_at = ?3
                  WHERE state = 'waiting' AND account = ?1 AND draft IS NULL AND reason = ?2
                  RETURNING id",
             )?;
-            let rows = held.query_map([account.as_str(), INTERRUPTED], |row| {
-                super::view::id(row, 0)
-            })?;
+            let values = params![account, INTERRUPTED, now.millis()];
+            let rows = held.query_map(values, |row| super::view::id(row, 0))?;
             rows.collect()
         };
         self.shared.writer.write(hold).await

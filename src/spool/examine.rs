@@ -22,6 +22,7 @@ use super::SpoolError;
 use super::content;
 use super::mark;
 use super::mark::State;
+use super::schema;
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ pub(super) struct Beside {
 }
 
 /// How every SQLite database begins.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Looks at the files before SQLite does.
 pub(super) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
@@ -136,7 +137,7 @@ pub(super) fn without_log(path: &Path) -> Option<Option<(String, u64)>> {
     progress(&open_without_log(path)?).ok()
 }
 
-fn open_without_log(path: &Path) -> Option<Connection> {
+pub(super) fn open_without_log(path: &Path) -> Option<Connection> {
     let path = path.to_str()?;
     let path = path.replace('%', "%25").replace('?', "%3f");
     let uri = format!("file:{}?immutable=1", path.replace('#', "%23"));
@@ -153,6 +154,9 @@ fn open_without_log(path: &Path) -> Option<Connection> {
 pub fn would_open(folder: &Path) -> Result<(), SpoolError> {
     let beside = before_opening(folder)?;
     let path = beside.database();
+    if let Some(error) = schema::of_later_format(&path) {
+        return Err(error);
+    }
     if beside.log || fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
         return Ok(());
     }
@@ -194,6 +198,11 @@ impl Beside {
         })
     }
 
+    /// Whether there is a log with something in it.
+    pub(super) fn has_log(&self) -> bool {
+        self.log
+    }
+
     fn database(&self) -> PathBuf {
         self.folder.join("spool.db")
     }
@@ -215,6 +224,24 @@ impl Beside {
                 beside.push(format!("spool.state counts {commits} transactions"));
             }
             Some(_) | None => {}
+        }
+        if let Some((copy, _)) = schema::copies(&self.folder).first() {
+            let (name, path) = (copy.file_name().unwrap_or_default(), self.database());
+            beside.push(format!(
+                "{} is there, what it was before an upgrade",
+                name.display()
+            ));
+            if !log && self.contents == 0 && self.state.is_none() {
+                return Err(SpoolError::Refused(Refusal {
+                    found: format!("{} {is}, but {}", path.display(), beside.join(", and ")),
+                    remedy: format!(
+                        "To go on with it: mv {} {}. To begin with an empty spool, move it out of \
+                         the folder",
+                        copy.display(),
+                        path.display()
+                    ),
+                }));
+            }
         }
         if let Some(kept) = self.interrupted() {
             let (path, kept) = (self.database(), kept.display());

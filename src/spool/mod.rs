@@ -31,7 +31,9 @@
 //! - The database must belong to what lies beside it. One that is missing, empty,
 //!   older or another one is refused (`examine.rs`, `mark.rs`), because going on
 //!   would lose mail or send it twice. A folder that was restored as a whole
-//!   belongs together and is accepted, and so is a spool of an older format.
+//!   belongs together and is accepted.
+//! - A spool of an earlier format is brought up to this one, and the database that it
+//!   was is kept. One of a later format is refused (`schema/`).
 //! - After an fsync error, and while the database has lost its name, nothing is
 //!   accepted (`watch.rs`).
 //!
@@ -50,6 +52,7 @@
 //!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message; ID.part while it comes in
 //!   orphans/ID          files that the database did not know at a start
+//!   spool.db.format-N   the database as it was before its format was brought up
 //! ```
 //!
 //! `user_version` numbers the format; an unknown one is refused. States of an
@@ -65,6 +68,8 @@
 mod accept;
 mod asked;
 mod attempts;
+mod became;
+mod caption;
 mod check;
 mod claim;
 mod content;
@@ -113,6 +118,11 @@ pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
 pub use self::asked::Replaced;
 pub use self::attempts::Claimed;
+pub use self::became::Became;
+pub use self::became::Search;
+pub use self::became::Sought;
+pub use self::caption::LONGEST_SUBJECT;
+pub use self::caption::Subjects;
 pub use self::check::Checked;
 pub use self::check::check_stopped;
 pub use self::claim::Claims;
@@ -148,6 +158,10 @@ use self::room::Room;
 use self::running::Running;
 pub use self::salvage::Salvaged;
 pub use self::salvage::salvage;
+pub use self::schema::Upgrade;
+pub use self::schema::Upgraded;
+pub use self::schema::copies;
+pub use self::schema::upgrade_ahead;
 pub use self::seal::ContentError;
 pub use self::seal::Digest;
 pub use self::settle::AttemptReport;
@@ -155,9 +169,11 @@ pub use self::settle::Dsn;
 pub use self::settle::DsnKind;
 pub use self::settle::Next;
 pub use self::spent::Spent;
+pub use self::state::AttemptOutcome;
 pub use self::state::State;
 pub use self::trouble::Trouble;
 pub use self::usage::Holdings;
+pub use self::usage::megabytes;
 pub use self::view::AttemptView;
 pub use self::view::EntryView;
 pub use self::view::Summary;
@@ -223,6 +239,8 @@ pub struct Settings {
     pub size: u64,
     /// Bytes free on the disk below which nothing more is accepted.
     pub free_space: u64,
+    /// Whether Subjects are kept.
+    pub subjects: Subjects,
 }
 
 /// Why the spool could not do what was asked.
@@ -251,7 +269,7 @@ pub enum SpoolError {
     #[error("{} is in use by another graph-relay: stop that one first, or name another data_dir", .0.display())]
     InUse(PathBuf),
     /// A later version has written it.
-    #[error("{} has format {found}, this graph-relay knows {known}: use the version that wrote it", path.display())]
+    #[error("{}", of_later_format(path, *found, *known, program.as_deref(), kept.as_deref()))]
     Format {
         /// The database.
         path: PathBuf,
@@ -259,6 +277,20 @@ pub enum SpoolError {
         found: i64,
         /// What this program writes.
         known: i64,
+        /// The version of the program that made this format, if that is known.
+        program: Option<String>,
+        /// What the database was when it had a format that this program reads.
+        kept: Option<PathBuf>,
+    },
+    /// It has an earlier format, and there is no room to keep it as it is.
+    #[error("{} has format {found}: {words}", path.display())]
+    NotKept {
+        /// The database.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// What is missing, and how to go on.
+        words: String,
     },
     /// The database does not belong to what lies beside it.
     #[error(transparent)]
@@ -277,6 +309,40 @@ pub enum SpoolError {
     /// The writer thread is gone.
     #[error("the spool is closed")]
     Closed,
+}
+
+/// Says which version reads a database.
+fn of_later_format(
+    path: &Path,
+    found: i64,
+    known: i64,
+    program: Option<&str>,
+    kept: Option<&Path>,
+) -> String {
+    let (own, path) = (schema::PROGRAM, path.display());
+    let (who, remedy) = match program {
+        Some(program) => (
+            format!("graph-relay {program}"),
+            format!("start graph-relay {program} or a later version"),
+        ),
+        None => (
+            "a later version of graph-relay".to_owned(),
+            "start the version that wrote it".to_owned(),
+        ),
+    };
+    let mut words = format!(
+        "{path} has format {found}, written by {who}; this is graph-relay {own}, which reads \
+         formats up to {known}. Nothing was changed: {remedy}"
+    );
+    if let Some(kept) = kept {
+        words += &format!(
+            ". What it was before that is kept as {}: to go back to it, move spool.db away, that \
+             file into its place, and spool.state away; mail that was accepted since is not in it, \
+             and what was delivered since goes out again",
+            kept.display()
+        );
+    }
+    words
 }
 
 impl From<rusqlite::Error> for SpoolError {
@@ -303,11 +369,14 @@ impl Spool {
         let locks = lock(&settings.folder)?;
         let path = settings.folder.join("spool.db");
         let beside = examine::before_opening(&settings.folder)?;
-        let mut connection = schema::open(&path, &beside, clock.now())?;
+        let (mut connection, upgraded) =
+            schema::open(&path, &beside, clock.now(), settings.free_space)?;
         let (running, jump) = running::begin(&connection, &clock)?;
         let now = running.moment(&clock);
         let mut recovered = recover::recover(&mut connection, &settings.folder, now)?;
         recovered.clock = jump;
+        recovered.upgraded = upgraded;
+        caption::begin(&connection, settings.subjects)?;
         usage::begin(&connection)?;
         let room = Arc::new(Room::new(&settings, &connection));
         let reader = schema::open_reader(&path)?;

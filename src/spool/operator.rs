@@ -394,21 +394,30 @@ impl Change<'_> {
                 "UPDATE entry SET state = 'waiting', due_running = ?2, ended_at = NULL,
                  ended_running = NULL, reason = ?3,
                  trouble_since = CASE WHEN ?4 THEN NULL ELSE trouble_since END,
-                 own_trouble = own_trouble AND NOT ?4 WHERE id = ?1",
+                 own_trouble = own_trouble AND NOT ?4, status = NULL, changed_at = ?5
+                 WHERE id = ?1",
             )?
             .execute(params![
                 self.found.id.to_string(),
                 self.now.running.millis(),
                 self.reason(what),
-                again
+                again,
+                self.now.at.millis()
             ])?;
         Ok(())
     }
 
     fn hold(&self, changes: &mut Changes) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("UPDATE entry SET state = 'held', reason = ?2 WHERE id = ?1")?
-            .execute(params![self.found.id.to_string(), self.reason("held")])?;
+            .prepare_cached(
+                "UPDATE entry SET state = 'held', reason = ?2, status = NULL, changed_at = ?3
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                self.found.id.to_string(),
+                self.reason("held"),
+                self.now.at.millis()
+            ])?;
         changes.say(self.found.id, Verdict::Done, None);
         Ok(())
     }
@@ -417,8 +426,8 @@ impl Change<'_> {
         let Found { id, in_file, .. } = self.found;
         self.db
             .prepare_cached(
-                "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3, ended_running = ?4
-                 WHERE id = ?1",
+                "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3, ended_running = ?4,
+                 status = NULL, changed_at = ?2 WHERE id = ?1",
             )?
             .execute(params![
                 id.to_string(),

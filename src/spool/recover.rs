@@ -25,12 +25,15 @@ use rusqlite::Connection;
 use rusqlite::params;
 
 use super::SpoolError;
+use super::Upgraded;
 use super::content;
 use super::damage;
 use super::doubt::INTERRUPTED;
+use super::state::AttemptOutcome;
 use super::view;
 use crate::clock::ClockJump;
 use crate::clock::Moment;
+use crate::mail::EnhancedStatus;
 use crate::mail::SpoolId;
 
 /// Why an entry is in quarantine whose content file was not there at start.
@@ -54,6 +57,8 @@ pub struct Recovered {
     pub orphans: Vec<SpoolId>,
     /// The wall clock was set while the relay was stopped.
     pub clock: Option<ClockJump>,
+    /// The database had an earlier format.
+    pub upgraded: Option<Upgraded>,
 }
 
 /// See the module's doc.
@@ -77,8 +82,15 @@ pub(super) fn recover(
     let transaction = connection.transaction()?;
     for id in &interrupted {
         transaction.execute(
-            "UPDATE entry SET state = 'waiting', due_running = ?2, reason = ?3 WHERE id = ?1",
-            params![id.to_string(), now.running.millis(), INTERRUPTED],
+            "UPDATE entry SET state = 'waiting', due_running = ?2, reason = ?3, status = ?4,
+             changed_at = ?5 WHERE id = ?1",
+            params![
+                id.to_string(),
+                now.running.millis(),
+                INTERRUPTED,
+                EnhancedStatus::NO_ANSWER.to_string(),
+                now.at.millis()
+            ],
         )?;
     }
     let files = Files::read(&transaction, folder)?;
@@ -102,6 +114,7 @@ pub(super) fn recover(
         removed_files: files.done.len(),
         orphans: files.unknown,
         clock: None,
+        upgraded: None,
     })
 }
 
@@ -116,18 +129,17 @@ fn settle_again(
         let outcome = connection.query_row(
             "SELECT outcome FROM attempt WHERE entry = ?1 ORDER BY number DESC LIMIT 1",
             [id.to_string()],
-            |row| row.get::<_, String>(0),
+            |row| row.get::<_, AttemptOutcome>(0),
         );
-        let state = outcome
-            .ok()
-            .filter(|it| matches!(it.as_str(), "delivered" | "failed"));
+        let state = outcome.ok().and_then(AttemptOutcome::ends_in);
         let Some(state) = state else {
             interrupted.push(id);
             continue;
         };
         let settled = connection.execute(
-            "UPDATE entry SET state = ?2 WHERE id = ?1",
-            [id.to_string(), state],
+            "UPDATE entry SET state = ?2, status = iif(?2 = 'delivered', '2.0.0', NULL)
+             WHERE id = ?1",
+            params![id.to_string(), state],
         );
         match settled {
             Err(error) if !damage::is_damage(&error) => return Err(error.into()),

@@ -27,14 +27,20 @@ pub struct Requested {
     pub orcpt: Option<String>,
 }
 
+/// What an address is found by where that is not the address in lower case.
+pub(super) fn recipient_key(address: &Address) -> Option<String> {
+    let key = address.key();
+    (key != address.as_str().to_ascii_lowercase()).then_some(key)
+}
+
 pub(super) fn insert_recipients(
     db: &Connection,
     id: &str,
     envelope: &Envelope,
 ) -> rusqlite::Result<()> {
     let mut recipient = db.prepare_cached(
-        "INSERT INTO recipient (entry, ordinal, address, notify, orcpt)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO recipient (entry, ordinal, address, notify, orcpt, key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     for (ordinal, address) in (0_u32..).zip(&envelope.recipients) {
         let asked = envelope.reports.of(address);
@@ -45,7 +51,8 @@ pub(super) fn insert_recipients(
             ordinal,
             address.as_str(),
             notify.map(|notify| notify.to_string()),
-            original.map(OriginalRecipient::as_str)
+            original.map(OriginalRecipient::as_str),
+            recipient_key(address)
         ])?;
     }
     Ok(())

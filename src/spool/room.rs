@@ -424,7 +424,9 @@ impl Room {
         let states = ledger.usage.parts();
         Holdings {
             limit: self.size,
-            states: states.map(|(name, bytes)| (name.to_owned(), bytes)).into(),
+            states: states
+                .map(|(part, bytes)| (part.name().to_owned(), bytes))
+                .into(),
             receiving: ledger.received() + ledger.committing,
         }
     }

@@ -9,26 +9,30 @@ use super::Spool;
 use super::SpoolError;
 use super::Urgency;
 use super::accept::Row;
+use super::state::AttemptOutcome;
 use super::state::State;
 use super::usage;
 use super::view;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::mail::Address;
+use crate::mail::EnhancedStatus;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptReport {
-    /// `delivered`, `deferred`, `failed` or `doubtful`.
-    pub outcome: &'static str,
+    /// In a word.
+    pub outcome: AttemptOutcome,
     /// Graph's or Entra's HTTP status, if there was an answer.
     pub http_status: Option<u16>,
     /// Graph's or Entra's code.
     pub code: Option<String>,
     /// In words.
     pub reason: String,
+    /// For each recipient, in three numbers.
+    pub status: EnhancedStatus,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
     /// What becomes of the entry.
@@ -54,6 +58,10 @@ pub struct Dsn {
     pub kind: DsnKind,
     /// All of the message.
     pub content: Vec<u8>,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// Its Subject.
+    pub subject: String,
     /// The address in its From.
     pub author: Address,
     /// Who gets it.
@@ -108,7 +116,7 @@ impl Spool {
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let now = self.moment();
         let (id, number) = (entry.id, entry.attempt);
-        let next = report.next;
+        let (next, subjects) = (report.next, self.shared.settings.subjects);
         let taken_in = report.dsn.as_ref();
         let taken_in = taken_in.map(|dsn| dsn.lane.clone());
         let write = move |db: &Connection, extent| {
@@ -122,7 +130,7 @@ impl Spool {
             if let Some(dsn) = &report.dsn
                 && extent.with_report()
             {
-                Row::report(dsn.clone(), id, now).insert(db)?;
+                Row::report(dsn.clone(), id, now, subjects).insert(db)?;
                 if dsn.kind == DsnKind::Delay {
                     db.prepare_cached("UPDATE entry SET warned = 1 WHERE id = ?1")?
                         .execute([id.to_string()])?;
@@ -218,7 +226,7 @@ fn settle_one(
         // OR FAIL: usage.rs.
         "UPDATE OR FAIL entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
          trouble_since = ?6, ended_running = ?7, own_trouble = ?8,
-         rows_cost = rows_cost + ?9 WHERE id = ?1",
+         rows_cost = rows_cost + ?9, status = ?10, changed_at = ?11 WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -229,7 +237,9 @@ fn settle_one(
         report.trouble_since.map(RunningTime::millis),
         ended.map(|now| now.running.millis()),
         report.own_trouble,
-        i64::try_from(usage::ATTEMPT + report.reason.len() as u64).unwrap_or(i64::MAX)
+        i64::try_from(usage::ATTEMPT + report.reason.len() as u64).unwrap_or(i64::MAX),
+        report.status.to_string(),
+        now.at.millis()
     ])?;
     if report.next == Next::Delivered && extent == Extent::Whole {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
@@ -273,8 +283,8 @@ fn withdraw(
     extent: Extent,
 ) -> rusqlite::Result<Vec<SpoolId>> {
     let mut statement = db.prepare_cached(
-        "UPDATE entry SET state = 'dropped', ended_at = ?2, ended_running = ?3, reason =
-         'withdrawn: what it says of the message is no longer so'
+        "UPDATE entry SET state = 'dropped', ended_at = ?2, ended_running = ?3, status = NULL,
+         changed_at = ?2, reason = 'withdrawn: what it says of the message is no longer so'
          WHERE about = ?1 AND state = 'waiting' RETURNING id",
     )?;
     let (at, running) = (now.at.millis(), now.running.millis());

@@ -1,10 +1,10 @@
-//! The state of an entry: what it is about to become, or has become. The spool's
-//! doc says which state follows which.
+//! The state of an entry: what it is about to become, or has become; and the outcome
+//! of an attempt. The spool's doc says which state follows which.
 //!
-//! Its names are those in the database, in JSON, in metrics and in filters; they stay
-//! as they are. A name that this version does not know (a damaged page, a database
-//! from elsewhere) is read as [`State::Quarantined`]: nothing is done with such an
-//! entry.
+//! Their names are those in the database, in JSON, in metrics and in filters; they
+//! stay as they are. A state that this version does not know (a damaged page, a
+//! database from elsewhere) is read as [`State::Quarantined`]: nothing is done with
+//! such an entry. Such an outcome is read as [`AttemptOutcome::Doubtful`].
 
 use std::fmt;
 
@@ -99,6 +99,68 @@ impl ToSql for State {
     }
 }
 
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttemptOutcome {
+    /// Graph has taken the message.
+    Delivered,
+    /// It is tried again.
+    Deferred,
+    /// It is not.
+    Failed,
+    /// Nobody knows whether Graph has taken it.
+    Doubtful,
+}
+
+impl AttemptOutcome {
+    const ALL: [Self; 4] = [
+        Self::Delivered,
+        Self::Deferred,
+        Self::Failed,
+        Self::Doubtful,
+    ];
+
+    /// Its name everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Deferred => "deferred",
+            Self::Failed => "failed",
+            Self::Doubtful => "doubtful",
+        }
+    }
+
+    /// The state of an entry whose last attempt it was, if it ends an entry.
+    pub(super) fn ends_in(self) -> Option<State> {
+        match self {
+            Self::Delivered => Some(State::Delivered),
+            Self::Failed => Some(State::Failed),
+            Self::Deferred | Self::Doubtful => None,
+        }
+    }
+}
+
+impl fmt::Display for AttemptOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromSql for AttemptOutcome {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let name = value.as_str()?;
+        let known = Self::ALL.into_iter().find(|it| it.name() == name);
+        Ok(known.unwrap_or(Self::Doubtful))
+    }
+}
+
+impl ToSql for AttemptOutcome {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.name()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +179,19 @@ mod tests {
         }
         let unknown = db.query_row("SELECT 'lost'", [], |row| row.get::<_, State>(0));
         assert_eq!(unknown.unwrap(), State::Quarantined);
+    }
+
+    #[test]
+    fn an_outcome_has_one_name_in_sql_and_json() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        for outcome in AttemptOutcome::ALL {
+            let row = db.query_row("SELECT ?1, ?1", [outcome], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, AttemptOutcome>(1)?))
+            });
+            assert_eq!(row.unwrap(), (outcome.name().to_owned(), outcome));
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
+        }
+        let unknown = db.query_row("SELECT 'lost'", [], |row| row.get::<_, AttemptOutcome>(0));
+        assert_eq!(unknown.unwrap(), AttemptOutcome::Doubtful);
     }
 }

@@ -51,6 +51,7 @@ impl SpoolError {
             | Self::File { .. }
             | Self::InUse(_)
             | Self::Format { .. }
+            | Self::NotKept { .. }
             | Self::Refused(_)
             | Self::NotSynced(_)
             | Self::Gone(_)

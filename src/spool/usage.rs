@@ -20,6 +20,8 @@
 //! |---|---|---|
 //! | entry with its indexes, no long texts | 350 | 400 |
 //! | recipient of 20, 30, 254 octets | 61, 73, 317 | 68, 78, 302 |
+//! | the same in `recipient_key` | 64, 72, 342 | 68, 78, 302 |
+//! | Message-ID of 51 octets in `entry_message_id` | 94 | 99 |
 //! | attempt with a reason of 74 characters | 313 | 314 |
 //! | content of 600, 3000, 20000 bytes | 645, 4070, 20450 | 800, 4000, 21024 |
 
@@ -30,6 +32,8 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::caption::Caption;
+use super::requests::recipient_key;
 use super::state::State;
 use super::view;
 use crate::mail::Address;
@@ -41,6 +45,8 @@ use crate::mail::Trace;
 const ENTRY: u64 = 400;
 /// A recipient, besides its address.
 const RECIPIENT: u64 = 48;
+/// A place in an index, besides the text that it is in order of.
+const INDEXED: u64 = 48;
 /// An attempt with its place in the index, besides the words about it.
 pub(super) const ATTEMPT: u64 = 240;
 /// Files take up whole blocks.
@@ -49,7 +55,12 @@ const BLOCK: u64 = 4096;
 const PAGE_REST: u64 = 1024;
 
 /// What the rows of one entry take up before its first attempt.
-pub(super) fn rows_cost(envelope: &Envelope, trace: &Trace, author: Option<&Address>) -> u64 {
+pub(super) fn rows_cost(
+    envelope: &Envelope,
+    trace: &Trace,
+    author: Option<&Address>,
+    caption: &Caption,
+) -> u64 {
     let asked = |address: &Address| {
         let asked = envelope.reports.of(address);
         let notify = asked.and_then(|asked| asked.notify);
@@ -57,15 +68,20 @@ pub(super) fn rows_cost(envelope: &Envelope, trace: &Trace, author: Option<&Addr
         notify.map_or(0, |notify| notify.to_string().len())
             + original.map_or(0, |original| original.as_str().len())
     };
+    let found_by = |address: &Address| {
+        let key = recipient_key(address).map(|key| key.len());
+        key.map_or(address.as_str().len(), |key| 2 * key)
+    };
     let addresses = envelope.recipients.iter();
     let recipients: u64 = addresses
-        .map(|address| (address.as_str().len() + asked(address)) as u64 + RECIPIENT)
+        .map(|it| (it.as_str().len() + asked(it) + found_by(it)) as u64 + RECIPIENT + INDEXED)
         .sum();
     let returned = envelope.reports.returned.map(|it| it.to_string());
     let envelope_id = envelope.reports.envelope_id.as_ref();
     let replaced = envelope.asked.iter();
     let replaced: u64 = replaced
-        .map(|it| (it.original.len() + it.recipient.as_str().len()) as u64 + RECIPIENT)
+        .map(|it| (2 * it.original.len() + it.recipient.as_str().len()) as u64)
+        .map(|texts| texts + RECIPIENT + INDEXED)
         .sum();
     let texts = [
         envelope.reverse_path.address().map_or("", Address::as_str),
@@ -74,8 +90,15 @@ pub(super) fn rows_cost(envelope: &Envelope, trace: &Trace, author: Option<&Addr
         trace.user.as_deref().unwrap_or_default(),
         returned.as_deref().unwrap_or_default(),
         envelope_id.map_or("", EnvelopeId::as_str),
+        caption.subject.as_deref().unwrap_or_default(),
     ];
-    ENTRY + recipients + replaced + texts.map(|text| text.len() as u64).iter().sum::<u64>()
+    let message_id = caption.message_id.as_ref();
+    let message_id = message_id.map_or(0, |id| 2 * id.len() as u64 + INDEXED);
+    ENTRY
+        + recipients
+        + replaced
+        + message_id
+        + texts.map(|text| text.len() as u64).iter().sum::<u64>()
 }
 
 /// What content takes up in its row.
@@ -88,23 +111,32 @@ pub(super) fn file_cost(size: u64, shared_by: u64) -> u64 {
     size.div_ceil(BLOCK) * BLOCK / shared_by.max(1)
 }
 
+/// [`rows_cost`] with the attempts since, as SQL.
+pub(super) const ROWS: &str = "400 + octet_length(reverse_path) + octet_length(hello)
+        + ifnull(octet_length(author), 0) + ifnull(octet_length(user), 0)
+        + ifnull(octet_length(ret), 0) + ifnull(octet_length(envid), 0)
+        + ifnull(octet_length(subject), 0) + ifnull(2 * octet_length(message_id) + 48, 0)
+        + (SELECT ifnull(sum(octet_length(address) + ifnull(octet_length(key), 0)
+           + octet_length(ifnull(key, address))
+           + ifnull(octet_length(notify), 0) + ifnull(octet_length(orcpt), 0) + 96), 0)
+           FROM recipient WHERE recipient.entry = entry.id)
+        + (SELECT ifnull(sum(2 * octet_length(original) + octet_length(recipient) + 96), 0)
+           FROM asked WHERE asked.entry = entry.id)
+        + (SELECT ifnull(sum(240 + ifnull(octet_length(attempt.reason), 0)), 0)
+           FROM attempt WHERE attempt.entry = entry.id)";
+
 /// Gives entries their costs that have none: of an older format, or salvaged.
-pub(super) const COMPUTE: &str = "
-UPDATE entry SET
-    content_cost = CASE
-        WHEN state IN ('delivered', 'dropped') THEN 0
-        WHEN in_file THEN (size + 4095) / 4096 * 4096
-        ELSE size + min(size / 3, 1024) END,
-    rows_cost = 400 + length(reverse_path) + length(hello)
-        + ifnull(length(author), 0) + ifnull(length(user), 0)
-        + ifnull(length(ret), 0) + ifnull(length(envid), 0)
-        + (SELECT ifnull(sum(length(address) + ifnull(length(notify), 0)
-           + ifnull(length(orcpt), 0) + 48), 0) FROM recipient
-           WHERE recipient.entry = entry.id)
-        + (SELECT ifnull(sum(240 + ifnull(length(attempt.reason), 0)), 0) FROM attempt
-           WHERE attempt.entry = entry.id)
-WHERE rows_cost = 0;
-";
+pub(super) fn compute() -> String {
+    format!(
+        "UPDATE entry SET
+         content_cost = CASE
+            WHEN state IN ('delivered', 'dropped') THEN 0
+            WHEN in_file THEN (size + 4095) / 4096 * 4096
+            ELSE size + min(size / 3, 1024) END,
+         rows_cost = {ROWS}
+         WHERE rows_cost = 0;"
+    )
+}
 
 /// What the entries of one state take up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +160,62 @@ impl Share {
     }
 }
 
+/// A part of what the spool holds, by what an operator would do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It leaves by itself.
+    Waiting,
+    Held,
+    Failed,
+    Quarantined,
+    /// Ended messages, without content.
+    History,
+}
+
+impl Part {
+    const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Held,
+        Self::Failed,
+        Self::Quarantined,
+        Self::History,
+    ];
+
+    /// Its name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Quarantined => "quarantined",
+            Self::History => "history",
+        }
+    }
+
+    fn states(self) -> &'static [State] {
+        match self {
+            Self::Waiting => &[State::Waiting, State::Claimed],
+            Self::Held => &[State::Held],
+            Self::Failed => &[State::Failed],
+            Self::Quarantined => &[State::Quarantined],
+            Self::History => &[State::Delivered, State::Dropped],
+        }
+    }
+
+    /// Behind its size: what it is, and what makes room.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Waiting => " waiting",
+            Self::Held => " held (graph-relay queue list --filter state=held)",
+            Self::Failed => " failed (graph-relay queue drop --filter state=failed makes room)",
+            Self::Quarantined => {
+                " quarantined (graph-relay queue drop --filter state=quarantined makes room)"
+            }
+            Self::History => " of history, which yields to new mail",
+        }
+    }
+}
+
 /// What the spool holds, by state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -142,45 +230,28 @@ impl Usage {
 
     /// What failed messages hold.
     pub(super) fn failed(&self) -> Share {
-        self.of(&[State::Failed])
+        self.of(Part::Failed.states())
     }
 
     /// What the history of ended messages holds.
     pub(super) fn history(&self) -> Share {
-        self.of(&[State::Delivered, State::Dropped])
+        self.of(Part::History.states())
     }
 
-    /// By what an operator would do about it, for metrics.
-    pub(super) fn parts(&self) -> [(&'static str, u64); 5] {
-        [
-            ("waiting", self.of(&[State::Waiting, State::Claimed]).all()),
-            ("held", self.of(&[State::Held]).all()),
-            ("failed", self.failed().all()),
-            ("quarantined", self.of(&[State::Quarantined]).all()),
-            ("history", self.history().all()),
-        ]
+    /// By what an operator would do about it.
+    pub(super) fn parts(&self) -> [(Part, u64); 5] {
+        Part::ALL.map(|part| (part, self.of(part.states()).all()))
     }
 
     /// What fills the spool, with what makes room.
     pub(super) fn words(&self, receiving: u64) -> String {
         let mut words = String::new();
-        for (name, bytes) in self.parts() {
-            if bytes == 0 && name != "waiting" {
+        for (part, bytes) in self.parts() {
+            if bytes == 0 && part != Part::Waiting {
                 continue;
             }
-            let remedy = match name {
-                "failed" => " (graph-relay queue drop --filter state=failed makes room)",
-                "quarantined" => " (graph-relay queue drop --filter state=quarantined makes room)",
-                "held" => " (graph-relay queue list --filter state=held)",
-                "history" => " of history, which yields to new mail",
-                _ => "",
-            };
-            let what = match name {
-                "history" => String::new(),
-                name => format!(" {name}"),
-            };
             // A String takes whatever is written.
-            let _taken = write!(words, "{}{what}{remedy}, ", megabytes(bytes));
+            let _taken = write!(words, "{}{}, ", megabytes(bytes), part.words());
         }
         let _taken = write!(words, "{} being received", megabytes(receiving));
         words
@@ -219,7 +290,7 @@ impl Holdings {
 
 /// In the unit in which the limits are written: rounded up, so that what is
 /// there is never said to be nothing.
-pub(super) fn megabytes(bytes: u64) -> String {
+pub fn megabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000);
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole} MB"),
@@ -320,7 +391,7 @@ mod tests {
     fn requests_for_reports_count_alike_when_they_are_accepted_and_salvaged() {
         let folder = tempfile::TempDir::new().unwrap();
         let db = schema::create(&folder.path().join("spool.db")).unwrap();
-        let recipient: Address = "a@example.org".parse().unwrap();
+        let recipient: Address = "\"a\"@m\u{fc}ller.example".parse().unwrap();
         let original = format!("rfc822;{}@example.org", "x".repeat(300));
         let mut envelope = Envelope {
             reverse_path: ReversePath::Null,
@@ -344,25 +415,33 @@ mod tests {
         );
         db.execute_batch(
             "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8, client,
-             hello, protocol, size, in_file, ret, envid)
-             VALUES ('x', 'waiting', 0, 0, '', 0, '', 'client', '', 0, 0, 'FULL', 'QQ 314159')",
+             hello, protocol, size, in_file, ret, envid, message_id, subject)
+             VALUES ('x', 'waiting', 0, 0, '', 0, '', 'client', '', 0, 0, 'FULL', 'QQ 314159',
+             '<1@app>', 'Gr\u{fc}\u{df}e')",
         )
         .unwrap();
         requests::insert_recipients(&db, "x", &envelope).unwrap();
 
-        db.execute_batch(COMPUTE).unwrap();
+        db.execute_batch(&compute()).unwrap();
 
         let computed = db.query_row("SELECT rows_cost FROM entry", [], |row| {
             view::unsigned(row, 0)
         });
-        let accepted = rows_cost(&envelope, &trace, None);
+        let caption = Caption {
+            message_id: Some("<1@app>".to_owned()),
+            subject: Some("Gr\u{fc}\u{df}e".to_owned()),
+        };
+        let accepted = rows_cost(&envelope, &trace, None, &caption);
         assert_eq!(computed.unwrap(), accepted);
         let plain = Envelope {
             reports: ReportRequest::default(),
             ..envelope
         };
         let more = original.len() + "NEVER".len() + "FULL".len() + "QQ 314159".len();
-        assert_eq!(accepted - rows_cost(&plain, &trace, None), more as u64);
+        assert_eq!(
+            accepted - rows_cost(&plain, &trace, None, &caption),
+            more as u64
+        );
     }
 
     #[test]

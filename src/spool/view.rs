@@ -24,6 +24,7 @@ use super::content;
 use super::filter::Condition;
 use super::lock_mutex;
 use super::requests;
+use super::state::AttemptOutcome;
 use super::state::State;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
@@ -109,8 +110,8 @@ pub struct AttemptView {
     pub ended_at: Option<Timestamp>,
     /// How long it took.
     pub took_ms: Option<u64>,
-    /// `delivered`, `deferred`, `failed`, `doubtful`; missing while under way.
-    pub outcome: Option<String>,
+    /// Missing while it is under way.
+    pub outcome: Option<AttemptOutcome>,
     /// HTTP status of the answer.
     pub http_status: Option<u16>,
     /// Graph's or Entra's code.

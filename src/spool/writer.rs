@@ -427,6 +427,7 @@ mod tests {
             folder: folder.path().to_owned(),
             size: 0,
             free_space: 0,
+            subjects: crate::spool::Subjects::Kept,
         };
         let room = Room::new(&settings, &connection);
         Writer::start(connection, mark, Arc::new(watch), Arc::new(room)).unwrap()

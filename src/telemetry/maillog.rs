@@ -22,6 +22,7 @@ use crate::mail::SpoolId;
 use crate::mail::Trace;
 use crate::spool::Accepted;
 use crate::spool::Action;
+use crate::spool::AttemptOutcome;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
 use crate::spool::Decision;
@@ -37,6 +38,7 @@ pub use crate::telemetry::spoollog::opened;
 pub use crate::telemetry::spoollog::quarantined;
 pub use crate::telemetry::spoollog::spool_trouble;
 pub use crate::telemetry::spoollog::unrecorded;
+pub use crate::telemetry::spoollog::upgrading;
 pub use crate::telemetry::spoollog::waits_for_room;
 
 /// A message is safe on disk.
@@ -158,12 +160,13 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
         Next::Wait(due) => now.wall(due),
         Next::Delivered | Next::Failed | Next::Held | Next::Quarantined => now.at,
     };
+    let outcome = report.outcome.name();
     match (report.next, report.outcome) {
         (Next::Delivered, _) => info!(
             event = "delivered", %id, %mailbox, attempt, age_ms, %request_id, %client_request_id,
             "message submitted to Graph"
         ),
-        (Next::Failed, outcome) => error!(
+        (Next::Failed, _) => error!(
             event = "failed", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
             %request_id, %client_request_id, reported_to,
             "message failed; it is kept: graph-relay queue show {id}"
@@ -173,12 +176,12 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
             "message quarantined: its content is damaged and it was not sent; it is kept: \
              graph-relay queue show {id}"
         ),
-        (Next::Held, outcome) => warn!(
+        (Next::Held, _) => warn!(
             event = "held", %id, %mailbox, attempt, age_ms, %status, %code, reason, outcome,
             %request_id, %client_request_id,
             "message held: graph-relay queue show {id}, then queue release or queue drop"
         ),
-        (Next::Wait(_), "doubtful") => warn!(
+        (Next::Wait(_), AttemptOutcome::Doubtful) => warn!(
             event = "doubtful", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due,
             "it is not known whether Graph took the message; without a draft that tells, it is tried \

@@ -14,6 +14,8 @@ use crate::mail::SpoolId;
 use crate::spool::FILE_GONE;
 use crate::spool::Quarantined;
 use crate::spool::Recovered;
+use crate::spool::Upgrade;
+use crate::spool::Upgraded;
 use crate::telemetry::maillog::clock_set;
 
 /// The disk or the database is in trouble.
@@ -73,8 +75,27 @@ pub fn database_written(path: &Path) {
 /// Orphans named in one line.
 const MOST_NAMED: usize = 20;
 
+/// The spool is about to get this version's format.
+pub fn upgrading(upgrade: &Upgrade) {
+    let Upgrade { from, to, .. } = upgrade;
+    info!(
+        event = "spool_upgrading",
+        from,
+        to,
+        size = upgrade.size,
+        "the spool gets a new format; the old database is copied first, which may take a while"
+    );
+}
+
 /// What was put right at start.
 pub fn opened(recovered: &Recovered) {
+    if let Some(Upgraded { from, to, kept }) = &recovered.upgraded {
+        info!(
+            event = "spool_upgraded", from, to, kept = %kept.display(),
+            "the spool has a new format; the old database is kept, and may be deleted when nobody \
+             will go back to the earlier version"
+        );
+    }
     for id in &recovered.interrupted {
         warn!(
             event = "doubtful", %id,

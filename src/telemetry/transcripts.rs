@@ -436,7 +436,7 @@ mod tests {
 
         for n in 0..KEPT + 2 {
             let mut recording = Recording::begin(&Clock::System);
-            for n in 0..1000 {
+            for n in 0..3 * LINES {
                 recording.heard(format!("NOOP {n:0>1000}").as_bytes(), Secrecy::Open);
             }
             recording.trouble("421 closing", "do something");
@@ -449,10 +449,7 @@ mod tests {
         assert_eq!(kept[0].number, 3);
         assert!(transcripts.show(2).is_none());
         let last = transcripts.show(KEPT as u64 + 2).unwrap();
-        assert_eq!(
-            (last.lines.len(), last.omitted),
-            (2 * LINES, 1000 - 2 * LINES)
-        );
+        assert_eq!((last.lines.len(), last.omitted), (2 * LINES, LINES));
         assert!(
             last.lines
                 .iter()

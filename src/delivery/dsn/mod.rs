@@ -22,17 +22,15 @@ use self::original::whole_encoding;
 use self::status::recipients;
 use self::text::text;
 use crate::clock::Timestamp;
-use crate::delivery::explain::Explanation;
+use crate::delivery::compose::own_message_id;
 use crate::delivery::outcome::Outcome;
+use crate::delivery::outcome::explain::Explanation;
 use crate::mail::Address;
 use crate::mail::SpoolId;
-use crate::mime::Field;
-use crate::mime::Findings;
 use crate::mime::Header;
-use crate::mime::Quirk;
-use crate::mime::decoded;
-use crate::mime::message_id;
+use crate::mime::outgoing_message_id;
 use crate::mime::seven_bit;
+use crate::mime::subject;
 use crate::mime::unstructured;
 use crate::spool::Claimed;
 use crate::spool::DsnKind;
@@ -141,22 +139,16 @@ fn others(count: usize) -> String {
 
 /// The report's own header section, without the empty line.
 fn header(facts: &Facts<'_>, boundary: &str) -> String {
-    let beginning = match facts.kind {
-        DsnKind::Failure => "Not delivered: ",
-        DsnKind::Delay => "Delayed: ",
-        DsnKind::Relayed => "Relayed: ",
-    };
+    let beginning = beginning(facts.kind);
     let mut header = format!(
         "Date: {}\r\nFrom: \"Mail delivery (graph-relay)\" <{}>\r\nTo: {}\r\n",
         facts.now.rfc5322(),
         facts.author,
         facts.recipient
     );
-    header.push_str(&unstructured("Subject", beginning, &subject(facts)));
-    header.push_str(&format!(
-        "Message-ID: <{}@{}>\r\n",
-        facts.id, facts.hostname
-    ));
+    header.push_str(&unstructured("Subject", beginning, &about(facts)));
+    let id = facts.id.message_id(facts.hostname);
+    header.push_str(&format!("Message-ID: {id}\r\n"));
     if let Some(original) = went_out_as(facts) {
         header.push_str(&format!(
             "In-Reply-To: {original}\r\nReferences: {original}\r\n"
@@ -176,28 +168,30 @@ fn header(facts: &Facts<'_>, boundary: &str) -> String {
     header
 }
 
-fn subject(facts: &Facts<'_>) -> String {
-    let raw = facts.header.and_then(|header| {
-        let mut texts = header.all("Subject").map(Field::said);
-        texts.find(|text| !text.is_empty())
-    });
-    let subject = decoded(&raw.unwrap_or_default(), LONGEST_TEXT);
-    if subject.is_empty() {
-        return format!("message {}", facts.entry.id);
+fn beginning(kind: DsnKind) -> &'static str {
+    match kind {
+        DsnKind::Failure => "Not delivered: ",
+        DsnKind::Delay => "Delayed: ",
+        DsnKind::Relayed => "Relayed: ",
     }
-    subject
+}
+
+/// The Subject of the report, as a person reads it.
+pub(super) fn title(facts: &Facts<'_>) -> String {
+    format!("{}{}", beginning(facts.kind), about(facts))
+}
+
+/// What it is about.
+fn about(facts: &Facts<'_>) -> String {
+    let subject = facts.header.map(|header| subject(header, LONGEST_TEXT));
+    let subject = subject.filter(|subject| !subject.is_empty());
+    subject.unwrap_or_else(|| format!("message {}", facts.entry.id))
 }
 
 /// The Message-ID that `compose.rs` gives the original.
 fn went_out_as(facts: &Facts<'_>) -> Option<String> {
     let header = facts.header?;
-    let ours = Findings::of(header).has(&[Quirk::NoMessageId, Quirk::BadMessageId]);
-    if ours {
-        // The parts of a message that was split are one message.
-        let id = facts.entry.part_of.unwrap_or(facts.entry.id);
-        return Some(format!("<{id}@{}>", facts.hostname));
-    }
-    message_id(header)
+    outgoing_message_id(header, || own_message_id(facts.entry, facts.hostname))
 }
 
 /// The answer, on one line.
@@ -214,9 +208,10 @@ mod tests {
     use mail_parser::MimeHeaders;
 
     use super::*;
-    use crate::delivery::explain;
+    use crate::config::SignIn;
     use crate::delivery::oracle;
     use crate::delivery::outcome::Kind;
+    use crate::delivery::outcome::explain;
     use crate::mail::ReversePath;
 
     const ID: &str = "01M7ZZDH4TKT6XKYKEMYK3N3EK";
@@ -234,6 +229,7 @@ mod tests {
             damaged: false,
             asked: true,
             verdict: None,
+            sign_in: SignIn::Application,
         }
     }
 

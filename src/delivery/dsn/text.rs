@@ -1,8 +1,8 @@
 //! The part of a report for people: which message, what happened, what to do.
 
 use super::Facts;
+use super::about;
 use super::reason;
-use super::subject;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mime::folded;
@@ -57,7 +57,7 @@ fn description(facts: &Facts<'_>) -> String {
     let mut text = format!(
         "  Subject     {}\r\n  Sender      {}\r\n  Accepted    {} from {}{user}\r\n  \
          ID          {}\r\n",
-        subject(facts),
+        about(facts),
         entry.envelope.reverse_path,
         entry.accepted_at.rfc5322(),
         entry.trace.client.to_canonical(),

@@ -70,6 +70,10 @@ const BLOCK: usize = 4096;
 /// were.
 pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, SpoolError> {
     must_be_a_spool(from)?;
+    // It would lose what this version does not know.
+    if let Some(error) = schema::of_later_format(&from.join("spool.db")) {
+        return Err(error);
+    }
     content::make_folders(from)?;
     content::make_folders(to)?;
     let in_place = same(from, to);
@@ -199,7 +203,7 @@ fn write_new(
     if salvaged.behind.is_some() {
         rows.hold_what_waits(salvaged)?;
     }
-    transaction.execute_batch(usage::COMPUTE)?;
+    transaction.execute_batch(&usage::compute())?;
     // Further than both, so that the new database is not taken for an older one.
     let commits = found.as_ref().map_or(0, |(_, commits)| *commits);
     let commits = commits.max(before.as_ref().map_or(0, |state| state.commits)) + 1;
@@ -208,8 +212,15 @@ fn write_new(
         .or_else(|| found.map(|(id, _)| id));
     let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     transaction.execute("DELETE FROM spool", [])?;
-    let row = rusqlite::params![id, i64::try_from(commits).unwrap_or(i64::MAX)];
-    transaction.execute("INSERT INTO spool (id, commits) VALUES (?1, ?2)", row)?;
+    let row = rusqlite::params![
+        id,
+        i64::try_from(commits).unwrap_or(i64::MAX),
+        schema::PROGRAM
+    ];
+    transaction.execute(
+        "INSERT INTO spool (id, commits, program) VALUES (?1, ?2, ?3)",
+        row,
+    )?;
     // The last word: what has it is complete.
     transaction.pragma_update(None, "user_version", schema::FORMAT)?;
     transaction.commit()?;
@@ -258,15 +269,10 @@ fn behind(
 }
 
 fn is_complete(path: &Path) -> bool {
-    let version = path
-        .exists()
-        .then(|| Connection::open(path).ok())
-        .flatten()
-        .and_then(|db| {
-            let asked = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-            asked.ok()
-        });
-    version == Some(schema::FORMAT)
+    let db = path.exists().then(|| Connection::open(path).ok()).flatten();
+    let version = db.and_then(|db| schema::version(&db).ok());
+    // One of an earlier version's is brought up by the next start.
+    version.is_some_and(|version| (1..=schema::FORMAT).contains(&version))
 }
 
 /// Copies database and log, with zeros for what cannot be read; returns for how

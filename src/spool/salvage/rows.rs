@@ -27,7 +27,7 @@ use crate::mail::Lane;
 use crate::mail::SpoolId;
 
 /// Where ids are found, with the column that has them.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 9] = [
     ("entry", "id"),
     (
         "entry INDEXED BY entry_open WHERE state NOT IN ('delivered', 'dropped')",
@@ -38,7 +38,8 @@ const SOURCES: [(&str, &str); 8] = [
         "entry INDEXED BY entry_ended WHERE ended_at IS NOT NULL",
         "id",
     ),
-    ("recipient", "entry"),
+    ("recipient NOT INDEXED", "entry"),
+    ("recipient INDEXED BY recipient_key", "entry"),
     ("content INDEXED BY sqlite_autoindex_content_1", "entry"),
     ("content NOT INDEXED", "entry"),
     ("attempt", "entry"),
@@ -76,10 +77,12 @@ impl Rows<'_> {
     /// delivered since.
     pub(super) fn hold_what_waits(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
         let mut held = self.target.prepare(
-            "UPDATE entry SET state = 'held', reason = ?1 WHERE state IN ('waiting', 'claimed')
-             RETURNING id",
+            "UPDATE entry SET state = 'held', reason = ?1, status = NULL, changed_at = ?2
+             WHERE state IN ('waiting', 'claimed') RETURNING id",
         )?;
-        for id in held.query_map([OLDER], |row| row.get::<_, String>(0))? {
+        for id in held.query_map(params![OLDER, self.now.millis()], |row| {
+            row.get::<_, String>(0)
+        })? {
             salvaged.held.push((id?, OLDER.to_owned()));
         }
         salvaged.saved.remove(&State::Waiting);
@@ -232,8 +235,9 @@ impl Rows<'_> {
     fn set_state(&self, id: &str, state: State, reason: &str) -> Result<(), SpoolError> {
         let ended = (state == State::Quarantined).then(|| self.now.millis());
         self.target.execute(
-            "UPDATE entry SET state = ?2, reason = ?3, ended_at = ?4 WHERE id = ?1",
-            params![id, state, reason, ended],
+            "UPDATE entry SET state = ?2, reason = ?3, ended_at = ?4, status = NULL, changed_at = ?5
+             WHERE id = ?1",
+            params![id, state, reason, ended, self.now.millis()],
         )?;
         Ok(())
     }

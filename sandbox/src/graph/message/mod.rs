@@ -1,0 +1,8 @@
+//! A message: its two forms, the rules for both, and what there is in the mailboxes.
+
+pub(crate) mod files;
+pub(crate) mod json;
+pub(crate) mod messages;
+pub(crate) mod mime;
+pub(crate) mod resource;
+pub(crate) mod submission;

@@ -1,0 +1,202 @@
+//! Whether a complete message is accepted, and through which account it goes out.
+//!
+//! A pure function of the header section, of what the session knows, and of the
+//! rules in force: no socket, no disk, no clock. It decides about loops, about who may
+//! send as whom, and about the account and mailbox. What does not need the header
+//! section is decided before: by `session` (commands, recipients) and by `listener`
+//! (room, rates). Whether a large message can be cut so that Graph takes it,
+//! `listener/fit.rs` finds out, because that needs the content.
+
+use crate::config::Account;
+use crate::config::FromRule;
+use crate::config::RecipientRule;
+use crate::config::Senders;
+use crate::config::User;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::Origin;
+use crate::mime::Actor;
+use crate::mime::Header;
+use crate::mime::actors;
+use crate::mime::author;
+use crate::mime::known_item;
+use crate::routing::from;
+use crate::routing::route;
+use crate::session::Identity;
+use crate::session::Loop;
+use crate::session::Verdict;
+
+/// An application may send a message that it got through this relay once more. A
+/// message that comes back more often is in a loop.
+const MOST_RETURNS: usize = 2;
+
+/// Exchange accepts this number of recipients in one message, unless the tenant's
+/// administrator has set another (Exchange Online limits, "Recipient limit").
+const LARGEST_PART: usize = 500;
+
+/// What is in force.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'r> {
+    /// In the file's order.
+    pub accounts: &'r [Account],
+    /// `[[sender]]`.
+    pub senders: &'r Senders,
+    /// `[[user]]`.
+    pub users: &'r [User],
+    /// The name by which the relay knows its own Received fields.
+    pub hostname: &'r str,
+    /// `limits.received_headers`.
+    pub received_headers: usize,
+}
+
+/// Who hands a message in, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed<'h> {
+    /// Who authenticated, if somebody did.
+    pub identity: Option<&'h Identity>,
+    /// From whom and to whom.
+    pub envelope: &'h Envelope,
+}
+
+/// What is known of a message that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The address in its From field, if there is a usable one.
+    pub author: Option<Address>,
+    /// The account and the mailbox.
+    pub lane: Lane,
+    /// The only account that may send it, if there is one.
+    pub bound: Option<String>,
+    /// The most recipients of one submission.
+    pub largest_part: usize,
+}
+
+/// Decides about a message.
+///
+/// # Errors
+///
+/// The verdict that the client gets: a loop, a sender or another person in the header
+/// section whom the user may not name, or no account that sends for the author.
+pub fn admit(
+    header: &Header<'_>,
+    handed: Handed<'_>,
+    rules: Rules<'_>,
+) -> Result<Admitted, Verdict> {
+    if let Some(sign) = rules.looping(header) {
+        return Err(Verdict::Looping(sign));
+    }
+    let origin = Origin {
+        author: rules.author(header),
+        reverse_path: handed.envelope.reverse_path.clone(),
+        bound: rules.bound(handed.identity),
+        is_report: false,
+    };
+    if let Some(foreign) = handed.names_without_right(header, origin.author.as_ref()) {
+        return Err(foreign);
+    }
+    let Some(lane) = route(rules.accounts, rules.senders, &origin) else {
+        return Err(Verdict::NoAccount(origin.author));
+    };
+    let account = rules.account(&lane);
+    if let Some(from) = account.and_then(|it| puts_in(it, rules.senders, &origin))
+        && !handed.may_send_as(&from)
+    {
+        return Err(Verdict::NotThisSubstitute(from));
+    }
+    Ok(Admitted {
+        largest_part: largest_part(account, handed.envelope),
+        author: origin.author,
+        lane,
+        bound: origin.bound,
+    })
+}
+
+impl<'r> Rules<'r> {
+    /// The account of a lane.
+    pub fn account(&self, lane: &Lane) -> Option<&'r Account> {
+        let mut accounts = self.accounts.iter();
+        accounts.find(|account| account.name == lane.account)
+    }
+
+    /// What a message is taken for looping by, if it is.
+    fn looping(&self, header: &Header<'_>) -> Option<Loop> {
+        let most = self.received_headers;
+        if header.all("Received").count() > most {
+            return Some(Loop::Hops(most));
+        }
+        (self.returns(header) >= MOST_RETURNS).then_some(Loop::Returns(MOST_RETURNS))
+    }
+
+    /// How often a message was accepted here before, by its Received fields.
+    fn returns(&self, header: &Header<'_>) -> usize {
+        let ours = format!(" by {} (graph-relay) ", self.hostname);
+        let received = header.all("Received");
+        received
+            .filter(|field| field.text().contains(&ours))
+            .count()
+    }
+
+    /// The author; one that no mailbox can have counts where `[[sender]]` says what
+    /// it becomes.
+    fn author(&self, header: &Header<'_>) -> Option<Address> {
+        let known = |address: &Address| self.senders.replaced(address).is_some();
+        author(header).or_else(|| known_item(header, known)?.address)
+    }
+
+    /// The account that a user is bound to.
+    fn bound(&self, identity: Option<&Identity>) -> Option<String> {
+        let identity = identity?;
+        let mut users = self.users.iter();
+        let user = users.find(|user| user.is_called(&identity.name))?;
+        user.account.clone()
+    }
+}
+
+impl Handed<'_> {
+    /// The refusal of a message that names somebody whom the user may not name.
+    fn names_without_right(
+        &self,
+        header: &Header<'_>,
+        author: Option<&Address>,
+    ) -> Option<Verdict> {
+        if let Some(author) = author.filter(|author| !self.may_send_as(author)) {
+            return Some(Verdict::NotThisSender(Some(author.clone())));
+        }
+        let foreign = |actor: &Actor| !self.may_send_as(&actor.address);
+        let actor = actors(header).find(foreign)?;
+        Some(Verdict::NotThisActor(actor.field, actor.address))
+    }
+
+    /// Whoever authenticated sends as its own addresses only.
+    fn may_send_as(&self, address: &Address) -> bool {
+        self.identity
+            .is_none_or(|identity| identity.may_send_as(address))
+    }
+}
+
+/// The From that an account gives a message because it has none that can be used:
+/// nobody appears as somebody else by leaving it out. With `from = "mailbox"` all
+/// messages go out as the mailbox, with or without one.
+fn puts_in(account: &Account, senders: &Senders, origin: &Origin) -> Option<Address> {
+    match account.submission.from {
+        FromRule::Keep if origin.author.is_none() => from(account, senders, origin),
+        FromRule::Keep | FromRule::Mailbox => None,
+    }
+}
+
+/// The most recipients that one submission has. Where the header section names them,
+/// each part would go to all of them.
+fn largest_part(account: Option<&Account>, envelope: &Envelope) -> usize {
+    if envelope.is_all_asked() {
+        // Its envelope counts, in each part.
+        return LARGEST_PART;
+    }
+    match account.map(|account| account.submission.recipients) {
+        Some(RecipientRule::Headers) => usize::MAX,
+        Some(RecipientRule::Envelope) | None => LARGEST_PART,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! `sandbox` in a build without the feature of that name: says so. The help does
+//! not list the command then.
+
+use std::ffi::OsString;
+
+use super::Exit;
+use super::talk;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Whatever `sandbox` would take
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _ignored: Vec<OsString>,
+}
+
+pub(super) fn run() -> Exit {
+    talk(
+        "graph-relay: this build has no sandbox. Build the relay with its default features \
+         (cargo build, without --no-default-features) to try it without a tenant",
+    );
+    Exit::Usage
+}

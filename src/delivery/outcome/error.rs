@@ -1,0 +1,173 @@
+//! Why an attempt did not succeed, and in which step of it; and what an answer means
+//! to a request that sends nothing: to one that deletes, creates or uploads. What it
+//! means for the message: `table.rs`.
+
+use std::io;
+use std::time::Duration;
+
+use crate::delivery::compose::ComposeError;
+use crate::graph::GraphError;
+use crate::http::TransportError;
+use crate::mime::Unsplittable;
+use crate::spool::ContentError;
+use crate::spool::SpoolError;
+
+/// Why an attempt did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::delivery) enum AttemptError {
+    #[error("{error}")]
+    Graph {
+        step: Step,
+        #[source]
+        error: GraphError,
+    },
+    #[error("the message cannot be sent: {0}")]
+    Compose(#[from] ComposeError),
+    #[error("there is no [[account]] named {0:?} any more")]
+    NoAccount(String),
+    /// It cannot be made to fit.
+    #[error("the message cannot be sent: {0}")]
+    Oversize(#[from] Unsplittable),
+    /// An upload comes no further, and nothing says why.
+    #[error("Graph asks for the same bytes of an attachment again and again")]
+    UploadStuck,
+    /// An upload was taken for finished before its end.
+    #[error("Graph ends an attachment before all its bytes are there")]
+    UploadShort,
+    /// Its content is gone or is not what was accepted.
+    #[error("the message cannot be sent: {0}")]
+    Damaged(#[source] ContentError),
+    /// What must be on record before a request could not be recorded.
+    #[error("the spool cannot be written: {0}")]
+    Spool(#[from] SpoolError),
+    /// Its draft, which may have been sent, cannot be found yet.
+    #[error("its draft cannot be found now")]
+    DraftNotFound,
+    /// Its draft, which may have been sent, is not to be found any more.
+    #[error("its draft is gone from the mailbox, and may have been sent")]
+    DraftGone,
+}
+
+/// What an attempt was about when it failed. Only a request that sends can have
+/// sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::delivery) enum Step {
+    /// The message in one request.
+    SendMail,
+    /// Making and filling a draft.
+    Prepare,
+    /// Bytes of an attachment, on their way to the upload URL.
+    Upload,
+    /// Sending a draft.
+    SendDraft,
+    /// Looking what has become of a draft that may have been sent.
+    Look,
+}
+
+impl AttemptError {
+    /// The content is not as it was accepted, or cannot be read now.
+    pub(in crate::delivery) fn unverified(error: ContentError) -> Self {
+        match error {
+            ContentError::Unread { error, .. } => Self::unread(error),
+            error @ (ContentError::Unreadable { .. } | ContentError::Changed) => {
+                Self::Damaged(error)
+            }
+        }
+    }
+
+    /// The message cannot be read from the spool.
+    pub(in crate::delivery) fn unread(error: io::Error) -> Self {
+        Step::Prepare.failed()(GraphError::Content(error))
+    }
+
+    /// Whether Graph found the request that was to carry the message too large. What
+    /// Microsoft means by 4 MB is not documented.
+    pub(in crate::delivery) fn is_too_large(&self) -> bool {
+        matches!(
+            self,
+            Self::Graph {
+                step: Step::SendMail | Step::Prepare,
+                error: GraphError::Answered { status: 413, .. },
+            }
+        )
+    }
+
+    /// Whether Graph found an attachment too small for an upload session.
+    pub(in crate::delivery) fn is_too_small(&self) -> bool {
+        matches!(
+            self,
+            Self::Graph {
+                step: Step::Prepare,
+                error: GraphError::Answered { code, .. },
+            } if code == "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
+        )
+    }
+}
+
+/// Whether Graph does not delete what an earlier attempt has left: perhaps the
+/// account has another mailbox now.
+pub(in crate::delivery) fn is_not_deletable(error: &GraphError) -> bool {
+    matches!(error, GraphError::Answered { status: 400, .. })
+}
+
+/// Whether drafts that an earlier attempt may have left can stay. An answer that the
+/// creation of a draft would get too is not among these.
+pub(in crate::delivery) fn may_leave_strays(error: &GraphError) -> bool {
+    matches!(
+        error,
+        GraphError::Answered {
+            status: 400 | 404..=428 | 430..=499,
+            ..
+        }
+    )
+}
+
+/// Whether the draft of a message that nobody will send stays, because asking again
+/// would not help.
+pub(in crate::delivery) fn is_beyond_deletion(error: &GraphError) -> bool {
+    matches!(
+        error,
+        GraphError::Answered {
+            status: 400 | 403..=407 | 409..=428 | 430..=499,
+            ..
+        }
+    )
+}
+
+/// Whether a draft may have been made although this came of it.
+pub(in crate::delivery) fn may_have_made_a_draft(error: &GraphError) -> bool {
+    match error {
+        GraphError::Answered { status, .. } => !(400..500).contains(status),
+        GraphError::Transport(error) => matches!(error, TransportError::MaybeSent { .. }),
+        GraphError::Token(_) | GraphError::UploadHost(_) | GraphError::Content(_) => false,
+    }
+}
+
+/// Whether Graph found a piece of an upload too large.
+pub(in crate::delivery) fn is_piece_too_large(error: &GraphError) -> bool {
+    matches!(error, GraphError::Answered { status: 413, .. })
+}
+
+/// Whether an upload can be resumed after this, and how long to wait as the answer
+/// says. 416: what has arrived differs from what was thought to have.
+pub(in crate::delivery) fn resumes(error: &GraphError) -> Option<Option<Duration>> {
+    match error {
+        GraphError::Transport(_) => Some(None),
+        GraphError::Answered {
+            status: 408 | 416 | 429 | 500..,
+            retry_after,
+            ..
+        } => Some(*retry_after),
+        GraphError::Answered { .. }
+        | GraphError::Token(_)
+        | GraphError::UploadHost(_)
+        | GraphError::Content(_) => None,
+    }
+}
+
+impl Step {
+    /// What an error of Graph's is in this step.
+    pub(in crate::delivery) fn failed(self) -> impl Fn(GraphError) -> AttemptError {
+        move |error| AttemptError::Graph { step: self, error }
+    }
+}

@@ -1,0 +1,360 @@
+//! What an outcome says to somebody who knows neither Graph nor this relay: what
+//! happened, what to do, and the enhanced status (RFC 3463) for programs.
+//!
+//! | outcome, after which delivery was given up | status |
+//! |---|---|
+//! | Failed, ErrorInvalidRecipients | 5.1.0 |
+//! | Failed, 413 or too large | 5.3.4 |
+//! | Failed, the content cannot be sent or read | 5.6.0 |
+//! | Failed, anything else | 5.0.0 |
+//! | Deferred or Doubtful for too long | 5.4.7 |
+//!
+//! | outcome, after which it is late | status |
+//! |---|---|
+//! | Deferred, throttled; or in trouble and answered | 4.3.2 |
+//! | Deferred or Doubtful, not answered | 4.4.1 |
+//! | Deferred, configuration | 4.3.5 |
+//!
+//! | Delivered, and the sender wanted to know | 2.0.0 |
+//! | Quarantined, which is not reported | 4.3.0 |
+//!
+//! Graph takes a message for all of its recipients or for none, so one status is
+//! right for each of them.
+
+use std::time::Duration;
+
+use super::Cause;
+use super::Kind;
+use super::Outcome;
+use crate::mail::EnhancedStatus;
+use crate::spool::Next;
+
+/// An outcome in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::delivery) struct Explanation {
+    pub(in crate::delivery) status: EnhancedStatus,
+    /// Whole sentences.
+    pub(in crate::delivery) happened: String,
+    /// Whole sentences.
+    pub(in crate::delivery) remedy: String,
+}
+
+/// What an attempt says of each recipient, in three numbers.
+pub(in crate::delivery) fn status(outcome: &Outcome, next: Next) -> EnhancedStatus {
+    match next {
+        Next::Delivered => EnhancedStatus::SUCCESS,
+        Next::Failed => given_up(outcome, Duration::ZERO).status,
+        Next::Quarantined => EnhancedStatus::LOCAL_TROUBLE,
+        Next::Held | Next::Wait(_) => delay(outcome, Duration::ZERO, false).status,
+    }
+}
+
+/// Of a message that has failed, after it was tried for so long. Only where no
+/// attempt was doubtful is it sure that nobody has it.
+pub(in crate::delivery) fn failure(
+    outcome: &Outcome,
+    tried: Duration,
+    is_doubted: bool,
+) -> Explanation {
+    let mut said = given_up(outcome, tried);
+    if matches!(outcome.kind, Kind::Doubtful { .. }) {
+        return said;
+    }
+    if is_doubted {
+        said.happened.push_str(
+            " An earlier attempt had no answer, so the recipients may have it all the same.",
+        );
+        said.remedy.insert_str(
+            0,
+            "Ask a recipient whether it arrived before you send it again. ",
+        );
+    } else {
+        said.happened.push_str(" Nobody has got it.");
+    }
+    said
+}
+
+fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
+    let tried = in_words(tried);
+    let expired = |happened: String, remedy: &str| Explanation {
+        status: EnhancedStatus::EXPIRED,
+        happened,
+        remedy: remedy.to_owned(),
+    };
+    match outcome.kind {
+        Kind::Failed | Kind::Delivered => refusal(outcome),
+        Kind::Doubtful { .. } => expired(
+            format!(
+                "The message was handed to Microsoft 365 again and again for {tried}, and each \
+                 time it remained unknown whether it was taken. The recipients may have it, even \
+                 more than once."
+            ),
+            "Ask a recipient whether it arrived before you send it again.",
+        ),
+        Kind::Deferred {
+            cause: Cause::Configuration(fault),
+            ..
+        } => expired(
+            format!(
+                "For {tried} the message could not be sent, because something is not set up for \
+                 it."
+            ),
+            &format!(
+                "What has to be changed: {}. Then send it again.",
+                fault.remedy(outcome.sign_in)
+            ),
+        ),
+        Kind::Deferred {
+            cause: Cause::Throttled | Cause::Unavailable,
+            ..
+        } => expired(
+            format!("For {tried} Microsoft 365 could not be reached, or did not take the message."),
+            "As far as is known nothing is wrong with the message: send it again when the trouble \
+             is over.",
+        ),
+    }
+}
+
+/// What Graph's refusal of a message means, and the relay's own.
+fn refusal(outcome: &Outcome) -> Explanation {
+    let code = outcome.code.as_deref().unwrap_or_default();
+    let (status, happened, remedy) = match (outcome.http_status, code) {
+        (None, _) if outcome.too_large => (
+            EnhancedStatus::TOO_BIG,
+            "The message is too large for Microsoft 365, and cannot be split so that it fits: an \
+             attachment is larger than any may be, or the message is signed or encrypted, or its \
+             text itself is that large; the details above say which.",
+            "Send it with fewer or smaller attachments. Whoever looks after the relay can let what \
+             is signed, encrypted or all text travel as an attachment (oversize = \"attach\" in \
+             relay.toml).",
+        ),
+        (_, "ErrorInvalidRecipients") => (
+            EnhancedStatus::SOME_ADDRESS,
+            "Microsoft 365 says that the address of at least one recipient is not valid.",
+            "Compare the recipients' addresses, and send the message again to those that are \
+             right.",
+        ),
+        (Some(413), _) | (_, "ErrorMessageSizeExceeded") => (
+            EnhancedStatus::TOO_BIG,
+            "The message is larger than Microsoft 365 takes.",
+            "Send it with fewer or smaller attachments, or as several messages.",
+        ),
+        (None, _) => (
+            EnhancedStatus::BAD_CONTENT,
+            "The message is put together in a way in which it cannot be sent.",
+            "Show this report to whoever looks after the program that made the message.",
+        ),
+        (Some(_), code) if code.starts_with("ErrorMime") => (
+            EnhancedStatus::BAD_CONTENT,
+            "Microsoft 365 could not read the message.",
+            "Show this report to whoever looks after the program that made the message.",
+        ),
+        (Some(_), _) => (
+            EnhancedStatus::FAILED,
+            "Microsoft 365 refused the message.",
+            "Show this report to whoever looks after the relay: the details above say why.",
+        ),
+    };
+    Explanation {
+        status,
+        happened: happened.to_owned(),
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// Of a message that was handed on. Graph does not say more (RFC 3464 2.3.3).
+pub(in crate::delivery) fn relayed(is_doubted: bool) -> Explanation {
+    let mut happened = "Microsoft 365 has accepted the message for delivery. Whether the \
+                        recipients have received it is not known here: if it cannot be delivered, \
+                        Microsoft 365 reports that by a message of its own."
+        .to_owned();
+    if is_doubted {
+        happened.push_str(
+            " An earlier attempt had no answer, so the recipients may get the message twice.",
+        );
+    }
+    Explanation {
+        status: EnhancedStatus::SUCCESS,
+        happened,
+        remedy: "You need not do anything.".to_owned(),
+    }
+}
+
+/// Of a message that is late by so much; `is_followed` if a failure is reported to
+/// the same sender.
+pub(in crate::delivery) fn delay(
+    outcome: &Outcome,
+    late: Duration,
+    is_followed: bool,
+) -> Explanation {
+    let late = in_words(late);
+    let no_answer = outcome.http_status.is_none();
+    let (status, why) = match outcome.kind {
+        Kind::Deferred {
+            cause: Cause::Configuration(fault),
+            ..
+        } => (
+            EnhancedStatus::MISCONFIGURED,
+            format!(
+                "because something is not set up. Whoever looks after the relay knows from its \
+                 log what has to be changed: {}.",
+                fault.remedy(outcome.sign_in)
+            ),
+        ),
+        Kind::Deferred {
+            cause: Cause::Throttled,
+            ..
+        } => (
+            EnhancedStatus::NOT_ACCEPTING,
+            "because Microsoft 365 asks this relay to send more slowly.".to_owned(),
+        ),
+        Kind::Doubtful { .. } => (
+            EnhancedStatus::NO_ANSWER,
+            "because Microsoft 365 does not say whether it took it. The recipients may have it, \
+             and may get it twice."
+                .to_owned(),
+        ),
+        Kind::Deferred { .. } | Kind::Delivered | Kind::Failed if no_answer => (
+            EnhancedStatus::NO_ANSWER,
+            "because Microsoft 365 cannot be reached.".to_owned(),
+        ),
+        Kind::Deferred { .. } | Kind::Delivered | Kind::Failed => (
+            EnhancedStatus::NOT_ACCEPTING,
+            "because Microsoft 365 is in trouble.".to_owned(),
+        ),
+    };
+    Explanation {
+        status,
+        happened: format!("The message has been waiting for {late}, {why}"),
+        remedy: match is_followed {
+            true => {
+                "Nothing, and do not send it again: the relay goes on trying. If it has to give \
+                 up, you get another report."
+            }
+            false => "Nothing, and do not send it again: the relay goes on trying.",
+        }
+        .to_owned(),
+    }
+}
+
+/// A length of time in the largest unit of which there are at least two.
+fn in_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [("days", 24 * 60 * 60), ("hours", 60 * 60), ("minutes", 60)];
+    let largest = units.into_iter().find(|(_, unit)| seconds >= 2 * unit);
+    match largest {
+        Some((name, unit)) => format!("{} {name}", seconds / unit),
+        None if seconds == 1 => "1 second".to_owned(),
+        None => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SignIn;
+    use crate::delivery::outcome::Doubt;
+    use crate::delivery::outcome::Fault;
+    use crate::delivery::outcome::Scope;
+
+    fn outcome(kind: Kind, http_status: Option<u16>, code: &str) -> Outcome {
+        Outcome {
+            kind,
+            http_status,
+            code: Some(code.to_owned()).filter(|code| !code.is_empty()),
+            reason: "a test's".to_owned(),
+            request_id: None,
+            too_large: false,
+            damaged: false,
+            asked: true,
+            verdict: None,
+            sign_in: SignIn::Application,
+        }
+    }
+
+    fn deferred(cause: Cause) -> Kind {
+        Kind::Deferred {
+            cause,
+            scope: Scope::Message,
+            wait: None,
+        }
+    }
+
+    const DOUBTFUL: Kind = Kind::Doubtful {
+        doubt: Doubt::Blind,
+        wait: None,
+    };
+
+    #[test]
+    fn every_failure_has_the_status_of_the_table() {
+        let tried = Duration::from_secs(4 * 24 * 60 * 60);
+        for (kind, http_status, code, status) in [
+            (Kind::Failed, Some(400), "ErrorInvalidRecipients", "5.1.0"),
+            (Kind::Failed, Some(413), "BadRequest", "5.3.4"),
+            (Kind::Failed, Some(400), "ErrorMessageSizeExceeded", "5.3.4"),
+            (Kind::Failed, Some(400), "ErrorMimeContentInvalid", "5.6.0"),
+            (Kind::Failed, None, "", "5.6.0"),
+            (Kind::Failed, Some(415), "UnsupportedMediaType", "5.0.0"),
+            (DOUBTFUL, Some(504), "", "5.4.7"),
+            (deferred(Cause::Unavailable), None, "", "5.4.7"),
+            (
+                deferred(Cause::Configuration(Fault::Access)),
+                Some(403),
+                "",
+                "5.4.7",
+            ),
+        ] {
+            let said = |is_doubted| failure(&outcome(kind, http_status, code), tried, is_doubted);
+            assert_eq!(said(false).status.to_string(), status, "{code}");
+            let certain = |said: Explanation| said.happened.contains("Nobody has got it");
+            assert_eq!(certain(said(false)), kind != DOUBTFUL);
+            assert!(!certain(said(true)));
+            assert!(said(true).happened.contains("may have it"));
+        }
+        let fault = deferred(Cause::Configuration(Fault::Access));
+        let said = failure(&outcome(fault, Some(403), ""), tried, false);
+        assert!(
+            said.remedy
+                .contains(Fault::Access.remedy(SignIn::Application)),
+            "{said:?}"
+        );
+        assert!(said.happened.starts_with("For 4 days "), "{said:?}");
+    }
+
+    #[test]
+    fn every_delay_has_the_status_of_the_table() {
+        for (kind, http_status, status) in [
+            (deferred(Cause::Throttled), Some(429), "4.3.2"),
+            (deferred(Cause::Unavailable), Some(503), "4.3.2"),
+            (deferred(Cause::Unavailable), None, "4.4.1"),
+            (DOUBTFUL, None, "4.4.1"),
+            (
+                deferred(Cause::Configuration(Fault::Access)),
+                Some(403),
+                "4.3.5",
+            ),
+        ] {
+            let said = delay(
+                &outcome(kind, http_status, ""),
+                Duration::from_secs(5 * 60 * 60),
+                true,
+            );
+            assert_eq!(said.status.to_string(), status);
+            assert!(said.happened.contains("waiting for 5 hours"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_is_said_in_one_unit() {
+        for (seconds, words) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (60 * 60, "60 minutes"),
+            (36 * 60 * 60, "36 hours"),
+            (48 * 60 * 60, "2 days"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The configuration faults, and what an administrator can do about each, in words
+//! that name the place: the catalogue's, where a code says what is wrong, and here
+//! what has none. `{mailbox}` and `{author}` stand for the message's.
+
+use super::Cause;
+use super::Doubt;
+use super::Kind;
+use super::Outcome;
+use crate::catalogue;
+use crate::config::SignIn;
+use crate::delivery::suspects::Verdict;
+use crate::mail::Address;
+use crate::spool::Claimed;
+
+/// What somebody has to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::delivery) enum Fault {
+    /// The message's `[[account]]` is not in relay.toml any more.
+    NoAccount,
+    /// The credential that relay.toml names cannot be read.
+    Credential,
+    /// The machine has no managed identity that may send.
+    ManagedIdentity,
+    /// Entra refuses the app, with this AADSTS number.
+    Refused(Option<u32>),
+    /// The folder of the sign-ins cannot be read or written.
+    SignInStore,
+    /// Nobody has signed the mailbox in.
+    NotSignedIn,
+    /// Entra accepts the sign-in no longer; the catalogue knows why, or does not.
+    SignedOut(Option<&'static catalogue::Entry>),
+    /// Graph refuses the token.
+    TokenRefused,
+    /// A proxy on the way wants a password.
+    Proxy,
+    /// What answers is not Graph.
+    NotGraph,
+    /// An upload was to go to a host that is not Microsoft's.
+    UploadHost,
+    /// The app may not send from the mailbox.
+    Access,
+    /// The app may not make drafts in it.
+    DraftAccess,
+    /// The mailbox may not send as the author.
+    SendAs,
+    /// Graph knows no such mailbox.
+    NoMailbox,
+    /// It has no licence.
+    NoLicence,
+    /// It is full.
+    MailboxFull,
+    /// It is blocked from sending.
+    Blocked,
+}
+
+impl Fault {
+    /// That Entra accepts the sign-in no longer, and says so with this code.
+    pub(super) fn signed_out(code: &str) -> Self {
+        Self::SignedOut(catalogue::find(code))
+    }
+
+    /// What to do. Where people have signed in, a mailbox is allowed what its person
+    /// has consented to.
+    pub(in crate::delivery) fn remedy(self, sign_in: SignIn) -> &'static str {
+        let is_delegated = sign_in == SignIn::Delegated;
+        match self {
+            Self::NoAccount => NO_ACCOUNT,
+            Self::Credential => CREDENTIAL,
+            Self::ManagedIdentity => IDENTITY,
+            Self::Refused(aadsts) => {
+                let entry = aadsts.and_then(catalogue::entra);
+                entry.map_or(APP, |entry| entry.remedy)
+            }
+            Self::SignInStore => SIGN_INS,
+            Self::NotSignedIn => SIGN_IN,
+            Self::SignedOut(entry) => entry.map_or(SIGN_IN, |entry| entry.remedy),
+            Self::TokenRefused if is_delegated => SIGN_IN,
+            Self::TokenRefused => catalogue::INVALID_TOKEN.remedy,
+            Self::Proxy => catalogue::PROXY_WANTS_PASSWORD.remedy,
+            Self::NotGraph => catalogue::NOT_GRAPH.remedy,
+            Self::UploadHost => UPLOAD_HOST,
+            Self::Access if is_delegated => CONSENT,
+            Self::Access => catalogue::ACCESS_DENIED.remedy,
+            Self::DraftAccess if is_delegated => DRAFT_CONSENT,
+            Self::DraftAccess => DRAFT_ACCESS,
+            Self::SendAs => catalogue::SEND_AS_DENIED.remedy,
+            Self::NoMailbox => catalogue::INVALID_USER.remedy,
+            Self::NoLicence => catalogue::NO_LICENCE.remedy,
+            Self::MailboxFull => catalogue::MAILBOX_FULL.remedy,
+            Self::Blocked => catalogue::SUBMISSION_BLOCKED.remedy,
+        }
+    }
+}
+
+impl Outcome {
+    /// What to do, where somebody has to change something.
+    pub(in crate::delivery) fn remedy(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Deferred {
+                cause: Cause::Configuration(fault),
+                ..
+            } => Some(fault.remedy(self.sign_in)),
+            Kind::Deferred {
+                cause: Cause::Throttled | Cause::Unavailable,
+                ..
+            }
+            | Kind::Delivered
+            | Kind::Failed
+            | Kind::Doubtful { .. } => None,
+        }
+    }
+
+    /// What has happened and what to do, for whoever looks at the message.
+    /// `from` is the From that the message goes out with.
+    pub(in crate::delivery) fn in_words(&self, entry: &Claimed, from: &Address) -> String {
+        let mut words = self.reason.clone();
+        match (self.kind, self.remedy()) {
+            (_, Some(remedy)) => {
+                words.push_str(self.whose());
+                words.push_str("; ");
+                words.push_str(&named(remedy, entry, from));
+            }
+            (Kind::Doubtful { doubt, .. }, None) => {
+                words.push_str(self.whose());
+                if doubt == Doubt::Look {
+                    words.push_str("; its draft will tell whether it was sent");
+                }
+            }
+            (Kind::Delivered | Kind::Failed | Kind::Deferred { .. }, None) => {}
+        }
+        words
+    }
+
+    /// Whose trouble it is, where that is known to be the message's own.
+    fn whose(&self) -> &'static str {
+        match self.verdict {
+            Some(Verdict::Own) => OWN,
+            Some(Verdict::Open | Verdict::Common) | None => "",
+        }
+    }
+}
+
+/// Behind the reason of a message that fails while others do not.
+const OWN: &str = "; only this message is affected: others get through the same way, and this one is \
+    tried again until delivery.expire_after";
+
+/// A remedy with the names that it is about: the mailbox, and the From that the
+/// message goes out with.
+pub(in crate::delivery) fn named(remedy: &str, entry: &Claimed, from: &Address) -> String {
+    catalogue::named(remedy, entry.lane.mailbox.as_str(), from.as_str())
+}
+
+/// Where Entra's number is not in the catalogue, or there is none.
+const APP: &str = "compare tenant, client_id and credential with the app registration in Entra";
+const CREDENTIAL: &str = "fix the credential that relay.toml names for this [[account]]; it is read \
+    again with the next attempt";
+const IDENTITY: &str = "give this machine a managed identity (in Azure: the machine > Identity), and \
+    that identity the app role Mail.Send (New-MgServicePrincipalAppRoleAssignment)";
+const SIGN_IN: &str = "sign the mailbox in: graph-relay login {mailbox}";
+const CONSENT: &str = "the person of {mailbox} may not send through the app: add the delegated permission \
+    Mail.Send to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
+const DRAFT_CONSENT: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \
+    larger than one request, or submission or blind ask for it): add the delegated permission \
+    Mail.ReadWrite to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
+const SIGN_INS: &str = "fix data_dir/token-key and data_dir/sign-ins, then restart the relay";
+const DRAFT_ACCESS: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \
+    larger than one request, or submission or blind ask for it): grant it the application permission \
+    Mail.ReadWrite with admin consent, or include the mailbox in its RBAC scope; a change takes up to \
+    two hours";
+const UPLOAD_HOST: &str = "look at graph_url and at what stands between this machine and Graph: an \
+    answer named an upload host that is none of Microsoft's";
+const NO_ACCOUNT: &str = "restart the relay, so that waiting messages find their [[account]]";

@@ -1,0 +1,111 @@
+//! A spool by its own interface, and a plain message in it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use graph_relay::clock::Clock;
+use graph_relay::mail::EnhancedStatus;
+use graph_relay::mail::Envelope;
+use graph_relay::mail::Lane;
+use graph_relay::mail::ReportRequest;
+use graph_relay::mail::ReversePath;
+use graph_relay::mail::SpoolId;
+use graph_relay::mail::Trace;
+use graph_relay::spool::AttemptOutcome;
+use graph_relay::spool::AttemptReport;
+use graph_relay::spool::Claimed;
+use graph_relay::spool::NewEntry;
+use graph_relay::spool::Next;
+use graph_relay::spool::Recovered;
+use graph_relay::spool::Settings;
+use graph_relay::spool::Spool;
+use graph_relay::spool::SpoolError;
+use graph_relay::spool::Subjects;
+use graph_relay::spool::Want;
+
+use super::PATIENCE;
+
+pub(crate) fn open(folder: &Path, clock: Clock) -> (Spool, Recovered) {
+    let settings = Settings {
+        folder: folder.to_owned(),
+        size: 10_000_000,
+        free_space: 0,
+        subjects: Subjects::Kept,
+    };
+    open_with(&settings, &clock).unwrap()
+}
+
+/// Opens a spool that a test may have had open before. Another test may start a
+/// process at that moment, which holds every lock of this one until it has become its
+/// program: that passes.
+pub(crate) fn open_with(
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<(Spool, Recovered), SpoolError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Spool::open(settings.clone(), clock.clone()) {
+            Err(SpoolError::InUse(_)) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened,
+        }
+    }
+}
+
+/// The destination of every message here.
+pub(crate) fn lane() -> Lane {
+    Lane {
+        account: "default".to_owned(),
+        mailbox: "relay@contoso.example".parse().unwrap(),
+    }
+}
+
+pub(crate) async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
+    let mut incoming = spool.receive(spool.new_id());
+    incoming.write(content).await.unwrap();
+    let entry = NewEntry {
+        content: incoming,
+        envelope: Envelope {
+            reverse_path: ReversePath::Null,
+            recipients: vec!["a@example.org".parse().unwrap()],
+            asked: Vec::new(),
+            utf8: false,
+            reports: ReportRequest::default(),
+        },
+        trace: Trace {
+            client: "127.0.0.1".parse().unwrap(),
+            hello: "client".to_owned(),
+            protocol: "ESMTP".to_owned(),
+            user: None,
+        },
+        author: None,
+        lane: lane(),
+        bound: None,
+        largest_part: 500,
+        message_id: None,
+        subject: String::new(),
+    };
+    spool.accept(entry).await.unwrap().id
+}
+
+/// All that is due.
+pub(crate) async fn claim(spool: &Spool) -> Vec<Claimed> {
+    let wants = vec![Want::any(lane(), 10)];
+    spool.claim(wants).await.unwrap().claimed
+}
+
+pub(crate) fn report(next: Next) -> AttemptReport {
+    AttemptReport {
+        outcome: AttemptOutcome::Deferred,
+        http_status: None,
+        code: None,
+        reason: "a test's".to_owned(),
+        status: EnhancedStatus::SUCCESS,
+        request_id: None,
+        next,
+        trouble_since: None,
+        own_trouble: false,
+        dsn: None,
+        requests: 1,
+        uploaded: 12,
+    }
+}

@@ -1,0 +1,93 @@
+//! The files of a spool: a relay that fills them, and what a broken disk or an
+//! administrator does to them.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Sandbox;
+use rusqlite::Connection;
+
+use super::Home;
+use super::Relay;
+use super::message;
+use super::said;
+use super::send_one;
+
+/// SQLite's default.
+pub(crate) const PAGE: usize = 4096;
+
+/// A relay whose messages wait, because Entra does not answer.
+pub(crate) fn waiting(graph: &Sandbox, home: &Home) -> Relay {
+    graph.inject(Fault {
+        times: 100_000,
+        ..Fault::at_token(503)
+    });
+    Relay::start(home)
+}
+
+/// Sends a message that lies in a file; returns its id.
+pub(crate) fn send_large(relay: &Relay) -> String {
+    let mut content = message("large", "a@example.org");
+    content.push_str(&format!("{:0998}\r\n", 0).repeat(300));
+    send_one(relay, &["a@example.org"], &content)
+}
+
+pub(crate) fn database(home: &Home) -> PathBuf {
+    home.path("data/spool.db")
+}
+
+/// Overwrites a page of the database with this byte. SQLite counts them from 1.
+pub(crate) fn overwrite_page(database: &Path, number: usize, byte: u8) {
+    let mut bytes = fs::read(database).unwrap();
+    bytes[(number - 1) * PAGE..number * PAGE].fill(byte);
+    fs::write(database, bytes).unwrap();
+}
+
+/// Overwrites a leaf page of a table or an index.
+pub(crate) fn damage_leaf(home: &Home, name: &str, number: usize) {
+    let db = Connection::open(database(home)).unwrap();
+    let leaves = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path";
+    let mut leaves = db.prepare(leaves).unwrap();
+    let leaves = leaves.query_map([name], |row| row.get(0)).unwrap();
+    let leaves: Vec<u32> = leaves.collect::<Result<_, _>>().unwrap();
+    overwrite_page(&database(home), leaves[number] as usize, 0xFF);
+}
+
+/// The words of a relay that does not start.
+pub(crate) fn refused(home: &Home) -> String {
+    let output = Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_graph-relay"), "serve", "--config"])
+        .arg(&home.config)
+        .env_remove("NOTIFY_SOCKET")
+        .output()
+        .unwrap();
+    let words = said(&output);
+    assert_eq!(output.status.code(), Some(73), "{words}");
+    words
+}
+
+/// As mv does it, while no relay runs.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an administrator's mv, which no crash interrupts"
+)]
+pub(crate) fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    fs::rename(from, to).unwrap();
+}
+
+/// Copies a folder with everything in it except a socket.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let path = file.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else if !path.ends_with("admin.sock") {
+            fs::copy(&path, to).unwrap();
+        }
+    }
+}

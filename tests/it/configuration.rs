@@ -1,0 +1,770 @@
+//! Wrong configurations and what is said of them, by the real binary; and
+//! `relay.toml`, held equal to the defaults.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use graph_relay::config::Config;
+use graph_relay::config::Presence;
+
+use crate::common::Home;
+use crate::common::Relay;
+use crate::common::binary;
+use crate::common::stand_in;
+use crate::common::tls::Identity;
+use crate::common::write_private;
+
+const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
+    client_secret_file = \"SECRET\"\nmailbox = \"noreply@contoso.com\"\n";
+
+/// The hash is of a canary.
+const USER: &str = "[[user]]\nname = \"scanner\"\nsenders = [\"*\"]\npassword_hash = \
+    \"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8\"\n";
+
+/// A folder with a secret, and this file as its configuration.
+fn home_with(text: &str) -> Home {
+    let home = Home::empty();
+    let secret = home.path("secret");
+    write_private(&secret, "a-secret");
+    fs::write(
+        &home.config,
+        text.replace("SECRET", &secret.display().to_string()),
+    )
+    .unwrap();
+    home
+}
+
+fn run(command: &str, home: &Home) -> std::process::Output {
+    binary()
+        .arg(command)
+        .arg("--config")
+        .arg(&home.config)
+        .output()
+        .unwrap()
+}
+
+/// What `check` and `serve` say about a file of this text: both the same, with
+/// exit code 78. Paths are given relative to the file's folder.
+fn complaint(text: &str) -> Vec<String> {
+    complaint_with(78, text)
+}
+
+/// The same, where `serve` ends with this code.
+fn complaint_with(code: i32, text: &str) -> Vec<String> {
+    let home = home_with(text);
+    let folder = format!("{}/", home.folder.path().display());
+    let mut said: Vec<Vec<String>> = Vec::new();
+    for (command, code) in [("check", 78), ("serve", code)] {
+        let output = run(command, &home);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stderr)
+            .unwrap()
+            .replace(&folder, "");
+        said.push(text.lines().map(str::to_owned).collect());
+    }
+    assert_eq!(said[0], said[1]);
+    said.swap_remove(0)
+}
+
+#[test]
+fn an_unknown_key_gets_place_and_nearest_key() {
+    let said = complaint(&format!(
+        "{ACCOUNT}mailbx = \"x\"\n[limits]\nrecipient = 3\n[nonsense]\n"
+    ));
+
+    assert_eq!(
+        said,
+        [
+            "relay.toml:6:1: unknown key \"mailbx\" in [[account]]: did you mean \"mailbox\"?",
+            "relay.toml:8:1: unknown key \"recipient\" in [limits]: did you mean \"recipients\"?",
+            "relay.toml:9:2: unknown key \"nonsense\": see relay.toml for all keys",
+        ]
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let said = complaint(
+        "[[listener]]\naddress = \"localhost\"\nnetworks = [\"10.0.0.0/99\"]\n\
+         [[account]]\ntenant = \"a/b\"\nmailbox = \"nobody\"\nlogin_url = \"http://example.org\"\n\
+         [limits]\nmessage_size = 35\nconnections = 0\nfree_space = \"1 MB\"\n[delivery]\nexpire_after = \"4 weeks\"\n\
+         warn_after = \"0s\"\n[failure]\nnotify = \"root@localhost\"\n",
+    );
+
+    let expected = [
+        "relay.toml:2:11: address: \"localhost\" is not an IP address with a port",
+        "relay.toml:3:12: networks: ",
+        "relay.toml:4:1: [[account]] needs its client secret",
+        "relay.toml:4:1: [[account]] needs \"client_id\"",
+        "relay.toml:5:10: tenant: \"a/b\" is neither an id nor a domain",
+        "relay.toml:6:11: mailbox: the address has no domain",
+        "relay.toml:7:13: login_url: plain http only to this machine",
+        "relay.toml:9:16: message_size: invalid type: integer",
+        "relay.toml:10:15: connections: must be 1 or more",
+        "relay.toml:11:14: free_space: must be \"8 MB\" or more",
+        "relay.toml:13:16: expire_after: \"4 weeks\" is not a time",
+        "relay.toml:14:14: warn_after: must be more than 0; or write \"off\"",
+        "relay.toml:16:10: notify: write \"sender\", \"off\", or an address like",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
+fn a_pace_is_from_one_or_off_but_never_without_bound_at_once() {
+    let wrong = complaint(&format!(
+        "{ACCOUNT}[account.pace]\nconcurrency = \"off\"\nmessages_per_minute = 0\n\
+         requests_per_10_minutes = \"none\"\nupload_per_5_minutes = \"0 MB\"\n\
+         recipients_per_day = -1\n"
+    ));
+
+    let keys = [
+        "relay.toml:7:15: concurrency: ",
+        "relay.toml:8:23: messages_per_minute: write a number from 1, or \"off\"",
+        "relay.toml:9:27: requests_per_10_minutes: write a number from 1, or \"off\"",
+        "relay.toml:10:24: upload_per_5_minutes: write a size like \"150 MB\", or \"off\"",
+        "relay.toml:11:22: recipients_per_day: write a number from 1, or \"off\"",
+    ];
+    assert_eq!(wrong.len(), keys.len(), "{wrong:#?}");
+    for (said, expected) in wrong.iter().zip(keys) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
+fn received_shows_or_hides_the_client_and_knows_no_third_way() {
+    let said = complaint(&format!("{ACCOUNT}[received]\nclient = \"none\"\n"));
+
+    assert!(said[0].starts_with("relay.toml:7:"), "{said:?}");
+    assert!(said[0].contains("`full` or `hidden`"), "{said:?}");
+}
+
+#[test]
+fn an_alias_that_nobody_receives_gets_line_and_column() {
+    let said = complaint(&format!(
+        "default_recipient_domain = \"nas.local\"\ninternal_domains = [\"corp\"]\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = []\n\
+         redirect_all_to = \"a@nas.local\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = [\"contoso.com\"]\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = [\"@contoso.com\"]\n\
+         redirect_all_to = \"a@fabrikam.com\"\n{ACCOUNT}\
+         [aliases]\nroot = \"daemon\"\ndaemon = [\"it@contoso.com\", \"root\"]\n\
+         nas = \"it@nas.local\"\nx = []\ny = \"a b\"\nz = 3\nteam = \"people\"\n\
+         ROOT = \"it@contoso.com\"\n\"a b\" = \"it@contoso.com\"\n\"@\" = \"it@contoso.com\"\n\
+         internal_domains = \"contoso.com\"\n"
+    ));
+
+    let expected = [
+        "relay.toml:1:28: default_recipient_domain: no mail can reach the domain \"nas.local\"",
+        "relay.toml:2:20: internal_domains: \"corp\" is not the name of a domain",
+        "relay.toml:5:22: recipients_allowed: nobody could receive mail",
+        "relay.toml:6:19: redirect_all_to: no mail can reach this address",
+        "relay.toml:9:22: recipients_allowed: \"contoso.com\" holds no address",
+        "relay.toml:13:19: redirect_all_to: recipients_allowed does not allow this address",
+        "relay.toml:20:8: root: it leads in a circle: root, then daemon, then root",
+        "relay.toml:21:10: daemon: it leads in a circle: daemon, then root, then daemon",
+        "relay.toml:22:7: nas: no mail can reach it@nas.local",
+        "relay.toml:23:5: x: nobody would receive this mail",
+        "relay.toml:24:5: y: \"a b\": ",
+        "relay.toml:25:5: z: write an address like \"it@contoso.com\", or a list of them",
+        "relay.toml:26:8: team: \"people\" is neither another alias nor a whole address",
+        "relay.toml:27:1: there are two aliases for \"ROOT\"",
+        "relay.toml:28:1: \"a b\" is not a recipient: write a name like root",
+        "relay.toml:29:1: \"@\" is not a recipient",
+        "relay.toml:30:1: internal_domains is no alias: write it at the top",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+
+    let many: Vec<String> = (0..501).map(|n| format!("\"a{n}@contoso.com\"")).collect();
+    let said = complaint(&format!(
+        "{ACCOUNT}[aliases]\nall = [{}]\n",
+        many.join(", ")
+    ));
+    assert_eq!(
+        said,
+        [
+            "relay.toml:6:1: an alias stands for 501 recipients, and limits.recipients allows 500 of \
+             one message: raise it, or use a distribution list"
+        ]
+    );
+}
+
+#[test]
+fn a_sender_section_that_says_nothing_gets_line_and_column() {
+    let said = complaint(&format!(
+        "{ACCOUNT}[[sender]]\nmatch = \"old.example\"\nfrom = \"it@nas.local\"\n\
+         [[sender]]\nmatch = \"*@old.example\"\n\
+         [[sender]]\nfrom = \"@contoso.com\"\nmailbox = \"anna@contoso.com\"\n"
+    ));
+
+    let expected = [
+        "relay.toml:7:9: match: \"old.example\" holds no address",
+        "relay.toml:8:8: from: \"it@nas.local\" is no address that a mailbox can have",
+        "relay.toml:9:1: [[sender]] needs \"from\"",
+        "relay.toml:11:1: [[sender]] needs \"match\"",
+        "relay.toml:13:11: mailbox: no [[account]] sends from anna@contoso.com",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
+fn what_is_no_toml_gets_line_and_column() {
+    let said = complaint("[[account]]\ntenant = contoso\n");
+
+    assert!(said[0].starts_with("relay.toml:2:10: "), "{said:?}");
+}
+
+#[test]
+fn a_missing_secret_is_said_with_its_place() {
+    let text = ACCOUNT.replace("SECRET", "/nonexistent/secret");
+    let said = complaint_with(75, &text);
+
+    assert_eq!(said.len(), 1);
+    let expected =
+        "relay.toml:4:22: client secret: cannot read the file /nonexistent/secret: No such file";
+    assert!(said[0].starts_with(expected), "{said:?}");
+
+    let text = ACCOUNT.replace(
+        "client_secret_file = \"SECRET\"",
+        "client_secret_env = \"NOT_SET\"",
+    );
+    let said = complaint(&text);
+    assert_eq!(
+        said,
+        ["relay.toml:4:21: client secret: the environment variable NOT_SET is not set"]
+    );
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_with_the_remedy() {
+    let home = home_with(ACCOUNT);
+    let secret = home.path("secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let path = secret.display();
+
+    let output = run("check", &home);
+
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let config = home.config.display();
+    assert_eq!(
+        said,
+        format!(
+            "{config}:4:22: client secret: {path} can be read by others (mode 0644): chmod 600 {path}\n"
+        )
+    );
+}
+
+#[test]
+fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
+    let said = complaint(&format!(
+        "[[listener]]\naddress = \"0.0.0.0:2525\"\n{ACCOUNT}"
+    ));
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0].starts_with("relay.toml:2:11: the listener 0.0.0.0:2525 can be reached"),
+        "{said:?}"
+    );
+
+    for everybody in [
+        "networks = [\"0.0.0.0/0\"]",
+        "networks = [\"0.0.0.0/1\", \"128.0.0.0/1\"]",
+        "networks = [\"192.0.2.0/24\", \"::/0\"]",
+        "networks = [\"2000::/3\"]",
+        "networks = [\"0.0.0.0/1\", \"128.0.0.0/2\", \"192.0.0.0/3\"]",
+        "networks = [\"0.0.0.0/0\"]\nauthentication = \"required\"",
+    ] {
+        let said = complaint(&format!(
+            "[[listener]]\naddress = \"0.0.0.0:2525\"\n{everybody}\n{ACCOUNT}{USER}"
+        ));
+        let told = |line: &String| line.contains("everybody could send through this listener");
+        assert!(said.iter().any(told), "{said:?}");
+    }
+
+    let listener = "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.0/24\"]\n";
+    let home = home_with(&format!("{listener}{ACCOUNT}"));
+    let output = run("check", &home);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_bare_address_is_a_network_of_one_machine() {
+    let listener = |networks: &str| {
+        format!("[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [{networks}]\n{ACCOUNT}")
+    };
+
+    let home = home_with(&listener("\"192.0.2.17\", \"2001:db8::1\""));
+    assert!(run("check", &home).status.success());
+
+    assert_eq!(
+        complaint(&listener("\"127.0.0\"")),
+        [
+            "relay.toml:3:12: networks: \"127.0.0\" is not a network: write it like \"192.0.2.0/24\", \
+             or one machine like \"192.0.2.17\""
+        ]
+    );
+}
+
+#[test]
+fn listeners_that_cannot_both_be_and_networks_that_hold_nobody_are_named() {
+    let said = complaint(&format!(
+        "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"10.0.0.0/8\", \"fc00::/7\"]\n\
+         [[listener]]\naddress = \"[::]:2525\"\nnetworks = [\"::ffff:192.0.2.0/120\"]\n{ACCOUNT}"
+    ));
+
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("write IPv4 networks as such"), "{said:?}");
+    assert!(
+        said[1].starts_with("relay.toml:5:11: address: 0.0.0.0:2525 and [::]:2525 are one"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_tls_and_authentication_need_is_said() {
+    for (text, complaints) in [
+        (
+            "[[listener]]\naddress = \"127.0.0.1:2525\"\ntls = \"starttls\"\n",
+            vec![
+                "relay.toml:3:7: tls: needs a certificate: [tls] certificate_file and private_key_file",
+            ],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:2525\"\nauthentication = \"optional\"\n",
+            vec![
+                "relay.toml:3:18: authentication: nobody could authenticate: there is no [[user]] with name, \
+                 password_hash and senders",
+            ],
+        ),
+        (
+            USER,
+            vec![
+                "relay.toml:1:1: no [[listener]] lets a [[user]] authenticate: give one \
+                 authentication = \"required\" or \"optional\"",
+            ],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:2525\"\nauthentication = \"optional\"\n\
+             anonymous_networks = [\"0.0.0.0/0\"]\n[[user]]\nname = \"a b\"\n\
+             password_hash = \"secret\"\naccount = \"other\"\n",
+            vec![
+                "relay.toml:4:22: anonymous_networks: everybody could send through this listener: \
+                 name the machines that may send without authentication",
+                "relay.toml:4:22: anonymous_networks: only beside authentication = \"required\"; \
+                 without it, networks says who may send",
+                "relay.toml:5:1: [[user]] needs \"senders\"",
+                "relay.toml:6:8: name: 1 to 254 letters, digits and . _ + @ - only: some devices \
+                 cannot type others",
+                "relay.toml:7:17: password_hash: not an argon2id hash: make one with graph-relay \
+                 hash-password",
+                "relay.toml:8:11: account: there is no [[account]] named \"other\"",
+            ],
+        ),
+        (
+            "[tls]\ncertificate_file = \"missing.pem\"\n",
+            vec!["relay.toml:1:1: [tls] needs \"private_key_file\""],
+        ),
+        (
+            "[tls]\ncertificate_file = \"SECRET\"\nprivate_key_file = \"SECRET\"\n",
+            vec![
+                "relay.toml:1:1: secret: no certificate in PEM form in it (no items found): are \
+                 certificate and key swapped? From a PFX: openssl pkcs12 -in app.pfx -nodes -out \
+                 app.pem; from an encrypted key: openssl pkey -in app.key -out plain.key",
+            ],
+        ),
+    ] {
+        let said = complaint(&format!("{text}{ACCOUNT}"));
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        for complaint in &complaints {
+            assert!(said.contains(complaint), "{complaint} is not in {said:#?}");
+        }
+    }
+}
+
+/// What `check` warns of, in a correct file with these permissions.
+fn warnings(text: &str, mode: u32) -> String {
+    // A hash that is as slow as it should be.
+    let home = home_with(&text.replace("m=64,t=1,", "m=19456,t=2,"));
+    fs::set_permissions(&home.config, fs::Permissions::from_mode(mode)).unwrap();
+
+    let output = run("check", &home);
+
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_file_with_hashes_or_passwords_that_others_can_read_is_warned_of() {
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"\n";
+    let users = format!("{listener}{USER}{ACCOUNT}");
+    let proxy = |url: &str| format!("{ACCOUNT}[http]\nproxy = \"{url}\"\n");
+    let secret = proxy("http://anna:hunter2@proxy.example:3128");
+
+    for (text, held) in [
+        (&users, "password hashes"),
+        (&secret, "the proxy's password"),
+    ] {
+        for mode in [0o644, 0o604] {
+            let said = warnings(text, mode);
+            let expected =
+                format!("everybody on this machine can read this file (mode {mode:04o})");
+            assert!(said.contains(&expected), "{said}");
+            assert!(said.contains(held), "{said}");
+            assert!(said.contains("chmod 640"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        for mode in [0o640, 0o600] {
+            assert_eq!(warnings(text, mode), "");
+        }
+    }
+    for harmless in [ACCOUNT, &proxy("http://proxy.example:3128")] {
+        assert_eq!(warnings(harmless, 0o644), "");
+    }
+}
+
+#[test]
+fn passwords_in_the_clear_beyond_this_machine_are_warned_of() {
+    let home = Home::empty();
+    let tls = Identity::new().section(&home);
+    let listener = |address: &str, networks: &str, more: &str| {
+        format!(
+            "[[listener]]\naddress = \"{address}\"\nnetworks = [\"{networks}\"]\n{more}\n\
+             authentication = \"optional\"\n{tls}\n{USER}{ACCOUNT}"
+        )
+    };
+
+    let said = warnings(&listener("0.0.0.0:587", "192.0.2.0/24", ""), 0o600);
+    assert!(
+        said.contains("relay.toml:2:11: warning: authentication: passwords cross"),
+        "{said}"
+    );
+    assert!(said.contains("starttls-required"), "{said}");
+    for (address, networks, more) in [
+        ("127.0.0.1:587", "192.0.2.0/24", ""),
+        ("0.0.0.0:587", "127.0.0.0/8", ""),
+        ("0.0.0.0:587", "192.0.2.0/24", "tls = \"starttls\""),
+        ("0.0.0.0:587", "192.0.2.0/24", "tls = \"implicit\""),
+    ] {
+        assert_eq!(
+            warnings(&listener(address, networks, more), 0o600),
+            "",
+            "{address} {more}"
+        );
+    }
+}
+
+#[test]
+fn a_network_that_can_send_as_anybody_is_warned_of() {
+    let from = ACCOUNT.replace("noreply@contoso.com", "from");
+    let listener = |networks: &str, more: &str| {
+        format!("[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"{networks}\"]\n{more}")
+    };
+    let with = |listener: &str, account: &str| warnings(&format!("{listener}{account}"), 0o600);
+    let open = listener("192.0.2.0/24", "");
+
+    for (senders, named) in [
+        ("", "*"),
+        ("senders = [\"*@contoso.com\"]\n", "*@contoso.com"),
+    ] {
+        let said = with(&open, &format!("{from}{senders}"));
+        assert!(
+            said.contains("relay.toml:2:11: warning: every machine in 192.0.2.0/24"),
+            "{said}"
+        );
+        assert!(said.contains(&format!("anybody ({named})")), "{said}");
+        assert!(said.contains("authentication = \"required\""), "{said}");
+    }
+
+    assert_eq!(with(&listener("192.0.2.7/32", ""), &from), "");
+    assert_eq!(with(&open, ACCOUNT), "");
+    assert_eq!(with("", &from), "");
+    let narrow = format!("{from}senders = [\"scanner@contoso.com\", \"scan*@contoso.com\"]\n");
+    assert_eq!(with(&open, &narrow), "");
+}
+
+#[test]
+fn credentials_of_the_service_alone_cannot_be_tested_and_are_not_wrong() {
+    let files = "certificate_file = \"${CREDENTIALS_DIRECTORY}/crt\"\n\
+                 private_key_file = \"${CREDENTIALS_DIRECTORY}/key\"\n";
+    let account = ACCOUNT.replace("client_secret_file = \"SECRET\"\n", files);
+
+    for text in [format!("[tls]\n{files}{ACCOUNT}"), account] {
+        let said = warnings(&text, 0o600);
+        assert!(said.contains("cannot be tested from outside"), "{said}");
+    }
+}
+
+#[test]
+fn a_weak_password_hash_is_warned_of_with_its_place() {
+    let strong = USER.replace("m=64,t=1", "m=19456,t=2");
+    for (user, warnings) in [(USER, 1), (strong.as_str(), 0)] {
+        let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"\n";
+        let home = home_with(&format!("{listener}{ACCOUNT}{user}"));
+
+        let output = run("check", &home);
+
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        let place = "relay.toml:12:17: warning: password_hash: weak argon2id parameters";
+        assert_eq!(said.matches(place).count(), warnings, "{said}");
+    }
+}
+
+#[test]
+fn the_readmes_listeners_for_other_machines_are_correct() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let block = readme.split("```toml\n").nth(1).unwrap();
+    let block = block.split("```").next().unwrap();
+    let home = home_with("");
+    let files = Identity::new().section(&home);
+    let hash = USER.split("password_hash = \"").nth(1).unwrap();
+    let hash = hash.split('"').next().unwrap();
+    let block = block.replace("$argon2id$...", hash);
+    let certificate = block.find("[tls]").unwrap();
+    let user = block.find("[[user]]").unwrap();
+    let text = format!(
+        "{}{files}{}{ACCOUNT}",
+        &block[..certificate],
+        &block[user..]
+    );
+    let secret = home.path("secret").display().to_string();
+    fs::write(&home.config, text.replace("SECRET", &secret)).unwrap();
+
+    let output = run("check", &home);
+
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_address_in_use_is_named_with_the_remedy() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    // Addresses are taken before anything is made on disk.
+    let home = home_with(&format!(
+        "[[listener]]\naddress = \"127.0.0.1:{port}\"\n{ACCOUNT}"
+    ));
+
+    let output = run("serve", &home);
+
+    assert_eq!(output.status.code(), Some(75));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = said.lines().last().unwrap();
+    assert!(
+        line.contains(&format!(
+            "relay.toml:2:11: [[listener]]: cannot listen on 127.0.0.1:{port}: Address already in use"
+        )),
+        "{said}"
+    );
+    assert!(
+        line.contains(&format!("ss -ltnp 'sport = :{port}'")),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_address_that_may_come_later_ends_with_75_and_not_with_78() {
+    // RFC 5737: no machine has it.
+    let home = home_with(&format!(
+        "[[listener]]\naddress = \"192.0.2.10:2525\"\nnetworks = [\"192.0.2.0/24\"]\n{ACCOUNT}"
+    ));
+
+    let output = run("serve", &home);
+
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "relay.toml:2:11: ",
+        "does not have the address 192.0.2.10 now",
+        "correct it",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_may_come_later_ends_with_75_unless_something_else_is_wrong() {
+    let away = "/nonexistent/of-a-disk";
+    let secret = |line: &str| ACCOUNT.replace("client_secret_file = \"SECRET\"", line);
+    let files = [
+        ACCOUNT.replace("SECRET", away),
+        secret(&format!(
+            "certificate_file = \"{away}\"\nprivate_key_file = \"{away}\""
+        )),
+        secret(&format!("federated_token_file = \"{away}\"")),
+        format!("{ACCOUNT}[tls]\ncertificate_file = \"{away}\"\nprivate_key_file = \"{away}\"\n"),
+        format!("{ACCOUNT}[http]\nca_file = \"{away}\"\n"),
+    ];
+    for text in files {
+        let said = complaint_with(75, &text);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].contains("systemd starts the relay again until the file is there"),
+            "{said:?}"
+        );
+
+        let said = complaint_with(78, &format!("{text}[limits]\nconnections = 0\n"));
+        assert_eq!(said.len(), 2, "{said:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_in_use_is_refused() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let _relay = Relay::start(&home);
+
+    let output = run("serve", &home);
+
+    assert_eq!(output.status.code(), Some(75));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("is in use by another graph-relay"), "{said}");
+}
+
+#[test]
+fn environment_variables_stand_for_their_values() {
+    // Cargo sets this one for every test.
+    let text = ACCOUNT.replace(
+        "contoso.com\"\nclient",
+        "${CARGO_PKG_NAME}.example\"\nclient",
+    );
+    let text = text.replace(
+        "client_secret_file = \"SECRET\"",
+        "client_secret_env = \"PATH\"",
+    );
+    let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
+    assert_eq!(config.accounts[0].tenant, "graph-relay.example");
+
+    let text = text.replace("CARGO_PKG_NAME", "NO_SUCH_VARIABLE");
+    let error = Config::parse(&text, Path::new("relay.toml"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "relay.toml:2:10: tenant: the environment variable NO_SUCH_VARIABLE is not set"
+    );
+}
+
+#[test]
+fn relay_toml_shows_the_defaults() {
+    let home = Home::empty();
+    write_private(&home.path("secret"), "a-secret");
+    let secret = home.path("secret").display().to_string();
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.toml")).unwrap();
+    let manual = manual.replace("/etc/graph-relay/client-secret", &secret);
+    let all: String = manual
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    assert!(all.matches(" = ").count() > 30, "the keys were not found");
+
+    let shown = Config::parse(&manual, Path::new("relay.toml")).unwrap();
+    let mut told = Config::parse(&all, Path::new("relay.toml")).unwrap();
+
+    // A listener that is written down is wanted; the default one on ::1 may be missing.
+    assert_eq!(shown.listeners[1].presence, Presence::WhereAvailable);
+    told.listeners[1].presence = Presence::WhereAvailable;
+    // The default ones stand nowhere.
+    for listener in &mut told.listeners {
+        assert!(listener.place.take().is_some());
+    }
+    assert_eq!(shown, told);
+}
+
+#[test]
+fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of() {
+    let limits = |keys: &str| warnings(&format!("{ACCOUNT}[limits]\n{keys}"), 0o600);
+
+    for keys in ["connections = 64", "connections_per_client = 512"] {
+        let said = limits(keys);
+        let expected = "lets one client have all connections (limits.connections = ";
+        assert!(said.contains(expected), "{said}");
+    }
+    for keys in ["", "connections = 65", "connections_per_client = 511"] {
+        assert_eq!(limits(keys), "");
+    }
+    let few = "connections = 2\nconnections_per_client = 1";
+    let said = limits(few);
+    assert!(said.contains("limits.connections = 2 is too few to keep any"));
+    assert!(said.contains("It needs 4 for 2 [[listener]]"), "{said}");
+    assert_eq!(limits(&few.replace("= 2", "= 4")), "");
+    assert_eq!(limits(&format!("{few}\nreserved_connections = 0")), "");
+}
+
+#[test]
+fn a_hostname_that_is_a_domain_with_mailboxes_is_warned_of_where_names_have_aliases() {
+    let root = "[aliases]\nroot = \"it@fabrikam.com\"\n";
+    let said = warnings(
+        &format!("hostname = \"Contoso.com\"\n{ACCOUNT}{root}"),
+        0o600,
+    );
+    assert!(
+        said.contains(
+            "relay.toml:8:8: warning: root: mail for root@Contoso.com goes to this alias too"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("\"relay.Contoso.com\""), "{said}");
+
+    let others = "[aliases]\n\"root@nas.local\" = \"it@fabrikam.com\"\n";
+    for (hostname, aliases) in [
+        ("contoso.com", ""),
+        ("contoso.com", others),
+        ("relay.contoso.com", root),
+        ("elsewhere.example", root),
+    ] {
+        let text = format!("hostname = \"{hostname}\"\n{ACCOUNT}{aliases}");
+        assert_eq!(warnings(&text, 0o600), "", "{hostname} {aliases}");
+    }
+}
+
+#[test]
+fn what_people_write_by_mistake_is_answered_with_what_to_write() {
+    let said = complaint(&format!(
+        "internal_domains = \"corp.local\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
+         redirect_all_to = [\"a@contoso.com\"]\nbare_cr = \"accept\"\nnul = true\n{ACCOUNT}\
+         [aliases]\nx = \"a@contoso.com, b@contoso.com\"\n\"scan*@nas\" = \"a@contoso.com\"\n"
+    ));
+
+    let expected = [
+        "relay.toml:1:20: internal_domains: invalid type: string \"corp.local\", expected a list, in \
+         brackets like [\"...\"]",
+        "relay.toml:4:19: redirect_all_to: invalid type: list, expected a string",
+        "relay.toml:5:11: bare_cr: unknown value `accept`, expected `normalise` or `refuse`",
+        "relay.toml:6:7: nul: expected a text in quotes",
+        "relay.toml:13:5: x: \"a@contoso.com, b@contoso.com\": the domain is not valid: write several \
+         addresses as a list, [\"it@contoso.com\", \"anna@contoso.com\"]",
+        "relay.toml:14:1: \"scan*@nas\" is not a recipient: write a name like root, an address like \
+         \"root@nas.local\", or a domain like \"@nas.local\"",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_secret_in_the_file_itself_is_refused_with_what_to_write_and_never_shown() {
+    let account = ACCOUNT.replace(
+        "client_secret_file = \"SECRET\"",
+        "client_secret = \"canary~1\"",
+    );
+
+    let said = complaint(&account);
+
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].starts_with("relay.toml:4:17: client_secret: the secret itself must not be"));
+    assert!(said[0].contains("client_secret_file = ") && !said[0].contains("canary"));
+}

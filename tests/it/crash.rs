@@ -1,0 +1,165 @@
+//! kill -9 again and again: every message that got its `250` is delivered, and
+//! only what was under way at a kill more than once.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use graph_relay_sandbox::Sandbox;
+
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::PATIENCE;
+use crate::common::Relay;
+use crate::common::Smtp;
+use crate::common::message;
+use crate::common::stand_in;
+
+const CLIENTS: usize = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_messages_under_kill_9_are_all_delivered() {
+    all_are_delivered_under_kill_9(200, Duration::from_millis(300)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scale: five thousand messages"]
+async fn five_thousand_messages_under_kill_9_are_all_delivered() {
+    all_are_delivered_under_kill_9(5000, Duration::from_secs(1)).await;
+}
+
+/// At least so many messages, and at least four kills: the relay lives for so
+/// long, again and again.
+async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let state = Mutex::new(State::default());
+    let run = Run {
+        messages,
+        kills: 4,
+        state,
+        changed: Condvar::new(),
+    };
+
+    std::thread::scope(|scope| {
+        let (finished, ends) = mpsc::channel();
+        for _ in 0..CLIENTS {
+            let (run, finished) = (&run, finished.clone());
+            scope.spawn(move || {
+                run.client();
+                finished.send(()).unwrap();
+            });
+        }
+        let mut running = CLIENTS;
+        while running > 0 {
+            let mut relay = Relay::start(&home);
+            run.set_relay(Some(relay.address));
+            while running > 0 && ends.recv_timeout(life).is_ok() {
+                running -= 1;
+            }
+            run.set_relay(None);
+            relay.kill();
+        }
+    });
+
+    // The last one was killed too: what it left is for this one.
+    let _relay = Relay::start(&home);
+    let state = run.state.into_inner().unwrap();
+    let count = delivered(&graph, &state.accepted).await;
+    assert!(state.accepted.len() >= messages as usize);
+    // At a kill at most four are under way, and a client whose reply was cut
+    // off sends its message again.
+    let twice: usize = count.values().map(|n| n - 1).sum();
+    let most = state.kills as usize * (4 + CLIENTS);
+    assert!(
+        twice <= most,
+        "{twice} more than once with {} kills",
+        state.kills
+    );
+}
+
+struct Run {
+    /// At least so many.
+    messages: u32,
+    kills: u32,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Where the relay is, while it lives.
+    relay: Option<SocketAddr>,
+    kills: u32,
+    begun: u32,
+    accepted: BTreeSet<String>,
+}
+
+impl Run {
+    fn set_relay(&self, relay: Option<SocketAddr>) {
+        let mut state = self.state.lock().unwrap();
+        state.relay = relay;
+        state.kills += u32::from(relay.is_none());
+        self.changed.notify_all();
+    }
+
+    /// Sends until there is enough; after any trouble the same message again.
+    fn client(&self) {
+        loop {
+            let subject = {
+                let mut state = self.state.lock().unwrap();
+                if state.begun >= self.messages && state.kills >= self.kills {
+                    return;
+                }
+                state.begun += 1;
+                format!("m{}", state.begun)
+            };
+            let content = message(&subject, "a@example.org");
+            while !send(self.living(), &content) {}
+            self.state.lock().unwrap().accepted.insert(subject);
+        }
+    }
+
+    /// The relay, as soon as there is one.
+    fn living(&self) -> SocketAddr {
+        let state = self.state.lock().unwrap();
+        let dead = |state: &mut State| state.relay.is_none();
+        let waited = self.changed.wait_timeout_while(state, PATIENCE, dead);
+        waited.unwrap().0.relay.expect("no relay came up")
+    }
+}
+
+/// Waits until all of these have arrived; how often each has.
+async fn delivered(graph: &Sandbox, accepted: &BTreeSet<String>) -> BTreeMap<String, usize> {
+    loop {
+        let arrivals = graph.arrivals();
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        for arrival in &arrivals {
+            *count.entry(arrival.subject.clone()).or_default() += 1;
+        }
+        let missing: Vec<_> = accepted
+            .iter()
+            .filter(|s| !count.contains_key(*s))
+            .collect();
+        if missing.is_empty() {
+            return count;
+        }
+        let more = tokio::time::timeout(PATIENCE, graph.arrived(arrivals.len() + 1)).await;
+        assert!(more.is_ok(), "lost: {missing:?}");
+    }
+}
+
+/// Whether the message got its `250`.
+fn send(address: SocketAddr, content: &str) -> bool {
+    let attempt = || -> std::io::Result<String> {
+        let mut smtp = Smtp::try_connect(address)?;
+        smtp.try_reply()?;
+        smtp.try_say("EHLO client.example")?;
+        smtp.try_send(MAILBOX, &["a@example.org"], content.as_bytes())
+    };
+    attempt().is_ok_and(|reply| reply.starts_with("250"))
+}

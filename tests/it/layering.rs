@@ -1,0 +1,232 @@
+//! Holds the table in the doc of `src/lib.rs`: who may import whom, and how
+//! long a file may be; and which tests may be ignored. That the sandbox uses
+//! nothing of the relay's needs no test: it is a package of its own.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Past this a file has a seam.
+const LONGEST_FILE: usize = 500;
+
+type Table = Vec<(String, BTreeSet<String>)>;
+
+#[test]
+fn every_row_of_the_table_names_only_rows_below_it() {
+    let table = table();
+    assert!(table.len() > 10, "the table was not found");
+    for (at, (module, uses)) in table.iter().enumerate() {
+        let below: BTreeSet<String> = table[at + 1..]
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        let wrong: Vec<_> = uses.difference(&below).collect();
+        assert!(
+            wrong.is_empty(),
+            "{module} names {wrong:?}, which are not below it"
+        );
+    }
+}
+
+#[test]
+fn modules_use_what_the_table_allows_and_nothing_that_it_allows_is_unused() {
+    let table: BTreeMap<_, _> = table().into_iter().collect();
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let allowed = table
+            .get(&module)
+            .unwrap_or_else(|| panic!("{module} has no row"));
+        for name in imports(&text) {
+            if name == module {
+                continue;
+            }
+            assert!(
+                allowed.contains(&name),
+                "{} uses {name}, which the table does not allow to {module}",
+                path.display()
+            );
+            used.entry(module.clone()).or_default().insert(name);
+        }
+    }
+    for (module, allowed) in &table {
+        let unused: Vec<_> = allowed
+            .difference(used.entry(module.clone()).or_default())
+            .collect();
+        assert!(
+            unused.is_empty(),
+            "{module} may use {unused:?} and does not"
+        );
+    }
+}
+
+#[test]
+fn no_file_is_past_its_ceiling() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        assert!(
+            lines <= LONGEST_FILE,
+            "{} has {lines} lines",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_file_begins_by_saying_what_it_is_for() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} has no doc", path.display());
+    }
+}
+
+/// States, outcomes, causes and kinds of tokens have types: their names are for
+/// people, JSON and SQL, and nothing is decided by comparing them.
+#[test]
+fn nothing_is_decided_by_comparing_the_name_of_a_state_or_an_outcome() {
+    const NAMES: [&str; 22] = [
+        "waiting",
+        "claimed",
+        "held",
+        "delivered",
+        "deferred",
+        "failed",
+        "doubtful",
+        "dropped",
+        "quarantined",
+        "history",
+        "throttled",
+        "unavailable",
+        "configuration",
+        "good",
+        "not asked for",
+        "refused",
+        "signed in",
+        "signed out",
+        "not signed in",
+        "unknown",
+        "spool",
+        "interrupted",
+    ];
+    for (path, text) in sources() {
+        let found: Vec<_> = NAMES
+            .iter()
+            .flat_map(|name| compared(&text, name))
+            .collect();
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+    let found = compared(
+        "if state == \"held\" {\n\"held\" => 1,\n\"held\" | _",
+        "held",
+    );
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+/// The lines in which a name is compared, or is a pattern.
+fn compared<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
+    let quoted = format!("\"{name}\"");
+    let lines = text.lines().filter(|line| {
+        line.split_once(&quoted).is_some_and(|(before, behind)| {
+            let (before, behind) = (before.trim_end(), behind.trim_start());
+            before.ends_with("==")
+                || before.ends_with("!=")
+                || behind.starts_with("==")
+                || behind.starts_with("=>")
+                || behind.starts_with("| ")
+        })
+    });
+    lines.collect()
+}
+
+/// `.ci/run` runs those that need something in steps of their own, and all others
+/// in one.
+#[test]
+fn a_test_is_ignored_for_what_it_needs_or_for_its_scale() {
+    let mut count = 0;
+    for (path, text) in files_below("tests/it") {
+        for reason in text.split("#[ignore = \"").skip(1) {
+            // Not this line itself.
+            if path.ends_with("layering.rs") {
+                continue;
+            }
+            let known = ["needs ", "scale: "];
+            assert!(
+                known.iter().any(|kind| reason.starts_with(kind)),
+                "{}: {}",
+                path.display(),
+                reason.lines().next().unwrap()
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count} ignored tests were found");
+}
+
+/// The rows of the table: a module and what it may use.
+fn table() -> Table {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `"));
+    rows.map(|row| {
+        let names: Vec<String> = row
+            .split('`')
+            .filter(|name| name.chars().all(|c| c.is_ascii_lowercase()) && !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let (module, uses) = names.split_first().unwrap();
+        (module.clone(), uses.iter().cloned().collect())
+    })
+    .collect()
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    files_below("src")
+}
+
+fn files_below(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap();
+    let name = first.as_os_str().to_str().unwrap();
+    name.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules that a file names by `crate::`, its tests left out.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines
+        .flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect()
+        })
+        .filter(|name: &String| !name.is_empty())
+        .collect()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,239 @@
+//! How much one mailbox is asked for, seen from the stand-in: never more than its
+//! limits, never less than there is room for, and fair to the others.
+
+use std::time::Duration;
+
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Settings;
+use graph_relay_sandbox::Station;
+
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::arrived;
+use crate::common::run;
+use crate::common::said;
+use crate::common::send_many;
+use crate::common::stand_in;
+use crate::common::stand_in_with;
+
+fn home(graph: &Sandbox, pace: &str) -> Home {
+    let pace = format!("[account.pace]\n{pace}");
+    Home::with(graph).account(MAILBOX, &pace).build()
+}
+
+/// Until it says that this limit holds its mail back.
+fn paced(relay: &Relay, limit: &str) {
+    let line = relay.event("paced", |_| true);
+    assert_eq!(
+        (&line["limit"], &line["mailbox"]),
+        (&limit.into(), &MAILBOX.into())
+    );
+}
+
+/// Waiting mail of one mailbox all goes, by four requests at once and no more.
+async fn a_backlog_goes(count: usize) {
+    let graph = stand_in_with(Settings {
+        keep_messages: 20_000,
+        ..Settings::default()
+    })
+    .await;
+    // Nothing goes while it piles up: Entra has an outage.
+    graph.inject(Fault {
+        times: u32::MAX,
+        ..Fault::at_token(503)
+    });
+    let home = home(&graph, "");
+    let relay = Relay::start(&home);
+    std::thread::scope(|scope| {
+        for part in 0..50 {
+            let relay = &relay;
+            scope.spawn(move || send_many(relay, &format!("m{part}-"), count / 50));
+        }
+    });
+    drop(relay);
+    graph.clear_faults();
+    // Long enough that requests meet.
+    graph.inject(Fault {
+        times: u32::MAX,
+        delay: Duration::from_millis(5),
+        ..Fault::usual(Station::Send)
+    });
+
+    let begun = std::time::Instant::now();
+    let _relay = Relay::start(&home);
+    tokio::time::timeout(Duration::from_secs(300), graph.arrived(count))
+        .await
+        .unwrap();
+
+    println!("{count} messages of one mailbox in {:?}", begun.elapsed());
+    assert_eq!(graph.peak_concurrency(MAILBOX), 4);
+    assert_eq!(graph.totals().arrivals, count as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_waiting_messages_go_by_four_requests_at_once() {
+    a_backlog_goes(500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scale: thousands of messages"]
+async fn thousands_of_waiting_messages_go_by_four_requests_at_once() {
+    // More than these would meet the limits of a mailbox and a day.
+    a_backlog_goes(4000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_limit_holds_and_is_named_and_a_restart_remembers_it() {
+    for (limit, value) in [
+        ("messages_per_minute", "3"),
+        ("requests_per_10_minutes", "3"),
+        // What four of these messages need, less a little.
+        ("upload_per_5_minutes", "\"6 kB\""),
+        ("recipients_per_day", "3"),
+    ] {
+        let graph = stand_in().await;
+        let home = home(&graph, &format!("{limit} = {value}"));
+        let mut relay = Relay::start(&home);
+        send_many(&relay, "m", 12);
+        paced(&relay, limit);
+        relay.wait_until(|| relay.delivered() >= 3);
+        assert!(relay.stop().success());
+        let before = graph.totals().arrivals;
+        assert!(before < 12, "{limit}: {before} arrived");
+
+        let mut relay = Relay::start(&home);
+        paced(&relay, limit);
+        assert!(relay.stop().success());
+
+        let now = graph.totals().arrivals;
+        let more = if limit.starts_with("upload") { 2 } else { 0 };
+        assert!(now <= before + more, "{limit}: {before}, then {now}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_mailbox_goes_by_fewer_requests_and_by_all_again() {
+    let graph = stand_in().await;
+    graph.inject(Fault {
+        retry_after: Some("1".to_owned()),
+        ..Fault::at_send(429)
+    });
+    let relay = Relay::start(&home(&graph, ""));
+    send_many(&relay, "m", 60);
+
+    let narrowed = relay.event("narrowed", |_| true);
+    let widened = relay.event("widened", |_| true);
+    arrived(&graph, 60).await;
+
+    assert_eq!(
+        (&narrowed["at_once"], &widened["at_once"]),
+        (&2.into(), &4.into())
+    );
+    assert_eq!(relay.events("narrowed").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_mailboxes_are_all_served_beside_one_with_a_backlog() {
+    let mailbox = |n: usize| format!("box{n}@sandbox.example");
+    let mut mailboxes: Vec<String> = (0..200).map(mailbox).collect();
+    mailboxes.push(MAILBOX.to_owned());
+    let graph = stand_in_with(Settings {
+        mailboxes,
+        ..Settings::default()
+    })
+    .await;
+    let home = Home::with(&graph).account("from", "").build();
+    let relay = Relay::start(&home);
+    send_many(&relay, "backlog", 1000);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    for n in 0..200 {
+        let content = format!("From: {}\r\nTo: a@example.org\r\n\r\nx\r\n", mailbox(n));
+        smtp.send(&mailbox(n), &["a@example.org"], content.as_bytes());
+    }
+
+    let arrivals = arrived(&graph, 1200).await;
+
+    let single = |n| arrivals.iter().filter(|a| a.mailbox == mailbox(n)).count();
+    assert!((0..200).all(|n| single(n) == 1));
+    assert!(graph.peak_concurrency(MAILBOX) <= 4);
+    // Whoever came last was not served behind the whole backlog.
+    let last = arrivals.iter().rposition(|a| a.mailbox != MAILBOX).unwrap();
+    println!("the last of 200 was number {last} of 1200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_gets_no_answers_does_not_hold_up_another() {
+    let (hole, other) = (stand_in().await, stand_in().await);
+    hole.inject(Fault {
+        times: u32::MAX,
+        delay: Duration::from_secs(3600),
+        ..Fault::usual(Station::Send)
+    });
+    let relay = Home::with(&hole)
+        .account(
+            "reports@sandbox.example",
+            "senders = [\"reports@sandbox.example\"]",
+        )
+        .of(&other)
+        .account(MAILBOX, "")
+        .delivery("workers = 4")
+        .start();
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let content = b"From: reports@sandbox.example\r\nTo: a@example.org\r\n\r\nx\r\n";
+    for _ in 0..20 {
+        smtp.send("reports@sandbox.example", &["a@example.org"], content);
+    }
+    relay.wait_until(|| hole.peak_concurrency("reports@sandbox.example") == 3);
+
+    send_many(&relay, "m", 20);
+
+    arrived(&other, 20).await;
+    assert_eq!(hole.peak_concurrency("reports@sandbox.example"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_at_its_limit_for_a_day_is_shown_with_the_limit_and_its_end() {
+    let graph = stand_in().await;
+    let home = home(&graph, "recipients_per_day = 1");
+    let relay = Relay::start(&home);
+    send_many(&relay, "m", 3);
+    arrived(&graph, 1).await;
+    paced(&relay, "recipients_per_day");
+
+    let status = run(&home, &["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    let text = said(&status);
+    assert!(text.contains("has reached recipients_per_day"), "{text}");
+    assert!(
+        text.contains("recipients_per_day is reached, mail waits until"),
+        "{text}"
+    );
+    let listed = said(&run(&home, &["queue", "list"]));
+    let limited = listed.matches("(recipients_per_day)").count();
+    assert_eq!(limited, 2, "{listed}");
+    assert!(listed.contains("rate-limited until "), "{listed}");
+    assert!(!listed.contains("  due  "), "{listed}");
+    let client = reqwest::Client::builder()
+        .unix_socket(home.path("data/admin.sock"))
+        .build()
+        .unwrap();
+    let metrics = client.get("http://relay/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(
+        metrics.contains("\ngraphrelay_daily_limited_mailboxes 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\ngraphrelay_seconds_since_last_delivery "),
+        "{metrics}"
+    );
+    let doctor = said(&run(&home, &["doctor"]));
+    assert!(
+        doctor.contains("has reached recipients_per_day"),
+        "{doctor}"
+    );
+}

@@ -1,0 +1,399 @@
+//! `queue retry`, `hold`, `release` and `drop`, by the real binary: what an
+//! operator decides happens at once, and stays so.
+
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Settings;
+use rustix::process::geteuid;
+use serde_json::Value;
+
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::arrived;
+use crate::common::binary;
+use crate::common::message;
+use crate::common::send_many;
+use crate::common::send_one;
+use crate::common::stand_in;
+use crate::common::write_private;
+
+/// Nothing is tried twice by itself.
+const PATIENT: &str = "[delivery]\nretry = [\"1h\"]";
+
+fn queue(home: &Home, arguments: &[&str]) -> Output {
+    let config = ["--config", home.config.to_str().unwrap()];
+    let mut command = binary();
+    command.arg("queue").args(arguments).args(config);
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn shown(home: &Home, id: &str) -> Value {
+    let output = queue(home, &["show", id, "--json"]);
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+/// A message that waits for an hour because Graph was busy.
+fn deferred(relay: &Relay, home: &Home, graph: &Sandbox) -> String {
+    graph.inject(Fault {
+        code: Some("ErrorMessageThrottled".to_owned()),
+        ..Fault::at_send(409)
+    });
+    let id = send_one(relay, &["a@example.org"], &message("m", "a@example.org"));
+    relay.event("deferred", |line| line["id"] == *id);
+    relay.wait_until(|| shown(home, &id)["state"] == "waiting");
+    id
+}
+
+fn failed(relay: &Relay, home: &Home) -> String {
+    let to = "invalid@example.org";
+    let id = send_one(relay, &[to], &message("bad", to));
+    relay.wait_until(|| shown(home, &id)["state"] == "failed");
+    // Its report goes out by itself: no fault that a test asks for is to strike it.
+    let report = relay.event("report", |line| line["about"] == *id);
+    relay.event("delivered", |line| line["id"] == report["id"]);
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_message_is_delivered_after_a_retry_once_the_fault_is_gone() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    graph.inject(Fault {
+        code: Some("ErrorInvalidRecipients".to_owned()),
+        ..Fault::at_send(400)
+    });
+    let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
+    relay.event("failed", |line| line["id"] == *id);
+    relay.wait_until(|| shown(&home, &id)["state"] == "failed");
+    let show = stdout(&queue(&home, &["show", &id]));
+    assert!(
+        show.contains(&format!("graph-relay queue retry {id}")),
+        "{show}"
+    );
+
+    let retried = queue(&home, &["retry", &id]);
+
+    assert_eq!(stdout(&retried), format!("{id}  waiting again, due now\n"));
+    assert_eq!(
+        stderr(&retried),
+        "1 retried, 0 with nothing to do, 0 not retried\n"
+    );
+    assert_eq!(retried.status.code(), Some(0));
+    arrived(&graph, 1).await;
+    let logged = relay.event("retried", |line| line["id"] == *id);
+    assert_eq!(logged["uid"], geteuid().as_raw());
+    relay.wait_until(|| shown(&home, &id)["state"] == "delivered");
+    let again = queue(&home, &["retry", &id, "--json"]);
+    assert_eq!(again.status.code(), Some(1));
+    let line: Value = serde_json::from_str(stdout(&again).trim()).unwrap();
+    assert_eq!(
+        (&line["action"], &line["verdict"]),
+        (&"retry".into(), &"refused".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_the_secret_was_corrected_does_not_wait_for_the_backoff() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let secret = home.path("client-secret");
+    write_private(&secret, "an-old-secret");
+    let relay = Relay::start(&home);
+    let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
+    // The brake is at its third step, of 20 seconds and more.
+    let deferrals = |n| {
+        relay.wait_until(|| relay.events("deferred").len() >= n);
+        relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
+    };
+    for n in 1..=3 {
+        deferrals(n);
+        if n < 3 {
+            assert!(queue(&home, &["retry", &id]).status.success());
+        }
+    }
+    write_private(&secret, &Settings::default().client_secret);
+    let begun = std::time::Instant::now();
+
+    assert!(queue(&home, &["retry", &id]).status.success());
+
+    arrived(&graph, 1).await;
+    assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+    relay.event("recovered", |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_does_not_call_a_throttled_mailbox_before_its_time() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    graph.inject(Fault {
+        retry_after: Some("3".to_owned()),
+        ..Fault::at_send(429)
+    });
+    let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
+    relay.event("deferred", |line| line["id"] == *id);
+    let throttled = std::time::Instant::now();
+    relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
+
+    assert!(queue(&home, &["retry", &id]).status.success());
+
+    arrived(&graph, 1).await;
+    assert!(throttled.elapsed().as_millis() > 2_500);
+    assert_eq!(relay.events("deferred").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_stays_held_over_kill_9_and_goes_out_when_it_is_released() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let mut relay = Relay::start(&home);
+    let id = deferred(&relay, &home, &graph);
+    let held = queue(&home, &["hold", &id]);
+    relay.kill();
+    assert_eq!(stdout(&held), format!("{id}  held\n"));
+
+    let relay = Relay::start(&home);
+
+    let list = stdout(&queue(&home, &["list"]));
+    assert!(list.contains("  held  "), "{list}");
+    assert!(list.contains("held by an operator (uid "), "{list}");
+    let show = stdout(&queue(&home, &["show", &id]));
+    assert!(
+        show.contains(&format!("graph-relay queue release {id}")),
+        "{show}"
+    );
+    let again = queue(&home, &["hold", &id]);
+    assert_eq!(stdout(&again), format!("{id}  nothing to do: it is held\n"));
+    assert_eq!(again.status.code(), Some(0));
+    // What goes out meanwhile shows that it would have.
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &message("other", "a@example.org"),
+    );
+    assert_eq!(arrived(&graph, 1).await[0].subject, "other");
+    assert!(queue(&home, &["release", &id]).status.success());
+    arrived(&graph, 2).await;
+    relay.event("released", |line| line["id"] == *id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_message_makes_room_for_new_ones_and_stays_gone_over_kill_9() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph)
+        .sections(PATIENT)
+        .limits("spool_size = \"1 MB\"")
+        .build();
+    let mut relay = Relay::start(&home);
+    let large = |name: &str| {
+        let text = message(name, "a@example.org");
+        format!("{text}{}", format!("{}\r\n", "x".repeat(76)).repeat(9_000))
+    };
+    graph.inject(Fault {
+        code: Some("ErrorMessageThrottled".to_owned()),
+        ..Fault::at_send(409)
+    });
+    let id = send_one(&relay, &["a@example.org"], &large("first"));
+    relay.event("deferred", |line| line["id"] == *id);
+    relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let full = smtp.send(MAILBOX, &["a@example.org"], large("second").as_bytes());
+    assert!(full.starts_with("452"), "{full}");
+    let file = home.path("data/content").join(&id);
+    assert!(fs::exists(&file).unwrap());
+
+    let dropped = queue(&home, &["drop", &id]);
+
+    assert_eq!(stdout(&dropped), format!("{id}  dropped\n"));
+    assert!(!fs::exists(&file).unwrap());
+    send_one(&relay, &["a@example.org"], &large("third"));
+    assert_eq!(arrived(&graph, 1).await[0].subject, "third");
+    let logged = relay.event("dropped", |line| line["id"] == *id);
+    assert_eq!(logged["uid"], geteuid().as_raw());
+    relay.kill();
+    let _relay = Relay::start(&home);
+    let entry = shown(&home, &id);
+    assert_eq!(entry["state"], "dropped");
+    assert_eq!(entry["recipients"][0], "a@example.org");
+    assert_eq!(entry["timeline"][0]["outcome"], "deferred");
+    let list = queue(&home, &["list"]);
+    assert!(!stdout(&list).contains(&id));
+    assert!(stdout(&queue(&home, &["list", "--filter", "state=dropped"])).contains(&id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_sent_is_neither_held_nor_dropped() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    graph.inject(Fault {
+        delay: std::time::Duration::from_secs(5),
+        ..Fault::usual(graph_relay_sandbox::Station::Send)
+    });
+    let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
+    relay.wait_until(|| shown(&home, &id)["state"] == "claimed");
+
+    let hold = queue(&home, &["hold", &id]);
+    let drop = queue(&home, &["drop", "--all", "--yes"]);
+    let retry = queue(&home, &["retry", &id]);
+
+    let words = |verb| format!("{id}  not {verb}: it is being sent now: try again\n");
+    assert_eq!(
+        (stdout(&hold), hold.status.code()),
+        (words("held"), Some(1))
+    );
+    assert_eq!(
+        (stdout(&drop), drop.status.code()),
+        (words("dropped"), Some(1))
+    );
+    assert!(stdout(&retry).contains("nothing to do: it is being sent now"));
+    assert_eq!(retry.status.code(), Some(0));
+    arrived(&graph, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_chooses_what_is_listed_and_what_is_done() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    let bad = failed(&relay, &home);
+    let waiting = deferred(&relay, &home, &graph);
+
+    let list = stdout(&queue(
+        &home,
+        &["list", "--filter", "state=failed to=invalid@*"],
+    ));
+    let none = queue(&home, &["list", "--filter", "from=nobody@*"]);
+    let held = queue(&home, &["hold", "--filter", "to=a@example.org"]);
+    let dropped = queue(&home, &["drop", "--filter", "code=ErrorInvalid*", "--yes"]);
+
+    assert!(list.contains(&bad) && !list.contains(&waiting), "{list}");
+    assert_eq!(
+        (stdout(&none), none.status.code()),
+        (String::new(), Some(0))
+    );
+    assert_eq!(stdout(&held), format!("{waiting}  held\n"));
+    assert_eq!(stdout(&dropped), format!("{bad}  dropped\n"));
+    assert_eq!(shown(&home, &waiting)["state"], "held");
+    let nothing = queue(&home, &["release", "--filter", "older=1h"]);
+    assert_eq!(stderr(&nothing), "there is no message that this is for\n");
+}
+
+#[test]
+fn a_wrong_command_line_says_what_is_right() {
+    let home = Home::empty();
+    fs::write(
+        &home.config,
+        format!("data_dir = {:?}\n", home.path("data")),
+    )
+    .unwrap();
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    for wrong in [
+        &["drop"][..],
+        &["drop", "--all", id],
+        &["drop", "--all", "--filter", "state=failed"],
+        &["drop", "too-short"],
+        &["drop", "--all"],
+        &["retry", "--all"],
+        &["drop", "--filter", "state=failed"],
+        &["list", "--filter", ""],
+    ] {
+        let output = queue(&home, wrong);
+        assert_eq!(
+            output.status.code(),
+            Some(64),
+            "{wrong:?}: {}",
+            stderr(&output)
+        );
+    }
+    let asks = queue(&home, &["release", "--all"]);
+    assert!(stderr(&asks).contains("there is no terminal: add --yes"));
+    let key = queue(&home, &["list", "--filter", "colour=red"]);
+    assert!(stderr(&key).contains("the keys are state, from, to,"));
+    let not_running = queue(&home, &["drop", id]);
+    assert_eq!(not_running.status.code(), Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_it_asks_with_the_number_and_only_yes_is_yes() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    graph.inject(Fault {
+        times: 100,
+        code: Some("ErrorMessageThrottled".to_owned()),
+        ..Fault::at_send(409)
+    });
+    let ids = send_many(&relay, "m", 3);
+    relay.wait_until(|| ids.iter().all(|id| shown(&home, id)["state"] == "waiting"));
+    relay.wait_until(|| relay.events("deferred").len() == 3);
+    relay.wait_until(|| ids.iter().all(|id| shown(&home, id)["state"] == "waiting"));
+
+    let (no, yes) = (on_a_terminal(&home, "n\n"), on_a_terminal(&home, "y\n"));
+
+    let question = "3 messages (3 waiting) to be dropped: never sent, their content deleted.";
+    assert!(
+        no.contains(question) && no.contains("nothing was changed"),
+        "{no}"
+    );
+    assert!(
+        yes.contains("3 dropped, 0 with nothing to do, 0 not dropped"),
+        "{yes}"
+    );
+    assert_eq!(shown(&home, &ids[0])["state"], "dropped");
+}
+
+/// What `queue drop --all` prints where script(1) gives it a terminal.
+fn on_a_terminal(home: &Home, answer: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_graph-relay");
+    let config = home.config.display();
+    let command = format!("{program} queue drop --all --config {config}");
+    let mut script = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keyboard = script.stdin.take().unwrap();
+    keyboard.write_all(answer.as_bytes()).unwrap();
+    let output = script.wait_with_output().unwrap();
+    drop(keyboard);
+    stdout(&output)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_names_messages_that_no_account_sends_any_more() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let mut relay = Relay::start(&home);
+    deferred(&relay, &home, &graph);
+    assert!(relay.stop().success());
+    let senders = "senders = [\"*@elsewhere.example\"]\nmailbox =";
+    home.change("mailbox =", senders);
+
+    let _relay = Relay::start(&home);
+
+    let mut status = binary();
+    status.args(["status", "--config"]).arg(&home.config);
+    let status = status.output().unwrap();
+    let words = "messages wait that no [[account]] sends (1)";
+    assert!(stdout(&status).contains(words), "{}", stdout(&status));
+    assert_eq!(status.status.code(), Some(1));
+}

@@ -1,0 +1,308 @@
+//! `graph-relay spool check` and `spool salvage`: what can be read from a damaged
+//! spool goes on, what cannot is named, and nothing is sent twice.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rusqlite::Connection;
+
+use crate::common::Home;
+use crate::common::Relay;
+use crate::common::arrived;
+use crate::common::binary;
+use crate::common::run;
+use crate::common::said;
+use crate::common::send_many;
+use crate::common::stand_in;
+use crate::common::stored::damage_leaf;
+use crate::common::stored::database;
+use crate::common::stored::overwrite_page;
+use crate::common::stored::refused;
+use crate::common::stored::rename;
+use crate::common::stored::send_large;
+use crate::common::stored::waiting;
+
+/// The ids that a command names behind this word.
+fn named(words: &str, word: &str) -> BTreeSet<String> {
+    let lines = words.lines().filter_map(|line| line.strip_prefix(word));
+    let ids = lines.map(|line| line.trim_start_matches(": ")[..26].to_owned());
+    ids.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_reads_every_message_running_or_stopped() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    let small = send_many(&relay, "small", 5);
+    let large = send_large(&relay);
+
+    let running = run(&home, &["spool", "check"]);
+    assert!(relay.stop().success());
+    let stopped = run(&home, &["spool", "check"]);
+
+    for whole in [&running, &stopped] {
+        assert_eq!(whole.status.code(), Some(0), "{}", said(whole));
+        assert!(said(whole).contains("6 messages"), "{}", said(whole));
+    }
+    let db = Connection::open(database(&home)).unwrap();
+    let change = "UPDATE content SET bytes = x'00' WHERE entry = ?1";
+    db.execute(change, [&small[2]]).unwrap();
+    drop(db);
+    let file = home.path("data/content").join(&large);
+    fs::write(&file, "shorter").unwrap();
+    let damaged = run(&home, &["spool", "check"]);
+    assert_eq!(damaged.status.code(), Some(1));
+    for id in [&small[2], &large] {
+        let words = said(&damaged);
+        assert!(
+            words.contains(&format!("message {id}: its content")),
+            "{words}"
+        );
+        assert!(!words.contains("salvage"), "{words}");
+    }
+    let _relay = waiting(&graph, &home);
+    let running = run(&home, &["spool", "check"]);
+    assert_eq!(running.status.code(), Some(1), "{}", said(&running));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_sends_what_is_whole_and_holds_what_may_have_been_delivered() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    let ids: BTreeSet<String> = send_many(&relay, "small", 60).into_iter().collect();
+    let large = send_large(&relay);
+    assert!(relay.stop().success());
+    damage_leaf(&home, "entry", 1);
+    let words = refused(&home);
+    assert!(words.contains("graph-relay spool salvage"), "{words}");
+    let damaged = fs::read(database(&home)).unwrap();
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{words}");
+    let held = named(&words, "held");
+    assert!((1..40).contains(&held.len()), "{words}");
+    assert!(held.is_subset(&ids), "{words}");
+    let kept = fs::read_dir(home.path("data")).unwrap();
+    let kept = kept.map(|file| file.unwrap().path());
+    let kept: Vec<_> = kept.filter(|path| path.join("spool.db").exists()).collect();
+    assert!(fs::read(kept[0].join("spool.db")).unwrap() == damaged);
+    graph.clear_faults();
+    let relay = Relay::start(&home);
+    relay.event("delivered", |line| line["id"] == large.as_str());
+    let sent = 61 - held.len();
+    arrived(&graph, sent).await;
+    let listed = said(&run(&home, &["queue", "list", "--filter", "state=held"]));
+    assert!(held.iter().all(|id| listed.contains(id)), "{listed}");
+    let one = held.first().unwrap();
+    let released = run(&home, &["queue", "release", one]);
+    assert!(released.status.success(), "{}", said(&released));
+    relay.event("delivered", |line| line["id"] == one.as_str());
+    assert_eq!(graph.arrivals().len(), sent + 1, "nobody else's was sent");
+    let whole = run(&home, &["spool", "check"]);
+    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_reads_a_log_whose_database_is_gone() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 3);
+    send_large(&relay);
+    relay.kill();
+    fs::remove_file(database(&home)).unwrap();
+    assert!(refused(&home).contains("graph-relay spool salvage"));
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+    arrived(&graph, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_does_without_the_first_page() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 30);
+    assert!(relay.stop().success());
+    overwrite_page(&database(&home), 1, 0xFF);
+    assert!(refused(&home).contains("graph-relay spool salvage"));
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+    arrived(&graph, 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_into_another_folder_leaves_the_damaged_one_alone() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 2);
+    let large = send_large(&relay);
+    let to = home.path("new");
+    let arguments = ["spool", "salvage", "--to", to.to_str().unwrap()];
+    let running = run(&home, &arguments);
+    assert_eq!(running.status.code(), Some(75), "{}", said(&running));
+    assert!(relay.stop().success());
+    let before = fs::read(database(&home)).unwrap();
+
+    let salvaged = run(&home, &arguments);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    assert!(fs::read(database(&home)).unwrap() == before);
+    assert!(to.join("content").join(&large).exists());
+    home.change("/data\"", "/new\"");
+    graph.clear_faults();
+    let _relay = Relay::start(&home);
+    arrived(&graph, 3).await;
+}
+
+#[test]
+fn the_help_says_what_becomes_of_the_damaged_files() {
+    let help = binary()
+        .args(["spool", "salvage", "--help"])
+        .output()
+        .unwrap();
+
+    assert!(
+        said(&help).contains("nothing is deleted"),
+        "{}",
+        said(&help)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_reads_content_whose_index_is_damaged() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    let ids = send_many(&relay, "small", 3);
+    assert!(relay.stop().success());
+    damage_leaf(&home, "sqlite_autoindex_content_1", 0);
+    graph.clear_faults();
+    let mut relay = Relay::start(&home);
+    relay.wait_until(|| relay.events("quarantined").len() == 3);
+    assert!(relay.stop().success());
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+    let _relay = Relay::start(&home);
+    let retried = run(&home, &["queue", "retry", "--all", "--yes"]);
+    assert!(retried.status.success(), "{}", said(&retried));
+    assert_eq!(arrived(&graph, ids.len()).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_salvage_that_was_interrupted_is_refused_by_a_start_and_finished_by_the_next() {
+    let graph = stand_in().await;
+    for (has_new, has_state) in [(true, false), (true, true), (false, false), (false, true)] {
+        let home = Home::new(&graph);
+        let mut relay = waiting(&graph, &home);
+        send_many(&relay, "small", 3);
+        relay.kill();
+        let salvaged = run(&home, &["spool", "salvage"]);
+        assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
+        let new = home.path("data/spool.db.new");
+        rename(database(&home), new.clone());
+        if !has_new {
+            fs::remove_file(&new).unwrap();
+        }
+        if !has_state {
+            // As a spool of an earlier version.
+            fs::remove_file(home.path("data/spool.state")).unwrap();
+        }
+
+        let words = refused(&home);
+
+        assert!(words.contains("a salvage was interrupted"), "{words}");
+        assert!(!database(&home).exists());
+        let again = run(&home, &["spool", "salvage"]);
+        assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+        graph.clear_faults();
+        let before = graph.arrivals().len();
+        let mut relay = Relay::start(&home);
+        arrived(&graph, before + 3).await;
+        relay.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_of_an_older_database_says_so_and_holds_what_waits() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    let old: BTreeSet<String> = send_many(&relay, "before", 2).into_iter().collect();
+    assert!(relay.stop().success());
+    let backup = fs::read(database(&home)).unwrap();
+    graph.clear_faults();
+    let mut relay = Relay::start(&home);
+    arrived(&graph, 2).await;
+    send_many(&relay, "after", 2);
+    arrived(&graph, 4).await;
+    assert!(relay.stop().success());
+    fs::write(database(&home), backup).unwrap();
+    assert!(refused(&home).contains("or the folder was copied while the relay ran"));
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{words}");
+    assert!(words.contains("transactions are missing"), "{words}");
+    assert!(words.contains("go out twice"), "{words}");
+    assert_eq!(named(&words, "held"), old, "{words}");
+    let _relay = Relay::start(&home);
+    let listed = said(&run(&home, &["queue", "list", "--filter", "state=held"]));
+    assert!(old.iter().all(|id| listed.contains(id)), "{listed}");
+    assert_eq!(graph.arrivals().len(), 4, "nothing went out twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_without_a_database_says_what_is_lost_and_what_an_orphan_is() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 1);
+    let large = send_large(&relay);
+    assert!(relay.stop().success());
+    fs::remove_file(database(&home)).unwrap();
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(1), "{words}");
+    assert!(words.contains("transactions were recorded"), "{words}");
+    assert!(words.contains("lost unless it is restored"), "{words}");
+    assert!(named(&words, "orphan").contains(&large), "{words}");
+    assert!(words.contains("without its envelope"), "{words}");
+    assert!(words.contains("To send it again"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn salvage_from_a_folder_without_a_spool_makes_nothing_in_it() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let empty = home.path("empty");
+    fs::create_dir(&empty).unwrap();
+
+    let salvaged = run(
+        &home,
+        &["spool", "salvage", "--from", empty.to_str().unwrap()],
+    );
+
+    let words = said(&salvaged);
+    assert_eq!(salvaged.status.code(), Some(73), "{words}");
+    assert!(words.contains("there is no spool here"), "{words}");
+    assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+}
