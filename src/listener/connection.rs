@@ -444,15 +444,21 @@ impl<'a> Connection<'a> {
     }
 
     /// Closes so that the client can still read the last reply: with input
-    /// unread, closing at once would reset the connection.
+    /// unread, closing at once would reset the connection. Nobody sends more than a
+    /// message before looking.
     async fn close(&mut self) {
         let time = self.parting();
+        let mut left = self.rules.limits.message_size;
         let closing = async {
             if self.stream.shutdown().await.is_err() || time < LINGER {
                 return;
             }
             let mut rest = [0; 1024];
-            while matches!(self.stream.read(&mut rest).await, Ok(read) if read > 0) {}
+            while left > 0
+                && let Ok(read @ 1..) = self.stream.read(&mut rest).await
+            {
+                left = left.saturating_sub(read as u64);
+            }
         };
         let _gone = tokio::time::timeout(time, closing).await;
     }

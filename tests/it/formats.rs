@@ -248,7 +248,10 @@ async fn without_room_for_the_copy_nothing_is_changed_until_it_is_elsewhere() {
     assert!(fs::read(&path).unwrap() == before);
     assert!(!folder.path().join("spool.db.format-5").exists());
     let ahead = spool::upgrade_ahead(folder.path(), u64::MAX / 2).unwrap_err();
-    assert_eq!(ahead.to_string(), words);
+    // But for how much is free just then.
+    let without_sizes =
+        |text: &str| text.replace(|byte: char| byte.is_ascii_digit() || byte == '.', "");
+    assert_eq!(without_sizes(&ahead.to_string()), without_sizes(&words));
     let elsewhere = other.path().join("spool.db.format-5");
     fs::copy(&path, &elsewhere).unwrap();
     symlink(&elsewhere, folder.path().join("spool.db.format-5")).unwrap();
