@@ -12,9 +12,9 @@
 //!
 //! Read `session/dialog.rs` for the dialog, `listener/receive.rs` for a message
 //! on its way in, `admission/mod.rs` for whether it is taken, `spool/mod.rs` for what "safe" means, and
-//! `delivery/attempt.rs` for one attempt from top to bottom; the tables are
-//! `session/reply.rs` (every reply), `delivery/outcome/` (what every failure
-//! means), `catalogue/` (what to do about it) and `delivery/recipients.rs` (who
+//! `delivery/attempt/mod.rs` for one attempt from top to bottom; the tables are
+//! `session/replies/mod.rs` (every reply), `delivery/outcome/` (what every failure
+//! means), `catalogue/` (what to do about it) and `delivery/attempt/recipients.rs` (who
 //! receives a message).
 //!
 //! # What the relay promises
@@ -23,17 +23,17 @@
 //!
 //! 1. `250` after DATA means safe: [`spool`].
 //! 2. Never lost: an accepted message is submitted, or failed, reported and kept
-//!    (its content as long as new mail finds room without: `spool/room.rs`):
-//!    [`delivery`]; what is reported to whom: `delivery/report.rs`.
+//!    (its content as long as new mail finds room without: `spool/room/mod.rs`):
+//!    [`delivery`]; what is reported to whom: `delivery/report/mod.rs`.
 //! 3. Never more than asked: it reaches the envelope's recipients and nobody
-//!    else: `delivery/recipients.rs`.
+//!    else: `delivery/attempt/recipients.rs`.
 //! 4. Never twice, as far as Graph allows: an attempt is on record before it
 //!    begins, a draft before it is sent, and a doubtful outcome is called so:
-//!    [`spool`], `delivery/draft.rs`.
+//!    [`spool`], `delivery/attempt/draft.rs`.
 //! 5. Content is not rewritten except for the fields that a rule names, and what a
-//!    rule sets aside stays visible: `delivery/compose.rs` has the rules, [`mime`]
+//!    rule sets aside stays visible: `delivery/attempt/compose.rs` has the rules, [`mime`]
 //!    what they rest on.
-//! 6. No open relay: `config/listeners.rs`.
+//! 6. No open relay: `config/listeners/mod.rs`.
 //! 7. Secrets don't leak: [`config`], [`auth`], [`http`],
 //!    `telemetry/transcripts.rs`.
 //!

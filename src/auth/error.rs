@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::store::StoreError;
+use super::sign_in::store::StoreError;
 use crate::config::CertificateError;
 use crate::config::SecretError;
 use crate::http::Answer;

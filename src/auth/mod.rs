@@ -18,18 +18,11 @@
 //! | `sign_in` | their signing in |
 //! | `expiry` | until when a credential is good |
 
-mod answer;
-mod assertion;
-mod delegated;
+mod credentials;
 mod durable;
-mod entra;
 mod error;
-mod expiry;
-mod flight;
-mod managed_identity;
-mod sealed;
 mod sign_in;
-mod store;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,22 +32,24 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use self::answer::Claims;
-use self::entra::Entra;
+pub use self::credentials::expiry::Ending;
+pub use self::credentials::expiry::WARN_BEFORE;
+pub use self::credentials::expiry::ending;
+use self::credentials::managed_identity;
 pub use self::error::CredentialError;
 pub use self::error::TokenError;
-pub use self::expiry::Ending;
-pub use self::expiry::WARN_BEFORE;
-pub use self::expiry::ending;
-use self::flight::Flight;
 pub use self::sign_in::Begun;
 pub use self::sign_in::SignInError;
 pub use self::sign_in::SignIns;
 pub use self::sign_in::Way;
-pub use self::store::Refused;
-pub use self::store::SignIn;
-pub use self::store::Store;
-pub use self::store::StoreError;
+pub use self::sign_in::store::Refused;
+pub use self::sign_in::store::SignIn;
+pub use self::sign_in::store::Store;
+pub use self::sign_in::store::StoreError;
+pub use self::tokens::answer::Claims;
+use self::tokens::delegated;
+use self::tokens::entra::Entra;
+use self::tokens::flight::Flight;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::config;

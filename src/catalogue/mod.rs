@@ -30,6 +30,8 @@ mod oauth;
 mod place;
 mod service;
 mod signin;
+#[cfg(test)]
+mod tests;
 
 pub use graph::ACCESS_DENIED;
 pub use graph::INVALID_TOKEN;
@@ -189,6 +191,3 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .map(|word| word.trim_matches(['.', '-', '_']))
         .filter(|word| !word.is_empty())
 }
-
-#[cfg(test)]
-mod tests;

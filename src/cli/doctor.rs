@@ -3,8 +3,8 @@
 use super::ConfigFile;
 use super::Exit;
 use super::counted;
-use super::relay::Failure;
-use super::relay::Relay;
+use super::running::Failure;
+use super::running::Relay;
 use super::say;
 use super::talk;
 use crate::doctor;

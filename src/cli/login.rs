@@ -18,10 +18,10 @@ use tokio::sync::mpsc;
 
 use super::ConfigFile;
 use super::Exit;
-use super::relay::Failure;
-use super::relay::Relay;
+use super::running::Failure;
+use super::running::Relay;
+use super::running::send_test;
 use super::say;
-use super::send_test;
 use super::talk;
 use super::terminal;
 use crate::admin::Ended;

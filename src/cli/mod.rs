@@ -13,27 +13,20 @@
 //! | 77 | not permitted: run it with sudo |
 //! | 78 | the configuration is wrong, or what it names was read and is wrong; starting again does not help |
 
-mod accounts;
-mod actions;
 mod check;
-mod connections;
 mod doctor;
 mod explain;
 mod hash_password;
 mod login;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
-mod queue;
-mod relay;
+mod running;
 #[cfg(feature = "sandbox")]
 mod sandbox;
-mod send_test;
 mod serve;
-mod sessions;
 mod setup;
 mod smtp;
 mod spool;
-mod status;
 mod terminal;
 
 use std::ffi::OsString;
@@ -46,6 +39,11 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::error::ErrorKind;
 
+use self::running::accounts;
+use self::running::queue;
+use self::running::send_test;
+use self::running::sessions;
+use self::running::status;
 use crate::clock::Timestamp;
 use crate::telemetry;
 

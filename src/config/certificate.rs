@@ -20,7 +20,7 @@ use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
 
 use super::ProblemKind;
-use super::credential::unreadable;
+use super::accounts::credential::unreadable;
 use crate::clock::Timestamp;
 
 /// Where certificate and private key are, both in PEM.

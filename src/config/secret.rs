@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::ProblemKind;
-use super::credential::NOT_THERE;
+use super::accounts::credential::NOT_THERE;
 use super::handed::VARIABLE;
 use super::handed::is_out_of_reach;
 use crate::machine;

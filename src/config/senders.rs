@@ -1,5 +1,5 @@
 //! `[[sender]]`: From addresses that become others, or that go out through a mailbox
-//! of another name. What is made of them in a message is in `delivery/compose.rs`,
+//! of another name. What is made of them in a message is in `delivery/attempt/compose.rs`,
 //! which mailbox sends in `routing.rs`.
 
 use std::sync::Arc;

@@ -8,35 +8,13 @@
 //! make what goes out, `report.rs` decides who is told of a failure or a delay.
 //! Speaks no HTTP and no SMTP.
 
-mod abandoned;
-mod account_lanes;
 mod attempt;
-mod author_fields;
-mod automatic;
-mod brake;
-mod compose;
-mod draft;
-mod dsn;
-mod faults;
-mod fit;
-mod json;
-mod lanes;
-#[cfg(test)]
-mod lanes_tests;
+mod dispatch;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
 mod outcome;
-mod pace;
-#[cfg(test)]
-mod pace_tests;
-mod recipients;
 mod report;
 mod standing;
-mod suspects;
-mod upload;
-mod window;
-mod work;
-mod workers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,16 +26,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::brake::Failed;
-use self::brake::News;
-use self::faults::Faults;
-use self::lanes::Change;
-use self::lanes::Lanes;
+use self::attempt::abandoned;
+use self::dispatch::brake::Failed;
+use self::dispatch::brake::News;
+use self::dispatch::lanes::Change;
+use self::dispatch::lanes::Lanes;
+use self::dispatch::pace;
+use self::dispatch::pace::Need;
 use self::outcome::Kind;
 use self::outcome::Outcome;
 use self::outcome::Scope;
+use self::outcome::faults::Faults;
 use self::outcome::schedule;
-use self::pace::Need;
+use self::outcome::suspects::Verdict;
 pub use self::standing::BackoffCause;
 pub use self::standing::Braked;
 pub use self::standing::Delivery;
@@ -65,7 +46,6 @@ pub use self::standing::Limited;
 pub use self::standing::STALLED;
 pub use self::standing::Standing;
 pub use self::standing::Waits;
-use self::suspects::Verdict;
 use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::config::Account;

@@ -14,8 +14,8 @@ use mail_parser::MessageParser;
 use mailparse::MailAddr;
 use mailparse::MailHeader;
 
-use super::compose::Rules;
-use super::compose::compose;
+use super::attempt::compose::Rules;
+use super::attempt::compose::compose;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::config::ReceivedClient;

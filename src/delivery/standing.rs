@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::brake::Brake;
+use super::dispatch::brake::Brake;
+use super::dispatch::pace::Limit;
 use super::outcome::Cause;
-use super::pace::Limit;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Lane;

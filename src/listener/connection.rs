@@ -29,7 +29,7 @@ use super::access::access;
 use super::line::Line;
 use super::receive::Received;
 use super::slots::Slot;
-use super::stage::Event;
+use super::slots::stage::Event;
 use super::stream;
 use super::stream::Stream;
 use crate::config::Listener;

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::DRAIN;
 use super::connection::Connection;
-use super::stage::Event;
+use super::slots::stage::Event;
 use crate::session::LineEnd;
 use crate::session::Reply;
 

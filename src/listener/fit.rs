@@ -1,7 +1,7 @@
 //! Whether a message that has come in can ever be sent, as far as its size says: the
 //! client hears it at once, and not whoever reads the mailbox's reports.
 //!
-//! It is decided as delivery will decide (`delivery/fit.rs`), which has a last word:
+//! It is decided as delivery will decide (`delivery/attempt/fit.rs`), which has a last word:
 //! the header section that goes out may be longer, and Graph may take less.
 
 use std::io;

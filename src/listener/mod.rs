@@ -10,26 +10,17 @@
 
 mod access;
 mod allowance;
-mod authenticate;
 mod clients;
 mod connection;
 mod ending;
 mod fit;
-mod guesses;
-mod holders;
 mod line;
-mod order;
+mod passwords;
 mod receive;
-mod recent;
 mod slots;
-#[cfg(test)]
-mod slots_tests;
-mod stage;
 mod stream;
 mod tls;
 mod tolerance;
-mod turns;
-mod users;
 
 use std::io;
 use std::net::IpAddr;
@@ -58,16 +49,16 @@ use tracing::warn;
 
 use self::clients::Clients;
 use self::connection::Connection;
-pub use self::holders::Connections;
-pub use self::holders::Holder;
+use self::passwords::Verifier;
 use self::slots::Arrival;
 use self::slots::Plan;
 use self::slots::Refusal;
 use self::slots::Room;
 use self::slots::Slot;
 use self::slots::Slots;
+pub use self::slots::holders::Connections;
+pub use self::slots::holders::Holder;
 pub use self::tls::server as tls_server;
-use self::users::Verifier;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Limits;

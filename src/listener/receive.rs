@@ -8,7 +8,7 @@ use bytes::Buf;
 use super::connection::Connection;
 use super::connection::End;
 use super::fit::can_fit;
-use super::stage::Event;
+use super::slots::stage::Event;
 use crate::admission;
 use crate::admission::Admitted;
 use crate::admission::Handed;

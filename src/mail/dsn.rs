@@ -3,8 +3,8 @@
 //!
 //! A value that exists is safe to put into a field of a report, a log line or a
 //! column: printable ASCII of bounded length, on one line. How the values are
-//! written in commands is the matter of `session/dsn.rs`; what is made of them,
-//! of `delivery/report.rs`.
+//! written in commands is the matter of `session/syntax/dsn.rs`; what is made of them,
+//! of `delivery/report/mod.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -29,7 +29,7 @@ fn taken(message: &[u8]) -> Vec<File> {
     let files = files.map(|file| {
         let [start, end] =
             [file.range.start, file.range.end].map(|at| usize::try_from(at).unwrap());
-        let content = super::decode::decoded(file.encoding, &body[start..end]).unwrap();
+        let content = super::body::decode::decoded(file.encoding, &body[start..end]).unwrap();
         assert_eq!(content.len() as u64, file.size);
         (file.name.clone(), file.content_type.clone(), content)
     });

@@ -14,9 +14,9 @@ use super::Root;
 use super::Split;
 use super::Structure;
 use super::Unsplittable;
-use super::decode::Decoder;
+use super::body::decode::Decoder;
+use super::body::structure::Scan;
 use super::quoted_printable_as_base64;
-use super::structure::Scan;
 
 /// Tries a message with LF for line ends. Its first line has the limit, a number,
 /// and how long the pieces are in which it is read.

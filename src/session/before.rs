@@ -1,7 +1,7 @@
 //! What the client said last, where it explains a line that is no command.
 
 use super::Reply;
-use super::command;
+use super::syntax;
 
 /// What came before a line.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) enum Before {
 impl Before {
     /// A line that got this refusal.
     pub(super) fn refused(line: &[u8], reply: &Reply) -> Self {
-        match command::is_data(line) {
+        match syntax::is_data(line) {
             true => Self::RefusedData(reply.clone()),
             false => Self::Command,
         }

@@ -22,8 +22,8 @@ use super::auth;
 use super::auth::Mechanism;
 use super::auth::Progress;
 use super::auth::Reading;
-use super::command::Command;
-use super::command::Mail;
+use super::syntax::Command;
+use super::syntax::Mail;
 use crate::mail::Envelope;
 use crate::mail::ReportRequest;
 

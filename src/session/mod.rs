@@ -10,24 +10,18 @@
 
 mod auth;
 mod before;
-mod command;
 mod data;
 mod dialog;
-mod dsn;
-mod ending;
 mod identity;
 #[cfg(any(test, fuzzing))]
 pub mod oracle;
-mod parameters;
-mod path;
 mod quirk;
 mod recipients;
 mod renewal;
-mod reply;
-mod rights;
+mod replies;
+mod syntax;
 #[cfg(test)]
 mod tests;
-mod too_big;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,16 +30,16 @@ pub use self::auth::Credentials;
 use self::auth::Exchange;
 pub use self::auth::Mechanism;
 use self::before::Before;
-use self::command::Command;
 pub use self::data::DataReader;
 pub use self::data::Faults;
 pub use self::data::Fed;
 pub use self::data::LineEnd;
-pub use self::ending::PROXY_REMEDY;
 pub use self::identity::Identity;
 pub use self::quirk::Quirk;
 use self::quirk::Quirks;
-pub use self::reply::Reply;
+pub use self::replies::Reply;
+pub use self::replies::ending::PROXY_REMEDY;
+use self::syntax::Command;
 use crate::mail::Address;
 use crate::mail::Aliases;
 use crate::mail::Envelope;
@@ -238,7 +232,7 @@ pub enum Verdict {
     NotThisSubstitute(Address),
     /// This recipient is not one of those that the rules allow now.
     NotThisRecipient(Address),
-    /// The user may not name this address in this field (`mime/acting.rs`).
+    /// The user may not name this address in this field (`mime/addresses/acting.rs`).
     NotThisActor(&'static str, Address),
     /// This client has sent as many messages as it may for now.
     TooMany,
@@ -358,7 +352,7 @@ impl Session {
         let outcome = match self.take_exchange() {
             Some(exchange) => self.go_on_authenticating(exchange, line),
             None => {
-                let command = command::parse(line, &mut self.quirks);
+                let command = syntax::parse(line, &mut self.quirks);
                 // A folded header field begins with a blank.
                 let is_content = line.starts_with(b" ") || line.starts_with(b"\t");
                 if let Before::RefusedData(refusal) = &before

@@ -14,7 +14,7 @@ use super::Session;
 use super::State;
 use super::Step;
 use super::Transaction;
-use super::command::Rcpt;
+use super::syntax::Rcpt;
 use crate::mail::Address;
 use crate::mail::Asked;
 use crate::mail::Envelope;

@@ -18,8 +18,8 @@ use tokio::io::AsyncWriteExt;
 use super::AcceptError;
 use super::Spool;
 use super::SpoolError;
-use super::reservation::Reservation;
 use super::room;
+use super::room::reservation::Reservation;
 use super::seal::Digester;
 use crate::mail::SpoolId;
 

@@ -23,10 +23,10 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::SpoolError;
-use super::mark::Mark;
+use super::damage::mark::Mark;
+use super::damage::watch;
+use super::damage::watch::Watch;
 use super::room::Room;
-use super::watch;
-use super::watch::Watch;
 
 /// A handle to the writer thread.
 #[derive(Debug)]
@@ -406,7 +406,7 @@ mod tests {
 
     use super::*;
     use crate::spool::Settings;
-    use crate::spool::mark::State;
+    use crate::spool::damage::mark::State;
 
     fn writer(folder: &TempDir) -> Writer {
         let connection = Connection::open_in_memory().unwrap();

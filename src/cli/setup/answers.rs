@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Options;
 use crate::cli::Exit;
-use crate::cli::relay::Failure;
+use crate::cli::running::Failure;
 use crate::cli::talk;
 use crate::cli::terminal;
 use crate::clock::Timestamp;

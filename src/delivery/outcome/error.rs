@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::delivery::compose::ComposeError;
+use crate::delivery::attempt::compose::ComposeError;
 use crate::graph::GraphError;
 use crate::http::TransportError;
 use crate::mime::Unsplittable;

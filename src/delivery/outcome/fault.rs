@@ -6,9 +6,9 @@ use super::Cause;
 use super::Doubt;
 use super::Kind;
 use super::Outcome;
+use super::suspects::Verdict;
 use crate::catalogue;
 use crate::config::SignIn;
-use crate::delivery::suspects::Verdict;
 use crate::mail::Address;
 use crate::spool::Claimed;
 

@@ -45,7 +45,9 @@
 pub(super) mod error;
 pub(super) mod explain;
 mod fault;
+pub(super) mod faults;
 pub(super) mod schedule;
+pub(super) mod suspects;
 mod suspicion;
 mod table;
 
@@ -55,8 +57,8 @@ use self::error::AttemptError;
 use self::error::Step;
 pub(super) use self::fault::Fault;
 pub(super) use self::fault::named;
+use self::suspects::Verdict;
 pub(super) use self::suspicion::Suspicion;
-use super::suspects::Verdict;
 use crate::config::SignIn;
 use crate::graph::GraphError;
 use crate::graph::Submitted;

@@ -8,11 +8,11 @@ use crate::mail::ForwardPath;
 use crate::mail::LONGEST_ENVELOPE_ID;
 use crate::mail::LONGEST_ORIGINAL;
 use crate::session::Reply;
-use crate::session::command::Command;
-use crate::session::command::Mail;
-use crate::session::command::Rcpt;
-use crate::session::command::parse;
 use crate::session::quirk::Quirks;
+use crate::session::syntax::Command;
+use crate::session::syntax::Mail;
+use crate::session::syntax::Rcpt;
+use crate::session::syntax::parse;
 
 /// Tries a line, without its line end.
 pub fn command(line: &[u8]) {

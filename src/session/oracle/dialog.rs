@@ -29,11 +29,11 @@ use crate::session::Step;
 use crate::session::Tls;
 use crate::session::Verdict;
 use crate::session::Verification;
-use crate::session::command::Command;
-use crate::session::command::Rcpt;
-use crate::session::command::is_data;
-use crate::session::command::parse;
 use crate::session::quirk::Quirks;
+use crate::session::syntax::Command;
+use crate::session::syntax::Rcpt;
+use crate::session::syntax::is_data;
+use crate::session::syntax::parse;
 
 /// Tries a session. The input's first line has the settings, a letter each; the
 /// others are what the client says (`^` is a line that is too long). Where a

@@ -26,8 +26,8 @@ use rusqlite::Connection;
 
 use super::FORMAT;
 use crate::spool::SpoolError;
-use crate::spool::examine;
-use crate::spool::usage::megabytes;
+use crate::spool::damage::examine;
+use crate::spool::room::usage::megabytes;
 
 /// What the name of a copy begins with; the number of its format follows, and `.1`,
 /// `.2` where there are others.

@@ -50,9 +50,9 @@ use self::kept::later;
 pub(super) use self::kept::of_later_format;
 pub use self::kept::upgrade_ahead;
 use super::SpoolError;
-use super::examine;
-use super::examine::Beside;
-use super::mark::State;
+use super::damage::examine;
+use super::damage::examine::Beside;
+use super::damage::mark::State;
 use crate::clock::Timestamp;
 
 /// The number of the format that this program reads and writes.

@@ -14,8 +14,8 @@ use super::SEARCH;
 use super::stored;
 use crate::clock::Timestamp;
 use crate::mail::Address;
-use crate::spool::requests::recipient_key;
-use crate::spool::usage;
+use crate::spool::accept::requests::recipient_key;
+use crate::spool::room::usage;
 
 /// A table, a column that it lacks, and the column's type.
 type Column = (&'static str, &'static str, &'static str);

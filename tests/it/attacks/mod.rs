@@ -3,7 +3,7 @@
 //!
 //! Covered elsewhere: every cut of DATA into segments (`src/session/data.rs`,
 //! by properties); the parameters of MAIL and odd addresses, one by one
-//! (`src/session/command.rs`, `src/mail/address.rs`); pipelining, endless lines
+//! (`src/session/syntax/mod.rs`, `src/mail/address.rs`); pipelining, endless lines
 //! and clients of other networks (`tests/smtp.rs`); injection behind STARTTLS,
 //! TLS and AUTH out of place, cancelled AUTH, control characters and source
 //! routes (`tests/dialogs`); listeners that would be open relays

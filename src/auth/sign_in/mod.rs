@@ -1,0 +1,494 @@
+//! Signing a mailbox in, once: authorization code with PKCE (RFC 6749 4.1, RFC
+//! 7636, RFC 8252) or device code (RFC 8628).
+//!
+//! Promises: what comes back belongs to what was asked (`state`, `nonce`, PKCE);
+//! only the mailbox itself can sign in for it, and nobody else's attempt ends its
+//! sign-in; verifier, code and tokens never leave the relay. Who shows the person the way, and listens for the browser, is
+//! `cli/login.rs`.
+
+mod sealed;
+pub(super) mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use oauth2::CsrfToken;
+use oauth2::PkceCodeVerifier;
+use oauth2::StandardDeviceAuthorizationResponse;
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::time::Instant;
+use ulid::Ulid;
+
+use self::store::SignIn;
+use self::store::StoreError;
+use super::Tokens;
+use super::error::TokenError;
+use super::error::aadsts;
+use super::tokens::answer::Claims;
+use super::tokens::answer::TokenAnswer;
+use super::tokens::entra::Entra;
+use crate::config;
+use crate::config::Account;
+use crate::config::Mailbox;
+use crate::http::one_line;
+use crate::mail::Address;
+
+/// The sign-ins that were begun; clones share them.
+#[derive(Clone, Debug)]
+pub struct SignIns {
+    /// In the configuration's order.
+    accounts: Vec<Tokens>,
+    begun: Arc<Mutex<BTreeMap<Ulid, Pending>>>,
+}
+
+/// How a person signs in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// In a browser, which then goes to this address of the person's machine.
+    Browser {
+        /// `http://localhost` with any port: one that the app registration has.
+        redirect_uri: String,
+    },
+    /// On another device, by a code.
+    Device,
+}
+
+/// A sign-in that waits for its person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    /// To go on with.
+    pub id: Ulid,
+    /// The account that it is for.
+    pub account: String,
+    /// Where the person goes.
+    pub url: String,
+    /// What the person types there, with a device code.
+    pub user_code: Option<String>,
+}
+
+/// Why a sign-in did not succeed; the text carries the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No account wants it.
+    #[error(
+        "no [[account]] with sign_in = \"delegated\" sends from {0}: compare mailbox and senders \
+         in relay.toml, and restart the relay after a change"
+    )]
+    NoAccount(Address),
+    /// It was never begun, is over, or took too long.
+    #[error("this sign-in is over: begin again")]
+    Over,
+    /// The address has neither code nor error.
+    #[error(
+        "this is not the address that the browser ended on: it begins with the redirect URI and \
+         has \"code=\" in it"
+    )]
+    Address,
+    /// It was asked for by somebody else, or earlier.
+    #[error("this address belongs to another sign-in: use the newest one, or begin again")]
+    State,
+    /// The person, or Entra, said no.
+    #[error("Entra did not sign in: {description}")]
+    Declined {
+        /// `AADSTSn`, else RFC 6749's word.
+        code: String,
+        /// One line.
+        description: String,
+    },
+    /// The tokens could not be had.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Entra does not accept the code: it is of another sign-in, or too old.
+    #[error("Entra does not accept the code in this address: {0}")]
+    Code(#[source] TokenError),
+    /// Somebody else has signed in.
+    #[error(
+        "{signed_in} has signed in, and the mailbox is {mailbox}: sign out in the browser (or use \
+         a private window) and sign in as {mailbox}; if that is the same person, write the user \
+         principal name as mailbox"
+    )]
+    WrongPerson {
+        /// Who should have.
+        mailbox: Address,
+        /// Who has.
+        signed_in: String,
+    },
+    /// Somebody of another tenant has signed in.
+    #[error(
+        "somebody of tenant {tid} has signed in, and relay.toml has tenant {tenant}: sign out in \
+         the browser, and sign in there with the work account"
+    )]
+    WrongTenant {
+        /// Whose account it is.
+        tid: String,
+        /// Whose it should be.
+        tenant: String,
+    },
+    /// The answer does not belong to the question.
+    #[error("the answer does not belong to this sign-in (its id token): begin again")]
+    Identity,
+    /// There is nothing to go on with without the person.
+    #[error("Entra gave no refresh token: the app registration must be allowed offline_access")]
+    NoRefreshToken,
+    /// It cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SignInError {
+    /// Whether the right person can still sign in: this was somebody else, or not
+    /// what the browser came back with. With a device code, by another one.
+    pub fn leaves_it_open(&self) -> bool {
+        match self {
+            Self::Address
+            | Self::State
+            | Self::Code(_)
+            | Self::WrongPerson { .. }
+            | Self::WrongTenant { .. }
+            | Self::Identity => true,
+            Self::NoAccount(_)
+            | Self::Over
+            | Self::Declined { .. }
+            | Self::Token(_)
+            | Self::NoRefreshToken
+            | Self::Store(_) => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Pending {
+    tokens: Tokens,
+    mailbox: Address,
+    begun_at: Instant,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    Browser {
+        redirect_uri: String,
+        state: CsrfToken,
+        verifier: PkceCodeVerifier,
+        nonce: String,
+    },
+    Device(Box<StandardDeviceAuthorizationResponse>),
+}
+
+/// What a person came back with, and what it is compared with.
+enum Proof {
+    Browser {
+        code: String,
+        redirect_uri: String,
+        verifier: PkceCodeVerifier,
+        nonce: String,
+    },
+    Device(Box<StandardDeviceAuthorizationResponse>),
+}
+
+/// A person may have to look for a telephone.
+const LIFE: Duration = Duration::from_secs(60 * 60);
+/// More than anybody begins by hand.
+const MOST: usize = 100;
+
+impl SignIns {
+    /// Of these accounts.
+    pub fn new(accounts: Vec<Tokens>) -> Self {
+        Self {
+            accounts,
+            begun: Arc::default(),
+        }
+    }
+
+    /// All accounts, in the configuration's order.
+    pub fn accounts(&self) -> &[Tokens] {
+        &self.accounts
+    }
+
+    /// Begins a sign-in of a mailbox, for the account of this name or for the first
+    /// that sends from it.
+    ///
+    /// # Errors
+    ///
+    /// No account wants it, or Entra does not know the app.
+    pub async fn begin(
+        &self,
+        mailbox: Address,
+        account: Option<&str>,
+        way: Way,
+    ) -> Result<Begun, SignInError> {
+        let tokens = self.find(&mailbox, account)?;
+        let means = &tokens.shared.means;
+        let entra = Entra::new(tokens.account(), &means.http, means.clock.now());
+        let (url, user_code, step) = match way {
+            Way::Browser { redirect_uri } => {
+                let nonce = Ulid::new().to_string() + &Ulid::new().to_string();
+                let invitation = entra.invite(&redirect_uri, mailbox.as_str(), &nonce)?;
+                let step = Step::Browser {
+                    redirect_uri,
+                    state: invitation.state,
+                    verifier: invitation.verifier,
+                    nonce,
+                };
+                (invitation.url.to_string(), None, step)
+            }
+            Way::Device => {
+                let device = entra.device().await?;
+                let url = device.verification_uri().to_string();
+                let user_code = device.user_code().secret().clone();
+                (url, Some(user_code), Step::Device(Box::new(device)))
+            }
+        };
+        let id = Ulid::new();
+        let account = tokens.account().name.clone();
+        let pending = Pending {
+            tokens: tokens.clone(),
+            mailbox,
+            begun_at: Instant::now(),
+            step,
+        };
+        let mut begun = self.begun();
+        while begun.len() >= MOST {
+            drop(begun.pop_first());
+        }
+        begun.insert(id, pending);
+        Ok(Begun {
+            id,
+            account,
+            url,
+            user_code,
+        })
+    }
+
+    /// Goes on with the address that the browser ended on, or waits for the person
+    /// who has a device code.
+    ///
+    /// # Errors
+    ///
+    /// Says why nobody is signed in, and whether that
+    /// [leaves it open](SignInError::leaves_it_open). A sign-in in a browser can then
+    /// be gone on with at the same URL; any other has to be begun again.
+    pub async fn finish(
+        &self,
+        id: Ulid,
+        address: Option<&str>,
+    ) -> Result<(Tokens, Address), SignInError> {
+        let ended = match self.proof(id, address) {
+            Ok((tokens, mailbox, proof)) => match redeem(&tokens, &mailbox, proof).await {
+                Ok(()) => Ok((tokens, mailbox)),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        if ended
+            .as_ref()
+            .err()
+            .is_none_or(|error| !error.leaves_it_open())
+        {
+            drop(self.begun().remove(&id));
+        }
+        ended
+    }
+
+    /// Forgets the sign-in of a mailbox: its account, and whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// No account has it, or its file cannot be removed.
+    pub async fn forget(
+        &self,
+        mailbox: &Address,
+        account: Option<&str>,
+    ) -> Result<(String, bool), SignInError> {
+        let tokens = self.find(mailbox, account)?;
+        let name = tokens.account().name.clone();
+        let forgotten = match &tokens.shared.means.store {
+            Some(store) => store.forget(&name, mailbox).await,
+            None => Ok(false),
+        };
+        // What is under way finds no sign-in any more, and what came before goes.
+        tokens.flight(mailbox).empty().await;
+        Ok((name, forgotten?))
+    }
+
+    /// The account whose mailbox it is.
+    fn find(&self, mailbox: &Address, name: Option<&str>) -> Result<&Tokens, SignInError> {
+        let wants = |tokens: &&Tokens| {
+            let account = tokens.account();
+            account.sign_in == config::SignIn::Delegated
+                && name.is_none_or(|name| account.name == name)
+                && match &account.mailbox {
+                    Mailbox::Fixed(fixed) => fixed.key() == mailbox.key(),
+                    Mailbox::From => account.serves(mailbox),
+                }
+        };
+        let found = self.accounts.iter().find(wants);
+        found.ok_or_else(|| SignInError::NoAccount(mailbox.clone()))
+    }
+
+    /// Whose sign-in it is, and what there is to show Entra.
+    fn proof(
+        &self,
+        id: Ulid,
+        address: Option<&str>,
+    ) -> Result<(Tokens, Address, Proof), SignInError> {
+        let mut begun = self.begun();
+        let pending = begun.get(&id).ok_or(SignInError::Over)?;
+        if pending.begun_at.elapsed() > LIFE {
+            return Err(SignInError::Over);
+        }
+        let (tokens, mailbox) = (pending.tokens.clone(), pending.mailbox.clone());
+        let proof = match &pending.step {
+            Step::Browser {
+                redirect_uri,
+                state,
+                verifier,
+                nonce,
+            } => Proof::Browser {
+                code: code(address.ok_or(SignInError::Address)?, state)?,
+                redirect_uri: redirect_uri.clone(),
+                verifier: PkceCodeVerifier::new(verifier.secret().clone()),
+                nonce: nonce.clone(),
+            },
+            Step::Device(device) => {
+                let device = device.clone();
+                // Only one may ask for its tokens.
+                begun.remove(&id);
+                Proof::Device(device)
+            }
+        };
+        Ok((tokens, mailbox, proof))
+    }
+
+    fn begun(&self) -> MutexGuard<'_, BTreeMap<Ulid, Pending>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The code in the address that a browser ended on, if that belongs to this
+/// sign-in (RFC 6749 4.1.2, 10.12).
+fn code(address: &str, state: &CsrfToken) -> Result<String, SignInError> {
+    let address = reqwest::Url::parse(address.trim()).map_err(|_| SignInError::Address)?;
+    let parameter = |name: &str| {
+        let mut pairs = address.query_pairs();
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value)
+    };
+    let (code, error) = (parameter("code"), parameter("error"));
+    if code.is_none() && error.is_none() {
+        return Err(SignInError::Address);
+    }
+    if parameter("state").as_deref() != Some(state.secret().as_str()) {
+        return Err(SignInError::State);
+    }
+    match (code, error) {
+        (Some(code), None) => Ok(code.into_owned()),
+        (_, error) => Err(declined(
+            error.as_deref().unwrap_or_default(),
+            parameter("error_description")
+                .as_deref()
+                .unwrap_or_default(),
+        )),
+    }
+}
+
+/// Asks Entra for the tokens, and keeps them if they are the mailbox's.
+async fn redeem(tokens: &Tokens, mailbox: &Address, proof: Proof) -> Result<(), SignInError> {
+    let means = &tokens.shared.means;
+    let entra = Entra::new(tokens.account(), &means.http, means.clock.now());
+    let (answer, nonce) = match proof {
+        Proof::Browser {
+            code,
+            redirect_uri,
+            verifier,
+            nonce,
+        } => {
+            let answer = entra.redeem(code, verifier, &redirect_uri).await;
+            (answer.map_err(of_code)?, Some(nonce))
+        }
+        Proof::Device(device) => (entra.await_device(&device).await?, None),
+    };
+    let identity = answer.identity().ok_or(SignInError::Identity)?;
+    check_identity(&identity, tokens.account(), nonce.as_deref(), mailbox)?;
+    keep(tokens, mailbox, &answer).await
+}
+
+/// RFC 6749 5.2: `invalid_grant` is about the code, and about nothing else that
+/// was sent.
+fn of_code(error: TokenError) -> SignInError {
+    let is_about_code =
+        matches!(&error, TokenError::Refused { error, .. } if error == "invalid_grant");
+    if is_about_code {
+        SignInError::Code(error)
+    } else {
+        SignInError::Token(error)
+    }
+}
+
+/// RFC 6749 4.1.2.1.
+fn declined(error: &str, description: &str) -> SignInError {
+    let code = aadsts(description).map(|number| format!("AADSTS{number}"));
+    let description = if description.is_empty() {
+        error
+    } else {
+        description
+    };
+    SignInError::Declined {
+        code: code.unwrap_or_else(|| one_line(error)),
+        description: one_line(description),
+    }
+}
+
+/// OpenID Connect Core 3.1.3.7: for this app, and of this sign-in; and of this
+/// mailbox.
+fn check_identity(
+    identity: &Claims,
+    account: &Account,
+    nonce: Option<&str>,
+    mailbox: &Address,
+) -> Result<(), SignInError> {
+    let is_ours = identity.aud.eq_ignore_ascii_case(&account.client_id);
+    if !is_ours || (nonce.is_some() && identity.nonce.as_deref() != nonce) {
+        return Err(SignInError::Identity);
+    }
+    // A domain's tenant is not known here, nor that of who signs in by a shared name.
+    let is_id = uuid::Uuid::try_parse(&account.tenant).is_ok();
+    let tid = identity.tid.as_deref().filter(|_| is_id);
+    if let Some(tid) = tid.filter(|tid| !tid.eq_ignore_ascii_case(&account.tenant)) {
+        return Err(SignInError::WrongTenant {
+            tid: one_line(tid),
+            tenant: account.tenant.clone(),
+        });
+    }
+    let is_mailbox = |name: &str| name.eq_ignore_ascii_case(mailbox.as_str());
+    if identity.names().any(is_mailbox) {
+        return Ok(());
+    }
+    let signed_in = identity.names().next().unwrap_or("somebody without a name");
+    Err(SignInError::WrongPerson {
+        mailbox: mailbox.clone(),
+        signed_in: one_line(signed_in),
+    })
+}
+
+async fn keep(tokens: &Tokens, mailbox: &Address, answer: &TokenAnswer) -> Result<(), SignInError> {
+    let means = &tokens.shared.means;
+    let store = means.store.as_ref().ok_or(SignInError::Over)?;
+    let now = means.clock.now();
+    store
+        .keep(SignIn {
+            account: tokens.account().name.clone(),
+            mailbox: mailbox.clone(),
+            refresh_token: answer.refresh().ok_or(SignInError::NoRefreshToken)?,
+            signed_in_at: now,
+            renewed_at: now,
+            refused: None,
+        })
+        .await?;
+    drop(tokens.flight(mailbox).keep(answer.granted()));
+    Ok(())
+}

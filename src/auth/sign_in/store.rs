@@ -1,0 +1,474 @@
+//! The sign-ins of delegated mailboxes, on disk: what the relay needs to act for
+//! somebody who is not there.
+//!
+//! # Promises
+//!
+//! - At rest a refresh token is sealed (ChaCha20-Poly1305, RFC 8439), bound to its
+//!   account and mailbox, so that files cannot be exchanged.
+//! - The new file is on stable storage before the old one is gone. What cannot be
+//!   written (a full disk) stays in memory, is used, and is written again later.
+//! - One writer at a time: within the relay by a lock, between relays because the
+//!   spool's lock lets only one have the folder.
+//!
+//! # Format
+//!
+//! ```text
+//! data_dir/token-key               32 random bytes, mode 0600, made when first needed;
+//!                                  unless systemd hands over a credential "token-key"
+//! data_dir/sign-ins/NAME.sign-in   one mailbox; NAME is a hash of account and mailbox
+//! {"format":1,"account":..,"mailbox":..,"nonce":..,"sealed":..}
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use ring::digest;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+use super::sealed;
+use super::sealed::Key;
+use crate::auth::durable;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+
+/// The sign-ins; clones share them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// Somebody's consent to be acted for.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The account's name.
+    pub account: String,
+    /// The mailbox that signed in.
+    pub mailbox: Address,
+    /// The newest refresh token.
+    pub refresh_token: SecretString,
+    /// When the person signed in.
+    pub signed_in_at: Timestamp,
+    /// When the newest refresh token was given.
+    pub renewed_at: Timestamp,
+    /// That Entra accepts it no longer.
+    pub refused: Option<Refused>,
+}
+
+/// Entra's refusal of a refresh token.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Refused {
+    /// When it was refused first.
+    pub at: Timestamp,
+    /// When it was tried last.
+    pub tried_at: Timestamp,
+    /// `AADSTSn`, else RFC 6749's word.
+    pub code: String,
+    /// In Entra's words, one line.
+    pub reason: String,
+}
+
+/// Why the sign-ins cannot be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder.
+    #[error("the sign-ins: {}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The key can be read by others.
+    #[error(
+        "the key of the sign-ins, {}, can be read by others (mode {mode:04o}): chmod 600 {}",
+        path.display(), path.display()
+    )]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The key is too short to be one.
+    #[error("the key of the sign-ins in {} has less than 32 bytes", .0.display())]
+    Short(PathBuf),
+    /// It was sealed with another key, or is damaged.
+    #[error(
+        "the sign-in in {} cannot be opened with this key (another token-key, or a damaged file): \
+         sign in again: graph-relay login {mailbox}", path.display()
+    )]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Whose it says it is.
+        mailbox: String,
+    },
+    /// No random numbers, or no seal: the machine's fault.
+    #[error("the sign-ins cannot be sealed on this machine")]
+    Cryptography,
+}
+
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    key: Key,
+    entries: Mutex<BTreeMap<Name, Entry>>,
+    /// Held while a file is written, on a thread that may block.
+    writer: Mutex<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    sign_in: SignIn,
+    is_saved: bool,
+}
+
+/// The folder in `data_dir`.
+const FOLDER: &str = "sign-ins";
+/// The key's name, as a file in `data_dir` and as a systemd credential.
+const KEY: &str = "token-key";
+const ENDING: &str = "sign-in";
+
+impl Store {
+    /// Opens the sign-ins of this `data_dir`, and makes key and folder if they are
+    /// not there. Also returns what could not be opened, which is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The key or the folder cannot be had.
+    pub fn open(data_dir: &Path) -> Result<(Self, Vec<StoreError>), StoreError> {
+        let key = key(data_dir)?;
+        let folder = data_dir.join(FOLDER);
+        let failed = |error| file_error(&folder, error);
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        let (mut entries, mut unopened) = (BTreeMap::new(), Vec::new());
+        for found in fs::read_dir(&folder).map_err(failed)? {
+            let path = found.map_err(failed)?.path();
+            if path
+                .extension()
+                .is_some_and(|ending| ending == durable::HALF)
+            {
+                // What a crash left: the file that it was to replace is whole.
+                let _left = fs::remove_file(&path);
+            }
+            if path.extension().is_none_or(|ending| ending != ENDING) {
+                continue;
+            }
+            match sealed::open(&path, &key) {
+                Ok(sign_in) => {
+                    let is_saved = true;
+                    entries.insert(
+                        name(&sign_in.account, &sign_in.mailbox),
+                        Entry { sign_in, is_saved },
+                    );
+                }
+                Err(error) => unopened.push(error),
+            }
+        }
+        let shared = Shared {
+            folder,
+            key,
+            entries: Mutex::new(entries),
+            writer: Mutex::default(),
+        };
+        let shared = Arc::new(shared);
+        Ok((Self { shared }, unopened))
+    }
+
+    /// The sign-in of a mailbox.
+    pub fn find(&self, account: &str, mailbox: &Address) -> Option<SignIn> {
+        let entries = self.shared.entries();
+        let entry = entries.get(&name(account, mailbox));
+        entry.map(|entry| entry.sign_in.clone())
+    }
+
+    /// All sign-ins, by account and mailbox.
+    pub fn list(&self) -> Vec<SignIn> {
+        let entries = self.shared.entries();
+        entries
+            .values()
+            .map(|entry| entry.sign_in.clone())
+            .collect()
+    }
+
+    /// Keeps a sign-in in place of the mailbox's last one. It is in use even if
+    /// this fails.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written; [`Store::save`] tries again.
+    pub async fn keep(&self, sign_in: SignIn) -> Result<(), StoreError> {
+        let name = name(&sign_in.account, &sign_in.mailbox);
+        let is_saved = false;
+        self.shared
+            .entries()
+            .insert(name.clone(), Entry { sign_in, is_saved });
+        self.flush(name).await
+    }
+
+    /// Keeps what has become of a sign-in, if it is still the one in use: while
+    /// Entra was asked, the person may have signed in again or have been signed out.
+    /// Whether it was. Like [`Store::keep`], it is in use even if it could not be
+    /// written, which is the second part of the answer.
+    pub async fn replace(&self, old: &SignIn, new: SignIn) -> (bool, Result<(), StoreError>) {
+        let name = name(&old.account, &old.mailbox);
+        {
+            let mut entries = self.shared.entries();
+            match entries.get_mut(&name) {
+                Some(entry) if entry.sign_in.has_token_of(old) => {
+                    entry.sign_in = new;
+                    entry.is_saved = false;
+                }
+                Some(_) | None => return (false, Ok(())),
+            }
+        }
+        (true, self.flush(name).await)
+    }
+
+    /// Writes what is not on disk yet.
+    ///
+    /// # Errors
+    ///
+    /// One that could not be written; the others are.
+    pub async fn save(&self) -> Result<(), StoreError> {
+        let unsaved: Vec<Name> = {
+            let entries = self.shared.entries();
+            let unsaved = entries.iter().filter(|(_, entry)| !entry.is_saved);
+            unsaved.map(|(name, _)| name.clone()).collect()
+        };
+        let mut outcome = Ok(());
+        for name in unsaved {
+            outcome = self.flush(name).await.and(outcome);
+        }
+        outcome
+    }
+
+    /// Forgets a sign-in; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Its file cannot be removed: with a restart it is there again.
+    pub async fn forget(&self, account: &str, mailbox: &Address) -> Result<bool, StoreError> {
+        let name = name(account, mailbox);
+        let was_there = self.shared.entries().remove(&name).is_some();
+        self.flush(name).await?;
+        Ok(was_there)
+    }
+
+    /// Makes the disk say what memory says. Goes on although whoever waits for it
+    /// is gone.
+    async fn flush(&self, name: Name) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let flushed = tokio::task::spawn_blocking(move || shared.flush(&name)).await;
+        flushed.map_err(|_| StoreError::Cryptography)?
+    }
+}
+
+impl SignIn {
+    fn has_token_of(&self, other: &Self) -> bool {
+        self.refresh_token.expose_secret() == other.refresh_token.expose_secret()
+    }
+}
+
+impl Shared {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever the entry is by now: the newest is written last.
+    fn flush(&self, name: &Name) -> Result<(), StoreError> {
+        let _one_at_a_time = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(name);
+        let sign_in = self.entries().get(name).map(|entry| entry.sign_in.clone());
+        let Some(sign_in) = sign_in else {
+            return durable::remove(&path).map_err(|error| file_error(&path, error));
+        };
+        let text = sealed::seal(&sign_in, &self.key)?;
+        durable::replace(&path, text.as_bytes()).map_err(|error| file_error(&path, error))?;
+        if let Some(entry) = self.entries().get_mut(name) {
+            let now = &entry.sign_in;
+            entry.is_saved = now.has_token_of(&sign_in) && now.refused == sign_in.refused;
+        }
+        Ok(())
+    }
+
+    fn path(&self, (account, mailbox): &Name) -> PathBuf {
+        let hash = digest::digest(&digest::SHA256, format!("{account}\0{mailbox}").as_bytes());
+        let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        self.folder.join(format!("{hash}.{ENDING}"))
+    }
+}
+
+/// What a sign-in is found by: its account, and the key of its mailbox.
+type Name = (String, String);
+
+fn name(account: &str, mailbox: &Address) -> Name {
+    (account.to_owned(), mailbox.key())
+}
+
+/// systemd's credential, else the file, which is made if it is not there.
+fn key(data_dir: &Path) -> Result<Key, StoreError> {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credential = credential.map(|folder| folder.join(KEY));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return read_key(&path);
+    }
+    let path = data_dir.join(KEY);
+    let failed = |error| file_error(&path, error);
+    match fs::metadata(&path) {
+        Ok(metadata) => {
+            let mode = metadata.mode() & 0o7777;
+            if mode & 0o077 != 0 {
+                return Err(StoreError::Open { path, mode });
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            durable::replace(&path, &sealed::random_key()?).map_err(failed)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    read_key(&path)
+}
+
+fn read_key(path: &Path) -> Result<Key, StoreError> {
+    let bytes = fs::read(path).map_err(|error| file_error(path, error))?;
+    Key::of(&bytes).ok_or_else(|| StoreError::Short(path.to_owned()))
+}
+
+pub(in crate::auth) fn file_error(path: &Path, error: io::Error) -> StoreError {
+    let path = path.to_owned();
+    StoreError::File { path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign_in(mailbox: &str, token: &str, at: i64) -> SignIn {
+        SignIn {
+            account: "default".to_owned(),
+            mailbox: mailbox.parse().unwrap(),
+            refresh_token: token.into(),
+            signed_in_at: Timestamp::from_millis(0),
+            renewed_at: Timestamp::from_millis(at),
+            refused: None,
+        }
+    }
+
+    fn token(store: &Store, mailbox: &str) -> Option<String> {
+        let found = store.find("default", &mailbox.parse().unwrap())?;
+        Some(found.refresh_token.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_is_found_again_and_in_nobody_elses_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
+        store.keep(sign_in("b@x.example", "two", 1)).await.unwrap();
+        store
+            .keep(sign_in("A@x.example", "three", 2))
+            .await
+            .unwrap();
+
+        let (again, unopened) = Store::open(folder.path()).unwrap();
+        assert!(unopened.is_empty());
+        assert_eq!(token(&again, "a@X.example").unwrap(), "three");
+        assert_eq!(again.list().len(), 2);
+
+        // One mailbox's file in another's place says whose it is; changed, it opens
+        // no more.
+        let file = |mailbox: &str| {
+            let mailbox = mailbox.parse().unwrap();
+            again.shared.path(&name("default", &mailbox))
+        };
+        let text = fs::read_to_string(file("a@x.example")).unwrap();
+        let forged = text.replace("A@x.example", "b@x.example");
+        assert_ne!(forged, text);
+        fs::write(file("b@x.example"), forged).unwrap();
+        let (third, unopened) = Store::open(folder.path()).unwrap();
+        assert_eq!(unopened.len(), 1, "{unopened:?}");
+        assert_eq!(token(&third, "b@x.example"), None);
+        assert!(
+            third
+                .forget("default", &"a@x.example".parse().unwrap())
+                .await
+                .unwrap()
+        );
+        assert!(!file("a@x.example").exists());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_in_use_and_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
+        // Where the new file would be written is a folder: root could write anywhere.
+        let name = name("default", &"a@x.example".parse().unwrap());
+        let path = store.shared.path(&name);
+        let new = path.with_extension(durable::HALF);
+        fs::create_dir(&new).unwrap();
+
+        assert!(store.keep(sign_in("a@x.example", "two", 2)).await.is_err());
+        assert_eq!(token(&store, "a@x.example").unwrap(), "two");
+        let (disk, _) = Store::open(folder.path()).unwrap();
+        assert_eq!(token(&disk, "a@x.example").unwrap(), "one");
+
+        fs::remove_dir(&new).unwrap();
+        store.save().await.unwrap();
+        let (disk, _) = Store::open(folder.path()).unwrap();
+        assert_eq!(token(&disk, "a@x.example").unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn what_came_of_an_old_sign_in_does_not_touch_a_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        let old = sign_in("a@x.example", "old", 1);
+        let renewed = || sign_in("a@x.example", "renewed", 2);
+        store.keep(old.clone()).await.unwrap();
+        store
+            .keep(sign_in("a@x.example", "newer", 3))
+            .await
+            .unwrap();
+
+        assert!(!store.replace(&old, renewed()).await.0);
+        assert_eq!(token(&store, "a@x.example").unwrap(), "newer");
+        store.forget("default", &old.mailbox).await.unwrap();
+        assert!(!store.replace(&old, renewed()).await.0);
+        store.keep(old.clone()).await.unwrap();
+        assert!(store.replace(&old, renewed()).await.0);
+        let (disk, _) = Store::open(folder.path()).unwrap();
+        assert_eq!(token(&disk, "a@x.example").unwrap(), "renewed");
+    }
+
+    #[test]
+    fn a_file_that_was_being_written_in_a_crash_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let sign_ins = folder.path().join(FOLDER);
+        fs::write(sign_ins.join("half.new"), "{\"format\":1,").unwrap();
+        fs::write(sign_ins.join("half.sign-in"), "{\"format\":1,").unwrap();
+
+        let (store, unopened) = Store::open(folder.path()).unwrap();
+        assert!(store.list().is_empty());
+        assert_eq!(unopened.len(), 1);
+    }
+}

@@ -1,0 +1,223 @@
+//! `queue retry`, `hold`, `release` and `drop`: one line for what came of each
+//! message, and in the end how many.
+//!
+//! What concerns many messages at once is asked about first, with their number,
+//! and then concerns none that came in later.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::Failure;
+use super::Relay;
+use crate::cli::ConfigFile;
+use crate::cli::Exit;
+use crate::cli::say;
+use crate::cli::talk;
+use crate::cli::terminal;
+use crate::mail::SpoolId;
+use crate::spool::Action;
+use crate::spool::Count;
+use crate::spool::Decided;
+use crate::spool::Decision;
+use crate::spool::Filter;
+use crate::spool::Order;
+use crate::spool::Verdict;
+use crate::spool::Which;
+
+/// What `--help` says of an expression.
+pub(in crate::cli) const FILTER: &str = "\
+Only those for which all of this holds: terms separated by blanks or commas, such as
+state=failed,from=*@contoso.com
+
+  state=STATE      waiting, claimed (being sent), held, failed, quarantined; delivered, dropped
+  from=PATTERN     the address in MAIL or in the From header; <> is the null sender
+  to=PATTERN       a recipient
+  mailbox=PATTERN  the mailbox that sends it
+  account=NAME     the account that sends it
+  code=PATTERN     the code of the last attempt, such as ErrorAccessDenied
+  reason=TEXT      a part of the reason that the list shows, without regard to case
+  older=TIME       accepted longer ago: 90m, 12h, 2d
+
+A PATTERN has * for any run of characters and ignores case. \"...\" keeps blanks together.";
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true))]
+pub(in crate::cli) struct Options {
+    /// As in the reply to DATA, and in the log
+    #[arg(value_name = "ID", group = "which")]
+    ids: Vec<SpoolId>,
+    /// All messages that the command is for; asks first
+    #[arg(long, group = "which")]
+    all: bool,
+    /// Of all messages that the command is for, those for which all of this holds
+    #[arg(long, value_name = "EXPR", group = "which", long_help = FILTER)]
+    filter: Option<Filter>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+/// What came of the command, over all pages.
+#[derive(Default)]
+struct Totals {
+    done: u64,
+    already: u64,
+    refused: u64,
+}
+
+pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exit, Failure> {
+    // To delete what a filter finds is as much as to delete all.
+    let asks = !options.yes && (options.all || options.filter.is_some() && action == Action::Drop);
+    if asks && !terminal::is_there() {
+        talk("graph-relay: this asks before it begins, and there is no terminal: add --yes");
+        return Ok(Exit::Usage);
+    }
+    let relay = Relay::of(&options.file)?;
+    let mut totals = Totals::default();
+    if !options.ids.is_empty() {
+        let mut seen = HashSet::new();
+        let mut ids = options.ids.clone();
+        ids.retain(|id| seen.insert(*id));
+        give(&relay, action, Which::Ids(ids), options.json, &mut totals).await?;
+        return Ok(conclude(action, &totals));
+    }
+    let count = count(&relay, action, options.filter.as_ref()).await?;
+    if count.states.is_empty() {
+        talk("there is no message that this is for");
+        return Ok(Exit::Done);
+    }
+    if asks && !terminal::agreed(&format!("{} Go on?", question(action, &count)), false) {
+        talk("nothing was changed");
+        return Ok(Exit::CheckFailed);
+    }
+    let mut after = None;
+    loop {
+        let which = Which::Matching {
+            filter: options.filter.clone(),
+            accepted_by: count.at,
+            after,
+        };
+        after = give(&relay, action, which, options.json, &mut totals).await?;
+        if after.is_none() {
+            return Ok(conclude(action, &totals));
+        }
+    }
+}
+
+async fn count(relay: &Relay, action: Action, filter: Option<&Filter>) -> Result<Count, Failure> {
+    let filter = filter.map(|filter| ("filter", filter.to_string()));
+    let action = ("action", verb(action).to_owned());
+    let parameters: Vec<_> = [action].into_iter().chain(filter).collect();
+    let count = relay.ask_for("/queue/count", &parameters).await?;
+    count.ok_or_else(Failure::another_version)
+}
+
+/// Gives one order; where the next page begins, if there may be one.
+async fn give(
+    relay: &Relay,
+    action: Action,
+    which: Which,
+    json: bool,
+    totals: &mut Totals,
+) -> Result<Option<SpoolId>, Failure> {
+    let order = Order { action, which };
+    let decided: Option<Decided> = relay.order("/queue/actions", &order).await?;
+    let decided = decided.ok_or_else(Failure::another_version)?;
+    for decision in &decided.decisions {
+        match decision.verdict {
+            Verdict::Done => totals.done += 1,
+            Verdict::Already => totals.already += 1,
+            Verdict::Refused => totals.refused += 1,
+        }
+        if json {
+            let line = Line { action, decision };
+            say(&serde_json::to_string(&line).unwrap_or_default());
+        } else {
+            say(&format!("{}  {}", decision.id, words(action, decision)));
+        }
+    }
+    Ok(decided.next)
+}
+
+/// As `--json` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    action: Action,
+    #[serde(flatten)]
+    decision: &'a Decision,
+}
+
+fn words(action: Action, decision: &Decision) -> String {
+    let remark = decision.remark.as_deref().unwrap_or_default();
+    match decision.verdict {
+        Verdict::Done if remark.is_empty() => done(action).to_owned(),
+        Verdict::Done => format!("{}: {remark}", done(action)),
+        Verdict::Already => format!("nothing to do: {remark}"),
+        Verdict::Refused => format!("not {}: {remark}", participle(action)),
+    }
+}
+
+fn done(action: Action) -> &'static str {
+    match action {
+        Action::Retry | Action::Release => "waiting again, due now",
+        Action::Hold => "held",
+        Action::Drop => "dropped",
+    }
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Retry => "retry",
+        Action::Hold => "hold",
+        Action::Release => "release",
+        Action::Drop => "drop",
+    }
+}
+
+fn participle(action: Action) -> &'static str {
+    match action {
+        Action::Retry => "retried",
+        Action::Hold => "held",
+        Action::Release => "released",
+        Action::Drop => "dropped",
+    }
+}
+
+fn question(action: Action, count: &Count) -> String {
+    let total: u64 = count.states.values().sum();
+    let states: Vec<String> = count
+        .states
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    let what = match action {
+        Action::Retry => "to be tried now",
+        Action::Hold => "to be held",
+        Action::Release => "to be released and sent",
+        Action::Drop => "to be dropped: never sent, their content deleted",
+    };
+    let messages = if total == 1 { "message" } else { "messages" };
+    format!("{total} {messages} ({}) {what}.", states.join(", "))
+}
+
+fn conclude(action: Action, totals: &Totals) -> Exit {
+    let Totals {
+        done,
+        already,
+        refused,
+    } = totals;
+    let participle = participle(action);
+    talk(&format!(
+        "{done} {participle}, {already} with nothing to do, {refused} not {participle}"
+    ));
+    match refused {
+        0 => Exit::Done,
+        _ => Exit::CheckFailed,
+    }
+}

@@ -1,0 +1,189 @@
+//! The running relay, asked over its admin socket.
+
+pub(super) mod accounts;
+mod actions;
+mod connections;
+pub(super) mod queue;
+pub(super) mod send_test;
+pub(super) mod sessions;
+pub(super) mod status;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ConfigFile;
+use super::Exit;
+use super::talk;
+use crate::admin::ApiError;
+use crate::admin::ErrorCode;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::ProblemKind;
+
+/// A person may have to look for a telephone; a device code lasts 15 minutes.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// Why the relay was not heard, or would not.
+pub(super) struct Failure {
+    pub(super) exit: Exit,
+    pub(super) words: String,
+}
+
+/// The running relay's admin socket.
+pub(super) struct Relay {
+    client: reqwest::Client,
+    socket: PathBuf,
+}
+
+impl Failure {
+    /// The running relay does not know what it is asked for.
+    pub(super) fn another_version() -> Self {
+        Self {
+            exit: Exit::Unreachable,
+            words: "the running relay is older than this command: systemctl restart graph-relay"
+                .to_owned(),
+        }
+    }
+
+    /// The configuration cannot be used.
+    pub(super) fn of_configuration(error: &ConfigError) -> Self {
+        Self {
+            exit: match error.kind() {
+                ProblemKind::NotPermitted => Exit::NotPermitted,
+                ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
+            },
+            words: error.to_string(),
+        }
+    }
+
+    /// Says it; how the command ends then.
+    pub(super) fn tell(self) -> Exit {
+        talk(&format!("graph-relay: {}", self.words));
+        self.exit
+    }
+}
+
+impl Relay {
+    pub(super) fn of(file: &ConfigFile) -> Result<Self, Failure> {
+        let folder = Config::data_dir_of(&file.config);
+        let folder = folder.map_err(|error| Failure::of_configuration(&error))?;
+        let socket = folder.join("admin.sock");
+        let client = reqwest::Client::builder()
+            .unix_socket(socket.clone())
+            .timeout(Duration::from_secs(30))
+            .build();
+        let client = client.map_err(|error| Failure {
+            exit: Exit::Unreachable,
+            words: error.to_string(),
+        })?;
+        Ok(Self { client, socket })
+    }
+
+    /// An answer, or nothing where there is nothing of that name.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        self.ask_for(path, &[]).await
+    }
+
+    /// The same with these parameters.
+    pub(super) async fn ask_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<Option<T>, Failure> {
+        let url = reqwest::Url::parse_with_params(&format!("http://relay{path}"), parameters);
+        let url = url.map_err(|error| Failure {
+            exit: Exit::Usage,
+            words: error.to_string(),
+        })?;
+        self.answer(self.client.get(url)).await
+    }
+
+    /// Has something done.
+    pub(super) async fn order<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<Option<T>, Failure> {
+        let request = self.client.post(format!("http://relay{path}"));
+        self.answer(request.json(order)).await
+    }
+
+    /// The same, where a person or Microsoft takes part of it.
+    pub(super) async fn order_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let request = self.client.post(format!("http://relay{path}"));
+        let request = request.timeout(LONGEST_PATIENCE).json(order);
+        self.answer(request)
+            .await?
+            .ok_or_else(Failure::another_version)
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Option<T>, Failure> {
+        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            let body = response.bytes().await.map_err(failed)?;
+            let Ok(ApiError { error, message }) = serde_json::from_slice(&body) else {
+                // Of a path that it does not know, a relay says no more than 404.
+                return match status {
+                    reqwest::StatusCode::NOT_FOUND => Ok(None),
+                    _ => Err(Failure::another_version()),
+                };
+            };
+            let exit = match error {
+                ErrorCode::Unknown => return Ok(None),
+                ErrorCode::Refused => Exit::CheckFailed,
+                ErrorCode::Spool => Exit::TryLater,
+            };
+            let words = message;
+            return Err(Failure { exit, words });
+        }
+        response.json().await.map(Some).map_err(|error| {
+            if error.is_decode() {
+                Failure::another_version()
+            } else {
+                failed(error)
+            }
+        })
+    }
+
+    /// Whether there is somebody who could answer.
+    pub(super) fn is_there(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let socket = self.socket.display();
+        // The reason is in the socket's own error, not in the client's.
+        match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
+                exit: Exit::NotPermitted,
+                words: format!("{socket}: permission denied: run this with sudo"),
+            },
+            Err(cause) => Failure {
+                exit: Exit::Unreachable,
+                words: format!(
+                    "the relay is not running ({socket}: {cause}): systemctl status graph-relay, \
+                     or name its configuration with --config"
+                ),
+            },
+            Ok(_) => Failure {
+                exit: Exit::Unreachable,
+                words: format!(
+                    "the relay runs and does not answer on {socket}: {error}: systemctl restart \
+                     graph-relay, if it stays so"
+                ),
+            },
+        }
+    }
+}

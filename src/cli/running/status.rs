@@ -1,0 +1,366 @@
+//! `status`: how it stands with everything, on one screen; exit code 0 if all is
+//! OK, 1 if something needs attention.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::Failure;
+use super::Relay;
+use super::accounts;
+use super::connections;
+use crate::admin::AccountView;
+use crate::admin::Delivery;
+use crate::admin::STALLED;
+use crate::admin::Status;
+use crate::cli::ConfigFile;
+use crate::cli::Exit;
+use crate::cli::say;
+use crate::cli::span;
+use crate::cli::when;
+use crate::clock::Timestamp;
+use crate::doctor;
+use crate::spool::State;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Options {
+    /// Show it again every two seconds
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+/// Mail that waits for so long does so for a reason.
+const LONG: Duration = Duration::from_secs(15 * 60);
+/// A failure is news for so long.
+const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
+/// So many mailboxes are listed,
+const LISTED: usize = 10;
+/// and so many named in the first line.
+const NAMED: usize = 3;
+const EVERY: Duration = Duration::from_secs(2);
+
+pub(in crate::cli) async fn run(options: &Options) -> Exit {
+    loop {
+        let exit = show(options).await.unwrap_or_else(Failure::tell);
+        // Where it cannot be asked now, it cannot be asked in two seconds either.
+        if !options.watch || !matches!(exit, Exit::Done | Exit::CheckFailed) {
+            return exit;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn show(options: &Options) -> Result<Exit, Failure> {
+    let relay = Relay::of(&options.file)?;
+    let status: Option<Status> = relay.ask("/status").await?;
+    let status = status.ok_or_else(Failure::another_version)?;
+    let now = status.now;
+    let troubles = troubles(&status);
+    if options.json {
+        say(&serde_json::to_string(&status).unwrap_or_default());
+    } else {
+        if options.watch && std::io::stdout().is_terminal() {
+            // ECMA-48: erase the screen, and go to its beginning.
+            say("\x1b[2J\x1b[H");
+        }
+        screen(&status, &troubles, now)
+            .iter()
+            .for_each(|line| say(line));
+    }
+    Ok(match troubles.is_empty() {
+        true => Exit::Done,
+        false => Exit::CheckFailed,
+    })
+}
+
+/// What needs somebody.
+fn troubles(status: &Status) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for account in &status.accounts {
+        troubles.extend(of_account(account));
+    }
+    if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
+        troubles.push("the listeners' certificate expires, or has expired".to_owned());
+    }
+    troubles.extend(of_delivery(&status.delivery));
+    if let count @ 1.. = status.queue.own_trouble {
+        troubles.push(format!(
+            "{} while other mail is delivered: graph-relay queue list",
+            match count {
+                1 => "1 message keeps failing".to_owned(),
+                count => format!("{count} messages keep failing"),
+            }
+        ));
+    }
+    if let count @ 1.. = status.queue.without_account {
+        troubles.push(format!(
+            "messages wait that no [[account]] sends ({count}): graph-relay queue list"
+        ));
+    }
+    troubles.extend(status.full.clone());
+    troubles.extend(itself(status));
+    if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
+        let ago = span(Duration::from_millis(error.ago_ms));
+        troubles.push(format!(
+            "the spool could not be written or read {ago} ago: {}",
+            error.reason
+        ));
+    }
+    troubles.extend(connections::problem(&status.connections));
+    let oldest = status.queue.oldest_waiting_ms.map(Duration::from_millis);
+    if let Some(waits) = oldest.filter(|waits| *waits > LONG) {
+        let waits = span(waits);
+        troubles.push(format!(
+            "a message has waited for {waits}: graph-relay queue list"
+        ));
+    }
+    let is_recent = |millis| Duration::from_millis(millis) < RECENT;
+    let mut failures = status.queue.failures.iter();
+    if failures.any(|failure| failure.ended_ago_ms.is_some_and(is_recent)) {
+        troubles.push("messages have failed within a day".to_owned());
+    }
+    for state in [State::Held, State::Quarantined] {
+        if let count @ 1.. = status.queue.count(state) {
+            troubles.push(format!("{count} {state}: graph-relay queue list"));
+        }
+    }
+    troubles
+}
+
+/// What is wrong with the relay's own file and log.
+fn itself(status: &Status) -> Vec<String> {
+    let configuration = status.configuration.trouble();
+    let configuration = configuration.map(|(words, remedy)| format!("{words}; run: {remedy}"));
+    let unread = status.log.unread;
+    let log =
+        (unread > 0).then(|| format!("nobody reads the log: {unread} lines were dropped so far"));
+    configuration.into_iter().chain(log).collect()
+}
+
+fn of_delivery(delivery: &Delivery) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for braked in delivery.braked.iter().take(NAMED) {
+        let whose = match &braked.mailbox {
+            Some(mailbox) => mailbox.as_str(),
+            None => braked.account.as_str(),
+        };
+        troubles.push(format!(
+            "{whose} is backing off: {}",
+            doctor::why_backing_off(braked)
+        ));
+    }
+    if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
+        troubles.push(format!("and {more} more are backing off"));
+    }
+    let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
+    for limited in of_a_day.take(NAMED) {
+        let (mailbox, limit) = (&limited.mailbox, &limited.limit);
+        troubles.push(format!("{mailbox} has reached {limit}"));
+    }
+    if let more @ 1.. = delivery.limited_for_a_day.saturating_sub(NAMED) {
+        troubles.push(format!("and {more} more have reached a limit for a day"));
+    }
+    let stalled = delivery.stalled_seconds.map(Duration::from_secs);
+    if let Some(stalled) = stalled.filter(|stalled| *stalled >= STALLED) {
+        let stalled = span(stalled);
+        troubles.push(format!(
+            "nothing has left for {stalled} although mail waits"
+        ));
+    }
+    troubles
+}
+
+fn of_account(account: &AccountView) -> Vec<String> {
+    let name = &account.name;
+    let mut troubles = Vec::new();
+    if account.ends.as_ref().is_some_and(|ends| ends.is_near) {
+        troubles.push(format!("the credential of {name} expires, or has expired"));
+    }
+    troubles.extend(account.trouble.clone());
+    for token in &account.tokens {
+        let whose = match &token.mailbox {
+            Some(mailbox) => mailbox.as_str(),
+            None => name.as_str(),
+        };
+        if token.state.needs_sign_in() {
+            troubles.push(format!("{whose} has to sign in"));
+        } else if token.state.is_trouble() {
+            troubles.push(format!("{whose} gets no token"));
+        }
+    }
+    troubles
+}
+
+fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
+    let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
+    let queue = &status.queue;
+    let oldest = queue.oldest_waiting_ms.map_or_else(String::new, |waits| {
+        format!(", the oldest for {}", span(Duration::from_millis(waits)))
+    });
+    let mut lines = vec![
+        match troubles {
+            [] => format!("graph-relay {}: OK", status.version),
+            some => format!("graph-relay {}: {}", status.version, some.join("; ")),
+        },
+        format!("\nlisteners  {}", listeners.join(" ")),
+        connections::line(&status.connections),
+    ];
+    let certificate = status.certificate.as_ref();
+    lines.extend(certificate.map(|ends| accounts::ending(ends, now)));
+    lines.push(format!(
+        "\nqueue      {} waiting{oldest}, {} being sent, {} held, {} failed",
+        queue.count(State::Waiting),
+        queue.count(State::Claimed),
+        queue.count(State::Held),
+        queue.count(State::Failed),
+    ));
+    lines.push(format!("spool      {}", status.spool.words()));
+    lines.extend(status.spool_error.as_ref().map(|error| {
+        let ago = span(Duration::from_millis(error.ago_ms));
+        let (count, reason) = (error.count, &error.reason);
+        format!("  errors   {count} since the start, the last {ago} ago: {reason}")
+    }));
+    for failure in &queue.failures {
+        let ago = failure.ended_ago_ms.map_or_else(String::new, |ago| {
+            format!(" {} ago", span(Duration::from_millis(ago)))
+        });
+        let reason = failure.reason.as_deref().unwrap_or_default();
+        lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
+    }
+    lines.extend(delivery(&status.delivery, now));
+    lines.push("\naccounts".to_owned());
+    for account in &status.accounts {
+        lines.extend(accounts::lines(account, now));
+    }
+    lines
+}
+
+fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for braked in delivery.braked.iter().take(LISTED) {
+        let whose = match &braked.mailbox {
+            Some(mailbox) => format!("{mailbox} ({})", braked.account),
+            None => format!("account {}", braked.account),
+        };
+        let left = braked.until.since(now);
+        let next = match left.as_secs() {
+            0 => "now".to_owned(),
+            _ => format!("in {}", span(left)),
+        };
+        lines.push(format!(
+            "  backoff    {whose}: {}, next attempt {next}",
+            doctor::why_backing_off(braked)
+        ));
+    }
+    if let more @ 1.. = delivery.braked_count.saturating_sub(LISTED) {
+        lines.push(format!("  backoff    and {more} more"));
+    }
+    for limited in delivery.limited.iter().take(LISTED) {
+        let until = when(limited.until, now);
+        lines.push(format!(
+            "  limited    {} ({}): {} is reached, mail waits until {until}",
+            limited.mailbox, limited.account, limited.limit
+        ));
+    }
+    if let more @ 1.. = delivery.limited_count.saturating_sub(LISTED) {
+        lines.push(format!("  limited    and {more} more"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::BackoffCause;
+    use crate::admin::Braked;
+    use crate::admin::Limited;
+
+    #[test]
+    fn mail_that_waits_while_nothing_leaves_is_trouble_after_a_quarter_of_an_hour() {
+        let stalled = |seconds| Delivery {
+            stalled_seconds: seconds,
+            last_delivery_seconds: 100_000,
+            ..Delivery::default()
+        };
+
+        assert!(of_delivery(&stalled(None)).is_empty());
+        assert!(of_delivery(&stalled(Some(899))).is_empty());
+        assert_eq!(
+            of_delivery(&stalled(Some(900))),
+            ["nothing has left for 15m although mail waits"]
+        );
+    }
+
+    #[test]
+    fn backoff_is_explained_and_a_time_that_is_over_is_now() {
+        let now = Timestamp::from_millis(0);
+        let with = |cause, until| {
+            let braked = Braked {
+                account: "contoso".to_owned(),
+                mailbox: None,
+                until,
+                cause,
+                told: Some("AADSTS7000222".to_owned()),
+            };
+            delivery(
+                &Delivery {
+                    braked: vec![braked],
+                    braked_count: 1,
+                    ..Delivery::default()
+                },
+                now,
+            )
+        };
+
+        assert_eq!(
+            with(BackoffCause::Configuration, now),
+            [
+                "  backoff    account contoso: a configuration error (AADSTS7000222), next attempt now"
+            ]
+        );
+        let later = with(BackoffCause::Throttled, now + Duration::from_secs(90)).join("");
+        assert!(later.ends_with("next attempt in 90s"), "{later}");
+    }
+
+    #[test]
+    fn very_many_mailboxes_in_trouble_fit_on_a_screen() {
+        let (now, mailbox) = (Timestamp::from_millis(0), "a@contoso.com");
+        let braked = Braked {
+            account: "contoso".to_owned(),
+            mailbox: mailbox.parse().ok(),
+            until: now,
+            cause: BackoffCause::Configuration,
+            told: None,
+        };
+        let limited = Limited {
+            account: "contoso".to_owned(),
+            mailbox: mailbox.parse().unwrap(),
+            limit: "recipients_per_day".to_owned(),
+            daily: true,
+            until: now,
+        };
+        let many = Delivery {
+            braked: vec![braked; 100],
+            braked_count: 1255,
+            limited: vec![limited; 100],
+            limited_count: 300,
+            limited_for_a_day: 200,
+            ..Delivery::default()
+        };
+
+        let lines = delivery(&many, now).join("\n");
+        let troubles = of_delivery(&many).join("; ");
+
+        assert!(lines.contains("backoff    and 1245 more"), "{lines}");
+        assert!(lines.contains("limited    and 290 more"), "{lines}");
+        assert!(
+            troubles.contains("and 1252 more are backing off"),
+            "{troubles}"
+        );
+        assert!(troubles.contains("and 197 more have reached"), "{troubles}");
+    }
+}

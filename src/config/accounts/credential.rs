@@ -1,0 +1,293 @@
+//! The keys of `[[account]]` that say how Entra knows the relay: what it shows,
+//! and whether it acts as an app or for people who have signed in.
+//!
+//! Everything is read again for every token request, so that a file that was
+//! changed is in use with the next token and needs no restart.
+
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+use crate::config::CertificateFiles;
+use crate::config::ProblemKind;
+use crate::config::SecretSource;
+use crate::config::handed::is_out_of_reach;
+use crate::config::reader::Marked;
+use crate::config::reader::Section;
+use crate::config::units::Day;
+use crate::machine;
+use crate::machine::User;
+
+/// What the relay shows Entra.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The client secret's value.
+    Secret {
+        /// Where it is kept.
+        source: SecretSource,
+        /// The day after which it is no longer good, if relay.toml says so.
+        expires: Option<Timestamp>,
+    },
+    /// An assertion signed with a certificate's key.
+    Certificate(CertificateFiles),
+    /// The machine's own identity in Azure: the one that it has, or of several
+    /// the one with this client id.
+    ManagedIdentity(Option<String>),
+    /// Another issuer's token, from this file (workload identity federation).
+    FederatedToken(PathBuf),
+    /// Nothing: a public client, for people's own sign-in only.
+    Nothing,
+}
+
+/// For whom the relay acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignIn {
+    /// As the app, for every mailbox that it may send from (client credentials).
+    Application,
+    /// For each mailbox that has signed in once.
+    Delegated,
+}
+
+impl Credential {
+    /// In an administrator's words.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Secret { .. } => "client secret",
+            Self::Certificate(_) => "certificate",
+            Self::ManagedIdentity(_) => "managed identity",
+            Self::FederatedToken(_) => "federated token",
+            Self::Nothing => "public client",
+        }
+    }
+
+    /// Whether this process can read it: not where systemd gives it to the service
+    /// alone.
+    pub fn is_readable_here(&self) -> bool {
+        match self {
+            Self::Secret { source, .. } => source.is_readable_here(),
+            Self::Certificate(files) => !is_out_of_reach(&files.private_key_file),
+            Self::FederatedToken(path) => !is_out_of_reach(path),
+            Self::ManagedIdentity(_) | Self::Nothing => true,
+        }
+    }
+
+    /// Whether Entra is told a tenant and a client id with it.
+    pub(in crate::config) fn names_an_app(&self) -> bool {
+        !matches!(self, Self::ManagedIdentity(_))
+    }
+}
+
+pub(in crate::config) fn read(section: &mut Section<'_>, sign_in: SignIn) -> Option<Credential> {
+    let mut found: Vec<Credential> = Vec::new();
+    found.extend(client_secret(section));
+    found.extend(certificate(section));
+    found.extend(managed_identity(section, sign_in));
+    found.extend(federated_token(section));
+    if found.len() > 1 {
+        let names: Vec<_> = found.iter().map(Credential::name).collect();
+        section.problem(format!(
+            "the account has more than one credential ({}): keep one",
+            names.join(", ")
+        ));
+    }
+    if let Some(credential) = found.pop() {
+        return Some(credential);
+    }
+    match sign_in {
+        SignIn::Delegated => Some(Credential::Nothing),
+        SignIn::Application if names_one(section) => None,
+        SignIn::Application => {
+            section.problem(
+                "[[account]] needs its client secret: client_secret_file = \
+                 \"/etc/graph-relay/client-secret\"; or certificate_file with private_key_file, \
+                 managed_identity, or federated_token_file",
+            );
+            None
+        }
+    }
+}
+
+const KEYS: [&str; 8] = [
+    "client_secret",
+    "client_secret_file",
+    "client_secret_env",
+    "client_secret_credential",
+    "certificate_file",
+    "private_key_file",
+    "managed_identity",
+    "federated_token_file",
+];
+
+/// Whether there was an attempt at one, which has its own complaint.
+fn names_one(section: &Section<'_>) -> bool {
+    KEYS.iter().any(|key| section.has(key))
+}
+
+/// A secret is not for a file that others read, back up and send around.
+fn written_out(section: &mut Section<'_>) {
+    if let Some(secret) = section.marked::<String>("client_secret") {
+        let message = "client_secret: the secret itself must not be in this file. Put it into a file of \
+                       its own (chmod 600) and name that: client_secret_file = \
+                       \"/etc/graph-relay/client-secret\"";
+        section.problem_at(&secret.span, message);
+    }
+}
+
+fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
+    written_out(section);
+    let file = section.marked::<PathBuf>("client_secret_file");
+    let environment = section.marked::<String>("client_secret_env");
+    let credential = section.marked::<String>("client_secret_credential");
+    let expires = section.marked::<Day>("client_secret_expires");
+    let mut sources: Vec<Marked<SecretSource>> = Vec::new();
+    sources.extend(file.map(|m| m.map(SecretSource::File)));
+    sources.extend(environment.map(|m| m.map(SecretSource::Environment)));
+    sources.extend(credential.map(|m| m.map(SecretSource::Credential)));
+    if sources.len() > 1 {
+        section.problem(
+            "the client secret is named more than once: keep one of client_secret_file, \
+             client_secret_env, client_secret_credential",
+        );
+    }
+    let Some(source) = sources.pop() else {
+        if let Some(expires) = expires {
+            let message = "client_secret_expires: there is no client secret in this [[account]]";
+            section.problem_at(&expires.span, message);
+        }
+        return None;
+    };
+    // A credential can only be read by the service that systemd gives it to.
+    let can_test = match &source.value {
+        SecretSource::File(path) => section.can_test(&source.span, &[path]),
+        SecretSource::Environment(_) | SecretSource::Credential(_) => {
+            source.value.is_readable_here()
+        }
+    };
+    if can_test {
+        match source.value.read() {
+            Err(error) => {
+                let message = format!("client secret: {error}");
+                section.problem_of_file(&source.span, error.kind(), message);
+            }
+            Ok(secret) if is_guid(&secret) => section.warning_at(
+                &source.span,
+                "client secret: this looks like the Secret ID (a GUID); the relay needs what \
+                 stands in the column Value, which Entra shows once only: make a new secret and \
+                 copy its Value",
+            ),
+            Ok(_) => {}
+        }
+    }
+    Some(Credential::Secret {
+        source: source.value,
+        expires: expires.map(|day| day.value.0),
+    })
+}
+
+/// The form of the Secret ID; no secret's value has it.
+fn is_guid(secret: &secrecy::SecretString) -> bool {
+    uuid::Uuid::try_parse(secrecy::ExposeSecret::expose_secret(secret).trim()).is_ok()
+}
+
+fn certificate(section: &mut Section<'_>) -> Option<Credential> {
+    let certificate = section.marked::<PathBuf>("certificate_file");
+    let key = section.marked::<PathBuf>("private_key_file");
+    let (certificate, key) = match (certificate, key) {
+        (None, None) => return None,
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(_), None) => {
+            section.problem("certificate_file needs private_key_file beside it");
+            return None;
+        }
+        (None, Some(_)) => {
+            section.problem("private_key_file needs certificate_file beside it");
+            return None;
+        }
+    };
+    let files = CertificateFiles {
+        certificate_file: certificate.value,
+        private_key_file: key.value,
+    };
+    let both: [&Path; 2] = [&files.certificate_file, &files.private_key_file];
+    if !section.can_test(&certificate.span, &both) {
+        return Some(Credential::Certificate(files));
+    }
+    match files.load() {
+        Err(error) => {
+            let message = format!("certificate: {error}");
+            section.problem_of_file(&certificate.span, error.kind(), message);
+        }
+        // Entra page "Microsoft identity platform application authentication
+        // certificate credentials".
+        Ok(pair) if pair.key.algorithm() != rustls::SignatureAlgorithm::RSA => section.problem_at(
+            &key.span,
+            "private_key_file: Entra takes RSA keys only: make a certificate with an RSA key of \
+             2048 bits or more (openssl req -x509 -newkey rsa:2048 -nodes ...)",
+        ),
+        Ok(_) => {}
+    }
+    Some(Credential::Certificate(files))
+}
+
+fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Credential> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Switch(bool),
+        ClientId(String),
+    }
+    let marked = section.marked::<Written>("managed_identity")?;
+    if sign_in == SignIn::Delegated {
+        let message = "managed_identity: people sign in to an app registration, which a managed \
+                       identity is not: name its client_id, and a client secret or none";
+        section.problem_at(&marked.span, message);
+    }
+    match marked.value {
+        Written::Switch(false) => None,
+        Written::Switch(true) => Some(Credential::ManagedIdentity(None)),
+        Written::ClientId(id) => {
+            if uuid::Uuid::try_parse(&id).is_err() {
+                let message = "managed_identity: write true, or the client id of a user-assigned \
+                               identity";
+                section.problem_at(&marked.span, message);
+            }
+            Some(Credential::ManagedIdentity(Some(id)))
+        }
+    }
+}
+
+fn federated_token(section: &mut Section<'_>) -> Option<Credential> {
+    let marked = section.marked::<PathBuf>("federated_token_file")?;
+    if section.can_test(&marked.span, &[&marked.value])
+        && let Err(error) = std::fs::File::open(&marked.value)
+    {
+        let message = format!(
+            "federated_token_file: {}",
+            unreadable(&marked.value, &error)
+        );
+        section.problem_of_file(&marked.span, ProblemKind::Unreadable, message);
+    }
+    Some(Credential::FederatedToken(marked.value))
+}
+
+/// Why a file that the relay only reads cannot be read, and what to do.
+pub(in crate::config) fn unreadable(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
+        let fix = |user: &User| format!("chgrp {} {shown}; chmod g+r {shown}", user.group);
+        format!(": {}", machine::denied(path, fix))
+    } else if error.kind() == io::ErrorKind::NotFound {
+        format!(": {NOT_THERE}")
+    } else {
+        String::new()
+    };
+    format!("cannot read {shown}: {error}{remedy}")
+}
+
+/// What to do about a file that does not exist.
+pub(in crate::config) const NOT_THERE: &str =
+    "put it there, or correct the path; systemd starts the relay again until the file is there";

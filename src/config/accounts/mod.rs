@@ -1,0 +1,228 @@
+//! The keys of `[[account]]`.
+
+pub(super) mod cloud;
+pub(super) mod credential;
+mod pace;
+pub(super) mod submission;
+
+use serde::Deserialize;
+
+use super::Account;
+use super::Cloud;
+use super::Credential;
+use super::Mailbox;
+use super::SignIn;
+use super::reader::Problems;
+use super::reader::Section;
+use crate::mail::Address;
+use crate::mail::Pattern;
+
+pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
+    let sections = top.tables("account");
+    if sections.is_empty() {
+        problems.add_whole(
+            "no [[account]]: name the tenant, client_id, client secret and mailbox to send with",
+        );
+    }
+    let several = sections.len() > 1;
+    let mut accounts: Vec<Account> = Vec::new();
+    for mut section in sections {
+        let named = section.optional::<String>("name");
+        if several && named.is_none() {
+            section.problem("with several [[account]] each needs a \"name\"");
+        }
+        let name = named.unwrap_or_else(|| "default".to_owned());
+        if accounts.iter().any(|other| other.name == name) {
+            section.problem(format!("there are two [[account]] named {name:?}"));
+        }
+        let account = account(&mut section, name);
+        if let Some(account) = &account
+            && let Some(other) = accounts.iter().find(|other| same_sender(other, account))
+        {
+            let message = format!(
+                "it sends from the same mailbox with the same app as [[account]] {:?}: join \
+                 their senders, so that Graph's limits are kept for both together",
+                other.name
+            );
+            section.problem(message);
+        }
+        accounts.extend(account);
+        section.finish();
+    }
+    accounts
+}
+
+/// Graph counts per app and mailbox.
+fn same_sender(one: &Account, other: &Account) -> bool {
+    let mailbox = |account: &Account| match &account.mailbox {
+        Mailbox::Fixed(address) => address.key(),
+        Mailbox::From => String::new(),
+    };
+    let identity = |account: &Account| match &account.credential {
+        Credential::ManagedIdentity(id) => id.clone(),
+        Credential::Secret { .. }
+        | Credential::Certificate(_)
+        | Credential::FederatedToken(_)
+        | Credential::Nothing => None,
+    };
+    one.tenant == other.tenant
+        && one.client_id == other.client_id
+        && identity(one) == identity(other)
+        && mailbox(one) == mailbox(other)
+}
+
+fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
+    let sign_in = section.or("sign_in", SignIn::Application);
+    let credential = credential::read(section, sign_in);
+    let (tenant, client_id) = app(section, sign_in, credential.as_ref());
+    let mailbox = section.required::<MailboxText>("mailbox");
+    let senders = section.or("senders", vec![Pattern::from("*".to_owned())]);
+    let default_from = section.optional::<Address>("default_from");
+    let fixed = mailbox.as_ref().map(|mailbox| &mailbox.value.0);
+    let submission = submission::read(section, fixed);
+    let cloud = section.or("cloud", Cloud::Global);
+    let login_url = base_url(section, "login_url");
+    let graph_url = base_url(section, "graph_url");
+    let pace = pace::read(section);
+    Some(Account {
+        name,
+        tenant: tenant?,
+        client_id: client_id?,
+        credential: credential?,
+        sign_in,
+        mailbox: mailbox?.value.0,
+        senders,
+        default_from,
+        submission,
+        // Known when the size of messages is.
+        needs_drafts: false,
+        cloud,
+        graph_resource: resource(cloud, graph_url.as_deref()),
+        login_url: login_url.unwrap_or_else(|| cloud.login_url().to_owned()),
+        graph_url: graph_url.unwrap_or_else(|| cloud.graph_url().to_owned()),
+        pace,
+    })
+}
+
+/// Tenant and client id. A managed identity belongs to one tenant and has its
+/// own client id: it needs neither here.
+fn app(
+    section: &mut Section<'_>,
+    sign_in: SignIn,
+    credential: Option<&Credential>,
+) -> (Option<String>, Option<String>) {
+    if credential.is_some_and(|credential| !credential.names_an_app()) {
+        for key in ["tenant", "client_id"] {
+            if section.optional::<String>(key).is_some() {
+                let message = format!("{key}: a managed identity has its own: leave it out");
+                section.problem_of(key, message);
+            }
+        }
+        return (Some(String::new()), Some(String::new()));
+    }
+    let tenant = identifier(section, "tenant");
+    let client_id = identifier(section, "client_id");
+    if client_id.as_deref().is_some_and(|id| id.contains('.')) {
+        let message = "client_id: an app's id is no domain: write the Application (client) ID from \
+                       the app registration's overview";
+        section.problem_of("client_id", message);
+    }
+    // Entra page "OAuth 2.0 client credentials flow".
+    if sign_in == SignIn::Application
+        && let Some(shared) = tenant.as_deref().filter(|tenant| is_shared(tenant))
+    {
+        let message = format!(
+            "tenant: {shared:?} is no tenant: an app acts in one, so write its id or domain (only \
+             sign_in = \"delegated\" can do with {shared:?})"
+        );
+        section.problem_of("tenant", message);
+    }
+    (tenant, client_id)
+}
+
+/// The names under which people of any tenant can sign in.
+fn is_shared(tenant: &str) -> bool {
+    ["common", "organizations", "consumers"].contains(&tenant)
+}
+
+/// Graph's name in tokens: its URL, except for a stand-in on this machine, which
+/// speaks for the cloud.
+fn resource(cloud: Cloud, graph_url: Option<&str>) -> String {
+    let elsewhere = graph_url.filter(|url| url.starts_with("https://"));
+    elsewhere.map_or_else(|| cloud.graph_url().to_owned(), str::to_owned)
+}
+
+/// `mailbox`: an address, or the word `from`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct MailboxText(Mailbox);
+
+impl TryFrom<String> for MailboxText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "from" {
+            return Ok(Self(Mailbox::From));
+        }
+        text.parse()
+            .map(|address| Self(Mailbox::Fixed(address)))
+            .map_err(|error| {
+                format!("{error}: write the mailbox that sends, like \"noreply@contoso.com\", or \"from\"")
+            })
+    }
+}
+
+/// A tenant or client id: goes into a URL path, so nothing but what those have.
+fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    let marked = section.required::<String>(key)?;
+    let id = marked.value;
+    let plain = id
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if id.is_empty() || !plain || id.contains("..") {
+        let message = format!("{key}: {id:?} is neither an id nor a domain");
+        section.problem_at(&marked.span, message);
+        return None;
+    }
+    Some(id)
+}
+
+/// Scheme, host and port without a path; plain http only to this machine.
+fn base_url(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    let marked = section.marked::<String>(key)?;
+    let url = marked.value.trim_end_matches('/').to_owned();
+    if let Err(wrong) = check_base_url(&url) {
+        section.problem_at(&marked.span, format!("{key}: {wrong}"));
+    }
+    Some(url)
+}
+
+fn check_base_url(url: &str) -> Result<(), String> {
+    let parsed = reqwest::Url::parse(url).map_err(|error| format!("{url:?}: {error}"))?;
+    let host = parsed.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = bare == "localhost"
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback());
+    match parsed.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => {
+            return Err(format!(
+                "plain http only to this machine: write https://{host}"
+            ));
+        }
+        _ => return Err(format!("{url:?} must begin with https://")),
+    }
+    let bare_host = parsed.path() == "/"
+        && parsed.query().is_none()
+        && parsed.fragment().is_none()
+        && parsed.username().is_empty()
+        && parsed.password().is_none();
+    if bare_host {
+        Ok(())
+    } else {
+        Err("scheme and host only: the relay appends the path".to_owned())
+    }
+}

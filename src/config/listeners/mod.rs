@@ -1,0 +1,331 @@
+//! The keys of `[[listener]]`, and promise 6: no listener that this
+//! module lets through is an open relay.
+//!
+//! | who can reach it | what it needs |
+//! |---|---|
+//! | this machine only | nothing |
+//! | the machines of a list | `networks`; the same with `authentication = "any"` |
+//! | everybody | TLS, and `authentication = "required"` |
+
+pub(super) mod received;
+pub(super) mod tls;
+pub(super) mod users;
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::Authentication;
+use super::CertificateFiles;
+use super::Listener;
+use super::Presence;
+use super::Tls;
+use super::Tolerance;
+use super::User;
+use super::aliases;
+use super::reader::Marked;
+use super::reader::Section;
+use crate::mail::Surroundings;
+
+/// The lines of a drop-in that let the service take ports below 1024; with fewer
+/// the kernel still refuses.
+pub const PRIVILEGED_PORTS: [&str; 4] = [
+    "[Service]",
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+    "PrivateUsers=no",
+];
+
+impl Listener {
+    /// The listeners of a configuration that names none.
+    pub fn defaults() -> Vec<Self> {
+        let on = |ip: IpAddr, presence| Self {
+            address: SocketAddr::new(ip, 2525),
+            tls: Tls::Off,
+            authentication: Authentication::Off,
+            anonymous_networks: Vec::new(),
+            networks: loopback(),
+            bare_lf: Tolerance::Normalise,
+            bare_cr: Tolerance::Normalise,
+            nul: Tolerance::Normalise,
+            recipients: Arc::default(),
+            presence,
+            place: None,
+        };
+        vec![
+            on(Ipv4Addr::LOCALHOST.into(), Presence::Required),
+            on(Ipv6Addr::LOCALHOST.into(), Presence::WhereAvailable),
+        ]
+    }
+}
+
+pub(super) fn read(
+    top: &mut Section<'_>,
+    files: Option<&CertificateFiles>,
+    users: &[User],
+    surroundings: &Surroundings,
+) -> Vec<Listener> {
+    let sections = top.tables("listener");
+    let listeners = if sections.is_empty() {
+        Listener::defaults()
+    } else {
+        let read = sections.into_iter().filter_map(|section| {
+            let mut section = section;
+            let listener = listener(&mut section, files, users, surroundings);
+            section.finish();
+            listener
+        });
+        read.collect()
+    };
+    for (at, one) in listeners.iter().enumerate() {
+        let mut before = listeners.iter().take(at);
+        if let Some(other) = before.find(|other| collide(one, other)) {
+            let message = format!(
+                "address: {} and {} are one and the same to the machine: keep one of them ([::] \
+                 takes IPv4 too)",
+                other.address, one.address
+            );
+            top.problem_at_place(one.place, message);
+        }
+    }
+    let nobody_authenticates = |listener: &Listener| {
+        matches!(
+            listener.authentication,
+            Authentication::Off | Authentication::Any
+        )
+    };
+    if !users.is_empty() && listeners.iter().all(nobody_authenticates) {
+        top.problem_of(
+            "user",
+            "no [[listener]] lets a [[user]] authenticate: give one authentication = \"required\" \
+             or \"optional\"",
+        );
+    }
+    listeners
+}
+
+fn listener(
+    section: &mut Section<'_>,
+    files: Option<&CertificateFiles>,
+    users: &[User],
+    surroundings: &Surroundings,
+) -> Option<Listener> {
+    let address = address(section);
+    let tls = section.marked::<Tls>("tls");
+    if let Some(tls) = &tls
+        && tls.value != Tls::Off
+        && files.is_none()
+    {
+        let message = "tls: needs a certificate: [tls] certificate_file and private_key_file";
+        section.problem_at(&tls.span, message);
+    }
+    let authentication = authentication(section, users);
+    let anonymous = networks_of(section, "anonymous_networks");
+    let networks = networks_of(section, "networks");
+    let bare_lf = section.or("bare_lf", Tolerance::Normalise);
+    // Applications of this machine are its administrator's own; from anywhere else
+    // such bytes are more likely an attack on whoever reads the message.
+    let is_local = |marked: &Marked<SocketAddr>| marked.value.ip().is_loopback();
+    let strictness = match address.as_ref().is_none_or(is_local) {
+        true => Tolerance::Normalise,
+        false => Tolerance::Refuse,
+    };
+    let bare_cr = section.or("bare_cr", strictness);
+    let nul = section.or("nul", strictness);
+    let recipients = aliases::policy(section, |it| surroundings.reaches(it).is_ok());
+    let listener = Listener {
+        place: address.as_ref().map(|marked| section.place(&marked.span)),
+        address: address
+            .as_ref()
+            .map_or_else(unspecified, |marked| marked.value),
+        tls: tls.map_or(Tls::Off, |marked| marked.value),
+        authentication: authentication.map_or(Authentication::Off, |marked| marked.value),
+        anonymous_networks: anonymous
+            .as_ref()
+            .map_or_else(Vec::new, |marked| marked.value.clone()),
+        networks: networks
+            .as_ref()
+            .map_or_else(loopback, |marked| marked.value.clone()),
+        bare_lf,
+        bare_cr,
+        nul,
+        recipients: Arc::new(recipients),
+        presence: Presence::Required,
+    };
+    refuse_open_relay(
+        section,
+        &listener,
+        address.as_ref(),
+        networks.as_ref(),
+        anonymous.as_ref(),
+    );
+    address.map(|_| listener)
+}
+
+/// Whether clients authenticate, with what is wrong about it.
+fn authentication(section: &mut Section<'_>, users: &[User]) -> Option<Marked<Authentication>> {
+    let authentication = section.marked::<Authentication>("authentication")?;
+    match authentication.value {
+        Authentication::Optional | Authentication::Required if users.is_empty() => {
+            let message = "authentication: nobody could authenticate: there is no [[user]] with name, \
+                           password_hash and senders";
+            section.problem_at(&authentication.span, message);
+        }
+        Authentication::Any if !section.has("networks") => {
+            let message = "authentication: \"any\" accepts every name and password, so that only \
+                           networks says who may send: name the machines, like networks = \
+                           [\"192.0.2.17\"]";
+            section.problem_at(&authentication.span, message);
+        }
+        Authentication::Off
+        | Authentication::Any
+        | Authentication::Optional
+        | Authentication::Required => {}
+    }
+    Some(authentication)
+}
+
+/// A list of networks; a bare address is a network of one machine.
+fn networks_of(section: &mut Section<'_>, key: &'static str) -> Option<Marked<Vec<IpNet>>> {
+    let networks = section.marked::<Vec<Network>>(key)?;
+    Some(networks.map(|networks| networks.into_iter().map(|network| network.0).collect()))
+}
+
+/// A network as it is written.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Network(IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let network = text.parse().or_else(|_| address());
+        network.map(Self).map_err(|_| {
+            format!(
+                "{text:?} is not a network: write it like \"192.0.2.0/24\", or one machine like \
+                 \"192.0.2.17\""
+            )
+        })
+    }
+}
+
+fn address(section: &mut Section<'_>) -> Option<Marked<SocketAddr>> {
+    let written = section.required::<String>("address")?;
+    match written.value.parse::<SocketAddr>() {
+        Ok(address) => Some(written.map(|_| address)),
+        Err(_) => {
+            let message = format!(
+                "address: {:?} is not an IP address with a port: write it like \
+                 \"127.0.0.1:2525\" or \"[::1]:2525\"",
+                written.value
+            );
+            section.problem_at(&written.span, message);
+            None
+        }
+    }
+}
+
+/// The table in the module's doc.
+fn refuse_open_relay(
+    section: &Section<'_>,
+    listener: &Listener,
+    address: Option<&Marked<SocketAddr>>,
+    networks: Option<&Marked<Vec<IpNet>>>,
+    anonymous: Option<&Marked<Vec<IpNet>>>,
+) {
+    if let Some(address) = address
+        && !address.value.ip().is_loopback()
+        && !section.has("networks")
+    {
+        let message = format!(
+            "the listener {} can be reached from other machines: name those that may send, like \
+             networks = [\"192.0.2.0/24\"], or listen on 127.0.0.1",
+            address.value
+        );
+        section.problem_at(&address.span, message);
+    }
+    let both = [networks, anonymous];
+    if both.iter().flatten().any(|list| is_mapped(&list.value)) {
+        section.problem("networks: write IPv4 networks as such, like \"192.0.2.0/24\"");
+    }
+    let guarded = listener.tls != Tls::Off && listener.authentication == Authentication::Required;
+    if let Some(networks) = networks
+        && is_everybody(&networks.value)
+        && !guarded
+    {
+        let message = "networks: everybody could send through this listener: name the networks \
+                       that may, or give it tls = \"starttls-required\" and authentication = \
+                       \"required\"";
+        section.problem_at(&networks.span, message);
+    }
+    if let Some(anonymous) = anonymous {
+        if is_everybody(&anonymous.value) {
+            let message = "anonymous_networks: everybody could send through this listener: name \
+                           the machines that may send without authentication";
+            section.problem_at(&anonymous.span, message);
+        }
+        if listener.authentication != Authentication::Required {
+            let message = "anonymous_networks: only beside authentication = \"required\"; without \
+                           it, networks says who may send";
+            section.problem_at(&anonymous.span, message);
+        }
+    }
+}
+
+/// Whether a list holds much of the internet, in however many pieces.
+fn is_everybody(networks: &[IpNet]) -> bool {
+    let networks: Vec<IpNet> = networks.to_vec();
+    IpNet::aggregate(&networks).iter().any(|network| {
+        let most = match network {
+            // The largest private network is 10.0.0.0/8 (RFC 1918).
+            IpNet::V4(_) => 8,
+            // fc00::/7 and fe80::/10 never come from the internet (RFC 4193, RFC 4291).
+            IpNet::V6(v6) if v6.network().is_unique_local() => 7,
+            IpNet::V6(v6) if v6.network().is_unicast_link_local() => 10,
+            // A whole site gets a /48, a provider a /32 or a little more.
+            IpNet::V6(_) => 24,
+        };
+        network.prefix_len() < most
+    })
+}
+
+/// Whether a list has IPv4 networks in the form of IPv6, which hold nobody:
+/// clients are looked at as IPv4.
+fn is_mapped(networks: &[IpNet]) -> bool {
+    networks.iter().any(|network| match network {
+        IpNet::V4(_) => false,
+        IpNet::V6(v6) => v6.network().to_ipv4_mapped().is_some(),
+    })
+}
+
+/// Whether two listeners cannot both be: an IPv6 socket of any address takes
+/// IPv4 too.
+fn collide(one: &Listener, other: &Listener) -> bool {
+    let (one, other) = (one.address, other.address);
+    let takes_all = |address: SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
+    let any = |address: SocketAddr| address.ip().is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && (one == other || (takes_all(one) && any(other)) || (any(one) && takes_all(other)))
+}
+
+/// Stands in for an address that was refused.
+fn unspecified() -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)
+}
+
+/// `127.0.0.0/8` and `::1`.
+fn loopback() -> Vec<IpNet> {
+    let net = |ip: IpAddr, length| IpNet::new_assert(ip, length);
+    vec![
+        net(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+        net(Ipv6Addr::LOCALHOST.into(), 128),
+    ]
+}

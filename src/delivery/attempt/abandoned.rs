@@ -1,0 +1,85 @@
+//! Drafts that nobody will send: those of messages that an operator has dropped,
+//! and those of messages that failed just before the relay was killed, so that
+//! the attempt (`work.rs`) did not come to deleting its draft. Deleted as soon as
+//! that is possible; what Graph refuses to delete stays.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tracing::debug;
+use uuid::Uuid;
+
+use super::draft;
+use crate::delivery::Context;
+use crate::delivery::outcome::error::is_beyond_deletion;
+use crate::graph::Caller;
+use crate::mail::SpoolId;
+use crate::spool::Abandoned;
+use crate::telemetry::maillog;
+
+/// When Graph was out of reach, it is asked again after this.
+const AGAIN: Duration = Duration::from_secs(60);
+/// So many at once: few requests beside those of the mail.
+const AT_ONCE: u32 = 20;
+
+/// Runs until it is cancelled.
+pub(in crate::delivery) async fn run(context: &Context) {
+    let start = context.spool.running();
+    // Failed messages whose draft was found to be gone, sent or not to be deleted.
+    let mut done: HashSet<SpoolId> = HashSet::new();
+    loop {
+        let some = match context.spool.abandoned(start, AT_ONCE).await {
+            Ok(some) => some,
+            Err(error) => {
+                debug!(%error, "abandoned drafts cannot be read");
+                Vec::new()
+            }
+        };
+        for abandoned in some {
+            if !done.contains(&abandoned.id) && delete(context, &abandoned).await {
+                done.insert(abandoned.id);
+            }
+        }
+        tokio::select! {
+            () = context.spool.dropped() => {}
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// Deletes a draft, or finds out that there is none to delete; whether Graph has
+/// answered.
+async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
+    let Abandoned {
+        id,
+        may_be_retried,
+        lane,
+        draft,
+    } = abandoned;
+    let Some(outlet) = context.outlets.get(&lane.account) else {
+        return false;
+    };
+    let caller = Caller {
+        mailbox: &lane.mailbox,
+        client_request_id: Uuid::new_v4(),
+    };
+    let deleted = match draft::abandon(caller, &outlet.graph, draft).await {
+        Ok(deleted) => deleted,
+        Err(error) if is_beyond_deletion(&error) => {
+            debug!(%id, "the draft of a message that nobody will send stays in the mailbox");
+            false
+        }
+        Err(error) => {
+            debug!(%id, %error, "the draft of a message that nobody will send is still there");
+            return false;
+        }
+    };
+    // Of a message that may be tried again, a draft that was sent after all must stay
+    // known: the next attempt looks before it sends.
+    if (deleted || !may_be_retried)
+        && let Err(error) = context.spool.forget_draft(*id, draft.id.clone()).await
+    {
+        maillog::spool_trouble(&error);
+    }
+    true
+}

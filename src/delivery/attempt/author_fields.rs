@@ -1,0 +1,156 @@
+//! The fields that say who a message is from, as they go out: the rules for From,
+//! Sender and Reply-To in `compose.rs`.
+
+use super::compose::Rules;
+use crate::config::FromRule;
+use crate::config::Senders;
+use crate::delivery::Context;
+use crate::mail::Address;
+use crate::mime::Author;
+use crate::mime::Field;
+use crate::mime::Findings;
+use crate::mime::Header;
+use crate::mime::Item;
+use crate::mime::author;
+use crate::mime::author_item;
+use crate::mime::known_item;
+use crate::routing::substitute;
+use crate::spool::Claimed;
+
+impl Context {
+    /// The From that a message goes out with.
+    pub(in crate::delivery) fn goes_out_from(&self, entry: &Claimed) -> Address {
+        let author = entry.author.as_ref();
+        let author = author.and_then(|author| self.senders.outgoing(author));
+        author
+            .or_else(|| {
+                let outlet = self.outlets.get(&entry.lane.account)?;
+                substitute(&outlet.account, &entry.envelope.reverse_path).cloned()
+            })
+            .unwrap_or_else(|| entry.lane.mailbox.clone())
+    }
+}
+
+/// What becomes of the author.
+#[derive(Debug, Default)]
+pub(in crate::delivery) struct AuthorFields {
+    /// Fields to put at the top.
+    pub(in crate::delivery) added: String,
+    /// Names of fields that are set aside.
+    pub(in crate::delivery) aside: Vec<&'static str>,
+    /// The new author, by `[[sender]]`.
+    author: Option<Address>,
+}
+
+impl AuthorFields {
+    pub(in crate::delivery) fn of(
+        header: &Header<'_>,
+        findings: &Findings,
+        rules: Rules<'_>,
+    ) -> Self {
+        match rules.submission.from {
+            FromRule::Keep => {
+                let kept = Self::kept(&findings.author, rules.from);
+                let replaced = Self::replaced(header, rules.senders);
+                replaced.unwrap_or(kept).and_sender(header, rules.senders)
+            }
+            FromRule::Mailbox => Self::mailbox(header, rules.mailbox),
+        }
+    }
+
+    fn kept(author: &Author, from: &Address) -> Self {
+        let added = match author {
+            Author::Alone => String::new(),
+            Author::Among(_, item) => format!("From: {}\r\n", item.written()),
+            Author::Unusable { name } => from_field(name.as_deref(), from),
+        };
+        Self {
+            added,
+            aside: Vec::new(),
+            author: None,
+        }
+    }
+
+    /// What `[[sender]]` makes of the author, if it says so.
+    fn replaced(header: &Header<'_>, senders: &Senders) -> Option<Self> {
+        let known = |address: &Address| senders.replaced(address).is_some();
+        let item = author_item(header).or_else(|| known_item(header, known))?;
+        let new = senders.replaced(item.address.as_ref()?)?;
+        let mut replaced = Self {
+            added: from_field(item.name().as_deref(), &new),
+            aside: vec!["From"],
+            author: Some(new),
+        };
+        replaced.answers_to(header, item);
+        Some(replaced)
+    }
+
+    /// What `[[sender]]` makes of the one who acted for the author.
+    fn and_sender(mut self, header: &Header<'_>, senders: &Senders) -> Self {
+        let known = |item: &&Item| {
+            let address = item.address.as_ref();
+            address.is_some_and(|address| senders.replaced(address).is_some())
+        };
+        let fields = header.all("Sender");
+        let Some(item) = fields.flat_map(|it| &it.list().items).find(known) else {
+            return self;
+        };
+        let Some(new) = item.address.as_ref().and_then(|it| senders.replaced(it)) else {
+            return self;
+        };
+        let author = self.author.clone().or_else(|| author(header));
+        if author.is_none_or(|author| author.key() != new.key()) {
+            let field = from_field(item.name().as_deref(), &new);
+            self.added.push_str(&field.replacen("From", "Sender", 1));
+        }
+        self.aside.push("Sender");
+        self
+    }
+
+    /// Answers go to this author where they would have gone nowhere else, if a
+    /// mailbox can have the address.
+    fn answers_to(&mut self, header: &Header<'_>, author: Item) {
+        let answers =
+            |field: &Field<'_>| field.list().items.iter().any(|item| item.address.is_some());
+        let is_routable = author.address.as_ref().is_some_and(Address::is_routable);
+        if is_routable && !header.all("Reply-To").any(answers) {
+            self.added
+                .push_str(&format!("Reply-To: {}\r\n", author.written()));
+            self.aside.push("Reply-To");
+        }
+    }
+
+    /// The mailbox, under the name that came in. Answers go where they would
+    /// have gone.
+    fn mailbox(header: &Header<'_>, mailbox: &Address) -> Self {
+        let author = author_item(header);
+        let address = author.as_ref().and_then(|item| item.address.as_ref());
+        if address.is_some_and(|address| address.key() == mailbox.key()) {
+            return Self {
+                aside: vec!["Sender"],
+                ..Self::kept(&Author::of(header), mailbox)
+            };
+        }
+        let name = match &author {
+            Some(item) => item.name(),
+            None => Author::of(header).name(),
+        };
+        let mut from = Self {
+            added: from_field(name.as_deref(), mailbox),
+            // Sender would name the one who may not send.
+            aside: vec!["From", "Sender"],
+            author: None,
+        };
+        if let Some(item) = author {
+            from.answers_to(header, item);
+        }
+        from
+    }
+}
+
+fn from_field(name: Option<&str>, address: &Address) -> String {
+    match name {
+        Some(name) => format!("From: {name} <{address}>\r\n"),
+        None => format!("From: {address}\r\n"),
+    }
+}

@@ -1,0 +1,75 @@
+//! The JSON form, where an account asks for it and a message has one.
+//!
+//! A message that would not survive it goes in MIME form, and the log says why: it
+//! is signed, encrypted, an invitation, a report or too large for one request, or a part of
+//! it cannot be decoded for certain. Of the others the log says what was lost. Promise 3 holds for the properties as for the header section.
+
+use std::collections::HashSet;
+
+use super::compose::Composed;
+use crate::config::Route;
+use crate::config::Submission;
+use crate::delivery::outcome::error::AttemptError;
+use crate::graph::Json;
+use crate::graph::Message;
+use crate::graph::SentItems;
+use crate::mail::Address;
+use crate::mime::Mailbox;
+use crate::mime::Rendition;
+use crate::spool::Claimed;
+use crate::telemetry::maillog;
+
+/// What Graph gets of a message that was composed; nothing if it has to go in
+/// MIME form.
+pub(in crate::delivery) async fn form(
+    entry: &Claimed,
+    composed: &Composed,
+    submission: &Submission,
+) -> Result<Option<Json>, AttemptError> {
+    if composed.message.size() > submission.request_limit {
+        maillog::not_json(entry.id, "it is too large for one request");
+        return Ok(None);
+    }
+    let read = composed.message.read().await;
+    let bytes = read.map_err(AttemptError::unread)?;
+    // Taking a message of some MB apart keeps a thread busy.
+    let rendered = tokio::task::spawn_blocking(move || Rendition::of(&bytes)).await;
+    let mut rendition = match rendered {
+        Ok(Ok(rendition)) => rendition,
+        Ok(Err(error)) => {
+            maillog::not_json(entry.id, &error.to_string());
+            return Ok(None);
+        }
+        Err(_) => {
+            maillog::not_json(entry.id, "it could not be taken apart; please report this");
+            return Ok(None);
+        }
+    };
+    // No field names them, and here they need none.
+    let blind = composed.blind.iter().cloned();
+    rendition.bcc.extend(blind.map(Mailbox::from));
+    let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
+    let wanted: HashSet<String> = composed.recipients.iter().map(Address::key).collect();
+    if named != wanted {
+        maillog::not_json(entry.id, "its recipients cannot be told for sure");
+        return Ok(None);
+    }
+    let sent_items = match submission.save_to_sent_items {
+        true => SentItems::Kept,
+        false => SentItems::NotKept,
+    };
+    let entry_id = entry.id.to_string();
+    let said = Message::of(&rendition);
+    let json = match submission.route {
+        Route::Send => Json::send_mail(&said, sent_items),
+        Route::Draft => Json::draft(said, &entry_id),
+    };
+    let json = json.map_err(|error| AttemptError::unread(error.into()))?;
+    if json.body().len() as u64 > submission.request_limit {
+        maillog::not_json(entry.id, "it is too large for one request");
+        return Ok(None);
+    }
+    let lost = rendition.lost.iter().map(ToString::to_string);
+    maillog::lost_in_json(entry.id, &lost.collect::<Vec<_>>().join(", "));
+    Ok(Some(json))
+}

@@ -1,0 +1,185 @@
+//! ONE attempt, top to bottom: from a claimed entry to its outcome.
+//!
+//! The entry is on record as claimed before this runs (promise 4); the caller
+//! settles it with the outcome. Nothing here waits for a retry time; the way of
+//! a draft is in `draft.rs`.
+
+pub(super) mod abandoned;
+mod author_fields;
+pub(super) mod compose;
+mod draft;
+mod fit;
+mod json;
+pub(super) mod recipients;
+mod upload;
+mod work;
+
+use tracing::debug;
+
+use self::compose::Composed;
+use self::compose::Rules;
+use self::compose::compose;
+use self::draft::Parts;
+use self::draft::Way;
+use self::fit::fit;
+use super::Outlet;
+use super::dispatch::pace::Pace;
+use super::outcome::Outcome;
+use super::outcome::error::AttemptError;
+use super::outcome::error::Step;
+use crate::config::Format;
+use crate::config::ReceivedClient;
+use crate::config::Route;
+use crate::config::Senders;
+use crate::config::SignIn;
+use crate::graph::Form;
+use crate::graph::Submitted;
+use crate::mime::Header;
+use crate::routing::substitute;
+use crate::spool::Claimed;
+use crate::spool::Draft;
+use crate::spool::Spool;
+use crate::telemetry::maillog;
+
+/// What an attempt needs besides its entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means<'a> {
+    pub(super) outlet: Option<&'a Outlet>,
+    pub(super) spool: &'a Spool,
+    pub(super) hostname: &'a str,
+    /// What the Received field says of the client.
+    pub(super) client: ReceivedClient,
+    pub(super) senders: &'a Senders,
+    pub(super) pace: &'a Pace,
+}
+
+/// How an attempt has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) left: Left,
+}
+
+/// What an attempt leaves in the mailbox.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// As it is on record.
+    pub(super) draft: Option<Draft>,
+    /// The message's Message-ID, where it may leave a draft that is on no record.
+    pub(super) unrecorded: Option<String>,
+}
+
+/// Tries to submit an entry through its account.
+pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
+    let Some(outlet) = means.outlet else {
+        let gone = AttemptError::NoAccount(entry.lane.account.clone());
+        return Ended {
+            outcome: Outcome::of(Err(gone), SignIn::Application),
+            left: Left::default(),
+        };
+    };
+    let mut way = Way {
+        entry,
+        outlet,
+        spool: means.spool,
+        pace: means.pace,
+        draft: entry.draft.clone(),
+        message_id: None,
+        unrecorded: entry.unanswered,
+    };
+    let result = submit(&mut way, means).await;
+    Ended {
+        outcome: Outcome::of(result, outlet.account.sign_in),
+        left: Left {
+            draft: way.draft,
+            unrecorded: way.message_id.filter(|_| way.unrecorded),
+        },
+    }
+}
+
+async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, AttemptError> {
+    if let Some(submitted) = way.resume().await? {
+        return Ok(submitted);
+    }
+    let (entry, outlet) = (way.entry, way.outlet);
+    // Before the first byte leaves: wrong bytes are never mailed.
+    let verified = entry.content.verify(entry.digest).await;
+    verified.map_err(AttemptError::unverified)?;
+    let head = entry.content.head().await;
+    let head = head.map_err(AttemptError::unread)?;
+    // What the lane was chosen by.
+    let from = substitute(&outlet.account, &entry.envelope.reverse_path);
+    let rules = Rules {
+        from: from.unwrap_or(&entry.lane.mailbox),
+        mailbox: &entry.lane.mailbox,
+        submission: &outlet.account.submission,
+        hostname: means.hostname,
+        client: means.client,
+        senders: means.senders,
+    };
+    let composed = compose(entry, &head, rules)?;
+    way.message_id = message_id(&composed.message.header);
+    if rules.submission.format == Format::Json
+        && let Some(json) = json::form(entry, &composed, rules.submission).await?
+    {
+        let parts = Parts {
+            form: Form::Json(&json),
+            blind: &[],
+            large: &[],
+        };
+        match hand_over(way, &parts).await {
+            Err(error) if error.is_too_large() && way.draft.is_none() => {
+                maillog::not_json(entry.id, "Graph found it too large for one request");
+            }
+            submitted => return submitted,
+        }
+    }
+    submit_mime(way, composed).await
+}
+
+/// In MIME form: made smaller until Graph takes it, or until it gets no smaller.
+async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted, AttemptError> {
+    let Composed { message, blind, .. } = composed;
+    let (id, submission) = (way.entry.id, &way.outlet.account.submission);
+    let mut fitted = fit(id, message, submission.largest_mime(), submission).await?;
+    if !blind.is_empty() {
+        maillog::blind(id, blind.len());
+    }
+    loop {
+        let error = match hand_over(way, &fitted.parts(&blind)).await {
+            Err(error) if error.is_too_large() || error.is_too_small() => error,
+            submitted => return submitted,
+        };
+        let smaller = if way.draft.is_none() {
+            fitted.halved(id, submission).await?
+        } else {
+            fitted.covered(id, submission, &error).await?
+        };
+        fitted = smaller.ok_or(error)?;
+        // The draft that lacks an attachment is deleted.
+        if let Some(submitted) = way.resume().await? {
+            return Ok(submitted);
+        }
+    }
+}
+
+/// The Message-ID in a header section.
+fn message_id(header: &[u8]) -> Option<String> {
+    let header = Header::split(header, true)?;
+    let field = header.all("Message-ID").next()?;
+    Some(field.text().into_owned())
+}
+
+/// In one request, if that is all there is and a draft is not asked for.
+async fn hand_over(way: &mut Way<'_>, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
+    let Parts { form, blind, large } = *parts;
+    let is_all = blind.is_empty() && large.is_empty();
+    if way.outlet.account.submission.route == Route::Draft || !is_all {
+        let (id, size) = (way.entry.id, form.size());
+        debug!(%id, size, large = large.len(), "sending as a draft");
+        return way.submit(parts).await;
+    }
+    way.pace.admit(form.size()).await;
+    let sent = way.graph().send_mail(way.caller(), form).await;
+    sent.map_err(Step::SendMail.failed())
+}

@@ -1,0 +1,240 @@
+//! One attachment on its way into a draft: at once if it is small, otherwise by
+//! an upload session, piece by piece from where it is kept. Where Graph draws the
+//! line between the two is not known to the byte, so what it refuses by its size in
+//! one way goes in the other.
+//!
+//! A broken connection is resumed where Graph says. What cannot be resumed is
+//! given up: the draft was not sent, and the next attempt makes another, because
+//! an upload whose end is not known may have attached the file already.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use tracing::debug;
+
+use super::draft::Way;
+use crate::delivery::outcome::error::AttemptError;
+use crate::delivery::outcome::error::Step;
+use crate::delivery::outcome::error::is_piece_too_large;
+use crate::delivery::outcome::error::resumes;
+use crate::graph;
+use crate::graph::FileAttachment;
+use crate::graph::GraphError;
+use crate::graph::LEAST_UPLOAD;
+use crate::graph::Progress;
+use crate::graph::UploadSession;
+use crate::mime::Decoded;
+use crate::mime::Encoding;
+use crate::mime::Piece;
+use crate::mime::Reader;
+use crate::telemetry::maillog;
+
+/// An attachment that travels by itself.
+#[derive(Clone, Debug)]
+pub(in crate::delivery) struct Large {
+    pub(in crate::delivery) name: String,
+    pub(in crate::delivery) content_type: String,
+    /// Without its angle brackets.
+    pub(in crate::delivery) content_id: Option<String>,
+    pub(in crate::delivery) is_inline: bool,
+    /// Decoded, in bytes.
+    pub(in crate::delivery) size: u64,
+    pub(in crate::delivery) encoding: Encoding,
+    /// Where it is kept, encoded.
+    pub(in crate::delivery) pieces: Vec<Piece>,
+}
+
+/// Graph wants less than 4 MB (page "Attach large files to Outlook messages");
+/// 327,680 bytes are the unit of its other upload sessions.
+const CHUNK: usize = 12 * 327_680;
+/// See [`CHUNK`].
+const LEAST_CHUNK: u64 = 327_680;
+/// What an upload session finds too small may be this large; all of it is in memory
+/// then. No reading of Microsoft's "3 MB" is more than 3 MiB.
+const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;
+/// Failures in a row after which an upload is given up.
+const SETBACKS: u32 = 5;
+/// The longest that an upload waits for Graph; what is to wait longer is given
+/// up, and its place is free for others.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl Large {
+    fn described(&self) -> FileAttachment<'_> {
+        FileAttachment {
+            name: &self.name,
+            content_type: &self.content_type,
+            content_id: self.content_id.as_deref(),
+            is_inline: self.is_inline,
+            size: self.size,
+        }
+    }
+
+    /// Its bytes from `skip` on.
+    fn read(&self, skip: u64) -> Decoded {
+        Decoded::new(Reader::new(self.pieces.clone()), self.encoding, skip)
+    }
+}
+
+/// Adds an attachment to a draft.
+pub(in crate::delivery) async fn attach(
+    way: &Way<'_>,
+    draft: &str,
+    large: &Large,
+) -> Result<(), AttemptError> {
+    if large.size < LEAST_UPLOAD {
+        match at_once(way, draft, large).await {
+            Err(error) if error.is_too_large() => {
+                maillog::other_way(way.entry.id, large.size, &error);
+                match in_pieces(way, draft, large).await {
+                    // What was said first is why.
+                    Err(second) if second.is_too_small() => Err(error),
+                    attached => attached,
+                }
+            }
+            attached => attached,
+        }
+    } else {
+        match in_pieces(way, draft, large).await {
+            Err(error) if error.is_too_small() && large.size <= MOST_AT_ONCE => {
+                maillog::other_way(way.entry.id, large.size, &error);
+                at_once(way, draft, large).await
+            }
+            attached => attached,
+        }
+    }
+}
+
+/// In one request.
+async fn at_once(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
+    way.pace.admit(graph::encoded_size(large.size)).await;
+    let _turn = way.outlet.uploads.acquire().await;
+    let read = Source::new(large).take(0, large.size).await;
+    let bytes = read.map_err(AttemptError::unread)?;
+    let described = large.described();
+    let attached = way
+        .graph()
+        .attach(way.caller(), draft, &described, &bytes)
+        .await;
+    attached.map_err(Step::Prepare.failed())
+}
+
+/// By an upload session.
+async fn in_pieces(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
+    way.pace.admit(1).await;
+    let described = large.described();
+    let opened = way
+        .graph()
+        .create_upload_session(way.caller(), draft, &described);
+    let session = opened.await.map_err(Step::Prepare.failed())?;
+    upload(way, &session, large).await
+}
+
+async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result<(), AttemptError> {
+    let mut source = Source::new(large);
+    let mut next = 0;
+    let mut most = CHUNK as u64;
+    // What is taken again, after Graph has lost it, is no success.
+    let mut furthest = 0;
+    let mut setbacks = 0;
+    loop {
+        let length = large.size.saturating_sub(next).min(most);
+        way.pace.admit(length).await;
+        let turn = way.outlet.uploads.acquire().await;
+        let chunk = source
+            .take(next, length)
+            .await
+            .map_err(AttemptError::unread)?;
+        let answer = way.graph().upload(session, next, chunk).await;
+        drop(turn);
+        match answer {
+            Ok(Progress::Done) if next.saturating_add(length) >= large.size => return Ok(()),
+            Ok(Progress::Done) => return Err(AttemptError::UploadShort),
+            Ok(Progress::Next(further)) if further > next => {
+                next = further;
+                if next > furthest {
+                    furthest = next;
+                    setbacks = 0;
+                }
+            }
+            Ok(Progress::Next(_)) if setbacks < SETBACKS => setbacks += 1,
+            Ok(Progress::Next(_)) => return Err(AttemptError::UploadStuck),
+            // A proxy may take less than Graph.
+            Err(error) if is_piece_too_large(&error) && most > LEAST_CHUNK => {
+                most = (most / 2).max(LEAST_CHUNK);
+                debug!(id = %way.entry.id, %error, most, "the upload goes on in smaller pieces");
+            }
+            Err(error) => {
+                setbacks += 1;
+                let pause = pause(&error, setbacks);
+                let Some(pause) = pause.filter(|_| setbacks <= SETBACKS) else {
+                    return Err(Step::Upload.failed()(error));
+                };
+                debug!(id = %way.entry.id, %error, next, "the upload is resumed");
+                tokio::time::sleep(pause).await;
+                way.pace.admit(1).await;
+                let known = way.graph().upload_progress(session).await;
+                if let Progress::Next(known) = known.map_err(Step::Upload.failed())? {
+                    next = known;
+                }
+            }
+        }
+    }
+}
+
+/// How long to wait before an upload is resumed; nothing if it cannot be.
+fn pause(error: &GraphError, setbacks: u32) -> Option<Duration> {
+    let asked = resumes(error)?;
+    let own = FIRST_PAUSE.saturating_mul(1 << setbacks.min(5));
+    let pause = asked.unwrap_or(own);
+    (pause <= LONGEST_PAUSE).then_some(pause)
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bytes of an attachment, read once from its beginning to its end, unless
+/// Graph wants some of them again.
+struct Source<'l> {
+    large: &'l Large,
+    reader: Decoded,
+    /// Where the reader is.
+    at: u64,
+    /// Read, and not taken yet.
+    rest: Bytes,
+}
+
+impl<'l> Source<'l> {
+    fn new(large: &'l Large) -> Self {
+        Self {
+            large,
+            reader: large.read(0),
+            at: 0,
+            rest: Bytes::new(),
+        }
+    }
+
+    /// At most `most` bytes from an offset on, and fewer only at the end.
+    async fn take(&mut self, from: u64, most: u64) -> io::Result<Bytes> {
+        if from != self.at {
+            self.reader = self.large.read(from);
+            self.at = from;
+            self.rest = Bytes::new();
+        }
+        let length = most.min(self.large.size.saturating_sub(from));
+        let length = usize::try_from(length).unwrap_or(CHUNK);
+        let mut taken = BytesMut::with_capacity(length);
+        while taken.len() < length {
+            if self.rest.is_empty() {
+                self.rest = self.reader.next().await?.ok_or_else(|| {
+                    let shorter = "the attachment is shorter than it was";
+                    io::Error::new(io::ErrorKind::UnexpectedEof, shorter)
+                })?;
+            }
+            let part = self.rest.len().min(length - taken.len());
+            taken.extend_from_slice(&self.rest.split_to(part));
+        }
+        self.at += taken.len() as u64;
+        Ok(taken.freeze())
+    }
+}

@@ -1,0 +1,315 @@
+//! The lanes of one account, ordered by when each may begin its next attempt, so
+//! that nobody has to walk through those that cannot.
+//!
+//! A lane is in one of three places: `ready` if its time has come, `timed` if that
+//! is known, and in neither while all it may have is under way. Whatever changes a
+//! lane calls [`AccountLanes::place`]. A lane with nothing waiting and nothing under
+//! way is forgotten, in trouble when its backoff is over.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::brake::Brake;
+use super::pace;
+use super::pace::Limit;
+use super::pace::MailboxPace;
+use super::pace::Need;
+use super::pace::Room;
+use crate::delivery::outcome::suspects::Shared;
+use crate::mail::Address;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+use crate::spool::Want;
+
+/// The lanes of an account, and its own trouble.
+#[derive(Debug, Default)]
+pub(in crate::delivery) struct AccountLanes {
+    pub(in crate::delivery) brake: Brake,
+    /// What failed lately through this account.
+    pub(in crate::delivery) suspects: Shared,
+    /// The mailbox of an operator's order, to be probed first.
+    pub(in crate::delivery) first: Option<Address>,
+    /// Lanes with mail that waits or is under way.
+    pub(in crate::delivery) busy: usize,
+    lanes: BTreeMap<Address, LaneState>,
+    ready: BTreeSet<Address>,
+    timed: BTreeSet<(Instant, Address)>,
+}
+
+/// A mailbox and what waits for it.
+#[derive(Debug)]
+pub(in crate::delivery) struct LaneState {
+    pub(in crate::delivery) in_flight: u32,
+    /// When its next waiting entry is due, as far as is known.
+    pub(in crate::delivery) due: Option<Instant>,
+    /// What that entry needs, if the spool has said so.
+    pub(in crate::delivery) need: Option<Need>,
+    pub(in crate::delivery) brake: Brake,
+    pub(in crate::delivery) pace: Arc<MailboxPace>,
+    /// Its pace has no room before this.
+    pub(in crate::delivery) held: Option<Instant>,
+    /// The limit that was told to hold it back.
+    pub(in crate::delivery) told: Option<Limit>,
+    /// Whether others know that it waits for a limit.
+    pub(in crate::delivery) is_limited: bool,
+    /// Whether it counts as busy.
+    counted: bool,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    Ready,
+    Timed(Instant),
+}
+
+/// A lane that its pace holds back is looked at again after this: what is next
+/// in it may have changed meanwhile, by an operator's hand.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+impl AccountLanes {
+    pub(in crate::delivery) fn get(&self, mailbox: &Address) -> Option<&LaneState> {
+        self.lanes.get(mailbox)
+    }
+
+    pub(in crate::delivery) fn get_mut(&mut self, mailbox: &Address) -> Option<&mut LaneState> {
+        self.lanes.get_mut(mailbox)
+    }
+
+    pub(in crate::delivery) fn get_or_insert(
+        &mut self,
+        mailbox: &Address,
+        new: impl FnOnce() -> LaneState,
+    ) -> &mut LaneState {
+        self.lanes.entry(mailbox.clone()).or_insert_with(new)
+    }
+
+    /// How many lanes are remembered.
+    #[cfg(test)]
+    pub(in crate::delivery) fn count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Puts a lane where it belongs after a change. Whether it is still there.
+    pub(in crate::delivery) fn place(&mut self, mailbox: &Address) -> bool {
+        let Some(state) = self.lanes.get_mut(mailbox) else {
+            return false;
+        };
+        if state.counted != state.has_mail() {
+            state.counted = !state.counted;
+            match state.counted {
+                true => self.busy += 1,
+                false => self.busy = self.busy.saturating_sub(1),
+            }
+        }
+        let next = state.next();
+        let stays = next.is_some() || state.has_mail();
+        let place = next.map_or(Place::Nowhere, Place::Timed);
+        let before = std::mem::replace(&mut state.place, place);
+        if before == place && stays {
+            return true;
+        }
+        self.take_from(before, mailbox);
+        if let Some(at) = next {
+            self.timed.insert((at, mailbox.clone()));
+        } else if !stays {
+            self.lanes.remove(mailbox);
+        }
+        stays
+    }
+
+    /// The time has come for some lanes. Returns those that are forgotten.
+    pub(in crate::delivery) fn wake(&mut self, now: Instant) -> Vec<Address> {
+        let mut forgotten = Vec::new();
+        while self.timed.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, mailbox)) = self.timed.pop_first()
+        {
+            match self.lanes.get_mut(&mailbox) {
+                Some(state) if state.has_mail() => {
+                    state.place = Place::Ready;
+                    self.ready.insert(mailbox);
+                }
+                Some(_) | None => {
+                    self.lanes.remove(&mailbox);
+                    forgotten.push(mailbox);
+                }
+            }
+        }
+        forgotten
+    }
+
+    /// Whether any lane's time has come.
+    pub(in crate::delivery) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next lane in a range whose time has come.
+    pub(in crate::delivery) fn ready_in(
+        &self,
+        range: (Bound<&Address>, Bound<&Address>),
+    ) -> Option<Address> {
+        self.ready.range::<Address, _>(range).next().cloned()
+    }
+
+    /// The lane to probe with, of those whose time has come: an operator's, else
+    /// the one whose mail came last.
+    pub(in crate::delivery) fn newest(&self) -> Option<Address> {
+        let first = self.first.as_ref().filter(|it| self.ready.contains(it));
+        let due = |mailbox: &&Address| self.get(mailbox).and_then(|state| state.due);
+        first.or_else(|| self.ready.iter().max_by_key(due)).cloned()
+    }
+
+    /// When the first of its lanes may begin something, by itself. A lane that is
+    /// ready counts if it `may` have a worker with so many attempts under way.
+    pub(in crate::delivery) fn next(&self, may: impl Fn(u32) -> bool) -> Option<Instant> {
+        let ready = self.ready.iter().filter_map(|mailbox| self.get(mailbox));
+        let mut ready = ready.filter(|state| may(state.in_flight));
+        let ready = ready.find_map(LaneState::next);
+        let timed = self.timed.first().map(|(at, _)| *at);
+        ready.into_iter().chain(timed).min()
+    }
+
+    /// What a lane may claim now.
+    pub(in crate::delivery) fn want(&mut self, lane: &Lane, now: Instant) -> Wanted {
+        let Some(state) = self.lanes.get_mut(&lane.mailbox) else {
+            return Wanted::Nothing;
+        };
+        let limit = match self.brake.failures {
+            0 => state.limit(),
+            _ => 1,
+        };
+        let free = limit.saturating_sub(state.in_flight);
+        if free == 0 {
+            return Wanted::Nothing;
+        }
+        let need = state.need.unwrap_or(Need::LEAST);
+        match state.pace.room(now, need) {
+            Room::Open {
+                messages,
+                upload,
+                recipients,
+            } => {
+                state.held = None;
+                let want = Want {
+                    lane: lane.clone(),
+                    count: free.min(messages),
+                    upload,
+                    recipients,
+                    behind: state.behind(&self.brake, &self.suspects),
+                    newest_first: state.brake.probes_newest() || self.brake.probes_newest(),
+                    first_request: pace::first_request,
+                };
+                let was_limited = std::mem::take(&mut state.is_limited);
+                Wanted::Open { want, was_limited }
+            }
+            Room::Full { limit, until } => {
+                // Not at once again: a request that waits may be woken later.
+                let soonest = now + Duration::from_millis(5);
+                state.held = Some(until.clamp(soonest, now + LOOK_AGAIN));
+                state.need = None;
+                let is_news = state.told != Some(limit);
+                state.told = Some(limit);
+                state.is_limited = true;
+                Wanted::Full {
+                    limit,
+                    until,
+                    is_news,
+                }
+            }
+        }
+    }
+
+    fn take_from(&mut self, place: Place, mailbox: &Address) {
+        match place {
+            Place::Nowhere => {}
+            Place::Ready => drop(self.ready.remove(mailbox)),
+            Place::Timed(at) => drop(self.timed.remove(&(at, mailbox.clone()))),
+        }
+    }
+}
+
+/// What a lane may claim.
+#[derive(Debug)]
+pub(in crate::delivery) enum Wanted {
+    Nothing,
+    Open {
+        want: Want,
+        /// Whether a limit held it back until now.
+        was_limited: bool,
+    },
+    /// A limit holds it back.
+    Full {
+        limit: Limit,
+        until: Instant,
+        /// For the first time in this backlog.
+        is_news: bool,
+    },
+}
+
+impl LaneState {
+    pub(in crate::delivery) fn new(pace: Arc<MailboxPace>) -> Self {
+        Self {
+            in_flight: 0,
+            due: None,
+            need: None,
+            brake: Brake::default(),
+            pace,
+            held: None,
+            told: None,
+            is_limited: false,
+            counted: false,
+            place: Place::Nowhere,
+        }
+    }
+
+    fn has_mail(&self) -> bool {
+        self.due.is_some() || self.in_flight > 0
+    }
+
+    /// How many attempts may be under way: one while it is probed.
+    fn limit(&self) -> u32 {
+        match self.brake.failures {
+            0 => self.pace.at_once(),
+            _ => 1,
+        }
+    }
+
+    /// When it is to be looked at: it may begin something then, or is forgotten.
+    fn next(&self) -> Option<Instant> {
+        if !self.has_mail() {
+            return self.brake.until;
+        }
+        if self.in_flight >= self.limit() {
+            return None;
+        }
+        let due = self.due?;
+        let others = [self.brake.until, self.held];
+        others.into_iter().flatten().chain([due]).max()
+    }
+
+    /// What failed since something got through: anything else comes first.
+    fn behind(&self, account: &Brake, suspects: &Shared) -> Vec<SpoolId> {
+        if self.brake.eased || account.eased {
+            return Vec::new();
+        }
+        let probes_newest = self.brake.probes_newest() || account.probes_newest();
+        let mut behind = Vec::new();
+        for suspects in [&self.pace.suspects, suspects] {
+            let suspects = suspects.lock();
+            behind.extend(suspects.behind());
+            if probes_newest {
+                // They came again, and so look like the newest.
+                behind.extend(suspects.suspected());
+            }
+        }
+        behind.extend(self.brake.last);
+        behind.extend(account.last);
+        behind
+    }
+}

@@ -1,0 +1,382 @@
+//! Who may go next: lanes, their pace and workers, with the time in hand.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::brake::Failed;
+use super::brake::News;
+use super::lanes::Change;
+use super::lanes::Lanes;
+use super::pace::Limit;
+use super::pace::Need;
+use super::pace::Pace;
+use crate::config;
+use crate::delivery::outcome::Cause;
+use crate::delivery::outcome::Fault;
+use crate::delivery::standing::Standing;
+use crate::mail::Lane;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn at(seconds: u64) -> Instant {
+    *ORIGIN + Duration::from_secs(seconds)
+}
+
+fn lane(account: &str, mailbox: &str) -> Lane {
+    Lane {
+        account: account.to_owned(),
+        mailbox: format!("{mailbox}@contoso.com").parse().unwrap(),
+    }
+}
+
+fn lanes(due: &[&Lane]) -> Lanes {
+    lanes_with(PACE, 32, due)
+}
+
+fn lanes_with(pace: config::Pace, workers: u32, due: &[&Lane]) -> Lanes {
+    let mut lanes = Lanes::new(
+        HashMap::from([("a".into(), pace), ("b".into(), pace)]),
+        workers,
+        Standing::default(),
+    );
+    for lane in due {
+        lanes.has_due(lane, at(0), at(0));
+    }
+    lanes
+}
+
+const PACE: config::Pace = config::Pace {
+    concurrency: 4,
+    messages_per_minute: None,
+    requests_per_10_minutes: None,
+    upload_per_5_minutes: None,
+    recipients_per_day: None,
+};
+
+/// An attempt with a message of 100 bytes to one recipient.
+fn begin(lanes: &mut Lanes, lane: &Lane, now: Instant) -> Pace {
+    lanes.begun(lane, now, Need::of(100, 1)).pace
+}
+
+fn failed(cause: Cause, wait: Option<Duration>) -> Failed {
+    let id = format!("{:026}", 1).parse().unwrap();
+    Failed { id, cause, wait }
+}
+
+/// Claims what may be claimed: (mailbox, count).
+fn claim(lanes: &mut Lanes, now: Instant) -> Vec<(String, u32)> {
+    let wants = lanes.wants(now);
+    for want in &wants {
+        (0..want.count).for_each(|_| drop(begin(lanes, &want.lane, now)));
+    }
+    wants
+        .into_iter()
+        .map(|want| (want.lane.mailbox.local_part().to_owned(), want.count))
+        .collect()
+}
+
+#[test]
+fn an_alias_and_its_mailbox_share_the_limits_of_the_mailbox() {
+    let (alias, owner) = (lane("a", "alias"), lane("a", "owner"));
+    let limits = config::Pace {
+        recipients_per_day: Some(5),
+        ..PACE
+    };
+    let mut lanes = lanes_with(limits, 32, &[&alias]);
+    let spend = |lanes: &mut Lanes, lane: &Lane, seconds| {
+        begin(lanes, lane, at(seconds)).end(true);
+        lanes.shares_limits_with(&alias, &owner.mailbox, at(seconds));
+        lanes.ended(lane, at(seconds));
+    };
+    for seconds in 1..=2 {
+        spend(&mut lanes, &alias, seconds);
+    }
+    lanes.has_due(&owner, at(3), at(3));
+    for seconds in 3..=5 {
+        spend(&mut lanes, &owner, seconds);
+    }
+
+    assert_eq!(claim(&mut lanes, at(6)), []);
+    assert_eq!(claim(&mut lanes, at(6 + 25 * 3600)).len(), 2);
+}
+
+#[test]
+fn a_mailbox_never_gets_more_than_its_requests_at_once() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+
+    assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 4)]);
+    assert_eq!(claim(&mut lanes, at(1)), []);
+    lanes.ended(&one, at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 1)]);
+}
+
+#[test]
+fn few_workers_are_shared_and_taken_in_turn() {
+    let names: Vec<Lane> = ["1", "2", "3"].map(|name| lane("a", name)).into();
+    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 2, Standing::default());
+    names
+        .iter()
+        .for_each(|lane| lanes.has_due(lane, at(0), at(0)));
+
+    assert_eq!(claim(&mut lanes, at(1)), [("1".into(), 1), ("2".into(), 1)]);
+    names
+        .iter()
+        .take(2)
+        .for_each(|lane| lanes.ended(lane, at(1)));
+    assert_eq!(claim(&mut lanes, at(1)), [("3".into(), 1), ("1".into(), 1)]);
+}
+
+#[test]
+fn a_throttled_mailbox_waits_alone_then_probes() {
+    let (one, two) = (lane("a", "one"), lane("a", "two"));
+    let mut lanes = lanes(&[&one, &two]);
+    drop(begin(&mut lanes, &one, at(0)));
+    lanes.brake_mailbox(&one, at(10), failed(Cause::Throttled, Some(20 * SECOND)));
+    lanes.ended(&one, at(1));
+
+    assert_eq!(claim(&mut lanes, at(29)), [("two".into(), 4)]);
+    assert_eq!(lanes.wake_at(), Some(at(30)));
+    assert_eq!(claim(&mut lanes, at(30)), [("one".into(), 1)]);
+    assert_eq!(claim(&mut lanes, at(31)), []);
+
+    lanes.worked(&one, at(32));
+    lanes.ended(&one, at(1));
+    // Half as many as before.
+    assert_eq!(claim(&mut lanes, at(32)), [("one".into(), 2)]);
+}
+
+#[test]
+fn a_throttled_mailbox_is_narrowed_once_and_widened_by_what_is_taken() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    for _ in 0..4 {
+        lanes.brake_mailbox(&one, at(0), failed(Cause::Throttled, Some(SECOND)));
+    }
+
+    let narrowed = lanes.changes();
+    assert!(matches!(narrowed[..], [Change::Narrowed(_, 2, _)]));
+    for _ in 0..39 {
+        lanes.worked(&one, at(10));
+        assert_eq!(lanes.changes(), []);
+    }
+    lanes.worked(&one, at(10));
+    assert_eq!(lanes.changes(), [Change::Widened(one.clone(), 4)]);
+    assert_eq!(claim(&mut lanes, at(10)), [("one".into(), 4)]);
+}
+
+#[test]
+fn a_full_window_holds_its_mailbox_alone_wakes_it_and_is_told_once() {
+    let (one, two) = (lane("a", "one"), lane("a", "two"));
+    let pace = config::Pace {
+        messages_per_minute: Some(2),
+        ..PACE
+    };
+    let mut lanes = lanes_with(pace, 32, &[&one]);
+
+    assert_eq!(claim(&mut lanes, at(0)), [("one".into(), 2)]);
+    lanes.has_due(&two, at(1), at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("two".into(), 2)]);
+    let free = at(60) + Duration::from_millis(500);
+    let held = Change::Held(one.clone(), Limit::Messages, free);
+    assert_eq!(lanes.changes(), [held]);
+    assert_eq!(lanes.wake_at(), Some(at(1)), "two was not looked at again");
+    assert_eq!(claim(&mut lanes, at(1)), []);
+    assert_eq!(lanes.wake_at(), Some(free));
+    assert_eq!(claim(&mut lanes, free), [("one".into(), 2)]);
+    assert_eq!(lanes.changes().len(), 1, "only the other's");
+}
+
+#[test]
+fn an_account_without_answers_leaves_workers_to_the_others() {
+    let holes: Vec<Lane> = (0..30).map(|n| lane("a", &format!("hole{n}"))).collect();
+    let mut lanes = lanes(&holes.iter().collect::<Vec<_>>());
+    let taken: u32 = claim(&mut lanes, at(0)).iter().map(|(_, n)| n).sum();
+
+    assert_eq!(taken, 24, "all but the other's reserve");
+    assert_eq!(lanes.wake_at(), None, "the end of an attempt wakes");
+    lanes.has_due(&lane("b", "late"), at(1), at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("late".into(), 4)]);
+}
+
+#[test]
+fn mailboxes_without_answers_leave_workers_to_the_next() {
+    let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 32, Standing::default());
+    for hole in 0..10 {
+        lanes.has_due(&lane("a", &format!("hole{hole}")), at(0), at(0));
+        claim(&mut lanes, at(0));
+    }
+
+    lanes.has_due(&lane("a", "late"), at(1), at(1));
+    assert_eq!(claim(&mut lanes, at(1)), [("late".into(), 1)]);
+}
+
+#[test]
+fn a_round_over_two_hundred_mailboxes_is_cheap() {
+    let names: Vec<Lane> = (0..200).map(|n| lane("a", &format!("box{n}"))).collect();
+    let mut lanes = lanes(&names.iter().collect::<Vec<_>>());
+    claim(&mut lanes, at(0));
+
+    let rounds = 1000;
+    let begun = std::time::Instant::now();
+    for _ in 0..rounds {
+        // A worker is free, and nobody's turn is cut short by that.
+        lanes.ended(&names[0], at(1));
+        std::hint::black_box(lanes.wants(at(1)));
+        std::hint::black_box(lanes.wake_at());
+        drop(begin(&mut lanes, &names[0], at(1)));
+    }
+    let round = begun.elapsed() / rounds;
+    println!("{round:?} a round");
+    assert!(round < Duration::from_millis(5), "{round:?}");
+}
+
+#[test]
+fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
+    let (one, two, other) = (lane("a", "one"), lane("a", "two"), lane("b", "other"));
+    let mut lanes = lanes(&[&one, &two, &other]);
+    lanes.brake_account(&one, at(0), failed(Cause::Unavailable, None));
+
+    let claimed = claim(&mut lanes, at(100));
+
+    assert_eq!(lanes.wake_at(), None, "a probe's end wakes, no time does");
+    assert_eq!(claimed.len(), 2, "{claimed:?}");
+    assert_eq!(claimed.iter().map(|(_, count)| count).sum::<u32>(), 5);
+    assert!(claimed.contains(&("other".into(), 4)));
+}
+
+#[test]
+fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
+    let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
+    let mut lanes = lanes(&[&one, &two, &slow]);
+    lanes.brake_account(
+        &one,
+        at(1),
+        failed(Cause::Configuration(Fault::Access), None),
+    );
+    lanes.brake_mailbox(&one, at(1), failed(Cause::Unavailable, None));
+    lanes.brake_mailbox(&slow, at(1), failed(Cause::Throttled, Some(20 * SECOND)));
+    assert_eq!(claim(&mut lanes, at(1)), []);
+
+    lanes.ease(&one, at(1));
+    lanes.ease(&slow, at(1));
+
+    assert_eq!(claim(&mut lanes, at(1)), [("one".into(), 1)]);
+    assert_eq!(claim(&mut lanes, at(20)), []);
+}
+
+#[test]
+fn every_other_probe_takes_what_came_last_unless_graph_throttles() {
+    for (cause, expected) in [
+        (Cause::Unavailable, [true, false, true]),
+        (Cause::Configuration(Fault::Access), [true, false, true]),
+        (Cause::Throttled, [false, false, false]),
+    ] {
+        let one = lane("a", "one");
+        let mut lanes = lanes(&[&one]);
+        let newest = [1000, 2000, 3000].map(|seconds| {
+            lanes.brake_mailbox(&one, at(seconds), failed(cause, None));
+            lanes.wants(at(seconds + 900))[0].newest_first
+        });
+        assert_eq!(newest, expected, "{cause:?}");
+    }
+}
+
+#[test]
+fn failures_under_way_together_count_once() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    for _ in 0..4 {
+        lanes.brake_mailbox(&one, at(0), failed(Cause::Unavailable, None));
+    }
+
+    let wake = lanes.wake_at().unwrap();
+    assert!(wake <= at(2), "{wake:?}");
+}
+
+#[test]
+fn a_fault_is_told_once_until_it_is_over() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+
+    assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::New);
+    assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::Known);
+    assert_eq!(lanes.tell_mailbox(&one, "full", at(0)), News::New);
+    assert!(lanes.worked(&one, at(1)));
+    assert!(!lanes.worked(&one, at(1)));
+    assert_eq!(lanes.tell_mailbox(&one, "denied", at(0)), News::New);
+}
+
+#[test]
+fn a_mailbox_without_mail_is_forgotten_when_its_backoff_is_over() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    drop(begin(&mut lanes, &one, at(0)));
+    lanes.brake_mailbox(&one, at(0), failed(Cause::Unavailable, Some(20 * SECOND)));
+    lanes.ended(&one, at(0));
+
+    lanes.set_upcoming(&one, None, at(0));
+    assert_eq!(claim(&mut lanes, at(19)), []);
+    assert_eq!(lanes.count(), 1);
+
+    assert_eq!(claim(&mut lanes, at(20)), []);
+    assert_eq!((lanes.count(), lanes.wake_at()), (0, None));
+}
+
+#[test]
+fn a_round_looks_at_no_mailbox_that_waits_for_its_time() {
+    let names: Vec<Lane> = (0..20_000).map(|n| lane("a", &format!("box{n}"))).collect();
+    let mut lanes = lanes(&names.iter().collect::<Vec<_>>());
+    for name in &names {
+        lanes.brake_mailbox(name, at(0), failed(Cause::Unavailable, Some(60 * SECOND)));
+    }
+    let good = lane("a", "good");
+    lanes.has_due(&good, at(1), at(1));
+    claim(&mut lanes, at(1));
+    let before = lanes.visited;
+
+    for _ in 0..100 {
+        lanes.ended(&good, at(1));
+        assert_eq!(claim(&mut lanes, at(1)), [("good".into(), 1)]);
+    }
+
+    assert!(lanes.visited - before <= 200, "{}", lanes.visited - before);
+}
+
+#[test]
+fn an_account_is_probed_with_the_mail_that_came_last_then_with_the_first() {
+    let (one, two, three) = (lane("a", "one"), lane("a", "two"), lane("a", "three"));
+    let mut lanes = lanes(&[]);
+    for (number, lane) in [&one, &two, &three].into_iter().enumerate() {
+        lanes.has_due(lane, at(number as u64), at(5));
+    }
+    let fault = || failed(Cause::Configuration(Fault::Access), None);
+    lanes.brake_account(&one, at(5), fault());
+
+    assert_eq!(claim(&mut lanes, at(100)), [("three".into(), 1)]);
+    lanes.set_upcoming(&three, None, at(100));
+    lanes.brake_account(&three, at(100), fault());
+    lanes.ended(&three, at(100));
+
+    assert_eq!(claim(&mut lanes, at(200)), [("two".into(), 1)]);
+}
+
+#[test]
+fn the_probe_is_not_the_message_that_failed_last() {
+    let one = lane("a", "one");
+    let mut lanes = lanes(&[&one]);
+    let failed = failed(Cause::Throttled, None);
+    lanes.brake_mailbox(&one, at(0), failed);
+
+    let wants = lanes.wants(at(100));
+
+    assert_eq!(wants[0].behind, [failed.id]);
+    // Unless an operator has asked for it.
+    lanes.ease(&one, at(100));
+    assert_eq!(lanes.wants(at(100))[0].behind, []);
+}

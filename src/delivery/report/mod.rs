@@ -1,0 +1,454 @@
+//! Whether an outcome is reported, and who gets the report.
+//!
+//! A message that has failed is reported once, in the transaction that settles
+//! it (promise 2), and one that was handed to Graph likewise, if its sender asked
+//! for that (NOTIFY=SUCCESS); one that is late by `delivery.warn_after` once before
+//! that, at the end of an attempt. What is not tried meanwhile, because its mailbox is
+//! braked or no account sends it any more, gets no warning: in an outage a few
+//! senders are warned and not all at once.
+//!
+//! | `failure.notify` | the message | failure | delay, success |
+//! |---|---|---|---|
+//! | any | the reverse-path is null, it is a report of ours, or automatic | - | - |
+//! | `off` | | - | - |
+//! | an address | | that address | - |
+//! | `sender` | reverse-path can get mail, and the client authenticated or it is ours | the reverse-path | the reverse-path |
+//! | `sender` | any other, or one barred by `recipients_allowed` or `redirect_all_to` | the mailbox that sends | - |
+//!
+//! Of a report to the sender, NOTIFY (RFC 3461 4.1) decides which recipients it is
+//! about: those who want it, and without NOTIFY those of failures and delays. Where
+//! there are none it is not made. RET decides whether a failure report returns the
+//! whole message. Both are the sender's wishes about his own reports: an operator's
+//! address gets every failure, about all recipients and without the content.
+//!
+//! A reverse-path is ours if its domain is that of a mailbox or `default_from` in
+//! relay.toml, or if it matches one of its `senders` that names a domain. A report
+//! to any other address would be backscatter: whoever may connect could have the
+//! tenant write to whom he likes. The mailbox that sends is where Exchange's own
+//! non-delivery reports go.
+//!
+//! What is automatic: `automatic.rs`. NOTIFY does not change that: what answers a
+//! report automatically, and asks for a report about its answer, would never come
+//! to an end.
+
+mod automatic;
+mod dsn;
+
+use std::panic::AssertUnwindSafe;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use self::automatic::answers_a_report;
+use self::automatic::is_automatic;
+use super::Context;
+use super::attempt::recipients::effective;
+use super::outcome::Outcome;
+use super::outcome::explain;
+use super::outcome::named;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
+use crate::clock::Timestamp;
+use crate::config::Account;
+use crate::config::Mailbox;
+use crate::config::Notify;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::NotifyOn;
+use crate::mail::ReportRequest;
+use crate::mail::Returned;
+use crate::mail::ReversePath;
+use crate::mime::Header;
+use crate::routing::lane;
+use crate::routing::substitute;
+use crate::spool::Claimed;
+use crate::spool::Dsn;
+use crate::spool::DsnKind;
+use crate::spool::Next;
+use crate::telemetry::maillog;
+
+/// What an attempt has come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending<'a> {
+    pub(super) outcome: &'a Outcome,
+    pub(super) next: Next,
+    /// See [`crate::spool::AttemptReport::trouble_since`].
+    pub(super) trouble_since: Option<RunningTime>,
+    /// Whether an earlier attempt may have submitted the message.
+    pub(super) is_doubted: bool,
+    pub(super) now: Moment,
+}
+
+impl Context {
+    /// The report about an entry after an attempt, if there is to be one.
+    pub(super) async fn report(&self, entry: &Claimed, ending: Ending<'_>) -> Option<Dsn> {
+        let report = AssertUnwindSafe(self.make_report(entry, ending));
+        // What goes wrong here must not keep the outcome from being settled.
+        let made = report.catch_unwind().await;
+        made.unwrap_or_else(|_| {
+            maillog::report_panicked(entry.id);
+            None
+        })
+    }
+
+    async fn make_report(&self, entry: &Claimed, ending: Ending<'_>) -> Option<Dsn> {
+        let kind = self.kind(entry, ending)?;
+        let outlet = self.outlets.get(&entry.lane.account)?;
+        let head = entry.content.head().await.unwrap_or_default();
+        let whole = head.len() as u64 == entry.content.size();
+        let header = Header::of_message(&head, whole);
+        let automatic = header.as_ref().is_some_and(|header| {
+            let answers = kind == DsnKind::Relayed && answers_a_report(header, &self.hostname);
+            answers || is_automatic(header)
+        });
+        let accounts = self.outlets.values().map(|outlet| &outlet.account);
+        let recipient = addressee(kind, &self.notify, entry, automatic, accounts)?;
+        let from = substitute(&outlet.account, &ReversePath::Null);
+        let author = from.unwrap_or(&entry.lane.mailbox).clone();
+        let rule = outlet.account.submission.recipients;
+        let header = header.as_ref();
+        let envelope = header.map(|header| effective(header, &entry.envelope, rule));
+        let envelope = envelope.as_deref().unwrap_or(&entry.envelope);
+        let Some(wishes) = Wishes::of(kind, &self.notify, entry, envelope) else {
+            if kind == DsnKind::Failure {
+                maillog::report_not_wanted(entry.id);
+            }
+            return None;
+        };
+        let id = self.spool.new_id();
+        let explanation = self.explanation(kind, entry, ending, wishes.is_followed);
+        let content = wishes.content(entry).await;
+        let facts = dsn::Facts {
+            id,
+            kind,
+            entry,
+            outcome: ending.outcome,
+            header,
+            returned: match &content {
+                _ if !wishes.whole => dsn::Return::Header,
+                Some(content) => dsn::Return::Whole(content),
+                None => dsn::Return::HeaderOnly,
+            },
+            others: envelope.recipients.len() - wishes.recipients.len(),
+            recipients: &wishes.recipients,
+            explanation: &explanation,
+            hostname: &self.hostname,
+            author: &author,
+            recipient: &recipient,
+            now: ending.now.at,
+            until: self.until(kind, ending),
+        };
+        Some(Dsn {
+            id,
+            kind,
+            content: dsn::compose(&facts),
+            message_id: id.message_id(&self.hostname),
+            subject: dsn::title(&facts),
+            lane: lane(&outlet.account, &author),
+            author,
+            recipient,
+        })
+    }
+
+    /// Until when it is kept, or tried.
+    fn until(&self, kind: DsnKind, ending: Ending<'_>) -> Option<Timestamp> {
+        match kind {
+            DsnKind::Failure => Some(ending.now.at + self.keep),
+            DsnKind::Delay => {
+                let since = ending.trouble_since;
+                since.map(|since| ending.now.wall(since + self.settings.expire_after))
+            }
+            DsnKind::Relayed => None,
+        }
+    }
+
+    fn kind(&self, entry: &Claimed, ending: Ending<'_>) -> Option<DsnKind> {
+        match ending.next {
+            Next::Failed => Some(DsnKind::Failure),
+            Next::Wait(_) => {
+                let late = ending.now.running.since(entry.accepted_running);
+                let after = self.settings.warn_after?;
+                (late >= after && !entry.warned).then_some(DsnKind::Delay)
+            }
+            // RFC 3461 5.2.2 and 5.2.4: the next system takes no part in this.
+            Next::Delivered => entry
+                .envelope
+                .reports
+                .wants_success()
+                .then_some(DsnKind::Relayed),
+            Next::Held | Next::Quarantined => None,
+        }
+    }
+
+    fn explanation(
+        &self,
+        kind: DsnKind,
+        entry: &Claimed,
+        ending: Ending<'_>,
+        is_followed: bool,
+    ) -> explain::Explanation {
+        let now = ending.now.running;
+        let said = match kind {
+            DsnKind::Failure => {
+                let since = ending.trouble_since.unwrap_or(now);
+                explain::failure(ending.outcome, now.since(since), ending.is_doubted)
+            }
+            DsnKind::Delay => {
+                let late = now.since(entry.accepted_running);
+                explain::delay(ending.outcome, late, is_followed)
+            }
+            DsnKind::Relayed => explain::relayed(ending.is_doubted),
+        };
+        let from = self.goes_out_from(entry);
+        explain::Explanation {
+            happened: named(&said.happened, entry, &from),
+            remedy: named(&said.remedy, entry, &from),
+            ..said
+        }
+    }
+}
+
+/// What a report has to say, by the wishes of whoever gets it.
+struct Wishes {
+    /// Those whom it is about; never empty.
+    recipients: Vec<Address>,
+    /// It returns the whole message.
+    whole: bool,
+    /// A failure of one of them would be reported too.
+    is_followed: bool,
+}
+
+/// The largest message that a report returns whole: enough for a letter with
+/// pictures, and with all else still less than any one request to Graph carries.
+const MOST_RETURNED: u64 = 1_000_000;
+
+impl Wishes {
+    /// Nothing if no report is wanted. `envelope` is the one that counts.
+    fn of(kind: DsnKind, notify: &Notify, entry: &Claimed, envelope: &Envelope) -> Option<Self> {
+        if matches!(notify, Notify::Address(_)) {
+            return Some(Self {
+                recipients: envelope.recipients.clone(),
+                whole: false,
+                is_followed: true,
+            });
+        }
+        let asked = Asked::of(&entry.envelope);
+        let recipients = envelope.recipients.iter();
+        let recipients = recipients.filter(|it| wants(kind, asked.notify(it)));
+        let recipients: Vec<Address> = recipients.cloned().collect();
+        let returned = entry.envelope.reports.returned;
+        (!recipients.is_empty()).then(|| Self {
+            is_followed: recipients.iter().any(|it| asked.notify(it).failure),
+            recipients,
+            // RFC 3461 4.3: RET is about reports of a failure only.
+            whole: kind == DsnKind::Failure && returned == Some(Returned::Message),
+        })
+    }
+
+    /// The message, if it is returned whole and can be.
+    async fn content(&self, entry: &Claimed) -> Option<Bytes> {
+        if !self.whole || entry.content.size() > MOST_RETURNED {
+            return None;
+        }
+        // Wrong bytes are never mailed.
+        entry.content.verify(entry.digest).await.ok()?;
+        entry.content.whole().await.ok()
+    }
+}
+
+/// RFC 3461 4.1.
+fn wants(kind: DsnKind, notify: NotifyOn) -> bool {
+    match kind {
+        DsnKind::Failure => notify.failure,
+        DsnKind::Delay => notify.delay,
+        DsnKind::Relayed => notify.success,
+    }
+}
+
+/// What was asked for each recipient.
+struct Asked<'a> {
+    reports: &'a ReportRequest,
+    /// For one whom the header section brings in (`recipients = "headers"`): what was
+    /// asked for all of the envelope alike.
+    common: NotifyOn,
+}
+
+impl<'a> Asked<'a> {
+    fn of(envelope: &'a Envelope) -> Self {
+        let reports = &envelope.reports;
+        let mut asked = envelope.recipients.iter().map(|it| notify(reports, it));
+        let first = asked.next().flatten();
+        let common = first.filter(|first| asked.all(|other| other == Some(*first)));
+        Self {
+            reports,
+            common: common.unwrap_or(NotifyOn::DEFAULT),
+        }
+    }
+
+    fn notify(&self, recipient: &Address) -> NotifyOn {
+        notify(self.reports, recipient).unwrap_or(self.common)
+    }
+}
+
+fn notify(reports: &ReportRequest, recipient: &Address) -> Option<NotifyOn> {
+    let asked = reports.of(recipient)?;
+    Some(asked.notify.unwrap_or(NotifyOn::DEFAULT))
+}
+
+/// Who gets a report: the table above.
+fn addressee<'a>(
+    kind: DsnKind,
+    notify: &Notify,
+    entry: &Claimed,
+    automatic: bool,
+    accounts: impl Iterator<Item = &'a Account>,
+) -> Option<Address> {
+    let path = entry.envelope.reverse_path.address()?;
+    if entry.about.is_some() || automatic {
+        return None;
+    }
+    match (notify, kind) {
+        (Notify::Off, _) | (Notify::Address(_), DsnKind::Delay | DsnKind::Relayed) => None,
+        (Notify::Address(address), DsnKind::Failure) => Some(address.canonical()),
+        (Notify::Sender, _) => {
+            let mut accounts = accounts;
+            let may_receive = !entry.envelope.reports.sender_is_barred;
+            let known = entry.trace.user.is_some() || accounts.any(|account| is_of(path, account));
+            match kind {
+                _ if known && may_receive && path.is_routable() => Some(path.canonical()),
+                DsnKind::Failure => Some(entry.lane.mailbox.clone()),
+                DsnKind::Delay | DsnKind::Relayed => None,
+            }
+        }
+    }
+}
+
+/// Whether an address is one of the account's.
+fn is_of(address: &Address, account: &Account) -> bool {
+    let mailbox = match &account.mailbox {
+        Mailbox::Fixed(mailbox) => Some(mailbox),
+        Mailbox::From => None,
+    };
+    let mut own = mailbox.into_iter().chain(&account.default_from);
+    let mut named = account.senders.iter().filter(|it| it.names_domain());
+    own.any(|own| own.domain_key() == address.domain_key())
+        || named.any(|pattern| pattern.matches(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::delivery::oracle;
+
+    const ACCOUNTS: &str = r#"
+        [[account]]
+        name = "scanners"
+        tenant = "contoso.com"
+        client_id = "1"
+        client_secret_env = "PATH"
+        mailbox = "scan@contoso.com"
+        default_from = "noreply@fabrikam.com"
+        senders = ["*@*.printers.example", "any@*"]
+
+        [[account]]
+        name = "all"
+        tenant = "contoso.com"
+        client_id = "2"
+        client_secret_env = "PATH"
+        mailbox = "from"
+        default_from = "info@M\u00FCller.example"
+    "#;
+
+    /// Who gets reports about a message: of its failure and of its delay.
+    fn told(notify: &Notify, entry: &Claimed, automatic: bool) -> [Option<String>; 2] {
+        let config = Config::parse(ACCOUNTS, Path::new("relay.toml")).unwrap();
+        [DsnKind::Failure, DsnKind::Delay].map(|kind| {
+            let accounts = config.accounts.iter();
+            addressee(kind, notify, entry, automatic, accounts).map(String::from)
+        })
+    }
+
+    fn from(reverse_path: &str) -> Claimed {
+        let mut entry = oracle::entry(b"\r\n", vec!["a@b.c".parse().unwrap()]);
+        if let Ok(path) = reverse_path.parse() {
+            entry.envelope.reverse_path = ReversePath::Address(path);
+        }
+        entry
+    }
+
+    fn two(failure: &str, delay: &str) -> [Option<String>; 2] {
+        [failure, delay].map(|to| Some(to.to_owned()).filter(|to| !to.is_empty()))
+    }
+
+    #[test]
+    fn a_report_goes_to_a_sender_who_is_ours_and_else_to_the_mailbox_that_sends() {
+        const MAILBOX: &str = "relay@contoso.com";
+        for (path, user, failure, delay) in [
+            (
+                "Anna@Contoso.com",
+                None,
+                "anna@contoso.com",
+                "anna@contoso.com",
+            ),
+            ("a@fabrikam.com", None, "a@fabrikam.com", "a@fabrikam.com"),
+            (
+                "x@hq.printers.example",
+                None,
+                "x@hq.printers.example",
+                "x@hq.printers.example",
+            ),
+            ("eve@elsewhere.example", None, MAILBOX, ""),
+            (
+                "a@xn--mller-kva.example",
+                None,
+                "a@xn--mller-kva.example",
+                "a@xn--mller-kva.example",
+            ),
+            ("any@elsewhere.example", None, MAILBOX, ""),
+            ("a@sub.contoso.com", None, MAILBOX, ""),
+            ("root@host", None, MAILBOX, ""),
+            ("root@host", Some("root"), MAILBOX, ""),
+            ("\"a b\"@contoso.com", None, MAILBOX, ""),
+            (
+                "eve@elsewhere.example",
+                Some("eve"),
+                "eve@elsewhere.example",
+                "eve@elsewhere.example",
+            ),
+        ] {
+            let mut entry = from(path);
+            entry.trace.user = user.map(str::to_owned);
+
+            assert_eq!(
+                told(&Notify::Sender, &entry, false),
+                two(failure, delay),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_answered_is_reported_to_nobody() {
+        let operator = Notify::Address("it@contoso.com".parse().unwrap());
+        let about = Claimed {
+            about: Some("01M7ZZDH4TKT6XKYKEMYK3N3EJ".parse().unwrap()),
+            ..from("anna@contoso.com")
+        };
+        let nobody = two("", "");
+        for notify in [Notify::Sender, operator.clone(), Notify::Off] {
+            assert_eq!(told(&notify, &from(""), false), nobody, "{notify:?}");
+            assert_eq!(told(&notify, &about, false), nobody, "{notify:?}");
+            assert_eq!(told(&notify, &from("anna@contoso.com"), true), nobody);
+        }
+        assert_eq!(told(&Notify::Off, &from("anna@contoso.com"), false), nobody);
+        for path in ["anna@contoso.com", "eve@elsewhere.example"] {
+            assert_eq!(
+                told(&operator, &from(path), false),
+                two("it@contoso.com", "")
+            );
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Whether a name and a password belong together.
+//!
+//! Promises: few verifications run at once, of each client one, and none on a
+//! thread that serves sessions; a verification that nobody waits for any more is
+//! left out. An unknown name costs exactly what a known one does. Wrong passwords
+//! are answered later and later. After many for one name, whoever they came from,
+//! passwords for it wait before they are verified, except those of a client that
+//! has given the right one lately. A right password is never counted, and forgets
+//! the client's wrong ones before it.
+//!
+//! A password that was right a moment ago waits for no turn and for no other
+//! client. It waits, 16 seconds at most, only while somebody guesses on for the
+//! same name from the same address (behind one NAT, say). Answering it at once
+//! there too would tell a guesser that every password without an answer at once is
+//! wrong: it would close the connection and try the next, as many in a second as it
+//! can connect, and neither the wait before a refusal nor the count would hold it
+//! up.
+//!
+//! `turns.rs` has the queue, `guesses.rs` the counts, `recent.rs` the passwords
+//! that were right.
+
+mod authenticate;
+mod guesses;
+mod recent;
+mod turns;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+use tracing::debug;
+
+use self::guesses::Guesses;
+use self::guesses::Name;
+use self::guesses::delay_after;
+use self::guesses::delay_before;
+use self::recent::Recent;
+use self::recent::Standing;
+use self::turns::Turns;
+use crate::config::PasswordHash;
+use crate::config::User;
+use crate::mail::Client;
+use crate::session::Credentials;
+use crate::session::Identity;
+use crate::session::Verification;
+use crate::telemetry::complaints;
+
+/// Verifies passwords and remembers who was wrong.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    turns: Turns,
+    guesses: Arc<Guesses>,
+    recent: Recent,
+}
+
+/// What a client wants to have verified.
+#[derive(Clone, Copy, Debug)]
+struct Claim<'c> {
+    address: IpAddr,
+    client: Client,
+    users: &'c [User],
+    /// The one of that name.
+    user: Option<&'c User>,
+    credentials: &'c Credentials,
+    standing: Standing,
+}
+
+/// What came of a verification.
+#[derive(Clone, Copy, Debug)]
+enum Verified {
+    Right,
+    /// With how many wrong ones there were in a row.
+    Wrong(u32),
+}
+
+/// Verifications at once: each takes a core and 19 MiB for a while.
+const AT_ONCE: usize = 2;
+/// After so many wrong passwords in a row the session is closed each time.
+const TOO_OFTEN: u32 = 10;
+
+impl Verifier {
+    pub(super) fn new() -> Self {
+        Self {
+            turns: Turns::new(AT_ONCE),
+            guesses: Arc::default(),
+            recent: Recent::new(),
+        }
+    }
+
+    /// Forgets passwords that the configuration accepts no longer.
+    pub(super) fn reload(&self, users: &[User]) {
+        self.recent.keep(users);
+    }
+
+    /// Verifies, and waits before it says no. Dropping the future takes the client
+    /// out of the queue.
+    pub(super) async fn verify(
+        &self,
+        users: &[User],
+        address: IpAddr,
+        credentials: Credentials,
+    ) -> Verification {
+        let client = Client::at(address);
+        let user = users.iter().find(|user| user.is_called(&credentials.name));
+        let password = credentials.password.expose_secret();
+        let standing = user.map(|user| self.recent.standing(client, user, password));
+        let claim = Claim {
+            address,
+            client,
+            users,
+            user,
+            credentials: &credentials,
+            standing: standing.unwrap_or(Standing::Stranger),
+        };
+        if let Some(user) = user
+            && claim.standing == Standing::Proved
+        {
+            self.wait(&claim, Instant::now()).await;
+            self.guesses.forget(client, &credentials.name);
+            return accepted(user);
+        }
+        // It is known to be wrong, and counts even if the client does not wait for
+        // the answer: otherwise a quick answer would be a free guess.
+        let counted = (claim.standing == Standing::Differs).then(|| self.count(&claim));
+        match (self.matches(&claim, counted).await, user) {
+            (Some(Verified::Right), Some(user)) => {
+                self.guesses.forget(client, &credentials.name);
+                self.recent.remember(client, user, password);
+                accepted(user)
+            }
+            (Some(Verified::Wrong(count)), _) => refused(count).await,
+            (Some(Verified::Right) | None, _) => Verification::Unavailable,
+        }
+    }
+
+    /// Verifies when the client's turn has come; `None` if that is impossible.
+    async fn matches(&self, claim: &Claim<'_>, counted: Option<u32>) -> Option<Verified> {
+        let trials = trials(claim.users, claim.user)?;
+        let begun = Instant::now();
+        let turn = loop {
+            self.wait(claim, begun).await;
+            let turn = self.turns.take(claim.client).await;
+            // Others may have guessed on meanwhile.
+            if begun + self.delay(claim) <= Instant::now() {
+                break turn;
+            }
+        };
+        let credentials = claim.credentials;
+        let (password, name) = (credentials.password.clone(), credentials.name.clone());
+        let (address, client) = (claim.address, claim.client);
+        let user = claim.user.map(|user| user.name.clone());
+        let guesses = Arc::clone(&self.guesses);
+        let verified = tokio::task::spawn_blocking(move || {
+            let mut right = false;
+            for trial in &trials {
+                let matches = trial.hash.verify(password.expose_secret());
+                right |= matches && trial.counts;
+            }
+            debug!(event = "verified", client = %address, right);
+            // Also where the session is gone meanwhile.
+            drop(turn);
+            if right {
+                return Verified::Right;
+            }
+            Verified::Wrong(
+                counted.unwrap_or_else(|| wrong(&guesses, address, client, &name, user)),
+            )
+        });
+        verified.await.ok()
+    }
+
+    /// Waits as long as this claim has to; others may guess on meanwhile.
+    async fn wait(&self, claim: &Claim<'_>, begun: Instant) {
+        loop {
+            let until = begun + self.delay(claim);
+            tokio::time::sleep_until(until).await;
+            if begun + self.delay(claim) <= until {
+                return;
+            }
+        }
+    }
+
+    /// How long this claim has to wait before it is verified.
+    fn delay(&self, claim: &Claim<'_>) -> std::time::Duration {
+        let name = &claim.credentials.name;
+        let of_pair = self.guesses.of_pair(claim.client, name);
+        match claim.standing {
+            Standing::Proved | Standing::Differs | Standing::Familiar => delay_before(of_pair),
+            Standing::Stranger => delay_before(of_pair.max(self.guesses.of_name(name))),
+        }
+    }
+
+    fn count(&self, claim: &Claim<'_>) -> u32 {
+        let user = claim.user.map(|user| user.name.clone());
+        let name = &claim.credentials.name;
+        wrong(&self.guesses, claim.address, claim.client, name, user)
+    }
+}
+
+/// Counts and logs a wrong password.
+fn wrong(
+    guesses: &Guesses,
+    address: IpAddr,
+    client: Client,
+    name: &str,
+    user: Option<String>,
+) -> u32 {
+    let known = user.is_some();
+    let count = guesses.count(client, Name { text: name, known });
+    // A name that is none may be a password that was typed in its place.
+    complaints::wrong_password(address, user.as_deref(), count);
+    count
+}
+
+fn accepted(user: &User) -> Verification {
+    Verification::Accepted(Identity {
+        name: user.name.clone(),
+        senders: user.senders.clone(),
+        recipients: user.recipients.clone(),
+    })
+}
+
+async fn refused(count: u32) -> Verification {
+    tokio::time::sleep(delay_after(count)).await;
+    if count >= TOO_OFTEN {
+        Verification::RefusedTooOften
+    } else {
+        Verification::Refused
+    }
+}
+
+/// A hash to try a password with.
+#[derive(Debug)]
+struct Trial {
+    hash: PasswordHash,
+    /// Whether it decides; the others are tried for the time that they take.
+    counts: bool,
+}
+
+/// The same work for every name: one hash of each cost that users have, among
+/// them the user's own. `None` if there are no users.
+fn trials(users: &[User], user: Option<&User>) -> Option<Vec<Trial>> {
+    let own = user.map(|user| &user.password_hash);
+    let mut trials: Vec<Trial> = Vec::new();
+    for user in users {
+        let hash = &user.password_hash;
+        if trials.iter().any(|trial| trial.hash.cost() == hash.cost()) {
+            continue;
+        }
+        let own = own.filter(|own| own.cost() == hash.cost());
+        trials.push(Trial {
+            hash: own.unwrap_or(hash).clone(),
+            counts: own.is_some(),
+        });
+    }
+    Some(trials).filter(|trials| !trials.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    use super::guesses::FIRST_DELAY;
+    use super::guesses::MEMORY;
+    use super::*;
+    use crate::mail::RecipientPolicy;
+    use crate::session::Mechanism;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    static USERS: LazyLock<Vec<User>> = LazyLock::new(|| {
+        let cheap = "$argon2id$v=19$m=64,t=1,p=1$Y2FuYXJ5LW9mLXRlc3RzIQ$\
+                     V/92VkIC5wRQnE7B7skPtj0/7FXaDLQPYeTL4opKYlg";
+        vec![
+            user("Scanner", PasswordHash::of("Canary123").unwrap()),
+            user("Cheap", cheap.to_owned().try_into().unwrap()),
+        ]
+    });
+
+    fn user(name: &str, password_hash: PasswordHash) -> User {
+        User {
+            name: name.to_owned(),
+            password_hash,
+            senders: Vec::new(),
+            recipients: RecipientPolicy::default(),
+            account: None,
+        }
+    }
+
+    fn other(last: u8) -> IpAddr {
+        Ipv4Addr::new(192, 0, 2, last).into()
+    }
+
+    async fn verify(verifier: &Verifier, name: &str, password: &str) -> (Verification, Duration) {
+        verify_from(CLIENT, verifier, name, password).await
+    }
+
+    async fn verify_from(
+        client: IpAddr,
+        verifier: &Verifier,
+        name: &str,
+        password: &str,
+    ) -> (Verification, Duration) {
+        let credentials = Credentials {
+            name: name.to_owned(),
+            password: password.to_owned().into(),
+            mechanism: Mechanism::Plain,
+        };
+        let begun = Instant::now();
+        let verification = verifier.verify(&USERS, client, credentials).await;
+        (verification, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wrong_passwords_are_answered_later_and_later_and_right_ones_at_once() {
+        let verifier = Verifier::new();
+        let mut delays = Vec::new();
+        for _ in 0..4 {
+            let (verification, delay) = verify(&verifier, "scanner", "wrong").await;
+            assert_eq!(verification, Verification::Refused);
+            delays.push(delay.as_millis());
+        }
+        assert_eq!(delays, [250, 500, 1000, 2000]);
+
+        let (verification, delay) = verify(&verifier, "SCANNER", "Canary123").await;
+        assert!(
+            matches!(verification, Verification::Accepted(identity) if identity.name == "Scanner")
+        );
+        assert_eq!(delay, Duration::ZERO);
+        let (_, delay) = verify(&verifier, "scanner", "wrong").await;
+        assert!(delay < Duration::from_secs(1), "{delay:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_goes_on_guessing_is_closed_and_forgotten_after_a_while() {
+        let verifier = Verifier::new();
+        for n in 0..18 {
+            let (verification, _) = verify(&verifier, &format!("user{n}"), "wrong").await;
+            assert_eq!(verification, Verification::Refused, "{n}");
+        }
+        for _ in 0..3 {
+            verify(&verifier, "another", "wrong").await;
+        }
+        let (verification, delay) = verify(&verifier, "another", "wrong").await;
+        assert_eq!(verification, Verification::RefusedTooOften);
+        assert_eq!(delay, Duration::from_secs(16));
+
+        tokio::time::advance(MEMORY).await;
+        let (verification, delay) = verify(&verifier, "another", "wrong").await;
+        assert_eq!(verification, Verification::Refused);
+        assert_eq!(delay, FIRST_DELAY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_from_everywhere_delay_a_name_before_it_is_verified() {
+        let verifier = Verifier::new();
+        let (known, _) = verify_from(other(250), &verifier, "cheap", CHEAP).await;
+        assert!(matches!(known, Verification::Accepted(_)));
+        tokio::time::advance(Duration::from_secs(60 * 60)).await;
+        for n in 0..30 {
+            for name in ["cheap", "nobody"] {
+                verify_from(other(n), &verifier, name, "wrong").await;
+            }
+        }
+
+        // Whoever had the right one is not delayed, even without a proof.
+        let (verification, delay) = verify_from(other(250), &verifier, "cheap", CHEAP).await;
+        assert!(matches!(verification, Verification::Accepted(_)));
+        assert_eq!(delay, Duration::ZERO);
+        let (verification, delay) = verify_from(other(251), &verifier, "cheap", CHEAP).await;
+        assert!(matches!(verification, Verification::Accepted(_)));
+        assert_eq!(delay, Duration::from_secs(16));
+        let (_, delay) = verify_from(other(252), &verifier, "nobody", "wrong").await;
+        assert_eq!(delay, Duration::from_secs(16) + FIRST_DELAY);
+        // Other names are nobody's business.
+        let (_, delay) = verify_from(other(252), &verifier, "scanner", "Canary123").await;
+        assert_eq!(delay, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_recent_password_waits_for_no_turn() {
+        let verifier = Verifier::new();
+        verify(&verifier, "cheap", CHEAP).await;
+        let _all = [
+            verifier.turns.take(Client::at(other(1))).await,
+            verifier.turns.take(Client::at(other(2))).await,
+        ];
+
+        let (verification, _) = verify(&verifier, "CHEAP", CHEAP).await;
+
+        assert!(
+            matches!(verification, Verification::Accepted(identity) if identity.name == "Cheap")
+        );
+        // Another password, another client and a changed hash do wait.
+        let waits = |client, users: &[User], password: &str| {
+            let credentials = Credentials {
+                name: "cheap".to_owned(),
+                password: password.to_owned().into(),
+                mechanism: Mechanism::Plain,
+            };
+            let users = users.to_vec();
+            let verifier = &verifier;
+            async move {
+                let verifying = verifier.verify(&users, client, credentials);
+                let hour = Duration::from_secs(60 * 60);
+                tokio::time::timeout(hour, verifying).await.is_err()
+            }
+        };
+        assert!(waits(CLIENT, &USERS, "wrong").await);
+        assert!(waits(other(3), &USERS, CHEAP).await);
+        let changed = [user("cheap", PasswordHash::of(CHEAP).unwrap())];
+        assert!(waits(CLIENT, &changed, CHEAP).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_password_counts_even_if_nobody_waits_for_the_answer() {
+        let verifier = Verifier::new();
+        verify(&verifier, "cheap", CHEAP).await;
+        for n in 0..TOO_OFTEN {
+            let credentials = Credentials {
+                name: "cheap".to_owned(),
+                password: format!("guess{n}").into(),
+                mechanism: Mechanism::Plain,
+            };
+            let mut verifying = Box::pin(verifier.verify(&USERS, CLIENT, credentials));
+            assert!(futures_util::poll!(verifying.as_mut()).is_pending());
+        }
+
+        assert_eq!(
+            verifier.guesses.of_pair(Client::at(CLIENT), "cheap"),
+            TOO_OFTEN
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_recent_password_waits_for_guesses_from_its_address_and_for_no_turn() {
+        let verifier = Verifier::new();
+        verify(&verifier, "cheap", CHEAP).await;
+        let _all = [
+            verifier.turns.take(Client::at(other(1))).await,
+            verifier.turns.take(Client::at(other(2))).await,
+        ];
+        let mut guessing = Vec::new();
+        for n in 0..100 {
+            let guess = format!("guess{n}");
+            let verifier = &verifier;
+            let mut verifying = Box::pin(async move { verify(verifier, "cheap", &guess).await });
+            assert!(futures_util::poll!(verifying.as_mut()).is_pending());
+            guessing.push(verifying);
+        }
+
+        // Had it no wait, whatever is not answered at once would be known as wrong.
+        let right = verify(&verifier, "cheap", CHEAP);
+        let right = tokio::time::timeout(Duration::from_secs(60 * 60), right);
+        let (verification, delay) = right.await.unwrap();
+        assert!(matches!(verification, Verification::Accepted(_)));
+        assert_eq!(delay, Duration::from_secs(16));
+        // It forgets what was guessed before it.
+        let (_, delay) = verify(&verifier, "cheap", CHEAP).await;
+        assert_eq!(delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn every_name_costs_the_same_work_whatever_the_hashes_cost() {
+        let users = &USERS;
+        let work = |user: Option<&User>| {
+            let trials = trials(users, user).unwrap();
+            let decide = trials.iter().filter(|trial| trial.counts).count();
+            let costs: Vec<_> = trials.iter().map(|trial| trial.hash.cost()).collect();
+            (costs, decide)
+        };
+
+        let (unknown, decides) = work(None);
+        assert_eq!((unknown.len(), decides), (2, 0));
+        for user in users.iter() {
+            assert_eq!(work(Some(user)), (unknown.clone(), 1));
+        }
+        assert!(trials(&[], None).is_none());
+    }
+
+    const CHEAP: &str = "Printer123Scan456";
+}

@@ -1,0 +1,84 @@
+//! Who holds the connections, for the log and for `status`.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Plan;
+use crate::config::Listener;
+use crate::listener::Rules;
+use crate::listener::Shared;
+use crate::telemetry::maillog;
+
+/// How it stands with the connections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Open now.
+    pub open: usize,
+    /// `limits.connections`.
+    pub limit: usize,
+    /// Who has the most, the most first.
+    pub holders: Vec<Holder>,
+    /// How long ago a client found all taken, if ever.
+    pub full_ago_ms: Option<u64>,
+    /// Clients that were turned away because all were taken, since the start.
+    pub turned_away: u64,
+    /// Clients that were turned away because of `limits.connections_per_client`.
+    pub over_client_limit: u64,
+    /// Sessions that were closed to make room for others.
+    pub made_room: u64,
+}
+
+/// Who has how many connections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// An address, or the /64 of an IPv6 address.
+    pub client: String,
+    /// How many it has.
+    pub connections: usize,
+}
+
+/// How many of those who hold connections are named.
+const HOLDERS: usize = 5;
+
+impl Shared {
+    /// How it stands with the connections.
+    pub fn connections(&self) -> Connections {
+        let holders = self.slots.holders(HOLDERS).into_iter();
+        let counts = self.slots.counts();
+        let full_ago = self.slots.full_ago();
+        Connections {
+            open: self.slots.taken(),
+            limit: self.rules().limits.connections,
+            holders: holders
+                .map(|(client, connections)| Holder {
+                    client: client.to_string(),
+                    connections,
+                })
+                .collect(),
+            full_ago_ms: full_ago.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
+            turned_away: counts.turned_away,
+            over_client_limit: counts.over_client_limit,
+            made_room: counts.made_room,
+        }
+    }
+
+    /// Says once a minute who holds all connections.
+    pub(in crate::listener) fn all_taken(&self, plan: &Plan, rules: &Rules) {
+        if !self.slots.note_full() {
+            return;
+        }
+        let holders = self.slots.holders(HOLDERS);
+        let holders = holders
+            .iter()
+            .map(|(client, count)| format!("{count} by {client}"));
+        let holders: Vec<String> = holders.collect();
+        let on = |(number, listener): (usize, &Arc<Listener>)| {
+            format!("{} on {}", self.slots.on_listener(number), listener.address)
+        };
+        let listeners: Vec<String> = rules.listeners.iter().enumerate().map(on).collect();
+        let (taken, holders) = (self.slots.taken(), holders.join(", "));
+        maillog::all_taken(taken, plan.connections, &holders, &listeners.join(", "));
+    }
+}

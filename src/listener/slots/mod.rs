@@ -1,0 +1,483 @@
+//! Who holds the connections, and who may have one.
+//!
+//! Promises: a flood on one listener leaves [`Plan::reserved`] connections to
+//! each other listener, and a flood from other machines as many to this one; a
+//! client has no more than its share; when a newcomer finds all taken, a session
+//! that has sent no mail makes room, and after these one that has stopped sending,
+//! or whose message hardly comes (`stage.rs`), in the order of `order.rs`: of the
+//! listener, and then of the client, that has the most of them. As many go as are
+//! needed, also after a reload that lowers the limit. Never one whose message is
+//! whole, or comes at a decent pace. A client that holds more than half leaves
+//! newcomers of others a few seconds to begin. A slot is free from
+//! [`Slot::release`] on, and at the latest when it is dropped, even by a panic.
+//!
+//! Decides only; what a session says when it has to go is left to
+//! `connection.rs`, and what a newcomer is told to `mod.rs`.
+
+pub(super) mod holders;
+mod order;
+pub(super) mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::order::Candidate;
+use self::stage::Event;
+use self::stage::Flow;
+use self::stage::Owner;
+use self::stage::Stage;
+use self::stage::Worth;
+use crate::config::OTHER_SHARES;
+use crate::mail::Client;
+
+/// Sessions that were sent away for arrivals on one listener and are not gone yet:
+/// with more, nobody else is sent away for it.
+const LEAVING: usize = 64;
+/// If a slot became free within so long, others are about to: clients connect
+/// again before the end of their last connection is seen.
+const CHURN: Duration = Duration::from_secs(1);
+/// So long a session stays for others whose client has more than half of all.
+const TO_BEGIN: Duration = Duration::from_secs(5);
+/// A client has by far more than another: so many times as many, and this part of all.
+const TIMES: usize = 4;
+const PART: usize = 8;
+
+/// How often it is logged that all are taken.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// How connections are shared out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Connections at once, of all clients.
+    pub(super) connections: usize,
+    /// Connections at once of one client on another machine.
+    pub(super) per_client: usize,
+    /// Connections at once of one address of this machine; `None` is any number.
+    pub(super) per_local_client: Option<usize>,
+    /// Connections kept for each listener and for this machine.
+    pub(super) reserved: usize,
+    /// Listeners.
+    pub(super) listeners: usize,
+    /// Whether applications of this machine may connect to any of them.
+    pub(super) is_local: bool,
+}
+
+/// Somebody who wants a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The listener's number.
+    pub(super) listener: usize,
+    pub(super) client: Client,
+}
+
+/// Whether somebody else may have to go for an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Only what is free.
+    Free,
+    /// Also what can be made free.
+    Made,
+}
+
+/// Why an arrival gets no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The client has as many as it may.
+    Client,
+    /// All are taken, and nobody can be sent away for it.
+    Full,
+    /// As many as may be are on their way out, and gone in a moment.
+    Leaving,
+}
+
+/// All slots; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    table: Mutex<Table>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// The number of the last slot.
+    last: u64,
+    /// By number, so the oldest come first.
+    held: BTreeMap<u64, Held>,
+    clients: HashMap<Client, Share>,
+    /// By listener.
+    listeners: HashMap<usize, usize>,
+    local: usize,
+    /// Sessions that were sent away and are not gone yet, and the listener that
+    /// they made room on.
+    leaving: HashMap<u64, usize>,
+    freed: Option<Instant>,
+    /// When an arrival found all taken, the last time.
+    full: Option<Instant>,
+    /// When that was logged, the last time.
+    warned: Option<Instant>,
+    counts: Counts,
+}
+
+/// What has come of it that connections are limited, since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Sessions that had to make room.
+    pub(super) made_room: u64,
+    /// Arrivals that found no room.
+    pub(super) turned_away: u64,
+    /// Arrivals whose client had as many as it may.
+    pub(super) over_client_limit: u64,
+}
+
+/// What one client has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    connections: usize,
+    freed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Held {
+    arrival: Arrival,
+    since: Instant,
+    stage: Stage,
+    flow: Arc<Flow>,
+    leave: CancellationToken,
+}
+
+/// A connection's place among all; gives it back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    slots: Slots,
+    number: u64,
+    flow: Arc<Flow>,
+    leave: CancellationToken,
+    is_released: bool,
+}
+
+impl Plan {
+    /// Where there are few connections, the reserves take a share of them only.
+    fn reserve(&self) -> usize {
+        let shares = self.listeners.saturating_add(OTHER_SHARES);
+        self.reserved.min(self.connections / shares)
+    }
+
+    fn limit_of(&self, client: Client) -> usize {
+        if client.is_loopback() {
+            self.per_local_client.unwrap_or(usize::MAX)
+        } else {
+            self.per_client
+        }
+    }
+}
+
+impl Slots {
+    /// Takes a slot for an arrival, or says why there is none. `stop` ends all.
+    pub(super) fn enter(
+        &self,
+        arrival: Arrival,
+        plan: &Plan,
+        room: Room,
+        stop: &CancellationToken,
+    ) -> Result<Slot, Refusal> {
+        let mut table = self.table();
+        if table.share_of(arrival.client) >= plan.limit_of(arrival.client) {
+            return Err(Refusal::Client);
+        }
+        while table.shortage(arrival, plan, None) > 0 {
+            if room == Room::Free {
+                return Err(Refusal::Full);
+            }
+            let on_their_way = table.leaving.values().filter(|on| **on == arrival.listener);
+            if on_their_way.count() >= LEAVING {
+                return Err(Refusal::Leaving);
+            }
+            let victim = table.victim(arrival, plan).ok_or(Refusal::Full)?;
+            table.send_away(victim, arrival.listener);
+        }
+        let leave = stop.child_token();
+        let flow = Arc::new(Flow::new());
+        let number = table.add(arrival, Arc::clone(&flow), leave.clone());
+        Ok(Slot {
+            slots: self.clone(),
+            number,
+            flow,
+            leave,
+            is_released: false,
+        })
+    }
+
+    /// After a change of the plan: those who are too many go, as far as they may.
+    pub(super) fn shrink(&self, plan: &Plan) {
+        let mut table = self.table();
+        while table.held.len() > plan.connections {
+            let candidates = table.candidates(|_| Owner::Other);
+            let Some(number) = order::first(candidates, |_| true) else {
+                return;
+            };
+            let listener = table.held.get(&number).map(|held| held.arrival.listener);
+            table.send_away(number, listener.unwrap_or_default());
+        }
+    }
+
+    /// Whether it is worth waiting a moment for a slot: some have just become free.
+    pub(super) fn is_churning(&self, arrival: Arrival, refusal: Refusal) -> bool {
+        let table = self.table();
+        let freed = match refusal {
+            Refusal::Client => {
+                let share = table.clients.get(&arrival.client);
+                share.and_then(|share| share.freed)
+            }
+            Refusal::Full => table.freed,
+            Refusal::Leaving => return true,
+        };
+        freed.is_some_and(|freed| freed.elapsed() < CHURN)
+    }
+
+    /// Resolves when a slot becomes free after this call.
+    pub(super) fn freed(&self) -> Notified<'_> {
+        self.0.freed.notified()
+    }
+
+    /// Counts an arrival that gets no slot.
+    pub(super) fn note_refusal(&self, refusal: Refusal) {
+        let mut table = self.table();
+        match refusal {
+            Refusal::Client => table.counts.over_client_limit += 1,
+            Refusal::Full | Refusal::Leaving => table.counts.turned_away += 1,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.table().counts
+    }
+
+    /// How long ago an arrival found all taken, if ever.
+    pub(super) fn full_ago(&self) -> Option<Duration> {
+        self.table().full.map(|full| full.elapsed())
+    }
+
+    /// Notes that an arrival found all taken; whether it is the first for a minute.
+    pub(super) fn note_full(&self) -> bool {
+        let mut table = self.table();
+        let now = Instant::now();
+        table.full = Some(now);
+        let is_first = table.warned.is_none_or(|warned| now - warned >= A_MINUTE);
+        if is_first {
+            table.warned = Some(now);
+        }
+        is_first
+    }
+
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.table().held.len()
+    }
+
+    /// Who holds the most, with how many, the most first.
+    pub(super) fn holders(&self, most: usize) -> Vec<(Client, usize)> {
+        let table = self.table();
+        let shares = table.clients.iter();
+        let mut holders: Vec<_> = shares
+            .map(|(client, share)| (*client, share.connections))
+            .collect();
+        drop(table);
+        holders.sort_by_key(|(client, count)| (Reverse(*count), *client));
+        holders.truncate(most);
+        holders
+    }
+
+    /// How many a listener has.
+    pub(super) fn on_listener(&self, number: usize) -> usize {
+        self.table().on(number)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn on(&self, listener: usize) -> usize {
+        self.listeners.get(&listener).copied().unwrap_or(0)
+    }
+
+    fn share_of(&self, client: Client) -> usize {
+        let share = self.clients.get(&client);
+        share.map_or(0, |share| share.connections)
+    }
+
+    /// How many connections an arrival lacks, beyond what is kept for others; with
+    /// one session `less`, if that is given.
+    fn shortage(&self, arrival: Arrival, plan: &Plan, less: Option<Arrival>) -> usize {
+        let reserve = plan.reserve();
+        let kept = |has: usize, is_less: bool| {
+            let has = has.saturating_sub(usize::from(is_less));
+            reserve.saturating_sub(has)
+        };
+        let others = (0..plan.listeners).filter(|number| *number != arrival.listener);
+        let for_listeners: usize = others
+            .map(|number| {
+                kept(
+                    self.on(number),
+                    less.is_some_and(|it| it.listener == number),
+                )
+            })
+            .sum();
+        let for_this_machine = if arrival.client.is_loopback() || !plan.is_local {
+            0
+        } else {
+            kept(self.local, less.is_some_and(|it| it.client.is_loopback()))
+        };
+        let taken = self.held.len() - usize::from(less.is_some());
+        (taken + for_listeners + for_this_machine + 1).saturating_sub(plan.connections)
+    }
+
+    /// The session that makes room for an arrival, or at least some of what it needs.
+    fn victim(&self, arrival: Arrival, plan: &Plan) -> Option<u64> {
+        let has = self.share_of(arrival.client);
+        let candidates = self.candidates(|client| {
+            let many = self.share_of(client);
+            let is_by_far = many >= (has + 1) * TIMES && many >= plan.connections / PART;
+            match is_by_far {
+                true => Owner::HasMany,
+                false => Owner::Other,
+            }
+        });
+        let now = self.shortage(arrival, plan, None);
+        let has_half = has * 2 > plan.connections;
+        order::first(candidates, |candidate| {
+            let may = !has_half || self.may_be_taken_by_half(candidate, arrival.client);
+            may && self.shortage(arrival, plan, Some(candidate.arrival)) < now
+        })
+    }
+
+    /// Whether a client that has more than half may have the place of a session:
+    /// others have some time to send mail.
+    fn may_be_taken_by_half(&self, candidate: &Candidate, client: Client) -> bool {
+        let held = self.held.get(&candidate.number);
+        let has_begun = || held.is_some_and(|held| held.since.elapsed() >= TO_BEGIN);
+        candidate.arrival.client == client || (candidate.worth != Worth::Verifying && has_begun())
+    }
+
+    /// Everybody who may have to go, by number.
+    fn candidates(&self, owner: impl Fn(Client) -> Owner) -> Vec<Candidate> {
+        let now = Instant::now();
+        let candidates = self.held.iter().filter_map(|(number, held)| {
+            let owner = owner(held.arrival.client);
+            let (worth, since) = held.stage.worth(&held.flow, owner, now)?;
+            Some(Candidate {
+                number: *number,
+                arrival: held.arrival,
+                worth,
+                since,
+            })
+        });
+        candidates.collect()
+    }
+
+    fn send_away(&mut self, number: u64, listener: usize) {
+        if let Some(held) = self.remove(number) {
+            self.leaving.insert(number, listener);
+            self.counts.made_room += 1;
+            held.leave.cancel();
+        }
+    }
+
+    fn add(&mut self, arrival: Arrival, flow: Arc<Flow>, leave: CancellationToken) -> u64 {
+        self.last += 1;
+        *self.listeners.entry(arrival.listener).or_default() += 1;
+        self.clients.entry(arrival.client).or_default().connections += 1;
+        self.local += usize::from(arrival.client.is_loopback());
+        let stage = Stage::Connected;
+        let held = Held {
+            arrival,
+            since: Instant::now(),
+            stage,
+            flow,
+            leave,
+        };
+        self.held.insert(self.last, held);
+        self.last
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Held> {
+        let held = self.held.remove(&number)?;
+        let Arrival { listener, client } = held.arrival;
+        if let Some(count) = self.listeners.get_mut(&listener) {
+            *count -= 1;
+        }
+        if let Some(share) = self.clients.get_mut(&client) {
+            share.connections -= 1;
+            share.freed = Some(Instant::now());
+            if share.connections == 0 {
+                self.clients.remove(&client);
+            }
+        }
+        self.local -= usize::from(client.is_loopback());
+        Some(held)
+    }
+}
+
+impl Slot {
+    /// Cancelled when the session has to go, for somebody else or at a stop.
+    pub(super) fn leave(&self) -> &CancellationToken {
+        &self.leave
+    }
+
+    /// Notes what the session has come to; whether it still has its slot.
+    pub(super) fn mark(&self, event: Event) -> bool {
+        let mut table = self.slots.table();
+        let Some(held) = table.held.get_mut(&self.number) else {
+            return false;
+        };
+        if event == Event::Data {
+            self.flow.begin();
+        }
+        held.stage = held.stage.after(event, Instant::now());
+        true
+    }
+
+    /// Notes that so many bytes have come.
+    pub(super) fn received(&self, bytes: usize) {
+        self.flow.received(bytes);
+    }
+
+    /// Gives the slot back, before the connection is closed.
+    pub(super) fn release(&mut self) {
+        if self.is_released {
+            return;
+        }
+        self.is_released = true;
+        let mut table = self.slots.table();
+        if table.remove(self.number).is_some() {
+            table.freed = Some(Instant::now());
+        } else {
+            table.leaving.remove(&self.number);
+        }
+        drop(table);
+        self.slots.0.freed.notify_waiters();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

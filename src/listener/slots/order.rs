@@ -1,0 +1,68 @@
+//! Who makes room first.
+//!
+//! Promises: a flood makes room by itself. The sessions that are the least worth
+//! go first (`stage.rs`), of these those on the listener that has the most of them,
+//! then those of the client that has the most, then the oldest. Waiting for the
+//! verdict on a password is worth something for one session of a client: guessing
+//! on many does not keep them.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use tokio::time::Instant;
+
+use super::Arrival;
+use super::stage::Worth;
+use crate::mail::Client;
+
+/// A session that may have to go.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::listener) struct Candidate {
+    /// The oldest session has the least.
+    pub(in crate::listener) number: u64,
+    pub(in crate::listener) arrival: Arrival,
+    pub(in crate::listener) worth: Worth,
+    /// Since when it is worth no more, where that counts.
+    pub(in crate::listener) since: Option<Instant>,
+}
+
+/// The first of those that `fit`. The candidates come by number, all of them: also
+/// those that do not fit count for the crowds.
+pub(in crate::listener) fn first(
+    mut candidates: Vec<Candidate>,
+    fits: impl Fn(&Candidate) -> bool,
+) -> Option<u64> {
+    let mut verifying = HashSet::new();
+    for it in &mut candidates {
+        if it.worth == Worth::Verifying && !verifying.insert(it.arrival.client) {
+            it.worth = Worth::Idle;
+        }
+    }
+    let mut on_listener: HashMap<(Worth, usize), usize> = HashMap::new();
+    let mut of_client: HashMap<(Worth, Client), usize> = HashMap::new();
+    for Candidate { arrival, worth, .. } in &candidates {
+        *on_listener.entry((*worth, arrival.listener)).or_default() += 1;
+        *of_client
+            .entry((unproved(*worth), arrival.client))
+            .or_default() += 1;
+    }
+    let fitting = candidates.iter().filter(|candidate| fits(candidate));
+    let first = fitting.min_by_key(|it| {
+        let Arrival { listener, client } = it.arrival;
+        let on_listener = on_listener.get(&(it.worth, listener)).copied();
+        let of_client = of_client.get(&(unproved(it.worth), client)).copied();
+        let crowds = (Reverse(on_listener), Reverse(of_client));
+        (it.worth, crowds, it.since, it.number)
+    });
+    first.map(|it| it.number)
+}
+
+/// A client that guesses passwords has no room besides for being idle.
+fn unproved(worth: Worth) -> Worth {
+    if worth == Worth::Verifying {
+        Worth::Idle
+    } else {
+        worth
+    }
+}

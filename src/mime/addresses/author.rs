@@ -1,0 +1,146 @@
+//! Who a message is from: its From fields (RFC 5322 3.6.2), and the one address
+//! in them that counts.
+//!
+//! Graph takes the author from the header section, and programs differ in which
+//! of several they take. The relay decides by one of them (which account sends,
+//! and as whom), so exactly that one may go out: a From that says more is written
+//! again with this address alone, and further From fields do not stay. Otherwise a
+//! message could be judged by one author and be sent as another.
+
+use crate::mail::Address;
+use crate::mime::Field;
+use crate::mime::Header;
+use crate::mime::Item;
+use crate::mime::List;
+use crate::mime::text::decoded;
+
+/// What the From fields of a message are good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The field that counts names one author alone.
+    Alone,
+    /// The field at this position names this author among others.
+    Among(usize, Item),
+    /// None names an author that a mailbox can be.
+    Unusable {
+        /// The display name that they do have, ready to be written.
+        name: Option<String>,
+    },
+}
+
+/// The author: the first address in the From fields that a mailbox can have
+/// (see [`Address::is_routable`]).
+pub fn author(header: &Header<'_>) -> Option<Address> {
+    header.all("From").find_map(usable)?.address.clone()
+}
+
+/// The first item of the From fields whose address is `known`, whether a mailbox can
+/// have it or not.
+pub fn known_item(header: &Header<'_>, known: impl Fn(&Address) -> bool) -> Option<Item> {
+    let mut items = header.all("From").flat_map(|field| &field.list().items);
+    let found = items.find(|item| item.address.as_ref().is_some_and(&known));
+    found.cloned()
+}
+
+/// The author with the display name.
+pub fn author_item(header: &Header<'_>) -> Option<Item> {
+    header.all("From").find_map(usable).cloned()
+}
+
+impl Author {
+    /// Reads the From fields of a header section; of the same author as
+    /// [`author`].
+    pub fn of(header: &Header<'_>) -> Self {
+        let fields = header.fields.iter().enumerate();
+        let mut fields = fields.filter(|(_, field)| field.is("From"));
+        let first = fields.clone().next();
+        match fields.find_map(|(at, field)| Some((at, field, usable(field)?))) {
+            Some((_, field, _)) if is_alone(field.list()) => Self::Alone,
+            Some((at, _, item)) => Self::Among(at, item.clone()),
+            None => Self::Unusable {
+                name: first.and_then(|(_, field)| substitutes_name(field)),
+            },
+        }
+    }
+}
+
+/// The first item of a From field that a mailbox can be.
+pub(in crate::mime) fn usable<'f>(field: &'f Field<'_>) -> Option<&'f Item> {
+    let routable = |item: &&Item| item.address.as_ref().is_some_and(Address::is_routable);
+    field.list().items.iter().find(routable)
+}
+
+/// Whether a list is one item: no other, no group, no gap. However its name is
+/// spelled, it goes out in a spelling that is read alike by all (`ascii.rs`).
+fn is_alone(list: &List) -> bool {
+    let is_one = list.items.len() == 1 && !list.groups;
+    is_one && (list.plain || !list.is_by_the_book())
+}
+
+/// The name that another address may have in front of it: one that has no @, for it
+/// would show the wrong one.
+fn substitutes_name(field: &Field<'_>) -> Option<String> {
+    let mut items = field.list().items.iter();
+    let only = items.next().filter(|_| items.next().is_none())?;
+    only.name()
+        .filter(|name| !decoded(name, usize::MAX).contains('@'))
+}
+
+impl Author {
+    /// The display name of an author whom no mailbox can be.
+    pub fn name(self) -> Option<String> {
+        match self {
+            Self::Alone | Self::Among(..) => None,
+            Self::Unusable { name } => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_author_is_the_first_address_that_a_mailbox_can_have() {
+        let of = |head: &str| {
+            let header = Header::split(head.as_bytes(), true).unwrap();
+            (author(&header).map(String::from), Author::of(&header))
+        };
+        let unusable = |name: Option<&str>| Author::Unusable {
+            name: name.map(str::to_owned),
+        };
+
+        let as_written = (Some("a@b.c".to_owned()), Author::Alone);
+        for alone in [
+            "From: a@b.c\r\n",
+            "From: A <a@b.c> (x)\r\nFrom: d@e.f\r\n",
+            "From: root\r\nfrom: \"B, A\"\r\n <a@b.c>\r\n",
+            "From: B, A <a@b.c>\r\n",
+            "From: \"open <a@b.c>\r\n",
+            "From: d@e.f <a@b.c>\r\n",
+        ] {
+            assert_eq!(of(alone), as_written, "{alone}");
+        }
+        for among in [
+            "From: root, a@b.c, d@e.f\r\n",
+            "From: x: a@b.c;\r\n",
+            "From: ,a@b.c\r\n",
+            "From: B <a@b.c>, C\r\n",
+        ] {
+            let (address, author) = of(among);
+            let address = address.map(|address| address.replace('"', ""));
+            assert_eq!(address.as_deref(), Some("a@b.c"), "{among}");
+            assert!(matches!(author, Author::Among(0, _)), "{author:?}");
+        }
+        for (none, name) in [
+            ("", None),
+            ("From: Zabbix HQ\r\n", Some("\"Zabbix HQ\"")),
+            ("From: A <a@host.local>\r\n", Some("\"A\"")),
+            ("From: B, A\r\n", Some("\"B, A\"")),
+            ("From: a@b.c <d@local>\r\n", None),
+            ("From: =?utf-8?q?a=40b?= <d@local>\r\n", None),
+        ] {
+            assert_eq!(of(none), (None, unusable(name)), "{none}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Address lists in header fields (RFC 5322 3.4): reading them item by item
+//! with their original spelling, and writing them folded.
+//!
+//! A field that is written by the book is read by the grammar, and may go out as
+//! the bytes that came in. The reader for these understands less than the grammar
+//! allows, on purpose: what two programs could read differently is not by the book.
+//! All other fields are read by `tolerant.rs` and are written again. Either way a
+//! second parser checks the result (`delivery/attempt/recipients.rs`).
+
+pub(super) mod acting;
+pub(super) mod author;
+pub(super) mod grammar;
+pub(super) mod phrase;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod tolerant;
+
+use std::borrow::Cow;
+
+use self::phrase::phrase;
+use super::Field;
+use crate::mail::Address;
+
+/// One item of an address list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// As written, on one line.
+    pub text: String,
+    /// The one address in it, if there is one.
+    pub address: Option<Address>,
+    /// What stands beside the address, as written; nothing where `tolerant.rs` can
+    /// say it when it is asked for.
+    name: Option<String>,
+    by_the_book: bool,
+}
+
+impl Item {
+    /// The display name, ready to be written in front of another address: the
+    /// phrase, or the comment behind an address or a single word, as in cron's
+    /// `root (Cron Daemon)`.
+    pub fn name(&self) -> Option<String> {
+        match &self.address {
+            Some(_) if self.is_nameless() => None,
+            Some(_) => phrase(&self.beside()),
+            // `root (Cron Daemon)`: the word is half an address.
+            None => {
+                let name = self.beside();
+                phrase(tolerant::comment_behind_a_word(&name).unwrap_or(&name))
+            }
+        }
+    }
+
+    fn beside(&self) -> Cow<'_, str> {
+        match &self.name {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(tolerant::name(&self.text)),
+        }
+    }
+
+    /// The display name as a person reads it, on one line.
+    pub fn readable_name(&self) -> Option<String> {
+        let name = tolerant::readable(&self.beside());
+        (!name.is_empty() && !self.is_nameless()).then_some(name)
+    }
+
+    /// Whether it has an address in a spelling that is read alike by all: without
+    /// quotes, and so the name in front of it, or in quotes as a whole. What stands
+    /// in quotes within a name (`a "b, c@d" <e@f>`) is no quote to everybody.
+    pub fn is_plain(&self) -> bool {
+        self.by_the_book
+            && self.address.as_ref().is_some_and(Address::is_plain)
+            && grammar::has_plain_name(&self.text)
+    }
+
+    /// Whether it is plain and in ASCII, as far as its address can be.
+    pub fn is_settled(&self) -> bool {
+        let is_ascii = || match &self.address {
+            Some(address) if address.in_ascii().is_none() => {
+                self.text.replacen(address.as_str(), "", 1).is_ascii()
+            }
+            Some(_) | None => self.text.is_ascii(),
+        };
+        self.is_plain() && is_ascii()
+    }
+
+    /// Whether it has a name that is not in [`written`](Self::written).
+    pub fn is_lossy(&self) -> bool {
+        match self.address {
+            Some(_) => !self.is_settled() && self.name().is_none() && !self.is_nameless(),
+            None => true,
+        }
+    }
+
+    /// The item where it is written again: as it was if it is settled, else its
+    /// name quoted or in encoded words, and its address without needless quotes.
+    /// Only an address whose local part is not ASCII cannot be ASCII.
+    pub fn written(&self) -> String {
+        let Some(address) = &self.address else {
+            return self.text.clone();
+        };
+        if self.is_settled() {
+            return self.text.clone();
+        }
+        let address = if address.is_plain() {
+            address.in_ascii().unwrap_or_else(|| address.clone())
+        } else {
+            address.canonical()
+        };
+        match self.name() {
+            Some(name) => format!("{name} <{address}>"),
+            None => address.to_string(),
+        }
+    }
+
+    /// Whether nothing stands beside the address but itself.
+    fn is_nameless(&self) -> bool {
+        let name = tolerant::readable(&self.beside());
+        let name = name.trim_matches(['\'', '<', '>', ' ']);
+        let address = self.address.as_ref().map_or("", Address::as_str);
+        name.is_empty() || name.eq_ignore_ascii_case(address)
+    }
+}
+
+/// An address list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// In order; the members of groups among them.
+    pub items: Vec<Item>,
+    /// It is written by the book, has items, no gaps (`a@b,,c@d`) and no groups, or
+    /// is one empty group: every program reads it alike.
+    pub plain: bool,
+    /// It has groups, whose names are not among the items.
+    pub groups: bool,
+    by_the_book: bool,
+}
+
+impl List {
+    /// Whether its items written again say less than it does.
+    pub fn is_lossy(&self) -> bool {
+        (self.groups && !self.plain) || self.items.iter().any(Item::is_lossy)
+    }
+
+    /// Whether it is read by the grammar.
+    pub(super) fn is_by_the_book(&self) -> bool {
+        self.by_the_book
+    }
+
+    /// Whether it may stay as it is: every item is settled.
+    pub fn is_settled(&self) -> bool {
+        self.plain && self.items.iter().all(Item::is_settled)
+    }
+}
+
+/// Reads an address list: for [`Field::list`].
+pub(super) fn read(field: &Field<'_>) -> List {
+    let text = field.text();
+    let mut list = by_the_book(&text).unwrap_or_else(|| {
+        let read = tolerant::read(&text);
+        let items = read.items.into_iter().map(|found| Item {
+            // To the grammar `=?utf-8?q?B?=a@b` is all address.
+            by_the_book: grammar::list(&found.text).is_some_and(|list| {
+                let addresses = list.items.iter().map(|(_, address)| address);
+                list.plain && addresses.eq(&found.address)
+            }),
+            text: found.text,
+            address: found.address,
+            name: Some(found.name),
+        });
+        List {
+            items: items.collect(),
+            plain: false,
+            groups: read.groups,
+            by_the_book: false,
+        }
+    });
+    for item in &mut list.items {
+        // Programs differ on what looks like an encoded word (RFC 2047).
+        item.address
+            .take_if(|address| address.as_str().contains("=?"));
+    }
+    if !field.is_utf8() {
+        for item in &mut list.items {
+            // Nobody knows what another program reads there.
+            item.address.take_if(|address| !address.is_ascii());
+            item.name = Some(field.guess(&item.beside()));
+            item.text = field.guess(&item.text);
+        }
+    }
+    list
+}
+
+/// The list, if everything in it is as RFC 5322 3.4 wants it.
+fn by_the_book(text: &str) -> Option<List> {
+    let list = grammar::list(text)?;
+    let items = list.items.into_iter().map(|(text, address)| Item {
+        text: text.to_owned(),
+        address: Some(address),
+        name: None,
+        by_the_book: true,
+    });
+    Some(List {
+        items: items.collect(),
+        plain: list.plain,
+        groups: list.groups,
+        by_the_book: true,
+    })
+}
+
+/// A field with one item a line (RFC 5322 2.2.3), ready to be inserted.
+pub fn field_of<'t>(name: &str, items: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
+    let mut field = format!("{name}: ").into_bytes();
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            field.extend_from_slice(b",\r\n ");
+        }
+        field.extend_from_slice(item.as_bytes());
+    }
+    field.extend_from_slice(b"\r\n");
+    field
+}

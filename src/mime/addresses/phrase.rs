@@ -1,0 +1,164 @@
+//! Display names (RFC 5322 3.2.5), as the relay writes them in front of an
+//! address: quoted, or as encoded words (RFC 2047).
+//!
+//! What the relay writes itself is ASCII, so that it is valid whatever the client
+//! said about UTF-8, and is read alike by every program: encoded words that are
+//! written by the book stay as they were, and quotes, backslashes and angle
+//! brackets, at which programs differ, are never written as such. A name that is
+//! too long is not written at all: it is only a courtesy, and the field that it
+//! came in stays visible under another name.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::tolerant::readable;
+use crate::mime::text::words;
+
+/// In bytes of UTF-8. Longer ones are no names, and written out this is less
+/// than the 998 octets of a line (RFC 5322 2.1.1) by far.
+const LONGEST_NAME: usize = 255;
+/// The same with its encoding, in quotes and with blanks.
+const LONGEST_RAW: usize = 4 * LONGEST_NAME;
+/// In bytes of UTF-8: an encoded word has at most 75 characters (RFC 2047 2).
+const ENCODED_AT_ONCE: usize = 45;
+
+/// A name from a header field, written again; `None` if there is none or it is too
+/// long.
+pub(in crate::mime) fn phrase(raw: &str) -> Option<String> {
+    if raw.len() > LONGEST_RAW {
+        return None;
+    }
+    if raw.contains("=?") && !raw.contains('"') && raw.len() <= LONGEST_NAME {
+        let words: Vec<&str> = raw.split_whitespace().collect();
+        let is_sound = |word: &str| is_encoded(word) && is_word_by_the_book(word);
+        let is_sound = |word: &&str| is_sound(word) || is_atom(word);
+        if !raw.starts_with('.') && words.iter().all(is_sound) {
+            return Some(words.join(" "));
+        }
+    }
+    let plain = readable(raw);
+    if plain.is_empty() || plain.len() > LONGEST_NAME {
+        return None;
+    }
+    if plain.is_ascii() && !plain.contains(['"', '\\', '<', '>']) && !plain.contains("=?") {
+        Some(format!("\"{plain}\""))
+    } else {
+        Some(encoded(&plain))
+    }
+}
+
+/// RFC 2047 4.1, one word a line.
+pub(in crate::mime) fn encoded(plain: &str) -> String {
+    let mut pieces = vec![String::new()];
+    for c in plain.chars() {
+        match pieces.last_mut() {
+            Some(piece) if piece.len() + c.len_utf8() <= ENCODED_AT_ONCE => piece.push(c),
+            _ => pieces.push(c.to_string()),
+        }
+    }
+    let word = |piece: String| format!("=?utf-8?b?{}?=", STANDARD.encode(piece));
+    let words: Vec<String> = pieces.into_iter().map(word).collect();
+    words.join("\r\n ")
+}
+
+/// RFC 2047 2, with the characters that it may have in a phrase (5, rule 3).
+pub(in crate::mime) fn is_encoded(word: &str) -> bool {
+    let Some(inside) = word.strip_prefix("=?").and_then(|w| w.strip_suffix("?=")) else {
+        return false;
+    };
+    let parts: Vec<&str> = inside.split('?').collect();
+    let [charset, encoding, text] = *parts else {
+        return false;
+    };
+    let made_of = |part: &str, more: &str| {
+        part.chars()
+            .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    word.len() <= 75
+        && !charset.is_empty()
+        && made_of(charset, "-_*.:+")
+        && ["b", "q"].contains(&encoding.to_ascii_lowercase().as_str())
+        && made_of(text, "!*+-/=_")
+}
+
+/// Whether a word of a phrase is no encoded word, or one that has nothing in it that
+/// a reader could take for syntax, nor says anything that could end a field.
+pub(in crate::mime) fn is_word_by_the_book(word: &str) -> bool {
+    let syntax = ['(', ')', '<', '>', '@', ',', ';', ':', '"', '[', ']'];
+    !word.contains("=?") || !(word.contains(syntax) || says_control(word))
+}
+
+/// Whether encoded words in a text, quoted ones too, say what could end a field.
+pub(in crate::mime) fn says_control(text: &str) -> bool {
+    text.contains("=?") && words::read(text.as_bytes(), None).contains(char::is_control)
+}
+
+/// RFC 5322 3.2.3, with the dots that many names have (4.1 obs-phrase).
+fn is_atom(word: &str) -> bool {
+    let of_atoms = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    word.chars().all(of_atoms) && !word.contains("=?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_written_so_that_all_read_it() {
+        for (raw, written) in [
+            ("Zabbix HQ", "\"Zabbix HQ\""),
+            ("  Zabbix \t HQ ", "\"Zabbix HQ\""),
+            ("\"Doe, John\"", "\"Doe, John\""),
+            ("\"a \\\"b\\\" \\\\c\"", "=?utf-8?b?YSAiYiIgXGM=?="),
+            ("root@host", "\"root@host\""),
+            ("Contoso, Inc.", "\"Contoso, Inc.\""),
+            ("a\u{7}b", "\"a b\""),
+            ("=?utf-8?q?Doe,_John?=", "\"Doe, John\""),
+            (
+                "=?utf-8?q?a=22_=3Ce=40f=3E?=",
+                "=?utf-8?q?a=22_=3Ce=40f=3E?=",
+            ),
+            ("=?utf-8?q?a\"_<e@f>?=", "=?utf-8?b?YSIgPGVAZj4=?="),
+            ("=?utf-8?q?open", "=?utf-8?b?PT91dGYtOD9xP29wZW4=?="),
+            ("\"Scanner", "\"Scanner\""),
+            ("Scanner\"", "\"Scanner\""),
+            ("Monitor 24\"", "=?utf-8?b?TW9uaXRvciAyNCI=?="),
+            ("\"Foo\"Bar", "=?utf-8?b?IkZvbyJCYXI=?="),
+            ("John (floor 2 (west))", "\"John (floor 2 (west))\""),
+            ("(Cron (the daemon))", "\"Cron (the daemon)\""),
+            ("<Scanner>", "\"Scanner\""),
+            ("\"DOM\\user\"", "=?utf-8?b?RE9NXHVzZXI=?="),
+            ("John \"Q.\" Doe", "\"John Q. Doe\""),
+            ("=?utf-8?q?M=C3=BC?= HQ", "=?utf-8?q?M=C3=BC?= HQ"),
+            (
+                "=?iso-8859-1?Q?M=FC?=  =?utf-8?b?w7w=?=",
+                "=?iso-8859-1?Q?M=FC?= =?utf-8?b?w7w=?=",
+            ),
+            ("\"=?utf-8?q?M=C3=BC?=\"", "=?utf-8?b?TcO8?="),
+            ("Büro", "=?utf-8?b?QsO8cm8=?="),
+            ("\"Büro, 2\"", "=?utf-8?b?QsO8cm8sIDI=?="),
+        ] {
+            assert_eq!(phrase(raw).as_deref(), Some(written), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_empty_or_too_long_is_not_written() {
+        for raw in ["", " ", "\"\"", "\u{a0}", "<>", "()", &"x".repeat(256)] {
+            assert_eq!(phrase(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn encoded_words_are_short_and_cut_between_characters() {
+        let written = phrase(&"ü".repeat(60)).unwrap();
+
+        let words: Vec<&str> = written.split("\r\n ").collect();
+        assert_eq!(words.len(), 3);
+        for word in words {
+            assert!(is_encoded(word), "{word}");
+            let text = word.trim_start_matches("=?utf-8?b?").trim_end_matches("?=");
+            assert!(String::from_utf8(STANDARD.decode(text).unwrap()).is_ok());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What the header section of a part says about its body (RFC 2045, 2183, 2231,
+//! 2392): the fields are taken apart by [`Header`], their values by [`Parameters`].
+//! The one reader of types, encodings and file names, for every form in which a
+//! message is sent.
+
+mod name;
+mod parameters;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::mime) use self::name::default_name;
+use self::name::file_name;
+pub(in crate::mime) use self::name::name_or_default;
+pub(in crate::mime) use self::parameters::Parameters;
+pub(in crate::mime) use self::parameters::is_known_parameter;
+use crate::mime::Encoding;
+use crate::mime::Field;
+use crate::mime::Header;
+
+/// What a part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Type and subtype, in lower case.
+    pub content_type: String,
+    /// The name of the file, if it has one.
+    pub name: Option<String>,
+    /// Content-ID, without its angle brackets.
+    pub content_id: Option<String>,
+    /// How it wants to be shown.
+    pub disposition: Disposition,
+    /// How its body is written.
+    pub encoding: Encoding,
+    /// What delimits the parts of a multipart, if it can be relied on.
+    pub(in crate::mime) boundary: Option<String>,
+    /// The Content-ID of the part of a multipart/related that the others belong to.
+    pub(in crate::mime) start: Option<String>,
+    /// Texts may refer to it by a Content-Location (RFC 2557), which an attachment
+    /// of Graph's does not have.
+    pub(in crate::mime) located: bool,
+    /// In which its text is written, as it says.
+    pub(in crate::mime) charset: Option<String>,
+    /// A field is there twice: others may see another part here.
+    pub(in crate::mime) ambiguous: bool,
+}
+
+/// Content-Disposition (RFC 2183).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Not said.
+    Unsaid,
+    /// To be shown with the message.
+    Inline,
+    /// To be saved; also what no program knows (RFC 2183 2.8).
+    Attachment,
+}
+
+/// The longest boundary that is looked for. RFC 2046 5.1.1 allows 70 octets.
+pub(in crate::mime) const LONGEST_BOUNDARY: usize = 200;
+
+/// The most characters of a Content-ID.
+const LONGEST_ID: usize = 255;
+
+impl Media {
+    /// Reads the fields of a part whose header section says nothing of its type if
+    /// it is `default`. `charset` is the one of the text before it, in which a raw
+    /// name may be written.
+    pub(in crate::mime) fn of(header: &Header<'_>, default: &str, charset: Option<&str>) -> Self {
+        let one = |name| {
+            let mut fields = header.all(name).filter(|field| !field.text().is_empty());
+            let first = fields.next();
+            let is_other = |field: &Field<'_>| first.is_some_and(|it| it.text() != field.text());
+            (first, fields.any(is_other))
+        };
+        let (content_type, types) = one("Content-Type");
+        let (_, encodings) = one("Content-Transfer-Encoding");
+        let (disposition, dispositions) = one("Content-Disposition");
+        let (content_id, ids) = one("Content-ID");
+        let shown = disposition.map(Parameters::of);
+        let typed = content_type.map(Parameters::of);
+        let disposition = match shown.as_ref().map(|shown| shown.value.as_str()) {
+            None => Disposition::Unsaid,
+            Some("inline") => Disposition::Inline,
+            Some(_) => Disposition::Attachment,
+        };
+        let boundaries = typed.as_ref().map_or(0, |typed| typed.count("boundary"));
+        let text = |name: &str| typed.as_ref().and_then(|typed| typed.text(name));
+        let own_charset = typed.as_ref().and_then(|typed| typed.word("charset"));
+        let own_charset = own_charset.filter(|label| !label.is_empty());
+        let name = best_name(
+            shown.as_ref(),
+            typed.as_ref(),
+            own_charset.as_deref().or(charset),
+        );
+        let encoding = transfer_encoding(header);
+        let is_file = name.is_some()
+            || disposition == Disposition::Attachment
+            || matches!(encoding, Encoding::Base64 | Encoding::Uuencode);
+        Self {
+            content_type: type_name(typed.as_ref(), default, is_file),
+            name,
+            content_id: content_id.and_then(|field| id(&field.text())),
+            disposition,
+            encoding,
+            boundary: text("boundary").filter(|text| is_boundary(text)),
+            start: text("start").and_then(|text| id(&text)),
+            located: content_id.is_none() && header.all("Content-Location").next().is_some(),
+            charset: own_charset,
+            ambiguous: types || encodings || dispositions || ids || boundaries > 1,
+        }
+    }
+
+    /// What no other can be mistaken for: a part whose header section is unsound.
+    pub(in crate::mime) fn unknown() -> Self {
+        Self {
+            content_type: "application/octet-stream".to_owned(),
+            name: None,
+            content_id: None,
+            disposition: Disposition::Unsaid,
+            encoding: Encoding::Unknown,
+            boundary: None,
+            start: None,
+            located: false,
+            charset: None,
+            ambiguous: true,
+        }
+    }
+
+    /// Whether it consists of parts.
+    pub fn is_multipart(&self) -> bool {
+        self.content_type.starts_with("multipart/")
+    }
+
+    /// What a part in this multipart is that does not say so (RFC 2046 5.1.5).
+    pub(in crate::mime) fn default_within(&self) -> &'static str {
+        match self.content_type.as_str() {
+            "multipart/digest" => "message/rfc822",
+            _ => "text/plain",
+        }
+    }
+
+    /// Whether it is a file without a name, which has to be told from others.
+    pub(in crate::mime) fn is_counted(&self) -> bool {
+        let is_read = self.is_text() && self.disposition != Disposition::Attachment;
+        self.name.is_none() && !is_read && !self.is_multipart()
+    }
+
+    /// Whether it is a text that programs show.
+    pub(in crate::mime) fn is_text(&self) -> bool {
+        matches!(self.content_type.as_str(), "text/plain" | "text/html")
+    }
+
+    /// Whether it is a message.
+    pub(in crate::mime) fn is_message(&self) -> bool {
+        matches!(
+            self.content_type.as_str(),
+            "message/rfc822" | "message/global"
+        )
+    }
+}
+
+/// The name that the fields give; of several the first that is whole and readable.
+fn best_name(
+    disposition: Option<&Parameters>,
+    content_type: Option<&Parameters>,
+    charset: Option<&str>,
+) -> Option<String> {
+    let places = [
+        (disposition, "filename"),
+        (disposition, "name"),
+        (content_type, "name"),
+        (content_type, "filename"),
+    ];
+    let names = places
+        .into_iter()
+        .filter_map(|(field, name)| Some((field?, name)));
+    let names = names.flat_map(|(field, name)| field.names(name, charset));
+    let names = names.filter_map(|name| {
+        let is_good = name.whole && !name.text.contains(char::REPLACEMENT_CHARACTER);
+        Some((is_good, file_name(&name.text)?))
+    });
+    let names: Vec<(bool, String)> = names.collect();
+    let best = names.iter().find(|(is_good, _)| *is_good);
+    best.or_else(|| names.first()).map(|(_, name)| name.clone())
+}
+
+/// RFC 2045 5.2: a part that does not say what it is has the type that its place
+/// gives it; one that says nothing sensible is text, unless it is a file.
+fn type_name(content_type: Option<&Parameters>, default: &str, is_file: bool) -> String {
+    let Some(content_type) = content_type else {
+        return default.to_owned();
+    };
+    let value = content_type.value.as_str();
+    let is_token = |text: &str| {
+        let of_token = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);
+        !text.is_empty() && text.len() <= 127 && text.chars().all(of_token)
+    };
+    match value.split_once('/') {
+        Some((main, sub)) if is_token(main) && is_token(sub) => return value.to_owned(),
+        Some((main, sub)) if !main.is_empty() && !sub.is_empty() => return BYTES.to_owned(),
+        Some(_) | None => {}
+    }
+    let word = value.trim_matches('/');
+    let named = match word {
+        "text" | "plain" | "txt" => "text/plain",
+        "html" | "htm" => "text/html",
+        "multipart" if content_type.count("boundary") > 0 => "multipart/mixed",
+        "application" | "audio" | "font" | "image" | "message" | "model" | "multipart"
+        | "video" | "binary" | "octet-stream" | "pdf" | "zip" => BYTES,
+        _ if is_file => BYTES,
+        _ => "text/plain",
+    };
+    named.to_owned()
+}
+
+/// What is only known to be bytes.
+const BYTES: &str = "application/octet-stream";
+
+/// Several fields that contradict each other name no encoding.
+fn transfer_encoding(header: &Header<'_>) -> Encoding {
+    let fields = header.all("Content-Transfer-Encoding");
+    let texts = fields.map(Field::text).filter(|text| !text.is_empty());
+    let mut encodings = texts.map(|text| Encoding::named(&text));
+    let first = encodings.next().unwrap_or(Encoding::Identity);
+    match encodings.all(|other| other == first) {
+        true => first,
+        false => Encoding::Unknown,
+    }
+}
+
+/// The line that stands before each part of a multipart, if this is the field that
+/// announces it.
+pub(in crate::mime) fn delimiter(field: &Field<'_>) -> Option<String> {
+    let parameters = field.is("Content-Type").then(|| Parameters::of(field))?;
+    let boundary = parameters.text("boundary").filter(|it| is_boundary(it))?;
+    let is_multipart = parameters.value.starts_with("multipart");
+    is_multipart.then(|| format!("--{}", boundary.trim_end()))
+}
+
+/// Whether a line is that one; blanks may stand behind it (RFC 2046 5.1.1).
+pub(in crate::mime) fn is_line(line: &[u8], delimiter: &str) -> bool {
+    line.trim_ascii_end() == delimiter.as_bytes()
+}
+
+/// RFC 2046 5.1.1, without what programs don't agree about.
+fn is_boundary(text: &str) -> bool {
+    let of_boundary = |c: char| c == ' ' || c.is_ascii_graphic();
+    (1..=LONGEST_BOUNDARY).contains(&text.len())
+        && text.chars().all(of_boundary)
+        && text.trim() == text
+}
+
+/// RFC 2392 2: what stands between the brackets.
+pub(in crate::mime) fn id(text: &str) -> Option<String> {
+    let id = text.trim().trim_start_matches('<').trim_end_matches('>');
+    let is_sound = !id.is_empty() && id.len() <= LONGEST_ID;
+    // Some have blanks or are not ASCII, and texts refer to them all the same.
+    (is_sound && !id.chars().any(char::is_control)).then(|| id.to_owned())
+}

@@ -1,0 +1,10 @@
+//! The body of a message: its parts at byte offsets, their encodings, and what can be
+//! left out of it.
+
+pub(super) mod decode;
+pub(super) mod media;
+pub(super) mod parameters;
+pub(super) mod reencode;
+pub(super) mod repaired;
+pub(super) mod split;
+pub(super) mod structure;

@@ -1,0 +1,445 @@
+//! Which parts a message does without, so that the rest of it fits into one
+//! request, and what these are as attachments.
+//!
+//! Promise 5: the rest goes out as the bytes that came in; whole parts are left
+//! out, and nothing is written but a delimiter that would be missing and an empty
+//! text where a multipart would be without parts. Never taken is what is signed,
+//! encrypted or a report, nor the forms of one text (multipart/alternative), nor a
+//! text that is shown; nor anything out of a multipart that other programs may see
+//! otherwise (`structure.rs`).
+//!
+//! A part that is itself doubtful is taken after all others, and decoded as far as
+//! the relay is sure of its encoding. Where it is not, the part becomes a message of
+//! its own, unchanged: the recipient's mail program reads it as it would have read it
+//! in its place.
+//!
+//! A picture is inline where an HTML text refers to it, wherever it stands. One that
+//! is referred to by its Content-Location would lose that, and is taken late.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::media;
+use crate::mime::Decoded;
+use crate::mime::Disposition;
+use crate::mime::Encoding;
+use crate::mime::Header;
+use crate::mime::Media;
+use crate::mime::Outgoing;
+use crate::mime::Part;
+use crate::mime::Piece;
+use crate::mime::Reader;
+use crate::mime::Structure;
+
+/// The largest attachment in bytes. Graph page "attachment: createUploadSession"
+/// says 150 MB; what it is to Graph that many bytes are not, Graph may say itself.
+pub const LARGEST_ATTACHMENT: u64 = 150 * 1024 * 1024;
+
+/// A message without its large attachments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// What becomes of the message's own body.
+    pub root: Root,
+    /// The body that stays, in order.
+    pub kept: Vec<Kept>,
+    /// What was taken, in the order of the message.
+    pub attachments: Vec<Detached>,
+}
+
+/// What becomes of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// It stays what it was.
+    Kept,
+    /// It is itself the attachment: an empty text takes its place.
+    Replaced,
+}
+
+/// A piece of the body that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Bytes that came in.
+    Range(Range<u64>),
+    /// Bytes of ours.
+    Inserted(Vec<u8>),
+}
+
+/// A part that was taken out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detached {
+    /// Its name, or one that suits its type.
+    pub name: String,
+    /// Type and subtype.
+    pub content_type: String,
+    /// Content-ID without its angle brackets.
+    pub content_id: Option<String>,
+    /// It is shown within the text, and not among the attachments.
+    pub inline: bool,
+    /// How it is written.
+    pub encoding: Encoding,
+    /// Where it is, in the body.
+    pub range: Range<u64>,
+    /// Its size in bytes, decoded.
+    pub size: u64,
+}
+
+/// Why a message cannot be made small enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsplittable {
+    /// What may not be taken out is too large.
+    #[error(
+        "without its attachments it still has {rest} bytes, more than the {limit} of one request"
+    )]
+    TooLarge {
+        /// Bytes that are left.
+        rest: u64,
+        /// Bytes that fit.
+        limit: u64,
+    },
+    /// An attachment is larger than any may be.
+    #[error(
+        "an attachment of {size} bytes is larger than the {LARGEST_ATTACHMENT} that Graph takes"
+    )]
+    AttachmentTooLarge {
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+impl Split {
+    /// Takes attachments out, the largest first, until what is left has no more
+    /// than `limit` bytes together with a header section of `header` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When not enough can be taken.
+    pub fn of(structure: &Structure, header: u64, limit: u64) -> Result<Self, Unsplittable> {
+        let mut taking = Taking {
+            structure,
+            taken: vec![false; structure.parts.len()],
+            rest: header + structure.size,
+        };
+        for (at, part) in taking.candidates() {
+            if taking.rest <= limit {
+                break;
+            }
+            let size = size(part);
+            if size > LARGEST_ATTACHMENT {
+                return Err(Unsplittable::AttachmentTooLarge { size });
+            }
+            taking.take(at, part);
+        }
+        match taking.rest {
+            rest if rest > limit => Err(Unsplittable::TooLarge { rest, limit }),
+            _ => Ok(taking.split()),
+        }
+    }
+
+    /// The message without what was taken out of it.
+    pub fn outgoing(&self, message: &Outgoing) -> Outgoing {
+        let body = self.kept.iter().flat_map(|kept| match kept {
+            Kept::Range(range) => message.body_range(range.clone()),
+            Kept::Inserted(bytes) => vec![Piece::Bytes(Bytes::copy_from_slice(bytes))],
+        });
+        let header = match self.root {
+            Root::Kept => message.header.clone(),
+            Root::Replaced => as_empty_text(&message.header).into(),
+        };
+        Outgoing {
+            header,
+            body: body.collect(),
+        }
+    }
+}
+
+impl Detached {
+    /// Reads it, decoded, out of the message that it was taken from, without its
+    /// first `skip` bytes.
+    pub fn read(&self, message: &Outgoing, skip: u64) -> Decoded {
+        let encoded = Reader::new(message.body_range(self.range.clone()));
+        Decoded::new(encoded, self.encoding, skip)
+    }
+}
+
+/// A header section that describes an empty text; what it said of the body stays
+/// visible.
+fn as_empty_text(header: &[u8]) -> Vec<u8> {
+    let mut edited = Vec::with_capacity(header.len() + EMPTY_TEXT.len());
+    let fields = Header::split(header, true).map_or_else(Vec::new, |header| header.fields);
+    for field in fields {
+        let name = field.name.to_ascii_lowercase();
+        if name.starts_with("content-") {
+            edited.extend(field.renamed());
+        } else {
+            edited.extend_from_slice(&field.raw);
+        }
+    }
+    edited.extend_from_slice(EMPTY_TEXT);
+    edited
+}
+
+/// The header section of an empty text.
+const EMPTY_TEXT: &[u8] = b"Content-Type: text/plain; charset=us-ascii\r\n\r\n";
+
+/// What is being taken.
+struct Taking<'s> {
+    structure: &'s Structure,
+    /// For each part.
+    taken: Vec<bool>,
+    /// Bytes that are left.
+    rest: u64,
+}
+
+impl<'s> Taking<'s> {
+    /// The parts that may be taken, the largest first of those that lose nothing.
+    fn candidates(&self) -> Vec<(usize, &'s Part)> {
+        let parts = self.structure.parts.iter().enumerate();
+        let mut candidates: Vec<_> = parts.filter(|(at, _)| self.may_go(*at)).collect();
+        candidates.sort_by_key(|(at, part)| {
+            let is_doubtful = part.doubtful || is_undecodable(part);
+            let is_located = part.media.located && self.is_related(*at);
+            let smaller = std::cmp::Reverse(length(&part.whole));
+            (is_doubtful, is_located, smaller)
+        });
+        candidates
+    }
+
+    fn may_go(&self, at: usize) -> bool {
+        let parts = &self.structure.parts;
+        let Some(part) = parts.get(at) else {
+            return false;
+        };
+        let parent = part.parent.and_then(|at| parts.get(at));
+        let is_form = parent.is_some_and(|it| it.media.content_type == "multipart/alternative");
+        let is_main = part
+            .parent
+            .is_some_and(|parent| self.main_of(parent) == Some(at));
+        let mut around = std::iter::successors(parent, |part| parts.get(part.parent?));
+        let may_be_message = !part.doubtful && !is_undecodable(part) && !is_whole(&part.media);
+        !part.open
+            && !part.media.is_multipart()
+            && !is_form
+            && is_attachment(&part.media, is_main, self.is_related(at))
+            && (parent.is_some() || may_be_message)
+            && around.all(|part| !part.doubtful && !is_sealed(&part.media))
+    }
+
+    /// The part of a multipart/related that the others belong to (RFC 2387 3.2).
+    fn main_of(&self, related: usize) -> Option<usize> {
+        let parts = &self.structure.parts;
+        let media = &parts.get(related)?.media;
+        if media.content_type != "multipart/related" {
+            return None;
+        }
+        let mut children = children(self.structure, related);
+        let first = children.next()?;
+        let mut all = std::iter::once(first).chain(children);
+        let named = all.find(|at| {
+            let id = parts
+                .get(*at)
+                .and_then(|part| part.media.content_id.as_ref());
+            id.is_some() && id == media.start.as_ref()
+        });
+        Some(named.unwrap_or(first))
+    }
+
+    /// Whether a part is in a multipart/related, however deep.
+    fn is_related(&self, at: usize) -> bool {
+        let parts = &self.structure.parts;
+        let mut around = std::iter::successors(parts.get(at), |part| parts.get(part.parent?));
+        around.any(|part| part.media.content_type == "multipart/related")
+    }
+
+    fn take(&mut self, at: usize, part: &Part) {
+        let before = self.written(part.parent);
+        if let Some(taken) = self.taken.get_mut(at) {
+            *taken = true;
+        }
+        self.rest -= length(&part.whole);
+        self.rest += self.written(part.parent);
+        self.rest -= before;
+        if part.parent.is_none() {
+            // Its header section is rewritten.
+            self.rest += AROUND_EMPTY_TEXT;
+        }
+    }
+
+    /// Bytes that stand in for what was taken out of a multipart.
+    fn written(&self, multipart: Option<usize>) -> u64 {
+        let written = multipart.and_then(|at| self.instead(at));
+        written.map_or(0, |(_, bytes)| bytes.len() as u64)
+    }
+
+    /// What has to be written in a multipart, and in place of which part: where it
+    /// would be without parts, or without the end of its last one.
+    fn instead(&self, multipart: usize) -> Option<(usize, Vec<u8>)> {
+        let part = self.structure.parts.get(multipart)?;
+        let boundary = part.media.boundary.as_deref()?;
+        let is_taken = |at: &usize| self.taken.get(*at) == Some(&true);
+        let last = children(self.structure, multipart).last()?;
+        if !is_taken(&last) {
+            return None;
+        }
+        let mut written = Vec::new();
+        if children(self.structure, multipart).all(|at| is_taken(&at)) {
+            written.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+            written.extend_from_slice(EMPTY_TEXT);
+            written.extend_from_slice(b"\r\n");
+        }
+        if !part.closed {
+            written.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        }
+        (!written.is_empty()).then_some((last, written))
+    }
+
+    fn split(&self) -> Split {
+        let mut kept = Kepts::default();
+        let mut attachments = Vec::new();
+        let mut from = 0;
+        for (at, part) in self.structure.parts.iter().enumerate() {
+            if self.taken.get(at) != Some(&true) {
+                continue;
+            }
+            attachments.push(self.attachment(at, part));
+            kept.range(from..part.whole.start);
+            from = part.whole.end;
+            if let Some((last, written)) = part.parent.and_then(|parent| self.instead(parent))
+                && last == at
+            {
+                kept.0.push(Kept::Inserted(written));
+            }
+        }
+        kept.range(from..self.structure.size);
+        Split {
+            root: match self.taken.first() {
+                Some(true) => Root::Replaced,
+                Some(false) | None => Root::Kept,
+            },
+            kept: kept.0,
+            attachments,
+        }
+    }
+
+    /// Which of the parts without a name it is that would be called alike.
+    fn number(&self, at: usize) -> usize {
+        let parts = &self.structure.parts;
+        let name = |part: &Part| media::default_name(&part.media.content_type);
+        let Some(own) = parts.get(at).map(name) else {
+            return 1;
+        };
+        let before = parts.iter().take(at);
+        let counted = before.filter(|part| !part.open && part.media.is_counted());
+        1 + counted.filter(|part| name(part) == own).count()
+    }
+
+    fn attachment(&self, at: usize, part: &Part) -> Detached {
+        let media = &part.media;
+        if is_undecodable(part) {
+            return Detached {
+                name: "attachment.eml".to_owned(),
+                content_type: "message/rfc822".to_owned(),
+                content_id: None,
+                inline: false,
+                encoding: Encoding::Identity,
+                range: part.header.start..part.body.end,
+                size: size(part),
+            };
+        }
+        let references = &self.structure.references;
+        let id = media.content_id.as_deref();
+        Detached {
+            name: media::name_or_default(media, self.number(at)),
+            content_type: media.content_type.clone(),
+            content_id: media.content_id.clone(),
+            inline: id.is_some_and(|id| references.has(id)),
+            encoding: media.encoding,
+            range: part.body.clone(),
+            size: size(part),
+        }
+    }
+}
+
+/// Whether it is not known how the part is written.
+fn is_undecodable(part: &Part) -> bool {
+    part.media.encoding == Encoding::Unknown
+}
+
+/// The size of a part as an attachment.
+fn size(part: &Part) -> u64 {
+    match is_undecodable(part) {
+        true => length(&(part.header.start..part.body.end)),
+        false => part.decoded,
+    }
+}
+
+/// What it may cost to write `X-Original-` and the fields of an empty text.
+const AROUND_EMPTY_TEXT: u64 = 512;
+
+/// Pieces that stay.
+#[derive(Default)]
+struct Kepts(Vec<Kept>);
+
+impl Kepts {
+    fn range(&mut self, range: Range<u64>) {
+        if !range.is_empty() {
+            self.0.push(Kept::Range(range));
+        }
+    }
+}
+
+fn children(structure: &Structure, of: usize) -> impl Iterator<Item = usize> {
+    let parts = structure.parts.iter().enumerate();
+    let children = parts.filter(move |(_, part)| part.parent == Some(of));
+    children.map(|(at, _)| at)
+}
+
+fn length(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
+}
+
+/// Whether a part is something to be saved, not a text to be read.
+fn is_attachment(media: &Media, is_main: bool, is_related: bool) -> bool {
+    if media.content_type.starts_with("message/") && !media.is_message() {
+        // message/partial, message/delivery-status: nothing that can be saved.
+        return false;
+    }
+    let is_referred_to = is_related && media.content_id.is_some() && !is_main;
+    !media.is_text()
+        || media.disposition == Disposition::Attachment
+        || (media.name.is_some() && !is_main)
+        || is_referred_to
+}
+
+/// A multipart that means something as a whole only: a signature, an encrypted
+/// text, a report (RFC 1847, RFC 6522).
+pub(in crate::mime) fn is_sealed(media: &Media) -> bool {
+    matches!(
+        media.content_type.as_str(),
+        "multipart/signed" | "multipart/encrypted" | "multipart/report"
+    )
+}
+
+impl Structure {
+    /// Whether the message, or a part of it that means something as a whole only, is
+    /// signed or encrypted.
+    pub fn is_signed_or_encrypted(&self) -> bool {
+        let is_one = |part: &Part| {
+            let kind = part.media.content_type.as_str();
+            matches!(kind, "multipart/signed" | "multipart/encrypted")
+        };
+        let root = self.parts.first();
+        root.is_some_and(|root| is_whole(&root.media)) || self.parts.iter().any(is_one)
+    }
+}
+
+/// A type that says what the message is, where it is the message's own.
+fn is_whole(media: &Media) -> bool {
+    matches!(
+        media.content_type.as_str(),
+        "application/pkcs7-mime"
+            | "application/x-pkcs7-mime"
+            | "application/pgp-encrypted"
+            | "application/pgp"
+    )
+}

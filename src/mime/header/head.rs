@@ -1,0 +1,399 @@
+//! Where the header section of a message begins and ends, for messages as people
+//! and devices really send them.
+//!
+//! RFC 5322 2.1 has fields up to the first empty line. Scripts put other things
+//! there, and a program that stops at the first odd line shows header lines and
+//! base64 instead of the message, or nothing at all. Therefore
+//!
+//! - a byte order mark, empty lines and mbox lines (`From `, `>From `) at the top
+//!   are dropped where a header section follows them. Without one they are text;
+//!   `From boiler 3 alarm` is what somebody wrote;
+//! - a line that is no field is set aside as `X-Original-Line` if a known field
+//!   follows before the first empty line. Otherwise it begins the text, and so does
+//!   the delimiter of the parts that Content-Type announces;
+//! - lines that merely look like fields (`Alarm: zone 3`) are text where no known
+//!   field says otherwise, and where no empty line ends the header section.
+//!
+//! "Known" is said in `known.rs`. The promises are that nothing which a person wrote
+//! disappears, and that no list of blind recipients becomes visible: what belongs to
+//! a Bcc is neither set aside nor text.
+//!
+//! Whoever reads a header section that the relay has written, or that of a part,
+//! uses [`Header::split`].
+
+use std::collections::HashSet;
+
+use super::date::is_mbox_date;
+use super::field;
+use super::field_end;
+use super::known::is_blind;
+use super::known::is_evidence;
+use super::known::is_of_a_program;
+use super::known::is_recognised;
+use super::line_length;
+use super::refold::field_of_lines;
+use super::refold::goes_on_with;
+use super::refold::with_rest_of_word;
+use crate::mime::Field;
+use crate::mime::Header;
+use crate::mime::body::media::delimiter;
+use crate::mime::body::media::is_line;
+
+impl<'a> Header<'a> {
+    /// Finds the header section of a message as it came in, with CRLF line ends;
+    /// `None` if it does not end within `head` and `head` is not all.
+    pub fn of_message(head: &'a [u8], whole: bool) -> Option<Self> {
+        let mut header = Self::found(head, whole)?;
+        header.guess_charset(head);
+        Some(header)
+    }
+
+    fn found(head: &'a [u8], whole: bool) -> Option<Self> {
+        let top = Top::of(head);
+        if let Some(top) = &top {
+            let section = Section::read(head, top.end, whole);
+            if top.leads_to(&section) {
+                let mut header = section.header(head, whole)?;
+                header.mbox_line = top.mbox_line;
+                header.unclean_top = top.byte_order_mark || top.empty_line;
+                return Some(header);
+            }
+        }
+        Section::read(head, 0, whole).header(head, whole)
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Field name for lines that are no fields.
+const LINE: &str = "X-Original-Line";
+/// Field name for the lines of a Subject that is written again.
+const SUBJECT: &str = "X-Original-Subject";
+
+/// What stands before the first field.
+#[derive(Debug, Default)]
+struct Top {
+    /// Offset of the line behind it.
+    end: usize,
+    byte_order_mark: bool,
+    empty_line: bool,
+    mbox_line: bool,
+    /// An mbox line has no date, so only the fields behind it say what it is.
+    undated: bool,
+}
+
+impl Top {
+    fn of(head: &[u8]) -> Option<Self> {
+        let mut top = Self::default();
+        loop {
+            let rest = head.get(top.end..).unwrap_or_default();
+            if rest.starts_with(BYTE_ORDER_MARK) && !top.byte_order_mark {
+                top.byte_order_mark = true;
+                top.end += BYTE_ORDER_MARK.len();
+                continue;
+            }
+            let Some(length) = line_length(rest) else {
+                break;
+            };
+            let line = rest.get(..length).unwrap_or_default();
+            if line.trim_ascii().is_empty() {
+                // `From boiler 3 alarm` and an empty line: a text.
+                if top.undated {
+                    return None;
+                }
+                top.empty_line = true;
+            } else if is_mbox_line(line) {
+                top.mbox_line = true;
+                top.undated |= !is_mbox_date(&String::from_utf8_lossy(line));
+            } else {
+                break;
+            }
+            top.end += length;
+        }
+        (top.end > 0).then_some(top)
+    }
+
+    /// Whether that is a header section, and this is in front of it.
+    fn leads_to(&self, section: &Section<'_>) -> bool {
+        let fields = || section.units.iter().map_while(Unit::field);
+        let is_dated = self.mbox_line && !self.undated;
+        fields().any(is_evidence) || (is_dated && fields().any(is_recognised))
+    }
+}
+
+/// As mail programs write it at the top of each message in a file of many, and as
+/// others quote it.
+fn is_mbox_line(line: &[u8]) -> bool {
+    let quotes = line.iter().take_while(|byte| **byte == b'>').count();
+    line.get(quotes..).is_some_and(is_from_line)
+}
+
+/// Whether it is a `From ` of mbox and not a field: RFC 5322 4.5 allows blanks in
+/// front of the colon.
+pub(in crate::mime) fn is_from_line(line: &[u8]) -> bool {
+    let behind = line.strip_prefix(b"From ").map(<[u8]>::trim_ascii_start);
+    behind.is_some_and(|text| !text.starts_with(b":"))
+}
+
+/// The lines up to the first empty one.
+#[derive(Debug)]
+struct Section<'a> {
+    units: Vec<Unit<'a>>,
+    end: End,
+}
+
+/// A line with the continuation lines behind it, and where it begins.
+#[derive(Debug)]
+enum Unit<'a> {
+    Field {
+        at: usize,
+        field: Field<'a>,
+        /// The lines that came in, if the field is written again.
+        original: Vec<u8>,
+    },
+    /// It is no field.
+    Stray { at: usize, raw: &'a [u8] },
+}
+
+/// How a section ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With an empty line, behind which this is the offset.
+    EmptyLine(usize),
+    /// With the content.
+    Content,
+    /// It goes on beyond what is there.
+    Beyond,
+}
+
+impl<'a> Unit<'a> {
+    fn field(&self) -> Option<&Field<'a>> {
+        match self {
+            Self::Field { field, .. } => Some(field),
+            Self::Stray { .. } => None,
+        }
+    }
+
+    fn raw(&self) -> &[u8] {
+        match self {
+            Self::Field { field, .. } => &field.raw,
+            Self::Stray { raw, .. } => raw,
+        }
+    }
+
+    fn at(&self) -> usize {
+        match self {
+            Self::Field { at, .. } | Self::Stray { at, .. } => *at,
+        }
+    }
+}
+
+impl<'a> Section<'a> {
+    fn read(head: &'a [u8], start: usize, whole: bool) -> Self {
+        let mut section = Self {
+            units: Vec::new(),
+            end: if whole { End::Content } else { End::Beyond },
+        };
+        let mut at = start;
+        loop {
+            let rest = head.get(at..).unwrap_or_default();
+            let Some(length) = line_length(rest) else {
+                // Without a line end it is no field.
+                if whole && !rest.is_empty() {
+                    section.units.push(Unit::Stray { at, raw: rest });
+                }
+                return section;
+            };
+            if rest.starts_with(b"\r\n") {
+                section.end = End::EmptyLine(at + length);
+                return section;
+            }
+            let end = field_end(rest, length);
+            // It may go on beyond what we have.
+            if !whole && at + end == head.len() {
+                return section;
+            }
+            section.push(at, rest.get(..end).unwrap_or_default());
+            at += end;
+        }
+    }
+
+    fn push(&mut self, at: usize, raw: &'a [u8]) {
+        // `>Bcc:` is a field by the book, and one that everybody would see.
+        let field = field(raw).filter(|field| is_blind(field) || !is_field_of_blind(raw));
+        // `https://...` is what somebody wrote.
+        let field = field.filter(|field| !field.value.starts_with(b"//"));
+        if let Some(field) = field {
+            let original = Vec::new();
+            self.units.push(Unit::Field {
+                at,
+                field,
+                original,
+            });
+            return;
+        }
+        if let Some(Unit::Field {
+            field, original, ..
+        }) = self.units.last_mut()
+        {
+            if goes_on_with(field, raw) {
+                return;
+            }
+            if let Some(repaired) = with_rest_of_word(field, raw) {
+                if original.is_empty() {
+                    original.extend_from_slice(&field.value);
+                }
+                original.extend_from_slice(raw);
+                *field = repaired;
+                return;
+            }
+        }
+        self.units.push(Unit::Stray { at, raw });
+    }
+
+    /// Decides which of the lines are the header section.
+    fn header(mut self, head: &'a [u8], whole: bool) -> Option<Header<'a>> {
+        let text = self.text();
+        if text.is_none() && self.end == End::Beyond {
+            return None;
+        }
+        let behind = match self.end {
+            End::EmptyLine(behind) => behind,
+            End::Content | End::Beyond => head.len(),
+        };
+        let rest = head.get(behind..).unwrap_or_default();
+        let has_body = !whole || !rest.trim_ascii().is_empty();
+        let is_ended = text.is_none() && self.end != End::Content;
+        let mut header = Header {
+            body: behind,
+            ..Header::default()
+        };
+        if let Some(at) = text {
+            header.body = self.units.get(at).map_or(behind, Unit::at);
+            self.units.truncate(at);
+            header.cut_short = true;
+        }
+        if self.is_text(text.is_some() || (is_ended && has_body)) {
+            return Some(Header {
+                cut_short: true,
+                ..Header::default()
+            });
+        }
+        // `Subject: x`, `Alarm: zone 3`, and nothing that ends the header section.
+        while !is_ended
+            && let Some(Unit::Field { at, .. }) = self
+                .units
+                .pop_if(|unit| unit.field().is_some_and(|field| !is_recognised(field)))
+        {
+            header.body = at;
+            header.cut_short = true;
+        }
+        header.stray_lines = self.units.iter().any(|unit| unit.field().is_none());
+        header.fields = set_aside(self.units);
+        Some(header)
+    }
+
+    /// Position of the line that begins the text, if one does before the first empty
+    /// line.
+    fn text(&self) -> Option<usize> {
+        if let Some(at) = self.delimiter() {
+            return Some(at);
+        }
+        let is_stray = |unit: &Unit<'_>| unit.field().is_none();
+        if !self.units.iter().any(is_stray) {
+            return None;
+        }
+        let mut names = HashSet::new();
+        let mut known = None;
+        for (at, unit) in self.units.iter().enumerate() {
+            let is_known = match unit {
+                // Of a second one, the first says nothing: it may be a quoted header.
+                Unit::Field { field, .. } => {
+                    is_evidence(field)
+                        && (names.insert(field.name.to_ascii_lowercase()) || is_blind(field))
+                }
+                Unit::Stray { raw, .. } => is_field_of_blind(raw),
+            };
+            if is_known {
+                known = Some(at);
+            }
+        }
+        // A script's complaint is a line. More are the beginning of a text, which may
+        // go on with the header of a message that it quotes.
+        let leading = self.units.iter().take_while(|unit| is_stray(unit)).count();
+        let mut fields = self.units.iter().filter_map(Unit::field);
+        if leading > 1 && !fields.any(is_of_a_program) {
+            known = None;
+        }
+        let from = known.map_or(0, |at| at + 1);
+        let behind = self.units.get(from..).unwrap_or_default();
+        Some(from + behind.iter().position(is_stray)?)
+    }
+
+    /// Position of the line behind which the first part begins, which has fields of
+    /// its own.
+    fn delimiter(&self) -> Option<usize> {
+        let mut units = self.units.iter().enumerate();
+        let delimiter = units.find_map(|(_, unit)| delimiter(unit.field()?))?;
+        let mut behind = units.skip_while(|(_, unit)| !is_line(unit.raw(), &delimiter));
+        let (at, _) = behind.next()?;
+        // Blind recipients are no text, whatever stands before them.
+        let mut behind = behind.filter_map(|(_, unit)| unit.field());
+        (!behind.any(is_blind)).then_some(at)
+    }
+
+    /// Whether all of it is text. A body is one more reason to take the lines for a
+    /// header section: there would be none to read otherwise.
+    fn is_text(&self, has_body: bool) -> bool {
+        let mut fields = self.units.iter().filter_map(Unit::field);
+        let is_header = |field: &Field<'_>| match has_body {
+            true => is_recognised(field),
+            false => is_evidence(field),
+        };
+        !self.units.is_empty() && !fields.any(is_header)
+    }
+}
+
+/// The fields, and those that say which lines were none.
+fn set_aside(units: Vec<Unit<'_>>) -> Vec<Field<'_>> {
+    let mut fields: Vec<Field<'_>> = Vec::new();
+    let mut lines: Vec<u8> = Vec::new();
+    let mut hides = false;
+    for unit in units {
+        match unit {
+            Unit::Field {
+                field, original, ..
+            } => {
+                fields.extend(field_of_lines(LINE, &std::mem::take(&mut lines)));
+                hides = is_blind(&field);
+                fields.push(field);
+                fields.extend(field_of_lines(SUBJECT, &original));
+            }
+            // Addresses behind a Bcc belong to it.
+            Unit::Stray { raw, .. } if is_of_blind(raw) || (hides && raw.contains(&b'@')) => {}
+            Unit::Stray { raw, .. } => lines.extend_from_slice(raw),
+        }
+    }
+    fields.extend(field_of_lines(LINE, &lines));
+    fields
+}
+
+/// Whether it would be a field of blind recipients except for stray characters:
+/// `>Bcc: a@b`.
+fn is_field_of_blind(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+        return false;
+    };
+    let name = line.get(..colon).unwrap_or_default().iter();
+    let letters = name.filter(|byte| byte.is_ascii_alphabetic());
+    let name: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
+    name == b"bcc" || name == b"resentbcc"
+}
+
+/// Whether it names blind recipients: also `Bcc a@b`.
+fn is_of_blind(line: &[u8]) -> bool {
+    let begin = line.get(..3).unwrap_or_default();
+    let goes_on = line.get(3).is_some_and(u8::is_ascii_alphanumeric);
+    is_field_of_blind(line)
+        || (begin.eq_ignore_ascii_case(b"bcc") && !goes_on && line.contains(&b'@'))
+}

@@ -1,0 +1,459 @@
+//! Taking the header section apart into fields (RFC 5322 2.2, 2.2.3). Where that of
+//! a message begins and ends, which need not be by the book, is for `head.rs`.
+
+pub(super) mod ascii;
+pub(super) mod caption;
+mod date;
+mod head;
+#[cfg(test)]
+mod head_tests;
+mod known;
+pub(super) mod quirks;
+mod refold;
+pub(super) mod reserved;
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use self::head::is_from_line;
+use super::List;
+use super::addresses;
+use super::body::media::is_known_parameter;
+use super::text::charset::Charset;
+use super::text::charset::guessed_text;
+use super::text::charset::text_charset;
+
+/// The fields of a message's header section, and where its body begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// In order.
+    pub fields: Vec<Field<'a>>,
+    /// Offset of the body in the content.
+    pub body: usize,
+    /// An mbox `From ` line stood at the top.
+    pub mbox_line: bool,
+    /// A line that is no field ended it, and not an empty one.
+    pub cut_short: bool,
+    /// A byte order mark or empty lines stood at the top.
+    pub unclean_top: bool,
+    /// Lines that are no fields stood among the fields.
+    pub stray_lines: bool,
+}
+
+/// One field with its continuation lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name as written, without the blanks that some put before the colon.
+    pub name: &'a str,
+    /// What stands behind the colon, with the line end.
+    pub value: Cow<'a, [u8]>,
+    /// The field as it came in, or canonical (see [`Header::split`]).
+    pub raw: Cow<'a, [u8]>,
+    /// The charset that the message's text names, where a field is not UTF-8.
+    charset: Option<Charset>,
+    /// Its address list, once somebody has asked for it.
+    list: OnceLock<Box<List>>,
+}
+
+/// WSP of RFC 5322. What other characters are blank, programs do not agree about.
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
+
+impl<'a> Field<'a> {
+    /// A field in bytes that begin with its name and a colon.
+    pub(super) fn of_raw(name: &'a str, raw: Vec<u8>) -> Option<Self> {
+        let raw = well_folded(&raw).into_owned();
+        let value = raw.get(name.len() + 1..)?.to_vec();
+        Some(Self {
+            name,
+            value: Cow::Owned(value),
+            raw: Cow::Owned(raw),
+            charset: None,
+            list: OnceLock::new(),
+        })
+    }
+
+    /// Makes a line its last continuation line.
+    pub(super) fn append(&mut self, line: &[u8]) {
+        for bytes in [&mut self.raw, &mut self.value] {
+            let bytes = bytes.to_mut();
+            bytes.push(b' ');
+            bytes.extend_from_slice(line);
+        }
+        self.list.take();
+    }
+}
+
+impl Field<'_> {
+    /// Whether this is the field of that name, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The value without folding and surrounding blanks, to be taken apart. What is
+    /// not UTF-8 is taken for Latin-1: then each octet is a character, and what is
+    /// ASCII is what it was. Pieces of it become text by [`guess`](Self::guess).
+    pub fn text(&self) -> Cow<'_, str> {
+        let around = ['\r', '\n', ' ', '\t'];
+        let unfolded = |text: &str| text.replace(['\r', '\n'], "");
+        match std::str::from_utf8(&self.value) {
+            Ok(text) => match text.trim_matches(around) {
+                text if text.bytes().any(|byte| b"\r\n".contains(&byte)) => unfolded(text).into(),
+                text => text.into(),
+            },
+            Err(_) => {
+                let text: String = self.value.iter().copied().map(char::from).collect();
+                unfolded(text.trim_matches(around)).into()
+            }
+        }
+    }
+
+    /// The address list in it (RFC 5322 3.4), read when it is asked for first.
+    pub fn list(&self) -> &List {
+        self.list.get_or_init(|| Box::new(addresses::read(self)))
+    }
+
+    /// The value as a person reads it, without folding and surrounding blanks.
+    pub fn said(&self) -> String {
+        self.guess(&self.text())
+    }
+
+    /// A piece of [`text`](Self::text) in the charset that it is probably in.
+    pub fn guess(&self, text: &str) -> String {
+        let octets = || text.chars().map(|c| u8::try_from(u32::from(c)));
+        match octets().collect::<Result<Vec<u8>, _>>() {
+            Ok(octets) if !self.is_utf8() => guessed_text(&octets, self.charset).into_owned(),
+            Ok(_) | Err(_) => text.to_owned(),
+        }
+    }
+
+    /// Whether it is ASCII or UTF-8 (RFC 6532).
+    pub fn is_utf8(&self) -> bool {
+        std::str::from_utf8(&self.value).is_ok()
+    }
+
+    /// Whether it has no octet above 127.
+    pub fn is_ascii(&self) -> bool {
+        self.value.is_ascii()
+    }
+
+    /// The field under a name that nobody acts by: it stays visible, up to
+    /// `LONGEST_ASIDE` bytes, in ASCII.
+    pub fn renamed(&self) -> Vec<u8> {
+        if self.is_ascii() {
+            return [
+                b"X-Original-",
+                self.name.as_bytes(),
+                b":",
+                &*self.shortened(),
+            ]
+            .concat();
+        }
+        let shortened = Field {
+            value: self.shortened(),
+            ..self.clone()
+        };
+        ascii::free_text(&format!("X-Original-{}", self.name), &shortened.said())
+    }
+
+    /// The value, cut where it is longer than [`LONGEST_ASIDE`].
+    fn shortened(&self) -> Cow<'_, [u8]> {
+        let Some(begin) = self.value.get(..LONGEST_ASIDE) else {
+            return Cow::Borrowed(&self.value);
+        };
+        let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
+        let gap = begin.iter().rposition(is_gap);
+        // Not within a character of UTF-8.
+        let character = begin.iter().rposition(|byte| byte & 0xc0 != 0x80);
+        let cut = gap.filter(|at| *at > LONGEST_ASIDE / 2).or(character);
+        let begin = begin.get(..cut.unwrap_or(0)).unwrap_or_default();
+        let end = begin.iter().rposition(|byte| !is_gap(byte));
+        let kept = begin.get(..end.map_or(0, |at| at + 1)).unwrap_or_default();
+        let left = self.value.trim_ascii_end().len() - kept.len();
+        let note = format!("\r\n ... ({left} more bytes)\r\n");
+        Cow::Owned([kept, note.as_bytes()].concat())
+    }
+}
+
+/// The most bytes of a value that is set aside. The list of 2,000 recipients in each
+/// part of a split message would be 60 KB, and a limit of Graph's or Exchange's may
+/// refuse it.
+const LONGEST_ASIDE: usize = 8 * 1024;
+
+impl<'a> Header<'a> {
+    /// Takes apart a header section with CRLF line ends as programs write it;
+    /// `None` if it does not end within `head` and `head` is not all. What clients
+    /// send is for [`Header::of_message`].
+    ///
+    /// Some things that programs read in different ways are settled here, so
+    /// that what Graph sees is what was decided about: a line that is neither a
+    /// field nor a continuation ends the header section (an empty line is put
+    /// before it); an mbox `From ` line at the top is dropped; a continuation
+    /// line of blanks alone, which some take for the end, is dropped, and so are
+    /// blanks before the colon, with which some see no field. A parameter of
+    /// a Content-Type or Content-Disposition field that begins a line without a
+    /// blank, where others see the end of the header section, gets one.
+    pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
+        let mut header = Self::of_lines(head, whole)?;
+        header.guess_charset(head);
+        Some(header)
+    }
+
+    /// Notes the charset of the text where a field is not UTF-8.
+    pub(super) fn guess_charset(&mut self, head: &[u8]) {
+        if self.fields.iter().any(|field| !field.is_utf8()) {
+            let charset = text_charset(self, head.get(self.body..).unwrap_or_default());
+            for field in &mut self.fields {
+                field.charset = charset;
+                field.list.take();
+            }
+        }
+    }
+
+    fn of_lines(head: &'a [u8], whole: bool) -> Option<Self> {
+        let mut header = Self::default();
+        loop {
+            let at = header.body;
+            let rest = head.get(at..).unwrap_or_default();
+            let Some(length) = line_length(rest) else {
+                // An unfinished line: the end of all there is, or of what we have.
+                header.cut_short = !rest.is_empty();
+                return whole.then_some(header);
+            };
+            let line = rest.get(..length).unwrap_or_default();
+            if line == b"\r\n" {
+                header.body += length;
+                return Some(header);
+            }
+            if at == 0 && is_from_line(line) {
+                header.mbox_line = true;
+                header.body += length;
+                continue;
+            }
+            let end = field_end(rest, length);
+            let Some(field) = field(rest.get(..end).unwrap_or_default()) else {
+                header.cut_short = true;
+                return Some(header);
+            };
+            // The field may go on beyond what we have.
+            if !whole && at + end == head.len() {
+                return None;
+            }
+            header.fields.push(field);
+            header.body += end;
+        }
+    }
+
+    /// The fields of that name, in any case.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    /// Whether there is a To or a Cc field.
+    pub fn is_addressed(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|field| field.is("To") || field.is("Cc"))
+    }
+}
+
+/// Length of the first line with its CRLF.
+pub(super) fn line_length(bytes: &[u8]) -> Option<usize> {
+    bytes
+        .windows(2)
+        .position(|pair| pair == b"\r\n")
+        .map(|at| at + 2)
+}
+
+/// Length of a field whose first line is `first` bytes long.
+pub(super) fn field_end(rest: &[u8], first: usize) -> usize {
+    let mut end = first;
+    let has_parameters = has_parameters(rest);
+    while let Some(next) = rest.get(end..)
+        && (matches!(next.first(), Some(b' ' | b'\t')) || (has_parameters && is_parameter(next)))
+    {
+        match line_length(next) {
+            Some(length) => end += length,
+            None => return rest.len(),
+        }
+    }
+    end
+}
+
+/// Whether a field has parameters (RFC 2045 5.1), which some programs put at the
+/// beginning of a line, without the blank that would make it a continuation.
+fn has_parameters(field: &[u8]) -> bool {
+    let name = field.split(|byte| *byte == b':').next().unwrap_or_default();
+    let name = name.trim_ascii_end();
+    ["Content-Type", "Content-Disposition"]
+        .iter()
+        .any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Whether a line is such a parameter.
+fn is_parameter(line: &[u8]) -> bool {
+    let end = line.iter().position(|byte| b"\r\n".contains(byte));
+    let line = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+    line.first().is_some_and(u8::is_ascii_alphabetic) && is_known_parameter(line)
+}
+
+pub(super) fn field(raw: &[u8]) -> Option<Field<'_>> {
+    let colon = raw.iter().position(|byte| *byte == b':')?;
+    let name = std::str::from_utf8(raw.get(..colon)?).ok()?;
+    let name = name.trim_end_matches(BLANKS);
+    // RFC 5322 2.2: printable US-ASCII but the colon, all on the first line.
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    // `To : a@b` is a field to some programs and nothing to others.
+    let (raw, colon) = if name.len() == colon {
+        (well_folded(raw), colon)
+    } else {
+        let value = raw.get(colon..)?;
+        let closed = [name.as_bytes(), &well_folded(value)].concat();
+        (Cow::Owned(closed), name.len())
+    };
+    let value = match &raw {
+        Cow::Borrowed(raw) => Cow::Borrowed(raw.get(colon + 1..)?),
+        Cow::Owned(raw) => Cow::Owned(raw.get(colon + 1..)?.to_vec()),
+    };
+    Some(Field {
+        name,
+        value,
+        raw,
+        charset: None,
+        list: OnceLock::new(),
+    })
+}
+
+/// Without continuation lines that are nothing but blanks, and with a blank before
+/// a line that continues the field without one.
+pub(super) fn well_folded(raw: &[u8]) -> Cow<'_, [u8]> {
+    let is_blank = |line: &[u8]| line.trim_ascii().is_empty();
+    let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
+    let mut lines = raw.split_inclusive(|byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    if lines.clone().all(|line| !is_blank(line) && is_folded(line)) {
+        return Cow::Borrowed(raw);
+    }
+    let mut folded = Vec::with_capacity(raw.len() + 8);
+    folded.extend_from_slice(first);
+    for line in lines.filter(|line| !is_blank(line)) {
+        if !is_folded(line) {
+            folded.push(b' ');
+        }
+        folded.extend_from_slice(line);
+    }
+    Cow::Owned(folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names<'a>(header: &Header<'a>) -> Vec<&'a str> {
+        header.fields.iter().map(|field| field.name).collect()
+    }
+
+    #[test]
+    fn a_field_that_is_set_aside_is_cut_between_two_names_if_it_is_very_long() {
+        let short = "x@example.org,".repeat(580);
+        let list: Vec<String> = (0..2000).map(|n| format!("u{n}@example.org")).collect();
+        let folded = list.join(",\r\n ");
+        let one_line = list.join(",");
+        let nowhere = "x".repeat(30_000);
+        for value in [&folded, &one_line, &nowhere, &short] {
+            let field = format!("To: {value}\r\n\r\n");
+            let header = Header::split(field.as_bytes(), true).unwrap();
+
+            let aside = String::from_utf8(header.fields[0].renamed()).unwrap();
+
+            if value == &short {
+                assert_eq!(aside, format!("X-Original-To: {value}\r\n"));
+                continue;
+            }
+            let (kept, note) = aside.split_once("\r\n ... (").unwrap();
+            let kept = kept.strip_prefix("X-Original-To: ").unwrap();
+            let rest = value.strip_prefix(kept).unwrap();
+            assert_eq!(note, format!("{} more bytes)\r\n", rest.len()));
+            assert!(value == &nowhere || rest.starts_with(','), "{rest}");
+            assert!(aside.len() < LONGEST_ASIDE + 60 && kept.len() > LONGEST_ASIDE - 60);
+        }
+    }
+
+    #[test]
+    fn fields_keep_their_bytes() {
+        let head = b"Subject: a\r\n b\r\nBCC :x@y\r\nTo:\r\n\tz@y\r\n\r\nbody";
+        let header = Header::split(head, true).unwrap();
+
+        assert_eq!(names(&header), ["Subject", "BCC", "To"]);
+        assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
+        assert_eq!(&*header.fields[1].raw, b"BCC:x@y\r\n");
+        assert_eq!(header.fields[0].text(), "a b");
+        assert_eq!(&head[header.body..], b"body");
+    }
+
+    #[test]
+    fn what_is_no_field_begins_the_body() {
+        for (head, fields, body) in [
+            (
+                &b"Hello\r\nTo: a@b\r\n"[..],
+                0,
+                &b"Hello\r\nTo: a@b\r\n"[..],
+            ),
+            (b"\r\nbody", 0, b"body"),
+            (b" folded\r\n\r\nx", 0, b" folded\r\n\r\nx"),
+            (
+                b"To: a@b\r\ngarbage\r\nCc: c@d\r\n",
+                1,
+                b"garbage\r\nCc: c@d\r\n",
+            ),
+            (b"To: a@b\r\n", 1, b""),
+            (b"", 0, b""),
+            (b"no line end", 0, b"no line end"),
+            (b": x\r\n", 0, b": x\r\n"),
+            (b"Bcc\r\n : a@b\r\n", 0, b"Bcc\r\n : a@b\r\n"),
+            (b"Bcc\x0c: a@b\r\n", 0, b"Bcc\x0c: a@b\r\n"),
+        ] {
+            let header = Header::split(head, true).unwrap();
+            assert_eq!(header.fields.len(), fields, "{head:?}");
+            assert_eq!(&head[header.body..], body);
+            let ended = body.is_empty() || head.starts_with(b"\r\n");
+            assert_eq!(header.cut_short, !ended, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_looked_at_as_latin_1() {
+        let head = b"To: B\xfcro <a@b>\r\nCc: B\xc3\xbcro\r\n\r\n";
+        let header = Header::split(head, true).unwrap();
+
+        assert_eq!(header.fields[0].text(), "B\u{fc}ro <a@b>");
+        assert_eq!(header.fields[1].text(), "B\u{fc}ro");
+        let utf8: Vec<bool> = header.fields.iter().map(Field::is_utf8).collect();
+        assert_eq!(utf8, [false, true]);
+        assert_eq!(
+            header.fields[0].renamed(),
+            b"X-Original-To: =?utf-8?b?QsO8cm8=?= <a@b>\r\n"
+        );
+    }
+
+    #[test]
+    fn mbox_lines_and_blank_continuations_are_dropped() {
+        let head = b"From root Mon\r\nSubject: a\r\n \t\r\n b\r\nTo: c@d\r\n\r\n";
+        let header = Header::split(head, true).unwrap();
+
+        assert!(header.mbox_line && !header.cut_short);
+        assert_eq!(names(&header), ["Subject", "To"]);
+        assert_eq!(&*header.fields[0].raw, b"Subject: a\r\n b\r\n");
+    }
+
+    #[test]
+    fn a_header_cut_off_is_not_taken_for_whole() {
+        let head = b"Subject: a\r\nTo: b@c\r\n\r\nbody";
+
+        for cut in 0..head.len() - 5 {
+            assert_eq!(Header::split(&head[..cut], false), None, "{cut}");
+        }
+        assert!(Header::split(&head[..head.len() - 4], false).is_some());
+    }
+}

@@ -1,0 +1,184 @@
+//! Text that the relay writes itself, into fields and bodies: ASCII in lines of
+//! moderate length, whatever it says.
+
+pub(super) mod charset;
+mod codepage;
+pub(super) mod labels;
+pub(super) mod words;
+
+use super::addresses::phrase::encoded;
+
+/// RFC 5322 2.1.1 asks for 78, RFC 2047 2 and RFC 2045 6.7 for 76.
+const WIDTH: usize = 76;
+
+/// A field's text with its encoded words (RFC 2047) read, on one line, and cut
+/// after `longest` characters.
+pub(super) fn decoded(raw: &str, longest: usize) -> String {
+    let unfolded = raw.replace(['\r', '\n'], "");
+    let plain = words::read(unfolded.as_bytes(), None).replace(char::is_control, " ");
+    let plain = plain.trim();
+    match plain.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", plain.get(..end).unwrap_or_default()),
+        None => plain.to_owned(),
+    }
+}
+
+/// A field of free text, folded: `prefix` is ASCII, `text` on one line.
+pub fn unstructured(name: &str, prefix: &str, text: &str) -> String {
+    if text.is_ascii() && !text.contains("=?") {
+        return format!(
+            "{}\r\n",
+            folded(&format!("{name}: {prefix}{text}"), "\r\n ")
+        );
+    }
+    let beginning = format!("{name}: {prefix}");
+    format!("{}\r\n {}\r\n", beginning.trim_end(), encoded(text))
+}
+
+/// Words in lines of moderate length, `between` the lines.
+pub fn folded(text: &str, between: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if folded.is_empty() {
+            width = length;
+        } else if width + 1 + length > WIDTH {
+            folded.push_str(between);
+            width = between.trim_start_matches(['\r', '\n']).len() + length;
+        } else {
+            folded.push(' ');
+            width += 1 + length;
+        }
+        folded.push_str(word);
+    }
+    folded
+}
+
+/// A body of CRLF lines as seven bits can carry it, with the name of its
+/// Content-Transfer-Encoding: as it is, if it can be (RFC 2045 2.7).
+pub fn seven_bit(body: &[u8]) -> (&'static str, String) {
+    /// RFC 5322 2.1.1, without CRLF.
+    const LONGEST_LINE: usize = 998;
+    let mut lines = body.split(|byte| *byte == b'\n');
+    let plain = body.is_ascii() && lines.all(|line| line.len() <= LONGEST_LINE);
+    match std::str::from_utf8(body) {
+        Ok(text) if plain => ("7bit", text.to_owned()),
+        Ok(_) | Err(_) => ("quoted-printable", quoted_printable(body)),
+    }
+}
+
+/// RFC 2045 6.7.
+fn quoted_printable(body: &[u8]) -> String {
+    let mut out = String::with_capacity(body.len());
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let (text, end) = match line.strip_suffix(b"\r\n") {
+            Some(text) => (text, "\r\n"),
+            None => (line, ""),
+        };
+        let mut width = 0;
+        for (at, byte) in text.iter().enumerate() {
+            let is_last = at + 1 == text.len();
+            let written = match byte {
+                b'=' => "=3D".to_owned(),
+                b'!'..=b'~' => char::from(*byte).to_string(),
+                b' ' | b'\t' if !is_last => char::from(*byte).to_string(),
+                _ => format!("={byte:02X}"),
+            };
+            // The last place of a line is for the `=` that continues it.
+            if width + written.len() >= WIDTH {
+                out.push_str("=\r\n");
+                width = 0;
+            }
+            width += written.len();
+            out.push_str(&written);
+        }
+        out.push_str(end);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn encoded_words_are_read_and_nothing_else_becomes_of_a_text() {
+        for (raw, read) in [
+            ("Nightly backup", "Nightly backup"),
+            ("=?utf-8?q?gr=C3=BC=C3=9Fe?=", "grüße"),
+            ("=?iso-8859-1?Q?M=FCller?= 7", "Müller 7"),
+            (
+                "=?utf-8?q?a=0D=0ABcc:_eve@example.org?=",
+                "a  Bcc: eve@example.org",
+            ),
+            ("a\u{7}b", "a b"),
+            ("", ""),
+        ] {
+            assert_eq!(decoded(raw, 100), read, "{raw}");
+        }
+        assert_eq!(decoded("grüße und mehr", 3), "grü...");
+    }
+
+    #[test]
+    fn a_field_of_free_text_is_ascii_and_folded() {
+        assert_eq!(
+            unstructured("Subject", "Not delivered: ", "Backup"),
+            "Subject: Not delivered: Backup\r\n"
+        );
+        assert_eq!(
+            unstructured("Subject", "Not delivered: ", "Büro"),
+            "Subject: Not delivered:\r\n =?utf-8?b?QsO8cm8=?=\r\n"
+        );
+        assert_eq!(
+            unstructured("Subject", "", "=?x"),
+            "Subject:\r\n =?utf-8?b?PT94?=\r\n"
+        );
+        let long = unstructured("Subject", "", &"word ".repeat(40));
+        assert!(
+            long.trim_end().lines().all(|line| line.len() <= WIDTH),
+            "{long}"
+        );
+        assert!(
+            long.trim_end()
+                .lines()
+                .skip(1)
+                .all(|line| line.starts_with(' '))
+        );
+    }
+
+    #[test]
+    fn what_seven_bits_can_carry_stays_as_it_is() {
+        let long = |length: usize| format!("{}\r\n", "x".repeat(length));
+        for (body, encoding) in [
+            ("Subject: =?utf-8?q?a=20?=\r\n\tb\r\n", "7bit"),
+            ("gr\u{fc}\u{df}e\r\n", "quoted-printable"),
+            (&long(997), "7bit"),
+            (&long(998), "quoted-printable"),
+        ] {
+            let (written_as, written) = seven_bit(body.as_bytes());
+            assert_eq!(written_as, encoding, "{body}");
+            assert_eq!(written == body, encoding == "7bit");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quoted_printable_is_ascii_in_short_lines_and_reads_back(
+            lines in proptest::collection::vec("[ -~äß=\t]{0,200}", 0..5)
+        ) {
+            let body: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+
+            let written = quoted_printable(body.as_bytes());
+
+            prop_assert!(written.is_ascii());
+            for line in written.split("\r\n") {
+                prop_assert!(line.len() <= WIDTH && !line.ends_with([' ', '\t']), "{line}");
+            }
+            prop_assert_eq!(quoted_printable_decode(written.as_bytes()).unwrap(), body.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Replies that end a session for the sake of others: the limits of connections
+//! and of time.
+
+use crate::mail::EnhancedStatus;
+use crate::session::LineEnd;
+use crate::session::Reply;
+
+impl Reply {
+    /// The same to a client that has ended its lines, or its message, with this and
+    /// waits for an answer.
+    #[must_use]
+    pub fn because_of(self, line_end: LineEnd) -> Self {
+        self.remedy(line_end.remedy())
+    }
+
+    /// A proxy in front of the client began the connection with a PROXY preamble.
+    pub fn proxy_unexpected() -> Self {
+        let text = "This port does not expect the PROXY protocol, closing";
+        Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text).remedy(PROXY_REMEDY)
+    }
+
+    /// All connections are taken, and none can be made free.
+    pub fn all_taken() -> Self {
+        let text = "All connections are taken, try again later (limits.connections)";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
+    }
+
+    /// Somebody else needs the connection.
+    pub fn makes_room() -> Self {
+        let text = "All connections are taken and this one makes room, connect again to send mail";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
+    }
+
+    /// All connections are taken, and nothing is under way on this one.
+    pub fn idle_makes_room() -> Self {
+        let text = "All connections are taken and this one is idle, connect again to send mail";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
+    }
+
+    /// All connections are taken, and the message on this one hardly comes.
+    pub fn comes_too_slowly() -> Self {
+        let text = "All connections are taken and this message hardly comes, send it again";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
+    }
+
+    /// After a reload: the listener is no longer for this client.
+    pub fn no_longer_admitted() -> Self {
+        let text = "The configuration has changed: this client may not connect any more";
+        Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
+            "if the client is one of yours, add its address to networks of the [[listener]]",
+        )
+    }
+
+    /// After a reload: the user is gone, or has another password.
+    pub fn user_changed() -> Self {
+        let text = "The configuration has changed: authenticate again";
+        Self::new(421, EnhancedStatus::NOT_NOW, text)
+            .remedy("compare the client's name and password with the [[user]]")
+    }
+
+    /// After a reload: the listener asks for TLS or a password now, or the user may
+    /// not send as the address of the transaction any more.
+    pub fn rules_changed() -> Self {
+        let text = "The configuration has changed: connect again";
+        Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
+            "compare the client with tls and authentication of the [[listener]] and senders of the \
+             [[user]]",
+        )
+    }
+
+    /// This client, or whoever authenticated, has had its recipients for this hour.
+    pub(in crate::session) fn too_many_recipients_for_now() -> Self {
+        let text = "Too many recipients in an hour, try again later \
+                    (limits.recipients_per_hour_per_client)";
+        Self::new(451, EnhancedStatus::NOT_NOW, text).remedy(
+            "the client tries again; raise limits.recipients_per_hour_per_client if it is too low",
+        )
+    }
+
+    /// The client has not come to AUTH or MAIL in time: a health check, usually.
+    pub fn no_mail_in_time() -> Self {
+        let text = "No AUTH or MAIL in time, closing (limits.pre_mail_timeout)";
+        Self::new(421, EnhancedStatus::TIMED_OUT, text)
+    }
+}
+
+/// What to do about a PROXY preamble.
+pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins each connection with \
+                                the PROXY protocol, which the relay does not read: turn it off \
+                                there for this port (HAProxy: no send-proxy or send-proxy-v2 on the \
+                                server line); the relay then sees the balancer's address as the \
+                                client, which has to be in networks of the [[listener]]";
+
+impl LineEnd {
+    /// What to do about a client that ends its message so, and waits for ever.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Lf => {
+                "this client ends its message with LF . LF, which is not the end (SMTP smuggling): \
+                 let it end lines with CR LF; in a script, write \\r\\n instead of \\n"
+            }
+            Self::Cr => {
+                "this client ends its lines with a carriage return alone (CR . CR is not the end of \
+                 a message): let it end lines with CR LF; in a script, write \\r\\n instead of \\r"
+            }
+            Self::CrCrLf => {
+                "this client ends its message with . CR CR LF, which is not the end: something \
+                 makes CR LF of every LF after the program has written CR LF; let it write to the \
+                 connection in binary mode"
+            }
+            Self::CrLf => "the client stopped in the middle: see its own log",
+        }
+    }
+}
+
+const WHO_HOLDS_THEM: &str = "graph-relay status shows which clients hold the connections; raise \
+                              limits.connections if they are all yours";

@@ -1,0 +1,465 @@
+//! Every reply that the relay gives: code (RFC 5321 4.2.3), enhanced status
+//! (RFC 3463) and words that a person can act on. Those about addresses are in
+//! `rights.rs`, those about a message's size in `too_big.rs`.
+//!
+//! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5; what a client sent is
+//! never put into one, except for addresses that were parsed. A refusal also says,
+//! to the administrator and not to the client, what to change.
+
+pub(super) mod ending;
+mod rights;
+mod too_big;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::Access;
+use super::ClearPasswords;
+use super::Loop;
+use super::Tls;
+use crate::mail::EnhancedStatus;
+use crate::mail::SpoolId;
+
+/// A reply: code, enhanced status, text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Three digits.
+    pub code: u16,
+    /// Missing in the greeting and in replies to HELO and EHLO (RFC 2034 4).
+    pub status: Option<EnhancedStatus>,
+    /// At least one line.
+    pub lines: Vec<Cow<'static, str>>,
+    /// What an administrator can change, if it is a refusal: for
+    /// `graph-relay sessions`.
+    pub remedy: &'static str,
+}
+
+impl Reply {
+    pub(super) fn new(
+        code: u16,
+        status: EnhancedStatus,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            code,
+            status: Some(status),
+            lines: vec![text.into()],
+            remedy: "",
+        }
+    }
+
+    pub(super) fn remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = remedy;
+        self
+    }
+
+    fn plain(code: u16, lines: Vec<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            status: None,
+            lines,
+            remedy: "",
+        }
+    }
+
+    /// Whether the command was refused, for now or for good.
+    pub fn is_refusal(&self) -> bool {
+        self.code >= 400
+    }
+
+    /// Whether the command was refused for now only.
+    pub(super) fn is_for_now(&self) -> bool {
+        (400..500).contains(&self.code)
+    }
+
+    /// RFC 5321 4.5.3.1.10: the client goes on with those that were taken.
+    pub(super) fn is_too_many_recipients(&self) -> bool {
+        let too_many = [EnhancedStatus::TOO_MANY_RECIPIENTS, EnhancedStatus::NOT_NOW];
+        self.status.is_some_and(|status| too_many.contains(&status))
+    }
+
+    /// Appends the reply as it goes over the wire (RFC 5321 4.2.1).
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        let last = self.lines.len().saturating_sub(1);
+        for (at, line) in self.lines.iter().enumerate() {
+            let separator = if at == last { ' ' } else { '-' };
+            out.extend_from_slice(format!("{}{separator}", self.code).as_bytes());
+            if let Some(status) = self.status {
+                out.extend_from_slice(format!("{status} ").as_bytes());
+            }
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn first_line(&self) -> &str {
+        self.lines.first().map_or("", |line| line)
+    }
+
+    pub(super) fn greeting(hostname: &str) -> Self {
+        Self::plain(220, vec![format!("{hostname} ESMTP graph-relay").into()])
+    }
+
+    pub(super) fn helo(hostname: &str) -> Self {
+        Self::plain(250, vec![hostname.to_owned().into()])
+    }
+
+    pub(super) fn ehlo(hostname: &str, message_size: u64, starttls: bool, auth: bool) -> Self {
+        let mut lines = vec![
+            hostname.to_owned().into(),
+            "PIPELINING".into(),
+            format!("SIZE {message_size}").into(),
+            "8BITMIME".into(),
+            "SMTPUTF8".into(),
+            "ENHANCEDSTATUSCODES".into(),
+            "DSN".into(), // RFC 3461 4
+        ];
+        if starttls {
+            lines.push("STARTTLS".into());
+        }
+        if auth {
+            lines.push("AUTH PLAIN LOGIN".into());
+            // As clients from before RFC 2554 look for it.
+            lines.push("AUTH=PLAIN LOGIN".into());
+        }
+        lines.push("HELP".into());
+        Self::plain(250, lines)
+    }
+
+    pub(super) fn sender_ok() -> Self {
+        Self::new(250, EnhancedStatus::SENDER_OK, "Ok")
+    }
+
+    pub(super) fn recipient_ok() -> Self {
+        Self::new(250, EnhancedStatus::RECIPIENT_OK, "Ok")
+    }
+
+    pub(super) fn start_data() -> Self {
+        Self::plain(354, vec!["End data with <CR><LF>.<CR><LF>".into()])
+    }
+
+    pub(super) fn queued(id: SpoolId) -> Self {
+        let text = format!("Ok: queued as {id}");
+        Self::new(250, EnhancedStatus::SUCCESS, text)
+    }
+
+    pub(super) fn ok() -> Self {
+        Self::new(250, EnhancedStatus::SUCCESS, "Ok")
+    }
+
+    pub(super) fn bye() -> Self {
+        Self::new(221, EnhancedStatus::SUCCESS, "Bye")
+    }
+
+    pub(super) fn cannot_verify() -> Self {
+        let text = "Cannot verify, but will take mail and try to deliver it";
+        Self::new(252, EnhancedStatus::CANNOT_VERIFY, text)
+    }
+
+    pub(super) fn help() -> Self {
+        let text = "HELO EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
+        Self::new(214, EnhancedStatus::SUCCESS, text)
+    }
+
+    pub(super) fn start_tls() -> Self {
+        Self::new(220, EnhancedStatus::SUCCESS, "Ready to start TLS")
+    }
+
+    /// Nothing but the challenge: some clients read the whole text as base64.
+    pub(super) fn challenge(text: &'static str) -> Self {
+        Self::plain(334, vec![text.into()])
+    }
+
+    pub(super) fn authenticated() -> Self {
+        Self::new(235, EnhancedStatus::AUTHENTICATED, "Authenticated")
+    }
+
+    /// No name and password is checked here.
+    pub(super) fn let_in() -> Self {
+        let text = "Accepted, as any name and password is here";
+        Self::new(235, EnhancedStatus::AUTHENTICATED, text)
+    }
+
+    /// The relay is stopping.
+    pub fn shutting_down() -> Self {
+        let text = "Service is stopping, try again soon";
+        Self::new(421, EnhancedStatus::NOT_ACCEPTING, text)
+    }
+
+    /// The client was silent for too long.
+    pub fn silent_too_long() -> Self {
+        let text = "Silent for too long, closing";
+        Self::new(421, EnhancedStatus::TIMED_OUT, text).remedy(
+            "the client stopped in the middle, or the network between lost it; for a slow device \
+             raise limits.command_timeout or limits.data_timeout",
+        )
+    }
+
+    /// The client kept its connection for later, and too long: nothing is wrong
+    /// with it.
+    pub fn idle_too_long() -> Self {
+        Self {
+            remedy: "",
+            ..Self::silent_too_long()
+        }
+    }
+
+    /// The session has lasted too long.
+    pub fn session_too_long() -> Self {
+        let text = "Session has lasted too long, connect again";
+        Self::new(421, EnhancedStatus::TIMED_OUT, text)
+            .remedy("a very slow client: raise limits.session_timeout if it is one of yours")
+    }
+
+    /// This client has too many connections.
+    pub fn too_many_connections() -> Self {
+        let text = "Too many connections of this client at once (limits.connections_per_client)";
+        Self::new(421, EnhancedStatus::CLIENT_LIMIT, text).remedy(
+            "raise limits.connections_per_client if the client needs so many at once; most send \
+             again by themselves",
+        )
+    }
+
+    /// This client's network is not on the listener's list.
+    pub fn network_not_allowed() -> Self {
+        let text = "This client may not connect (networks of the [[listener]])";
+        Self::new(554, EnhancedStatus::NOT_ALLOWED, text).remedy(
+            "if the client is one of yours, add its address to networks of the [[listener]]",
+        )
+    }
+
+    /// The client began with a TLS handshake where TLS does not begin by itself.
+    pub fn tls_unexpected() -> Self {
+        let text = "This port begins without TLS";
+        Self::new(500, EnhancedStatus::SYNTAX, text).remedy(
+            "the client is set to SSL/TLS: set it to STARTTLS or to none, or give it a [[listener]] \
+             with tls = \"implicit\"",
+        )
+    }
+
+    pub(super) fn too_many_errors() -> Self {
+        let text = "Too many errors in this session, closing";
+        Self::new(421, EnhancedStatus::CLIENT_LIMIT, text)
+            .remedy("see the refusals before this one (limits.errors_per_session)")
+    }
+
+    pub(super) fn too_many_commands() -> Self {
+        let text = "Too many commands without a message, closing";
+        Self::new(421, EnhancedStatus::CLIENT_LIMIT, text)
+            .remedy("the client sends no mail: is it a monitor that should close its connection?")
+    }
+
+    pub(super) fn too_many_messages() -> Self {
+        let text =
+            "Too many messages in a minute, try again (limits.messages_per_minute_per_client)";
+        Self::new(451, EnhancedStatus::CLIENT_LIMIT, text).remedy(
+            "the client comes again; raise limits.messages_per_minute_per_client if it is too low",
+        )
+    }
+
+    pub(super) fn not_smtp() -> Self {
+        let text = "This is SMTP, not HTTP";
+        Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text)
+            .remedy("a browser, a health check or a scanner: point it somewhere else")
+    }
+
+    /// A line longer than [`super::LONGEST_LINE`].
+    pub fn line_too_long() -> Self {
+        Self::new(500, EnhancedStatus::SYNTAX, "Line too long")
+            .remedy("no mail client says such a line: is it one?")
+    }
+
+    pub(super) fn unknown_command() -> Self {
+        Self::new(500, EnhancedStatus::SYNTAX, "Command not recognised")
+            .remedy("the client does not speak SMTP here: see what it said")
+    }
+
+    pub(super) fn not_offered() -> Self {
+        let text = "Command not offered here";
+        Self::new(502, EnhancedStatus::BAD_SEQUENCE, text).remedy(
+            "the client wants what this [[listener]] does not offer: see its tls and authentication, \
+             or set the client to none",
+        )
+    }
+
+    pub(super) fn bad_sequence(text: &'static str) -> Self {
+        Self::new(503, EnhancedStatus::BAD_SEQUENCE, text)
+            .remedy("the client goes on although it was refused before, or is no mail client")
+    }
+
+    pub(super) fn no_recipients() -> Self {
+        let text = "No valid recipients";
+        Self::new(554, EnhancedStatus::BAD_SEQUENCE, text)
+            .remedy("see why its recipients were refused")
+    }
+
+    /// For good only if DATA was refused for good: a client that sends without
+    /// waiting may look at no other reply.
+    pub(super) fn content_without_data(refusal: &Self) -> Self {
+        let text = "DATA was refused, and this is no command: closing";
+        let (code, status) = match refusal.status {
+            Some(status) if refusal.is_for_now() => (421, status),
+            Some(_) | None => (503, EnhancedStatus::BAD_SEQUENCE),
+        };
+        Self::new(code, status, text)
+            .remedy("the client sends a message without waiting for 354: look why DATA was refused")
+    }
+
+    pub(super) fn tls_required() -> Self {
+        let text = "STARTTLS first (tls of the [[listener]])";
+        Self::new(530, EnhancedStatus::SECURITY, text).remedy(
+            "set the client to STARTTLS; for one that cannot, a [[listener]] with tls = \"off\" and \
+             its address in networks",
+        )
+    }
+
+    pub(super) fn password_needs_tls() -> Self {
+        let text = "No password without TLS: STARTTLS first";
+        Self::new(538, EnhancedStatus::PASSWORD_NEEDS_TLS, text).remedy(
+            "set the client to STARTTLS; for one that cannot, a [[listener]] with tls = \"off\" and \
+             its address in networks",
+        )
+    }
+
+    pub(super) fn authentication_required(access: &Access) -> Self {
+        let no_tls =
+            access.tls == Tls::Offered && access.clear_passwords == ClearPasswords::Refused;
+        let text = if no_tls {
+            "Authentication required, after STARTTLS (authentication of the [[listener]])"
+        } else {
+            "Authentication required (authentication of the [[listener]])"
+        };
+        Self::new(530, EnhancedStatus::SECURITY, text).remedy(
+            "give the client the name and password of a [[user]]; for one that cannot, its address \
+             in anonymous_networks",
+        )
+    }
+
+    pub(super) fn unknown_mechanism() -> Self {
+        let text = "Mechanism not offered: PLAIN or LOGIN";
+        Self::new(504, EnhancedStatus::BAD_PARAMETER, text)
+            .remedy("set the client to the authentication PLAIN or LOGIN; NTLM and CRAM-MD5 are not offered")
+    }
+
+    pub(super) fn auth_cancelled() -> Self {
+        Self::new(501, EnhancedStatus::SECURITY, "Authentication cancelled")
+            .remedy("the client gave up: has it a password?")
+    }
+
+    pub(super) fn auth_line_too_long() -> Self {
+        Self::new(500, EnhancedStatus::AUTH_LINE_TOO_LONG, "Line too long")
+            .remedy("no password is that long: is it a mail client?")
+    }
+
+    pub(super) fn bad_base64() -> Self {
+        Self::new(501, EnhancedStatus::SYNTAX, "Not base64 of UTF-8").remedy(
+            "the client encodes its name or password wrongly: letters and digits only are safe",
+        )
+    }
+
+    pub(super) fn bad_credentials_form() -> Self {
+        let text = "PLAIN wants NUL, name, NUL, password";
+        Self::new(501, EnhancedStatus::SYNTAX, text)
+            .remedy("the client does not speak PLAIN: set it to LOGIN")
+    }
+
+    pub(super) fn other_identity() -> Self {
+        let text = "Nobody may act as somebody else";
+        Self::new(535, EnhancedStatus::WRONG_PASSWORD, text)
+            .remedy("leave the client's authorization identity empty")
+    }
+
+    pub(super) fn wrong_password() -> Self {
+        Self::new(
+            535,
+            EnhancedStatus::WRONG_PASSWORD,
+            "Wrong name or password",
+        )
+        .remedy(
+            "compare the client's name and password with the [[user]]; some devices cannot type \
+             other characters than letters and digits",
+        )
+    }
+
+    pub(super) fn too_many_wrong_passwords() -> Self {
+        let text = "Too many wrong passwords, closing";
+        Self::new(421, EnhancedStatus::CLIENT_LIMIT, text).remedy(
+            "compare the client's name and password with the [[user]]; if the client is not yours, \
+             take it out of networks",
+        )
+    }
+
+    pub(super) fn cannot_authenticate() -> Self {
+        let text = "Cannot verify a password now, try again later";
+        Self::new(454, EnhancedStatus::CANNOT_AUTHENTICATE, text).remedy("see the log")
+    }
+
+    /// To MAIL, after an AUTH that could not be verified.
+    pub(super) fn not_authenticated_yet() -> Self {
+        Self {
+            code: 451,
+            ..Self::cannot_authenticate()
+        }
+    }
+
+    pub(super) fn syntax(text: &'static str) -> Self {
+        Self::new(501, EnhancedStatus::BAD_PARAMETER, text)
+            .remedy("the client writes the command wrongly: see what it said")
+    }
+
+    pub(super) fn unknown_parameter() -> Self {
+        let text = "Parameter not recognised";
+        Self::new(555, EnhancedStatus::BAD_PARAMETER, text)
+            .remedy("the client uses an extension that EHLO did not offer")
+    }
+
+    pub(super) fn too_many_recipients(limit: usize) -> Self {
+        let text = format!("Too many recipients: at most {limit} in one transaction");
+        Self::new(452, EnhancedStatus::TOO_MANY_RECIPIENTS, text).remedy(
+            "most clients send to the others in another transaction; else raise limits.recipients",
+        )
+    }
+
+    pub(super) fn bad_content(text: &'static str) -> Self {
+        Self::new(550, EnhancedStatus::BAD_CONTENT, text).remedy(
+            "the program that made the message ends its lines wrongly or sends binary data: let it \
+             encode attachments in base64",
+        )
+    }
+
+    pub(super) fn looping(sign: Loop) -> Self {
+        let sign = match sign {
+            Loop::Hops(limit) => {
+                format!("more than {limit} Received fields (limits.received_headers)")
+            }
+            Loop::Returns(limit) => format!("it was here {limit} times before"),
+        };
+        let text = format!("Message is looping: {sign}");
+        Self::new(554, EnhancedStatus::LOOPING, text)
+            .remedy("two servers send it to each other: does a mailbox forward to this relay?")
+    }
+
+    pub(super) fn storage_full() -> Self {
+        let text = "Storage full, try again later (limits.free_space, limits.spool_size)";
+        Self::new(452, EnhancedStatus::STORAGE_FULL, text).remedy(
+            "graph-relay status shows which is full: for the spool, raise limits.spool_size or drop \
+             failed messages; for the disk, make room where data_dir is",
+        )
+    }
+
+    pub(super) fn local_trouble() -> Self {
+        let text = "Could not store the message, try again later";
+        Self::new(451, EnhancedStatus::LOCAL_TROUBLE, text).remedy("see the log: event=spool")
+    }
+}
+
+/// As in a log: on one line.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.code)?;
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
+        f.write_str(self.first_line())
+    }
+}

@@ -1,0 +1,67 @@
+//! The recipients of an entry, and what clients named in their place: written when it is
+//! accepted, read by each attempt and by whoever looks at the queue.
+
+use std::str::FromStr;
+
+use rusqlite::Connection;
+use rusqlite::params;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::mail::Asked;
+use crate::spool::view;
+
+/// A recipient in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The argument of RCPT.
+    pub original: String,
+    /// Who receives the message.
+    pub recipient: String,
+}
+
+/// The recipients of an entry, in order; as texts where they are only shown.
+pub(in crate::spool) fn recipients<T>(db: &Connection, id: &str) -> rusqlite::Result<Vec<T>>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let mut statement =
+        db.prepare_cached("SELECT address FROM recipient WHERE entry = ?1 ORDER BY ordinal")?;
+    let rows = statement.query_map([id], |row| view::parsed(row, 0))?;
+    rows.collect()
+}
+
+pub(in crate::spool) fn insert(db: &Connection, id: &str, asked: &[Asked]) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO asked (entry, ordinal, original, recipient) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (ordinal, it) in (0_u32..).zip(asked) {
+        insert.execute(params![id, ordinal, it.original, it.recipient.as_str()])?;
+    }
+    Ok(())
+}
+
+/// All of an entry, in order.
+pub(in crate::spool) fn read(db: &Connection, id: &str) -> rusqlite::Result<Vec<Asked>> {
+    let mut statement = db.prepare_cached(
+        "SELECT original, recipient FROM asked WHERE entry = ?1 ORDER BY ordinal",
+    )?;
+    let rows = statement.query_map([id], |row| {
+        Ok(Asked {
+            original: row.get(0)?,
+            recipient: view::parsed(row, 1)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Those that differ; what cannot be read is not shown.
+pub(in crate::spool) fn replaced(db: &Connection, id: &str) -> Vec<Replaced> {
+    let asked = read(db, id).unwrap_or_default().into_iter();
+    let asked = asked.map(|asked| Replaced {
+        original: asked.original,
+        recipient: asked.recipient.to_string(),
+    });
+    asked.filter(|it| it.original != it.recipient).collect()
+}

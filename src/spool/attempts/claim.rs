@@ -1,0 +1,218 @@
+//! Claiming entries for an attempt.
+//!
+//! All lanes are claimed in one transaction. Where damage stops it, each entry
+//! is claimed in one of its own, and what cannot be read is quarantined, so that
+//! one bad sector harms one message.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::params;
+
+use super::Record;
+use super::due;
+use super::due::Reading;
+use super::read_with;
+use crate::clock::Moment;
+use crate::mail::Lane;
+use crate::spool::Claimed;
+use crate::spool::Quarantined;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::Upcoming;
+use crate::spool::Want;
+use crate::spool::damage;
+use crate::spool::damage::is_of_the_entry;
+
+/// What could be claimed.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Entries whose attempt is on record as begun.
+    pub claimed: Vec<Claimed>,
+    /// Entries that could not be read.
+    pub quarantined: Vec<Quarantined>,
+    /// For each lane asked about, what is next in it; a lane in which nothing
+    /// waits is missing.
+    pub upcoming: HashMap<Lane, Upcoming>,
+}
+
+/// When a lane whose queue cannot be read is asked again.
+const UNREADABLE_AGAIN: Duration = Duration::from_secs(60);
+
+impl Spool {
+    /// Claims due entries, the longest due first, as far as they fit what is
+    /// wanted, and puts their attempts on record as begun.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is claimed then.
+    pub async fn claim(&self, wants: Vec<Want>) -> Result<Claims, SpoolError> {
+        let now = self.moment();
+        let claimant = Claimant {
+            folder: self.shared.settings.folder.clone(),
+            skip: self.left_alone(),
+            now,
+        };
+        let (all, claim) = (wants.clone(), claimant.clone());
+        let claimed = self.shared.writer.write(move |db| claim.all(db, &all));
+        match claimed.await {
+            Err(SpoolError::Damaged(_)) => self.claim_singly(wants, claimant).await,
+            claimed => claimed,
+        }
+    }
+
+    /// Each entry in a transaction of its own.
+    async fn claim_singly(
+        &self,
+        wants: Vec<Want>,
+        claimant: Claimant,
+    ) -> Result<Claims, SpoolError> {
+        let mut claims = Claims::default();
+        let mut stopped = None;
+        for want in wants {
+            let lane = want.lane.clone();
+            match self.claim_lane(want, &claimant, &mut claims).await {
+                Ok(Some(upcoming)) => {
+                    claims.upcoming.insert(lane, upcoming);
+                }
+                Ok(None) => {}
+                // The other lanes go on, and this one is asked again.
+                Err(error) => {
+                    stopped = Some(error);
+                    let again = Upcoming {
+                        due_in: UNREADABLE_AGAIN,
+                        size: 0,
+                        recipients: 0,
+                    };
+                    claims.upcoming.insert(lane, again);
+                }
+            }
+        }
+        match stopped {
+            // What was claimed must be known to the caller.
+            Some(error) if claims.claimed.is_empty() && claims.quarantined.is_empty() => Err(error),
+            Some(_) | None => Ok(claims),
+        }
+    }
+
+    async fn claim_lane(
+        &self,
+        want: Want,
+        claimant: &Claimant,
+        claims: &mut Claims,
+    ) -> Result<Option<Upcoming>, SpoolError> {
+        let (now, skip) = (claimant.now, claimant.skip.clone());
+        let (lane, wanted) = (want.lane.clone(), want.clone());
+        let due = move |db: &Connection, how| due::due(db, &wanted, now.running, &skip, how);
+        for id in self.read_somehow(due).await? {
+            let (single, row, of) = (claimant.clone(), id.clone(), lane.clone());
+            let records = [Record::Readable, Record::Damaged];
+            let claim = move |db: &Connection, record| single.one(db, &row, &of, record);
+            match self.write_as_far_as_possible(&records, claim).await {
+                Ok((entry, _)) => claims.claimed.extend(entry),
+                Err(error) if error.is_of_one_entry() => {
+                    let reason = damage::reason(error.cause());
+                    claims.quarantined.push(self.quarantine(id, reason).await?);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let skip = self.left_alone();
+        self.read_somehow(move |db, how| due::upcoming(db, &want, now.running, &skip, how))
+            .await
+    }
+
+    /// Reads what is due in the way that damage does not stop.
+    async fn read_somehow<T, F>(&self, query: F) -> Result<T, SpoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Reading) -> rusqlite::Result<T> + Clone + Send + 'static,
+    {
+        let mut stopped = SpoolError::Closed;
+        for how in Reading::ALL {
+            let query = query.clone();
+            match self.read(move |db| query(db, how)).await {
+                Err(error @ SpoolError::Damaged(_)) => stopped = error,
+                read => return read,
+            }
+        }
+        Err(stopped)
+    }
+}
+
+/// What a claim goes by.
+#[derive(Clone)]
+struct Claimant {
+    folder: PathBuf,
+    skip: HashSet<String>,
+    now: Moment,
+}
+
+impl Claimant {
+    fn all(&self, db: &Connection, wants: &[Want]) -> rusqlite::Result<Claims> {
+        let mut claims = Claims::default();
+        for want in wants {
+            for id in due::due(db, want, self.now.running, &self.skip, Reading::Ordinary)? {
+                match self.one(db, &id, &want.lane, Record::Readable) {
+                    Ok(entry) => claims.claimed.extend(entry),
+                    Err(error) if is_of_the_entry(&error) => {
+                        let reason = damage::reason(&error);
+                        damage::quarantine(db, &id, Some(self.now), &reason)?;
+                        claims.quarantined.push(Quarantined {
+                            id,
+                            reason,
+                            recorded: true,
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let now = self.now.running;
+            let upcoming = due::upcoming(db, want, now, &self.skip, Reading::Ordinary)?;
+            if let Some(upcoming) = upcoming {
+                claims.upcoming.insert(want.lane.clone(), upcoming);
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Nothing if the entry waits no longer. Without a record of its attempts its
+    /// state alone says that one was begun.
+    fn one(
+        &self,
+        db: &Connection,
+        id: &str,
+        lane: &Lane,
+        record: Record,
+    ) -> rusqlite::Result<Option<Claimed>> {
+        let waiting = db
+            .prepare_cached(
+                // OR FAIL: usage.rs.
+                "UPDATE OR FAIL entry SET state = 'claimed', attempts = attempts + 1
+                 WHERE id = ?1 AND state = 'waiting'",
+            )?
+            .execute([id])?;
+        if waiting == 0 {
+            return Ok(None);
+        }
+        let entry = read_with(db, id, lane, &self.folder, record)?;
+        if record == Record::Damaged {
+            return Ok(Some(entry));
+        }
+        db.prepare_cached(
+            "INSERT INTO attempt (entry, number, begun_at, client_request_id, begun_running)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            id,
+            entry.attempt,
+            self.now.at.millis(),
+            entry.client_request_id.to_string(),
+            self.now.running.millis()
+        ])?;
+        Ok(Some(entry))
+    }
+}

@@ -1,0 +1,334 @@
+//! Entries as an attempt needs them, and which way they go.
+
+pub(super) mod claim;
+pub(super) mod doubt;
+pub(super) mod due;
+pub(super) mod settle;
+pub(super) mod spent;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use rusqlite::Row;
+use rusqlite::params;
+use rusqlite::types::Type;
+use uuid::Uuid;
+
+use super::Content;
+use super::Digest;
+use super::Draft;
+use super::Spool;
+use super::SpoolError;
+use super::accept::asked;
+use super::accept::requests;
+use super::content;
+use super::seal::BrokenSeal;
+use super::seal::seal;
+use super::view;
+use crate::clock::RunningTime;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::Origin;
+use crate::mail::ReversePath;
+use crate::mail::SpoolId;
+use crate::mail::Trace;
+
+/// An entry taken for an attempt.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its id.
+    pub id: SpoolId,
+    /// Its lane.
+    pub lane: Lane,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The same in running time.
+    pub accepted_running: RunningTime,
+    /// From whom and to whom.
+    pub envelope: Envelope,
+    /// How it came in.
+    pub trace: Trace,
+    /// The address in its From header, if a mailbox can have it.
+    pub author: Option<Address>,
+    /// Its bytes.
+    pub content: Content,
+    /// The checksum of its content; missing in entries of an older format.
+    pub digest: Option<Digest>,
+    /// Since when it is deferred for another reason than the configuration.
+    pub trouble_since: Option<RunningTime>,
+    /// Whether it is known to fail while other messages get through.
+    pub own_trouble: bool,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// The name of this attempt in Graph's logs and in ours.
+    pub client_request_id: Uuid,
+    /// The draft that an earlier attempt has left in the mailbox.
+    pub draft: Option<Draft>,
+    /// The entry that it was split off, because it had too many recipients.
+    pub part_of: Option<SpoolId>,
+    /// The entry that it is a report about.
+    pub about: Option<SpoolId>,
+    /// Whether its sender was told that it is late.
+    pub warned: bool,
+    /// Whether an earlier attempt may have submitted it.
+    pub doubted: bool,
+    /// Whether an earlier attempt ended without an answer that can be relied on.
+    pub unanswered: bool,
+    /// The Message-ID that it goes out with; missing in entries of an older format.
+    pub message_id: Option<String>,
+}
+
+impl Spool {
+    /// Every lane that has waiting entries, and how long the first one still has to
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn lanes(&self) -> Result<HashMap<Lane, Duration>, SpoolError> {
+        let now = self.running();
+        self.shared.writer.write(move |db| lanes(db, now)).await
+    }
+
+    /// Decides again which way every waiting or held entry goes; `route` gets its
+    /// origin. An entry without a way waits, with the reason, until a way is
+    /// configured. One whose draft may have been sent stays with the mailbox that
+    /// has it, as long as its account is one of `accounts`. Returns how many have no
+    /// way.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; nothing has changed then.
+    pub async fn reroute<F>(&self, accounts: Vec<String>, route: F) -> Result<usize, SpoolError>
+    where
+        F: Fn(&Origin) -> Option<Lane> + Send + 'static,
+    {
+        let reroute = move |db: &Connection| reroute(db, &accounts, &route);
+        self.shared.writer.write(reroute).await
+    }
+}
+
+/// An entry with all that an attempt needs; changes nothing.
+pub(super) fn read(
+    db: &Connection,
+    id: &str,
+    lane: &Lane,
+    folder: &std::path::Path,
+) -> rusqlite::Result<Claimed> {
+    read_with(db, id, lane, folder, Record::Readable)
+}
+
+/// Whether the attempts of an entry can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    Readable,
+    /// A page of theirs is damaged: any of them may have submitted it.
+    Damaged,
+}
+
+impl Record {
+    /// The columns of an entry that [`claimed`] expects, and its seal.
+    fn query(self) -> String {
+        let (doubted, unanswered) = match self {
+            Self::Readable => (
+                "EXISTS (SELECT 1 FROM attempt
+                 WHERE attempt.entry = entry.id AND outcome = 'doubtful')",
+                "EXISTS (SELECT 1 FROM attempt
+                 WHERE attempt.entry = entry.id AND outcome IS NOT NULL
+                 AND (http_status IS NULL OR http_status NOT BETWEEN 400 AND 499))",
+            ),
+            Self::Damaged => ("attempts > 1", "attempts > 1"),
+        };
+        format!(
+            "SELECT id, accepted_at, reverse_path, utf8, client, hello, protocol, author, size,
+             in_file, attempts, trouble_since, user, draft, draft_stage, draft_since, part_of,
+             about, warned, {doubted}, digest, seal, bound, accepted_running, own_trouble,
+             {unanswered}, ret, envid, barred, message_id
+             FROM entry WHERE id = ?1"
+        )
+    }
+}
+
+/// [`read`] with what can be read of its attempts.
+pub(super) fn read_with(
+    db: &Connection,
+    id: &str,
+    lane: &Lane,
+    folder: &std::path::Path,
+    record: Record,
+) -> rusqlite::Result<Claimed> {
+    let client_request_id = Uuid::new_v4();
+    let (mut entry, sealed, bound) =
+        db.prepare_cached(&record.query())?.query_row([id], |row| {
+            let entry = claimed(row, lane, folder, client_request_id)?;
+            Ok((
+                entry,
+                row.get::<_, Option<Digest>>(21)?,
+                row.get::<_, Option<String>>(22)?,
+            ))
+        })?;
+    requests::read_recipients(db, id, &mut entry.envelope)?;
+    // Where this table is damaged too, an entry that has none is not harmed; the seal
+    // of one that has some does not hold without.
+    if record == Record::Readable {
+        entry.envelope.asked = asked::read(db, id)?;
+    }
+    verify_seal(&entry, sealed, bound.as_deref())?;
+    if let Content::Inline(bytes) = &mut entry.content {
+        let read: Vec<u8> = db
+            .prepare_cached("SELECT bytes FROM content WHERE entry = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        *bytes = Bytes::from(read);
+    }
+    Ok(entry)
+}
+
+fn verify_seal(
+    entry: &Claimed,
+    sealed: Option<Digest>,
+    bound: Option<&str>,
+) -> rusqlite::Result<()> {
+    let found = entry.digest.map(|digest| {
+        seal(
+            entry.id,
+            digest,
+            &entry.envelope,
+            entry.author.as_ref(),
+            bound,
+        )
+    });
+    if found == sealed {
+        return Ok(());
+    }
+    Err(rusqlite::Error::FromSqlConversionFailure(
+        21,
+        Type::Blob,
+        Box::new(BrokenSeal),
+    ))
+}
+
+/// The row of an entry, still without recipients and inline content.
+fn claimed(
+    row: &Row<'_>,
+    lane: &Lane,
+    folder: &std::path::Path,
+    client_request_id: Uuid,
+) -> rusqlite::Result<Claimed> {
+    let id = view::id(row, 0)?;
+    let in_file: bool = row.get(9)?;
+    Ok(Claimed {
+        id,
+        lane: lane.clone(),
+        accepted_at: Timestamp::from_millis(row.get(1)?),
+        accepted_running: RunningTime::from_millis(row.get(23)?),
+        envelope: Envelope {
+            reverse_path: view::reverse_path(row, 2)?,
+            recipients: Vec::new(),
+            asked: Vec::new(),
+            utf8: row.get(3)?,
+            reports: requests::read(row, 26)?,
+        },
+        trace: Trace {
+            client: view::parsed(row, 4)?,
+            hello: row.get(5)?,
+            protocol: row.get(6)?,
+            user: row.get(12)?,
+        },
+        author: view::optional(row, 7)?,
+        content: if in_file {
+            Content::File {
+                path: content::path(folder, id),
+                size: view::unsigned(row, 8)?,
+            }
+        } else {
+            Content::Inline(Bytes::new())
+        },
+        attempt: row.get(10)?,
+        trouble_since: row.get::<_, Option<i64>>(11)?.map(RunningTime::from_millis),
+        client_request_id,
+        draft: doubt::draft(row, 13)?,
+        part_of: view::optional(row, 16)?,
+        about: view::optional(row, 17)?,
+        warned: row.get(18)?,
+        doubted: row.get(19)?,
+        digest: row.get(20)?,
+        own_trouble: row.get(24)?,
+        unanswered: row.get(25)?,
+        message_id: row.get(29)?,
+    })
+}
+
+fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Duration>> {
+    let mut statement = db.prepare(
+        "SELECT account, mailbox, min(due_running) FROM entry
+         WHERE state = 'waiting' AND account IS NOT NULL GROUP BY account, mailbox",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let mailbox = view::parsed(row, 1);
+        let due_in = RunningTime::from_millis(row.get(2)?).since(now);
+        Ok(mailbox.ok().zip(row.get(0).ok()).map(|(mailbox, account)| {
+            let lane = Lane { account, mailbox };
+            (lane, due_in)
+        }))
+    })?;
+    // A mailbox that cannot be read is no lane: its entries stay where they are.
+    rows.filter_map(rusqlite::Result::transpose).collect()
+}
+
+fn reroute<F>(db: &Connection, accounts: &[String], route: &F) -> rusqlite::Result<usize>
+where
+    F: Fn(&Origin) -> Option<Lane>,
+{
+    let mut waiting = db.prepare(
+        "SELECT id, author, reverse_path, bound, about, draft_stage, account, mailbox,
+         state = 'held' FROM entry WHERE state IN ('waiting', 'held')",
+    )?;
+    let mut set = db.prepare("UPDATE entry SET account = ?2, mailbox = ?3 WHERE id = ?1")?;
+    let mut strand = db.prepare(
+        "UPDATE entry SET account = NULL, mailbox = NULL, reason =
+         'no [[account]] sends for its From address (mailbox, senders, default_from)' WHERE id = ?1",
+    )?;
+    let rows = waiting.query_map([], |row| {
+        let id: String = row.get(0)?;
+        // What cannot be read counts as none.
+        let origin = Origin {
+            author: view::optional(row, 1).unwrap_or_default(),
+            reverse_path: view::reverse_path(row, 2).unwrap_or(ReversePath::Null),
+            bound: row.get(3)?,
+            is_report: row.get::<_, Option<String>>(4)?.is_some(),
+        };
+        let may_be_sent = row.get::<_, Option<String>>(5)?.as_deref() == Some(doubt::SENDING);
+        let account: Option<String> = row.get(6)?;
+        let stays = may_be_sent && account.as_ref().is_some_and(|name| accounts.contains(name));
+        let now = account.zip(row.get(7)?);
+        let is_held: bool = row.get(8)?;
+        Ok((!stays).then_some((id, origin, now, is_held)))
+    })?;
+    // Read first: an UPDATE must not move rows under the running SELECT.
+    let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut stranded = 0;
+    for (id, origin, now, is_held) in rows.into_iter().flatten() {
+        match route(&origin) {
+            // Nothing is written where nothing changes: a damaged page stays out of it.
+            Some(lane)
+                if now.is_some_and(|(a, m): (String, String)| {
+                    a == lane.account && m == lane.mailbox.as_str()
+                }) =>
+            {
+                0
+            }
+            Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
+            // Nobody sends it now; whoever releases it finds out then.
+            None if is_held => 0,
+            None => {
+                stranded += 1;
+                strand.execute([id])?
+            }
+        };
+    }
+    Ok(stranded)
+}

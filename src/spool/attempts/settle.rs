@@ -1,0 +1,300 @@
+//! Settling: what came of an attempt, and what becomes of its entry.
+
+use rusqlite::Connection;
+use rusqlite::params;
+
+use crate::clock::Moment;
+use crate::clock::RunningTime;
+use crate::mail::Address;
+use crate::mail::EnhancedStatus;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+use crate::spool::Claimed;
+use crate::spool::Content;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::Urgency;
+use crate::spool::accept::Row;
+use crate::spool::room::usage;
+use crate::spool::state::AttemptOutcome;
+use crate::spool::state::State;
+use crate::spool::view;
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptReport {
+    /// In a word.
+    pub outcome: AttemptOutcome,
+    /// Graph's or Entra's HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// Graph's or Entra's code.
+    pub code: Option<String>,
+    /// In words.
+    pub reason: String,
+    /// For each recipient, in three numbers.
+    pub status: EnhancedStatus,
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+    /// What becomes of the entry.
+    pub next: Next,
+    /// As [`Claimed::trouble_since`] is to be from now on.
+    pub trouble_since: Option<RunningTime>,
+    /// As [`Claimed::own_trouble`] is to be from now on.
+    pub own_trouble: bool,
+    /// Requests that it made to Graph.
+    pub requests: u64,
+    /// Bytes of the bodies of those.
+    pub uploaded: u64,
+    /// What is reported about the entry.
+    pub dsn: Option<Dsn>,
+}
+
+/// A report about an entry (RFC 3464): a small message of the relay's own.
+#[derive(Clone, Debug)]
+pub struct Dsn {
+    /// Its id.
+    pub id: SpoolId,
+    /// What it says.
+    pub kind: DsnKind,
+    /// All of the message.
+    pub content: Vec<u8>,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// Its Subject.
+    pub subject: String,
+    /// The address in its From.
+    pub author: Address,
+    /// Who gets it.
+    pub recipient: Address,
+    /// Which way it goes.
+    pub lane: Lane,
+}
+
+/// What a report says of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DsnKind {
+    /// It has failed.
+    Failure,
+    /// It is late.
+    Delay,
+    /// It has been handed on, and its sender wanted to know (RFC 3461 5.2.2).
+    Relayed,
+}
+
+/// What becomes of an entry after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is done with; its content is deleted.
+    Delivered,
+    /// It is done with; its content is kept for the operator.
+    Failed,
+    /// Its content cannot be read; it is kept for the operator.
+    Quarantined,
+    /// It is not tried again until an operator says so.
+    Held,
+    /// The next attempt may start at this time.
+    Wait(RunningTime),
+}
+
+impl Spool {
+    /// Records what came of an attempt, and takes in the report about it in the
+    /// same transaction: no crash comes between a failure and its report. Reports
+    /// of earlier that still wait when the entry is done with are withdrawn: what
+    /// they say is no longer so. Returns those.
+    ///
+    /// Until this returns `Ok` the entry stays claimed; call again after an error.
+    /// Where a damaged page stops part of it, the state is recorded all the same:
+    /// what was delivered must not be sent again at the next start.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is recorded then. After [`SpoolError::Damaged`] it never can be.
+    pub async fn settle(
+        &self,
+        entry: &Claimed,
+        report: AttemptReport,
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let now = self.moment();
+        let (id, number) = (entry.id, entry.attempt);
+        let (next, subjects) = (report.next, self.shared.settings.subjects);
+        let taken_in = report.dsn.as_ref();
+        let taken_in = taken_in.map(|dsn| dsn.lane.clone());
+        let write = move |db: &Connection, extent| {
+            settle_one(db, &id.to_string(), number, now, &report, extent)?;
+            let done = matches!(next, Next::Delivered | Next::Failed);
+            let withdrawn = if done && extent.with_end() {
+                withdraw(db, id, now, extent)?
+            } else {
+                Vec::new()
+            };
+            if let Some(dsn) = &report.dsn
+                && extent.with_report()
+            {
+                Row::report(dsn.clone(), id, now, subjects).insert(db)?;
+                if dsn.kind == DsnKind::Delay {
+                    db.prepare_cached("UPDATE entry SET warned = 1 WHERE id = ?1")?
+                        .execute([id.to_string()])?;
+                }
+            }
+            Ok(withdrawn)
+        };
+        let (withdrawn, extent) = self.write_as_far_as_possible(&Extent::ALL, write).await?;
+        if let Some(lane) = taken_in
+            && extent.with_report()
+        {
+            self.announce(lane, Urgency::Ordinary);
+        }
+        if next == Next::Delivered
+            && let Content::File { path, .. } = &entry.content
+        {
+            // What cannot be removed now is removed at the next start.
+            let _left = tokio::fs::remove_file(path).await;
+        }
+        Ok(withdrawn)
+    }
+}
+
+/// How much of a settlement is recorded, where damage stops the whole: each has
+/// less than the one before, and touches fewer pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// The content of what is done with stays: it may be on the damaged page.
+    KeepContent,
+    /// Not the time of the end either, which is in an index.
+    NoEnd,
+    /// Nothing of the attempt, no report is withdrawn.
+    EntryAndReport,
+    /// The state alone.
+    Entry,
+    /// The attempt alone: the next start goes by it.
+    Attempt,
+}
+
+impl Extent {
+    const ALL: [Self; 6] = [
+        Self::Whole,
+        Self::KeepContent,
+        Self::NoEnd,
+        Self::EntryAndReport,
+        Self::Entry,
+        Self::Attempt,
+    ];
+
+    fn with_attempt(self) -> bool {
+        match self {
+            Self::Whole | Self::KeepContent | Self::NoEnd | Self::Attempt => true,
+            Self::EntryAndReport | Self::Entry => false,
+        }
+    }
+
+    fn with_end(self) -> bool {
+        matches!(self, Self::Whole | Self::KeepContent)
+    }
+
+    fn with_report(self) -> bool {
+        match self {
+            Self::Whole | Self::KeepContent | Self::NoEnd | Self::EntryAndReport => true,
+            Self::Entry | Self::Attempt => false,
+        }
+    }
+}
+
+fn settle_one(
+    db: &Connection,
+    id: &str,
+    number: u32,
+    now: Moment,
+    report: &AttemptReport,
+    extent: Extent,
+) -> rusqlite::Result<()> {
+    if extent.with_attempt() {
+        end_attempt(db, id, number, now, report)?;
+    }
+    if extent == Extent::Attempt {
+        return Ok(());
+    }
+    let (state, due, ended) = match report.next {
+        Next::Delivered => (State::Delivered, now.running, Some(now)),
+        Next::Failed => (State::Failed, now.running, Some(now)),
+        Next::Quarantined => (State::Quarantined, now.running, Some(now)),
+        Next::Held => (State::Held, now.running, None),
+        Next::Wait(due) => (State::Waiting, due, None),
+    };
+    let ended = ended.filter(|_| extent.with_end());
+    db.prepare_cached(
+        // OR FAIL: usage.rs.
+        "UPDATE OR FAIL entry SET state = ?2, due_running = ?3, ended_at = ?4, reason = ?5,
+         trouble_since = ?6, ended_running = ?7, own_trouble = ?8,
+         rows_cost = rows_cost + ?9, status = ?10, changed_at = ?11 WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        state,
+        due.millis(),
+        ended.map(|now| now.at.millis()),
+        report.reason,
+        report.trouble_since.map(RunningTime::millis),
+        ended.map(|now| now.running.millis()),
+        report.own_trouble,
+        i64::try_from(usage::ATTEMPT + report.reason.len() as u64).unwrap_or(i64::MAX),
+        report.status.to_string(),
+        now.at.millis()
+    ])?;
+    if report.next == Next::Delivered && extent == Extent::Whole {
+        db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
+            .execute([id])?;
+    }
+    Ok(())
+}
+
+fn end_attempt(
+    db: &Connection,
+    id: &str,
+    number: u32,
+    now: Moment,
+    report: &AttemptReport,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE attempt SET ended_at = ?3, outcome = ?4, http_status = ?5, code = ?6, reason = ?7,
+         request_id = ?8, requests = ?9, uploaded = ?10, ended_running = ?11 WHERE entry = ?1 AND number = ?2",
+    )?
+    .execute(params![
+        id,
+        number,
+        now.at.millis(),
+        report.outcome,
+        report.http_status,
+        report.code,
+        report.reason,
+        report.request_id,
+        i64::try_from(report.requests).unwrap_or(i64::MAX),
+        i64::try_from(report.uploaded).unwrap_or(i64::MAX),
+        now.running.millis()
+    ])?;
+    Ok(())
+}
+
+/// Drops the reports about an entry that still wait: their ids.
+fn withdraw(
+    db: &Connection,
+    about: SpoolId,
+    now: Moment,
+    extent: Extent,
+) -> rusqlite::Result<Vec<SpoolId>> {
+    let mut statement = db.prepare_cached(
+        "UPDATE entry SET state = 'dropped', ended_at = ?2, ended_running = ?3, status = NULL,
+         changed_at = ?2, reason = 'withdrawn: what it says of the message is no longer so'
+         WHERE about = ?1 AND state = 'waiting' RETURNING id",
+    )?;
+    let (at, running) = (now.at.millis(), now.running.millis());
+    let rows = statement.query_map(params![about.to_string(), at, running], |row| {
+        view::id(row, 0)
+    })?;
+    let withdrawn: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    for id in withdrawn.iter().filter(|_| extent == Extent::Whole) {
+        db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
+            .execute([id.to_string()])?;
+    }
+    Ok(withdrawn)
+}

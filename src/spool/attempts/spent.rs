@@ -1,0 +1,133 @@
+//! What attempts have lately spent of a mailbox's limits, for a relay that was
+//! stopped in between.
+//!
+//! Read once at start from the record of attempts, summed up by lane and time in
+//! the database. What is no longer on record, because the history is kept for
+//! less than a day, is not counted.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::Row;
+use rusqlite::params;
+
+use crate::clock::RunningTime;
+use crate::mail::Lane;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::view;
+
+/// What a lane has spent about a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The lane.
+    pub lane: Lane,
+    /// For how long it has been over: the second, or for recipients the minute,
+    /// that it sums up.
+    pub ago: Duration,
+    /// Attempts begun.
+    pub messages: u64,
+    /// Requests to Graph, of attempts that counted them.
+    pub requests: u64,
+    /// Bytes in those.
+    pub uploaded: u64,
+    /// Attempts that were broken off, so that nobody knows what they spent.
+    pub uncounted: u64,
+    /// Bytes of content that those had.
+    pub uncounted_size: u64,
+    /// Recipients of what was taken, or may have been.
+    pub recipients: u64,
+}
+
+impl Spool {
+    /// What was spent within a time, in no order. The time for which the relay was
+    /// stopped before this start counts.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn spent(&self, within: Duration) -> Result<Vec<Spent>, SpoolError> {
+        // As a moment of running time that nothing was spent after.
+        let now = self.running() + self.stopped();
+        self.read(move |db| {
+            let mut spent = messages(db, now)?;
+            spent.extend(requests(db, now)?);
+            spent.extend(recipients(db, now, within)?);
+            Ok(spent)
+        })
+        .await
+    }
+}
+
+/// Messages are counted within a minute, requests within ten; those of an
+/// attempt count from its end, and one that takes longer is none of a mailbox
+/// that is at its limit.
+const MESSAGES: Duration = Duration::from_secs(60 + 1);
+/// See [`MESSAGES`].
+const REQUESTS: Duration = Duration::from_secs(60 * 60);
+
+fn messages(db: &Connection, now: RunningTime) -> rusqlite::Result<Vec<Spent>> {
+    rows(
+        db,
+        "SELECT account, mailbox, (begun_running / 1000 + 1) * 1000, count(*), 0, 0, 0, 0, 0
+         FROM attempt JOIN entry ON id = entry
+         WHERE begun_running > ?1 AND account IS NOT NULL
+         GROUP BY account, mailbox, begun_running / 1000",
+        now,
+        MESSAGES,
+    )
+}
+
+fn requests(db: &Connection, now: RunningTime) -> rusqlite::Result<Vec<Spent>> {
+    rows(
+        db,
+        "SELECT account, mailbox, (attempt.ended_running / 1000 + 1) * 1000, 0,
+         ifnull(sum(requests), 0), ifnull(sum(uploaded), 0), sum(requests IS NULL),
+         sum(iif(requests IS NULL, size, 0)), 0
+         FROM attempt JOIN entry ON id = entry
+         WHERE begun_running > ?1 AND attempt.ended_running IS NOT NULL AND account IS NOT NULL
+         GROUP BY account, mailbox, attempt.ended_running / 1000",
+        now,
+        REQUESTS,
+    )
+}
+
+fn recipients(db: &Connection, now: RunningTime, within: Duration) -> rusqlite::Result<Vec<Spent>> {
+    rows(
+        db,
+        "SELECT account, mailbox, (begun_running / 60000 + 1) * 60000, 0, 0, 0, 0, 0,
+         sum((SELECT count(*) FROM recipient WHERE recipient.entry = id))
+         FROM attempt JOIN entry ON id = attempt.entry
+         WHERE begun_running > ?1 AND account IS NOT NULL AND outcome IN ('delivered', 'doubtful')
+         GROUP BY account, mailbox, begun_running / 60000",
+        now,
+        within,
+    )
+}
+
+fn rows(
+    db: &Connection,
+    query: &str,
+    now: RunningTime,
+    within: Duration,
+) -> rusqlite::Result<Vec<Spent>> {
+    let mut statement = db.prepare(query)?;
+    let spent = |row: &Row<'_>| {
+        Ok(Spent {
+            lane: Lane {
+                account: row.get(0)?,
+                mailbox: view::parsed(row, 1)?,
+            },
+            ago: now.since(RunningTime::from_millis(row.get(2)?)),
+            messages: view::unsigned(row, 3)?,
+            requests: view::unsigned(row, 4)?,
+            uploaded: view::unsigned(row, 5)?,
+            uncounted: view::unsigned(row, 6)?,
+            uncounted_size: view::unsigned(row, 7)?,
+            recipients: view::unsigned(row, 8)?,
+        })
+    };
+    statement
+        .query_map(params![(now - within).millis()], spent)?
+        .collect()
+}

@@ -1,0 +1,211 @@
+//! Whether the spool is whole: the database's own integrity, each message that is
+//! kept against its checksums, and the files in `content/`. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::examine;
+use super::recover;
+use crate::clock::Clock;
+use crate::mail::Lane;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::attempts;
+use crate::spool::content;
+use crate::spool::damage;
+use crate::spool::lock;
+use crate::spool::schema;
+use crate::spool::state::State;
+
+/// What a check has found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Checked {
+    /// Messages that were compared with their checksums.
+    pub messages: u64,
+    /// What is wrong, in words.
+    pub problems: Vec<String>,
+    /// Whether the database itself is damaged, or refused.
+    #[serde(default)]
+    pub is_database_damaged: bool,
+}
+
+/// Problems that SQLite lists at most.
+const MOST_PROBLEMS: u32 = 100;
+
+impl Spool {
+    /// Checks the spool while the relay runs. Reads all of it.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot even be opened.
+    pub async fn check(&self) -> Result<Checked, SpoolError> {
+        let folder = self.shared.settings.folder.clone();
+        let gone = self.look_for_database();
+        let check = move || {
+            gone?;
+            let db = schema::open_reader(&folder.join("spool.db"))?;
+            Ok(check(&db, &folder))
+        };
+        let task = tokio::task::spawn_blocking(check);
+        task.await.map_err(|_| SpoolError::Closed)?
+    }
+}
+
+/// Checks a spool that no relay has open.
+///
+/// # Errors
+///
+/// A relay has it, or its files cannot be opened.
+pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
+    let database = folder.join("spool.db");
+    if !folder.is_dir() {
+        let error = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let path = folder.to_owned();
+        return Err(SpoolError::File { path, error });
+    }
+    content::make_folders(folder)?;
+    let _locks = lock(folder)?;
+    let beside = match examine::before_opening(folder) {
+        Ok(beside) => beside,
+        Err(refused @ SpoolError::Refused(_)) => {
+            return Ok(Checked {
+                messages: 0,
+                problems: vec![refused.to_string()],
+                is_database_damaged: true,
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    if !database.exists() {
+        return Ok(Checked::default());
+    }
+    // Read and write, as a log that a crash has left needs; nothing is changed.
+    let mut db = Connection::open(&database)?;
+    schema::keep_log(&db, beside.has_log())?;
+    schema::must_be_known(&db, &database)?;
+    let mut checked = Checked::default();
+    match examine::opened(&db, &beside) {
+        Err(error @ (SpoolError::Refused(_) | SpoolError::Damaged(_))) => {
+            checked.problems.push(error.to_string());
+            checked.is_database_damaged = true;
+        }
+        Err(error) => return Err(error),
+        Ok(()) => {}
+    }
+    let found = match schema::version(&db)? {
+        schema::FORMAT | 0 => check(&db, folder),
+        format => check_earlier(&mut db, folder, format),
+    };
+    checked.messages = found.messages;
+    checked.problems.extend(found.problems);
+    checked.is_database_damaged |= found.is_database_damaged;
+    Ok(checked)
+}
+
+/// Of a format that the next start will bring up to this one: as it is then. That it
+/// can be is found out too.
+fn check_earlier(db: &mut Connection, folder: &Path, format: i64) -> Checked {
+    let now = Clock::System.now();
+    let rehearsed = schema::rehearse(db, now, |db| check(db, folder));
+    rehearsed.unwrap_or_else(|error| Checked {
+        messages: 0,
+        problems: vec![format!(
+            "the database: it cannot be brought up from format {format}: {error}"
+        )],
+        is_database_damaged: true,
+    })
+}
+
+fn check(db: &Connection, folder: &Path) -> Checked {
+    let mut checked = Checked::default();
+    if let Err(error) = integrity(db, &mut checked.problems) {
+        checked.problems.push(format!("the database: {error}"));
+    }
+    checked.is_database_damaged = !checked.problems.is_empty();
+    let open = State::OPEN.map(|state| format!("'{}'", state.name()));
+    let query = format!("SELECT id FROM entry WHERE state IN ({})", open.join(", "));
+    match recover::ids(db, &query) {
+        Ok(ids) => {
+            for id in ids.iter().map(ToString::to_string) {
+                checked.messages += 1;
+                if let Some(why) = unsound(db, &id, folder)
+                    // It may have been sent meanwhile.
+                    && is_kept(db, &id)
+                {
+                    checked.problems.push(format!("message {id}: {why}"));
+                }
+            }
+        }
+        Err(error) => {
+            checked.is_database_damaged = true;
+            checked
+                .problems
+                .push(format!("the list of messages: {error}"));
+        }
+    }
+    if let Err(error) = files(db, folder, &mut checked.problems) {
+        checked.problems.push(error.to_string());
+    }
+    checked
+}
+
+fn integrity(db: &Connection, problems: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(&format!("PRAGMA integrity_check({MOST_PROBLEMS})"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        if text != "ok" {
+            problems.push(format!("the database: {}", text.trim().replace('\n', "; ")));
+        }
+    }
+    Ok(())
+}
+
+/// Why a message could not be sent.
+fn unsound(db: &Connection, id: &str, folder: &Path) -> Option<String> {
+    // A message without a way has no lane, and is read like the others.
+    let lane = Lane {
+        account: String::new(),
+        mailbox: "nobody@invalid.example".parse().ok()?,
+    };
+    match attempts::read(db, id, &lane, folder) {
+        Ok(entry) => Some(entry.content.verify_now(entry.digest).err()?.to_string()),
+        Err(error) => Some(damage::reason(&error)),
+    }
+}
+
+fn is_kept(db: &Connection, id: &str) -> bool {
+    let state = db.query_row("SELECT state FROM entry WHERE id = ?1", [id], |row| {
+        row.get::<_, State>(0)
+    });
+    state.map_or(true, State::is_open)
+}
+
+fn files(db: &Connection, folder: &Path, problems: &mut Vec<String>) -> Result<(), SpoolError> {
+    let content = content::folder(folder);
+    let failed = |error| SpoolError::File {
+        path: content.clone(),
+        error,
+    };
+    let mut found = BTreeSet::new();
+    for file in fs::read_dir(&content).map_err(failed)? {
+        found.extend(content::id_of(&file.map_err(failed)?));
+    }
+    let mut known = db.prepare("SELECT 1 FROM entry WHERE id = ?1")?;
+    for id in found {
+        // One that is just being accepted has its file first.
+        let path = content::path(folder, id);
+        if !known.exists([id.to_string()])? && path.exists() && !known.exists([id.to_string()])? {
+            problems.push(format!(
+                "{}: no message is known for this file; the next start moves it to orphans/",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}

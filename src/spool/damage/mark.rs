@@ -1,0 +1,147 @@
+//! `spool.state`: how far the spool was, kept beside the database, so that an
+//! older or another database in its place is noticed.
+//!
+//! The database counts its transactions in the table `spool`. After each commit
+//! the same number is written here, in place and without an fsync: the database
+//! is durable first, so after a crash this file is never ahead of it. A database
+//! that has fewer transactions than this file says is older; mail accepted since
+//! is not in it, and mail delivered since would be sent again.
+//!
+//! The second number says how many of those the database's own file has without
+//! its log. It is compared before SQLite opens the database: SQLite would apply
+//! the log of today to the database of yesterday and damage it for good.
+//!
+//! Without this file, or with one that cannot be read, nothing is compared: a
+//! spool of an older version has none, a folder that was restored as a whole has
+//! the right one, and an operator who wants an older database removes it.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// How far a spool is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::spool) struct State {
+    /// Which spool it is.
+    pub(in crate::spool) id: String,
+    /// Transactions that it has had.
+    pub(in crate::spool) commits: u64,
+    /// Of those, how many the database's file has without its log.
+    pub(in crate::spool) checkpointed: u64,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(in crate::spool) struct Mark {
+    file: File,
+    state: State,
+}
+
+const FIRST_LINE: &str = "graph-relay spool state, written by the relay: do not edit";
+
+pub(in crate::spool) fn path(folder: &Path) -> PathBuf {
+    folder.join("spool.state")
+}
+
+/// What the file says, if it can be read.
+pub(in crate::spool) fn read(folder: &Path) -> Option<State> {
+    let text = fs::read_to_string(path(folder)).ok()?;
+    let mut lines = text.lines();
+    if lines.next()? != FIRST_LINE {
+        return None;
+    }
+    let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+    Some(State {
+        id: field("id")?.to_owned(),
+        commits: field("commits")?.parse().ok()?,
+        checkpointed: field("checkpointed")?.parse().ok()?,
+    })
+}
+
+impl Mark {
+    /// Writes the file, durable with its name.
+    pub(in crate::spool) fn write(folder: &Path, state: State) -> io::Result<Self> {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path(folder))?;
+        let mark = Self { file, state };
+        let text = mark.text();
+        mark.file.write_all_at(text.as_bytes(), 0)?;
+        mark.file.set_len(text.len() as u64)?;
+        mark.sync()?;
+        File::open(folder)?.sync_all()?;
+        Ok(mark)
+    }
+
+    /// A transaction is durable; `checkpointed` if the database has it without its
+    /// log.
+    pub(in crate::spool) fn committed(&mut self, commits: u64, checkpointed: bool) {
+        self.state.commits = commits;
+        if checkpointed {
+            self.state.checkpointed = commits;
+        }
+        // A file that stays behind notices less, and never refuses wrongly.
+        let _behind = self.file.write_all_at(self.text().as_bytes(), 0);
+    }
+
+    /// The database has everything without its log.
+    pub(in crate::spool) fn checkpointed(&mut self) {
+        self.committed(self.state.commits, true);
+    }
+
+    pub(in crate::spool) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Always of the same length, so that it can be overwritten in place.
+    fn text(&self) -> String {
+        let State {
+            id,
+            commits,
+            checkpointed,
+        } = &self.state;
+        format!("{FIRST_LINE}\nid {id}\ncommits {commits:020}\ncheckpointed {checkpointed:020}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_read_as_it_was_written() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let state = State {
+            id: "an id".to_owned(),
+            commits: 7,
+            checkpointed: 3,
+        };
+        let mut mark = Mark::write(folder.path(), state.clone()).unwrap();
+        assert_eq!(read(folder.path()), Some(state.clone()));
+
+        mark.committed(1_000_000, true);
+
+        let further = State {
+            commits: 1_000_000,
+            checkpointed: 1_000_000,
+            ..state
+        };
+        assert_eq!(read(folder.path()), Some(further));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_if_it_were_not_there() {
+        let folder = tempfile::TempDir::new().unwrap();
+        for text in ["", "graph-relay spool state", "x\nid a\ncommits 1\n"] {
+            fs::write(path(folder.path()), text).unwrap();
+            assert_eq!(read(folder.path()), None);
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The rows of a damaged database, each read by itself.
+//!
+//! The ids come from every table and index that has them, from both ends, so that
+//! a bad page in one of them hides nothing that another still knows.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::ErrorCode;
+use rusqlite::params;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use super::Salvaged;
+use super::failed;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+use crate::spool::Content;
+use crate::spool::SpoolError;
+use crate::spool::attempts;
+use crate::spool::content;
+use crate::spool::damage;
+use crate::spool::state::State;
+
+/// Where ids are found, with the column that has them.
+const SOURCES: [(&str, &str); 9] = [
+    ("entry", "id"),
+    (
+        "entry INDEXED BY entry_open WHERE state NOT IN ('delivered', 'dropped')",
+        "id",
+    ),
+    ("entry INDEXED BY entry_due WHERE state = 'waiting'", "id"),
+    (
+        "entry INDEXED BY entry_ended WHERE ended_at IS NOT NULL",
+        "id",
+    ),
+    ("recipient NOT INDEXED", "entry"),
+    ("recipient INDEXED BY recipient_key", "entry"),
+    ("content INDEXED BY sqlite_autoindex_content_1", "entry"),
+    ("content NOT INDEXED", "entry"),
+    ("attempt", "entry"),
+];
+
+/// Columns that an older format does not have, and what they are then.
+const LATER: [(&str, i64); 1] = [("due_running", 0)];
+
+const STATE_LOST: &str = "salvaged: its state and sender are lost; it may have been delivered";
+const OLDER: &str = "salvaged from an older database; it may have been delivered";
+const ATTEMPTS_LOST: &str = "salvaged: its attempts are lost; it may have been delivered";
+
+/// From where, to where.
+pub(super) struct Rows<'a> {
+    pub(super) source: &'a Connection,
+    pub(super) target: &'a Connection,
+    /// The folders of both.
+    pub(super) from: &'a Path,
+    pub(super) to: &'a Path,
+    pub(super) now: Timestamp,
+}
+
+impl Rows<'_> {
+    /// Copies all that can be read.
+    pub(super) fn copy(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        // Without these two the relay starts counting from zero.
+        let _begins_again = self.copy_rows("clock", "1", "")?;
+        for id in self.ids() {
+            self.message(&id, salvaged)?;
+        }
+        self.content_files(salvaged)
+    }
+
+    /// After [`Rows::copy`], from a database that is older: what waits may have been
+    /// delivered since.
+    pub(super) fn hold_what_waits(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        let mut held = self.target.prepare(
+            "UPDATE entry SET state = 'held', reason = ?1, status = NULL, changed_at = ?2
+             WHERE state IN ('waiting', 'claimed') RETURNING id",
+        )?;
+        for id in held.query_map(params![OLDER, self.now.millis()], |row| {
+            row.get::<_, String>(0)
+        })? {
+            salvaged.held.push((id?, OLDER.to_owned()));
+        }
+        salvaged.saved.remove(&State::Waiting);
+        salvaged.saved.remove(&State::Claimed);
+        Ok(())
+    }
+
+    fn ids(&self) -> BTreeSet<String> {
+        let mut ids = BTreeSet::new();
+        for (source, column) in SOURCES {
+            for order in ["ASC", "DESC"] {
+                let query = format!("SELECT {column} FROM {source} ORDER BY {column} {order}");
+                // As far as it can be read, in the order of the tree and against it.
+                for query in [query, format!("SELECT {column} FROM {source}")] {
+                    self.read_ids(&query, &mut ids);
+                }
+            }
+        }
+        ids
+    }
+
+    fn read_ids(&self, query: &str, ids: &mut BTreeSet<String>) {
+        let Ok(mut statement) = self.source.prepare(query) else {
+            return;
+        };
+        let Ok(mut rows) = statement.query([]) else {
+            return;
+        };
+        while let Ok(Some(row)) = rows.next() {
+            let id: Option<String> = row.get(0).ok();
+            ids.extend(id.filter(|id| id.parse::<SpoolId>().is_ok()));
+        }
+    }
+
+    fn message(&self, id: &str, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        let state = self
+            .source
+            .query_row("SELECT state FROM entry WHERE id = ?1", [id], |row| {
+                row.get::<_, State>(0)
+            });
+        let copied = state.is_ok() && matches!(self.copy_rows("entry", "id = ?1", id)?, Ok(1));
+        let Some(state) = state.ok().filter(|_| copied) else {
+            return self.without_entry(id, salvaged);
+        };
+        let recipients = self.copy_rows("recipient", "entry = ?1", id)?;
+        // Without them the seal is broken.
+        let _copied = self.copy_rows("asked", "entry = ?1", id)?;
+        let attempts = self.copy_rows("attempt", "entry = ?1", id)?;
+        let content = match self.copy_rows("content", "entry = ?1", id)? {
+            // Its index may be all that is damaged.
+            Err(_) => self.copy_rows("content", "+entry = ?1", id)?,
+            copied => copied,
+        };
+        if !state.is_open() {
+            *salvaged.saved.entry(state).or_default() += 1;
+            return Ok(());
+        }
+        let why = match (recipients, content) {
+            (Err(error), _) => Some(format!("its recipients cannot be read: {error}")),
+            (_, Err(error)) => Some(format!("its content cannot be read: {error}")),
+            (Ok(_), Ok(_)) => self.unsound(id)?,
+        };
+        if let Some(why) = why {
+            let reason = format!("salvaged: {why}");
+            self.set_state(id, State::Quarantined, &reason)?;
+            salvaged.quarantined.push((id.to_owned(), why));
+        } else if attempts.is_err() && matches!(state, State::Waiting | State::Claimed) {
+            self.set_state(id, State::Held, ATTEMPTS_LOST)?;
+            salvaged
+                .held
+                .push((id.to_owned(), ATTEMPTS_LOST.to_owned()));
+        } else {
+            *salvaged.saved.entry(state).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Why a copied message cannot be sent as it is.
+    fn unsound(&self, id: &str) -> Result<Option<String>, SpoolError> {
+        // A message without a way has no lane, and is read like the others.
+        let lane = Lane {
+            account: String::new(),
+            mailbox: nobody()?,
+        };
+        let entry = match attempts::read(self.target, id, &lane, self.from) {
+            Ok(entry) => entry,
+            Err(error) if damage::is_of_the_entry(&error) => return Ok(Some(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(error) = entry.content.verify_now(entry.digest) {
+            return Ok(Some(error.to_string()));
+        }
+        if let Content::File { path, .. } = &entry.content {
+            self.link(path, entry.id)?;
+        }
+        Ok(None)
+    }
+
+    /// Of a message whose entry is lost: held if it can be sent at all.
+    fn without_entry(&self, id: &str, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        let Ok(parsed) = id.parse::<SpoolId>() else {
+            return Ok(());
+        };
+        let bytes =
+            self.source
+                .query_row("SELECT bytes FROM content WHERE entry = ?1", [id], |row| {
+                    row.get::<_, Vec<u8>>(0)
+                });
+        let file = content::path(self.from, parsed);
+        let size = match &bytes {
+            Ok(bytes) => Some(bytes.len() as u64),
+            Err(_) => fs::metadata(&file).ok().map(|file| file.len()),
+        };
+        let Some(size) = size else {
+            let what = "only its ID is left: either it was delivered or it is lost";
+            salvaged.lost.push((id.to_owned(), what.to_owned()));
+            return Ok(());
+        };
+        self.target.execute(
+            "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8, client,
+             hello, protocol, size, in_file, reason)
+             VALUES (?1, 'held', ?2, 0, '', 0, '0.0.0.0', '', '', ?3, ?4, ?5)",
+            params![
+                id,
+                self.now.millis(),
+                i64::try_from(size).unwrap_or(i64::MAX),
+                bytes.is_err(),
+                STATE_LOST
+            ],
+        )?;
+        let recipients = self.copy_rows("recipient", "entry = ?1", id)?;
+        let _copied = self.copy_rows("asked", "entry = ?1", id)?;
+        if let Ok(bytes) = &bytes {
+            let row = params![id, bytes];
+            self.target
+                .execute("INSERT INTO content (entry, bytes) VALUES (?1, ?2)", row)?;
+        } else {
+            self.link(&file, parsed)?;
+        }
+        if matches!(recipients, Ok(1..)) {
+            salvaged.held.push((id.to_owned(), STATE_LOST.to_owned()));
+        } else {
+            let why = "its state and its recipients are lost";
+            self.set_state(id, State::Quarantined, &format!("salvaged: {why}"))?;
+            salvaged.quarantined.push((id.to_owned(), why.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn set_state(&self, id: &str, state: State, reason: &str) -> Result<(), SpoolError> {
+        let ended = (state == State::Quarantined).then(|| self.now.millis());
+        self.target.execute(
+            "UPDATE entry SET state = ?2, reason = ?3, ended_at = ?4, status = NULL, changed_at = ?5
+             WHERE id = ?1",
+            params![id, state, reason, ended, self.now.millis()],
+        )?;
+        Ok(())
+    }
+
+    /// Copies the rows of a table for which a condition holds: all that can be
+    /// read, and how many those are, or why not all could. An error is one of
+    /// writing.
+    fn copy_rows(
+        &self,
+        table: &str,
+        condition: &str,
+        id: &str,
+    ) -> Result<rusqlite::Result<usize>, SpoolError> {
+        let mut trouble = None;
+        let copied = self.copy_readable(table, condition, id, &mut trouble);
+        match trouble {
+            Some(error) => Err(error),
+            None => Ok(copied),
+        }
+    }
+
+    fn copy_readable(
+        &self,
+        table: &str,
+        condition: &str,
+        id: &str,
+        trouble: &mut Option<SpoolError>,
+    ) -> rusqlite::Result<usize> {
+        let target = self
+            .target
+            .prepare(&format!("SELECT * FROM {table} LIMIT 0"))?;
+        let known: Vec<String> = target.column_names().map(str::to_owned).collect();
+        let query = format!("SELECT * FROM {table} WHERE {condition}");
+        let mut statement = self.source.prepare(&query)?;
+        let found: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let both: Vec<(usize, &String)> = found
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| known.contains(name))
+            .collect();
+        let mut names: Vec<&str> = both.iter().map(|(_, name)| name.as_str()).collect();
+        let later = LATER.iter().filter(|(name, _)| {
+            known.iter().any(|it| it == name) && !found.iter().any(|it| it == name)
+        });
+        let later: Vec<_> = later.collect();
+        names.extend(later.iter().map(|(name, _)| *name));
+        let places = vec!["?"; names.len()].join(", ");
+        let insert = format!(
+            "INSERT INTO {table} ({}) VALUES ({places})",
+            names.join(", ")
+        );
+        let mut insert = self.target.prepare_cached(&insert)?;
+        let mut rows = if condition == "1" {
+            statement.query([])?
+        } else {
+            statement.query([id])?
+        };
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let mut values = Vec::new();
+            for (column, _) in &both {
+                values.push(row.get::<_, Value>(*column)?);
+            }
+            values.extend(later.iter().map(|(_, value)| Value::Integer(*value)));
+            match insert.execute(params_from_iter(values)) {
+                // Not as a row of this table can be: it was not read right.
+                Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
+                    *trouble = Some(error.into());
+                    return Ok(count);
+                }
+                inserted => count += inserted?,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Gives the new spool the file of a message, where it is in another folder.
+    fn link(&self, file: &Path, id: SpoolId) -> Result<(), SpoolError> {
+        let to = content::path(self.to, id);
+        if to.exists() {
+            return Ok(());
+        }
+        if fs::hard_link(file, &to).is_ok() {
+            return Ok(());
+        }
+        fs::copy(file, &to).map_err(failed(file))?;
+        let synced = fs::File::open(&to).and_then(|file| file.sync_all());
+        synced.map_err(failed(&to))
+    }
+
+    /// Files of content that no entry knows.
+    fn content_files(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        let folder = content::folder(self.from);
+        let mut known = self.target.prepare("SELECT 1 FROM entry WHERE id = ?1")?;
+        for file in fs::read_dir(&folder).map_err(failed(&folder))? {
+            let file = file.map_err(failed(&folder))?;
+            let Some(id) = content::id_of(&file) else {
+                continue;
+            };
+            if !known.exists([id.to_string()])? {
+                self.link(&file.path(), id)?;
+                salvaged.orphans.push(id.to_string());
+            }
+        }
+        salvaged.orphans.sort();
+        Ok(())
+    }
+}
+
+/// An address that nobody has, where one is needed and not looked at.
+fn nobody() -> Result<Address, SpoolError> {
+    "nobody@invalid.example"
+        .parse()
+        .map_err(|_| SpoolError::Closed)
+}

@@ -1,0 +1,306 @@
+//! Which entries an operator means: `state=failed from=*@contoso.com`.
+//!
+//! A filter is a text that travels as it was written and is understood here
+//! alone. It becomes SQL, so that a hundred thousand entries are never held in
+//! memory.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rusqlite::types::Value;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::clock;
+use crate::clock::RunningTime;
+use crate::spool::state::State;
+
+/// Terms that must all hold. There is none without a term: an expression that
+/// happens to be empty must not mean everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Filter {
+    text: String,
+    terms: Vec<Term>,
+}
+
+/// The columns compare with a LIKE pattern, except for the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Term {
+    State(State),
+    From(String),
+    To(String),
+    Mailbox(String),
+    Account(String),
+    Code(String),
+    Reason(String),
+    Older(Duration),
+}
+
+/// Why an expression is none; says what one is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// Nothing in it.
+    #[error("it is empty: {KEYS}")]
+    Empty,
+    /// A word without `=`, or without something on both sides of it.
+    #[error("{0:?} is not KEY=VALUE: {KEYS}")]
+    NoTerm(String),
+    /// A key that does not exist.
+    #[error("there is no key {0:?}: {KEYS}")]
+    Key(String),
+    /// A state that does not exist.
+    #[error(
+        "there is no state {0:?}: waiting, claimed, held, delivered, failed, dropped, quarantined"
+    )]
+    State(String),
+    /// Not a length of time.
+    #[error("{0:?} is not a time: write it like older=90m, older=12h or older=2d")]
+    Time(String),
+    /// A quotation mark without its other.
+    #[error("a quotation mark is not closed")]
+    Quote,
+}
+
+/// What every wrong expression is answered with.
+const KEYS: &str =
+    "the keys are state, from, to, mailbox, account, code, reason, older, as in state=failed";
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        let words = words(text)?;
+        if words.is_empty() {
+            return Err(FilterError::Empty);
+        }
+        let terms = words.iter().map(|word| term(word));
+        Ok(Self {
+            text: text.to_owned(),
+            terms: terms.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<String> for Filter {
+    type Error = FilterError;
+
+    fn try_from(text: String) -> Result<Self, FilterError> {
+        text.parse()
+    }
+}
+
+impl From<Filter> for String {
+    fn from(filter: Filter) -> Self {
+        filter.text
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Separated by blanks or commas, except between quotation marks, which go.
+fn words(text: &str) -> Result<Vec<String>, FilterError> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if !quoted && (c == ',' || c.is_whitespace()) => {
+                words.push(std::mem::take(&mut word));
+            }
+            c => word.push(c),
+        }
+    }
+    if quoted {
+        return Err(FilterError::Quote);
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    Ok(words)
+}
+
+fn term(word: &str) -> Result<Term, FilterError> {
+    let (key, value) = match word.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => (key, value),
+        Some(_) | None => return Err(FilterError::NoTerm(word.to_owned())),
+    };
+    match key {
+        "state" => State::named(value)
+            .map(Term::State)
+            .ok_or_else(|| FilterError::State(value.to_owned())),
+        "from" => Ok(Term::From(address(value))),
+        "to" => Ok(Term::To(address(value))),
+        "mailbox" => Ok(Term::Mailbox(address(value))),
+        "account" => Ok(Term::Account(value.to_owned())),
+        "code" => Ok(Term::Code(like(value))),
+        "reason" => Ok(Term::Reason(format!("%{}%", escaped(value)))),
+        "older" => clock::parse_span(value)
+            .map(Term::Older)
+            .ok_or_else(|| FilterError::Time(value.to_owned())),
+        _ => Err(FilterError::Key(key.to_owned())),
+    }
+}
+
+/// `<a@b>` as the lists print it is `a@b`, and `<>` is the null reverse-path.
+fn address(value: &str) -> String {
+    let bare = value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
+    like(bare.unwrap_or(value))
+}
+
+/// A pattern with `*`, as one for LIKE; both ignore the case of ASCII letters.
+fn like(pattern: &str) -> String {
+    escaped(pattern).replace('*', "%")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+}
+
+/// A condition on rows of `entry`, and the values of its `?` in their order.
+pub(in crate::spool) struct Condition {
+    pub(in crate::spool) sql: String,
+    pub(in crate::spool) values: Vec<Value>,
+}
+
+impl Condition {
+    /// The entries of these states that the filter lets through. A state that
+    /// the filter names counts instead of them. `now` is what `older` counts
+    /// back from, in the time that the relay has run.
+    pub(in crate::spool) fn of(
+        filter: Option<&Filter>,
+        states: &[State],
+        now: RunningTime,
+    ) -> Self {
+        let terms = filter.map_or(&[][..], |filter| &filter.terms);
+        let named = terms.iter().any(|term| matches!(term, Term::State(_)));
+        let mut condition = Self {
+            sql: "1".to_owned(),
+            values: Vec::new(),
+        };
+        if !named {
+            condition.add_states(states);
+        }
+        for term in terms {
+            condition.add(term, now);
+        }
+        condition
+    }
+
+    fn add_states(&mut self, states: &[State]) {
+        let names: Vec<String> = states
+            .iter()
+            .map(|state| format!("'{}'", state.name()))
+            .collect();
+        self.sql
+            .push_str(&format!(" AND state IN ({})", names.join(", ")));
+        // In the words of the index `entry_open`, or SQLite does not use it.
+        if states.iter().all(|state| state.is_open()) {
+            self.sql
+                .push_str(" AND state NOT IN ('delivered', 'dropped')");
+        }
+    }
+
+    fn add(&mut self, term: &Term, now: RunningTime) {
+        const LIKE: &str = "LIKE ? ESCAPE '\\'";
+        let (sql, text) = match term {
+            Term::State(state) => return self.add_states(&[*state]),
+            Term::Older(age) => {
+                self.sql.push_str(" AND accepted_running < ?");
+                self.values.push(Value::Integer((now - *age).millis()));
+                return;
+            }
+            Term::From(pattern) => {
+                self.values.push(Value::Text(pattern.clone()));
+                let either = format!("(reverse_path {LIKE} OR author {LIKE})");
+                (either, pattern)
+            }
+            Term::To(pattern) => {
+                self.values.push(Value::Text(pattern.clone()));
+                let either = format!(
+                    "(EXISTS (SELECT 1 FROM recipient WHERE recipient.entry = entry.id
+                     AND address {LIKE}) OR EXISTS (SELECT 1 FROM asked
+                     WHERE asked.entry = entry.id AND original {LIKE}))"
+                );
+                (either, pattern)
+            }
+            Term::Mailbox(pattern) => (format!("mailbox {LIKE}"), pattern),
+            Term::Account(name) => ("account = ?".to_owned(), name),
+            Term::Code(pattern) => (
+                format!(
+                    "EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id
+                     AND number = entry.attempts AND code {LIKE})"
+                ),
+                pattern,
+            ),
+            Term::Reason(part) => (format!("entry.reason {LIKE}"), part),
+        };
+        self.sql.push_str(" AND ");
+        self.sql.push_str(&sql);
+        self.values.push(Value::Text(text.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<Term>, FilterError> {
+        text.parse().map(|filter: Filter| filter.terms)
+    }
+
+    #[test]
+    fn terms_are_separated_by_blanks_or_commas_and_quotes_keep_them_together() {
+        let terms = parsed("state=failed, from=*@contoso.com older=2d reason=\"is full, now\"");
+
+        assert_eq!(
+            terms.unwrap(),
+            [
+                Term::State(State::Failed),
+                Term::From("%@contoso.com".to_owned()),
+                Term::Older(Duration::from_secs(2 * 86_400)),
+                Term::Reason("%is full, now%".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_special_in_sql_is_an_ordinary_character_here() {
+        let terms = parsed("to=<a_b%@c.d> reason=100%*");
+
+        assert_eq!(
+            terms.unwrap(),
+            [
+                Term::To("a\\_b\\%@c.d".to_owned()),
+                Term::Reason("%100\\%*%".to_owned()),
+            ]
+        );
+        assert_eq!(parsed("from=<>").unwrap(), [Term::From(String::new())]);
+    }
+
+    #[test]
+    fn a_wrong_expression_says_which_keys_there_are() {
+        for wrong in [
+            "",
+            " , ",
+            "failed",
+            "=x",
+            "state=",
+            "size>5MB",
+            "colour=red",
+        ] {
+            let error = parsed(wrong).unwrap_err().to_string();
+            assert!(error.contains("state, from, to,"), "{wrong:?}: {error}");
+        }
+        assert!(matches!(parsed("state=lost"), Err(FilterError::State(_))));
+        assert!(matches!(parsed("older=soon"), Err(FilterError::Time(_))));
+        assert_eq!(parsed("reason=\"x"), Err(FilterError::Quote));
+    }
+}

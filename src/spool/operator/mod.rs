@@ -1,0 +1,495 @@
+//! What an operator decides: another attempt, a hold, the end of one, a drop.
+//!
+//! A decision is on stable storage before it is reported. `drop` is the only
+//! way for a message to vanish without having been delivered (promise 2), and
+//! nothing but this file does it. An entry that is being sent cannot be held or
+//! dropped: what would be said of it might not be so.
+
+pub(super) mod filter;
+pub(super) mod order;
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use self::filter::Condition;
+use super::Action;
+use super::Content;
+use super::ContentError;
+use super::Count;
+use super::Decided;
+use super::Decision;
+use super::Digest;
+use super::Filter;
+use super::Order;
+use super::Spool;
+use super::SpoolError;
+use super::Urgency;
+use super::Verdict;
+use super::Which;
+use super::attempts;
+use super::content;
+use super::damage;
+use super::state::State;
+use super::view;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+
+/// Entries changed in one transaction, so that accepting does not wait for
+/// long.
+const AT_ONCE: usize = 500;
+
+impl Spool {
+    /// Carries out an order of the user with this id: all of the ids, or a page
+    /// of what matches.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; what was not reported may have been done.
+    pub async fn operate(&self, order: Order, uid: u32) -> Result<Decided, SpoolError> {
+        let action = order.action;
+        let mut decided = Decided {
+            decisions: Vec::new(),
+            next: None,
+        };
+        match order.which {
+            Which::Ids(ids) => {
+                for ids in ids.chunks(AT_ONCE) {
+                    let decisions = self.decide(action, ids.to_vec(), uid, None).await?;
+                    decided.decisions.extend(decisions);
+                }
+            }
+            Which::Matching {
+                filter,
+                accepted_by,
+                after,
+            } => {
+                let still = (filter.clone(), accepted_by);
+                let ids = self.page(action, filter, accepted_by, after).await?;
+                decided.next = ids.last().copied().filter(|_| ids.len() == AT_ONCE);
+                decided.decisions = self.decide(action, ids, uid, Some(still)).await?;
+            }
+        }
+        Ok(decided)
+    }
+
+    /// What an action would concern now.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn count(&self, action: Action, filter: Option<Filter>) -> Result<Count, SpoolError> {
+        let at = self.running();
+        self.read(move |db| {
+            let condition = Condition::of(filter.as_ref(), action.states(), at);
+            let sql = format!(
+                "SELECT state, count(*) FROM entry WHERE {} GROUP BY state",
+                condition.sql
+            );
+            let mut statement = db.prepare(&sql)?;
+            let rows = statement.query_map(params_from_iter(condition.values), |row| {
+                Ok((row.get(0)?, view::unsigned(row, 1)?))
+            })?;
+            let states = rows.collect::<rusqlite::Result<_>>()?;
+            Ok(Count { at, states })
+        })
+        .await
+    }
+
+    /// Found by the reader: looking through a long queue must not keep the
+    /// writer from accepting.
+    async fn page(
+        &self,
+        action: Action,
+        filter: Option<Filter>,
+        accepted_by: RunningTime,
+        after: Option<SpoolId>,
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        self.read(move |db| {
+            let condition = Condition::of(filter.as_ref(), action.states(), accepted_by);
+            let sql = format!(
+                "SELECT id FROM entry WHERE {} AND accepted_running <= ? AND id > ?
+                 ORDER BY id LIMIT {AT_ONCE}",
+                condition.sql
+            );
+            let mut values = condition.values;
+            values.push(Value::Integer(accepted_by.millis()));
+            let after = after.map(|id| id.to_string()).unwrap_or_default();
+            values.push(Value::Text(after));
+            let mut statement = db.prepare(&sql)?;
+            let rows = statement.query_map(params_from_iter(values), |row| view::id(row, 0))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Decides about these in one transaction; where damage stops it, about each
+    /// in one of its own.
+    async fn decide(
+        &self,
+        action: Action,
+        ids: Vec<SpoolId>,
+        uid: u32,
+        still: Option<(Option<Filter>, RunningTime)>,
+    ) -> Result<Vec<Decision>, SpoolError> {
+        let whole = [Extent::Whole];
+        let together = self.decide_together(action, ids.clone(), uid, still.clone(), &whole);
+        match together.await {
+            Err(SpoolError::Damaged(_)) => {}
+            decided => return decided,
+        }
+        let mut decisions = Vec::new();
+        for id in ids {
+            let extents = [Extent::Whole, Extent::KeepContent];
+            let alone = self.decide_together(action, vec![id], uid, still.clone(), &extents);
+            match alone.await {
+                Ok(decided) => decisions.extend(decided),
+                Err(error @ SpoolError::Damaged(_)) => decisions.push(Decision {
+                    id,
+                    verdict: Verdict::Refused,
+                    remark: Some(error.to_string()),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// In one transaction. An entry that `still` does not hold for any more, since
+    /// it was found, is left alone.
+    async fn decide_together(
+        &self,
+        action: Action,
+        ids: Vec<SpoolId>,
+        uid: u32,
+        still: Option<(Option<Filter>, RunningTime)>,
+        extents: &[Extent],
+    ) -> Result<Vec<Decision>, SpoolError> {
+        let now = self.moment();
+        let folder = self.shared.settings.folder.clone();
+        let decide = move |db: &Connection, extent| {
+            let mut changes = Changes::default();
+            for id in &ids {
+                let condition = still
+                    .as_ref()
+                    .map(|(filter, at)| Condition::of(filter.as_ref(), action.states(), *at));
+                let found = Found::read(db, *id, condition)?;
+                let Some(found) = found else {
+                    if still.is_none() {
+                        changes.say(*id, Verdict::Refused, Some(UNKNOWN));
+                    }
+                    continue;
+                };
+                let change = Change {
+                    db,
+                    found: &found,
+                    folder: &folder,
+                    now,
+                    uid,
+                    extent,
+                };
+                change.carry_out(action, &mut changes)?;
+            }
+            Ok(changes)
+        };
+        let (changes, _) = self.write_as_far_as_possible(extents, decide).await?;
+        if !changes.dropped.is_empty() {
+            self.shared.dropped.notify_one();
+        }
+        for lane in changes.lanes {
+            self.announce(lane, Urgency::AtOnce);
+        }
+        for (id, in_file) in changes.dropped {
+            if in_file {
+                // What cannot be removed now is removed at the next start.
+                let path = content::path(&self.shared.settings.folder, id);
+                let _left = tokio::fs::remove_file(path).await;
+            }
+        }
+        Ok(changes.decisions)
+    }
+}
+
+/// How much of a decision is carried out, where damage stops the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// Content that is dropped stays: it may be on the damaged page.
+    KeepContent,
+}
+
+const UNKNOWN: &str = "it was never here, or its history.keep is over";
+const BEING_SENT: &str = "it is being sent now: try again";
+const WAS_DELIVERED: &str = "it was delivered, and its content is gone";
+const WAS_DROPPED: &str = "it was dropped, and its content is gone";
+const HAS_YIELDED: &str = "its content was removed to make room for new mail";
+const NO_ACCOUNT: &str = "no [[account]] sends for its From address: add one whose senders match, \
+                          then systemctl restart graph-relay";
+
+/// What one transaction did, and what is to follow it.
+#[derive(Default)]
+struct Changes {
+    decisions: Vec<Decision>,
+    /// They have something that is due now.
+    lanes: Vec<Lane>,
+    /// Whether the content is in a file.
+    dropped: Vec<(SpoolId, bool)>,
+}
+
+impl Changes {
+    fn say(&mut self, id: SpoolId, verdict: Verdict, remark: Option<&str>) {
+        self.decisions.push(Decision {
+            id,
+            verdict,
+            remark: remark.map(str::to_owned),
+        });
+    }
+}
+
+/// What a decision goes by.
+struct Found {
+    id: SpoolId,
+    state: String,
+    size: u64,
+    in_file: bool,
+    lane: Option<Lane>,
+}
+
+impl Found {
+    fn read(
+        db: &Connection,
+        id: SpoolId,
+        condition: Option<Condition>,
+    ) -> rusqlite::Result<Option<Self>> {
+        let (sql, values) = match condition {
+            Some(condition) => (condition.sql, condition.values),
+            None => ("1".to_owned(), Vec::new()),
+        };
+        let sql = format!(
+            "SELECT state, size, in_file, account, mailbox FROM entry WHERE {sql} AND id = ?"
+        );
+        let mut values = values;
+        values.push(Value::Text(id.to_string()));
+        db.prepare_cached(&sql)?
+            .query_row(params_from_iter(values), |row| {
+                let account: Option<String> = row.get(3)?;
+                // A mailbox that cannot be read is as good as none.
+                let mailbox = view::optional(row, 4).unwrap_or_default();
+                Ok(Self {
+                    id,
+                    state: row.get(0)?,
+                    size: view::unsigned(row, 1)?,
+                    in_file: row.get(2)?,
+                    lane: account
+                        .zip(mailbox)
+                        .map(|(account, mailbox)| Lane { account, mailbox }),
+                })
+            })
+            .optional()
+    }
+}
+
+/// One entry that is being decided about.
+struct Change<'a> {
+    db: &'a Connection,
+    found: &'a Found,
+    folder: &'a Path,
+    now: Moment,
+    uid: u32,
+    extent: Extent,
+}
+
+impl Change<'_> {
+    /// The table of what each action does in each state.
+    fn carry_out(&self, action: Action, changes: &mut Changes) -> rusqlite::Result<()> {
+        let already = |changes: &mut Changes, why| {
+            changes.say(self.found.id, Verdict::Already, Some(why));
+            Ok(())
+        };
+        let refused = |changes: &mut Changes, why| {
+            changes.say(self.found.id, Verdict::Refused, Some(why));
+            Ok(())
+        };
+        // Written by a later version, or by a strange hand.
+        let Some(state) = State::named(&self.found.state) else {
+            return refused(changes, "its state is unknown to this version");
+        };
+        match (action, state) {
+            (Action::Retry, State::Waiting | State::Held | State::Failed | State::Quarantined) => {
+                self.retry(state, changes)
+            }
+            (Action::Retry | Action::Release, State::Claimed) => {
+                already(changes, "it is being sent now")
+            }
+            (Action::Hold, State::Waiting) => self.hold(changes),
+            (Action::Hold, State::Held) => already(changes, "it is held"),
+            (Action::Hold, State::Failed) => {
+                refused(changes, "it has failed: it is not tried anyway")
+            }
+            (Action::Hold, State::Quarantined) => {
+                refused(changes, "it is in quarantine: it is not tried anyway")
+            }
+            (Action::Release, State::Held) => self.release(changes),
+            (Action::Release, State::Waiting) => already(changes, "it waits for its next attempt"),
+            (Action::Release, State::Failed) => refused(
+                changes,
+                "it is not held, it has failed: graph-relay queue retry",
+            ),
+            (Action::Release, State::Quarantined) => refused(
+                changes,
+                "it is not held, it is in quarantine: graph-relay queue retry",
+            ),
+            (Action::Drop, State::Waiting | State::Held | State::Failed | State::Quarantined) => {
+                self.drop_it(changes)
+            }
+            (Action::Hold | Action::Drop, State::Claimed) => refused(changes, BEING_SENT),
+            (Action::Drop, State::Dropped) => already(changes, "it was dropped"),
+            (Action::Retry | Action::Hold | Action::Release | Action::Drop, State::Delivered) => {
+                refused(changes, WAS_DELIVERED)
+            }
+            (Action::Retry | Action::Hold | Action::Release, State::Dropped) => {
+                refused(changes, WAS_DROPPED)
+            }
+        }
+    }
+
+    fn retry(&self, state: State, changes: &mut Changes) -> rusqlite::Result<()> {
+        let Some(lane) = &self.found.lane else {
+            changes.say(self.found.id, Verdict::Refused, Some(NO_ACCOUNT));
+            return Ok(());
+        };
+        if state == State::Failed && self.has_yielded()? {
+            changes.say(self.found.id, Verdict::Refused, Some(HAS_YIELDED));
+            return Ok(());
+        }
+        if state == State::Quarantined
+            && let Some(why) = self.unreadable(lane)?
+        {
+            changes.say(self.found.id, Verdict::Refused, Some(&why));
+            return Ok(());
+        }
+        self.set_waiting("tried again", state != State::Waiting)?;
+        changes.lanes.push(lane.clone());
+        changes.say(self.found.id, Verdict::Done, None);
+        Ok(())
+    }
+
+    fn release(&self, changes: &mut Changes) -> rusqlite::Result<()> {
+        self.set_waiting("released", true)?;
+        // Without a lane it waits for one, which only a waiting entry gets.
+        let remark = self.found.lane.is_none().then_some(NO_ACCOUNT);
+        changes.lanes.extend(self.found.lane.clone());
+        changes.say(self.found.id, Verdict::Done, remark);
+        Ok(())
+    }
+
+    /// Due now; `again` counts its expiry from now.
+    fn set_waiting(&self, what: &str, again: bool) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE entry SET state = 'waiting', due_running = ?2, ended_at = NULL,
+                 ended_running = NULL, reason = ?3,
+                 trouble_since = CASE WHEN ?4 THEN NULL ELSE trouble_since END,
+                 own_trouble = own_trouble AND NOT ?4, status = NULL, changed_at = ?5
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                self.found.id.to_string(),
+                self.now.running.millis(),
+                self.reason(what),
+                again,
+                self.now.at.millis()
+            ])?;
+        Ok(())
+    }
+
+    fn hold(&self, changes: &mut Changes) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE entry SET state = 'held', reason = ?2, status = NULL, changed_at = ?3
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                self.found.id.to_string(),
+                self.reason("held"),
+                self.now.at.millis()
+            ])?;
+        changes.say(self.found.id, Verdict::Done, None);
+        Ok(())
+    }
+
+    fn drop_it(&self, changes: &mut Changes) -> rusqlite::Result<()> {
+        let Found { id, in_file, .. } = self.found;
+        self.db
+            .prepare_cached(
+                "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3, ended_running = ?4,
+                 status = NULL, changed_at = ?2 WHERE id = ?1",
+            )?
+            .execute(params![
+                id.to_string(),
+                self.now.at.millis(),
+                self.reason("dropped"),
+                self.now.running.millis()
+            ])?;
+        if self.extent == Extent::Whole {
+            self.db
+                .prepare_cached("DELETE FROM content WHERE entry = ?1")?
+                .execute([id.to_string()])?;
+        }
+        changes.dropped.push((*id, *in_file));
+        changes.say(*id, Verdict::Done, None);
+        Ok(())
+    }
+
+    /// Whether its content was removed to make room.
+    fn has_yielded(&self) -> rusqlite::Result<bool> {
+        let mut kept = self
+            .db
+            .prepare_cached("SELECT 1 FROM content WHERE entry = ?1")?;
+        Ok(!self.found.in_file && !kept.exists([self.found.id.to_string()])?)
+    }
+
+    fn reason(&self, what: &str) -> String {
+        format!("{what} by an operator (uid {})", self.uid)
+    }
+
+    /// Why a quarantined entry still cannot be sent, if so.
+    fn unreadable(&self, lane: &Lane) -> rusqlite::Result<Option<String>> {
+        let id = self.found.id.to_string();
+        let entry = match attempts::read(self.db, &id, lane, self.folder) {
+            Ok(entry) => entry,
+            Err(error) if damage::is_of_the_entry(&error) || damage::is_damage(&error) => {
+                return Ok(Some(format!("it still cannot be read: {error}")));
+            }
+            Err(error) => return Err(error),
+        };
+        let (found, place) = match &entry.content {
+            // Of a file the attempt finds out: it may be long.
+            Content::Inline(bytes) if entry.digest.is_some_and(|it| it != Digest::of(bytes)) => {
+                return Ok(Some(ContentError::Changed.to_string()));
+            }
+            Content::Inline(bytes) => (Ok(bytes.len() as u64), "its content".to_owned()),
+            Content::File { path, .. } => (
+                File::open(path).and_then(|file| Ok(file.metadata()?.len())),
+                path.display().to_string(),
+            ),
+        };
+        Ok(match found {
+            Ok(size) if size == self.found.size => None,
+            Ok(size) => Some(format!(
+                "{place} has {size} bytes, the message had {}: put it back whole",
+                self.found.size
+            )),
+            Err(error) => Some(format!(
+                "{place}: {error}: put the file back, readable for the relay's user"
+            )),
+        })
+    }
+}

@@ -1,0 +1,492 @@
+//! Room: what the spool may take, and what is on its way in.
+//!
+//! # Promises
+//!
+//! - The disk keeps `free_space`. What is being received is set aside before it
+//!   is written, and so is what the database's log and the pages in it will need.
+//!   Free pages of the database count as room for rows, but for no more than half
+//!   of `free_space`: the other half is really free, so that what becomes of
+//!   accepted messages can be written down when nothing more is accepted.
+//! - The spool keeps to `spool_size`, rows and what is being received included.
+//! - A client sets aside only what it sends: content beyond
+//!   [`super::INLINE_LIMIT`] in steps of [`STEP`], each looked at again. Setting
+//!   aside what a client announces, or the largest message, would let a few
+//!   hundred connections that send nothing keep everybody else out.
+//! - What has come in whole goes before what has not: nobody was promised
+//!   anything for half a message. So clients that send without end keep no
+//!   message of others out, except those that come in at the same time.
+//! - The first failure ends a reception: its file is removed at once, and the rest
+//!   is read and thrown away.
+//!
+//! # What yields when there is no room
+//!
+//! In this order, each the oldest first and only as much as is needed, and only
+//! if all of it together makes the room:
+//!
+//! 1. receptions that have stood still for [`STALLED`];
+//! 2. the history of ended messages: entries whose content is gone, also those of
+//!    failed messages whose content has yielded;
+//! 3. the content of failed messages; the entry stays in the history and says so;
+//! 4. for a message that has come in whole: receptions, beginning with the client
+//!    that holds the most.
+//!
+//! What waits, what is held by an operator, and what is in quarantine never
+//! yields.
+
+pub(super) mod reservation;
+pub(super) mod usage;
+mod yields;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::usage::Holdings;
+use self::usage::Usage;
+use self::usage::megabytes;
+use super::SpoolError;
+use super::lock_mutex;
+use super::trouble::Troubles;
+use super::writer::LARGEST_GROUP_BYTES;
+use crate::mail::SpoolId;
+
+/// What a message that is being received sets aside at once: so little that many
+/// clients fit, so much that the disk is seldom asked.
+pub(super) const STEP: u64 = 1024 * 1024;
+/// A message that needs longer than this for a step keeps its room only as long as
+/// nobody else needs it.
+const STALLED: Duration = Duration::from_secs(30);
+/// The database's log begins again after 1000 pages (SQLite, "Automatic
+/// Checkpoint"); the transaction that reaches this still goes into it.
+const LOG: u64 = 1000 * 4096 + LARGEST_GROUP_BYTES;
+
+/// The limits, and what is held and under way.
+#[derive(Debug)]
+pub(super) struct Room {
+    folder: PathBuf,
+    size: u64,
+    free_space: u64,
+    ledger: Mutex<Ledger>,
+    /// A reception has ended.
+    pub(super) ended: Notify,
+    /// Held by whoever makes room.
+    pub(super) making: tokio::sync::Mutex<()>,
+    removed: Mutex<Vec<SpoolId>>,
+    has_removed: Notify,
+    pub(super) troubles: Troubles,
+    /// What the disk has answered last, and when.
+    asked: Mutex<Option<(Instant, u64)>>,
+}
+
+/// What is held and under way.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    usage: Usage,
+    database: Pages,
+    /// Rows that the writer has not committed yet.
+    pub(super) committing: u64,
+    /// By number.
+    pub(super) receptions: BTreeMap<u64, Reception>,
+    /// The last number.
+    pub(super) last: u64,
+}
+
+/// What of the disk the database has, and is about to take.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pages {
+    /// Free pages in it: new rows need no more disk there.
+    free: u64,
+    /// Pages that are in the log only, and not yet in the file.
+    growth: u64,
+    /// The size of the log.
+    log: u64,
+}
+
+/// A message on its way into a file.
+#[derive(Debug)]
+pub(super) struct Reception {
+    pub(super) client: Option<IpAddr>,
+    pub(super) reserved: u64,
+    pub(super) written: u64,
+    /// When it last took a step.
+    pub(super) step: Instant,
+    /// It has come in whole, and keeps its room.
+    pub(super) is_whole: bool,
+    /// Cancelled when its room is given to another.
+    pub(super) taken_back: CancellationToken,
+}
+
+impl Reception {
+    fn may_yield(&self, whom: Yielding) -> bool {
+        let stands_still = self.step.elapsed() >= STALLED;
+        let is_meant = whom == Yielding::All || stands_still;
+        is_meant && !self.is_whole && !self.taken_back.is_cancelled()
+    }
+}
+
+/// The disk is asked again after this ...
+const MOMENT: Duration = Duration::from_millis(50);
+/// ... and each time where no more than this is free beyond `free_space`: no disk
+/// takes as much in a moment.
+const PLENTY: u64 = 1024 * 1024 * 1024;
+
+/// Which receptions yield.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Yielding {
+    /// Those that stand still.
+    Stalled,
+    /// All.
+    All,
+}
+
+/// What room is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Rows of a message that has come in whole.
+    Rows,
+    /// A step of this reception.
+    Step(u64),
+}
+
+/// Which limit is in the way, and by how many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Short {
+    pub(super) limit: Limit,
+    pub(super) missing: u64,
+    /// Free on the disk, and not set aside.
+    free: u64,
+}
+
+/// A limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// `spool_size`.
+    Spool,
+    /// `free_space`.
+    Disk,
+}
+
+impl Room {
+    pub(super) fn new(settings: &super::Settings, connection: &Connection) -> Self {
+        let room = Self {
+            folder: settings.folder.clone(),
+            size: settings.size,
+            free_space: settings.free_space,
+            ledger: Mutex::new(Ledger::default()),
+            ended: Notify::new(),
+            making: tokio::sync::Mutex::new(()),
+            removed: Mutex::new(Vec::new()),
+            has_removed: Notify::new(),
+            troubles: Troubles::default(),
+            asked: Mutex::new(None),
+        };
+        room.publish(connection);
+        room
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock_mutex(&self.ledger)
+    }
+
+    /// Takes down what the database holds after a transaction.
+    pub(super) fn publish(&self, connection: &Connection) {
+        let usage = usage::read(connection);
+        // Where there is plenty, what the database is about to take decides nothing.
+        let database = match self.has_plenty() {
+            true => Pages::default(),
+            false => self.pages(connection),
+        };
+        let mut ledger = self.ledger();
+        // Unknown is as before.
+        if let Ok(usage) = usage {
+            ledger.usage = usage;
+        }
+        ledger.database = database;
+    }
+
+    fn pages(&self, connection: &Connection) -> Pages {
+        let ask = |query: &str| {
+            let answer: rusqlite::Result<i64> = connection
+                .prepare_cached(query)
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+            // Unknown is none: then the disk's free space alone decides.
+            answer.map_or(0, |number| u64::try_from(number).unwrap_or(0))
+        };
+        let size = |name: &str| {
+            let file = std::fs::metadata(self.folder.join(name));
+            file.map_or(0, |file| file.len())
+        };
+        let page = ask("PRAGMA page_size");
+        Pages {
+            free: ask("PRAGMA freelist_count") * page,
+            growth: (ask("PRAGMA page_count") * page).saturating_sub(size("spool.db")),
+            log: size("spool.db-wal"),
+        }
+    }
+
+    /// Whether so much would find room, if all that may yield does.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking the disk.
+    pub(super) fn could_take(
+        &self,
+        bytes: u64,
+        purpose: Purpose,
+    ) -> Result<Option<Short>, SpoolError> {
+        let ledger = self.ledger();
+        for limit in [Limit::Spool, Limit::Disk] {
+            if let Some(short) = self.short(&ledger, limit, bytes, purpose)?
+                && !self.can_yield(&ledger, short, purpose)
+            {
+                return Ok(Some(short));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sets so much aside, if there is room.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking the disk.
+    pub(super) fn try_take(
+        &self,
+        bytes: u64,
+        purpose: Purpose,
+    ) -> Result<Option<Short>, SpoolError> {
+        let mut ledger = self.ledger();
+        for limit in [Limit::Spool, Limit::Disk] {
+            if let Some(short) = self.short(&ledger, limit, bytes, purpose)? {
+                return Ok(Some(short));
+            }
+        }
+        match purpose {
+            Purpose::Rows => ledger.committing += bytes,
+            Purpose::Step(number) => {
+                if let Some(reception) = ledger.receptions.get_mut(&number) {
+                    reception.reserved += bytes;
+                    reception.step = Instant::now();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether what may yield makes the room that is missing.
+    pub(super) fn is_worth_making(&self, short: Short, purpose: Purpose) -> bool {
+        self.can_yield(&self.ledger(), short, purpose)
+    }
+
+    /// What of the database may be deleted to make room: bytes of history, and of
+    /// failed content.
+    pub(super) fn yields(&self, short: Short, purpose: Purpose) -> (u64, u64) {
+        let ledger = self.ledger();
+        self.yielding_rows(&ledger, short.limit, purpose)
+    }
+
+    fn short(
+        &self,
+        ledger: &Ledger,
+        limit: Limit,
+        bytes: u64,
+        purpose: Purpose,
+    ) -> Result<Option<Short>, SpoolError> {
+        let (needed, there, free) = match limit {
+            Limit::Spool => {
+                let used = ledger.usage.total() + ledger.committing + ledger.received();
+                (used.saturating_add(bytes), self.size, 0)
+            }
+            Limit::Disk => {
+                let free = self.free(ledger)?;
+                let reused = match purpose {
+                    Purpose::Rows => ledger.reusable().min(self.free_space / 2),
+                    Purpose::Step(_) => 0,
+                };
+                let needed = self.free_space.saturating_add(bytes);
+                (needed, free.saturating_add(reused), free)
+            }
+        };
+        Ok((needed > there).then(|| Short {
+            limit,
+            missing: needed - there,
+            free,
+        }))
+    }
+
+    /// Bytes of the disk that are free and not set aside.
+    fn free(&self, ledger: &Ledger) -> Result<u64, SpoolError> {
+        let free = self.disk_free()?;
+        let Pages {
+            free: pages,
+            growth,
+            log,
+        } = ledger.database;
+        let unwritten = ledger.receptions.values();
+        let unwritten: u64 = unwritten
+            .map(|reception| reception.reserved.saturating_sub(reception.written))
+            .sum();
+        let rows = ledger.committing.saturating_sub(pages);
+        let set_aside = unwritten + rows + growth + LOG.saturating_sub(log);
+        Ok(free.saturating_sub(set_aside))
+    }
+
+    fn has_plenty(&self) -> bool {
+        let free = self.disk_free().unwrap_or(0);
+        self.is_plenty(free)
+    }
+
+    fn is_plenty(&self, free: u64) -> bool {
+        free.saturating_sub(self.free_space) > PLENTY
+    }
+
+    /// Bytes free on the disk. Where there is plenty, an answer serves for a moment.
+    fn disk_free(&self) -> Result<u64, SpoolError> {
+        let mut asked = lock_mutex(&self.asked);
+        if let Some((at, free)) = *asked
+            && self.is_plenty(free)
+            && at.elapsed() < MOMENT
+        {
+            return Ok(free);
+        }
+        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| SpoolError::File {
+            path: self.folder.clone(),
+            error: error.into(),
+        })?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        *asked = Some((Instant::now(), free));
+        Ok(free)
+    }
+
+    fn can_yield(&self, ledger: &Ledger, short: Short, purpose: Purpose) -> bool {
+        let whom = match purpose {
+            Purpose::Rows => Yielding::All,
+            Purpose::Step(_) => Yielding::Stalled,
+        };
+        let receptions = ledger.receptions.iter();
+        let receptions: u64 = receptions
+            .filter(|(number, it)| Purpose::Step(**number) != purpose && it.may_yield(whom))
+            .map(|(_, it)| it.reserved)
+            .sum();
+        let (history, failed) = self.yielding_rows(ledger, short.limit, purpose);
+        receptions + history + failed >= short.missing
+    }
+
+    /// History, and content of failed messages, that counts against a limit.
+    fn yielding_rows(&self, ledger: &Ledger, limit: Limit, purpose: Purpose) -> (u64, u64) {
+        let (history, failed) = (ledger.usage.history(), ledger.usage.failed());
+        match (limit, purpose) {
+            (Limit::Spool, _) => (history.rows + failed.rows, failed.content()),
+            // Rows leave their pages to other rows, and not to the disk.
+            (Limit::Disk, Purpose::Step(_)) => (0, failed.files),
+            (Limit::Disk, Purpose::Rows) => {
+                let most = (self.free_space / 2).saturating_sub(ledger.reusable());
+                let history = (history.rows + failed.rows).min(most);
+                (history, failed.inline.min(most - history) + failed.files)
+            }
+        }
+    }
+
+    /// What is in the way, and what fills the spool.
+    pub(super) fn words(&self, short: Short) -> String {
+        let ledger = self.ledger();
+        let receiving = ledger.received() + ledger.committing;
+        let fills = ledger.usage.words(receiving);
+        let held = megabytes(ledger.usage.total() + receiving);
+        let (size, least) = (megabytes(self.size), megabytes(self.free_space));
+        match short.limit {
+            Limit::Spool => format!("the spool holds {held} of limits.spool_size {size}: {fills}"),
+            Limit::Disk => format!(
+                "{} free on the disk of {}, limits.free_space is {least}; the spool holds {held}: \
+                 {fills}",
+                megabytes(short.free),
+                self.folder.display()
+            ),
+        }
+    }
+
+    /// What fills the spool.
+    pub(super) fn fills(&self) -> String {
+        let ledger = self.ledger();
+        let receiving = ledger.received() + ledger.committing;
+        let held = megabytes(ledger.usage.total() + receiving);
+        format!("the spool holds {held}: {}", ledger.usage.words(receiving))
+    }
+
+    /// What the spool holds.
+    pub(super) fn holdings(&self) -> Holdings {
+        let ledger = self.ledger();
+        let states = ledger.usage.parts();
+        Holdings {
+            limit: self.size,
+            states: states
+                .map(|(part, bytes)| (part.name().to_owned(), bytes))
+                .into(),
+            receiving: ledger.received() + ledger.committing,
+        }
+    }
+
+    /// Takes a reception's room back: of the client that holds the most, the oldest.
+    /// Returns its number.
+    pub(super) fn take_back(&self, whom: Yielding, purpose: Purpose) -> Option<u64> {
+        let ledger = self.ledger();
+        let may_yield = |number: u64, reception: &Reception| {
+            Purpose::Step(number) != purpose && reception.reserved > 0 && reception.may_yield(whom)
+        };
+        let mut clients: BTreeMap<Option<IpAddr>, (u64, u64)> = BTreeMap::new();
+        for (number, reception) in &ledger.receptions {
+            if may_yield(*number, reception) {
+                let (bytes, _) = clients.entry(reception.client).or_insert((0, *number));
+                *bytes += reception.reserved;
+            }
+        }
+        let (_, number) = clients.into_values().max_by_key(|(bytes, _)| *bytes)?;
+        ledger.receptions.get(&number)?.taken_back.cancel();
+        Some(number)
+    }
+
+    /// Whether a reception still has its room.
+    pub(super) fn is_held(&self, number: u64) -> bool {
+        self.ledger().receptions.contains_key(&number)
+    }
+
+    /// Notes messages whose content was removed to make room.
+    pub(super) fn note_removed(&self, ids: impl IntoIterator<Item = SpoolId>) {
+        lock_mutex(&self.removed).extend(ids);
+        self.has_removed.notify_one();
+    }
+
+    /// Messages whose content was removed to make room, since the last call; waits
+    /// for one.
+    pub(super) async fn removed(&self) -> Vec<SpoolId> {
+        loop {
+            let noted = self.has_removed.notified();
+            let ids = std::mem::take(&mut *lock_mutex(&self.removed));
+            if !ids.is_empty() {
+                return ids;
+            }
+            noted.await;
+        }
+    }
+}
+
+impl Ledger {
+    /// Set aside for what is being received.
+    fn received(&self) -> u64 {
+        let receptions = self.receptions.values();
+        receptions.map(|reception| reception.reserved).sum()
+    }
+
+    /// Free pages that no row is on its way to.
+    fn reusable(&self) -> u64 {
+        self.database.free.saturating_sub(self.committing)
+    }
+}

@@ -1,0 +1,457 @@
+//! What the messages of the spool take up on disk, rows included.
+//!
+//! Each entry carries what its rows cost (`entry.rows_cost`) and what its
+//! content costs as long as that is kept (`entry.content_cost`). Their sums by
+//! state are kept in memory, in a temporary table of the writer's connection:
+//! triggers keep it right through every change of an entry, a rolled-back
+//! transaction rolls it back too, and no code that changes an entry has to think
+//! of it. At start the sums are computed from the entries.
+//!
+//! A new entry is added by [`add`] instead, because a trigger on INSERT makes SQLite
+//! look for children that the new entry cannot have. What changes entries at every
+//! attempt does so by `UPDATE OR FAIL`: with a trigger, SQLite keeps the pages as they
+//! were before each statement that could be undone alone, and here an error undoes
+//! the transaction.
+//!
+//! The costs are estimates, near to what SQLite's `dbstat` counts for full
+//! pages. Measured per row, 2000 messages each:
+//!
+//! | | bytes of pages | counted |
+//! |---|---|---|
+//! | entry with its indexes, no long texts | 350 | 400 |
+//! | recipient of 20, 30, 254 octets | 61, 73, 317 | 68, 78, 302 |
+//! | the same in `recipient_key` | 64, 72, 342 | 68, 78, 302 |
+//! | Message-ID of 51 octets in `entry_message_id` | 94 | 99 |
+//! | attempt with a reason of 74 characters | 313 | 314 |
+//! | content of 600, 3000, 20000 bytes | 645, 4070, 20450 | 800, 4000, 21024 |
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use rusqlite::Connection;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::EnvelopeId;
+use crate::mail::Trace;
+use crate::spool::accept::caption::Caption;
+use crate::spool::accept::requests::recipient_key;
+use crate::spool::state::State;
+use crate::spool::view;
+
+/// An entry, its place in the indexes and its content's row.
+const ENTRY: u64 = 400;
+/// A recipient, besides its address.
+const RECIPIENT: u64 = 48;
+/// A place in an index, besides the text that it is in order of.
+const INDEXED: u64 = 48;
+/// An attempt with its place in the index, besides the words about it.
+pub(in crate::spool) const ATTEMPT: u64 = 240;
+/// Files take up whole blocks.
+const BLOCK: u64 = 4096;
+/// The most that is lost at the end of pages for one content.
+const PAGE_REST: u64 = 1024;
+
+/// What the rows of one entry take up before its first attempt.
+pub(in crate::spool) fn rows_cost(
+    envelope: &Envelope,
+    trace: &Trace,
+    author: Option<&Address>,
+    caption: &Caption,
+) -> u64 {
+    let asked = |address: &Address| {
+        let asked = envelope.reports.of(address);
+        let notify = asked.and_then(|asked| asked.notify);
+        let original = asked.and_then(|asked| asked.original.as_ref());
+        notify.map_or(0, |notify| notify.to_string().len())
+            + original.map_or(0, |original| original.as_str().len())
+    };
+    let found_by = |address: &Address| {
+        let key = recipient_key(address).map(|key| key.len());
+        key.map_or(address.as_str().len(), |key| 2 * key)
+    };
+    let addresses = envelope.recipients.iter();
+    let recipients: u64 = addresses
+        .map(|it| (it.as_str().len() + asked(it) + found_by(it)) as u64 + RECIPIENT + INDEXED)
+        .sum();
+    let returned = envelope.reports.returned.map(|it| it.to_string());
+    let envelope_id = envelope.reports.envelope_id.as_ref();
+    let replaced = envelope.asked.iter();
+    let replaced: u64 = replaced
+        .map(|it| (2 * it.original.len() + it.recipient.as_str().len()) as u64)
+        .map(|texts| texts + RECIPIENT + INDEXED)
+        .sum();
+    let texts = [
+        envelope.reverse_path.address().map_or("", Address::as_str),
+        author.map_or("", Address::as_str),
+        &trace.hello,
+        trace.user.as_deref().unwrap_or_default(),
+        returned.as_deref().unwrap_or_default(),
+        envelope_id.map_or("", EnvelopeId::as_str),
+        caption.subject.as_deref().unwrap_or_default(),
+    ];
+    let message_id = caption.message_id.as_ref();
+    let message_id = message_id.map_or(0, |id| 2 * id.len() as u64 + INDEXED);
+    ENTRY
+        + recipients
+        + replaced
+        + message_id
+        + texts.map(|text| text.len() as u64).iter().sum::<u64>()
+}
+
+/// What content takes up in its row.
+pub(in crate::spool) fn inline_cost(size: u64) -> u64 {
+    size + (size / 3).min(PAGE_REST)
+}
+
+/// What one of so many entries that share a file is charged for it.
+pub(in crate::spool) fn file_cost(size: u64, shared_by: u64) -> u64 {
+    size.div_ceil(BLOCK) * BLOCK / shared_by.max(1)
+}
+
+/// [`rows_cost`] with the attempts since, as SQL.
+pub(in crate::spool) const ROWS: &str = "400 + octet_length(reverse_path) + octet_length(hello)
+        + ifnull(octet_length(author), 0) + ifnull(octet_length(user), 0)
+        + ifnull(octet_length(ret), 0) + ifnull(octet_length(envid), 0)
+        + ifnull(octet_length(subject), 0) + ifnull(2 * octet_length(message_id) + 48, 0)
+        + (SELECT ifnull(sum(octet_length(address) + ifnull(octet_length(key), 0)
+           + octet_length(ifnull(key, address))
+           + ifnull(octet_length(notify), 0) + ifnull(octet_length(orcpt), 0) + 96), 0)
+           FROM recipient WHERE recipient.entry = entry.id)
+        + (SELECT ifnull(sum(2 * octet_length(original) + octet_length(recipient) + 96), 0)
+           FROM asked WHERE asked.entry = entry.id)
+        + (SELECT ifnull(sum(240 + ifnull(octet_length(attempt.reason), 0)), 0)
+           FROM attempt WHERE attempt.entry = entry.id)";
+
+/// Gives entries their costs that have none: of an older format, or salvaged.
+pub(in crate::spool) fn compute() -> String {
+    format!(
+        "UPDATE entry SET
+         content_cost = CASE
+            WHEN state IN ('delivered', 'dropped') THEN 0
+            WHEN in_file THEN (size + 4095) / 4096 * 4096
+            ELSE size + min(size / 3, 1024) END,
+         rows_cost = {ROWS}
+         WHERE rows_cost = 0;"
+    )
+}
+
+/// What the entries of one state take up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::spool) struct Share {
+    /// Rows, without content.
+    pub(in crate::spool) rows: u64,
+    /// Content in rows.
+    pub(in crate::spool) inline: u64,
+    /// Content in files.
+    pub(in crate::spool) files: u64,
+}
+
+impl Share {
+    fn all(self) -> u64 {
+        self.rows + self.inline + self.files
+    }
+
+    /// What is given back when the content is deleted.
+    pub(in crate::spool) fn content(self) -> u64 {
+        self.inline + self.files
+    }
+}
+
+/// A part of what the spool holds, by what an operator would do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::spool) enum Part {
+    /// It leaves by itself.
+    Waiting,
+    Held,
+    Failed,
+    Quarantined,
+    /// Ended messages, without content.
+    History,
+}
+
+impl Part {
+    const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Held,
+        Self::Failed,
+        Self::Quarantined,
+        Self::History,
+    ];
+
+    /// Its name in metrics.
+    pub(in crate::spool) fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Quarantined => "quarantined",
+            Self::History => "history",
+        }
+    }
+
+    fn states(self) -> &'static [State] {
+        match self {
+            Self::Waiting => &[State::Waiting, State::Claimed],
+            Self::Held => &[State::Held],
+            Self::Failed => &[State::Failed],
+            Self::Quarantined => &[State::Quarantined],
+            Self::History => &[State::Delivered, State::Dropped],
+        }
+    }
+
+    /// Behind its size: what it is, and what makes room.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Waiting => " waiting",
+            Self::Held => " held (graph-relay queue list --filter state=held)",
+            Self::Failed => " failed (graph-relay queue drop --filter state=failed makes room)",
+            Self::Quarantined => {
+                " quarantined (graph-relay queue drop --filter state=quarantined makes room)"
+            }
+            Self::History => " of history, which yields to new mail",
+        }
+    }
+}
+
+/// What the spool holds, by state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::spool) struct Usage {
+    states: BTreeMap<State, Share>,
+}
+
+impl Usage {
+    /// All of it.
+    pub(in crate::spool) fn total(&self) -> u64 {
+        self.states.values().map(|share| share.all()).sum()
+    }
+
+    /// What failed messages hold.
+    pub(in crate::spool) fn failed(&self) -> Share {
+        self.of(Part::Failed.states())
+    }
+
+    /// What the history of ended messages holds.
+    pub(in crate::spool) fn history(&self) -> Share {
+        self.of(Part::History.states())
+    }
+
+    /// By what an operator would do about it.
+    pub(in crate::spool) fn parts(&self) -> [(Part, u64); 5] {
+        Part::ALL.map(|part| (part, self.of(part.states()).all()))
+    }
+
+    /// What fills the spool, with what makes room.
+    pub(in crate::spool) fn words(&self, receiving: u64) -> String {
+        let mut words = String::new();
+        for (part, bytes) in self.parts() {
+            if bytes == 0 && part != Part::Waiting {
+                continue;
+            }
+            // A String takes whatever is written.
+            let _taken = write!(words, "{}{}, ", megabytes(bytes), part.words());
+        }
+        let _taken = write!(words, "{} being received", megabytes(receiving));
+        words
+    }
+
+    fn of(&self, states: &[State]) -> Share {
+        let mut sum = Share::default();
+        for share in states.iter().filter_map(|state| self.states.get(state)) {
+            sum.rows += share.rows;
+            sum.inline += share.inline;
+            sum.files += share.files;
+        }
+        sum
+    }
+}
+
+/// What the spool holds, for status and metrics: bytes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Holdings {
+    /// `limits.spool_size`.
+    pub limit: u64,
+    /// What messages take up, by state; `history` is what has ended.
+    pub states: BTreeMap<String, u64>,
+    /// What is set aside for messages that are being received.
+    pub receiving: u64,
+}
+
+impl Holdings {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let all = self.states.values().sum::<u64>() + self.receiving;
+        let limit = megabytes(self.limit);
+        format!("{} of {limit} (limits.spool_size)", megabytes(all))
+    }
+}
+
+/// In the unit in which the limits are written: rounded up, so that what is
+/// there is never said to be nothing.
+pub fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} MB"),
+        (whole, tenth) => format!("{whole}.{tenth} MB"),
+    }
+}
+
+/// Begins to keep the sums on this connection, the only one that writes.
+pub(in crate::spool) fn begin(db: &Connection) -> rusqlite::Result<()> {
+    let sums = "ifnull(sum(rows_cost), 0),
+         ifnull(sum(iif(in_file, 0, content_cost)), 0),
+         ifnull(sum(iif(in_file, content_cost, 0)), 0)";
+    db.execute_batch(
+        "CREATE TEMP TABLE usage (
+             state TEXT PRIMARY KEY, rows INTEGER NOT NULL, inline INTEGER NOT NULL,
+             files INTEGER NOT NULL) WITHOUT ROWID;",
+    )?;
+    // Every state has its row from the beginning, so that a trigger is one UPDATE.
+    let mut empty = db.prepare("INSERT INTO temp.usage VALUES (?1, 0, 0, 0)")?;
+    for state in State::ALL {
+        empty.execute([state])?;
+    }
+    let removed = change(&[("OLD", '-')]);
+    let changed = change(&[("OLD", '-'), ("NEW", '+')]);
+    db.execute_batch(&format!(
+        "INSERT OR REPLACE INTO temp.usage SELECT state, {sums} FROM main.entry
+             WHERE state NOT IN ('delivered', 'dropped') GROUP BY state;
+         INSERT OR REPLACE INTO temp.usage SELECT state, ifnull(sum(rows_cost), 0), 0, 0
+             FROM main.entry WHERE state IN ('delivered', 'dropped') GROUP BY state;
+         CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {removed} END;
+         CREATE TEMP TRIGGER usage_changed
+             AFTER UPDATE OF state, rows_cost, content_cost, in_file ON main.entry
+             BEGIN {changed} END;"
+    ))
+}
+
+/// Adds a new entry that waits.
+pub(in crate::spool) fn add(
+    db: &Connection,
+    rows: i64,
+    content: i64,
+    in_file: bool,
+) -> rusqlite::Result<()> {
+    let (inline, files) = if in_file { (0, content) } else { (content, 0) };
+    let mut add = db.prepare_cached(
+        "UPDATE temp.usage SET rows = rows + ?1, inline = inline + ?2, files = files + ?3
+         WHERE state = 'waiting'",
+    )?;
+    add.execute([rows, inline, files]).map(drop)
+}
+
+/// Adds rows of `entry` to the sums of their states, or takes them off. Content is
+/// gone with the end of a message, whatever its cost was.
+fn change(rows: &[(&str, char)]) -> String {
+    let mut sums = [
+        ("rows", String::new()),
+        ("inline", String::new()),
+        ("files", String::new()),
+    ];
+    for (row, sign) in rows {
+        let content = format!("{row}.content_cost * ({row}.state NOT IN ('delivered', 'dropped'))");
+        let costs = [
+            format!("{row}.rows_cost"),
+            format!("{content} * ({row}.in_file = 0)"),
+            format!("{content} * ({row}.in_file <> 0)"),
+        ];
+        for ((_, sum), cost) in sums.iter_mut().zip(costs) {
+            *sum += &format!(" {sign} {cost} * (state = {row}.state)");
+        }
+    }
+    let set = sums.map(|(column, sum)| format!("{column} = {column}{sum}"));
+    // By the index, SQLite would make a table of the two states first.
+    let states = rows.iter().map(|(row, _)| format!("+state = {row}.state"));
+    let (set, states) = (set.join(", "), states.collect::<Vec<_>>().join(" OR "));
+    format!("UPDATE usage SET {set} WHERE {states};")
+}
+
+/// The sums as they are now.
+pub(in crate::spool) fn read(db: &Connection) -> rusqlite::Result<Usage> {
+    let mut statement = db.prepare_cached("SELECT state, rows, inline, files FROM temp.usage")?;
+    let rows = statement.query_map([], |row| {
+        let share = Share {
+            rows: view::unsigned(row, 1)?,
+            inline: view::unsigned(row, 2)?,
+            files: view::unsigned(row, 3)?,
+        };
+        Ok((row.get(0)?, share))
+    })?;
+    let states = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(Usage { states })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::RecipientRequest;
+    use crate::mail::ReportRequest;
+    use crate::mail::ReversePath;
+    use crate::spool::accept::requests;
+    use crate::spool::schema;
+
+    #[test]
+    fn requests_for_reports_count_alike_when_they_are_accepted_and_salvaged() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let db = schema::create(&folder.path().join("spool.db")).unwrap();
+        let recipient: Address = "\"a\"@m\u{fc}ller.example".parse().unwrap();
+        let original = format!("rfc822;{}@example.org", "x".repeat(300));
+        let mut envelope = Envelope {
+            reverse_path: ReversePath::Null,
+            recipients: vec![recipient.clone()],
+            asked: Vec::new(),
+            utf8: false,
+            reports: ReportRequest::new("FULL".parse().ok(), "QQ 314159".parse().ok()),
+        };
+        let trace = Trace {
+            client: [127, 0, 0, 1].into(),
+            hello: "client".to_owned(),
+            protocol: String::new(),
+            user: None,
+        };
+        envelope.reports.add(
+            &recipient,
+            RecipientRequest {
+                notify: "NEVER".parse().ok(),
+                original: original.parse().ok(),
+            },
+        );
+        db.execute_batch(
+            "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8, client,
+             hello, protocol, size, in_file, ret, envid, message_id, subject)
+             VALUES ('x', 'waiting', 0, 0, '', 0, '', 'client', '', 0, 0, 'FULL', 'QQ 314159',
+             '<1@app>', 'Gr\u{fc}\u{df}e')",
+        )
+        .unwrap();
+        requests::insert_recipients(&db, "x", &envelope).unwrap();
+
+        db.execute_batch(&compute()).unwrap();
+
+        let computed = db.query_row("SELECT rows_cost FROM entry", [], |row| {
+            view::unsigned(row, 0)
+        });
+        let caption = Caption {
+            message_id: Some("<1@app>".to_owned()),
+            subject: Some("Gr\u{fc}\u{df}e".to_owned()),
+        };
+        let accepted = rows_cost(&envelope, &trace, None, &caption);
+        assert_eq!(computed.unwrap(), accepted);
+        let plain = Envelope {
+            reports: ReportRequest::default(),
+            ..envelope
+        };
+        let more = original.len() + "NEVER".len() + "FULL".len() + "QQ 314159".len();
+        assert_eq!(
+            accepted - rows_cost(&plain, &trace, None, &caption),
+            more as u64
+        );
+    }
+
+    #[test]
+    fn sizes_are_in_megabytes_and_never_rounded_to_nothing() {
+        let shown: Vec<_> = [0, 1, 9_893_380, 10_000_000].map(megabytes).into();
+        assert_eq!(shown, ["0 MB", "0.1 MB", "9.9 MB", "10 MB"]);
+    }
+}

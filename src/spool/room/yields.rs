@@ -1,0 +1,216 @@
+//! Making room: what yields to new mail, in the order that `room.rs` gives.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::params;
+
+use super::Limit;
+use super::Purpose;
+use super::Short;
+use super::Yielding;
+use crate::mail::SpoolId;
+use crate::spool::AcceptError;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::content;
+use crate::spool::view;
+
+/// How often something may yield for one message: in all some ten thousand
+/// entries of history.
+const ROUNDS: usize = 24;
+/// Entries that yield in one transaction, so that accepting does not wait for
+/// long.
+const AT_ONCE: u32 = 500;
+/// History yields a little more than is needed, so that not each message has to
+/// ask for it.
+const MARGIN: u64 = 256 * 1024;
+/// A session that is told to give its room back does so at once.
+const GIVES_BACK: Duration = Duration::from_secs(2);
+/// More than the rows of a message to a few recipients. Where there are more, it is
+/// the rows that fill the spool, and they yield next.
+const ORDINARY_ROWS: u64 = 2048;
+/// What a failed entry says that has yielded.
+const REMOVED: &str = "; its content was removed to make room";
+
+impl Spool {
+    /// Messages whose content was removed to make room, since the last call; waits
+    /// for one.
+    pub async fn removed(&self) -> Vec<SpoolId> {
+        self.shared.room.removed().await
+    }
+
+    /// Sets so much aside; makes room for it, if there is none.
+    pub(in crate::spool) async fn find_room(
+        &self,
+        bytes: u64,
+        purpose: Purpose,
+    ) -> Result<(), AcceptError> {
+        let room = &self.shared.room;
+        if room.try_take(bytes, purpose)?.is_none() {
+            return Ok(());
+        }
+        // One at a time: others may find then what this one has made.
+        let _turn = room.making.lock().await;
+        let mut round = 0;
+        loop {
+            let Some(short) = room.try_take(bytes, purpose)? else {
+                return Ok(());
+            };
+            round += 1;
+            if round > ROUNDS || !self.make_room(short, purpose).await? {
+                return Err(AcceptError::Full(room.words(short)));
+            }
+        }
+    }
+
+    /// Whether something has yielded.
+    async fn make_room(&self, short: Short, purpose: Purpose) -> Result<bool, SpoolError> {
+        let room = &self.shared.room;
+        if !room.is_worth_making(short, purpose) {
+            return Ok(false);
+        }
+        if self.take_back(Yielding::Stalled, purpose).await {
+            return Ok(true);
+        }
+        let (history, failed) = room.yields(short, purpose);
+        if history > 0 && self.forget(history.min(short.missing + MARGIN)).await? > 0 {
+            return Ok(true);
+        }
+        if failed > 0 {
+            let only_files = short.limit == Limit::Disk && matches!(purpose, Purpose::Step(_));
+            if self.remove_failed(short.missing, only_files).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(purpose == Purpose::Rows && self.take_back(Yielding::All, purpose).await)
+    }
+
+    /// Takes the room of one reception back, and waits until it is given.
+    async fn take_back(&self, whom: Yielding, purpose: Purpose) -> bool {
+        let room = &self.shared.room;
+        let Some(number) = room.take_back(whom, purpose) else {
+            return false;
+        };
+        let given_back = async {
+            loop {
+                let mut ended = std::pin::pin!(room.ended.notified());
+                ended.as_mut().enable();
+                if !room.is_held(number) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        // Not given back in time: what is missing shows at the next look.
+        let _late = tokio::time::timeout(GIVES_BACK, given_back).await;
+        true
+    }
+
+    /// Forgets history of so many bytes; how many were forgotten.
+    async fn forget(&self, bytes: u64) -> Result<u64, SpoolError> {
+        let forget = move |db: &Connection| forget(db, bytes);
+        yielded_or_damaged(self.shared.writer.write(forget).await)
+    }
+
+    /// Removes the content of failed messages of so many bytes; how many bytes
+    /// that was.
+    async fn remove_failed(&self, bytes: u64, only_files: bool) -> Result<u64, SpoolError> {
+        let remove = move |db: &Connection| remove_failed(db, bytes, only_files);
+        let removed = yielded_or_damaged(self.shared.writer.write(remove).await)?;
+        let folder = &self.shared.settings.folder;
+        for failed in removed.iter().filter(|failed| failed.in_file) {
+            // What cannot be removed now is removed at the next start.
+            let _left = tokio::fs::remove_file(content::path(folder, failed.id)).await;
+        }
+        let room = &self.shared.room;
+        room.note_removed(removed.iter().map(|failed| failed.id));
+        Ok(removed.iter().map(|failed| failed.cost).sum())
+    }
+}
+
+/// Where the database is damaged, nothing yields.
+fn yielded_or_damaged<T: Default>(yielded: Result<T, SpoolError>) -> Result<T, SpoolError> {
+    match yielded {
+        Err(error) if error.is_damage() => Ok(T::default()),
+        yielded => yielded,
+    }
+}
+
+/// Forgets entries without content, the longest ended first, until they have given
+/// so many bytes back.
+fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
+    let mut oldest = db.prepare_cached(
+        "SELECT id, rows_cost FROM entry WHERE id IN (
+            SELECT * FROM (SELECT id FROM entry WHERE state = 'delivered' AND ended_at IS NOT NULL
+                ORDER BY ended_running LIMIT ?1)
+            UNION ALL
+            SELECT * FROM (SELECT id FROM entry WHERE state = 'dropped' AND ended_at IS NOT NULL
+                ORDER BY ended_running LIMIT ?1)
+            UNION ALL
+            SELECT * FROM (SELECT id FROM entry WHERE state = 'failed' AND ended_at IS NOT NULL
+                AND content_cost = 0 AND in_file = 0 ORDER BY ended_running LIMIT ?1))
+         ORDER BY ended_running LIMIT ?1",
+    )?;
+    let rows = oldest.query_map([AT_ONCE], |row| {
+        Ok((row.get::<_, String>(0)?, view::unsigned(row, 1)?))
+    })?;
+    let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut delete = db.prepare_cached("DELETE FROM entry WHERE id = ?1")?;
+    let mut freed = 0;
+    for (id, cost) in rows {
+        if freed >= bytes {
+            break;
+        }
+        delete.execute([id])?;
+        freed += cost.max(1);
+    }
+    Ok(freed)
+}
+
+/// A failed entry whose content was removed.
+struct Removed {
+    id: SpoolId,
+    cost: u64,
+    in_file: bool,
+    rows: u64,
+}
+
+/// Removes content of failed entries, the longest failed first, until they have
+/// given so many bytes back.
+fn remove_failed(db: &Connection, bytes: u64, only_files: bool) -> rusqlite::Result<Vec<Removed>> {
+    let mut oldest = db.prepare_cached(
+        "SELECT id, content_cost, in_file, rows_cost FROM entry
+         WHERE state = 'failed' AND ended_at IS NOT NULL AND content_cost > 0
+         AND in_file >= ?2 ORDER BY ended_running LIMIT ?1",
+    )?;
+    let rows = oldest.query_map(params![AT_ONCE, only_files], |row| {
+        Ok(Removed {
+            id: view::id(row, 0)?,
+            cost: view::unsigned(row, 1)?,
+            in_file: row.get(2)?,
+            rows: view::unsigned(row, 3)?,
+        })
+    })?;
+    let mut freed = 0;
+    let mut removed = Vec::new();
+    for row in rows {
+        if freed >= bytes {
+            break;
+        }
+        let row = row?;
+        freed += row.cost + row.rows.saturating_sub(ORDINARY_ROWS);
+        removed.push(row);
+    }
+    let mut delete = db.prepare_cached("DELETE FROM content WHERE entry = ?1")?;
+    let mut say = db.prepare_cached(
+        "UPDATE entry SET content_cost = 0, in_file = 0, reason = ifnull(reason, '') || ?2
+         WHERE id = ?1",
+    )?;
+    for failed in &removed {
+        let id = failed.id.to_string();
+        delete.execute([&id])?;
+        say.execute(params![id, REMOVED])?;
+    }
+    Ok(removed)
+}

@@ -1,0 +1,496 @@
+//! Reading: what waits, what became of it, and how rows become values.
+
+pub(super) mod became;
+pub(super) mod overview;
+
+use std::collections::HashSet;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
+use rusqlite::params;
+use rusqlite::params_from_iter;
+use rusqlite::types::Type;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Filter;
+use super::Requested;
+use super::Spool;
+use super::SpoolError;
+use super::accept::asked::Replaced;
+use super::accept::asked::recipients;
+use super::accept::asked::replaced;
+use super::accept::requests;
+use super::content;
+use super::lock_mutex;
+use super::operator::filter::Condition;
+use super::state::AttemptOutcome;
+use super::state::State;
+use crate::clock::Moment;
+use crate::clock::RunningTime;
+use crate::clock::Timestamp;
+use crate::mail::ReversePath;
+use crate::mail::SpoolId;
+
+/// An entry in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: SpoolId,
+    /// Its state.
+    pub state: State,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// For how long it has been here, in the time that the relay has run.
+    pub age_ms: u64,
+    /// When the next attempt may start, as far as the clock is right.
+    pub due_at: Timestamp,
+    /// How long that is from now.
+    pub due_in_ms: u64,
+    /// Bytes of content.
+    pub size: u64,
+    /// The account that sends it.
+    pub account: Option<String>,
+    /// The mailbox that sends it.
+    pub mailbox: Option<String>,
+    /// Argument of MAIL, empty for `<>`.
+    pub reverse_path: String,
+    /// The address in its From header.
+    pub author: Option<String>,
+    /// Arguments of RCPT, as they stand in the spool.
+    pub recipients: Vec<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What the last attempt, or a lack of one, is explained by.
+    pub reason: Option<String>,
+}
+
+/// An entry with all that is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EntryView {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The client's address.
+    pub client: String,
+    /// What the client called itself.
+    pub hello: String,
+    /// How the client spoke.
+    pub protocol: String,
+    /// The user who authenticated.
+    pub user: Option<String>,
+    /// The entry that it is a report about: then it came from no client.
+    pub about: Option<SpoolId>,
+    /// RET: `FULL` or `HDRS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ret: Option<String>,
+    /// ENVID, decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envid: Option<String>,
+    /// NOTIFY and ORCPT, of the recipients that have one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requested: Vec<Requested>,
+    /// When it was done with.
+    pub ended_at: Option<Timestamp>,
+    /// Recipients in the place of those that the client named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
+    /// What was tried.
+    pub timeline: Vec<AttemptView>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// From 1.
+    pub number: u32,
+    /// When it was put on record.
+    pub begun_at: Timestamp,
+    /// When its outcome was.
+    pub ended_at: Option<Timestamp>,
+    /// How long it took.
+    pub took_ms: Option<u64>,
+    /// Missing while it is under way.
+    pub outcome: Option<AttemptOutcome>,
+    /// HTTP status of the answer.
+    pub http_status: Option<u16>,
+    /// Graph's or Entra's code.
+    pub code: Option<String>,
+    /// In words.
+    pub reason: Option<String>,
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+    /// Our `client-request-id`.
+    pub client_request_id: String,
+}
+
+/// How many entries are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Waiting or under way.
+    pub waiting: u64,
+    /// Held until an operator decides.
+    pub held: u64,
+    /// Delivered, as far as the history goes back.
+    pub delivered: u64,
+    /// Failed or quarantined, and kept.
+    pub failed: u64,
+}
+
+impl Spool {
+    /// A page of the entries that are not delivered, in the order of their
+    /// ids: at most `limit` behind `after`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn list(
+        &self,
+        after: Option<SpoolId>,
+        limit: u32,
+    ) -> Result<Vec<Summary>, SpoolError> {
+        self.search(None, after, limit).await
+    }
+
+    /// The same of those that a filter lets through; one that names a state
+    /// finds what is delivered or dropped too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn search(
+        &self,
+        filter: Option<Filter>,
+        after: Option<SpoolId>,
+        limit: u32,
+    ) -> Result<Vec<Summary>, SpoolError> {
+        let now = self.moment();
+        self.read(move |db| {
+            let condition = Condition::of(filter.as_ref(), &State::OPEN, now.running);
+            let mut values = condition.values;
+            values.push(after.map(|id| id.to_string()).unwrap_or_default().into());
+            values.push(limit.into());
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
+                 author, attempts, reason, accepted_running FROM entry
+                 WHERE {} AND id > ? ORDER BY id LIMIT ?",
+                condition.sql
+            ))?;
+            let rows =
+                statement.query_map(params_from_iter(values), |row| summary(db, row, now))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Everything about one entry, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn show(&self, id: SpoolId) -> Result<Option<EntryView>, SpoolError> {
+        let now = self.moment();
+        self.read(move |db| {
+            let entry = db
+                .prepare_cached(
+                    "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
+                     author, attempts, reason, accepted_running, client, hello, protocol, ended_at,
+                     user, about, ret, envid FROM entry WHERE id = ?1",
+                )?
+                .query_row([id.to_string()], |row| entry_view(db, row, now))
+                .optional()?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    /// How many entries are in which state.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn totals(&self) -> Result<Totals, SpoolError> {
+        self.read(|db| {
+            let mut totals = Totals::default();
+            let mut statement =
+                db.prepare_cached("SELECT state, count(*) FROM entry GROUP BY state")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (state, count): (State, u64) = (row.get(0)?, unsigned(row, 1)?);
+                match state {
+                    State::Waiting | State::Claimed => totals.waiting += count,
+                    State::Held => totals.held += count,
+                    State::Delivered => totals.delivered += count,
+                    State::Dropped => {}
+                    State::Failed | State::Quarantined => totals.failed += count,
+                }
+            }
+            Ok(totals)
+        })
+        .await
+    }
+
+    /// Forgets entries that were delivered before `delivered`, and those that
+    /// failed before `failed` with their content. Returns the failed ones. Both are
+    /// running times: a wrong clock purges nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn purge(
+        &self,
+        delivered: RunningTime,
+        failed: RunningTime,
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let folder = self.shared.settings.folder.clone();
+        let mut forgotten = Vec::new();
+        let mut kept = HashSet::new();
+        loop {
+            let gone = self.purge_some(delivered, failed, &mut kept).await?;
+            let Some(gone) = gone else {
+                return Ok(forgotten);
+            };
+            for (id, in_file) in gone {
+                if in_file {
+                    // What cannot be removed now is removed at the next start.
+                    let _left = tokio::fs::remove_file(content::path(&folder, id)).await;
+                }
+                forgotten.push(id);
+            }
+        }
+    }
+
+    /// In one transaction; where damage stops it, each in one of its own, and what
+    /// cannot be forgotten is `kept`.
+    async fn purge_some(
+        &self,
+        delivered: RunningTime,
+        failed: RunningTime,
+        kept: &mut HashSet<SpoolId>,
+    ) -> Result<Purged, SpoolError> {
+        let writer = &self.shared.writer;
+        let left: Vec<SpoolId> = kept.iter().copied().collect();
+        let found = self.read(move |db| ended(db, delivered, failed, left.len()));
+        let mut ids = found.await?;
+        ids.retain(|id| !kept.contains(id));
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let all = ids.clone();
+        match writer
+            .write(move |db| forget(db, &all, delivered, failed))
+            .await
+        {
+            Err(SpoolError::Damaged(_)) => {}
+            gone => return Ok(Some(gone?)),
+        }
+        let mut gone = Vec::new();
+        for id in ids {
+            match writer
+                .write(move |db| forget(db, &[id], delivered, failed))
+                .await
+            {
+                Ok(one) => gone.extend(one),
+                Err(SpoolError::Damaged(_)) => {
+                    kept.insert(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(gone))
+    }
+
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, SpoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let spool = self.clone();
+        let task = tokio::task::spawn_blocking(move || query(&lock_mutex(&spool.shared.reader)));
+        let read = task.await.map_err(|_| SpoolError::Closed)?;
+        read.map_err(|error| {
+            self.shared.room.troubles.note_database(&error);
+            error.into()
+        })
+    }
+}
+
+/// How many entries are forgotten in one transaction, so that accepting does not
+/// wait for long.
+const PURGED_AT_ONCE: u32 = 500;
+
+/// A piece of what is to be forgotten: the failed ones; nothing if there is none
+/// any more.
+type Purged = Option<Vec<(SpoolId, bool)>>;
+
+/// What is to be forgotten now, and `more` that cannot be.
+fn ended(
+    db: &Connection,
+    delivered: RunningTime,
+    failed: RunningTime,
+    more: usize,
+) -> rusqlite::Result<Vec<SpoolId>> {
+    let mut statement = db.prepare(
+        "SELECT id FROM entry WHERE state IN ('delivered', 'dropped')
+         AND ended_at IS NOT NULL AND ended_running < ?1
+         UNION ALL
+         SELECT id FROM entry WHERE state IN ('failed', 'quarantined')
+         AND ended_at IS NOT NULL AND ended_running < ?2
+         LIMIT ?3",
+    )?;
+    let limit = PURGED_AT_ONCE.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+    let bounds = params![delivered.millis(), failed.millis(), limit];
+    let rows = statement.query_map(bounds, |row| id(row, 0))?;
+    rows.collect()
+}
+
+/// Those that had failed are returned.
+fn forget(
+    db: &Connection,
+    ids: &[SpoolId],
+    delivered: RunningTime,
+    failed: RunningTime,
+) -> rusqlite::Result<Vec<(SpoolId, bool)>> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM entry WHERE id = ?1
+         AND ((state IN ('delivered', 'dropped') AND ended_running < ?2)
+         OR (state IN ('failed', 'quarantined') AND ended_running < ?3))
+         RETURNING state, in_file",
+    )?;
+    let mut gone = Vec::new();
+    for id in ids {
+        let bounds = params![id.to_string(), delivered.millis(), failed.millis()];
+        let row = statement.query_row(bounds, |row| {
+            let state: State = row.get(0)?;
+            Ok((state, row.get(1)?))
+        });
+        match row.optional()? {
+            Some((state, in_file)) if state.is_open() => {
+                gone.push((*id, in_file));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(gone)
+}
+
+/// How long ago a moment was.
+pub(super) fn millis_since(now: Moment, then: RunningTime) -> u64 {
+    in_millis(now.running.since(then))
+}
+
+fn in_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summary> {
+    let id = id(row, 0)?;
+    let due = RunningTime::from_millis(row.get(3)?);
+    let accepted = RunningTime::from_millis(row.get(11)?);
+    Ok(Summary {
+        id,
+        state: row.get(1)?,
+        accepted_at: Timestamp::from_millis(row.get(2)?),
+        age_ms: millis_since(now, accepted),
+        due_at: now.wall(due),
+        due_in_ms: in_millis(due.since(now.running)),
+        size: unsigned(row, 4)?,
+        account: row.get(5)?,
+        mailbox: row.get(6)?,
+        reverse_path: row.get(7)?,
+        author: row.get(8)?,
+        // An entry with a damaged part can be listed, shown and dropped.
+        recipients: recipients(db, &id.to_string()).unwrap_or_else(|_| vec![UNREADABLE.to_owned()]),
+        attempts: row.get(9)?,
+        reason: row.get(10)?,
+    })
+}
+
+/// Stands for recipients that cannot be read.
+const UNREADABLE: &str = "(unreadable)";
+
+fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<EntryView> {
+    let id: String = row.get(0)?;
+    let mut statement = db.prepare_cached(
+        "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
+         client_request_id, begun_running, ended_running FROM attempt WHERE entry = ?1 ORDER BY number",
+    )?;
+    let timeline = statement.query_map([&id], |row| {
+        Ok(AttemptView {
+            number: row.get(0)?,
+            begun_at: Timestamp::from_millis(row.get(1)?),
+            ended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+            outcome: row.get(3)?,
+            http_status: row.get(4)?,
+            code: row.get(5)?,
+            reason: row.get(6)?,
+            request_id: row.get(7)?,
+            client_request_id: row.get(8)?,
+            took_ms: row
+                .get::<_, Option<i64>>(10)?
+                .map(RunningTime::from_millis)
+                .zip(row.get(9).map(RunningTime::from_millis).ok())
+                // Of an attempt before the upgrade nobody knows it for sure.
+                .filter(|(_, begun)| *begun >= RunningTime::START)
+                .map(|(ended, begun)| in_millis(ended.since(begun))),
+        })
+    })?;
+    Ok(EntryView {
+        replaced: replaced(db, &row.get::<_, String>(0)?),
+        timeline: timeline.filter_map(Result::ok).collect(),
+        summary: summary(db, row, now)?,
+        client: row.get(12)?,
+        hello: row.get(13)?,
+        protocol: row.get(14)?,
+        ended_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
+        user: row.get(16)?,
+        about: optional(row, 17)?,
+        ret: row.get(18)?,
+        envid: row.get(19)?,
+        requested: requests::shown(db, &id).unwrap_or_default(),
+    })
+}
+
+pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<SpoolId> {
+    parsed(row, column)
+}
+
+pub(super) fn reverse_path(row: &Row<'_>, column: usize) -> rusqlite::Result<ReversePath> {
+    let text: String = row.get(column)?;
+    if text.is_empty() {
+        return Ok(ReversePath::Null);
+    }
+    parsed(row, column).map(ReversePath::Address)
+}
+
+/// A text column that may be empty, as the value that it was written from.
+pub(super) fn optional<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match row.get::<_, Option<String>>(column)? {
+        None => Ok(None),
+        Some(_) => parsed(row, column).map(Some),
+    }
+}
+
+/// A text column as the value that it was written from.
+pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let signed: i64 = row.get(column)?;
+    Ok(u64::try_from(signed).unwrap_or(0))
+}

@@ -1,0 +1,112 @@
+//! How it stands with the queue as a whole.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::clock::RunningTime;
+use crate::clock::Timestamp;
+use crate::mail::SpoolId;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::state::State;
+use crate::spool::view;
+
+/// The queue in a few numbers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Overview {
+    /// Entries that are not done with, by state.
+    pub states: BTreeMap<State, u64>,
+    /// When the oldest entry that waits was accepted.
+    pub oldest_waiting: Option<Timestamp>,
+    /// For how long it has waited.
+    pub oldest_waiting_ms: Option<u64>,
+    /// Waiting entries that fail while others get through.
+    #[serde(default)]
+    pub own_trouble: u64,
+    /// Waiting entries that no account sends.
+    #[serde(default)]
+    pub without_account: u64,
+    /// The last entries that have failed, the newest first.
+    pub failures: Vec<Failure>,
+}
+
+/// An entry that has failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its id.
+    pub id: SpoolId,
+    /// When it was given up.
+    pub ended_at: Option<Timestamp>,
+    /// How long ago that was.
+    pub ended_ago_ms: Option<u64>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// As many as fit on a screen with everything else.
+const FAILURES: u32 = 5;
+
+impl Overview {
+    /// How many entries are in this state.
+    pub fn count(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or(0)
+    }
+}
+
+impl Spool {
+    /// How it stands with the queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn overview(&self) -> Result<Overview, SpoolError> {
+        let now = self.moment();
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT state, count(*), min(accepted_running), sum(own_trouble),
+                 sum(account IS NULL) FROM entry
+                 WHERE state NOT IN ('delivered', 'dropped') GROUP BY state",
+            )?;
+            let mut overview = Overview {
+                states: BTreeMap::new(),
+                oldest_waiting: None,
+                oldest_waiting_ms: None,
+                own_trouble: 0,
+                without_account: 0,
+                failures: Vec::new(),
+            };
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let state: State = row.get(0)?;
+                if state == State::Waiting {
+                    let accepted = RunningTime::from_millis(row.get(2)?);
+                    overview.oldest_waiting = Some(now.wall(accepted));
+                    overview.own_trouble = view::unsigned(row, 3)?;
+                    overview.without_account = view::unsigned(row, 4)?;
+                    overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
+                }
+                overview.states.insert(state, view::unsigned(row, 1)?);
+            }
+            let mut statement = db.prepare_cached(
+                "SELECT id, ended_at, reason, ended_running FROM entry WHERE state = 'failed'
+                 AND ended_at IS NOT NULL
+                 ORDER BY ended_running DESC, ended_at DESC LIMIT ?1",
+            )?;
+            let failures = statement.query_map([FAILURES], |row| {
+                Ok(Failure {
+                    id: view::id(row, 0)?,
+                    ended_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+                    reason: row.get(2)?,
+                    ended_ago_ms: row
+                        .get::<_, Option<i64>>(3)?
+                        .map(|at| view::millis_since(now, RunningTime::from_millis(at))),
+                })
+            })?;
+            overview.failures = failures.collect::<rusqlite::Result<_>>()?;
+            Ok(overview)
+        })
+        .await
+    }
+}
