@@ -10,12 +10,50 @@
 //!                                            command line ──┘          └─────► auth ─────┘
 //! ```
 //!
+//! The tree, in the order of that path:
+//!
+//! ```text
+//! listener/       sockets, TLS, who may connect: bytes to and from a session
+//!   slots/          who holds the connections, and who makes room
+//!   passwords/      whether a name and a password belong together
+//!   receive.rs      a message on its way in
+//! session/        the SMTP dialog, without I/O
+//!   syntax/         command lines        replies/   every reply
+//!   dialog.rs       what a command means     data.rs    the framing of DATA
+//! admission/      whether a message is taken, and for which account
+//! spool/          the durable store: what 250 means
+//!   accept/         taking a message in      attempts/  claiming and settling
+//!   room/           what may be stored       damage/    what a crash or a bad disk left
+//!   operator/       what an operator decides view/      reading it
+//!   schema/         formats and upgrades     writer.rs  the one thread that writes
+//! delivery/       what is due, in fair turns, until it is delivered or has failed
+//!   dispatch/       who may go next: fairness, limits, backoff
+//!   attempt/        one attempt from top to bottom; who receives it (`recipients.rs`)
+//!   outcome/        what every failure means
+//!   report/         who hears of a failure or a delay
+//! mime/           a message as bytes
+//!   header/         the header section       addresses/ names and addresses in its fields
+//!   text/           charsets, encoded words  body/      parts, encodings, splitting
+//!   json/           Graph's JSON form
+//! graph/          the calls to Graph
+//! auth/           tokens
+//!   tokens/         grants and a token's life
+//!   credentials/    what is shown to Entra   sign_in/   mailboxes that sign in themselves
+//!
+//! admin/ cli/ doctor/ service/ telemetry/    running it, asking it, looking after it
+//! catalogue/                                 what each code of Microsoft's means, and what to do
+//! config/ credentials/ routing.rs            relay.toml; secrets and keys; which account sends what
+//! mail/ http.rs clock.rs disk.rs machine.rs  what all of them stand on
+//! ```
+//!
 //! Read `session/dialog.rs` for the dialog, `listener/receive.rs` for a message
-//! on its way in, `admission/mod.rs` for whether it is taken, `spool/mod.rs` for what "safe" means, and
-//! `delivery/attempt/mod.rs` for one attempt from top to bottom; the tables are
-//! `session/replies/mod.rs` (every reply), `delivery/outcome/` (what every failure
-//! means), `catalogue/` (what to do about it) and `delivery/attempt/recipients.rs` (who
-//! receives a message).
+//! on its way in, `admission/mod.rs` for whether it is taken, `spool/mod.rs` for what
+//! "safe" means, and `delivery/attempt/mod.rs` for one attempt from top to bottom; the
+//! tables are `session/replies/mod.rs` (every reply), `delivery/outcome/` (what every
+//! failure means), `catalogue/` (what to do about it) and
+//! `delivery/attempt/recipients.rs` (who receives a message). The oracles of fuzzer and
+//! property tests stand beside what they look into (`session/oracle/`, `mime/oracle.rs`,
+//! `delivery/oracle.rs`); the relay is built without them.
 //!
 //! # What the relay promises
 //!
@@ -43,26 +81,28 @@
 //!
 //! | module | may use |
 //! |---|---|
-//! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
-//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `catalogue`, `config`, `machine`, `mail`, `clock` |
-//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `clock` |
-//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `catalogue`, `config`, `mail`, `clock` |
-//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `mail`, `clock` |
+//! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
+//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine` |
+//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock` |
+//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue` |
+//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
-//! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `catalogue`, `config`, `mail`, `clock` |
+//! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |
 //! | `routing` | `config`, `mail` |
 //! | `graph` | `auth`, `http`, `mime`, `mail` |
-//! | `auth` | `http`, `config`, `mail`, `clock` |
+//! | `auth` | `http`, `config`, `credentials`, `mail`, `clock`, `disk` |
 //! | `http` | `config`, `clock` |
-//! | `spool` | `mail`, `clock` |
+//! | `spool` | `mail`, `clock`, `disk` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
-//! | `config` | `machine`, `mail`, `clock` |
+//! | `config` | `credentials`, `mail`, `clock`, `machine` |
+//! | `credentials` | `clock`, `machine` |
 //! | `mail` | `clock` |
 //! | `clock` | |
 //! | `catalogue` | |
 //! | `machine` | |
+//! | `disk` | |
 //!
 //! So the spool is the only thing that `listener` and `delivery` share;
 //! `session` knows no Graph and `graph` no SMTP, their translation is
@@ -92,7 +132,9 @@ pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod delivery;
+pub mod disk;
 pub mod doctor;
 pub mod graph;
 pub mod http;

@@ -20,7 +20,7 @@
 //! | `faults` | what goes wrong on purpose, and how it is played |
 //!
 //! `store` keeps what arrived, `settings` says who is known and how strict it is. The files make no
-//! circle: none uses a file that uses it, directly or through others (`tests/http/layering.rs`).
+//! circle: none uses a file that uses it, directly or through others (`sandbox/tests/http/layering.rs`).
 //!
 //! A further endpoint is a file with its handler and a route in the `mod.rs` of its folder.
 

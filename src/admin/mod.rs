@@ -73,7 +73,7 @@ pub use self::token::TokenState;
 pub use self::token::TokenView;
 use crate::auth::Means;
 use crate::auth::SignIns;
-use crate::config::CertificateFiles;
+use crate::credentials::CertificateFiles;
 pub use crate::delivery::BackoffCause;
 pub use crate::delivery::Braked;
 pub use crate::delivery::Delivery;

@@ -18,7 +18,7 @@ use super::identity;
 use super::metrics;
 use crate::auth::Ending;
 use crate::clock::Timestamp;
-use crate::config::CertificateFiles;
+use crate::credentials::CertificateFiles;
 use crate::delivery::Delivery;
 use crate::listener::Connections;
 use crate::spool::Holdings;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::sign_in::store::StoreError;
-use crate::config::CertificateError;
-use crate::config::SecretError;
+use crate::credentials::CertificateError;
+use crate::credentials::SecretError;
 use crate::http::Answer;
 use crate::http::TransportError;
 use crate::http::one_line;

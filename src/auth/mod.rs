@@ -19,7 +19,6 @@
 //! | `expiry` | until when a credential is good |
 
 mod credentials;
-mod durable;
 mod error;
 mod sign_in;
 mod tokens;

@@ -10,7 +10,7 @@ use super::Exit;
 use super::say;
 use super::talk;
 use super::terminal;
-use crate::config::PasswordHash;
+use crate::credentials::PasswordHash;
 
 pub(super) fn run() -> Exit {
     let password = match read() {

@@ -7,7 +7,6 @@ use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use super::say;
 use super::smtp;
 use super::talk;
 use crate::config::Config;
+use crate::disk;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -203,12 +203,7 @@ fn mailbox_of(settings: &Settings) -> &str {
 }
 
 fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(secret.as_bytes())
+    disk::create(path)?.write_all(secret.as_bytes())
 }
 
 /// A folder that is gone afterwards.

@@ -250,13 +250,13 @@ fn exit_of(error: &StartError) -> Exit {
         {
             Exit::TryLater
         }
-        StartError::Credential { error, .. } => of_kind(match error {
-            CredentialError::Secret(error) => error.kind(),
-            CredentialError::Certificate(error) => error.kind(),
-            CredentialError::Key => ProblemKind::Wrong,
-            CredentialError::FederatedToken { .. } => ProblemKind::Unreadable,
+        StartError::Credential { error, .. } => of_file(match error {
+            CredentialError::Secret(error) => error.is_unreadable(),
+            CredentialError::Certificate(error) => error.is_unreadable(),
+            CredentialError::Key => false,
+            CredentialError::FederatedToken { .. } => true,
         }),
-        StartError::Tls(error) => of_kind(error.kind()),
+        StartError::Tls(error) => of_file(error.is_unreadable()),
         StartError::SignIns(StoreError::File { error, .. }) => by_io(error),
         StartError::SignIns(_) | StartError::Http(_) | StartError::Listen { .. } => {
             Exit::Configuration
@@ -276,6 +276,11 @@ fn exit_of(error: &StartError) -> Exit {
             | SpoolError::Closed,
         ) => Exit::CannotCreate,
     }
+}
+
+/// Of a file that relay.toml names.
+fn of_file(is_unreadable: bool) -> Exit {
+    of_kind(ProblemKind::of_file(is_unreadable))
 }
 
 /// Of a file or folder below data_dir.

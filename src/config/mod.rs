@@ -11,14 +11,10 @@
 
 mod accounts;
 mod aliases;
-mod certificate;
 mod differences;
 mod file;
-mod handed;
 mod listeners;
-mod password;
 mod reader;
-mod secret;
 mod senders;
 mod units;
 mod warnings;
@@ -45,23 +41,17 @@ pub use self::accounts::submission::QuotedPrintable;
 pub use self::accounts::submission::RecipientRule;
 pub use self::accounts::submission::Route;
 pub use self::accounts::submission::Submission;
-pub use self::certificate::CertificateError;
-pub use self::certificate::CertificateFiles;
-pub use self::certificate::Stamp;
 pub use self::file::is_of_the_service;
 pub use self::file::is_state_folder;
-pub use self::handed::is_out_of_reach;
 pub use self::listeners::PRIVILEGED_PORTS;
 pub use self::listeners::received::ReceivedClient;
-pub use self::password::PasswordHash;
-pub use self::password::PasswordHashError;
 pub use self::reader::ConfigError;
 pub use self::reader::Problem;
 pub use self::reader::ProblemKind;
-pub use self::secret::SecretError;
-pub use self::secret::SecretSource;
 pub use self::senders::SenderRule;
 pub use self::senders::Senders;
+use crate::credentials::CertificateFiles;
+use crate::credentials::PasswordHash;
 use crate::mail::Address;
 use crate::mail::Aliases;
 use crate::mail::Pattern;
@@ -488,4 +478,14 @@ impl Listener {
 fn contains(networks: &[IpNet], client: IpAddr) -> bool {
     let client = client.to_canonical();
     networks.iter().any(|network| network.contains(&client))
+}
+
+impl ProblemKind {
+    /// Of a file that relay.toml names: `true` if it cannot be read.
+    pub fn of_file(is_unreadable: bool) -> Self {
+        match is_unreadable {
+            true => Self::Unreadable,
+            false => Self::Wrong,
+        }
+    }
 }

@@ -16,7 +16,7 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 use toml::de::ValueDeserializer;
 
-use super::handed;
+use crate::credentials::handed;
 
 /// Everything that is wrong with a configuration file, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,11 @@
 //! What is due, in fair turns, until each entry is delivered or has failed.
 //!
-//! Begin to read at `attempt.rs`, one attempt from top to bottom. One task, the
-//! dispatcher below, owns who may go next (`lanes.rs`); each attempt is a task
+//! Begin to read at `attempt/mod.rs`, one attempt from top to bottom. One task, the
+//! dispatcher below, owns who may go next (`dispatch/lanes.rs`); each attempt is a task
 //! of its own, which settles its entry in the spool whatever happens (promise
 //! 2) and then reports to the dispatcher. `outcome/` has the one table of
-//! what a failure means, and what follows from it; `recipients.rs` and `compose.rs`
-//! make what goes out, `report.rs` decides who is told of a failure or a delay.
+//! what a failure means, and what follows from it; `attempt/recipients.rs` and `attempt/compose.rs`
+//! make what goes out, `report/mod.rs` decides who is told of a failure or a delay.
 //! Speaks no HTTP and no SMTP.
 
 mod attempt;

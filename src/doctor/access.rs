@@ -14,7 +14,7 @@ use super::Finding;
 use crate::config;
 use crate::config::Config;
 use crate::config::Credential;
-use crate::config::SecretSource;
+use crate::credentials::SecretSource;
 use crate::machine;
 use crate::machine::Obstacle;
 use crate::machine::SERVICE_USER;

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::config::Listener;
 use crate::config::PRIVILEGED_PORTS;
 use crate::config::Presence;
-use crate::config::is_out_of_reach;
+use crate::credentials::is_out_of_reach;
 use crate::machine::User;
 use crate::spool;
 use crate::spool::SpoolError;

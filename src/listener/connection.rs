@@ -5,7 +5,7 @@
 //! and its verdict is the matter of `receive.rs`.
 //!
 //! Every wait ends: with the client's silence, with the time that a session has
-//! for AUTH or MAIL and as a whole, and when `slots.rs` needs its slot. The slot is
+//! for AUTH or MAIL and as a whole, and when `slots/mod.rs` needs its slot. The slot is
 //! given back before the client can read the last reply, so that a client that
 //! connects again at once finds it free.
 

@@ -1,7 +1,7 @@
 //! Sockets: accepting connections, and bytes to and from the session.
 //!
 //! Promises: connections are accepted even when all are taken, so that
-//! `slots.rs` can decide who has one; no client and no listener can take all of
+//! `slots/mod.rs` can decide who has one; no client and no listener can take all of
 //! them; every wait has an end; a panic in one connection ends that one alone. On
 //! stop no new connection is accepted, clients between messages are told `421`,
 //! and a message within DATA may be finished for [`DRAIN`]. What a command means

@@ -14,9 +14,9 @@ use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 
-use crate::config::CertificateError;
-use crate::config::CertificateFiles;
-use crate::config::Stamp;
+use crate::credentials::CertificateError;
+use crate::credentials::CertificateFiles;
+use crate::credentials::Stamp;
 use crate::telemetry::maillog;
 
 /// The certificate of all listeners.

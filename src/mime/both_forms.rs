@@ -1,5 +1,5 @@
 //! A part is the same file in both forms in which it leaves its message: taken out
-//! of a large one (`split.rs`), and in JSON (`rendition.rs`).
+//! of a large one (`body/split.rs`), and in JSON (`json/mod.rs`).
 
 use proptest::prelude::*;
 

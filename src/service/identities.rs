@@ -18,9 +18,9 @@ use crate::auth::Store;
 use crate::auth::StoreError;
 use crate::auth::TokenError;
 use crate::clock::Clock;
-use crate::config::CertificateFiles;
 use crate::config::Config;
 use crate::config::SignIn;
+use crate::credentials::CertificateFiles;
 use crate::telemetry::maillog;
 
 /// How often it is looked after.

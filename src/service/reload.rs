@@ -13,11 +13,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Authentication;
-use crate::config::CertificateError;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Listener;
 use crate::config::Tls;
+use crate::credentials::CertificateError;
 use crate::listener::Rules;
 
 /// Why a configuration cannot be put in force while the relay runs.

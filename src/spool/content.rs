@@ -6,8 +6,6 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -21,6 +19,7 @@ use super::SpoolError;
 use super::room;
 use super::room::reservation::Reservation;
 use super::seal::Digester;
+use crate::disk;
 use crate::mail::SpoolId;
 
 /// Up to here a message lies in its row: SQLite is faster than a file for
@@ -128,12 +127,7 @@ impl Incoming {
         if self.head.len() > INLINE_LIMIT {
             let folder = folder(&self.spool.shared.settings.folder);
             let path = folder.join(format!("{}{PART}", self.id));
-            let opened = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path);
-            let file = opened.map_err(|error| self.spool.not_written(&path, error))?;
+            let file = disk::create(&path).map_err(|error| self.spool.not_written(&path, error))?;
             let file = self.file.insert(IncomingFile {
                 file: tokio::fs::File::from_std(file),
                 path,
@@ -304,14 +298,10 @@ fn exact_id(name: &str) -> Option<SpoolId> {
 
 pub(super) fn make_folders(spool: &Path) -> Result<(), SpoolError> {
     let folder = folder(spool);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .map_err(|error| SpoolError::File {
-            path: folder,
-            error,
-        })
+    disk::create_folder(&folder).map_err(|error| SpoolError::File {
+        path: folder,
+        error,
+    })
 }
 
 /// Makes a new file's name in its folder durable.

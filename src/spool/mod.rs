@@ -11,8 +11,8 @@
 //! - A small message lies in the database. A message above [`INLINE_LIMIT`] is
 //!   streamed to a file, which is fsynced together with its folder before the
 //!   row that names it is committed. A file without a row is moved to
-//!   `orphans/` at start; a row without its file is quarantined (`recover.rs`).
-//! - What may come in, and what yields to it when there is no room: `room.rs`.
+//!   `orphans/` at start; a row without its file is quarantined (`damage/recover.rs`).
+//! - What may come in, and what yields to it when there is no room: `room/mod.rs`.
 //! - A message with too many recipients becomes several entries in that one
 //!   transaction; a large one's file has a name (a hard link) for each.
 //! - Content is deleted in the transaction that settles its entry; a file is
@@ -22,27 +22,27 @@
 //! - An attempt is on record as begun before it begins (promise 4). At start an
 //!   attempt without an end is doubtful, and its entry waits again.
 //! - One bad sector harms one message: an entry that cannot be read, or whose
-//!   checksums do not match, is quarantined and never sent (`damage.rs`,
+//!   checksums do not match, is quarantined and never sent (`damage/mod.rs`,
 //!   `seal.rs`).
 //! - What is decided by time is decided by the relay's running time, which no
 //!   wall clock changes: `running.rs`.
 //! - One process has the spool: `spool.lock` and the folder are locked while it
 //!   is open.
 //! - The database must belong to what lies beside it. One that is missing, empty,
-//!   older or another one is refused (`examine.rs`, `mark.rs`), because going on
+//!   older or another one is refused (`damage/examine.rs`, `damage/mark.rs`), because going on
 //!   would lose mail or send it twice. A folder that was restored as a whole
 //!   belongs together and is accepted.
 //! - A spool of an earlier format is brought up to this one, and the database that it
 //!   was is kept. One of a later format is refused (`schema/`).
 //! - After an fsync error, and while the database has lost its name, nothing is
-//!   accepted (`watch.rs`).
+//!   accepted (`damage/watch.rs`).
 //!
 //! # Format
 //!
 //! ```text
 //! data_dir/
 //!   spool.lock          locked while open
-//!   spool.state         how far the database is (`mark.rs`)
+//!   spool.state         how far the database is (`damage/mark.rs`)
 //!   spool.db, -wal      entry      one row a message, also after its end
 //!                       recipient  who receives an entry
 //!                       asked      what the client named in their place
@@ -190,7 +190,7 @@ struct Shared {
     arrived: Notify,
     /// Messages were dropped.
     dropped: Notify,
-    /// Entries that can be neither read nor quarantined: see `damage.rs`.
+    /// Entries that can be neither read nor quarantined: see `damage/mod.rs`.
     left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
     _locks: [File; 2],

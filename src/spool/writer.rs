@@ -5,8 +5,8 @@
 //! transaction failed. Its result is handed over after the commit.
 //!
 //! A transaction that changes something counts itself in the table `spool`, and
-//! after its commit in `spool.state` (`mark.rs`). After an fsync error nothing
-//! more is written, and the database is not touched again: see `watch.rs`. New
+//! after its commit in `spool.state` (`damage/mark.rs`). After an fsync error nothing
+//! more is written, and the database is not touched again: see `damage/watch.rs`. New
 //! mail is taken in only while database and log have their names, which is looked
 //! at before a transaction with new mail, and after each.
 

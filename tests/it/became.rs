@@ -368,7 +368,8 @@ async fn a_salvaged_spool_is_searched_like_the_one_before() {
     spool.close().await;
     drop(spool);
 
-    spool::salvage(folder.path(), folder.path(), Clock::System.now()).unwrap();
+    entries::when_free(|| spool::salvage(folder.path(), folder.path(), Clock::System.now()))
+        .unwrap();
 
     let (spool, _) = entries::open(folder.path(), Clock::System);
     for sought in [

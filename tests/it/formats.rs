@@ -247,7 +247,8 @@ async fn without_room_for_the_copy_nothing_is_changed_until_it_is_elsewhere() {
     assert!(words.contains(&remedy), "{words}");
     assert!(fs::read(&path).unwrap() == before);
     assert!(!folder.path().join("spool.db.format-5").exists());
-    let ahead = spool::upgrade_ahead(folder.path(), u64::MAX / 2).unwrap_err();
+    let ahead =
+        entries::when_free(|| spool::upgrade_ahead(folder.path(), u64::MAX / 2)).unwrap_err();
     // But for how much is free just then.
     let without_sizes =
         |text: &str| text.replace(|byte: char| byte.is_ascii_digit() || byte == '.', "");
@@ -293,10 +294,11 @@ async fn a_later_format_is_refused_with_the_version_that_reads_it() {
     );
     assert!(!words.contains("to go back"), "{words}");
     for error in [
-        spool::check_stopped(folder.path()).unwrap_err(),
-        spool::would_open(folder.path()).unwrap_err(),
-        spool::upgrade_ahead(folder.path(), 0).unwrap_err(),
-        spool::salvage(folder.path(), folder.path(), Clock::System.now()).unwrap_err(),
+        entries::when_free(|| spool::check_stopped(folder.path())).unwrap_err(),
+        entries::when_free(|| spool::would_open(folder.path())).unwrap_err(),
+        entries::when_free(|| spool::upgrade_ahead(folder.path(), 0)).unwrap_err(),
+        entries::when_free(|| spool::salvage(folder.path(), folder.path(), Clock::System.now()))
+            .unwrap_err(),
     ] {
         assert_eq!(error.to_string(), words);
     }
@@ -306,7 +308,9 @@ async fn a_later_format_is_refused_with_the_version_that_reads_it() {
     let mut older = before.clone();
     older[63] = 6;
     fs::write(&kept, older).unwrap();
-    let words = spool::check_stopped(folder.path()).unwrap_err().to_string();
+    let words = entries::when_free(|| spool::check_stopped(folder.path()))
+        .unwrap_err()
+        .to_string();
     assert!(
         words.contains(&format!("kept as {}", kept.display())),
         "{words}"
@@ -320,7 +324,7 @@ async fn a_spool_of_an_earlier_format_can_be_checked_before_the_upgrade() {
         let path = written(folder.path(), format);
         let before = fs::read(&path).unwrap();
 
-        let checked = spool::check_stopped(folder.path()).unwrap();
+        let checked = entries::when_free(|| spool::check_stopped(folder.path())).unwrap();
 
         assert_eq!(checked.problems, Vec::<String>::new(), "format {format}");
         assert_eq!(checked.messages, if format < 3 { 4 } else { 5 });
@@ -336,7 +340,10 @@ async fn an_earlier_format_is_salvaged_and_what_is_kept_is_left_alone() {
         let kept = folder.path().join("spool.db.format-1");
         fs::write(&kept, "kept").unwrap();
 
-        let salvaged = spool::salvage(folder.path(), folder.path(), Clock::System.now()).unwrap();
+        let salvaged = entries::when_free(|| {
+            spool::salvage(folder.path(), folder.path(), Clock::System.now())
+        })
+        .unwrap();
 
         assert_eq!(salvaged.saved[&State::Waiting], 3, "format {format}");
         assert_eq!(fs::read(&kept).unwrap(), b"kept");

@@ -1,5 +1,5 @@
 //! Holds the table in the doc of `src/lib.rs`: who may import whom, and how
-//! long a file may be; and which tests may be ignored. That the sandbox uses
+//! long a file may be, and how full a folder; and which tests may be ignored. That the sandbox uses
 //! nothing of the relay's needs no test: it is a package of its own.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 /// Past this a file has a seam.
 const LONGEST_FILE: usize = 500;
+/// Past this a folder has rooms.
+const MOST_FILES: usize = 12;
 
 type Table = Vec<(String, BTreeSet<String>)>;
 
@@ -73,6 +75,21 @@ fn no_file_is_past_its_ceiling() {
             lines <= LONGEST_FILE,
             "{} has {lines} lines",
             path.display()
+        );
+    }
+}
+
+#[test]
+fn no_folder_is_past_its_ceiling() {
+    let mut files: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (path, _) in sources() {
+        *files.entry(path.parent().unwrap().to_owned()).or_default() += 1;
+    }
+    for (folder, files) in files {
+        assert!(
+            files <= MOST_FILES,
+            "{} has {files} files",
+            folder.display()
         );
     }
 }

@@ -611,7 +611,7 @@ async fn a_message_that_stands_still_gives_its_room_to_others() {
         free_space: 0,
         subjects: Subjects::Kept,
     };
-    let (spool, _) = Spool::open(settings, Clock::System).unwrap();
+    let (spool, _) = entries::open_with(&settings, &Clock::System).unwrap();
     let piece = vec![b'x'; 600_000];
     let mut first = spool.receive(spool.new_id());
     first.write(&piece).await.unwrap();

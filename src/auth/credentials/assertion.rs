@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::auth::error::CredentialError;
 use crate::clock::Timestamp;
-use crate::config::CertificateFiles;
+use crate::credentials::CertificateFiles;
 
 /// How long an assertion is good: the page advises five to ten minutes.
 const LIFE: Duration = Duration::from_secs(10 * 60);

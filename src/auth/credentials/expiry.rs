@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::config::Account;
-use crate::config::CertificateError;
 use crate::config::Credential;
+use crate::credentials::CertificateError;
 
 /// Something that ends.
 #[derive(Clone, Debug, PartialEq, Eq)]

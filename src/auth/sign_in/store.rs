@@ -37,8 +37,8 @@ use secrecy::SecretString;
 
 use super::sealed;
 use super::sealed::Key;
-use crate::auth::durable;
 use crate::clock::Timestamp;
+use crate::disk;
 use crate::mail::Address;
 
 /// The sign-ins; clones share them.
@@ -161,10 +161,7 @@ impl Store {
         let (mut entries, mut unopened) = (BTreeMap::new(), Vec::new());
         for found in fs::read_dir(&folder).map_err(failed)? {
             let path = found.map_err(failed)?.path();
-            if path
-                .extension()
-                .is_some_and(|ending| ending == durable::HALF)
-            {
+            if path.extension().is_some_and(|ending| ending == disk::HALF) {
                 // What a crash left: the file that it was to replace is whole.
                 let _left = fs::remove_file(&path);
             }
@@ -298,10 +295,12 @@ impl Shared {
         let path = self.path(name);
         let sign_in = self.entries().get(name).map(|entry| entry.sign_in.clone());
         let Some(sign_in) = sign_in else {
-            return durable::remove(&path).map_err(|error| file_error(&path, error));
+            return disk::remove(&path)
+                .and_then(|()| disk::sync_folder_of(&path))
+                .map_err(|error| file_error(&path, error));
         };
         let text = sealed::seal(&sign_in, &self.key)?;
-        durable::replace(&path, text.as_bytes()).map_err(|error| file_error(&path, error))?;
+        disk::replace(&path, text.as_bytes()).map_err(|error| file_error(&path, error))?;
         if let Some(entry) = self.entries().get_mut(name) {
             let now = &entry.sign_in;
             entry.is_saved = now.has_token_of(&sign_in) && now.refused == sign_in.refused;
@@ -340,7 +339,7 @@ fn key(data_dir: &Path) -> Result<Key, StoreError> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            durable::replace(&path, &sealed::random_key()?).map_err(failed)?;
+            disk::replace(&path, &sealed::random_key()?).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }
@@ -423,7 +422,7 @@ mod tests {
         // Where the new file would be written is a folder: root could write anywhere.
         let name = name("default", &"a@x.example".parse().unwrap());
         let path = store.shared.path(&name);
-        let new = path.with_extension(durable::HALF);
+        let new = path.with_extension(disk::HALF);
         fs::create_dir(&new).unwrap();
 
         assert!(store.keep(sign_in("a@x.example", "two", 2)).await.is_err());

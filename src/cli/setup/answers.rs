@@ -16,7 +16,7 @@ use crate::cli::running::Failure;
 use crate::cli::talk;
 use crate::cli::terminal;
 use crate::clock::Timestamp;
-use crate::config::SecretSource;
+use crate::credentials::SecretSource;
 use crate::mail::Address;
 
 /// All that relay.toml needs.

@@ -17,6 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::disk;
 use crate::machine::SERVICE_USER;
 use crate::machine::User;
 
@@ -46,7 +47,7 @@ impl Staged {
             place: place.to_owned(),
         };
         // Of a run that was killed.
-        remove(&staged.temporary)?;
+        disk::remove(&staged.temporary)?;
         let mode = match readers {
             Readers::Relay => 0o600,
             Readers::Group => 0o640,
@@ -73,14 +74,14 @@ impl Staged {
     }
 
     fn put(self) -> io::Result<()> {
-        rename(&self.temporary, &self.place)
+        disk::rename(&self.temporary, &self.place)
     }
 }
 
 /// What was not put in its place is of no use.
 impl Drop for Staged {
     fn drop(&mut self) {
-        drop(remove(&self.temporary));
+        drop(disk::remove(&self.temporary));
     }
 }
 
@@ -99,15 +100,15 @@ pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<Pat
             let old = place.with_extension("old");
             // One of an earlier run has worked, and what came after it has not.
             if old.exists() {
-                remove(&before)?;
+                disk::remove(&before)?;
             } else {
-                rename(&before, &old)?;
+                disk::rename(&before, &old)?;
             }
             Ok(Some(old))
         }
         (Ok(()), None) => Ok(None),
-        (Err(_), Some(before)) => rename(&before, &place).and(ended).map(|()| None),
-        (Err(_), None) => remove(&place).and(ended).map(|()| None),
+        (Err(_), Some(before)) => disk::rename(&before, &place).and(ended).map(|()| None),
+        (Err(_), None) => disk::remove(&place).and(ended).map(|()| None),
     }
 }
 
@@ -119,7 +120,7 @@ pub(super) fn old_name(place: &Path) -> PathBuf {
 /// Keeps a file under another name, which nothing that is written later changes.
 fn keep_old(place: &Path, old: &Path) -> io::Result<()> {
     match link(place)? {
-        Some(before) => rename(&before, old),
+        Some(before) => disk::rename(&before, old),
         None => Ok(()),
     }
 }
@@ -127,34 +128,17 @@ fn keep_old(place: &Path, old: &Path) -> io::Result<()> {
 /// A second name of a file, if there is one.
 fn link(place: &Path) -> io::Result<Option<PathBuf>> {
     let second = beside(place, "old");
-    remove(&second)?;
+    disk::remove(&second)?;
     match fs::hard_link(place, &second) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         // Not every file system has links.
         Err(_) => {
             fs::copy(place, &second)?;
-            fs::File::open(&second)?.sync_all()?;
+            disk::sync(&second)?;
         }
     }
     Ok(Some(second))
-}
-
-/// Removes a file if it is there.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the content was synced before, and the folder is after it"
-)]
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    fs::File::open(folder(to))?.sync_all()
 }
 
 fn folder(path: &Path) -> &Path {

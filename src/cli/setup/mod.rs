@@ -31,6 +31,7 @@ use super::say;
 use super::talk;
 use super::terminal;
 use crate::config::Config;
+use crate::disk;
 use crate::mail::Address;
 
 #[derive(Debug, clap::Args)]
@@ -204,7 +205,7 @@ fn settle_old(old: &Path, place: &Path, exit: Exit) {
             "the old secret is in {old_name}, in case the new one is wrong: mv {old_name} {place} brings \
              it back; otherwise delete it"
         ));
-    } else if let Err(error) = files::remove(old) {
+    } else if let Err(error) = disk::remove(old) {
         talk(&format!(
             "cannot remove the old secret: {old_name}: {error}: delete it"
         ));

@@ -4,22 +4,20 @@
 //! Everything is read again for every token request, so that a file that was
 //! changed is in use with the next token and needs no restart.
 
-use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
-use crate::config::CertificateFiles;
 use crate::config::ProblemKind;
-use crate::config::SecretSource;
-use crate::config::handed::is_out_of_reach;
 use crate::config::reader::Marked;
 use crate::config::reader::Section;
 use crate::config::units::Day;
-use crate::machine;
-use crate::machine::User;
+use crate::credentials::CertificateFiles;
+use crate::credentials::SecretSource;
+use crate::credentials::is_out_of_reach;
+use crate::credentials::unreadable;
 
 /// What the relay shows Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,7 +169,11 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
         match source.value.read() {
             Err(error) => {
                 let message = format!("client secret: {error}");
-                section.problem_of_file(&source.span, error.kind(), message);
+                section.problem_of_file(
+                    &source.span,
+                    ProblemKind::of_file(error.is_unreadable()),
+                    message,
+                );
             }
             Ok(secret) if is_guid(&secret) => section.warning_at(
                 &source.span,
@@ -219,7 +221,11 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
     match files.load() {
         Err(error) => {
             let message = format!("certificate: {error}");
-            section.problem_of_file(&certificate.span, error.kind(), message);
+            section.problem_of_file(
+                &certificate.span,
+                ProblemKind::of_file(error.is_unreadable()),
+                message,
+            );
         }
         // Entra page "Microsoft identity platform application authentication
         // certificate credentials".
@@ -273,21 +279,3 @@ fn federated_token(section: &mut Section<'_>) -> Option<Credential> {
     }
     Some(Credential::FederatedToken(marked.value))
 }
-
-/// Why a file that the relay only reads cannot be read, and what to do.
-pub(in crate::config) fn unreadable(path: &Path, error: &io::Error) -> String {
-    let shown = path.display();
-    let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
-        let fix = |user: &User| format!("chgrp {} {shown}; chmod g+r {shown}", user.group);
-        format!(": {}", machine::denied(path, fix))
-    } else if error.kind() == io::ErrorKind::NotFound {
-        format!(": {NOT_THERE}")
-    } else {
-        String::new()
-    };
-    format!("cannot read {shown}: {error}{remedy}")
-}
-
-/// What to do about a file that does not exist.
-pub(in crate::config) const NOT_THERE: &str =
-    "put it there, or correct the path; systemd starts the relay again until the file is there";

@@ -21,7 +21,6 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::Authentication;
-use super::CertificateFiles;
 use super::Listener;
 use super::Presence;
 use super::Tls;
@@ -30,6 +29,7 @@ use super::User;
 use super::aliases;
 use super::reader::Marked;
 use super::reader::Section;
+use crate::credentials::CertificateFiles;
 use crate::mail::Surroundings;
 
 /// The lines of a drop-in that let the service take ports below 1024; with fewer

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::CertificateFiles;
+use crate::config::ProblemKind;
 use crate::config::reader::Section;
+use crate::credentials::CertificateFiles;
 
 /// The keys of `[tls]`.
 pub(in crate::config) fn read_section(top: &mut Section<'_>) -> Option<CertificateFiles> {
@@ -26,7 +27,11 @@ pub(in crate::config) fn read_section(top: &mut Section<'_>) -> Option<Certifica
         )
         && let Err(error) = files.load()
     {
-        section.problem_of_file(&section.span(), error.kind(), error.to_string());
+        section.problem_of_file(
+            &section.span(),
+            ProblemKind::of_file(error.is_unreadable()),
+            error.to_string(),
+        );
     }
     section.finish();
     files

@@ -1,10 +1,10 @@
 //! The keys of `[[user]]`: who may authenticate to a listener.
 
 use crate::config::Account;
-use crate::config::PasswordHash;
 use crate::config::User;
 use crate::config::aliases;
 use crate::config::reader::Section;
+use crate::credentials::PasswordHash;
 use crate::mail::Pattern;
 use crate::mail::Surroundings;
 

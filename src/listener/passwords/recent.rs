@@ -20,8 +20,8 @@ use ring::rand::SystemRandom;
 use tokio::time::Instant;
 
 use super::guesses::key;
-use crate::config::PasswordHash;
 use crate::config::User;
+use crate::credentials::PasswordHash;
 use crate::mail::Client;
 
 /// Successes of clients.

@@ -71,7 +71,7 @@ pub(in crate::mime) fn usable<'f>(field: &'f Field<'_>) -> Option<&'f Item> {
 }
 
 /// Whether a list is one item: no other, no group, no gap. However its name is
-/// spelled, it goes out in a spelling that is read alike by all (`ascii.rs`).
+/// spelled, it goes out in a spelling that is read alike by all (`header/ascii.rs`).
 fn is_alone(list: &List) -> bool {
     let is_one = list.items.len() == 1 && !list.groups;
     is_one && (list.plain || !list.is_by_the_book())

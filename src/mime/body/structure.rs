@@ -152,7 +152,7 @@ impl Scan {
             charset: None,
         };
         let mut media = Media::of(header, "text/plain", None);
-        // Of its fields the first ones count (`quirks.rs`), which says no other.
+        // Of its fields the first ones count (`header/quirks.rs`), which says no other.
         media.ambiguous = false;
         scan.begin(media);
         scan

@@ -16,7 +16,7 @@
 //! - in the fields of URIs (RFC 2369, RFC 3986) octets are written as `%C3%BC`;
 //! - all others, Subject among them, are taken for free text, and get encoded words.
 //!
-//! What 8-bit text means is guessed by `charset.rs`.
+//! What 8-bit text means is guessed by `text/charset.rs`.
 
 use std::borrow::Cow;
 

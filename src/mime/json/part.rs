@@ -71,7 +71,7 @@ impl<'m> Part<'m> {
     /// A part that is `default` if it does not say what it is.
     fn read(raw: &'m [u8], default: &str, depth: usize, reading: &mut Reading) -> Option<Self> {
         let header = Header::split(raw, true).unwrap_or_default();
-        // As `structure.rs` reads it.
+        // As `body/structure.rs` reads it.
         let repaired = Some(raw).filter(|_| depth > 0 && header.cut_short);
         let repaired = repaired.and_then(repaired_fields);
         let (header, body) = match &repaired {

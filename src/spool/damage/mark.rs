@@ -23,6 +23,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::disk;
+
 /// How far a spool is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::spool) struct State {
@@ -76,7 +78,7 @@ impl Mark {
         mark.file.write_all_at(text.as_bytes(), 0)?;
         mark.file.set_len(text.len() as u64)?;
         mark.sync()?;
-        File::open(folder)?.sync_all()?;
+        disk::sync(folder)?;
         Ok(mark)
     }
 

@@ -15,9 +15,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -26,6 +24,7 @@ use rusqlite::params;
 
 use crate::clock::ClockJump;
 use crate::clock::Moment;
+use crate::disk;
 use crate::mail::EnhancedStatus;
 use crate::mail::SpoolId;
 use crate::spool::SpoolError;
@@ -204,20 +203,12 @@ pub(in crate::spool) fn orphans(folder: &Path) -> PathBuf {
     folder.join("orphans")
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "both folders are synced after the renames, and no name is taken"
-)]
 pub(in crate::spool) fn move_orphans(folder: &Path, unknown: &[SpoolId]) -> Result<(), SpoolError> {
     if unknown.is_empty() {
         return Ok(());
     }
     let orphans = orphans(folder);
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&orphans);
-    made.map_err(failed(&orphans))?;
+    disk::create_folder(&orphans).map_err(failed(&orphans))?;
     for id in unknown {
         let from = content::path(folder, *id);
         let name = id.to_string();
@@ -228,11 +219,10 @@ pub(in crate::spool) fn move_orphans(folder: &Path, unknown: &[SpoolId]) -> Resu
             }
             to = orphans.join(format!("{name}.{number}"));
         }
-        fs::rename(&from, &to).map_err(failed(&from))?;
+        disk::move_if_there(&from, &to).map_err(failed(&from))?;
     }
     for folder in [&orphans, &content::folder(folder)] {
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(failed(folder))?;
+        disk::sync(folder).map_err(failed(folder))?;
     }
     Ok(())
 }

@@ -23,7 +23,6 @@ use std::fs::File;
 use std::fs::Metadata;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -34,6 +33,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
+use crate::disk;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::lock_mutex;
@@ -222,16 +222,10 @@ pub(in crate::spool) fn write_out(connection: &Connection, to: &Path) -> Result<
         error,
     };
     // SQLite writes into an empty file, and would make one that all may read.
-    let mut private = File::options();
-    let private = private.write(true).create_new(true).mode(0o600).open(to);
-    drop(private.map_err(file)?);
+    drop(disk::create(to).map_err(file)?);
     connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
-    File::open(to).and_then(|it| it.sync_all()).map_err(file)?;
-    if let Some(folder) = to.parent() {
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(file)?;
-    }
-    Ok(())
+    disk::sync(to).map_err(file)?;
+    disk::sync_folder_of(to).map_err(file)
 }
 
 #[cfg(test)]

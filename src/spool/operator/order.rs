@@ -1,5 +1,5 @@
 //! The words in which an operator's orders are given and answered, also over
-//! the admin socket; `operator.rs` carries them out.
+//! the admin socket; `operator/mod.rs` carries them out.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Making room: what yields to new mail, in the order that `room.rs` gives.
+//! Making room: what yields to new mail, in the order that `room/mod.rs` gives.
 
 use std::time::Duration;
 

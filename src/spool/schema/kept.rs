@@ -18,13 +18,13 @@ use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
 
 use super::FORMAT;
+use crate::disk;
 use crate::spool::SpoolError;
 use crate::spool::damage::examine;
 use crate::spool::room::usage::megabytes;
@@ -147,7 +147,7 @@ pub(super) fn keep(
 ) -> Result<PathBuf, SpoolError> {
     let folder = path.parent().unwrap_or(path);
     let part = folder.join(PART);
-    remove_if_there(&part)?;
+    disk::remove(&part).map_err(failed(&part))?;
     close(connection, path)?;
     let kept = match place(path, format)? {
         Place::Taken(kept) => return Ok(kept),
@@ -155,7 +155,7 @@ pub(super) fn keep(
     };
     let size = fs::metadata(path).map_err(failed(path))?.len();
     Room::on(folder, size, free_space)?.must_do(path, format)?;
-    let copied = copy(path, &part).and_then(|()| rename(&part, &kept));
+    let copied = disk::copy(path, &part).and_then(|()| disk::rename(&part, &kept));
     if let Err(error) = copied {
         // What is left of it is removed by the next start too.
         let _left = fs::remove_file(&part);
@@ -242,32 +242,6 @@ impl Pieces {
         self.piece.clear();
         (&self.file).take(PIECE).read_to_end(&mut self.piece)?;
         Ok(&self.piece)
-    }
-}
-
-/// On the disk, before it has its name.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = File::open(from)?;
-    let mut options = File::options();
-    let mut to = options.write(true).create_new(true).mode(0o600).open(to)?;
-    io::copy(&mut from, &mut to)?;
-    to.sync_all()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the folder is synced behind it, and no name is taken"
-)]
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    let folder = to.parent().unwrap_or(to);
-    File::open(folder)?.sync_all()
-}
-
-fn remove_if_there(path: &Path) -> Result<(), SpoolError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 

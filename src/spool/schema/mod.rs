@@ -70,7 +70,7 @@ pub(super) const FORMAT: i64 = 6;
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// A name that ends in `_at` is wall time and only shown; `_running` is running
-/// time (`running.rs`), by which the relay decides. New columns come last, so that a
+/// time (`spool/running.rs`), by which the relay decides. New columns come last, so that a
 /// salvage reads earlier formats with the same first page.
 const TABLES: &str = "
 CREATE TABLE entry (
@@ -108,14 +108,14 @@ CREATE TABLE entry (
     about        TEXT,
     -- Whether its sender was told that it is late.
     warned       INTEGER NOT NULL DEFAULT 0,
-    -- Checksums of the content, and of the envelope with it (seal.rs).
+    -- Checksums of the content, and of the envelope with it (spool/seal.rs).
     digest       BLOB,
     seal         BLOB,
     accepted_running INTEGER NOT NULL DEFAULT 0,
     ended_running INTEGER,
     -- Whether it is known to fail while other messages get through.
     own_trouble  INTEGER NOT NULL DEFAULT 0,
-    -- What its rows and its content take up on disk (usage.rs).
+    -- What its rows and its content take up on disk (room/usage.rs).
     rows_cost    INTEGER NOT NULL DEFAULT 0,
     content_cost INTEGER NOT NULL DEFAULT 0,
     -- RET and ENVID of MAIL (RFC 3461).
@@ -181,7 +181,7 @@ CREATE TABLE clock (
     boot    TEXT NOT NULL,
     steady  INTEGER NOT NULL
 ) STRICT;
--- One row: which spool this is, how many transactions it has had (mark.rs), and the
+-- One row: which spool this is, how many transactions it has had (damage/mark.rs), and the
 -- version of the program that made its format.
 CREATE TABLE spool (
     id      TEXT NOT NULL,

@@ -35,18 +35,24 @@ pub(crate) fn open(folder: &Path, clock: Clock) -> (Spool, Recovered) {
     open_with(&settings, &clock).unwrap()
 }
 
-/// Opens a spool that a test may have had open before. Another test may start a
-/// process at that moment, which holds every lock of this one until it has become its
-/// program: that passes.
 pub(crate) fn open_with(
     settings: &Settings,
     clock: &Clock,
 ) -> Result<(Spool, Recovered), SpoolError> {
+    when_free(|| Spool::open(settings.clone(), clock.clone()))
+}
+
+/// Does something with a spool that a test may have had open before. Another test may
+/// start a process at that moment, which holds every lock of this one until it has
+/// become its program: that passes.
+pub(crate) fn when_free<T>(
+    with_the_spool: impl Fn() -> Result<T, SpoolError>,
+) -> Result<T, SpoolError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match Spool::open(settings.clone(), clock.clone()) {
+        match with_the_spool() {
             Err(SpoolError::InUse(_)) if Instant::now() < deadline => std::thread::yield_now(),
-            opened => return opened,
+            done => return done,
         }
     }
 }

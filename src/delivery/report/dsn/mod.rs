@@ -7,7 +7,7 @@
 //! texts of others are put on one line and encoded. Its size is bounded whatever
 //! the original's is.
 //! `text.rs`, `status.rs` and `original.rs` are the parts. Whether there is a
-//! report and who gets it is decided in `report.rs`.
+//! report and who gets it is decided in `report/mod.rs`.
 
 mod original;
 mod status;
@@ -188,7 +188,7 @@ fn about(facts: &Facts<'_>) -> String {
     subject.unwrap_or_else(|| format!("message {}", facts.entry.id))
 }
 
-/// The Message-ID that `compose.rs` gives the original.
+/// The Message-ID that `attempt/compose.rs` gives the original.
 fn went_out_as(facts: &Facts<'_>) -> Option<String> {
     let header = facts.header?;
     outgoing_message_id(header, || own_message_id(facts.entry, facts.hostname))

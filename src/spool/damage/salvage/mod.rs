@@ -32,6 +32,7 @@ use super::mark;
 use super::mark::Mark;
 use super::mark::State;
 use crate::clock::Timestamp;
+use crate::disk;
 use crate::spool::SpoolError;
 use crate::spool::content;
 use crate::spool::lock;
@@ -96,26 +97,26 @@ pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, Spool
     if !finished {
         if complete {
             // What it was read from may no longer be there.
-            move_if_there(&new, &kept.join("spool.db.new"))?;
+            disk::move_if_there(&new, &kept.join("spool.db.new")).map_err(failed(&new))?;
         }
         for name in ["spool.db.new", "spool.db.new-journal"] {
-            remove_if_there(&to.join(name))?;
+            disk::remove(&to.join(name)).map_err(failed(to))?;
         }
         let copy = kept.join("copy.db");
         salvaged.unreadable = copy_database(from, &copy)?;
         write_new(from, to, &copy, &new, &mut salvaged, now)?;
         for name in ["copy.db", "copy.db-wal", "copy.db-shm"] {
-            remove_if_there(&kept.join(name))?;
+            disk::remove(&kept.join(name)).map_err(failed(&kept))?;
         }
     }
     if in_place {
         for name in ["spool.db", "spool.db-wal", "spool.db-shm"] {
-            move_if_there(&from.join(name), &kept.join(name))?;
+            disk::move_if_there(&from.join(name), &kept.join(name)).map_err(failed(from))?;
         }
     }
-    move_if_there(&new, &to.join("spool.db"))?;
-    sync_folder(&kept)?;
-    sync_folder(to)?;
+    disk::move_if_there(&new, &to.join("spool.db")).map_err(failed(&new))?;
+    disk::sync(&kept).map_err(failed(&kept))?;
+    disk::sync(to).map_err(failed(to))?;
     Ok(salvaged)
 }
 
@@ -361,29 +362,6 @@ fn new_folder(parent: &Path, name: &str) -> Result<PathBuf, SpoolError> {
     let made = fs::DirBuilder::new().mode(0o700).create(&path);
     made.map_err(failed(&path))?;
     Ok(path)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "both folders are synced when all files are moved"
-)]
-fn move_if_there(from: &Path, to: &Path) -> Result<(), SpoolError> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(from)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<(), SpoolError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-fn sync_folder(path: &Path) -> Result<(), SpoolError> {
-    let synced = File::open(path).and_then(|folder| folder.sync_all());
-    synced.map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {

@@ -16,6 +16,7 @@ use rusqlite::types::Value;
 use super::Salvaged;
 use super::failed;
 use crate::clock::Timestamp;
+use crate::disk;
 use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
@@ -324,8 +325,7 @@ impl Rows<'_> {
             return Ok(());
         }
         fs::copy(file, &to).map_err(failed(file))?;
-        let synced = fs::File::open(&to).and_then(|file| file.sync_all());
-        synced.map_err(failed(&to))
+        disk::sync(&to).map_err(failed(&to))
     }
 
     /// Files of content that no entry knows.

@@ -13,8 +13,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::ProblemKind;
-use super::accounts::credential::NOT_THERE;
+use super::NOT_THERE;
 use super::handed::VARIABLE;
 use super::handed::is_out_of_reach;
 use crate::machine;
@@ -142,13 +141,8 @@ fn damage(secret: &str) -> Option<&'static str> {
 
 impl SecretError {
     /// Whether it may pass by itself.
-    pub fn kind(&self) -> ProblemKind {
-        match self {
-            Self::Unreadable(..) => ProblemKind::Unreadable,
-            Self::Open { .. } | Self::Unset(_) | Self::Damaged(..) | Self::Empty(_) => {
-                ProblemKind::Wrong
-            }
-        }
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
     }
 }
 

@@ -7,9 +7,9 @@
 use std::path::Path;
 
 /// What systemd calls their folder (systemd.exec(5)).
-pub(super) const VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+pub(crate) const VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 /// What stands for it outside the service.
-pub(super) const OF_THE_UNIT: &str = "/run/credentials/graph-relay.service";
+pub(crate) const OF_THE_UNIT: &str = "/run/credentials/graph-relay.service";
 
 /// Whether only the service can read this file.
 pub fn is_out_of_reach(path: &Path) -> bool {

@@ -19,8 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
 
-use super::ProblemKind;
-use super::accounts::credential::unreadable;
+use super::unreadable;
 use crate::clock::Timestamp;
 
 /// Where certificate and private key are, both in PEM.
@@ -176,13 +175,7 @@ fn refuse_if_open(path: &Path) -> Result<(), CertificateError> {
 
 impl CertificateError {
     /// Whether it may pass by itself.
-    pub fn kind(&self) -> ProblemKind {
-        match self {
-            Self::Unreadable { .. } => ProblemKind::Unreadable,
-            Self::Open { .. }
-            | Self::Format { .. }
-            | Self::Malformed { .. }
-            | Self::Unusable(_) => ProblemKind::Wrong,
-        }
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
     }
 }

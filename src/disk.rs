@@ -1,0 +1,161 @@
+//! Files that survive a power cut, and that nobody else can read.
+//!
+//! Promises that what [`replace`] and [`rename`] put in a place is on stable storage
+//! when they return, and that what was there before is whole until then. Whoever
+//! moves many files syncs their folders once, at the end: [`move_if_there`], [`sync`].
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The ending of a file's name while [`replace`] writes it.
+pub const HALF: &str = "new";
+
+/// Puts a file in the place of the one of that name. Only its owner can read it.
+///
+/// # Errors
+///
+/// The file that was there is still there.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension(HALF);
+    remove(&new)?;
+    let mut file = create(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    rename(&new, path)
+}
+
+/// Makes a new file that only its owner can read.
+///
+/// # Errors
+///
+/// Also where there is a file of that name.
+pub fn create(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes a folder that only its owner can enter, and those above it.
+///
+/// # Errors
+///
+/// A folder cannot be made. It is none that there is one already.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)
+}
+
+/// Copies a file to a new one that only its owner can read, on stable storage but for
+/// its name.
+///
+/// # Errors
+///
+/// Those of reading and writing.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut to = create(to)?;
+    io::copy(&mut from, &mut to)?;
+    to.sync_all()
+}
+
+/// Gives a file, whose content is on stable storage, another name in the same folder.
+///
+/// # Errors
+///
+/// It may have either name.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the folder is synced behind it, and the content was before"
+)]
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder_of(to)
+}
+
+/// Moves a file, if it is there. The caller syncs both folders.
+///
+/// # Errors
+///
+/// It stays where it was.
+#[expect(clippy::disallowed_methods, reason = "the caller syncs the folders")]
+pub fn move_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Removes a file, if it is there. It may come back after a power cut, unless its
+/// folder is synced.
+///
+/// # Errors
+///
+/// It is still there.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Brings a file's content, or the names in a folder, to stable storage.
+///
+/// # Errors
+///
+/// It is not known what is there.
+pub fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Brings a file's name to stable storage.
+///
+/// # Errors
+///
+/// It is not known which names are there.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => sync(Path::new(".")),
+        Some(folder) => sync(folder),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_is_whole_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sign-in");
+        fs::write(&path, "before").unwrap();
+        fs::write(path.with_extension(HALF), "left by a run that was killed").unwrap();
+
+        replace(&path, b"now").unwrap();
+
+        assert_eq!(fs::read(&path).unwrap(), b"now");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!path.with_extension(HALF).exists());
+    }
+
+    #[test]
+    fn a_new_file_takes_no_place_that_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "before").unwrap();
+
+        assert_eq!(
+            create(&path).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert!(copy(&path, &path).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+    }
+}
