@@ -225,14 +225,3 @@ fn counted(number: impl TryInto<u64>, what: &str) -> String {
         number => format!("{number} {what}s"),
     }
 }
-
-/// A length of time in its largest unit.
-fn span(length: Duration) -> String {
-    match length.as_secs() {
-        0 => format!("{}ms", length.as_millis()),
-        seconds @ 1..120 => format!("{seconds}s"),
-        seconds @ 120..7200 => format!("{}m", seconds / 60),
-        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
-}

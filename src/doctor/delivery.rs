@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::catalogue;
+use crate::clock::span_in_words;
 use crate::config::Config;
 use crate::delivery::BackoffCause;
 use crate::delivery::Braked;
@@ -120,8 +121,8 @@ fn leaves(delivery: &Delivery) -> Finding {
             Finding::ok(check, words)
         }
         Some(stalled) => {
-            let minutes = stalled.as_secs() / 60;
-            let words = format!("nothing has left for {minutes} minutes although mail waits");
+            let stalled = span_in_words(stalled);
+            let words = format!("nothing has left for {stalled} although mail waits");
             let remedy = "graph-relay queue list says what each message waits for; graph-relay status \
                 and the log (event=\"fault\", \"deferred\", \"spool\") say what is wrong";
             Finding::failure(check, words, remedy)

@@ -14,6 +14,7 @@ use tracing::warn;
 use crate::clock::ClockJump;
 use crate::clock::Moment;
 use crate::clock::Timestamp;
+use crate::clock::span;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::EnvelopeId;
@@ -427,7 +428,7 @@ pub fn widened(lane: &Lane, at_once: u32) {
 pub fn clock_set(jump: ClockJump) {
     let ClockJump { from, to } = jump;
     let direction = if jump.is_forward() { "forward" } else { "back" };
-    let by = format!("{direction} {}", span(jump.by().as_secs()));
+    let by = format!("{direction} {}", span(jump.by()));
     warn!(
         event = "clock", %from, %to, by,
         remedy = "timedatectl shows whether NTP keeps the time and whether the hardware clock (RTC) \
@@ -435,16 +436,6 @@ pub fn clock_set(jump: ClockJump) {
         "the machine's clock was set: no message waits longer, expires or is removed because of it, \
          but tokens, certificates and the times in messages depend on it"
     );
-}
-
-/// A length of time in days, hours or minutes where it is long.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        172_800.. => format!("{}d", seconds / 86_400),
-    }
 }
 
 /// Waiting messages that no account sends.

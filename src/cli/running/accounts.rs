@@ -9,9 +9,9 @@ use crate::admin::TokenView;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::say;
-use crate::cli::span;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
+use crate::clock::span;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {

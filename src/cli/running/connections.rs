@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::admin::Connections;
-use crate::cli::span;
+use crate::clock::span;
 
 /// That all connections were taken is a problem for so long.
 const RECENT: Duration = Duration::from_secs(15 * 60);

@@ -15,9 +15,9 @@ use crate::admin::Status;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::say;
-use crate::cli::span;
 use crate::cli::when;
 use crate::clock::Timestamp;
+use crate::clock::span;
 use crate::doctor;
 use crate::spool::State;
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 use super::Cause;
 use super::Kind;
 use super::Outcome;
+use crate::clock::span_in_words;
 use crate::mail::EnhancedStatus;
 use crate::spool::Next;
 
@@ -75,7 +76,7 @@ pub(in crate::delivery) fn failure(
 }
 
 fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
-    let tried = in_words(tried);
+    let tried = span_in_words(tried);
     let expired = |happened: String, remedy: &str| Explanation {
         status: EnhancedStatus::EXPIRED,
         happened,
@@ -187,7 +188,7 @@ pub(in crate::delivery) fn delay(
     late: Duration,
     is_followed: bool,
 ) -> Explanation {
-    let late = in_words(late);
+    let late = span_in_words(late);
     let no_answer = outcome.http_status.is_none();
     let (status, why) = match outcome.kind {
         Kind::Deferred {
@@ -234,18 +235,6 @@ pub(in crate::delivery) fn delay(
             false => "Nothing, and do not send it again: the relay goes on trying.",
         }
         .to_owned(),
-    }
-}
-
-/// A length of time in the largest unit of which there are at least two.
-fn in_words(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let units = [("days", 24 * 60 * 60), ("hours", 60 * 60), ("minutes", 60)];
-    let largest = units.into_iter().find(|(_, unit)| seconds >= 2 * unit);
-    match largest {
-        Some((name, unit)) => format!("{} {name}", seconds / unit),
-        None if seconds == 1 => "1 second".to_owned(),
-        None => format!("{seconds} seconds"),
     }
 }
 
@@ -341,20 +330,6 @@ mod tests {
             );
             assert_eq!(said.status.to_string(), status);
             assert!(said.happened.contains("waiting for 5 hours"), "{said:?}");
-        }
-    }
-
-    #[test]
-    fn a_length_of_time_is_said_in_one_unit() {
-        for (seconds, words) in [
-            (0, "0 seconds"),
-            (1, "1 second"),
-            (119, "119 seconds"),
-            (60 * 60, "60 minutes"),
-            (36 * 60 * 60, "36 hours"),
-            (48 * 60 * 60, "2 days"),
-        ] {
-            assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
     }
 }
