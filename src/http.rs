@@ -284,9 +284,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some((Timestamp::from_millis(0) + since).since(now))
+    Some(Timestamp::from_http_date(value)?.since(now))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! Wall time and its two spellings: Graph's `innerError.date` and Entra's `timestamp`.
+//! Wall time and how Graph, Entra and HTTP write it.
 //!
 //! The stand-in reads the clock itself: it plays another machine, whose time no test owns.
 
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
+
+use jiff::Timestamp;
 
 /// The time now.
 #[expect(
@@ -35,56 +37,33 @@ pub(crate) fn epoch(time: SystemTime) -> u64 {
 
 /// `2026-11-21T19:00:00`: Graph writes no zone.
 pub(crate) fn graph(time: SystemTime) -> String {
-    let (date, clock) = spelled(time);
-    format!("{date}T{clock}")
+    spelled(time, "%Y-%m-%dT%H:%M:%S")
 }
 
 /// `2026-11-21 19:00:00Z`: Entra's way.
 pub(crate) fn entra(time: SystemTime) -> String {
-    let (date, clock) = spelled(time);
-    format!("{date} {clock}Z")
+    spelled(time, "%Y-%m-%d %H:%M:%SZ")
 }
 
 /// `2026-11-21T19:00:00Z`, for lists and pages of our own.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
-    let (date, clock) = spelled(time);
-    format!("{date}T{clock}Z")
+    spelled(time, "%Y-%m-%dT%H:%M:%SZ")
 }
 
 /// `2026-11-21T19:00:00.1234567Z`, the finer way that Outlook's uploads have.
 pub(crate) fn fine(time: SystemTime) -> String {
-    let (date, clock) = spelled(time);
-    let ticks = time
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos() / 100);
-    format!("{date}T{clock}.{ticks:07}Z")
+    spelled(time, "%Y-%m-%dT%H:%M:%S.%7fZ")
 }
 
-fn spelled(time: SystemTime) -> (String, String) {
-    let seconds = epoch(time);
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    (
-        format!("{year:04}-{month:02}-{day:02}"),
-        format!("{hour:02}:{minute:02}:{second:02}"),
-    )
+/// `Sat, 21 Nov 2026 19:00:00 GMT`: the Date of answers (RFC 9110 5.6.7).
+pub(crate) fn http(time: SystemTime) -> String {
+    spelled(time, "%a, %d %b %Y %H:%M:%S GMT")
 }
 
-/// The Gregorian date of a day counted from 1970-01-01, by Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>), for days from 1970 on.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+/// A clock that is wrong by millennia shows the last moment of the calendar.
+fn spelled(time: SystemTime, format: &str) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
+    time.strftime(format).to_string()
 }
 
 #[cfg(test)]
@@ -101,5 +80,10 @@ mod tests {
             entra(UNIX_EPOCH + Duration::from_secs(951_782_400)),
             "2000-02-29 00:00:00Z"
         );
+        assert_eq!(
+            fine(time + Duration::from_nanos(123_456_789)),
+            "2026-11-21T19:00:00.1234567Z"
+        );
+        assert_eq!(http(time), "Sat, 21 Nov 2026 19:00:00 GMT");
     }
 }

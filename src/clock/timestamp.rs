@@ -1,14 +1,25 @@
-//! Moments of wall time, and how mail and the log write them.
+//! Moments of wall time, and how mail, HTTP and the log write them.
 
 use std::fmt;
 use std::time::Duration;
 
+use jiff::civil;
+use jiff::civil::DateTime;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Serialize;
 
 /// A moment in milliseconds since 1970 (UTC), as the spool keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp(i64);
+
+/// RFC 9110 5.6.7: the form that is written, and two that a recipient has to read.
+const HTTP_DATES: [&str; 3] = [
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%A, %d-%b-%y %H:%M:%S GMT",
+    "%a %b %e %H:%M:%S %Y",
+];
 
 impl Timestamp {
     /// From milliseconds since 1970.
@@ -18,11 +29,21 @@ impl Timestamp {
 
     /// The last second (UTC) of a day written as `2026-11-21`.
     pub fn end_of_day(text: &str) -> Option<Self> {
-        let date = mail_parser::DateTime::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
-        let begin = Self(date.to_timestamp().checked_mul(1000)?);
-        // Only a day that exists, and nothing but a day, comes out as it went in.
-        let same = begin.rfc3339().strip_suffix("T00:00:00Z") == Some(text);
-        same.then(|| begin + Duration::from_secs(24 * 60 * 60 - 1))
+        let day: civil::Date = text.parse().ok()?;
+        // Of the ways to write a day this is the only one that comes out as it went in.
+        (day.to_string() == text).then_some(())?;
+        Self::in_utc(day.at(23, 59, 59, 0))
+    }
+
+    /// The moment that a header field of HTTP names (RFC 9110 5.6.7).
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let read = |format| strtime::parse(format, text).ok()?.to_datetime().ok();
+        HTTP_DATES.iter().find_map(read).and_then(Self::in_utc)
+    }
+
+    fn in_utc(written: DateTime) -> Option<Self> {
+        let moment = written.to_zoned_datetime(TimeZone::UTC).ok()?;
+        Some(Self(moment.timestamp().as_millisecond()))
     }
 
     /// Milliseconds since 1970.
@@ -38,16 +59,24 @@ impl Timestamp {
 
     /// `Sat, 21 Nov 2026 19:00:00 +0000` (RFC 5322 3.3).
     pub fn rfc5322(self) -> String {
-        self.calendar().to_rfc822()
+        self.written("%a, %-d %b %Y %H:%M:%S +0000")
     }
 
     /// `2026-11-21T19:00:00Z` (RFC 3339).
     pub fn rfc3339(self) -> String {
-        self.calendar().to_rfc3339()
+        self.written("%Y-%m-%dT%H:%M:%SZ")
     }
 
-    fn calendar(self) -> mail_parser::DateTime {
-        mail_parser::DateTime::from_timestamp(self.0.div_euclid(1000))
+    /// A moment outside the calendar, of a clock that is wrong by millennia, is shown as its first
+    /// or its last one.
+    fn written(self, format: &str) -> String {
+        let outside = if self.0 < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(outside);
+        moment.strftime(format).to_string()
     }
 }
 
@@ -85,5 +114,44 @@ mod tests {
 
         assert_eq!(moment.rfc5322(), "Sat, 21 Nov 2026 19:00:00 +0000");
         assert_eq!(moment.rfc3339(), "2026-11-21T19:00:00Z");
+        let before_1970 = Timestamp::from_millis(-1);
+        assert_eq!(before_1970.rfc5322(), "Wed, 31 Dec 1969 23:59:59 +0000");
+        let leap_day = Timestamp::from_millis(951_782_400_000);
+        assert_eq!(leap_day.rfc5322(), "Tue, 29 Feb 2000 00:00:00 +0000");
+        let single_digit = Timestamp::from_millis(1_795_287_600_000 + 10 * 86_400_000);
+        assert_eq!(single_digit.rfc5322(), "Tue, 1 Dec 2026 19:00:00 +0000");
+    }
+
+    #[test]
+    fn a_moment_outside_the_calendar_is_written_too() {
+        for millis in [i64::MIN, i64::MAX] {
+            let moment = Timestamp::from_millis(millis);
+
+            assert!(moment.rfc3339().contains("9999-"), "{moment}");
+            assert!(moment.rfc5322().contains("9999 "), "{moment}");
+        }
+    }
+
+    #[test]
+    fn dates_of_http_are_read_in_all_three_forms() {
+        // The examples of RFC 9110 5.6.7.
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            let read = Timestamp::from_http_date(text).map(Timestamp::rfc3339);
+
+            assert_eq!(read.as_deref(), Some("1994-11-06T08:49:37Z"), "{text}");
+        }
+        for wrong in [
+            "",
+            "soon",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 +0200",
+            "Sun, 06 Nov 1994 08:49:37 GMT and more",
+        ] {
+            assert_eq!(Timestamp::from_http_date(wrong), None, "{wrong}");
+        }
     }
 }

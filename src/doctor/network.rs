@@ -187,9 +187,7 @@ fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Find
 /// RFC 9110 6.6.1: the Date of an answer.
 fn clock(host: &str, answer: &Answer, begun: Timestamp, ended: Timestamp) -> Option<Finding> {
     let check = "clock";
-    let date = httpdate::parse_http_date(answer.header("date")?).ok()?;
-    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let theirs = Timestamp::from_millis(0) + date;
+    let theirs = Timestamp::from_http_date(answer.header("date")?)?;
     // It has whole seconds, and was written between the two.
     let early = begun.since(theirs + Duration::from_secs(1));
     let late = theirs.since(ended);

@@ -51,7 +51,7 @@ pub(crate) async fn date(
     let mut response = next.run(request).await;
     if let Some(skew) = shared.settings.clock_skew {
         let now = time::skewed(time::now(), Some(skew));
-        if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
+        if let Ok(date) = HeaderValue::from_str(&time::http(now)) {
             response.headers_mut().insert(header::DATE, date);
         }
     }
