@@ -1,5 +1,8 @@
 //! The users of this machine, and what one of them may read and write.
 //!
+//! Users are looked up as the machine is set up to (nsswitch.conf(5)): those of a
+//! directory (LDAP, SSSD) are in no file.
+//!
 //! Root may read everything, so what root can read says nothing about what the
 //! service can. [`as_user`] runs checks on a thread with another user's rights
 //! and lets the kernel decide: modes, access control lists and mounts all count.
@@ -20,7 +23,7 @@ use rustix::fs::Uid;
 /// The user that `systemd/sysusers.d/graph-relay.conf` makes.
 pub const SERVICE_USER: &str = "graph-relay";
 
-/// A user and the groups that it belongs to.
+/// A user and its primary group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// Its name, or its number where the machine has no name for it.
@@ -31,8 +34,6 @@ pub struct User {
     pub gid: u32,
     /// The name of that group, or its number.
     pub group: String,
-    /// The other groups.
-    pub groups: Vec<u32>,
 }
 
 /// What keeps a user from a file.
@@ -47,24 +48,29 @@ pub enum Obstacle {
 impl User {
     /// The user of this name.
     pub fn named(name: &str) -> Option<Self> {
-        let users = fs::read_to_string("/etc/passwd").ok()?;
-        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
-        Self::find(&users, &groups, |user| user.name == name)
+        uzers::get_user_by_name(name).map(|user| Self::found(&user))
     }
 
     /// The user of this number; `gid` is its group where the machine has no such
     /// user.
     pub fn numbered(uid: u32, gid: u32) -> Self {
-        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
         let unknown = || Self {
             name: uid.to_string(),
             uid,
             gid,
-            group: group_name(&groups, gid),
-            groups: Vec::new(),
+            group: group_name(gid),
         };
-        Self::find(&users, &groups, |user| user.uid == uid).unwrap_or_else(unknown)
+        uzers::get_user_by_uid(uid).map_or_else(unknown, |user| Self::found(&user))
+    }
+
+    fn found(user: &uzers::User) -> Self {
+        let gid = user.primary_group_id();
+        Self {
+            name: user.name().to_string_lossy().into_owned(),
+            uid: user.uid(),
+            gid,
+            group: group_name(gid),
+        }
     }
 
     /// The user of this process.
@@ -88,49 +94,21 @@ impl User {
         (1..1000).contains(&self.uid)
     }
 
-    /// passwd(5) and group(5).
-    fn find(users: &str, groups: &str, is: impl Fn(&Self) -> bool) -> Option<Self> {
-        let users = users.lines().filter_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?.to_owned();
-            let uid = fields.nth(1)?.parse().ok()?;
-            let gid = fields.next()?.parse().ok()?;
-            let (group, groups) = (group_name(groups, gid), groups_of(groups, &name));
-            Some(Self {
-                name,
-                uid,
-                gid,
-                group,
-                groups,
-            })
-        });
-        users.into_iter().find(is)
+    /// All groups whose rights the user has.
+    fn groups(&self) -> Vec<Gid> {
+        let groups = uzers::get_user_groups(&self.name, self.gid).unwrap_or_default();
+        groups
+            .iter()
+            .map(|group| Gid::from_raw(group.gid()))
+            .collect()
     }
 }
 
-fn group_name(groups: &str, gid: u32) -> String {
-    let of = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
-    };
-    groups
-        .lines()
-        .find_map(of)
-        .unwrap_or_else(|| gid.to_string())
-}
-
-fn groups_of(groups: &str, name: &str) -> Vec<u32> {
-    let of = |line: &str| {
-        let mut fields = line.split(':');
-        let gid = fields.nth(2)?.parse().ok()?;
-        let members = fields.next()?;
-        members
-            .split(',')
-            .any(|member| member == name)
-            .then_some(gid)
-    };
-    groups.lines().filter_map(of).collect()
+fn group_name(gid: u32) -> String {
+    uzers::get_group_by_gid(gid).map_or_else(
+        || gid.to_string(),
+        |group| group.name().to_string_lossy().into_owned(),
+    )
 }
 
 /// Runs something with the rights of another user, on a thread of its own that
@@ -140,8 +118,9 @@ fn groups_of(groups: &str, name: &str) -> Vec<u32> {
 ///
 /// This process may not take that user's rights.
 pub fn as_user<T: Send>(user: &User, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    // A lookup may need rights that the user does not have.
+    let groups = user.groups();
     let on_its_thread = || {
-        let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
         rustix::thread::set_thread_groups(&groups)?;
         rustix::thread::set_thread_res_gid(gid, gid, gid)?;
@@ -222,23 +201,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_are_found_with_all_their_groups() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\n\
-                     graph-relay:x:997:996::/var/lib/graph-relay:/usr/sbin/nologin\n";
-        let groups = "root:x:0:\ngraph-relay:x:996:\nssl-cert:x:115:postgres,graph-relay\n\
-                      other:x:116:graph-relay2\n";
+    fn a_user_is_found_by_name_and_by_number() {
+        let root = User::named("root").unwrap();
 
-        let found = User::find(users, groups, |user| user.uid == 997);
+        assert_eq!((root.uid, root.gid), (0, 0));
+        assert_eq!(User::numbered(0, 5), root);
+        assert!(root.groups().contains(&Gid::ROOT));
+        assert_eq!(User::named("no such user"), None);
+    }
 
-        let expected = User {
-            name: "graph-relay".to_owned(),
-            uid: 997,
-            gid: 996,
-            group: "graph-relay".to_owned(),
-            groups: vec![115],
-        };
-        assert_eq!(found, Some(expected));
-        assert_eq!(User::find(users, groups, |user| user.uid == 1), None);
-        assert_eq!(group_name(groups, 5), "5");
+    #[test]
+    fn an_unknown_user_is_called_by_its_number() {
+        let (uid, gid) = (4_000_000_001, 4_000_000_002);
+
+        let unknown = User::numbered(uid, gid);
+
+        assert_eq!((unknown.uid, unknown.gid), (uid, gid));
+        assert_eq!(unknown.name, "4000000001");
+        assert_eq!(unknown.group, "4000000002");
+        assert_eq!(unknown.as_owner(), "4000000001:4000000002");
     }
 }
