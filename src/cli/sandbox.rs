@@ -6,14 +6,14 @@ use std::fs;
 use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
 use graph_relay_sandbox::fault_addresses;
+use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::Exit;
@@ -62,14 +62,14 @@ pub(super) async fn run(options: &Options) -> Exit {
             return Exit::CannotCreate;
         }
     };
-    let folder = match Folder::make() {
+    let folder = match private_folder() {
         Ok(folder) => folder,
         Err(error) => {
             talk(&format!("graph-relay: no folder for the spool: {error}"));
             return Exit::CannotCreate;
         }
     };
-    let service = match start(options, &settings, &stand_in, &folder.0).await {
+    let service = match start(options, &settings, &stand_in, folder.path()).await {
         Ok(service) => service,
         Err(words) => {
             talk(&format!("graph-relay: {words}"));
@@ -206,21 +206,24 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     disk::create(path)?.write_all(secret.as_bytes())
 }
 
-/// A folder that is gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> io::Result<Self> {
-        let name = format!("graph-relay-sandbox-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
+/// Makes a folder that is removed when the value is dropped. Nobody can guess its name
+/// and only this user may enter it.
+fn private_folder() -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("graph-relay-sandbox-")
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir()
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // It is in the folder for temporary files, where others tidy up too.
-        let _left = fs::remove_dir_all(&self.0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_user_may_enter_the_folder_of_the_sandbox() {
+        let folder = private_folder().unwrap();
+
+        let mode = fs::metadata(folder.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
     }
 }
