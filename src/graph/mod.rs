@@ -27,6 +27,9 @@ mod upload;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use percent_encoding::AsciiSet;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 use reqwest::Url;
 use secrecy::ExposeSecret;
@@ -314,19 +317,16 @@ fn request_id(answer: &Answer) -> Option<String> {
     answer.header("request-id").map(str::to_owned)
 }
 
-/// RFC 3986 2.3: everything but unreserved characters is encoded, so that no
+/// RFC 3986 2.3: everything except unreserved characters is encoded, so that no
 /// mailbox and no id can leave its segment. An address always contains `@`, so
 /// it is never `.`, `..` or empty.
 fn segment(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! Old programs write file names as raw octets. What those mean is guessed by
 //! `text/charset.rs`; reading parameters is left to `media/mod.rs` and `json/part.rs`.
 
+use percent_encoding::AsciiSet;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
+
 use crate::mime::Field;
 use crate::mime::header::BLANKS;
 
@@ -84,7 +88,7 @@ fn extended(name: &str, value: &str) -> Vec<String> {
             continue;
         }
         let mut octets = [0; 4];
-        let written: String = c.encode_utf8(&mut octets).bytes().map(percent).collect();
+        let written = utf8_percent_encode(c.encode_utf8(&mut octets), ENCODED).to_string();
         match pieces.last_mut() {
             Some(piece) if piece.len() + written.len() <= longest => piece.push_str(&written),
             _ => pieces.push(written),
@@ -102,15 +106,8 @@ fn extended(name: &str, value: &str) -> Vec<String> {
         .collect()
 }
 
-/// RFC 2231 7 (attribute-char), RFC 3986 2.1.
-pub(in crate::mime) fn percent(octet: u8) -> String {
-    match octet {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-            char::from(octet).to_string()
-        }
-        _ => format!("%{octet:02X}"),
-    }
-}
+/// RFC 2231 7: all that is no attribute-char, and a few of those.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 #[cfg(test)]
 mod tests {

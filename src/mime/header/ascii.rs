@@ -20,6 +20,9 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::AsciiSet;
+use percent_encoding::utf8_percent_encode;
+
 use super::BLANKS;
 use crate::mime::Field;
 use crate::mime::Item;
@@ -27,7 +30,6 @@ use crate::mime::addresses::field_of;
 use crate::mime::addresses::phrase::encoded;
 use crate::mime::addresses::phrase::is_encoded;
 use crate::mime::body::parameters::parameters;
-use crate::mime::body::parameters::percent;
 
 /// The field as it may go out, perhaps with the original beside it.
 pub fn sendable<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
@@ -277,11 +279,8 @@ fn with_comments(text: &str) -> Vec<&str> {
 /// A field of URIs: what is in ASCII stays.
 fn uris(field: &Field<'_>) -> Vec<u8> {
     let said = field.said();
-    let octets = said.bytes().map(|octet| match octet {
-        0x80.. => percent(octet),
-        _ => char::from(octet).to_string(),
-    });
-    free_text(field.name, &octets.collect::<String>())
+    let written = utf8_percent_encode(&said, &AsciiSet::EMPTY).to_string();
+    free_text(field.name, &written)
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use axum::http::HeaderValue;
 use axum::http::Response;
 use axum::http::StatusCode;
 use axum::http::header;
+use percent_encoding::AsciiSet;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
@@ -168,7 +171,14 @@ fn ask(shared: &Shared, request: Request, hint: Option<&str>) -> Response<Bytes>
     let mut users = shared.users.all().iter().collect::<Vec<_>>();
     users.sort_by_key(|user| !hint.is_some_and(|hint| hint.eq_ignore_ascii_case(&user.upn)));
     let link = |upn: &str| {
-        let upn = url_encoded(upn);
+        /// RFC 3986 2.3, and `@` stays, so that the link shows whose it is.
+        const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+            .remove(b'-')
+            .remove(b'.')
+            .remove(b'_')
+            .remove(b'~')
+            .remove(b'@');
+        let upn = utf8_percent_encode(upn, QUERY);
         format!("/sandbox/sign-in/{id}?user={upn}")
     };
     page(
@@ -181,16 +191,6 @@ fn ask(shared: &Shared, request: Request, hint: Option<&str>) -> Response<Bytes>
             decline: format!("/sandbox/sign-in/{id}?decline=1"),
         },
     )
-}
-
-fn url_encoded(text: &str) -> String {
-    let octets = text.bytes().map(|octet| match octet {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {
-            char::from(octet).to_string()
-        }
-        other => format!("%{other:02X}"),
-    });
-    octets.collect()
 }
 
 /// What the user decided.
