@@ -8,8 +8,8 @@
 //! too long is not written at all: it is only a courtesy, and the field that it
 //! came in stays visible under another name.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use email_encoding::headers::rfc2047;
+use email_encoding::headers::writer::EmailWriter;
 
 use super::tolerant::readable;
 use crate::mime::text::words;
@@ -19,8 +19,6 @@ use crate::mime::text::words;
 const LONGEST_NAME: usize = 255;
 /// The same with its encoding, in quotes and with blanks.
 const LONGEST_RAW: usize = 4 * LONGEST_NAME;
-/// In bytes of UTF-8: an encoded word has at most 75 characters (RFC 2047 2).
-const ENCODED_AT_ONCE: usize = 45;
 
 /// A name from a header field, written again; `None` if there is none or it is too
 /// long.
@@ -49,16 +47,13 @@ pub(in crate::mime) fn phrase(raw: &str) -> Option<String> {
 
 /// RFC 2047 4.1, one word a line.
 pub(in crate::mime) fn encoded(plain: &str) -> String {
-    let mut pieces = vec![String::new()];
-    for c in plain.chars() {
-        match pieces.last_mut() {
-            Some(piece) if piece.len() + c.len_utf8() <= ENCODED_AT_ONCE => piece.push(c),
-            _ => pieces.push(c.to_string()),
-        }
-    }
-    let word = |piece: String| format!("=?utf-8?b?{}?=", STANDARD.encode(piece));
-    let words: Vec<String> = pieces.into_iter().map(word).collect();
-    words.join("\r\n ")
+    let mut written = String::new();
+    // The first word follows the blank of a folded line, as all others do.
+    let mut writer = EmailWriter::new(&mut written, 1, 0, false);
+    // A string takes whatever is written to it.
+    let _taken = rfc2047::encode(plain, &mut writer);
+    drop(writer);
+    written
 }
 
 /// RFC 2047 2, with the characters that it may have in a phrase (5, rule 3).
@@ -101,6 +96,9 @@ fn is_atom(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
