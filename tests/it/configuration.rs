@@ -523,31 +523,6 @@ fn a_weak_password_hash_is_warned_of_with_its_place() {
 }
 
 #[test]
-fn the_readmes_listeners_for_other_machines_are_correct() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let block = readme.split("```toml\n").nth(1).unwrap();
-    let block = block.split("```").next().unwrap();
-    let home = home_with("");
-    let files = Identity::new().section(&home);
-    let hash = USER.split("password_hash = \"").nth(1).unwrap();
-    let hash = hash.split('"').next().unwrap();
-    let block = block.replace("$argon2id$...", hash);
-    let certificate = block.find("[tls]").unwrap();
-    let user = block.find("[[user]]").unwrap();
-    let text = format!(
-        "{}{files}{}{ACCOUNT}",
-        &block[..certificate],
-        &block[user..]
-    );
-    let secret = home.path("secret").display().to_string();
-    fs::write(&home.config, text.replace("SECRET", &secret)).unwrap();
-
-    let output = run("check", &home);
-
-    assert!(output.status.success(), "{output:?}");
-}
-
-#[test]
 fn an_address_in_use_is_named_with_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -183,7 +183,7 @@ async fn every_refusal_of_entras_has_the_catalogues_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_readme_shows_what_doctor_says_of_an_expired_secret() {
+async fn the_book_shows_what_doctor_says_of_an_expired_secret() {
     let graph = stand_in().await;
     let home = well(&graph);
     graph.inject(Fault {
@@ -197,9 +197,9 @@ async fn the_readme_shows_what_doctor_says_of_an_expired_secret() {
     let said = said.replace(MAILBOX, "default");
     let failure = said.split("FAILURE ").nth(1).unwrap();
     let lines: Vec<&str> = failure.lines().take(3).collect();
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    assert!(readme.contains(&lines.join("\n")), "{lines:#?}");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/run/install.md");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains(&lines.join("\n")), "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

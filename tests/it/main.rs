@@ -6,6 +6,7 @@ mod any_password;
 mod attacks;
 mod became;
 mod bombs;
+mod book;
 mod cli;
 mod clients;
 mod clocks;
