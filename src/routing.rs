@@ -5,6 +5,7 @@
 //! starts, because the accounts may have changed.
 
 use crate::config::Account;
+use crate::config::FromRule;
 use crate::config::Mailbox;
 use crate::config::Senders;
 use crate::mail::Address;
@@ -25,7 +26,8 @@ pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option
     let rule = origin.author.as_ref().and_then(|it| senders.rule(it));
     let mailbox = rule.and_then(|rule| rule.mailbox.as_ref());
     accounts.iter().filter(may).find_map(|account| {
-        let from = from(account, senders, origin)?;
+        let author = origin.author.as_ref();
+        let from = from(account, senders, author, &origin.reverse_path)?;
         let lane = lane(account, mailbox.unwrap_or(&from));
         let is_asked = mailbox.is_none_or(|mailbox| mailbox.key() == lane.mailbox.key());
         (account.serves(&from) && is_asked).then_some(lane)
@@ -58,12 +60,31 @@ pub fn lane(account: &Account, from: &Address) -> Lane {
     }
 }
 
-/// The From that goes out through an account, if it does not make every From the
-/// mailbox.
-pub fn from(account: &Account, senders: &Senders, origin: &Origin) -> Option<Address> {
-    let author = origin.author.as_ref();
+/// The From that a message goes out with through an account, or nothing where only its
+/// lane's mailbox is left: with `from = "mailbox"` always that, otherwise the author as
+/// `[[sender]]` has it, otherwise the [`substitute`].
+pub fn goes_out_as(
+    account: &Account,
+    senders: &Senders,
+    author: Option<&Address>,
+    reverse_path: &ReversePath,
+) -> Option<Address> {
+    match account.submission.from {
+        FromRule::Keep => from(account, senders, author, reverse_path),
+        FromRule::Mailbox => None,
+    }
+}
+
+/// Who a message is from, as far as the choice of an account goes. With
+/// `from = "mailbox"` it is sent for the author, and not as the author.
+fn from(
+    account: &Account,
+    senders: &Senders,
+    author: Option<&Address>,
+    reverse_path: &ReversePath,
+) -> Option<Address> {
     let author = author.and_then(|author| senders.outgoing(author));
-    author.or_else(|| substitute(account, &origin.reverse_path).cloned())
+    author.or_else(|| substitute(account, reverse_path).cloned())
 }
 
 /// The From that an account gives a message whose own cannot be used:

@@ -8,7 +8,6 @@
 //! `listener/fit.rs` finds out, because that needs the content.
 
 use crate::config::Account;
-use crate::config::FromRule;
 use crate::config::RecipientRule;
 use crate::config::Senders;
 use crate::config::User;
@@ -17,11 +16,11 @@ use crate::mail::Envelope;
 use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mime::Actor;
+use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::actors;
-use crate::mime::author;
 use crate::mime::known_item;
-use crate::routing::from;
+use crate::routing::goes_out_as;
 use crate::routing::route;
 use crate::session::Identity;
 use crate::session::Loop;
@@ -72,7 +71,7 @@ pub struct Admitted {
     pub largest_part: usize,
 }
 
-/// Decides about a message.
+/// Decides about a message. `findings` are those of its header section.
 ///
 /// # Errors
 ///
@@ -80,6 +79,7 @@ pub struct Admitted {
 /// section whom the user may not name, or no account that sends for the author.
 pub fn admit(
     header: &Header<'_>,
+    findings: &Findings,
     handed: Handed<'_>,
     rules: Rules<'_>,
 ) -> Result<Admitted, Verdict> {
@@ -87,7 +87,7 @@ pub fn admit(
         return Err(Verdict::Looping(sign));
     }
     let origin = Origin {
-        author: rules.author(header),
+        author: rules.author(header, findings),
         reverse_path: handed.envelope.reverse_path.clone(),
         bound: rules.bound(handed.identity),
         is_report: false,
@@ -139,9 +139,10 @@ impl<'r> Rules<'r> {
 
     /// The author; one that no mailbox can have counts where `[[sender]]` says what
     /// it becomes.
-    fn author(&self, header: &Header<'_>) -> Option<Address> {
+    fn author(&self, header: &Header<'_>, findings: &Findings) -> Option<Address> {
         let known = |address: &Address| self.senders.replaced(address).is_some();
-        author(header).or_else(|| known_item(header, known)?.address)
+        let author = findings.author.address().cloned();
+        author.or_else(|| known_item(header, known)?.address)
     }
 
     /// The account that a user is bound to.
@@ -179,9 +180,9 @@ impl Handed<'_> {
 /// nobody appears as somebody else by leaving it out. With `from = "mailbox"` all
 /// messages go out as the mailbox, with or without one.
 fn puts_in(account: &Account, senders: &Senders, origin: &Origin) -> Option<Address> {
-    match account.submission.from {
-        FromRule::Keep if origin.author.is_none() => from(account, senders, origin),
-        FromRule::Keep | FromRule::Mailbox => None,
+    match origin.author {
+        None => goes_out_as(account, senders, None, &origin.reverse_path),
+        Some(_) => None,
     }
 }
 

@@ -64,7 +64,7 @@ fn admitted(head: &str, identity: Option<&Identity>, extra: &str) -> Result<Admi
         hostname: "relay.test",
         received_headers: 3,
     };
-    admit(&header, handed, rules)
+    admit(&header, &Findings::of(&header), handed, rules)
 }
 
 #[test]

@@ -25,9 +25,9 @@ use crate::mail::Lane;
 use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::Trace;
+use crate::mime::Author;
 use crate::mime::Header;
 use crate::mime::Piece;
-use crate::mime::author;
 use crate::spool::Claimed;
 use crate::spool::Content;
 
@@ -162,8 +162,8 @@ pub(super) fn outgoing(entry: &Claimed) {
     assert!(out.len() <= most, "{} bytes: {shown}", out.len());
     only_ruled_fields_changed(&sent, &gone, &shown);
     // What was decided about is what goes out, whoever reads it.
-    let decided = author(&sent).unwrap_or_else(|| entry.lane.mailbox.clone());
-    let read = author(&gone).map(|author| author.key());
+    let decided = author_of(&sent).unwrap_or_else(|| entry.lane.mailbox.clone());
+    let read = author_of(&gone).map(|author| author.key());
     assert_eq!(read, Some(decided.key()), "{shown}");
     let whole = [&out[..], &body].concat();
     others_read(&whole, out.len(), &entry.envelope, &decided);
@@ -373,6 +373,10 @@ const REDIRECTED: [&str; 2] = ["Resent-From", "Resent-Sender"];
 /// Other fields that a rule names.
 const RESENT: [&str; 3] = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
 
+fn author_of(header: &Header<'_>) -> Option<Address> {
+    Author::of(header).address().cloned()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -457,7 +461,7 @@ mod tests {
             let (out, _) = composed(&entry);
             let header = Header::split(&out, true).unwrap();
             let shown = out.escape_ascii();
-            let from = author(&header).map(String::from);
+            let from = author_of(&header).map(String::from);
             prop_assert_eq!(from.as_deref(), Some("a@b.c"), "{} {}", content, shown);
             prop_assert_eq!(header.all("Bcc").count(), 0, "{} {}", content, shown);
         }
@@ -476,7 +480,7 @@ mod tests {
 
             let (out, _) = composed(&entry);
             let header = Header::split(&out, true).unwrap();
-            let from = author(&header).map(String::from);
+            let from = author_of(&header).map(String::from);
             prop_assert_eq!(from.as_deref(), Some("a@b.c"), "{}", content);
             prop_assert_eq!(header.all("Bcc").count(), 0, "{}", content);
         }

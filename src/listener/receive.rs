@@ -130,7 +130,10 @@ impl Connection<'_> {
         let Some(header) = Header::of_message(head, whole) else {
             return refused(Verdict::HeaderTooBig(INLINE_LIMIT));
         };
-        self.note_quirks(&header);
+        let findings = Findings::of(&header);
+        for quirk in &findings.quirks {
+            complaints::quirk(self.client, quirk.name());
+        }
         let handed = Handed {
             identity: self.session.identity(),
             envelope: &envelope,
@@ -140,7 +143,7 @@ impl Connection<'_> {
             lane,
             bound,
             largest_part,
-        } = match admit(&header, handed, self.admission()) {
+        } = match admit(&header, &findings, handed, self.admission()) {
             Ok(admitted) => admitted,
             Err(verdict) => return refused(verdict),
         };
@@ -177,12 +180,6 @@ impl Connection<'_> {
     fn message_id(&self, id: SpoolId, header: &Header<'_>) -> Option<String> {
         let hostname = &self.rules.session.hostname;
         outgoing_message_id(header, || id.message_id(hostname))
-    }
-
-    fn note_quirks(&self, header: &Header<'_>) {
-        for quirk in Findings::of(header).quirks {
-            complaints::quirk(self.client, quirk.name());
-        }
     }
 
     /// Whether a message can be sent that is larger than one request; if not, with

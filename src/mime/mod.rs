@@ -33,8 +33,6 @@ pub use self::addresses::List;
 pub use self::addresses::acting::Actor;
 pub use self::addresses::acting::actors;
 pub use self::addresses::author::Author;
-pub use self::addresses::author::author;
-pub use self::addresses::author::author_item;
 pub use self::addresses::author::known_item;
 pub use self::addresses::field_of;
 pub use self::body::decode::Decoded;

@@ -11,23 +11,19 @@ use crate::mime::Field;
 use crate::mime::Findings;
 use crate::mime::Header;
 use crate::mime::Item;
-use crate::mime::author;
-use crate::mime::author_item;
 use crate::mime::known_item;
-use crate::routing::substitute;
+use crate::routing::goes_out_as;
 use crate::spool::Claimed;
 
 impl Context {
     /// The From that a message goes out with.
     pub(in crate::delivery) fn goes_out_from(&self, entry: &Claimed) -> Address {
-        let author = entry.author.as_ref();
-        let author = author.and_then(|author| self.senders.outgoing(author));
-        author
-            .or_else(|| {
-                let outlet = self.outlets.get(&entry.lane.account)?;
-                substitute(&outlet.account, &entry.envelope.reverse_path).cloned()
-            })
-            .unwrap_or_else(|| entry.lane.mailbox.clone())
+        let (author, path) = (entry.author.as_ref(), &entry.envelope.reverse_path);
+        let from = match self.outlets.get(&entry.lane.account) {
+            Some(outlet) => goes_out_as(&outlet.account, &self.senders, author, path),
+            None => author.and_then(|author| self.senders.outgoing(author)),
+        };
+        from.unwrap_or_else(|| entry.lane.mailbox.clone())
     }
 }
 
@@ -51,16 +47,17 @@ impl AuthorFields {
         match rules.submission.from {
             FromRule::Keep => {
                 let kept = Self::kept(&findings.author, rules.from);
-                let replaced = Self::replaced(header, rules.senders);
-                replaced.unwrap_or(kept).and_sender(header, rules.senders)
+                let replaced = Self::replaced(header, findings, rules.senders);
+                let from = replaced.unwrap_or(kept);
+                from.and_sender(header, findings, rules.senders)
             }
-            FromRule::Mailbox => Self::mailbox(header, rules.mailbox),
+            FromRule::Mailbox => Self::mailbox(header, &findings.author, rules.mailbox),
         }
     }
 
     fn kept(author: &Author, from: &Address) -> Self {
         let added = match author {
-            Author::Alone => String::new(),
+            Author::Alone(_) => String::new(),
             Author::Among(_, item) => format!("From: {}\r\n", item.written()),
             Author::Unusable { name } => from_field(name.as_deref(), from),
         };
@@ -72,21 +69,22 @@ impl AuthorFields {
     }
 
     /// What `[[sender]]` makes of the author, if it says so.
-    fn replaced(header: &Header<'_>, senders: &Senders) -> Option<Self> {
+    fn replaced(header: &Header<'_>, findings: &Findings, senders: &Senders) -> Option<Self> {
         let known = |address: &Address| senders.replaced(address).is_some();
-        let item = author_item(header).or_else(|| known_item(header, known))?;
+        let author = findings.author.item().cloned();
+        let item = author.or_else(|| known_item(header, known))?;
         let new = senders.replaced(item.address.as_ref()?)?;
         let mut replaced = Self {
             added: from_field(item.name().as_deref(), &new),
             aside: vec!["From"],
             author: Some(new),
         };
-        replaced.answers_to(header, item);
+        replaced.answers_to(header, &item);
         Some(replaced)
     }
 
     /// What `[[sender]]` makes of the one who acted for the author.
-    fn and_sender(mut self, header: &Header<'_>, senders: &Senders) -> Self {
+    fn and_sender(mut self, header: &Header<'_>, findings: &Findings, senders: &Senders) -> Self {
         let known = |item: &&Item| {
             let address = item.address.as_ref();
             address.is_some_and(|address| senders.replaced(address).is_some())
@@ -98,7 +96,7 @@ impl AuthorFields {
         let Some(new) = item.address.as_ref().and_then(|it| senders.replaced(it)) else {
             return self;
         };
-        let author = self.author.clone().or_else(|| author(header));
+        let author = self.author.as_ref().or_else(|| findings.author.address());
         if author.is_none_or(|author| author.key() != new.key()) {
             let field = from_field(item.name().as_deref(), &new);
             self.added.push_str(&field.replacen("From", "Sender", 1));
@@ -109,7 +107,7 @@ impl AuthorFields {
 
     /// Answers go to this author where they would have gone nowhere else, if a
     /// mailbox can have the address.
-    fn answers_to(&mut self, header: &Header<'_>, author: Item) {
+    fn answers_to(&mut self, header: &Header<'_>, author: &Item) {
         let answers =
             |field: &Field<'_>| field.list().items.iter().any(|item| item.address.is_some());
         let is_routable = author.address.as_ref().is_some_and(Address::is_routable);
@@ -122,26 +120,21 @@ impl AuthorFields {
 
     /// The mailbox, under the name that came in. Answers go where they would
     /// have gone.
-    fn mailbox(header: &Header<'_>, mailbox: &Address) -> Self {
-        let author = author_item(header);
-        let address = author.as_ref().and_then(|item| item.address.as_ref());
-        if address.is_some_and(|address| address.key() == mailbox.key()) {
+    fn mailbox(header: &Header<'_>, author: &Author, mailbox: &Address) -> Self {
+        let is_mailbox = |address: &Address| address.key() == mailbox.key();
+        if author.address().is_some_and(is_mailbox) {
             return Self {
                 aside: vec!["Sender"],
-                ..Self::kept(&Author::of(header), mailbox)
+                ..Self::kept(author, mailbox)
             };
         }
-        let name = match &author {
-            Some(item) => item.name(),
-            None => Author::of(header).name(),
-        };
         let mut from = Self {
-            added: from_field(name.as_deref(), mailbox),
+            added: from_field(author.name().as_deref(), mailbox),
             // Sender would name the one who may not send.
             aside: vec!["From", "Sender"],
             author: None,
         };
-        if let Some(item) = author {
+        if let Some(item) = author.item() {
             from.answers_to(header, item);
         }
         from

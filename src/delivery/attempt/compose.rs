@@ -60,6 +60,7 @@ use crate::mime::Outgoing;
 use crate::mime::Piece;
 use crate::mime::Quirk;
 use crate::mime::is_message_id;
+use crate::mime::outgoing_message_id;
 use crate::mime::sendable;
 use crate::spool::Claimed;
 use crate::spool::Content;
@@ -94,6 +95,8 @@ pub(in crate::delivery) struct Rules<'a> {
 #[derive(Debug)]
 pub(in crate::delivery) struct Composed {
     pub(in crate::delivery) message: Outgoing,
+    /// Its Message-ID; none where its own is too long for a line.
+    pub(in crate::delivery) message_id: Option<String>,
     /// All whom it is for.
     pub(in crate::delivery) recipients: Vec<Address>,
     /// Recipients whom the message does not name: `blind = "property"`.
@@ -124,8 +127,10 @@ pub(in crate::delivery) fn compose(
         header: edited.into(),
         body: vec![body],
     };
+    let message_id = outgoing_message_id(&header, || own_message_id(entry, rules.hostname));
     Ok(Composed {
         message,
+        message_id,
         recipients: envelope.into_owned().recipients,
         blind,
     })

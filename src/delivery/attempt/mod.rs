@@ -34,7 +34,6 @@ use crate::config::Senders;
 use crate::config::SignIn;
 use crate::graph::Form;
 use crate::graph::Submitted;
-use crate::mime::Header;
 use crate::routing::substitute;
 use crate::spool::Claimed;
 use crate::spool::Draft;
@@ -118,7 +117,7 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
         senders: means.senders,
     };
     let composed = compose(entry, &head, rules)?;
-    way.message_id = message_id(&composed.message.header);
+    way.message_id.clone_from(&composed.message_id);
     if rules.submission.format == Format::Json
         && let Some(json) = json::form(entry, &composed, rules.submission).await?
     {
@@ -161,13 +160,6 @@ async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted,
             return Ok(submitted);
         }
     }
-}
-
-/// The Message-ID in a header section.
-fn message_id(header: &[u8]) -> Option<String> {
-    let header = Header::split(header, true)?;
-    let field = header.all("Message-ID").next()?;
-    Some(field.text().into_owned())
 }
 
 /// In one request, if that is all there is and a draft is not asked for.

@@ -17,8 +17,8 @@ use crate::mime::text::decoded;
 /// What the From fields of a message are good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// The field that counts names one author alone.
-    Alone,
+    /// The field that counts names this author alone.
+    Alone(Item),
     /// The field at this position names this author among others.
     Among(usize, Item),
     /// None names an author that a mailbox can be.
@@ -26,12 +26,6 @@ pub enum Author {
         /// The display name that they do have, ready to be written.
         name: Option<String>,
     },
-}
-
-/// The author: the first address in the From fields that a mailbox can have
-/// (see [`Address::is_routable`]).
-pub fn author(header: &Header<'_>) -> Option<Address> {
-    header.all("From").find_map(usable)?.address.clone()
 }
 
 /// The first item of the From fields whose address is `known`, whether a mailbox can
@@ -42,20 +36,15 @@ pub fn known_item(header: &Header<'_>, known: impl Fn(&Address) -> bool) -> Opti
     found.cloned()
 }
 
-/// The author with the display name.
-pub fn author_item(header: &Header<'_>) -> Option<Item> {
-    header.all("From").find_map(usable).cloned()
-}
-
 impl Author {
-    /// Reads the From fields of a header section; of the same author as
-    /// [`author`].
+    /// Reads the From fields of a header section: the author is the first address in
+    /// them that a mailbox can have (see [`Address::is_routable`]).
     pub fn of(header: &Header<'_>) -> Self {
         let fields = header.fields.iter().enumerate();
         let mut fields = fields.filter(|(_, field)| field.is("From"));
         let first = fields.clone().next();
         match fields.find_map(|(at, field)| Some((at, field, usable(field)?))) {
-            Some((_, field, _)) if is_alone(field.list()) => Self::Alone,
+            Some((_, field, item)) if is_alone(field.list()) => Self::Alone(item.clone()),
             Some((at, _, item)) => Self::Among(at, item.clone()),
             None => Self::Unusable {
                 name: first.and_then(|(_, field)| substitutes_name(field)),
@@ -87,11 +76,25 @@ fn substitutes_name(field: &Field<'_>) -> Option<String> {
 }
 
 impl Author {
-    /// The display name of an author whom no mailbox can be.
-    pub fn name(self) -> Option<String> {
+    /// The address with its display name.
+    pub fn item(&self) -> Option<&Item> {
         match self {
-            Self::Alone | Self::Among(..) => None,
-            Self::Unusable { name } => name,
+            Self::Alone(item) | Self::Among(_, item) => Some(item),
+            Self::Unusable { .. } => None,
+        }
+    }
+
+    /// The address.
+    pub fn address(&self) -> Option<&Address> {
+        self.item()?.address.as_ref()
+    }
+
+    /// The display name, ready to be written; also that of an author whom no mailbox
+    /// can be.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Alone(item) | Self::Among(_, item) => item.name(),
+            Self::Unusable { name } => name.clone(),
         }
     }
 }
@@ -104,13 +107,13 @@ mod tests {
     fn the_author_is_the_first_address_that_a_mailbox_can_have() {
         let of = |head: &str| {
             let header = Header::split(head.as_bytes(), true).unwrap();
-            (author(&header).map(String::from), Author::of(&header))
+            let author = Author::of(&header);
+            (author.address().cloned().map(String::from), author)
         };
         let unusable = |name: Option<&str>| Author::Unusable {
             name: name.map(str::to_owned),
         };
 
-        let as_written = (Some("a@b.c".to_owned()), Author::Alone);
         for alone in [
             "From: a@b.c\r\n",
             "From: A <a@b.c> (x)\r\nFrom: d@e.f\r\n",
@@ -119,7 +122,9 @@ mod tests {
             "From: \"open <a@b.c>\r\n",
             "From: d@e.f <a@b.c>\r\n",
         ] {
-            assert_eq!(of(alone), as_written, "{alone}");
+            let (address, author) = of(alone);
+            assert_eq!(address.as_deref(), Some("a@b.c"), "{alone}");
+            assert!(matches!(author, Author::Alone(_)), "{alone}: {author:?}");
         }
         for among in [
             "From: root, a@b.c, d@e.f\r\n",
