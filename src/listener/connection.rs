@@ -371,11 +371,9 @@ impl<'a> Connection<'a> {
         let begin = self.output.len();
         reply.write_to(&mut self.output);
         let said = self.output.get(begin..).unwrap_or_default();
-        let said = String::from_utf8_lossy(said);
-        for line in said.lines() {
-            self.recording.said(line);
-        }
+        self.recording.said(said);
         if reply.is_refusal() && !reply.remedy.is_empty() {
+            let said = String::from_utf8_lossy(said);
             self.recording.trouble(said.trim_end(), reply.remedy);
         }
     }

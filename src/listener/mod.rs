@@ -427,7 +427,7 @@ async fn turn_away(
     }
     drop(stream);
     let mut recording = Recording::begin(&shared.clock);
-    recording.said(&reply.to_string());
+    recording.said(reply.to_string().as_bytes());
     recording.trouble(&reply.to_string(), reply.remedy);
     let address = listener.address;
     shared

@@ -105,10 +105,22 @@ pub enum Party {
 pub struct Recording {
     begun: Instant,
     begun_at: Timestamp,
-    first: Vec<Line>,
-    last: VecDeque<Line>,
+    first: Vec<Said>,
+    last: VecDeque<Said>,
     omitted: usize,
     troubles: Vec<Trouble>,
+}
+
+/// A line as it came. Nearly all sessions end well, so it is made readable only when it
+/// is kept.
+#[derive(Debug)]
+struct Said {
+    after_ms: u64,
+    by: Party,
+    /// Its beginning, without secrets.
+    text: Vec<u8>,
+    /// Bytes of the whole line.
+    size: usize,
 }
 
 /// Whether the next line of the client is part of a password exchange.
@@ -135,26 +147,31 @@ impl Recording {
 
     /// The client said a line.
     pub fn heard(&mut self, line: &[u8], secrecy: Secrecy) {
-        let text = match secrecy {
-            Secrecy::Secret => STRUCK_OUT.to_owned(),
-            Secrecy::Open => without_secrets(line),
-        };
-        self.push(Party::Client, text);
+        match secrecy {
+            Secrecy::Secret => self.push(Party::Client, STRUCK_OUT.as_bytes()),
+            Secrecy::Open if takes_no_secret(line) => self.push(Party::Client, line),
+            Secrecy::Open => self.push(Party::Client, without_secrets(line).as_bytes()),
+        }
     }
 
-    /// The relay said a line.
-    pub fn said(&mut self, line: &str) {
-        self.push(Party::Relay, shown(line.as_bytes()));
+    /// The relay said these lines.
+    pub fn said(&mut self, lines: &[u8]) {
+        for line in lines.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.is_empty() {
+                self.push(Party::Relay, line);
+            }
+        }
     }
 
     /// Something happened.
     pub fn happened(&mut self, what: &str) {
-        self.push(Party::Event, shown(what.as_bytes()));
+        self.push(Party::Event, what.as_bytes());
     }
 
     /// Something went wrong: the session will be kept.
     pub fn trouble(&mut self, what: &str, remedy: &str) {
-        let what = shown(what.as_bytes());
+        let what = shown(what.as_bytes(), what.len());
         let known = |trouble: &Trouble| trouble.what == what;
         if self.troubles.len() < LINES && !self.troubles.iter().any(known) {
             self.troubles.push(Trouble {
@@ -175,22 +192,29 @@ impl Recording {
         self.troubles.retain(|trouble| !is_over(trouble));
     }
 
-    fn push(&mut self, by: Party, text: String) {
+    fn push(&mut self, by: Party, line: &[u8]) {
         let after = self.begun.elapsed().as_millis();
-        let line = Line {
+        // The memory of the line that makes room is for this one.
+        let mut text = Vec::new();
+        if self.first.len() == LINES && self.last.len() == LINES {
+            text = self
+                .last
+                .pop_front()
+                .map_or_else(Vec::new, |said| said.text);
+            text.clear();
+            self.omitted += 1;
+        }
+        text.extend_from_slice(line.get(..LONGEST).unwrap_or(line));
+        let said = Said {
             after_ms: u64::try_from(after).unwrap_or(u64::MAX),
             by,
             text,
+            size: line.len(),
         };
-        if self.first.len() < LINES {
-            self.first.push(line);
-            return;
+        match self.first.len() < LINES {
+            true => self.first.push(said),
+            false => self.last.push_back(said),
         }
-        if self.last.len() == LINES {
-            self.last.pop_front();
-            self.omitted += 1;
-        }
-        self.last.push_back(line);
     }
 }
 
@@ -219,16 +243,9 @@ const MECHANISMS: [&str; 8] = [
 /// stand on the line of AUTH, however it is spelled, and on one that a confused
 /// client says after it; and what is no command may be a message's content.
 fn without_secrets(line: &[u8]) -> String {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let strange = line
-        .iter()
-        .any(|byte| byte.is_ascii_control() && *byte != b'\t');
-    let mut words = line.split(is_blank).filter(|word| !word.is_empty());
+    let strange = is_strange(line);
+    let mut words = words(line);
     let first = words.next().unwrap_or_default();
-    let mut verbs = VERBS.iter().map(|verb| verb.as_bytes());
-    if !strange && verbs.any(|verb| verb.eq_ignore_ascii_case(first)) {
-        return shown(line);
-    }
     let verb = String::from_utf8_lossy(first).to_ascii_uppercase();
     let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
     if !strange && STRANGERS.contains(&verb.as_str()) {
@@ -246,13 +263,25 @@ fn without_secrets(line: &[u8]) -> String {
     format!("{STRUCK_OUT} ({} bytes that are no command)", line.len())
 }
 
-/// Fit for a terminal.
-fn shown(line: &[u8]) -> String {
-    let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    if line.len() <= LONGEST && line.iter().all(plain) {
-        // Nearly every line; every session pays for this.
-        return String::from_utf8_lossy(line).into_owned();
-    }
+/// Whether a line is a command whose arguments are no secret.
+fn takes_no_secret(line: &[u8]) -> bool {
+    let first = words(line).next().unwrap_or_default();
+    let mut verbs = VERBS.iter().map(|verb| verb.as_bytes());
+    !is_strange(line) && verbs.any(|verb| verb.eq_ignore_ascii_case(first))
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = line.split(|byte| matches!(byte, b' ' | b'\t'));
+    words.filter(|word| !word.is_empty())
+}
+
+fn is_strange(line: &[u8]) -> bool {
+    let mut bytes = line.iter();
+    bytes.any(|byte| byte.is_ascii_control() && *byte != b'\t')
+}
+
+/// The beginning of a line of that many bytes, fit for a terminal.
+fn shown(line: &[u8], size: usize) -> String {
     let beginning = line.get(..LONGEST).unwrap_or(line);
     let mut text = String::new();
     for c in String::from_utf8_lossy(beginning).chars() {
@@ -262,8 +291,8 @@ fn shown(line: &[u8]) -> String {
             text.push(c);
         }
     }
-    if line.len() > LONGEST {
-        text.push_str(&format!("… ({} bytes)", line.len()));
+    if size > LONGEST {
+        text.push_str(&format!("… ({size} bytes)"));
     }
     text
 }
@@ -282,8 +311,12 @@ impl Transcripts {
             return;
         };
         let first = first.clone();
-        let mut lines = recording.first;
-        lines.extend(recording.last);
+        let said = recording.first.into_iter().chain(recording.last);
+        let lines = said.map(|said| Line {
+            after_ms: said.after_ms,
+            by: said.by,
+            text: shown(&said.text, said.size),
+        });
         let mut ring = self.ring();
         ring.last += 1;
         let number = ring.last;
@@ -296,7 +329,7 @@ impl Transcripts {
             hello,
             user,
             troubles: recording.troubles,
-            lines,
+            lines: lines.collect(),
             omitted: recording.omitted,
         });
         drop(ring);
@@ -422,10 +455,10 @@ mod tests {
             (b"Subject: secret", "*** (15 bytes that are no command)"),
         ] {
             recording.heard(line, Secrecy::Open);
-            assert_eq!(recording.first.last().unwrap().text, shown);
+            assert_eq!(recording.first.last().unwrap().text, shown.as_bytes());
         }
         recording.heard(b"Y2FuYXJ5", Secrecy::Secret);
-        assert_eq!(recording.first.last().unwrap().text, "***");
+        assert_eq!(recording.first.last().unwrap().text, b"***");
     }
 
     #[tokio::test]
