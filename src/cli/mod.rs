@@ -15,11 +15,11 @@
 
 mod check;
 mod doctor;
-mod explain;
 mod hash_password;
 mod login;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
+mod reference;
 mod running;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -39,6 +39,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::error::ErrorKind;
 
+use self::reference::explain;
 use self::running::accounts;
 use self::running::queue;
 use self::running::send_test;
@@ -121,6 +122,10 @@ enum Command {
     },
     /// Read a password from standard input and print its hash, for a [[user]]
     HashPassword,
+    /// Print the manual page of a command or of relay.toml
+    Man(reference::ManOptions),
+    /// Print completions for a shell: bash, zsh, fish, elvish or PowerShell
+    Completions(reference::CompletionsOptions),
 }
 
 /// Which configuration.
@@ -184,6 +189,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Spool { command } => spool::run(&command).await,
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),
+                Command::Man(options) => reference::man(&options),
+                Command::Completions(options) => reference::completions(&options),
             }
         })
         .into()

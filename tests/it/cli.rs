@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::process::Output;
 
 use serde_json::Value;
@@ -451,4 +452,36 @@ fn explain_without_a_code_lists_them_all() {
         let entry: Value = serde_json::from_str(line).unwrap();
         assert!(!entry["cause"].as_str().unwrap().is_empty());
     }
+}
+
+#[test]
+fn manual_pages_and_completions_are_made_from_the_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |arguments: &[&str]| stdout(&binary().args(arguments).output().unwrap());
+
+    assert!(said(&["man"]).contains(".SH SUBCOMMANDS"));
+    assert!(said(&["man", "queue-retry"]).contains("graph\\-relay queue retry"));
+    assert!(said(&["man", "relay.toml"]).contains("[[account]]"));
+    let unknown = binary().args(["man", "queue-retyr"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(64));
+    assert!(stderr(&unknown).contains("graph-relay-queue-retry, "));
+
+    let all = binary()
+        .args(["man", "--folder"])
+        .arg(folder.path())
+        .output();
+    assert_eq!(all.unwrap().status.code(), Some(0));
+    for file in [
+        "man1/graph-relay.1",
+        "man1/graph-relay-queue-retry.1",
+        "man5/relay.toml.5",
+    ] {
+        assert!(folder.path().join(file).exists(), "{file}");
+    }
+
+    let script = folder.path().join("completions");
+    fs::write(&script, said(&["completions", "bash"])).unwrap();
+    let complete = format!("source {}; complete -p graph-relay", script.display());
+    let bash = Command::new("bash").args(["-c", &complete]).output();
+    assert!(stdout(&bash.unwrap()).contains("graph-relay"));
 }

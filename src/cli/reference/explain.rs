@@ -1,14 +1,14 @@
 //! `explain`: a code of Entra, Graph or Exchange in an administrator's words,
 //! from the catalogue in this program: it asks nobody.
 
-use super::Exit;
-use super::say;
-use super::talk;
 use crate::catalogue;
 use crate::catalogue::Entry;
+use crate::cli::Exit;
+use crate::cli::say;
+use crate::cli::talk;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// A code (AADSTS7000215, ErrorSendAsDenied, 5.7.708) or the whole message that holds it; none:
     /// list all
     #[arg(value_name = "CODE")]
@@ -18,7 +18,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-pub(super) fn run(options: &Options) -> Exit {
+pub(in crate::cli) fn run(options: &Options) -> Exit {
     if options.text.is_empty() {
         for entry in catalogue::all() {
             let line = if options.json {
