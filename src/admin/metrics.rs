@@ -174,7 +174,7 @@ fn delivery(status: &Status) -> [Gauge; 6] {
         ),
         single(
             "graphrelay_limited_mailboxes",
-            "Mailboxes whose mail waits because a limit of [account.pace] is reached.",
+            "Mailboxes whose mail waits because a limit of [account.rate_limits] is reached.",
             delivery.limited_count as f64,
         ),
         single(

@@ -28,7 +28,7 @@ pub(super) const CONDITIONAL_ACCESS: Option<&str> = Some(
 pub(super) const CLOUD: Option<&str> = Some("login_url and graph_url of the [[account]]");
 pub(super) const CLOCK: Option<&str> = Some("timedatectl set-ntp true");
 pub(super) const PROXY: Option<&str> = Some("proxy and ca_file of [http] in relay.toml");
-pub(super) const PACE: Option<&str> = Some("concurrency of [account.pace] in relay.toml");
+pub(super) const PACE: Option<&str> = Some("concurrency of [account.rate_limits] in relay.toml");
 pub(super) const SERVICE_HEALTH: Option<&str> =
     Some("Microsoft 365 admin center > Health > Service health");
 pub(super) const LICENCES: Option<&str> =

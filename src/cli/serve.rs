@@ -38,10 +38,10 @@ pub(super) async fn run(file: &Path) -> Exit {
     };
     telemetry::start(&config.log);
     for warning in &config.warnings {
-        maillog::suspicious(&warning.in_file(file));
+        maillog::config_warning(&warning.in_file(file));
     }
     if let Some(warning) = foreign_folder(&config) {
-        maillog::suspicious(&warning);
+        maillog::config_warning(&warning);
     }
     // Before anybody is told that it runs: an early reload must not end it.
     let Ok(mut signals) = Signals::new() else {
@@ -196,7 +196,7 @@ fn reload(service: &mut Service, file: &Path) {
         .as_ref()
         .map_or(Vec::new(), |config| config.warnings.clone());
     for warning in warnings {
-        maillog::suspicious(&warning.in_file(file));
+        maillog::config_warning(&warning.in_file(file));
     }
     match service.reload(read) {
         Ok(restart) if restart.is_empty() => info!(event = "reloaded", "relay.toml was reloaded"),

@@ -198,7 +198,7 @@ async fn decide_again(config: &Config, spool: &Spool) -> Result<(), SpoolError> 
     let route = move |origin: &Origin| crate::routing::route(&accounts, &senders, origin);
     let stranded = spool.reroute(names, route).await?;
     if stranded > 0 {
-        maillog::stranded(stranded);
+        maillog::no_account(stranded);
     }
     for account in &config.accounts {
         let Submission {
@@ -383,12 +383,12 @@ impl Dispatcher {
         for change in self.lanes.changes() {
             match change {
                 Change::Held(lane, limit, until) => {
-                    maillog::paced(&lane, limit.key(), at(until));
+                    maillog::rate_limited(&lane, limit.key(), at(until));
                 }
                 Change::Narrowed(lane, at_once, until) => {
-                    maillog::narrowed(&lane, at_once, at(until));
+                    maillog::concurrency_reduced(&lane, at_once, at(until));
                 }
-                Change::Widened(lane, at_once) => maillog::widened(&lane, at_once),
+                Change::Widened(lane, at_once) => maillog::concurrency_restored(&lane, at_once),
             }
         }
     }

@@ -68,7 +68,7 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
         (BackoffCause::Unavailable, _) => "nothing, if it passes: the relay tries again by itself",
         (_, Some(entry)) => entry.remedy,
         (BackoffCause::Throttled, None) => {
-            "nothing, if it passes; else lower [account.pace], and spread what is sent"
+            "nothing, if it passes; else lower [account.rate_limits], and spread what is sent"
         }
         (BackoffCause::Configuration, None) => "see the log (event=\"fault\")",
     };
@@ -91,7 +91,8 @@ fn limited(delivery: &Delivery) -> Vec<Finding> {
         let words = format!("{mailbox} has reached {limit}: its mail waits until {until}");
         let remedy = format!(
             "find out who sends so much (the log, event=\"accepted\"); if it is right, spread it over \
-             several mailboxes, or raise {limit} in [account.pace] up to what Exchange allows"
+             several mailboxes, or raise {limit} in [account.rate_limits] up to what Exchange \
+             allows"
         );
         Finding::warning(check, words, remedy)
     };

@@ -51,7 +51,7 @@ impl Connection<'_> {
         let (sender, count) = (self.sender(), count(envelope));
         let clients = &self.shared.clients;
         if let Some(used) = clients.use_mailbox(sender.clone(), lane, count, per_day) {
-            maillog::half_used(&sender, lane, used, per_day);
+            maillog::quota_half_used(&sender, lane, used, per_day);
         }
     }
 }

@@ -463,7 +463,7 @@ impl<'a> Connection<'a> {
 
     fn tell_quirks(&mut self) {
         for quirk in self.session.new_quirks() {
-            complaints::quirk(self.client, quirk.name());
+            complaints::protocol_deviation(self.client, quirk.name());
         }
     }
 

@@ -209,7 +209,7 @@ pub async fn run(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(event = "accept", %error, "a connection could not be accepted");
+                warn!(event = "accept_failed", %error, "a connection could not be accepted");
                 tokio::time::sleep(back_off(failures)).await;
                 failures += 1;
                 continue;

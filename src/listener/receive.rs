@@ -132,7 +132,7 @@ impl Connection<'_> {
         };
         let findings = Findings::of(&header);
         for quirk in &findings.quirks {
-            complaints::quirk(self.client, quirk.name());
+            complaints::protocol_deviation(self.client, quirk.name());
         }
         let handed = Handed {
             identity: self.session.identity(),
@@ -166,7 +166,7 @@ impl Connection<'_> {
         match self.shared.spool.accept(entry).await {
             Ok(accepted) => {
                 maillog::accepted(id, &trace, &envelope, size, &lane);
-                maillog::readdressed(id, &envelope);
+                maillog::recipients_replaced(id, &envelope);
                 self.log_sender(id, author.as_ref());
                 self.use_mailbox(&lane, &envelope);
                 maillog::split(&accepted);

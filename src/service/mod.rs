@@ -252,7 +252,7 @@ impl Service {
             );
         }
         if let Some(path) = self.spool.close().await {
-            maillog::database_written(&path);
+            maillog::database_rewritten(&path);
         }
         info!(event = "stopped");
     }
@@ -342,7 +342,7 @@ async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> 
     }
     let opened = tokio::task::spawn_blocking(move || Spool::open(settings, clock)).await;
     let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
-    maillog::opened(&recovered);
+    maillog::spool_opened(&recovered);
     Ok(spool)
 }
 

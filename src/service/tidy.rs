@@ -28,7 +28,7 @@ pub(super) async fn run(spool: Spool, clock: Clock, config: Config, stop: Cancel
                 () = stop.cancelled() => return,
             }
             if let Some(jump) = watch.look() {
-                maillog::clock_set(jump);
+                maillog::clock_changed(jump);
             }
             if let Err(error) = spool.note_running().await {
                 maillog::spool_trouble(&error);
@@ -43,7 +43,7 @@ async fn purge(spool: &Spool, config: &Config) {
         .purge(now - config.history_keep, now - config.failure_keep)
         .await;
     match purged {
-        Ok(ids) => maillog::forgotten(&ids),
+        Ok(ids) => maillog::purged(&ids),
         Err(error) => maillog::spool_trouble(&error),
     }
 }

@@ -50,14 +50,14 @@ pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
 }
 
 /// A client does something that is tolerated.
-pub fn quirk(client: IpAddr, quirk: &str) {
-    if QUIRKS.is_due(client, "quirk", quirk) {
+pub fn protocol_deviation(client: IpAddr, quirk: &str) {
+    if QUIRKS.is_due(client, "protocol_deviation", quirk) {
         info!(
-            event = "quirk", %client, quirk,
+            event = "protocol_deviation", %client, quirk,
             "non-standard client behaviour, tolerated"
         );
     } else {
-        debug!(event = "quirk", %client, quirk);
+        debug!(event = "protocol_deviation", %client, quirk);
     }
 }
 

@@ -34,9 +34,9 @@ use crate::spool::Verdict;
 
 pub use crate::telemetry::spoollog::content_removed;
 pub use crate::telemetry::spoollog::database_gone;
-pub use crate::telemetry::spoollog::database_written;
-pub use crate::telemetry::spoollog::opened;
+pub use crate::telemetry::spoollog::database_rewritten;
 pub use crate::telemetry::spoollog::quarantined;
+pub use crate::telemetry::spoollog::spool_opened;
 pub use crate::telemetry::spoollog::spool_trouble;
 pub use crate::telemetry::spoollog::unrecorded;
 pub use crate::telemetry::spoollog::upgrading;
@@ -57,7 +57,7 @@ const MOST_READDRESSED: usize = 100;
 
 /// The configuration has put other recipients in the place of those that the client
 /// named.
-pub fn readdressed(id: SpoolId, envelope: &Envelope) {
+pub fn recipients_replaced(id: SpoolId, envelope: &Envelope) {
     let count = envelope.replaced().count();
     if count == 0 {
         return;
@@ -69,7 +69,7 @@ pub fn readdressed(id: SpoolId, envelope: &Envelope) {
         recipients.push_str(&format!(", and {more} more: graph-relay queue show {id}"));
     }
     info!(
-        event = "readdressed", %id, recipients,
+        event = "recipients_replaced", %id, recipients,
         "recipients were replaced, as relay.toml says"
     );
 }
@@ -98,9 +98,9 @@ pub fn split(accepted: &Accepted) {
 }
 
 /// A client has used half of the recipients that a mailbox may have in a day.
-pub fn half_used(client: &dyn Display, lane: &Lane, recipients: u64, per_day: u32) {
+pub fn quota_half_used(client: &dyn Display, lane: &Lane, recipients: u64, per_day: u32) {
     warn!(
-        event = "half_used", %client, mailbox = %lane.mailbox, account = %lane.account, recipients,
+        event = "quota_half_used", %client, mailbox = %lane.mailbox, account = %lane.account, recipients,
         recipients_per_day = per_day,
         remedy = "find out what the client sends; limits.recipients_per_hour_per_client bounds it",
         "one client has used half of the recipients that this mailbox may have in 24 hours"
@@ -288,8 +288,8 @@ pub fn reencoded(id: SpoolId, fits: bool) {
 }
 
 /// Blind recipients are set on a draft.
-pub fn blind(id: SpoolId, count: usize) {
-    info!(event = "blind", %id, count, "blind recipients go as a property of a draft");
+pub fn bcc_draft(id: SpoolId, count: usize) {
+    info!(event = "bcc_draft", %id, count, "blind recipients go as a property of a draft");
 }
 
 /// A message travels as an attachment.
@@ -390,8 +390,8 @@ pub fn certificate_unreadable(owner: &str, error: &dyn Display) {
 }
 
 /// What is probably wrong with the configuration.
-pub fn suspicious(what: &str) {
-    warn!(event = "suspicious", what, "configuration warning");
+pub fn config_warning(what: &str) {
+    warn!(event = "config_warning", what, "configuration warning");
 }
 
 /// What was wrong is no longer.
@@ -400,37 +400,37 @@ pub fn recovered(lane: &Lane) {
 }
 
 /// One of our own limits holds back what is due.
-pub fn paced(lane: &Lane, limit: &str, until: Timestamp) {
+pub fn rate_limited(lane: &Lane, limit: &str, until: Timestamp) {
     info!(
-        event = "paced", mailbox = %lane.mailbox, account = %lane.account, limit, %until,
-        "messages wait for their turn: [account.pace] allows this mailbox no more for now"
+        event = "rate_limited", mailbox = %lane.mailbox, account = %lane.account, limit, %until,
+        "messages wait for their turn: [account.rate_limits] allows this mailbox no more for now"
     );
 }
 
 /// Graph throttles a mailbox.
-pub fn narrowed(lane: &Lane, at_once: u32, until: Timestamp) {
+pub fn concurrency_reduced(lane: &Lane, at_once: u32, until: Timestamp) {
     warn!(
-        event = "narrowed", mailbox = %lane.mailbox, account = %lane.account, at_once, %until,
+        event = "concurrency_reduced", mailbox = %lane.mailbox, account = %lane.account, at_once, %until,
         "Graph throttles this mailbox: nothing is sent until then, and {at_once} at once from then \
          on, until it takes more"
     );
 }
 
 /// A mailbox that was throttled takes as much as before.
-pub fn widened(lane: &Lane, at_once: u32) {
+pub fn concurrency_restored(lane: &Lane, at_once: u32) {
     info!(
-        event = "widened", mailbox = %lane.mailbox, account = %lane.account, at_once,
+        event = "concurrency_restored", mailbox = %lane.mailbox, account = %lane.account, at_once,
         "Graph takes as many requests at once from this mailbox as before"
     );
 }
 
 /// Somebody has set the machine's clock. No mail depends on it.
-pub fn clock_set(jump: ClockJump) {
+pub fn clock_changed(jump: ClockJump) {
     let ClockJump { from, to } = jump;
     let direction = if jump.is_forward() { "forward" } else { "back" };
     let by = format!("{direction} {}", span(jump.by()));
     warn!(
-        event = "clock", %from, %to, by,
+        event = "clock_changed", %from, %to, by,
         remedy = "timedatectl shows whether NTP keeps the time and whether the hardware clock (RTC) \
                   is in local time: timedatectl set-local-rtc 0",
         "the machine's clock was set: no message waits longer, expires or is removed because of it, \
@@ -439,9 +439,9 @@ pub fn clock_set(jump: ClockJump) {
 }
 
 /// Waiting messages that no account sends.
-pub fn stranded(count: usize) {
+pub fn no_account(count: usize) {
     error!(
-        event = "stranded",
+        event = "no_account",
         count,
         remedy = "add an [[account]] whose senders match; see graph-relay queue list",
         "waiting messages have a From address that no [[account]] sends for"
@@ -459,8 +459,8 @@ pub fn held_at_start(id: &SpoolId) {
 }
 
 /// Failed messages whose time was over.
-pub fn forgotten(ids: &[SpoolId]) {
+pub fn purged(ids: &[SpoolId]) {
     for id in ids {
-        info!(event = "forgotten", %id, "failed message removed after failure.keep");
+        info!(event = "purged", %id, "failed message removed after failure.keep");
     }
 }

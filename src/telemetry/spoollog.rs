@@ -16,7 +16,7 @@ use crate::spool::Quarantined;
 use crate::spool::Recovered;
 use crate::spool::Upgrade;
 use crate::spool::Upgraded;
-use crate::telemetry::maillog::clock_set;
+use crate::telemetry::maillog::clock_changed;
 
 /// The disk or the database is in trouble.
 pub fn spool_trouble(error: &dyn Display) {
@@ -65,9 +65,9 @@ pub fn database_gone(path: &Path) {
 }
 
 /// A database that had lost its name was written out.
-pub fn database_written(path: &Path) {
+pub fn database_rewritten(path: &Path) {
     warn!(
-        event = "database_written", path = %path.display(),
+        event = "database_rewritten", path = %path.display(),
         "the database had been removed or replaced; all of it was written out again"
     );
 }
@@ -88,7 +88,7 @@ pub fn upgrading(upgrade: &Upgrade) {
 }
 
 /// What was put right at start.
-pub fn opened(recovered: &Recovered) {
+pub fn spool_opened(recovered: &Recovered) {
     if let Some(Upgraded { from, to, kept }) = &recovered.upgraded {
         info!(
             event = "spool_upgraded", from, to, kept = %kept.display(),
@@ -111,13 +111,13 @@ pub fn opened(recovered: &Recovered) {
         });
     }
     if let Some(jump) = recovered.clock {
-        clock_set(jump);
+        clock_changed(jump);
     }
     if let Some(first) = recovered.orphans.first() {
         let named = recovered.orphans.iter().take(MOST_NAMED);
         let ids: Vec<String> = named.map(SpoolId::to_string).collect();
         warn!(
-            event = "orphans",
+            event = "orphaned_files",
             count = recovered.orphans.len(),
             ids = ids.join(" "),
             "files without a queue entry were moved to orphans/ in data_dir, like orphans/{first}: \
@@ -126,7 +126,7 @@ pub fn opened(recovered: &Recovered) {
         );
     }
     info!(
-        event = "opened",
+        event = "spool_opened",
         waiting = recovered.waiting,
         removed_files = recovered.removed_files,
         "spool opened"

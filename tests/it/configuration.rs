@@ -118,7 +118,7 @@ fn everything_that_is_wrong_is_said_at_once() {
 #[test]
 fn a_pace_is_from_one_or_off_but_never_without_bound_at_once() {
     let wrong = complaint(&format!(
-        "{ACCOUNT}[account.pace]\nconcurrency = \"off\"\nmessages_per_minute = 0\n\
+        "{ACCOUNT}[account.rate_limits]\nconcurrency = \"off\"\nmessages_per_minute = 0\n\
          requests_per_10_minutes = \"none\"\nupload_per_5_minutes = \"0 MB\"\n\
          recipients_per_day = -1\n"
     ));
@@ -134,6 +134,25 @@ fn a_pace_is_from_one_or_off_but_never_without_bound_at_once() {
     for (said, expected) in wrong.iter().zip(keys) {
         assert!(said.starts_with(expected), "{said}\n{expected}");
     }
+}
+
+#[test]
+fn the_old_name_of_rate_limits_works_and_warns() {
+    let with = |sections: &str| format!("{ACCOUNT}{sections}");
+
+    let said = warnings(&with("[account.pace]\nconcurrency = 2\n"), 0o600);
+    let expected = "relay.toml:6:1: warning: [account.pace] is now called [account.rate_limits]";
+    assert!(said.contains(expected), "{said}");
+    let wrong = complaint(&with("[account.pace]\nconcurrency = 0\n"));
+    assert!(
+        wrong[0].starts_with("relay.toml:7:15: concurrency: "),
+        "{wrong:?}"
+    );
+
+    let new = with("[account.rate_limits]\nconcurrency = 2\n");
+    assert_eq!(warnings(&new, 0o600), "");
+    let both = complaint(&format!("{new}[account.pace]\nconcurrency = 3\n"));
+    assert!(both[0].contains("has both"), "{both:?}");
 }
 
 #[test]

@@ -304,7 +304,7 @@ async fn a_secret_that_looks_like_its_id_is_warned_of() {
     assert!(!said.contains(id), "{said}");
 
     let relay = Relay::start(&home);
-    relay.event("suspicious", |_| true);
+    relay.event("config_warning", |_| true);
     send_one(
         &relay,
         &["a@example.org"],

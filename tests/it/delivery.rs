@@ -129,7 +129,7 @@ async fn blind_recipients_travel_as_a_property_and_in_no_field() {
     assert!(!raw.contains("blind@"), "{raw}");
     assert_eq!(recipients(&arrivals[0]), set(&to));
     assert_eq!(arrivals[0].bcc_by, Some(BccBy::Patch));
-    assert_eq!(relay.event("blind", |_| true)["count"], 1);
+    assert_eq!(relay.event("bcc_draft", |_| true)["count"], 1);
     assert_eq!(arrivals[1].route, Route::SendMail, "nobody is blind");
 }
 

@@ -520,7 +520,10 @@ async fn for_large_ones() -> (Sandbox, Relay) {
         ..Settings::default()
     };
     let graph = stand_in_with(settings).await;
-    let relay = relay(&graph, "[account.pace]\nupload_per_5_minutes = \"off\"");
+    let relay = relay(
+        &graph,
+        "[account.rate_limits]\nupload_per_5_minutes = \"off\"",
+    );
     (graph, relay)
 }
 

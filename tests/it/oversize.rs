@@ -353,7 +353,10 @@ async fn files_of_the_same_name_arrive_all_and_in_their_order(size: usize) {
         ..Settings::default()
     };
     let graph = stand_in_with(settings).await;
-    let relay = relay(&graph, "[account.pace]\nupload_per_5_minutes = \"off\"");
+    let relay = relay(
+        &graph,
+        "[account.rate_limits]\nupload_per_5_minutes = \"off\"",
+    );
     let files: Vec<Vec<u8>> = (0..36).map(|n| bytes(size + n, n as u64)).collect();
     let parts: Vec<String> = files
         .iter()

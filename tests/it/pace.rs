@@ -19,13 +19,13 @@ use crate::common::stand_in;
 use crate::common::stand_in_with;
 
 fn home(graph: &Sandbox, pace: &str) -> Home {
-    let pace = format!("[account.pace]\n{pace}");
+    let pace = format!("[account.rate_limits]\n{pace}");
     Home::with(graph).account(MAILBOX, &pace).build()
 }
 
 /// Until it says that this limit holds its mail back.
 fn paced(relay: &Relay, limit: &str) {
-    let line = relay.event("paced", |_| true);
+    let line = relay.event("rate_limited", |_| true);
     assert_eq!(
         (&line["limit"], &line["mailbox"]),
         (&limit.into(), &MAILBOX.into())
@@ -123,15 +123,15 @@ async fn a_throttled_mailbox_goes_by_fewer_requests_and_by_all_again() {
     let relay = Relay::start(&home(&graph, ""));
     send_many(&relay, "m", 60);
 
-    let narrowed = relay.event("narrowed", |_| true);
-    let widened = relay.event("widened", |_| true);
+    let narrowed = relay.event("concurrency_reduced", |_| true);
+    let widened = relay.event("concurrency_restored", |_| true);
     arrived(&graph, 60).await;
 
     assert_eq!(
         (&narrowed["at_once"], &widened["at_once"]),
         (&2.into(), &4.into())
     );
-    assert_eq!(relay.events("narrowed").len(), 1);
+    assert_eq!(relay.events("concurrency_reduced").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

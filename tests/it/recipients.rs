@@ -80,8 +80,8 @@ async fn mail_for_an_alias_reaches_those_it_stands_for() {
     // Blind recipients stay unknown to the others.
     assert!(!raw.contains("nas.local"), "{raw}");
 
-    let id = relay.event("readdressed", |_| true)["id"].clone();
-    let line = relay.event("readdressed", |line| line["id"] == id);
+    let id = relay.event("recipients_replaced", |_| true)["id"].clone();
+    let line = relay.event("recipients_replaced", |line| line["id"] == id);
     assert_eq!(line["recipients"], "root@nas.local to it@example.org");
     let shown = said(&run(&home, &["queue", "show", id.as_str().unwrap()]));
     assert!(
@@ -231,7 +231,7 @@ async fn a_redirection_lets_nothing_reach_anybody_else_by_any_field() {
         for original in to {
             assert!(raw.contains(original), "{keys} {original}: {raw}");
         }
-        let line = relay.event("readdressed", |_| true);
+        let line = relay.event("recipients_replaced", |_| true);
         let said = line["recipients"].as_str().unwrap();
         assert!(
             said.contains("secret@customer.example to tests@example.org"),

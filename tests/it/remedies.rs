@@ -27,7 +27,7 @@ const SECTIONS: [&str; 13] = [
     "[[user]]",
     "[[sender]]",
     "[[account]]",
-    "[account.pace]",
+    "[account.rate_limits]",
     "[received]",
     "[delivery]",
     "[failure]",

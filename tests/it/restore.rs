@@ -166,7 +166,7 @@ async fn an_older_database_is_refused_until_the_operator_wants_it() {
     fs::remove_file(&state).unwrap();
     graph.clear_faults();
     let relay = Relay::start(&home);
-    let orphans = relay.event("orphans", |_| true);
+    let orphans = relay.event("orphaned_files", |_| true);
     assert_eq!(orphans["ids"], large.as_str());
     assert!(home.path("data/orphans").join(&large).exists());
     let mode = fs::metadata(home.path("data/orphans"))
@@ -227,7 +227,7 @@ async fn a_folder_restored_as_a_whole_starts() {
     let relay = Relay::start(&home);
 
     arrived(&graph, 3).await;
-    assert!(relay.events("orphans").is_empty());
+    assert!(relay.events("orphaned_files").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +250,7 @@ async fn files_of_others_in_the_content_folder_are_left_alone() {
 
     let relay = Relay::start(&home);
 
-    assert_eq!(relay.event("orphans", |_| true)["ids"], unknown);
+    assert_eq!(relay.event("orphaned_files", |_| true)["ids"], unknown);
     let moved = home.path("data/orphans").join(unknown);
     assert_eq!(fs::read(moved).unwrap(), b"unknown");
     let left = fs::read_dir(&content).unwrap();

@@ -196,7 +196,7 @@ async fn doctor_finds_what_a_relay_started_by_hand_has_left() {
     let home = of_the_service(&graph);
     let data = home.path("data");
     let mut relay = Relay::start(&home);
-    let warning = relay.event("suspicious", |_| true);
+    let warning = relay.event("config_warning", |_| true);
     let shown = data.display();
     let fix = format!("chown -R {SERVICE}:{SERVICE} {shown}");
     assert!(

@@ -148,7 +148,7 @@ fn configure(
              senders = [\"{mailbox}\"]\n\
              login_url = \"http://{stand_in}\"\n\
              graph_url = \"http://{stand_in}\"\n\
-             [account.pace]\n\
+             [account.rate_limits]\n\
              requests_per_10_minutes = \"off\"\n\
              upload_per_5_minutes = \"off\"\n\
              recipients_per_day = \"off\"\n",

@@ -1,4 +1,4 @@
-//! The keys of `[account.pace]`: how much one mailbox is asked for.
+//! The keys of `[account.rate_limits]`: the rate limits of one mailbox.
 
 use crate::config::Pace;
 use crate::config::reader::Section;
@@ -6,7 +6,7 @@ use crate::config::units::OrOff;
 use crate::config::units::SizeOrOff;
 
 pub(in crate::config) fn read(account: &mut Section<'_>) -> Pace {
-    let mut section = account.table("pace");
+    let mut section = section(account);
     let concurrency = section.at_least_one("concurrency", CONCURRENCY);
     let pace = Pace {
         concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
@@ -19,6 +19,32 @@ pub(in crate::config) fn read(account: &mut Section<'_>) -> Pace {
     pace
 }
 
+/// Finds the section under its name, or under the one that it had before.
+fn section<'a>(account: &mut Section<'a>) -> Section<'a> {
+    if !account.has(OLD_NAME) {
+        return account.table(NAME);
+    }
+    let old = account.table(OLD_NAME);
+    if account.has(NAME) {
+        old.problem(
+            "[account.pace] is the old name of [account.rate_limits], and this [[account]] has \
+             both: keep [account.rate_limits] only",
+        );
+        return account.table(NAME);
+    }
+    if old.is_written() {
+        old.warning_at(
+            &old.span(),
+            "[account.pace] is now called [account.rate_limits]: rename the section; the next \
+             release does not accept the old name",
+        );
+    }
+    old
+}
+
+const NAME: &str = "rate_limits";
+/// Accepted for one release.
+const OLD_NAME: &str = "pace";
 /// Graph takes four requests at once of an app for a mailbox, and the next two
 /// in their time (Graph page "Outlook service limits").
 const CONCURRENCY: usize = 4;

@@ -142,7 +142,7 @@ async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted,
     let (id, submission) = (way.entry.id, &way.outlet.account.submission);
     let mut fitted = fit(id, message, submission.largest_mime(), submission).await?;
     if !blind.is_empty() {
-        maillog::blind(id, blind.len());
+        maillog::bcc_draft(id, blind.len());
     }
     loop {
         let error = match hand_over(way, &fitted.parts(&blind)).await {

@@ -1,4 +1,4 @@
-//! How much one mailbox is asked for: the limits of `[account.pace]`, and fewer
+//! How much one mailbox is asked for: the limits of `[account.rate_limits]`, and fewer
 //! requests at once where Graph throttles it.
 //!
 //! The dispatcher begins an attempt when the windows have room for the message
@@ -43,7 +43,7 @@ const LARGEST_FIRST: u64 = 3_000_000;
 /// A waiting request looks again after this: something may have been given back.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// A limit by time, by its key in `[account.pace]`.
+/// A limit by time, by its key in `[account.rate_limits]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Limit {
     Messages,

@@ -326,7 +326,7 @@ async fn a_client_has_so_many_recipients_an_hour_and_others_have_theirs() {
 async fn a_client_that_uses_half_of_a_mailboxs_day_is_named() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
-        .account(MAILBOX, "[account.pace]\nrecipients_per_day = 100")
+        .account(MAILBOX, "[account.rate_limits]\nrecipients_per_day = 100")
         .start();
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
@@ -337,9 +337,9 @@ async fn a_client_that_uses_half_of_a_mailboxs_day_is_named() {
         id_of(&smtp.send(MAILBOX, &to, content.as_bytes()));
     }
 
-    let warned = relay.event("half_used", |_| true);
+    let warned = relay.event("quota_half_used", |_| true);
     assert_eq!(warned["client"], "127.0.0.1");
     assert_eq!(warned["mailbox"], MAILBOX);
     assert_eq!(warned["recipients"], 60);
-    assert_eq!(relay.events("half_used").len(), 1);
+    assert_eq!(relay.events("quota_half_used").len(), 1);
 }

@@ -208,7 +208,11 @@ impl<'a> Stage<'a> {
         let ours = |line: &Value| {
             line["client"] == *client || self.queued.iter().any(|id| line["id"] == **id)
         };
-        let lines = self.relay.events("quirk").into_iter().filter(ours);
+        let lines = self
+            .relay
+            .events("protocol_deviation")
+            .into_iter()
+            .filter(ours);
         let names = lines.filter_map(|line| line["quirk"].as_str().map(str::to_owned));
         names.collect()
     }
