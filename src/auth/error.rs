@@ -34,7 +34,7 @@ pub enum TokenError {
         description: String,
     },
     /// The machine has no identity, or its identity service refuses.
-    #[error("no token of the machine's identity: {0}")]
+    #[error("no token for the managed identity: {0}")]
     Identity(String),
     /// Entra, or the machine's identity service, is throttling or in trouble.
     #[error("the token endpoint answered {status}: {description}")]

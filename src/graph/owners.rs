@@ -76,7 +76,7 @@ impl Owners {
                 match &owner {
                     Some(owner) => info!(
                         event = "alias", %mailbox, %owner,
-                        "this address is an alias: its owner's mailbox sends"
+                        "this address is an alias: sending through its owner's mailbox"
                     ),
                     None => debug!(%mailbox, "no user has this address"),
                 }
@@ -90,12 +90,13 @@ impl Owners {
                     event = "alias", %mailbox,
                     remedy = "if it is an alias, name its mailbox in a [[sender]] with match and \
                               mailbox, or grant the app the application permission User.Read.All",
-                    "no mailbox has this name, and the app may not look whether it is an alias"
+                    "no mailbox has this name, and the app is not allowed to look up whether it \
+                     is an alias"
                 );
                 None
             }
             Err(error) => {
-                debug!(%mailbox, %error, "the owner of this address could not be looked for");
+                debug!(%mailbox, %error, "the owner of this address could not be looked up");
                 None
             }
         }

@@ -321,7 +321,7 @@ impl<'a> Connection<'a> {
         if let Err(error) = begun {
             if self.stream.was_silent() {
                 // A health check, or a scan for open ports.
-                debug!(event = "tls", client = %self.client, %error, "nothing was said");
+                debug!(event = "tls", client = %self.client, %error, "the client sent nothing");
                 return Err(End::Gone);
             }
             let remedy = stream::remedy(&error);

@@ -251,7 +251,7 @@ fn back_off(failures: u32) -> Duration {
     Duration::from_millis(50) * (1 << failures.min(6))
 }
 
-/// A panic ends the session that it happens in, and is told of.
+/// A panic ends the session that it happens in, and is logged.
 async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
     // What a session shares with others is behind locks whose poison is ignored,
     // because every change under them is one step.

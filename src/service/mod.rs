@@ -248,7 +248,7 @@ impl Service {
         {
             error!(
                 event = "drain",
-                "some attempts did not end in time: at the next start they count as doubtful"
+                "some delivery attempts did not end in time: the next start treats them as doubtful"
             );
         }
         if let Some(path) = self.spool.close().await {

@@ -1,6 +1,6 @@
 //! What clients do that the RFCs do not want, and that harms nobody.
 
-/// A deviation that the relay puts up with; the log names it, so that an
+/// A deviation that the relay tolerates; the log names it, so that an
 /// administrator knows what a device does before another server refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quirk {

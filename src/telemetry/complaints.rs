@@ -44,7 +44,7 @@ pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
     if WARNINGS.is_due(client, "session", remedy) {
         warn!(
             event = "session", number, %client, what, remedy,
-            "a session went wrong: graph-relay sessions show {number}"
+            "a client was refused or cut off: graph-relay sessions show {number}"
         );
     }
 }
@@ -75,14 +75,15 @@ pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
 /// A client could not begin TLS.
 pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
     if WARNINGS.is_due(client, "tls", remedy) {
-        warn!(event = "tls", %client, %reason, remedy, "a client could not begin TLS");
+        warn!(event = "tls", %client, %reason, remedy, "TLS handshake with a client failed");
     }
 }
 
 /// A session broke down; the others go on.
 pub fn session_panicked(client: IpAddr) {
     if WARNINGS.is_due(client, "panic", "") {
-        error!(event = "panic", %client, "a session broke down and was closed; please report this");
+        error!(event = "panic", %client, "a session crashed and was closed; this is a bug, please \
+            report it");
     }
 }
 

@@ -70,7 +70,7 @@ pub fn recipients_replaced(id: SpoolId, envelope: &Envelope) {
     }
     info!(
         event = "recipients_replaced", %id, recipients,
-        "recipients were replaced, as relay.toml says"
+        "recipients replaced as relay.toml says"
     );
 }
 
@@ -85,7 +85,7 @@ pub fn sender_replaced(
     let through = mailbox.map(Address::as_str);
     info!(
         event = "sender_replaced", %id, author = %author, from, through,
-        "[[sender]] says what this message goes out as"
+        "a [[sender]] entry sets the From address or the mailbox of this message"
     );
 }
 
@@ -93,17 +93,19 @@ pub fn sender_replaced(
 pub fn split(accepted: &Accepted) {
     let first = accepted.id;
     for id in &accepted.parts {
-        info!(event = "split", %id, %first, "its further recipients have an entry of their own");
+        info!(event = "split", %id, %first, "too many recipients for one submission: the \
+            remaining ones have a queue entry of their own");
     }
 }
 
 /// A client has used half of the recipients that a mailbox may have in a day.
 pub fn quota_half_used(client: &dyn Display, lane: &Lane, recipients: u64, per_day: u32) {
     warn!(
-        event = "quota_half_used", %client, mailbox = %lane.mailbox, account = %lane.account, recipients,
-        recipients_per_day = per_day,
-        remedy = "find out what the client sends; limits.recipients_per_hour_per_client bounds it",
-        "one client has used half of the recipients that this mailbox may have in 24 hours"
+        event = "quota_half_used", %client, mailbox = %lane.mailbox, account = %lane.account,
+        recipients, recipients_per_day = per_day,
+        remedy = "find out what the client sends; limits.recipients_per_hour_per_client can limit \
+            it",
+        "one client has used half of the recipients that this mailbox may send to in 24 hours"
     );
 }
 
@@ -115,9 +117,9 @@ pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
         limit,
         holders,
         listeners,
-        remedy = "raise limits.connections if they are all yours; else take the client out of \
-                  networks",
-        "all connections are taken: sessions that send no mail are closed to make room"
+        remedy = "if all these clients are yours, raise limits.connections; otherwise remove the \
+            unknown ones from networks",
+        "all connections are in use: sessions that send no mail are closed to make room"
     );
 }
 
@@ -135,7 +137,7 @@ pub fn certificate_renewed(file: &Path) {
 pub fn certificate_unusable(reason: &dyn Display) {
     error!(
         event = "certificate", %reason,
-        "the new certificate cannot be used; the one before stays in use"
+        "the new certificate cannot be used; the relay keeps using the previous one"
     );
 }
 
@@ -185,8 +187,8 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
         (Next::Wait(_), AttemptOutcome::Doubtful) => warn!(
             event = "doubtful", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
             %client_request_id, %due,
-            "it is not known whether Graph took the message; without a draft that tells, it is tried \
-             again and may arrive twice"
+            "unknown whether Graph accepted the message: the relay tries again, and unless a \
+             draft shows that it was sent, it may arrive twice"
         ),
         (Next::Wait(_), _) => warn!(
             event = "deferred", %id, %mailbox, attempt, age_ms, %status, %code, reason, %request_id,
@@ -202,7 +204,7 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
     for id in withdrawn {
         info!(
             event = "report_withdrawn", %id, %about,
-            "a report that was not sent yet is no longer so"
+            "unsent delay notice withdrawn: the message has been delivered or has failed"
         );
     }
     if let Some(dsn) = &report.dsn {
@@ -219,7 +221,7 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
         } = dsn;
         info!(
             event = "report", %id, %about, kind, to = %recipient, mailbox = %lane.mailbox,
-            account = %lane.account, "a report is on its way"
+            account = %lane.account, "report queued"
         );
     }
 }
@@ -228,7 +230,7 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
 pub fn report_not_wanted(about: SpoolId) {
     info!(
         event = "report_not_wanted", %about,
-        "no report: the client asked for none about failures (NOTIFY of each recipient)"
+        "no failure report: the client requested none (NOTIFY of each recipient)"
     );
 }
 
@@ -236,7 +238,8 @@ pub fn report_not_wanted(about: SpoolId) {
 pub fn draft_deleted(entry: &Claimed) {
     info!(
         event = "draft_deleted", id = %entry.id, mailbox = %entry.lane.mailbox,
-        "an unsent draft of this message, left in Drafts by an attempt without an answer, was deleted"
+        "deleted an unsent draft of this message, left in Drafts by an earlier attempt that got \
+         no answer"
     );
 }
 
@@ -244,7 +247,7 @@ pub fn draft_deleted(entry: &Claimed) {
 pub fn report_panicked(about: SpoolId) {
     error!(
         event = "panic", %about,
-        "the report about this message could not be made; please report this"
+        "could not create the report about this message; this is a bug, please report it"
     );
 }
 
@@ -264,15 +267,15 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
     for Decision { id, .. } in decisions.iter().filter(done) {
         match action {
             Action::Retry => {
-                info!(event = "retried", %id, uid, "an operator has this message tried now");
+                info!(event = "retried", %id, uid, "message retried by an operator");
             }
-            Action::Hold => info!(event = "held", %id, uid, "an operator holds this message"),
+            Action::Hold => info!(event = "held", %id, uid, "message held by an operator"),
             Action::Release => {
-                info!(event = "released", %id, uid, "an operator has released this message");
+                info!(event = "released", %id, uid, "message released by an operator");
             }
             Action::Drop => warn!(
                 event = "dropped", %id, uid,
-                "an operator has dropped this message: it is not sent, and its content is deleted"
+                "message dropped by an operator: it is not sent, and its content is deleted"
             ),
         }
     }
@@ -281,22 +284,22 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
 /// Text parts in quoted-printable were rewritten, or would have been.
 pub fn reencoded(id: SpoolId, fits: bool) {
     let what = match fits {
-        true => "quoted-printable was written as base64",
-        false => "quoted-printable stays: in base64 the message would not fit in one request",
+        true => "quoted-printable text encoded as base64",
+        false => "quoted-printable text kept: as base64 the message would not fit into one request",
     };
     info!(event = "quoted_printable", %id, "{what}");
 }
 
 /// Blind recipients are set on a draft.
 pub fn bcc_draft(id: SpoolId, count: usize) {
-    info!(event = "bcc_draft", %id, count, "blind recipients go as a property of a draft");
+    info!(event = "bcc_draft", %id, count, "blind recipients are set on a draft");
 }
 
 /// A message travels as an attachment.
 pub fn attached_whole(id: SpoolId, why: &dyn Display) {
     warn!(
         event = "oversize", %id, %why,
-        "the message cannot be split to fit and travels as an attached message.eml"
+        "the message is too large and cannot be split: sent as an attached message.eml"
     );
 }
 
@@ -304,7 +307,7 @@ pub fn attached_whole(id: SpoolId, why: &dyn Display) {
 pub fn other_way(id: SpoolId, size: u64, why: &dyn Display) {
     info!(
         event = "attachment", %id, size, %why,
-        "Graph refused an attachment because of its size: it goes in another way"
+        "Graph refused an attachment because of its size: trying the other way to upload it"
     );
 }
 
@@ -312,8 +315,8 @@ pub fn other_way(id: SpoolId, size: u64, why: &dyn Display) {
 pub fn request_too_large(id: SpoolId, size: u64) {
     warn!(
         event = "request_limit", %id, size,
-        "Graph found the request too large although request_limit allows it, or a proxy did: the \
-         message goes in smaller requests"
+        "Graph or a proxy refused a request as too large although request_limit allows it: \
+         sending the message in smaller requests"
     );
 }
 
@@ -347,7 +350,7 @@ pub fn signed_in(account: &str, mailbox: &Address, uid: u32) {
 pub fn logged_out(account: &str, mailbox: &Address, uid: u32) {
     warn!(
         event = "logged_out", account, %mailbox, uid,
-        "the sign-in of a mailbox was forgotten: its mail waits"
+        "a mailbox was signed out by an operator: its mail waits until it signs in again"
     );
 }
 
@@ -362,15 +365,16 @@ pub fn signed_out(account: &str, mailbox: &Address, code: &str, reason: &str) {
 
 /// A sign-in cannot be read, or not be kept.
 pub fn sign_in_lost(error: &dyn Display) {
-    error!(event = "sign_in", reason = %error, "a sign-in cannot be used or written down");
+    error!(event = "sign_in", reason = %error, "a saved sign-in cannot be read, or a new one \
+        cannot be saved");
 }
 
 /// A sign-in that belongs to no account any more.
 pub fn sign_in_orphaned(account: &str, mailbox: &Address) {
     warn!(
         event = "sign_in", account, %mailbox,
-        "this sign-in is of an [[account]] that is gone: give the account its name back, or sign in \
-         again"
+        "this sign-in belongs to an [[account]] that no longer exists: restore the name of the \
+         account, or sign in again"
     );
 }
 
@@ -378,9 +382,11 @@ pub fn sign_in_orphaned(account: &str, mailbox: &Address) {
 pub fn ends(owner: &str, what: &str, at: Timestamp, now: Timestamp) {
     let days = at.since(now).as_secs() / (24 * 60 * 60);
     if at <= now {
-        error!(event = "expired", owner, what, %at, "it has expired: put a new one in place");
+        error!(event = "expired", owner, what, %at, "a credential or certificate has expired: \
+            replace it");
     } else {
-        warn!(event = "expires", owner, what, %at, days, "it expires soon: put a new one in place");
+        warn!(event = "expires", owner, what, %at, days, "a credential or certificate expires \
+            soon: replace it");
     }
 }
 
@@ -403,16 +409,16 @@ pub fn recovered(lane: &Lane) {
 pub fn rate_limited(lane: &Lane, limit: &str, until: Timestamp) {
     info!(
         event = "rate_limited", mailbox = %lane.mailbox, account = %lane.account, limit, %until,
-        "messages wait for their turn: [account.rate_limits] allows this mailbox no more for now"
+        "messages wait: this mailbox has reached a limit of [account.rate_limits]"
     );
 }
 
 /// Graph throttles a mailbox.
 pub fn concurrency_reduced(lane: &Lane, at_once: u32, until: Timestamp) {
     warn!(
-        event = "concurrency_reduced", mailbox = %lane.mailbox, account = %lane.account, at_once, %until,
-        "Graph throttles this mailbox: nothing is sent until then, and {at_once} at once from then \
-         on, until it takes more"
+        event = "concurrency_reduced", mailbox = %lane.mailbox, account = %lane.account, at_once,
+        %until, "Graph throttles this mailbox: no requests until then, after that at most {at_once} at \
+         once until Graph accepts more"
     );
 }
 
@@ -420,7 +426,7 @@ pub fn concurrency_reduced(lane: &Lane, at_once: u32, until: Timestamp) {
 pub fn concurrency_restored(lane: &Lane, at_once: u32) {
     info!(
         event = "concurrency_restored", mailbox = %lane.mailbox, account = %lane.account, at_once,
-        "Graph takes as many requests at once from this mailbox as before"
+        "Graph no longer throttles this mailbox: full concurrency restored"
     );
 }
 
@@ -431,10 +437,10 @@ pub fn clock_changed(jump: ClockJump) {
     let by = format!("{direction} {}", span(jump.by()));
     warn!(
         event = "clock_changed", %from, %to, by,
-        remedy = "timedatectl shows whether NTP keeps the time and whether the hardware clock (RTC) \
-                  is in local time: timedatectl set-local-rtc 0",
-        "the machine's clock was set: no message waits longer, expires or is removed because of it, \
-         but tokens, certificates and the times in messages depend on it"
+        remedy = "run timedatectl: it shows whether NTP is active and whether the hardware clock \
+            (RTC) is in local time; to set that to UTC: timedatectl set-local-rtc 0",
+        "the system clock was changed: no message waits longer, expires or is removed because of \
+         it, but tokens, certificates and dates in messages depend on the clock"
     );
 }
 
@@ -453,7 +459,8 @@ pub fn no_account(count: usize) {
 pub fn held_at_start(id: &SpoolId) {
     warn!(
         event = "held", %id,
-        "message held, it may have been sent: graph-relay queue show {id}, then queue release or \
+        "message held because it may already have been sent: graph-relay queue show {id}, then \
+         queue release or \
          queue drop"
     );
 }

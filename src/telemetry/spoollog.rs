@@ -60,7 +60,8 @@ pub fn database_gone(path: &Path) {
         event = "database_gone", path = %path.display(),
         remedy = "move the file back, or restart the relay: it writes a complete database when it \
                   stops",
-        "a file of the database was removed, replaced or cut short while the relay runs; no mail is accepted"
+        "a database file was removed, replaced or truncated while the relay was running; no mail \
+         is accepted"
     );
 }
 
@@ -68,7 +69,7 @@ pub fn database_gone(path: &Path) {
 pub fn database_rewritten(path: &Path) {
     warn!(
         event = "database_rewritten", path = %path.display(),
-        "the database had been removed or replaced; all of it was written out again"
+        "the database had been removed or replaced; the relay has written it again in full"
     );
 }
 
@@ -83,7 +84,8 @@ pub fn upgrading(upgrade: &Upgrade) {
         from,
         to,
         size = upgrade.size,
-        "the spool gets a new format; the old database is copied first, which may take a while"
+        "upgrading the spool to a new format; the old database is copied first, which may take a \
+         while"
     );
 }
 
@@ -92,15 +94,15 @@ pub fn spool_opened(recovered: &Recovered) {
     if let Some(Upgraded { from, to, kept }) = &recovered.upgraded {
         info!(
             event = "spool_upgraded", from, to, kept = %kept.display(),
-            "the spool has a new format; the old database is kept, and may be deleted when nobody \
-             will go back to the earlier version"
+            "spool upgraded to a new format; the old database is kept: delete it once nobody will \
+             go back to the earlier version"
         );
     }
     for id in &recovered.interrupted {
         warn!(
             event = "doubtful", %id,
-            "the relay stopped during an attempt: the message is tried again and may arrive twice, \
-             unless it goes by a draft"
+            "the relay stopped during an attempt and tries the message again: unless it is sent \
+             as a draft, it may arrive twice"
         );
     }
     for id in &recovered.quarantined {
@@ -120,9 +122,9 @@ pub fn spool_opened(recovered: &Recovered) {
             event = "orphaned_files",
             count = recovered.orphans.len(),
             ids = ids.join(" "),
-            "files without a queue entry were moved to orphans/ in data_dir, like orphans/{first}: \
-             after a crash these are messages for which no client got a 250, and safe to delete; \
-             after a restore they may be lost mail"
+            "files without a queue entry were moved to orphans/ in data_dir, for example \
+             orphans/{first}: after a crash these are messages that no client got a 250 for, and \
+             safe to delete; after a restore they may be lost mail"
         );
     }
     info!(
@@ -139,7 +141,7 @@ pub fn content_removed(ids: &[SpoolId]) {
         error!(
             event = "content_removed", %id,
             "the content of a failed message was removed to make room for new mail; \
-             graph-relay queue show {id} says what became of it"
+             graph-relay queue show {id} shows what happened to it"
         );
     }
 }

@@ -260,7 +260,7 @@ fn without_secrets(line: &[u8]) -> String {
             false => format!("AUTH {STRUCK_OUT}"),
         };
     }
-    format!("{STRUCK_OUT} ({} bytes that are no command)", line.len())
+    format!("{STRUCK_OUT} ({} bytes that are not a command)", line.len())
 }
 
 /// Whether a line is a command whose arguments are no secret.
@@ -442,17 +442,17 @@ mod tests {
             (b"AUTH PLAIN=Y2FuYXJ5", "AUTH ***"),
             (b"MAIL FROM:<a@b>", "MAIL FROM:<a@b>"),
             (b"GET /?token=canary HTTP/1.1", "GET ***"),
-            (b"Y2FuYXJ5", "*** (8 bytes that are no command)"),
-            (b"AUTHPLAIN Y2Fu", "*** (14 bytes that are no command)"),
+            (b"Y2FuYXJ5", "*** (8 bytes that are not a command)"),
+            (b"AUTHPLAIN Y2Fu", "*** (14 bytes that are not a command)"),
             (
                 b"\xef\xbb\xbfAUTH PLAIN Y2Fu",
-                "*** (18 bytes that are no command)",
+                "*** (18 bytes that are not a command)",
             ),
             (
                 b"EHLO x\rAUTH PLAIN Y2Fu",
-                "*** (22 bytes that are no command)",
+                "*** (22 bytes that are not a command)",
             ),
-            (b"Subject: secret", "*** (15 bytes that are no command)"),
+            (b"Subject: secret", "*** (15 bytes that are not a command)"),
         ] {
             recording.heard(line, Secrecy::Open);
             assert_eq!(recording.first.last().unwrap().text, shown.as_bytes());

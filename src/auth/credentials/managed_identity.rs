@@ -147,7 +147,7 @@ impl Source {
             Self::AppService { .. } => "App Service names an endpoint",
             Self::Arc { .. } => "Arc's agent (himds) should answer",
             Self::VirtualMachine { .. } => {
-                "this machine is no virtual machine of Azure, or has no way to its metadata service"
+                "this machine is not an Azure virtual machine, or cannot reach its metadata service"
             }
         };
         let hinted = |reason: String| format!("{reason} ({place})");

@@ -81,7 +81,7 @@ pub enum SignInError {
     )]
     NoAccount(Address),
     /// It was never begun, is over, or took too long.
-    #[error("this sign-in is over: begin again")]
+    #[error("this sign-in is no longer valid: start again")]
     Over,
     /// The address has neither code nor error.
     #[error(

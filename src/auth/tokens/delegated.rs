@@ -126,7 +126,7 @@ async fn keep(store: &Store, old: &SignIn, new: SignIn) -> bool {
     if let Err(error) = written {
         tracing::error!(
             event = "sign_in", mailbox = %old.mailbox, reason = %error,
-            "the sign-in cannot be written down; it is in use, and would be lost with a restart"
+            "the sign-in cannot be saved; it is in use, but a restart would lose it"
         );
     }
     is_kept

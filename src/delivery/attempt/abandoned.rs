@@ -66,11 +66,11 @@ async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
     let deleted = match draft::abandon(caller, &outlet.graph, draft).await {
         Ok(deleted) => deleted,
         Err(error) if is_beyond_deletion(&error) => {
-            debug!(%id, "the draft of a message that nobody will send stays in the mailbox");
+            debug!(%id, "the draft of an abandoned message stays in the mailbox");
             false
         }
         Err(error) => {
-            debug!(%id, %error, "the draft of a message that nobody will send is still there");
+            debug!(%id, %error, "the draft of an abandoned message could not be deleted yet");
             return false;
         }
     };

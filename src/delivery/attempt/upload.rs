@@ -163,7 +163,7 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
             // A proxy may take less than Graph.
             Err(error) if is_piece_too_large(&error) && most > LEAST_CHUNK => {
                 most = (most / 2).max(LEAST_CHUNK);
-                debug!(id = %way.entry.id, %error, most, "the upload goes on in smaller pieces");
+                debug!(id = %way.entry.id, %error, most, "the upload continues in smaller pieces");
             }
             Err(error) => {
                 setbacks += 1;

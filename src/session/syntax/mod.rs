@@ -45,7 +45,7 @@ pub(super) enum Command {
         mechanism: Mechanism,
         initial: Option<SecretString>,
     },
-    /// Not offered, and followed by bytes that are no commands (RFC 3030 2).
+    /// Not offered, and followed by bytes that are not a commands (RFC 3030 2).
     Bdat,
     /// A browser was made to talk to this port.
     Http,
