@@ -49,8 +49,8 @@ pub(super) const READ: usize = 16 * 1024;
 /// A TLS handshake that takes longer is none.
 const HANDSHAKE: Duration = Duration::from_secs(60);
 /// Why a client goes away in the middle.
-const GONE_REMEDY: &str = "the client's own log says why: a timeout of its own, or an answer that \
-                           it did not expect";
+const GONE_REMEDY: &str = "see the client's own log: it may have timed out, or got a reply that \
+    it did not expect";
 /// For how long the client may read its last reply, and close.
 const LINGER: Duration = Duration::from_secs(1);
 /// The same for a client that has to make room, and where too many linger.
@@ -157,7 +157,7 @@ impl<'a> Connection<'a> {
         match end {
             End::Closed => self.close().await,
             End::Gone if self.session.is_under_way() => {
-                let what = "the client went away in the middle";
+                let what = "the client disconnected before it had finished";
                 let remedy = match self.misread() {
                     Some(line_end) => line_end.remedy(),
                     None => GONE_REMEDY,
@@ -326,7 +326,7 @@ impl<'a> Connection<'a> {
             }
             let remedy = stream::remedy(&error);
             complaints::tls_failed(self.client, &error, remedy);
-            let what = format!("TLS could not begin: {error}");
+            let what = format!("TLS handshake failed: {error}");
             self.recording.happened(&what);
             self.recording.trouble(&what, remedy);
             return Err(End::Gone);

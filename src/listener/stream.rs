@@ -92,8 +92,8 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
     }
     match cause.and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::PeerIncompatible(_)) => {
-            "the client offers neither TLS 1.2 nor 1.3, or no cipher of today: renew its software, \
-             or give it a [[listener]] with tls = \"off\" and its address in networks"
+            "the client supports neither TLS 1.2 nor 1.3, or no current cipher: update its \
+             software, or add a [[listener]] with tls = \"off\" and put its address into networks"
         }
         Some(rustls::Error::AlertReceived(
             AlertDescription::UnknownCA
@@ -102,17 +102,21 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
             | AlertDescription::CertificateExpired
             | AlertDescription::UnsupportedCertificate,
         )) => {
-            "the client does not trust the certificate: its issuer, its date, or the name that the \
-             client knows this machine by"
+            "the client does not trust the certificate: check its issuer, its dates, and that it \
+             has the name that the client connects to"
         }
         Some(rustls::Error::InvalidMessage(_)) => {
-            "the client spoke without TLS here: set it to SSL/TLS, or to the port of a [[listener]] \
-             with tls = \"starttls\""
+            "the client did not start with TLS: set it to SSL/TLS, or point it at the port of a \
+             [[listener]] with tls = \"starttls\""
         }
         _ if error.kind() == io::ErrorKind::TimedOut => {
-            "the client stopped in the middle: is something between it and this machine?"
+            "the client stopped during the handshake: check whether a firewall or proxy is \
+             between it and this machine"
         }
-        _ => "the client went away in the middle; often it does not trust the certificate",
+        _ => {
+            "the client disconnected during the handshake; often it does not trust the \
+            certificate"
+        }
     }
 }
 

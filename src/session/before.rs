@@ -35,6 +35,6 @@ impl Before {
 }
 
 /// RFC 5321 4.5.2.
-const DOTS: &str = "the message before it may be cut off: to a client that does not double the dots \
-                    at the beginning of lines, a line of its text with a dot alone is the end; let \
-                    it double them, or use a mail library";
+const DOTS: &str = "the message before it may be cut off: the client does not double the dot at \
+    the beginning of a line, so a line with only a dot ended the message; make the client double \
+    it, or use a mail library";

@@ -49,7 +49,7 @@ impl Session {
                 | State::Verifying
                 | State::StartingTls),
                 _,
-            ) => (state, Err(Reply::bad_sequence("Not now"))),
+            ) => (state, Err(Reply::bad_sequence("Command not allowed now"))),
             (_, Command::Helo(name)) => {
                 self.hello = Some(Hello {
                     name,
@@ -78,9 +78,10 @@ impl Session {
             (State::Ready, Command::Rcpt(_) | Command::Data) => {
                 (State::Ready, Err(Reply::bad_sequence("Send MAIL first")))
             }
-            (state @ State::Transaction(_), Command::Mail(_) | Command::Auth { .. }) => {
-                (state, Err(Reply::bad_sequence("A transaction is open")))
-            }
+            (state @ State::Transaction(_), Command::Mail(_) | Command::Auth { .. }) => (
+                state,
+                Err(Reply::bad_sequence("A mail transaction is already open")),
+            ),
             (State::Transaction(transaction), Command::Rcpt(rcpt)) => self.rcpt(transaction, rcpt),
             (State::Transaction(transaction), Command::Data) => self.data(transaction),
         };
@@ -109,7 +110,7 @@ impl Session {
     fn start_tls(&self, state: State) -> (State, Outcome) {
         match self.access.tls {
             Tls::Off => (state, Err(Reply::not_offered())),
-            Tls::Active => (state, Err(Reply::bad_sequence("TLS is active already"))),
+            Tls::Active => (state, Err(Reply::bad_sequence("TLS is already active"))),
             Tls::Offered | Tls::Required => {
                 (State::StartingTls, Ok(Step::StartTls(Reply::start_tls())))
             }
@@ -125,7 +126,7 @@ impl Session {
             return Err(Reply::not_offered());
         }
         if self.identity.is_some() || self.is_let_in {
-            return Err(Reply::bad_sequence("Authenticated already"));
+            return Err(Reply::bad_sequence("Already authenticated"));
         }
         if !self.access.takes_passwords() {
             return Err(Reply::password_needs_tls());

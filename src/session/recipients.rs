@@ -346,11 +346,11 @@ mod tests {
             (
                 "backup@nas.local",
                 "550 5.1.2 backup@nas.local cannot be reached: its domain is not public. An alias \
-                 can name a mailbox: [aliases] \"backup@nas.local\" = \"you@your-domain\"",
+                 can map it to a mailbox: [aliases] \"backup@nas.local\" = \"you@your-domain\"",
             ),
             (
                 "backup",
-                "550 5.1.2 backup has no domain and no alias. An alias can name a mailbox: \
+                "550 5.1.2 backup has no domain and no alias. An alias can map it to a mailbox: \
                  [aliases] backup = \"you@your-domain\"",
             ),
             ("backup@localhost", "550 5.1.2 "),

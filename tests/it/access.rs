@@ -79,7 +79,7 @@ async fn a_client_that_cannot_begin_tls_is_named_with_what_to_do() {
     plain.write(b"EHLO c\r\n");
     let logged = relay.event("tls", |_| true);
     let remedy = logged["remedy"].as_str().unwrap();
-    assert!(remedy.contains("spoke without TLS"), "{logged}");
+    assert!(remedy.contains("did not start with TLS"), "{logged}");
 
     assert!(!is_shown(&Identity::new(), &relay));
     relay.event("tls", |line| {
@@ -324,7 +324,7 @@ async fn a_user_is_not_given_an_author_that_it_may_not_have() {
         assert!(
             reply.starts_with(
                 "550 5.7.1 The message has no usable From, and scanner may not send as the \
-                 address that the relay would put in relay@sandbox.example (senders of the "
+                 replacement address relay@sandbox.example (senders of the "
             ),
             "{reply}"
         );

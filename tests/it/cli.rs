@@ -339,7 +339,7 @@ async fn a_refused_session_can_be_read_with_what_to_change_and_without_its_passw
     let json = stdout(&run(&["sessions", "list", "--json"], &home));
     let show = stdout(&run(&["sessions", "show", "1"], &home));
 
-    assert!(list.contains("501 5.5.2 Not base64"), "{list}");
+    assert!(list.contains("501 5.5.2 Not valid base64"), "{list}");
     let kept: Value = serde_json::from_str(json.trim()).unwrap();
     assert_eq!(kept["hello"], "printer.example");
     for said in [

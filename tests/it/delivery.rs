@@ -226,7 +226,7 @@ async fn a_message_that_keeps_coming_back_is_refused() {
 
     assert_eq!(
         reply,
-        "554 5.4.6 Message is looping: it was here 2 times before\r\n"
+        "554 5.4.6 Message is looping: this relay has seen it 2 times before\r\n"
     );
 }
 

@@ -82,7 +82,7 @@ fn begun(line_end: &str) -> String {
 async fn a_client_whose_end_of_the_message_is_none_is_told_apart() {
     let lf = "ends its message with LF . LF";
     let cr = "ends its lines with a carriage return alone";
-    let other = "the client stopped in the middle";
+    let other = "the client stopped responding";
     for (line_end, content, remedy) in [
         ("\n", "Subject: LF\n\nHello\n.\nQUIT\n", lf),
         ("\n", "Subject: LF\n\nHello\n.\n", lf),
@@ -117,14 +117,14 @@ async fn a_client_that_gives_up_waiting_is_told_apart_too() {
             "Subject: LF\n\nHello\n.\nQUIT\n",
             "ends its message with LF . LF",
         ),
-        ("Subject: half\r\n\r\nHel", "the client's own log says why"),
+        ("Subject: half\r\n\r\nHel", "see the client's own log"),
     ] {
         let said = begun("\n") + content;
 
         let (_, shown) = kept("", &[said.as_bytes()], Then::Leaves).await;
 
         assert!(
-            shown.contains("the client went away in the middle"),
+            shown.contains("the client disconnected before it had finished"),
             "{shown}"
         );
         assert!(shown.contains(remedy), "{content:?}: {shown}");
@@ -134,7 +134,7 @@ async fn a_client_that_gives_up_waiting_is_told_apart_too() {
 /// What it sends behind the dot is lost, and the relay cannot know it for text.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_doubles_no_dots_is_told_apart() {
-    let dots = "does not double the dots at the beginning of lines";
+    let dots = "does not double the dot at the beginning of a line";
     for (content, is_told) in [
         ("above\r\n.\r\nbelow the dot\r\n.\r\nQUIT\r\n", true),
         (

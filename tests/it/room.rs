@@ -294,7 +294,7 @@ async fn a_message_that_can_never_fit_into_the_spool_is_refused_for_good() {
     let to: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let reply = smtp.send(MAILBOX, &to, sized("many", 900_000).as_bytes());
     assert!(
-        reply.starts_with("552 5.3.4 Message too big for the spool with so many recipients"),
+        reply.starts_with("552 5.3.4 Message too big for the spool with this many recipients"),
         "{reply}"
     );
     assert_eq!(content_files(&home), 0);

@@ -21,31 +21,32 @@ impl Reply {
 
     /// All connections are taken, and none can be made free.
     pub fn all_taken() -> Self {
-        let text = "All connections are taken, try again later (limits.connections)";
+        let text = "All connections are in use, try again later (limits.connections)";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
     /// Somebody else needs the connection.
     pub fn makes_room() -> Self {
-        let text = "All connections are taken and this one makes room, connect again to send mail";
+        let text = "All connections are in use: closing this one to make room, connect again to \
+            send mail";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
     /// All connections are taken, and nothing is under way on this one.
     pub fn idle_makes_room() -> Self {
-        let text = "All connections are taken and this one is idle, connect again to send mail";
+        let text = "All connections are in use: closing this idle one, connect again to send mail";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
     /// All connections are taken, and the message on this one hardly comes.
     pub fn comes_too_slowly() -> Self {
-        let text = "All connections are taken and this message hardly comes, send it again";
+        let text = "All connections are in use and this message arrives too slowly, send it again";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
     /// After a reload: the listener is no longer for this client.
     pub fn no_longer_admitted() -> Self {
-        let text = "The configuration has changed: this client may not connect any more";
+        let text = "The configuration has changed: this client is no longer allowed to connect";
         Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
             "if the client is one of yours, add its address to networks of the [[listener]]",
         )
@@ -63,8 +64,8 @@ impl Reply {
     pub fn rules_changed() -> Self {
         let text = "The configuration has changed: connect again";
         Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
-            "compare the client with tls and authentication of the [[listener]] and senders of the \
-             [[user]]",
+            "compare the client's settings with tls and authentication of the [[listener]] and \
+             senders of the [[user]]",
         )
     }
 
@@ -86,32 +87,34 @@ impl Reply {
 
 /// What to do about a PROXY preamble.
 pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins each connection with \
-                                the PROXY protocol, which the relay does not read: turn it off \
-                                there for this port (HAProxy: no send-proxy or send-proxy-v2 on the \
-                                server line); the relay then sees the balancer's address as the \
-                                client, which has to be in networks of the [[listener]]";
+    the PROXY protocol, which the relay does not support: turn it off in the load balancer for \
+    this port (HAProxy: remove send-proxy or send-proxy-v2 from the server line); the relay then \
+    sees the load balancer's address as the client, which has to be in networks of the \
+    [[listener]]";
 
 impl LineEnd {
     /// What to do about a client that ends its message so, and waits for ever.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Lf => {
-                "this client ends its message with LF . LF, which is not the end (SMTP smuggling): \
-                 let it end lines with CR LF; in a script, write \\r\\n instead of \\n"
+                "this client ends its message with LF . LF, which the relay does not accept as \
+                 the end (SMTP smuggling): set it to end lines with CR LF; in a script, write \
+                 \\r\\n instead of \\n"
             }
             Self::Cr => {
-                "this client ends its lines with a carriage return alone (CR . CR is not the end of \
-                 a message): let it end lines with CR LF; in a script, write \\r\\n instead of \\r"
+                "this client ends its lines with a carriage return alone (CR . CR is not the end \
+                 of a message): set it to end lines with CR LF; in a script, write \\r\\n instead \
+                 of \\r"
             }
             Self::CrCrLf => {
-                "this client ends its message with . CR CR LF, which is not the end: something \
-                 makes CR LF of every LF after the program has written CR LF; let it write to the \
-                 connection in binary mode"
+                "this client ends its message with . CR CR LF, which is not the end of a message: \
+                 something turns each LF into CR LF although the program already writes CR LF; \
+                 make the program write to the connection in binary mode"
             }
-            Self::CrLf => "the client stopped in the middle: see its own log",
+            Self::CrLf => "the client stopped responding before it had finished: see its own log",
         }
     }
 }
 
-const WHO_HOLDS_THEM: &str = "graph-relay status shows which clients hold the connections; raise \
-                              limits.connections if they are all yours";
+const WHO_HOLDS_THEM: &str = "graph-relay status shows which clients hold the connections; if \
+    they are all yours, raise limits.connections";

@@ -152,7 +152,7 @@ impl Reply {
     }
 
     pub(super) fn cannot_verify() -> Self {
-        let text = "Cannot verify, but will take mail and try to deliver it";
+        let text = "Cannot verify the address, but will accept mail and try to deliver it";
         Self::new(252, EnhancedStatus::CANNOT_VERIFY, text)
     }
 
@@ -176,7 +176,7 @@ impl Reply {
 
     /// No name and password is checked here.
     pub(super) fn let_in() -> Self {
-        let text = "Accepted, as any name and password is here";
+        let text = "Accepted: this listener accepts any name and password";
         Self::new(235, EnhancedStatus::AUTHENTICATED, text)
     }
 
@@ -190,7 +190,7 @@ impl Reply {
     pub fn silent_too_long() -> Self {
         let text = "Silent for too long, closing";
         Self::new(421, EnhancedStatus::TIMED_OUT, text).remedy(
-            "the client stopped in the middle, or the network between lost it; for a slow device \
+            "the client stopped responding, or the network lost the connection; for a slow device \
              raise limits.command_timeout or limits.data_timeout",
         )
     }
@@ -208,21 +208,22 @@ impl Reply {
     pub fn session_too_long() -> Self {
         let text = "Session has lasted too long, connect again";
         Self::new(421, EnhancedStatus::TIMED_OUT, text)
-            .remedy("a very slow client: raise limits.session_timeout if it is one of yours")
+            .remedy("the client is very slow: raise limits.session_timeout if it is one of yours")
     }
 
     /// This client has too many connections.
     pub fn too_many_connections() -> Self {
-        let text = "Too many connections of this client at once (limits.connections_per_client)";
+        let text = "Too many simultaneous connections from this client \
+            (limits.connections_per_client)";
         Self::new(421, EnhancedStatus::CLIENT_LIMIT, text).remedy(
-            "raise limits.connections_per_client if the client needs so many at once; most send \
-             again by themselves",
+            "raise limits.connections_per_client if the client needs more at once; most clients \
+             try again by themselves",
         )
     }
 
     /// This client's network is not on the listener's list.
     pub fn network_not_allowed() -> Self {
-        let text = "This client may not connect (networks of the [[listener]])";
+        let text = "This client is not allowed to connect (networks of the [[listener]])";
         Self::new(554, EnhancedStatus::NOT_ALLOWED, text).remedy(
             "if the client is one of yours, add its address to networks of the [[listener]]",
         )
@@ -230,10 +231,10 @@ impl Reply {
 
     /// The client began with a TLS handshake where TLS does not begin by itself.
     pub fn tls_unexpected() -> Self {
-        let text = "This port begins without TLS";
+        let text = "This port does not use implicit TLS";
         Self::new(500, EnhancedStatus::SYNTAX, text).remedy(
-            "the client is set to SSL/TLS: set it to STARTTLS or to none, or give it a [[listener]] \
-             with tls = \"implicit\"",
+            "the client is set to SSL/TLS: set it to STARTTLS or to no encryption, or add a \
+             [[listener]] with tls = \"implicit\"",
         )
     }
 
@@ -245,79 +246,85 @@ impl Reply {
 
     pub(super) fn too_many_commands() -> Self {
         let text = "Too many commands without a message, closing";
-        Self::new(421, EnhancedStatus::CLIENT_LIMIT, text)
-            .remedy("the client sends no mail: is it a monitor that should close its connection?")
+        Self::new(421, EnhancedStatus::CLIENT_LIMIT, text).remedy(
+            "the client sends no mail: if it is a monitoring check, let it close its \
+                connection",
+        )
     }
 
     pub(super) fn too_many_messages() -> Self {
         let text =
             "Too many messages in a minute, try again (limits.messages_per_minute_per_client)";
         Self::new(451, EnhancedStatus::CLIENT_LIMIT, text).remedy(
-            "the client comes again; raise limits.messages_per_minute_per_client if it is too low",
+            "the client tries again; raise limits.messages_per_minute_per_client if it is too low",
         )
     }
 
     pub(super) fn not_smtp() -> Self {
         let text = "This is SMTP, not HTTP";
         Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text)
-            .remedy("a browser, a health check or a scanner: point it somewhere else")
+            .remedy("this is a browser, a health check or a port scanner: point it at another port")
     }
 
     /// A line longer than [`super::LONGEST_LINE`].
     pub fn line_too_long() -> Self {
         Self::new(500, EnhancedStatus::SYNTAX, "Line too long")
-            .remedy("no mail client says such a line: is it one?")
+            .remedy("no mail client sends such a long line: this does not look like a mail client")
     }
 
     pub(super) fn unknown_command() -> Self {
         Self::new(500, EnhancedStatus::SYNTAX, "Command not recognised")
-            .remedy("the client does not speak SMTP here: see what it said")
+            .remedy("the client sent something that is not an SMTP command: see what it sent")
     }
 
     pub(super) fn not_offered() -> Self {
         let text = "Command not offered here";
         Self::new(502, EnhancedStatus::BAD_SEQUENCE, text).remedy(
-            "the client wants what this [[listener]] does not offer: see its tls and authentication, \
-             or set the client to none",
+            "this [[listener]] does not offer what the client asks for: see its tls and \
+             authentication, or turn encryption and authentication off in the client",
         )
     }
 
     pub(super) fn bad_sequence(text: &'static str) -> Self {
-        Self::new(503, EnhancedStatus::BAD_SEQUENCE, text)
-            .remedy("the client goes on although it was refused before, or is no mail client")
+        Self::new(503, EnhancedStatus::BAD_SEQUENCE, text).remedy(
+            "the client continues although an earlier command was refused, or it is not a \
+                mail client",
+        )
     }
 
     pub(super) fn no_recipients() -> Self {
         let text = "No valid recipients";
         Self::new(554, EnhancedStatus::BAD_SEQUENCE, text)
-            .remedy("see why its recipients were refused")
+            .remedy("see why the recipients were refused")
     }
 
     /// For good only if DATA was refused for good: a client that sends without
     /// waiting may look at no other reply.
     pub(super) fn content_without_data(refusal: &Self) -> Self {
-        let text = "DATA was refused, and this is no command: closing";
+        let text = "DATA was refused, and this is not a command: closing";
         let (code, status) = match refusal.status {
             Some(status) if refusal.is_for_now() => (421, status),
             Some(_) | None => (503, EnhancedStatus::BAD_SEQUENCE),
         };
-        Self::new(code, status, text)
-            .remedy("the client sends a message without waiting for 354: look why DATA was refused")
+        Self::new(code, status, text).remedy(
+            "the client sends a message without waiting for 354: find out why DATA was \
+                refused",
+        )
     }
 
     pub(super) fn tls_required() -> Self {
-        let text = "STARTTLS first (tls of the [[listener]])";
+        let text = "Issue STARTTLS first (tls of the [[listener]])";
         Self::new(530, EnhancedStatus::SECURITY, text).remedy(
-            "set the client to STARTTLS; for one that cannot, a [[listener]] with tls = \"off\" and \
-             its address in networks",
+            "set the client to STARTTLS; if it cannot use TLS, add a [[listener]] with tls = \
+             \"off\" and put its address into networks",
         )
     }
 
     pub(super) fn password_needs_tls() -> Self {
-        let text = "No password without TLS: STARTTLS first";
+        let text = "Passwords are accepted only over TLS: issue STARTTLS first";
         Self::new(538, EnhancedStatus::PASSWORD_NEEDS_TLS, text).remedy(
-            "set the client to STARTTLS; for one that cannot, a [[listener]] with tls = \"off\" and \
-             its address in networks",
+            "set the client to STARTTLS; if it cannot use TLS, add a [[listener]] with tls = \
+             \"off\" and put its address into networks",
         )
     }
 
@@ -330,41 +337,48 @@ impl Reply {
             "Authentication required (authentication of the [[listener]])"
         };
         Self::new(530, EnhancedStatus::SECURITY, text).remedy(
-            "give the client the name and password of a [[user]]; for one that cannot, its address \
-             in anonymous_networks",
+            "give the client the name and password of a [[user]]; if it cannot authenticate, add \
+             its address to anonymous_networks",
         )
     }
 
     pub(super) fn unknown_mechanism() -> Self {
-        let text = "Mechanism not offered: PLAIN or LOGIN";
-        Self::new(504, EnhancedStatus::BAD_PARAMETER, text)
-            .remedy("set the client to the authentication PLAIN or LOGIN; NTLM and CRAM-MD5 are not offered")
+        let text = "Mechanism not supported: use PLAIN or LOGIN";
+        Self::new(504, EnhancedStatus::BAD_PARAMETER, text).remedy(
+            "set the client's authentication to PLAIN or LOGIN; NTLM and CRAM-MD5 are not \
+                supported",
+        )
     }
 
     pub(super) fn auth_cancelled() -> Self {
         Self::new(501, EnhancedStatus::SECURITY, "Authentication cancelled")
-            .remedy("the client gave up: has it a password?")
+            .remedy("the client cancelled authentication: check that it has a password")
     }
 
     pub(super) fn auth_line_too_long() -> Self {
         Self::new(500, EnhancedStatus::AUTH_LINE_TOO_LONG, "Line too long")
-            .remedy("no password is that long: is it a mail client?")
+            .remedy("no password is that long: this does not look like a mail client")
     }
 
     pub(super) fn bad_base64() -> Self {
-        Self::new(501, EnhancedStatus::SYNTAX, "Not base64 of UTF-8").remedy(
-            "the client encodes its name or password wrongly: letters and digits only are safe",
+        Self::new(
+            501,
+            EnhancedStatus::SYNTAX,
+            "Not valid base64 of UTF-8 text",
+        )
+        .remedy(
+            "the client encodes its name or password wrongly: use only letters and digits in both",
         )
     }
 
     pub(super) fn bad_credentials_form() -> Self {
-        let text = "PLAIN wants NUL, name, NUL, password";
+        let text = "PLAIN must be NUL, name, NUL, password";
         Self::new(501, EnhancedStatus::SYNTAX, text)
-            .remedy("the client does not speak PLAIN: set it to LOGIN")
+            .remedy("the client does not implement PLAIN correctly: set it to LOGIN")
     }
 
     pub(super) fn other_identity() -> Self {
-        let text = "Nobody may act as somebody else";
+        let text = "Acting as another user is not allowed";
         Self::new(535, EnhancedStatus::WRONG_PASSWORD, text)
             .remedy("leave the client's authorization identity empty")
     }
@@ -376,21 +390,21 @@ impl Reply {
             "Wrong name or password",
         )
         .remedy(
-            "compare the client's name and password with the [[user]]; some devices cannot type \
-             other characters than letters and digits",
+            "compare the client's name and password with the [[user]]; some devices can only \
+             enter letters and digits",
         )
     }
 
     pub(super) fn too_many_wrong_passwords() -> Self {
         let text = "Too many wrong passwords, closing";
         Self::new(421, EnhancedStatus::CLIENT_LIMIT, text).remedy(
-            "compare the client's name and password with the [[user]]; if the client is not yours, \
-             take it out of networks",
+            "compare the client's name and password with the [[user]]; if the client is not \
+             yours, remove it from networks",
         )
     }
 
     pub(super) fn cannot_authenticate() -> Self {
-        let text = "Cannot verify a password now, try again later";
+        let text = "Cannot verify passwords at the moment, try again later";
         Self::new(454, EnhancedStatus::CANNOT_AUTHENTICATE, text).remedy("see the log")
     }
 
@@ -404,7 +418,7 @@ impl Reply {
 
     pub(super) fn syntax(text: &'static str) -> Self {
         Self::new(501, EnhancedStatus::BAD_PARAMETER, text)
-            .remedy("the client writes the command wrongly: see what it said")
+            .remedy("the client sent a malformed command: see what it sent")
     }
 
     pub(super) fn unknown_parameter() -> Self {
@@ -416,14 +430,15 @@ impl Reply {
     pub(super) fn too_many_recipients(limit: usize) -> Self {
         let text = format!("Too many recipients: at most {limit} in one transaction");
         Self::new(452, EnhancedStatus::TOO_MANY_RECIPIENTS, text).remedy(
-            "most clients send to the others in another transaction; else raise limits.recipients",
+            "most clients send to the remaining ones in another transaction; if this one does \
+             not, raise limits.recipients",
         )
     }
 
     pub(super) fn bad_content(text: &'static str) -> Self {
         Self::new(550, EnhancedStatus::BAD_CONTENT, text).remedy(
-            "the program that made the message ends its lines wrongly or sends binary data: let it \
-             encode attachments in base64",
+            "the program that created the message ends its lines wrongly or sends binary data: \
+             make it encode attachments in base64",
         )
     }
 
@@ -432,18 +447,20 @@ impl Reply {
             Loop::Hops(limit) => {
                 format!("more than {limit} Received fields (limits.received_headers)")
             }
-            Loop::Returns(limit) => format!("it was here {limit} times before"),
+            Loop::Returns(limit) => format!("this relay has seen it {limit} times before"),
         };
         let text = format!("Message is looping: {sign}");
-        Self::new(554, EnhancedStatus::LOOPING, text)
-            .remedy("two servers send it to each other: does a mailbox forward to this relay?")
+        Self::new(554, EnhancedStatus::LOOPING, text).remedy(
+            "two servers send it back and forth: check whether a mailbox forwards to this \
+                relay",
+        )
     }
 
     pub(super) fn storage_full() -> Self {
         let text = "Storage full, try again later (limits.free_space, limits.spool_size)";
         Self::new(452, EnhancedStatus::STORAGE_FULL, text).remedy(
             "graph-relay status shows which is full: for the spool, raise limits.spool_size or drop \
-             failed messages; for the disk, make room where data_dir is",
+             failed messages; for the disk, free space where data_dir is",
         )
     }
 

@@ -14,7 +14,7 @@ impl Reply {
         if error == PathError::Several {
             let text = "MAIL FROM takes one address";
             return Self::new(501, EnhancedStatus::BAD_SENDER, text)
-                .remedy("the client has several sender addresses: give it one");
+                .remedy("the client sends several sender addresses: configure only one");
         }
         let text = format!("MAIL FROM: {error}");
         Self::new(501, EnhancedStatus::BAD_SENDER, text)
@@ -23,21 +23,21 @@ impl Reply {
 
     pub(in crate::session) fn bad_recipient(error: PathError) -> Self {
         if error == PathError::Several {
-            let text = "Write one address for each RCPT TO";
+            let text = "RCPT TO takes one address";
             return Self::new(501, EnhancedStatus::BAD_RECIPIENT, text).remedy(
-                "the client puts several addresses into one RCPT TO: give it each address as a \
-                 recipient of its own, or one address of a distribution group",
+                "the client puts several addresses into one RCPT TO: enter each address as a \
+                 separate recipient, or the address of a distribution group",
             );
         }
         let text = format!("RCPT TO: {error}");
         Self::new(501, EnhancedStatus::BAD_RECIPIENT, text)
-            .remedy("look at the recipients that the client was given, at its address book perhaps")
+            .remedy("check the recipients that are configured in the client, and its address book")
     }
 
     pub(in crate::session) fn needs_utf8() -> Self {
-        let text = "Address needs SMTPUTF8: say so in MAIL";
+        let text = "Address needs SMTPUTF8: MAIL must have that parameter";
         Self::new(553, EnhancedStatus::NEEDS_UTF8, text)
-            .remedy("the client does not know SMTPUTF8: give it an address in ASCII")
+            .remedy("the client does not support SMTPUTF8: use an ASCII address")
     }
 
     pub(in crate::session) fn not_this_sender(identity: &Identity, address: &Address) -> Self {
@@ -73,12 +73,13 @@ impl Reply {
         let name = identity.map_or("this user", |identity| &identity.name);
         let address = shown(Some(address));
         let text = format!(
-            "The message has no usable From, and {name} may not send as the address that the \
-             relay would put in{address} (senders of the [[user]])"
+            "The message has no usable From, and {name} may not send as the replacement \
+             address{address} (senders of the [[user]])"
         );
         Self::new(550, EnhancedStatus::NOT_ALLOWED, text).remedy(
-            "set a From address in the client that is in senders of the [[user]]; or add the address \
-             that the relay puts in (default_from or mailbox of the [[account]]) to senders",
+            "set a From address in the client that is in senders of the [[user]]; or add the \
+             address that the relay uses instead (default_from or mailbox of the [[account]]) to \
+             senders",
         )
     }
 
@@ -113,7 +114,8 @@ impl Reply {
             Unreachable::Odd => (
                 553,
                 EnhancedStatus::BAD_RECIPIENT,
-                "cannot be reached: Exchange Online has no quoted names and no address literals",
+                "cannot be reached: Exchange Online supports neither quoted names nor address \
+                 literals",
             ),
         };
         let text = match path.is_ascii() {
@@ -124,15 +126,17 @@ impl Reply {
                     ForwardPath::Address(_) => format!("\"{alias}\""),
                 };
                 format!(
-                    "{path} {why}. An alias can name a mailbox: [aliases] {alias} = \"you@your-domain\""
+                    "{path} {why}. An alias can map it to a mailbox: [aliases] {alias} = \
+                     \"you@your-domain\""
                 )
             }
-            false => format!("This recipient {why}. An alias can name a mailbox: [aliases]"),
+            false => format!("This recipient {why}. An alias can map it to a mailbox: [aliases]"),
         };
         Self::new(code, status, text).remedy(
-            "add the line of the reply to [aliases] in relay.toml, with a mailbox of yours; for a name \
-             without a domain also default_recipient_domain, and for a domain that Exchange accepts \
-             although it is not public internal_domains; or correct the recipient in the client",
+            "add the line from the reply to [aliases] in relay.toml, with one of your mailboxes, or \
+             correct the recipient in the client; for names without a domain you can also set \
+             default_recipient_domain, and for domains that are not public but that Exchange accepts \
+             internal_domains",
         )
     }
 

@@ -32,7 +32,7 @@ pub(in crate::session) enum PathError {
     #[error("only one address")]
     Several,
     /// `a..b@c`, which RFC 5321 4.1.2 allows in quotes only.
-    #[error("two dots in a row, or a dot at an end of the part before the @")]
+    #[error("two dots in a row, or a dot at the start or end of the part before the @")]
     Dots,
     /// Not an address.
     #[error(transparent)]

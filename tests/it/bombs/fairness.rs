@@ -138,7 +138,7 @@ async fn a_reload_that_lowers_the_limit_closes_idle_sessions_and_serves_others()
     relay.event("reloaded", |_| true);
 
     let farewell = idle[0].rest();
-    let said = "421 4.3.2 All connections are taken and this one is idle";
+    let said = "421 4.3.2 All connections are in use: closing this idle one";
     assert!(farewell.starts_with(said), "{farewell}");
     bystander(&relay);
     sending.expect("DATA", "354");
