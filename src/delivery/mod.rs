@@ -5,7 +5,7 @@
 //! of its own, which settles its entry in the spool whatever happens (promise
 //! 2) and then reports to the dispatcher. `outcome/` has the one table of
 //! what a failure means, and what follows from it; `attempt/recipients.rs` and `attempt/compose.rs`
-//! make what goes out, `report/mod.rs` decides who is told of a failure or a delay.
+//! make what goes out, `report/mod.rs` decides who gets a report of a failure or a delay.
 //! Speaks no HTTP and no SMTP.
 
 mod attempt;

@@ -388,7 +388,7 @@ async fn what_is_signed_and_was_accepted_is_attached_when_graph_finds_it_too_lar
     let content = without(&arrival.attachments[0].content, &["Received"]);
     assert!(content == sent.as_bytes());
     let raw = String::from_utf8(arrival.raw.to_vec()).unwrap();
-    assert!(raw.contains("Its signature or encryption is that"), "{raw}");
+    assert!(raw.contains("Its signature or encryption belongs"), "{raw}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,7 @@ pub(in crate::delivery) enum ComposeError {
     #[error("its header section cannot be read")]
     Header,
     /// The edited header section names others than the envelope.
-    #[error("its header section could not be made to name exactly the envelope's recipients")]
+    #[error("its header section cannot be changed to name exactly the envelope's recipients")]
     Recipients,
 }
 

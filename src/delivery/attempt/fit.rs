@@ -219,7 +219,7 @@ const COVER_FIELDS: &[u8] =
 const COVER: &[u8] = b"This message is too large to be sent as it is, and cannot be split.\r\n\
     It is attached, whole and unchanged, as message.eml: open it with a mail program.\r\n";
 const SEALED_COVER: &[u8] =
-    b"Its signature or encryption is that of the attached message: look at it there.\r\n";
+    b"Its signature or encryption belongs to the attached message: check it there.\r\n";
 
 async fn reencoded(id: SpoolId, fitted: Fitted, limit: u64) -> Result<Fitted, AttemptError> {
     let message = &fitted.message;

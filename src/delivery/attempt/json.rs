@@ -41,7 +41,10 @@ pub(in crate::delivery) async fn form(
             return Ok(None);
         }
         Err(_) => {
-            maillog::not_json(entry.id, "it could not be parsed; this is a bug, please report it");
+            maillog::not_json(
+                entry.id,
+                "it could not be parsed; this is a bug, please report it",
+            );
             return Ok(None);
         }
     };
@@ -51,7 +54,10 @@ pub(in crate::delivery) async fn form(
     let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
     let wanted: HashSet<String> = composed.recipients.iter().map(Address::key).collect();
     if named != wanted {
-        maillog::not_json(entry.id, "its recipients cannot be determined with certainty");
+        maillog::not_json(
+            entry.id,
+            "its recipients cannot be determined with certainty",
+        );
         return Ok(None);
     }
     let sent_items = match submission.save_to_sent_items {

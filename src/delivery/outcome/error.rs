@@ -23,16 +23,16 @@ pub(in crate::delivery) enum AttemptError {
     },
     #[error("the message cannot be sent: {0}")]
     Compose(#[from] ComposeError),
-    #[error("there is no [[account]] named {0:?} any more")]
+    #[error("relay.toml no longer has an [[account]] named {0:?}")]
     NoAccount(String),
     /// It cannot be made to fit.
     #[error("the message cannot be sent: {0}")]
     Oversize(#[from] Unsplittable),
     /// An upload comes no further, and nothing says why.
-    #[error("Graph asks for the same bytes of an attachment again and again")]
+    #[error("Graph keeps asking for the same bytes of an attachment")]
     UploadStuck,
     /// An upload was taken for finished before its end.
-    #[error("Graph ends an attachment before all its bytes are there")]
+    #[error("Graph ended the upload of an attachment before all its bytes had arrived")]
     UploadShort,
     /// Its content is gone or is not what was accepted.
     #[error("the message cannot be sent: {0}")]
@@ -41,10 +41,10 @@ pub(in crate::delivery) enum AttemptError {
     #[error("the spool cannot be written: {0}")]
     Spool(#[from] SpoolError),
     /// Its draft, which may have been sent, cannot be found yet.
-    #[error("its draft cannot be found now")]
+    #[error("its draft cannot be found yet")]
     DraftNotFound,
     /// Its draft, which may have been sent, is not to be found any more.
-    #[error("its draft is gone from the mailbox, and may have been sent")]
+    #[error("its draft is no longer in the mailbox, and may have been sent")]
     DraftGone,
 }
 

@@ -63,14 +63,15 @@ pub(in crate::delivery) fn failure(
     }
     if is_doubted {
         said.happened.push_str(
-            " An earlier attempt had no answer, so the recipients may have it all the same.",
+            " An earlier attempt got no answer, so the recipients may have received it anyway.",
         );
         said.remedy.insert_str(
             0,
             "Ask a recipient whether it arrived before you send it again. ",
         );
     } else {
-        said.happened.push_str(" Nobody has got it.");
+        said.happened
+            .push_str(" None of the recipients has received it.");
     }
     said
 }
@@ -86,9 +87,9 @@ fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
         Kind::Failed | Kind::Delivered => refusal(outcome),
         Kind::Doubtful { .. } => expired(
             format!(
-                "The message was handed to Microsoft 365 again and again for {tried}, and each \
-                 time it remained unknown whether it was taken. The recipients may have it, even \
-                 more than once."
+                "For {tried} the relay handed the message to Microsoft 365 again and again, and \
+                 each time it remained unknown whether it was accepted. The recipients may have \
+                 received it, even more than once."
             ),
             "Ask a recipient whether it arrived before you send it again.",
         ),
@@ -96,12 +97,9 @@ fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
             cause: Cause::Configuration(fault),
             ..
         } => expired(
-            format!(
-                "For {tried} the message could not be sent, because something is not set up for \
-                 it."
-            ),
+            format!("For {tried} the message could not be sent because of a configuration error."),
             &format!(
-                "What has to be changed: {}. Then send it again.",
+                "This has to be fixed: {}. Then send the message again.",
                 fault.remedy(outcome.sign_in)
             ),
         ),
@@ -109,9 +107,12 @@ fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
             cause: Cause::Throttled | Cause::Unavailable,
             ..
         } => expired(
-            format!("For {tried} Microsoft 365 could not be reached, or did not take the message."),
-            "As far as is known nothing is wrong with the message: send it again when the trouble \
-             is over.",
+            format!(
+                "For {tried} Microsoft 365 could not be reached, or did not accept the \
+                message."
+            ),
+            "Nothing seems to be wrong with the message itself: send it again when the problem is \
+             over.",
         ),
     }
 }
@@ -122,38 +123,37 @@ fn refusal(outcome: &Outcome) -> Explanation {
     let (status, happened, remedy) = match (outcome.http_status, code) {
         (None, _) if outcome.too_large => (
             EnhancedStatus::TOO_BIG,
-            "The message is too large for Microsoft 365, and cannot be split so that it fits: an \
-             attachment is larger than any may be, or the message is signed or encrypted, or its \
-             text itself is that large; the details above say which.",
-            "Send it with fewer or smaller attachments. Whoever looks after the relay can let what \
-             is signed, encrypted or all text travel as an attachment (oversize = \"attach\" in \
+            "The message is too large for Microsoft 365 and cannot be split: an attachment is \
+             larger than the maximum, or the message is signed or encrypted, or its text alone is \
+             too large. The details below say which.",
+            "Send it with fewer or smaller attachments. The relay's administrator can let signed, \
+             encrypted and text-only messages travel as an attachment (oversize = \"attach\" in \
              relay.toml).",
         ),
         (_, "ErrorInvalidRecipients") => (
             EnhancedStatus::SOME_ADDRESS,
             "Microsoft 365 says that the address of at least one recipient is not valid.",
-            "Compare the recipients' addresses, and send the message again to those that are \
-             right.",
+            "Check the recipients' addresses, and send the message again to the correct ones.",
         ),
         (Some(413), _) | (_, "ErrorMessageSizeExceeded") => (
             EnhancedStatus::TOO_BIG,
-            "The message is larger than Microsoft 365 takes.",
+            "The message is larger than Microsoft 365 accepts.",
             "Send it with fewer or smaller attachments, or as several messages.",
         ),
         (None, _) => (
             EnhancedStatus::BAD_CONTENT,
-            "The message is put together in a way in which it cannot be sent.",
-            "Show this report to whoever looks after the program that made the message.",
+            "The message is not well-formed and cannot be sent.",
+            "Show this report to the person responsible for the program that created the message.",
         ),
         (Some(_), code) if code.starts_with("ErrorMime") => (
             EnhancedStatus::BAD_CONTENT,
             "Microsoft 365 could not read the message.",
-            "Show this report to whoever looks after the program that made the message.",
+            "Show this report to the person responsible for the program that created the message.",
         ),
         (Some(_), _) => (
             EnhancedStatus::FAILED,
             "Microsoft 365 refused the message.",
-            "Show this report to whoever looks after the relay: the details above say why.",
+            "Show this report to the relay's administrator: the details above say why.",
         ),
     };
     Explanation {
@@ -165,13 +165,13 @@ fn refusal(outcome: &Outcome) -> Explanation {
 
 /// Of a message that was handed on. Graph does not say more (RFC 3464 2.3.3).
 pub(in crate::delivery) fn relayed(is_doubted: bool) -> Explanation {
-    let mut happened = "Microsoft 365 has accepted the message for delivery. Whether the \
-                        recipients have received it is not known here: if it cannot be delivered, \
-                        Microsoft 365 reports that by a message of its own."
+    let mut happened = "Microsoft 365 has accepted the message for delivery. The relay cannot \
+        know whether the recipients have received it: if it cannot be delivered, Microsoft 365 \
+        sends a report of its own."
         .to_owned();
     if is_doubted {
         happened.push_str(
-            " An earlier attempt had no answer, so the recipients may get the message twice.",
+            " An earlier attempt got no answer, so the recipients may get the message twice.",
         );
     }
     Explanation {
@@ -197,8 +197,7 @@ pub(in crate::delivery) fn delay(
         } => (
             EnhancedStatus::MISCONFIGURED,
             format!(
-                "because something is not set up. Whoever looks after the relay knows from its \
-                 log what has to be changed: {}.",
+                "because of a configuration error. The relay's administrator has to fix this: {}.",
                 fault.remedy(outcome.sign_in)
             ),
         ),
@@ -211,8 +210,8 @@ pub(in crate::delivery) fn delay(
         ),
         Kind::Doubtful { .. } => (
             EnhancedStatus::NO_ANSWER,
-            "because Microsoft 365 does not say whether it took it. The recipients may have it, \
-             and may get it twice."
+            "because Microsoft 365 has not confirmed that it accepted it. The recipients may have \
+             received it, and may get it twice."
                 .to_owned(),
         ),
         Kind::Deferred { .. } | Kind::Delivered | Kind::Failed if no_answer => (
@@ -221,7 +220,7 @@ pub(in crate::delivery) fn delay(
         ),
         Kind::Deferred { .. } | Kind::Delivered | Kind::Failed => (
             EnhancedStatus::NOT_ACCEPTING,
-            "because Microsoft 365 is in trouble.".to_owned(),
+            "because Microsoft 365 is temporarily unavailable.".to_owned(),
         ),
     };
     Explanation {
@@ -229,10 +228,13 @@ pub(in crate::delivery) fn delay(
         happened: format!("The message has been waiting for {late}, {why}"),
         remedy: match is_followed {
             true => {
-                "Nothing, and do not send it again: the relay goes on trying. If it has to give \
-                 up, you get another report."
+                "You need not do anything. Please do not send it again: delivery is still being \
+                 attempted. If it fails, you get another report."
             }
-            false => "Nothing, and do not send it again: the relay goes on trying.",
+            false => {
+                "You need not do anything. Please do not send it again: delivery is still \
+                being attempted."
+            }
         }
         .to_owned(),
     }
@@ -295,10 +297,15 @@ mod tests {
         ] {
             let said = |is_doubted| failure(&outcome(kind, http_status, code), tried, is_doubted);
             assert_eq!(said(false).status.to_string(), status, "{code}");
-            let certain = |said: Explanation| said.happened.contains("Nobody has got it");
+            let certain = |said: Explanation| {
+                said.happened.contains(
+                    "None of the recipients has \
+                received it",
+                )
+            };
             assert_eq!(certain(said(false)), kind != DOUBTFUL);
             assert!(!certain(said(true)));
-            assert!(said(true).happened.contains("may have it"));
+            assert!(said(true).happened.contains("may have received it"));
         }
         let fault = deferred(Cause::Configuration(Fault::Access));
         let said = failure(&outcome(fault, Some(403), ""), tried, false);

@@ -123,7 +123,7 @@ impl Outcome {
             (Kind::Doubtful { doubt, .. }, None) => {
                 words.push_str(self.whose());
                 if doubt == Doubt::Look {
-                    words.push_str("; its draft will tell whether it was sent");
+                    words.push_str("; the relay checks its draft to see whether it was sent");
                 }
             }
             (Kind::Delivered | Kind::Failed | Kind::Deferred { .. }, None) => {}
@@ -157,16 +157,19 @@ const CREDENTIAL: &str = "fix the credential that relay.toml names for this [[ac
 const IDENTITY: &str = "give this machine a managed identity (in Azure: the machine > Identity), and \
     that identity the app role Mail.Send (New-MgServicePrincipalAppRoleAssignment)";
 const SIGN_IN: &str = "sign the mailbox in: graph-relay login {mailbox}";
-const CONSENT: &str = "the person of {mailbox} may not send through the app: add the delegated permission \
+const CONSENT: &str = "the user of {mailbox} is not allowed to send through the app: add the \
+    delegated permission \
     Mail.Send to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
-const DRAFT_CONSENT: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \
-    larger than one request, or submission or blind ask for it): add the delegated permission \
+const DRAFT_CONSENT: &str = "the app is not allowed to create drafts in {mailbox}, which this \
+    message needs (it is larger than one request, or submission or blind requires one): add the \
+    delegated permission \
     Mail.ReadWrite to the app registration, grant consent, and sign in again: graph-relay login {mailbox}";
 const SIGN_INS: &str = "fix data_dir/token-key and data_dir/sign-ins, then restart the relay";
-const DRAFT_ACCESS: &str = "the app may not make drafts in {mailbox}, which this message needs (it is \
-    larger than one request, or submission or blind ask for it): grant it the application permission \
+const DRAFT_ACCESS: &str = "the app is not allowed to create drafts in {mailbox}, which this \
+    message needs (it is larger than one request, or submission or blind requires one): grant it \
+    the application permission \
     Mail.ReadWrite with admin consent, or include the mailbox in its RBAC scope; a change takes up to \
     two hours";
-const UPLOAD_HOST: &str = "look at graph_url and at what stands between this machine and Graph: an \
-    answer named an upload host that is none of Microsoft's";
+const UPLOAD_HOST: &str = "check graph_url and any proxy between this machine and Graph: an \
+    answer named an upload host that is not one of Microsoft's";
 const NO_ACCOUNT: &str = "restart the relay, so that waiting messages find their [[account]]";

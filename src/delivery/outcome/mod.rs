@@ -253,7 +253,7 @@ impl Outcome {
 
     /// The attempt did not come to an end of its own: a mistake of the relay's.
     pub(super) fn panicked() -> Self {
-        let reason = "the relay broke off this attempt by a mistake of its own: please report \
+        let reason = "the relay broke off this attempt because of a bug: please report \
                       the panic in the log";
         Self::new(table::doubtful(Doubt::Blind, None), reason.to_owned())
     }

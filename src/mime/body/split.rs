@@ -88,9 +88,7 @@ pub struct Detached {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsplittable {
     /// What may not be taken out is too large.
-    #[error(
-        "without its attachments it still has {rest} bytes, more than the {limit} of one request"
-    )]
+    #[error("without its attachments it still has {rest} bytes, and one request may have {limit}")]
     TooLarge {
         /// Bytes that are left.
         rest: u64,
@@ -98,9 +96,7 @@ pub enum Unsplittable {
         limit: u64,
     },
     /// An attachment is larger than any may be.
-    #[error(
-        "an attachment of {size} bytes is larger than the {LARGEST_ATTACHMENT} that Graph takes"
-    )]
+    #[error("an attachment has {size} bytes, and Graph accepts at most {LARGEST_ATTACHMENT}")]
     AttachmentTooLarge {
         /// Its size in bytes.
         size: u64,

@@ -121,7 +121,11 @@ fn notes(facts: &Facts<'_>, header: Option<Cut>, left_out: usize) -> Vec<String>
             "The message is too large to be returned whole: its header section follows.".to_owned(),
         ),
         (_, None) => notes.push("The header of the message cannot be read.".to_owned()),
-        (_, Some(Cut::Short)) => notes.push("Only the beginning of its header follows.".to_owned()),
+        (_, Some(Cut::Short)) => notes.push(
+            "Only the beginning of its header section \
+            follows."
+                .to_owned(),
+        ),
         (Return::Header, Some(Cut::Whole)) => {}
     }
     notes
@@ -130,9 +134,9 @@ fn notes(facts: &Facts<'_>, header: Option<Cut>, left_out: usize) -> Vec<String>
 /// The note about those whom a report does not name.
 fn others(count: usize) -> String {
     match count {
-        1 => "The message has 1 more recipient, for whom no such report was asked for.".to_owned(),
+        1 => "The message has 1 more recipient, for whom no such report was requested.".to_owned(),
         _ => format!(
-            "The message has {count} more recipients, for whom no such report was asked for."
+            "The message has {count} more recipients, for whom no such report was requested."
         ),
     }
 }
@@ -329,7 +333,7 @@ mod tests {
     }
 
     const TEXT: &str = "\
-A message could not be delivered, and is not tried again.
+A message could not be delivered. The relay will not try again.
 
   Subject     grüße
   Sender      <anna@contoso.com>
@@ -340,18 +344,18 @@ A message could not be delivered, and is not tried again.
 
 What happened
   Microsoft 365 says that the address of at least one recipient is not valid.
-  Nobody has got it.
+  None of the recipients has received it.
   In detail: Graph answered 400 ErrorInvalidRecipients: At least one recipient
   is not valid.
   request-id 9d653b97-1684-473d-b054-5cb12d805a52
   client-request-id 00000000-0000-0000-0000-000000000000
 
 What to do
-  Compare the recipients' addresses, and send the message again to those that
-  are right.
+  Check the recipients' addresses, and send the message again to the correct
+  ones.
 
 The relay on relay.test keeps the message until Wed, 25 Nov 2026 19:00:00 +0000.
-Whoever looks after it can look at the message and send it again:
+Its administrator can look at the message and send it again:
   graph-relay queue show 01M7ZZDH4TKT6XKYKEMYK3N3EJ
   graph-relay queue retry 01M7ZZDH4TKT6XKYKEMYK3N3EJ
 ";
@@ -448,6 +452,6 @@ Last-Attempt-Date: Sat, 21 Nov 2026 23:00:00 +0000";
         let text = &parts(&report)[0].1;
         assert!(text.contains("and 9900 more\n"), "{text}");
         assert!(text.contains(" more recipients are left out of this report.\n"));
-        assert!(text.contains("Only the beginning of its header follows.\n"));
+        assert!(text.contains("Only the beginning of its header section follows.\n"));
     }
 }

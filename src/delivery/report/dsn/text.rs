@@ -21,9 +21,9 @@ pub(super) fn text(facts: &Facts<'_>, notes: &[String]) -> String {
     let request_id = outcome.request_id.as_ref();
     let request_id = request_id.map_or_else(String::new, |id| format!("  request-id {id}\r\n"));
     let first = match facts.kind {
-        DsnKind::Failure => "A message could not be delivered, and is not tried again.",
+        DsnKind::Failure => "A message could not be delivered. The relay will not try again.",
         DsnKind::Delay => {
-            "A message is not delivered yet. This is a warning only: it is still tried."
+            "Only a warning: a message has not been delivered yet. The relay keeps trying."
         }
         DsnKind::Relayed => {
             "A message was handed to Microsoft 365. You get this report because you asked for it."
@@ -41,7 +41,7 @@ pub(super) fn text(facts: &Facts<'_>, notes: &[String]) -> String {
     );
     let sender = entry.envelope.reverse_path.address();
     if sender.map(Address::key) != Some(facts.recipient.key()) {
-        text.push_str("The sender is not told of this.\r\n");
+        text.push_str("The sender has not been notified.\r\n");
     }
     notes
         .iter()
@@ -91,15 +91,15 @@ fn what_comes(facts: &Facts<'_>) -> String {
     match (facts.kind, until) {
         (DsnKind::Failure, Some(until)) => format!(
             "The relay on {hostname} keeps the message until {until}.\r\n\
-             Whoever looks after it can look at the message and send it again:\r\n  \
+             Its administrator can look at the message and send it again:\r\n  \
              graph-relay queue show {id}\r\n  graph-relay queue retry {id}\r\n"
         ),
         (DsnKind::Delay, Some(until)) => {
-            format!("The relay on {hostname} tries until {until}.\r\n")
+            format!("The relay on {hostname} keeps trying until {until}.\r\n")
         }
         (DsnKind::Relayed, _) => String::new(),
         (DsnKind::Failure | DsnKind::Delay, None) => {
-            format!("The relay on {hostname} tries until that is changed.\r\n")
+            format!("The relay on {hostname} keeps trying until that is fixed.\r\n")
         }
     }
 }
