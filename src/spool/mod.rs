@@ -231,12 +231,12 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The database.
-    #[error("the spool's database: {0}")]
+    #[error("spool database error: {0}")]
     Database(#[source] rusqlite::Error),
     /// A place of the database cannot be read. The words are for a message that
     /// this has hit; the others go on.
     #[error(
-        "the spool's database is damaged: {0}; to repair it: systemctl stop graph-relay, then \
+        "the spool database is damaged: {0}; to repair it: systemctl stop graph-relay, then \
          graph-relay spool salvage"
     )]
     Damaged(#[source] rusqlite::Error),
@@ -286,7 +286,8 @@ pub enum SpoolError {
     NotSynced(String),
     /// The database that is open, or its log, has no name any more, or is cut short.
     #[error(
-        "{} was removed, replaced or cut short while the relay runs: no mail is accepted. Move the file \
+        "{} was removed, replaced or truncated while the relay was running: no mail is accepted. \
+         Move the file \
          back, or restart the relay: it writes a complete database when it stops", .0.display()
     )]
     Gone(PathBuf),
@@ -320,9 +321,9 @@ fn of_later_format(
     );
     if let Some(kept) = kept {
         words += &format!(
-            ". What it was before that is kept as {}: to go back to it, move spool.db away, that \
-             file into its place, and spool.state away; mail that was accepted since is not in it, \
-             and what was delivered since goes out again",
+            ". The database from before the upgrade is kept as {}. To go back to it, move \
+             spool.db and spool.state away and move that file into the place of spool.db; it \
+             lacks mail that was accepted since, and mail that was delivered since goes out again",
             kept.display()
         );
     }

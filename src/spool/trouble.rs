@@ -74,7 +74,7 @@ struct Last {
 impl Troubles {
     pub(super) fn note_database(&self, error: &rusqlite::Error) {
         if !damage::is_of_the_entry(error) {
-            self.note(&format!("the spool's database: {error}"));
+            self.note(&format!("spool database error: {error}"));
         }
     }
 

@@ -292,7 +292,7 @@ async fn a_later_format_is_refused_with_the_version_that_reads_it() {
         words.contains("start graph-relay 9.8.7 or a later"),
         "{words}"
     );
-    assert!(!words.contains("to go back"), "{words}");
+    assert!(!words.contains("To go back"), "{words}");
     for error in [
         entries::when_free(|| spool::check_stopped(folder.path())).unwrap_err(),
         entries::when_free(|| spool::would_open(folder.path())).unwrap_err(),

@@ -441,7 +441,7 @@ async fn what_is_in_quarantine_is_tried_again_only_when_its_content_is_back() {
     fs::remove_file(&file).unwrap();
     assert!(refused(large).await.contains("put the file back"));
     fs::write(&file, &content[1..]).unwrap();
-    assert!(refused(large).await.contains("put it back whole"));
+    assert!(refused(large).await.contains("restore it in full"));
     fs::write(&file, &content).unwrap();
     assert_eq!(
         act(&spool, Action::Retry, large).await.verdict,

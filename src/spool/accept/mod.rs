@@ -75,7 +75,7 @@ pub enum AcceptError {
     #[error("no room: {0}")]
     Full(String),
     /// It is more than the spool may take up, with whatever yields to it.
-    #[error("it takes {} of limits.spool_size {}", megabytes(*needs), megabytes(*size))]
+    #[error("it needs {}, and limits.spool_size is {}", megabytes(*needs), megabytes(*size))]
     NeverFits {
         /// Bytes that it takes up, rows included.
         needs: u64,

@@ -115,7 +115,7 @@ fn check_earlier(db: &mut Connection, folder: &Path, format: i64) -> Checked {
     rehearsed.unwrap_or_else(|error| Checked {
         messages: 0,
         problems: vec![format!(
-            "the database: it cannot be brought up from format {format}: {error}"
+            "the database: it cannot be upgraded from format {format}: {error}"
         )],
         is_database_damaged: true,
     })
@@ -202,7 +202,7 @@ fn files(db: &Connection, folder: &Path, problems: &mut Vec<String>) -> Result<(
         let path = content::path(folder, id);
         if !known.exists([id.to_string()])? && path.exists() && !known.exists([id.to_string()])? {
             problems.push(format!(
-                "{}: no message is known for this file; the next start moves it to orphans/",
+                "{}: no message belongs to this file; the next start moves it to orphans/",
                 path.display()
             ));
         }

@@ -213,7 +213,7 @@ impl Beside {
     fn must_be_new(&self, is: &str, log: bool) -> Result<(), SpoolError> {
         let mut beside = Vec::new();
         if log {
-            beside.push("spool.db-wal has something in it".to_owned());
+            beside.push("spool.db-wal is not empty".to_owned());
         }
         match self.contents {
             0 => {}
@@ -230,14 +230,14 @@ impl Beside {
         if let Some((copy, _)) = schema::copies(&self.folder).first() {
             let (name, path) = (copy.file_name().unwrap_or_default(), self.database());
             beside.push(format!(
-                "{} is there, what it was before an upgrade",
+                "{} is there, the copy from before an upgrade",
                 name.display()
             ));
             if !log && self.contents == 0 && self.state.is_none() {
                 return Err(SpoolError::Refused(Refusal {
                     found: format!("{} {is}, but {}", path.display(), beside.join(", and ")),
                     remedy: format!(
-                        "To go on with it: mv {} {}. To begin with an empty spool, move it out of \
+                        "To use that copy: mv {} {}. To start with an empty spool, move it out of \
                          the folder",
                         copy.display(),
                         path.display()
@@ -252,7 +252,8 @@ impl Beside {
                     "{} {is}, but {kept} is there: a salvage was interrupted",
                     path.display()
                 ),
-                remedy: "Run graph-relay spool salvage again: it goes on with what is there"
+                remedy: "Run graph-relay spool salvage again: it continues with the files that \
+                    are there"
                     .to_owned(),
             }));
         }
@@ -286,8 +287,8 @@ impl Beside {
         Err(SpoolError::Refused(Refusal {
             found: format!("{} cannot be read: {error}", path.display()),
             remedy: format!(
-                "Make it a file that the relay can read, or restore it. To go on without it, \
-                 although an older database is then not noticed: mv {} {}",
+                "Make it a file that the relay can read, or restore it. To start without it (the \
+                 relay then does not notice an older database): mv {} {}",
                 path.display(),
                 path.with_extension("state.unread").display()
             ),
@@ -322,7 +323,7 @@ impl Beside {
         SpoolError::Refused(Refusal {
             found: format!("{} {is}", path.display()),
             remedy: format!(
-                "If the database was moved, move it back to {}. Else run: graph-relay spool \
+                "If the database was moved, move it back to {}. Otherwise run: graph-relay spool \
                  salvage. It reads what is left into a new database and deletes nothing",
                 path.display()
             ),
@@ -335,10 +336,10 @@ impl Beside {
         SpoolError::Refused(Refusal {
             found: format!("{} {is}", path.display()),
             remedy: format!(
-                "Put the database back to {}, or restore the whole folder {} from one backup: \
-                 messages that were only in it are lost else ({commits} transactions were \
-                 recorded). To go on without it: graph-relay spool salvage. It keeps what is in \
-                 content/ and deletes nothing",
+                "Move the database back to {}, or restore the whole folder {} from one backup: \
+                 otherwise messages that were only in it are lost ({commits} transactions were \
+                 recorded). To continue without it: graph-relay spool salvage. It keeps what is \
+                 in content/ and deletes nothing",
                 path.display(),
                 self.folder.display()
             ),
@@ -351,7 +352,7 @@ impl Beside {
             found: format!("{} {is}", path.display()),
             remedy: format!(
                 "Put the newer database back, or restore the whole folder {} from one backup. To \
-                 go on with this database although mail may be missing or sent twice: rm {}",
+                 use this database although mail may be missing or sent twice: rm {}",
                 self.folder.display(),
                 mark::path(&self.folder).display()
             ),

@@ -36,7 +36,7 @@ use crate::spool::state::AttemptOutcome;
 use crate::spool::view;
 
 /// Why an entry is in quarantine whose content file was not there at start.
-pub const FILE_GONE: &str = "its content file is gone from the spool";
+pub const FILE_GONE: &str = "its content file is missing from the spool";
 
 /// What was put right at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

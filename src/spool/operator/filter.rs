@@ -42,18 +42,16 @@ enum Term {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// Nothing in it.
-    #[error("it is empty: {KEYS}")]
+    #[error("the filter is empty: {KEYS}")]
     Empty,
     /// A word without `=`, or without something on both sides of it.
     #[error("{0:?} is not KEY=VALUE: {KEYS}")]
     NoTerm(String),
     /// A key that does not exist.
-    #[error("there is no key {0:?}: {KEYS}")]
+    #[error("unknown key {0:?}: {KEYS}")]
     Key(String),
     /// A state that does not exist.
-    #[error(
-        "there is no state {0:?}: waiting, claimed, held, delivered, failed, dropped, quarantined"
-    )]
+    #[error("unknown state {0:?}: waiting, claimed, held, delivered, failed, dropped, quarantined")]
     State(String),
     /// Not a length of time.
     #[error("{0:?} is not a time: write it like older=90m, older=12h or older=2d")]

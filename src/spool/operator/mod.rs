@@ -225,7 +225,7 @@ enum Extent {
     KeepContent,
 }
 
-const UNKNOWN: &str = "it was never here, or its history.keep is over";
+const UNKNOWN: &str = "unknown ID: no such message was accepted, or its history.keep has passed";
 const BEING_SENT: &str = "it is being sent now: try again";
 const WAS_DELIVERED: &str = "it was delivered, and its content is gone";
 const WAS_DROPPED: &str = "it was dropped, and its content is gone";
@@ -331,20 +331,20 @@ impl Change<'_> {
             (Action::Hold, State::Waiting) => self.hold(changes),
             (Action::Hold, State::Held) => already(changes, "it is held"),
             (Action::Hold, State::Failed) => {
-                refused(changes, "it has failed: it is not tried anyway")
+                refused(changes, "it has failed and is not tried again")
             }
             (Action::Hold, State::Quarantined) => {
-                refused(changes, "it is in quarantine: it is not tried anyway")
+                refused(changes, "it is in quarantine and is not tried again")
             }
             (Action::Release, State::Held) => self.release(changes),
             (Action::Release, State::Waiting) => already(changes, "it waits for its next attempt"),
             (Action::Release, State::Failed) => refused(
                 changes,
-                "it is not held, it has failed: graph-relay queue retry",
+                "it has failed and is not held; to try it again: graph-relay queue retry",
             ),
             (Action::Release, State::Quarantined) => refused(
                 changes,
-                "it is not held, it is in quarantine: graph-relay queue retry",
+                "it is in quarantine and is not held; to try it again: graph-relay queue retry",
             ),
             (Action::Drop, State::Waiting | State::Held | State::Failed | State::Quarantined) => {
                 self.drop_it(changes)
@@ -484,7 +484,7 @@ impl Change<'_> {
         Ok(match found {
             Ok(size) if size == self.found.size => None,
             Ok(size) => Some(format!(
-                "{place} has {size} bytes, the message had {}: put it back whole",
+                "{place} has {size} bytes, the message had {}: restore it in full",
                 self.found.size
             )),
             Err(error) => Some(format!(

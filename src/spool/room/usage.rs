@@ -211,7 +211,7 @@ impl Part {
             Self::Quarantined => {
                 " quarantined (graph-relay queue drop --filter state=quarantined makes room)"
             }
-            Self::History => " of history, which yields to new mail",
+            Self::History => " of history, removed when new mail needs the room",
         }
     }
 }

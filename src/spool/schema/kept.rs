@@ -283,10 +283,10 @@ impl Room {
         let [needed, free, free_space, missing] =
             [self.needed, self.free, self.free_space, missing].map(megabytes);
         format!(
-            "a copy of it is kept before it is upgraded to format {FORMAT}, and there is no room \
-             for that: both take {needed}, limits.free_space keeps {free_space}, and {free} are \
-             free. Nothing was changed. Make {missing} of room on the disk of {folder}, or keep \
-             the copy on another one, readable for the relay's user: cp {} /OTHER/{name}; ln -s \
+            "the relay keeps a copy of it before it upgrades it to format {FORMAT}, and there is \
+             no room for that: both need {needed}, limits.free_space reserves {free_space}, and \
+             {free} are free. Nothing was changed. Free {missing} on the disk of {folder}, or put \
+             the copy on another disk, readable for the relay's user: cp {} /OTHER/{name}; ln -s \
              /OTHER/{name} {folder}/. Then start the relay again",
             path.display()
         )

@@ -265,7 +265,7 @@ fn behind(
     };
     Some(format!(
         "{is}. Newer messages are missing, and older ones may have been delivered since and would \
-         go out twice: what waits is held"
+         go out twice: waiting messages are held"
     ))
 }
 
