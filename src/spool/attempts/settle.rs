@@ -282,16 +282,22 @@ fn withdraw(
     now: Moment,
     extent: Extent,
 ) -> rusqlite::Result<Vec<SpoolId>> {
-    let mut statement = db.prepare_cached(
+    let about = about.to_string();
+    // Nearly every entry has none. That is asked first, and without RETURNING: for that
+    // SQLite makes a table in memory, even if no row comes of it.
+    let withdrawn: Vec<_> = db
+        .prepare_cached("SELECT id FROM entry WHERE about = ?1 AND state = 'waiting'")?
+        .query_map([&about], |row| view::id(row, 0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if withdrawn.is_empty() {
+        return Ok(withdrawn);
+    }
+    db.prepare_cached(
         "UPDATE entry SET state = 'dropped', ended_at = ?2, ended_running = ?3, status = NULL,
          changed_at = ?2, reason = 'withdrawn: what it says of the message is no longer so'
-         WHERE about = ?1 AND state = 'waiting' RETURNING id",
-    )?;
-    let (at, running) = (now.at.millis(), now.running.millis());
-    let rows = statement.query_map(params![about.to_string(), at, running], |row| {
-        view::id(row, 0)
-    })?;
-    let withdrawn: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+         WHERE about = ?1 AND state = 'waiting'",
+    )?
+    .execute(params![about, now.at.millis(), now.running.millis()])?;
     for id in withdrawn.iter().filter(|_| extent == Extent::Whole) {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
             .execute([id.to_string()])?;
