@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::SpoolError;
+use super::damage::mark;
 use super::damage::mark::Mark;
 use super::damage::watch;
 use super::damage::watch::Watch;
@@ -275,7 +276,7 @@ impl WriterThread {
             job.run(&transaction)?;
         }
         let changed = transaction.total_changes() != before;
-        let commits = changed.then(|| count(&transaction)).transpose()?;
+        let commits = changed.then(|| mark::count(&transaction)).transpose()?;
         transaction.commit()?;
         let is_safe = self.save()?;
         if let Some(commits) = commits {
@@ -306,14 +307,6 @@ impl WriterThread {
             saved => Ok(saved.unwrap_or(false)),
         }
     }
-}
-
-/// Counts this transaction.
-fn count(db: &Connection) -> rusqlite::Result<u64> {
-    let commits: i64 = db
-        .prepare_cached("UPDATE spool SET commits = commits + 1 RETURNING commits")?
-        .query_row([], |row| row.get(0))?;
-    Ok(u64::try_from(commits).unwrap_or(0))
 }
 
 /// Whether the database's file has everything without its log. Asks only.

@@ -23,6 +23,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use rusqlite::Connection;
+
 use crate::disk;
 
 /// How far a spool is.
@@ -111,6 +113,17 @@ impl Mark {
         } = &self.state;
         format!("{FIRST_LINE}\nid {id}\ncommits {commits:020}\ncheckpointed {checkpointed:020}\n")
     }
+}
+
+/// Counts a transaction that is under way, in the table `spool`.
+pub(in crate::spool) fn count(db: &Connection) -> rusqlite::Result<u64> {
+    db.prepare_cached("UPDATE spool SET commits = commits + 1")?
+        .execute([])?;
+    // Not with RETURNING: SQLite would make a table in memory for the one row.
+    let commits: i64 = db
+        .prepare_cached("SELECT commits FROM spool")?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(commits).unwrap_or(0))
 }
 
 #[cfg(test)]
