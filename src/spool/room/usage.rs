@@ -5,7 +5,8 @@
 //! state are kept in memory, in a temporary table of the writer's connection:
 //! triggers keep it right through every change of an entry, a rolled-back
 //! transaction rolls it back too, and no code that changes an entry has to think
-//! of it. At start the sums are computed from the entries.
+//! of it. At start the sums are computed from the entries. An entry that is claimed
+//! counts as one that waits, so that a claim changes no sum.
 //!
 //! A new entry is added by [`add`] instead, because a trigger on INSERT makes SQLite
 //! look for children that the new entry cannot have. What changes entries at every
@@ -194,7 +195,8 @@ impl Part {
 
     fn states(self) -> &'static [State] {
         match self {
-            Self::Waiting => &[State::Waiting, State::Claimed],
+            // Claimed entries are counted with these.
+            Self::Waiting => &[State::Waiting],
             Self::Held => &[State::Held],
             Self::Failed => &[State::Failed],
             Self::Quarantined => &[State::Quarantined],
@@ -308,23 +310,31 @@ pub(in crate::spool) fn begin(db: &Connection) -> rusqlite::Result<()> {
              state TEXT PRIMARY KEY, rows INTEGER NOT NULL, inline INTEGER NOT NULL,
              files INTEGER NOT NULL) WITHOUT ROWID;",
     )?;
-    // Every state has its row from the beginning, so that a trigger is one UPDATE.
+    // Every state has its row from the beginning, so that a change is an UPDATE.
     let mut empty = db.prepare("INSERT INTO temp.usage VALUES (?1, 0, 0, 0)")?;
     for state in State::ALL {
         empty.execute([state])?;
     }
-    let removed = change(&[("OLD", '-')]);
-    let changed = change(&[("OLD", '-'), ("NEW", '+')]);
+    let (was, is) = (counted_as("OLD.state"), counted_as("NEW.state"));
+    let (off, on) = (change("OLD", '-'), change("NEW", '+'));
+    let state = counted_as("state");
     db.execute_batch(&format!(
-        "INSERT OR REPLACE INTO temp.usage SELECT state, {sums} FROM main.entry
-             WHERE state NOT IN ('delivered', 'dropped') GROUP BY state;
+        "INSERT OR REPLACE INTO temp.usage SELECT {state}, {sums} FROM main.entry
+             WHERE state NOT IN ('delivered', 'dropped') GROUP BY {state};
          INSERT OR REPLACE INTO temp.usage SELECT state, ifnull(sum(rows_cost), 0), 0, 0
              FROM main.entry WHERE state IN ('delivered', 'dropped') GROUP BY state;
-         CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {removed} END;
+         CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {off} END;
          CREATE TEMP TRIGGER usage_changed
              AFTER UPDATE OF state, rows_cost, content_cost, in_file ON main.entry
-             BEGIN {changed} END;"
+             WHEN {was} <> {is} OR OLD.rows_cost <> NEW.rows_cost
+             OR OLD.content_cost <> NEW.content_cost OR OLD.in_file <> NEW.in_file
+             BEGIN {off} {on} END;"
     ))
+}
+
+/// The state that an entry is counted under: what is claimed waits.
+fn counted_as(state: &str) -> String {
+    format!("iif({state} = 'claimed', 'waiting', {state})")
 }
 
 /// Adds a new entry that waits.
@@ -342,30 +352,17 @@ pub(in crate::spool) fn add(
     add.execute([rows, inline, files]).map(drop)
 }
 
-/// Adds rows of `entry` to the sums of their states, or takes them off. Content is
-/// gone with the end of a message, whatever its cost was.
-fn change(rows: &[(&str, char)]) -> String {
-    let mut sums = [
-        ("rows", String::new()),
-        ("inline", String::new()),
-        ("files", String::new()),
-    ];
-    for (row, sign) in rows {
-        let content = format!("{row}.content_cost * ({row}.state NOT IN ('delivered', 'dropped'))");
-        let costs = [
-            format!("{row}.rows_cost"),
-            format!("{content} * ({row}.in_file = 0)"),
-            format!("{content} * ({row}.in_file <> 0)"),
-        ];
-        for ((_, sum), cost) in sums.iter_mut().zip(costs) {
-            *sum += &format!(" {sign} {cost} * (state = {row}.state)");
-        }
-    }
-    let set = sums.map(|(column, sum)| format!("{column} = {column}{sum}"));
-    // By the index, SQLite would make a table of the two states first.
-    let states = rows.iter().map(|(row, _)| format!("+state = {row}.state"));
-    let (set, states) = (set.join(", "), states.collect::<Vec<_>>().join(" OR "));
-    format!("UPDATE usage SET {set} WHERE {states};")
+/// Adds a row of `entry` to the sums of its state, or takes it off. Content is gone
+/// with the end of a message, whatever its cost was.
+fn change(row: &str, sign: char) -> String {
+    let ended = format!("{row}.state IN ('delivered', 'dropped')");
+    let state = counted_as(&format!("{row}.state"));
+    format!(
+        "UPDATE usage SET rows = rows {sign} {row}.rows_cost,
+         inline = inline {sign} iif({row}.in_file OR {ended}, 0, {row}.content_cost),
+         files = files {sign} iif(NOT {row}.in_file OR {ended}, 0, {row}.content_cost)
+         WHERE state = {state};"
+    )
 }
 
 /// The sums as they are now.
@@ -447,6 +444,48 @@ mod tests {
             accepted - rows_cost(&plain, &trace, None, &caption),
             more as u64
         );
+    }
+
+    #[test]
+    fn the_sums_follow_an_entry_through_all_states_and_a_rollback() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("spool.db");
+        let db = schema::create(&path).unwrap();
+        let add_entries = |db: &Connection| {
+            db.execute_batch(
+                "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8,
+                 client, hello, protocol, size, in_file, rows_cost, content_cost)
+                 VALUES ('inline', 'waiting', 0, 0, '', 0, '', '', '', 0, 0, 500, 3000),
+                 ('file', 'claimed', 0, 0, '', 0, '', '', '', 0, 1, 600, 8192)",
+            )
+        };
+        add_entries(&db).unwrap();
+        begin(&db).unwrap();
+        // As another start would count them.
+        let afresh = || {
+            let other = schema::open_reader(&path).unwrap();
+            begin(&other).unwrap();
+            read(&other).unwrap()
+        };
+        assert_eq!(read(&db).unwrap(), afresh());
+        assert_eq!(read(&db).unwrap().total(), 12_292);
+
+        for state in State::ALL.into_iter().chain(State::ALL.into_iter().rev()) {
+            db.execute(
+                "UPDATE OR FAIL entry SET state = ?1, rows_cost = rows_cost + 7",
+                [state],
+            )
+            .unwrap();
+            assert_eq!(read(&db).unwrap(), afresh(), "{state:?}");
+        }
+        let before = read(&db).unwrap();
+        let changes = "BEGIN; DELETE FROM entry WHERE id = 'file';
+             UPDATE entry SET content_cost = 0; ROLLBACK";
+        db.execute_batch(changes).unwrap();
+        assert_eq!(read(&db).unwrap(), before);
+        db.execute("DELETE FROM entry WHERE id = 'file'", [])
+            .unwrap();
+        assert_eq!(read(&db).unwrap(), afresh());
     }
 
     #[test]
