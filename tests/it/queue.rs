@@ -388,7 +388,8 @@ async fn status_names_messages_that_no_account_sends_any_more() {
     let senders = "senders = [\"*@elsewhere.example\"]\nmailbox =";
     home.change("mailbox =", senders);
 
-    let _relay = Relay::start(&home);
+    let relay = Relay::start(&home);
+    relay.event("no_account", |_| true);
 
     let mut status = binary();
     status.args(["status", "--config"]).arg(&home.config);
