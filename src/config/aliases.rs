@@ -45,8 +45,8 @@ pub(super) fn surroundings(top: &mut Section<'_>, context: Context<'_>) -> Surro
             surroundings.default_domain = Some(default.value);
         } else {
             let message = format!(
-                "default_recipient_domain: no mail can reach the domain {:?}: write a public one \
-                 like \"contoso.com\", or name it in internal_domains if Exchange accepts it",
+                "default_recipient_domain: the domain {:?} cannot receive mail: write a public one \
+                 like \"contoso.com\", or add it to internal_domains if Exchange accepts it",
                 default.value
             );
             top.problem_at(&default.span, message);
@@ -140,8 +140,8 @@ pub(super) fn read(
         Ok(aliases) => {
             if aliases.widest() > *most {
                 section.problem(format!(
-                    "an alias stands for {} recipients, and limits.recipients allows {most} of one \
-                     message: raise it, or use a distribution list",
+                    "an alias leads to {} recipients, but limits.recipients allows only {most} per \
+                     message: raise the limit, or use a distribution list",
                     aliases.widest()
                 ));
             }
@@ -206,7 +206,8 @@ fn key(section: &Section<'_>, name: &Marked<String>) -> Option<AliasKey> {
         (None, Err(_)) => None,
     };
     if text == "default_recipient_domain" || text == "internal_domains" {
-        let message = format!("{text} is no alias: write it at the top, before the first section");
+        let message =
+            format!("{text} is not an alias: move it to the top, before the first section");
         section.problem_at(&name.span, message);
         return None;
     }
@@ -266,8 +267,8 @@ pub(super) fn policy(
     let redirect = section.marked::<Address>("redirect_all_to");
     let allowed = allowed.map(|allowed| {
         if allowed.value.is_empty() {
-            let message = "recipients_allowed: nobody could receive mail: name those who may, like \
-                           \"*@contoso.com\", or leave it out to allow all";
+            let message = "recipients_allowed: the list is empty, so nobody could receive mail: name \
+                           who may, like \"*@contoso.com\", or leave it out to allow everybody";
             section.problem_at(&allowed.span, message);
         }
         let patterns = allowed.value.iter().map(|text| pattern(text));
@@ -282,7 +283,7 @@ pub(super) fn policy(
     };
     if let Some(Marked { value, span }) = redirect {
         let message = if !reaches(&value) {
-            "redirect_all_to: no mail can reach this address: write one whose domain is public"
+            "redirect_all_to: this address cannot receive mail: write one with a public domain"
         } else if !policy.allows(&value) {
             "redirect_all_to: recipients_allowed does not allow this address: no mail would be \
              accepted"
@@ -300,8 +301,8 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
         Some(domain) if !domain.is_empty() => Ok(Pattern::from(format!("*@{domain}"))),
         None if text == "*" || text.contains('@') => Ok(Pattern::from(text.to_owned())),
         Some(_) | None => Err(format!(
-            "{text:?} holds no address: write one like \"it@contoso.com\", or \"*@contoso.com\" for \
-             everybody there"
+            "{text:?} is not an address: write one like \"it@contoso.com\", or \"*@contoso.com\" for \
+             everybody in a domain"
         )),
     }
 }

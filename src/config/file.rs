@@ -79,11 +79,15 @@ pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
             let fix = |user: &User| format!("chgrp {} {shown}; chmod 640 {shown}", user.group);
             format!(": {}", machine::denied(path, fix))
         } else if is(ErrorKind::NotFound) {
-            ": name another with --config, or begin with the relay.toml of the package".to_owned()
+            ". Run graph-relay setup to create it, or give another file with --config".to_owned()
         } else {
             String::new()
         };
-        ConfigError::of_kind(kind, path, format!("cannot be read: {error}{remedy}"))
+        ConfigError::of_kind(
+            kind,
+            path,
+            format!("cannot read this file: {error}{remedy}"),
+        )
     })
 }
 
@@ -95,10 +99,9 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     }
     if !errors.is_empty() {
         // What could not be read would only be reported as missing.
-        return Err(problems
-            .finish(path)
-            .err()
-            .unwrap_or_else(|| ConfigError::whole(path, "cannot be read as TOML".to_owned())));
+        return Err(problems.finish(path).err().unwrap_or_else(|| {
+            ConfigError::whole(path, "this file is not valid TOML".to_owned())
+        }));
     }
     let mut top = Section::top(table.get_ref(), &problems);
     let accounts = accounts::read(&mut top, &problems);
@@ -167,8 +170,7 @@ fn hostname(top: &mut Section<'_>) -> String {
     match top.marked::<String>("hostname") {
         Some(marked) => {
             if !usable(&marked.value) {
-                let message =
-                    "hostname: letters, digits, dots and hyphens only, like \"relay.contoso.com\"";
+                let message = "hostname: use letters, digits, dots and hyphens only, like \"relay.contoso.com\"";
                 top.problem_at(&marked.span, message);
             }
             marked.value
@@ -294,19 +296,19 @@ fn at_least(
 const LEAST_FREE_SPACE: (ByteSize, &str, &str) = (
     ByteSize(8_000_000),
     "8 MB",
-    "with less, a full disk would keep the relay from writing down what became of its messages",
+    "with less, the relay could not record the result of deliveries on a full disk",
 );
 /// SIZE 0 would mean that there is no limit (RFC 1870 4).
 const LEAST_MESSAGE_SIZE: (ByteSize, &str, &str) = (
     ByteSize(10_000),
     "10 kB",
-    "with less, hardly a message would be taken",
+    "with less, the relay would refuse almost every message",
 );
 /// Room is looked for before the size of a message is known.
 const LEAST_SPOOL_SIZE: (ByteSize, &str, &str) = (
     ByteSize(1_000_000),
     "1 MB",
-    "with less, no message would be taken",
+    "with less, the relay could not accept any message",
 );
 
 fn delivery(top: &mut Section<'_>) -> Delivery {
@@ -326,7 +328,7 @@ fn delivery(top: &mut Section<'_>) -> Delivery {
     ];
     let retry = section.or("retry", default);
     if retry.is_empty() || retry.contains(&Span(Duration::ZERO)) {
-        section.problem("retry: needs at least one time, and none of 0");
+        section.problem("retry: write at least one time, and none that is 0");
     }
     let delivery = Delivery {
         retry: retry.into_iter().map(|span| span.0).collect(),

@@ -82,7 +82,7 @@ pub struct Config {
     pub senders: Senders,
     /// When it goes out.
     pub delivery: Delivery,
-    /// Who is told that a message has failed.
+    /// Who gets a report when a message has failed.
     pub failure_notify: Notify,
     /// For how long a failed message is kept for the operator.
     pub failure_keep: Duration,
@@ -313,13 +313,13 @@ pub struct Delivery {
     pub retry: Vec<Duration>,
     /// How long delivery is tried.
     pub expire_after: Duration,
-    /// When the sender is told that a message is late; `None` is never.
+    /// When the sender gets a delay notice; `None` is never.
     pub warn_after: Option<Duration>,
     /// Attempts at once, over all mailboxes.
     pub workers: usize,
 }
 
-/// Who is told that a message has failed.
+/// Who gets a report when a message has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notify {
     /// Its sender, where that is safe; else the mailbox that sends.

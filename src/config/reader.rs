@@ -337,7 +337,7 @@ impl<'a> Section<'a> {
         let away = files.iter().find(|path| handed::is_out_of_reach(path));
         if let Some(path) = away {
             let message = format!(
-                "{} cannot be tested from outside: systemd gives it to the service alone",
+                "cannot test {} here: only the service can read it (systemd credential)",
                 path.display()
             );
             self.warning_at(span, &message);
@@ -364,7 +364,7 @@ impl<'a> Section<'a> {
     pub(super) fn at_least_one(&mut self, key: &'static str, default: usize) -> usize {
         match self.marked::<usize>(key) {
             Some(marked) if !(1..=1_000_000).contains(&marked.value) => {
-                let message = format!("{key}: must be 1 or more, and at most 1000000");
+                let message = format!("{key}: must be from 1 to 1000000");
                 self.problem_at(&marked.span, message);
                 1
             }
@@ -403,7 +403,8 @@ impl<'a> Section<'a> {
             }
         }
         if sections.len() != items.len() || items.is_empty() {
-            let message = format!("{key} may come several times: write {name}, with two brackets");
+            let message =
+                format!("{key} is a section that may repeat: write {name}, with two brackets");
             self.problems.add(&value.span(), message);
         }
         sections
@@ -477,7 +478,7 @@ fn expand_text(text: &str) -> Result<String, String> {
     while let Some((before, behind)) = rest.split_once("${") {
         let (name, after) = behind
             .split_once('}')
-            .ok_or_else(|| "\"${\" without \"}\"".to_owned())?;
+            .ok_or_else(|| "there is a \"${\" without \"}\"".to_owned())?;
         let value = match std::env::var(name) {
             Ok(value) => value,
             Err(_) if name == handed::VARIABLE => handed::OF_THE_UNIT.to_owned(),

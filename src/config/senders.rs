@@ -93,7 +93,7 @@ fn rule(section: &mut Section<'_>, accounts: &[Account]) -> Option<SenderRule> {
     let mailbox = section.marked::<Address>("mailbox");
     if !section.has("from") && !section.has("mailbox") {
         section.problem(
-            "[[sender]] needs \"from\", what the address becomes, or \"mailbox\", which sends for it",
+            "[[sender]] needs \"from\" (the new address) or \"mailbox\" (the mailbox that sends)",
         );
     }
     if let Some(mailbox) = &mailbox {
@@ -128,8 +128,8 @@ impl<'de> Deserialize<'de> for NewSender {
             }
             Ok(address) if address.is_routable() => Ok(Self::Address(address)),
             Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
-                "{text:?} is no address that a mailbox can have: write one like \
-                 \"noreply@contoso.com\", or \"@contoso.com\" to keep the name"
+                "{text:?} cannot be the address of a mailbox: write one like \
+                 \"noreply@contoso.com\", or \"@contoso.com\" to change only the domain"
             ))),
         }
     }

@@ -50,8 +50,8 @@ fn never_fits(config: &Config) -> Option<String> {
     let largest = limits.largest_message();
     (largest < limits.message_size).then(|| {
         format!(
-            "limits.message_size is more than limits.spool_size can hold, so that messages of more \
-             than {largest} bytes are refused: raise spool_size, or lower message_size"
+            "limits.message_size is larger than limits.spool_size can hold, so the relay refuses \
+             messages of more than {largest} bytes: raise spool_size, or lower message_size"
         )
     })
 }
@@ -63,8 +63,8 @@ fn one_takes_all(config: &Config) -> Option<String> {
     );
     (one >= all).then(|| {
         format!(
-            "limits.connections_per_client = {one} lets one client have all connections \
-             (limits.connections = {all}): set it lower, or connections higher"
+            "limits.connections_per_client = {one} lets one client take all connections \
+             (limits.connections = {all}): lower it, or raise connections"
         )
     })
 }
@@ -75,9 +75,9 @@ fn nothing_kept(config: &Config) -> Option<String> {
     let is_too_few = limits.reserved_connections > 0 && limits.connections < least;
     is_too_few.then(|| {
         format!(
-            "limits.connections = {} is too few to keep any for each listener and for this \
-             machine: reserved_connections counts as 0, and a flood on one listener can take \
-             all. It needs {least} for {listeners} [[listener]]",
+            "limits.connections = {} is too few to reserve any for each listener and for this \
+             machine, so reserved_connections has no effect and a flood on one listener can take \
+             all connections: set connections to at least {least}, for {listeners} [[listener]]",
             limits.connections
         )
     })
@@ -103,9 +103,9 @@ fn any_password(listener: &Listener) -> Option<String> {
     let networks: Vec<String> = listener.networks.iter().map(IpNet::to_string).collect();
     (listener.authentication == Authentication::Any).then(|| {
         format!(
-            "authentication = \"any\": {} accepts every name and password without checking it, so \
-             every program in {} may send as without authentication. Give the clients a password \
-             that is used nowhere else: it may cross the network unencrypted",
+            "authentication = \"any\": {} accepts every name and password without checking them, so \
+             every program in {} may send, as without authentication. Give the clients a password \
+             that you use nowhere else: it may cross the network unencrypted",
             listener.address,
             networks.join(", ")
         )
@@ -161,7 +161,7 @@ pub(super) fn of_file(config: &Config, path: &Path) -> Option<Problem> {
     Some(Problem {
         place: None,
         message: format!(
-            "everybody on this machine can read this file (mode {mode:04o}), and it holds {held}: \
+            "everybody on this machine can read this file (mode {mode:04o}), and it contains {held}: \
              {group}chmod 640 {shown}"
         ),
         kind: ProblemKind::Wrong,

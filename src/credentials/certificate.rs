@@ -57,9 +57,9 @@ pub enum CertificateError {
     },
     /// Not PEM, or not of this kind.
     #[error(
-        "{}: no {what} in PEM form in it ({error}): are certificate and key swapped? From a PFX: \
-         openssl pkcs12 -in app.pfx -nodes -out app.pem; from an encrypted key: openssl pkey -in \
-         app.key -out plain.key", path.display()
+        "{}: this file contains no {what} in PEM format ({error}). Are certificate and key swapped? \
+         To convert a PFX file: openssl pkcs12 -in app.pfx -nodes -out app.pem; to decrypt a key: \
+         openssl pkey -in app.key -out plain.key", path.display()
     )]
     Format {
         /// The file.
@@ -71,7 +71,7 @@ pub enum CertificateError {
         error: pem::Error,
     },
     /// The first certificate cannot be read.
-    #[error("{}: the certificate cannot be read: {error}", path.display())]
+    #[error("cannot read the certificate in {}: {error}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,

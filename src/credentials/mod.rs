@@ -40,4 +40,4 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
 
 /// What to do about a file that does not exist.
 const NOT_THERE: &str =
-    "put it there, or correct the path; systemd starts the relay again until the file is there";
+    "create it, or correct the path; systemd restarts the relay until the file exists";

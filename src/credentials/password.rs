@@ -24,10 +24,12 @@ pub struct PasswordHash(phc::PasswordHash);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordHashError {
     /// Something else, a plain password perhaps.
-    #[error("not an argon2id hash: make one with graph-relay hash-password")]
+    #[error("not an argon2id hash: create one with graph-relay hash-password")]
     Format,
     /// It would take too long, or too much memory, at each sign-in.
-    #[error("costs more than 256 MiB or 16 rounds: make one with graph-relay hash-password")]
+    #[error(
+        "this hash needs more than 256 MiB or 16 rounds: create one with graph-relay hash-password"
+    )]
     Cost,
 }
 

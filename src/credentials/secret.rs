@@ -51,7 +51,7 @@ pub enum SecretError {
     #[error("{0} is not set")]
     Unset(SecretSource),
     /// What is there cannot be a secret of Entra's.
-    #[error("{0} {1}: put the Value into it, and nothing else, as plain text (UTF-8)")]
+    #[error("{0} {1}: it must contain the secret's Value and nothing else, as plain text (UTF-8)")]
     Damaged(SecretSource, &'static str),
     /// It is there, with nothing in it.
     #[error("{0} is empty")]
@@ -108,7 +108,7 @@ impl SecretSource {
 
     fn read_file(&self, path: &Path) -> Result<String, SecretError> {
         let bytes = fs::read(path).map_err(|error| SecretError::Unreadable(self.clone(), error))?;
-        // What is no UTF-8 is no secret either, and is told of as such.
+        // Secrets are UTF-8: other bytes are reported as damage.
         Ok(String::from_utf8(bytes).unwrap_or_else(|_| "\0".to_owned()))
     }
 }
@@ -126,7 +126,7 @@ impl fmt::Display for SecretSource {
 /// What no secret of Entra's has in it.
 fn damage(secret: &str) -> Option<&'static str> {
     if secret.starts_with(['"', '\'']) {
-        return Some("has quotation marks around what is in it");
+        return Some("starts with a quotation mark");
     }
     if secret.contains('\0') {
         return Some(
@@ -134,7 +134,7 @@ fn damage(secret: &str) -> Option<&'static str> {
         );
     }
     if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Some("has a blank or a line end within what is in it");
+        return Some("contains a space or a line break");
     }
     None
 }
@@ -212,9 +212,9 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         for (bad, words) in [
-            (&b"\"canary\""[..], "quotation marks"),
-            (b"can ary", "a blank"),
-            (b"canary\nof two", "a line end"),
+            (&b"\"canary\""[..], "a quotation mark"),
+            (b"can ary", "a space"),
+            (b"canary\nof two", "a line break"),
             (&utf16, "UTF-16"),
             (b"", "is empty"),
         ] {

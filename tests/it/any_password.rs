@@ -26,7 +26,7 @@ async fn check_wants_the_networks_named_and_says_what_it_means() {
     assert_eq!(refused.status.code(), Some(78));
     let refused = said(&refused);
     assert!(
-        refused.contains("only networks says who may send"),
+        refused.contains("networks alone decides who may send"),
         "{refused}"
     );
 
@@ -43,8 +43,8 @@ async fn check_wants_the_networks_named_and_says_what_it_means() {
     assert!(accepted.status.success());
     let accepted = said(&accepted);
     for words in [
-        "accepts every name and password without checking it",
-        "every program in 127.0.0.0/8 may send as without authentication",
+        "accepts every name and password without checking them",
+        "every program in 127.0.0.0/8 may send, as without authentication",
         "with any name and password, none of which is checked",
     ] {
         assert!(accepted.contains(words), "{words} is not in {accepted}");

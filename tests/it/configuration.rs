@@ -99,11 +99,11 @@ fn everything_that_is_wrong_is_said_at_once() {
         "relay.toml:3:12: networks: ",
         "relay.toml:4:1: [[account]] needs its client secret",
         "relay.toml:4:1: [[account]] needs \"client_id\"",
-        "relay.toml:5:10: tenant: \"a/b\" is neither an id nor a domain",
+        "relay.toml:5:10: tenant: \"a/b\" is neither an ID nor a domain",
         "relay.toml:6:11: mailbox: the address has no domain",
-        "relay.toml:7:13: login_url: plain http only to this machine",
+        "relay.toml:7:13: login_url: http:// is allowed only to this machine",
         "relay.toml:9:16: message_size: invalid type: integer",
-        "relay.toml:10:15: connections: must be 1 or more",
+        "relay.toml:10:15: connections: must be from 1 to 1000000",
         "relay.toml:11:14: free_space: must be \"8 MB\" or more",
         "relay.toml:13:16: expire_after: \"4 weeks\" is not a time",
         "relay.toml:14:14: warn_after: must be more than 0; or write \"off\"",
@@ -179,11 +179,11 @@ fn an_alias_that_nobody_receives_gets_line_and_column() {
     ));
 
     let expected = [
-        "relay.toml:1:28: default_recipient_domain: no mail can reach the domain \"nas.local\"",
+        "relay.toml:1:28: default_recipient_domain: the domain \"nas.local\" cannot receive mail",
         "relay.toml:2:20: internal_domains: \"corp\" is not the name of a domain",
-        "relay.toml:5:22: recipients_allowed: nobody could receive mail",
-        "relay.toml:6:19: redirect_all_to: no mail can reach this address",
-        "relay.toml:9:22: recipients_allowed: \"contoso.com\" holds no address",
+        "relay.toml:5:22: recipients_allowed: the list is empty, so nobody could receive mail",
+        "relay.toml:6:19: redirect_all_to: this address cannot receive mail",
+        "relay.toml:9:22: recipients_allowed: \"contoso.com\" is not an address",
         "relay.toml:13:19: redirect_all_to: recipients_allowed does not allow this address",
         "relay.toml:20:8: root: it leads in a circle: root, then daemon, then root",
         "relay.toml:21:10: daemon: it leads in a circle: daemon, then root, then daemon",
@@ -195,7 +195,7 @@ fn an_alias_that_nobody_receives_gets_line_and_column() {
         "relay.toml:27:1: there are two aliases for \"ROOT\"",
         "relay.toml:28:1: \"a b\" is not a recipient: write a name like root",
         "relay.toml:29:1: \"@\" is not a recipient",
-        "relay.toml:30:1: internal_domains is no alias: write it at the top",
+        "relay.toml:30:1: internal_domains is not an alias: move it to the top",
     ];
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, expected) in said.iter().zip(expected) {
@@ -210,8 +210,8 @@ fn an_alias_that_nobody_receives_gets_line_and_column() {
     assert_eq!(
         said,
         [
-            "relay.toml:6:1: an alias stands for 501 recipients, and limits.recipients allows 500 of \
-             one message: raise it, or use a distribution list"
+            "relay.toml:6:1: an alias leads to 501 recipients, but limits.recipients allows only 500 per \
+             message: raise the limit, or use a distribution list"
         ]
     );
 }
@@ -225,8 +225,8 @@ fn a_sender_section_that_says_nothing_gets_line_and_column() {
     ));
 
     let expected = [
-        "relay.toml:7:9: match: \"old.example\" holds no address",
-        "relay.toml:8:8: from: \"it@nas.local\" is no address that a mailbox can have",
+        "relay.toml:7:9: match: \"old.example\" is not an address",
+        "relay.toml:8:8: from: \"it@nas.local\" cannot be the address of a mailbox",
         "relay.toml:9:1: [[sender]] needs \"from\"",
         "relay.toml:11:1: [[sender]] needs \"match\"",
         "relay.toml:13:11: mailbox: no [[account]] sends from anna@contoso.com",
@@ -292,7 +292,7 @@ fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
     ));
     assert_eq!(said.len(), 1);
     assert!(
-        said[0].starts_with("relay.toml:2:11: the listener 0.0.0.0:2525 can be reached"),
+        said[0].starts_with("relay.toml:2:11: other machines can reach the listener 0.0.0.0:2525"),
         "{said:?}"
     );
 
@@ -343,9 +343,12 @@ fn listeners_that_cannot_both_be_and_networks_that_hold_nobody_are_named() {
     ));
 
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].contains("write IPv4 networks as such"), "{said:?}");
     assert!(
-        said[1].starts_with("relay.toml:5:11: address: 0.0.0.0:2525 and [::]:2525 are one"),
+        said[0].contains("write IPv4 networks in IPv4 form"),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with("relay.toml:5:11: address: 0.0.0.0:2525 and [::]:2525 cannot be used"),
         "{said:?}"
     );
 }
@@ -356,21 +359,21 @@ fn what_tls_and_authentication_need_is_said() {
         (
             "[[listener]]\naddress = \"127.0.0.1:2525\"\ntls = \"starttls\"\n",
             vec![
-                "relay.toml:3:7: tls: needs a certificate: [tls] certificate_file and private_key_file",
+                "relay.toml:3:7: tls: this needs a certificate: set certificate_file and private_key_file in [tls]",
             ],
         ),
         (
             "[[listener]]\naddress = \"127.0.0.1:2525\"\nauthentication = \"optional\"\n",
             vec![
-                "relay.toml:3:18: authentication: nobody could authenticate: there is no [[user]] with name, \
-                 password_hash and senders",
+                "relay.toml:3:18: authentication: nobody could authenticate, because there is no [[user]]: \
+                 add one with name, password_hash and senders",
             ],
         ),
         (
             USER,
             vec![
-                "relay.toml:1:1: no [[listener]] lets a [[user]] authenticate: give one \
-                 authentication = \"required\" or \"optional\"",
+                "relay.toml:1:1: no [[listener]] lets a [[user]] authenticate: set \
+                 authentication = \"required\" or \"optional\" in one",
             ],
         ),
         (
@@ -380,12 +383,12 @@ fn what_tls_and_authentication_need_is_said() {
             vec![
                 "relay.toml:4:22: anonymous_networks: everybody could send through this listener: \
                  name the machines that may send without authentication",
-                "relay.toml:4:22: anonymous_networks: only beside authentication = \"required\"; \
-                 without it, networks says who may send",
+                "relay.toml:4:22: anonymous_networks works only together with authentication = \"required\"; \
+                 without that, networks decides who may send",
                 "relay.toml:5:1: [[user]] needs \"senders\"",
-                "relay.toml:6:8: name: 1 to 254 letters, digits and . _ + @ - only: some devices \
-                 cannot type others",
-                "relay.toml:7:17: password_hash: not an argon2id hash: make one with graph-relay \
+                "relay.toml:6:8: name: write 1 to 254 letters, digits and . _ + @ - only: some devices \
+                 cannot enter other characters",
+                "relay.toml:7:17: password_hash: not an argon2id hash: create one with graph-relay \
                  hash-password",
                 "relay.toml:8:11: account: there is no [[account]] named \"other\"",
             ],
@@ -397,9 +400,9 @@ fn what_tls_and_authentication_need_is_said() {
         (
             "[tls]\ncertificate_file = \"SECRET\"\nprivate_key_file = \"SECRET\"\n",
             vec![
-                "relay.toml:1:1: secret: no certificate in PEM form in it (no items found): are \
-                 certificate and key swapped? From a PFX: openssl pkcs12 -in app.pfx -nodes -out \
-                 app.pem; from an encrypted key: openssl pkey -in app.key -out plain.key",
+                "relay.toml:1:1: secret: this file contains no certificate in PEM format (no items found). \
+                 Are certificate and key swapped? To convert a PFX file: openssl pkcs12 -in app.pfx \
+                 -nodes -out app.pem; to decrypt a key: openssl pkey -in app.key -out plain.key",
             ],
         ),
     ] {
@@ -520,7 +523,7 @@ fn credentials_of_the_service_alone_cannot_be_tested_and_are_not_wrong() {
 
     for text in [format!("[tls]\n{files}{ACCOUNT}"), account] {
         let said = warnings(&text, 0o600);
-        assert!(said.contains("cannot be tested from outside"), "{said}");
+        assert!(said.contains("only the service can read it"), "{said}");
     }
 }
 
@@ -536,7 +539,8 @@ fn a_weak_password_hash_is_warned_of_with_its_place() {
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout);
-        let place = "relay.toml:12:17: warning: password_hash: weak argon2id parameters";
+        let place =
+            "relay.toml:12:17: warning: password_hash: this hash has weak argon2id parameters";
         assert_eq!(said.matches(place).count(), warnings, "{said}");
     }
 }
@@ -604,7 +608,7 @@ fn a_file_that_may_come_later_ends_with_75_unless_something_else_is_wrong() {
         let said = complaint_with(75, &text);
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
-            said[0].contains("systemd starts the relay again until the file is there"),
+            said[0].contains("systemd restarts the relay until the file exists"),
             "{said:?}"
         );
 
@@ -686,7 +690,7 @@ fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of(
 
     for keys in ["connections = 64", "connections_per_client = 512"] {
         let said = limits(keys);
-        let expected = "lets one client have all connections (limits.connections = ";
+        let expected = "lets one client take all connections (limits.connections = ";
         assert!(said.contains(expected), "{said}");
     }
     for keys in ["", "connections = 65", "connections_per_client = 511"] {
@@ -694,8 +698,11 @@ fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of(
     }
     let few = "connections = 2\nconnections_per_client = 1";
     let said = limits(few);
-    assert!(said.contains("limits.connections = 2 is too few to keep any"));
-    assert!(said.contains("It needs 4 for 2 [[listener]]"), "{said}");
+    assert!(said.contains("limits.connections = 2 is too few to reserve any"));
+    assert!(
+        said.contains("set connections to at least 4, for 2 [[listener]]"),
+        "{said}"
+    );
     assert_eq!(limits(&few.replace("= 2", "= 4")), "");
     assert_eq!(limits(&format!("{few}\nreserved_connections = 0")), "");
 }

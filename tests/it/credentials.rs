@@ -119,7 +119,7 @@ async fn a_key_that_entra_takes_no_signature_of_is_refused_at_check() {
     let output = run(&home, &["check"]);
     assert_eq!(output.status.code(), Some(78));
     assert!(
-        said(&output).contains("Entra takes RSA keys only"),
+        said(&output).contains("Entra accepts only RSA keys"),
         "{output:?}"
     );
 
@@ -325,10 +325,7 @@ async fn what_contradicts_itself_is_refused_with_its_place() {
         ("", "needs its client secret"),
         ("certificate_file = \"/x\"", "needs private_key_file"),
         ("private_key_file = \"/x\"", "needs certificate_file"),
-        (
-            "client_secret_expires = 2027-11-30",
-            "there is no client secret",
-        ),
+        ("client_secret_expires = 2027-11-30", "has no client secret"),
         (
             "federated_token_file = \"/nonexistent\"",
             "cannot read /nonexistent",
@@ -336,7 +333,7 @@ async fn what_contradicts_itself_is_refused_with_its_place() {
         ("managed_identity = true", "a managed identity has its own"),
         (
             "managed_identity = \"x\"",
-            "or the client id of a user-assigned identity",
+            "or the client ID of a user-assigned identity",
         ),
         (
             "client_secret_env = \"PATH\"\nfederated_token_file = \"/dev/null\"",
@@ -352,7 +349,7 @@ async fn what_contradicts_itself_is_refused_with_its_place() {
         ),
         (
             "managed_identity = true\nsign_in = \"delegated\"",
-            "which a managed identity is not",
+            "a managed identity is not one",
         ),
     ] {
         let home = home_with(&graph, &Credential::Keys(credential));
@@ -365,7 +362,7 @@ async fn what_contradicts_itself_is_refused_with_its_place() {
         .build();
     let output = run(&home, &["check"]);
     assert!(
-        said(&output).contains("\"common\" is no tenant"),
+        said(&output).contains("\"common\" is not a tenant"),
         "{output:?}"
     );
 }

@@ -275,7 +275,7 @@ async fn a_message_that_can_never_fit_into_the_spool_is_refused_for_good() {
     let checked = run(&home, &["check"]);
     assert!(
         said(&checked)
-            .contains("warning: limits.message_size is more than limits.spool_size can hold"),
+            .contains("warning: limits.message_size is larger than limits.spool_size can hold"),
         "{}",
         said(&checked)
     );

@@ -26,7 +26,7 @@ pub enum Credential {
     Secret {
         /// Where it is kept.
         source: SecretSource,
-        /// The day after which it is no longer good, if relay.toml says so.
+        /// The expiry date, if relay.toml has it.
         expires: Option<Timestamp>,
     },
     /// An assertion signed with a certificate's key.
@@ -73,7 +73,7 @@ impl Credential {
         }
     }
 
-    /// Whether Entra is told a tenant and a client id with it.
+    /// Whether this credential needs a tenant and a client ID.
     pub(in crate::config) fn names_an_app(&self) -> bool {
         !matches!(self, Self::ManagedIdentity(_))
     }
@@ -88,7 +88,7 @@ pub(in crate::config) fn read(section: &mut Section<'_>, sign_in: SignIn) -> Opt
     if found.len() > 1 {
         let names: Vec<_> = found.iter().map(Credential::name).collect();
         section.problem(format!(
-            "the account has more than one credential ({}): keep one",
+            "the [[account]] has more than one credential ({}): keep only one",
             names.join(", ")
         ));
     }
@@ -128,8 +128,8 @@ fn names_one(section: &Section<'_>) -> bool {
 /// A secret is not for a file that others read, back up and send around.
 fn written_out(section: &mut Section<'_>) {
     if let Some(secret) = section.marked::<String>("client_secret") {
-        let message = "client_secret: the secret itself must not be in this file. Put it into a file of \
-                       its own (chmod 600) and name that: client_secret_file = \
+        let message = "client_secret: the secret itself must not be in this file. Put it into a \
+                       separate file (chmod 600) and name that file: client_secret_file = \
                        \"/etc/graph-relay/client-secret\"";
         section.problem_at(&secret.span, message);
     }
@@ -147,13 +147,14 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
     sources.extend(credential.map(|m| m.map(SecretSource::Credential)));
     if sources.len() > 1 {
         section.problem(
-            "the client secret is named more than once: keep one of client_secret_file, \
-             client_secret_env, client_secret_credential",
+            "the client secret is set more than once: keep only one of client_secret_file, \
+             client_secret_env and client_secret_credential",
         );
     }
     let Some(source) = sources.pop() else {
         if let Some(expires) = expires {
-            let message = "client_secret_expires: there is no client secret in this [[account]]";
+            let message = "client_secret_expires: this [[account]] has no client secret: remove the \
+                           date, or add the secret";
             section.problem_at(&expires.span, message);
         }
         return None;
@@ -177,9 +178,9 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
             }
             Ok(secret) if is_guid(&secret) => section.warning_at(
                 &source.span,
-                "client secret: this looks like the Secret ID (a GUID); the relay needs what \
-                 stands in the column Value, which Entra shows once only: make a new secret and \
-                 copy its Value",
+                "client secret: this looks like the Secret ID (a GUID); the relay needs the text in \
+                 the column Value, which Entra shows only once: create a new secret and copy its \
+                 Value",
             ),
             Ok(_) => {}
         }
@@ -202,11 +203,11 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
         (None, None) => return None,
         (Some(certificate), Some(key)) => (certificate, key),
         (Some(_), None) => {
-            section.problem("certificate_file needs private_key_file beside it");
+            section.problem("certificate_file needs private_key_file as well");
             return None;
         }
         (None, Some(_)) => {
-            section.problem("private_key_file needs certificate_file beside it");
+            section.problem("private_key_file needs certificate_file as well");
             return None;
         }
     };
@@ -231,7 +232,7 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
         // certificate credentials".
         Ok(pair) if pair.key.algorithm() != rustls::SignatureAlgorithm::RSA => section.problem_at(
             &key.span,
-            "private_key_file: Entra takes RSA keys only: make a certificate with an RSA key of \
+            "private_key_file: Entra accepts only RSA keys: create a certificate with an RSA key of \
              2048 bits or more (openssl req -x509 -newkey rsa:2048 -nodes ...)",
         ),
         Ok(_) => {}
@@ -248,8 +249,9 @@ fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Creden
     }
     let marked = section.marked::<Written>("managed_identity")?;
     if sign_in == SignIn::Delegated {
-        let message = "managed_identity: people sign in to an app registration, which a managed \
-                       identity is not: name its client_id, and a client secret or none";
+        let message = "managed_identity: with sign_in = \"delegated\", people sign in to an app \
+                       registration, and a managed identity is not one: set client_id instead, and \
+                       a client secret unless the app allows public client flows";
         section.problem_at(&marked.span, message);
     }
     match marked.value {
@@ -257,7 +259,7 @@ fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Creden
         Written::Switch(true) => Some(Credential::ManagedIdentity(None)),
         Written::ClientId(id) => {
             if uuid::Uuid::try_parse(&id).is_err() {
-                let message = "managed_identity: write true, or the client id of a user-assigned \
+                let message = "managed_identity: write true, or the client ID of a user-assigned \
                                identity";
                 section.problem_at(&marked.span, message);
             }

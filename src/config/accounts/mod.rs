@@ -21,7 +21,7 @@ pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Accoun
     let sections = top.tables("account");
     if sections.is_empty() {
         problems.add_whole(
-            "no [[account]]: name the tenant, client_id, client secret and mailbox to send with",
+            "there is no [[account]]: add one with tenant, client_id, a client secret and mailbox",
         );
     }
     let several = sections.len() > 1;
@@ -29,7 +29,7 @@ pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Accoun
     for mut section in sections {
         let named = section.optional::<String>("name");
         if several && named.is_none() {
-            section.problem("with several [[account]] each needs a \"name\"");
+            section.problem("with several [[account]], each one needs a \"name\"");
         }
         let name = named.unwrap_or_else(|| "default".to_owned());
         if accounts.iter().any(|other| other.name == name) {
@@ -40,8 +40,8 @@ pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Accoun
             && let Some(other) = accounts.iter().find(|other| same_sender(other, account))
         {
             let message = format!(
-                "it sends from the same mailbox with the same app as [[account]] {:?}: join \
-                 their senders, so that Graph's limits are kept for both together",
+                "this [[account]] has the same mailbox and the same app as [[account]] {:?}: combine \
+                 them into one with the senders of both, because Graph's limits count both together",
                 other.name
             );
             section.problem(message);
@@ -114,7 +114,7 @@ fn app(
     if credential.is_some_and(|credential| !credential.names_an_app()) {
         for key in ["tenant", "client_id"] {
             if section.optional::<String>(key).is_some() {
-                let message = format!("{key}: a managed identity has its own: leave it out");
+                let message = format!("{key}: leave it out: a managed identity has its own");
                 section.problem_of(key, message);
             }
         }
@@ -123,8 +123,8 @@ fn app(
     let tenant = identifier(section, "tenant");
     let client_id = identifier(section, "client_id");
     if client_id.as_deref().is_some_and(|id| id.contains('.')) {
-        let message = "client_id: an app's id is no domain: write the Application (client) ID from \
-                       the app registration's overview";
+        let message = "client_id: this looks like a domain: write the Application (client) ID from \
+                       the overview page of the app registration";
         section.problem_of("client_id", message);
     }
     // Entra page "OAuth 2.0 client credentials flow".
@@ -132,8 +132,8 @@ fn app(
         && let Some(shared) = tenant.as_deref().filter(|tenant| is_shared(tenant))
     {
         let message = format!(
-            "tenant: {shared:?} is no tenant: an app acts in one, so write its id or domain (only \
-             sign_in = \"delegated\" can do with {shared:?})"
+            "tenant: {shared:?} is not a tenant: write the ID or a domain of your tenant (only \
+             sign_in = \"delegated\" works with {shared:?})"
         );
         section.problem_of("tenant", message);
     }
@@ -180,7 +180,7 @@ fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     if id.is_empty() || !plain || id.contains("..") {
-        let message = format!("{key}: {id:?} is neither an id nor a domain");
+        let message = format!("{key}: {id:?} is neither an ID nor a domain");
         section.problem_at(&marked.span, message);
         return None;
     }
@@ -210,7 +210,7 @@ fn check_base_url(url: &str) -> Result<(), String> {
         "http" if loopback => {}
         "http" => {
             return Err(format!(
-                "plain http only to this machine: write https://{host}"
+                "http:// is allowed only to this machine: write https://{host}"
             ));
         }
         _ => return Err(format!("{url:?} must begin with https://")),
@@ -223,6 +223,6 @@ fn check_base_url(url: &str) -> Result<(), String> {
     if bare_host {
         Ok(())
     } else {
-        Err("scheme and host only: the relay appends the path".to_owned())
+        Err("write scheme and host only: the relay appends the path".to_owned())
     }
 }

@@ -136,7 +136,7 @@ impl Default for Submission {
 }
 
 impl Submission {
-    /// Whether a message of up to so many bytes may have to go by a draft.
+    /// Whether a message of this size or less may have to be sent as a draft.
     pub(in crate::config) fn needs_drafts(&self, message_size: u64) -> bool {
         self.route == Route::Draft
             || self.blind == BlindRule::Property
@@ -172,18 +172,19 @@ pub(in crate::config) fn read(section: &mut Section<'_>, mailbox: Option<&Mailbo
     if submission.from == FromRule::Mailbox && mailbox == Some(&Mailbox::From) {
         section.problem_of(
             "from",
-            "from = \"mailbox\" needs one mailbox: with mailbox = \"from\" the two are the same",
+            "from = \"mailbox\" needs a fixed mailbox: remove it, or write an address as mailbox \
+             instead of \"from\"",
         );
     }
     if !save_to_sent_items {
         if submission.format == Format::Mime {
-            let message = "format = \"mime\" always leaves a copy in Sent Items: leave it out, or \
+            let message = "format = \"mime\" always leaves a copy in Sent Items: remove it, or remove \
                            save_to_sent_items = false";
             section.problem_of("format", message);
         }
         if submission.route == Route::Draft {
-            let message = "submission = \"draft\" always leaves a copy in Sent Items: leave it \
-                           out, or save_to_sent_items = false";
+            let message = "submission = \"draft\" always leaves a copy in Sent Items: remove it, or \
+                           remove save_to_sent_items = false";
             section.problem_of("submission", message);
         }
     }

@@ -86,8 +86,8 @@ pub(super) fn read(
         let mut before = listeners.iter().take(at);
         if let Some(other) = before.find(|other| collide(one, other)) {
             let message = format!(
-                "address: {} and {} are one and the same to the machine: keep one of them ([::] \
-                 takes IPv4 too)",
+                "address: {} and {} cannot be used at the same time: keep only one of them ([::] \
+                 includes IPv4)",
                 other.address, one.address
             );
             top.problem_at_place(one.place, message);
@@ -102,8 +102,8 @@ pub(super) fn read(
     if !users.is_empty() && listeners.iter().all(nobody_authenticates) {
         top.problem_of(
             "user",
-            "no [[listener]] lets a [[user]] authenticate: give one authentication = \"required\" \
-             or \"optional\"",
+            "no [[listener]] lets a [[user]] authenticate: set authentication = \"required\" or \
+             \"optional\" in one",
         );
     }
     listeners
@@ -121,7 +121,8 @@ fn listener(
         && tls.value != Tls::Off
         && files.is_none()
     {
-        let message = "tls: needs a certificate: [tls] certificate_file and private_key_file";
+        let message = "tls: this needs a certificate: set certificate_file and private_key_file in \
+                       [tls]";
         section.problem_at(&tls.span, message);
     }
     let authentication = authentication(section, users);
@@ -172,13 +173,13 @@ fn authentication(section: &mut Section<'_>, users: &[User]) -> Option<Marked<Au
     let authentication = section.marked::<Authentication>("authentication")?;
     match authentication.value {
         Authentication::Optional | Authentication::Required if users.is_empty() => {
-            let message = "authentication: nobody could authenticate: there is no [[user]] with name, \
-                           password_hash and senders";
+            let message = "authentication: nobody could authenticate, because there is no [[user]]: \
+                           add one with name, password_hash and senders";
             section.problem_at(&authentication.span, message);
         }
         Authentication::Any if !section.has("networks") => {
-            let message = "authentication: \"any\" accepts every name and password, so that only \
-                           networks says who may send: name the machines, like networks = \
+            let message = "authentication: \"any\" accepts every name and password, so networks alone \
+                           decides who may send: name the machines, like networks = \
                            [\"192.0.2.17\"]";
             section.problem_at(&authentication.span, message);
         }
@@ -245,23 +246,23 @@ fn refuse_open_relay(
         && !section.has("networks")
     {
         let message = format!(
-            "the listener {} can be reached from other machines: name those that may send, like \
-             networks = [\"192.0.2.0/24\"], or listen on 127.0.0.1",
+            "other machines can reach the listener {}: name those that may send, like networks = \
+             [\"192.0.2.0/24\"], or listen on 127.0.0.1",
             address.value
         );
         section.problem_at(&address.span, message);
     }
     let both = [networks, anonymous];
     if both.iter().flatten().any(|list| is_mapped(&list.value)) {
-        section.problem("networks: write IPv4 networks as such, like \"192.0.2.0/24\"");
+        section.problem("networks: write IPv4 networks in IPv4 form, like \"192.0.2.0/24\"");
     }
     let guarded = listener.tls != Tls::Off && listener.authentication == Authentication::Required;
     if let Some(networks) = networks
         && is_everybody(&networks.value)
         && !guarded
     {
-        let message = "networks: everybody could send through this listener: name the networks \
-                       that may, or give it tls = \"starttls-required\" and authentication = \
+        let message = "networks: everybody could send through this listener: name only the networks \
+                       that may send, or set tls = \"starttls-required\" and authentication = \
                        \"required\"";
         section.problem_at(&networks.span, message);
     }
@@ -272,8 +273,8 @@ fn refuse_open_relay(
             section.problem_at(&anonymous.span, message);
         }
         if listener.authentication != Authentication::Required {
-            let message = "anonymous_networks: only beside authentication = \"required\"; without \
-                           it, networks says who may send";
+            let message = "anonymous_networks works only together with authentication = \"required\"; \
+                           without that, networks decides who may send";
             section.problem_at(&anonymous.span, message);
         }
     }

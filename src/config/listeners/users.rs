@@ -36,8 +36,8 @@ fn user(
     if let Some(name) = &name
         && !is_name(&name.value)
     {
-        let message = "name: 1 to 254 letters, digits and . _ + @ - only: some devices cannot \
-                       type others";
+        let message = "name: write 1 to 254 letters, digits and . _ + @ - only: some devices cannot \
+                       enter other characters";
         section.problem_at(&name.span, message);
     }
     let password_hash = section.required::<PasswordHash>("password_hash");
@@ -46,8 +46,8 @@ fn user(
     {
         section.warning_at(
             &hash.span,
-            "password_hash: weak argon2id parameters: a stolen hash can be cracked quickly; make a new \
-             one with graph-relay hash-password",
+            "password_hash: this hash has weak argon2id parameters, so its password can be cracked \
+             quickly if it is stolen: create a new one with graph-relay hash-password",
         );
     }
     let senders = section.required::<Vec<Pattern>>("senders");
