@@ -6,25 +6,25 @@
 use super::Entry;
 use super::place;
 
-const POINT_HERE: &str = "point the program at the relay's address and port instead of \
-    smtp.office365.com, with no password or that of a [[user]]";
-const TENANT_DAY: &str = "wait until the window of 24 hours has moved on; spread large mailings \
-    over days, or use a bulk mail service such as Azure Communication Services";
+const POINT_HERE: &str = "in the settings of the program, replace smtp.office365.com with the \
+    relay's address and port, without a password or with the password of a [[user]]";
+const TENANT_DAY: &str = "wait: the limit counts the last 24 hours; spread large mailings over \
+    several days, or use a bulk mail service such as Azure Communication Services";
 const REPUTATION: &str = "find out what was sent and stop what looks like spam, then open a \
-    case with Microsoft's support";
+    case with Microsoft support";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "5.1.8",
         cause: "Exchange has blocked the sending mailbox because it sent spam or too much \
             (\"bad outbound sender\").",
-        remedy: "find out what was sent and stop it, then unblock {mailbox} among the \
-            restricted entities",
+        remedy: "find out what was sent and stop it, then unblock {mailbox} under Restricted \
+            entities",
         place: place::RESTRICTED,
     },
     Entry {
         code: "5.1.10",
-        cause: "The recipient's address does not exist in the organisation that it belongs to.",
+        cause: "The recipient's address does not exist in the recipient's organisation.",
         remedy: "correct the recipient's address in the program that made the message",
         place: place::TRACE,
     },
@@ -38,7 +38,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "5.4.1",
         cause: "The recipient's organisation refuses the address: it does not exist there, or \
-            the domain takes no mail.",
+            the domain does not accept mail.",
         remedy: "correct the recipient's address in the program that made the message",
         place: place::TRACE,
     },
@@ -51,37 +51,37 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.7.30",
-        cause: "Microsoft's SMTP server takes no password here (basic authentication is off or \
-            retired).",
+        cause: "Microsoft's SMTP server does not accept a password here (basic authentication is \
+            off or retired).",
         remedy: POINT_HERE,
         place: None,
     },
     Entry {
         code: "5.7.57",
-        cause: "The program sent through Microsoft's SMTP server without signing in.",
+        cause: "The program tried to send through Microsoft's SMTP server without signing in.",
         remedy: POINT_HERE,
         place: None,
     },
     Entry {
         code: "5.7.60",
-        cause: "Through Microsoft's SMTP server the program used an address that its mailbox \
+        cause: "The program sent through Microsoft's SMTP server with an address that its mailbox \
             may not send as.",
-        remedy: "in Exchange give the mailbox Send As on {author}, or point the program at the \
-            relay and set from = \"mailbox\" there",
+        remedy: "in Exchange give the mailbox Send As on {author}, or let the program send through \
+            the relay and set from = \"mailbox\" there",
         place: place::SEND_AS,
     },
     Entry {
         code: "5.7.68",
-        cause: "The organisation refuses mail that is handed to it directly without signing in \
+        cause: "The organisation refuses mail that is sent to it directly without signing in \
             (Direct Send).",
         remedy: POINT_HERE,
         place: None,
     },
     Entry {
         code: "5.7.124",
-        cause: "The recipient is a group that takes mail from some authors only, and this \
-            mailbox is not among them.",
-        remedy: "let the group accept {mailbox}",
+        cause: "The recipient is a group that accepts mail only from certain senders, and this \
+            mailbox is not one of them.",
+        remedy: "add {mailbox} to the senders that the group accepts",
         place: Some(
             "Exchange admin center > Recipients > Groups > the group > Settings > \
             Delivery management",
@@ -89,7 +89,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.7.133",
-        cause: "The recipient is a group that takes mail from inside its own organisation only.",
+        cause: "The recipient is a group that accepts mail only from inside its own organisation.",
         remedy: "let the group accept mail from outside, or send through a mailbox of that \
             organisation",
         place: Some(
@@ -99,8 +99,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.7.139",
-        cause: "Microsoft's SMTP server refuses the sign-in: SMTP AUTH is switched off for \
-            tenant or mailbox, or security defaults or a policy forbid it.",
+        cause: "Microsoft's SMTP server refuses the sign-in: SMTP AUTH is switched off for the \
+            tenant or the mailbox, or security defaults or a policy forbid it.",
         remedy: POINT_HERE,
         place: None,
     },
@@ -108,8 +108,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "5.7.232",
         cause: "The trial tenant has reached its limit of external recipients (5,000 in 24 \
             hours).",
-        remedy: "buy a licence, which raises the limit; otherwise wait until the window of 24 \
-            hours has moved on",
+        remedy: "buy a licence, which raises the limit; otherwise wait: the limit counts the last \
+            24 hours",
         place: place::TENANT_LIMIT,
     },
     Entry {
@@ -123,16 +123,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "5.7.236",
         cause: "The tenant has reached its limit of external recipients for mail from its \
             onmicrosoft.com domain (100 in 24 hours).",
-        remedy: "send from a domain of your own: add and verify it, and give {mailbox} an \
-            address in it as primary address",
+        remedy: "send from a domain of your own: add and verify it, and give {mailbox} a primary \
+            address in this domain",
         place: place::DOMAINS,
     },
     Entry {
         code: "5.7.509",
-        cause: "The message failed the DMARC check of its own From domain at the recipient's \
-            side.",
-        remedy: "send as a domain that is verified in this tenant, with DKIM signing switched \
-            on and SPF including spf.protection.outlook.com",
+        cause: "The message failed the recipient's DMARC check of its From domain.",
+        remedy: "send from a domain that is verified in this tenant, enable DKIM signing for it, \
+            and include spf.protection.outlook.com in its SPF record",
         place: Some(
             "Microsoft Defender > Email & collaboration > Policies & rules > Threat \
             policies > DKIM",
@@ -140,15 +139,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.7.5xx",
-        cause: "The recipient's side takes the message, the mailbox or the tenant's servers for \
-            a source of spam.",
+        cause: "The recipient's mail server classifies the message, the mailbox or the tenant's \
+            servers as a source of spam.",
         remedy: REPUTATION,
         place: place::TRACE,
     },
     Entry {
         code: "5.7.703",
         cause: "The recipient is on the block list of your own organisation.",
-        remedy: "take the recipient's address or domain off the block list",
+        remedy: "remove the recipient's address or domain from the block list",
         place: Some(
             "Microsoft Defender > Email & collaboration > Policies & rules > Threat \
             policies > Tenant Allow/Block Lists",
@@ -163,10 +162,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.7.708",
-        cause: "Microsoft does not take mail from the servers that the tenant sends from; \
-            mostly a new or trial tenant without reputation.",
+        cause: "Microsoft does not accept mail from the servers that the tenant sends from; \
+            usually because the tenant is new or a trial and has no reputation yet.",
         remedy: "if the tenant is a trial, buy a licence; otherwise open a case with \
-            Microsoft's support",
+            Microsoft support",
         place: place::SERVICE_HEALTH,
     },
 ];

@@ -1,5 +1,5 @@
-//! Where an administrator clicks or what he runs, once for all entries. Menus
-//! are named as they stood in 2026; capitals are his to fill in.
+//! Where an administrator clicks, or which command to run, once for all entries.
+//! Menus have their names of 2026; words in capitals are placeholders.
 
 pub(super) const OVERVIEW: Option<&str> = Some("Entra > App registrations > the app > Overview");
 pub(super) const SECRETS: Option<&str> =

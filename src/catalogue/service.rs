@@ -4,18 +4,17 @@
 use super::Entry;
 use super::place;
 
-const WAIT: &str = "wait: the relay tries again by itself; if it lasts for hours, look at the \
-    service health";
-const MAYBE: &str = "wait: the relay finds out or tries again by itself; the message may have \
-    been sent all the same";
-const SLOWER: &str = "wait: the relay goes slower by itself; let no other program send through \
-    the same app and mailbox";
-const DRAFT: &str = "wait: the relay creates the draft again; let no rule or program change the \
-    mailbox's Drafts";
-const UPLOAD: &str = "wait: the relay uploads the attachment again by itself; if it comes back, \
-    look whether a proxy holds back or changes requests";
-const HOST: &str = "report it to the makers of the relay: the upload address wants no access \
-    token; a proxy that adds an Authorization header does the same";
+const WAIT: &str = "wait: the relay tries again by itself; if this lasts for hours, check \
+    Microsoft's service health";
+const MAYBE: &str = "wait: the relay finds out whether the message was sent, or tries again";
+const SLOWER: &str = "wait: the relay slows down by itself; use this app and mailbox for no other \
+    program";
+const DRAFT: &str = "wait: the relay creates the draft again; make sure that no rule or program \
+    changes the Drafts folder of the mailbox";
+const UPLOAD: &str = "wait: the relay uploads the attachment again by itself; if this happens again, \
+    check whether a proxy delays or changes requests";
+const HOST: &str = "check whether a proxy adds an Authorization header; if not, report this to the \
+    developers of the relay";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -36,13 +35,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "CommandConcurrencyLimitReached",
-        cause: "Too many requests for this mailbox are under way at once.",
-        remedy: "wait: the relay goes slower by itself; set concurrency to 4 or less",
+        cause: "Too many requests for this mailbox are running at once.",
+        remedy: "wait: the relay slows down by itself; set concurrency to 4 or less",
         place: place::PACE,
     },
     Entry {
         code: "TooManyRequests",
-        cause: "Graph was asked too often, and says when to come back.",
+        cause: "Graph received too many requests, and says when to try again.",
         remedy: SLOWER,
         place: place::PACE,
     },
@@ -54,76 +53,75 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "ErrorTooManyRequests",
-        cause: "Exchange was asked too often.",
+        cause: "Exchange received too many requests.",
         remedy: SLOWER,
         place: place::PACE,
     },
     Entry {
         code: "ErrorSubmissionQuotaExceeded",
-        cause: "The mailbox has sent to as many recipients as it may in a day (10,000 in 24 \
-            hours).",
-        remedy: "wait until the day is over; spread the mail over several mailboxes, or use a \
-            bulk mail service",
+        cause: "The mailbox has reached its daily limit of recipients (10,000 in 24 hours).",
+        remedy: "wait: the limit counts the last 24 hours; spread the mail over several mailboxes, \
+            or use a bulk mail service",
         place: None,
     },
     Entry {
         code: "SubmissionQuotaExceededException",
-        cause: "The mailbox has sent to as many recipients as it may in a day, and Exchange \
-            told it in a report.",
-        remedy: "wait until the day is over; spread the mail over several mailboxes, or use a \
-            bulk mail service",
+        cause: "The mailbox has reached its daily limit of recipients; Exchange says so in a \
+            non-delivery report.",
+        remedy: "wait: the limit counts the last 24 hours; spread the mail over several mailboxes, \
+            or use a bulk mail service",
         place: None,
     },
     Entry {
         code: "ErrorExceededMessageLimit",
-        cause: "The mailbox has sent as many messages as it may for now; a new tenant or \
-            mailbox may send fewer.",
-        remedy: "wait until the day is over; spread the mail over several mailboxes, and look \
-            whether the mailbox is restricted",
+        cause: "The mailbox has reached its limit of messages for now; new tenants and mailboxes \
+            have lower limits.",
+        remedy: "wait up to a day; spread the mail over several mailboxes, and check whether the \
+            mailbox is restricted",
         place: place::RESTRICTED,
     },
     Entry {
         code: "WASCL",
         cause: "Microsoft's protection against outgoing spam slows this mailbox or tenant down.",
-        remedy: "look at what was sent and stop what looks like spam; see the restricted \
-            entities, and ask Microsoft's support if nothing is there",
+        remedy: "find out what was sent and stop what looks like spam; check Restricted entities, \
+            and ask Microsoft support if the mailbox is not listed there",
         place: place::RESTRICTED,
     },
     Entry {
         code: "ErrorInternalServerError",
-        cause: "Exchange has a fault of its own. The message may have been taken all the same.",
+        cause: "Exchange has an internal error. The message may have been accepted anyway.",
         remedy: MAYBE,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "ErrorInternalServerTransientError",
-        cause: "Exchange has a passing fault.",
+        cause: "Exchange has a temporary problem.",
         remedy: WAIT,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "UnknownError",
-        cause: "Graph or a gateway before it has a fault it has no name for; with status 504 \
-            the message was often sent all the same.",
+        cause: "Graph or a gateway in front of it has an unknown error; with status 504 the message \
+            was often sent anyway.",
         remedy: MAYBE,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "generalException",
-        cause: "Graph has a fault that it does not describe.",
+        cause: "Graph has an error that it does not describe.",
         remedy: MAYBE,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "gatewayTimeout",
-        cause: "Graph's front gave up waiting for Exchange. The message was often sent all the \
-            same.",
+        cause: "Graph did not get an answer from Exchange in time. Often the message was sent \
+            anyway.",
         remedy: MAYBE,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "ErrorServerBusy",
-        cause: "Exchange is too busy for the moment.",
+        cause: "Exchange is temporarily too busy.",
         remedy: WAIT,
         place: place::SERVICE_HEALTH,
     },
@@ -141,46 +139,45 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "ErrorMailboxStoreUnavailable",
-        cause: "The database that holds the mailbox cannot be reached for the moment.",
+        cause: "The database of the mailbox is temporarily unavailable.",
         remedy: WAIT,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "MdbReplicationProtection",
-        cause: "The database that holds the mailbox is being copied and takes no more for the \
-            moment.",
+        cause: "The database of the mailbox is being copied and temporarily accepts nothing new.",
         remedy: WAIT,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "ErrorItemNotFound",
-        cause: "The draft is no longer where it was: sent, moved or deleted.",
+        cause: "The draft is no longer there: it was sent, moved or deleted.",
         remedy: DRAFT,
         place: None,
     },
     Entry {
         code: "ErrorIrresolvableConflict",
-        cause: "The draft was changed by two at the same time.",
+        cause: "Two programs changed the draft at the same time.",
         remedy: DRAFT,
         place: None,
     },
     Entry {
         code: "PreconditionFailed",
-        cause: "The draft has changed since it was read.",
+        cause: "The draft has changed since the relay read it.",
         remedy: DRAFT,
         place: None,
     },
     Entry {
         code: "ErrorFolderExists",
-        cause: "The folder that was to be made is there already.",
+        cause: "The folder already exists.",
         remedy: DRAFT,
         place: None,
     },
     Entry {
         code: "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
-        cause: "An attachment under 3 MB was announced for upload in pieces, which is for \
-            larger ones.",
-        remedy: "report it to the makers of the relay, with the request-id of the log",
+        cause: "The relay tried to upload an attachment under 3 MB in pieces, which Graph allows \
+            only for larger ones.",
+        remedy: "report this to the developers of the relay, with the request-id in the log",
         place: None,
     },
     Entry {
@@ -197,31 +194,32 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "invalidRange",
-        cause: "A piece of an upload does not follow the one before it.",
+        cause: "A piece of an upload does not continue where the previous one ended.",
         remedy: UPLOAD,
         place: place::PROXY,
     },
     Entry {
         code: "fragmentOutOfOrder",
-        cause: "A piece of an upload arrived before the one it follows.",
+        cause: "A piece of an upload arrived in the wrong order.",
         remedy: UPLOAD,
         place: place::PROXY,
     },
     Entry {
         code: "fragmentOverlap",
-        cause: "A piece of an upload was sent that had arrived already.",
+        cause: "The relay sent a piece of an upload that had already arrived.",
         remedy: UPLOAD,
         place: place::PROXY,
     },
     Entry {
         code: "fragmentLengthMismatch",
-        cause: "A piece of an upload has another length than was announced.",
+        cause: "A piece of an upload does not have the announced length.",
         remedy: UPLOAD,
         place: place::PROXY,
     },
     Entry {
         code: "uploadSessionNotFound",
-        cause: "The upload took too long and its address has ended, or the draft is gone.",
+        cause: "The upload took too long and its address has expired, or the draft no longer \
+            exists.",
         remedy: UPLOAD,
         place: place::PROXY,
     },

@@ -9,57 +9,57 @@ const ADMIN_CONSENT: &str = "let an administrator grant admin consent to the app
     whole tenant";
 const SECOND_FACTOR: &str = "sign {mailbox} in again in a browser, with the second factor: \
     graph-relay login {mailbox}; or use application permissions, where nobody signs in";
-const DEVICE: &str = "sign in on a device and in an app that the policy allows, let the policy \
-    exclude this app, or use application permissions, where nobody signs in";
+const DEVICE: &str = "sign in on a device and with an app that the policy allows, exclude this app \
+    from the policy, or use application permissions, where nobody signs in";
 const RIGHT_USER: &str = "sign out everywhere, then sign in as a user of the tenant that \
     relay.toml names: graph-relay login {mailbox}";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "AADSTS65001",
-        cause: "Nobody has consented to what the app asks for: no user for himself, and no \
-            administrator for the tenant.",
+        cause: "Nobody has consented to the permissions of the app: neither the user nor an \
+            administrator for the whole tenant.",
         remedy: ADMIN_CONSENT,
         place: place::CONSENT,
     },
     Entry {
         code: "AADSTS65004",
-        cause: "The user answered no when he was asked whether the app may send for him.",
-        remedy: "sign in again and accept, or let an administrator grant admin consent, after \
-            which no user is asked",
+        cause: "The user declined when Entra asked whether the app may send on their behalf.",
+        remedy: "sign in again and accept, or let an administrator grant admin consent; then \
+            users are not asked",
         place: place::CONSENT,
     },
     Entry {
         code: "AADSTS90094",
-        cause: "The tenant lets only an administrator consent to what the app asks for.",
+        cause: "In this tenant only an administrator can consent to the permissions of the app.",
         remedy: ADMIN_CONSENT,
         place: place::CONSENT,
     },
     Entry {
         code: "AADSTS90095",
-        cause: "The tenant lets only an administrator consent, and the user was offered to ask \
-            for it.",
-        remedy: "approve the request for the app, or grant admin consent, and sign in again",
+        cause: "In this tenant only an administrator can consent; the user can send a request for \
+            approval.",
+        remedy: "approve the request for the app, or grant admin consent, then sign in again",
         place: Some("Entra > Enterprise apps > Admin consent requests"),
     },
     Entry {
         code: "AADSTS50034",
-        cause: "There is no such user in the tenant where he tried to sign in.",
+        cause: "This user does not exist in the tenant of the sign-in.",
         remedy: RIGHT_USER,
         place: place::USER,
     },
     Entry {
         code: "AADSTS50020",
         cause: "The user belongs to another tenant or has a personal Microsoft account, and is \
-            no guest of this tenant.",
+            not a guest in this tenant.",
         remedy: RIGHT_USER,
         place: place::USER,
     },
     Entry {
         code: "AADSTS50053",
-        cause: "The user is locked after too many wrong passwords, or comes from an address \
-            that Microsoft holds for malicious.",
-        remedy: "wait and try again; if it lasts, look up the failure reason in the sign-in \
+        cause: "The user is locked after too many wrong passwords, or signs in from an IP address \
+            that Microsoft considers malicious.",
+        remedy: "wait and try again; if this lasts, look up the failure reason in the sign-in \
             logs and unlock the user",
         place: place::SIGN_INS,
     },
@@ -78,29 +78,29 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "AADSTS50126",
-        cause: "User name or password is wrong.",
-        remedy: "sign in with the right password; if another program sends a stored password, \
-            change it to another way of signing in",
+        cause: "The user name or the password is wrong.",
+        remedy: "sign in with the right password; if another program uses a stored password, \
+            change it to another kind of sign-in",
         place: place::SIGN_INS,
     },
     Entry {
         code: "AADSTS50076",
-        cause: "The sign-in needs multi-factor authentication, because of a policy or because \
-            the place it comes from is new.",
+        cause: "The sign-in needs multi-factor authentication, because of a policy or because it \
+            comes from a new location.",
         remedy: SECOND_FACTOR,
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
         code: "AADSTS50079",
-        cause: "The user must set up multi-factor authentication before he can sign in.",
+        cause: "The user must set up multi-factor authentication before signing in.",
         remedy: "set up the second factor at https://aka.ms/mfasetup, then sign in again: \
             graph-relay login {mailbox}",
         place: Some("https://aka.ms/mfasetup"),
     },
     Entry {
         code: "AADSTS50072",
-        cause: "The user must enrol for multi-factor authentication, which only a browser can \
-            ask of him.",
+        cause: "The user must register for multi-factor authentication, which is possible only in a \
+            browser.",
         remedy: "set up the second factor at https://aka.ms/mfasetup, then sign in again: \
             graph-relay login {mailbox}",
         place: Some("https://aka.ms/mfasetup"),
@@ -122,49 +122,49 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "AADSTS50105",
         cause: "Only users who are assigned to the app may use it, and this one is not.",
-        remedy: "assign the user, or a group that he is in, to the enterprise app",
+        remedy: "assign the user, or a group with this user, to the enterprise app",
         place: place::ASSIGNMENT,
     },
     Entry {
         code: "AADSTS53003",
-        cause: "A Conditional Access policy does not let this sign-in have a token; for an app \
-            without user it is a policy for workload identities.",
-        remedy: "find the policy in the sign-in logs, and exclude the app from it or make this \
-            machine's address a named location that it allows",
+        cause: "A Conditional Access policy blocks this sign-in; for an app without a user it is a \
+            policy for workload identities.",
+        remedy: "find the policy in the sign-in logs, then exclude the app from it, or add this \
+            machine's address to a named location that the policy allows",
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
         code: "AADSTS53000",
-        cause: "Conditional Access wants a compliant device, and the one that was used is not.",
+        cause: "Conditional Access requires a compliant device, and the sign-in came from another \
+            one.",
         remedy: DEVICE,
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
         code: "AADSTS53001",
-        cause: "Conditional Access wants a device that is joined to the domain, and the one \
-            that was used is not.",
+        cause: "Conditional Access requires a device that is joined to the domain, and the sign-in \
+            came from another one.",
         remedy: DEVICE,
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
         code: "AADSTS53002",
-        cause: "Conditional Access lets only approved apps in, and this one is not approved.",
+        cause: "Conditional Access allows only approved apps, and this one is not approved.",
         remedy: DEVICE,
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
         code: "AADSTS530035",
         cause: "The tenant's security defaults block this kind of sign-in as too old or unsafe.",
-        remedy: "sign in by a browser with a second factor (graph-relay login {mailbox}), or \
+        remedy: "sign in with a browser and a second factor (graph-relay login {mailbox}), or \
             use application permissions, where nobody signs in",
         place: Some("Entra > Overview > Properties > Manage security defaults"),
     },
     Entry {
         code: "AADSTS530036",
-        cause: "Conditional Access blocks the way of signing in that was used, as a rule the \
-            device code.",
-        remedy: "sign in by a browser instead of a device code, or let the policy exclude this \
-            app",
+        cause: "Conditional Access blocks this kind of sign-in, usually the device code.",
+        remedy: "sign in with a browser instead of a device code, or exclude this app from the \
+            policy",
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
@@ -190,10 +190,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "AADSTS70043",
-        cause: "A sign-in frequency policy of Conditional Access wants a fresh sign-in after a \
-            set time.",
-        remedy: "sign {mailbox} in again (graph-relay login {mailbox}), and exclude the app \
-            from the policy, or it will come back",
+        cause: "A sign-in frequency policy of Conditional Access requires a new sign-in after a \
+            certain time.",
+        remedy: "sign {mailbox} in again (graph-relay login {mailbox}), and exclude the app from \
+            the policy, or this will happen again",
         place: place::CONDITIONAL_ACCESS,
     },
     Entry {
@@ -205,53 +205,50 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "AADSTS54005",
-        cause: "The code from the browser was used before; it is good for one time.",
-        remedy: "start the sign-in again, and do not reload the page that it ends on: \
-            graph-relay login {mailbox}",
+        cause: "The code from the browser was used before; it works only once.",
+        remedy: "start the sign-in again, and do not reload its last page: graph-relay login \
+            {mailbox}",
         place: None,
     },
     Entry {
         code: "AADSTS501481",
-        cause: "The code from the browser belongs to another sign-in than the one that is \
-            waiting for it.",
-        remedy: "start the sign-in again and finish it in the window that opens last: \
+        cause: "The code from the browser belongs to a different sign-in.",
+        remedy: "start the sign-in again and finish it in the browser window that opens: \
             graph-relay login {mailbox}",
         place: None,
     },
     Entry {
         code: "AADSTS50011",
-        cause: "The redirect URI of the sign-in is not among those of the app registration, to \
-            the letter; the text names it.",
-        remedy: "add the redirect URI that the text names to the app, http://localhost under \
-            \"Mobile and desktop applications\"; path and case must be the same, the port need \
-            not",
+        cause: "The app registration does not have exactly the redirect URI of the sign-in; the \
+            error text names it.",
+        remedy: "add the redirect URI in the error text to the app (http://localhost under \
+            \"Mobile and desktop applications\"); path and case must match, the port need not",
         place: place::AUTHENTICATION,
     },
     Entry {
         code: "AADSTS70016",
-        cause: "The device code has been shown, and nobody has entered it yet.",
+        cause: "Nobody has entered the device code yet.",
         remedy: "open https://microsoft.com/devicelogin, enter the code and sign in; the relay \
             is waiting for it",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {
         code: "AADSTS70018",
-        cause: "The device code was typed wrongly.",
+        cause: "The device code was entered wrongly.",
         remedy: "start the sign-in again and enter the code as it is shown: graph-relay login \
             {mailbox} --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {
         code: "AADSTS70019",
-        cause: "The device code has expired before anybody signed in with it (15 minutes).",
+        cause: "The device code expired before anybody signed in with it (15 minutes).",
         remedy: "start the sign-in again and enter the code soon: graph-relay login {mailbox} \
             --device",
         place: Some("https://microsoft.com/devicelogin"),
     },
     Entry {
         code: "AADSTS70020",
-        cause: "The device code is no longer valid: it has expired, or was replaced by a newer \
-            one.",
+        cause: "The device code is no longer valid: it has expired, or a newer one replaced it.",
         remedy: "start the sign-in again and enter the code soon: graph-relay login {mailbox} \
             --device",
         place: Some("https://microsoft.com/devicelogin"),
