@@ -140,14 +140,14 @@ impl ConfigurationView {
                 count => format!(" (and {} more)", count - 1),
             };
             let words = format!(
-                "{file} has errors: the relay keeps its old configuration and would not start with \
+                "{file} has errors: the relay keeps its old configuration, and cannot start with \
                  this one: {first}{more}"
             );
             return Some((words, "graph-relay check".to_owned()));
         }
         let differs = |sections: &[String]| {
             format!(
-                "{file} differs from what runs ({}){failed}",
+                "{file} differs from the running configuration ({}){failed}",
                 sections.join(", ")
             )
         };

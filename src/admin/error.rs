@@ -49,7 +49,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, error, message) = match self {
             Self::Unknown => {
-                let message = "there is nothing of that name".to_owned();
+                let message = "not found".to_owned();
                 (StatusCode::NOT_FOUND, ErrorCode::Unknown, message)
             }
             Self::Refused(words) => (StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::Refused, words),

@@ -359,7 +359,9 @@ async fn send_test(
     let senders = office.configuration.senders();
     let lane = routing::route(&accounts, &senders, &origin);
     let Lane { account, mailbox } = lane.ok_or_else(|| {
-        Failure::Refused("no [[account]] sends for this From: name another with --from".to_owned())
+        Failure::Refused(
+            "no [[account]] sends for this From address: choose another with --from".to_owned(),
+        )
     })?;
     let of = |tokens: &&Tokens| tokens.account().name == account;
     let tokens = office.sign_ins.accounts().iter().find(of);
@@ -386,7 +388,7 @@ async fn send_test(
     }))
 }
 
-const STOPS: &str = "the relay stops: ask again when it runs";
+const STOPS: &str = "the relay is stopping: try again when it is running";
 
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {

@@ -82,7 +82,7 @@ fn identities(status: &Status) -> [Gauge; 3] {
     [
         Gauge {
             name: "graphrelay_credential_expiry_timestamp_seconds",
-            help: "When a credential or certificate ends, in seconds since 1970.",
+            help: "When a credential or certificate expires, in seconds since 1970.",
             samples: endings
                 .map(|(owner, ending)| {
                     let labels = labels(&[("owner", owner), ("kind", &ending.what)]);
@@ -92,12 +92,12 @@ fn identities(status: &Status) -> [Gauge; 3] {
         },
         Gauge {
             name: "graphrelay_token_expiry_timestamp_seconds",
-            help: "When the access token in hand ends, in seconds since 1970.",
+            help: "When the current access token expires, in seconds since 1970.",
             samples: until,
         },
         Gauge {
             name: "graphrelay_token_trouble",
-            help: "Whether no token can be had, or a mailbox has to sign in.",
+            help: "1 if the relay gets no token or a mailbox needs to sign in, otherwise 0.",
             samples: trouble,
         },
     ]
@@ -110,7 +110,7 @@ fn connections(status: &Status) -> [Gauge; 4] {
     [
         Gauge {
             name: "graphrelay_connections",
-            help: "Connections of clients that are open.",
+            help: "Open connections of clients.",
             samples: one(connections.open as u64),
         },
         Gauge {
@@ -120,8 +120,8 @@ fn connections(status: &Status) -> [Gauge; 4] {
         },
         Gauge {
             name: "graphrelay_connections_turned_away_total",
-            help: "Clients turned away because all connections were taken, or because they had as \
-                   many as one client may.",
+            help: "Connections refused because all were in use, or because the client had reached \
+                   its limit.",
             samples: vec![
                 reason("all_taken", connections.turned_away),
                 reason("client_limit", connections.over_client_limit),
@@ -129,7 +129,7 @@ fn connections(status: &Status) -> [Gauge; 4] {
         },
         Gauge {
             name: "graphrelay_sessions_made_room_total",
-            help: "Sessions that were closed to make room for other clients.",
+            help: "Sessions closed to make room for other clients.",
             samples: one(connections.made_room),
         },
     ]
@@ -145,12 +145,12 @@ fn queue(status: &Status) -> [Gauge; 2] {
     [
         Gauge {
             name: "graphrelay_queue_messages",
-            help: "Messages that are not done with, by state.",
+            help: "Messages that are not delivered or dropped, by state.",
             samples: State::OPEN.map(state).into(),
         },
         Gauge {
             name: "graphrelay_queue_oldest_age_seconds",
-            help: "For how long the oldest message that waits has waited.",
+            help: "How long the oldest waiting message has waited.",
             samples: vec![(
                 String::new(),
                 waits.map_or(0.0, |waits| waits.as_secs_f64()),
@@ -169,32 +169,32 @@ fn delivery(status: &Status) -> [Gauge; 6] {
     [
         single(
             "graphrelay_held_back",
-            "Mailboxes and accounts that are held back because they are in trouble.",
+            "Mailboxes and accounts that are backing off after errors.",
             delivery.braked_count as f64,
         ),
         single(
             "graphrelay_limited_mailboxes",
-            "Mailboxes whose mail waits because a limit of [account.rate_limits] is reached.",
+            "Mailboxes whose mail waits because a limit in [account.rate_limits] is reached.",
             delivery.limited_count as f64,
         ),
         single(
             "graphrelay_daily_limited_mailboxes",
-            "Those of them that wait for a limit for a day.",
+            "Mailboxes whose mail waits because a daily limit is reached.",
             delivery.limited_for_a_day as f64,
         ),
         single(
             "graphrelay_queue_own_trouble",
-            "Messages that fail while others of their mailbox or account get through.",
+            "Messages that keep failing while other mail of their mailbox or account is delivered.",
             status.queue.own_trouble as f64,
         ),
         single(
             "graphrelay_seconds_since_last_delivery",
-            "Seconds since Graph took a message, or since the start.",
+            "Seconds since Graph last accepted a message, or since the start.",
             delivery.last_delivery_seconds as f64,
         ),
         single(
             "graphrelay_delivery_stalled_seconds",
-            "For how long mail has waited and nothing has left; 0 if no mail waits.",
+            "How long nothing has been sent although mail is waiting; 0 if no mail is waiting.",
             delivery.stalled_seconds.unwrap_or(0) as f64,
         ),
     ]
@@ -211,17 +211,17 @@ fn itself(status: &Status) -> [Gauge; 3] {
     [
         Gauge {
             name: "graphrelay_config_differs",
-            help: "Whether relay.toml differs from what runs, or cannot be used.",
+            help: "1 if relay.toml differs from the running configuration or has errors, otherwise 0.",
             samples: one(view.trouble().is_some()),
         },
         Gauge {
             name: "graphrelay_config_last_reload_failed",
-            help: "Whether the last reload changed nothing because relay.toml was wrong.",
+            help: "1 if the last reload failed because relay.toml has errors, otherwise 0.",
             samples: one(failed),
         },
         Gauge {
             name: "graphrelay_log_lines_dropped",
-            help: "Lines of the log dropped since the start because nobody read it.",
+            help: "Log lines lost since the start because nothing read the log.",
             samples: vec![(String::new(), status.log.dropped as f64)],
         },
     ]
@@ -239,7 +239,7 @@ fn spool(status: &Status) -> [Gauge; 4] {
     [
         Gauge {
             name: "graphrelay_spool_bytes",
-            help: "What messages take up on disk, by state; history is what has ended.",
+            help: "Disk space that messages use, by state; history is what remains of delivered and dropped messages.",
             samples: bytes
                 .into_iter()
                 .map(|(state, bytes)| (labels(&[("state", state)]), bytes as f64))
@@ -247,17 +247,17 @@ fn spool(status: &Status) -> [Gauge; 4] {
         },
         Gauge {
             name: "graphrelay_spool_limit_bytes",
-            help: "limits.spool_size.",
+            help: "The configured limit, limits.spool_size.",
             samples: one(held.limit as f64),
         },
         Gauge {
             name: "graphrelay_spool_errors",
-            help: "Errors of writing or reading the spool since the relay has started.",
+            help: "Errors while writing or reading the spool, since the start.",
             samples: one(error.map_or(0.0, |error| error.count as f64)),
         },
         Gauge {
             name: "graphrelay_spool_last_error_timestamp_seconds",
-            help: "When the last of them was, in seconds since 1970; 0 if there was none.",
+            help: "When the last such error happened, in seconds since 1970; 0 if there was none.",
             samples: one(error.map_or(0.0, |error| seconds(error.at))),
         },
     ]

@@ -1,4 +1,4 @@
-//! How it stands with everything, on one screen.
+//! The overall status of the relay, on one screen.
 
 use std::net::SocketAddr;
 
@@ -26,7 +26,7 @@ use crate::spool::Overview;
 use crate::spool::Trouble;
 use crate::telemetry;
 
-/// How it stands with everything.
+/// The overall status.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// The relay's.
@@ -46,7 +46,7 @@ pub struct Status {
     /// What is held back and why, and for how long nothing has left.
     #[serde(flatten)]
     pub delivery: Delivery,
-    /// Why no mail is taken in, if there is no room for it.
+    /// Why the relay accepts no mail, if the spool is full.
     pub full: Option<String>,
     /// Whether that is because the database was taken away.
     #[serde(default)]
@@ -89,7 +89,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
     let now = office.means.clock.now();
     let dropped = telemetry::dropped();
     let certificate = office.certificate.as_ref().map(CertificateFiles::ends);
-    // One that cannot be read is told of by doctor and in the log.
+    // Doctor and the log report a certificate that cannot be read.
     let certificate = certificate.and_then(Result::ok).map(|at| EndingView {
         what: "certificate".to_owned(),
         at,

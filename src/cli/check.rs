@@ -47,7 +47,7 @@ pub(super) fn run(file: &Path) -> Exit {
     say(&format!("{}: correct", file.display()));
     for listener in &config.listeners {
         say(&format!(
-            "  takes mail on {}{}",
+            "  accepts mail on {}{}",
             listener.address,
             access(listener)
         ));
@@ -82,7 +82,8 @@ fn spool(config: &Config) -> Exit {
     }
     for (copy, size) in spool::copies(&config.data_dir) {
         say(&format!(
-            "  {} ({}) is the spool from before an upgrade: delete it when you will not go back",
+            "  {} ({}) is a copy of the spool from before an upgrade: delete it when you no longer \
+             need to go back",
             copy.display(),
             spool::megabytes(size)
         ));
@@ -100,11 +101,13 @@ fn identity(account: &Account) -> String {
     let credential = account.credential.name();
     let untested = match account.credential.is_readable_here() {
         true => "",
-        false => "; not tested here: systemd gives it to the service alone",
+        false => "; not tested here: only the service can read it (systemd credential)",
     };
     match account.sign_in {
         SignIn::Application => format!("{place}, as an app with a {credential}{untested}"),
-        SignIn::Delegated => format!("{place}, for who has signed in ({credential}){untested}"),
+        SignIn::Delegated => {
+            format!("{place}, for mailboxes that have signed in ({credential}){untested}")
+        }
     }
 }
 

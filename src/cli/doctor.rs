@@ -14,7 +14,7 @@ use crate::doctor::State;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

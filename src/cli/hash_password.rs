@@ -16,14 +16,15 @@ pub(super) fn run() -> Exit {
     let password = match read() {
         Ok(password) => password,
         Err(error) => {
-            talk(&format!(
-                "graph-relay: the password cannot be read: {error}"
-            ));
+            talk(&format!("graph-relay: cannot read the password: {error}"));
             return Exit::Usage;
         }
     };
     if password.expose_secret().is_empty() {
-        talk("graph-relay: no password came on standard input: echo it, or type it");
+        talk(
+            "graph-relay: there is no password on standard input. Run graph-relay hash-password in \
+             a terminal and type it",
+        );
         return Exit::Usage;
     }
     match PasswordHash::of(password.expose_secret()) {
@@ -32,9 +33,7 @@ pub(super) fn run() -> Exit {
             Exit::Done
         }
         Err(error) => {
-            talk(&format!(
-                "graph-relay: the password cannot be hashed: {error}"
-            ));
+            talk(&format!("graph-relay: cannot hash the password: {error}"));
             Exit::TryLater
         }
     }
@@ -44,8 +43,7 @@ pub(super) fn run() -> Exit {
 fn read() -> io::Result<SecretString> {
     if terminal::is_there() {
         return terminal::ask_secret(
-            "The password, which is not shown (letters and digits only, 16 to 20 of them, is what \
-             every device can type): ",
+            "Password (not shown; 16 to 20 letters and digits work on every device): ",
         );
     }
     let mut line = String::new();

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::ConfigFile;
 use super::Exit;
+use super::counted;
 use super::running::Failure;
 use super::running::Relay;
 use super::running::send_test;
@@ -37,13 +38,13 @@ use crate::mail::Address;
 pub(super) struct Options {
     /// The mailbox that signs in, by its user principal name
     mailbox: Address,
-    /// The [[account]], where several send from it
+    /// The [[account]], if several send from this mailbox
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Sign in on another device, by a code
+    /// Sign in on another device with a code
     #[arg(long)]
     device: bool,
-    /// There is no browser on this machine: paste the address that another one ends on
+    /// Sign in with a browser on another machine, and paste the address of its last page here
     #[arg(long, conflicts_with = "device")]
     no_browser: bool,
     #[command(flatten)]
@@ -52,9 +53,9 @@ pub(super) struct Options {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LogoutOptions {
-    /// The mailbox whose sign-in is forgotten
+    /// The mailbox to sign out
     mailbox: Address,
-    /// The [[account]], where several send from it
+    /// The [[account]], if several send from this mailbox
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     #[command(flatten)]
@@ -72,8 +73,8 @@ pub(super) async fn run(options: &Options) -> Exit {
             ));
             if signed_in.waiting > 0 {
                 say(&format!(
-                    "{} messages that waited for it are sent now",
-                    signed_in.waiting
+                    "{} waited for this and will be sent now",
+                    counted(signed_in.waiting, "message")
                 ));
             }
             offer_test(options, &signed_in.mailbox, &mut typed).await
@@ -115,7 +116,7 @@ async fn by_device(relay: &Relay, options: &Options) -> Result<SignedIn, Failure
         let code = begun.user_code.as_deref().unwrap_or_default();
         let mailbox = &options.mailbox;
         talk(&format!(
-            "On any device go to\n\n  {}\n\nand sign in as {mailbox} with the code {code}. Waiting ...",
+            "On any device, go to\n\n  {}\n\nand sign in as {mailbox} with the code {code}. Waiting ...",
             begun.url
         ));
         match finish(relay, &begun, None).await? {
@@ -150,15 +151,17 @@ fn invite(begun: &Begun, mailbox: &Address, listens: bool) {
         begun.url
     ));
     if listens && may_open_browser() && open(&begun.url) {
-        talk("It should have opened by itself.");
+        talk("The browser should have opened by itself.");
     }
     if !listens {
         talk(
-            "It ends on an address that begins with http://localhost, which it cannot open: copy \
-             that whole address, paste it here and press Enter.",
+            "At the end the browser shows an address that starts with http://localhost, which it \
+             cannot open. Copy the whole address, paste it here and press Enter.",
         );
     } else if terminal::is_there() {
-        talk("If it runs on another machine, paste the address that it ends on here.");
+        talk(
+            "If the browser is on another machine, paste here the address that it shows at the end.",
+        );
     }
 }
 
@@ -212,7 +215,7 @@ async fn in_browser(
         }
         Err(Failure {
             exit: Exit::Usage,
-            words: "no address came: begin again".to_owned(),
+            words: "no address was entered: run graph-relay login again".to_owned(),
         })
     };
     tokio::select! {
@@ -248,7 +251,9 @@ impl Callback {
     async fn listen() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure {
             exit: Exit::CannotCreate,
-            words: format!("cannot listen for the browser: {error}: use --no-browser"),
+            words: format!(
+                "cannot open a port for the answer of the browser: {error}: use --no-browser"
+            ),
         };
         for _ in 0..TRIES {
             let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
@@ -280,8 +285,8 @@ impl Callback {
                 }
                 // The command has ended, or will take it.
                 let _taken = found.send(format!("{base}{uri}")).await;
-                let words = "Go back to the terminal: graph-relay says there whether this is what \
-                             it needs. You can close this window.\n";
+                let words = "Go back to the terminal: graph-relay shows there whether the sign-in \
+                             worked. You can close this window.\n";
                 (StatusCode::OK, words)
             }
         };
@@ -336,11 +341,11 @@ async fn forget(options: &LogoutOptions) -> Result<Exit, Failure> {
         return Ok(Exit::CheckFailed);
     }
     say(&format!(
-        "{mailbox} is signed out here: its mail waits until it signs in again"
+        "{mailbox} is signed out of this relay: its mail waits until it signs in again"
     ));
     talk(
-        "What the relay was allowed stays allowed in Entra: myapps.microsoft.com, or Enterprise \
-         applications > the app > Permissions, takes it back.",
+        "The app keeps its permission in Entra. To withdraw it: myapps.microsoft.com, or Entra > \
+         Enterprise applications > the app > Permissions.",
     );
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! The command line: data on standard output, talk on standard error, exit
+//! The command line: data on standard output, messages on standard error, exit
 //! codes as in sysexits(3).
 //!
 //! | code | means |
@@ -7,11 +7,11 @@
 //! | 1 | a check failed |
 //! | 64 | the command line is wrong |
 //! | 69 | the relay is not reachable |
-//! | 70 | the relay broke down; start it again |
+//! | 70 | the relay failed while it was running; start it again |
 //! | 73 | something cannot be created |
-//! | 75 | try again later: what is missing may come, such as an address of a listener, or a file that relay.toml names and that cannot be read |
+//! | 75 | try again later: something is missing that may appear, such as the address of a listener or a file that relay.toml names |
 //! | 77 | not permitted: run it with sudo |
-//! | 78 | the configuration is wrong, or what it names was read and is wrong; starting again does not help |
+//! | 78 | the configuration or a file that it names is wrong; starting again does not help |
 
 mod check;
 mod doctor;
@@ -69,7 +69,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Takes mail by SMTP on this machine and sends it through Microsoft Graph.
+/// Accepts mail by SMTP on this machine and sends it through Microsoft Graph.
 #[derive(Debug, Parser)]
 #[command(name = "graph-relay", version, max_term_width = 100)]
 struct CommandLine {
@@ -81,41 +81,41 @@ struct CommandLine {
 enum Command {
     /// Run the relay in the foreground
     Serve(ConfigFile),
-    /// Try the relay against a built-in stand-in for Entra and Graph: nothing leaves this machine
+    /// Try the relay with a built-in substitute for Entra and Graph: nothing leaves this machine
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Options),
     #[cfg(not(feature = "sandbox"))]
     #[command(hide = true)]
     Sandbox(no_sandbox::Options),
-    /// Write a configuration: what to do in Entra, what to answer, and whether it works
+    /// Create a configuration, step by step: what to do in Entra, a few questions, then a test
     Setup(Box<setup::Options>),
-    /// Read the configuration and say what is wrong with it
+    /// Read the configuration and report every error in it
     Check(ConfigFile),
-    /// Check everything that mail needs on its way, and say what to do where something is wrong
+    /// Check everything that delivery depends on, and show how to fix what is wrong
     Doctor(doctor::Options),
-    /// Say what a code of Entra's, Graph's or Exchange's means, and what to do
+    /// Explain an error code of Entra, Graph or Exchange, and how to fix it
     Explain(explain::Options),
-    /// Send a test message, each hop timed
+    /// Send a test message and show how long each step takes
     SendTest(send_test::Options),
-    /// Sign a mailbox in, for an [[account]] with sign_in = "delegated"
+    /// Sign in a mailbox, for an [[account]] with sign_in = "delegated"
     Login(login::Options),
-    /// Forget the sign-in of a mailbox
+    /// Delete the stored sign-in of a mailbox
     Logout(login::LogoutOptions),
-    /// List accounts, mailboxes, and until when each token and credential is good
+    /// List accounts and mailboxes, and when their tokens and credentials expire
     Accounts(accounts::Options),
-    /// See how it stands with everything, on one screen
+    /// Show the overall status on one screen
     Status(status::Options),
-    /// See what waits and why, and decide what becomes of it
+    /// Show and manage the messages that are not delivered
     Queue {
         #[command(subcommand)]
         command: queue::Command,
     },
-    /// Check the spool on disk, and read what is left of a damaged one
+    /// Check the spool (the messages on disk), and recover messages from a damaged one
     Spool {
         #[command(subcommand)]
         command: spool::Command,
     },
-    /// See what was said in sessions that were refused or broken off
+    /// Show SMTP sessions that were refused or broken off, with their transcripts
     Sessions {
         #[command(subcommand)]
         command: sessions::Command,

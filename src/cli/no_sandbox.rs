@@ -15,8 +15,8 @@ pub(super) struct Options {
 
 pub(super) fn run() -> Exit {
     talk(
-        "graph-relay: this build has no sandbox. Build the relay with its default features \
-         (cargo build, without --no-default-features) to try it without a tenant",
+        "graph-relay: this build has no sandbox. To try the relay without a tenant, build it with \
+         its default features (cargo build, without --no-default-features)",
     );
     Exit::Usage
 }

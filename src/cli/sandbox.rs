@@ -27,13 +27,13 @@ use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// Where to take mail
+    /// The address that accepts mail
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2525")]
     smtp: SocketAddr,
-    /// Where to show what arrived
+    /// The address of the web page that shows the mail
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8025")]
     page: SocketAddr,
-    /// Stop after the first message, with 0 if it arrived
+    /// Stop after the first message; the exit code is 0 if it arrived
     #[arg(long)]
     once: bool,
 }
@@ -47,7 +47,7 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) async fn run(options: &Options) -> Exit {
     if !options.page.ip().is_loopback() || !options.smtp.ip().is_loopback() {
         talk(
-            "graph-relay: the sandbox is for this machine only: name addresses of 127.0.0.1 or [::1]",
+            "graph-relay: the sandbox is for this machine only: use an address with 127.0.0.1 or [::1]",
         );
         return Exit::Usage;
     }
@@ -57,7 +57,7 @@ pub(super) async fn run(options: &Options) -> Exit {
         Err(error) => {
             let page = options.page;
             talk(&format!(
-                "graph-relay: cannot listen on {page}: {error}: choose another with --page"
+                "graph-relay: cannot listen on {page}: {error}: choose another address with --page"
             ));
             return Exit::CannotCreate;
         }
@@ -65,7 +65,9 @@ pub(super) async fn run(options: &Options) -> Exit {
     let folder = match private_folder() {
         Ok(folder) => folder,
         Err(error) => {
-            talk(&format!("graph-relay: no folder for the spool: {error}"));
+            talk(&format!(
+                "graph-relay: cannot create a folder for the spool: {error}"
+            ));
             return Exit::CannotCreate;
         }
     };
@@ -123,7 +125,7 @@ async fn start(
         .await
         .map_err(|error| match error {
             crate::service::StartError::Listen { .. } => {
-                format!("{error}; --smtp names another address")
+                format!("{error}; choose another address with --smtp")
             }
             other @ (crate::service::StartError::Credential { .. }
             | crate::service::StartError::SignIns(_)
@@ -145,7 +147,7 @@ fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
     say("graph-relay SANDBOX: nothing leaves this machine.\n");
     say(&format!("  mail in    smtp://{smtp}"));
     say(&format!(
-        "  mail out   {}/  (what Graph would have got)",
+        "  mail out   {}/  (the mail that Graph would receive)",
         stand_in.url()
     ));
     say(&format!(
@@ -172,18 +174,18 @@ async fn show_the_way(
     let mailbox = mailbox_of(settings);
     let message = format!(
         "From: Sandbox <{mailbox}>\r\nTo: {RECIPIENT}\r\nSubject: Hello from the sandbox\r\n\r\n\
-         This message came in by SMTP and went out through the stand-in for Graph.\r\n"
+         This message came in by SMTP and went out through the substitute for Graph.\r\n"
     );
     let begun = Instant::now();
     let since = || format!("{:>5} ms", begun.elapsed().as_millis());
-    say("\nOne message on its way:");
+    say("\nSending a test message:");
     let queued = smtp::send(smtp, mailbox, RECIPIENT, &message).await;
     let queued = queued.map_err(|error| error.to_string())?;
     say(&format!("  {}  safe on disk: {queued}", since()));
     let arrived = tokio::time::timeout(ARRIVAL_TIMEOUT, stand_in.arrived(1)).await;
-    arrived.map_err(|_| format!("nothing within {ARRIVAL_TIMEOUT:?}"))?;
+    arrived.map_err(|_| format!("nothing arrived within {ARRIVAL_TIMEOUT:?}"))?;
     let arrivals = stand_in.arrivals();
-    let arrival = arrivals.first().ok_or("it was not kept")?;
+    let arrival = arrivals.first().ok_or("the substitute did not keep it")?;
     say(&format!(
         "  {}  submitted to Graph for {}: 202 Accepted, request-id {}",
         since(),

@@ -85,8 +85,9 @@ fn foreign_folder(config: &Config) -> Option<String> {
     let owner = User::numbered(folder.uid(), folder.gid());
     let (name, shown) = (&owner.name, config.data_dir.display());
     Some(format!(
-        "{shown} belongs to user {name}, and this relay runs as root: {name} cannot read what it \
-         writes. Stop it, run chown -R {} {shown}, and start it with systemctl start graph-relay",
+        "{shown} belongs to user {name}, but this relay runs as root: {name} will not be able to \
+         read the files that it writes. Stop this relay, run chown -R {} {shown}, and start it \
+         with systemctl start graph-relay",
         owner.as_owner()
     ))
 }
@@ -124,7 +125,7 @@ async fn start(
             maillog::waits_for_room(&config.data_dir, &error);
         }
         let status = format!(
-            "waits for room on the disk of {}",
+            "waiting for free space on the disk of {}",
             config.data_dir.display()
         );
         notify(&[

@@ -26,9 +26,9 @@ use crate::spool::SpoolError;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Read the whole spool and compare every message with its checksum; changes nothing
+    /// Compare every message in the spool with its checksum; changes nothing
     Check(ConfigFile),
-    /// Read what can be read from a damaged spool into a new one, with the relay stopped
+    /// Copy everything readable from a damaged spool into a new one; stop the relay first
     Salvage(Options),
 }
 
@@ -41,18 +41,18 @@ pub(super) struct Options {
     /// The folder with the damaged spool.db, instead of data_dir
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
-    /// The folder for the new spool, instead of the place of the old one
+    /// The folder for the new spool, instead of the folder of the old one
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 }
 
-const AFTER: &str = "The damaged files are kept in damaged-TIME/ beside the new database; nothing is deleted. \
-The disk needs room for two more copies of the database. A message whose state cannot be read may have been \
-delivered already: it is held, and you decide (graph-relay queue list). A message that is damaged itself is put in \
-quarantine. Content that no message is known for goes to orphans/ at the next start.";
+const AFTER: &str = "The damaged files are kept in damaged-TIME/ next to the new database; nothing is deleted. \
+The disk needs free space for two more copies of the database. A message whose state cannot be read may have been \
+delivered already: the relay holds it, and you decide (graph-relay queue list). A message whose own content is \
+damaged goes into quarantine. Content that belongs to no known message goes to orphans/ at the next start.";
 
 const ORPHANS: &str = "An orphan is a message as it was received, without its envelope (sender and recipients). The \
-next start moves it to orphans/. To send it again, to the recipients in its To and Cc: sendmail -t < FILE, with a \
+next start moves it to orphans/. To send it to the recipients in its To and Cc: sendmail -t < FILE, with a \
 sendmail that sends through the relay.";
 
 pub(super) async fn run(command: &Command) -> Exit {
@@ -77,7 +77,7 @@ async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
     let (messages, problems) = (checked.messages, checked.problems.len());
     if problems == 0 {
         say(&format!(
-            "the spool is whole: {} read, all match their checksums",
+            "the spool is undamaged: {} read, all match their checksums",
             counted(messages, "message")
         ));
         return Ok(Exit::Done);
@@ -89,7 +89,8 @@ async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
         false => "",
     };
     talk(&format!(
-        "graph-relay: {}. A damaged message is not sent: graph-relay queue drop ID removes it.{remedy}",
+        "graph-relay: {} found. The relay does not send damaged messages; to remove one: graph-relay \
+         queue drop ID.{remedy}",
         counted(problems, "problem")
     ));
     Ok(Exit::CheckFailed)
@@ -127,7 +128,7 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
     }
     for id in orphans {
         say(&format!(
-            "orphan: {id}: content that no message is known for"
+            "orphan: {id}: content that belongs to no known message"
         ));
     }
     if !orphans.is_empty() {
@@ -138,12 +139,13 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
     }
     if *unreadable > 0 {
         talk(&format!(
-            "{unreadable} blocks of the files could not be read"
+            "could not read {} of the files",
+            counted(*unreadable, "block")
         ));
     }
     let (to, kept) = (to.join("spool.db"), kept.display());
     talk(&format!(
-        "the new database is {}; the damaged files are in {kept}. Now: systemctl start graph-relay, \
+        "The new database is {}; the damaged files are in {kept}. Next: systemctl start graph-relay, \
          then graph-relay queue list",
         to.display()
     ));
@@ -169,7 +171,7 @@ fn as_owner<T: Send>(
     let owner = fs::metadata(folder).map_err(|error| Failure {
         exit: Exit::CannotCreate,
         words: format!(
-            "{}: {error}: name the configuration with --config",
+            "{}: {error}: give the configuration with --config",
             folder.display()
         ),
     })?;

@@ -54,8 +54,8 @@ pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
     if is_service && is_unit_installed() && unit_user().is_none() {
         findings.push(Finding::failure(
             CHECK,
-            format!("the service runs as user {SERVICE_USER}, and there is no such user"),
-            "systemd-sysusers",
+            format!("the service runs as user {SERVICE_USER}, but that user does not exist"),
+            "create it: systemd-sysusers",
         ));
     }
     let Some(user) = service_user(config, is_service) else {
@@ -75,11 +75,11 @@ pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
         Err(error) => findings.push(Finding::warning(
             CHECK,
             format!(
-                "what user {} may read cannot be tested here: {error}",
+                "cannot test here which files user {} may read: {error}",
                 user.name
             ),
             format!(
-                "runuser -u {} -- graph-relay check --config {}",
+                "test it with: runuser -u {} -- graph-relay check --config {}",
                 user.name,
                 file.display()
             ),
@@ -220,7 +220,7 @@ fn closed_to(user: &User, needed: &Needed, obstacle: &Obstacle) -> Finding {
             let folder = folder.display();
             let fix = format!("chgrp {group} {folder}; chmod g+x {folder}");
             (
-                format!("may not enter {folder}, on the way to {shown}"),
+                format!("may not enter {folder}, which contains {shown}"),
                 fix,
             )
         }
@@ -238,7 +238,7 @@ fn closed_to(user: &User, needed: &Needed, obstacle: &Obstacle) -> Finding {
                 format!("chown -R {owner} {shown}"),
             ),
             Kind::Folder => (
-                format!("may not make {shown}"),
+                format!("may not create {shown}"),
                 format!("install -d -o {name} -g {group} -m 700 {shown}"),
             ),
         },
@@ -262,6 +262,6 @@ fn hidden(needed: &Needed) -> Option<Finding> {
         "{what}: graph-relay.service hides {} from the relay ({setting})",
         path.display()
     );
-    let remedy = "move it to /etc/graph-relay, and name it there in relay.toml";
+    let remedy = "move it to /etc/graph-relay, and write the new path into relay.toml";
     Some(Finding::warning(CHECK, words, remedy))
 }

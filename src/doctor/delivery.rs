@@ -47,7 +47,7 @@ pub fn why_backing_off(braked: &Braked) -> String {
         BackoffCause::Throttled if braked.told.is_some() => "Graph accepts no more from it for now",
         BackoffCause::Throttled => "Graph asked for fewer requests",
         BackoffCause::Unavailable => {
-            "Graph or Entra did not answer, or answered that it is in trouble"
+            "Graph or Entra did not answer, or reported a problem of its own"
         }
         BackoffCause::Configuration => "a configuration error",
     };
@@ -65,10 +65,11 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
     let words = format!("{whose} is backing off until {}: {why}", braked.until);
     let entry = braked.told.as_deref().and_then(catalogue::find);
     let remedy = match (braked.cause, entry) {
-        (BackoffCause::Unavailable, _) => "nothing, if it passes: the relay tries again by itself",
+        (BackoffCause::Unavailable, _) => "wait: the relay tries again by itself",
         (_, Some(entry)) => entry.remedy,
         (BackoffCause::Throttled, None) => {
-            "nothing, if it passes; else lower [account.rate_limits], and spread what is sent"
+            "wait: the relay tries again by itself; if this lasts, lower the limits in \
+             [account.rate_limits], or send less at once"
         }
         (BackoffCause::Configuration, None) => "see the log (event=\"fault\")",
     };
@@ -90,15 +91,15 @@ fn limited(delivery: &Delivery) -> Vec<Finding> {
         } = limited;
         let words = format!("{mailbox} has reached {limit}: its mail waits until {until}");
         let remedy = format!(
-            "find out who sends so much (the log, event=\"accepted\"); if it is right, spread it over \
-             several mailboxes, or raise {limit} in [account.rate_limits] up to what Exchange \
-             allows"
+            "find out in the log (event=\"accepted\") who sends so much; if this mail is wanted, \
+             spread it over several mailboxes, or raise {limit} in [account.rate_limits] up to what \
+             Exchange allows"
         );
         Finding::warning(check, words, remedy)
     };
     let mut findings: Vec<Finding> = of_a_day.take(NAMED).map(one).collect();
     if let more @ 1.. = delivery.limited_for_a_day.saturating_sub(NAMED) {
-        let words = format!("{more} more mailboxes have reached a limit for a day");
+        let words = format!("{more} more mailboxes have reached a daily limit");
         let remedy = "see graph-relay status --json";
         findings.push(Finding::warning(check, words, remedy));
     }
@@ -109,23 +110,25 @@ fn limited(delivery: &Delivery) -> Vec<Finding> {
 fn leaves(delivery: &Delivery) -> Finding {
     let check = "delivery";
     match delivery.stalled_seconds.map(Duration::from_secs) {
-        None => Finding::ok(check, "no mail waits"),
+        None => Finding::ok(check, "no mail is waiting"),
         // It may be on its way, or be held back for as long as the backoff lasts.
         Some(stalled) if stalled < STALLED => {
             let words = match delivery.braked.is_empty() {
-                true => "mail leaves".to_owned(),
+                true => "mail is being sent".to_owned(),
                 false => {
                     let seconds = stalled.as_secs();
-                    format!("mail waits, and nothing has left for {seconds} s: see throttling")
+                    format!(
+                        "mail is waiting; nothing has been sent for {seconds} s: see throttling"
+                    )
                 }
             };
             Finding::ok(check, words)
         }
         Some(stalled) => {
             let stalled = span_in_words(stalled);
-            let words = format!("nothing has left for {stalled} although mail waits");
-            let remedy = "graph-relay queue list says what each message waits for; graph-relay status \
-                and the log (event=\"fault\", \"deferred\", \"spool\") say what is wrong";
+            let words = format!("nothing has been sent for {stalled} although mail is waiting");
+            let remedy = "graph-relay queue list shows what each message waits for; graph-relay status \
+                and the log (event=\"fault\", \"deferred\", \"spool\") show what is wrong";
             Finding::failure(check, words, remedy)
         }
     }
@@ -171,8 +174,8 @@ mod tests {
             told: None,
         };
 
-        assert_eq!(held_back(Vec::new()).words, "mail leaves");
+        assert_eq!(held_back(Vec::new()).words, "mail is being sent");
         let words = held_back(vec![braked]).words;
-        assert!(words.contains("nothing has left for 60 s"), "{words}");
+        assert!(words.contains("nothing has been sent for 60 s"), "{words}");
     }
 }

@@ -30,7 +30,7 @@ use crate::mail::Address;
 /// Graph's application id, which names it as an audience too (Entra page "Access
 /// token claims reference").
 const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
-const MEND_CREDENTIAL: &str = "fix the credential that relay.toml names for this account";
+const FIX_CREDENTIAL: &str = "fix the credential that relay.toml names for this account";
 const COMPARE: &str =
     "compare tenant, client_id and credential with the app registration: graph-relay explain CODE";
 
@@ -66,10 +66,10 @@ fn expiry(account: &Account, means: &Means) -> Option<Finding> {
     let check = format!("credential {}", account.name);
     let name = account.credential.name();
     let now = means.clock.now();
-    let remedy = "make a new one (Entra > App registrations > the app > Certificates & secrets), \
-                  put it in place and its end into relay.toml";
+    let remedy = "create a new one (Entra > App registrations > the app > Certificates & secrets), \
+                  replace the old one with it, and write its expiry date into relay.toml";
     Some(match auth::ending(account) {
-        Err(error) => Finding::failure(&check, error.to_string(), MEND_CREDENTIAL),
+        Err(error) => Finding::failure(&check, error.to_string(), FIX_CREDENTIAL),
         Ok(Some(ending)) if ending.is_past(now) => {
             let words = format!("the {name} has expired on {}", ending.at);
             Finding::failure(&check, words, remedy)
@@ -78,14 +78,15 @@ fn expiry(account: &Account, means: &Means) -> Option<Finding> {
             let words = format!("the {name} expires on {}", ending.at);
             Finding::warning(&check, words, remedy)
         }
-        Ok(Some(ending)) => Finding::ok(&check, format!("the {name} is good until {}", ending.at)),
+        Ok(Some(ending)) => Finding::ok(&check, format!("the {name} is valid until {}", ending.at)),
         Ok(None) if matches!(account.credential, Credential::Secret { .. }) => Finding::warning(
             &check,
-            "nobody knows when the client secret expires: Entra tells it to administrators only",
-            "write client_secret_expires into relay.toml, from the column Expires beside the \
-             secret's Value",
+            "the expiry date of the client secret is not set, so the relay cannot warn before it \
+             expires",
+            "copy the date from the column Expires in Entra (Certificates & secrets) into \
+             client_secret_expires in relay.toml",
         ),
-        Ok(None) => Finding::ok(&check, format!("{name}: it does not expire by itself")),
+        Ok(None) => Finding::ok(&check, format!("{name}: it has no expiry date")),
     })
 }
 
@@ -99,20 +100,21 @@ fn federated(account: &Account, means: &Means) -> Option<Finding> {
     let claims = Claims::of(token.trim());
     let wanted = account.cloud.federation_audience();
     let Some(claims) = claims else {
-        let words = format!("{} holds no token that can be read", path.display());
-        return Some(Finding::failure(&check, words, MEND_CREDENTIAL));
+        let words = format!("{} does not contain a valid token", path.display());
+        return Some(Finding::failure(&check, words, FIX_CREDENTIAL));
     };
     if claims.ends().is_some_and(|ends| ends <= means.clock.now()) {
         let words = format!("the token in {} has expired", path.display());
-        let remedy = "see why nobody renews it (Kubernetes: the projected service account token)";
+        let remedy =
+            "find out why it is not renewed (Kubernetes: the projected service account token)";
         return Some(Finding::failure(&check, words, remedy));
     }
     (claims.aud != wanted).then(|| {
         Finding::warning(
             &check,
-            format!("the federated token is meant for {:?}", claims.aud),
+            format!("the audience of the federated token is {:?}", claims.aud),
             format!(
-                "usual in this cloud is {wanted:?}; the federated credential of the app \
+                "in this cloud it is usually {wanted:?}; the federated credential of the app \
                  registration must have the same audience"
             ),
         )
@@ -125,13 +127,13 @@ fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
     let Some(view) = view else {
         let (words, remedy) = match account.sign_in {
             SignIn::Delegated => (
-                "sign-ins can only be checked while the relay runs with this [[account]]",
-                "systemctl restart graph-relay, then graph-relay doctor again",
+                "doctor can check sign-ins only while the relay runs with this [[account]]",
+                "run systemctl restart graph-relay, then graph-relay doctor again",
             ),
             SignIn::Application => (
-                "systemd gives the credential to the service alone, which does not run with this \
-                 [[account]]",
-                "systemctl restart graph-relay, then graph-relay doctor again",
+                "only the service can read this credential (systemd credential), and it is not \
+                 running with this [[account]]",
+                "run systemctl restart graph-relay, then graph-relay doctor again",
             ),
         };
         return vec![Finding::warning(&check, words, remedy)];
@@ -140,8 +142,8 @@ fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
     if account.sign_in == SignIn::Application {
         findings.push(Finding::ok(
             &format!("mailbox {}", account.name),
-            "permissions and mailbox cannot be tested from outside: systemd gives the credential \
-             to the service alone. graph-relay send-test ADDRESS tests both, through the relay",
+            "doctor cannot test permissions and mailbox: only the service can read the credential \
+             (systemd credential). To test both through the relay: graph-relay send-test ADDRESS",
         ));
     }
     findings
@@ -169,8 +171,8 @@ fn told(check: &str, token: &TokenView) -> Finding {
         }
         TokenState::NotAskedFor => Finding::warning(
             check,
-            "the running relay has not asked for a token yet",
-            "graph-relay send-test ADDRESS, then graph-relay doctor again",
+            "the running relay has not needed a token yet",
+            "run graph-relay send-test ADDRESS, then graph-relay doctor again",
         ),
         TokenState::Good | TokenState::Unavailable | TokenState::SignedIn => {
             Finding::ok(check, words)
@@ -200,17 +202,20 @@ async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok(
         &check,
-        format!("Entra gives a token for the {}", account.credential.name()),
+        format!("Entra issues a token for the {}", account.credential.name()),
     )];
     match token.claims() {
         Some(claims) => findings.extend(judge(&claims, account)),
-        None => findings.push(Finding::ok(&check, "it cannot be read, which is no fault")),
+        None => findings.push(Finding::ok(
+            &check,
+            "doctor cannot read the permissions in the token; that is not an error",
+        )),
     }
     match any {
         Some(mailbox) => findings.push(try_mailbox(account, tokens, means, &mailbox).await),
         None => findings.push(Finding::ok(
             &format!("mailbox {}", account.name),
-            "each message goes from the mailbox of its From address: try one with graph-relay \
+            "each message is sent from the mailbox of its From address. To test one: graph-relay \
              send-test ADDRESS --from MAILBOX",
         )),
     }
@@ -220,13 +225,13 @@ async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
 fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
     let words = error.to_string();
     let otherwise = match error {
-        TokenError::Credential(_) => MEND_CREDENTIAL,
+        TokenError::Credential(_) => FIX_CREDENTIAL,
         TokenError::Identity(_) => {
             "give this machine a managed identity (in Azure: the machine > Identity), and that \
              identity the app role Mail.Send"
         }
         TokenError::Unavailable { .. } | TokenError::Transport(_) => {
-            "see the network checks above; if Entra itself is in trouble, it passes"
+            "see the network checks above; if Entra itself has a problem, wait"
         }
         TokenError::Refused { .. }
         | TokenError::NotSignedIn { .. }
@@ -246,10 +251,10 @@ fn judge(claims: &Claims, account: &Account) -> Vec<Finding> {
         findings.push(Finding::failure(
             &check,
             format!(
-                "the token is for {aud}, and Graph is {}",
+                "the token is for {aud}, but relay.toml names {} as Graph",
                 account.graph_resource
             ),
-            "login_url and graph_url must be of the same cloud: set cloud in relay.toml",
+            "login_url and graph_url must belong to the same cloud: set cloud in relay.toml",
         ));
     }
     let is_id = Uuid::try_parse(&account.tenant).is_ok();
@@ -261,10 +266,10 @@ fn judge(claims: &Claims, account: &Account) -> Vec<Finding> {
         findings.push(Finding::failure(
             &check,
             format!(
-                "the token is of tenant {tid}, and relay.toml has {}",
+                "the token is for tenant {tid}, but relay.toml names {}",
                 account.tenant
             ),
-            "write the tenant's own Directory (tenant) ID into relay.toml",
+            "write the Directory (tenant) ID of the right tenant into relay.toml",
         ));
     }
     findings.extend(permissions(&check, claims, account));
@@ -285,22 +290,22 @@ fn permissions(check: &str, claims: &Claims, account: &Account) -> Vec<Finding> 
     let mut findings = vec![if has("Mail.Send") {
         Finding::ok(
             check,
-            "Mail.Send, for every mailbox of the tenant; README.md says how to narrow it",
+            "Mail.Send, for every mailbox of the tenant; the documentation says how to limit it",
         )
     } else {
         Finding::warning(
             check,
-            "the token does not name Mail.Send: either it was not granted, or Exchange grants it \
-             (RBAC for Applications), which no token shows; whether the mailbox can send is below",
-            "if it was not granted: Entra > App registrations > the app > API permissions > Add \
+            "the token does not contain Mail.Send: either nobody granted it, or Exchange grants it \
+             (RBAC for Applications), which tokens do not show; the mailbox check below tells which",
+            "if nobody granted it: Entra > App registrations > the app > API permissions > Add \
              > Microsoft Graph > Application permissions > Mail.Send > Grant admin consent",
         )
     }];
     if account.needs_drafts && has("Mail.Send") && !has("Mail.ReadWrite") {
         findings.push(Finding::warning(
             check,
-            "Mail.ReadWrite is not granted: messages over some 3 MB, submission = \"draft\" and \
-             blind = \"property\" need it, and wait without it",
+            "Mail.ReadWrite is not granted: messages over about 3 MB, submission = \"draft\" and \
+             blind = \"property\" need it; without it such messages wait",
             "grant the application permission Mail.ReadWrite as well, or set message_size = \"3 MB\"",
         ));
     }
@@ -333,7 +338,8 @@ async fn try_mailbox(
         GraphError::Answered { status, code, .. } => {
             let http = format!("http-{status}");
             let code = if code.is_empty() { &http } else { code };
-            let otherwise = "graph-relay explain CODE; the log has the request-id for Microsoft";
+            let otherwise =
+                "see graph-relay explain CODE; for Microsoft support, the log has the request-id";
             let finding = Finding::coded(&check, &words, Some(code), otherwise, mailbox.as_str());
             match *status {
                 429 | 500.. => Finding {
@@ -347,7 +353,7 @@ async fn try_mailbox(
         | GraphError::Token(_)
         | GraphError::UploadHost(_)
         | GraphError::Content(_) => {
-            Finding::failure(&check, words, "see the checks of network and token above")
+            Finding::failure(&check, words, "see the network and token checks above")
         }
     }
 }

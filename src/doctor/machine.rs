@@ -64,7 +64,7 @@ pub(super) fn examine(config: &Config, file: &Path, heard: &Heard) -> Vec<Findin
         Heard::Status(status) => findings.push(listening(status)),
         Heard::Stopped => findings.extend(ports(config)),
         Heard::Unheard(why) => {
-            let remedy = "until it answers, doctor can neither test its ports nor its queue";
+            let remedy = "until it answers, doctor cannot test its ports and its queue";
             findings.push(Finding::failure("relay", why.clone(), remedy));
         }
     }
@@ -92,7 +92,7 @@ fn data_dir(config: &Config) -> Vec<Finding> {
     let metadata = match fs::metadata(folder) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let words = format!("{shown} is not there yet: the relay makes it when it starts");
+            let words = format!("{shown} does not exist yet: the relay creates it when it starts");
             return vec![Finding::ok(check, words)];
         }
         Err(error) => {
@@ -114,7 +114,10 @@ fn data_dir(config: &Config) -> Vec<Finding> {
     }
     findings.extend(foreign(folder, &metadata));
     if findings.is_empty() {
-        findings.push(Finding::ok(check, format!("{shown} is the relay's own")));
+        findings.push(Finding::ok(
+            check,
+            format!("{shown} belongs to the relay, and nobody else can read it"),
+        ));
     }
     findings
 }
@@ -166,14 +169,15 @@ fn foreign(folder: &Path, metadata: &fs::Metadata) -> Option<Finding> {
 fn unusable(shown: &dyn Display, metadata: &fs::Metadata) -> Option<Finding> {
     let check = "files";
     if !metadata.is_dir() {
-        let words = format!("{shown} is no folder");
-        return Some(Finding::failure(check, words, "name a folder as data_dir"));
+        let words = format!("{shown} is not a folder");
+        return Some(Finding::failure(check, words, "set data_dir to a folder"));
     }
     let uid = rustix::process::geteuid();
     if !uid.is_root() && uid.as_raw() != metadata.uid() {
         let owner = User::numbered(metadata.uid(), metadata.gid()).name;
         let words = format!("{shown} belongs to user {owner}");
-        let remedy = "run doctor with sudo; a relay of this user needs another data_dir, or chown";
+        let remedy =
+            "run doctor with sudo; to run the relay as your own user, set another data_dir";
         return Some(Finding::failure(check, words, remedy));
     }
     None
@@ -188,7 +192,7 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
                 return Finding::failure(check, refusal.found(), refusal.remedy());
             }
             let remedy = if matches!(error, SpoolError::Format { .. }) {
-                "start the version that is named here"
+                "start the version named here"
             } else {
                 "run doctor with sudo"
             };
@@ -200,21 +204,21 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
             }
             Ok(None) => {}
             Err(error) => {
-                let remedy = "make room on its disk, or keep the copy on another one";
+                let remedy = "free up space on its disk, or move the copy to another disk";
                 return Finding::failure(check, error.to_string(), remedy);
             }
         }
         let database = config.data_dir.join("spool.db");
         let words = match database.exists() {
-            true => "the relay is stopped: what waits goes out when it starts",
-            false => "the relay is stopped, and has taken no mail yet",
+            true => "the relay is stopped: it sends waiting mail when it starts",
+            false => "the relay is stopped and has not accepted any mail yet",
         };
         return Finding::ok(check, words);
     };
     let count = |state| status.queue.count(state);
     let (waiting, failed) = (count(State::Waiting), count(State::Failed));
-    let aside = count(State::Quarantined) + count(State::Held);
-    let words = format!("{waiting} waiting, {failed} failed, {aside} held or put aside");
+    let stopped = count(State::Quarantined) + count(State::Held);
+    let words = format!("{waiting} waiting, {failed} failed, {stopped} held or quarantined");
     if count(State::Quarantined) > 0 {
         let remedy = "graph-relay queue list --filter state=quarantined";
         return Finding::warning(check, words, remedy);
@@ -229,26 +233,25 @@ fn of_running(status: &Status) -> Vec<Finding> {
     if let Some(full) = &status.full {
         let remedy = match status.is_database_gone {
             true => {
-                "do as it says (systemctl restart graph-relay); until then clients get 451 and keep \
-                 their mail"
+                "run systemctl restart graph-relay; until then clients get 451 and keep their mail"
             }
-            false => "make room as it says; until then clients get 452 and keep their mail",
+            false => "free up space as described; until then clients get 452 and keep their mail",
         };
         findings.push(Finding::failure(check, full, remedy));
     }
     if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
         let words = format!(
-            "it could not be written or read {} times, last at {}: {}",
+            "errors while writing or reading the spool: {}, the last one at {}: {}",
             error.count, error.at, error.reason
         );
-        let remedy = "look at the disk (journalctl -k, df, mount); when it is healthy again: \
+        let remedy = "check the disk (journalctl -k, df, mount); once it works again, run \
                       graph-relay spool check";
         findings.push(Finding::failure(check, words, remedy));
     }
     findings
 }
 
-/// Below `free_space` clients are told to come again.
+/// Below `free_space` clients get 452 and try again later.
 fn space(config: &Config) -> Option<Finding> {
     let check = "disk";
     // Of the folder, or of where it will be.
@@ -265,10 +268,10 @@ fn space(config: &Config) -> Option<Finding> {
     );
     let needed = format!("{words}; limits.free_space is {} MB", megabytes(least));
     Some(if free < least {
-        let remedy = "make room: below limits.free_space clients are told 452 and keep their mail";
+        let remedy = "free up space: below limits.free_space clients get 452 and keep their mail";
         Finding::failure(check, needed, remedy)
     } else if free < least.saturating_mul(2) {
-        Finding::warning(check, needed, "make room before it is used up")
+        Finding::warning(check, needed, "free up space before the disk is full")
     } else {
         Finding::ok(check, words)
     })
@@ -278,7 +281,10 @@ fn listening(status: &Status) -> Finding {
     let addresses: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
     Finding::ok(
         "ports",
-        format!("the relay runs and listens on {}", addresses.join(" ")),
+        format!(
+            "the relay is running and listens on {}",
+            addresses.join(" ")
+        ),
     )
 }
 
@@ -300,32 +306,33 @@ fn port(listener: &Listener) -> Finding {
                     "{address} is free; for a port below 1024 the service needs a drop-in with {}",
                     PRIVILEGED_PORTS.join(", ")
                 ),
-                "systemctl cat graph-relay shows whether it has these lines; systemctl edit \
-                 graph-relay adds them",
+                "check with systemctl cat graph-relay whether it has these lines; if not, add them \
+                 with systemctl edit graph-relay",
             )
         }
         Ok(_) => Finding::ok(check, format!("{address} is free (the relay is stopped)")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::failure(
             check,
-            format!("{address}: another program has it, and it is not this relay"),
+            format!("{address}: another program uses this port, and it is not this relay"),
             format!(
-                "find it with ss -ltnp 'sport = :{port}' and stop it (Postfix, Exim?), or choose \
-                 another port in relay.toml"
+                "find the program with ss -ltnp 'sport = :{port}' and stop it (Postfix, Exim?), or \
+                 choose another port in relay.toml"
             ),
         ),
-        Err(error) if is_left_out(listener, &error) => {
-            Finding::ok(check, format!("{address} is left out: no IPv6 here"))
-        }
+        Err(error) if is_left_out(listener, &error) => Finding::ok(
+            check,
+            format!("{address} is not used: this machine has no IPv6"),
+        ),
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Finding::failure(
             check,
-            format!("{address}: this machine does not have that address now"),
-            "correct it in relay.toml (ip address shows those that are there), or wait: systemd \
-             starts the relay again until it is there",
+            format!("{address}: this machine does not have this address at the moment"),
+            "correct it in relay.toml (the command ip address shows the addresses of this machine), \
+             or wait: systemd restarts the relay until the address appears",
         ),
         Err(error) => Finding::failure(
             check,
             format!("{address}: {error}"),
-            "choose an address of this machine, and a port from 1024 or the capability for it",
+            "choose an address of this machine and a port from 1024; a lower port needs a capability",
         ),
     }
 }
@@ -343,19 +350,19 @@ fn certificate(config: &Config) -> Option<Finding> {
     let files = config.tls.as_ref()?;
     let shown = files.certificate_file.display();
     if is_out_of_reach(&files.certificate_file) {
-        let words = format!("{shown} cannot be tested from outside: only the service has it");
+        let words = format!("doctor cannot test {shown}: only the service can read it");
         return Some(Finding::ok(check, words));
     }
     let at = match files.ends() {
         Ok(at) => at,
         Err(error) => {
-            let remedy = "put certificate and key in place, in PEM";
+            let remedy = "put the certificate and its key there, in PEM format";
             return Some(Finding::failure(check, error.to_string(), remedy));
         }
     };
     let (now, remedy) = (
         Clock::System.now(),
-        "put a new certificate in place: it is used at once",
+        "replace it with a new certificate: the relay uses it at once",
     );
     let ending = Ending {
         what: "certificate",
@@ -366,6 +373,6 @@ fn certificate(config: &Config) -> Option<Finding> {
     } else if ending.is_near(now) {
         Finding::warning(check, format!("{shown} expires on {at}"), remedy)
     } else {
-        Finding::ok(check, format!("{shown} is good until {at}"))
+        Finding::ok(check, format!("{shown} is valid until {at}"))
     })
 }

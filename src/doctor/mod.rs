@@ -161,6 +161,6 @@ fn in_force(view: &ConfigurationView) -> Option<Finding> {
             Finding::failure(check, words, remedy)
         }
         Some((words, remedy)) => Finding::warning(check, words, remedy),
-        None => Finding::ok(check, format!("the relay runs with {file} as it is now")),
+        None => Finding::ok(check, format!("the running relay uses the current {file}")),
     })
 }

@@ -26,7 +26,7 @@ pub(super) async fn examine(config: &Config, means: &Means) -> Vec<Finding> {
     let mut findings = Vec::new();
     let proxy = proxy(config);
     if let Some(proxy) = &proxy {
-        let words = format!("requests go by the proxy {proxy}");
+        let words = format!("requests go through the proxy {proxy}");
         findings.push(Finding::ok("proxy", words));
     }
     let mut seen = BTreeSet::new();
@@ -85,7 +85,7 @@ fn proxy(config: &Config) -> Option<String> {
         let port = url.port_or_known_default().unwrap_or_default();
         format!("{}:{port}", url.host_str().unwrap_or_default())
     });
-    Some(shown.unwrap_or_else(|| "that the environment names".to_owned()))
+    Some(shown.unwrap_or_else(|| "set in the environment".to_owned()))
 }
 
 /// What is found at a host, and of the clocks.
@@ -104,9 +104,10 @@ async fn host(
     if proxy.is_none()
         && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await
     {
-        let words = format!("{host} has no address here: {error}");
+        let words = format!("cannot resolve the name {host}: {error}");
         let remedy = format!(
-            "let this machine's DNS resolve {host}, or name a proxy that does (http.proxy)"
+            "fix the DNS of this machine so that it resolves {host}, or use a proxy that does \
+             (http.proxy)"
         );
         return (Some(Finding::failure("dns", words, remedy)), None);
     }
@@ -128,18 +129,18 @@ fn unreachable(host: &str, port: u16, proxy: Option<&str>, error: &TransportErro
     let is_tls = ["certificate", "UnknownIssuer", "tls", "TLS"];
     let remedy = if is_tls.iter().any(|sign| words.contains(sign)) {
         format!(
-            "something between here and {host} shows a certificate of its own: put its CA into \
-             http.ca_file, or let {host} pass uninspected"
+            "a proxy or firewall between this machine and {host} presents its own certificate: put \
+             its CA certificate into http.ca_file, or exclude {host} from TLS inspection"
         )
     } else if let Some(proxy) = proxy {
         format!(
-            "see whether the proxy {proxy} ([http] proxy in relay.toml, else HTTPS_PROXY) is right, \
-             runs, and lets {host} through"
+            "check that the proxy {proxy} ([http] proxy in relay.toml, or else HTTPS_PROXY) is \
+             correct, is running, and allows {host}"
         )
     } else {
         format!(
-            "open {host}, port {port}, in the firewall for this machine, or name a proxy that \
-             reaches it (http.proxy)"
+            "allow this machine in the firewall to connect to {host}, port {port}, or use a proxy \
+             that can reach it (http.proxy)"
         )
     };
     Finding::failure("network", words, remedy)
@@ -157,8 +158,8 @@ fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Find
     if status == 407 {
         return Finding::failure(
             check,
-            format!("the proxy on the way to {host} wants a password"),
-            "put user and password into http.proxy",
+            format!("the proxy between this machine and {host} requires a password"),
+            "put the user name and password into http.proxy",
         );
     }
     if body.contains("AADSTS90002") || body.contains("AADSTS900023") {
@@ -167,17 +168,17 @@ fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Find
         } else {
             "AADSTS90002"
         };
-        let words = format!("{role} ({host}) knows no such tenant ({code})");
-        let otherwise = "compare tenant with Entra's overview page";
+        let words = format!("{role} ({host}) does not know this tenant ({code})");
+        let otherwise = "compare tenant with the overview page in Entra";
         return Finding::coded("tenant", &words, Some(code), otherwise, "");
     }
     if !is_microsofts {
         return Finding::failure(
             check,
-            format!("{host} answers {status}, and not as {role} does"),
+            format!("{host} answers {status}, but the answer is not from {role}"),
             format!(
-                "look at what stands in between (a proxy, a firewall's page): {host} must be let \
-                 through unchanged"
+                "check the proxy or firewall between this machine and {host}: it must pass requests \
+                 and answers unchanged"
             ),
         );
     }
@@ -197,10 +198,10 @@ fn clock(host: &str, answer: &Answer, begun: Timestamp, ended: Timestamp) -> Opt
         (late, "behind")
     };
     let words = format!(
-        "this machine's clock is {} s {direction} that of {host}",
+        "this machine's clock is {} s {direction} the clock of {host}",
         skew.as_secs()
     );
-    let remedy = "let NTP set the clock (timedatectl set-ntp true)";
+    let remedy = "synchronise the clock with NTP (timedatectl set-ntp true)";
     Some(if skew > WORST_SKEW {
         Finding::failure(check, words, remedy)
     } else if skew > ODD_SKEW {
@@ -208,7 +209,7 @@ fn clock(host: &str, answer: &Answer, begun: Timestamp, ended: Timestamp) -> Opt
     } else {
         Finding::ok(
             check,
-            format!("this machine's clock agrees with that of {host}"),
+            format!("this machine's clock agrees with the clock of {host}"),
         )
     })
 }

@@ -240,7 +240,7 @@ async fn the_admin_socket_says_in_a_code_and_in_words_why_it_has_no_answer() {
     assert_eq!(answer.status(), 404);
     let error: ApiError = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     assert_eq!(error.error, ErrorCode::Unknown);
-    assert_eq!(error.message, "there is nothing of that name");
+    assert_eq!(error.message, "not found");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn exit_codes_are_those_of_the_contract() {
         .output()
         .unwrap();
     assert_eq!(missing.status.code(), Some(78));
-    assert!(stderr(&missing).starts_with("/nonexistent.toml: cannot be read: No such file"));
+    assert!(stderr(&missing).starts_with("/nonexistent.toml: cannot read this file: No such file"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,9 +347,9 @@ async fn a_refused_session_can_be_read_with_what_to_change_and_without_its_passw
         "C: AUTH PLAIN ***\n",
         "S: 334 VXNlcm5hbWU6\n",
         "C: ***\n",
-        "wrong     535 5.7.8 Wrong name or password\n",
-        "change    compare the client's name and password with the [[user]]",
-        "change    give the client the name and password of a [[user]]",
+        "problem   535 5.7.8 Wrong name or password\n",
+        "fix       compare the client's name and password with the [[user]]",
+        "fix       give the client the name and password of a [[user]]",
     ] {
         assert!(show.contains(said), "{said} is not in {show}");
     }
@@ -374,7 +374,7 @@ fn explain_says_cause_remedy_and_place_of_a_code() {
     assert_eq!(lines.len(), 4, "{said}");
     assert_eq!(lines[0], "code    AADSTS7000215");
     assert!(
-        lines[1].starts_with("cause   The client secret is"),
+        lines[1].starts_with("cause   The client secret does not"),
         "{said}"
     );
     assert!(
@@ -424,7 +424,7 @@ fn explain_of_an_unknown_code_says_so_with_the_nearest_and_where_to_look() {
     assert_eq!(stdout(&output), "");
     let said = stderr(&output);
     for part in [
-        "\"ErrorSendAsDenyed\" is no code",
+        "unknown code \"ErrorSendAsDenyed\"",
         "did you mean ErrorSendAsDenied?",
         "request-id",
     ] {

@@ -395,7 +395,10 @@ async fn check_says_what_the_first_start_will_do_and_what_it_has_kept() {
     drop(spool);
     let after = said(&check());
     assert!(!after.contains("the next start"), "{after}");
-    let there = format!("{} (0.1 MB) is the spool from before", kept.display());
+    let there = format!(
+        "{} (0.1 MB) is a copy of the spool from before",
+        kept.display()
+    );
     assert!(after.contains(&there), "{after}");
 }
 

@@ -47,7 +47,7 @@ fn is_the_same(home: &Home) {
 /// Both say this; `doctor` counts it as a warning.
 fn differs(home: &Home, sections: &str, remedy: &str) {
     let file = home.config.display();
-    let words = format!("{file} differs from what runs ({sections})");
+    let words = format!("{file} differs from the running configuration ({sections})");
     let status = run(home, &["status"]);
     assert_eq!(status.status.code(), Some(1), "{status:?}");
     let line = format!("{words}; run: {remedy}");
@@ -123,7 +123,7 @@ async fn a_file_that_cannot_be_used_is_told_before_a_restart_finds_out() {
     // What it names can also become unusable.
     common::write_private(&secret, "a secret of two words");
     let status = run(&home, &["status"]);
-    assert!(said(&status).contains("has a blank"), "{status:?}");
+    assert!(said(&status).contains("contains a space"), "{status:?}");
     assert!(!said(&status).contains("two words"), "{status:?}");
 }
 

@@ -209,7 +209,7 @@ async fn a_mailbox_at_its_limit_for_a_day_is_shown_with_the_limit_and_its_end() 
     let text = said(&status);
     assert!(text.contains("has reached recipients_per_day"), "{text}");
     assert!(
-        text.contains("recipients_per_day is reached, mail waits until"),
+        text.contains("recipients_per_day reached, mail waits until"),
         "{text}"
     );
     let listed = said(&run(&home, &["queue", "list"]));

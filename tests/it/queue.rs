@@ -90,10 +90,7 @@ async fn a_failed_message_is_delivered_after_a_retry_once_the_fault_is_gone() {
     let retried = queue(&home, &["retry", &id]);
 
     assert_eq!(stdout(&retried), format!("{id}  waiting again, due now\n"));
-    assert_eq!(
-        stderr(&retried),
-        "1 retried, 0 with nothing to do, 0 not retried\n"
-    );
+    assert_eq!(stderr(&retried), "1 retried, 0 unchanged, 0 not retried\n");
     assert_eq!(retried.status.code(), Some(0));
     arrived(&graph, 1).await;
     let logged = relay.event("retried", |line| line["id"] == *id);
@@ -293,7 +290,7 @@ async fn a_filter_chooses_what_is_listed_and_what_is_done() {
     assert_eq!(stdout(&dropped), format!("{bad}  dropped\n"));
     assert_eq!(shown(&home, &waiting)["state"], "held");
     let nothing = queue(&home, &["release", "--filter", "older=1h"]);
-    assert_eq!(stderr(&nothing), "there is no message that this is for\n");
+    assert_eq!(stderr(&nothing), "no matching messages\n");
 }
 
 #[test]
@@ -348,13 +345,14 @@ async fn on_a_terminal_it_asks_with_the_number_and_only_yes_is_yes() {
 
     let (no, yes) = (on_a_terminal(&home, "n\n"), on_a_terminal(&home, "y\n"));
 
-    let question = "3 messages (3 waiting) to be dropped: never sent, their content deleted.";
+    let question =
+        "3 messages (3 waiting) will be dropped: never sent, and the content is deleted.";
     assert!(
         no.contains(question) && no.contains("nothing was changed"),
         "{no}"
     );
     assert!(
-        yes.contains("3 dropped, 0 with nothing to do, 0 not dropped"),
+        yes.contains("3 dropped, 0 unchanged, 0 not dropped"),
         "{yes}"
     );
     assert_eq!(shown(&home, &ids[0])["state"], "dropped");
@@ -394,7 +392,7 @@ async fn status_names_messages_that_no_account_sends_any_more() {
     let mut status = binary();
     status.args(["status", "--config"]).arg(&home.config);
     let status = status.output().unwrap();
-    let words = "messages wait that no [[account]] sends (1)";
+    let words = "1 message waits for which no [[account]] matches";
     assert!(stdout(&status).contains(words), "{}", stdout(&status));
     assert_eq!(status.status.code(), Some(1));
 }

@@ -169,7 +169,7 @@ async fn a_report_is_seen_in_the_queue_as_what_it_is() {
         .unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(
-        shown.contains(&format!("  made as the report about {id}\n")),
+        shown.contains(&format!("  created as the report about {id}\n")),
         "{shown}"
     );
 }

@@ -359,7 +359,7 @@ async fn status_doctor_and_metrics_know_the_last_error_of_the_spool() {
 
     let status = run(&home, &["status"]);
     assert_eq!(status.status.code(), Some(1));
-    let words = "the spool could not be written or read ";
+    let words = "cannot write or read the spool (last error ";
     assert!(stdout(&status).contains(words), "{}", stdout(&status));
     let doctor = stdout(&run(&home, &["doctor", "--json"]));
     let findings = doctor

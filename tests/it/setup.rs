@@ -99,10 +99,10 @@ impl Person {
 
     fn answer_to_the_secret(&mut self, value: &str) {
         let settings = Settings::default();
-        self.answer("for every mailbox that it is allowed", "y");
+        self.answer("from all allowed mailboxes", "y");
         self.answer("(tenant) ID: ", &settings.tenant);
         self.answer("(client) ID: ", &settings.client_id);
-        self.answer("which is not shown", value);
+        self.answer("(not shown", value);
     }
 
     fn shows_what_is_typed(&self) -> bool {
@@ -154,8 +154,8 @@ async fn an_interrupted_setup_leaves_secret_and_file_as_they_were() {
     // At the hidden prompt: the terminal shows again what is typed.
     let mut person = Person::begin(&home, &graph);
     person.answer_to_the_secret("");
-    person.wait_for("it is needed");
-    person.wait_for("which is not shown");
+    person.wait_for("the secret is required");
+    person.wait_for("(not shown");
     assert!(!person.shows_what_is_typed());
     assert_eq!(person.interrupt(), 130);
     assert!(person.shows_what_is_typed());
@@ -163,15 +163,15 @@ async fn an_interrupted_setup_leaves_secret_and_file_as_they_were() {
 
     // At every question after the secret.
     let questions = [
-        "on which it expires",
-        "The mailbox that sends",
+        "Expiry date of the secret",
+        "Mailbox that sends",
         "Other machines",
     ];
     for stop in 0..questions.len() {
         let mut person = Person::begin(&home, &graph);
         person.answer_to_the_secret("the-new-one");
         for question in &questions[..stop] {
-            let answer = if question.contains("mailbox") {
+            let answer = if question.contains("Mailbox") {
                 MAILBOX
             } else {
                 ""
@@ -192,10 +192,10 @@ async fn a_wrong_answer_is_asked_again_and_a_bare_address_is_a_network() {
     let mut person = Person::begin(&home, &graph);
     let value = Settings::default().client_secret;
     person.answer_to_the_secret(&format!("\"{value}\""));
-    person.wait_for("quotation marks");
-    person.answer("which is not shown", &value);
-    person.answer("on which it expires", "");
-    person.answer("The mailbox that sends", MAILBOX);
+    person.wait_for("a quotation mark");
+    person.answer("(not shown", &value);
+    person.answer("Expiry date of the secret", "");
+    person.answer("Mailbox that sends", MAILBOX);
     person.answer("Other machines", "ten dot zero");
     person.wait_for("not a network");
     person.answer("Other machines", "192.0.2.5, 2001:db8::5 198.51.100.0/24");
@@ -217,8 +217,8 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
     let set_up = |value: &str| {
         let mut person = Person::begin(&home, &graph);
         person.answer_to_the_secret(value);
-        person.answer("on which it expires", "");
-        person.answer("The mailbox that sends", MAILBOX);
+        person.answer("Expiry date of the secret", "");
+        person.answer("Mailbox that sends", MAILBOX);
         person.answer("Other machines", "");
         person
     };
@@ -229,10 +229,10 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
     fs::create_dir_all(home.path("data")).unwrap();
     let relay = UnixListener::bind(home.path("data/admin.sock")).unwrap();
     let mut wrong = set_up("wrong~value");
-    wrong.wait_for("the old one is kept as");
+    wrong.wait_for("The old one is kept as");
     wrong.wait_for("relay.toml.old");
     // Somebody listens on the relay's socket.
-    wrong.wait_for("old configuration: systemctl restart graph-relay");
+    wrong.wait_for("To apply the new one: systemctl restart graph-relay");
     drop(relay);
     fs::remove_dir_all(home.path("data")).unwrap();
     wrong.wait_for("client-secret.old");
@@ -254,7 +254,7 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
 #[test]
 fn an_interrupted_hash_password_lets_the_terminal_show_what_is_typed() {
     let mut person = Person::at(binary().arg("hash-password"));
-    person.wait_for("which is not shown");
+    person.wait_for("(not shown");
     assert!(!person.shows_what_is_typed());
 
     assert_eq!(person.interrupt(), 130);

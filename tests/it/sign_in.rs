@@ -187,7 +187,7 @@ async fn a_mailbox_signs_in_with_a_browser_and_its_mail_goes_out() {
         "{said}"
     );
     assert!(
-        said.contains("3 messages that waited for it are sent now"),
+        said.contains("3 messages waited for this and will be sent now"),
         "{said}"
     );
 
@@ -429,7 +429,7 @@ async fn a_refused_sign_in_holds_its_mail_and_nobody_elses() {
     let status = run(&home, &["status"]);
     assert_eq!(status.status.code(), Some(1));
     assert!(
-        said(&status).contains(&format!("{MAILBOX} has to sign in")),
+        said(&status).contains(&format!("{MAILBOX} needs to sign in")),
         "{status:?}"
     );
 

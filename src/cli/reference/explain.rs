@@ -9,11 +9,11 @@ use crate::cli::talk;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
-    /// A code (AADSTS7000215, ErrorSendAsDenied, 5.7.708) or the whole message that holds it; none:
-    /// list all
+    /// An error code (AADSTS7000215, ErrorSendAsDenied, 5.7.708) or a whole message that contains
+    /// one. Without it, list all codes
     #[arg(value_name = "CODE")]
     text: Vec<String>,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -78,8 +78,8 @@ fn remedy(entry: &Entry) -> String {
 fn unknown(text: &str) -> String {
     let mut words = text.split_whitespace();
     let what = match (words.next(), words.next()) {
-        (Some(word), None) => format!("{word:?} is no code that this relay knows"),
-        _ => "there is no code in this text that this relay knows".to_owned(),
+        (Some(word), None) => format!("unknown code {word:?}"),
+        _ => "this text contains no known code".to_owned(),
     };
     let near = text
         .split_whitespace()
@@ -89,7 +89,7 @@ fn unknown(text: &str) -> String {
     });
     format!(
         "graph-relay: {what}{guess}\n\
-         Look in the log for the request-id (Graph) or the Trace ID (Entra) beside it: Microsoft's \
-         support can say more by it. graph-relay explain lists all known codes."
+         Look for the request-id (Graph) or the Trace ID (Entra) next to it in the log: Microsoft \
+         support can look it up. graph-relay explain lists all known codes."
     )
 }

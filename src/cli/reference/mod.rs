@@ -30,11 +30,11 @@ const CONFIGURATION: &str = "relay.toml";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ManOptions {
-    /// The page: a command such as `queue` or `queue-retry`, or `relay.toml`; without it, the page
-    /// of graph-relay
+    /// The page: a command such as `queue` or `queue-retry`, or `relay.toml`. Default: the page of
+    /// graph-relay
     #[arg(value_name = "PAGE")]
     page: Option<String>,
-    /// Write all pages instead, to man1 and man5 in this folder: /usr/local/share/man
+    /// Write all pages into man1 and man5 of this folder, such as /usr/local/share/man
     #[arg(long, value_name = "FOLDER", conflicts_with = "page")]
     folder: Option<PathBuf>,
 }
@@ -51,7 +51,7 @@ pub(super) fn man(options: &ManOptions) -> Exit {
         Ok(pages) => pages,
         Err(error) => {
             talk(&format!(
-                "graph-relay: cannot make the manual pages: {error}"
+                "graph-relay: cannot create the manual pages: {error}"
             ));
             return Exit::BrokeDown;
         }
@@ -152,8 +152,8 @@ fn configuration() -> io::Result<Vec<u8>> {
     page.text([roman("relay.toml - the configuration of graph-relay")]);
     page.control("SH", ["DESCRIPTION"]);
     page.text([roman(
-        "All keys with their defaults, as the commented file says it. Only [[account]] is needed. \
-         graph-relay check says what is wrong with a file.",
+        "All keys with their defaults, as in the commented file. Only [[account]] is required. \
+         graph-relay check reports every error in a file.",
     )]);
     page.control("SH", ["KEYS"]);
     page.control("nf", []);

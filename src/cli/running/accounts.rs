@@ -15,7 +15,7 @@ use crate::clock::span;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -12,6 +12,7 @@ use super::Failure;
 use super::Relay;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
+use crate::cli::counted;
 use crate::cli::say;
 use crate::cli::talk;
 use crate::cli::terminal;
@@ -27,36 +28,36 @@ use crate::spool::Which;
 
 /// What `--help` says of an expression.
 pub(in crate::cli) const FILTER: &str = "\
-Only those for which all of this holds: terms separated by blanks or commas, such as
+Only messages that match all of these terms, separated by spaces or commas, such as
 state=failed,from=*@contoso.com
 
   state=STATE      waiting, claimed (being sent), held, failed, quarantined; delivered, dropped
-  from=PATTERN     the address in MAIL or in the From header; <> is the null sender
+  from=PATTERN     the address in MAIL FROM or in the From header; <> is the null sender
   to=PATTERN       a recipient
   mailbox=PATTERN  the mailbox that sends it
   account=NAME     the account that sends it
-  code=PATTERN     the code of the last attempt, such as ErrorAccessDenied
-  reason=TEXT      a part of the reason that the list shows, without regard to case
-  older=TIME       accepted longer ago: 90m, 12h, 2d
+  code=PATTERN     the error code of the last attempt, such as ErrorAccessDenied
+  reason=TEXT      a part of the reason that the list shows; ignores case
+  older=TIME       accepted longer ago than this: 90m, 12h, 2d
 
-A PATTERN has * for any run of characters and ignores case. \"...\" keeps blanks together.";
+In a PATTERN, * stands for any characters; case is ignored. Put a text with spaces in \"...\".";
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true))]
 pub(in crate::cli) struct Options {
-    /// As in the reply to DATA, and in the log
+    /// The ID of a message, as in the list, in the log and in the reply to DATA
     #[arg(value_name = "ID", group = "which")]
     ids: Vec<SpoolId>,
-    /// All messages that the command is for; asks first
+    /// All messages that the command can apply to; asks first
     #[arg(long, group = "which")]
     all: bool,
-    /// Of all messages that the command is for, those for which all of this holds
+    /// Only messages that match this expression
     #[arg(long, value_name = "EXPR", group = "which", long_help = FILTER)]
     filter: Option<Filter>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -75,7 +76,9 @@ pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exi
     // To delete what a filter finds is as much as to delete all.
     let asks = !options.yes && (options.all || options.filter.is_some() && action == Action::Drop);
     if asks && !terminal::is_there() {
-        talk("graph-relay: this asks before it begins, and there is no terminal: add --yes");
+        talk(
+            "graph-relay: this command asks for confirmation, but there is no terminal: add --yes",
+        );
         return Ok(Exit::Usage);
     }
     let relay = Relay::of(&options.file)?;
@@ -89,10 +92,10 @@ pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exi
     }
     let count = count(&relay, action, options.filter.as_ref()).await?;
     if count.states.is_empty() {
-        talk("there is no message that this is for");
+        talk("no matching messages");
         return Ok(Exit::Done);
     }
-    if asks && !terminal::agreed(&format!("{} Go on?", question(action, &count)), false) {
+    if asks && !terminal::agreed(&format!("{} Continue?", question(action, &count)), false) {
         talk("nothing was changed");
         return Ok(Exit::CheckFailed);
     }
@@ -197,13 +200,13 @@ fn question(action: Action, count: &Count) -> String {
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
     let what = match action {
-        Action::Retry => "to be tried now",
-        Action::Hold => "to be held",
-        Action::Release => "to be released and sent",
-        Action::Drop => "to be dropped: never sent, their content deleted",
+        Action::Retry => "will be tried now",
+        Action::Hold => "will be held",
+        Action::Release => "will be released and sent",
+        Action::Drop => "will be dropped: never sent, and the content is deleted",
     };
-    let messages = if total == 1 { "message" } else { "messages" };
-    format!("{total} {messages} ({}) {what}.", states.join(", "))
+    let messages = counted(total, "message");
+    format!("{messages} ({}) {what}.", states.join(", "))
 }
 
 fn conclude(action: Action, totals: &Totals) -> Exit {
@@ -214,7 +217,7 @@ fn conclude(action: Action, totals: &Totals) -> Exit {
     } = totals;
     let participle = participle(action);
     talk(&format!(
-        "{done} {participle}, {already} with nothing to do, {refused} not {participle}"
+        "{done} {participle}, {already} unchanged, {refused} not {participle}"
     ));
     match refused {
         0 => Exit::Done,

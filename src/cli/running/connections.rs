@@ -31,7 +31,7 @@ pub(in crate::cli) fn problem(connections: &Connections) -> Option<String> {
     let ago = full_ago(connections)?;
     let (limit, holders) = (connections.limit, holders(connections));
     Some(format!(
-        "all {limit} connections were taken {} ago (now {holders}): see limits.connections",
+        "all {limit} connections were in use {} ago (now {holders}): see limits.connections",
         span(ago)
     ))
 }

@@ -43,8 +43,9 @@ impl Failure {
     pub(super) fn another_version() -> Self {
         Self {
             exit: Exit::Unreachable,
-            words: "the running relay is older than this command: systemctl restart graph-relay"
-                .to_owned(),
+            words:
+                "the running relay is older than this command: run systemctl restart graph-relay"
+                    .to_owned(),
         }
     }
 
@@ -173,15 +174,15 @@ impl Relay {
             Err(cause) => Failure {
                 exit: Exit::Unreachable,
                 words: format!(
-                    "the relay is not running ({socket}: {cause}): systemctl status graph-relay, \
-                     or name its configuration with --config"
+                    "the relay is not running ({socket}: {cause}). Run systemctl status graph-relay; \
+                     if the relay uses another configuration, give it with --config"
                 ),
             },
             Ok(_) => Failure {
                 exit: Exit::Unreachable,
                 words: format!(
-                    "the relay runs and does not answer on {socket}: {error}: systemctl restart \
-                     graph-relay, if it stays so"
+                    "the relay is running but does not answer on {socket}: {error}. If this lasts, \
+                     run systemctl restart graph-relay"
                 ),
             },
         }

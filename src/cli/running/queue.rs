@@ -33,30 +33,30 @@ pub(in crate::cli) enum Command {
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// Only those for which all of this holds, also those that are done with
+        /// Only messages that match this expression, including delivered and dropped ones
         #[arg(long, value_name = "EXPR", long_help = actions::FILTER)]
         filter: Option<Filter>,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
     /// Show one message with every attempt
     Show {
-        /// As in the reply to DATA, and in the log
+        /// The ID of the message, as in the list, in the log and in the reply to DATA
         id: SpoolId,
         #[command(flatten)]
         file: ConfigFile,
-        /// One JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Try messages now, also those that have failed or are held
+    /// Try to send messages now, including failed and held ones
     Retry(actions::Options),
-    /// Keep messages from being sent until they are released
+    /// Hold messages: do not send them until you release them
     Hold(actions::Options),
-    /// Send messages that are held
+    /// Release held messages, so that they are sent
     Release(actions::Options),
-    /// Never send messages, and delete their content
+    /// Drop messages: never send them, and delete their content
     Drop(actions::Options),
 }
 
@@ -106,7 +106,7 @@ async fn list(file: &ConfigFile, filter: Option<&Filter>, json: bool) -> Result<
     if count == 0 {
         talk(match filter {
             None => "nothing is waiting and nothing has failed",
-            Some(_) => "no message is like that",
+            Some(_) => "no matching messages",
         });
     }
     Ok(Exit::Done)
@@ -174,7 +174,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     let relay = Relay::of(file)?;
     let Some(shown) = relay.ask::<Shown>(&format!("/queue/{id}")).await? else {
         talk(&format!(
-            "graph-relay: no message {id}: it never existed, or its time in history.keep is over"
+            "graph-relay: no message {id}: it never existed, or it is older than history.keep allows"
         ));
         return Ok(Exit::CheckFailed);
     };
@@ -199,7 +199,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     say_envelope(&entry);
     say(&format!(
         "From header {}",
-        summary.author.as_deref().unwrap_or("none that is usable")
+        summary.author.as_deref().unwrap_or("no usable address")
     ));
     say(&format!("sent by     {lane}"));
     say(&format!("size        {} bytes", summary.size));
@@ -277,7 +277,7 @@ fn came(entry: &EntryView) -> String {
     let user = entry.user.as_deref();
     let user = user.map_or_else(String::new, |user| format!(", user {user}"));
     match entry.about {
-        Some(about) => format!("made as the report about {about}"),
+        Some(about) => format!("created as the report about {about}"),
         None => format!(
             "accepted from {} ({}) by {}{user}",
             entry.client, entry.hello, entry.protocol
@@ -299,7 +299,7 @@ fn next_step(state: State, id: SpoolId) -> Option<String> {
 }
 
 fn attempt_line(attempt: &AttemptView) -> String {
-    let outcome = attempt.outcome.map_or("under way", AttemptOutcome::name);
+    let outcome = attempt.outcome.map_or("in progress", AttemptOutcome::name);
     let mut line = format!(
         "{}  attempt {}: {outcome}",
         attempt.begun_at, attempt.number

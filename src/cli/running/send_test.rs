@@ -39,12 +39,12 @@ use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
-    /// Who gets it
+    /// The recipient
     to: Address,
-    /// Its sender; else the mailbox of the first [[account]]
+    /// The sender. Default: the mailbox of the first [[account]]
     #[arg(long, value_name = "ADDRESS")]
     from: Option<Address>,
-    /// Through the relay like any other message, or straight to Graph
+    /// smtp: through the relay like any other message; graph: directly to Graph
     #[arg(long, value_enum, default_value = "smtp")]
     via: Via,
     #[command(flatten)]
@@ -141,22 +141,22 @@ async fn by_smtp(file: &ConfigFile, to: &Address, from: Option<&Address>) -> Res
     let status = status.ok_or_else(Failure::another_version)?;
     let server = open_listener(&config, &status.listeners).ok_or_else(|| Failure {
         exit: Exit::Usage,
-        words: "no listener takes mail from this machine without TLS and authentication: \
+        words: "no listener accepts mail from this machine without TLS and authentication: use \
                 graph-relay send-test --via graph, or swaks with user and password"
             .to_owned(),
     })?;
     let message = format!(
         "From: <{from}>\r\nTo: <{to}>\r\nSubject: A test message from graph-relay\r\n\r\n\
-         This message was sent by graph-relay to see whether it can: by SMTP to {server},\r\n\
-         through its queue, and on through Microsoft Graph.\r\n"
+         graph-relay sent this message to test the whole way: by SMTP to {server},\r\n\
+         through its queue, and through Microsoft Graph.\r\n"
     );
     let begun = Instant::now();
     let queued = smtp::send(server, from.as_str(), to.as_str(), &message).await;
     let queued = queued.map_err(|error| Failure {
         exit: Exit::CheckFailed,
-        words: format!("the relay did not take it at {server}: {error}"),
+        words: format!("the relay did not accept the message at {server}: {error}"),
     })?;
-    hop(begun, &format!("taken at {server}: {queued}"));
+    hop(begun, &format!("accepted at {server}: {queued}"));
     let id = queued.rsplit(' ').next().unwrap_or_default().to_owned();
     follow(&relay, &id, begun, to).await
 }
@@ -194,7 +194,10 @@ async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result
     }
     Err(Failure {
         exit: Exit::TryLater,
-        words: format!("nothing within {PATIENCE:?}: graph-relay queue show {id}"),
+        words: format!(
+            "no result within {PATIENCE:?}. To see what the message waits for: graph-relay queue \
+             show {id}"
+        ),
     })
 }
 
@@ -220,7 +223,7 @@ fn lane(config: &Config, from: Option<&Address>) -> Result<Lane, Failure> {
     };
     routing::route(&config.accounts, &config.senders, &origin).ok_or_else(|| Failure {
         exit: Exit::Usage,
-        words: "no [[account]] sends for this sender: name another with --from".to_owned(),
+        words: "no [[account]] sends for this sender: choose another with --from".to_owned(),
     })
 }
 
@@ -239,7 +242,7 @@ fn told(begun: Instant, mailbox: &Address, request_id: Option<&str>, to: &Addres
         &format!("submitted to Graph from {mailbox}, request-id {request_id}"),
     );
     talk(&format!(
-        "Graph has it. If {to} does not get it, look for a report in the inbox of {mailbox}, and \
-         in the recipient's junk folder."
+        "Graph has accepted the message. If {to} does not receive it, look for a non-delivery \
+         report in the inbox of {mailbox}, and in the recipient's junk folder."
     ));
 }

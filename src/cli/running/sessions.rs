@@ -5,6 +5,7 @@ use super::Failure;
 use super::Relay;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
+use crate::cli::counted;
 use crate::cli::say;
 use crate::cli::talk;
 use crate::clock::Clock;
@@ -15,21 +16,21 @@ use crate::telemetry::transcripts::Transcript;
 
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
-    /// List the last sessions that were refused or broken off, since the relay started
+    /// List the latest sessions that were refused or broken off, since the relay started
     List {
         #[command(flatten)]
         file: ConfigFile,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Show one: what was said, why it went wrong, and what to change
+    /// Show one session: the transcript, why it went wrong, and how to fix it
     Show {
-        /// As in the list
+        /// The number of the session in the list
         number: u64,
         #[command(flatten)]
         file: ConfigFile,
-        /// One JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
@@ -47,7 +48,7 @@ async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
     let relay = Relay::of(file)?;
     let kept: Vec<Transcript> = relay.ask("/sessions").await?.unwrap_or_default();
     if kept.is_empty() {
-        talk("no session was refused or broken off since the relay started");
+        talk("no session has been refused or broken off since the relay started");
     }
     let now = Clock::System.now();
     for (at, session) in kept.iter().enumerate() {
@@ -57,7 +58,7 @@ async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
         }
         if at == 0 {
             say(&format!(
-                "{:>6}  {:>6}  {:15}  WHAT",
+                "{:>6}  {:>6}  {:15}  PROBLEM",
                 "NUMBER", "AGE", "CLIENT"
             ));
         }
@@ -80,7 +81,7 @@ async fn show(file: &ConfigFile, number: u64, json: bool) -> Result<Exit, Failur
         .await?
     else {
         talk(&format!(
-            "graph-relay: no session {number}: graph-relay sessions list shows those that are kept"
+            "graph-relay: no session {number}: graph-relay sessions list shows all that are kept"
         ));
         return Ok(Exit::CheckFailed);
     };
@@ -88,29 +89,28 @@ async fn show(file: &ConfigFile, number: u64, json: bool) -> Result<Exit, Failur
         say(&serde_json::to_string(&session).unwrap_or_default());
         return Ok(Exit::Done);
     }
-    let hello = session.hello.as_deref().unwrap_or("nothing");
-    let user = session.user.as_deref().unwrap_or("nobody");
+    let hello = session.hello.as_deref();
+    let hello = hello.map_or_else(|| "no EHLO".to_owned(), |name| format!("EHLO {name}"));
+    let user = session.user.as_deref();
+    let user = user.map_or_else(
+        || "not authenticated".to_owned(),
+        |user| format!("authenticated as {user}"),
+    );
     say(&format!("session   {}", session.number));
-    say(&format!("begun     {}", session.begun_at));
-    say(&format!(
-        "client    {}, which calls itself {hello}",
-        session.client
-    ));
-    say(&format!(
-        "listener  {}, authenticated as {user}",
-        session.listener
-    ));
+    say(&format!("started   {}", session.begun_at));
+    say(&format!("client    {}, {hello}", session.client));
+    say(&format!("listener  {}, {user}", session.listener));
     for trouble in &session.troubles {
-        say(&format!("\nwrong     {}", trouble.what));
-        say(&format!("change    {}", trouble.remedy));
+        say(&format!("\nproblem   {}", trouble.what));
+        say(&format!("fix       {}", trouble.remedy));
     }
     say("");
     let beginning = session.lines.len() / 2;
     for (at, line) in session.lines.iter().enumerate() {
         if at == beginning && session.omitted > 0 {
             say(&format!(
-                "          ... {} lines are not kept ...",
-                session.omitted
+                "          ... {} not kept ...",
+                counted(session.omitted, "line")
             ));
         }
         say(&shown(line));

@@ -1,5 +1,5 @@
-//! `status`: how it stands with everything, on one screen; exit code 0 if all is
-//! OK, 1 if something needs attention.
+//! `status`: the overall status on one screen; exit code 0 if all is OK, 1 if
+//! something needs attention.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
-    /// Show it again every two seconds
+    /// Refresh every two seconds
     #[arg(long, conflicts_with = "json")]
     watch: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -84,7 +84,7 @@ fn troubles(status: &Status) -> Vec<String> {
         troubles.extend(of_account(account));
     }
     if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
-        troubles.push("the listeners' certificate expires, or has expired".to_owned());
+        troubles.push("the listeners' certificate expires soon or has expired".to_owned());
     }
     troubles.extend(of_delivery(&status.delivery));
     if let count @ 1.. = status.queue.own_trouble {
@@ -98,7 +98,11 @@ fn troubles(status: &Status) -> Vec<String> {
     }
     if let count @ 1.. = status.queue.without_account {
         troubles.push(format!(
-            "messages wait that no [[account]] sends ({count}): graph-relay queue list"
+            "{} for which no [[account]] matches: graph-relay queue list",
+            match count {
+                1 => "1 message waits".to_owned(),
+                count => format!("{count} messages wait"),
+            }
         ));
     }
     troubles.extend(status.full.clone());
@@ -106,7 +110,7 @@ fn troubles(status: &Status) -> Vec<String> {
     if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
         let ago = span(Duration::from_millis(error.ago_ms));
         troubles.push(format!(
-            "the spool could not be written or read {ago} ago: {}",
+            "cannot write or read the spool (last error {ago} ago): {}",
             error.reason
         ));
     }
@@ -121,7 +125,7 @@ fn troubles(status: &Status) -> Vec<String> {
     let is_recent = |millis| Duration::from_millis(millis) < RECENT;
     let mut failures = status.queue.failures.iter();
     if failures.any(|failure| failure.ended_ago_ms.is_some_and(is_recent)) {
-        troubles.push("messages have failed within a day".to_owned());
+        troubles.push("messages have failed in the last 24 hours".to_owned());
     }
     for state in [State::Held, State::Quarantined] {
         if let count @ 1.. = status.queue.count(state) {
@@ -137,7 +141,7 @@ fn itself(status: &Status) -> Vec<String> {
     let configuration = configuration.map(|(words, remedy)| format!("{words}; run: {remedy}"));
     let unread = status.log.unread;
     let log =
-        (unread > 0).then(|| format!("nobody reads the log: {unread} lines were dropped so far"));
+        (unread > 0).then(|| format!("nothing reads the log: {unread} lines are lost so far"));
     configuration.into_iter().chain(log).collect()
 }
 
@@ -162,13 +166,13 @@ fn of_delivery(delivery: &Delivery) -> Vec<String> {
         troubles.push(format!("{mailbox} has reached {limit}"));
     }
     if let more @ 1.. = delivery.limited_for_a_day.saturating_sub(NAMED) {
-        troubles.push(format!("and {more} more have reached a limit for a day"));
+        troubles.push(format!("and {more} more have reached a daily limit"));
     }
     let stalled = delivery.stalled_seconds.map(Duration::from_secs);
     if let Some(stalled) = stalled.filter(|stalled| *stalled >= STALLED) {
         let stalled = span(stalled);
         troubles.push(format!(
-            "nothing has left for {stalled} although mail waits"
+            "nothing has been sent for {stalled} although mail is waiting"
         ));
     }
     troubles
@@ -178,7 +182,9 @@ fn of_account(account: &AccountView) -> Vec<String> {
     let name = &account.name;
     let mut troubles = Vec::new();
     if account.ends.as_ref().is_some_and(|ends| ends.is_near) {
-        troubles.push(format!("the credential of {name} expires, or has expired"));
+        troubles.push(format!(
+            "the credential of {name} expires soon or has expired"
+        ));
     }
     troubles.extend(account.trouble.clone());
     for token in &account.tokens {
@@ -187,7 +193,7 @@ fn of_account(account: &AccountView) -> Vec<String> {
             None => name.as_str(),
         };
         if token.state.needs_sign_in() {
-            troubles.push(format!("{whose} has to sign in"));
+            troubles.push(format!("{whose} needs to sign in"));
         } else if token.state.is_trouble() {
             troubles.push(format!("{whose} gets no token"));
         }
@@ -222,7 +228,7 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     lines.extend(status.spool_error.as_ref().map(|error| {
         let ago = span(Duration::from_millis(error.ago_ms));
         let (count, reason) = (error.count, &error.reason);
-        format!("  errors   {count} since the start, the last {ago} ago: {reason}")
+        format!("  errors   {count} since the start, the last one {ago} ago: {reason}")
     }));
     for failure in &queue.failures {
         let ago = failure.ended_ago_ms.map_or_else(String::new, |ago| {
@@ -262,7 +268,7 @@ fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
     for limited in delivery.limited.iter().take(LISTED) {
         let until = when(limited.until, now);
         lines.push(format!(
-            "  limited    {} ({}): {} is reached, mail waits until {until}",
+            "  limited    {} ({}): {} reached, mail waits until {until}",
             limited.mailbox, limited.account, limited.limit
         ));
     }
@@ -291,7 +297,7 @@ mod tests {
         assert!(of_delivery(&stalled(Some(899))).is_empty());
         assert_eq!(
             of_delivery(&stalled(Some(900))),
-            ["nothing has left for 15m although mail waits"]
+            ["nothing has been sent for 15m although mail is waiting"]
         );
     }
 

@@ -76,7 +76,7 @@ pub(super) fn collect(
         ),
     };
     let (proof, secret) = proof(options, delegated, config)?;
-    let what = "The mailbox that sends, or \"from\" for that of each message";
+    let what = "Mailbox that sends (or \"from\": the From address of each message)";
     let answers = Answers {
         tenant,
         client_id,
@@ -116,23 +116,26 @@ fn no_tenant(text: &str) -> Option<&'static str> {
     let is_id = Uuid::try_parse(text).is_ok();
     let is_shared = ["common", "organizations", "consumers"].contains(&text);
     let is_one = is_id || is_shared || text.contains('.');
-    (!is_one)
-        .then_some("an id like 11111111-1111-1111-1111-111111111111, or a domain of the tenant")
+    (!is_one).then_some(
+        "enter an ID like 11111111-1111-1111-1111-111111111111, or a domain of the tenant",
+    )
 }
 
 fn no_client_id(text: &str) -> Option<&'static str> {
     let is_id = Uuid::try_parse(text).is_ok();
-    (!is_id).then_some("an id like 22222222-2222-2222-2222-222222222222, from the overview page")
+    (!is_id).then_some(
+        "enter an ID like 22222222-2222-2222-2222-222222222222, from the app's overview page",
+    )
 }
 
 fn no_mailbox(text: &str) -> Option<&'static str> {
     let is_one = text == "from" || text.parse::<Address>().is_ok();
-    (!is_one).then_some("an address like noreply@contoso.com, or the word from")
+    (!is_one).then_some("enter an address like noreply@contoso.com, or the word from")
 }
 
 fn no_day(text: &str) -> Option<&'static str> {
     let is_one = text.is_empty() || Timestamp::end_of_day(text).is_some();
-    (!is_one).then_some("a day like 2027-11-30, or nothing")
+    (!is_one).then_some("enter a date like 2027-11-30, or nothing")
 }
 
 fn ask_delegated(options: &Options) -> bool {
@@ -140,7 +143,7 @@ fn ask_delegated(options: &Options) -> bool {
     if is_answered || !terminal::is_there() {
         return false;
     }
-    let question = "Shall the app send by itself, for every mailbox that it is allowed? (No: each \
+    let question = "Does the app send with its own permission, from all allowed mailboxes? (No: each \
                     mailbox signs in once.)";
     !terminal::agreed(question, true)
 }
@@ -168,11 +171,11 @@ fn proof(
         SecretString::from(text.trim())
     } else if terminal::is_there() {
         let none = if delegated {
-            "; empty: it is a public client"
+            "; leave empty for a public client"
         } else {
             ""
         };
-        let prompt = format!("The client secret's Value, which is not shown{none}: ");
+        let prompt = format!("Client secret, its Value (not shown{none}): ");
         ask_secret(&prompt, delegated)?
     } else {
         let what = "the credential";
@@ -196,23 +199,23 @@ fn ask_secret(prompt: &str, may_be_none: bool) -> Result<SecretString, Failure> 
         let secret = terminal::ask_secret(prompt).map_err(unread)?;
         let text = secret.expose_secret();
         if text.is_empty() && !may_be_none {
-            talk("  it is needed");
+            talk("  the secret is required");
         } else if Uuid::try_parse(text).is_ok() {
-            talk("  this is the Secret ID: copy what stands in the column Value");
+            talk("  this is the Secret ID: copy the text in the column Value instead");
         } else if let Some(damage) = SecretSource::damage(text) {
-            talk(&format!("  it {damage}: copy it again"));
+            talk(&format!("  this text {damage}: copy it again"));
         } else {
             return Ok(secret);
         }
     }
 }
 
-/// Entra shows it beside the secret, and tells it to nobody later.
+/// Entra shows the date next to the secret; the relay cannot look it up later.
 fn expires(options: &Options) -> Result<Option<String>, Failure> {
     if options.secret_expires.is_some() || options.mailbox.is_some() || !terminal::is_there() {
         return Ok(options.secret_expires.clone());
     }
-    let prompt = "The day on which it expires, like 2027-11-30 (empty: not known)";
+    let prompt = "Expiry date of the secret, like 2027-11-30 (leave empty if unknown)";
     let day = wanted(None, prompt, "--secret-expires", no_day)?;
     Ok(Some(day).filter(|day| !day.is_empty()))
 }
@@ -222,8 +225,8 @@ fn networks(options: &Options) -> Result<Vec<ipnet::IpNet>, Failure> {
     if is_answered || !terminal::is_there() {
         return Ok(options.network.clone());
     }
-    let question = "Other machines that may connect, as addresses or networks like 192.0.2.0/24 \
-                    (empty: this machine only): ";
+    let question = "Other machines that may connect: addresses or networks like 192.0.2.0/24 \
+                    (leave empty for this machine only): ";
     loop {
         let answer = terminal::ask(question).map_err(unread)?;
         let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
@@ -249,13 +252,13 @@ pub(super) fn network(text: &str) -> Result<ipnet::IpNet, String> {
 fn missing(what: &str, option: &str) -> Failure {
     Failure {
         exit: Exit::Usage,
-        words: format!("{what} is not known, and there is no terminal to ask at: add {option}"),
+        words: format!("{what} is missing, and there is no terminal to ask for it: add {option}"),
     }
 }
 
 fn unread(error: io::Error) -> Failure {
     Failure {
         exit: Exit::Usage,
-        words: format!("the answer cannot be read: {error}"),
+        words: format!("cannot read the answer: {error}"),
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Options {
     /// Application (client) ID
     #[arg(long)]
     client_id: Option<String>,
-    /// The mailbox that sends, or "from"
+    /// The mailbox that sends, or "from" for the mailbox of each message's From address
     #[arg(long)]
     mailbox: Option<String>,
     /// Each mailbox signs in (graph-relay login), instead of the app sending for all
@@ -51,13 +51,13 @@ pub(super) struct Options {
     /// Read the client secret's Value from standard input
     #[arg(long, group = "credential")]
     secret_stdin: bool,
-    /// The client secret's Value is in this file
+    /// The file with the client secret's Value
     #[arg(long, value_name = "FILE", group = "credential")]
     secret_file: Option<PathBuf>,
-    /// The day on which the secret expires, like 2027-11-30
+    /// The expiry date of the secret, like 2027-11-30
     #[arg(long, value_name = "DAY")]
     secret_expires: Option<String>,
-    /// The app's certificate is in this file, its key in --private-key-file
+    /// The file with the app's certificate; its key is in --private-key-file
     #[arg(
         long,
         value_name = "FILE",
@@ -65,28 +65,28 @@ pub(super) struct Options {
         requires = "private_key_file"
     )]
     certificate_file: Option<PathBuf>,
-    /// The key of --certificate-file
+    /// The file with the private key of --certificate-file
     #[arg(long, value_name = "FILE", requires = "certificate_file")]
     private_key_file: Option<PathBuf>,
-    /// This machine has an identity in Azure
+    /// Use the managed identity of this machine in Azure
     #[arg(long, group = "credential", conflicts_with = "delegated")]
     managed_identity: bool,
-    /// No credential: people sign in to a public client
+    /// Use no credential: the app is a public client, and people sign in
     #[arg(long, group = "credential", requires = "delegated")]
     public_client: bool,
     /// Other machines that may connect, as addresses or networks; default: this machine only
     #[arg(long, value_name = "NETWORK", value_parser = answers::network)]
     network: Vec<ipnet::IpNet>,
-    /// global, us-gov, us-dod or china
+    /// The Microsoft cloud: global, us-gov, us-dod or china
     #[arg(long, value_name = "CLOUD")]
     cloud: Option<String>,
-    /// Scheme and host of Entra, where it is none of those clouds'
+    /// Scheme and host of Entra, if not one of those clouds
     #[arg(long, value_name = "URL")]
     login_url: Option<String>,
-    /// Scheme and host of Graph, where it is none of those clouds'
+    /// Scheme and host of Graph, if not one of those clouds
     #[arg(long, value_name = "URL")]
     graph_url: Option<String>,
-    /// Replace the file if it is there; the old one is kept as relay.toml.old
+    /// Replace an existing file; the old one is kept as relay.toml.old
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -107,8 +107,8 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
         return Err(Failure {
             exit: Exit::CannotCreate,
             words: format!(
-                "{} already exists: --replace overwrites it and keeps the old one as {}; --config \
-                 names another file",
+                "{} already exists. Use --replace to overwrite it (the old one is kept as {}), or \
+                 --config to write another file",
                 path.display(),
                 files::old_name(path).display()
             ),
@@ -120,13 +120,13 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
     let (answers, secret) = answers::collect(options, path)?;
     let replaces = path.exists();
     let (config, old_secret) = write(path, &answers, secret.as_ref())?;
-    say(&format!("{} is written", path.display()));
+    say(&format!("Saved: {}", path.display()));
     if replaces {
         let old = files::old_name(path);
-        say(&format!("the old one is kept as {}", old.display()));
+        say(&format!("The old one is kept as {}", old.display()));
     }
     if let Some(secret) = &secret {
-        say(&format!("the secret is kept in {}", secret.place.display()));
+        say(&format!("Saved the secret: {}", secret.place.display()));
     }
     let runs = Relay::of(&options.file).is_ok_and(|relay| relay.is_there());
     steps::afterwards(&answers, runs)
@@ -140,7 +140,7 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
     if exit == Exit::Done {
         offer_test(options, &config).await
     } else {
-        talk("when that is fixed, run: graph-relay doctor");
+        talk("Once this is fixed, run: graph-relay doctor");
         Ok(exit)
     }
 }
@@ -202,12 +202,12 @@ fn settle_old(old: &Path, place: &Path, exit: Exit) {
     let (old_name, place) = (old.display(), place.display());
     if exit != Exit::Done {
         talk(&format!(
-            "the old secret is in {old_name}, in case the new one is wrong: mv {old_name} {place} brings \
-             it back; otherwise delete it"
+            "The old secret is in {old_name}, in case the new one is wrong. To restore it: mv {old_name} \
+             {place}; otherwise delete it"
         ));
     } else if let Err(error) = disk::remove(old) {
         talk(&format!(
-            "cannot remove the old secret: {old_name}: {error}: delete it"
+            "cannot delete the old secret {old_name}: {error}: delete it yourself"
         ));
     }
 }
@@ -222,13 +222,14 @@ async fn offer_test(options: &Options, config: &Config) -> Result<Exit, Failure>
         return Ok(Exit::Done);
     }
     let to: Address = loop {
-        let to = terminal::ask("Send a test message to (empty: to nobody): ").unwrap_or_default();
+        let to =
+            terminal::ask("Send a test message to (leave empty for none): ").unwrap_or_default();
         if to.is_empty() {
             return Ok(Exit::Done);
         }
         match to.parse() {
             Ok(to) => break to,
-            Err(error) => talk(&format!("  {error}: an address like you@example.org")),
+            Err(error) => talk(&format!("  {error}: enter an address like you@example.org")),
         }
     };
     send_test::by_graph(&options.file, &to, None).await

@@ -9,17 +9,18 @@ pub(super) const IN_ENTRA: &str = "\
 First, in the Entra admin center (entra.microsoft.com):
 
   1. App registrations > New registration. Name: graph-relay. Single tenant.
-     Redirect URI: none; if each mailbox is to sign in: http://localhost, of the
+     Redirect URI: none. If each mailbox signs in itself: http://localhost, of the
      kind \"Mobile and desktop applications\" (then allow public client flows
      under Authentication), or \"Web\" (then with a client secret).
-  2. On its overview page: Directory (tenant) ID, Application (client) ID.
-  3. Certificates & secrets: a new client secret, and of it the Value (not the
-     Secret ID), which is shown once only; or upload a certificate.
+  2. From the app's overview page, copy the Directory (tenant) ID and the
+     Application (client) ID.
+  3. Certificates & secrets > New client secret. Copy its Value (not the Secret
+     ID) now: Entra shows it only once. Or upload a certificate.
   4. API permissions > Add > Microsoft Graph > Application permissions >
-     Mail.Send, then \"Grant admin consent\"; to narrow the app to some mailboxes
-     leave that out, and use the PowerShell that comes at the end. If each mailbox
-     is to sign in: Delegated permissions > Mail.Send, offline_access, openid,
-     profile, and Mail.ReadWrite for messages over some 3 MB.
+     Mail.Send, then \"Grant admin consent\". To limit the app to some mailboxes,
+     skip this step and use the PowerShell commands shown at the end. If each
+     mailbox signs in itself: Delegated permissions > Mail.Send, offline_access,
+     openid, profile, and Mail.ReadWrite for messages over about 3 MB.
 ";
 
 /// What is left to do; `runs` is whether a relay runs here already.
@@ -28,7 +29,7 @@ pub(super) fn afterwards(answers: &Answers, runs: bool) -> Vec<String> {
     if !answers.delegated {
         lines.extend(narrowing(answers));
     } else {
-        lines.push("Each mailbox signs in once, while the relay runs:".to_owned());
+        lines.push("Sign in each mailbox once, while the relay is running:".to_owned());
         let mailbox = match answers.mailbox.as_str() {
             "from" => "MAILBOX",
             mailbox => mailbox,
@@ -38,8 +39,11 @@ pub(super) fn afterwards(answers: &Answers, runs: bool) -> Vec<String> {
     lines.extend([
         String::new(),
         match runs {
-            true => "The relay runs with its old configuration: systemctl restart graph-relay",
-            false => "To start it: systemctl enable --now graph-relay",
+            true => {
+                "The relay still uses its old configuration. To apply the new one: systemctl \
+                 restart graph-relay"
+            }
+            false => "To start the relay: systemctl enable --now graph-relay",
         }
         .to_owned(),
     ]);
@@ -62,8 +66,8 @@ fn narrowing(answers: &Answers) -> Vec<String> {
         mailbox => format!("PrimarySmtpAddress -eq '{mailbox}'"),
     };
     vec![
-        "To let the app send from that mailbox and from no other, take the application permission \
-         Mail.Send away in Entra (the two add up), and in PowerShell:"
+        "To let the app send only from that mailbox, remove the application permission Mail.Send in \
+         Entra (otherwise the app keeps access to all mailboxes), and run in PowerShell:"
             .to_owned(),
         String::new(),
         "  Connect-ExchangeOnline".to_owned(),
@@ -80,8 +84,8 @@ fn narrowing(answers: &Answers) -> Vec<String> {
         ),
         format!("  Test-ServicePrincipalAuthorization -Identity {app} -Resource {mailbox}"),
         String::new(),
-        "It takes up to two hours to be in force. For messages over some 3 MB the same again with \
-         \"Application Mail.ReadWrite\"."
+        "It can take up to two hours until this is in effect. For messages over about 3 MB, run the \
+         last New- command again with \"Application Mail.ReadWrite\"."
             .to_owned(),
     ]
 }

@@ -82,7 +82,10 @@ async fn idle_connections_on_one_listener_leave_room_on_the_other() {
     let status = run(&home, &["status"]);
     let shown = said(&status);
     assert_eq!(status.status.code(), Some(1), "{shown}");
-    assert!(shown.contains("all 512 connections were taken "), "{shown}");
+    assert!(
+        shown.contains("all 512 connections were in use "),
+        "{shown}"
+    );
     assert!(shown.contains(" of 512 connections: ") && shown.contains(" by 127.0.0."));
     let json = String::from_utf8(run(&home, &["status", "--json"]).stdout).unwrap();
     let status: serde_json::Value = serde_json::from_str(&json).unwrap();

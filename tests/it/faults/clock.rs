@@ -220,7 +220,7 @@ async fn mail_of_a_clock_ahead_is_within_reach_of_commands_for_all() {
             let output = run(&home, &["queue", command, "--all", "--yes"]);
             let text = said(&output);
             assert!(output.status.success(), "{text}");
-            // `1 held, 1 with nothing to do, 0 not held`
+            // `1 held, 1 unchanged, 0 not held`
             let counts = text.lines().last().unwrap().split(", ").take(2);
             let counts = counts.map(|count| count.split(' ').next().unwrap().parse::<u32>());
             counts.map(Result::unwrap).sum::<u32>() == 2
