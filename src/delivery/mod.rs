@@ -305,11 +305,12 @@ impl Dispatcher {
             let begun = self.lanes.begun(&entry.lane, Instant::now(), need);
             let context = Arc::clone(&self.context);
             let report = self.report.clone();
-            self.attempts.spawn(async move {
+            // An attempt is some ten kilobytes, which would be copied at each layer.
+            self.attempts.spawn(Box::pin(async move {
                 let settled = context.work(entry, begun).await;
                 // The dispatcher outlives its attempts, or the relay is gone.
                 let _received = report.send(settled).await;
-            });
+            }));
         }
         Ok(count)
     }

@@ -88,7 +88,7 @@ impl Noted {
 }
 
 /// Tells what stands outside quoted strings and comments (RFC 5322 3.2.2).
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Scan {
     quoted: bool,
     escaped: bool,
@@ -114,11 +114,7 @@ impl Scan {
 /// The places of the characters outside quoted strings and comments.
 fn outside(text: &str) -> impl Iterator<Item = (usize, char)> + Clone {
     let mut scan = Scan::default();
-    let plain: Vec<(usize, char)> = text
-        .char_indices()
-        .filter(|(_, c)| scan.is_plain(*c))
-        .collect();
-    plain.into_iter()
+    text.char_indices().filter(move |(_, c)| scan.is_plain(*c))
 }
 
 /// Splits the path from what follows it: at the bracket that closes it or, without
