@@ -49,8 +49,8 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     builder.recursive(true).mode(0o700).create(path)
 }
 
-/// Copies a file to a new one that only its owner can read, on stable storage but for
-/// its name.
+/// Copies a file to a new one that only its owner can read, on stable storage except
+/// for its name.
 ///
 /// # Errors
 ///

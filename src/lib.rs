@@ -52,7 +52,7 @@
 //! tables are `session/replies/mod.rs` (every reply), `delivery/outcome/` (what every
 //! failure means), `catalogue/` (what to do about it) and
 //! `delivery/attempt/recipients.rs` (who receives a message). The oracles of fuzzer and
-//! property tests stand beside what they look into (`session/oracle/`, `mime/oracle.rs`,
+//! property tests stand in the station that they look into (`session/oracle/`, `mime/oracle.rs`,
 //! `delivery/oracle.rs`); the relay is built without them.
 //!
 //! # What the relay promises

@@ -99,7 +99,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Listens on the address (port 0: any free one), and for uploads on a free port beside it,
+    /// Listens on the address (port 0: any free one), and for uploads on another free port,
     /// and serves from then on.
     pub async fn start(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
@@ -176,7 +176,7 @@ impl Sandbox {
         self.shared.store.totals()
     }
 
-    /// Waits until so many messages have arrived since the start or the last [`Sandbox::clear`].
+    /// Waits until this number of messages has arrived since the start or the last [`Sandbox::clear`].
     pub async fn arrived(&self, count: usize) {
         self.shared.store.arrived(count as u64).await;
     }

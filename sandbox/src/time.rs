@@ -17,7 +17,7 @@ pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The time of a clock that goes wrong by so many seconds.
+/// The time of a clock that is wrong by this number of seconds.
 pub(crate) fn skewed(time: SystemTime, skew: Option<i64>) -> SystemTime {
     let skew = skew.unwrap_or_default();
     let by = Duration::from_secs(skew.unsigned_abs());

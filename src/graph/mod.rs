@@ -190,7 +190,7 @@ impl Graph {
         let token = self.token(caller).await?;
         let answer = self.call_with(&token, mailbox, caller, call).await?;
         if answer.status == 403 && is_access_denied(&answer) {
-            // A permission that is granted now is not in a token of before.
+            // A token that was issued earlier lacks a permission that is granted now.
             self.tokens.outdate(&token);
         }
         if answer.status != 401 {

@@ -79,7 +79,7 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// What sessions go by.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// What a session is told of the configuration.
+    /// What a session knows of the configuration.
     pub session: session::Settings,
     /// Limits and times.
     pub limits: Limits,

@@ -32,7 +32,7 @@ async fn five_thousand_messages_under_kill_9_are_all_delivered() {
     all_are_delivered_under_kill_9(5000, Duration::from_secs(1)).await;
 }
 
-/// At least so many messages, and at least four kills: the relay lives for so
+/// At least this number of messages, and at least four kills: the relay lives for so
 /// long, again and again.
 async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
     let graph = stand_in().await;
@@ -83,7 +83,7 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
 }
 
 struct Run {
-    /// At least so many.
+    /// The least number.
     messages: u32,
     kills: u32,
     state: Mutex<State>,

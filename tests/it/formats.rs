@@ -249,7 +249,7 @@ async fn without_room_for_the_copy_nothing_is_changed_until_it_is_elsewhere() {
     assert!(!folder.path().join("spool.db.format-5").exists());
     let ahead =
         entries::when_free(|| spool::upgrade_ahead(folder.path(), u64::MAX / 2)).unwrap_err();
-    // But for how much is free just then.
+    // They differ in how much is free just then.
     let without_sizes =
         |text: &str| text.replace(|byte: char| byte.is_ascii_digit() || byte == '.', "");
     assert_eq!(without_sizes(&ahead.to_string()), without_sizes(&words));

@@ -94,6 +94,42 @@ fn no_folder_is_past_its_ceiling() {
     }
 }
 
+/// Words that sound translated: a reader has to read them twice.
+#[test]
+fn no_text_uses_words_that_need_a_second_reading() {
+    const PHRASES: [&str; 8] = [
+        " but for ",
+        " mend ",
+        " mended",
+        " anew",
+        "burns no",
+        "put up with",
+        "is told of",
+        "of before.",
+    ];
+    let mut texts: Vec<(PathBuf, String)> = ["README.md", "CONTRIBUTING.md", "relay.toml"]
+        .map(|name| {
+            (
+                PathBuf::from(name),
+                fs::read_to_string(root().join(name)).unwrap(),
+            )
+        })
+        .into();
+    for folder in ["src", "sandbox/src", "tests/it"] {
+        texts.extend(files_below(folder));
+    }
+    for (path, text) in texts {
+        if path.ends_with("layering.rs") {
+            continue;
+        }
+        let text = text.to_lowercase();
+        for line in text.lines() {
+            let found = PHRASES.iter().find(|phrase| line.contains(*phrase));
+            assert_eq!(found, None, "{}: {line}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_file_begins_by_saying_what_it_is_for() {
     for (path, text) in sources() {

@@ -23,7 +23,7 @@ use crate::common::stored::database;
 use crate::common::stored::overwrite_page;
 use crate::common::stored::waiting;
 
-/// A sample of the pages: the header of the database, the schema, and every so many.
+/// A sample of the pages: the header of the database, the schema, and one of every few.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_of_a_sample_loses_a_message_unnamed_or_sends_one_twice() {
     damage_each(5).await;

@@ -158,7 +158,7 @@ async fn a_mailbox_signs_in_with_a_browser_and_its_mail_goes_out() {
     let home = home(&graph);
     let relay = Relay::start(&home);
 
-    // Mail that came before waits, and is told of once.
+    // Mail that came before waits, and the log says so once.
     send_many(&relay, "early", 3);
     let fault = relay.event("fault", |_| true);
     let remedy = fault["remedy"].as_str().unwrap();

@@ -37,7 +37,7 @@ pub(in crate::mime) fn repaired(bytes: &[u8]) -> Option<Repaired> {
             return Some(Repaired::at(body, fields));
         }
         if line.starts_with(b" ") || line.starts_with(b"\t") {
-            // A line of blanks is no end and no continuation (`header/mod.rs`).
+            // A line of blanks neither ends nor continues a field (`header/mod.rs`).
             if !fields.is_empty() && !line.trim_ascii().is_empty() {
                 fields.extend_from_slice(line);
             }

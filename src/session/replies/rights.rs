@@ -1,5 +1,5 @@
 //! The refusals of an address in MAIL or RCPT, and of a message for its sender or its
-//! recipients, beside the other replies in `replies/mod.rs`.
+//! recipients; the other replies are in `replies/mod.rs`.
 
 use crate::mail::Address;
 use crate::mail::EnhancedStatus;

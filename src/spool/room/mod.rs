@@ -4,8 +4,8 @@
 //!
 //! - The disk keeps `free_space`. What is being received is set aside before it
 //!   is written, and so is what the database's log and the pages in it will need.
-//!   Free pages of the database count as room for rows, but for no more than half
-//!   of `free_space`: the other half is really free, so that what becomes of
+//!   Free pages of the database count as room for rows, up to half of
+//!   `free_space`: the other half is really free, so that what becomes of
 //!   accepted messages can be written down when nothing more is accepted.
 //! - The spool keeps to `spool_size`, rows and what is being received included.
 //! - A client sets aside only what it sends: content beyond

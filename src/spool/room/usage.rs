@@ -107,7 +107,7 @@ pub(in crate::spool) fn inline_cost(size: u64) -> u64 {
     size + (size / 3).min(PAGE_REST)
 }
 
-/// What one of so many entries that share a file is charged for it.
+/// What each of the entries that share a file is charged for it.
 pub(in crate::spool) fn file_cost(size: u64, shared_by: u64) -> u64 {
     size.div_ceil(BLOCK) * BLOCK / shared_by.max(1)
 }

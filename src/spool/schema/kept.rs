@@ -293,7 +293,7 @@ impl Room {
     }
 }
 
-/// The format by the first page: nothing if this is no database, or may not be read.
+/// The format by the first page: nothing if this is not a database, or may not be read.
 fn version(path: &Path) -> Option<i64> {
     let mut version = [0; 4];
     let file = File::open(path).ok()?;

@@ -222,8 +222,8 @@ pub struct Upgraded {
     pub kept: PathBuf,
 }
 
-/// Opens the database, unless it does not belong to what lies beside it; brings it up
-/// to this format. The disk is to keep so many bytes free.
+/// Opens the database, unless it does not belong to the files in its folder; brings it up
+/// to this format. The disk keeps this number of bytes free.
 pub(super) fn open(
     path: &Path,
     beside: &Beside,

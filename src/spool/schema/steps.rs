@@ -203,7 +203,7 @@ fn note_keys(db: &Connection) -> rusqlite::Result<()> {
     let odd: Vec<(String, i64, String)> = odd.collect::<rusqlite::Result<_>>()?;
     let mut note = db.prepare("UPDATE recipient SET key = ?3 WHERE entry = ?1 AND ordinal = ?2")?;
     for (entry, ordinal, address) in odd {
-        // One that is no address is found as it stands.
+        // Text that is not an address is found as it stands.
         if let Ok(address) = address.parse::<Address>() {
             note.execute(params![entry, ordinal, recipient_key(&address)])?;
         }

@@ -82,7 +82,7 @@ async fn ten_thousand_connections_of_one_client_leave_room_for_others() {
     connections_of_one_client_leave_room_for_others(10_000, 1000).await;
 }
 
-/// Another client sends mail after each so many connections.
+/// Another client sends mail after each batch of connections.
 async fn connections_of_one_client_leave_room_for_others(count: usize, each: usize) {
     let graph = stand_in().await;
     // Written down, the limit holds for this machine too.

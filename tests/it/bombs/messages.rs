@@ -219,7 +219,7 @@ async fn address_lists_are_read_in_linear_time() {
     address_lists_are_read(1).await;
 }
 
-/// A hundred thousand of everything, or so many times less.
+/// A hundred thousand of everything, or fewer by this factor.
 async fn address_lists_are_read(less: usize) {
     let strays = |count: usize| format!("{}a@example.org", "e@example.org,\r\n ".repeat(count));
     let after = |beginning: &str, count: usize| format!("{}a@example.org", beginning.repeat(count));
@@ -260,7 +260,7 @@ async fn a_list_with_gaps_repetitions_or_nested_comments_is_delivered() {
     odd_lists_are_delivered(1).await;
 }
 
-/// A hundred thousand of everything, or so many times less.
+/// A hundred thousand of everything, or fewer by this factor.
 async fn odd_lists_are_delivered(less: usize) {
     let comment = format!("{}{}", "(".repeat(50_000 / less), ")".repeat(50_000 / less));
     explode(&[
@@ -298,7 +298,7 @@ async fn authors_are_read_in_linear_time() {
     authors_are_read(1).await;
 }
 
-/// A hundred thousand of everything, or so many times less.
+/// A hundred thousand of everything, or fewer by this factor.
 async fn authors_are_read(less: usize) {
     let from = |name: &'static str, author: &str| {
         let ordinary = message(name, "a@example.org");

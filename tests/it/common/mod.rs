@@ -1,6 +1,6 @@
 //! What the tests share: the real relay as a process, the stand-in for Entra
 //! and Graph in the test's own process, and an SMTP client that says exactly
-//! what it is told to.
+//! what the test says.
 //!
 //! Nothing sleeps: every wait is for an event and fails after [`PATIENCE`].
 
@@ -53,7 +53,7 @@ pub(crate) async fn stand_in_with(settings: Settings) -> Sandbox {
     Sandbox::start(any_port, settings).await.unwrap()
 }
 
-/// Waits until the stand-in has got so many messages.
+/// Waits until the stand-in has received this number of messages.
 pub(crate) async fn arrived(graph: &Sandbox, count: usize) -> Vec<Arc<Arrival>> {
     let waited = tokio::time::timeout(PATIENCE, graph.arrived(count)).await;
     assert!(

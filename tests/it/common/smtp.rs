@@ -1,4 +1,4 @@
-//! An SMTP client that says exactly what it is told to.
+//! An SMTP client that says exactly what the test says.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -9,7 +9,7 @@ use std::net::TcpStream;
 
 use super::PATIENCE;
 
-/// An SMTP client that says what it is told.
+/// An SMTP client that says what the test says.
 pub(crate) struct Smtp<S = TcpStream> {
     stream: BufReader<S>,
 }
