@@ -5,6 +5,8 @@
 //! read where the rest of it can.
 
 use std::fmt::Display;
+use std::io;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -18,6 +20,14 @@ use super::SpoolError;
 use super::damage;
 use super::lock_mutex;
 use crate::clock::Timestamp;
+
+/// Makes an error of the spool of one of this file or folder.
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {
+    move |error| SpoolError::File {
+        path: path.to_owned(),
+        error,
+    }
+}
 
 /// An error of the spool, and when it was.
 #[derive(Clone, Debug, Serialize, Deserialize)]

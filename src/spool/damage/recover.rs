@@ -15,7 +15,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -33,6 +32,7 @@ use crate::spool::attempts::doubt::INTERRUPTED;
 use crate::spool::content;
 use crate::spool::damage;
 use crate::spool::state::AttemptOutcome;
+use crate::spool::trouble::failed;
 use crate::spool::view;
 
 /// Why an entry is in quarantine whose content file was not there at start.
@@ -225,13 +225,6 @@ pub(in crate::spool) fn move_orphans(folder: &Path, unknown: &[SpoolId]) -> Resu
         disk::sync(folder).map_err(failed(folder))?;
     }
     Ok(())
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {
-    move |error| SpoolError::File {
-        path: path.to_owned(),
-        error,
-    }
 }
 
 pub(in crate::spool) fn ids(

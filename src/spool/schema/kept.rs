@@ -28,6 +28,7 @@ use crate::disk;
 use crate::spool::SpoolError;
 use crate::spool::damage::examine;
 use crate::spool::room::usage::megabytes;
+use crate::spool::trouble::failed;
 
 /// What the name of a copy begins with; the number of its format follows, and `.1`,
 /// `.2` where there are others.
@@ -305,11 +306,4 @@ fn version(path: &Path) -> Option<i64> {
 
 fn program(path: &Path) -> Option<String> {
     super::program(&examine::open_without_log(path)?)
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {
-    move |error| SpoolError::File {
-        path: path.to_owned(),
-        error,
-    }
 }

@@ -38,6 +38,7 @@ use crate::spool::content;
 use crate::spool::lock;
 use crate::spool::room::usage;
 use crate::spool::schema;
+use crate::spool::trouble::failed;
 
 /// What a salvage has saved, and what not.
 #[derive(Clone, Debug, Default)]
@@ -362,11 +363,4 @@ fn new_folder(parent: &Path, name: &str) -> Result<PathBuf, SpoolError> {
     let made = fs::DirBuilder::new().mode(0o700).create(&path);
     made.map_err(failed(&path))?;
     Ok(path)
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {
-    move |error| SpoolError::File {
-        path: path.to_owned(),
-        error,
-    }
 }

@@ -14,7 +14,6 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::Salvaged;
-use super::failed;
 use crate::clock::Timestamp;
 use crate::disk;
 use crate::mail::Address;
@@ -26,6 +25,7 @@ use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
 use crate::spool::state::State;
+use crate::spool::trouble::failed;
 
 /// Where ids are found, with the column that has them.
 const SOURCES: [(&str, &str); 9] = [
