@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_takes_no_place_that_is_taken() {
+    fn a_new_file_never_replaces_an_existing_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, "before").unwrap();

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_goes_by_what_it_becomes_and_through_the_mailbox_that_is_named() {
+    fn routing_uses_the_replaced_sender_and_its_configured_mailbox() {
         let senders = r#"
             [[sender]]
             match = "@old.example"

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_as_mail_and_as_log_want_it() {
+    fn a_moment_has_a_mail_form_and_a_log_form() {
         let moment = Timestamp::from_millis(1_795_287_600_123);
 
         assert_eq!(moment.rfc5322(), "Sat, 21 Nov 2026 19:00:00 +0000");

@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_very_many_mailboxes_some_are_listed_and_all_are_counted() {
+    async fn status_lists_some_of_very_many_mailboxes_and_counts_all() {
         let standing = Standing::default();
         let until = Instant::now();
         for n in 0..1000 {

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_become_two_addresses_is_refused() {
+    fn ambiguous_addresses_are_refused() {
         for text in [
             "",
             "a",

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_64_is_one_client_and_so_is_an_ipv4_address() {
+    fn an_ipv6_64_and_an_ipv4_address_are_one_client_each() {
         assert_eq!(shown("2001:db8::1"), "2001:db8::/64");
         assert_eq!(shown("2001:db8::ffff:ffff:ffff:ffff"), "2001:db8::/64");
         assert_eq!(shown("2001:db8:0:1::1"), "2001:db8:0:1::/64");

@@ -351,7 +351,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_that_exists_is_one_printable_line(text in "(rfc822;|utf-8;|)\\PC{0,20}[\\x00-\\x7f]{0,600}") {
+        fn every_value_is_one_printable_line(text in "(rfc822;|utf-8;|)\\PC{0,20}[\\x00-\\x7f]{0,600}") {
             let values = [
                 text.parse::<EnvelopeId>().map(|it| it.as_str().to_owned()),
                 text.parse::<OriginalRecipient>().map(|it| it.as_str().to_owned()),

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_a_name_is_no_address() {
+    fn the_key_of_a_name_is_not_an_address() {
         let key = |text: &str| text.parse::<ForwardPath>().unwrap().key();
 
         assert_eq!(key("ROOT"), "root");

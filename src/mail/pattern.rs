@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_is_wide_if_it_holds_all_of_a_domain() {
+    fn a_pattern_is_wide_if_it_matches_a_whole_domain() {
         let wide = |pattern: &str| Pattern::from(pattern.to_owned()).is_wide();
 
         assert!(wide("*") && wide("*@contoso.com") && wide("*@*"));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_names_a_domain_or_could_be_anybodys() {
+    fn a_pattern_names_a_domain_or_may_match_anybody() {
         let names = |pattern: &str| Pattern::from(pattern.to_owned()).names_domain();
 
         for one in ["*@contoso.com", "a@contoso.com", "*@*.contoso.com"] {

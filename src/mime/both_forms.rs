@@ -58,7 +58,7 @@ fn mixed(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn what_real_programs_write_is_the_same_file_in_both_forms() {
+fn files_of_real_programs_are_the_same_in_both_forms() {
     let types = "Content-Type: application/pdf";
     for (fields, body, name, content) in [
         (

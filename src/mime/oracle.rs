@@ -336,7 +336,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn taken_apart_a_message_is_what_it_was(
+        fn the_parts_of_a_split_message_equal_the_original(
             message in part(),
             limit in 0..3000_u64,
             cuts in proptest::collection::vec(0..90_usize, 0..5),
@@ -346,7 +346,7 @@ mod tests {
         }
 
         #[test]
-        fn cut_off_or_disturbed_it_still_is(
+        fn the_parts_of_a_truncated_or_altered_message_equal_the_original(
             message in part(),
             limit in 0..3000_u64,
             at in any::<prop::sample::Index>(),
@@ -361,7 +361,7 @@ mod tests {
         }
 
         #[test]
-        fn to_mail_parser_what_stays_and_what_was_taken_are_what_there_was(
+        fn mail_parser_finds_the_same_content_after_splitting(
             message in part(),
             limit in 0..3000_u64,
         ) {

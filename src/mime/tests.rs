@@ -35,7 +35,7 @@ fn taken(message: &[u8]) -> Split {
 }
 
 #[test]
-fn of_real_messages_the_attachments_are_taken() {
+fn attachments_of_real_messages_are_found() {
     for (name, expected) in [
         ("outlook", &["image001.png inline", "report.pdf"][..]),
         ("apple-mail", &["IMG_1.jpg", "report.pdf"]),
@@ -80,7 +80,7 @@ fn of_real_messages_the_attachments_are_taken() {
 }
 
 #[test]
-fn the_largest_go_first_and_no_more_than_have_to() {
+fn the_largest_attachments_are_taken_first_and_only_as_needed() {
     let part = |name, size| {
         let text = "x".repeat(size);
         format!("--b\r\nContent-Type: image/png; name={name}\r\n\r\n{text}\r\n")
@@ -143,7 +143,7 @@ async fn a_message_that_is_an_attachment_becomes_an_empty_text() {
 }
 
 #[test]
-fn an_attachment_beyond_what_graph_takes_is_said_to_be() {
+fn an_attachment_above_graphs_limit_is_reported() {
     let fields = "Content-Type: application/pdf\r\n\r\n";
     let header = Header::split(fields.as_bytes(), true).unwrap();
     let mut found = oracle::scanned(&header, b"x");
@@ -163,7 +163,7 @@ fn mixed(body: &str) -> Structure {
 }
 
 #[test]
-fn each_part_is_where_it_is_said_to_be() {
+fn each_part_has_its_reported_position() {
     let body =
         "before\r\n--b \t\r\nA: b\r\n\r\none\r\n\r\n--b\r\n\r\n--b\r\n\r\n\r\n--b--\r\nbehind\r\n";
 
@@ -194,7 +194,7 @@ fn each_part_is_where_it_is_said_to_be() {
 }
 
 #[test]
-fn what_others_may_see_otherwise_is_doubtful() {
+fn ambiguous_structure_is_doubtful() {
     let last = "Content-Type: image/png\r\n\r\nx\r\n--b--\r\n";
     for (body, doubtful) in [
         (format!("--b\r\n{last}"), &[][..]),
@@ -226,7 +226,7 @@ fn what_others_may_see_otherwise_is_doubtful() {
 }
 
 #[test]
-fn what_is_odd_beyond_measure_is_not_followed() {
+fn extremely_odd_structure_is_not_followed() {
     let many = mixed(&"--b\r\n\r\n".repeat(5_000));
     assert!(many.parts[0].doubtful && many.parts.len() == 1000);
     let long = format!("--b\r\nA: {}\r\n\r\n", "x".repeat(16_000));
@@ -246,7 +246,7 @@ fn what_is_odd_beyond_measure_is_not_followed() {
 }
 
 #[test]
-fn what_is_signed_stays_byte_for_byte() {
+fn signed_content_stays_byte_for_byte() {
     let signed = String::from_utf8(message("smime-signed")).unwrap();
     let scan = "Content-Type: application/pdf\r\n\r\nx\r\n";
     let sent = format!(

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn login_asks_in_the_words_that_devices_wait_for() {
+    fn login_uses_the_prompts_that_devices_expect() {
         let Ok(Progress::Ask(exchange, reply)) = begin(Mechanism::Login, None, Reading::Strict)
         else {
             panic!()

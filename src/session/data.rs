@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_ends_a_message() {
+    fn no_other_sequence_ends_a_message() {
         // smtp-attacks 2.1: the end-of-data variants of the smuggling advisories.
         for variant in [
             &b"\n.\n"[..],
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn carriage_returns_too_many_are_one_line_end() {
+    fn extra_carriage_returns_are_one_line_end() {
         let (content, faults, _) = read(b"a\r\r\nb\r\r\r\n.c\r\r\n\r\r\n.\r\n").unwrap();
 
         assert_eq!(content, b"a\r\nb\r\nc\r\n\r\n");
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_that_ends_all_lines_so_ends_a_message_with_cr_cr_lf() {
+    fn cr_cr_lf_ends_a_message_only_if_all_its_lines_end_so() {
         let end = |input: &[u8]| {
             let mut reader = DataReader::behind_cr_cr_lf();
             match reader.feed(input, &mut Vec::new()) {

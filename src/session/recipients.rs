@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_recipients_holds_for_those_who_receive_the_message() {
+    fn the_recipient_limit_counts_those_who_receive_the_message() {
         let mut session = session(&RecipientPolicy::default(), None);
 
         rcpt(&mut session, "x@example.org", "250");
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipient_that_no_mail_can_reach_is_refused_with_its_remedy() {
+    fn an_unreachable_recipient_is_refused_with_the_remedy() {
         for (to, expected) in [
             (
                 "backup@nas.local",
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirection_takes_all_recipients_and_that_of_the_user_goes_first() {
+    fn a_redirection_replaces_all_recipients_and_the_users_comes_first() {
         let tests = policy(&[], "tests@contoso.com");
         let other = policy(&[], "other@contoso.com");
         for (user, expected) in [
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_other_rules_began_does_not_go_on() {
+    fn a_transaction_begun_under_old_rules_is_refused() {
         let none = RecipientPolicy::default();
         for changed in [
             policy(&["*@contoso.com"], ""),

@@ -176,7 +176,7 @@ fn errors_idleness_and_other_protocols_end_the_session() {
 }
 
 #[test]
-fn content_behind_a_refused_data_is_not_taken_for_commands() {
+fn content_after_a_refused_data_is_not_taken_for_commands() {
     for refused in ["DATA", "DATA now"] {
         let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250)]);
@@ -199,7 +199,7 @@ fn content_behind_a_refused_data_is_not_taken_for_commands() {
 }
 
 #[test]
-fn content_behind_a_data_refused_for_now_is_refused_for_now() {
+fn content_after_a_deferred_data_is_deferred() {
     for verdict in [
         Verdict::StorageFull,
         Verdict::TooMany,
@@ -219,7 +219,7 @@ fn content_behind_a_data_refused_for_now_is_refused_for_now() {
 }
 
 #[test]
-fn data_is_refused_for_now_where_a_recipient_was() {
+fn data_is_deferred_if_a_recipient_was_deferred() {
     for others in [&[][..], &["RCPT TO:<bad>"]] {
         let mut session = session(open());
         dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
@@ -252,7 +252,7 @@ fn data_is_refused_for_now_where_a_recipient_was() {
 }
 
 #[test]
-fn a_data_that_is_put_off_again_and_again_has_an_end() {
+fn repeated_deferrals_of_data_end_the_session() {
     let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     session.allow_recipients(Some(0));
@@ -264,7 +264,7 @@ fn a_data_that_is_put_off_again_and_again_has_an_end() {
 }
 
 #[test]
-fn whoever_could_not_be_verified_is_put_off_at_mail() {
+fn a_client_whose_password_could_not_be_verified_gets_451_at_mail() {
     let access = Access {
         authentication: Authentication::Required,
         ..open()
@@ -281,7 +281,7 @@ fn whoever_could_not_be_verified_is_put_off_at_mail() {
 }
 
 #[test]
-fn recipients_beyond_the_limit_are_no_errors_and_have_an_end() {
+fn recipients_beyond_the_limit_are_deferred_and_finally_end_the_session() {
     let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     dialog(
@@ -298,7 +298,7 @@ fn recipients_beyond_the_limit_are_no_errors_and_have_an_end() {
 }
 
 #[test]
-fn a_recipient_that_is_named_again_and_again_has_an_end() {
+fn repeating_one_recipient_finally_ends_the_session() {
     let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     for _ in 0..IDLE_COMMANDS {
@@ -308,7 +308,7 @@ fn a_recipient_that_is_named_again_and_again_has_an_end() {
 }
 
 #[test]
-fn a_client_that_has_had_its_recipients_is_told_to_come_again() {
+fn a_client_at_its_hourly_recipient_limit_gets_a_deferral() {
     let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     session.allow_recipients(Some(1));
@@ -332,7 +332,7 @@ fn anna() -> Verification {
 }
 
 #[test]
-fn who_authenticated_stays_so_and_sends_as_nobody_else() {
+fn an_authenticated_session_cannot_change_its_user() {
     let mut session = session(Access {
         authentication: Authentication::Required,
         ..open()
@@ -444,7 +444,7 @@ fn where_tls_is_required_no_mail_and_no_password_goes_before_it() {
 }
 
 #[test]
-fn replies_look_as_the_rfc_wants_them() {
+fn replies_have_the_form_of_the_rfc() {
     let mut session = session(Access {
         tls: Tls::Offered,
         authentication: Authentication::Optional,

@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_commit_that_nobody_waits_for_is_still_followed_up() {
+    async fn a_commit_without_a_waiting_session_is_still_followed_up() {
         let folder = TempDir::new().unwrap();
         let writer = writer(&folder);
         let (committed, answer) = oneshot::channel();
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_closing_nothing_is_taken() {
+    async fn a_closed_writer_refuses_operations() {
         let folder = TempDir::new().unwrap();
         let writer = writer(&folder);
         writer.close(None).await;

@@ -34,7 +34,7 @@ fn is_shown(identity: &Identity, relay: &Relay) -> bool {
 const LISTENER: &str = "address = \"127.0.0.1:0\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_certificate_is_shown_at_once_and_no_session_notices() {
+async fn a_renewed_certificate_is_used_at_once_and_sessions_continue() {
     let graph = stand_in().await;
     let (old, new) = (Identity::new(), Identity::new());
     let home = Home::with(&graph)
@@ -67,7 +67,7 @@ async fn a_changed_certificate_is_shown_at_once_and_no_session_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_cannot_begin_tls_is_named_with_what_to_do() {
+async fn a_failed_tls_handshake_is_logged_with_the_remedy() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .listener("tls = \"implicit\"")
@@ -221,7 +221,7 @@ async fn a_session_ends_at_its_next_command_when_it_is_no_longer_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_still_allowed_goes_on_by_the_new_rules() {
+async fn a_reload_applies_its_rules_to_open_sessions() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .listener("authentication = \"required\"")
@@ -296,7 +296,7 @@ async fn a_user_sends_through_its_own_account_even_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_is_not_given_an_author_that_it_may_not_have() {
+async fn default_from_is_not_given_to_a_user_who_may_not_use_it() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .listener("authentication = \"required\"")
@@ -414,7 +414,7 @@ async fn a_user_may_not_name_a_second_author_either() {
 }
 
 #[test]
-fn a_password_comes_back_as_the_hash_that_lets_it_in() {
+fn hash_password_prints_a_hash_that_authenticates() {
     let output = std::process::Command::new("sh")
         .arg("-c")
         .arg(format!(
@@ -517,7 +517,7 @@ async fn senders_of_a_user_also_govern_sender_and_resent_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn transport_fields_of_exchange_never_pass_from_a_client() {
+async fn transport_fields_of_exchange_are_never_passed_on() {
     let fields = "X-MS-Exchange-Organization-SCL: -1\r\nX-MS-Exchange-Organization-AuthAs : Internal\r\n\
          x-ms-exchange-organization-skipsafelinksprocessing\t:\r\n 1\r\n\
          X-MS-EXCHANGE-CROSSTENANT-Id: x\r\nX-MS-Exchange-Forest-X: y\r\n\

@@ -17,7 +17,7 @@ use crate::common::stand_in;
 const ANY: &str = "authentication = \"any\"\nnetworks = [\"127.0.0.0/8\"]";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_wants_the_networks_named_and_says_what_it_means() {
+async fn check_requires_networks_and_explains_any_password() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .listener("authentication = \"any\"")
@@ -52,7 +52,7 @@ async fn check_wants_the_networks_named_and_says_what_it_means() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_7_a_password_that_nobody_checks_is_nowhere_kept() {
+async fn promise_7_a_password_accepted_without_checking_is_stored_nowhere() {
     let graph = stand_in().await;
     let home = Home::with(&graph).listener(ANY).build();
     let mut relay = Relay::start(&home);

@@ -154,7 +154,7 @@ async fn each_recipient_has_the_state_of_its_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_settles_a_message_says_so_of_its_recipients() {
+async fn every_settlement_of_a_message_applies_to_its_recipients() {
     let folder = TempDir::new().unwrap();
     let start = Timestamp::from_millis(1_795_287_600_000);
     let clock = Clock::starting_at(start);
@@ -287,7 +287,7 @@ async fn messages_are_found_by_message_id_with_all_their_parts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_found_is_in_the_order_of_time_and_comes_in_pages() {
+async fn search_results_are_ordered_by_time_and_paged() {
     let folder = TempDir::new().unwrap();
     let start = Timestamp::from_millis(1_795_287_600_000);
     let (spool, _) = entries::open(folder.path(), Clock::starting_at(start));
@@ -336,7 +336,7 @@ fn settings(folder: &Path, subjects: Subjects) -> Settings {
 }
 
 #[tokio::test]
-async fn without_subjects_none_is_stored_and_those_of_before_go() {
+async fn turning_subjects_off_stores_none_and_removes_stored_ones() {
     let folder = TempDir::new().unwrap();
     let opened =
         |subjects| entries::open_with(&settings(folder.path(), subjects), &Clock::System).unwrap();
@@ -357,7 +357,7 @@ async fn without_subjects_none_is_stored_and_those_of_before_go() {
 }
 
 #[tokio::test]
-async fn a_salvaged_spool_is_searched_like_the_one_before() {
+async fn a_salvaged_spool_can_be_searched_as_before() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = entries::open(folder.path(), Clock::System);
     let id = send(&spool, "one", &["info@m\u{fc}ller.example"], 500).await;

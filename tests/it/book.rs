@@ -174,7 +174,7 @@ fn file_of(key: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn the_book_shows_what_the_readme_shows_of_the_sandbox() {
+fn the_book_and_the_readme_show_the_same_sandbox_output() {
     let first = |path: &str| {
         let text = fs::read_to_string(root().join(path)).unwrap();
         blocks(&text, "text").swap_remove(0)
@@ -183,7 +183,7 @@ fn the_book_shows_what_the_readme_shows_of_the_sandbox() {
 }
 
 #[test]
-fn every_link_of_the_book_leads_somewhere() {
+fn every_link_of_the_book_has_a_target() {
     let mut count = 0;
     for (path, text) in pages() {
         for link in outside_blocks(&text).split("](").skip(1) {

@@ -124,7 +124,7 @@ fn the_readmes_first_block_is_two_commands_and_every_command_in_it_exists() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queue_shows_what_waits_and_why() {
+async fn queue_lists_waiting_messages_with_the_reason() {
     let graph = stand_in().await;
     let home = Home::with(&graph).delivery("retry = [\"1h\"]").build();
     let relay = Relay::start(&home);
@@ -190,7 +190,7 @@ async fn queue_shows_what_waits_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queue_show_knows_delivered_messages_too() {
+async fn queue_show_includes_delivered_messages() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let relay = Relay::start(&home);
@@ -213,7 +213,7 @@ async fn queue_show_knows_delivered_messages_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_admin_socket_is_the_owners_alone() {
+async fn only_the_owner_can_open_the_admin_socket() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let _relay = Relay::start(&home);
@@ -227,7 +227,7 @@ async fn the_admin_socket_is_the_owners_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_admin_socket_says_in_a_code_and_in_words_why_it_has_no_answer() {
+async fn errors_of_the_admin_socket_have_a_code_and_a_message() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let _relay = Relay::start(&home);
@@ -282,7 +282,7 @@ fn exit_codes_are_those_of_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
+async fn the_relay_notifies_the_service_manager_of_start_and_stop() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let path = home.path("notify");
@@ -315,7 +315,7 @@ async fn the_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_session_can_be_read_with_what_to_change_and_without_its_password() {
+async fn sessions_show_has_the_dialog_and_the_fix_and_no_password() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .listener("authentication = \"required\"")

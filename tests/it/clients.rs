@@ -50,7 +50,7 @@ const PASSWORD: &str = "Sesame-open-2026";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs swaks, curl, msmtp, Python and nodemailer: tests/clients/install, done by .ci/run"]
-async fn what_real_clients_send_arrives_as_they_sent_it() {
+async fn mail_of_real_clients_arrives_unchanged() {
     let graph = tenant().await;
     let home = Home::with(&graph).account(MAILBOX, "").build();
     let relay = Relay::start(&home);
@@ -119,7 +119,7 @@ fn says_the_same(kept: &[u8], sent: &[u8], name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs thirteen clients: tests/clients/install, done by .ci/run"]
-async fn every_client_gets_through_in_every_way_it_can() {
+async fn every_client_delivers_with_every_tls_and_auth_mode_it_supports() {
     let mut served = Served::start("optional").await;
     let out = served.folder.path().join("sent");
 

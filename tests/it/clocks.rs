@@ -64,7 +64,7 @@ async fn purge(spool: &Spool, keep: Duration) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_due_in_its_time_whatever_the_clock_does() {
+async fn a_changed_clock_does_not_change_when_a_message_is_due() {
     for set_to in [today() - YEARS, today() + YEARS] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
@@ -103,7 +103,7 @@ async fn a_clock_that_is_ahead_at_start_purges_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_and_age_do_not_grow_when_the_clock_is_set_right() {
+async fn correcting_the_clock_does_not_change_ages() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today() - YEARS);
     let (spool, _) = open(folder.path(), clock.clone());
@@ -125,7 +125,7 @@ async fn trouble_and_age_do_not_grow_when_the_clock_is_set_right() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_was_accepted_in_the_future_is_within_reach_of_an_operator() {
+async fn an_operator_can_act_on_a_message_accepted_in_the_future() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today() + YEARS);
     let (spool, _) = open(folder.path(), clock.clone());
@@ -148,7 +148,7 @@ async fn a_message_that_was_accepted_in_the_future_is_within_reach_of_an_operato
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_age_of_the_oldest_message_rises_whatever_the_clock_does() {
+async fn a_changed_clock_does_not_change_the_age_of_the_oldest_message() {
     let folder = TempDir::new().unwrap();
     let clock = Clock::starting_at(today() + YEARS);
     let (spool, _) = open(folder.path(), clock.clone());
@@ -166,7 +166,7 @@ async fn the_age_of_the_oldest_message_rises_whatever_the_clock_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_relay_is_stopped_waits_pass_and_ages_do_not() {
+async fn waits_pass_while_the_relay_is_stopped_and_ages_do_not() {
     for same_boot in [true, false] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
@@ -209,7 +209,7 @@ async fn a_start_with_the_clock_set_back_keeps_waits_as_they_were() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_was_set_between_two_starts_of_one_boot_is_noticed() {
+async fn a_clock_set_between_two_starts_of_one_boot_is_noticed() {
     for (set_to, is_forward) in [(today() + YEARS, true), (today() - DAY, false)] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());
@@ -253,7 +253,7 @@ async fn a_crash_leaves_no_message_in_the_future() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn spending_is_remembered_by_the_time_since_and_not_by_the_clock() {
+async fn rate_limits_after_a_restart_do_not_depend_on_the_wall_clock() {
     for set_to in [today() + YEARS, today() - YEARS] {
         let folder = TempDir::new().unwrap();
         let clock = Clock::starting_at(today());

@@ -70,7 +70,7 @@ fn complaint_with(code: i32, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_unknown_key_gets_place_and_nearest_key() {
+fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
     let said = complaint(&format!(
         "{ACCOUNT}mailbx = \"x\"\n[limits]\nrecipient = 3\n[nonsense]\n"
     ));
@@ -86,7 +86,7 @@ fn an_unknown_key_gets_place_and_nearest_key() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_errors_are_reported_together() {
     let said = complaint(
         "[[listener]]\naddress = \"localhost\"\nnetworks = [\"10.0.0.0/99\"]\n\
          [[account]]\ntenant = \"a/b\"\nmailbox = \"nobody\"\nlogin_url = \"http://example.org\"\n\
@@ -116,7 +116,7 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
-fn a_pace_is_from_one_or_off_but_never_without_bound_at_once() {
+fn rate_limits_may_be_off_and_concurrency_may_not() {
     let wrong = complaint(&format!(
         "{ACCOUNT}[account.rate_limits]\nconcurrency = \"off\"\nmessages_per_minute = 0\n\
          requests_per_10_minutes = \"none\"\nupload_per_5_minutes = \"0 MB\"\n\
@@ -156,7 +156,7 @@ fn the_old_name_of_rate_limits_works_and_warns() {
 }
 
 #[test]
-fn received_shows_or_hides_the_client_and_knows_no_third_way() {
+fn received_headers_accepts_only_its_two_values() {
     let said = complaint(&format!("{ACCOUNT}[received]\nclient = \"none\"\n"));
 
     assert!(said[0].starts_with("relay.toml:7:"), "{said:?}");
@@ -164,7 +164,7 @@ fn received_shows_or_hides_the_client_and_knows_no_third_way() {
 }
 
 #[test]
-fn an_alias_that_nobody_receives_gets_line_and_column() {
+fn an_alias_without_a_recipient_is_reported_with_line_and_column() {
     let said = complaint(&format!(
         "default_recipient_domain = \"nas.local\"\ninternal_domains = [\"corp\"]\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = []\n\
@@ -217,7 +217,7 @@ fn an_alias_that_nobody_receives_gets_line_and_column() {
 }
 
 #[test]
-fn a_sender_section_that_says_nothing_gets_line_and_column() {
+fn errors_in_sender_sections_are_reported_with_line_and_column() {
     let said = complaint(&format!(
         "{ACCOUNT}[[sender]]\nmatch = \"old.example\"\nfrom = \"it@nas.local\"\n\
          [[sender]]\nmatch = \"*@old.example\"\n\
@@ -238,14 +238,14 @@ fn a_sender_section_that_says_nothing_gets_line_and_column() {
 }
 
 #[test]
-fn what_is_no_toml_gets_line_and_column() {
+fn invalid_toml_is_reported_with_line_and_column() {
     let said = complaint("[[account]]\ntenant = contoso\n");
 
     assert!(said[0].starts_with("relay.toml:2:10: "), "{said:?}");
 }
 
 #[test]
-fn a_missing_secret_is_said_with_its_place() {
+fn a_missing_secret_is_reported_with_its_path() {
     let text = ACCOUNT.replace("SECRET", "/nonexistent/secret");
     let said = complaint_with(75, &text);
 
@@ -336,7 +336,7 @@ fn a_bare_address_is_a_network_of_one_machine() {
 }
 
 #[test]
-fn listeners_that_cannot_both_be_and_networks_that_hold_nobody_are_named() {
+fn conflicting_listeners_and_empty_networks_are_reported() {
     let said = complaint(&format!(
         "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"10.0.0.0/8\", \"fc00::/7\"]\n\
          [[listener]]\naddress = \"[::]:2525\"\nnetworks = [\"::ffff:192.0.2.0/120\"]\n{ACCOUNT}"
@@ -354,7 +354,7 @@ fn listeners_that_cannot_both_be_and_networks_that_hold_nobody_are_named() {
 }
 
 #[test]
-fn what_tls_and_authentication_need_is_said() {
+fn missing_settings_for_tls_and_authentication_are_reported() {
     for (text, complaints) in [
         (
             "[[listener]]\naddress = \"127.0.0.1:2525\"\ntls = \"starttls\"\n",
@@ -427,7 +427,7 @@ fn warnings(text: &str, mode: u32) -> String {
 }
 
 #[test]
-fn a_file_with_hashes_or_passwords_that_others_can_read_is_warned_of() {
+fn check_warns_of_hashes_and_passwords_that_others_can_read() {
     let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"\n";
     let users = format!("{listener}{USER}{ACCOUNT}");
     let proxy = |url: &str| format!("{ACCOUNT}[http]\nproxy = \"{url}\"\n");
@@ -456,7 +456,7 @@ fn a_file_with_hashes_or_passwords_that_others_can_read_is_warned_of() {
 }
 
 #[test]
-fn passwords_in_the_clear_beyond_this_machine_are_warned_of() {
+fn check_warns_of_passwords_without_tls_from_other_machines() {
     let home = Home::empty();
     let tls = Identity::new().section(&home);
     let listener = |address: &str, networks: &str, more: &str| {
@@ -487,7 +487,7 @@ fn passwords_in_the_clear_beyond_this_machine_are_warned_of() {
 }
 
 #[test]
-fn a_network_that_can_send_as_anybody_is_warned_of() {
+fn check_warns_of_a_network_that_can_send_as_anybody() {
     let from = ACCOUNT.replace("noreply@contoso.com", "from");
     let listener = |networks: &str, more: &str| {
         format!("[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"{networks}\"]\n{more}")
@@ -516,7 +516,7 @@ fn a_network_that_can_send_as_anybody_is_warned_of() {
 }
 
 #[test]
-fn credentials_of_the_service_alone_cannot_be_tested_and_are_not_wrong() {
+fn credentials_that_only_the_service_can_read_are_not_an_error() {
     let files = "certificate_file = \"${CREDENTIALS_DIRECTORY}/crt\"\n\
                  private_key_file = \"${CREDENTIALS_DIRECTORY}/key\"\n";
     let account = ACCOUNT.replace("client_secret_file = \"SECRET\"\n", files);
@@ -528,7 +528,7 @@ fn credentials_of_the_service_alone_cannot_be_tested_and_are_not_wrong() {
 }
 
 #[test]
-fn a_weak_password_hash_is_warned_of_with_its_place() {
+fn check_warns_of_a_weak_password_hash_with_its_line() {
     let strong = USER.replace("m=64,t=1", "m=19456,t=2");
     for (user, warnings) in [(USER, 1), (strong.as_str(), 0)] {
         let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"\n";
@@ -546,7 +546,7 @@ fn a_weak_password_hash_is_warned_of_with_its_place() {
 }
 
 #[test]
-fn an_address_in_use_is_named_with_the_remedy() {
+fn an_address_in_use_is_reported_with_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     // Addresses are taken before anything is made on disk.
@@ -572,7 +572,7 @@ fn an_address_in_use_is_named_with_the_remedy() {
 }
 
 #[test]
-fn an_address_that_may_come_later_ends_with_75_and_not_with_78() {
+fn an_address_missing_for_now_exits_with_75_and_not_78() {
     // RFC 5737: no machine has it.
     let home = home_with(&format!(
         "[[listener]]\naddress = \"192.0.2.10:2525\"\nnetworks = [\"192.0.2.0/24\"]\n{ACCOUNT}"
@@ -592,7 +592,7 @@ fn an_address_that_may_come_later_ends_with_75_and_not_with_78() {
 }
 
 #[test]
-fn a_file_that_may_come_later_ends_with_75_unless_something_else_is_wrong() {
+fn an_unreadable_file_exits_with_75_unless_something_else_is_wrong() {
     let away = "/nonexistent/of-a-disk";
     let secret = |line: &str| ACCOUNT.replace("client_secret_file = \"SECRET\"", line);
     let files = [
@@ -685,7 +685,7 @@ fn relay_toml_shows_the_defaults() {
 }
 
 #[test]
-fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of() {
+fn check_warns_of_limits_that_give_one_client_or_listener_all_connections() {
     let limits = |keys: &str| warnings(&format!("{ACCOUNT}[limits]\n{keys}"), 0o600);
 
     for keys in ["connections = 64", "connections_per_client = 512"] {
@@ -708,7 +708,7 @@ fn limits_by_which_one_client_or_one_listener_has_all_connections_are_warned_of(
 }
 
 #[test]
-fn a_hostname_that_is_a_domain_with_mailboxes_is_warned_of_where_names_have_aliases() {
+fn check_warns_of_a_hostname_that_is_a_mail_domain_if_names_have_aliases() {
     let root = "[aliases]\nroot = \"it@fabrikam.com\"\n";
     let said = warnings(
         &format!("hostname = \"Contoso.com\"\n{ACCOUNT}{root}"),
@@ -735,7 +735,7 @@ fn a_hostname_that_is_a_domain_with_mailboxes_is_warned_of_where_names_have_alia
 }
 
 #[test]
-fn what_people_write_by_mistake_is_answered_with_what_to_write() {
+fn common_mistakes_are_reported_with_the_correct_form() {
     let said = complaint(&format!(
         "internal_domains = \"corp.local\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
          redirect_all_to = [\"a@contoso.com\"]\nbare_cr = \"accept\"\nnul = true\n{ACCOUNT}\
@@ -757,7 +757,7 @@ fn what_people_write_by_mistake_is_answered_with_what_to_write() {
 }
 
 #[test]
-fn a_secret_in_the_file_itself_is_refused_with_what_to_write_and_never_shown() {
+fn a_secret_written_into_relay_toml_is_refused_and_never_shown() {
     let account = ACCOUNT.replace(
         "client_secret_file = \"SECRET\"",
         "client_secret = \"canary~1\"",

@@ -109,7 +109,7 @@ async fn a_replaced_certificate_is_in_use_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_entra_takes_no_signature_of_is_refused_at_check() {
+async fn check_refuses_a_key_that_entra_does_not_accept() {
     let graph = stand_in().await;
     let home = home_with_certificate(&graph, &keys::APP);
     let made = rcgen::generate_simple_self_signed(["app".to_owned()]).unwrap();
@@ -134,7 +134,7 @@ async fn a_key_that_entra_takes_no_signature_of_is_refused_at_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_issuers_token_is_read_again_for_every_request() {
+async fn a_federated_token_is_read_again_for_every_request() {
     let federated = Federated {
         issuer: "https://issuer.example".to_owned(),
         subject: "system:serviceaccount:mail:relay".to_owned(),
@@ -252,7 +252,7 @@ async fn every_cloud_has_its_own_name_for_graph() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_written_as_text_is_a_life() {
+async fn a_token_lifetime_may_be_a_string() {
     let settings = Settings {
         expires_in_as_string: true,
         ..Settings::default()
@@ -274,7 +274,7 @@ async fn a_life_written_as_text_is_a_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_from_a_proxy_is_no_refusal_and_passes() {
+async fn a_page_from_a_proxy_is_a_deferral_and_not_a_refusal() {
     let graph = stand_in().await;
     graph.inject(Fault {
         body: Some("<html>Please log in to the guest network</html>".to_owned()),
@@ -291,7 +291,7 @@ async fn a_page_from_a_proxy_is_no_refusal_and_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_looks_like_its_id_is_warned_of() {
+async fn check_warns_of_a_secret_that_looks_like_a_secret_id() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -319,7 +319,7 @@ async fn a_secret_that_looks_like_its_id_is_warned_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_contradicts_itself_is_refused_with_its_place() {
+async fn contradictory_settings_are_refused_with_their_line() {
     let graph = stand_in().await;
     for (credential, words) in [
         ("", "needs its client secret"),
@@ -368,7 +368,7 @@ async fn what_contradicts_itself_is_refused_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_of_several_tenants_send_each_for_itself_whatever_becomes_of_another() {
+async fn accounts_of_several_tenants_do_not_affect_each_other() {
     let other = Settings {
         tenant: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
         domain: "fabrikam.example".to_owned(),

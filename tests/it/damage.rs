@@ -157,7 +157,7 @@ async fn a_bad_page_of_recipients_harms_the_messages_on_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn content_that_the_disk_has_changed_is_never_mailed() {
+async fn content_changed_by_the_disk_is_never_sent() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -192,7 +192,7 @@ async fn content_that_the_disk_has_changed_is_never_mailed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_that_the_disk_has_changed_gets_nothing() {
+async fn a_recipient_changed_by_the_disk_receives_nothing() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);

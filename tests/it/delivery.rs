@@ -27,7 +27,7 @@ async fn sent(graph: &Sandbox, relay: &Relay, to: &[&str], fields: &str) -> Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_becomes_the_mailbox_and_answers_go_to_the_author() {
+async fn a_from_replaced_by_the_mailbox_sends_replies_to_the_author() {
     let graph = stand_in().await;
     let relay = relay(&graph, "from = \"mailbox\"");
 
@@ -46,7 +46,7 @@ async fn from_becomes_the_mailbox_and_answers_go_to_the_author() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_to_stays_and_the_mailboxs_own_from_too() {
+async fn an_existing_reply_to_and_the_mailboxs_own_from_are_kept() {
     let graph = stand_in().await;
     let relay = relay(&graph, "from = \"mailbox\"");
 
@@ -75,7 +75,7 @@ async fn a_reply_to_stays_and_the_mailboxs_own_from_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_from_that_exchange_refuses_is_told_with_mailbox_address_and_permission() {
+async fn a_refused_from_is_reported_with_mailbox_address_and_permission() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
 
@@ -90,7 +90,7 @@ async fn a_from_that_exchange_refuses_is_told_with_mailbox_address_and_permissio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn headers_name_the_recipients_where_the_account_wants_that() {
+async fn the_header_section_names_the_recipients_if_configured() {
     let graph = stand_in().await;
     let relay = relay(&graph, "recipients = \"headers\"");
 
@@ -115,7 +115,7 @@ async fn headers_name_the_recipients_where_the_account_wants_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blind_recipients_travel_as_a_property_and_in_no_field() {
+async fn blind_recipients_are_sent_as_a_property_and_in_no_field() {
     let graph = stand_in().await;
     let relay = relay(&graph, "blind = \"property\"");
 
@@ -150,7 +150,7 @@ async fn a_draft_leaves_nothing_behind_but_the_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_recipients_than_exchange_takes_become_several_submissions() {
+async fn recipients_above_exchanges_limit_become_several_submissions() {
     let graph = stand_in().await;
     let home = Home::with(&graph).limits("recipients = 2000").build();
     let relay = Relay::start(&home);
@@ -231,7 +231,7 @@ async fn a_message_that_keeps_coming_back_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_leaves_no_copy_and_the_log_says_what_it_lost() {
+async fn json_leaves_no_copy_and_logs_dropped_fields() {
     let graph = stand_in().await;
     let relay = relay(&graph, "save_to_sent_items = false");
 
@@ -250,7 +250,7 @@ async fn json_leaves_no_copy_and_the_log_says_what_it_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_json_would_break_goes_in_mime_form() {
+async fn messages_that_json_would_damage_are_sent_as_mime() {
     let graph = stand_in().await;
     let relay = relay(&graph, "format = \"json\"");
 
@@ -266,7 +266,7 @@ async fn what_json_would_break_goes_in_mime_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_draft_can_name_its_blind_recipients_itself() {
+async fn a_json_draft_carries_its_blind_recipients() {
     let graph = stand_in().await;
     let keys = "format = \"json\"\nsubmission = \"draft\"\nblind = \"property\"";
     let relay = relay(&graph, keys);

@@ -63,7 +63,7 @@ fn well(graph: &Sandbox) -> Home {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_wrong_stopped_or_running_and_nothing_is_sent() {
+async fn doctor_finds_no_problem_running_or_stopped_and_sends_nothing() {
     let graph = stand_in().await;
     let home = well(&graph);
 
@@ -127,7 +127,7 @@ const CASES: [Case; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_in_entra_is_told_apart_with_its_remedy() {
+async fn doctor_names_each_problem_in_entra_with_its_remedy() {
     for (differ, client_id, parts) in CASES {
         let mut settings = Settings::default();
         differ(&mut settings);
@@ -203,7 +203,7 @@ async fn the_book_shows_what_doctor_says_of_an_expired_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_tenant_is_known_by_its_discovery_document() {
+async fn doctor_finds_a_wrong_tenant_by_its_discovery_document() {
     let graph = stand_in().await;
     let home = well(&graph);
     home.change(
@@ -219,7 +219,7 @@ async fn a_wrong_tenant_is_known_by_its_discovery_document() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permission_that_exchange_gives_is_in_no_token_and_is_no_failure() {
+async fn a_permission_granted_in_exchange_is_not_a_failure() {
     let graph = stand_in_with(Settings {
         roles: vec![],
         rbac_mailboxes: vec![MAILBOX.to_owned()],
@@ -236,7 +236,7 @@ async fn a_permission_that_exchange_gives_is_in_no_token_and_is_no_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_out_of_reach_is_named_and_so_is_one_that_is_not_microsofts() {
+async fn doctor_names_unreachable_hosts_and_hosts_that_are_not_microsofts() {
     let graph = stand_in().await;
     let home = well(&graph);
     let graph_url = format!("graph_url = \"{}\"", graph.url());
@@ -269,7 +269,7 @@ async fn a_host_out_of_reach_is_named_and_so_is_one_that_is_not_microsofts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_machine_is_looked_at_too() {
+async fn doctor_checks_the_machine_too() {
     let graph = stand_in().await;
     let home = well(&graph);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -305,7 +305,7 @@ async fn the_machine_is_looked_at_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_soon_is_warned_of_everywhere() {
+async fn credentials_that_expire_soon_are_reported_everywhere() {
     let graph = stand_in_with(Settings {
         certificates: vec![keys::APP.der()],
         ..Settings::default()
@@ -368,7 +368,7 @@ async fn metrics(home: &Home) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn setup_writes_a_file_that_works_without_a_terminal() {
+async fn setup_without_a_terminal_writes_a_working_file() {
     let graph = stand_in().await;
     let home = Home::empty();
     let settings = Settings::default();
@@ -415,7 +415,7 @@ async fn setup_writes_a_file_that_works_without_a_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_message_is_timed_through_every_hop() {
+async fn send_test_times_every_hop() {
     let graph = stand_in().await;
     let home = well(&graph);
     let to = ["send-test", "a@example.org"];
@@ -439,7 +439,7 @@ async fn a_test_message_is_timed_through_every_hop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_of_the_service_alone_is_said_to_be_out_of_reach() {
+async fn doctor_says_if_only_the_service_can_read_a_credential() {
     let graph = stand_in().await;
     let home = well(&graph);
     let secret = home.path("client-secret").display().to_string();

@@ -91,7 +91,7 @@ fn format_of(path: &Path) -> i64 {
 }
 
 #[tokio::test]
-async fn messages_of_every_earlier_format_go_on_as_they_were() {
+async fn messages_of_every_earlier_format_are_delivered_after_the_upgrade() {
     for (format, _) in FORMATS {
         let folder = TempDir::new().unwrap();
         let path = written(folder.path(), format);
@@ -178,7 +178,7 @@ async fn the_old_database_is_kept_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_was_only_in_the_log_is_in_the_copy_too() {
+async fn the_copy_includes_transactions_that_were_only_in_the_log() {
     let (folder, crashed) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let db = open_log(&folder.path().join("spool.db"));
     db.execute_batch(FORMATS[4].1).unwrap();
@@ -203,7 +203,7 @@ fn spool_has_tables(path: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn a_copy_is_made_once_and_takes_no_other_ones_place() {
+async fn a_copy_is_made_once_and_never_replaces_another() {
     let folder = TempDir::new().unwrap();
     let path = written(folder.path(), 5);
     let kept = folder.path().join("spool.db.format-5");
@@ -229,7 +229,7 @@ async fn a_copy_is_made_once_and_takes_no_other_ones_place() {
 }
 
 #[tokio::test]
-async fn without_room_for_the_copy_nothing_is_changed_until_it_is_elsewhere() {
+async fn without_room_for_the_copy_the_database_is_not_upgraded() {
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let path = written(folder.path(), 5);
     let before = fs::read(&path).unwrap();
@@ -275,7 +275,7 @@ async fn of_later_version(folder: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_later_format_is_refused_with_the_version_that_reads_it() {
+async fn the_refusal_of_a_later_format_names_the_version_that_reads_it() {
     let folder = TempDir::new().unwrap();
     let path = of_later_version(folder.path()).await;
     fs::write(folder.path().join("spool.db.format-7"), "not ours").unwrap();
@@ -333,7 +333,7 @@ async fn a_spool_of_an_earlier_format_can_be_checked_before_the_upgrade() {
 }
 
 #[tokio::test]
-async fn an_earlier_format_is_salvaged_and_what_is_kept_is_left_alone() {
+async fn salvage_reads_an_earlier_format_and_leaves_the_kept_copy_alone() {
     for (format, _) in FORMATS {
         let folder = TempDir::new().unwrap();
         written(folder.path(), format);
@@ -372,7 +372,7 @@ async fn an_old_database_without_its_successor_is_not_taken_for_an_empty_spool()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_says_what_the_first_start_will_do_and_what_it_has_kept() {
+async fn check_announces_the_upgrade_and_then_names_the_kept_copy() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let data = home.path("data");
@@ -403,7 +403,7 @@ async fn check_says_what_the_first_start_will_do_and_what_it_has_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_says_that_it_changes_the_format_and_what_it_has_kept() {
+async fn an_upgrade_is_logged_with_the_kept_copy() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let data = home.path("data");

@@ -27,7 +27,7 @@ const SMALL_DISK: &str = "GRAPH_RELAY_SMALL_DISK";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
-async fn a_full_disk_says_452_and_everything_before_is_delivered() {
+async fn a_full_disk_answers_452_and_accepted_mail_is_delivered() {
     let (disk, _mine) = small_disk().await;
     for (size, free_space, afterwards) in [
         (3_000, "8 MB", Afterwards::GoesOn),
@@ -83,7 +83,7 @@ async fn a_full_disk_says_452_and_everything_before_is_delivered() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
-async fn clients_that_send_without_end_leave_the_disk_its_free_space_and_others_their_mail() {
+async fn clients_that_send_without_end_leave_free_space_and_others_get_through() {
     let (disk, _mine) = small_disk().await;
     let graph = stand_in().await;
     let limits = "";

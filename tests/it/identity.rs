@@ -112,7 +112,7 @@ fn certificate(folder: &Path) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Node and npm's oidc-provider: tests/identity/install, done by .ci/run"]
-async fn an_openid_provider_takes_secret_and_certificate() {
+async fn an_openid_provider_accepts_secret_and_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let provider = Provider::start(&certificate(folder.path()));
 
@@ -208,7 +208,7 @@ async fn an_openid_provider_signs_people_in_and_rotates_their_refresh_tokens() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Python's msal: tests/identity/install, done by .ci/run"]
-async fn microsofts_own_library_is_served_by_the_stand_in() {
+async fn msal_signs_in_at_the_stand_in() {
     let home = Home::empty();
     write_private(&home.path("app.crt"), keys::APP.certificate);
     write_private(&home.path("app.key"), keys::APP.key);
@@ -268,7 +268,7 @@ async fn microsofts_own_library_is_served_by_the_stand_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Python: tests/identity/install, done by .ci/run"]
-async fn a_test_message_is_offered_to_whoever_has_signed_in_and_its_result_is_told() {
+async fn setup_offers_a_test_message_after_sign_in_and_shows_its_result() {
     let graph = stand_in_with(Settings {
         public_client: true,
         ..Settings::default()

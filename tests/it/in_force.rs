@@ -64,7 +64,7 @@ fn configuration(home: &Home) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_differs_from_what_runs_is_told_with_what_puts_it_in_force() {
+async fn status_says_how_to_apply_a_changed_configuration() {
     let graph = stand_in().await;
     let home = home(&graph, "[limits]\nrecipients = 100");
     let mut relay = Relay::start(&home);
@@ -95,7 +95,7 @@ async fn a_file_that_differs_from_what_runs_is_told_with_what_puts_it_in_force()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_cannot_be_used_is_told_before_a_restart_finds_out() {
+async fn status_reports_an_invalid_configuration_before_a_restart() {
     let graph = stand_in().await;
     let home = home(&graph, "");
     let relay = Relay::start(&home);
@@ -128,7 +128,7 @@ async fn a_file_that_cannot_be_used_is_told_before_a_restart_finds_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_that_was_refused_is_remembered_with_its_reason() {
+async fn status_reports_a_refused_reload_with_its_reason() {
     let graph = stand_in().await;
     let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"optional\"";
     let home = home(&graph, listener);
@@ -162,7 +162,7 @@ async fn received(graph: &Sandbox, relay: &Relay, count: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn received_names_the_client_or_hides_it_as_relay_toml_says() {
+async fn received_names_or_hides_the_client_as_configured() {
     let graph = stand_in().await;
     let home = home(&graph, "[received]\nclient = \"full\"\n");
     let mut relay = Relay::start(&home);

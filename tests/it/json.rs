@@ -114,7 +114,7 @@ fn multipart(kind: &str, parts: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn everybody_named_gets_it_under_the_id_it_had() {
+async fn every_named_recipient_receives_it_with_its_message_id() {
     let tenant = Tenant::new().await;
     let mime = message(
         "Bcc: b@example.org, \"Doe, J\" <d@example.org>\r\nCc: =?utf-8?q?M=C3=BC?= <c@example.org>\r\n\
@@ -171,7 +171,7 @@ async fn html_arrives_with_the_images_it_shows() {
 }
 
 #[tokio::test]
-async fn every_charset_arrives_as_what_it_says() {
+async fn every_charset_arrives_as_readable_text() {
     let tenant = Tenant::new().await;
     for (charset, bytes, text) in [
         ("iso-8859-1", &b"Z\xfcrich"[..], "Zürich"),
@@ -193,7 +193,7 @@ async fn every_charset_arrives_as_what_it_says() {
 }
 
 #[tokio::test]
-async fn six_fields_of_its_own_are_five_and_a_reply_stays_in_its_thread() {
+async fn five_of_six_own_fields_are_kept_and_replies_stay_in_their_thread() {
     let tenant = Tenant::new().await;
     let fields: String = (1..=6).map(|n| format!("X-Field-{n}: {n}\r\n")).collect();
     let mime = message(&format!(
@@ -253,7 +253,7 @@ async fn files_and_messages_arrive_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn odd_messages_are_taken_too() {
+async fn odd_messages_are_accepted_too() {
     let tenant = Tenant::new().await;
     for rest in [
         "\r\n",
@@ -270,7 +270,7 @@ async fn odd_messages_are_taken_too() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_what_graph_said() {
+async fn a_refusal_quotes_graph() {
     let tenant = Tenant::new().await;
 
     let boss = tenant

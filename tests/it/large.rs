@@ -58,7 +58,7 @@ async fn only(graph: &Sandbox) -> std::sync::Arc<Arrival> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_attachments_follow_the_draft_and_the_rest_stays_as_it_was() {
+async fn large_attachments_are_uploaded_and_the_rest_is_unchanged() {
     for next_range in [NextRange::Bare, NextRange::Open] {
         let settings = Settings {
             next_range,
@@ -109,7 +109,7 @@ async fn large_attachments_follow_the_draft_and_the_rest_stays_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scanner_that_sends_nothing_but_a_file_gets_it_through() {
+async fn a_scanned_file_without_any_text_is_delivered() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
     let scan = bytes(5_000_000, 4);
@@ -155,13 +155,13 @@ fn faults(at: Station) -> Vec<Fault> {
 
 /// Each kind of request, and each way to break it, but not each way for each kind.
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_4_a_large_message_arrives_once_and_whole_whatever_breaks() {
+async fn promise_4_a_large_message_arrives_once_and_whole_after_a_failed_request() {
     arrives_once_and_whole(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: many large messages"]
-async fn promise_4_a_large_message_arrives_once_and_whole_however_it_breaks() {
+async fn promise_4_a_large_message_arrives_once_and_whole_after_any_failed_request() {
     arrives_once_and_whole(1).await;
 }
 
@@ -230,7 +230,7 @@ async fn arrives_once_and_whole(step: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_4_a_relay_killed_in_an_upload_sends_the_message_once_and_whole() {
+async fn promise_4_a_relay_killed_during_an_upload_sends_the_message_once_and_whole() {
     for (at, kind) in [
         (Station::Session, RequestKind::Session),
         (Station::Upload, RequestKind::Upload),
@@ -285,7 +285,7 @@ async fn sent_whole(graph: &Sandbox, relay: &Relay, size: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_loses_again_what_it_has_gained_is_given_up() {
+async fn an_upload_that_makes_no_progress_is_abandoned() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
     let says = |at, next: &str| Fault {
@@ -305,7 +305,7 @@ async fn an_upload_that_loses_again_what_it_has_gained_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attachment_that_graph_ends_early_is_not_sent_short() {
+async fn an_attachment_that_graph_completes_early_is_never_sent_truncated() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
     graph.inject(Fault {
@@ -346,7 +346,7 @@ fn signed_with(pdf: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_is_not_taken_apart_and_the_client_hears_it_at_once() {
+async fn a_large_signed_message_is_refused_at_data() {
     let graph = stand_in().await;
     let cases = [
         ("", signed()),
@@ -372,7 +372,7 @@ async fn what_is_signed_is_not_taken_apart_and_the_client_hears_it_at_once() {
 /// What was accepted does not fail by its size, although its account refuses such
 /// messages now.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_and_was_accepted_is_attached_when_graph_finds_it_too_large() {
+async fn an_accepted_signed_message_is_sent_as_an_attachment_when_graph_finds_it_too_large() {
     let settings = Settings {
         request_limit: 3_000_000,
         session_minimum: 2_097_152,
@@ -392,7 +392,7 @@ async fn what_is_signed_and_was_accepted_is_attached_when_graph_finds_it_too_lar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_travels_as_an_attachment_where_the_account_wants_that() {
+async fn a_large_signed_message_is_sent_as_an_attachment_if_configured() {
     let graph = stand_in().await;
     let relay = relay(&graph, "oversize = \"attach\"");
     let sent = signed();
@@ -436,7 +436,7 @@ async fn a_request_that_graph_finds_too_large_is_split() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_graph_finds_too_large_and_nothing_can_split_fails_in_graphs_words() {
+async fn a_message_that_is_too_large_and_cannot_be_split_fails_with_graphs_error() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
 
@@ -458,7 +458,7 @@ async fn what_graph_finds_too_large_and_nothing_can_split_fails_in_graphs_words(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_that_graph_finds_too_large_goes_as_mime_that_is_split() {
+async fn a_json_message_that_graph_finds_too_large_is_sent_as_split_mime() {
     for route in ["send", "draft"] {
         let settings = Settings {
             request_limit: 3_000_000,
@@ -487,7 +487,7 @@ async fn json_that_graph_finds_too_large_goes_as_mime_that_is_split() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quoted_printable_becomes_base64_where_the_account_wants_that() {
+async fn quoted_printable_becomes_base64_if_configured() {
     let graph = stand_in().await;
     let relay = relay(&graph, "quoted_printable = \"base64\"");
     let sent = format!(

@@ -16,7 +16,7 @@ const MOST_FILES: usize = 12;
 type Table = Vec<(String, BTreeSet<String>)>;
 
 #[test]
-fn every_row_of_the_table_names_only_rows_below_it() {
+fn every_row_of_the_table_names_only_lower_rows() {
     let table = table();
     assert!(table.len() > 10, "the table was not found");
     for (at, (module, uses)) in table.iter().enumerate() {
@@ -33,7 +33,7 @@ fn every_row_of_the_table_names_only_rows_below_it() {
 }
 
 #[test]
-fn modules_use_what_the_table_allows_and_nothing_that_it_allows_is_unused() {
+fn modules_use_exactly_the_modules_that_the_table_allows() {
     let table: BTreeMap<_, _> = table().into_iter().collect();
     let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, text) in sources() {
@@ -68,7 +68,7 @@ fn modules_use_what_the_table_allows_and_nothing_that_it_allows_is_unused() {
 }
 
 #[test]
-fn no_file_is_past_its_ceiling() {
+fn no_file_is_longer_than_the_limit() {
     for (path, text) in sources() {
         let lines = text.lines().count();
         assert!(
@@ -80,7 +80,7 @@ fn no_file_is_past_its_ceiling() {
 }
 
 #[test]
-fn no_folder_is_past_its_ceiling() {
+fn no_folder_has_more_files_than_the_limit() {
     let mut files: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for (path, _) in sources() {
         *files.entry(path.parent().unwrap().to_owned()).or_default() += 1;
@@ -140,7 +140,7 @@ fn every_file_begins_by_saying_what_it_is_for() {
 /// States, outcomes, causes and kinds of tokens have types: their names are for
 /// people, JSON and SQL, and nothing is decided by comparing them.
 #[test]
-fn nothing_is_decided_by_comparing_the_name_of_a_state_or_an_outcome() {
+fn no_decision_compares_the_name_of_a_state_or_an_outcome() {
     const NAMES: [&str; 22] = [
         "waiting",
         "claimed",
@@ -198,7 +198,7 @@ fn compared<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
 /// `.ci/run` runs those that need something in steps of their own, and all others
 /// in one.
 #[test]
-fn a_test_is_ignored_for_what_it_needs_or_for_its_scale() {
+fn every_ignored_test_gives_a_known_reason() {
     let mut count = 0;
     for (path, text) in files_below("tests/it") {
         for reason in text.split("#[ignore = \"").skip(1) {

@@ -87,7 +87,7 @@ async fn strange_draft(graph: &Sandbox, mime: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_whose_creation_had_no_answer_is_deleted_by_the_next_attempt() {
+async fn a_draft_created_without_an_answer_is_deleted_by_the_next_attempt() {
     for fault in [lost(Cut::Before), lost(Cut::During), late()] {
         let graph = stand_in().await;
         let relay = Relay::start(&home(&graph, ""));
@@ -103,7 +103,7 @@ async fn a_draft_whose_creation_had_no_answer_is_deleted_by_the_next_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_in_json_form_is_known_by_its_mark_and_no_other_is_touched() {
+async fn only_a_json_draft_with_the_relays_mark_is_deleted() {
     let graph = stand_in().await;
     let keys = "submission = \"draft\"\nformat = \"json\"";
     let relay = Home::with(&graph).account(MAILBOX, keys).start();
@@ -142,7 +142,7 @@ async fn a_draft_that_was_made_while_the_relay_was_killed_is_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_elses_draft_with_the_same_message_id_is_touched() {
+async fn drafts_of_others_with_the_same_message_id_are_not_touched() {
     let graph = stand_in().await;
     let relay = Relay::start(&home(&graph, ""));
     let other = "Received: by relay.test.example (graph-relay) with ESMTP id \
@@ -179,7 +179,7 @@ async fn a_message_that_expires_leaves_no_draft() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_looked_for_where_every_creation_was_answered() {
+async fn no_search_for_drafts_is_made_if_every_creation_was_answered() {
     let graph = stand_in().await;
     let relay = Relay::start(&home(&graph, ""));
     graph.inject(Fault {
@@ -195,7 +195,7 @@ async fn nothing_is_looked_for_where_every_creation_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_that_is_refused_keeps_no_message_back() {
+async fn a_refused_search_for_drafts_does_not_delay_the_message() {
     let graph = stand_in().await;
     let relay = Relay::start(&home(&graph, ""));
     graph.inject(late());

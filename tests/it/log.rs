@@ -140,7 +140,7 @@ async fn a_log_that_is_read_late_is_complete_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_whose_reader_is_gone_ends_nothing() {
+async fn a_log_whose_reader_is_gone_does_not_stop_the_relay() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = Unread::start(&home);

@@ -79,7 +79,7 @@ fn begun(line_end: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_end_of_the_message_is_none_is_told_apart() {
+async fn a_client_that_never_sends_a_valid_end_of_data_is_named_in_the_log() {
     let lf = "ends its message with LF . LF";
     let cr = "ends its lines with a carriage return alone";
     let other = "the client stopped responding";
@@ -111,7 +111,7 @@ async fn a_client_whose_end_of_the_message_is_none_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_gives_up_waiting_is_told_apart_too() {
+async fn a_client_that_gives_up_waiting_for_354_is_named_in_the_log() {
     for (content, remedy) in [
         (
             "Subject: LF\n\nHello\n.\nQUIT\n",
@@ -133,7 +133,7 @@ async fn a_client_that_gives_up_waiting_is_told_apart_too() {
 
 /// What it sends behind the dot is lost, and the relay cannot know it for text.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_doubles_no_dots_is_told_apart() {
+async fn a_client_without_dot_stuffing_is_named_in_the_log() {
     let dots = "does not double the dot at the beginning of a line";
     for (content, is_told) in [
         ("above\r\n.\r\nbelow the dot\r\n.\r\nQUIT\r\n", true),
@@ -157,7 +157,7 @@ async fn a_client_that_doubles_no_dots_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_lines_never_end_is_told_apart() {
+async fn a_client_without_line_ends_is_named_in_the_log() {
     let said = begun("\r") + "Subject: CR\r\rHello\r.\rQUIT\r";
 
     let (answer, shown) = kept("", &[said.as_bytes()], Then::Waits).await;

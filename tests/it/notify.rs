@@ -85,7 +85,7 @@ fn status(mail: &ParsedMail<'_>, name: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_is_not_reported_where_notify_leaves_it_out() {
+async fn a_failure_is_not_reported_if_notify_excludes_it() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
 
@@ -151,7 +151,7 @@ async fn a_report_names_only_the_recipients_that_want_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delay_is_reported_to_those_who_want_it_only() {
+async fn a_delay_is_reported_only_to_those_who_want_it() {
     let graph = stand_in().await;
     let delivery = "retry = [\"50ms\"]\nwarn_after = \"100ms\"";
     let relay = Home::with(&graph).delivery(delivery).start();
@@ -190,7 +190,7 @@ async fn a_delay_is_reported_to_those_who_want_it_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_was_handed_on_is_reported_as_relayed_if_that_was_asked_for() {
+async fn a_submitted_message_is_reported_as_relayed_on_request() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let rcpts = [
@@ -245,7 +245,7 @@ async fn no_second_report(relay: &Relay, graph: &Sandbox, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn success_is_reported_to_nobody_but_a_sender_who_may_get_reports() {
+async fn success_is_reported_only_to_senders_who_may_get_reports() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let answer = format!(
@@ -395,7 +395,7 @@ async fn an_operator_gets_every_failure_whatever_the_sender_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn notify_holds_where_the_header_section_names_the_recipients() {
+async fn notify_applies_if_the_header_section_names_the_recipients() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
         .account(MAILBOX, "recipients = \"headers\"")
@@ -412,7 +412,7 @@ async fn notify_holds_where_the_header_section_names_the_recipients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_a_client_asks_becomes_a_field_of_the_report() {
+async fn a_client_cannot_add_fields_to_the_report() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let long = "x".repeat(5000);
@@ -491,7 +491,7 @@ async fn the_parts_of_a_message_each_keep_what_was_asked_for_their_recipients() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queue_show_says_what_was_asked_about_reports() {
+async fn queue_show_has_the_requests_for_reports() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let relay = waiting(&graph, &home);
@@ -594,7 +594,7 @@ async fn messages_of_a_spool_of_format_4_are_sent_and_reported_as_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn salvage_keeps_what_was_asked_and_reads_format_4_too() {
+async fn salvage_keeps_requests_for_reports_and_reads_format_4_too() {
     for format_4 in [false, true] {
         let graph = stand_in().await;
         let home = Home::new(&graph);
@@ -632,7 +632,7 @@ async fn salvage_keeps_what_was_asked_and_reads_format_4_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_changes_what_was_asked_is_noticed() {
+async fn requests_for_reports_changed_by_the_disk_are_noticed() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -681,7 +681,7 @@ async fn a_disk_that_changes_what_was_asked_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_one_for_programs_too_where_mail_goes_in_json_form() {
+async fn a_report_stays_machine_readable_if_mail_is_sent_as_json() {
     let graph = stand_in().await;
     let keys = "format = \"json\"\nsave_to_sent_items = false";
     let home = Home::with(&graph).account(MAILBOX, keys).build();

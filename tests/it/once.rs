@@ -96,7 +96,7 @@ fn send_as(relay: &Relay, mailbox: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_4_a_draft_arrives_exactly_once_whatever_breaks() {
+async fn promise_4_a_draft_arrives_exactly_once_after_any_failed_request() {
     let stations = [Station::Draft, Station::Submit, Station::Look];
     let cases = stations.into_iter().flat_map(faults);
     let cases: Vec<Fault> = cases.collect();
@@ -156,7 +156,7 @@ async fn promise_4_one_request_arrives_twice_only_where_the_log_says_doubtful() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doubtful_message_is_held_where_the_account_wants_that() {
+async fn a_doubtful_message_is_held_if_configured() {
     let graph = stand_in().await;
     let relay = Relay::start(&home(&graph, "on_doubt = \"hold\""));
     graph.inject(Fault {
@@ -174,7 +174,7 @@ async fn a_doubtful_message_is_held_where_the_account_wants_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crash_makes_doubtful_is_held_until_an_operator_decides_and_no_longer() {
+async fn a_message_made_doubtful_by_a_crash_is_held_until_an_operator_decides() {
     let graph = stand_in().await;
     let home = home(&graph, "on_doubt = \"hold\"");
     let mut relay = Relay::start(&home);
@@ -234,7 +234,7 @@ async fn a_sent_draft_that_shows_late_is_looked_for_and_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_that_is_refused_for_good_does_not_stay_and_can_be_sent_again() {
+async fn a_refused_draft_is_deleted_and_the_message_can_be_retried() {
     let graph = stand_in().await;
     let home = home(&graph, "submission = \"draft\"");
     let relay = Relay::start(&home);
@@ -258,7 +258,7 @@ async fn a_draft_that_is_refused_for_good_does_not_stay_and_can_be_sent_again() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_sent_although_graph_refused_it_is_not_deleted() {
+async fn a_message_sent_despite_an_error_is_not_deleted() {
     let graph = stand_in().await;
     let relay = Relay::start(&home(&graph, "submission = \"draft\""));
     graph.inject(Fault {
@@ -394,7 +394,7 @@ fn number(home: &Home, expression: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_is_looked_for_from_its_sending_on_however_long_it_was_filled() {
+async fn the_search_for_a_draft_begins_when_it_was_sent_and_not_when_it_was_created() {
     let graph = stand_in().await;
     let home = home(&graph, "submission = \"draft\"\nblind = \"property\"");
     let mut relay = Relay::start(&home);
@@ -419,7 +419,7 @@ async fn a_draft_is_looked_for_from_its_sending_on_however_long_it_was_filled() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_4_a_mailbox_that_is_away_does_not_mean_that_its_draft_is() {
+async fn promise_4_an_unavailable_mailbox_does_not_mean_that_its_draft_is_gone() {
     for code in ["MailboxNotEnabledForRESTAPI", ""] {
         let graph = stand_in().await;
         let home = home(&graph, "submission = \"draft\"");
@@ -465,7 +465,7 @@ async fn black_hole() -> (std::net::SocketAddr, Vec<tokio::net::TcpStream>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_without_a_connection_is_not_sent_however_short_the_timeout() {
+async fn without_a_connection_an_attempt_is_never_doubtful() {
     let graph = stand_in().await;
     let (black_hole, _held) = black_hole().await;
     // The machine takes connections for it, and nothing is ever said on them.

@@ -65,7 +65,7 @@ fn pin(name: &str, text: &str) {
 }
 
 #[test]
-fn help_of_every_command() {
+fn help_of_every_command_is_unchanged() {
     let mut all = String::new();
     let mut commands = vec![Vec::<String>::new()];
     while let Some(command) = commands.pop() {
@@ -178,7 +178,7 @@ fn mask(key: &str, value: &mut Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_output_and_metrics() {
+async fn json_output_and_metrics_are_unchanged() {
     let busy = Busy::new().await;
 
     pin("status.json", &busy.json(&["status"]));
@@ -203,7 +203,7 @@ async fn json_output_and_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_events_with_their_fields_and_words() {
+async fn log_events_keep_their_fields_and_words() {
     let mut busy = Busy::new().await;
     assert!(busy.relay.stop().success());
 
@@ -252,7 +252,7 @@ fn report(relay: &Relay, graph: &Sandbox, about: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_of_each_kind() {
+async fn reports_of_each_kind_are_unchanged() {
     let graph = stand_in().await;
     let delivery = "retry = [\"50ms\"]\nwarn_after = \"100ms\"";
     let relay = Home::with(&graph).delivery(delivery).start();

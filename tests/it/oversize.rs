@@ -60,7 +60,7 @@ fn raw(arrival: &Arrival) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_no_request_carries_arrives_as_an_attached_message() {
+async fn a_text_too_large_for_one_request_arrives_as_an_attached_message() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
     let small = "Content-Type: text/plain\r\n\r\nsmall\r\n";
@@ -173,7 +173,7 @@ async fn a_file_without_an_empty_line_before_it_arrives_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_in_an_unknown_encoding_is_taken_out_unchanged() {
+async fn a_part_in_an_unknown_encoding_is_uploaded_unchanged() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
     let picture = bytes(900_000, 3);
@@ -337,13 +337,13 @@ async fn a_picture_that_is_referred_to_by_its_location_stays_if_anything_else_ca
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_files_of_the_same_name_arrive_all_and_in_their_order() {
+async fn files_of_the_same_name_all_arrive_in_order() {
     files_of_the_same_name_arrive_all_and_in_their_order(300_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: a hundred megabytes"]
-async fn many_large_files_of_the_same_name_arrive_all_and_in_their_order() {
+async fn large_files_of_the_same_name_all_arrive_in_order() {
     files_of_the_same_name_arrive_all_and_in_their_order(2_000_000).await;
 }
 
@@ -400,7 +400,7 @@ fn ways(graph: &Sandbox) -> [usize; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_graph_refuses_by_its_size_goes_in_the_other_way() {
+async fn an_attachment_refused_for_its_size_is_sent_the_other_way() {
     let too_small = Fault {
         code: Some("ErrorAttachmentSizeShouldNotBeLessThanMinimumSize".to_owned()),
         ..Fault::at(Station::Session, 400)
@@ -439,7 +439,7 @@ async fn what_graph_refuses_by_its_size_goes_in_the_other_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attachment_that_graph_takes_in_neither_way_travels_with_its_message() {
+async fn an_attachment_refused_both_ways_is_sent_inside_its_message() {
     // Too large for a request, too small for a session.
     let settings = Settings {
         attach_limit: 1_000_000,
@@ -465,7 +465,7 @@ async fn an_attachment_that_graph_takes_in_neither_way_travels_with_its_message(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_takes_small_requests_only_gets_small_requests() {
+async fn a_proxy_with_a_size_limit_gets_small_requests() {
     let settings = Settings {
         request_limit: 1_000_000,
         ..Settings::default()

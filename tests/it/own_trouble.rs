@@ -115,7 +115,7 @@ async fn messages_that_a_proxy_blocks_do_not_hold_up_the_other_mailboxes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_answers_everything_is_left_alone_and_costs_no_message() {
+async fn a_proxy_that_answers_every_request_costs_no_message() {
     for status in [403, 407] {
         let graph = stand_in().await;
         let sections = "retry = [\"50ms\"]\nexpire_after = \"1s\"";
@@ -139,7 +139,7 @@ async fn a_proxy_that_answers_everything_is_left_alone_and_costs_no_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_fails_while_others_get_through_expires_and_says_so() {
+async fn a_message_that_fails_while_others_get_through_expires_with_a_report() {
     let graph = stand_in().await;
     let sections = "retry = [\"100ms\"]\nexpire_after = \"1s\"";
     let home = Home::with(&graph).delivery(sections).build();

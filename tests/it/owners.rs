@@ -64,7 +64,7 @@ async fn an_alias_of_a_fixed_mailbox_and_by_a_draft_is_found_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_that_may_not_look_says_so_and_the_mail_waits() {
+async fn an_app_without_permission_to_look_up_users_is_reported_and_mail_waits() {
     let graph = with_alias(false).await;
     let relay = relay(&graph, "from", "");
 
@@ -83,7 +83,7 @@ async fn an_app_that_may_not_look_says_so_and_the_mail_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_nobody_has_waits_as_before() {
+async fn mail_from_an_unknown_address_waits_as_before() {
     let graph = with_alias(true).await;
     let relay = relay(&graph, "from", "");
 

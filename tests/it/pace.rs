@@ -73,19 +73,19 @@ async fn a_backlog_goes(count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_waiting_messages_go_by_four_requests_at_once() {
+async fn five_hundred_waiting_messages_use_four_requests_at_once() {
     a_backlog_goes(500).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: thousands of messages"]
-async fn thousands_of_waiting_messages_go_by_four_requests_at_once() {
+async fn thousands_of_waiting_messages_use_four_requests_at_once() {
     // More than these would meet the limits of a mailbox and a day.
     a_backlog_goes(4000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_limit_holds_and_is_named_and_a_restart_remembers_it() {
+async fn each_rate_limit_holds_is_named_and_survives_a_restart() {
     for (limit, value) in [
         ("messages_per_minute", "3"),
         ("requests_per_10_minutes", "3"),
@@ -114,7 +114,7 @@ async fn each_limit_holds_and_is_named_and_a_restart_remembers_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_throttled_mailbox_goes_by_fewer_requests_and_by_all_again() {
+async fn concurrency_of_a_throttled_mailbox_is_reduced_and_restored() {
     let graph = stand_in().await;
     graph.inject(Fault {
         retry_after: Some("1".to_owned()),
@@ -135,7 +135,7 @@ async fn a_throttled_mailbox_goes_by_fewer_requests_and_by_all_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_mailboxes_are_all_served_beside_one_with_a_backlog() {
+async fn a_backlog_of_one_mailbox_does_not_delay_two_hundred_others() {
     let mailbox = |n: usize| format!("box{n}@sandbox.example");
     let mut mailboxes: Vec<String> = (0..200).map(mailbox).collect();
     mailboxes.push(MAILBOX.to_owned());
@@ -196,7 +196,7 @@ async fn an_account_that_gets_no_answers_does_not_hold_up_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailbox_at_its_limit_for_a_day_is_shown_with_the_limit_and_its_end() {
+async fn status_shows_a_mailbox_at_its_daily_limit_and_when_it_ends() {
     let graph = stand_in().await;
     let home = home(&graph, "recipients_per_day = 1");
     let relay = Relay::start(&home);

@@ -25,13 +25,13 @@ use crate::common::stored::waiting;
 
 /// A sample of the pages: the header of the database, the schema, and one of every few.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_page_of_a_sample_loses_a_message_unnamed_or_sends_one_twice() {
+async fn a_damaged_page_of_a_sample_never_loses_a_message_silently_or_sends_it_twice() {
     damage_each(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: two relays for every page of a database"]
-async fn no_damaged_page_loses_a_message_unnamed_or_sends_one_twice() {
+async fn any_damaged_page_never_loses_a_message_silently_or_sends_it_twice() {
     damage_each(1).await;
 }
 

@@ -199,7 +199,7 @@ async fn promise_3_strays_stay_visible_and_blind_recipients_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_4_a_doubtful_attempt_is_called_so() {
+async fn promise_4_a_doubtful_attempt_is_reported_as_doubtful() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     graph.inject(Fault {
@@ -270,7 +270,7 @@ async fn promise_5_content_is_not_rewritten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_5_what_is_missing_is_added() {
+async fn promise_5_missing_fields_are_added() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
 
@@ -312,7 +312,7 @@ async fn promise_5_a_large_message_arrives_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_1_a_large_message_survives_a_kill_and_strangers_files_do_not() {
+async fn promise_1_a_large_message_survives_a_kill_and_unknown_files_are_moved_away() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     graph.inject(Fault {
@@ -373,7 +373,7 @@ async fn memory_does_not_grow_with_the_size_of_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_renewed_before_it_ends() {
+async fn a_token_is_renewed_before_it_expires() {
     let settings = Settings {
         token_life: Duration::from_secs(6),
         ..Settings::default()
@@ -430,7 +430,7 @@ async fn promise_7_the_secret_and_the_tokens_are_in_no_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_throttled_is_not_called_again_before_its_time() {
+async fn a_throttled_mailbox_is_not_called_before_retry_after() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     graph.inject(Fault {
@@ -474,7 +474,7 @@ async fn a_storm_of_503_ends_with_all_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_401_in_mid_run_costs_one_token_request() {
+async fn a_401_between_deliveries_costs_one_token_request() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     send_one(

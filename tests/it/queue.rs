@@ -156,7 +156,7 @@ async fn a_retry_does_not_call_a_throttled_mailbox_before_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_stays_held_over_kill_9_and_goes_out_when_it_is_released() {
+async fn a_held_message_stays_held_after_kill_9_until_it_is_released() {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(PATIENT).build();
     let mut relay = Relay::start(&home);
@@ -191,7 +191,7 @@ async fn what_is_held_stays_held_over_kill_9_and_goes_out_when_it_is_released() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_message_makes_room_for_new_ones_and_stays_gone_over_kill_9() {
+async fn a_dropped_message_makes_room_and_stays_gone_after_kill_9() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .sections(PATIENT)
@@ -236,7 +236,7 @@ async fn a_dropped_message_makes_room_for_new_ones_and_stays_gone_over_kill_9() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_being_sent_is_neither_held_nor_dropped() {
+async fn a_message_being_sent_can_be_neither_held_nor_dropped() {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(PATIENT).build();
     let relay = Relay::start(&home);
@@ -266,7 +266,7 @@ async fn what_is_being_sent_is_neither_held_nor_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_chooses_what_is_listed_and_what_is_done() {
+async fn a_filter_selects_messages_to_list_and_to_act_on() {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(PATIENT).build();
     let relay = Relay::start(&home);
@@ -294,7 +294,7 @@ async fn a_filter_chooses_what_is_listed_and_what_is_done() {
 }
 
 #[test]
-fn a_wrong_command_line_says_what_is_right() {
+fn a_wrong_command_line_is_answered_with_the_correct_form() {
     let home = Home::empty();
     fs::write(
         &home.config,
@@ -329,7 +329,7 @@ fn a_wrong_command_line_says_what_is_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_terminal_it_asks_with_the_number_and_only_yes_is_yes() {
+async fn on_a_terminal_queue_drop_asks_with_the_number_of_messages() {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(PATIENT).build();
     let relay = Relay::start(&home);

@@ -42,7 +42,7 @@ async fn sent(graph: &Sandbox, relay: &Relay, to: &[&str], fields: &str) -> Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_for_an_alias_reaches_those_it_stands_for() {
+async fn mail_for_an_alias_reaches_its_members() {
     let graph = stand_in().await;
     let (home, relay) = relay(&graph, "", "", ALIASES);
 
@@ -96,7 +96,7 @@ async fn mail_for_an_alias_reaches_those_it_stands_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_field_that_names_an_alias_names_whom_it_stands_for() {
+async fn an_alias_in_a_header_field_is_replaced_by_its_members() {
     let graph = stand_in().await;
     let (_home, relay) = relay(&graph, "", "", ALIASES);
 
@@ -140,7 +140,7 @@ async fn a_field_that_names_an_alias_names_whom_it_stands_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recipients_that_no_mail_can_reach_are_refused_at_rcpt() {
+async fn unreachable_recipients_are_refused_at_rcpt() {
     let graph = stand_in().await;
     let (_home, relay) = relay(&graph, "", "", ALIASES);
     let mut smtp = relay.connect();
@@ -194,7 +194,7 @@ async fn postmaster_without_an_alias_is_the_mailbox_that_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redirection_lets_nothing_reach_anybody_else_by_any_field() {
+async fn redirected_mail_reaches_nobody_else_by_any_field() {
     let graph = stand_in().await;
     let fields = "To: Anna <anna@customer.example>, carl@customer.example\r\n\
                   Cc: ben@customer.example\r\nBcc: dora@customer.example\r\n\
@@ -267,7 +267,7 @@ async fn a_redirected_message_that_waits_stays_redirected_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recipients_are_bounded_for_a_listener_and_for_a_user() {
+async fn listeners_and_users_can_limit_allowed_recipients() {
     let graph = stand_in().await;
     let users = USERS.replacen(
         "name = \"scanner\"",
@@ -305,7 +305,7 @@ async fn recipients_are_bounded_for_a_listener_and_for_a_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_puts_aliases_and_bounds_in_force() {
+async fn a_reload_applies_aliases_and_allowed_recipients() {
     let graph = stand_in().await;
     let (home, relay) = relay(&graph, "", "", "");
     let mut smtp = relay.connect();
@@ -346,7 +346,7 @@ async fn a_report_names_the_recipient_that_the_sender_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_reaches_its_sender_only_where_mail_to_him_is_allowed() {
+async fn reports_go_only_to_allowed_recipients() {
     let graph = stand_in().await;
     let allowed = "authentication = \"optional\"\n\
                    recipients_allowed = [\"*@example.org\", \"anna@sandbox.example\"]";

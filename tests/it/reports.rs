@@ -70,8 +70,7 @@ fn body(mail: &ParsedMail<'_>, part: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_names_those_whom_the_message_was_for_not_those_of_an_envelope_that_does_not_count()
- {
+async fn a_report_names_the_recipients_who_would_have_received_the_message() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
         .account(MAILBOX, "recipients = \"headers\"")
@@ -154,7 +153,7 @@ async fn a_failed_message_is_reported_to_its_sender() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_seen_in_the_queue_as_what_it_is() {
+async fn the_queue_shows_a_report_as_a_report() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let relay = Relay::start(&home);
@@ -175,7 +174,7 @@ async fn a_report_is_seen_in_the_queue_as_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_message_is_reported_with_what_has_to_be_changed() {
+async fn the_report_about_an_expired_message_says_what_to_change() {
     let graph = stand_in().await;
     let delivery = "retry = [\"50ms\"]\nexpire_after = \"300ms\"";
     let relay = Home::with(&graph).delivery(delivery).start();
@@ -223,7 +222,7 @@ async fn a_late_message_is_warned_about_once_and_to_its_sender_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warning_that_is_not_sent_yet_is_withdrawn_when_the_message_is_delivered() {
+async fn an_unsent_delay_notice_is_withdrawn_when_the_message_is_delivered() {
     let graph = stand_in().await;
     let delivery = "retry = [\"2s\"]\nwarn_after = \"1ms\"";
     let relay = Home::with(&graph).delivery(delivery).start();
@@ -252,7 +251,7 @@ async fn a_warning_that_is_not_sent_yet_is_withdrawn_when_the_message_is_deliver
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_reported_about_what_nobody_waits_for() {
+async fn automatic_messages_are_not_reported() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -271,7 +270,7 @@ async fn nothing_is_reported_about_what_nobody_waits_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_sender_is_not_written_to_unless_it_authenticated() {
+async fn foreign_senders_get_reports_only_if_they_authenticated() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .listener("authentication = \"optional\"")
@@ -321,7 +320,7 @@ async fn the_operator_may_want_all_reports_or_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_that_fails_makes_no_report() {
+async fn a_failed_report_is_not_reported() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
 
@@ -396,7 +395,7 @@ async fn promise_2_a_kill_after_a_failure_loses_no_report_and_makes_no_second() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_does_not_deny_what_may_have_been_sent() {
+async fn a_report_says_if_the_message_may_have_been_sent() {
     let graph = stand_in().await;
     let delivery = "retry = [\"50ms\"]\nexpire_after = \"300ms\"";
     let relay = Home::with(&graph)
@@ -431,7 +430,7 @@ async fn a_report_does_not_deny_what_may_have_been_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_after_a_doubt_is_not_reported_as_if_nobody_could_have_it() {
+async fn a_refusal_after_a_doubtful_attempt_is_reported_as_possibly_sent() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     graph.inject(Fault {

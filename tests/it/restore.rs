@@ -114,7 +114,7 @@ async fn a_spool_state_that_cannot_be_read_is_refused_with_a_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_database_is_refused() {
+async fn a_file_that_is_not_a_database_is_refused() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     fs::create_dir_all(home.path("data")).unwrap();
@@ -128,7 +128,7 @@ async fn what_is_no_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_database_is_refused_until_the_operator_wants_it() {
+async fn an_older_database_is_refused_until_the_operator_confirms_it() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -175,7 +175,7 @@ async fn an_older_database_is_refused_until_the_operator_wants_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_database_beside_the_log_of_a_newer_one_is_refused() {
+async fn an_older_database_with_the_log_of_a_newer_one_is_refused() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -228,7 +228,7 @@ async fn a_folder_restored_as_a_whole_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_others_in_the_content_folder_are_left_alone() {
+async fn unknown_files_in_the_content_folder_are_left_alone() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = Relay::start(&home);
@@ -384,7 +384,7 @@ async fn the_removed_index_of_the_log_is_written_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_cut_short_takes_no_mail() {
+async fn a_truncated_database_accepts_no_mail() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);

@@ -207,7 +207,7 @@ async fn mail_that_waits_or_is_held_never_yields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_has_come_in_whole_goes_before_those_that_have_not() {
+async fn a_complete_message_gets_room_before_incomplete_ones() {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(SMALL).build();
     let relay = Relay::start(&home);
@@ -253,7 +253,7 @@ async fn a_connection_that_sends_nothing_takes_no_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_announces_more_than_there_is_room_for_is_refused_before_it_comes() {
+async fn a_message_announced_larger_than_the_free_room_is_refused_before_data() {
     let graph = stand_in().await;
     graph.inject(out_of_order(100_000));
     let home = Home::with(&graph).sections(SMALL).build();
@@ -315,7 +315,7 @@ async fn a_message_that_can_never_fit_into_the_spool_is_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_message_leaves_the_disk_while_its_client_still_sends() {
+async fn a_refused_message_is_removed_while_its_client_still_sends() {
     let graph = stand_in().await;
     let limits = "spool_size = \"1 MB\"\nmessage_size = \"700 kB\"";
     let home = Home::with(&graph).limits(limits).build();
@@ -343,7 +343,7 @@ async fn a_refused_message_leaves_the_disk_while_its_client_still_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_doctor_and_metrics_know_the_last_error_of_the_spool() {
+async fn status_doctor_and_metrics_show_the_last_error_of_the_spool() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let relay = Relay::start(&home);

@@ -30,7 +30,7 @@ fn named(words: &str, word: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_reads_every_message_running_or_stopped() {
+async fn spool_check_reads_every_message_running_or_stopped() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -67,7 +67,7 @@ async fn a_check_reads_every_message_running_or_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn salvage_sends_what_is_whole_and_holds_what_may_have_been_delivered() {
+async fn salvage_sends_intact_messages_and_holds_those_possibly_delivered() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -126,7 +126,7 @@ async fn salvage_reads_a_log_whose_database_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn salvage_does_without_the_first_page() {
+async fn salvage_works_without_the_first_page() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -169,7 +169,7 @@ async fn salvage_into_another_folder_leaves_the_damaged_one_alone() {
 }
 
 #[test]
-fn the_help_says_what_becomes_of_the_damaged_files() {
+fn the_help_says_where_the_damaged_files_are_kept() {
     let help = binary()
         .args(["spool", "salvage", "--help"])
         .output()
@@ -239,7 +239,7 @@ async fn a_salvage_that_was_interrupted_is_refused_by_a_start_and_finished_by_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn salvage_of_an_older_database_says_so_and_holds_what_waits() {
+async fn salvage_of_an_older_database_holds_waiting_mail() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -269,7 +269,7 @@ async fn salvage_of_an_older_database_says_so_and_holds_what_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn salvage_without_a_database_says_what_is_lost_and_what_an_orphan_is() {
+async fn salvage_without_a_database_explains_losses_and_orphans() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = waiting(&graph, &home);
@@ -290,7 +290,7 @@ async fn salvage_without_a_database_says_what_is_lost_and_what_an_orphan_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn salvage_from_a_folder_without_a_spool_makes_nothing_in_it() {
+async fn salvage_of_a_folder_without_a_spool_creates_no_files() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let empty = home.path("empty");

@@ -355,7 +355,7 @@ async fn ask(home: &Home, relay: &Relay, seen: &mut Seen) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_7_no_secret_is_in_anything_that_the_relay_says_or_writes() {
+async fn promise_7_no_secret_is_in_any_output_or_file_of_the_relay() {
     let graph = stand_in_with(settings()).await;
     let claims = serde_json::json!({
         "iss": "https://issuer.example", "sub": "relay",
@@ -395,7 +395,7 @@ async fn promise_7_no_secret_is_in_anything_that_the_relay_says_or_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_7_nor_are_those_of_a_proxy_and_of_a_machine() {
+async fn promise_7_no_secret_of_a_proxy_or_a_machine_is_in_any_output() {
     let graph = stand_in_with(settings()).await;
     let mut seen = Seen::default();
 
@@ -457,7 +457,7 @@ async fn promise_7_nor_are_those_of_a_proxy_and_of_a_machine() {
 
 /// What a panic, a log line or an error could print of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_7_nothing_that_holds_a_secret_prints_it() {
+async fn promise_7_no_type_that_holds_a_secret_prints_it() {
     let graph = stand_in_with(settings()).await;
     let home = home(&graph, "canary-of-a-federated-token");
     let proxy = format!("[http]\nproxy = \"http://relay:{PROXY_PASSWORD}@127.0.0.1:9\"\n");

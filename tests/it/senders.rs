@@ -21,7 +21,7 @@ const MAP: &str = "[[sender]]\nmatch = \"@old.example\"\nfrom = \"@sandbox.examp
     [[sender]]\nmatch = \"root@nas.local\"\nfrom = \"relay@sandbox.example\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_becomes_another_and_answers_go_to_the_author() {
+async fn a_replaced_author_still_receives_the_replies() {
     let graph = stand_in().await;
     let relay = relay(&graph, "from", "", MAP);
 
@@ -50,7 +50,7 @@ async fn an_address_becomes_another_and_answers_go_to_the_author() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_author_that_no_mailbox_can_be_becomes_another_too() {
+async fn an_impossible_author_is_replaced_too() {
     let graph = stand_in().await;
     let relay = relay(&graph, "from", "", MAP);
 
@@ -67,7 +67,7 @@ async fn an_author_that_no_mailbox_can_be_becomes_another_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sender_becomes_another_and_says_nothing_twice() {
+async fn a_replaced_sender_field_is_not_added_twice() {
     let graph = stand_in().await;
     let relay = relay(&graph, "from", "", MAP);
 
@@ -94,7 +94,7 @@ async fn sender_becomes_another_and_says_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailbox_that_is_named_sends_for_its_alias() {
+async fn a_configured_mailbox_sends_for_its_alias() {
     // The stand-in knows no mailbox by an alias; this one may be sent as.
     let settings = Settings {
         send_as: vec!["sales@sandbox.example".to_owned()],
@@ -146,7 +146,7 @@ async fn a_user_may_use_the_map_only_for_its_own_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_default_from_is_named_in_the_remedy() {
+async fn the_remedy_names_a_refused_default_from() {
     let graph = stand_in().await;
     let keys = "default_from = \"noreply@sandbox.example\"";
     let relay = relay(&graph, MAILBOX, keys, "");

@@ -32,7 +32,7 @@ fn mode(path: &Path, mode: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root: .ci/run has it"]
-async fn a_command_without_permission_says_so_and_not_that_nothing_runs() {
+async fn a_command_without_permission_does_not_report_a_stopped_relay() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     mode(home.folder.path(), 0o755);
@@ -64,7 +64,7 @@ async fn a_command_without_permission_says_so_and_not_that_nothing_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root: .ci/run has it"]
-async fn a_secret_without_permission_has_the_remedy_of_whoever_asks() {
+async fn the_remedy_for_an_unreadable_secret_fits_the_user_who_asks() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     mode(home.folder.path(), 0o755);
@@ -191,7 +191,7 @@ fn is_told_with(fix: &str, home: &Home) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root: .ci/run has it"]
-async fn doctor_finds_what_a_relay_started_by_hand_has_left() {
+async fn doctor_finds_files_left_by_a_relay_started_by_hand() {
     let graph = stand_in().await;
     let home = of_the_service(&graph);
     let data = home.path("data");
@@ -223,7 +223,7 @@ async fn doctor_finds_what_a_relay_started_by_hand_has_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root: .ci/run has it"]
-async fn a_secret_that_root_has_rotated_is_missed_before_the_next_token() {
+async fn a_secret_made_unreadable_by_root_is_reported_before_the_next_token() {
     let graph = stand_in().await;
     let home = of_the_service(&graph);
     let mut command = binary();

@@ -185,7 +185,7 @@ async fn an_interrupted_setup_leaves_secret_and_file_as_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_answer_is_asked_again_and_a_bare_address_is_a_network() {
+async fn setup_asks_again_after_a_wrong_answer_and_accepts_a_bare_address() {
     let graph = stand_in().await;
     let home = Home::empty();
 
@@ -252,7 +252,7 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
 }
 
 #[test]
-fn an_interrupted_hash_password_lets_the_terminal_show_what_is_typed() {
+fn an_interrupted_hash_password_restores_the_terminal_echo() {
     let mut person = Person::at(binary().arg("hash-password"));
     person.wait_for("(not shown");
     assert!(!person.shows_what_is_typed());

@@ -311,7 +311,7 @@ fn signed_in(home: &Home) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_person_with_a_device_code_is_not_the_end() {
+async fn a_device_code_used_by_the_wrong_person_can_be_tried_again() {
     let graph = stand_in_with(settings()).await;
     let home = home(&graph);
     let _relay = Relay::start(&home);
@@ -342,7 +342,7 @@ async fn type_code(login: &mut Login, mailbox: &str) {
 
 /// `sudo graph-relay login` must not start a browser with root's rights.
 #[tokio::test(flavor = "multi_thread")]
-async fn login_opens_a_browser_for_a_person_and_never_as_root() {
+async fn login_opens_a_browser_as_the_user_and_never_as_root() {
     let graph = stand_in_with(settings()).await;
     let home = home(&graph);
     let _relay = Relay::start(&home);
@@ -384,7 +384,7 @@ async fn a_device_code_signs_in_without_any_browser_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_sign_in_holds_its_mail_and_nobody_elses() {
+async fn a_refused_sign_in_holds_the_mail_of_that_mailbox_only() {
     let graph = stand_in_with(settings()).await;
     // One app for both: each has its own mailbox.
     let mut setup = Home::with(&graph);
@@ -489,7 +489,7 @@ async fn a_web_app_shows_its_secret_and_an_app_of_several_tenants_may_use_a_shar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mailboxes_of_one_account_sign_in_each_for_itself() {
+async fn each_mailbox_of_an_account_signs_in_for_itself() {
     let graph = stand_in_with(settings()).await;
     let home = Home::with(&graph)
         .account_by(&Credential::Delegated, "from", "")

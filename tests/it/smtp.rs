@@ -17,7 +17,7 @@ use crate::common::message;
 use crate::common::stand_in;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ehlo_offers_what_is_there_in_one_segment() {
+async fn ehlo_lists_the_extensions_in_one_segment() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut stream = TcpStream::connect(relay.address).unwrap();
@@ -144,7 +144,7 @@ async fn content_is_the_same_however_it_is_cut_into_segments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_larger_than_the_limit_is_refused_with_words() {
+async fn a_message_larger_than_the_limit_is_refused_with_the_limit() {
     let graph = stand_in().await;
     let limits = "message_size = \"3 MB\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -199,7 +199,7 @@ async fn lines_errors_and_recipients_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_author_nobody_sends_for_is_refused_at_once() {
+async fn an_author_without_an_account_is_refused_at_once() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
         .account(MAILBOX, "senders = [\"*@sandbox.example\"]")
@@ -215,7 +215,7 @@ async fn an_author_nobody_sends_for_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_beyond_ascii_is_taken_with_smtputf8_only() {
+async fn an_address_beyond_ascii_is_accepted_only_with_smtputf8() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -241,7 +241,7 @@ async fn an_address_beyond_ascii_is_taken_with_smtputf8_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_of_another_network_is_turned_away() {
+async fn a_client_outside_the_networks_is_refused() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
         .listener("networks = [\"192.0.2.0/24\"]")
@@ -277,7 +277,7 @@ async fn one_client_cannot_take_every_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_client_is_told_and_left() {
+async fn a_silent_client_gets_421_and_is_disconnected() {
     let graph = stand_in().await;
     let limits = "command_timeout = \"100ms\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -300,7 +300,7 @@ async fn a_silent_client_is_told_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_drains_what_is_in_data_and_tells_the_rest() {
+async fn sigterm_finishes_messages_in_data_and_answers_421_to_the_rest() {
     let graph = stand_in().await;
     let mut relay = Relay::start(&Home::new(&graph));
     let mut idle = relay.connect();
@@ -325,7 +325,7 @@ async fn sigterm_drains_what_is_in_data_and_tells_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_spool_says_452_and_everything_before_is_delivered() {
+async fn a_full_spool_answers_452_and_accepted_mail_is_delivered() {
     let graph = stand_in().await;
     graph.inject(Fault {
         times: 1000,

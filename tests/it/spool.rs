@@ -44,7 +44,7 @@ fn open(folder: &Path) -> (Spool, Recovered) {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
+async fn an_unreadable_entry_is_quarantined_and_the_others_are_sent() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let good = accept(&spool, b"good\r\n").await;
@@ -76,7 +76,7 @@ async fn an_entry_that_cannot_be_read_is_put_aside_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn an_attempt_without_an_end_is_doubtful_at_the_next_start() {
+async fn an_interrupted_attempt_is_doubtful_at_the_next_start() {
     let folder = TempDir::new().unwrap();
     let id = {
         let (spool, _) = open(folder.path());
@@ -109,7 +109,7 @@ fn dsn(spool: &Spool, kind: DsnKind) -> Dsn {
 }
 
 #[tokio::test]
-async fn a_failure_and_its_report_are_one_to_a_crash() {
+async fn a_crash_never_separates_a_failure_from_its_report() {
     let folder = TempDir::new().unwrap();
     let (id, about) = {
         let (spool, _) = open(folder.path());
@@ -139,7 +139,7 @@ async fn a_failure_and_its_report_are_one_to_a_crash() {
 }
 
 #[tokio::test]
-async fn a_warning_goes_when_what_it_says_is_no_longer_so() {
+async fn a_delay_notice_is_withdrawn_when_it_is_no_longer_true() {
     for next in [Next::Delivered, Next::Failed] {
         let folder = TempDir::new().unwrap();
         let (spool, _) = open(folder.path());
@@ -195,7 +195,7 @@ async fn a_message_whose_file_is_gone_is_quarantined() {
 }
 
 #[tokio::test]
-async fn what_is_done_with_is_forgotten_after_its_time() {
+async fn finished_messages_are_purged_after_their_retention() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     for next in [Next::Delivered, Next::Failed] {
@@ -218,7 +218,7 @@ async fn what_is_done_with_is_forgotten_after_its_time() {
 }
 
 #[tokio::test]
-async fn the_spool_is_its_owners_alone() {
+async fn only_the_owner_can_read_the_spool() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     accept(&spool, &vec![b'x'; 200_000]).await;
@@ -241,7 +241,7 @@ async fn the_spool_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn only_one_process_has_the_spool() {
+async fn only_one_process_can_open_the_spool() {
     let folder = TempDir::new().unwrap();
     let (_spool, _) = open(folder.path());
     let settings = Settings {
@@ -257,7 +257,7 @@ async fn only_one_process_has_the_spool() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spool_of_format_1_is_taken_over_with_what_waits_in_it() {
+async fn a_spool_of_format_1_is_upgraded_with_its_waiting_mail() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let id = accept(&spool, b"Subject: old\r\n\r\nx\r\n").await;
@@ -341,7 +341,7 @@ async fn in_state(spool: &Spool, folder: &Path, state: &str, content: &[u8]) -> 
 }
 
 #[tokio::test]
-async fn every_action_does_in_every_state_what_the_table_says() {
+async fn every_operator_action_follows_the_table_in_every_state() {
     use Action::Drop;
     use Action::Hold;
     use Action::Release;
@@ -405,7 +405,7 @@ async fn every_action_does_in_every_state_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn a_failed_message_that_is_tried_again_has_all_its_time_again() {
+async fn a_retried_message_gets_its_whole_retry_period_again() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let id = accept(&spool, b"content\r\n").await;
@@ -420,7 +420,7 @@ async fn a_failed_message_that_is_tried_again_has_all_its_time_again() {
 }
 
 #[tokio::test]
-async fn what_is_in_quarantine_is_tried_again_only_when_its_content_is_back() {
+async fn a_quarantined_message_is_retried_only_when_its_content_is_back() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let content = vec![b'x'; 200_000];
@@ -473,7 +473,7 @@ async fn a_message_that_no_account_sends_is_not_tried_but_can_be_held_and_releas
 }
 
 #[tokio::test]
-async fn many_are_decided_about_in_pages_and_none_that_came_later() {
+async fn an_order_for_all_messages_works_in_pages_and_skips_later_messages() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let entries = (0..1_100).map(|_| accept(&spool, b"content\r\n"));
@@ -555,7 +555,7 @@ async fn a_filter_finds_by_envelope_state_reason_and_age() {
 }
 
 #[tokio::test]
-async fn a_draft_that_is_gone_takes_no_later_one_off_the_record() {
+async fn a_deleted_draft_does_not_clear_the_record_of_a_later_one() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let id = accept(&spool, b"content\r\n").await;
@@ -576,7 +576,7 @@ async fn a_draft_that_is_gone_takes_no_later_one_off_the_record() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_sent_stays_with_the_mailbox_that_has_its_draft() {
+async fn a_message_that_may_have_been_sent_stays_with_the_mailbox_of_its_draft() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
     let id = accept(&spool, b"content\r\n").await;
@@ -603,7 +603,7 @@ async fn what_may_have_been_sent_stays_with_the_mailbox_that_has_its_draft() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_stands_still_gives_its_room_to_others() {
+async fn a_stalled_reception_gives_its_room_to_others() {
     let folder = TempDir::new().unwrap();
     let settings = Settings {
         folder: folder.path().to_owned(),

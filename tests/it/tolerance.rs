@@ -69,7 +69,7 @@ const ROWS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_5_what_old_applications_send_arrives_in_a_form_that_all_accept() {
+async fn promise_5_mail_of_old_applications_arrives_in_a_valid_form() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -135,7 +135,7 @@ async fn promise_5_a_field_in_latin_1_is_read_and_goes_out_in_ascii() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_without_a_usable_from_is_from_default_from_or_its_reverse_path() {
+async fn without_a_usable_from_the_author_is_default_from_or_the_reverse_path() {
     let graph = stand_in().await;
     let by_path = Home::with(&graph).account("from", "").start();
     let default_from = "default_from = \"reports@sandbox.example\"";
@@ -168,7 +168,7 @@ async fn a_message_without_a_usable_from_is_from_default_from_or_its_reverse_pat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_3_a_name_that_some_read_as_addresses_reaches_nobody_else() {
+async fn promise_3_a_display_name_that_looks_like_addresses_reaches_nobody_else() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -228,7 +228,7 @@ const SIGNED: [&str; 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_5_signed_fields_stay_as_they_were_signed_although_somebody_is_blind() {
+async fn promise_5_signed_fields_stay_unchanged_with_blind_recipients() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();

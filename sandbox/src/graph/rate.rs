@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_spent_is_free_again_after_the_span() {
+    async fn spent_amounts_are_free_again_after_the_span() {
         let meter = Meter::new(Some(Rate {
             amount: 10,
             span: Duration::from_secs(60),

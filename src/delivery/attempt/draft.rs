@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_received_field_of_the_entry_itself_is_its_own() {
+    fn a_draft_is_recognised_only_by_its_own_received_field() {
         let id = "01M7ZZDH4TKT6XKYKEMYK3N3EJ";
         let ours = |name: &str, value: &str| {
             let field = HeaderField {

@@ -117,7 +117,7 @@ fn a_mailbox_never_gets_more_than_its_requests_at_once() {
 }
 
 #[test]
-fn few_workers_are_shared_and_taken_in_turn() {
+fn workers_are_shared_in_turn() {
     let names: Vec<Lane> = ["1", "2", "3"].map(|name| lane("a", name)).into();
     let mut lanes = Lanes::new(HashMap::from([("a".into(), PACE)]), 2, Standing::default());
     names
@@ -133,7 +133,7 @@ fn few_workers_are_shared_and_taken_in_turn() {
 }
 
 #[test]
-fn a_throttled_mailbox_waits_alone_then_probes() {
+fn a_throttled_mailbox_waits_alone_and_then_probes() {
     let (one, two) = (lane("a", "one"), lane("a", "two"));
     let mut lanes = lanes(&[&one, &two]);
     drop(begin(&mut lanes, &one, at(0)));
@@ -152,7 +152,7 @@ fn a_throttled_mailbox_waits_alone_then_probes() {
 }
 
 #[test]
-fn a_throttled_mailbox_is_narrowed_once_and_widened_by_what_is_taken() {
+fn concurrency_is_reduced_once_and_restored_by_deliveries() {
     let one = lane("a", "one");
     let mut lanes = lanes(&[&one]);
     for _ in 0..4 {
@@ -171,7 +171,7 @@ fn a_throttled_mailbox_is_narrowed_once_and_widened_by_what_is_taken() {
 }
 
 #[test]
-fn a_full_window_holds_its_mailbox_alone_wakes_it_and_is_told_once() {
+fn a_full_window_delays_only_its_mailbox_and_is_logged_once() {
     let (one, two) = (lane("a", "one"), lane("a", "two"));
     let pace = config::Pace {
         messages_per_minute: Some(2),
@@ -237,7 +237,7 @@ fn a_round_over_two_hundred_mailboxes_is_cheap() {
 }
 
 #[test]
-fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
+fn a_failing_account_makes_one_probe_for_all_its_mailboxes() {
     let (one, two, other) = (lane("a", "one"), lane("a", "two"), lane("b", "other"));
     let mut lanes = lanes(&[&one, &two, &other]);
     lanes.brake_account(&one, at(0), failed(Cause::Unavailable, None));
@@ -251,7 +251,7 @@ fn an_account_in_trouble_costs_one_probe_over_all_its_mailboxes() {
 }
 
 #[test]
-fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
+fn an_operator_retry_skips_the_relays_backoff_and_respects_retry_after() {
     let (one, two, slow) = (lane("a", "one"), lane("a", "two"), lane("b", "slow"));
     let mut lanes = lanes(&[&one, &two, &slow]);
     lanes.brake_account(
@@ -271,7 +271,7 @@ fn an_operator_does_not_wait_for_the_relays_own_brakes_but_for_graphs() {
 }
 
 #[test]
-fn every_other_probe_takes_what_came_last_unless_graph_throttles() {
+fn every_second_probe_is_the_newest_message_unless_graph_throttles() {
     for (cause, expected) in [
         (Cause::Unavailable, [true, false, true]),
         (Cause::Configuration(Fault::Access), [true, false, true]),
@@ -300,7 +300,7 @@ fn failures_under_way_together_count_once() {
 }
 
 #[test]
-fn a_fault_is_told_once_until_it_is_over() {
+fn a_fault_is_logged_once_until_it_is_over() {
     let one = lane("a", "one");
     let mut lanes = lanes(&[&one]);
 

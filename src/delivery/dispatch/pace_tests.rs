@@ -39,7 +39,7 @@ fn mailbox() -> Arc<MailboxPace> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_upload_is_paced_in_its_middle() {
+async fn a_large_upload_can_be_rate_limited_midway() {
     let mailbox = mailbox();
     let begun = Instant::now();
     let pace = attempt(&mailbox, 4000);
@@ -58,7 +58,7 @@ async fn a_large_upload_is_paced_in_its_middle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_comes_first_and_counts_nothing_when_it_is_broken_off() {
+async fn a_waiting_upload_goes_first_and_costs_nothing_if_aborted() {
     let mailbox = mailbox();
     let pace = attempt(&mailbox, 6000);
     pace.admit(6000).await;
@@ -75,7 +75,7 @@ async fn what_waits_comes_first_and_counts_nothing_when_it_is_broken_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_made_no_request_gives_all_but_the_message_back() {
+async fn an_attempt_without_a_request_returns_everything_except_the_message() {
     let mailbox = mailbox();
     let begun = Instant::now();
     let attempts = [(); 2].map(|()| attempt(&mailbox, 5000));

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_spent_is_free_again_after_the_span() {
+    fn spent_amounts_are_free_again_after_the_span() {
         let mut window = window(Some(10));
         window.spend(at(0), 6);
         window.spend(at(30_000), 4);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_limit_goes_when_the_window_is_empty() {
+    fn an_amount_above_the_limit_passes_when_the_window_is_empty() {
         let mut window = window(Some(10));
 
         assert!(window.fits(at(0), 99));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_happen_is_given_back_once() {
+    fn an_unused_reservation_is_returned_once() {
         let mut window = window(Some(10));
         window.spend(at(0), 10);
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_spent_before_the_window_was_made_counts_until_its_span_is_over() {
+    fn amounts_spent_before_a_restart_count_until_their_span_is_over() {
         let mut window = Window::new(Some(10), MINUTE, at(50_000));
         window.spend(at(20_000), 10);
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_kept() {
+    fn a_window_without_a_limit_stores_nothing() {
         let mut window = window(None);
         window.spend(at(0), u64::MAX);
 
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_has_a_bound_whatever_is_spent() {
+    fn a_window_uses_bounded_memory() {
         let mut window = window(Some(u64::MAX));
         for millis in 0..200_000 {
             window.spend(at(millis), 1);
@@ -240,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_the_limit_in_any_span_and_never_idle_with_room(
+        fn a_window_never_exceeds_its_limit_and_never_idles_with_room(
             limit in 1_u64..50,
             asks in proptest::collection::vec((0_u64..9_000, 1_u64..60), 1..200),
         ) {

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_mailboxes_with_one_fault_a_few_are_named_and_the_others_counted() {
+    fn a_fault_of_many_mailboxes_names_a_few_and_counts_the_others() {
         let (mut faults, start) = (Faults::default(), Instant::now());
         let minute = start + COUNTED_EVERY;
 

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_before_anything_got_through_is_common_trouble() {
+    fn failures_before_any_success_are_blamed_on_the_account() {
         let [first] = ids();
 
         assert_eq!(
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_fails_while_others_get_through_has_trouble_of_its_own() {
+    fn a_message_that_fails_while_others_get_through_is_blamed_itself() {
         let (mut suspects, [poison]) = (suspects(), ids());
 
         assert_eq!(suspects.failed(poison, false, true), Verdict::Open);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn several_different_messages_without_a_success_are_common_trouble() {
+    fn several_failures_without_a_success_are_blamed_on_the_account() {
         let (mut suspects, [one, two, three, known]) = (suspects(), ids());
 
         assert_eq!(suspects.failed(one, false, true), Verdict::Open);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_victims_of_common_trouble_are_not_blamed_when_it_is_over() {
+    fn messages_that_failed_during_an_outage_are_not_blamed_later() {
         let (mut suspects, all) = (suspects(), ids::<5>());
         for id in all {
             suspects.failed(id, false, true);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspicion_that_was_wrong_makes_patient() {
+    fn a_wrong_suspicion_raises_the_threshold() {
         let (mut suspects, all) = (suspects(), ids::<11>());
         for id in &all[..4] {
             suspects.failed(*id, false, true);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_refused_without_graphs_code_may_be_the_messages_own_trouble() {
+    fn a_draft_refused_without_graphs_code_may_be_the_messages_fault() {
         let (jury, [poison]) = (Jury::default(), ids());
         let verdict = |code| {
             let mut outcome = of_draft(code);

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_goes_to_a_sender_who_is_ours_and_else_to_the_mailbox_that_sends() {
+    fn a_report_goes_to_our_own_sender_or_else_to_the_sending_mailbox() {
         const MAILBOX: &str = "relay@contoso.com";
         for (path, user, failure, delay) in [
             (
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_answered_is_reported_to_nobody() {
+    fn automatic_messages_get_no_report() {
         let operator = Notify::Address("it@contoso.com".parse().unwrap());
         let about = Claimed {
             about: Some("01M7ZZDH4TKT6XKYKEMYK3N3EJ".parse().unwrap()),

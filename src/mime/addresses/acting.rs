@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_names_no_mailbox_for_sure_cannot_stay() {
+    fn a_field_without_a_certain_mailbox_is_removed() {
         for (field, unsure) in [
             ("Sender: a@b.c", false),
             ("Sender: \"A, B\" <a@b.c> (C)", false),

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_written_so_that_all_read_it() {
+    fn a_name_is_written_so_that_all_readers_agree() {
         for (raw, written) in [
             ("Zabbix HQ", "\"Zabbix HQ\""),
             ("  Zabbix \t HQ ", "\"Zabbix HQ\""),

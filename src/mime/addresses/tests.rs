@@ -241,7 +241,7 @@ fn every_item_of_a_list_has_its_own_address_and_name() {
 }
 
 #[test]
-fn where_no_address_is_the_only_one_there_is_none() {
+fn an_ambiguous_item_has_no_address() {
     for doubtful in [
         "a@b (x) c@d",
         "a@b.c or d@e.f",

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_ascii_and_by_the_book_keeps_its_bytes() {
+    fn a_valid_ascii_field_keeps_its_bytes() {
         for field in [
             "Subject:  a\tb ",
             "Subject: =?x",
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_words_with_a_meaning_lose_nothing_without_a_trace() {
+    fn structured_fields_lose_nothing_silently() {
         for (field, expected) in [
             (
                 &b"Date: Sun, 29 Nov 2026 10:00:00 +0100 (Mitteleurop\xe4ische Zeit)"[..],

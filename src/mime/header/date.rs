@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_date_is_not_read() {
+    fn text_that_resembles_a_date_is_not_a_date() {
         for text in [
             "",
             "now",

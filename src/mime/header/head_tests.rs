@@ -16,7 +16,7 @@ fn read(content: &str) -> String {
 }
 
 #[test]
-fn a_message_by_the_book_stays_as_it_is() {
+fn a_valid_message_is_unchanged() {
     for (fields, body) in [
         ("From: a@b.c\nTo: d@e.f\n", "Hello\n"),
         ("Subject: a\n b\n", ""),
@@ -37,7 +37,7 @@ fn a_message_by_the_book_stays_as_it_is() {
 }
 
 #[test]
-fn a_blank_before_the_colon_of_from_makes_it_no_mbox_line() {
+fn from_with_a_blank_before_its_colon_is_not_an_mbox_line() {
     for blanks in [" ", "  ", " \t"] {
         let content = format!("From{blanks}: a@b.c\nSubject: x\n\nHello\n");
         assert_eq!(read(&content), "From: a@b.c\nSubject: x\n|Hello\n");
@@ -45,7 +45,7 @@ fn a_blank_before_the_colon_of_from_makes_it_no_mbox_line() {
 }
 
 #[test]
-fn what_stands_above_a_header_section_is_dropped() {
+fn lines_above_a_header_section_are_dropped() {
     let section = "Received: x\nFrom: a@b.c\nSubject: x\n";
     for top in [
         "\u{feff}",
@@ -72,7 +72,7 @@ fn what_stands_above_a_header_section_is_dropped() {
 }
 
 #[test]
-fn what_only_looks_like_a_header_section_is_text() {
+fn text_that_resembles_a_header_section_is_text() {
     for text in [
         "Hello\n",
         "From boiler 3 alarm\n",
@@ -119,7 +119,7 @@ fn a_line_that_is_put_back_into_its_field_has_no_line_of_blanks_behind_it() {
 }
 
 #[test]
-fn a_link_is_no_field() {
+fn a_link_is_not_a_field() {
     for (content, expected) in [
         (
             "Subject: alarm\nhttps://monitor.example/1\n\nHello\n",
@@ -171,7 +171,7 @@ fn the_delimiter_of_the_first_part_begins_the_body() {
 }
 
 #[test]
-fn a_line_that_is_no_field_is_set_aside_before_a_known_field() {
+fn a_stray_line_before_a_known_field_is_renamed() {
     for (content, expected) in [
         (
             "Subject: s\nX-Job Name: nightly\nContent-Type: text/html\n\nHello\n",
@@ -209,7 +209,7 @@ fn a_line_that_is_no_field_is_set_aside_before_a_known_field() {
 }
 
 #[test]
-fn a_line_that_is_no_field_begins_the_text_where_no_known_field_follows() {
+fn a_stray_line_without_a_known_field_after_it_begins_the_text() {
     for (fields, text) in [
         ("Subject: x\n", "Dear all,\nNote: y\n"),
         ("Subject: x\n", "Dear all,\nDate: tomorrow\n\nBob\n"),
@@ -231,7 +231,7 @@ fn a_line_that_is_no_field_begins_the_text_where_no_known_field_follows() {
 }
 
 #[test]
-fn promise_3_blind_recipients_are_neither_set_aside_nor_text() {
+fn promise_3_a_corrected_header_section_never_shows_blind_recipients() {
     for lines in [
         "Bcc: a@b.c,\neve@e.f\n",
         "Bcc: a@b.c\neve@e.f\n",
@@ -263,7 +263,7 @@ fn promise_3_blind_recipients_are_neither_set_aside_nor_text() {
 }
 
 #[test]
-fn a_head_that_is_not_all_is_not_taken_for_all() {
+fn an_incomplete_header_section_is_not_taken_for_complete() {
     let content = b"From: a@b.c\r\nTo: b@c\r\n\r\nbody";
     for cut in 0..content.len() - 5 {
         assert_eq!(Header::of_message(&content[..cut], false), None, "{cut}");
@@ -291,7 +291,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn nothing_that_came_in_disappears(
+    fn a_corrected_header_section_loses_no_line(
         lines in proptest::collection::vec(line(), 0..12),
     ) {
         let mut content = Vec::new();
@@ -331,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn a_header_section_that_was_made_needs_no_making(
+    fn a_corrected_header_section_needs_no_second_correction(
         lines in proptest::collection::vec(line(), 0..12),
     ) {
         let lines = lines.into_iter().map(|mut line| {

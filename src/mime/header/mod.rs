@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_set_aside_is_cut_between_two_names_if_it_is_very_long() {
+    fn a_very_long_renamed_field_is_cut_between_two_names() {
         let short = "x@example.org,".repeat(580);
         let list: Vec<String> = (0..2000).map(|n| format!("u{n}@example.org")).collect();
         let folded = list.join(",\r\n ");
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_begins_the_body() {
+    fn a_line_that_is_not_a_field_begins_the_body() {
         for (head, fields, body) in [
             (
                 &b"Hello\r\nTo: a@b\r\n"[..],
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_looked_at_as_latin_1() {
+    fn text_that_is_not_utf_8_is_read_as_latin_1() {
         let head = b"To: B\xfcro <a@b>\r\nCc: B\xc3\xbcro\r\n\r\n";
         let header = Header::split(head, true).unwrap();
 
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_cut_off_is_not_taken_for_whole() {
+    fn a_truncated_header_section_is_not_taken_for_complete() {
         let head = b"Subject: a\r\nTo: b@c\r\n\r\nbody";
 
         for cut in 0..head.len() - 5 {

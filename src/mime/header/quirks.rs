@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_fields_the_first_usable_one_counts() {
+    fn the_first_usable_of_several_fields_counts() {
         for (fields, aside) in [
             (
                 "Date: now\r\nDate: 1 Nov 2026 19:00 GMT\r\n",
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_receivers_refuse_is_no_message_id() {
+    fn only_message_ids_that_receivers_refuse_are_invalid() {
         for id in [
             "<1@app>",
             "<a$b+c/d=@x.y-z>",

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_joined_only_where_it_surely_belongs_to_the_field() {
+    fn a_line_is_joined_only_if_it_certainly_belongs_to_the_field() {
         for (first, second, joined) in [
             ("To: a@b.c,", "d@e.f", "To: a@b.c,\r\n d@e.f\r\n"),
             ("Bcc: a@b.c;", "D <d@e.f>", "Bcc: a@b.c;\r\n D <d@e.f>\r\n"),

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_text_in_the_charset_that_is_named() {
+    fn text_is_decoded_in_its_declared_charset() {
         for (bytes, label, expected) in [
             (&b"plain"[..], None, Some("plain")),
             ("Grüße".as_bytes(), None, Some("Grüße")),

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encoded_words_are_read_and_nothing_else_becomes_of_a_text() {
+    fn only_encoded_words_are_decoded() {
         for (raw, read) in [
             ("Nightly backup", "Nightly backup"),
             ("=?utf-8?q?gr=C3=BC=C3=9Fe?=", "grüße"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_seven_bits_can_carry_stays_as_it_is() {
+    fn ascii_text_is_unchanged() {
         let long = |length: usize| format!("{}\r\n", "x".repeat(length));
         for (body, encoding) in [
             ("Subject: =?utf-8?q?a=20?=\r\n\tb\r\n", "7bit"),

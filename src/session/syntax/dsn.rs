@@ -397,7 +397,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn xtext_brings_back_every_printable_text(text in "[ -~]{1,40}") {
+        fn xtext_preserves_every_printable_text(text in "[ -~]{1,40}") {
             prop_assert_eq!(xtext(&encoded(&text)), Some(text.clone()));
             if encoded(&text).len() <= LONGEST_ENVELOPE_ID && !text.trim().is_empty() {
                 let (mail, _, quirks) = read(&format!("ENVID={}", encoded(&text)));
@@ -407,7 +407,7 @@ mod tests {
         }
 
         #[test]
-        fn xtext_never_brings_anything_but_one_printable_line(
+        fn xtext_always_decodes_to_one_printable_line(
             text in "([!-~]|\\+[0-9A-Fa-f]{0,2}|\\PC){0,60}",
         ) {
             if let Some(decoded) = xtext(&text) {
@@ -417,7 +417,7 @@ mod tests {
         }
 
         #[test]
-        fn no_words_about_reports_are_ever_refused(
+        fn requests_for_reports_are_never_refused(
             name in "(RET|ENVID|notify|ORCPT)",
             value in "(=[!-~\u{fc}]{0,30})?",
         ) {

@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_do_beyond_the_rfc_is_noted() {
+    fn deviations_from_the_rfc_are_noted() {
         for (line, quirk) in [
             ("MAIL FROM:a@b", Some(Quirk::NoAngleBrackets)),
             ("MAIL FROM: <a@b>", Some(Quirk::BlankAfterColon)),

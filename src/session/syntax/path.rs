@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_without_one_sure_address_is_refused() {
+    fn a_path_without_one_certain_address_is_refused() {
         for text in [
             "",
             "<",

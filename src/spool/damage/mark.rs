@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_as_if_it_were_not_there() {
+    fn an_unreadable_state_file_counts_as_missing() {
         let folder = tempfile::TempDir::new().unwrap();
         for text in ["", "graph-relay spool state", "x\nid a\ncommits 1\n"] {
             fs::write(path(folder.path()), text).unwrap();

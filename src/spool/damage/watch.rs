@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_that_grows_while_several_look_is_never_taken_for_cut_short() {
+    fn a_growing_database_is_never_taken_for_truncated() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("spool.db");
         let mut file = File::create(&path).unwrap();

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_special_in_sql_is_an_ordinary_character_here() {
+    fn sql_wildcards_are_ordinary_characters() {
         let terms = parsed("to=<a_b%@c.d> reason=100%*");
 
         assert_eq!(

@@ -390,7 +390,7 @@ mod tests {
     use crate::spool::schema;
 
     #[test]
-    fn requests_for_reports_count_alike_when_they_are_accepted_and_salvaged() {
+    fn requests_for_reports_cost_the_same_accepted_or_salvaged() {
         let folder = tempfile::TempDir::new().unwrap();
         let db = schema::create(&folder.path().join("spool.db")).unwrap();
         let recipient: Address = "\"a\"@m\u{fc}ller.example".parse().unwrap();

@@ -27,7 +27,7 @@ fn greeted(relay: &Relay) -> Smtp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_password_is_refused_and_the_session_goes_on() {
+async fn a_malformed_password_is_refused_and_the_session_continues() {
     let graph = stand_in().await;
     let relay = relay_with_users(&graph);
     let encoded = |bytes: &[u8]| STANDARD.encode(bytes);
@@ -80,7 +80,7 @@ async fn what_is_no_password_is_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_learns_which_users_there_are() {
+async fn replies_do_not_reveal_user_names() {
     let graph = stand_in().await;
     let relay = relay_with_users(&graph);
     let mut smtp = greeted(&relay);
@@ -96,7 +96,7 @@ async fn nobody_learns_which_users_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_beyond_all_measure_is_no_password() {
+async fn an_overlong_authentication_line_is_refused() {
     let graph = stand_in().await;
     let relay = relay_with_users(&graph);
     let line = "QUFB".repeat(4000);
@@ -112,7 +112,7 @@ async fn a_line_beyond_all_measure_is_no_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_passwords_is_left() {
+async fn a_client_that_guesses_passwords_is_disconnected() {
     let graph = stand_in().await;
     let relay = relay_with_users(&graph);
     let mut smtp = greeted(&relay);
@@ -134,7 +134,7 @@ async fn who_guesses_passwords_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_name_forges_no_log_and_a_password_is_in_none() {
+async fn a_user_name_cannot_forge_log_lines_and_passwords_are_not_logged() {
     let graph = stand_in().await;
     let relay = relay_with_users(&graph);
     let mut smtp = greeted(&relay);

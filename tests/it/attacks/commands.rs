@@ -16,7 +16,7 @@ fn smuggled() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_is_told_and_left_at_once() {
+async fn a_browser_is_disconnected_at_once_with_a_reason() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let methods = [
@@ -42,7 +42,7 @@ async fn a_browser_is_told_and_left_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tls_client_on_a_plain_port_is_left_at_once() {
+async fn a_tls_client_on_a_plain_port_is_disconnected_at_once() {
     let graph = stand_in().await;
     let limits = "command_timeout = \"5s\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -64,7 +64,7 @@ async fn a_tls_client_on_a_plain_port_is_left_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn command_lines_have_a_length() {
+async fn command_lines_beyond_the_length_limit_are_refused() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -90,7 +90,7 @@ async fn command_lines_have_a_length() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_are_refused_and_the_session_goes_on() {
+async fn binary_commands_are_refused_and_the_session_continues() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for line in [
@@ -118,7 +118,7 @@ async fn bytes_that_are_no_text_are_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_of_mail_are_read_to_the_letter() {
+async fn malformed_mail_parameters_are_refused() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for (parameters, reply) in [
@@ -151,7 +151,7 @@ async fn parameters_of_mail_are_read_to_the_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_in_hello_forges_neither_received_nor_log() {
+async fn a_hostile_ehlo_name_cannot_forge_received_or_log() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let names = [

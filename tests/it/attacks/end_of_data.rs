@@ -76,7 +76,7 @@ async fn only_for_a(graph: &Sandbox, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_other_end_of_data_is_one() {
+async fn only_crlf_dot_crlf_ends_a_message_for_hostile_clients() {
     for listener in ["", STRICT] {
         let graph = stand_in().await;
         let home = Home::with(&graph).listener(listener).build();
@@ -106,7 +106,7 @@ async fn no_other_end_of_data_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_true_end_behind_carriage_returns_too_many_is_the_end() {
+async fn extra_carriage_returns_before_the_end_are_tolerated() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = in_data(&relay, "a@example.org");
@@ -123,7 +123,7 @@ async fn a_true_end_behind_carriage_returns_too_many_is_the_end() {
 
 /// Whoever forwards a message to the relay ends DATA, and its own lines, with CRLF.
 #[tokio::test(flavor = "multi_thread")]
-async fn cr_cr_lf_ends_only_the_message_of_a_client_that_ends_every_line_so() {
+async fn cr_cr_lf_is_accepted_only_from_clients_that_use_it_for_every_line() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let head = message("outer", "a@example.org");
@@ -208,7 +208,7 @@ async fn the_end_is_found_across_the_read_buffer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_is_found_across_the_size_limit_and_what_follows_is_obeyed() {
+async fn the_end_is_found_across_the_size_limit_and_later_commands_work() {
     const LIMIT: usize = 10_000;
     let graph = stand_in().await;
     let limits = "message_size = \"10 kB\"";
@@ -234,7 +234,7 @@ async fn the_end_is_found_across_the_size_limit_and_what_follows_is_obeyed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_dots_of_a_message_that_is_too_big_end_nothing() {
+async fn dots_in_an_oversized_message_do_not_end_it() {
     let graph = stand_in().await;
     let limits = "message_size = \"10 kB\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -302,7 +302,7 @@ async fn content_without_a_354_is_never_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_before_the_end_has_sent_nothing() {
+async fn a_message_cut_off_before_its_end_is_discarded() {
     let graph = stand_in().await;
     let limits = "data_timeout = \"10s\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -320,7 +320,7 @@ async fn a_client_that_leaves_before_the_end_has_sent_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_lines_arrive_as_they_are() {
+async fn long_lines_arrive_unchanged() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let lengths = [998, 999, 1000, 1001, 4097, 1024 * 1024];

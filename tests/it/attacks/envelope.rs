@@ -104,7 +104,7 @@ async fn a_path_that_is_not_one_plain_address_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_odd_address_is_one_recipient_to_the_letter() {
+async fn an_odd_address_reaches_exactly_one_recipient() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for (path, _) in ODD {
@@ -127,7 +127,7 @@ async fn an_odd_address_is_one_recipient_to_the_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn invisible_characters_and_look_alikes_are_refused_with_smtputf8_too() {
+async fn invisible_and_look_alike_characters_are_refused_with_smtputf8_too() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for c in [
@@ -174,7 +174,7 @@ async fn the_lengths_of_rfc_5321_are_exact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hostile_sender_is_refused_or_goes_nowhere() {
+async fn a_hostile_sender_is_refused_or_receives_no_report() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for (path, expected) in [

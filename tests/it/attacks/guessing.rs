@@ -90,7 +90,7 @@ fn wrong(relay: &Relay) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_password_waits_for_other_clients_and_not_for_all_their_guesses() {
+async fn a_correct_password_does_not_wait_for_all_guesses_of_others() {
     let graph = stand_in().await;
     let relay = relay_with_user(&graph);
     let _waiting = guesses(&relay, "nobody");
@@ -109,7 +109,7 @@ async fn a_right_password_waits_for_other_clients_and_not_for_all_their_guesses(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recently_verified_password_waits_for_no_guess_even_at_its_own_name() {
+async fn a_recently_verified_password_does_not_wait_for_guesses() {
     let graph = stand_in().await;
     let relay = relay_with_user(&graph);
     greeted(&relay, 99).expect(&plain("scanner", PASSWORD), "235");
@@ -126,7 +126,7 @@ async fn a_recently_verified_password_waits_for_no_guess_even_at_its_own_name() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guesses_of_clients_that_are_gone_are_not_verified() {
+async fn guesses_of_disconnected_clients_are_not_verified() {
     let graph = stand_in().await;
     let relay = relay_with_user(&graph);
     let all = GUESSES * usize::from(GUESSERS);
@@ -153,7 +153,7 @@ async fn guesses_of_clients_that_are_gone_are_not_verified() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_behind_a_password_are_neither_lost_nor_the_end() {
+async fn commands_pipelined_after_a_password_are_kept() {
     let graph = stand_in().await;
     let relay = relay_with_user(&graph);
     let mut smtp = greeted(&relay, 1);
@@ -170,7 +170,7 @@ async fn commands_behind_a_password_are_neither_lost_nor_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_without_an_end_to_its_commands_gets_its_answer_all_the_same() {
+async fn a_client_that_keeps_sending_commands_gets_its_auth_reply() {
     let graph = stand_in().await;
     let relay = relay_with_user(&graph);
     let smtp = greeted(&relay, 1);

@@ -30,7 +30,7 @@ const FORMS: [(&str, &str); 16] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_6_who_must_authenticate_relays_nothing_without() {
+async fn promise_6_mail_is_refused_where_authentication_is_required() {
     let graph = stand_in().await;
     let home = Home::with(&graph)
         .sections(USERS)
@@ -57,7 +57,7 @@ fn hops(count: usize, message: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_goes_in_circles_is_refused() {
+async fn a_looping_message_is_refused() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -75,7 +75,7 @@ async fn a_message_that_goes_in_circles_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_its_own_hops_count_and_not_those_of_a_message_within() {
+async fn hops_of_an_attached_message_do_not_count() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();

@@ -16,7 +16,7 @@ use crate::common::stand_in;
 const IDLE_COMMANDS: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_million_commands_without_a_message_are_cut_short() {
+async fn a_client_that_sends_a_million_commands_and_no_message_is_disconnected() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mail = format!("MAIL FROM:<{MAILBOX}>\r\nRSET\r\n");
@@ -61,7 +61,7 @@ async fn a_million_commands_without_a_message_are_cut_short() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_between_messages_are_nobodys_harm() {
+async fn the_command_limit_starts_again_after_each_message() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -77,7 +77,7 @@ async fn commands_between_messages_are_nobodys_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recipients_without_end_are_cut_short() {
+async fn a_client_that_names_recipients_without_end_is_disconnected() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for line in [
@@ -104,7 +104,7 @@ async fn recipients_without_end_are_cut_short() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_recipients_in_one_go_are_two_messages() {
+async fn a_thousand_pipelined_recipients_are_two_messages() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = relay.connect();
@@ -130,7 +130,7 @@ async fn a_thousand_recipients_in_one_go_are_two_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_line_without_an_end_is_cut_short() {
+async fn a_command_line_without_an_end_is_refused() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     for beginning in ["", "MAIL FROM:<", "EHLO ", "RCPT TO:<\"", "NOOP \r"] {

@@ -22,7 +22,7 @@ fn once(relay: &Relay, says: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_goes_wrong_again_and_again_is_logged_once_a_minute_with_a_count() {
+async fn a_client_with_repeated_errors_is_logged_once_a_minute_with_a_count() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
     let mut relay = Relay::start(&home);

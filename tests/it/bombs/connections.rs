@@ -180,7 +180,7 @@ async fn a_newcomer_finds_room_where_512_connections_are_idle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_wanted_holds_no_place() {
+async fn refused_clients_occupy_no_connection() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
         .listener("")
@@ -202,7 +202,7 @@ async fn who_is_not_wanted_holds_no_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_many_half_messages_as_there_is_room_for_are_bounded() {
+async fn unfinished_messages_use_bounded_room() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let head = message("half", "a@example.org");

@@ -112,7 +112,7 @@ async fn a_session_in_a_transaction_does_not_make_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_takes_its_time_outlasts_a_flood_of_others() {
+async fn a_slow_device_keeps_its_connection_during_a_flood() {
     let graph = stand_in().await;
     let limits = "connections = 24";
     let relay = Home::with(&graph).limits(limits).start();
@@ -181,7 +181,7 @@ async fn clients_within_a_tls_handshake_make_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_client_says_instead_of_mail_has_an_end() {
+async fn a_client_that_never_begins_a_message_is_disconnected() {
     let graph = stand_in().await;
     let limits = "pre_mail_timeout = \"300ms\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -223,7 +223,7 @@ async fn whatever_a_client_says_instead_of_mail_has_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handshake_counts_for_the_time_until_mail() {
+async fn the_tls_handshake_counts_towards_the_time_allowed_before_mail() {
     let graph = stand_in().await;
     let limits = "pre_mail_timeout = \"300ms\"";
     let home = Home::with(&graph)
@@ -273,7 +273,7 @@ async fn clients_that_connect_again_for_each_message_are_never_turned_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_has_so_many_recipients_an_hour_and_others_have_theirs() {
+async fn the_hourly_recipient_limit_is_separate_for_each_client() {
     let graph = stand_in().await;
     let limits = "recipients_per_hour_per_client = 3";
     let home = Home::with(&graph)
@@ -326,7 +326,7 @@ async fn a_client_has_so_many_recipients_an_hour_and_others_have_theirs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_uses_half_of_a_mailboxs_day_is_named() {
+async fn a_client_that_uses_half_of_a_mailboxs_daily_quota_is_logged() {
     let graph = stand_in().await;
     let relay = Home::with(&graph)
         .account(MAILBOX, "[account.rate_limits]\nrecipients_per_day = 100")

@@ -142,7 +142,7 @@ pub(crate) async fn explode(bombs: &[Bomb]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sizes_are_cut_at_their_limit() {
+async fn messages_above_the_size_limit_are_refused() {
     let line = format!("{:0998}\r\n", 0);
     explode(&[
         Bomb::body("body-of-50-mb", "", TOO_BIG).repeating(line.clone(), 50_000),
@@ -162,7 +162,7 @@ async fn sizes_are_cut_at_their_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn header_fields_are_cut_at_their_limit() {
+async fn header_sections_are_limited() {
     let references = |count: usize| format!("References: {}\r\n", "<1@example.org> ".repeat(count));
     explode(&[
         Bomb::fields("a-million-fields", String::new(), TOO_BIG)

@@ -27,7 +27,7 @@ fn empty_parts(boundary: &str, count: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parts_within_parts_arrive_as_they_are() {
+async fn deeply_nested_parts_arrive_unchanged() {
     explode(&[
         Bomb::body("multipart-10-deep", &multipart(10), TAKEN),
         Bomb::body("multipart-100-deep", &multipart(100), TAKEN),
@@ -39,7 +39,7 @@ async fn parts_within_parts_arrive_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn odd_boundaries_arrive_as_they_are() {
+async fn odd_boundaries_arrive_unchanged() {
     let prefix = "Content-Type: multipart/mixed; boundary=ab\r\n\r\n--ab\r\n\
         Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\n--ab\r\n--a--\r\n--ab--\r\n";
     let again = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\

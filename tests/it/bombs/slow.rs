@@ -46,7 +46,7 @@ fn drip(mut stream: &TcpStream, byte: u8) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_never_ends_is_ended() {
+async fn a_command_that_never_ends_times_out() {
     let graph = stand_in().await;
     let relay = Home::with(&graph).limits(LIMITS).start();
     let slow = relay.connect();
@@ -60,7 +60,7 @@ async fn a_command_that_never_ends_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_never_ends_is_ended() {
+async fn a_message_that_never_ends_times_out() {
     let graph = stand_in().await;
     let relay = Home::with(&graph).limits(LIMITS).start();
     for byte in [b'X', b'\n', b'.'] {
@@ -77,7 +77,7 @@ async fn a_message_that_never_ends_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handshake_that_never_ends_is_ended() {
+async fn a_handshake_that_never_ends_times_out() {
     let graph = stand_in().await;
     let identity = Identity::new();
     for tls in ["implicit", "starttls"] {
@@ -103,7 +103,7 @@ async fn a_handshake_that_never_ends_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silence_ends_every_phase() {
+async fn a_silent_client_times_out_in_every_phase() {
     let graph = stand_in().await;
     let limits = "command_timeout = \"300ms\"\ndata_timeout = \"300ms\"";
     let relay = Home::with(&graph).limits(limits).start();
@@ -126,7 +126,7 @@ async fn silence_ends_every_phase() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_listen_is_left() {
+async fn a_client_that_does_not_read_replies_is_disconnected() {
     let graph = stand_in().await;
     let limits = "command_timeout = \"500ms\"";
     let relay = Home::with(&graph).limits(limits).start();

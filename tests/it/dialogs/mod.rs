@@ -66,7 +66,7 @@ const AUTHORS: [&str; 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_dialog_goes_as_it_is_written() {
+async fn every_dialog_gets_the_replies_of_its_file() {
     let settings = Settings {
         send_as: AUTHORS.map(str::to_owned).to_vec(),
         // As many relays as there are configurations send at once.

@@ -117,7 +117,7 @@ fn assert_no_long_wait(home: &Home) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs libfaketime: .ci/run installs it"]
-async fn mail_of_a_clock_years_ahead_leaves_when_the_clock_is_set_right() {
+async fn mail_accepted_with_the_clock_years_ahead_is_sent_after_a_correction() {
     let graph = silent_entra().await;
     let home = Home::new(&graph);
     let clock = WallClock::off_by(&home, "+3650d");
@@ -137,7 +137,7 @@ async fn mail_of_a_clock_years_ahead_leaves_when_the_clock_is_set_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs libfaketime: .ci/run installs it"]
-async fn mail_of_a_clock_years_behind_does_not_fail_when_the_clock_is_set_right() {
+async fn mail_accepted_with_the_clock_years_behind_does_not_expire_after_a_correction() {
     let graph = silent_entra().await;
     let home = Home::new(&graph);
     let clock = WallClock::off_by(&home, "-8900d");
@@ -204,7 +204,7 @@ async fn promise_4_a_clock_that_jumps_does_not_send_a_draft_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs libfaketime: .ci/run installs it"]
-async fn mail_of_a_clock_ahead_is_within_reach_of_commands_for_all() {
+async fn queue_commands_for_all_reach_mail_accepted_with_the_clock_ahead() {
     let graph = silent_entra().await;
     let home = Home::new(&graph);
     let clock = WallClock::off_by(&home, "+730d");
@@ -232,7 +232,7 @@ async fn mail_of_a_clock_ahead_is_within_reach_of_commands_for_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs libfaketime: .ci/run installs it"]
-async fn mail_leaves_although_the_clock_is_behind_at_the_next_start() {
+async fn mail_is_sent_although_the_clock_is_behind_at_the_next_start() {
     let graph = silent_entra().await;
     let home = Home::new(&graph);
     let clock = WallClock::off_by(&home, "+0");

@@ -21,7 +21,7 @@ use crate::faults::shim::Shim;
 const PAGE: usize = 4096;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sector_that_cannot_be_read_harms_one_message() {
+async fn an_unreadable_sector_harms_one_message() {
     let graph = silent_entra().await;
     let home = Home::new(&graph);
     let mut relay = Relay::start(&home);

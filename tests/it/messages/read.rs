@@ -184,7 +184,7 @@ impl Sample {
 }
 
 #[test]
-fn line_ends_and_fillers_are_written_out() {
+fn line_ends_and_fillers_are_expanded() {
     assert_eq!(content(b"a\nb"), b"a\r\nb\r\n");
     assert_eq!(content(b"a\r\nb\nc\r\n"), b"a\r\nb\nc\r\n");
     assert_eq!(content(b""), b"");

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_written_as_rfc_3464_says() {
+    fn a_failure_report_follows_rfc_3464() {
         let head = b"From: App <app@contoso.com>\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\
             Message-ID: <1@app>\r\n\r\n";
 
@@ -391,7 +391,7 @@ Last-Attempt-Date: Sat, 21 Nov 2026 23:00:00 +0000";
     }
 
     #[test]
-    fn a_delay_says_until_when_it_is_tried() {
+    fn a_delay_notice_says_how_long_the_relay_keeps_trying() {
         let doubtful = Outcome {
             kind: Kind::Doubtful {
                 doubt: crate::delivery::outcome::Doubt::Blind,
@@ -419,7 +419,7 @@ Last-Attempt-Date: Sat, 21 Nov 2026 23:00:00 +0000";
     }
 
     #[test]
-    fn what_others_wrote_becomes_no_field_and_no_part() {
+    fn text_of_others_cannot_add_fields_or_parts_to_a_report() {
         let head = b"Subject: =?utf-8?q?x=0D=0ABcc:_eve@example.org?=\r\nMessage-ID: <1 2>\r\n\
             X: --=_01M7ZZDH4TKT6XKYKEMYK3N3EK--\r\nY: \xff\r\n\r\n";
         let odd = Outcome {
@@ -438,7 +438,7 @@ Last-Attempt-Date: Sat, 21 Nov 2026 23:00:00 +0000";
     }
 
     #[test]
-    fn a_report_stays_small_whatever_it_is_about() {
+    fn a_report_stays_small_for_any_message() {
         let head = [&b"X: y\r\n".repeat(100_000)[..], b"\r\n"].concat();
         let local = "a".repeat(60);
         let many: Vec<String> = (0..10_000)
