@@ -67,8 +67,10 @@
 
 mod accept;
 mod attempts;
+mod columns;
 mod content;
 mod damage;
+mod database;
 mod operator;
 mod room;
 mod running;
@@ -92,13 +94,15 @@ use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 use tokio::sync::Notify;
 
-pub use self::accept::AcceptError;
 pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
 pub use self::accept::asked::Replaced;
 use self::accept::caption;
 pub use self::accept::caption::LONGEST_SUBJECT;
 pub use self::accept::caption::Subjects;
+pub use self::accept::dsn::Dsn;
+pub use self::accept::dsn::DsnKind;
+pub use self::accept::error::AcceptError;
 pub use self::accept::requests::Requested;
 pub use self::attempts::Claimed;
 pub use self::attempts::claim::Claims;
@@ -139,8 +143,6 @@ pub use self::view::overview::Failure;
 pub use self::view::overview::Overview;
 
 pub use self::attempts::settle::AttemptReport;
-pub use self::attempts::settle::Dsn;
-pub use self::attempts::settle::DsnKind;
 pub use self::attempts::settle::Next;
 pub use self::attempts::spent::Spent;
 pub use self::damage::salvage::Salvaged;
@@ -165,6 +167,7 @@ pub use self::view::Summary;
 pub use self::view::Totals;
 use self::writer::Writer;
 use crate::clock::Clock;
+use crate::clock::Moment;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 
@@ -395,6 +398,11 @@ impl Spool {
     /// The id for a message that is about to come in.
     pub fn new_id(&self) -> SpoolId {
         SpoolId::generate(self.shared.clock.now())
+    }
+
+    /// What time it is.
+    pub fn moment(&self) -> Moment {
+        self.shared.running.moment(&self.shared.clock)
     }
 
     /// Lanes that have got something due since the last call, each once for

@@ -11,6 +11,7 @@
 //! A row that is gone (the database was salvaged) or older than its entries is no
 //! trouble: moments that it has not reached yet become this start.
 
+use super::columns;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -23,7 +24,6 @@ use super::Spool;
 use super::SpoolError;
 use super::damage;
 use super::state::State;
-use super::view;
 use crate::clock::Clock;
 use crate::clock::ClockJump;
 use crate::clock::Moment;
@@ -56,11 +56,6 @@ impl Spool {
     /// For how long the relay has run.
     pub fn running(&self) -> RunningTime {
         self.moment().running
-    }
-
-    /// What time it is.
-    pub fn moment(&self) -> Moment {
-        self.shared.running.moment(&self.shared.clock)
     }
 
     /// Writes the running time down. To be called every minute.
@@ -147,7 +142,7 @@ impl Noted {
                 wall: Timestamp::from_millis(row.get(1)?),
                 // One that cannot be read is like no other.
                 boot: boot.parse().unwrap_or_else(|_| Uuid::new_v4()),
-                steady: Duration::from_millis(view::unsigned(row, 3)?),
+                steady: Duration::from_millis(columns::unsigned(row, 3)?),
             })
         })
         .optional()

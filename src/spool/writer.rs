@@ -27,6 +27,7 @@ use super::damage::mark;
 use super::damage::mark::Mark;
 use super::damage::watch;
 use super::damage::watch::Watch;
+use super::room::LARGEST_GROUP_BYTES;
 use super::room::Room;
 
 /// A handle to the writer thread.
@@ -51,9 +52,6 @@ struct Closing {
 /// Operations in one transaction: enough that the fsync no longer counts,
 /// little enough that the first of them does not wait for long.
 const LARGEST_GROUP: usize = 256;
-/// Bytes of new messages in one transaction, so that the database's log does not
-/// outgrow the room that is kept for it.
-pub(super) const LARGEST_GROUP_BYTES: u64 = 2 * 1024 * 1024;
 
 impl Writer {
     pub(super) fn start(

@@ -1,6 +1,7 @@
 //! The recipients of an entry, and what clients named in their place: written when it is
 //! accepted, read by each attempt and by whoever looks at the queue.
 
+use crate::spool::columns;
 use std::str::FromStr;
 
 use rusqlite::Connection;
@@ -9,7 +10,6 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::mail::Asked;
-use crate::spool::view;
 
 /// A recipient in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ where
 {
     let mut statement =
         db.prepare_cached("SELECT address FROM recipient WHERE entry = ?1 ORDER BY ordinal")?;
-    let rows = statement.query_map([id], |row| view::parsed(row, 0))?;
+    let rows = statement.query_map([id], |row| columns::parsed(row, 0))?;
     rows.collect()
 }
 
@@ -50,7 +50,7 @@ pub(in crate::spool) fn read(db: &Connection, id: &str) -> rusqlite::Result<Vec<
     let rows = statement.query_map([id], |row| {
         Ok(Asked {
             original: row.get(0)?,
-            recipient: view::parsed(row, 1)?,
+            recipient: columns::parsed(row, 1)?,
         })
     })?;
     rows.collect()

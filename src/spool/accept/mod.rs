@@ -2,18 +2,20 @@
 
 pub(super) mod asked;
 pub(super) mod caption;
+pub(super) mod dsn;
+pub(super) mod error;
 pub(super) mod requests;
 
-use std::io;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::params;
 use tokio::io::AsyncWriteExt;
 
 use self::caption::Caption;
-use super::Dsn;
+use self::dsn::Dsn;
+use self::error::AcceptError;
+use self::error::NotSynced;
 use super::Incoming;
 use super::Spool;
 use super::SpoolError;
@@ -23,7 +25,6 @@ use super::content;
 use super::room::Purpose;
 use super::room::reservation::Hold;
 use super::room::usage;
-use super::room::usage::megabytes;
 use super::seal::Digest;
 use super::seal::seal;
 use crate::clock::Moment;
@@ -68,25 +69,6 @@ pub struct Accepted {
     pub parts: Vec<SpoolId>,
 }
 
-/// Why a message was not accepted; nothing of it is kept.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// The disk or the spool is full.
-    #[error("no room: {0}")]
-    Full(String),
-    /// It is more than the spool may take up, with whatever yields to it.
-    #[error("it needs {}, and limits.spool_size is {}", megabytes(*needs), megabytes(*size))]
-    NeverFits {
-        /// Bytes that it takes up, rows included.
-        needs: u64,
-        /// `spool_size`.
-        size: u64,
-    },
-    /// Anything else.
-    #[error(transparent)]
-    Failed(#[from] SpoolError),
-}
-
 impl Spool {
     /// Whether a message would find room now, if all that may yield to it does; of
     /// this size, or a small one, up to [`super::INLINE_LIMIT`]. Sets nothing aside.
@@ -103,23 +85,6 @@ impl Spool {
             _ => room.could_take(small, Purpose::Rows)?,
         };
         short.map_or(Ok(()), |short| Err(AcceptError::Full(room.words(short))))
-    }
-
-    /// What a failed write means.
-    pub(super) fn not_written(&self, path: &Path, error: io::Error) -> AcceptError {
-        let noted = format!("{}: {error}", path.display());
-        self.shared.room.troubles.note(&noted);
-        if is_full(&error) {
-            let fills = self.shared.room.fills();
-            return AcceptError::Full(format!("the disk is full ({error}); {fills}"));
-        }
-        if NotSynced::is(&error) {
-            return AcceptError::Failed(SpoolError::NotSynced(error.to_string()));
-        }
-        AcceptError::Failed(SpoolError::File {
-            path: path.to_owned(),
-            error,
-        })
     }
 
     fn notice_failed_sync(&self, error: &AcceptError) {
@@ -289,33 +254,6 @@ fn split(
         let rest = envelope.split_off(largest.max(1));
         parts.push((new_id(), rest));
     }
-}
-
-/// An fsync that failed, told from other errors of the same file.
-#[derive(Debug, thiserror::Error)]
-#[error("fsync: {0}")]
-struct NotSynced(io::Error);
-
-impl NotSynced {
-    /// A full disk is a reason to refuse mail, and nothing is wrong with it.
-    fn error(error: io::Error) -> io::Error {
-        if is_full(&error) {
-            return error;
-        }
-        io::Error::other(Self(error))
-    }
-
-    fn is(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
-    }
-}
-
-/// Whether a write failed because there is no room.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 /// New entries as they are written.

@@ -1,6 +1,7 @@
 //! What a client asked about reports (RFC 3461), in the rows of an entry and its
 //! recipients. A column is empty where nothing was asked.
 
+use crate::spool::columns;
 use rusqlite::Connection;
 use rusqlite::Row;
 use rusqlite::params;
@@ -12,7 +13,6 @@ use crate::mail::Envelope;
 use crate::mail::OriginalRecipient;
 use crate::mail::RecipientRequest;
 use crate::mail::ReportRequest;
-use crate::spool::view;
 
 /// What was asked for one recipient, as it is shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,8 +60,8 @@ pub(in crate::spool) fn insert_recipients(
 
 /// RET, ENVID and whether the sender may have reports: this column and the next two.
 pub(in crate::spool) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<ReportRequest> {
-    let returned = view::optional(row, column)?;
-    let envelope_id = view::optional(row, column + 1)?;
+    let returned = columns::optional(row, column)?;
+    let envelope_id = columns::optional(row, column + 1)?;
     let mut reports = ReportRequest::new(returned, envelope_id);
     reports.sender_is_barred = row.get(column + 2)?;
     Ok(reports)
@@ -78,10 +78,10 @@ pub(in crate::spool) fn read_recipients(
     )?;
     let rows = statement.query_map([id], |row| {
         let asked = RecipientRequest {
-            notify: view::optional(row, 1)?,
-            original: view::optional(row, 2)?,
+            notify: columns::optional(row, 1)?,
+            original: columns::optional(row, 2)?,
         };
-        Ok((view::parsed::<Address>(row, 0)?, asked))
+        Ok((columns::parsed::<Address>(row, 0)?, asked))
     })?;
     for row in rows {
         let (address, asked) = row?;

@@ -1,6 +1,7 @@
 //! Drafts on record, and what is held because nobody knows whether it was sent:
 //! promise 4.
 
+use crate::spool::columns;
 use rusqlite::Connection;
 use rusqlite::Row;
 use rusqlite::params;
@@ -123,9 +124,9 @@ impl Spool {
             let rows = statement.query_map(params![most, since.millis()], |row| {
                 let lane = Lane {
                     account: row.get(1)?,
-                    mailbox: crate::spool::view::parsed(row, 2)?,
+                    mailbox: columns::parsed(row, 2)?,
                 };
-                let (id, draft) = (crate::spool::view::id(row, 0)?, draft(row, 3)?);
+                let (id, draft) = (columns::id(row, 0)?, draft(row, 3)?);
                 let may_be_retried = row.get(6)?;
                 Ok(draft.map(|draft| Abandoned {
                     id,
@@ -159,7 +160,7 @@ impl Spool {
                  RETURNING id",
             )?;
             let values = params![account, INTERRUPTED, now.millis()];
-            let rows = held.query_map(values, |row| crate::spool::view::id(row, 0))?;
+            let rows = held.query_map(values, |row| columns::id(row, 0))?;
             rows.collect()
         };
         self.shared.writer.write(hold).await

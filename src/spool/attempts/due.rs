@@ -4,6 +4,7 @@
 //! lately: the first that does not fit ends the list, so that what is large is not
 //! overtaken for ever by what is small.
 
+use crate::spool::columns;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use rusqlite::params;
 use crate::clock::RunningTime;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
-use crate::spool::view;
 
 /// So much of this lane may be claimed.
 #[derive(Clone, Debug)]
@@ -221,8 +221,8 @@ fn waiting(
         let next = Upcoming {
             due_in: RunningTime::from_millis(row.get(1)?).since(now),
             // What cannot be read is quarantined by the claim.
-            size: view::unsigned(row, 2).unwrap_or(0),
-            recipients: view::unsigned(row, 3)?,
+            size: columns::unsigned(row, 2).unwrap_or(0),
+            recipients: columns::unsigned(row, 3)?,
         };
         waiting.push((id, next));
     }

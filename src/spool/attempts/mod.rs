@@ -6,6 +6,7 @@ pub(super) mod due;
 pub(super) mod settle;
 pub(super) mod spent;
 
+use super::columns;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -26,7 +27,6 @@ use super::accept::requests;
 use super::content;
 use super::seal::BrokenSeal;
 use super::seal::seal;
-use super::view;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
@@ -218,7 +218,7 @@ fn claimed(
     folder: &std::path::Path,
     client_request_id: Uuid,
 ) -> rusqlite::Result<Claimed> {
-    let id = view::id(row, 0)?;
+    let id = columns::id(row, 0)?;
     let in_file: bool = row.get(9)?;
     Ok(Claimed {
         id,
@@ -226,23 +226,23 @@ fn claimed(
         accepted_at: Timestamp::from_millis(row.get(1)?),
         accepted_running: RunningTime::from_millis(row.get(23)?),
         envelope: Envelope {
-            reverse_path: view::reverse_path(row, 2)?,
+            reverse_path: columns::reverse_path(row, 2)?,
             recipients: Vec::new(),
             asked: Vec::new(),
             utf8: row.get(3)?,
             reports: requests::read(row, 26)?,
         },
         trace: Trace {
-            client: view::parsed(row, 4)?,
+            client: columns::parsed(row, 4)?,
             hello: row.get(5)?,
             protocol: row.get(6)?,
             user: row.get(12)?,
         },
-        author: view::optional(row, 7)?,
+        author: columns::optional(row, 7)?,
         content: if in_file {
             Content::File {
                 path: content::path(folder, id),
-                size: view::unsigned(row, 8)?,
+                size: columns::unsigned(row, 8)?,
             }
         } else {
             Content::Inline(Bytes::new())
@@ -251,8 +251,8 @@ fn claimed(
         trouble_since: row.get::<_, Option<i64>>(11)?.map(RunningTime::from_millis),
         client_request_id,
         draft: doubt::draft(row, 13)?,
-        part_of: view::optional(row, 16)?,
-        about: view::optional(row, 17)?,
+        part_of: columns::optional(row, 16)?,
+        about: columns::optional(row, 17)?,
         warned: row.get(18)?,
         doubted: row.get(19)?,
         digest: row.get(20)?,
@@ -268,7 +268,7 @@ fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Du
          WHERE state = 'waiting' AND account IS NOT NULL GROUP BY account, mailbox",
     )?;
     let rows = statement.query_map([], |row| {
-        let mailbox = view::parsed(row, 1);
+        let mailbox = columns::parsed(row, 1);
         let due_in = RunningTime::from_millis(row.get(2)?).since(now);
         Ok(mailbox.ok().zip(row.get(0).ok()).map(|(mailbox, account)| {
             let lane = Lane { account, mailbox };
@@ -296,8 +296,8 @@ where
         let id: String = row.get(0)?;
         // What cannot be read counts as none.
         let origin = Origin {
-            author: view::optional(row, 1).unwrap_or_default(),
-            reverse_path: view::reverse_path(row, 2).unwrap_or(ReversePath::Null),
+            author: columns::optional(row, 1).unwrap_or_default(),
+            reverse_path: columns::reverse_path(row, 2).unwrap_or(ReversePath::Null),
             bound: row.get(3)?,
             is_report: row.get::<_, Option<String>>(4)?.is_some(),
         };

@@ -1,13 +1,12 @@
 //! Settling: what came of an attempt, and what becomes of its entry.
 
+use crate::spool::columns;
 use rusqlite::Connection;
 use rusqlite::params;
 
 use crate::clock::Moment;
 use crate::clock::RunningTime;
-use crate::mail::Address;
 use crate::mail::EnhancedStatus;
-use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::spool::Claimed;
 use crate::spool::Content;
@@ -15,10 +14,11 @@ use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Urgency;
 use crate::spool::accept::Row;
+use crate::spool::accept::dsn::Dsn;
+use crate::spool::accept::dsn::DsnKind;
 use crate::spool::room::usage;
 use crate::spool::state::AttemptOutcome;
 use crate::spool::state::State;
-use crate::spool::view;
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
@@ -47,38 +47,6 @@ pub struct AttemptReport {
     pub uploaded: u64,
     /// What is reported about the entry.
     pub dsn: Option<Dsn>,
-}
-
-/// A report about an entry (RFC 3464): a small message of the relay's own.
-#[derive(Clone, Debug)]
-pub struct Dsn {
-    /// Its id.
-    pub id: SpoolId,
-    /// What it says.
-    pub kind: DsnKind,
-    /// All of the message.
-    pub content: Vec<u8>,
-    /// Its Message-ID.
-    pub message_id: String,
-    /// Its Subject.
-    pub subject: String,
-    /// The address in its From.
-    pub author: Address,
-    /// Who gets it.
-    pub recipient: Address,
-    /// Which way it goes.
-    pub lane: Lane,
-}
-
-/// What a report says of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DsnKind {
-    /// It has failed.
-    Failure,
-    /// It is late.
-    Delay,
-    /// It has been handed on, and its sender wanted to know (RFC 3461 5.2.2).
-    Relayed,
 }
 
 /// What becomes of an entry after an attempt.
@@ -287,7 +255,7 @@ fn withdraw(
     // SQLite makes a table in memory, even if no row comes of it.
     let withdrawn: Vec<_> = db
         .prepare_cached("SELECT id FROM entry WHERE about = ?1 AND state = 'waiting'")?
-        .query_map([&about], |row| view::id(row, 0))?
+        .query_map([&about], |row| columns::id(row, 0))?
         .collect::<rusqlite::Result<_>>()?;
     if withdrawn.is_empty() {
         return Ok(withdrawn);

@@ -5,6 +5,7 @@
 //! the database. What is no longer on record, because the history is kept for
 //! less than a day, is not counted.
 
+use crate::spool::columns;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -15,7 +16,6 @@ use crate::clock::RunningTime;
 use crate::mail::Lane;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
-use crate::spool::view;
 
 /// What a lane has spent about a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,15 +116,15 @@ fn rows(
         Ok(Spent {
             lane: Lane {
                 account: row.get(0)?,
-                mailbox: view::parsed(row, 1)?,
+                mailbox: columns::parsed(row, 1)?,
             },
             ago: now.since(RunningTime::from_millis(row.get(2)?)),
-            messages: view::unsigned(row, 3)?,
-            requests: view::unsigned(row, 4)?,
-            uploaded: view::unsigned(row, 5)?,
-            uncounted: view::unsigned(row, 6)?,
-            uncounted_size: view::unsigned(row, 7)?,
-            recipients: view::unsigned(row, 8)?,
+            messages: columns::unsigned(row, 3)?,
+            requests: columns::unsigned(row, 4)?,
+            uploaded: columns::unsigned(row, 5)?,
+            uncounted: columns::unsigned(row, 6)?,
+            uncounted_size: columns::unsigned(row, 7)?,
+            recipients: columns::unsigned(row, 8)?,
         })
     };
     statement

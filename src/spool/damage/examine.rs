@@ -15,13 +15,14 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
-use rusqlite::OpenFlags;
 use rusqlite::OptionalExtension;
 
 use super::mark;
 use super::mark::State;
 use crate::spool::SpoolError;
 use crate::spool::content;
+use crate::spool::database::MAGIC;
+use crate::spool::database::open_without_log;
 use crate::spool::schema;
 
 /// Why the database cannot be used.
@@ -55,9 +56,6 @@ pub(in crate::spool) struct Beside {
     /// Whether there is a log with something in it.
     log: bool,
 }
-
-/// How every SQLite database begins.
-pub(in crate::spool) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Looks at the files before SQLite does.
 pub(in crate::spool) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
@@ -137,14 +135,6 @@ pub(in crate::spool) fn progress(
 /// in the middle of a checkpoint may leave it unreadable; the log repairs that.
 pub(in crate::spool) fn without_log(path: &Path) -> Option<Option<(String, u64)>> {
     progress(&open_without_log(path)?).ok()
-}
-
-pub(in crate::spool) fn open_without_log(path: &Path) -> Option<Connection> {
-    let path = path.to_str()?;
-    let path = path.replace('%', "%25").replace('?', "%3f");
-    let uri = format!("file:{}?immutable=1", path.replace('#', "%23"));
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(uri, flags).ok()
 }
 
 /// Whether the database would be refused, as far as that can be told without

@@ -13,6 +13,7 @@
 //! leaves a file of no entry only in that moment. Whether it is one of those or
 //! the row was lost cannot be told, so it is never deleted.
 
+use crate::spool::columns;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -33,7 +34,6 @@ use crate::spool::content;
 use crate::spool::damage;
 use crate::spool::state::AttemptOutcome;
 use crate::spool::trouble::failed;
-use crate::spool::view;
 
 /// Why an entry is in quarantine whose content file was not there at start.
 pub const FILE_GONE: &str = "its content file is missing from the spool";
@@ -99,7 +99,7 @@ pub(in crate::spool) fn recover(
     let waiting = transaction.query_row(
         "SELECT count(*) FROM entry WHERE state = 'waiting'",
         [],
-        |row| view::unsigned(row, 0),
+        |row| columns::unsigned(row, 0),
     )?;
     transaction.commit()?;
     move_orphans(folder, &files.unknown)?;
@@ -232,6 +232,6 @@ pub(in crate::spool) fn ids(
     query: &str,
 ) -> rusqlite::Result<Vec<SpoolId>> {
     let mut statement = connection.prepare(query)?;
-    let rows = statement.query_map([], |row| view::id(row, 0))?;
+    let rows = statement.query_map([], |row| columns::id(row, 0))?;
     rows.collect()
 }

@@ -8,6 +8,7 @@
 pub(super) mod filter;
 pub(super) mod order;
 
+use super::columns;
 use std::fs::File;
 use std::path::Path;
 
@@ -36,7 +37,6 @@ use super::attempts;
 use super::content;
 use super::damage;
 use super::state::State;
-use super::view;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::mail::Lane;
@@ -95,7 +95,7 @@ impl Spool {
             );
             let mut statement = db.prepare(&sql)?;
             let rows = statement.query_map(params_from_iter(condition.values), |row| {
-                Ok((row.get(0)?, view::unsigned(row, 1)?))
+                Ok((row.get(0)?, columns::unsigned(row, 1)?))
             })?;
             let states = rows.collect::<rusqlite::Result<_>>()?;
             Ok(Count { at, states })
@@ -124,7 +124,7 @@ impl Spool {
             let after = after.map(|id| id.to_string()).unwrap_or_default();
             values.push(Value::Text(after));
             let mut statement = db.prepare(&sql)?;
-            let rows = statement.query_map(params_from_iter(values), |row| view::id(row, 0))?;
+            let rows = statement.query_map(params_from_iter(values), |row| columns::id(row, 0))?;
             rows.collect()
         })
         .await
@@ -281,11 +281,11 @@ impl Found {
             .query_row(params_from_iter(values), |row| {
                 let account: Option<String> = row.get(3)?;
                 // A mailbox that cannot be read is as good as none.
-                let mailbox = view::optional(row, 4).unwrap_or_default();
+                let mailbox = columns::optional(row, 4).unwrap_or_default();
                 Ok(Self {
                     id,
                     state: row.get(0)?,
-                    size: view::unsigned(row, 1)?,
+                    size: columns::unsigned(row, 1)?,
                     in_file: row.get(2)?,
                     lane: account
                         .zip(mailbox)

@@ -55,7 +55,6 @@ use self::usage::megabytes;
 use super::SpoolError;
 use super::lock_mutex;
 use super::trouble::Troubles;
-use super::writer::LARGEST_GROUP_BYTES;
 use crate::mail::SpoolId;
 
 /// What a message that is being received sets aside at once: so little that many
@@ -64,6 +63,9 @@ pub(super) const STEP: u64 = 1024 * 1024;
 /// A message that needs longer than this for a step keeps its room only as long as
 /// nobody else needs it.
 const STALLED: Duration = Duration::from_secs(30);
+/// Bytes of new messages in one transaction, so that the database's log does not
+/// outgrow the room that is kept for it.
+pub(super) const LARGEST_GROUP_BYTES: u64 = 2 * 1024 * 1024;
 /// The database's log begins again after 1000 pages (SQLite, "Automatic
 /// Checkpoint"); the transaction that reaches this still goes into it.
 const LOG: u64 = 1000 * 4096 + LARGEST_GROUP_BYTES;

@@ -26,6 +26,7 @@
 //! | attempt with a reason of 74 characters | 313 | 314 |
 //! | content of 600, 3000, 20000 bytes | 645, 4070, 20450 | 800, 4000, 21024 |
 
+use crate::spool::columns;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -40,7 +41,6 @@ use crate::mail::Trace;
 use crate::spool::accept::caption::Caption;
 use crate::spool::accept::requests::recipient_key;
 use crate::spool::state::State;
-use crate::spool::view;
 
 /// An entry, its place in the indexes and its content's row.
 const ENTRY: u64 = 400;
@@ -370,9 +370,9 @@ pub(in crate::spool) fn read(db: &Connection) -> rusqlite::Result<Usage> {
     let mut statement = db.prepare_cached("SELECT state, rows, inline, files FROM temp.usage")?;
     let rows = statement.query_map([], |row| {
         let share = Share {
-            rows: view::unsigned(row, 1)?,
-            inline: view::unsigned(row, 2)?,
-            files: view::unsigned(row, 3)?,
+            rows: columns::unsigned(row, 1)?,
+            inline: columns::unsigned(row, 2)?,
+            files: columns::unsigned(row, 3)?,
         };
         Ok((row.get(0)?, share))
     })?;
@@ -427,7 +427,7 @@ mod tests {
         db.execute_batch(&compute()).unwrap();
 
         let computed = db.query_row("SELECT rows_cost FROM entry", [], |row| {
-            view::unsigned(row, 0)
+            columns::unsigned(row, 0)
         });
         let caption = Caption {
             message_id: Some("<1@app>".to_owned()),

@@ -1,5 +1,6 @@
 //! Making room: what yields to new mail, in the order that `room/mod.rs` gives.
 
+use crate::spool::columns;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -14,7 +15,6 @@ use crate::spool::AcceptError;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::content;
-use crate::spool::view;
 
 /// How often something may yield for one message: in all some ten thousand
 /// entries of history.
@@ -153,7 +153,7 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
          ORDER BY ended_running LIMIT ?1",
     )?;
     let rows = oldest.query_map([AT_ONCE], |row| {
-        Ok((row.get::<_, String>(0)?, view::unsigned(row, 1)?))
+        Ok((row.get::<_, String>(0)?, columns::unsigned(row, 1)?))
     })?;
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut delete = db.prepare_cached("DELETE FROM entry WHERE id = ?1")?;
@@ -186,10 +186,10 @@ fn remove_failed(db: &Connection, bytes: u64, only_files: bool) -> rusqlite::Res
     )?;
     let rows = oldest.query_map(params![AT_ONCE, only_files], |row| {
         Ok(Removed {
-            id: view::id(row, 0)?,
-            cost: view::unsigned(row, 1)?,
+            id: columns::id(row, 0)?,
+            cost: columns::unsigned(row, 1)?,
             in_file: row.get(2)?,
-            rows: view::unsigned(row, 3)?,
+            rows: columns::unsigned(row, 3)?,
         })
     })?;
     let mut freed = 0;

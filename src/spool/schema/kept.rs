@@ -26,7 +26,7 @@ use rusqlite::Connection;
 use super::FORMAT;
 use crate::disk;
 use crate::spool::SpoolError;
-use crate::spool::damage::examine;
+use crate::spool::database;
 use crate::spool::room::usage::megabytes;
 use crate::spool::trouble::failed;
 
@@ -298,12 +298,12 @@ impl Room {
 fn version(path: &Path) -> Option<i64> {
     let mut version = [0; 4];
     let file = File::open(path).ok()?;
-    let mut begin = [0; examine::MAGIC.len()];
+    let mut begin = [0; database::MAGIC.len()];
     file.read_exact_at(&mut begin, 0).ok()?;
     file.read_exact_at(&mut version, VERSION_AT).ok()?;
-    (&begin == examine::MAGIC).then(|| i64::from(i32::from_be_bytes(version)))
+    (&begin == database::MAGIC).then(|| i64::from(i32::from_be_bytes(version)))
 }
 
 fn program(path: &Path) -> Option<String> {
-    super::program(&examine::open_without_log(path)?)
+    super::program(&database::open_without_log(path)?)
 }

@@ -2,6 +2,7 @@
 //! indexes that `schema/mod.rs` tells of, so that the number of messages does not
 //! matter.
 
+use crate::spool::columns;
 use rusqlite::Row;
 use rusqlite::params;
 use serde::Deserialize;
@@ -13,7 +14,6 @@ use crate::mail::SpoolId;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::State;
-use crate::spool::view;
 
 /// What became of a message for one of its recipients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,7 +194,7 @@ impl Bounds {
 
 fn became(row: &Row<'_>) -> rusqlite::Result<Became> {
     Ok(Became {
-        id: view::id(row, 0)?,
+        id: columns::id(row, 0)?,
         ordinal: row.get(1)?,
         recipient: row.get(2)?,
         state: row.get(3)?,

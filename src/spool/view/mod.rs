@@ -4,7 +4,6 @@ pub(super) mod became;
 pub(super) mod overview;
 
 use std::collections::HashSet;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -12,7 +11,6 @@ use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 use rusqlite::params_from_iter;
-use rusqlite::types::Type;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -24,6 +22,7 @@ use super::accept::asked::Replaced;
 use super::accept::asked::recipients;
 use super::accept::asked::replaced;
 use super::accept::requests;
+use super::columns;
 use super::content;
 use super::lock_mutex;
 use super::operator::filter::Condition;
@@ -32,7 +31,6 @@ use super::state::State;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
-use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 
 /// An entry in a list.
@@ -219,7 +217,7 @@ impl Spool {
                 db.prepare_cached("SELECT state, count(*) FROM entry GROUP BY state")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let (state, count): (State, u64) = (row.get(0)?, unsigned(row, 1)?);
+                let (state, count): (State, u64) = (row.get(0)?, columns::unsigned(row, 1)?);
                 match state {
                     State::Waiting | State::Claimed => totals.waiting += count,
                     State::Held => totals.held += count,
@@ -343,7 +341,7 @@ fn ended(
     )?;
     let limit = PURGED_AT_ONCE.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
     let bounds = params![delivered.millis(), failed.millis(), limit];
-    let rows = statement.query_map(bounds, |row| id(row, 0))?;
+    let rows = statement.query_map(bounds, |row| columns::id(row, 0))?;
     rows.collect()
 }
 
@@ -387,7 +385,7 @@ fn in_millis(span: Duration) -> u64 {
 }
 
 fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summary> {
-    let id = id(row, 0)?;
+    let id = columns::id(row, 0)?;
     let due = RunningTime::from_millis(row.get(3)?);
     let accepted = RunningTime::from_millis(row.get(11)?);
     Ok(Summary {
@@ -397,7 +395,7 @@ fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summ
         age_ms: millis_since(now, accepted),
         due_at: now.wall(due),
         due_in_ms: in_millis(due.since(now.running)),
-        size: unsigned(row, 4)?,
+        size: columns::unsigned(row, 4)?,
         account: row.get(5)?,
         mailbox: row.get(6)?,
         reverse_path: row.get(7)?,
@@ -447,50 +445,9 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
         protocol: row.get(14)?,
         ended_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
         user: row.get(16)?,
-        about: optional(row, 17)?,
+        about: columns::optional(row, 17)?,
         ret: row.get(18)?,
         envid: row.get(19)?,
         requested: requests::shown(db, &id).unwrap_or_default(),
     })
-}
-
-pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<SpoolId> {
-    parsed(row, column)
-}
-
-pub(super) fn reverse_path(row: &Row<'_>, column: usize) -> rusqlite::Result<ReversePath> {
-    let text: String = row.get(column)?;
-    if text.is_empty() {
-        return Ok(ReversePath::Null);
-    }
-    parsed(row, column).map(ReversePath::Address)
-}
-
-/// A text column that may be empty, as the value that it was written from.
-pub(super) fn optional<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    match row.get::<_, Option<String>>(column)? {
-        None => Ok(None),
-        Some(_) => parsed(row, column).map(Some),
-    }
-}
-
-/// A text column as the value that it was written from.
-pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let text: String = row.get(column)?;
-    text.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
-}
-
-pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let signed: i64 = row.get(column)?;
-    Ok(u64::try_from(signed).unwrap_or(0))
 }

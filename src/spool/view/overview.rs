@@ -1,5 +1,6 @@
 //! How it stands with the queue as a whole.
 
+use crate::spool::columns;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -83,11 +84,11 @@ impl Spool {
                 if state == State::Waiting {
                     let accepted = RunningTime::from_millis(row.get(2)?);
                     overview.oldest_waiting = Some(now.wall(accepted));
-                    overview.own_trouble = view::unsigned(row, 3)?;
-                    overview.without_account = view::unsigned(row, 4)?;
+                    overview.own_trouble = columns::unsigned(row, 3)?;
+                    overview.without_account = columns::unsigned(row, 4)?;
                     overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
                 }
-                overview.states.insert(state, view::unsigned(row, 1)?);
+                overview.states.insert(state, columns::unsigned(row, 1)?);
             }
             let mut statement = db.prepare_cached(
                 "SELECT id, ended_at, reason, ended_running FROM entry WHERE state = 'failed'
@@ -96,7 +97,7 @@ impl Spool {
             )?;
             let failures = statement.query_map([FAILURES], |row| {
                 Ok(Failure {
-                    id: view::id(row, 0)?,
+                    id: columns::id(row, 0)?,
                     ended_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
                     reason: row.get(2)?,
                     ended_ago_ms: row

@@ -1,0 +1,38 @@
+//! A report about an entry, as the spool takes it in. What it says, and to whom it
+//! goes, is decided in `delivery/report/`.
+
+use crate::mail::Address;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+
+/// A report about an entry (RFC 3464): a small message of the relay's own.
+#[derive(Clone, Debug)]
+pub struct Dsn {
+    /// Its id.
+    pub id: SpoolId,
+    /// What it says.
+    pub kind: DsnKind,
+    /// All of the message.
+    pub content: Vec<u8>,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// Its Subject.
+    pub subject: String,
+    /// The address in its From.
+    pub author: Address,
+    /// Who gets it.
+    pub recipient: Address,
+    /// Which way it goes.
+    pub lane: Lane,
+}
+
+/// What a report says of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DsnKind {
+    /// It has failed.
+    Failure,
+    /// It is late.
+    Delay,
+    /// It has been handed on, and its sender wanted to know (RFC 3461 5.2.2).
+    Relayed,
+}
