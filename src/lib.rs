@@ -77,7 +77,7 @@
 //!
 //! # Who may import whom
 //!
-//! Each row names only rows below it. `tests/it/layering.rs` reads this table.
+//! Each row names only rows below it. `tests/it/layering/` reads this table.
 //!
 //! | module | may use |
 //! |---|---|
