@@ -21,7 +21,7 @@ pub(super) fn reverse_path(row: &Row<'_>, column: usize) -> rusqlite::Result<Rev
     parsed(row, column).map(ReversePath::Address)
 }
 
-/// A text column that may be empty, as the value that it was written from.
+/// A text column that may be empty, as the value that was stored.
 pub(super) fn optional<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
 where
     T: FromStr,
@@ -33,7 +33,7 @@ where
     }
 }
 
-/// A text column as the value that it was written from.
+/// A text column as the value that was stored.
 pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: FromStr,

@@ -1,7 +1,7 @@
 //! The bytes of a message: coming in, on disk, going out.
 //!
-//! A message stays in memory up to [`INLINE_LIMIT`] and goes to a file beyond,
-//! so memory does not grow with its size, in or out.
+//! A message stays in memory up to [`INLINE_LIMIT`] and is in a file beyond that, so the
+//! use of memory does not grow with the size of messages.
 
 use std::fs;
 use std::io;
@@ -22,21 +22,21 @@ use super::seal::Digester;
 use crate::disk;
 use crate::mail::SpoolId;
 
-/// Up to here a message lies in its row: SQLite is faster than a file for
-/// small blobs. It is also the longest header section that is taken, because
-/// the beginning that is kept in memory then always holds all of it (Exchange
-/// itself takes 256 KB).
+/// Up to this size a message is stored in its row, because SQLite is faster than a file
+/// for small blobs. It is also the longest header section that is accepted (Exchange
+/// itself accepts 256 KB), so that the beginning that is kept in memory always holds the
+/// whole header section.
 pub const INLINE_LIMIT: usize = 128 * 1024;
 
-/// A message that is coming in. Dropped before it is accepted, it leaves
-/// nothing behind.
+/// A message that is coming in. If it is dropped before it is accepted, nothing of it
+/// remains.
 #[derive(Debug)]
 pub struct Incoming {
     pub(super) id: SpoolId,
-    /// All of it, or the first [`INLINE_LIMIT`] bytes or a little more.
+    /// The whole message, or its first [`INLINE_LIMIT`] bytes or a little more.
     pub(super) head: Vec<u8>,
     pub(super) file: Option<IncomingFile>,
-    /// Of what has come so far.
+    /// The digest of what has come so far.
     pub(super) digester: Digester,
     size: u64,
     spool: Spool,
@@ -47,11 +47,11 @@ pub struct Incoming {
 pub(super) struct IncomingFile {
     pub(super) file: tokio::fs::File,
     pub(super) path: PathBuf,
-    /// Its other names, where it belongs to several entries.
+    /// Its other names, if several entries share it.
     pub(super) links: Vec<PathBuf>,
-    /// Removed on drop, unless it was accepted.
+    /// Whether the file stays on drop, because the message was accepted.
     pub(super) keep: bool,
-    /// Its room, given back after the file is gone.
+    /// Its room, given back after the file is removed.
     pub(super) reservation: Reservation,
 }
 
@@ -67,7 +67,7 @@ impl Drop for IncomingFile {
 }
 
 impl Spool {
-    /// Begins to take in a message.
+    /// Begins to receive a message.
     pub fn receive(&self, id: SpoolId) -> Incoming {
         Incoming {
             id,
@@ -82,7 +82,7 @@ impl Spool {
 }
 
 impl Incoming {
-    /// The same from this client, which shares its room fairly with others.
+    /// The same for a client, which shares the room fairly with other clients.
     pub fn from_client(mut self, client: IpAddr) -> Self {
         self.client = Some(client);
         self
@@ -93,18 +93,18 @@ impl Incoming {
         self.id
     }
 
-    /// Bytes so far.
+    /// Bytes received so far.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The first [`INLINE_LIMIT`] bytes, or all there are: as
-    /// [`Content::head`] will say once it is accepted.
+    /// The first [`INLINE_LIMIT`] bytes, or all of them: the same bytes that
+    /// [`Content::head`] returns once the message is accepted.
     pub fn head(&self) -> &[u8] {
         self.head.get(..INLINE_LIMIT).unwrap_or(&self.head)
     }
 
-    /// Appends a piece of content. After an error nothing of it is left.
+    /// Appends a piece of content. After an error nothing of the message is left.
     ///
     /// # Errors
     ///
@@ -140,8 +140,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// The file that has what has come in so far, to be read; none for what is in
-    /// memory.
+    /// The file with what has come in so far, for reading; none if it is in memory.
     ///
     /// # Errors
     ///
@@ -150,7 +149,7 @@ impl Incoming {
         let Some(file) = &mut self.file else {
             return Ok(None);
         };
-        // What was handed to the file may still be on its way.
+        // Data given to the file may not be written yet.
         let written = file.file.flush().await;
         written.map_err(|error| self.spool.not_written(&file.path, error))?;
         Ok(Some(file.path.clone()))
@@ -162,8 +161,8 @@ impl Incoming {
         self.file = None;
     }
 
-    /// Returns when the room that it has taken was given to others: it is to be
-    /// discarded then, at once.
+    /// Returns when others were given the room of this message. It must be discarded at
+    /// once then.
     pub async fn taken_back(&self) {
         match &self.file {
             Some(file) => file.reservation.taken_back().cancelled().await,
@@ -209,7 +208,7 @@ impl IncomingFile {
 /// A message that is kept.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// All of it.
+    /// The whole content.
     Inline(Bytes),
     /// Where it is.
     File {
@@ -229,7 +228,7 @@ impl Content {
         }
     }
 
-    /// All of it, for content that is known to be small enough for memory.
+    /// The whole content, for content that is known to fit into memory.
     ///
     /// # Errors
     ///
@@ -241,8 +240,8 @@ impl Content {
         }
     }
 
-    /// The first [`INLINE_LIMIT`] bytes, or all there are: holds the whole
-    /// header section of every message that was accepted.
+    /// The first [`INLINE_LIMIT`] bytes, or all of them. They hold the whole header
+    /// section of every accepted message.
     ///
     /// # Errors
     ///
@@ -270,10 +269,10 @@ pub(super) fn path(spool: &Path, id: SpoolId) -> PathBuf {
     folder(spool).join(id.to_string())
 }
 
-/// What a message that is still coming in is called, behind its id.
+/// The ending of the name while a message is still coming in, after its id.
 const PART: &str = ".part";
 
-/// The entry whose content a file of the folder is, by its name.
+/// The entry that a file in the content folder belongs to, by its name.
 pub(super) fn id_of(file: &fs::DirEntry) -> Option<SpoolId> {
     let name = file.file_name();
     let id = name.to_str().and_then(exact_id)?;
@@ -282,14 +281,15 @@ pub(super) fn id_of(file: &fs::DirEntry) -> Option<SpoolId> {
         .then_some(id)
 }
 
-/// Whether a file of the folder is a message that was still coming in.
+/// Whether a file in the content folder is a message that was still coming in.
 pub(super) fn is_part(file: &fs::DirEntry) -> bool {
     let name = file.file_name();
     let id = name.to_str().and_then(|name| name.strip_suffix(PART));
     id.and_then(exact_id).is_some() && file.file_type().is_ok_and(|kind| kind.is_file())
 }
 
-/// An id as the relay writes it: others are read too, and are strange here.
+/// Only an id as the relay writes it. Other spellings can be parsed, and belong to
+/// somebody else's file.
 fn exact_id(name: &str) -> Option<SpoolId> {
     name.parse()
         .ok()
@@ -304,7 +304,7 @@ pub(super) fn make_folders(spool: &Path) -> Result<(), SpoolError> {
     })
 }
 
-/// Makes a new file's name in its folder durable.
+/// Makes the name of a new file in its folder durable.
 pub(super) async fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) => tokio::fs::File::open(folder).await?.sync_all().await,

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 
-/// How every SQLite database begins.
+/// The first bytes of every SQLite database.
 pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Opens a database that nobody changes: what its log has is not there.

@@ -2,39 +2,37 @@
 //!
 //! # Constraints
 //!
-//! - `accept` returns only after the message is on stable storage (promise 1):
-//!   SQLite in WAL mode with `synchronous=FULL`, one fsync a transaction.
-//! - One writer thread takes all operations that wait into one transaction
-//!   (group commit), so that one fsync serves every session that waits for it.
-//!   If the transaction fails, each operation is run again in one of its own,
-//!   so that none fails for another's reason.
-//! - A small message lies in the database. A message above [`INLINE_LIMIT`] is
-//!   streamed to a file, which is fsynced together with its folder before the
-//!   row that names it is committed. A file without a row is moved to
-//!   `orphans/` at start; a row without its file is quarantined (`damage/recover.rs`).
-//! - What may come in, and what yields to it when there is no room: `room/mod.rs`.
-//! - A message with too many recipients becomes several entries in that one
-//!   transaction; a large one's file has a name (a hard link) for each.
+//! - `accept` returns only after the message is on stable storage (promise 1): SQLite in
+//!   WAL mode with `synchronous=FULL`, one fsync for each transaction.
+//! - One writer thread runs all waiting operations in one transaction (group commit), so
+//!   that one fsync serves every session that waits. If the transaction fails, each
+//!   operation runs again in its own, so that none fails because of another.
+//! - A small message is stored in the database. A message above [`INLINE_LIMIT`] is
+//!   streamed to a file, which is fsynced together with its folder before the row that
+//!   names it is committed. A file without a row is moved to `orphans/` at start; a row
+//!   without its file is quarantined (`damage/recover.rs`).
+//! - How much may come in, and what yields to it when there is no room: `room/mod.rs`.
+//! - A message with too many recipients becomes several entries in that one transaction;
+//!   the file of a large one has a name (a hard link) for each entry.
 //! - Content is deleted in the transaction that settles its entry; a file is
 //!   removed after that transaction.
-//! - A report about an entry is taken in by the transaction that settles it
-//!   (promise 2), and what is reported and no longer so is withdrawn by it.
+//! - A report about an entry is accepted in the transaction that settles the entry
+//!   (promise 2), and reports that are no longer true are withdrawn in it.
 //! - An attempt is on record as begun before it begins (promise 4). At start an
 //!   attempt without an end is doubtful, and its entry waits again.
-//! - One bad sector harms one message: an entry that cannot be read, or whose
-//!   checksums do not match, is quarantined and never sent (`damage/mod.rs`,
-//!   `seal.rs`).
-//! - What is decided by time is decided by the relay's running time, which no
-//!   wall clock changes: `running.rs`.
-//! - One process has the spool: `spool.lock` and the folder are locked while it
+//! - One bad sector harms one message: an entry that cannot be read, or whose checksums
+//!   do not match, is quarantined and never sent (`damage/mod.rs`, `seal.rs`).
+//! - Decisions that depend on time use the relay's running time, which is independent of
+//!   the wall clock: `running.rs`.
+//! - Only one process can open the spool: `spool.lock` and the folder are locked while it
 //!   is open.
-//! - The database must belong to what lies beside it. One that is missing, empty,
-//!   older or another one is refused (`damage/examine.rs`, `damage/mark.rs`), because going on
-//!   would lose mail or send it twice. A folder that was restored as a whole
-//!   belongs together and is accepted.
-//! - A spool of an earlier format is brought up to this one, and the database that it
-//!   was is kept. One of a later format is refused (`schema/`).
-//! - After an fsync error, and while the database has lost its name, nothing is
+//! - The database must belong to the files next to it. A missing, empty, older or
+//!   different one is refused (`damage/examine.rs`, `damage/mark.rs`), because going on
+//!   would lose mail or send it twice. A folder that was restored as a whole is
+//!   consistent and accepted.
+//! - A spool of an earlier format is upgraded, and the old database is kept. One of a
+//!   later format is refused (`schema/`).
+//! - After an fsync error, and while the database file is missing or replaced, nothing is
 //!   accepted (`damage/watch.rs`).
 //!
 //! # Format
@@ -55,15 +53,14 @@
 //!   spool.db.format-N   the database as it was before its format was brought up
 //! ```
 //!
-//! `user_version` numbers the format; an unknown one is refused. States of an
-//! entry: `waiting` (due at `due_running`), `claimed` (an attempt is under way),
-//! `held` (until an operator releases it), `delivered`, `failed` (content kept
-//! for the operator, as long as new mail finds room without), `dropped` (by an
-//! operator, or a report that is no longer true), `quarantined` (it cannot be
-//! read, or is not what was accepted).
+//! `user_version` numbers the format; an unknown one is refused. The states of an entry:
+//! `waiting` (due at `due_running`), `claimed` (an attempt is under way), `held` (until
+//! an operator releases it), `delivered`, `failed` (its content is kept for the operator
+//! until new mail needs the room), `dropped` (by an operator, or a report that is no
+//! longer true), `quarantined` (it cannot be read, or differs from what was accepted).
 //!
-//! Knows no SMTP reply and no Graph; what outcome an attempt has and when the
-//! next one is due is decided in `delivery/`.
+//! The spool knows neither SMTP replies nor Graph; `delivery/` decides about outcomes and
+//! about when the next attempt is due.
 
 mod accept;
 mod attempts;
@@ -184,45 +181,45 @@ struct Shared {
     running: Running,
     writer: Writer,
     watch: Arc<Watch>,
-    /// For reading only. A std mutex: held for one query, on a blocking thread.
+    /// Only for reading. A std mutex, held for one query on a blocking thread.
     reader: Mutex<Connection>,
-    /// What it holds, and what is on its way in.
+    /// What the spool holds, and what is on its way in.
     room: Arc<Room>,
-    /// Lanes that have got something due, until somebody asks.
+    /// Lanes in which something became due, until somebody asks.
     arrivals: Mutex<Vec<Arrival>>,
     arrived: Notify,
-    /// Messages were dropped.
+    /// Signals that messages were dropped.
     dropped: Notify,
-    /// Entries that can be neither read nor quarantined: see `damage/mod.rs`.
+    /// Entries that can neither be read nor be quarantined, see `damage/mod.rs`.
     left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
     _locks: [File; 2],
 }
 
-/// A lane has got something that is due.
+/// A lane in which something became due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival {
     /// The lane.
     pub lane: Lane,
-    /// How much it matters.
+    /// How urgent it is.
     pub urgency: Urgency,
 }
 
-/// How much something that is due matters.
+/// How urgent something due is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// It takes its turn.
+    /// It waits for its turn.
     Ordinary,
-    /// An operator wants to see now whether it can be sent.
+    /// An operator wants to know now whether it can be sent.
     AtOnce,
 }
 
 /// Where the spool is and how large it may become.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The folder; made if it is not there, mode 0700.
+    /// The folder; created if it does not exist, with mode 0700.
     pub folder: PathBuf,
-    /// Bytes on disk above which nothing more is accepted, rows included.
+    /// The size on disk above which nothing more is accepted, rows included.
     pub size: u64,
     /// Bytes free on the disk below which nothing more is accepted.
     pub free_space: u64,
@@ -236,8 +233,8 @@ pub enum SpoolError {
     /// The database.
     #[error("spool database error: {0}")]
     Database(#[source] rusqlite::Error),
-    /// A place of the database cannot be read. The words are for a message that
-    /// this has hit; the others go on.
+    /// Part of the database cannot be read. The text is for a message that this affects;
+    /// the others continue.
     #[error(
         "the spool database is damaged: {0}; to repair it: systemctl stop graph-relay, then \
          graph-relay spool salvage"
@@ -252,7 +249,7 @@ pub enum SpoolError {
         #[source]
         error: io::Error,
     },
-    /// Another process has it.
+    /// Another process has it open.
     #[error("{} is in use by another graph-relay: stop that one first, or name another data_dir", .0.display())]
     InUse(PathBuf),
     /// A later version has written it.
@@ -266,20 +263,20 @@ pub enum SpoolError {
         known: i64,
         /// The version of the program that made this format, if that is known.
         program: Option<String>,
-        /// What the database was when it had a format that this program reads.
+        /// What to do about it.
         kept: Option<PathBuf>,
     },
-    /// It has an earlier format, and there is no room to keep it as it is.
+    /// The format is an earlier one, and there is no room to keep the old database.
     #[error("{} has format {found}: {words}", path.display())]
     NotKept {
         /// The database.
         path: PathBuf,
         /// Its format.
         found: i64,
-        /// What is missing, and how to go on.
+        /// What is missing, and what to do.
         words: String,
     },
-    /// The database does not belong to what lies beside it.
+    /// The database does not belong to the files next to it.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The disk did not confirm a write.
@@ -287,19 +284,19 @@ pub enum SpoolError {
         "the disk did not confirm a write ({0}): what the relay holds in memory may not be on disk"
     )]
     NotSynced(String),
-    /// The database that is open, or its log, has no name any more, or is cut short.
+    /// The open database or its log was removed, replaced or truncated.
     #[error(
         "{} was removed, replaced or truncated while the relay was running: no mail is accepted. \
          Move the file \
          back, or restart the relay: it writes a complete database when it stops", .0.display()
     )]
     Gone(PathBuf),
-    /// The writer thread is gone.
+    /// The writer thread has ended.
     #[error("the spool is closed")]
     Closed,
 }
 
-/// Says which version reads a database.
+/// The text that names the version which reads a database.
 fn of_later_format(
     path: &Path,
     found: i64,
@@ -346,12 +343,12 @@ impl From<rusqlite::Error> for SpoolError {
 }
 
 impl Spool {
-    /// Opens the spool, or makes a new one, and puts right what a crash left.
-    /// Blocks for as long as that takes.
+    /// Opens the spool, or creates a new one, and repairs what a crash left behind.
+    /// Blocks until that is done.
     ///
     /// # Errors
     ///
-    /// Says which file or folder is the trouble.
+    /// Names the file or folder with the problem.
     pub fn open(settings: Settings, clock: Clock) -> Result<(Self, Recovered), SpoolError> {
         content::make_folders(&settings.folder)?;
         let locks = lock(&settings.folder)?;
@@ -400,13 +397,13 @@ impl Spool {
         SpoolId::generate(self.shared.clock.now())
     }
 
-    /// What time it is.
+    /// The present time.
     pub fn moment(&self) -> Moment {
         self.shared.running.moment(&self.shared.clock)
     }
 
-    /// Lanes that have got something due since the last call, each once for
-    /// each urgency; waits for one.
+    /// Waits for lanes in which something became due since the last call, and returns
+    /// each once for each urgency.
     pub async fn arrivals(&self) -> Vec<Arrival> {
         loop {
             let arrived = self.shared.arrived.notified();
@@ -423,11 +420,11 @@ impl Spool {
         }
     }
 
-    /// Writes what is outstanding and closes the database, with everything in its
-    /// own file. Handles that are still about get [`SpoolError::Closed`]. Returns
-    /// where the database was written out, if it had lost its name.
+    /// Writes what is outstanding and closes the database, with everything in its main
+    /// file. Remaining handles get [`SpoolError::Closed`]. Returns where the database was
+    /// written, if its file had been removed.
     pub async fn close(&self) -> Option<PathBuf> {
-        // Without it at most a minute is lost.
+        // Without it at most a minute of running time is lost.
         let _noted = self.note_running().await;
         self.shared.writer.close(self.rescue()).await
     }
@@ -435,7 +432,7 @@ impl Spool {
     fn announce(&self, lane: Lane, urgency: Urgency) {
         let arrival = Arrival { lane, urgency };
         let mut arrivals = lock_mutex(&self.shared.arrivals);
-        // Many messages of one lane in a row are the common case.
+        // Many messages of one lane in a row are the usual case.
         if arrivals.last() != Some(&arrival) {
             arrivals.push(arrival);
         }
@@ -449,7 +446,7 @@ impl Spool {
     }
 }
 
-/// A panic elsewhere while the lock was held leaves nothing half done: every
+/// A panic elsewhere while the lock was held leaves nothing half done, because every
 /// critical section here is a single assignment or query.
 fn lock_mutex<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
@@ -457,8 +454,8 @@ fn lock_mutex<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Locks the spool for this process: `spool.lock`, which earlier versions lock
-/// too, and the folder itself, which nobody can replace unseen.
+/// Locks the spool for this process: `spool.lock`, which earlier versions lock too, and
+/// the folder itself, which cannot be replaced unnoticed.
 fn lock(folder: &Path) -> Result<[File; 2], SpoolError> {
     let path = folder.join("spool.lock");
     let opened = File::options()

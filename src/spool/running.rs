@@ -1,15 +1,14 @@
-//! The relay's running time: what expiry, purge and due times are measured by.
+//! The relay's running time, which expiry, purging and due times are measured by.
 //!
-//! It goes on with a clock that nobody can set, and one row keeps it over
-//! restarts: written at each start and stop and every minute in between, so
-//! that a crash costs at most a minute of it. No time passes while the relay is
-//! stopped: how long that was, only the wall clock or the kernel knows, and what
-//! they say is believed only where an error is harmless. An entry may be tried
-//! sooner, and what a mailbox has spent may be forgotten; nothing expires and
-//! nothing is purged by it.
+//! It follows a clock that nobody can set, and one row keeps it over restarts. The row is
+//! written at each start and stop and every minute in between, so a crash costs at most a
+//! minute. No running time passes while the relay is stopped. Only the wall clock or the
+//! kernel knows how long that was, and they are believed only where an error is harmless:
+//! an entry may be tried sooner, and what a mailbox has used may be forgotten, but
+//! nothing expires and nothing is purged.
 //!
-//! A row that is gone (the database was salvaged) or older than its entries is no
-//! trouble: moments that it has not reached yet become this start.
+//! A missing row (the database was salvaged), or one older than its entries, does no
+//! harm: moments that it has not reached yet become the time of this start.
 
 use super::columns;
 use std::time::Duration;
@@ -30,19 +29,19 @@ use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 
-/// The running time since this start.
+/// The running time when this start began.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// At this start.
+    /// The wall clock at this start.
     base: RunningTime,
     /// The steady clock at this start.
     begun: Duration,
-    /// For how long the relay was stopped before, as far as is known.
+    /// How long the relay was stopped before, if that is known.
     stopped: Duration,
 }
 
 impl Running {
-    /// What time it is.
+    /// The present wall time.
     pub(super) fn moment(&self, clock: &Clock) -> Moment {
         let since = clock.steady().saturating_sub(self.begun);
         Moment {
@@ -53,12 +52,12 @@ impl Running {
 }
 
 impl Spool {
-    /// For how long the relay has run.
+    /// The running time.
     pub fn running(&self) -> RunningTime {
         self.moment().running
     }
 
-    /// Writes the running time down. To be called every minute.
+    /// Writes the running time to the database. Call it every minute.
     ///
     /// # Errors
     ///
@@ -69,8 +68,8 @@ impl Spool {
         self.shared.writer.write(write).await
     }
 
-    /// Lets no waiting entry wait for longer than `longest`, the longest wait that
-    /// the configuration knows. Returns how many would have.
+    /// Shortens waits that are longer than `longest`, the longest wait that the
+    /// configuration can cause. Returns how many entries had one.
     ///
     /// # Errors
     ///
@@ -84,20 +83,20 @@ impl Spool {
             )
         };
         match self.shared.writer.write(clamp).await {
-            // What cannot be read is not sent anyway.
+            // Entries that cannot be read are not sent anyway.
             Err(error) if error.is_damage() => Ok(0),
             clamped => clamped,
         }
     }
 
-    /// For how long the relay was stopped before this start, as far as is known.
+    /// How long the relay was stopped before this start, if that is known.
     pub(super) fn stopped(&self) -> Duration {
         self.shared.running.stopped
     }
 }
 
-/// Goes on from where the last start ended. Returns a jump of the wall clock since
-/// then too, if there was one.
+/// Continues from the end of the last start. Also returns a jump of the wall clock since
+/// then, if there was one.
 pub(super) fn begin(
     db: &Connection,
     clock: &Clock,
@@ -115,7 +114,7 @@ pub(super) fn begin(
     Ok((running, jump))
 }
 
-/// What the row says.
+/// The contents of the row.
 struct Noted {
     running: RunningTime,
     wall: Timestamp,
@@ -140,7 +139,7 @@ impl Noted {
             Ok(Self {
                 running: RunningTime::from_millis(row.get(0)?),
                 wall: Timestamp::from_millis(row.get(1)?),
-                // One that cannot be read is like no other.
+                // A boot id that cannot be read matches no other.
                 boot: boot.parse().unwrap_or_else(|_| Uuid::new_v4()),
                 steady: Duration::from_millis(columns::unsigned(row, 3)?),
             })
@@ -162,23 +161,22 @@ impl Noted {
         Ok(())
     }
 
-    /// How much time has passed since, and whether the wall clock says something
-    /// else.
+    /// How much time has passed since, and whether the wall clock disagrees.
     fn since(&self, clock: &Clock) -> (Duration, Option<ClockJump>) {
         let now = clock.now();
         if self.boot == clock.boot() {
             let passed = clock.steady().saturating_sub(self.steady);
             return (passed, ClockJump::between(self.wall + passed, now));
         }
-        // A clock that was set forward cannot be told from a long stop.
+        // A clock that was set forward looks the same as a long stop.
         let jump = ClockJump::between(self.wall, now).filter(|jump| !jump.is_forward());
         (now.since(self.wall), jump)
     }
 }
 
-/// Brings what waits forward by the time of the stop, and leaves no moment in the
-/// future except due times. Each is a transaction of its own, and one that damage
-/// stops is left out: entries that cannot be read are not sent anyway.
+/// Moves waiting entries forward by the time of the stop, and leaves no moment in the
+/// future except due times. Each change is a transaction of its own. One that damage
+/// stops is left out, because entries that cannot be read are not sent anyway.
 fn put_right(db: &Connection, base: RunningTime, stopped: Duration) -> Result<(), SpoolError> {
     let base = base.millis();
     let stopped = i64::try_from(stopped.as_millis()).unwrap_or(i64::MAX);

@@ -1,14 +1,14 @@
-//! Checksums of what was accepted, so that a damaged disk cannot change a
-//! message unseen (promises 3 and 5).
+//! Checksums of accepted mail, so that a damaged disk cannot change a message unnoticed
+//! (promises 3 and 5).
 //!
 //! - The digest is the SHA-256 of the content. It is computed while the message
 //!   comes in and verified by each attempt before the first byte leaves.
-//! - The seal is the SHA-256 of what decides from whom and to whom the content
-//!   goes: id, digest, sender, author, account, recipients, what the client named in
-//!   their place, and what was asked about reports, if anything was. It is verified
-//!   when the entry is claimed.
+//! - The seal is the SHA-256 of everything that decides where the content goes: id,
+//!   digest, sender, author, account, recipients, the addresses that the client named
+//!   instead of them, and requests for reports if there are any. It is verified when the
+//!   entry is claimed.
 //!
-//! Entries of formats before 4 have neither and are accepted without.
+//! Entries of formats before 4 have neither and are accepted without them.
 
 use std::io;
 use std::io::Read;
@@ -98,7 +98,8 @@ pub(super) fn seal(
 ) -> Digest {
     let mut context = Context::new(&SHA256);
     let mut field = |text: &str| {
-        // With its length, so that no two lists of fields are the same bytes.
+        // Each field goes with its length, so that no two lists of fields are the same
+        // bytes.
         context.update(&(text.len() as u64).to_be_bytes());
         context.update(text.as_bytes());
     };
@@ -126,11 +127,11 @@ pub(super) fn seal(
     Digest::finished(&context.finish())
 }
 
-/// What was asked about reports. Nothing of it is sealed where nothing was asked:
-/// entries of format 4 have the seals of then.
+/// Requests for reports. Nothing is added if there are none, so that entries of format 4
+/// keep their seals.
 fn seal_reports(envelope: &Envelope, field: &mut impl FnMut(&str)) {
     let reports = &envelope.reports;
-    // No address: no other list of recipients ends in the same fields.
+    // This is not an address, so no other list of recipients ends in the same fields.
     field(" reports");
     field(
         &reports
@@ -151,7 +152,7 @@ fn seal_reports(envelope: &Envelope, field: &mut impl FnMut(&str)) {
     }
 }
 
-/// The entry's row or its recipients are not those that were accepted.
+/// The entry's row or its recipients differ from what was accepted.
 #[derive(Debug, thiserror::Error)]
 #[error("its sender or recipients do not match their checksum: the database is damaged")]
 pub(super) struct BrokenSeal;
@@ -159,7 +160,7 @@ pub(super) struct BrokenSeal;
 /// Why content cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// It could not be read now; another time it may.
+    /// It could not be read now, and may be readable later.
     #[error("{}: {error}", path.display())]
     Unread {
         /// The content's file.
@@ -177,7 +178,7 @@ pub enum ContentError {
         #[source]
         error: io::Error,
     },
-    /// Other bytes than those that were accepted.
+    /// The bytes differ from those that were accepted.
     #[error("its content does not match its checksum: the disk has changed it")]
     Changed,
 }
@@ -204,7 +205,7 @@ impl Content {
 }
 
 impl Content {
-    /// The same where blocking is no harm.
+    /// The same where blocking does no harm.
     pub(super) fn verify_now(&self, digest: Option<Digest>) -> Result<(), ContentError> {
         match (self, digest) {
             (Self::Inline(_), None) => Ok(()),
@@ -228,7 +229,7 @@ fn matches_digest(found: Digest, expected: Digest) -> Result<(), ContentError> {
     }
 }
 
-/// A shortage of the moment is told from what is wrong with the file.
+/// Distinguishes a temporary shortage from a fault of the file.
 fn failed(path: &Path, error: io::Error) -> ContentError {
     let path = path.to_owned();
     let of_the_moment = matches!(
@@ -247,8 +248,8 @@ fn failed(path: &Path, error: io::Error) -> ContentError {
     }
 }
 
-/// Bytes read at once: enough that reading costs little, little enough for many
-/// attempts at the same time.
+/// Bytes read at once: enough for fast reading, and few enough for many attempts at the
+/// same time.
 const PIECE: usize = 256 * 1024;
 
 async fn of_file(path: &Path) -> io::Result<(Digest, u64)> {

@@ -1,10 +1,10 @@
-//! The state of an entry: what it is about to become, or has become; and the outcome
-//! of an attempt. The spool's doc says which state follows which.
+//! The state of an entry, and the outcome of an attempt. The doc of [`crate::spool`] says
+//! which states there are.
 //!
-//! Their names are those in the database, in JSON, in metrics and in filters; they
-//! stay as they are. A state that this version does not know (a damaged page, a
-//! database from elsewhere) is read as [`State::Quarantined`]: nothing is done with
-//! such an entry. Such an outcome is read as [`AttemptOutcome::Doubtful`].
+//! The names are used in the database, in JSON, in metrics and in filters, and never
+//! change. A state that this version does not know (a damaged page, a database from
+//! elsewhere) is read as [`State::Quarantined`], so nothing is done with such an entry.
+//! An unknown outcome is read as [`AttemptOutcome::Doubtful`].
 
 use std::fmt;
 
@@ -20,24 +20,24 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// For its next attempt.
+    /// It waits for its next attempt.
     Waiting,
     /// An attempt is under way.
     Claimed,
     /// An operator, or `on_doubt = "hold"`, has stopped it.
     Held,
-    /// Graph has taken it.
+    /// Graph has accepted it.
     Delivered,
     /// It cannot be delivered; its content is kept.
     Failed,
-    /// An operator has given it up, or it was withdrawn.
+    /// An operator has dropped it, or it was withdrawn.
     Dropped,
     /// Its content or its record is damaged.
     Quarantined,
 }
 
 impl State {
-    /// All.
+    /// All states.
     pub(super) const ALL: [Self; 7] = [
         Self::Waiting,
         Self::Claimed,
@@ -48,7 +48,7 @@ impl State {
         Self::Quarantined,
     ];
 
-    /// Those that are not done with.
+    /// States of entries that are not finished.
     pub const OPEN: [Self; 5] = [
         Self::Waiting,
         Self::Claimed,
@@ -57,7 +57,7 @@ impl State {
         Self::Quarantined,
     ];
 
-    /// Its name everywhere.
+    /// Its name in the database, in JSON and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -70,12 +70,12 @@ impl State {
         }
     }
 
-    /// The state of that name.
+    /// The state with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether it is not done with.
+    /// Whether the entry is not finished.
     pub fn is_open(self) -> bool {
         !matches!(self, Self::Delivered | Self::Dropped)
     }
@@ -99,17 +99,17 @@ impl ToSql for State {
     }
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptOutcome {
-    /// Graph has taken the message.
+    /// Graph has accepted the message.
     Delivered,
-    /// It is tried again.
+    /// It will be tried again.
     Deferred,
-    /// It is not.
+    /// It will not be tried again.
     Failed,
-    /// Nobody knows whether Graph has taken it.
+    /// It is unknown whether Graph has accepted it.
     Doubtful,
 }
 
@@ -131,7 +131,7 @@ impl AttemptOutcome {
         }
     }
 
-    /// The state of an entry whose last attempt it was, if it ends an entry.
+    /// The state of an entry after its last attempt, if the outcome ends the entry.
     pub(super) fn ends_in(self) -> Option<State> {
         match self {
             Self::Delivered => Some(State::Delivered),

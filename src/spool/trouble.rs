@@ -1,8 +1,8 @@
-//! The last error of writing or reading the spool: what `status`, `doctor` and
-//! metrics know of a disk in trouble.
+//! The last error of writing or reading the spool, for `status`, `doctor` and the
+//! metrics.
 //!
-//! Limits that were reached are no errors, and neither is one entry that cannot be
-//! read where the rest of it can.
+//! Reached limits are not errors, and neither is one unreadable entry if the rest can be
+//! read.
 
 use std::fmt::Display;
 use std::io;
@@ -21,7 +21,7 @@ use super::damage;
 use super::lock_mutex;
 use crate::clock::Timestamp;
 
-/// Makes an error of the spool of one of this file or folder.
+/// Turns an I/O error of this file or folder into one of the spool.
 pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {
     move |error| SpoolError::File {
         path: path.to_owned(),
@@ -29,24 +29,24 @@ pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> SpoolError {
     }
 }
 
-/// An error of the spool, and when it was.
+/// An error of the spool, and its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trouble {
-    /// The last one, in words.
+    /// The text of the last one.
     pub reason: String,
     /// When that was.
     pub at: Timestamp,
     /// How long ago, in milliseconds.
     pub ago_ms: u64,
-    /// How many there were since the start.
+    /// The number of errors since the start.
     pub count: u64,
 }
 
-/// A disk that has failed may do so again: for so long somebody should look at it.
+/// A disk that has failed may fail again, so the error is shown for this long.
 const RECENT: Duration = Duration::from_secs(60 * 60);
 
 impl Trouble {
-    /// Whether it calls for somebody.
+    /// Whether it needs attention.
     pub fn is_recent(&self) -> bool {
         Duration::from_millis(self.ago_ms) < RECENT
     }
@@ -70,7 +70,7 @@ impl SpoolError {
     }
 }
 
-/// Takes errors down.
+/// Records errors.
 #[derive(Debug, Default)]
 pub(super) struct Troubles(Mutex<Option<Last>>);
 

@@ -1,14 +1,14 @@
 //! The one thread that writes to the database, with group commit.
 //!
-//! An operation is a closure that runs SQL and may run twice: first in one
-//! transaction with all that waited, and again in one of its own if that
-//! transaction failed. Its result is handed over after the commit.
+//! An operation is a closure that runs SQL and may run twice: first in one transaction
+//! with everything that waits, and again in its own if that transaction failed. Its
+//! result is handed over after the commit.
 //!
-//! A transaction that changes something counts itself in the table `spool`, and
-//! after its commit in `spool.state` (`damage/mark.rs`). After an fsync error nothing
-//! more is written, and the database is not touched again: see `damage/watch.rs`. New
-//! mail is taken in only while database and log have their names, which is looked
-//! at before a transaction with new mail, and after each.
+//! A transaction that changes something counts itself in the table `spool`, and after its
+//! commit in `spool.state` (`damage/mark.rs`). After an fsync error nothing more is
+//! written, and the database is not touched again, see `damage/watch.rs`. New mail is
+//! accepted only while database and log are in place, which is checked before a
+//! transaction with new mail and after each transaction.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -41,16 +41,16 @@ enum Message {
     Close(Closing),
 }
 
-/// How it is to end.
+/// How the thread should end.
 struct Closing {
-    /// Where to write the database out, if it has lost its name.
+    /// Where to write the database, if its file was removed.
     rescue: Option<PathBuf>,
     /// Where it was written.
     done: oneshot::Sender<Option<PathBuf>>,
 }
 
-/// Operations in one transaction: enough that the fsync no longer counts,
-/// little enough that the first of them does not wait for long.
+/// Operations in one transaction: enough that the fsync no longer matters, and few enough
+/// that the first of them does not wait for long.
 const LARGEST_GROUP: usize = 256;
 
 impl Writer {
@@ -73,8 +73,7 @@ impl Writer {
         Ok(Self { jobs })
     }
 
-    /// Runs an operation; its result is valid once this returns, because it is
-    /// on stable storage by then.
+    /// Runs an operation. Its result is on stable storage once this returns.
     pub(super) async fn write<T, F>(&self, operation: F) -> Result<T, SpoolError>
     where
         T: Send + 'static,
@@ -83,10 +82,10 @@ impl Writer {
         self.write_then(operation, 0, || ()).await
     }
 
-    /// The same for an operation that brings so many bytes. `committed` runs on the
-    /// writer's thread after the commit, whether or not somebody still waits for
-    /// it: what the operation put on record belongs to it from then on. It is
-    /// dropped if the operation fails.
+    /// The same for an operation that brings this number of bytes. `committed` runs on
+    /// the writer's thread after the commit, even if the session no longer waits: from
+    /// then on it is responsible for what the operation recorded. It is dropped if the
+    /// operation fails.
     pub(super) async fn write_then<T, F>(
         &self,
         operation: F,
@@ -112,8 +111,8 @@ impl Writer {
         answer.await.map_err(|_| SpoolError::Closed)?
     }
 
-    /// Ends the thread with everything in the database's own file. Returns where
-    /// the database was written, if it had lost its name.
+    /// Ends the thread with everything in the database's main file. Returns where the
+    /// database was written, if its file had been removed.
     pub(super) async fn close(&self, rescue: Option<PathBuf>) -> Option<PathBuf> {
         let (done, closed) = oneshot::channel();
         let closing = Closing { rescue, done };
@@ -132,7 +131,7 @@ struct WriterThread {
 }
 
 impl WriterThread {
-    /// Until it is closed, no handle is left, or an fsync fails.
+    /// Runs until it is closed, no handle is left, or an fsync fails.
     fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         while let Some(first) = inbox.blocking_recv() {
             let mut group: Vec<Box<dyn Job>> = Vec::new();
@@ -158,7 +157,7 @@ impl WriterThread {
             if let Err(error) = self.write(group) {
                 self.room.troubles.note_database(&error);
                 self.watch.not_synced(error.to_string());
-                // Not even what closing it would write.
+                // Closing it must not write anything either.
                 let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
                 let _kept = self.connection.set_db_config(keep_log, true);
                 return;
@@ -170,7 +169,8 @@ impl WriterThread {
         }
     }
 
-    /// Everything goes to the database's own file: a copy of that alone is whole.
+    /// Everything goes into the database's main file, so that a copy of that file alone
+    /// is complete.
     fn close(mut self, closing: Closing) {
         if self.watch.is_cut_short() {
             let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
@@ -184,14 +184,14 @@ impl WriterThread {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
                 row.get(0).map(|busy: i64| busy == 0)
             });
-        // Where the disk is full the log stays, and the next start reads it.
+        // On a full disk the log stays, and the next start reads it.
         if matches!(all, Ok(true)) {
             self.mark.checkpointed();
         }
         let _later = self.mark.sync();
         let Closing { rescue, done } = closing;
         if rescue.is_some() {
-            // The log that has its name now is another database's.
+            // The log of that name belongs to another database now.
             let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let _kept = self.connection.set_db_config(keep_log, true);
         }
@@ -200,7 +200,7 @@ impl WriterThread {
         let _gone = done.send(rescued);
     }
 
-    /// An error is that of an fsync.
+    /// Returns the error of a failed fsync.
     fn write(&mut self, group: Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
         let mut group = self.without_new_mail_if_gone(group);
         match self.transaction(&mut group) {
@@ -251,8 +251,8 @@ impl WriterThread {
         others
     }
 
-    /// New mail that may be lost is not promised, although it may be sent: its
-    /// client sends it again.
+    /// Mail that may be lost is not acknowledged, although it may be sent. Its client
+    /// sends it again.
     fn answer(&self, job: Box<dyn Job>, is_safe: bool) {
         if is_safe || job.bytes() == 0 {
             job.committed();
@@ -263,8 +263,8 @@ impl WriterThread {
         job.committed_but(error);
     }
 
-    /// Runs the operations. Returns whether what they wrote is on disk in files that
-    /// have their names.
+    /// Runs the operations. Returns whether the files on disk that received the writes
+    /// are still in place.
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<bool> {
         let behaviour = TransactionBehavior::Immediate;
         // Dropping the transaction on an early return rolls it back.
@@ -280,14 +280,14 @@ impl WriterThread {
         if let Some(commits) = commits {
             let whole = is_checkpointed(&self.connection);
             self.mark.committed(commits, whole);
-            // Before anybody who waits for this goes on.
+            // Before any waiting session continues.
             self.room.publish(&self.connection);
         }
         Ok(is_safe)
     }
 
-    /// What is in a log that has lost its name goes to the database's own file.
-    /// Returns whether nothing was lost. An error is that of an fsync.
+    /// Moves the contents of a removed log into the database's main file. Returns whether
+    /// nothing was lost. An error is that of an fsync.
     fn save(&self) -> rusqlite::Result<bool> {
         if self.watch.lost().is_none() {
             return Ok(true);
@@ -307,7 +307,7 @@ impl WriterThread {
     }
 }
 
-/// Whether the database's file has everything without its log. Asks only.
+/// Whether the database's file has everything without its log. Only asks.
 fn is_checkpointed(db: &Connection) -> bool {
     let asked = db
         .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
@@ -327,7 +327,7 @@ pub(super) fn is_of_sync(error: &rusqlite::Error) -> bool {
     [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&code.extended_code)
 }
 
-/// The same for one more who waits.
+/// The same for another waiting session.
 fn once_more(error: &rusqlite::Error) -> rusqlite::Error {
     if let rusqlite::Error::SqliteFailure(code, words) = error {
         rusqlite::Error::SqliteFailure(*code, words.clone())
@@ -341,7 +341,7 @@ trait Job: Send {
     fn bytes(&self) -> u64;
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn committed(self: Box<Self>);
-    /// It is in the database, and whoever waits for it gets an error.
+    /// It is in the database, and the waiting session gets an error.
     fn committed_but(self: Box<Self>, error: SpoolError);
     fn failed(self: Box<Self>, error: rusqlite::Error);
     fn refused(self: Box<Self>, error: SpoolError);
@@ -373,7 +373,7 @@ where
     fn committed(self: Box<Self>) {
         (self.committed)();
         let result = self.result.ok_or(SpoolError::Closed);
-        // Nobody waits any more when the session was cut off meanwhile.
+        // Nobody waits if the session was cut off meanwhile.
         let _unwanted = self.reply.send(result);
     }
 
@@ -466,7 +466,8 @@ mod tests {
         {
             let insert = |db: &Connection| db.execute("INSERT INTO t VALUES (1)", []);
             let mut waiting = std::pin::pin!(writer.write_then(insert, 0, committed));
-            // The first look hands the operation to the writer; then the session is cut off.
+            // The first poll hands the operation to the writer; then the session is cut
+            // off.
             std::future::poll_fn(|context| {
                 let _unfinished = waiting.as_mut().poll(context);
                 std::task::Poll::Ready(())

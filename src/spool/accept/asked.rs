@@ -1,5 +1,6 @@
-//! The recipients of an entry, and what clients named in their place: written when it is
-//! accepted, read by each attempt and by whoever looks at the queue.
+//! The recipients of an entry, and the addresses that clients gave instead of them. They
+//! are written when the entry is accepted, and read by each attempt and by commands that
+//! show the queue.
 
 use crate::spool::columns;
 use std::str::FromStr;
@@ -11,16 +12,16 @@ use serde::Serialize;
 
 use crate::mail::Asked;
 
-/// A recipient in the place of another.
+/// A recipient that replaces another address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
-    /// The argument of RCPT.
+    /// The address that the client gave at RCPT.
     pub original: String,
     /// Who receives the message.
     pub recipient: String,
 }
 
-/// The recipients of an entry, in order; as texts where they are only shown.
+/// The recipients of an entry, in order; as text where they are only shown.
 pub(in crate::spool) fn recipients<T>(db: &Connection, id: &str) -> rusqlite::Result<Vec<T>>
 where
     T: FromStr,
@@ -42,7 +43,7 @@ pub(in crate::spool) fn insert(db: &Connection, id: &str, asked: &[Asked]) -> ru
     Ok(())
 }
 
-/// All of an entry, in order.
+/// All recipients of an entry, in order.
 pub(in crate::spool) fn read(db: &Connection, id: &str) -> rusqlite::Result<Vec<Asked>> {
     let mut statement = db.prepare_cached(
         "SELECT original, recipient FROM asked WHERE entry = ?1 ORDER BY ordinal",
@@ -56,7 +57,7 @@ pub(in crate::spool) fn read(db: &Connection, id: &str) -> rusqlite::Result<Vec<
     rows.collect()
 }
 
-/// Those that differ; what cannot be read is not shown.
+/// Only the replaced ones; what cannot be read is not shown.
 pub(in crate::spool) fn replaced(db: &Connection, id: &str) -> Vec<Replaced> {
     let asked = read(db, id).unwrap_or_default().into_iter();
     let asked = asked.map(|asked| Replaced {

@@ -1,5 +1,5 @@
-//! What people know a message by, as it is kept: the Message-ID that goes out, and
-//! the Subject unless `[history] subjects` says otherwise.
+//! How people recognise a message: its outgoing Message-ID, and its Subject unless
+//! `[history] subjects` turns that off.
 
 use rusqlite::Connection;
 
@@ -8,16 +8,16 @@ use crate::spool::SpoolError;
 /// Whether Subjects are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subjects {
-    /// For as long as the entry.
+    /// As long as the entry.
     Kept,
-    /// None is: they may say more than others are to know.
+    /// Never, because they may reveal too much.
     NotKept,
 }
 
-/// Characters that are kept of a Subject, which may be as long as its field.
+/// Characters of a Subject that are kept; the field itself may be much longer.
 pub const LONGEST_SUBJECT: usize = 200;
 
-/// The end of one that is cut.
+/// The ending of a cut Subject.
 const CUT: &str = "...";
 
 /// Message-ID and Subject.
@@ -49,7 +49,7 @@ fn cut(subject: &str) -> String {
     subject.chars().take(most).chain(CUT.chars()).collect()
 }
 
-/// Removes the Subjects that were kept before, where none is to be.
+/// Removes stored Subjects after they were turned off.
 pub(in crate::spool) fn begin(db: &Connection, subjects: Subjects) -> Result<(), SpoolError> {
     if subjects == Subjects::Kept {
         return Ok(());

@@ -5,14 +5,14 @@ use crate::mail::Address;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 
-/// A report about an entry (RFC 3464): a small message of the relay's own.
+/// A report about an entry (RFC 3464): a small message made by the relay.
 #[derive(Clone, Debug)]
 pub struct Dsn {
     /// Its id.
     pub id: SpoolId,
     /// What it says.
     pub kind: DsnKind,
-    /// All of the message.
+    /// The bytes of the message.
     pub content: Vec<u8>,
     /// Its Message-ID.
     pub message_id: String,
@@ -20,19 +20,19 @@ pub struct Dsn {
     pub subject: String,
     /// The address in its From.
     pub author: Address,
-    /// Who gets it.
+    /// Its recipients.
     pub recipient: Address,
-    /// Which way it goes.
+    /// The lane it is sent through.
     pub lane: Lane,
 }
 
-/// What a report says of the message.
+/// What a report says about the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DsnKind {
     /// It has failed.
     Failure,
     /// It is late.
     Delay,
-    /// It has been handed on, and its sender wanted to know (RFC 3461 5.2.2).
+    /// It was submitted to Graph, and its sender asked to be told (RFC 3461 5.2.2).
     Relayed,
 }

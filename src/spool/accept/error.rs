@@ -13,10 +13,10 @@ pub enum AcceptError {
     /// The disk or the spool is full.
     #[error("no room: {0}")]
     Full(String),
-    /// It is more than the spool may take up, with whatever yields to it.
+    /// It needs more room than the spool has, even if everything that may yield did so.
     #[error("it needs {}, and limits.spool_size is {}", megabytes(*needs), megabytes(*size))]
     NeverFits {
-        /// Bytes that it takes up, rows included.
+        /// Bytes that it would occupy, rows included.
         needs: u64,
         /// `spool_size`.
         size: u64,
@@ -45,13 +45,13 @@ impl Spool {
     }
 }
 
-/// An fsync that failed, told from other errors of the same file.
+/// A failed fsync, distinguished from other errors of the same file.
 #[derive(Debug, thiserror::Error)]
 #[error("fsync: {0}")]
 pub(super) struct NotSynced(io::Error);
 
 impl NotSynced {
-    /// A full disk is a reason to refuse mail, and nothing is wrong with it.
+    /// A full disk is a reason to refuse mail, not a fault of the disk.
     pub(super) fn error(error: io::Error) -> io::Error {
         if is_full(&error) {
             return error;

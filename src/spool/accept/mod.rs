@@ -1,4 +1,4 @@
-//! Taking a message in: promise 1.
+//! Accepting a message: promise 1.
 
 pub(super) mod asked;
 pub(super) mod caption;
@@ -37,22 +37,22 @@ use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 
-/// A message that has come in whole.
+/// A complete message.
 #[derive(Debug)]
 pub struct NewEntry {
     /// Its content.
     pub content: Incoming,
-    /// From whom and to whom.
+    /// Its sender and its recipients.
     pub envelope: Envelope,
-    /// How it came in.
+    /// How it was received.
     pub trace: Trace,
     /// The address in its From header, if there is a usable one.
     pub author: Option<Address>,
-    /// Which way it goes out.
+    /// The lane it is sent through.
     pub lane: Lane,
     /// The only account that may send it, if there is one.
     pub bound: Option<String>,
-    /// The most recipients of one entry; a message with more becomes several.
+    /// The most recipients of one entry; a message with more becomes several entries.
     pub largest_part: usize,
     /// The Message-ID that it goes out with.
     pub message_id: Option<String>,
@@ -60,7 +60,7 @@ pub struct NewEntry {
     pub subject: String,
 }
 
-/// What a message has become.
+/// The entries of an accepted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The entry, or the first of several.
@@ -70,8 +70,8 @@ pub struct Accepted {
 }
 
 impl Spool {
-    /// Whether a message would find room now, if all that may yield to it does; of
-    /// this size, or a small one, up to [`super::INLINE_LIMIT`]. Sets nothing aside.
+    /// Whether a message would find room now if everything that may yield did so: one of
+    /// this size, or a small one of up to [`super::INLINE_LIMIT`]. Reserves nothing.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ impl Spool {
         }
     }
 
-    /// Takes a message in. When this returns `Ok`, it is on stable storage: as one
-    /// entry, or as several with the same content, each recipient in exactly one.
+    /// Accepts a message. When this returns `Ok`, it is on stable storage: as one entry,
+    /// or as several with the same content, each recipient in exactly one.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Spool {
             caption,
             costs,
         };
-        // From here the file belongs to the row, also if nobody waits any more.
+        // From here the file belongs to the row, even if the session is gone.
         let committed = move || {
             if let Some(mut file) = file {
                 file.keep = true;
@@ -182,10 +182,10 @@ impl Spool {
         let part = incoming.path.clone();
         let path = part.with_file_name(content.id.to_string());
         let synced = async {
-            // Writing goes on in the background: its errors come here.
+            // Writing goes on in the background, and its errors appear here.
             incoming.file.flush().await?;
             incoming.file.sync_all().await.map_err(NotSynced::error)?;
-            // From here on its name says that a row may know it: see recover.rs.
+            // From here on its name says that a row may refer to it, see recover.rs.
             tokio::fs::rename(&part, &path).await?;
             incoming.path.clone_from(&path);
             for id in others {
@@ -207,7 +207,7 @@ impl Spool {
     }
 }
 
-/// What each part takes up of content that has this size, in a file or not.
+/// The cost of each part's content, whether it is in a file or not.
 fn costs(
     parts: &[(SpoolId, Envelope)],
     trace: &Trace,
@@ -226,7 +226,7 @@ fn costs(
     parts.iter().map(cost).collect()
 }
 
-/// What one entry takes up.
+/// The cost of one entry.
 #[derive(Clone, Copy)]
 struct Cost {
     rows: u64,
@@ -256,7 +256,7 @@ fn split(
     }
 }
 
-/// New entries as they are written.
+/// New entries in the form in which they are written.
 pub(super) struct Row {
     parts: Vec<(SpoolId, Envelope)>,
     digest: Digest,
@@ -269,13 +269,13 @@ pub(super) struct Row {
     bound: Option<String>,
     about: Option<String>,
     caption: Caption,
-    /// Of each part.
+    /// The cost of each part.
     costs: Vec<Cost>,
 }
 
 impl Row {
-    /// A report about an entry. It is bound to its account: no other may take it
-    /// for a message that its senders match.
+    /// A report about an entry. It is bound to its account, so that no other account
+    /// takes it for mail of its senders.
     pub(super) fn report(dsn: Dsn, about: SpoolId, now: Moment, subjects: Subjects) -> Self {
         let caption = Caption::of(Some(dsn.message_id), &dsn.subject, subjects);
         let envelope = Envelope {

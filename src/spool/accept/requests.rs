@@ -1,5 +1,5 @@
-//! What a client asked about reports (RFC 3461), in the rows of an entry and its
-//! recipients. A column is empty where nothing was asked.
+//! What a client requested about reports (RFC 3461), in the rows of an entry and its
+//! recipients. A column is empty if nothing was requested.
 
 use crate::spool::columns;
 use rusqlite::Connection;
@@ -14,7 +14,7 @@ use crate::mail::OriginalRecipient;
 use crate::mail::RecipientRequest;
 use crate::mail::ReportRequest;
 
-/// What was asked for one recipient, as it is shown.
+/// What was requested for one recipient, as it is shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Requested {
     /// The recipient.
@@ -27,7 +27,7 @@ pub struct Requested {
     pub orcpt: Option<String>,
 }
 
-/// What an address is found by where that is not the address in lower case.
+/// The search key of an address, if it is not the address in lower case.
 pub(in crate::spool) fn recipient_key(address: &Address) -> Option<String> {
     let key = address.key();
     (key != address.as_str().to_ascii_lowercase()).then_some(key)
@@ -58,7 +58,7 @@ pub(in crate::spool) fn insert_recipients(
     Ok(())
 }
 
-/// RET, ENVID and whether the sender may have reports: this column and the next two.
+/// RET, ENVID and whether the sender may receive reports: this column and the next two.
 pub(in crate::spool) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<ReportRequest> {
     let returned = columns::optional(row, column)?;
     let envelope_id = columns::optional(row, column + 1)?;
@@ -67,7 +67,7 @@ pub(in crate::spool) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<R
     Ok(reports)
 }
 
-/// The recipients, with what was asked for each.
+/// The recipients, with the requests for each.
 pub(in crate::spool) fn read_recipients(
     db: &Connection,
     id: &str,
@@ -91,8 +91,8 @@ pub(in crate::spool) fn read_recipients(
     Ok(())
 }
 
-/// The recipients for whom something was asked. What cannot be read is left out:
-/// an entry with a damaged part can be shown.
+/// The recipients with requests. What cannot be read is left out, so that an entry with a
+/// damaged part can be shown.
 pub(in crate::spool) fn shown(db: &Connection, id: &str) -> rusqlite::Result<Vec<Requested>> {
     let mut statement = db.prepare_cached(
         "SELECT address, notify, orcpt FROM recipient WHERE entry = ?1

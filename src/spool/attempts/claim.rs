@@ -1,7 +1,7 @@
 //! Claiming entries for an attempt.
 //!
-//! All lanes are claimed in one transaction. Where damage stops it, each entry
-//! is claimed in one of its own, and what cannot be read is quarantined, so that
+//! Entries of all lanes are claimed in one transaction. If damage stops it, each entry is
+//! claimed in a transaction of its own and unreadable entries are quarantined, so that
 //! one bad sector harms one message.
 
 use std::collections::HashMap;
@@ -27,24 +27,24 @@ use crate::spool::Want;
 use crate::spool::damage;
 use crate::spool::damage::is_of_the_entry;
 
-/// What could be claimed.
+/// The result of a claim.
 #[derive(Debug, Default)]
 pub struct Claims {
     /// Entries whose attempt is on record as begun.
     pub claimed: Vec<Claimed>,
     /// Entries that could not be read.
     pub quarantined: Vec<Quarantined>,
-    /// For each lane asked about, what is next in it; a lane in which nothing
-    /// waits is missing.
+    /// The next entry of each lane that was asked about; a lane without waiting entries
+    /// is missing.
     pub upcoming: HashMap<Lane, Upcoming>,
 }
 
-/// When a lane whose queue cannot be read is asked again.
+/// When to ask again about a lane whose queue cannot be read.
 const UNREADABLE_AGAIN: Duration = Duration::from_secs(60);
 
 impl Spool {
-    /// Claims due entries, the longest due first, as far as they fit what is
-    /// wanted, and puts their attempts on record as begun.
+    /// Claims due entries, those due longest first, within the wanted amounts, and
+    /// records their attempts as begun.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Spool {
                     claims.upcoming.insert(lane, upcoming);
                 }
                 Ok(None) => {}
-                // The other lanes go on, and this one is asked again.
+                // The other lanes continue, and this one is asked again later.
                 Err(error) => {
                     stopped = Some(error);
                     let again = Upcoming {
@@ -92,7 +92,7 @@ impl Spool {
             }
         }
         match stopped {
-            // What was claimed must be known to the caller.
+            // The caller must know about every claimed entry.
             Some(error) if claims.claimed.is_empty() && claims.quarantined.is_empty() => Err(error),
             Some(_) | None => Ok(claims),
         }
@@ -125,7 +125,7 @@ impl Spool {
             .await
     }
 
-    /// Reads what is due in the way that damage does not stop.
+    /// Reads the due entries in the first way that damage does not stop.
     async fn read_somehow<T, F>(&self, query: F) -> Result<T, SpoolError>
     where
         T: Send + 'static,
@@ -143,7 +143,7 @@ impl Spool {
     }
 }
 
-/// What a claim goes by.
+/// What a claim is based on.
 #[derive(Clone)]
 struct Claimant {
     folder: PathBuf,
@@ -179,8 +179,8 @@ impl Claimant {
         Ok(claims)
     }
 
-    /// Nothing if the entry waits no longer. Without a record of its attempts its
-    /// state alone says that one was begun.
+    /// None if the entry no longer waits. If the record of its attempts is lost, its
+    /// state alone shows that one was begun.
     fn one(
         &self,
         db: &Connection,

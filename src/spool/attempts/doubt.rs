@@ -1,5 +1,5 @@
-//! Drafts on record, and what is held because nobody knows whether it was sent:
-//! promise 4.
+//! Drafts on record, and entries held because it is unknown whether they were sent
+//! (promise 4).
 
 use crate::spool::columns;
 use rusqlite::Connection;
@@ -17,38 +17,37 @@ use crate::spool::SpoolError;
 pub struct Draft {
     /// Graph's immutable id, which outlives the sending.
     pub id: String,
-    /// How far it is.
+    /// How far it got.
     pub stage: Stage,
 }
 
-/// A draft of a message that was dropped or has failed: nobody will send it.
+/// The draft of a message that was dropped or has failed and will not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abandoned {
     /// The entry.
     pub id: SpoolId,
-    /// Whether an operator may have it tried again: what its draft tells is needed
-    /// then.
+    /// Whether an operator may retry the entry, which needs the evidence of its draft.
     pub may_be_retried: bool,
-    /// Whose mailbox has it.
+    /// The lane whose mailbox has it.
     pub lane: Lane,
     /// The draft.
     pub draft: Draft,
 }
 
-/// How far a draft is.
+/// How far a draft got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It may lack attachments, and was surely not sent.
+    /// Attachments may be missing; it was certainly not sent.
     Filling,
     /// It was complete, and may have been sent.
     Sending {
-        /// When that began.
+        /// When the sending began.
         since: RunningTime,
     },
 }
 
-/// Why an entry waits whose attempt the relay did not live to see the end of; until
-/// it is tried again, or an operator has decided about it.
+/// The reason shown for an entry whose attempt was interrupted by the end of the relay,
+/// until it is retried or an operator has decided.
 pub(in crate::spool) const INTERRUPTED: &str =
     "the relay stopped during this attempt: it may have been submitted";
 
@@ -58,8 +57,8 @@ const FILLING: &str = "filling";
 pub(in crate::spool) const SENDING: &str = "sending";
 
 impl Spool {
-    /// Records the draft that the mailbox has of an entry, or that there is none
-    /// any more.
+    /// Records the draft that the mailbox has of an entry, or that there is none any
+    /// more.
     ///
     /// # Errors
     ///
@@ -83,8 +82,8 @@ impl Spool {
         self.shared.writer.write(write).await
     }
 
-    /// Records that the mailbox has this draft of an entry no more. One that was
-    /// made since, because an operator had the message tried again, stays on record.
+    /// Records that the mailbox no longer has this draft of an entry. A newer draft, made
+    /// because an operator retried the message, stays on record.
     ///
     /// # Errors
     ///
@@ -101,9 +100,8 @@ impl Spool {
         self.shared.writer.write(write).await
     }
 
-    /// Drafts that are on record for dropped entries, and for entries that failed
-    /// before `since`; some of them if there are more than `most`.
-    ///
+    /// Drafts that are on record for dropped entries, and for entries that failed before
+    /// `since`; at most `most` of them.
     /// # Errors
     ///
     /// Those of the database.
@@ -113,7 +111,8 @@ impl Spool {
         most: u32,
     ) -> Result<Vec<Abandoned>, SpoolError> {
         self.read(move |db| {
-            // In any order: one that cannot be deleted must not keep others from it.
+            // In random order, so that one draft that cannot be deleted does not block
+            // the others.
             let mut statement = db.prepare_cached(
                 "SELECT id, account, mailbox, draft, draft_stage, draft_since, state = 'failed'
                  FROM entry
@@ -145,8 +144,8 @@ impl Spool {
         self.shared.dropped.notified().await;
     }
 
-    /// Holds the waiting entries of an account whose last attempt was interrupted by
-    /// a crash, and of which no draft can tell more. Returns them.
+    /// Holds the waiting entries of an account whose last attempt was interrupted by a
+    /// crash and that have no draft as evidence. Returns them.
     ///
     /// # Errors
     ///
@@ -167,7 +166,7 @@ impl Spool {
     }
 }
 
-/// A draft's id and, in the columns behind it, how far it is.
+/// The id of a draft and, from the columns after it, how far it got.
 pub(in crate::spool) fn draft(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Draft>> {
     let Some(id) = row.get(column)? else {
         return Ok(None);
@@ -177,7 +176,7 @@ pub(in crate::spool) fn draft(row: &Row<'_>, column: usize) -> rusqlite::Result<
     let stage = if stage == FILLING {
         Stage::Filling
     } else {
-        // Whatever else it says, it may have been sent.
+        // In every other case it may have been sent.
         Stage::Sending {
             since: RunningTime::from_millis(since.unwrap_or_default()),
         }

@@ -1,8 +1,8 @@
-//! Which waiting entries of a lane are due and fit what it may take now.
+//! Which waiting entries of a lane are due and fit the amounts it may send now.
 //!
-//! In the order in which they are due, and behind them those that have failed
-//! lately: the first that does not fit ends the list, so that what is large is not
-//! overtaken for ever by what is small.
+//! They come in the order in which they are due, followed by those that have failed
+//! recently. The first entry that does not fit ends the list, so that small messages do
+//! not overtake a large one for ever.
 
 use crate::spool::columns;
 use std::collections::HashSet;
@@ -15,27 +15,27 @@ use crate::clock::RunningTime;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 
-/// So much of this lane may be claimed.
+/// How much of this lane may be claimed.
 #[derive(Clone, Debug)]
 pub struct Want {
     /// The lane.
     pub lane: Lane,
-    /// At most so many entries.
+    /// The largest number of entries.
     pub count: u32,
     /// Bytes of their first requests.
     pub upload: Allowance,
     /// Their recipients.
     pub recipients: Allowance,
-    /// Entries that come behind all others.
+    /// Entries that come after all others.
     pub behind: Vec<SpoolId>,
-    /// Whether those that are due last come first.
+    /// Whether the entries that are due last come first.
     pub newest_first: bool,
-    /// The bytes of the first request for an entry of so many bytes.
+    /// The bytes of the first request for an entry of this size.
     pub first_request: fn(u64) -> u64,
 }
 
 impl Want {
-    /// So many entries, of any size.
+    /// This number of entries, of any size.
     pub fn any(lane: Lane, count: u32) -> Self {
         Self {
             lane,
@@ -49,13 +49,13 @@ impl Want {
     }
 }
 
-/// What is left of a limit. What is larger than the whole limit fits when all of
-/// it is left.
+/// The unused part of a limit. An amount above the whole limit fits when the limit is
+/// unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// The limit.
     pub limit: u64,
-    /// What is left of it.
+    /// The unused part.
     pub left: u64,
 }
 
@@ -66,7 +66,7 @@ impl Allowance {
         left: u64::MAX,
     };
 
-    /// Whether so much fits.
+    /// Whether this amount fits.
     pub fn fits(self, amount: u64) -> bool {
         amount.min(self.limit) <= self.left
     }
@@ -87,15 +87,15 @@ pub struct Upcoming {
     pub recipients: u64,
 }
 
-/// How what is due is read.
+/// How the due entries are read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::spool) enum Reading {
     /// By the index, with the numbers of recipients.
     Ordinary,
-    /// Without the recipients, where a page of theirs is damaged; each counts for
-    /// one until it is claimed.
+    /// Without the recipients, if a page of theirs is damaged; each entry counts as
+    /// having one until it is claimed.
     NoRecipients,
-    /// Without the index too, where that is damaged.
+    /// Without the index too, if that is damaged.
     NoIndex,
 }
 
@@ -124,8 +124,7 @@ impl Reading {
     }
 }
 
-/// The ids of what may be claimed, in the order of their turns, without those in
-/// `skip`.
+/// The ids that may be claimed, in order, without those in `skip`.
 pub(in crate::spool) fn due(
     db: &Connection,
     want: &Want,
@@ -147,7 +146,7 @@ pub(in crate::spool) fn due(
     Ok(ids)
 }
 
-/// What is next in a lane, due or not.
+/// The next entry of a lane, due or not.
 pub(in crate::spool) fn upcoming(
     db: &Connection,
     want: &Want,
@@ -165,7 +164,7 @@ pub(in crate::spool) fn upcoming(
     Ok(first.map(|(_, next)| next))
 }
 
-/// So many of the entries that are due, in the order of their turns.
+/// This number of due entries, in order.
 fn in_turn(
     db: &Connection,
     want: &Want,
@@ -181,15 +180,15 @@ fn in_turn(
     let order = (want, want.newest_first);
     let mut rows = waiting(db, order, (now, Some(now)), read, skip, how)?;
     if !behind.is_empty() {
-        // Stable: among themselves they stay in order.
+        // A stable sort keeps the order within each group.
         rows.sort_by_key(|(id, _)| behind.contains(id));
     }
     rows.truncate(most);
     Ok(rows)
 }
 
-/// Waiting entries of a lane in the order in which they are due, or in the opposite
-/// one, as of now: those due by a time, at most `count`.
+/// Waiting entries of a lane in the order in which they are due, or reversed: those due
+/// by a time, at most `count`.
 fn waiting(
     db: &Connection,
     (want, newest_first): (&Want, bool),
@@ -220,7 +219,7 @@ fn waiting(
         }
         let next = Upcoming {
             due_in: RunningTime::from_millis(row.get(1)?).since(now),
-            // What cannot be read is quarantined by the claim.
+            // The claim quarantines what cannot be read.
             size: columns::unsigned(row, 2).unwrap_or(0),
             recipients: columns::unsigned(row, 3)?,
         };

@@ -1,4 +1,4 @@
-//! Entries as an attempt needs them, and which way they go.
+//! Entries as an attempt needs them, and the lane that each takes.
 
 pub(super) mod claim;
 pub(super) mod doubt;
@@ -37,7 +37,7 @@ use crate::mail::ReversePath;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 
-/// An entry taken for an attempt.
+/// An entry claimed for an attempt.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     /// Its id.
@@ -46,19 +46,19 @@ pub struct Claimed {
     pub lane: Lane,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// The same in running time.
+    /// The same moment in running time.
     pub accepted_running: RunningTime,
-    /// From whom and to whom.
+    /// Its sender and its recipients.
     pub envelope: Envelope,
-    /// How it came in.
+    /// How it was received.
     pub trace: Trace,
     /// The address in its From header, if a mailbox can have it.
     pub author: Option<Address>,
-    /// Its bytes.
+    /// Its content.
     pub content: Content,
     /// The checksum of its content; missing in entries of an older format.
     pub digest: Option<Digest>,
-    /// Since when it is deferred for another reason than the configuration.
+    /// Since when it has been deferred for a reason other than the configuration.
     pub trouble_since: Option<RunningTime>,
     /// Whether it is known to fail while other messages get through.
     pub own_trouble: bool,
@@ -66,25 +66,24 @@ pub struct Claimed {
     pub attempt: u32,
     /// The name of this attempt in Graph's logs and in ours.
     pub client_request_id: Uuid,
-    /// The draft that an earlier attempt has left in the mailbox.
+    /// The draft that an earlier attempt left in the mailbox.
     pub draft: Option<Draft>,
-    /// The entry that it was split off, because it had too many recipients.
+    /// The entry that it was split from, because that had too many recipients.
     pub part_of: Option<SpoolId>,
     /// The entry that it is a report about.
     pub about: Option<SpoolId>,
-    /// Whether its sender was told that it is late.
+    /// Whether its sender has received a delay notice.
     pub warned: bool,
     /// Whether an earlier attempt may have submitted it.
     pub doubted: bool,
-    /// Whether an earlier attempt ended without an answer that can be relied on.
+    /// Whether an earlier attempt ended without a reliable answer.
     pub unanswered: bool,
     /// The Message-ID that it goes out with; missing in entries of an older format.
     pub message_id: Option<String>,
 }
 
 impl Spool {
-    /// Every lane that has waiting entries, and how long the first one still has to
-    /// wait.
+    /// Every lane with waiting entries, and how long its first entry still has to wait.
     ///
     /// # Errors
     ///
@@ -94,11 +93,10 @@ impl Spool {
         self.shared.writer.write(move |db| lanes(db, now)).await
     }
 
-    /// Decides again which way every waiting or held entry goes; `route` gets its
-    /// origin. An entry without a way waits, with the reason, until a way is
-    /// configured. One whose draft may have been sent stays with the mailbox that
-    /// has it, as long as its account is one of `accounts`. Returns how many have no
-    /// way.
+    /// Routes every waiting or held entry again; `route` gets its origin. An entry
+    /// without a route waits, with the reason, until one is configured. An entry whose
+    /// draft may have been sent stays with the mailbox that has the draft, as long as its
+    /// account is one of `accounts`. Returns how many entries have no route.
     ///
     /// # Errors
     ///
@@ -112,7 +110,7 @@ impl Spool {
     }
 }
 
-/// An entry with all that an attempt needs; changes nothing.
+/// An entry with everything that an attempt needs. Changes nothing.
 pub(super) fn read(
     db: &Connection,
     id: &str,
@@ -122,11 +120,11 @@ pub(super) fn read(
     read_with(db, id, lane, folder, Record::Readable)
 }
 
-/// Whether the attempts of an entry can be read.
+/// Whether the record of an entry's attempts can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Readable,
-    /// A page of theirs is damaged: any of them may have submitted it.
+    /// A page of the record is damaged, so any attempt may have submitted the entry.
     Damaged,
 }
 
@@ -153,7 +151,7 @@ impl Record {
     }
 }
 
-/// [`read`] with what can be read of its attempts.
+/// [`read`], with as much of the attempts as can be read.
 pub(super) fn read_with(
     db: &Connection,
     id: &str,
@@ -172,8 +170,8 @@ pub(super) fn read_with(
             ))
         })?;
     requests::read_recipients(db, id, &mut entry.envelope)?;
-    // Where this table is damaged too, an entry that has none is not harmed; the seal
-    // of one that has some does not hold without.
+    // If this table is damaged too, entries without rows in it are not affected. The seal
+    // of an entry that has rows does not match without them.
     if record == Record::Readable {
         entry.envelope.asked = asked::read(db, id)?;
     }
@@ -275,7 +273,7 @@ fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Du
             (lane, due_in)
         }))
     })?;
-    // A mailbox that cannot be read is no lane: its entries stay where they are.
+    // An entry whose mailbox cannot be read stays where it is.
     rows.filter_map(rusqlite::Result::transpose).collect()
 }
 
@@ -294,7 +292,7 @@ where
     )?;
     let rows = waiting.query_map([], |row| {
         let id: String = row.get(0)?;
-        // What cannot be read counts as none.
+        // An unreadable value counts as none.
         let origin = Origin {
             author: columns::optional(row, 1).unwrap_or_default(),
             reverse_path: columns::reverse_path(row, 2).unwrap_or(ReversePath::Null),
@@ -308,12 +306,12 @@ where
         let is_held: bool = row.get(8)?;
         Ok((!stays).then_some((id, origin, now, is_held)))
     })?;
-    // Read first: an UPDATE must not move rows under the running SELECT.
+    // All rows are read first: an UPDATE must not move rows under the running SELECT.
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut stranded = 0;
     for (id, origin, now, is_held) in rows.into_iter().flatten() {
         match route(&origin) {
-            // Nothing is written where nothing changes: a damaged page stays out of it.
+            // Unchanged rows are not written, which avoids damaged pages.
             Some(lane)
                 if now.is_some_and(|(a, m): (String, String)| {
                     a == lane.account && m == lane.mailbox.as_str()
@@ -322,7 +320,7 @@ where
                 0
             }
             Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
-            // Nobody sends it now; whoever releases it finds out then.
+            // Held mail is not sent now; the check happens when it is released.
             None if is_held => 0,
             None => {
                 stranded += 1;

@@ -1,4 +1,4 @@
-//! Settling: what came of an attempt, and what becomes of its entry.
+//! Settling: records the outcome of an attempt, and what becomes of its entry.
 
 use crate::spool::columns;
 use rusqlite::Connection;
@@ -20,63 +20,63 @@ use crate::spool::room::usage;
 use crate::spool::state::AttemptOutcome;
 use crate::spool::state::State;
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptReport {
-    /// In a word.
+    /// The outcome in one word.
     pub outcome: AttemptOutcome,
     /// Graph's or Entra's HTTP status, if there was an answer.
     pub http_status: Option<u16>,
     /// Graph's or Entra's code.
     pub code: Option<String>,
-    /// In words.
+    /// The explanation.
     pub reason: String,
-    /// For each recipient, in three numbers.
+    /// The enhanced status for each recipient.
     pub status: EnhancedStatus,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
-    /// What becomes of the entry.
+    /// What happens to the entry.
     pub next: Next,
-    /// As [`Claimed::trouble_since`] is to be from now on.
+    /// The new value of [`Claimed::trouble_since`].
     pub trouble_since: Option<RunningTime>,
-    /// As [`Claimed::own_trouble`] is to be from now on.
+    /// The new value of [`Claimed::own_trouble`].
     pub own_trouble: bool,
-    /// Requests that it made to Graph.
+    /// Requests that the attempt made to Graph.
     pub requests: u64,
-    /// Bytes of the bodies of those.
+    /// Bytes of their bodies.
     pub uploaded: u64,
-    /// What is reported about the entry.
+    /// A report about the entry.
     pub dsn: Option<Dsn>,
 }
 
-/// What becomes of an entry after an attempt.
+/// What happens to an entry after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is done with; its content is deleted.
+    /// It is finished; its content is deleted.
     Delivered,
-    /// It is done with; its content is kept for the operator.
+    /// It is finished; its content is kept for the operator.
     Failed,
     /// Its content cannot be read; it is kept for the operator.
     Quarantined,
-    /// It is not tried again until an operator says so.
+    /// It is not tried again until an operator decides.
     Held,
     /// The next attempt may start at this time.
     Wait(RunningTime),
 }
 
 impl Spool {
-    /// Records what came of an attempt, and takes in the report about it in the
-    /// same transaction: no crash comes between a failure and its report. Reports
-    /// of earlier that still wait when the entry is done with are withdrawn: what
-    /// they say is no longer so. Returns those.
+    /// Records the outcome of an attempt, and accepts the report about it in the same
+    /// transaction, so that no crash can separate a failure from its report. Earlier
+    /// reports that still wait when the entry is finished are withdrawn, because they are
+    /// no longer true. Returns the withdrawn ones.
     ///
-    /// Until this returns `Ok` the entry stays claimed; call again after an error.
-    /// Where a damaged page stops part of it, the state is recorded all the same:
-    /// what was delivered must not be sent again at the next start.
+    /// Until this returns `Ok` the entry stays claimed; call it again after an error. If
+    /// a damaged page stops part of it, the state is recorded all the same, because a
+    /// delivered message must not be sent again at the next start.
     ///
     /// # Errors
     ///
-    /// Nothing is recorded then. After [`SpoolError::Damaged`] it never can be.
+    /// Nothing is recorded then. After [`SpoolError::Damaged`] another try fails too.
     pub async fn settle(
         &self,
         entry: &Claimed,
@@ -122,20 +122,20 @@ impl Spool {
     }
 }
 
-/// How much of a settlement is recorded, where damage stops the whole: each has
+/// How much of a settlement is recorded if damage stops the whole. Each variant records
 /// less than the one before, and touches fewer pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
     Whole,
-    /// The content of what is done with stays: it may be on the damaged page.
+    /// Content stays, because it may be on the damaged page.
     KeepContent,
-    /// Not the time of the end either, which is in an index.
+    /// The time of the end is left out too, because it is in an index.
     NoEnd,
-    /// Nothing of the attempt, no report is withdrawn.
+    /// Nothing of the attempt is recorded, and no report is withdrawn.
     EntryAndReport,
-    /// The state alone.
+    /// Only the state.
     Entry,
-    /// The attempt alone: the next start goes by it.
+    /// Only the attempt; the next start reads it.
     Attempt,
 }
 
@@ -243,7 +243,7 @@ fn end_attempt(
     Ok(())
 }
 
-/// Drops the reports about an entry that still wait: their ids.
+/// Drops the reports about an entry that still wait, and returns their ids.
 fn withdraw(
     db: &Connection,
     about: SpoolId,
@@ -251,8 +251,8 @@ fn withdraw(
     extent: Extent,
 ) -> rusqlite::Result<Vec<SpoolId>> {
     let about = about.to_string();
-    // Nearly every entry has none. That is asked first, and without RETURNING: for that
-    // SQLite makes a table in memory, even if no row comes of it.
+    // Nearly every entry has none. So ask first, without RETURNING: for that SQLite makes
+    // a table in memory even if no row matches.
     let withdrawn: Vec<_> = db
         .prepare_cached("SELECT id FROM entry WHERE about = ?1 AND state = 'waiting'")?
         .query_map([&about], |row| columns::id(row, 0))?

@@ -1,9 +1,9 @@
-//! What attempts have lately spent of a mailbox's limits, for a relay that was
-//! stopped in between.
+//! What attempts have recently used of a mailbox's rate limits, so that a restart does
+//! not forget it.
 //!
-//! Read once at start from the record of attempts, summed up by lane and time in
-//! the database. What is no longer on record, because the history is kept for
-//! less than a day, is not counted.
+//! It is read once at start from the record of attempts, summed up by lane and time in
+//! the database. Attempts that are no longer on record, because the history is kept for
+//! less than a day, are not counted.
 
 use crate::spool::columns;
 use std::time::Duration;
@@ -17,13 +17,12 @@ use crate::mail::Lane;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
-/// What a lane has spent about a time.
+/// What a lane used at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spent {
     /// The lane.
     pub lane: Lane,
-    /// For how long it has been over: the second, or for recipients the minute,
-    /// that it sums up.
+    /// How long ago it was, to the second, or for recipients to the minute.
     pub ago: Duration,
     /// Attempts begun.
     pub messages: u64,
@@ -31,23 +30,23 @@ pub struct Spent {
     pub requests: u64,
     /// Bytes in those.
     pub uploaded: u64,
-    /// Attempts that were broken off, so that nobody knows what they spent.
+    /// Interrupted attempts, whose use is unknown.
     pub uncounted: u64,
-    /// Bytes of content that those had.
+    /// Bytes of content of those.
     pub uncounted_size: u64,
-    /// Recipients of what was taken, or may have been.
+    /// Recipients of messages that were accepted or may have been.
     pub recipients: u64,
 }
 
 impl Spool {
-    /// What was spent within a time, in no order. The time for which the relay was
+    /// What was used within a time, in no order. The time during which the relay was
     /// stopped before this start counts.
     ///
     /// # Errors
     ///
     /// Those of the database.
     pub async fn spent(&self, within: Duration) -> Result<Vec<Spent>, SpoolError> {
-        // As a moment of running time that nothing was spent after.
+        // As a moment of running time after which nothing was used.
         let now = self.running() + self.stopped();
         self.read(move |db| {
             let mut spent = messages(db, now)?;
@@ -59,9 +58,9 @@ impl Spool {
     }
 }
 
-/// Messages are counted within a minute, requests within ten; those of an
-/// attempt count from its end, and one that takes longer is none of a mailbox
-/// that is at its limit.
+/// Messages count for a minute and requests for ten. Requests of an attempt count from
+/// its end, and an attempt that takes longer than this does not belong to a mailbox at
+/// its limit.
 const MESSAGES: Duration = Duration::from_secs(60 + 1);
 /// See [`MESSAGES`].
 const REQUESTS: Duration = Duration::from_secs(60 * 60);

@@ -1,5 +1,5 @@
-//! Whether the spool is whole: the database's own integrity, each message that is
-//! kept against its checksums, and the files in `content/`. Changes nothing.
+//! Checks the spool: the database's own integrity, each stored message against its
+//! checksums, and the files in `content/`. Changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,14 +27,14 @@ use crate::spool::state::State;
 pub struct Checked {
     /// Messages that were compared with their checksums.
     pub messages: u64,
-    /// What is wrong, in words.
+    /// The problems, as text.
     pub problems: Vec<String>,
     /// Whether the database itself is damaged, or refused.
     #[serde(default)]
     pub is_database_damaged: bool,
 }
 
-/// Problems that SQLite lists at most.
+/// The most problems that SQLite lists.
 const MOST_PROBLEMS: u32 = 100;
 
 impl Spool {
@@ -84,7 +84,8 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
     if !database.exists() {
         return Ok(Checked::default());
     }
-    // Read and write, as a log that a crash has left needs; nothing is changed.
+    // Opened for writing, because the log that a crash left requires it; nothing is
+    // changed.
     let mut db = Connection::open(&database)?;
     schema::keep_log(&db, beside.has_log())?;
     schema::must_be_known(&db, &database)?;
@@ -107,8 +108,8 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
     Ok(checked)
 }
 
-/// Of a format that the next start will bring up to this one: as it is then. That it
-/// can be is found out too.
+/// For a format that the next start will upgrade: checks the upgraded form, and that the
+/// upgrade works.
 fn check_earlier(db: &mut Connection, folder: &Path, format: i64) -> Checked {
     let now = Clock::System.now();
     let rehearsed = schema::rehearse(db, now, |db| check(db, folder));
@@ -198,7 +199,7 @@ fn files(db: &Connection, folder: &Path, problems: &mut Vec<String>) -> Result<(
     }
     let mut known = db.prepare("SELECT 1 FROM entry WHERE id = ?1")?;
     for id in found {
-        // One that is just being accepted has its file first.
+        // The file of a message that is being accepted exists before its row.
         let path = content::path(folder, id);
         if !known.exists([id.to_string()])? && path.exists() && !known.exists([id.to_string()])? {
             problems.push(format!(

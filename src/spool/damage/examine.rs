@@ -1,11 +1,10 @@
-//! Whether the database belongs to what lies beside it: looked at before
-//! anything is changed.
+//! Checks whether the database belongs to the files next to it, before anything is
+//! changed.
 //!
-//! A database that is missing, empty, older or another one means that somebody
-//! has moved or restored files. Going on would lose mail that was accepted, or
-//! send again what was delivered, and SQLite would delete the log of a database
-//! that is missing. So the relay refuses to start, says what it has found and
-//! how to go on, and leaves every file as it is.
+//! A missing, empty, older or different database means that somebody has moved or
+//! restored files. Going on would lose accepted mail or send delivered mail again, and
+//! SQLite would delete the log of a missing database. So the relay refuses to start, says
+//! what it has found and what to do, and leaves every file as it is.
 
 use std::fs;
 use std::fs::File;
@@ -39,13 +38,13 @@ impl Refusal {
         &self.found
     }
 
-    /// How to go on.
+    /// What to do.
     pub fn remedy(&self) -> &str {
         &self.remedy
     }
 }
 
-/// What lies beside the database.
+/// The files next to the database.
 #[derive(Debug)]
 pub(in crate::spool) struct Beside {
     folder: PathBuf,
@@ -53,11 +52,11 @@ pub(in crate::spool) struct Beside {
     pub(in crate::spool) state: Option<State>,
     /// Content files.
     contents: usize,
-    /// Whether there is a log with something in it.
+    /// Whether there is a log that is not empty.
     log: bool,
 }
 
-/// Looks at the files before SQLite does.
+/// Checks the files before SQLite opens them.
 pub(in crate::spool) fn before_opening(folder: &Path) -> Result<Beside, SpoolError> {
     let beside = Beside::of(folder)?;
     beside.state_is_readable()?;
@@ -96,12 +95,12 @@ pub(in crate::spool) fn before_opening(folder: &Path) -> Result<Beside, SpoolErr
     Ok(beside)
 }
 
-/// Compares the database as SQLite sees it, with its log.
+/// Checks the database as SQLite sees it, with its log.
 pub(in crate::spool) fn opened(connection: &Connection, beside: &Beside) -> Result<(), SpoolError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 0 {
-        // A kill at the very first start leaves a log without a whole transaction:
-        // SQLite counts the pages of the last one that is whole.
+        // A kill at the very first start leaves a log without a complete transaction.
+        // SQLite counts the pages of the last complete one.
         let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
         return beside.must_be_new("has no tables", beside.log && pages > 1);
     }
@@ -111,7 +110,7 @@ pub(in crate::spool) fn opened(connection: &Connection, beside: &Beside) -> Resu
     }
 }
 
-/// How far the database is; nothing if it has a format that did not count.
+/// How far the database is; none if its format did not count transactions.
 pub(in crate::spool) fn progress(
     connection: &Connection,
 ) -> rusqlite::Result<Option<(String, u64)>> {
@@ -131,18 +130,18 @@ pub(in crate::spool) fn progress(
         .optional()
 }
 
-/// How far the database's file is without its log, if that can be read. A crash
-/// in the middle of a checkpoint may leave it unreadable; the log repairs that.
+/// How far the database's file is without its log, if that can be read. A crash in the
+/// middle of a checkpoint may leave it unreadable, and the log repairs that.
 pub(in crate::spool) fn without_log(path: &Path) -> Option<Option<(String, u64)>> {
     progress(&open_without_log(path)?).ok()
 }
 
-/// Whether the database would be refused, as far as that can be told without
-/// changing a file. For a spool that no relay has open.
+/// Whether the database would be refused, as far as that can be known without changing a
+/// file. For a spool that no relay has open.
 ///
 /// # Errors
 ///
-/// What a start would say.
+/// The error that a start would report.
 pub fn would_open(folder: &Path) -> Result<(), SpoolError> {
     let beside = before_opening(folder)?;
     let path = beside.database();
@@ -155,8 +154,8 @@ pub fn would_open(folder: &Path) -> Result<(), SpoolError> {
     open_without_log(&path).map_or(Ok(()), |connection| opened(&connection, &beside))
 }
 
-/// The database that a salvage had moved away when it was interrupted: of the
-/// newest, if there are several.
+/// The database that an interrupted salvage had moved away, the newest if there are
+/// several.
 pub(in crate::spool) fn moved_away(folder: &Path) -> Option<PathBuf> {
     let kept = fs::read_dir(folder).ok()?.flatten();
     let kept = kept.filter(|it| it.file_name().to_string_lossy().starts_with("damaged-"));
@@ -185,12 +184,12 @@ impl Beside {
             folder: folder.to_owned(),
             state: mark::read(folder),
             contents,
-            // SQLite's header of a log has 32 bytes, and says nothing.
+            // The header of SQLite's log has 32 bytes and no content.
             log: log.is_ok_and(|log| log.len() > 32),
         })
     }
 
-    /// Whether there is a log with something in it.
+    /// Whether there is a log that is not empty.
     pub(in crate::spool) fn has_log(&self) -> bool {
         self.log
     }
@@ -199,7 +198,7 @@ impl Beside {
         self.folder.join("spool.db")
     }
 
-    /// A database without anything in it is right only where nothing is beside it.
+    /// An empty database is right only if there are no other files next to it.
     fn must_be_new(&self, is: &str, log: bool) -> Result<(), SpoolError> {
         let mut beside = Vec::new();
         if log {
@@ -257,7 +256,7 @@ impl Beside {
         }
     }
 
-    /// What a salvage has left that was interrupted while it changed places.
+    /// What a salvage left behind that was interrupted while it swapped the files.
     fn interrupted(&self) -> Option<PathBuf> {
         let new = self.folder.join("spool.db.new");
         new.exists()
@@ -265,8 +264,8 @@ impl Beside {
             .or_else(|| moved_away(&self.folder))
     }
 
-    /// Something that is there and cannot be read says nothing, and is no file to
-    /// write into.
+    /// A file that exists and cannot be read gives no information, and must not be
+    /// written.
     fn state_is_readable(&self) -> Result<(), SpoolError> {
         let path = mark::path(&self.folder);
         let error = match fs::read(&path) {
@@ -320,7 +319,7 @@ impl Beside {
         })
     }
 
-    /// Without a log there is nothing to salvage but files.
+    /// Without a log only files can be salvaged.
     fn refuse_lost(&self, is: String, commits: u64) -> SpoolError {
         let path = self.database();
         SpoolError::Refused(Refusal {

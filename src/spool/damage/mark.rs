@@ -1,19 +1,19 @@
-//! `spool.state`: how far the spool was, kept beside the database, so that an
-//! older or another database in its place is noticed.
+//! `spool.state`: how far the spool was, kept next to the database, so that an older or a
+//! different database in its place is noticed.
 //!
-//! The database counts its transactions in the table `spool`. After each commit
-//! the same number is written here, in place and without an fsync: the database
-//! is durable first, so after a crash this file is never ahead of it. A database
-//! that has fewer transactions than this file says is older; mail accepted since
-//! is not in it, and mail delivered since would be sent again.
+//! The database counts its transactions in the table `spool`. After each commit the same
+//! number is written here, in place and without an fsync. The database is durable first,
+//! so after a crash this file is never ahead of it. A database with fewer transactions
+//! than this file says is older: mail accepted since is not in it, and mail delivered
+//! since would be sent again.
 //!
-//! The second number says how many of those the database's own file has without
-//! its log. It is compared before SQLite opens the database: SQLite would apply
-//! the log of today to the database of yesterday and damage it for good.
+//! The second number says how many of those transactions the database's file has without
+//! its log. It is compared before SQLite opens the database, because SQLite would apply
+//! today's log to yesterday's database and damage it for good.
 //!
-//! Without this file, or with one that cannot be read, nothing is compared: a
-//! spool of an older version has none, a folder that was restored as a whole has
-//! the right one, and an operator who wants an older database removes it.
+//! Nothing is compared if this file is missing or cannot be read: the spool of an older
+//! version has none, a folder that was restored as a whole has the right one, and an
+//! operator who wants an older database removes it.
 
 use std::fs;
 use std::fs::File;
@@ -32,9 +32,9 @@ use crate::disk;
 pub(in crate::spool) struct State {
     /// Which spool it is.
     pub(in crate::spool) id: String,
-    /// Transactions that it has had.
+    /// The transactions that it has had.
     pub(in crate::spool) commits: u64,
-    /// Of those, how many the database's file has without its log.
+    /// How many of those the database's file has without its log.
     pub(in crate::spool) checkpointed: u64,
 }
 
@@ -51,7 +51,7 @@ pub(in crate::spool) fn path(folder: &Path) -> PathBuf {
     folder.join("spool.state")
 }
 
-/// What the file says, if it can be read.
+/// The contents of the file, if it can be read.
 pub(in crate::spool) fn read(folder: &Path) -> Option<State> {
     let text = fs::read_to_string(path(folder)).ok()?;
     let mut lines = text.lines();
@@ -84,14 +84,14 @@ impl Mark {
         Ok(mark)
     }
 
-    /// A transaction is durable; `checkpointed` if the database has it without its
+    /// Records a durable transaction; `checkpointed` if the database has it without its
     /// log.
     pub(in crate::spool) fn committed(&mut self, commits: u64, checkpointed: bool) {
         self.state.commits = commits;
         if checkpointed {
             self.state.checkpointed = commits;
         }
-        // A file that stays behind notices less, and never refuses wrongly.
+        // A file that falls behind notices less, and never causes a wrong refusal.
         let _behind = self.file.write_all_at(self.text().as_bytes(), 0);
     }
 
@@ -115,11 +115,11 @@ impl Mark {
     }
 }
 
-/// Counts a transaction that is under way, in the table `spool`.
+/// Counts the present transaction in the table `spool`.
 pub(in crate::spool) fn count(db: &Connection) -> rusqlite::Result<u64> {
     db.prepare_cached("UPDATE spool SET commits = commits + 1")?
         .execute([])?;
-    // Not with RETURNING: SQLite would make a table in memory for the one row.
+    // Not with RETURNING, for which SQLite would make a table in memory for the one row.
     let commits: i64 = db
         .prepare_cached("SELECT commits FROM spool")?
         .query_row([], |row| row.get(0))?;

@@ -1,11 +1,11 @@
-//! Damage: what a bad sector or a strange hand does to the database, kept to the
-//! entries that it has hit.
+//! Damage: limits the harm of a bad sector or a foreign change in the database to the
+//! entries that it affects.
 //!
-//! SQLite makes the rest of a transaction read-only after it has met a damaged
-//! page, so whatever goes on after damage is a transaction of its own: an entry
-//! that cannot be read is quarantined in one, and a change that cannot be made
-//! whole is made as far as it can be. What cannot even be recorded is left
-//! alone while the relay runs; `graph-relay spool salvage` is the way out then.
+//! SQLite makes the rest of a transaction read-only once it has met a damaged page. So
+//! work that continues after damage uses a new transaction: an unreadable entry is
+//! quarantined in one, and a change that cannot be made in full is made as far as
+//! possible. If not even that can be recorded, the entry is left alone while the relay
+//! runs, and `graph-relay spool salvage` is the way out.
 
 pub(super) mod check;
 pub(super) mod examine;
@@ -35,12 +35,12 @@ pub struct Quarantined {
     pub id: String,
     /// Why it cannot be read.
     pub reason: String,
-    /// Whether its state says so. If not, the database is so damaged there that
-    /// it cannot be changed; the relay leaves the entry alone while it runs.
+    /// Whether its state says so. If not, the database is too damaged there to be
+    /// changed, and the relay leaves the entry alone while it runs.
     pub recorded: bool,
 }
 
-/// Whether the database cannot be read at some place: of no use to try again.
+/// Whether part of the database cannot be read, so that trying again does not help.
 pub(super) fn is_damage(error: &Error) -> bool {
     let Error::SqliteFailure(code, _) = error else {
         return false;
@@ -51,7 +51,7 @@ pub(super) fn is_damage(error: &Error) -> bool {
     ) || READING.contains(&code.extended_code)
 }
 
-/// What the disk says where it cannot read.
+/// The disk's error for an unreadable sector.
 const READING: [i32; 4] = [
     ffi::SQLITE_IOERR_READ,
     ffi::SQLITE_IOERR_SHORT_READ,
@@ -59,8 +59,7 @@ const READING: [i32; 4] = [
     ffi::SQLITE_IOERR_DATA,
 ];
 
-/// Whether an error is about what stands in one entry, and the transaction can go
-/// on.
+/// Whether an error concerns the data of one entry, so that the transaction can continue.
 pub(super) fn is_of_the_entry(error: &Error) -> bool {
     matches!(
         error,
@@ -72,12 +71,12 @@ pub(super) fn is_of_the_entry(error: &Error) -> bool {
 }
 
 impl SpoolError {
-    /// Whether a place of the database cannot be read. Trying again does not help.
+    /// Whether part of the database cannot be read. Trying again does not help.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_))
     }
 
-    /// Without the words for whoever looks after the whole spool.
+    /// Without the hints that concern the whole spool.
     pub(super) fn cause(&self) -> &dyn std::fmt::Display {
         match self {
             Self::Damaged(error) | Self::Database(error) => error,
@@ -92,7 +91,7 @@ impl SpoolError {
         }
     }
 
-    /// Whether the others can go on without the entry that this is about.
+    /// Whether the other entries can continue without the one that this concerns.
     pub(super) fn is_of_one_entry(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
@@ -109,7 +108,7 @@ impl SpoolError {
     }
 }
 
-/// Why an entry is in quarantine, for its row and the log.
+/// Why an entry is in quarantine, for its row and for the log.
 pub(super) fn reason(error: &dyn std::fmt::Display) -> String {
     format!("it cannot be read from the spool: {error}")
 }
@@ -151,13 +150,13 @@ impl Spool {
         })
     }
 
-    /// Entries that can be neither read nor quarantined.
+    /// Entries that can neither be read nor be quarantined.
     pub(super) fn left_alone(&self) -> HashSet<String> {
         lock_mutex(&self.shared.left_alone).clone()
     }
 
-    /// Makes a change in the first extent that damage does not stop; says which
-    /// it was. Each is tried in a transaction of its own.
+    /// Makes a change to the first extent that damage does not stop, and returns that
+    /// extent. Each is tried in a transaction of its own.
     pub(super) async fn write_as_far_as_possible<T, E, F>(
         &self,
         extents: &[E],

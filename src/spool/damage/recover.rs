@@ -1,17 +1,17 @@
-//! Putting right what a crash left.
+//! Repairs what a crash left behind.
 //!
 //! | found | done |
 //! |---|---|
 //! | an attempt without an end | doubtful; its entry waits again |
 //! | an entry without its file | quarantined |
-//! | the file of an entry that is done with | removed |
-//! | `ID.part`: a message that was still coming in | removed; nobody got a 250 for it |
-//! | the file of no entry | moved to `orphans/`, and named |
+//! | the file of a finished entry | removed |
+//! | `ID.part`: a message that was still coming in | removed; its client got no 250 |
+//! | a file without an entry | moved to `orphans/`, and logged |
 //! | any other name | left alone |
 //!
-//! A file gets the name of its entry just before the row is committed, so a crash
-//! leaves a file of no entry only in that moment. Whether it is one of those or
-//! the row was lost cannot be told, so it is never deleted.
+//! A file gets the name of its entry just before the row is committed, so a crash leaves
+//! a file without an entry only in that moment. It cannot be known whether that happened
+//! or whether the row was lost, so such a file is never deleted.
 
 use crate::spool::columns;
 use std::collections::HashSet;
@@ -35,24 +35,23 @@ use crate::spool::damage;
 use crate::spool::state::AttemptOutcome;
 use crate::spool::trouble::failed;
 
-/// Why an entry is in quarantine whose content file was not there at start.
+/// Why an entry whose content file was missing at start is in quarantine.
 pub const FILE_GONE: &str = "its content file is missing from the spool";
 
-/// What was put right at start.
+/// What was repaired at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Entries that wait for delivery.
     pub waiting: u64,
-    /// Of those, entries whose last attempt has no recorded end: they may have
-    /// been submitted.
+    /// Waiting entries whose last attempt has no recorded end, so that it may have
+    /// submitted them.
     pub interrupted: Vec<SpoolId>,
-    /// Entries whose content is gone.
+    /// Entries whose content is missing.
     pub quarantined: Vec<SpoolId>,
-    /// Content files of messages that are done with, or were never accepted; they
-    /// were removed.
+    /// Removed content files of finished messages, or of messages that were never
+    /// accepted.
     pub removed_files: usize,
-    /// Content files that the database does not know; they were moved to
-    /// `orphans/`.
+    /// Content files without an entry in the database, moved to `orphans/`.
     pub orphans: Vec<SpoolId>,
     /// The wall clock was set while the relay was stopped.
     pub clock: Option<ClockJump>,
@@ -66,7 +65,8 @@ pub(in crate::spool) fn recover(
     folder: &Path,
     now: Moment,
 ) -> Result<Recovered, SpoolError> {
-    // By itself: a damaged page of the attempts must not keep the relay from starting.
+    // Separately, so that a damaged page of attempts does not keep the relay from
+    // starting.
     let ended = connection.execute(
         "UPDATE attempt SET outcome = 'doubtful', reason = ?1, ended_at = ?2, ended_running = ?3
          WHERE outcome IS NULL",
@@ -117,8 +117,8 @@ pub(in crate::spool) fn recover(
     })
 }
 
-/// Where damage kept an outcome out of an entry, its attempt has it: what was
-/// delivered is not sent again. Returns the others.
+/// If damage kept an outcome out of an entry, its attempt has it, so that a delivered
+/// message is not sent again. Returns the other entries.
 fn settle_again(
     connection: &Connection,
     claimed: Vec<SpoolId>,
@@ -150,11 +150,11 @@ fn settle_again(
 
 /// The content folder compared with the database.
 struct Files {
-    /// Entries whose file is not there.
+    /// Entries whose file is missing.
     missing: Vec<SpoolId>,
-    /// Of no use any more.
+    /// Files that are no longer needed.
     done: Vec<PathBuf>,
-    /// Files of no entry.
+    /// Files without an entry.
     unknown: Vec<SpoolId>,
 }
 
@@ -166,8 +166,8 @@ impl Files {
         };
         let mut missing = of("state IN ('waiting', 'held', 'failed')")?;
         let ended = of("state IN ('delivered', 'dropped')")?;
-        // Of a quarantined entry an operator may have put the file back; a state of
-        // a later version is left alone.
+        // An operator may have put the file of a quarantined entry back. The state of a
+        // later version is left alone.
         let others = of("state NOT IN ('waiting', 'held', 'failed', 'delivered', 'dropped')")?;
         let (mut done, mut unknown) = (Vec::new(), Vec::new());
         let content = content::folder(folder);
@@ -198,7 +198,7 @@ impl Files {
     }
 }
 
-/// Where files go that belong to no entry.
+/// Where files without an entry go.
 pub(in crate::spool) fn orphans(folder: &Path) -> PathBuf {
     folder.join("orphans")
 }

@@ -1,22 +1,21 @@
-//! What can befall the files of an open spool: an fsync fails, or somebody takes
-//! the database away.
+//! Watches the files of an open spool: an fsync may fail, or somebody may take the
+//! database away.
 //!
-//! - After an fsync error the process ends (70) and is started again: the kernel
-//!   may have thrown the data away and say nothing the next time, so what the
-//!   process and the page cache hold is no longer proof of what is on disk. A
-//!   write that fails is different, for nothing was promised yet: the client
-//!   gets 451, or 452 on a full disk, and the relay goes on.
-//! - While the database has no name any more, or another file has it, no mail is
-//!   accepted. The relay does not end: it goes on sending what it has, and at its
-//!   end it writes the database out again, where its name is free. Ending at once
-//!   would lose what waits.
-//! - The same goes for its log, `spool.db-wal`, and for a database that was cut
-//!   short. What is in a log that has lost its name is written to the database at
-//!   once, and so is everything after that.
+//! - After an fsync error the process ends (70) and is started again. The kernel may have
+//!   thrown the data away and report nothing the next time, so what the process and the
+//!   page cache hold no longer proves what is on disk. A failed write is different,
+//!   because nothing was promised yet: the client gets 451, or 452 on a full disk, and
+//!   the relay continues.
+//! - While the database file was removed or replaced, no mail is accepted. The relay
+//!   keeps running and sends what it has. When it ends, it writes the database out again
+//!   if the name is free. Ending at once would lose waiting mail.
+//! - The same holds for its log, `spool.db-wal`, and for a truncated database. The
+//!   contents of a removed log are written to the database at once, and so is everything
+//!   after that.
 //!
-//! SQLite removes and replaces the log only when the last connection is closed.
-//! It makes the database shorter only when somebody runs VACUUM; its first page
-//! then says so. `spool.db-shm` holds nothing that is not in the log.
+//! SQLite removes and replaces the log only when the last connection is closed. It
+//! shortens the database only when somebody runs VACUUM, and its first page says so then.
+//! `spool.db-shm` contains nothing that is not in the log.
 
 use std::fs;
 use std::fs::File;
@@ -43,12 +42,12 @@ use crate::spool::lock_mutex;
 pub(in crate::spool) struct Watch {
     database: Opened,
     log: Opened,
-    /// How long the database was at least.
+    /// The smallest size that the database must have.
     length: AtomicU64,
     not_synced: CancellationToken,
     why: Mutex<String>,
     gone: CancellationToken,
-    /// What the last look found.
+    /// What the last check found.
     was_lost: AtomicBool,
 }
 
@@ -75,21 +74,21 @@ impl Watch {
         self.not_synced.cancel();
     }
 
-    /// Which of the files is no longer what was opened.
+    /// Which of the files is no longer the one that was opened.
     pub(in crate::spool) fn lost(&self) -> Option<&Path> {
         let lost = self.look();
         self.was_lost.store(lost.is_some(), Ordering::Release);
         lost.inspect(|_| self.gone.cancel())
     }
 
-    /// The same without looking, as long as nobody has found anything lost.
+    /// The same without checking, as long as nothing was found missing.
     fn known_lost(&self) -> Option<&Path> {
         let was_lost = self.was_lost.load(Ordering::Acquire);
         was_lost.then(|| self.lost()).flatten()
     }
 
     fn look(&self) -> Option<&Path> {
-        // Read before the file is looked at: whoever looks meanwhile may find it longer.
+        // Read before the file is checked, because it may grow meanwhile.
         let before = self.length.load(Ordering::Acquire);
         let Some(database) = self.database.found() else {
             return Some(&self.database.path);
@@ -109,12 +108,12 @@ impl Watch {
         None
     }
 
-    /// Whether only the log has lost its name.
+    /// Whether only the log was removed or replaced.
     pub(in crate::spool) fn may_save(&self) -> bool {
         self.database.found().is_some() && self.log.found().is_none()
     }
 
-    /// Whether the database was cut short: its log is worth more than it is.
+    /// Whether the database was truncated, so that its log is worth more than the file.
     pub(in crate::spool) fn is_cut_short(&self) -> bool {
         let has_names = self.database.found().is_some() && self.log.found().is_some();
         has_names && self.lost().is_some()
@@ -135,7 +134,7 @@ impl Watch {
     }
 }
 
-/// A file that is open.
+/// An open file.
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
@@ -149,7 +148,7 @@ impl Opened {
         Self { path, identity }
     }
 
-    /// What has its name: nothing if that is another file, or none.
+    /// The file with its name now; none if that is a different file or missing.
     #[expect(
         clippy::option_option,
         reason = "a file that was not there when it was opened is found as not there"
@@ -165,26 +164,26 @@ fn identity(file: &Metadata) -> (u64, u64) {
 }
 
 impl Spool {
-    /// Whether the database that is open is still the one on disk.
+    /// Whether the open database is still the one on disk.
     ///
     /// # Errors
     ///
-    /// [`SpoolError::Gone`]; what is accepted now would be lost.
+    /// [`SpoolError::Gone`]: mail accepted now would be lost.
     pub fn look_for_database(&self) -> Result<(), SpoolError> {
         let watch = &self.shared.watch;
         let lost = watch.lost().map(Path::to_owned);
         lost.map_or(Ok(()), |lost| Err(SpoolError::Gone(lost)))
     }
 
-    /// The same as far as somebody has found out: the writer looks before and after it
-    /// puts new mail on record.
+    /// The same by the results so far. The writer checks before and after it records new
+    /// mail.
     pub(in crate::spool) fn known_database(&self) -> Result<(), SpoolError> {
         let lost = self.shared.watch.known_lost().map(Path::to_owned);
         lost.map_or(Ok(()), |lost| Err(SpoolError::Gone(lost)))
     }
 
-    /// Returns when the database or its log was found gone for the first time: which
-    /// of them. What was accepted is in the database's file by then, if that can be.
+    /// Returns when the database or its log was found missing for the first time, with
+    /// its name. If possible, accepted mail is in the database's file by then.
     pub async fn gone(&self) -> PathBuf {
         let watch = &self.shared.watch;
         watch.gone.cancelled().await;
@@ -194,14 +193,13 @@ impl Spool {
         lost
     }
 
-    /// Returns, with the reason, when an fsync has failed: the process is to end.
+    /// Returns, with the reason, when an fsync has failed: the process must end.
     pub async fn not_synced(&self) -> String {
         self.shared.watch.not_synced.cancelled().await;
         lock_mutex(&self.shared.watch.why).clone()
     }
 
-    /// Where the database is to be written when it is closed: nowhere as long as
-    /// it has its name.
+    /// Where to write the database when it is closed; none while its file is in place.
     pub(in crate::spool) fn rescue(&self) -> Option<PathBuf> {
         let database = &self.shared.watch.database;
         if database.found().is_some() || !database.path.parent()?.is_dir() {
@@ -209,19 +207,19 @@ impl Spool {
         }
         let path = &database.path;
         let numbered = (1_u32..).map(|n| path.with_extension(format!("db.rescued.{n}")));
-        // As it was called, if it can be.
+        // Under its own name, if possible.
         let mut paths = std::iter::once(path.clone()).chain(numbered);
         paths.find(|path| !path.exists())
     }
 }
 
-/// Writes the database, which has lost its name, to a file that is not there yet.
+/// Writes a removed database to a file that does not exist yet.
 pub(in crate::spool) fn write_out(connection: &Connection, to: &Path) -> Result<(), SpoolError> {
     let file = |error| SpoolError::File {
         path: to.to_owned(),
         error,
     };
-    // SQLite writes into an empty file, and would make one that all may read.
+    // SQLite accepts an empty file, and would create one that everybody can read.
     drop(disk::create(to).map_err(file)?);
     connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
     disk::sync(to).map_err(file)?;

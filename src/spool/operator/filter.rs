@@ -1,8 +1,7 @@
-//! Which entries an operator means: `state=failed from=*@contoso.com`.
+//! Which entries an operator selects: `state=failed from=*@contoso.com`.
 //!
-//! A filter is a text that travels as it was written and is understood here
-//! alone. It becomes SQL, so that a hundred thousand entries are never held in
-//! memory.
+//! A filter is passed on as the text that was typed, and only this module interprets it.
+//! It becomes SQL, so that a hundred thousand entries are never held in memory.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,8 +15,8 @@ use crate::clock;
 use crate::clock::RunningTime;
 use crate::spool::state::State;
 
-/// Terms that must all hold. There is none without a term: an expression that
-/// happens to be empty must not mean everything.
+/// Terms that must all match. There is no filter without a term: an expression that
+/// happens to be empty must not select everything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Filter {
@@ -25,7 +24,7 @@ pub struct Filter {
     terms: Vec<Term>,
 }
 
-/// The columns compare with a LIKE pattern, except for the account.
+/// Columns compare with a LIKE pattern, except for the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Term {
     State(State),
@@ -38,13 +37,13 @@ enum Term {
     Older(Duration),
 }
 
-/// Why an expression is none; says what one is.
+/// Why an expression is invalid; the message shows a valid one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// Nothing in it.
+    /// The expression is empty.
     #[error("the filter is empty: {KEYS}")]
     Empty,
-    /// A word without `=`, or without something on both sides of it.
+    /// A word without `=`, or with nothing on one side of it.
     #[error("{0:?} is not KEY=VALUE: {KEYS}")]
     NoTerm(String),
     /// A key that does not exist.
@@ -56,12 +55,12 @@ pub enum FilterError {
     /// Not a length of time.
     #[error("{0:?} is not a time: write it like older=90m, older=12h or older=2d")]
     Time(String),
-    /// A quotation mark without its other.
+    /// An opening quotation mark without a closing one.
     #[error("a quotation mark is not closed")]
     Quote,
 }
 
-/// What every wrong expression is answered with.
+/// What every error message about an expression shows.
 const KEYS: &str =
     "the keys are state, from, to, mailbox, account, code, reason, older, as in state=failed";
 
@@ -101,7 +100,7 @@ impl fmt::Display for Filter {
     }
 }
 
-/// Separated by blanks or commas, except between quotation marks, which go.
+/// Splits at blanks and commas except between quotation marks, and removes those.
 fn words(text: &str) -> Result<Vec<String>, FilterError> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -145,13 +144,13 @@ fn term(word: &str) -> Result<Term, FilterError> {
     }
 }
 
-/// `<a@b>` as the lists print it is `a@b`, and `<>` is the null reverse-path.
+/// `<a@b>` as lists print it means `a@b`, and `<>` is the null reverse-path.
 fn address(value: &str) -> String {
     let bare = value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
     like(bare.unwrap_or(value))
 }
 
-/// A pattern with `*`, as one for LIKE; both ignore the case of ASCII letters.
+/// Turns a pattern with `*` into one for LIKE; both ignore the case of ASCII letters.
 fn like(pattern: &str) -> String {
     escaped(pattern).replace('*', "%")
 }
@@ -162,16 +161,15 @@ fn escaped(text: &str) -> String {
         .replace('_', "\\_")
 }
 
-/// A condition on rows of `entry`, and the values of its `?` in their order.
+/// A condition on rows of `entry`, and the values for its `?` in order.
 pub(in crate::spool) struct Condition {
     pub(in crate::spool) sql: String,
     pub(in crate::spool) values: Vec<Value>,
 }
 
 impl Condition {
-    /// The entries of these states that the filter lets through. A state that
-    /// the filter names counts instead of them. `now` is what `older` counts
-    /// back from, in the time that the relay has run.
+    /// Selects the entries of these states that match the filter. A state in the filter
+    /// replaces `states`. `now` is the running time that `older` counts back from.
     pub(in crate::spool) fn of(
         filter: Option<&Filter>,
         states: &[State],
@@ -199,7 +197,7 @@ impl Condition {
             .collect();
         self.sql
             .push_str(&format!(" AND state IN ({})", names.join(", ")));
-        // In the words of the index `entry_open`, or SQLite does not use it.
+        // Written exactly like the index `entry_open`, or SQLite does not use it.
         if states.iter().all(|state| state.is_open()) {
             self.sql
                 .push_str(" AND state NOT IN ('delivered', 'dropped')");

@@ -1,9 +1,9 @@
-//! What an operator decides: another attempt, a hold, the end of one, a drop.
+//! What an operator decides: retry, hold, release, drop.
 //!
-//! A decision is on stable storage before it is reported. `drop` is the only
-//! way for a message to vanish without having been delivered (promise 2), and
-//! nothing but this file does it. An entry that is being sent cannot be held or
-//! dropped: what would be said of it might not be so.
+//! A decision is on stable storage before it is reported. `drop` is the only way for a
+//! message to disappear without delivery (promise 2), and only this file does it. An
+//! entry that is being sent cannot be held or dropped, because the report of it might be
+//! wrong.
 
 pub(super) mod filter;
 pub(super) mod order;
@@ -42,17 +42,16 @@ use crate::clock::RunningTime;
 use crate::mail::Lane;
 use crate::mail::SpoolId;
 
-/// Entries changed in one transaction, so that accepting does not wait for
-/// long.
+/// Entries changed in one transaction, so that accepting mail does not wait for long.
 const AT_ONCE: usize = 500;
 
 impl Spool {
-    /// Carries out an order of the user with this id: all of the ids, or a page
-    /// of what matches.
+    /// Carries out an order of the user with this id, for all named ids or for a page of
+    /// matches.
     ///
     /// # Errors
     ///
-    /// Those of the database; what was not reported may have been done.
+    /// Those of the database. Entries that were not reported may have been changed.
     pub async fn operate(&self, order: Order, uid: u32) -> Result<Decided, SpoolError> {
         let action = order.action;
         let mut decided = Decided {
@@ -80,7 +79,7 @@ impl Spool {
         Ok(decided)
     }
 
-    /// What an action would concern now.
+    /// What an action would apply to now.
     ///
     /// # Errors
     ///
@@ -103,8 +102,8 @@ impl Spool {
         .await
     }
 
-    /// Found by the reader: looking through a long queue must not keep the
-    /// writer from accepting.
+    /// The reader finds them, so that searching a long queue does not keep the writer
+    /// from accepting mail.
     async fn page(
         &self,
         action: Action,
@@ -130,8 +129,8 @@ impl Spool {
         .await
     }
 
-    /// Decides about these in one transaction; where damage stops it, about each
-    /// in one of its own.
+    /// Decides about these entries in one transaction. If damage stops it, each entry
+    /// gets its own.
     async fn decide(
         &self,
         action: Action,
@@ -162,8 +161,8 @@ impl Spool {
         Ok(decisions)
     }
 
-    /// In one transaction. An entry that `still` does not hold for any more, since
-    /// it was found, is left alone.
+    /// Does it in one transaction. An entry for which `still` no longer holds is left
+    /// alone.
     async fn decide_together(
         &self,
         action: Action,
@@ -217,11 +216,11 @@ impl Spool {
     }
 }
 
-/// How much of a decision is carried out, where damage stops the whole.
+/// How much of a decision is carried out when damage stops the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
     Whole,
-    /// Content that is dropped stays: it may be on the damaged page.
+    /// The content of a dropped message stays, because it may be on the damaged page.
     KeepContent,
 }
 
@@ -233,11 +232,11 @@ const HAS_YIELDED: &str = "its content was removed to make room for new mail";
 const NO_ACCOUNT: &str = "no [[account]] sends for its From address: add one whose senders match, \
                           then systemctl restart graph-relay";
 
-/// What one transaction did, and what is to follow it.
+/// What one transaction did, and what must follow it.
 #[derive(Default)]
 struct Changes {
     decisions: Vec<Decision>,
-    /// They have something that is due now.
+    /// Lanes that now have something due.
     lanes: Vec<Lane>,
     /// Whether the content is in a file.
     dropped: Vec<(SpoolId, bool)>,
@@ -253,7 +252,7 @@ impl Changes {
     }
 }
 
-/// What a decision goes by.
+/// What a decision is based on.
 struct Found {
     id: SpoolId,
     state: String,
@@ -280,7 +279,7 @@ impl Found {
         db.prepare_cached(&sql)?
             .query_row(params_from_iter(values), |row| {
                 let account: Option<String> = row.get(3)?;
-                // A mailbox that cannot be read is as good as none.
+                // A mailbox that cannot be read counts as none.
                 let mailbox = columns::optional(row, 4).unwrap_or_default();
                 Ok(Self {
                     id,
@@ -296,7 +295,7 @@ impl Found {
     }
 }
 
-/// One entry that is being decided about.
+/// One entry to decide about.
 struct Change<'a> {
     db: &'a Connection,
     found: &'a Found,
@@ -307,7 +306,7 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// The table of what each action does in each state.
+    /// The table: what each action does in each state.
     fn carry_out(&self, action: Action, changes: &mut Changes) -> rusqlite::Result<()> {
         let already = |changes: &mut Changes, why| {
             changes.say(self.found.id, Verdict::Already, Some(why));
@@ -317,7 +316,7 @@ impl Change<'_> {
             changes.say(self.found.id, Verdict::Refused, Some(why));
             Ok(())
         };
-        // Written by a later version, or by a strange hand.
+        // Written by a later version, or by another program.
         let Some(state) = State::named(&self.found.state) else {
             return refused(changes, "its state is unknown to this version");
         };
@@ -383,14 +382,14 @@ impl Change<'_> {
 
     fn release(&self, changes: &mut Changes) -> rusqlite::Result<()> {
         self.set_waiting("released", true)?;
-        // Without a lane it waits for one, which only a waiting entry gets.
+        // Without a lane it waits for one, and only waiting entries get one.
         let remark = self.found.lane.is_none().then_some(NO_ACCOUNT);
         changes.lanes.extend(self.found.lane.clone());
         changes.say(self.found.id, Verdict::Done, remark);
         Ok(())
     }
 
-    /// Due now; `again` counts its expiry from now.
+    /// Makes it due now; `again` restarts the time until it expires.
     fn set_waiting(&self, what: &str, again: bool) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
@@ -460,7 +459,7 @@ impl Change<'_> {
         format!("{what} by an operator (uid {})", self.uid)
     }
 
-    /// Why a quarantined entry still cannot be sent, if so.
+    /// Why a quarantined entry still cannot be sent, if that is so.
     fn unreadable(&self, lane: &Lane) -> rusqlite::Result<Option<String>> {
         let id = self.found.id.to_string();
         let entry = match attempts::read(self.db, &id, lane, self.folder) {
@@ -471,7 +470,7 @@ impl Change<'_> {
             Err(error) => return Err(error),
         };
         let (found, place) = match &entry.content {
-            // Of a file the attempt finds out: it may be long.
+            // A file is checked by the attempt, because it may be long.
             Content::Inline(bytes) if entry.digest.is_some_and(|it| it != Digest::of(bytes)) => {
                 return Ok(Some(ContentError::Changed.to_string()));
             }

@@ -1,5 +1,5 @@
-//! The words in which an operator's orders are given and answered, also over
-//! the admin socket; `operator/mod.rs` carries them out.
+//! The types in which an operator's orders are given and answered, also over the admin
+//! socket. `operator/mod.rs` carries them out.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,26 @@ use crate::mail::SpoolId;
 use crate::spool::Filter;
 use crate::spool::state::State;
 
-/// What is to be done with entries.
+/// What to do with entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// To be tried at once, and what has failed or is held once more.
+    /// Try again at once; also for failed and held entries.
     Retry,
-    /// Not to be tried until it is released.
+    /// Do not try until it is released.
     Hold,
-    /// Held no longer.
+    /// End a hold.
     Release,
-    /// Never to be sent; its content is deleted.
+    /// Never send, and delete the content.
     Drop,
 }
 
 /// An operator's order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// What is to be done.
+    /// What to do.
     pub action: Action,
-    /// With what.
+    /// To which entries.
     pub which: Which,
 }
 
@@ -40,20 +40,20 @@ pub struct Order {
 pub enum Which {
     /// These.
     Ids(Vec<SpoolId>),
-    /// A page of all that the action applies to.
+    /// A page of all entries that the action applies to.
     Matching {
-        /// Only what it lets through; a state that it names counts whether the
-        /// action applies to it or not.
+        /// Only matching entries; a state in the filter counts even if the action does
+        /// not apply to it.
         filter: Option<Filter>,
-        /// Only what was accepted by then: not what came after the operator
-        /// was asked.
+        /// Only entries accepted by then, so not those that came after the operator was
+        /// asked.
         accepted_by: RunningTime,
-        /// Only those behind this one.
+        /// Only entries after this one.
         after: Option<SpoolId>,
     },
 }
 
-/// What came of an order.
+/// The result of an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decided {
     /// For each entry.
@@ -62,40 +62,40 @@ pub struct Decided {
     pub next: Option<SpoolId>,
 }
 
-/// What came of an order for one entry.
+/// The result for one entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The entry.
     pub id: SpoolId,
-    /// What came of it.
+    /// The result.
     pub verdict: Verdict,
     /// Why nothing was changed, or what to know of the change.
     pub remark: Option<String>,
 }
 
-/// Whether something was done.
+/// Whether something was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It was.
+    /// It was changed.
     Done,
-    /// It was so before.
+    /// It was in that state before.
     Already,
-    /// It cannot be.
+    /// It is not possible.
     Refused,
 }
 
 /// What an order would concern.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Count {
-    /// When it was counted: for [`Which::Matching`].
+    /// The time of counting, for [`Which::Matching`].
     pub at: RunningTime,
-    /// How many, by their states.
+    /// How many entries, by state.
     pub states: BTreeMap<State, u64>,
 }
 
 impl Action {
-    /// The states that it is for, where no entry is named.
+    /// The states that the action applies to if no entry is named.
     pub(in crate::spool) fn states(self) -> &'static [State] {
         match self {
             Self::Retry => &[
@@ -104,7 +104,7 @@ impl Action {
                 State::Failed,
                 State::Quarantined,
             ],
-            // What is being sent may come back: it is told, not left out.
+            // A message that is being sent may come back, so the answer names it.
             Self::Hold => &[State::Waiting, State::Claimed],
             Self::Release => &[State::Held],
             Self::Drop => &[

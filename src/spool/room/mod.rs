@@ -1,37 +1,36 @@
-//! Room: what the spool may take, and what is on its way in.
+//! Room: how much the spool may hold, and what is on its way in.
 //!
 //! # Promises
 //!
-//! - The disk keeps `free_space`. What is being received is set aside before it
-//!   is written, and so is what the database's log and the pages in it will need.
-//!   Free pages of the database count as room for rows, up to half of
-//!   `free_space`: the other half is really free, so that what becomes of
-//!   accepted messages can be written down when nothing more is accepted.
-//! - The spool keeps to `spool_size`, rows and what is being received included.
-//! - A client sets aside only what it sends: content beyond
-//!   [`super::INLINE_LIMIT`] in steps of [`STEP`], each looked at again. Setting
-//!   aside what a client announces, or the largest message, would let a few
-//!   hundred connections that send nothing keep everybody else out.
-//! - What has come in whole goes before what has not: nobody was promised
-//!   anything for half a message. So clients that send without end keep no
-//!   message of others out, except those that come in at the same time.
-//! - The first failure ends a reception: its file is removed at once, and the rest
-//!   is read and thrown away.
+//! - The disk keeps `free_space`. Room for a message is reserved before the message is
+//!   written, and so is the room that the database's log and the pages in it will need.
+//!   Free pages of the database count as room for rows, up to half of `free_space`. The
+//!   other half is really free, so that the outcomes of accepted messages can still be
+//!   recorded when nothing more is accepted.
+//! - The spool stays within `spool_size`, including rows and what is being received.
+//! - A client reserves only what it sends: content beyond [`super::INLINE_LIMIT`] is
+//!   reserved in steps of [`STEP`], and each step is checked. If the announced size or
+//!   the largest possible message were reserved, a few hundred connections that send
+//!   nothing could shut everybody else out.
+//! - Complete messages go before incomplete ones, because nothing was promised for half a
+//!   message. So clients that send without end block only messages that come in at the
+//!   same time.
+//! - The first failure ends a reception: its file is removed at once, and the rest of the
+//!   message is read and discarded.
 //!
 //! # What yields when there is no room
 //!
-//! In this order, each the oldest first and only as much as is needed, and only
-//! if all of it together makes the room:
+//! In this order, the oldest first, only as much as is needed, and only if all of it
+//! together makes enough room:
 //!
-//! 1. receptions that have stood still for [`STALLED`];
-//! 2. the history of ended messages: entries whose content is gone, also those of
-//!    failed messages whose content has yielded;
+//! 1. receptions that have stalled for [`STALLED`];
+//! 2. the history of ended messages: entries without content, including failed messages
+//!    whose content was removed to make room;
 //! 3. the content of failed messages; the entry stays in the history and says so;
-//! 4. for a message that has come in whole: receptions, beginning with the client
-//!    that holds the most.
+//! 4. for a complete message: receptions, beginning with the client that holds the most
+//!    room.
 //!
-//! What waits, what is held by an operator, and what is in quarantine never
-//! yields.
+//! Mail that waits, is held by an operator or is in quarantine never yields.
 
 pub(super) mod reservation;
 pub(super) mod usage;
@@ -57,20 +56,20 @@ use super::lock_mutex;
 use super::trouble::Troubles;
 use crate::mail::SpoolId;
 
-/// What a message that is being received sets aside at once: so little that many
-/// clients fit, so much that the disk is seldom asked.
+/// The step in which a message reserves room while it is received: small enough for many
+/// clients, and large enough that the disk is asked rarely.
 pub(super) const STEP: u64 = 1024 * 1024;
-/// A message that needs longer than this for a step keeps its room only as long as
-/// nobody else needs it.
+/// A message that takes longer than this for a step loses its room if somebody else needs
+/// it.
 const STALLED: Duration = Duration::from_secs(30);
-/// Bytes of new messages in one transaction, so that the database's log does not
-/// outgrow the room that is kept for it.
+/// Bytes of new messages in one transaction, so that the database's log does not outgrow
+/// the room reserved for it.
 pub(super) const LARGEST_GROUP_BYTES: u64 = 2 * 1024 * 1024;
 /// The database's log begins again after 1000 pages (SQLite, "Automatic
 /// Checkpoint"); the transaction that reaches this still goes into it.
 const LOG: u64 = 1000 * 4096 + LARGEST_GROUP_BYTES;
 
-/// The limits, and what is held and under way.
+/// The limits, and what is held and on its way in.
 #[derive(Debug)]
 pub(super) struct Room {
     folder: PathBuf,
@@ -79,34 +78,34 @@ pub(super) struct Room {
     ledger: Mutex<Ledger>,
     /// A reception has ended.
     pub(super) ended: Notify,
-    /// Held by whoever makes room.
+    /// Held by the task that makes room.
     pub(super) making: tokio::sync::Mutex<()>,
     removed: Mutex<Vec<SpoolId>>,
     has_removed: Notify,
     pub(super) troubles: Troubles,
-    /// What the disk has answered last, and when.
+    /// The last answer of the disk about its free space, and when it came.
     asked: Mutex<Option<(Instant, u64)>>,
 }
 
-/// What is held and under way.
+/// What is held and on its way in.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     usage: Usage,
     database: Pages,
     /// Rows that the writer has not committed yet.
     pub(super) committing: u64,
-    /// By number.
+    /// Receptions by number.
     pub(super) receptions: BTreeMap<u64, Reception>,
-    /// The last number.
+    /// The last number given.
     pub(super) last: u64,
 }
 
-/// What of the disk the database has, and is about to take.
+/// The disk space of the database, and what it is about to use.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pages {
-    /// Free pages in it: new rows need no more disk there.
+    /// Free pages in the file; new rows need no more disk while there are any.
     free: u64,
-    /// Pages that are in the log only, and not yet in the file.
+    /// Pages that are only in the log and not yet in the file.
     growth: u64,
     /// The size of the log.
     log: u64,
@@ -120,7 +119,7 @@ pub(super) struct Reception {
     pub(super) written: u64,
     /// When it last took a step.
     pub(super) step: Instant,
-    /// It has come in whole, and keeps its room.
+    /// It is complete, and keeps its room.
     pub(super) is_whole: bool,
     /// Cancelled when its room is given to another.
     pub(super) taken_back: CancellationToken,
@@ -134,10 +133,10 @@ impl Reception {
     }
 }
 
-/// The disk is asked again after this ...
+/// How long an answer about the disk's free space is used.
 const MOMENT: Duration = Duration::from_millis(50);
-/// ... and each time where no more than this is free beyond `free_space`: no disk
-/// takes as much in a moment.
+/// The disk is asked every time when no more than this is free beyond `free_space`. No
+/// disk fills faster than that.
 const PLENTY: u64 = 1024 * 1024 * 1024;
 
 /// Which receptions yield.
@@ -152,9 +151,9 @@ pub(super) enum Yielding {
 /// What room is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Rows of a message that has come in whole.
+    /// For the rows of a message that is complete.
     Rows,
-    /// A step of this reception.
+    /// For the next step of this reception.
     Step(u64),
 }
 
@@ -163,7 +162,7 @@ pub(super) enum Purpose {
 pub(super) struct Short {
     pub(super) limit: Limit,
     pub(super) missing: u64,
-    /// Free on the disk, and not set aside.
+    /// Bytes of the disk that are free and not reserved.
     free: u64,
 }
 
@@ -198,16 +197,16 @@ impl Room {
         lock_mutex(&self.ledger)
     }
 
-    /// Takes down what the database holds after a transaction.
+    /// Records what the database holds after a transaction.
     pub(super) fn publish(&self, connection: &Connection) {
         let usage = usage::read(connection);
-        // Where there is plenty, what the database is about to take decides nothing.
+        // With plenty of room, what the database is about to use does not matter.
         let database = match self.has_plenty() {
             true => Pages::default(),
             false => self.pages(connection),
         };
         let mut ledger = self.ledger();
-        // Unknown is as before.
+        // If it is unknown, the old value stays.
         if let Ok(usage) = usage {
             ledger.usage = usage;
         }
@@ -219,7 +218,7 @@ impl Room {
             let answer: rusqlite::Result<i64> = connection
                 .prepare_cached(query)
                 .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
-            // Unknown is none: then the disk's free space alone decides.
+            // If it is unknown, none is assumed: then only the disk's free space counts.
             answer.map_or(0, |number| u64::try_from(number).unwrap_or(0))
         };
         let size = |name: &str| {
@@ -234,7 +233,7 @@ impl Room {
         }
     }
 
-    /// Whether so much would find room, if all that may yield does.
+    /// Whether this many bytes would fit if everything that may yield did so.
     ///
     /// # Errors
     ///
@@ -255,7 +254,7 @@ impl Room {
         Ok(None)
     }
 
-    /// Sets so much aside, if there is room.
+    /// Reserves bytes if there is room.
     ///
     /// # Errors
     ///
@@ -283,13 +282,13 @@ impl Room {
         Ok(None)
     }
 
-    /// Whether what may yield makes the room that is missing.
+    /// Whether the parts that may yield are large enough for the missing room.
     pub(super) fn is_worth_making(&self, short: Short, purpose: Purpose) -> bool {
         self.can_yield(&self.ledger(), short, purpose)
     }
 
-    /// What of the database may be deleted to make room: bytes of history, and of
-    /// failed content.
+    /// The bytes of history and of failed content that may be deleted from the database
+    /// to make room.
     pub(super) fn yields(&self, short: Short, purpose: Purpose) -> (u64, u64) {
         let ledger = self.ledger();
         self.yielding_rows(&ledger, short.limit, purpose)
@@ -324,7 +323,7 @@ impl Room {
         }))
     }
 
-    /// Bytes of the disk that are free and not set aside.
+    /// Bytes of the disk that are free and not reserved.
     fn free(&self, ledger: &Ledger) -> Result<u64, SpoolError> {
         let free = self.disk_free()?;
         let Pages {
@@ -350,7 +349,7 @@ impl Room {
         free.saturating_sub(self.free_space) > PLENTY
     }
 
-    /// Bytes free on the disk. Where there is plenty, an answer serves for a moment.
+    /// Bytes free on the disk. With plenty of room, an answer is used for a moment.
     fn disk_free(&self) -> Result<u64, SpoolError> {
         let mut asked = lock_mutex(&self.asked);
         if let Some((at, free)) = *asked
@@ -387,7 +386,7 @@ impl Room {
         let (history, failed) = (ledger.usage.history(), ledger.usage.failed());
         match (limit, purpose) {
             (Limit::Spool, _) => (history.rows + failed.rows, failed.content()),
-            // Rows leave their pages to other rows, and not to the disk.
+            // Deleted rows leave their pages to new rows, not to the disk.
             (Limit::Disk, Purpose::Step(_)) => (0, failed.files),
             (Limit::Disk, Purpose::Rows) => {
                 let most = (self.free_space / 2).saturating_sub(ledger.reusable());
@@ -397,7 +396,7 @@ impl Room {
         }
     }
 
-    /// What is in the way, and what fills the spool.
+    /// Which limit was reached, and what fills the spool.
     pub(super) fn words(&self, short: Short) -> String {
         let ledger = self.ledger();
         let receiving = ledger.received() + ledger.committing;
@@ -436,8 +435,8 @@ impl Room {
         }
     }
 
-    /// Takes a reception's room back: of the client that holds the most, the oldest.
-    /// Returns its number.
+    /// Takes the room of a reception back: the oldest one of the client that holds the
+    /// most. Returns its number.
     pub(super) fn take_back(&self, whom: Yielding, purpose: Purpose) -> Option<u64> {
         let ledger = self.ledger();
         let may_yield = |number: u64, reception: &Reception| {
@@ -460,14 +459,14 @@ impl Room {
         self.ledger().receptions.contains_key(&number)
     }
 
-    /// Notes messages whose content was removed to make room.
+    /// Records messages whose content was removed to make room.
     pub(super) fn note_removed(&self, ids: impl IntoIterator<Item = SpoolId>) {
         lock_mutex(&self.removed).extend(ids);
         self.has_removed.notify_one();
     }
 
-    /// Messages whose content was removed to make room, since the last call; waits
-    /// for one.
+    /// Waits for messages whose content was removed to make room, and returns those since
+    /// the last call.
     pub(super) async fn removed(&self) -> Vec<SpoolId> {
         loop {
             let noted = self.has_removed.notified();
@@ -481,13 +480,13 @@ impl Room {
 }
 
 impl Ledger {
-    /// Set aside for what is being received.
+    /// Bytes reserved for messages that are being received.
     fn received(&self) -> u64 {
         let receptions = self.receptions.values();
         receptions.map(|reception| reception.reserved).sum()
     }
 
-    /// Free pages that no row is on its way to.
+    /// Free pages that are not reserved for rows.
     fn reusable(&self) -> u64 {
         self.database.free.saturating_sub(self.committing)
     }

@@ -1,4 +1,4 @@
-//! What a message holds of the room on its way in: given back when dropped.
+//! Room that is reserved for a message while it comes in; given back when dropped.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::Room;
 pub(in crate::spool) struct Reservation {
     room: Arc<Room>,
     number: u64,
-    /// What is left of the last step.
+    /// Bytes reserved by the last step and not used yet.
     left: u64,
     taken_back: CancellationToken,
 }
@@ -53,17 +53,17 @@ impl Reservation {
         &self.taken_back
     }
 
-    /// How much more room so many bytes need.
+    /// The number of bytes still to be reserved before this many more bytes fit.
     pub(in crate::spool) fn lacks(&self, bytes: u64) -> u64 {
         bytes.saturating_sub(self.left)
     }
 
-    /// So much was set aside for it.
+    /// Adds bytes that were reserved.
     pub(in crate::spool) fn extend(&mut self, bytes: u64) {
         self.left += bytes;
     }
 
-    /// So much of it was written.
+    /// Counts bytes as written.
     pub(in crate::spool) fn wrote(&mut self, bytes: u64) {
         self.left = self.left.saturating_sub(bytes);
         if let Some(reception) = self.room.ledger().receptions.get_mut(&self.number) {
@@ -71,7 +71,7 @@ impl Reservation {
         }
     }
 
-    /// The message has come in whole: false if its room was taken back before.
+    /// Marks the message as complete. Returns false if its room was taken back before.
     pub(in crate::spool) fn is_whole(&self) -> bool {
         let mut ledger = self.room.ledger();
         let reception = ledger.receptions.get_mut(&self.number);
@@ -79,7 +79,7 @@ impl Reservation {
             return false;
         };
         reception.is_whole = true;
-        // The rest of the last step.
+        // Gives the unused rest of the last step back.
         reception.reserved = reception.written;
         true
     }
@@ -100,7 +100,7 @@ pub(in crate::spool) struct Hold {
 }
 
 impl Hold {
-    /// Of what [`Room::try_take`] has set aside.
+    /// Bytes that [`Room::try_take`] has reserved.
     pub(in crate::spool) fn of(room: &Arc<Room>, bytes: u64) -> Self {
         Self {
             room: Arc::clone(room),

@@ -1,21 +1,20 @@
-//! What the messages of the spool take up on disk, rows included.
+//! What the messages of the spool occupy on disk, rows included.
 //!
-//! Each entry carries what its rows cost (`entry.rows_cost`) and what its
-//! content costs as long as that is kept (`entry.content_cost`). Their sums by
-//! state are kept in memory, in a temporary table of the writer's connection:
-//! triggers keep it right through every change of an entry, a rolled-back
-//! transaction rolls it back too, and no code that changes an entry has to think
-//! of it. At start the sums are computed from the entries. An entry that is claimed
-//! counts as one that waits, so that a claim changes no sum.
+//! Each entry stores the cost of its rows (`entry.rows_cost`) and the cost of its content
+//! while that is kept (`entry.content_cost`). The sums by state are kept in memory, in a
+//! temporary table of the writer's connection. Triggers update them with every change of
+//! an entry, and a rollback undoes their work too, so code that changes an entry need not
+//! think of the sums. They are computed from the entries at start. A claimed entry counts
+//! as a waiting one, so that a claim changes no sum.
 //!
-//! A new entry is added by [`add`] instead, because a trigger on INSERT makes SQLite
-//! look for children that the new entry cannot have. What changes entries at every
-//! attempt does so by `UPDATE OR FAIL`: with a trigger, SQLite keeps the pages as they
-//! were before each statement that could be undone alone, and here an error undoes
-//! the transaction.
+//! A new entry is added by [`add`] instead, because a trigger on INSERT makes SQLite look
+//! for children that the new entry cannot have. The changes made at every attempt use
+//! `UPDATE OR FAIL`: with a trigger, SQLite saves the pages before each statement so that
+//! it can undo that statement alone, which is not needed here because an error undoes the
+//! whole transaction.
 //!
-//! The costs are estimates, near to what SQLite's `dbstat` counts for full
-//! pages. Measured per row, 2000 messages each:
+//! The costs are estimates, close to what SQLite's `dbstat` counts for full pages.
+//! Measured per row, with 2000 messages each:
 //!
 //! | | bytes of pages | counted |
 //! |---|---|---|
@@ -42,20 +41,20 @@ use crate::spool::accept::caption::Caption;
 use crate::spool::accept::requests::recipient_key;
 use crate::spool::state::State;
 
-/// An entry, its place in the indexes and its content's row.
+/// An entry, its place in the indexes and the row of its content.
 const ENTRY: u64 = 400;
-/// A recipient, besides its address.
+/// A recipient, without its address.
 const RECIPIENT: u64 = 48;
-/// A place in an index, besides the text that it is in order of.
+/// A place in an index, without the indexed text.
 const INDEXED: u64 = 48;
-/// An attempt with its place in the index, besides the words about it.
+/// An attempt and its place in the index, without its texts.
 pub(in crate::spool) const ATTEMPT: u64 = 240;
 /// Files take up whole blocks.
 const BLOCK: u64 = 4096;
-/// The most that is lost at the end of pages for one content.
+/// The most that one content wastes at the end of its pages.
 const PAGE_REST: u64 = 1024;
 
-/// What the rows of one entry take up before its first attempt.
+/// The cost of the rows of one entry before its first attempt.
 pub(in crate::spool) fn rows_cost(
     envelope: &Envelope,
     trace: &Trace,
@@ -102,17 +101,17 @@ pub(in crate::spool) fn rows_cost(
         + texts.map(|text| text.len() as u64).iter().sum::<u64>()
 }
 
-/// What content takes up in its row.
+/// The cost of content that is stored in its row.
 pub(in crate::spool) fn inline_cost(size: u64) -> u64 {
     size + (size / 3).min(PAGE_REST)
 }
 
-/// What each of the entries that share a file is charged for it.
+/// The share of a file's cost that each of its entries is charged.
 pub(in crate::spool) fn file_cost(size: u64, shared_by: u64) -> u64 {
     size.div_ceil(BLOCK) * BLOCK / shared_by.max(1)
 }
 
-/// [`rows_cost`] with the attempts since, as SQL.
+/// [`rows_cost`] including the attempts made since, as SQL.
 pub(in crate::spool) const ROWS: &str = "400 + octet_length(reverse_path) + octet_length(hello)
         + ifnull(octet_length(author), 0) + ifnull(octet_length(user), 0)
         + ifnull(octet_length(ret), 0) + ifnull(octet_length(envid), 0)
@@ -126,7 +125,8 @@ pub(in crate::spool) const ROWS: &str = "400 + octet_length(reverse_path) + octe
         + (SELECT ifnull(sum(240 + ifnull(octet_length(attempt.reason), 0)), 0)
            FROM attempt WHERE attempt.entry = entry.id)";
 
-/// Gives entries their costs that have none: of an older format, or salvaged.
+/// Computes the costs of entries that have none, because they come from an older format
+/// or a salvage.
 pub(in crate::spool) fn compute() -> String {
     format!(
         "UPDATE entry SET
@@ -139,7 +139,7 @@ pub(in crate::spool) fn compute() -> String {
     )
 }
 
-/// What the entries of one state take up.
+/// What the entries of one state occupy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::spool) struct Share {
     /// Rows, without content.
@@ -155,21 +155,21 @@ impl Share {
         self.rows + self.inline + self.files
     }
 
-    /// What is given back when the content is deleted.
+    /// The bytes that are freed when the content is deleted.
     pub(in crate::spool) fn content(self) -> u64 {
         self.inline + self.files
     }
 }
 
-/// A part of what the spool holds, by what an operator would do about it.
+/// A part of the spool, named by what an operator would do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::spool) enum Part {
-    /// It leaves by itself.
+    /// Mail that waits and leaves by itself.
     Waiting,
     Held,
     Failed,
     Quarantined,
-    /// Ended messages, without content.
+    /// The history: ended messages, without content.
     History,
 }
 
@@ -204,7 +204,7 @@ impl Part {
         }
     }
 
-    /// Behind its size: what it is, and what makes room.
+    /// The text after its size: what it is, and what makes room.
     fn words(self) -> &'static str {
         match self {
             Self::Waiting => " waiting",
@@ -225,7 +225,7 @@ pub(in crate::spool) struct Usage {
 }
 
 impl Usage {
-    /// All of it.
+    /// The whole spool.
     pub(in crate::spool) fn total(&self) -> u64 {
         self.states.values().map(|share| share.all()).sum()
     }
@@ -240,19 +240,19 @@ impl Usage {
         self.of(Part::History.states())
     }
 
-    /// By what an operator would do about it.
+    /// The sizes by what an operator would do about them.
     pub(in crate::spool) fn parts(&self) -> [(Part, u64); 5] {
         Part::ALL.map(|part| (part, self.of(part.states()).all()))
     }
 
-    /// What fills the spool, with what makes room.
+    /// What fills the spool, and what makes room.
     pub(in crate::spool) fn words(&self, receiving: u64) -> String {
         let mut words = String::new();
         for (part, bytes) in self.parts() {
             if bytes == 0 && part != Part::Waiting {
                 continue;
             }
-            // A String takes whatever is written.
+            // Writing into a String cannot fail.
             let _taken = write!(words, "{}{}, ", megabytes(bytes), part.words());
         }
         let _taken = write!(words, "{} being received", megabytes(receiving));
@@ -270,19 +270,19 @@ impl Usage {
     }
 }
 
-/// What the spool holds, for status and metrics: bytes.
+/// What the spool holds, in bytes, for status and metrics.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Holdings {
     /// `limits.spool_size`.
     pub limit: u64,
-    /// What messages take up, by state; `history` is what has ended.
+    /// What messages occupy, by state; `history` is what has ended.
     pub states: BTreeMap<String, u64>,
-    /// What is set aside for messages that are being received.
+    /// What is reserved for messages that are being received.
     pub receiving: u64,
 }
 
 impl Holdings {
-    /// In one line.
+    /// The same in one line.
     pub fn words(&self) -> String {
         let all = self.states.values().sum::<u64>() + self.receiving;
         let limit = megabytes(self.limit);
@@ -290,8 +290,8 @@ impl Holdings {
     }
 }
 
-/// In the unit in which the limits are written: rounded up, so that what is
-/// there is never said to be nothing.
+/// In the unit of the configured limits, rounded up so that a small amount is never shown
+/// as zero.
 pub fn megabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000);
     match (tenths / 10, tenths % 10) {
@@ -300,7 +300,7 @@ pub fn megabytes(bytes: u64) -> String {
     }
 }
 
-/// Begins to keep the sums on this connection, the only one that writes.
+/// Begins to keep the sums on this connection, which is the only one that writes.
 pub(in crate::spool) fn begin(db: &Connection) -> rusqlite::Result<()> {
     let sums = "ifnull(sum(rows_cost), 0),
          ifnull(sum(iif(in_file, 0, content_cost)), 0),
@@ -332,12 +332,12 @@ pub(in crate::spool) fn begin(db: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-/// The state that an entry is counted under: what is claimed waits.
+/// The state that an entry is counted under: a claimed entry counts as waiting.
 fn counted_as(state: &str) -> String {
     format!("iif({state} = 'claimed', 'waiting', {state})")
 }
 
-/// Adds a new entry that waits.
+/// Adds a new waiting entry.
 pub(in crate::spool) fn add(
     db: &Connection,
     rows: i64,
@@ -352,8 +352,8 @@ pub(in crate::spool) fn add(
     add.execute([rows, inline, files]).map(drop)
 }
 
-/// Adds a row of `entry` to the sums of its state, or takes it off. Content is gone
-/// with the end of a message, whatever its cost was.
+/// Adds a row of `entry` to the sums of its state, or subtracts it. The content of a
+/// delivered or dropped message is deleted, so its cost does not count.
 fn change(row: &str, sign: char) -> String {
     let ended = format!("{row}.state IN ('delivered', 'dropped')");
     let state = counted_as(&format!("{row}.state"));
@@ -461,7 +461,7 @@ mod tests {
         };
         add_entries(&db).unwrap();
         begin(&db).unwrap();
-        // As another start would count them.
+        // Counted again from the rows, as at a start.
         let afresh = || {
             let other = schema::open_reader(&path).unwrap();
             begin(&other).unwrap();

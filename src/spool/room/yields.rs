@@ -1,4 +1,5 @@
-//! Making room: what yields to new mail, in the order that `room/mod.rs` gives.
+//! Making room: removes what may yield to new mail, in the order that `room/mod.rs`
+//! gives.
 
 use crate::spool::columns;
 use std::time::Duration;
@@ -16,31 +17,30 @@ use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::content;
 
-/// How often something may yield for one message: in all some ten thousand
+/// How often something may yield for one message. In all this allows about ten thousand
 /// entries of history.
 const ROUNDS: usize = 24;
-/// Entries that yield in one transaction, so that accepting does not wait for
-/// long.
+/// Entries removed in one transaction, so that accepting mail does not wait for long.
 const AT_ONCE: u32 = 500;
-/// History yields a little more than is needed, so that not each message has to
-/// ask for it.
+/// A little more history is removed than needed, so that not every message has to ask for
+/// room.
 const MARGIN: u64 = 256 * 1024;
-/// A session that is told to give its room back does so at once.
+/// How long to wait for a session to give its room back; it does so at once when asked.
 const GIVES_BACK: Duration = Duration::from_secs(2);
-/// More than the rows of a message to a few recipients. Where there are more, it is
-/// the rows that fill the spool, and they yield next.
+/// More than the rows of a message to a few recipients need. If more is missing, rows
+/// fill the spool, and they yield next.
 const ORDINARY_ROWS: u64 = 2048;
-/// What a failed entry says that has yielded.
+/// The reason shown for a failed entry whose content was removed.
 const REMOVED: &str = "; its content was removed to make room";
 
 impl Spool {
-    /// Messages whose content was removed to make room, since the last call; waits
-    /// for one.
+    /// Waits for messages whose content was removed to make room, and returns those since
+    /// the last call.
     pub async fn removed(&self) -> Vec<SpoolId> {
         self.shared.room.removed().await
     }
 
-    /// Sets so much aside; makes room for it, if there is none.
+    /// Reserves bytes, and makes room for them if there is none.
     pub(in crate::spool) async fn find_room(
         &self,
         bytes: u64,
@@ -50,7 +50,7 @@ impl Spool {
         if room.try_take(bytes, purpose)?.is_none() {
             return Ok(());
         }
-        // One at a time: others may find then what this one has made.
+        // One at a time, so that others can use the room that this one makes.
         let _turn = room.making.lock().await;
         let mut round = 0;
         loop {
@@ -64,7 +64,7 @@ impl Spool {
         }
     }
 
-    /// Whether something has yielded.
+    /// Whether anything yielded.
     async fn make_room(&self, short: Short, purpose: Purpose) -> Result<bool, SpoolError> {
         let room = &self.shared.room;
         if !room.is_worth_making(short, purpose) {
@@ -86,7 +86,7 @@ impl Spool {
         Ok(purpose == Purpose::Rows && self.take_back(Yielding::All, purpose).await)
     }
 
-    /// Takes the room of one reception back, and waits until it is given.
+    /// Takes the room of one reception back, and waits until it is free.
     async fn take_back(&self, whom: Yielding, purpose: Purpose) -> bool {
         let room = &self.shared.room;
         let Some(number) = room.take_back(whom, purpose) else {
@@ -102,19 +102,19 @@ impl Spool {
                 ended.await;
             }
         };
-        // Not given back in time: what is missing shows at the next look.
+        // If it was not given back in time, the next check shows what is missing.
         let _late = tokio::time::timeout(GIVES_BACK, given_back).await;
         true
     }
 
-    /// Forgets history of so many bytes; how many were forgotten.
+    /// Removes this many bytes of history; returns how many were removed.
     async fn forget(&self, bytes: u64) -> Result<u64, SpoolError> {
         let forget = move |db: &Connection| forget(db, bytes);
         yielded_or_damaged(self.shared.writer.write(forget).await)
     }
 
-    /// Removes the content of failed messages of so many bytes; how many bytes
-    /// that was.
+    /// Removes this many bytes of failed messages' content; returns how many were
+    /// removed.
     async fn remove_failed(&self, bytes: u64, only_files: bool) -> Result<u64, SpoolError> {
         let remove = move |db: &Connection| remove_failed(db, bytes, only_files);
         let removed = yielded_or_damaged(self.shared.writer.write(remove).await)?;
@@ -129,7 +129,7 @@ impl Spool {
     }
 }
 
-/// Where the database is damaged, nothing yields.
+/// Nothing yields where the database is damaged.
 fn yielded_or_damaged<T: Default>(yielded: Result<T, SpoolError>) -> Result<T, SpoolError> {
     match yielded {
         Err(error) if error.is_damage() => Ok(T::default()),
@@ -137,8 +137,7 @@ fn yielded_or_damaged<T: Default>(yielded: Result<T, SpoolError>) -> Result<T, S
     }
 }
 
-/// Forgets entries without content, the longest ended first, until they have given
-/// so many bytes back.
+/// Removes entries without content, those that ended first, until enough bytes are free.
 fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
     let mut oldest = db.prepare_cached(
         "SELECT id, rows_cost FROM entry WHERE id IN (
@@ -176,8 +175,8 @@ struct Removed {
     rows: u64,
 }
 
-/// Removes content of failed entries, the longest failed first, until they have
-/// given so many bytes back.
+/// Removes the content of failed entries, those that failed first, until enough bytes are
+/// free.
 fn remove_failed(db: &Connection, bytes: u64, only_files: bool) -> rusqlite::Result<Vec<Removed>> {
     let mut oldest = db.prepare_cached(
         "SELECT id, content_cost, in_file, rows_cost FROM entry

@@ -1,16 +1,16 @@
-//! What a database was before its format was brought up: kept in the same folder as
-//! `spool.db.format-5` and the like, so that an administrator can go back to the
+//! The copy of a database made before an upgrade of its format. It stays in the same
+//! folder as `spool.db.format-5` or similar, so that an administrator can go back to the
 //! version that wrote it.
 //!
-//! - The copy has everything that was in the log, is on stable storage before the
-//!   database is changed, and is its owner's alone.
-//! - It is made from a file that nobody has open: closing a second handle to an open
-//!   database would take SQLite's locks away.
-//! - Where there is no room for it nothing is changed, and the relay does not start. A
-//!   copy that is there already, or is a link to one on another disk, does as well: it
-//!   is compared byte by byte.
-//! - Nothing here deletes or overwrites one, and neither does anybody else in this
-//!   program: that is for whoever looks after the machine.
+//! - The copy includes everything that was in the log. It is on stable storage before the
+//!   database changes, and only its owner can read it.
+//! - It is made from a file that nobody has open, because closing a second handle to an
+//!   open database would release SQLite's locks.
+//! - If there is no room for it, nothing changes and the relay does not start. A copy
+//!   that exists already, or a link to one on another disk, is accepted after it was
+//!   compared byte by byte.
+//! - Nothing in this program deletes or overwrites a copy; that is up to the
+//!   administrator.
 
 use std::fmt;
 use std::fs;
@@ -30,8 +30,8 @@ use crate::spool::database;
 use crate::spool::room::usage::megabytes;
 use crate::spool::trouble::failed;
 
-/// What the name of a copy begins with; the number of its format follows, and `.1`,
-/// `.2` where there are others.
+/// How the name of a copy begins. The number of its format follows, and `.1`, `.2` if the
+/// name is in use.
 const NAME: &str = "spool.db.format-";
 
 /// A copy that is being written.
@@ -41,14 +41,14 @@ const PART: &str = "spool.db.format-new";
 /// Format", 1.3).
 const VERSION_AT: u64 = 60;
 
-/// A database of an earlier format, and what its next start does.
+/// A database of an earlier format, and what the next start does to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The format that it has.
+    /// Its present format.
     pub from: i64,
-    /// The format that it gets.
+    /// The format after the upgrade.
     pub to: i64,
-    /// Where it will be kept as it is.
+    /// Where the old database will be kept.
     pub kept: PathBuf,
     /// Its size.
     pub size: u64,
@@ -66,12 +66,12 @@ impl fmt::Display for Upgrade {
     }
 }
 
-/// What the next start of a relay does to this spool; nothing if that is nothing, or
-/// cannot be told. Changes and locks nothing.
+/// What the next start of a relay does to this spool; none if it does nothing, or if that
+/// cannot be known. Changes and locks nothing.
 ///
 /// # Errors
 ///
-/// It will refuse to start: the format is a later one, or there is no room.
+/// The next start will be refused: the format is a later one, or there is no room.
 pub fn upgrade_ahead(folder: &Path, free_space: u64) -> Result<Option<Upgrade>, SpoolError> {
     let path = folder.join("spool.db");
     let Some(from) = version(&path) else {
@@ -84,7 +84,7 @@ pub fn upgrade_ahead(folder: &Path, free_space: u64) -> Result<Option<Upgrade>, 
         return Ok(None);
     }
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    // What is in the log will be in the file.
+    // The upgrade moves the log into the file.
     let size = size(&path) + size(&folder.join("spool.db-wal"));
     let place = place(&path, from)?;
     if let Place::Free(_) = place {
@@ -117,8 +117,8 @@ pub fn copies(folder: &Path) -> Vec<(PathBuf, u64)> {
     copies
 }
 
-/// The error of a database that a later version has made for certain: one that is
-/// damaged may have any number.
+/// The error for a database that was certainly made by a later version. A damaged one may
+/// have any number.
 pub(in crate::spool) fn of_later_format(path: &Path) -> Option<SpoolError> {
     let found = version(path).filter(|found| *found > FORMAT)?;
     let program = program(path)?;
@@ -139,7 +139,8 @@ pub(super) fn later(path: &Path, found: i64, program: Option<String>) -> SpoolEr
     }
 }
 
-/// Keeps a database of this format, and returns where it is. It is closed by that.
+/// Keeps a copy of a database of this format, and returns its path. This closes the
+/// database.
 pub(super) fn keep(
     connection: Connection,
     path: &Path,
@@ -158,14 +159,14 @@ pub(super) fn keep(
     Room::on(folder, size, free_space)?.must_do(path, format)?;
     let copied = disk::copy(path, &part).and_then(|()| disk::rename(&part, &kept));
     if let Err(error) = copied {
-        // What is left of it is removed by the next start too.
+        // If it cannot be removed, the next start removes it.
         let _left = fs::remove_file(&part);
         return Err(failed(&kept)(error));
     }
     Ok(kept)
 }
 
-/// Closes the database, with everything in its own file.
+/// Closes the database after moving everything into its main file.
 fn close(connection: Connection, path: &Path) -> Result<(), SpoolError> {
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         row.get::<_, i64>(0)
@@ -181,12 +182,12 @@ fn close(connection: Connection, path: &Path) -> Result<(), SpoolError> {
         .map_err(|(_, error)| SpoolError::from(error))
 }
 
-/// Where a copy goes, or is.
+/// Where a copy goes, or already is.
 #[derive(Debug)]
 enum Place {
-    /// It is there.
+    /// It exists.
     Taken(PathBuf),
-    /// It can go there.
+    /// It can be created here.
     Free(PathBuf),
 }
 
@@ -194,7 +195,7 @@ fn place(path: &Path, format: i64) -> Result<Place, SpoolError> {
     let name = |end: &str| path.with_file_name(format!("{NAME}{format}{end}"));
     let mut place = name("");
     for number in 1_u32.. {
-        // A link that leads nowhere is something that somebody meant.
+        // A link to nowhere was made by somebody on purpose.
         if fs::symlink_metadata(&place).is_err() {
             break;
         }
@@ -226,7 +227,7 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     }
 }
 
-/// A file, piece by piece.
+/// Reads a file piece by piece.
 struct Pieces {
     file: File,
     piece: Vec<u8>,
@@ -246,7 +247,7 @@ impl Pieces {
     }
 }
 
-/// Whether a copy fits on the disk, and the upgrade with it.
+/// Whether the copy and the upgrade together fit on the disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     needed: u64,
@@ -258,7 +259,7 @@ impl Room {
     fn on(folder: &Path, size: u64, free_space: u64) -> Result<Self, SpoolError> {
         let disk = rustix::fs::statvfs(folder).map_err(|error| failed(folder)(error.into()))?;
         Ok(Self {
-            // The log may have every page once: two thirds, measured, where there is
+            // The log may contain every page once. Measured: two thirds, if there is
             // nothing but history.
             needed: 2 * size,
             free: disk.f_bavail.saturating_mul(disk.f_frsize),
@@ -294,7 +295,8 @@ impl Room {
     }
 }
 
-/// The format by the first page: nothing if this is not a database, or may not be read.
+/// The format according to the first page; none if this is not a database or cannot be
+/// read.
 fn version(path: &Path) -> Option<i64> {
     let mut version = [0; 4];
     let file = File::open(path).ok()?;

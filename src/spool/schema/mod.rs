@@ -2,35 +2,35 @@
 //!
 //! # Searching
 //!
-//! "What became of the mail to X?" is asked of 100,000 messages and more, and
-//! accepting must not pay for it: every index costs a place in a page of its own for
-//! each message. So there are as few as can be.
+//! "What became of the mail to X?" is asked of 100,000 messages and more, and the answer
+//! must not slow accepting down. Every index costs a place in a page of its own for each
+//! message, so there are as few indexes as possible.
 //!
-//! - By time: none. An id begins with the time of acceptance, so the order of the
-//!   ids is that of time, and every other index has the id behind its own column:
-//!   what it finds comes newest first without sorting.
-//! - By recipient: `recipient_key`, on what the spellings of one address share.
-//!   That is the address in lower case, which needs no column; `recipient.key` has it
-//!   where it is something else (a domain that is not ASCII, quotes).
-//! - By what a client named in a recipient's place: `asked_original`. The table has
-//!   rows only where relay.toml replaces or bounds recipients.
-//! - By Message-ID: `entry_message_id`, of those that have one. Those that the relay
-//!   makes begin with the id, so they are appended at one end.
-//! - A message's state is found by the indexes that delivery needs anyway.
+//! - By time: none. An id begins with the time of acceptance, so ids sort by time. Every
+//!   other index stores the id after its own column, so what it finds comes newest first
+//!   without sorting.
+//! - By recipient: `recipient_key`, on a key that all spellings of one address share.
+//!   Usually this is the address in lower case, which needs no column. `recipient.key`
+//!   stores it where it differs (a domain that is not ASCII, quotes).
+//! - By the address that a client gave instead of the recipient: `asked_original`. The
+//!   table has rows only if relay.toml replaces or limits recipients.
+//! - By Message-ID: `entry_message_id`, for messages that have one. Those made by the
+//!   relay begin with the id, so they are appended at one end.
+//! - By state: the indexes that delivery needs anyway.
 //!
 //! # What became of a recipient
 //!
-//! Graph takes a message for all of its recipients or for none, so the state, status,
-//! text and time of an entry are those of each of its recipients: a settlement writes
-//! one row and not five hundred. `recipient.state` and the columns behind it are for a
-//! recipient for whom it was different, and empty otherwise.
+//! Graph accepts a message for all of its recipients or for none. So the state, status,
+//! text and time of an entry hold for each of its recipients, and a settlement writes one
+//! row instead of five hundred. `recipient.state` and the columns after it are for a
+//! recipient whose result differs, and are empty otherwise.
 //!
 //! # Versions
 //!
-//! `user_version` numbers the format. An earlier one is brought up to this one when
-//! the database is opened (`steps.rs`), and what it was is kept (`kept.rs`). A later
-//! one is refused. So that it can be said what reads it, every format from 6 on has
-//! `spool.program`: the version of the program that made the format.
+//! `user_version` numbers the format. A database of an earlier format is upgraded when it
+//! is opened (`steps.rs`), and the old one is kept (`kept.rs`). A later format is
+//! refused. So that the refusal can name the version that reads it, every format from 6
+//! on stores in `spool.program` the version of the program that made it.
 
 mod kept;
 mod steps;
@@ -69,9 +69,9 @@ pub(super) const FORMAT: i64 = 6;
 /// The version of this program, which makes [`FORMAT`].
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
-/// A name that ends in `_at` is wall time and only shown; `_running` is running
-/// time (`spool/running.rs`), by which the relay decides. New columns come last, so that a
-/// salvage reads earlier formats with the same first page.
+/// A column whose name ends in `_at` is wall time and only shown; `_running` is running
+/// time (`spool/running.rs`), by which the relay decides. New columns come last, so that
+/// a salvage reads earlier formats with the same first page.
 const TABLES: &str = "
 CREATE TABLE entry (
     id           TEXT PRIMARY KEY,
@@ -190,9 +190,9 @@ CREATE TABLE spool (
 ) STRICT;
 ";
 
-/// For what attempts have lately spent; and what clients named in place of the
-/// recipients. No matter of the format: a program that does not know them keeps them
-/// up all the same.
+/// What attempts have spent recently, and what clients named instead of the recipients.
+/// They do not change the format: a program that does not know these tables still
+/// maintains them.
 const ADDED: &str = "
 CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);
 CREATE TABLE IF NOT EXISTS asked (
@@ -204,26 +204,27 @@ CREATE TABLE IF NOT EXISTS asked (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// What is searched by, see the module's doc. Behind all others, as new columns are.
+/// Indexes for searching, see the module's doc. New columns come last, so these come
+/// after all others.
 const SEARCH: &str = "
 CREATE INDEX IF NOT EXISTS recipient_key ON recipient (ifnull(key, lower(address)));
 CREATE INDEX IF NOT EXISTS entry_message_id ON entry (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS asked_original ON asked (lower(original));
 ";
 
-/// What became of a database of an earlier format.
+/// How a database of an earlier format was upgraded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgraded {
-    /// The format that it had.
+    /// The old format.
     pub from: i64,
-    /// The format that it has now.
+    /// The present format.
     pub to: i64,
-    /// Where it is kept as it was.
+    /// Where the old database is kept.
     pub kept: PathBuf,
 }
 
-/// Opens the database, unless it does not belong to the files in its folder; brings it up
-/// to this format. The disk keeps this number of bytes free.
+/// Opens the database, unless it does not belong to the files in its folder, and upgrades
+/// it to this format. `free_space` bytes of the disk stay free.
 pub(super) fn open(
     path: &Path,
     beside: &Beside,
@@ -243,7 +244,7 @@ pub(super) fn open(
         let kept = kept::keep(connection, path, found, free_space)?;
         connection = connect(path, beside)?;
         steps::upgrade(&mut connection, found, now)?;
-        // From here on its first page says so, which is all that others read.
+        // From here on its first page names the format; other programs read nothing else.
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         upgraded = Some(Upgraded {
             from: found,
@@ -260,10 +261,10 @@ pub(super) fn open(
     Ok((connection, upgraded))
 }
 
-/// The database as it is, unless it is refused.
+/// Opens the database as it is, unless it is refused.
 fn connect(path: &Path, beside: &Beside) -> Result<Connection, SpoolError> {
     let connection = Connection::open(path)?;
-    // A database that is refused keeps its log as it is.
+    // The log of a refused database stays as it is.
     keep_log(&connection, true)?;
     must_be_known(&connection, path)?;
     examine::opened(&connection, beside)?;
@@ -295,17 +296,17 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// The version of the program that made the format, if that is said.
+/// The version of the program that made the format, if it is recorded.
 pub(super) fn program(connection: &Connection) -> Option<String> {
     let said = connection.query_row("SELECT program FROM spool", [], |row| row.get(0));
     said.ok().flatten()
 }
 
-/// Brings a database up to this format and undoes it, after `look` has seen it.
+/// Upgrades a database to this format, lets `look` inspect it, and undoes the upgrade.
 ///
 /// # Errors
 ///
-/// It cannot be brought up.
+/// The upgrade fails.
 pub(super) fn rehearse<T>(
     connection: &mut Connection,
     now: Timestamp,
@@ -315,9 +316,9 @@ pub(super) fn rehearse<T>(
     steps::rehearse(connection, found, now, look)
 }
 
-/// Tables as the database keeps their texts, which it does as they come: without
-/// comments and indentation all fit into the first page, and no damage of another
-/// page takes the tables away.
+/// The statements as the database stores them, without comments and indentation. That way
+/// all of them fit into the first page, and damage to another page cannot lose the
+/// tables.
 fn stored(tables: &str) -> String {
     let lines = tables.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
@@ -331,11 +332,12 @@ pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<
     connection.set_db_config(setting, keep).map(drop)
 }
 
-/// A new database for what is salvaged. The caller sets its format when all is in it.
+/// Creates a database for salvaged rows. The caller sets its format when all rows are in
+/// it.
 pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
     make_private(path)?;
     let connection = Connection::open(path)?;
-    // References are checked when all rows are in it; see [`open`] for the rest.
+    // References are checked when all rows are in; see [`open`] for the rest.
     connection.execute_batch(&format!(
         "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {} COMMIT;",
         [TABLES, ADDED, SEARCH].map(stored).join(" ")
@@ -343,10 +345,11 @@ pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
     Ok(connection)
 }
 
-/// How far the database is, for the file that says so.
+/// How far the database is, for `spool.state`.
 pub(super) fn state(connection: &Connection, beside: &Beside) -> Result<State, SpoolError> {
     let (id, commits) = examine::progress(connection)?.unwrap_or_default();
-    // A restored database may have more in its log than the file had; less was refused.
+    // A restored database may have more in its log than `spool.state` counts; one with
+    // less was refused.
     let before = beside.state.as_ref().filter(|state| state.id == id);
     Ok(State {
         checkpointed: before.map_or(0, |state| state.checkpointed),
@@ -355,7 +358,7 @@ pub(super) fn state(connection: &Connection, beside: &Beside) -> Result<State, S
     })
 }
 
-/// Makes the database's file for its owner only, if it is not there; SQLite
+/// Creates the database file, readable by its owner only, if it does not exist. SQLite
 /// gives its log the same mode.
 fn make_private(path: &Path) -> Result<(), SpoolError> {
     let made = fs::OpenOptions::new()

@@ -1,6 +1,5 @@
-//! From every earlier format to this one: all steps in one transaction, so that a
-//! crash leaves the format as it was. What the database was before is kept
-//! (`kept.rs`).
+//! Upgrades from every earlier format to this one. All steps are one transaction, so a
+//! crash leaves the old format. The old database is kept (`kept.rs`).
 
 use rusqlite::Connection;
 use rusqlite::Transaction;
@@ -20,7 +19,7 @@ use crate::spool::room::usage;
 /// A table, a column that it lacks, and the column's type.
 type Column = (&'static str, &'static str, &'static str);
 
-/// Takes all steps from this format.
+/// Upgrades from this format.
 pub(super) fn upgrade(
     connection: &mut Connection,
     from: i64,
@@ -31,7 +30,7 @@ pub(super) fn upgrade(
     transaction.commit()
 }
 
-/// Takes all steps, has somebody look, and takes them back.
+/// Upgrades, lets the caller look, and undoes the upgrade.
 pub(super) fn rehearse<T>(
     connection: &mut Connection,
     from: i64,
@@ -69,7 +68,7 @@ fn take(db: &Transaction<'_>, from: i64, now: Timestamp) -> rusqlite::Result<()>
     db.pragma_update(None, "user_version", FORMAT)
 }
 
-/// Adds those of these columns that are missing.
+/// Adds the columns that are missing.
 fn add_missing(db: &Connection, columns: &[Column]) -> rusqlite::Result<()> {
     for (table, column, kind) in columns {
         let known: bool = db.query_row(
@@ -107,8 +106,8 @@ CREATE INDEX entry_about ON entry (about) WHERE about IS NOT NULL;
 PRAGMA user_version = 3;
 ";
 
-/// From format 3 to format 4: columns with their types, each added where it is
-/// missing. What waits has no checksums and is sent without.
+/// From format 3 to format 4: columns with their types, each added if it is missing.
+/// Waiting mail has no checksums and is sent without them.
 const FROM_3: [Column; 5] = [
     ("entry", "digest", "BLOB"),
     ("entry", "seal", "BLOB"),
@@ -117,10 +116,10 @@ const FROM_3: [Column; 5] = [
     ("entry", "content_cost", "INTEGER NOT NULL DEFAULT 0"),
 ];
 
-/// See [`FROM_3`]. Running time begins here, so what was measured by the wall clock
-/// begins here too; `{NOW}` is what that clock says now. For how long a message has
-/// been here is believed up to 30 days, because it is shown, and for how long it
-/// has been done with up to 25 hours, because it is purged by it.
+/// See [`FROM_3`]. Running time begins here, and so does everything that was measured by
+/// the wall clock before; `{NOW}` is the present wall time. The age of a message is
+/// believed up to 30 days, because it is shown. The time since its end is believed up to
+/// 25 hours, because purging depends on it.
 const RUNNING_TIME: &str = "
 ALTER TABLE entry RENAME COLUMN due_at TO due_running;
 ALTER TABLE entry ADD COLUMN accepted_running INTEGER NOT NULL DEFAULT 0;
@@ -154,8 +153,8 @@ CREATE TABLE IF NOT EXISTS spool (
 ) STRICT;
 ";
 
-/// From format 4 to format 5. What waits has no values: that is what a client gets
-/// that asks for nothing.
+/// From format 4 to format 5. Waiting mail has no values, like mail of a client that asks
+/// for nothing.
 const FROM_4: [Column; 5] = [
     ("entry", "ret", "TEXT"),
     ("entry", "envid", "TEXT"),
@@ -164,9 +163,8 @@ const FROM_4: [Column; 5] = [
     ("recipient", "orcpt", "TEXT"),
 ];
 
-/// From format 5 to format 6. What was accepted before has neither Message-ID nor
-/// Subject: delivered messages have no content any more, and nobody reads the others
-/// here.
+/// From format 5 to format 6. Earlier mail has neither Message-ID nor Subject: the
+/// content of delivered messages is gone, and the others are not read here.
 const FROM_5: [Column; 10] = [
     ("entry", "message_id", "TEXT"),
     ("entry", "subject", "TEXT"),
@@ -180,7 +178,7 @@ const FROM_5: [Column; 10] = [
     ("spool", "program", "TEXT"),
 ];
 
-/// See [`FROM_5`]. The indexes take up room, so all rows are counted again.
+/// See [`FROM_5`]. The indexes need room, so the cost of all rows is computed again.
 const WHAT_BECAME: &str = "
 UPDATE entry SET
     status = iif(state = 'delivered', '2.0.0', NULL),
@@ -203,7 +201,7 @@ fn note_keys(db: &Connection) -> rusqlite::Result<()> {
     let odd: Vec<(String, i64, String)> = odd.collect::<rusqlite::Result<_>>()?;
     let mut note = db.prepare("UPDATE recipient SET key = ?3 WHERE entry = ?1 AND ordinal = ?2")?;
     for (entry, ordinal, address) in odd {
-        // Text that is not an address is found as it stands.
+        // Text that is not an address is searched for as it is.
         if let Ok(address) = address.parse::<Address>() {
             note.execute(params![entry, ordinal, recipient_key(&address)])?;
         }

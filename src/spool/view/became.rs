@@ -1,6 +1,5 @@
-//! What became of a message, one row for each recipient, newest first: found by the
-//! indexes that `schema/mod.rs` tells of, so that the number of messages does not
-//! matter.
+//! What became of a message: one row for each recipient, newest first. The indexes in
+//! `schema/mod.rs` find the rows, so the number of messages does not matter.
 
 use crate::spool::columns;
 use rusqlite::Row;
@@ -20,16 +19,16 @@ use crate::spool::State;
 pub struct Became {
     /// The message.
     pub id: SpoolId,
-    /// The place of the recipient among all.
+    /// The position of the recipient in the message.
     pub ordinal: u32,
     /// The recipient.
     pub recipient: String,
-    /// What its state is.
+    /// The recipient's state.
     pub state: State,
-    /// The enhanced status (RFC 3463) of what happened last; missing where nothing did,
-    /// or an operator has decided.
+    /// The enhanced status (RFC 3463) of the last event; missing if there was none, or if
+    /// an operator has decided.
     pub status: Option<String>,
-    /// The same in words.
+    /// The same as text.
     pub text: Option<String>,
     /// When that was.
     pub at: Timestamp,
@@ -45,31 +44,31 @@ pub struct Became {
     pub subject: Option<String>,
 }
 
-/// What is looked for.
+/// What to search for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sought {
     /// Everything.
     All,
     /// One message.
     Id(SpoolId),
-    /// Messages to this address in any spelling, or to whom a client named so.
+    /// Messages to this address in any spelling, also where a client named it.
     Recipient(String),
     /// The message with this Message-ID, and its parts.
     MessageId(String),
 }
 
-/// Which rows.
+/// A search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// Of what.
+    /// What to search for.
     pub sought: Sought,
     /// Accepted then or later.
     pub from: Option<Timestamp>,
     /// Accepted before.
     pub until: Option<Timestamp>,
-    /// Only those behind this row.
+    /// Only those after this row.
     pub after: Option<(SpoolId, u32)>,
-    /// The largest number of rows that the answer has.
+    /// The largest number of rows in the answer.
     pub limit: u32,
 }
 
@@ -119,11 +118,11 @@ impl Spool {
     }
 }
 
-/// The rows of `recipient` between two ids, behind a place in the newer one.
+/// The rows of `recipient` between two ids, after a position in the newer one.
 const WITHIN: &str = "entry <= ?2 AND (entry < ?2 OR ordinal > ?3) AND entry >= ?4";
 
 impl Sought {
-    /// Queries for the keys of rows, each by an index, and what `?1` is in them.
+    /// Queries for the keys of rows, each using an index, and the value of their `?1`.
     fn arms(&self) -> (&'static [&'static str], String) {
         match self {
             Self::All => (
@@ -165,7 +164,7 @@ struct Bounds {
     oldest: String,
 }
 
-/// Behind every id.
+/// Greater than every id.
 const BEHIND_ALL: &str = "~";
 
 impl Bounds {
@@ -176,7 +175,7 @@ impl Bounds {
         let after = search
             .after
             .map(|(id, ordinal)| (id.to_string(), i64::from(ordinal)));
-        // Nothing of the message that would have the first id of that time.
+        // Excludes the message with the first id of that time.
         let until = until.map(|id| (id, i64::MAX));
         let newest = match (until, after) {
             (Some(until), Some(after)) => until.min(after),

@@ -42,11 +42,11 @@ pub struct Summary {
     pub state: State,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// For how long it has been here, in the time that the relay has run.
+    /// How long it has been in the spool, in running time.
     pub age_ms: u64,
-    /// When the next attempt may start, as far as the clock is right.
+    /// When the next attempt may start, by the wall clock.
     pub due_at: Timestamp,
-    /// How long that is from now.
+    /// The time until then.
     pub due_in_ms: u64,
     /// Bytes of content.
     pub size: u64,
@@ -58,15 +58,15 @@ pub struct Summary {
     pub reverse_path: String,
     /// The address in its From header.
     pub author: Option<String>,
-    /// Arguments of RCPT, as they stand in the spool.
+    /// Its recipients, as stored.
     pub recipients: Vec<String>,
     /// Attempts so far.
     pub attempts: u32,
-    /// What the last attempt, or a lack of one, is explained by.
+    /// The explanation of the last attempt, or of why there was none.
     pub reason: Option<String>,
 }
 
-/// An entry with all that is known of it.
+/// Everything that is known about an entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EntryView {
     /// As in a list.
@@ -74,13 +74,13 @@ pub struct EntryView {
     pub summary: Summary,
     /// The client's address.
     pub client: String,
-    /// What the client called itself.
+    /// The client's EHLO name.
     pub hello: String,
-    /// How the client spoke.
+    /// The protocol of the client.
     pub protocol: String,
     /// The user who authenticated.
     pub user: Option<String>,
-    /// The entry that it is a report about: then it came from no client.
+    /// The entry that it is a report about; then it came from no client.
     pub about: Option<SpoolId>,
     /// RET: `FULL` or `HDRS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,15 +88,15 @@ pub struct EntryView {
     /// ENVID, decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envid: Option<String>,
-    /// NOTIFY and ORCPT, of the recipients that have one.
+    /// NOTIFY and ORCPT, for the recipients that have one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<Requested>,
-    /// When it was done with.
+    /// When it was finished.
     pub ended_at: Option<Timestamp>,
-    /// Recipients in the place of those that the client named.
+    /// Recipients that replace those that the client named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Replaced>,
-    /// What was tried.
+    /// Its attempts.
     pub timeline: Vec<AttemptView>,
 }
 
@@ -107,7 +107,7 @@ pub struct AttemptView {
     pub number: u32,
     /// When it was put on record.
     pub begun_at: Timestamp,
-    /// When its outcome was.
+    /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// How long it took.
     pub took_ms: Option<u64>,
@@ -117,7 +117,7 @@ pub struct AttemptView {
     pub http_status: Option<u16>,
     /// Graph's or Entra's code.
     pub code: Option<String>,
-    /// In words.
+    /// The explanation.
     pub reason: Option<String>,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
@@ -125,7 +125,7 @@ pub struct AttemptView {
     pub client_request_id: String,
 }
 
-/// How many entries are in which state.
+/// The number of entries in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Waiting or under way.
@@ -139,8 +139,8 @@ pub struct Totals {
 }
 
 impl Spool {
-    /// A page of the entries that are not delivered, in the order of their
-    /// ids: at most `limit` behind `after`.
+    /// A page of the entries that are not delivered, in the order of their ids: at most
+    /// `limit` after `after`.
     ///
     /// # Errors
     ///
@@ -153,8 +153,8 @@ impl Spool {
         self.search(None, after, limit).await
     }
 
-    /// The same of those that a filter lets through; one that names a state
-    /// finds what is delivered or dropped too.
+    /// The same for entries that match a filter. A filter that names a state also finds
+    /// delivered or dropped entries.
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl Spool {
         .await
     }
 
-    /// Everything about one entry, if it is known.
+    /// Everything about one entry, if it exists.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl Spool {
         .await
     }
 
-    /// How many entries are in which state.
+    /// The number of entries in each state.
     ///
     /// # Errors
     ///
@@ -231,9 +231,9 @@ impl Spool {
         .await
     }
 
-    /// Forgets entries that were delivered before `delivered`, and those that
-    /// failed before `failed` with their content. Returns the failed ones. Both are
-    /// running times: a wrong clock purges nothing.
+    /// Removes entries that were delivered before `delivered`, and those that failed
+    /// before `failed` with their content. Returns the failed ones. Both are running
+    /// times, so that a wrong clock purges nothing.
     ///
     /// # Errors
     ///
@@ -261,8 +261,8 @@ impl Spool {
         }
     }
 
-    /// In one transaction; where damage stops it, each in one of its own, and what
-    /// cannot be forgotten is `kept`.
+    /// Does it in one transaction. If damage stops that, each entry gets its own, and
+    /// entries that cannot be removed are `kept`.
     async fn purge_some(
         &self,
         delivered: RunningTime,
@@ -316,15 +316,14 @@ impl Spool {
     }
 }
 
-/// How many entries are forgotten in one transaction, so that accepting does not
-/// wait for long.
+/// The number of entries removed in one transaction, so that accepting mail does not wait
+/// for long.
 const PURGED_AT_ONCE: u32 = 500;
 
-/// A piece of what is to be forgotten: the failed ones; nothing if there is none
-/// any more.
+/// Removes one batch and returns the failed entries of it; none if nothing is left.
 type Purged = Option<Vec<(SpoolId, bool)>>;
 
-/// What is to be forgotten now, and `more` that cannot be.
+/// The entries to remove now, and `more` that cannot be removed.
 fn ended(
     db: &Connection,
     delivered: RunningTime,
@@ -345,7 +344,7 @@ fn ended(
     rows.collect()
 }
 
-/// Those that had failed are returned.
+/// Returns those that had failed.
 fn forget(
     db: &Connection,
     ids: &[SpoolId],
@@ -375,7 +374,7 @@ fn forget(
     Ok(gone)
 }
 
-/// How long ago a moment was.
+/// The time since a moment.
 pub(super) fn millis_since(now: Moment, then: RunningTime) -> u64 {
     in_millis(now.running.since(then))
 }
@@ -400,14 +399,14 @@ fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summ
         mailbox: row.get(6)?,
         reverse_path: row.get(7)?,
         author: row.get(8)?,
-        // An entry with a damaged part can be listed, shown and dropped.
+        // Thus an entry with a damaged part can be listed, shown and dropped.
         recipients: recipients(db, &id.to_string()).unwrap_or_else(|_| vec![UNREADABLE.to_owned()]),
         attempts: row.get(9)?,
         reason: row.get(10)?,
     })
 }
 
-/// Stands for recipients that cannot be read.
+/// Shown instead of recipients that cannot be read.
 const UNREADABLE: &str = "(unreadable)";
 
 fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<EntryView> {
@@ -431,7 +430,7 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
                 .get::<_, Option<i64>>(10)?
                 .map(RunningTime::from_millis)
                 .zip(row.get(9).map(RunningTime::from_millis).ok())
-                // Of an attempt before the upgrade nobody knows it for sure.
+                // For an attempt made before the upgrade this is unknown.
                 .filter(|(_, begun)| *begun >= RunningTime::START)
                 .map(|(ended, begun)| in_millis(ended.since(begun))),
         })

@@ -1,4 +1,4 @@
-//! How it stands with the queue as a whole.
+//! The state of the queue as a whole.
 
 use crate::spool::columns;
 use std::collections::BTreeMap;
@@ -17,11 +17,11 @@ use crate::spool::view;
 /// The queue in a few numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Overview {
-    /// Entries that are not done with, by state.
+    /// Unfinished entries, by state.
     pub states: BTreeMap<State, u64>,
     /// When the oldest entry that waits was accepted.
     pub oldest_waiting: Option<Timestamp>,
-    /// For how long it has waited.
+    /// How long it has waited.
     pub oldest_waiting_ms: Option<u64>,
     /// Waiting entries that fail while others get through.
     #[serde(default)]
@@ -38,11 +38,11 @@ pub struct Overview {
 pub struct Failure {
     /// Its id.
     pub id: SpoolId,
-    /// When it was given up.
+    /// When it failed.
     pub ended_at: Option<Timestamp>,
     /// How long ago that was.
     pub ended_ago_ms: Option<u64>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Overview {
 }
 
 impl Spool {
-    /// How it stands with the queue.
+    /// Returns the state of the queue.
     ///
     /// # Errors
     ///

@@ -1,17 +1,17 @@
-//! Salvage: reads what can be read from a damaged database and its log into a
-//! new one, while no relay runs.
+//! Salvage: copies what can be read from a damaged database and its log into a new one,
+//! while no relay runs.
 //!
 //! - It works on a copy in which sectors that cannot be read are zeros. The
 //!   damaged files are kept in `damaged-TIME/`, and nothing is deleted.
-//! - Every row is read by itself (`rows.rs`), so a bad page costs its own rows.
-//! - What is whole goes on as it was. What is damaged is quarantined. Where the
-//!   state of a message is lost, so that it may have been delivered, the message
-//!   is held: an operator decides, the relay does not send it twice.
-//! - A database that has fewer transactions than `spool.state` counts is older:
-//!   what waits in it may have been delivered since, and is held.
-//! - The new database is complete before it takes the place of the old one. A
-//!   salvage that was interrupted is finished by the next: by the new database if
-//!   that is complete, else from the old one in `damaged-TIME/`.
+//! - Every row is read by itself (`rows.rs`), so a bad page costs only its own rows.
+//! - Intact messages continue as they were. Damaged ones are quarantined. If the state of
+//!   a message is lost, it may have been delivered, so it is held: an operator decides,
+//!   and the relay does not send it twice.
+//! - A database with fewer transactions than `spool.state` counts is older. Its waiting
+//!   mail may have been delivered since, and is held.
+//! - The new database is complete before it replaces the old one. The next salvage
+//!   finishes an interrupted one: with the new database if that is complete, otherwise
+//!   from the old one in `damaged-TIME/`.
 
 mod rows;
 
@@ -40,18 +40,20 @@ use crate::spool::room::usage;
 use crate::spool::schema;
 use crate::spool::trouble::failed;
 
-/// What a salvage has saved, and what not.
+/// The result of a salvage.
 #[derive(Clone, Debug, Default)]
 pub struct Salvaged {
-    /// Messages that go on as they were, by state.
+    /// Intact messages, by state.
     pub saved: std::collections::BTreeMap<crate::spool::State, u64>,
-    /// Messages that are held, because their state is lost: id and what is missing.
+    /// Messages that are held because their state is lost, with their id and what is
+    /// missing.
     pub held: Vec<(String, String)>,
-    /// Messages in quarantine, because part of them cannot be read: id and reason.
+    /// Messages in quarantine because part of them cannot be read, with their id and the
+    /// reason.
     pub quarantined: Vec<(String, String)>,
     /// Messages of which only the id could be read, with what that means.
     pub lost: Vec<(String, String)>,
-    /// Content that no message is known for; the next start moves it to `orphans/`.
+    /// Content of no known message; the next start moves it to `orphans/`.
     pub orphans: Vec<String>,
     /// What is missing, if the database is older than the rest of the spool or gone.
     pub behind: Option<String>,
@@ -64,12 +66,11 @@ pub struct Salvaged {
 /// The unit in which a damaged file is copied, and SQLite's page.
 const BLOCK: usize = 4096;
 
-/// Salvages the spool in `from`: in its place, or as a new one in the folder `to`.
+/// Salvages the spool in `from`, in its place or as a new one in the folder `to`.
 ///
 /// # Errors
 ///
-/// A relay is running, or the disk cannot be written; the old files are as they
-/// were.
+/// A relay is running, or the disk cannot be written; the old files are unchanged.
 pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, SpoolError> {
     must_be_a_spool(from)?;
     // It would lose what this version does not know.
@@ -92,12 +93,13 @@ pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, Spool
         kept: kept.clone(),
         ..Salvaged::default()
     };
-    // One that is complete is of a salvage that was interrupted while it changed places.
+    // A complete new database is from a salvage that was interrupted while it swapped the
+    // files.
     let complete = is_complete(&new);
     let finished = in_place && complete && !has_bytes(&from.join("spool.db"));
     if !finished {
         if complete {
-            // What it was read from may no longer be there.
+            // The database that it was made from may no longer exist.
             disk::move_if_there(&new, &kept.join("spool.db.new")).map_err(failed(&new))?;
         }
         for name in ["spool.db.new", "spool.db.new-journal"] {
@@ -121,7 +123,7 @@ pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, Spool
     Ok(salvaged)
 }
 
-/// So that a folder that was named by mistake stays as it is.
+/// A folder that was named by mistake stays as it is.
 fn must_be_a_spool(folder: &Path) -> Result<(), SpoolError> {
     let names = [
         "spool.db",
@@ -145,9 +147,9 @@ fn has_bytes(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
-/// The database that is read, and its log. One that an interrupted salvage has
-/// moved away counts while it is as far as `spool.state` says: after that another
-/// one has taken its place.
+/// The database to read, and its log. One that an interrupted salvage has moved away
+/// counts if it is as far as `spool.state` says; otherwise another one has replaced it
+/// since.
 fn source(from: &Path) -> (PathBuf, PathBuf) {
     let own = (from.join("spool.db"), from.join("spool.db-wal"));
     if own.0.exists() && (!own.0.is_file() || has_bytes(&own.0)) {
@@ -175,7 +177,7 @@ fn same(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Writes the new database, and beside it how far it is.
+/// Writes the new database, and `spool.state` next to it.
 fn write_new(
     from: &Path,
     to: &Path,
@@ -206,7 +208,7 @@ fn write_new(
         rows.hold_what_waits(salvaged)?;
     }
     transaction.execute_batch(&usage::compute())?;
-    // Further than both, so that the new database is not taken for an older one.
+    // Ahead of both, so that the new database is not taken for an older one.
     let commits = found.as_ref().map_or(0, |(_, commits)| *commits);
     let commits = commits.max(before.as_ref().map_or(0, |state| state.commits)) + 1;
     let id = before
@@ -223,7 +225,7 @@ fn write_new(
         "INSERT INTO spool (id, commits, program) VALUES (?1, ?2, ?3)",
         row,
     )?;
-    // The last word: what has it is complete.
+    // This is written last, so a database that has it is complete.
     transaction.pragma_update(None, "user_version", schema::FORMAT)?;
     transaction.commit()?;
     drop(target);
@@ -238,8 +240,8 @@ fn write_new(
     Ok(())
 }
 
-/// What a database lacks of what `spool.state` counts. One whose count cannot be
-/// read is damaged, which is another matter.
+/// What a database lacks compared with `spool.state`. A database whose count cannot be
+/// read is damaged, which is a different case.
 fn behind(
     state: &State,
     found: &rusqlite::Result<Option<(String, u64)>>,
@@ -273,13 +275,13 @@ fn behind(
 fn is_complete(path: &Path) -> bool {
     let db = path.exists().then(|| Connection::open(path).ok()).flatten();
     let version = db.and_then(|db| schema::version(&db).ok());
-    // One of an earlier version's is brought up by the next start.
+    // The next start upgrades the state file of an earlier version.
     version.is_some_and(|version| (1..=schema::FORMAT).contains(&version))
 }
 
-/// Copies database and log, with zeros for what cannot be read; returns for how
-/// many blocks. A database that is missing becomes one empty page, so that SQLite
-/// reads its log and does not delete it.
+/// Copies database and log, with zeros for sectors that cannot be read; returns how many
+/// those are. A missing database becomes one empty page, so that SQLite reads its log and
+/// does not delete it.
 fn copy_database(from: &Path, copy: &Path) -> Result<u64, SpoolError> {
     let (database, log) = source(from);
     let mut unreadable = 0;
@@ -321,7 +323,7 @@ fn copy_blocks(from: &Path, to: &Path) -> Result<u64, SpoolError> {
     Ok(unreadable)
 }
 
-/// Where the first page is damaged, nothing can be found without it: it gets the
+/// If the first page is damaged, nothing can be found without it. It is replaced by the
 /// one of a new database, whose tables begin at the same pages.
 fn restore_beginning(copy: &Path) -> Result<(), SpoolError> {
     let readable = Connection::open(copy).and_then(|db| {
@@ -339,7 +341,7 @@ fn restore_beginning(copy: &Path) -> Result<(), SpoolError> {
     let mut page = [0; BLOCK];
     let source = File::open(&fresh).map_err(failed(&fresh))?;
     source.read_exact_at(&mut page, 0).map_err(failed(&fresh))?;
-    // Not the size of the fresh one: SQLite then goes by that of the file.
+    // Not the size of the new one, so that SQLite uses the size of the file.
     page.iter_mut().skip(28).take(4).for_each(|byte| *byte = 0);
     let target = File::options().write(true).open(copy);
     let target = target.map_err(failed(copy))?;

@@ -1,7 +1,7 @@
 //! The rows of a damaged database, each read by itself.
 //!
-//! The ids come from every table and index that has them, from both ends, so that
-//! a bad page in one of them hides nothing that another still knows.
+//! Ids are collected from every table and index that has them, from both ends, so that a
+//! bad page in one of them hides nothing that another still has.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +46,7 @@ const SOURCES: [(&str, &str); 9] = [
     ("attempt", "entry"),
 ];
 
-/// Columns that an older format does not have, and what they are then.
+/// Columns that an older format lacks, and their values then.
 const LATER: [(&str, i64); 1] = [("due_running", 0)];
 
 const STATE_LOST: &str = "salvaged: its state and sender are lost; it may have been delivered";
@@ -64,9 +64,9 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Copies all that can be read.
+    /// Copies everything that can be read.
     pub(super) fn copy(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
-        // Without these two the relay starts counting from zero.
+        // Without these two the relay would count from zero.
         let _begins_again = self.copy_rows("clock", "1", "")?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
@@ -74,8 +74,8 @@ impl Rows<'_> {
         self.content_files(salvaged)
     }
 
-    /// After [`Rows::copy`], from a database that is older: what waits may have been
-    /// delivered since.
+    /// For an older database, after [`Rows::copy`]: waiting mail may have been delivered
+    /// since, so it is held.
     pub(super) fn hold_what_waits(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
         let mut held = self.target.prepare(
             "UPDATE entry SET state = 'held', reason = ?1, status = NULL, changed_at = ?2
@@ -96,7 +96,7 @@ impl Rows<'_> {
         for (source, column) in SOURCES {
             for order in ["ASC", "DESC"] {
                 let query = format!("SELECT {column} FROM {source} ORDER BY {column} {order}");
-                // As far as it can be read, in the order of the tree and against it.
+                // As far as it can be read, forwards and backwards through the tree.
                 for query in [query, format!("SELECT {column} FROM {source}")] {
                     self.read_ids(&query, &mut ids);
                 }
@@ -129,11 +129,11 @@ impl Rows<'_> {
             return self.without_entry(id, salvaged);
         };
         let recipients = self.copy_rows("recipient", "entry = ?1", id)?;
-        // Without them the seal is broken.
+        // The seal does not match without them.
         let _copied = self.copy_rows("asked", "entry = ?1", id)?;
         let attempts = self.copy_rows("attempt", "entry = ?1", id)?;
         let content = match self.copy_rows("content", "entry = ?1", id)? {
-            // Its index may be all that is damaged.
+            // Only its index may be damaged.
             Err(_) => self.copy_rows("content", "+entry = ?1", id)?,
             copied => copied,
         };
@@ -182,7 +182,7 @@ impl Rows<'_> {
         Ok(None)
     }
 
-    /// Of a message whose entry is lost: held if it can be sent at all.
+    /// Handles a message whose entry is lost; it is held if it can be sent at all.
     fn without_entry(&self, id: &str, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
         let Ok(parsed) = id.parse::<SpoolId>() else {
             return Ok(());
@@ -243,8 +243,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Copies the rows of a table for which a condition holds: all that can be
-    /// read, and how many those are, or why not all could. An error is one of
+    /// Copies the rows of a table that match a condition, as far as they can be read.
+    /// Returns how many those are, or why not all could be read. An error is one of
     /// writing.
     fn copy_rows(
         &self,
@@ -304,7 +304,7 @@ impl Rows<'_> {
             }
             values.extend(later.iter().map(|(_, value)| Value::Integer(*value)));
             match insert.execute(params_from_iter(values)) {
-                // Not as a row of this table can be: it was not read right.
+                // No row of this table can look like this, so it was not read correctly.
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
                     *trouble = Some(error.into());
                     return Ok(count);
@@ -315,7 +315,7 @@ impl Rows<'_> {
         Ok(count)
     }
 
-    /// Gives the new spool the file of a message, where it is in another folder.
+    /// Moves the file of a message to the new spool, if that is in another folder.
     fn link(&self, file: &Path, id: SpoolId) -> Result<(), SpoolError> {
         let to = content::path(self.to, id);
         if to.exists() {
@@ -328,7 +328,7 @@ impl Rows<'_> {
         disk::sync(&to).map_err(failed(&to))
     }
 
-    /// Files of content that no entry knows.
+    /// Content files that no entry refers to.
     fn content_files(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
         let folder = content::folder(self.from);
         let mut known = self.target.prepare("SELECT 1 FROM entry WHERE id = ?1")?;
@@ -347,7 +347,7 @@ impl Rows<'_> {
     }
 }
 
-/// An address that nobody has, where one is needed and not looked at.
+/// An address that nobody has, for a place that needs one and is not used.
 fn nobody() -> Result<Address, SpoolError> {
     "nobody@invalid.example"
         .parse()
