@@ -1,12 +1,12 @@
-//! What is due, in fair turns, until each entry is delivered or has failed.
+//! Sends due mail in fair turns until each entry is delivered or has failed.
 //!
 //! Begin to read at `attempt/mod.rs`, one attempt from top to bottom. One task, the
-//! dispatcher below, owns who may go next (`dispatch/lanes.rs`); each attempt is a task
-//! of its own, which settles its entry in the spool whatever happens (promise
-//! 2) and then reports to the dispatcher. `outcome/` has the one table of
-//! what a failure means, and what follows from it; `attempt/recipients.rs` and `attempt/compose.rs`
-//! make what goes out, `report/mod.rs` decides who gets a report of a failure or a delay.
-//! Speaks no HTTP and no SMTP.
+//! dispatcher below, decides who may go next (`dispatch/lanes.rs`). Each attempt is a
+//! task of its own, which settles its entry in the spool whatever happens (promise 2) and
+//! then reports to the dispatcher. `outcome/` has the table of what each failure means.
+//! `attempt/recipients.rs` and `attempt/compose.rs` make the outgoing message,
+//! `report/mod.rs` decides who gets a report of a failure or a delay. Uses neither HTTP
+//! nor SMTP itself.
 
 mod attempt;
 mod dispatch;
@@ -76,7 +76,7 @@ struct Context {
     senders: crate::config::Senders,
     settings: crate::config::Delivery,
     notify: crate::config::Notify,
-    /// A failed message is kept for so long.
+    /// How long a failed message is kept.
     keep: Duration,
     outlets: HashMap<String, Outlet>,
 }
@@ -90,7 +90,7 @@ struct Outlet {
     uploads: Semaphore,
 }
 
-/// An attempt has been settled.
+/// An attempt was settled.
 #[derive(Debug)]
 struct Settled {
     entry: Claimed,
@@ -98,23 +98,22 @@ struct Settled {
     next: Next,
 }
 
-/// Pieces of attachments under way at once, for each account: each has up to 4 MB
-/// in memory.
+/// Pieces of attachments under way at once, for each account. Each has up to 4 MB in
+/// memory.
 const UPLOADS: usize = 8;
-/// A spool that cannot be written now (a full disk) is asked again after this.
+/// The pause before a spool that cannot be written (a full disk) is asked again.
 const SPOOL_AGAIN: Duration = Duration::from_secs(1);
 
-/// Attempts begin in rounds, at least so far apart, so that what ends about
-/// the same time is followed by one claim and one fsync. A message that comes
-/// to an idle relay begins at once; Graph takes a hundred times longer.
+/// The shortest time between rounds in which attempts begin, so that attempts which end
+/// at about the same time are followed by one claim and one fsync. A message for an idle
+/// relay is sent at once. Graph takes a hundred times longer than this.
 const ROUND: Duration = Duration::from_millis(5);
-/// The same while mail is coming in: to take a burst at once, so that no client
-/// waits, counts more than to send it a little sooner.
+/// The same while mail is coming in. Accepting a burst quickly, so that no client waits,
+/// matters more than sending it a little sooner.
 const ROUND_IN_A_BURST: Duration = Duration::from_millis(50);
 
-/// Delivers through these accounts until `stop`, then waits for the attempts that are under way; the
-/// caller bounds that wait, and what is cut off is found again at the next
-/// start.
+/// Delivers through these accounts until `stop`, then waits for the running attempts. The
+/// caller limits that wait; an attempt that is cut off is found again at the next start.
 ///
 /// # Errors
 ///
@@ -184,7 +183,7 @@ pub async fn run(
     Ok(())
 }
 
-/// What a changed configuration, and a crash, mean for what waits.
+/// Applies a changed configuration, and the effects of a crash, to waiting mail.
 async fn decide_again(config: &Config, spool: &Spool) -> Result<(), SpoolError> {
     spool
         .clamp_due(schedule::longest_wait(&config.delivery))
@@ -204,7 +203,7 @@ async fn decide_again(config: &Config, spool: &Spool) -> Result<(), SpoolError> 
         let Submission {
             on_doubt, route, ..
         } = account.submission;
-        // Without its draft on record, what goes by draft was not sent.
+        // A message that is sent by draft and has none on record was not sent.
         if on_doubt == OnDoubt::Hold && route == Route::Send {
             let held = spool.hold_interrupted(account.name.clone()).await?;
             held.iter().for_each(maillog::held_at_start);
@@ -213,7 +212,7 @@ async fn decide_again(config: &Config, spool: &Spool) -> Result<(), SpoolError> 
     Ok(())
 }
 
-/// Decides who goes next. Owned by its task.
+/// Decides what goes next. Owned by its task.
 struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,
@@ -221,7 +220,7 @@ struct Dispatcher {
     attempts: TaskTracker,
     report: mpsc::Sender<Settled>,
     reports: mpsc::Receiver<Settled>,
-    /// For whoever wants to know.
+    /// The state for `status` and metrics.
     standing: Standing,
 }
 
@@ -278,7 +277,7 @@ impl Dispatcher {
         }
     }
 
-    /// Begins every attempt that may begin now; how many those are.
+    /// Begins every attempt that may begin now; returns their number.
     async fn claim(&mut self) -> Result<usize, SpoolError> {
         let now = Instant::now();
         for more in self.faults.counted(now) {
@@ -305,10 +304,10 @@ impl Dispatcher {
             let begun = self.lanes.begun(&entry.lane, Instant::now(), need);
             let context = Arc::clone(&self.context);
             let report = self.report.clone();
-            // An attempt is some ten kilobytes, which would be copied at each layer.
+            // An attempt has some ten kilobytes, which would be copied at each layer.
             self.attempts.spawn(Box::pin(async move {
                 let settled = context.work(entry, begun).await;
-                // The dispatcher outlives its attempts, or the relay is gone.
+                // The dispatcher outlives its attempts, unless the relay ends.
                 let _received = report.send(settled).await;
             }));
         }
@@ -367,7 +366,7 @@ impl Dispatcher {
         if outcome.is_over_quota()
             && let Some(code) = &outcome.code
         {
-            // Its remedy is another one than that of a mailbox that goes too fast.
+            // The remedy differs from that for a mailbox that sends too fast.
             self.lanes.tell_mailbox(&entry.lane, code, now);
         }
         let outlet = self.context.outlets.get(&entry.lane.account);
@@ -394,14 +393,14 @@ impl Dispatcher {
         }
     }
 
-    /// A configuration fault is told once, loudly, with its remedy.
+    /// Logs a configuration fault once, as an error, with its remedy.
     fn tell(&mut self, entry: &Claimed, outcome: &Outcome, now: Instant) {
         let (Kind::Deferred { scope, .. }, Some(remedy)) = (outcome.kind, outcome.remedy()) else {
             return;
         };
         let what = outcome.code.as_deref().unwrap_or(&outcome.reason);
         let scope = match outcome.verdict {
-            // Nobody else waits for it.
+            // No other message waits for it.
             Some(Verdict::Own | Verdict::Open) => Scope::Message,
             Some(Verdict::Common) | None => scope,
         };

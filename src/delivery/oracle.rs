@@ -1,11 +1,11 @@
-//! What holds for every message that goes out, said once for all who try: the
-//! fuzzer (`fuzz/`), proptest, and the replay of `fuzz/seeds` and
-//! `fuzz/findings`. The oracle panics where it does not hold.
+//! What must hold for every outgoing message, in one place for the fuzzer (`fuzz/`),
+//! proptest, and the replay of `fuzz/seeds` and `fuzz/findings`. The oracle panics where
+//! it does not hold.
 //!
-//! The parsers that it asks are not the relay's own reader; `mailparse` is not
-//! even the one that the relay checks its own work with.
+//! It uses other parsers than the relay's own reader; the relay does not even check its
+//! own work with `mailparse`.
 //!
-//! Not part of the relay: only there with `cfg(test)` and `cfg(fuzzing)`.
+//! Not part of the relay: only compiled with `cfg(test)` and `cfg(fuzzing)`.
 
 use std::collections::BTreeSet;
 
@@ -31,15 +31,15 @@ use crate::mime::Piece;
 use crate::spool::Claimed;
 use crate::spool::Content;
 
-/// Tries a message. The input's first line has the recipients, between blanks;
-/// the rest is the content, with LF for line ends.
+/// Tries a message. The first line of the input has the recipients, separated by blanks;
+/// the rest is the content, with LF as line end.
 pub fn header(input: &[u8]) {
     let mut halves = input.splitn(2, |byte| *byte == b'\n');
     let recipients = String::from_utf8_lossy(halves.next().unwrap_or_default());
     let recipients = recipients
         .split([' ', ',', '\r'])
         .filter_map(|text| text.parse::<Address>().ok());
-    // As the session takes them: plain ones, each mailbox once.
+    // As the session accepts them: plain addresses, each mailbox once.
     let mut keys = BTreeSet::new();
     let recipients: Vec<Address> = recipients
         .filter(|address| address.is_plain() && keys.insert(address.key()))
@@ -50,7 +50,7 @@ pub fn header(input: &[u8]) {
     }
 }
 
-/// As the reader of DATA leaves it: lines with CRLF and without NUL.
+/// As the reader of DATA passes it on: lines with CRLF and without NUL.
 fn arrived(content: &[u8]) -> Vec<u8> {
     let bytes = content.iter().filter(|byte| !matches!(byte, 0 | b'\r'));
     let mut arrived = Vec::with_capacity(content.len());
@@ -66,7 +66,7 @@ fn arrived(content: &[u8]) -> Vec<u8> {
     arrived
 }
 
-/// An entry with that content.
+/// An entry with this content.
 pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
     let mailbox: Address = "relay@contoso.com".parse().expect("an address");
     Claimed {
@@ -107,7 +107,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
     }
 }
 
-/// The header section that goes out, and the body.
+/// The outgoing header section, and the body.
 pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
     let Content::Inline(content) = &entry.content else {
         panic!("entries of the oracle are small");
@@ -129,23 +129,23 @@ pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
     (message.header.to_vec(), body.to_vec())
 }
 
-/// An upper bound of the header section that goes out where one of `header` bytes
-/// came in. A field may go out twice. Under another name the shortest, `To:`, is
-/// 16 bytes instead of 5, and `To:ü`, 34 instead of 6. Written again an address in
-/// Latin-1, at its worst `üü<a@b>,`, is 30 bytes instead of 8, and with the field as
-/// it was, whose text is in base64 then, 42.
+/// An upper bound for the outgoing header section if `header` bytes came in. A field may
+/// go out twice. Renamed, the shortest one, `To:`, has 16 bytes instead of 5, and `To:ü`
+/// 34 instead of 6. A rewritten address in Latin-1, in the worst case `üü<a@b>,`, has 30
+/// bytes instead of 8, and together with the original field, whose text is base64 then,
+/// 42.
 pub(super) fn largest_header(envelope: &Envelope, header: usize) -> usize {
     const GROWTH: usize = 8;
-    /// Received is the longest of what is added, except for Bcc.
+    /// Received is the longest addition, except for Bcc.
     const ADDED: usize = 2048;
-    /// `,` CRLF and a blank in front of each address of the Bcc field.
+    /// `,` CRLF and a blank before each address of the Bcc field.
     const FOLDING: usize = 4;
     let recipients = envelope.recipients.iter();
     let bcc: usize = recipients.map(|it| it.as_str().len() + FOLDING).sum();
     header * GROWTH + ADDED + bcc
 }
 
-/// Whether what goes out for an entry is what promises 3 and 5 say.
+/// Whether the outgoing message of an entry keeps promises 3 and 5.
 pub(super) fn outgoing(entry: &Claimed) {
     let Content::Inline(content) = &entry.content else {
         panic!("entries of the oracle are small");
@@ -161,14 +161,14 @@ pub(super) fn outgoing(entry: &Claimed) {
     let most = largest_header(&entry.envelope, sent.body);
     assert!(out.len() <= most, "{} bytes: {shown}", out.len());
     only_ruled_fields_changed(&sent, &gone, &shown);
-    // What was decided about is what goes out, whoever reads it.
+    // The decisions match what goes out, for every reader.
     let decided = author_of(&sent).unwrap_or_else(|| entry.lane.mailbox.clone());
     let read = author_of(&gone).map(|author| author.key());
     assert_eq!(read, Some(decided.key()), "{shown}");
     let whole = [&out[..], &body].concat();
     others_read(&whole, out.len(), &entry.envelope, &decided);
 
-    // Made once, it needs no making.
+    // Composing its result again changes nothing.
     let again = Claimed {
         content: Content::Inline(whole.into()),
         ..entry.clone()
@@ -182,7 +182,7 @@ pub(super) fn outgoing(entry: &Claimed) {
     assert_eq!(sorted(&again), expected, "{shown}");
 }
 
-/// They end with CRLF, and have no others within.
+/// They end with CRLF, and contain no other line ends.
 fn are_lines(out: &[u8]) {
     assert!(out.ends_with(b"\r\n"));
     for line in out.split_inclusive(|byte| *byte == b'\n') {
@@ -192,7 +192,7 @@ fn are_lines(out: &[u8]) {
     }
 }
 
-/// Except for addresses and boundaries that cannot be.
+/// Except for addresses and boundaries that cannot be ASCII.
 fn are_ascii(gone: &Header<'_>, shown: &str) {
     for field in &gone.fields {
         let text = field.text();
@@ -206,14 +206,14 @@ fn are_ascii(gone: &Header<'_>, shown: &str) {
 
 /// Promise 5.
 fn only_ruled_fields_changed(sent: &Header<'_>, gone: &Header<'_>, shown: &str) {
-    // The relay's own Received stands in front.
+    // The relay's own Received comes first.
     let unruled = others(gone);
     let (received, unruled) = unruled.split_first().expect("a Received");
     assert!(received.starts_with(b"Received: from client ([127.0.0.1])\r\n"));
     let (kept, encoded) = others(sent)
         .into_iter()
         .partition::<Vec<_>, _>(|raw| raw.is_ascii());
-    // Those that were not ASCII are there in other words, and nothing else is.
+    // Fields that were not ASCII are there in another form; nothing else was added.
     let is_kept = |raw: &&Vec<u8>| !is_encoded_from(raw, &encoded);
     let unruled: Vec<_> = unruled.iter().filter(is_kept).cloned().collect();
     let is_kept = |raw: &Vec<u8>| !is_encoded_from(raw, &encoded);
@@ -234,7 +234,7 @@ fn only_ruled_fields_changed(sent: &Header<'_>, gone: &Header<'_>, shown: &str) 
     assert!(gone.is_addressed(), "{shown}");
 }
 
-/// Whether a field has the name of one of these that were not ASCII.
+/// Whether a field has the name of one that was not ASCII.
 fn is_encoded_from(raw: &[u8], not_ascii: &[Vec<u8>]) -> bool {
     let name = |raw: &[u8]| {
         let name = raw.split(|byte| *byte == b':').next().unwrap_or_default();
@@ -246,7 +246,7 @@ fn is_encoded_from(raw: &[u8], not_ascii: &[Vec<u8>]) -> bool {
     not_ascii.iter().any(|other| name(other) == name(raw))
 }
 
-/// Promise 3, as readers see it that are not the relay's own.
+/// Promise 3, as other readers see it.
 fn others_read(whole: &[u8], header: usize, envelope: &Envelope, author: &Address) {
     let shown = whole.get(..header).unwrap_or_default().escape_ascii();
     let (fields, body) = mailparse::parse_headers(whole).expect("mailparse reads it");
@@ -266,7 +266,7 @@ fn others_read(whole: &[u8], header: usize, envelope: &Envelope, author: &Addres
     assert_eq!(from, [Some(author.key())], "{shown}");
 }
 
-/// The fields, in an order of their own.
+/// The fields, sorted.
 fn sorted(header: &Header<'_>) -> Vec<Vec<u8>> {
     let fields = header.fields.iter().map(|field| field.raw.to_vec());
     let mut fields: Vec<_> = fields.collect();
@@ -274,7 +274,7 @@ fn sorted(header: &Header<'_>) -> Vec<Vec<u8>> {
     fields
 }
 
-/// Whom mailparse finds in the fields of these names, as keys.
+/// The recipients that mailparse finds in the fields of these names, as keys.
 fn named(fields: &[MailHeader<'_>], names: &[&str]) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for field in fields {
@@ -298,8 +298,8 @@ fn named(fields: &[MailHeader<'_>], names: &[&str]) -> BTreeSet<String> {
     named
 }
 
-/// A list without what mailparse does not know: nested comments (RFC 5322 3.2.2),
-/// quoted strings that are not the first word of a name (3.2.5), empty items (4.4).
+/// A list without what mailparse cannot read: nested comments (RFC 5322 3.2.2), quoted
+/// strings that are not the first word of a name (3.2.5), empty items (4.4).
 fn for_mailparse(value: &[u8]) -> String {
     let mut items = vec![String::new()];
     let mut comments = 0_usize;
@@ -331,7 +331,7 @@ fn key(text: &str) -> String {
     }
 }
 
-/// The fields that no rule names, as they are.
+/// The fields that no rule names, unchanged.
 fn others(header: &Header<'_>) -> Vec<Vec<u8>> {
     let ruled = |name: &str| {
         let name = name.trim_start_matches("X-Original-");
@@ -342,7 +342,7 @@ fn others(header: &Header<'_>) -> Vec<Vec<u8>> {
     fields.map(|field| field.raw.to_vec()).collect()
 }
 
-/// The fields that may stand once (RFC 5322 3.6, RFC 2045 3).
+/// The fields that may appear once (RFC 5322 3.6, RFC 2045 3).
 const SINGLE: [&str; 14] = [
     "Date",
     "Message-ID",
@@ -395,8 +395,7 @@ mod tests {
         }
     }
 
-    /// Fields that rules name and others, sound and unsound, some of them in bytes
-    /// of any kind.
+    /// Fields that rules name and others, valid and invalid, some with arbitrary bytes.
     fn field() -> impl Strategy<Value = Vec<u8>> {
         let name = prop_oneof![
             "(Date|From|Message-ID|Subject|Sender|Reply-To|References|MIME-Version)",
@@ -425,7 +424,7 @@ mod tests {
         octets.collect()
     }
 
-    /// Words and marks that people put around an address; none of them is one.
+    /// Words and marks that people put around an address; none of them is an address.
     fn phrase() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             3 => "[A-Za-z0-9 ]{1,8}",
@@ -449,7 +448,7 @@ mod tests {
             blanks in "[ \u{a0}\t]{0,2}",
         ) {
             let [sender, recipient] = names;
-            // Backslashes in front of it are part of the name, too.
+            // Backslashes before it belong to the name too.
             let content = format!(
                 "From: {sender} <{blanks}a@b.c{blanks}>{behind}\r\n\
                  To: {recipient} <{blanks}d@e.f>{behind}\r\n\r\n"

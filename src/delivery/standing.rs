@@ -1,10 +1,9 @@
-//! How it stands with delivery, for whoever asks: what is held back and until when,
-//! which limits are reached, and for how long nothing has left.
+//! The state of delivery for `status` and metrics: what is held back and until when,
+//! which limits are reached, and how long nothing has been sent.
 //!
-//! The dispatcher notes each change as it happens, and nothing is copied but what
-//! is asked for, so the cost of a change does not grow with the number of
-//! mailboxes in trouble. All times are of the monotonic clock; the wall clock is
-//! for display alone.
+//! The dispatcher records each change as it happens, and only what is asked for is
+//! copied, so the cost of a change does not grow with the number of mailboxes that back
+//! off. All times are of the monotonic clock; the wall clock is only for display.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,34 +23,34 @@ use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Lane;
 
-/// A mailbox or an account that is held back because it is in trouble.
+/// A mailbox or an account that backs off after failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Braked {
     /// The account.
     pub account: String,
-    /// The mailbox; nothing where the whole account is.
+    /// The mailbox; none if the whole account backs off.
     pub mailbox: Option<Address>,
-    /// Until when.
+    /// When it ends.
     pub until: Timestamp,
-    /// Why.
+    /// The reason.
     pub cause: BackoffCause,
-    /// What was told of a configuration fault: its code or words.
+    /// What was logged about a configuration fault: its code or text.
     pub told: Option<String>,
 }
 
-/// Why a mailbox or an account is held back. JSON has the names in small letters.
+/// Why a mailbox or an account backs off. JSON has the names in small letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackoffCause {
     /// Graph asks to go slower.
     Throttled,
-    /// Trouble on the way or on their side: it passes.
+    /// A temporary problem on the way or at Microsoft.
     Unavailable,
-    /// Somebody has to change something.
+    /// Somebody has to correct something.
     Configuration,
 }
 
-/// A mailbox whose mail waits because a limit of its account is reached.
+/// A mailbox whose mail waits because it has reached a rate limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
     /// The account.
@@ -60,9 +59,9 @@ pub struct Limited {
     pub mailbox: Address,
     /// The limit, by its key in relay.toml.
     pub limit: String,
-    /// Whether it is a limit for a day: waiting may take hours.
+    /// Whether it is a daily limit, so that waiting may take hours.
     pub daily: bool,
-    /// Until when.
+    /// When it ends.
     pub until: Timestamp,
 }
 
@@ -70,38 +69,39 @@ pub struct Limited {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Waits {
-    /// For a limit.
+    /// A rate limit is reached.
     Limit(Limited),
-    /// For the next attempt after trouble.
+    /// The mailbox or account backs off after failures.
     Backoff(Braked),
 }
 
-/// How it stands with delivery.
+/// The state of delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Delivery {
-    /// What is held back because it is in trouble: accounts first, and not all
-    /// where that is many.
+    /// What backs off after failures: accounts first, and only the first ones if there
+    /// are many.
     pub braked: Vec<Braked>,
-    /// How many mailboxes and accounts that are.
+    /// The number of mailboxes and accounts that back off.
     pub braked_count: usize,
-    /// What waits for a limit: daily limits first, and not all where that is many.
+    /// What waits for a rate limit: daily limits first, and only the first ones if there
+    /// are many.
     pub limited: Vec<Limited>,
-    /// How many mailboxes that are.
+    /// The number of mailboxes that wait for one.
     pub limited_count: usize,
-    /// Of those, how many wait for a limit for a day.
+    /// How many of those wait for a daily limit.
     pub limited_for_a_day: usize,
     /// Seconds since the last delivery, or since the start.
     pub last_delivery_seconds: u64,
-    /// For how many seconds mail has waited and nothing has left; nothing if no
-    /// mail waits.
+    /// For how many seconds mail has waited while nothing was sent; none if no mail
+    /// waits.
     pub stalled_seconds: Option<u64>,
 }
 
-/// So many mailboxes are listed.
+/// How many mailboxes are listed.
 const LISTED: usize = 100;
 
-/// A handle; clones share what is known.
+/// A handle; clones share the state.
 #[derive(Clone, Debug)]
 pub struct Standing {
     board: Arc<Mutex<Board>>,
@@ -141,7 +141,7 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// How it stands now.
+    /// The state now.
     pub fn delivery(&self, wall: Timestamp) -> Delivery {
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
@@ -171,7 +171,7 @@ impl Standing {
         }
     }
 
-    /// Why mail of a mailbox that is due waits, if there is a reason but its turn.
+    /// Why due mail of a mailbox waits, if the reason is not its turn.
     pub fn waits(&self, lane: &Lane, wall: Timestamp) -> Option<Waits> {
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
@@ -187,7 +187,7 @@ impl Standing {
         Some(Waits::Limit(limited(lane, *limit, at(*until))))
     }
 
-    /// The backoff of an account, as it is now; nothing of one without mail.
+    /// The backoff of an account now; none for an account without mail.
     pub(super) fn account(&self, name: &str, brake: &Brake, has_mail: bool) {
         let mut board = self.lock();
         match Backoff::of(brake).filter(|_| has_mail) {
@@ -196,7 +196,7 @@ impl Standing {
         }
     }
 
-    /// The backoff of a mailbox, as it is now.
+    /// The backoff of a mailbox now.
     pub(super) fn mailbox(&self, lane: &Lane, brake: &Brake) {
         let mut board = self.lock();
         match Backoff::of(brake) {
@@ -214,28 +214,28 @@ impl Standing {
         }
     }
 
-    /// Nothing is known of a mailbox any more.
+    /// Forgets a mailbox.
     pub(super) fn forget(&self, lane: &Lane) {
         let mut board = self.lock();
         board.mailboxes.remove(lane);
         board.limited.remove(lane);
     }
 
-    /// A message has left.
+    /// Records that a message was sent.
     pub(super) fn delivered(&self, now: Instant) {
         let mut board = self.lock();
         board.last_delivery = now;
         board.waits_since = board.waits_since.map(|_| now);
     }
 
-    /// Whether any mail waits, or is being sent.
+    /// Records whether mail waits or is being sent.
     pub(super) fn mail_waits(&self, any: bool, now: Instant) {
         let mut board = self.lock();
         board.waits_since = any.then(|| board.waits_since.unwrap_or(now));
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
-        // Every change of it is whole.
+        // Every change of it is complete.
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -276,7 +276,7 @@ fn limited(lane: &Lane, limit: Limit, until: Timestamp) -> Limited {
     }
 }
 
-/// Mail that waits for so long while nothing leaves does so for a reason.
+/// Mail that waits this long while nothing is sent needs attention.
 pub const STALLED: Duration = Duration::from_secs(15 * 60);
 
 #[cfg(test)]

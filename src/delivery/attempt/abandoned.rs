@@ -1,7 +1,7 @@
-//! Drafts that nobody will send: those of messages that an operator has dropped,
-//! and those of messages that failed just before the relay was killed, so that
-//! the attempt (`work.rs`) did not come to deleting its draft. Deleted as soon as
-//! that is possible; what Graph refuses to delete stays.
+//! Deletes drafts that will never be sent: those of messages that an operator has
+//! dropped, and those of messages that failed just before the relay was killed, so that
+//! the attempt (`work.rs`) could not delete its draft. They are deleted as soon as
+//! possible; what Graph refuses to delete stays.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use crate::mail::SpoolId;
 use crate::spool::Abandoned;
 use crate::telemetry::maillog;
 
-/// When Graph was out of reach, it is asked again after this.
+/// The pause before Graph is asked again after it was unreachable.
 const AGAIN: Duration = Duration::from_secs(60);
-/// So many at once: few requests beside those of the mail.
+/// How many at once: few requests compared with those for mail.
 const AT_ONCE: u32 = 20;
 
 /// Runs until it is cancelled.
 pub(in crate::delivery) async fn run(context: &Context) {
     let start = context.spool.running();
-    // Failed messages whose draft was found to be gone, sent or not to be deleted.
+    // Failed messages whose draft is gone, was sent, or cannot be deleted.
     let mut done: HashSet<SpoolId> = HashSet::new();
     loop {
         let some = match context.spool.abandoned(start, AT_ONCE).await {
@@ -47,7 +47,7 @@ pub(in crate::delivery) async fn run(context: &Context) {
     }
 }
 
-/// Deletes a draft, or finds out that there is none to delete; whether Graph has
+/// Deletes a draft, or finds that there is none to delete. Returns whether Graph
 /// answered.
 async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
     let Abandoned {
@@ -74,8 +74,8 @@ async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
             return false;
         }
     };
-    // Of a message that may be tried again, a draft that was sent after all must stay
-    // known: the next attempt looks before it sends.
+    // If the message may be tried again, a draft that was sent after all stays on record,
+    // because the next attempt looks for it before it sends.
     if (deleted || !may_be_retried)
         && let Err(error) = context.spool.forget_draft(*id, draft.id.clone()).await
     {

@@ -1,5 +1,5 @@
-//! The fields that say who a message is from, as they go out: the rules for From,
-//! Sender and Reply-To in `compose.rs`.
+//! The outgoing fields that say who a message is from: the rules for From, Sender and
+//! Reply-To in `compose.rs`.
 
 use super::compose::Rules;
 use crate::config::FromRule;
@@ -27,14 +27,14 @@ impl Context {
     }
 }
 
-/// What becomes of the author.
+/// What happens to the author fields.
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct AuthorFields {
     /// Fields to put at the top.
     pub(in crate::delivery) added: String,
-    /// Names of fields that are set aside.
+    /// Names of fields to rename to `X-Original-...`.
     pub(in crate::delivery) aside: Vec<&'static str>,
-    /// The new author, by `[[sender]]`.
+    /// The new author according to `[[sender]]`.
     author: Option<Address>,
 }
 
@@ -68,7 +68,7 @@ impl AuthorFields {
         }
     }
 
-    /// What `[[sender]]` makes of the author, if it says so.
+    /// The author's replacement according to `[[sender]]`, if there is one.
     fn replaced(header: &Header<'_>, findings: &Findings, senders: &Senders) -> Option<Self> {
         let known = |address: &Address| senders.replaced(address).is_some();
         let author = findings.author.item().cloned();
@@ -83,7 +83,7 @@ impl AuthorFields {
         Some(replaced)
     }
 
-    /// What `[[sender]]` makes of the one who acted for the author.
+    /// The same for the address in Sender.
     fn and_sender(mut self, header: &Header<'_>, findings: &Findings, senders: &Senders) -> Self {
         let known = |item: &&Item| {
             let address = item.address.as_ref();
@@ -105,8 +105,8 @@ impl AuthorFields {
         self
     }
 
-    /// Answers go to this author where they would have gone nowhere else, if a
-    /// mailbox can have the address.
+    /// Sends replies to this author if they would go nowhere otherwise and a mailbox can
+    /// have the address.
     fn answers_to(&mut self, header: &Header<'_>, author: &Item) {
         let answers =
             |field: &Field<'_>| field.list().items.iter().any(|item| item.address.is_some());
@@ -118,8 +118,8 @@ impl AuthorFields {
         }
     }
 
-    /// The mailbox, under the name that came in. Answers go where they would
-    /// have gone.
+    /// Makes the mailbox the author, under the display name that came in. Replies go
+    /// where they would have gone.
     fn mailbox(header: &Header<'_>, author: &Author, mailbox: &Address) -> Self {
         let is_mailbox = |address: &Address| address.key() == mailbox.key();
         if author.address().is_some_and(is_mailbox) {
@@ -130,7 +130,7 @@ impl AuthorFields {
         }
         let mut from = Self {
             added: from_field(author.name().as_deref(), mailbox),
-            // Sender would name the one who may not send.
+            // Sender would name the address that may not send.
             aside: vec!["From", "Sender"],
             author: None,
         };

@@ -1,41 +1,39 @@
-//! The message that Graph gets, made from what came in: promise 5.
+//! Makes the message that Graph gets from the one that came in: promise 5.
 //!
-//! Received (RFC 5321 4.4) is put at the top, with or without the client that sent
-//! the message (`[received]`). Everything else goes out as the
-//! bytes that came in, except for the fields that these rules name; whatever one of
-//! them sets aside stays visible, as `X-Original-` and the field's name.
+//! A Received field (RFC 5321 4.4) is put at the top, with or without the client that
+//! sent the message (`[received]`). Everything else goes out as the bytes that came in,
+//! except for the fields that the rules below name. A field that a rule renames stays
+//! visible as `X-Original-` and the field's name.
 //!
-//! - Date and Message-ID, where they are missing or malformed: when the message
-//!   was accepted, and the entry's id. A Date whose year has three digits gets the
-//!   full one.
-//! - From, where none names an author that a mailbox can be (see
-//!   [`Address::is_routable`]): the account's, with the display name that came in
-//!   if it names no other address. A From that names others too names the author
-//!   alone.
-//!   With `from = "mailbox"` every From becomes the mailbox, under the display name
-//!   that came in; the author goes to Reply-To where there is none, and Sender is
-//!   set aside.
-//! - From and Sender, where `[[sender]]` says what the address becomes: that one,
-//!   under the display name that came in. The author goes to Reply-To where there is
-//!   none and a mailbox can have the address. A Sender that becomes the author says
-//!   nothing more and is left out.
-//! - The fields that may stand once (RFC 5322 3.6, RFC 2045 3), where they stand
-//!   twice: of Date, From, Message-ID, Sender, Reply-To, In-Reply-To, References,
-//!   Subject, MIME-Version, Content-Type and Content-Transfer-Encoding the first
-//!   usable one counts.
-//! - Sender, Resent-From and Resent-Sender, where they name no mailbox for sure: set
-//!   aside (`mime/addresses/acting.rs`). The listener refuses those of a user that may not
-//!   use the address.
-//! - What only Exchange's transport may write (`mime/header/reserved.rs`): set aside.
-//! - Names that are not written by the book (`Contoso, Inc. <a@b.c>`) in From, Sender
-//!   and Reply-To, and every field that is not ASCII: written again so that all read
-//!   it alike (`mime/header/ascii.rs`). What was set aside is ASCII too.
-//! - What is odd about where the header section begins and ends: `mime/header/head.rs`.
-//! - To, Cc, Bcc and their Resent- kin: `recipients.rs`.
+//! - Date and Message-ID, if missing or malformed: the time of acceptance, and the
+//!   entry's id. A Date whose year has three digits gets the full year.
+//! - From, if it names no author that a mailbox can be (see [`Address::is_routable`]):
+//!   replaced by the account's, with the display name that came in unless that contains
+//!   another address. A From with several authors keeps only the author. With `from =
+//!   "mailbox"` every From becomes the mailbox, under the display name that came in; the
+//!   author moves to Reply-To if there is none, and Sender is renamed.
+//! - From and Sender, if `[[sender]]` replaces the address: the new address, under the
+//!   display name that came in. The author moves to Reply-To if there is none and a
+//!   mailbox can have the address. A Sender that equals the author is redundant and left
+//!   out.
+//! - Fields that may appear once (RFC 5322 3.6, RFC 2045 3), if they appear twice: of
+//!   Date, From, Message-ID, Sender, Reply-To, In-Reply-To, References, Subject,
+//!   MIME-Version, Content-Type and Content-Transfer-Encoding the first usable one
+//!   counts.
+//! - Sender, Resent-From and Resent-Sender, if they do not clearly name a mailbox:
+//!   renamed (`mime/addresses/acting.rs`). The listener refuses addresses that its user
+//!   may not use.
+//! - Fields that only Exchange's transport may write (`mime/header/reserved.rs`):
+//!   renamed.
+//! - Malformed names (`Contoso, Inc. <a@b.c>`) in From, Sender and Reply-To, and every
+//!   field that is not ASCII: rewritten so that all programs read them alike
+//!   (`mime/header/ascii.rs`). Renamed fields are ASCII too.
+//! - Odd beginnings and ends of the header section: `mime/header/head.rs`.
+//! - To, Cc, Bcc and their Resent- forms: `recipients.rs`.
 //!
-//! What is usable is judged in `mime/header/quirks.rs`, which has a name for each
-//! oddity. The same message comes out at every attempt, so that a repetition can
-//! be recognised by its Message-ID; the spool has it on record (`mime/header/caption.rs`).
+//! `mime/header/quirks.rs` decides what is usable, and has a name for each oddity. Every
+//! attempt makes the same message, so that a repetition can be recognised by its
+//! Message-ID, which the spool has on record (`mime/header/caption.rs`).
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -65,21 +63,21 @@ use crate::mime::sendable;
 use crate::spool::Claimed;
 use crate::spool::Content;
 
-/// The message cannot be made to say what its envelope says.
+/// The header section cannot be made to match the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::delivery) enum ComposeError {
-    /// The header section does not end where it did when it was accepted.
+    /// The header section no longer ends where it did when the message was accepted.
     #[error("its header section cannot be read")]
     Header,
-    /// The edited header section names others than the envelope.
+    /// The edited header section names other recipients than the envelope.
     #[error("its header section cannot be changed to name exactly the envelope's recipients")]
     Recipients,
 }
 
-/// What the account wants of the messages that it sends.
+/// What the account prescribes for the messages that it sends.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::delivery) struct Rules<'a> {
-    /// The From of a message without a usable one.
+    /// The From for a message without a usable one.
     pub(in crate::delivery) from: &'a Address,
     /// The mailbox that sends.
     pub(in crate::delivery) mailbox: &'a Address,
@@ -87,7 +85,7 @@ pub(in crate::delivery) struct Rules<'a> {
     pub(in crate::delivery) hostname: &'a str,
     /// Whether the Received field names the client.
     pub(in crate::delivery) client: ReceivedClient,
-    /// What becomes of addresses in From and Sender.
+    /// How addresses in From and Sender are replaced.
     pub(in crate::delivery) senders: &'a Senders,
 }
 
@@ -95,16 +93,16 @@ pub(in crate::delivery) struct Rules<'a> {
 #[derive(Debug)]
 pub(in crate::delivery) struct Composed {
     pub(in crate::delivery) message: Outgoing,
-    /// Its Message-ID; none where its own is too long for a line.
+    /// Its Message-ID; none if its own is too long for a line.
     pub(in crate::delivery) message_id: Option<String>,
-    /// All whom it is for.
+    /// All recipients.
     pub(in crate::delivery) recipients: Vec<Address>,
     /// Recipients whom the message does not name: `blind = "property"`.
     pub(in crate::delivery) blind: Vec<Address>,
 }
 
-/// Makes the message that goes out. `head` is the beginning of the content with
-/// the whole header section.
+/// Makes the outgoing message. `head` is the beginning of the content with the whole
+/// header section.
 pub(in crate::delivery) fn compose(
     entry: &Claimed,
     head: &Bytes,
@@ -136,7 +134,7 @@ pub(in crate::delivery) fn compose(
     })
 }
 
-/// The header section as it goes out, and whom it does not name.
+/// The outgoing header section, and the recipients that it does not name.
 fn edit_header(
     entry: &Claimed,
     header: &Header<'_>,
@@ -164,7 +162,7 @@ fn edit_header(
     Err(ComposeError::Recipients)
 }
 
-/// The header section as it goes out, with the empty line that ends it.
+/// The outgoing header section, with the empty line that ends it.
 fn edit(
     entry: &Claimed,
     header: &Header<'_>,
@@ -200,16 +198,16 @@ fn edit(
     edited
 }
 
-/// The Message-ID that the relay gives an entry: the one that is on record, so that it
-/// stays the same under another hostname.
+/// The Message-ID that the relay gives an entry: the one on record, so that a new
+/// hostname does not change it.
 pub(in crate::delivery) fn own_message_id(entry: &Claimed, hostname: &str) -> String {
-    // A damaged page may have it in other bytes.
+    // A damaged page may contain other bytes.
     let recorded = entry.message_id.clone().filter(|id| is_message_id(id));
-    // The parts of a message that was split are one message.
+    // The parts of a split message are one message.
     recorded.unwrap_or_else(|| entry.part_of.unwrap_or(entry.id).message_id(hostname))
 }
 
-/// RFC 5321 4.4, folded. A report of the relay's own came from nobody.
+/// RFC 5321 4.4, folded. The relay's own reports came from no client.
 fn received(entry: &Claimed, rules: Rules<'_>) -> String {
     let (id, hostname) = (entry.id, rules.hostname);
     let accepted = entry.accepted_at.rfc5322();
@@ -226,17 +224,17 @@ fn received(entry: &Claimed, rules: Rules<'_>) -> String {
     )
 }
 
-/// RFC 5321 4.4 wants a from clause from everybody who received a message by SMTP.
-/// Nobody has a name under .invalid (RFC 2606 2).
+/// RFC 5321 4.4 requires a from clause in every message received by SMTP. No host has a
+/// name under .invalid (RFC 2606 2).
 const HIDDEN_CLIENT: &str = "client.invalid (hidden)";
 
-/// What the client calls itself, and its address.
+/// The client's EHLO name, and its address.
 fn client(trace: &Trace) -> String {
     let address = match trace.client.to_canonical() {
         IpAddr::V4(ip) => format!("[{ip}]"),
         IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
     };
-    // What a client calls itself may be anything; what could end the clause may not.
+    // The EHLO name may be anything; characters that could end the clause are removed.
     let is_safe = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     let hello = trace.hello.chars();
     let hello: String = hello.map(|c| if is_safe(c) { c } else { '?' }).collect();
@@ -257,8 +255,7 @@ mod tests {
         oracle::composed(entry).0
     }
 
-    /// What goes out behind Received, with Date and Message-ID where the input
-    /// has none.
+    /// The fields after Received, with Date and Message-ID if the input has none.
     fn edited(fields: &str, recipients: &[&str]) -> String {
         let entry = entry(format!("{fields}\r\nbody\r\n").as_bytes(), recipients);
         let header = String::from_utf8(composed(&entry)).unwrap();
@@ -425,7 +422,7 @@ mod tests {
             b"Date:\r\n",
             b"X:\r\n",
         ] {
-            // A stray keeps the originals visible.
+            // A stray recipient keeps the original fields visible.
             let strays = b"To:x\r\nCc:x\r\n";
             let content = [&strays[..], &field.repeat(2000), b"\r\n"].concat();
             let entry = entry(&content, &["a@b", "x@y.z"]);

@@ -1,26 +1,25 @@
-//! The way of a message through a draft: made, filled, recorded, sent; and what
-//! an earlier attempt has left of it. Promise 4.
+//! Sends a message by a draft: creates it, fills it, records it and sends it; and
+//! continues with what an earlier attempt has left of it. Promise 4.
 //!
 //! | record | means | next attempt |
 //! |---|---|---|
-//! | none | nothing was sent | deletes what it finds of its own, makes a draft |
-//! | filling | nothing was sent | deletes it and makes another |
-//! | sending | it is complete, and may have been sent | looks: unsent is sent, sent is delivered |
+//! | none | nothing was sent | deletes drafts of its own that it finds, creates a draft |
+//! | filling | nothing was sent | deletes it and creates another |
+//! | sending | it is complete, and may have been sent | looks: an unsent draft is sent, a sent one is delivered |
 //!
-//! The record is on disk before the request that it speaks of leaves. A draft
-//! that cannot be found after it may have been sent is looked for until
-//! [`LOOKED_FOR`] is over; then `on_doubt` decides.
+//! The record is on disk before the request that it describes is made. If a draft may
+//! have been sent and cannot be found, the relay looks for it until [`LOOKED_FOR`] is
+//! over; then `on_doubt` decides.
 //!
-//! A draft whose creation had no answer (the relay was killed, or the answer was
-//! lost) is on no record. So after an attempt without an answer, and before it
-//! makes a draft, the relay looks in Drafts for the message's Message-ID. That alone
-//! proves nothing: the message may have come from a person who has a draft of it.
-//! It deletes a draft only if that has the Received field that the relay puts
-//! at the top, with the entry's id: 80 bits of it are random, and it was never
-//! anywhere but in what the relay made. No field is added for this. The JSON form
-//! has no Received field; a draft in that form has the entry's id in a property of
-//! the mailbox (a MAPI property, no part of the message). Whatever Graph does not
-//! show in that way stays, unsent.
+//! A draft whose creation got no answer (the relay was killed, or the answer was lost) is
+//! not on record. So after an attempt without an answer, and before it creates a draft,
+//! the relay searches Drafts for the message's Message-ID. That alone proves nothing,
+//! because a person may have a draft of the same message. The relay deletes a draft only
+//! if its top field is the Received field of this entry: the id in it has 80 random bits,
+//! and exists only in what the relay made. No field is added for this. The JSON form has
+//! no Received field; there the draft has the entry's id in a property of the mailbox (a
+//! MAPI property, which is not part of the message). Drafts that Graph does not show in
+//! that way stay, unsent.
 
 use std::time::Duration;
 
@@ -50,12 +49,12 @@ use crate::spool::Spool;
 use crate::spool::Stage;
 use crate::telemetry::maillog;
 
-/// Sent Items has been seen to show a message some minutes late (Graph page
-/// "Obtain immutable identifiers for Outlook resources"). In running time: a clock
-/// that is set ends no search.
+/// Sent Items has been seen to show a message some minutes late (Graph page "Obtain
+/// immutable identifiers for Outlook resources"). Measured in running time, so that
+/// setting the clock ends no search.
 const LOOKED_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Bytes of a request that carries next to nothing.
+/// Bytes of a request with a nearly empty body.
 const SMALL: u64 = 1;
 
 /// The draft of an entry.
@@ -65,28 +64,28 @@ pub(in crate::delivery) struct Way<'a> {
     pub(in crate::delivery) outlet: &'a Outlet,
     pub(in crate::delivery) spool: &'a Spool,
     pub(in crate::delivery) pace: &'a Pace,
-    /// As it is on record.
+    /// The draft on record.
     pub(in crate::delivery) draft: Option<Draft>,
-    /// The message's, as it goes out.
+    /// The Message-ID that goes out.
     pub(in crate::delivery) message_id: Option<String>,
-    /// Whether there may be a draft of it that is on no record.
+    /// Whether there may be a draft of it that is not on record.
     pub(in crate::delivery) unrecorded: bool,
 }
 
 /// What a draft is made of.
 #[derive(Debug)]
 pub(in crate::delivery) struct Parts<'a> {
-    /// What goes into the draft at once.
+    /// The part that is created with the draft.
     pub(in crate::delivery) form: Form<'a>,
-    /// Recipients whom it does not name.
+    /// Recipients that it does not name.
     pub(in crate::delivery) blind: &'a [Address],
-    /// What follows.
+    /// The attachments that follow.
     pub(in crate::delivery) large: &'a [Large],
 }
 
 impl<'a> Way<'a> {
-    /// Brings to an end what an earlier attempt has begun; nothing if the message
-    /// is still to be sent.
+    /// Finishes what an earlier attempt has begun; none if the message is still to be
+    /// sent.
     pub(in crate::delivery) async fn resume(&mut self) -> Result<Option<Submitted>, AttemptError> {
         let Some(draft) = self.draft.clone() else {
             return Ok(None);
@@ -96,8 +95,8 @@ impl<'a> Way<'a> {
                 self.pace.admit(SMALL).await;
                 let deleted = self.graph().delete_draft(self.caller(), &draft.id).await;
                 match deleted {
-                    // Not the message is refused but its remains, perhaps because the
-                    // account has another mailbox now: they stay, unsent.
+                    // Graph refuses the leftover draft, not the message, perhaps because the
+                    // account has another mailbox now. The draft stays, unsent.
                     Err(error) if error::is_not_deletable(&error) => {
                         debug!(id = %self.entry.id, %error, "the draft stays in the mailbox");
                     }
@@ -123,13 +122,13 @@ impl<'a> Way<'a> {
                     self.note(None).await?;
                     Ok(None)
                 }
-                // The record goes when the message is held, and not before.
+                // The record is deleted when the message is held, and not before.
                 OnDoubt::Hold => Err(AttemptError::DraftGone),
             },
         }
     }
 
-    /// Makes a draft, fills it and sends it.
+    /// Creates a draft, fills it and sends it.
     pub(in crate::delivery) async fn submit(
         &mut self,
         parts: &Parts<'_>,
@@ -157,9 +156,9 @@ impl<'a> Way<'a> {
         self.send(&id).await
     }
 
-    /// Deletes what earlier attempts have made and got no answer about. An answer
-    /// that a creation would get too ends the attempt; what else goes wrong costs no
-    /// more than a draft that stays.
+    /// Deletes drafts that earlier attempts created without getting an answer. An error
+    /// that would also stop the creation ends the attempt; any other error only leaves a
+    /// draft behind.
     async fn sweep(&mut self) -> Result<(), AttemptError> {
         let (true, Some(message_id)) = (self.unrecorded, &self.message_id) else {
             return Ok(());
@@ -176,7 +175,8 @@ impl<'a> Way<'a> {
 
     async fn send(&mut self, id: &str) -> Result<Submitted, AttemptError> {
         self.pace.admit(SMALL).await;
-        // Now: filling it may have taken longer than it is looked for.
+        // Taken now, because filling the draft may have taken longer than the search
+        // lasts.
         let since = self.spool.running();
         let stage = Stage::Sending { since };
         let draft = Some(Draft {
@@ -188,7 +188,7 @@ impl<'a> Way<'a> {
         sent.map_err(Step::SendDraft.failed())
     }
 
-    /// Puts on record what the mailbox has.
+    /// Records the draft that the mailbox has.
     async fn note(&mut self, draft: Option<Draft>) -> Result<(), AttemptError> {
         self.spool.note_draft(self.entry.id, draft.clone()).await?;
         self.draft = draft;
@@ -204,9 +204,9 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Takes a draft that will never be sent out of the mailbox, if that is possible
-/// now; whether it was there. An operator's retry then makes another. What was
-/// sent after all keeps its id, and its copy in Sent Items is the only trace.
+/// Deletes a draft that will never be sent, if that is possible now, and returns whether
+/// it existed. An operator's retry then creates another. If the draft was sent after all,
+/// it keeps its id, and its copy in Sent Items is the only evidence.
 pub(in crate::delivery) async fn abandon(
     caller: Caller<'_>,
     graph: &Graph,
@@ -222,8 +222,7 @@ pub(in crate::delivery) async fn abandon(
     }
 }
 
-/// Deletes the drafts that have the message's Message-ID and were made for this
-/// entry.
+/// Deletes the drafts with the message's Message-ID that were created for this entry.
 pub(in crate::delivery) async fn sweep(
     entry: &Claimed,
     outlet: &Outlet,
@@ -242,8 +241,7 @@ pub(in crate::delivery) async fn sweep(
     Ok(())
 }
 
-/// Whether this is the Received field that the relay has put on this entry
-/// (`compose.rs`).
+/// Whether this is the Received field that the relay wrote for this entry (`compose.rs`).
 fn is_ours(field: &HeaderField, id: SpoolId) -> bool {
     let id = id.to_string();
     let separates = |c: char| c.is_ascii_whitespace() || c == ';';

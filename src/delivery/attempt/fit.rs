@@ -1,10 +1,10 @@
-//! Making a message fit: what is too large for one request goes without its large
-//! attachments, which follow one by one; what cannot be split so travels as the
-//! one attachment of a short message.
+//! Makes a message fit: one that is too large for a request is sent without its large
+//! attachments, which follow one by one. A message that cannot be split in this way
+//! becomes the only attachment of a short message.
 //!
-//! What `oversize` refuses is refused when it comes in (`listener/fit.rs`). What was
-//! accepted does not fail by its size, unless Graph finds it too large and `oversize`
-//! is `"fail"`.
+//! A message that `oversize` forbids is refused when it comes in (`listener/fit.rs`). An
+//! accepted one does not fail because of its size, unless Graph finds it too large and
+//! `oversize` is `"fail"`.
 
 use bytes::Bytes;
 
@@ -32,19 +32,19 @@ use crate::mime::quoted_printable_as_base64;
 use crate::mime::structure;
 use crate::telemetry::maillog;
 
-/// A message that one request carries, and what follows it.
+/// A message that fits into one request, and the attachments that follow.
 #[derive(Debug)]
 pub(in crate::delivery) struct Fitted {
     pub(in crate::delivery) message: Outgoing,
     pub(in crate::delivery) large: Vec<Large>,
-    /// The message as it was.
+    /// The unchanged message.
     whole: Outgoing,
-    /// It is the one attachment.
+    /// The whole message is the only attachment.
     is_covered: bool,
 }
 
 impl Fitted {
-    /// What is handed over, with those whom the message does not name.
+    /// What is submitted, with the recipients that it does not name.
     pub(in crate::delivery) fn parts<'a>(&'a self, blind: &'a [Address]) -> Parts<'a> {
         Parts {
             form: Form::Mime(&self.message),
@@ -53,8 +53,8 @@ impl Fitted {
         }
     }
 
-    /// The same in half the size, for a Graph that takes less than was thought;
-    /// `None` if it does not get that small.
+    /// The same in half the size, for a Graph that accepts less than expected; `None` if
+    /// it cannot get that small.
     pub(in crate::delivery) async fn halved(
         self,
         id: SpoolId,
@@ -67,14 +67,14 @@ impl Fitted {
         }
         match fit(id, self.whole, size / 2, submission).await {
             Ok(halved) => Ok(Some(halved)),
-            // Graph's words are truer than those about half of it.
+            // Graph's error is more accurate than one about half the size.
             Err(AttemptError::Oversize(_)) => Ok(None),
             Err(other) => Err(other),
         }
     }
 
-    /// The whole message as an attachment, where Graph takes one of its attachments
-    /// in neither way; `None` if that is what it refused, or not wanted.
+    /// The whole message as an attachment, if Graph accepts one of its attachments
+    /// neither way; `None` if Graph refused exactly that, or if it is not wanted.
     pub(in crate::delivery) async fn covered(
         self,
         id: SpoolId,
@@ -166,8 +166,8 @@ fn large(attachment: &Detached, message: &Outgoing) -> Large {
     }
 }
 
-/// A short message to the same recipients with the whole one attached, whose
-/// Bcc nobody else may see.
+/// A short message to the same recipients with the whole message attached. Nobody else
+/// may see its Bcc.
 fn cover(
     header: &Header<'_>,
     structure: &Structure,

@@ -1,8 +1,9 @@
-//! The JSON form, where an account asks for it and a message has one.
+//! The JSON form, if an account asks for it and a message can have it.
 //!
-//! A message that would not survive it goes in MIME form, and the log says why: it
-//! is signed, encrypted, an invitation, a report or too large for one request, or a part of
-//! it cannot be decoded for certain. Of the others the log says what was lost. Promise 3 holds for the properties as for the header section.
+//! A message that would not survive it is sent in MIME form, and the log says why: it is
+//! signed, encrypted, an invitation, a report or too large for one request, or a part of
+//! it cannot be decoded for certain. For all others the log names what was lost. Promise
+//! 3 holds for the properties as for the header section.
 
 use std::collections::HashSet;
 
@@ -19,8 +20,7 @@ use crate::mime::Rendition;
 use crate::spool::Claimed;
 use crate::telemetry::maillog;
 
-/// What Graph gets of a message that was composed; nothing if it has to go in
-/// MIME form.
+/// The JSON form of a composed message; none if it must be sent in MIME form.
 pub(in crate::delivery) async fn form(
     entry: &Claimed,
     composed: &Composed,
@@ -32,7 +32,7 @@ pub(in crate::delivery) async fn form(
     }
     let read = composed.message.read().await;
     let bytes = read.map_err(AttemptError::unread)?;
-    // Taking a message of some MB apart keeps a thread busy.
+    // Parsing a message of several MB keeps a thread busy.
     let rendered = tokio::task::spawn_blocking(move || Rendition::of(&bytes)).await;
     let mut rendition = match rendered {
         Ok(Ok(rendition)) => rendition,
@@ -48,7 +48,7 @@ pub(in crate::delivery) async fn form(
             return Ok(None);
         }
     };
-    // No field names them, and here they need none.
+    // No field names them, and in the JSON form none has to.
     let blind = composed.blind.iter().cloned();
     rendition.bcc.extend(blind.map(Mailbox::from));
     let named: HashSet<String> = rendition.recipients().map(Address::key).collect();

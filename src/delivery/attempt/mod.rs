@@ -1,8 +1,7 @@
-//! ONE attempt, top to bottom: from a claimed entry to its outcome.
+//! One attempt from top to bottom: from a claimed entry to its outcome.
 //!
-//! The entry is on record as claimed before this runs (promise 4); the caller
-//! settles it with the outcome. Nothing here waits for a retry time; the way of
-//! a draft is in `draft.rs`.
+//! The entry is on record as claimed before this runs (promise 4), and the caller settles
+//! it with the outcome. Nothing here waits for a retry time. `draft.rs` sends drafts.
 
 pub(super) mod abandoned;
 mod author_fields;
@@ -40,19 +39,19 @@ use crate::spool::Draft;
 use crate::spool::Spool;
 use crate::telemetry::maillog;
 
-/// What an attempt needs besides its entry.
+/// What an attempt needs in addition to its entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Means<'a> {
     pub(super) outlet: Option<&'a Outlet>,
     pub(super) spool: &'a Spool,
     pub(super) hostname: &'a str,
-    /// What the Received field says of the client.
+    /// What the Received field says about the client.
     pub(super) client: ReceivedClient,
     pub(super) senders: &'a Senders,
     pub(super) pace: &'a Pace,
 }
 
-/// How an attempt has ended.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
@@ -62,9 +61,9 @@ pub(super) struct Ended {
 /// What an attempt leaves in the mailbox.
 #[derive(Debug, Default)]
 pub(super) struct Left {
-    /// As it is on record.
+    /// The draft on record.
     pub(super) draft: Option<Draft>,
-    /// The message's Message-ID, where it may leave a draft that is on no record.
+    /// The message's Message-ID, if the attempt may leave a draft that is not on record.
     pub(super) unrecorded: Option<String>,
 }
 
@@ -101,12 +100,12 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
         return Ok(submitted);
     }
     let (entry, outlet) = (way.entry, way.outlet);
-    // Before the first byte leaves: wrong bytes are never mailed.
+    // Checked before the first byte leaves, so that wrong bytes are never sent.
     let verified = entry.content.verify(entry.digest).await;
     verified.map_err(AttemptError::unverified)?;
     let head = entry.content.head().await;
     let head = head.map_err(AttemptError::unread)?;
-    // What the lane was chosen by.
+    // The address that the lane was chosen by.
     let from = substitute(&outlet.account, &entry.envelope.reverse_path);
     let rules = Rules {
         from: from.unwrap_or(&entry.lane.mailbox),
@@ -136,7 +135,7 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
     submit_mime(way, composed).await
 }
 
-/// In MIME form: made smaller until Graph takes it, or until it gets no smaller.
+/// Sends in MIME form, made smaller until Graph accepts it or it cannot get smaller.
 async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted, AttemptError> {
     let Composed { message, blind, .. } = composed;
     let (id, submission) = (way.entry.id, &way.outlet.account.submission);
@@ -155,14 +154,14 @@ async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted,
             fitted.covered(id, submission, &error).await?
         };
         fitted = smaller.ok_or(error)?;
-        // The draft that lacks an attachment is deleted.
+        // The incomplete draft is deleted.
         if let Some(submitted) = way.resume().await? {
             return Ok(submitted);
         }
     }
 }
 
-/// In one request, if that is all there is and a draft is not asked for.
+/// Sends in one request, if that is enough and no draft is required.
 async fn hand_over(way: &mut Way<'_>, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
     let Parts { form, blind, large } = *parts;
     let is_all = blind.is_empty() && large.is_empty();

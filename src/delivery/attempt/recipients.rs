@@ -1,37 +1,34 @@
-//! Promise 3: who receives a message is the envelope's matter alone.
+//! Promise 3: only the envelope decides who receives a message.
 //!
-//! Graph takes recipients from the header section: To, Cc and Bcc. So that the
-//! header says what the envelope says,
+//! Graph takes recipients from the header section: To, Cc and Bcc. These rules make the
+//! header section match the envelope:
 //!
-//! - every Bcc that came in is dropped, and one top-level Bcc names the blind
-//!   recipients, those of the envelope whom no other field names;
-//! - a stray address, one that is not of the envelope, is narrowed out of To or
-//!   Cc; the field as it was stays visible as `X-Original-To`, `X-Original-Cc`;
-//! - an address or a name in To or Cc for which the envelope has others, by
-//!   `[aliases]` or `redirect_all_to`, gives way to them under the display name that
-//!   came in; where the message has one recipient in all, a field `X-Original-To`
-//!   says what the client named and To and Cc do not: nobody else sees it;
-//! - fields of an earlier resending (RFC 5322 3.6.6) cannot take part:
-//!   Resent-Bcc is dropped, Resent-To and Resent-Cc are renamed in that way;
-//! - several To or several Cc become one;
-//! - where nobody is left to name, or To and Cc are missing, To says
+//! - Every incoming Bcc is dropped. One top-level Bcc names the blind recipients:
+//!   recipients of the envelope that no other field names.
+//! - A stray address, one that is not in the envelope, is removed from To or Cc; the
+//!   original field stays visible as `X-Original-To` or `X-Original-Cc`.
+//! - An address or a name in To or Cc that `[aliases]` or `redirect_all_to` replaces in
+//!   the envelope is replaced here too, under the display name that came in. If the
+//!   message has only one recipient, a field `X-Original-To` says what the client named
+//!   and To and Cc do not; nobody else sees it.
+//! - Fields of an earlier resending (RFC 5322 3.6.6) must not add recipients: Resent-Bcc
+//!   is dropped, Resent-To and Resent-Cc are renamed in the same way.
+//! - Several To or several Cc become one.
+//! - If no recipient is left to name, or To and Cc are missing, To says
 //!   `undisclosed-recipients:;`.
 //!
-//! A field that needs none of this stays as it is, byte for byte. An item in which
-//! this relay's own reader finds no address counts as stray, as an empty field
-//! does, and a list with groups, gaps or repetitions is written without them. A name
-//! that is not written by the book is written again, and so is one that is not ASCII
-//! ([`Item::written`](crate::mime::Item::written)); the field as it was stays visible
-//! only where something is lost. The
-//! result is read once more by another parser, and a message whose header then
-//! names anybody else, or lacks anybody, falls back to naming all recipients in
-//! Bcc.
+//! A field that needs none of this stays byte for byte. An item without an address for
+//! this relay's reader counts as stray, and so does an empty field. A list with groups,
+//! gaps or repetitions is written without them. A name that is malformed or not ASCII is
+//! rewritten ([`Item::written`](crate::mime::Item::written)); the original field stays
+//! visible only if something is lost. Another parser then reads the result. If it finds a
+//! recipient too many or too few, the message falls back to naming all recipients in Bcc.
 //!
-//! With `blind = "property"` no Bcc field goes out: the blind recipients are set
-//! on the draft. With `recipients = "headers"` the addresses of To, Cc and Bcc
-//! take the envelope's place, and all of the above holds for them; except in a
-//! message of which relay.toml has replaced or bounded recipients: its header may
-//! name those who must not receive it.
+//! With `blind = "property"` no Bcc field goes out, and the blind recipients are set on
+//! the draft. With `recipients = "headers"` the addresses of To, Cc and Bcc replace the
+//! envelope, and all of the above holds for them. The exception is a message whose
+//! recipients relay.toml has replaced or limited: its header may name people who must not
+//! receive it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -50,19 +47,19 @@ use crate::mime::Item;
 use crate::mime::field_of;
 use crate::mime::unstructured;
 
-/// What becomes of each field of a header section, and what is added.
+/// What happens to each field of a header section, and what is added.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct Decision {
     /// One for each field, in order.
     pub(in crate::delivery) edits: Vec<Edit>,
     /// Fields to put at the top.
     pub(in crate::delivery) added: Vec<u8>,
-    /// Those whom no field names.
+    /// The recipients that no field names.
     pub(in crate::delivery) blind: Vec<Address>,
 }
 
 impl Decision {
-    /// The field that names the blind recipients; nothing if there are none.
+    /// The field that names the blind recipients; none if there are none.
     pub(in crate::delivery) fn bcc(&self) -> Vec<u8> {
         if self.blind.is_empty() {
             return Vec::new();
@@ -71,12 +68,12 @@ impl Decision {
     }
 }
 
-/// What becomes of a field.
+/// What happens to a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Edit {
-    /// It goes out as it came in.
+    /// It goes out unchanged.
     Keep,
-    /// It is left out, or other bytes stand in its place.
+    /// It is left out, or replaced by these bytes.
     Replace(Vec<u8>),
 }
 
@@ -85,7 +82,7 @@ pub(in crate::delivery) enum Edit {
 pub(in crate::delivery) enum Visible {
     /// As they came in.
     AsWritten,
-    /// No: everybody is a blind recipient.
+    /// They may not: every recipient is blind.
     Nobody,
 }
 
@@ -127,8 +124,8 @@ pub(in crate::delivery) fn decide(
     }
 }
 
-/// The envelope that counts: with `recipients = "headers"` the one that To, Cc
-/// and Bcc make, unless they name nobody.
+/// The envelope to use: with `recipients = "headers"` the one from To, Cc and Bcc, unless
+/// they name nobody.
 pub(in crate::delivery) fn effective<'e>(
     header: &Header<'_>,
     envelope: &'e Envelope,
@@ -154,8 +151,7 @@ pub(in crate::delivery) fn effective<'e>(
     })
 }
 
-/// Whether a header section names these recipients and nobody else, as another
-/// parser reads it.
+/// Whether another parser finds these recipients in a header section, and nobody else.
 pub(in crate::delivery) fn names_exactly<'a>(
     header: &[u8],
     recipients: impl IntoIterator<Item = &'a Address>,
@@ -188,12 +184,12 @@ pub(in crate::delivery) fn names_exactly<'a>(
     named == wanted
 }
 
-/// Who may be named in To and Cc.
+/// The recipients that may be named in To and Cc.
 #[derive(Debug, Default)]
 struct Members<'e> {
     /// Their keys.
     keys: HashSet<String>,
-    /// Those who stand in the place of others, by the keys of these.
+    /// The replacements for other addresses, by the keys of those.
     replaced: HashMap<String, Vec<&'e Address>>,
 }
 
@@ -220,7 +216,7 @@ impl<'e> Members<'e> {
         }
     }
 
-    /// Those who stand in the place of an item, as they are written there.
+    /// The replacements for an item, as they are written there.
     fn in_place_of<'m>(&'m self, item: &'m Item) -> impl Iterator<Item = (String, String)> + 'm {
         let recipients = item_key(item).and_then(|key| self.replaced.get(&key));
         let name = item.name().filter(|name| !name.contains('@'));
@@ -241,8 +237,8 @@ fn key(original: &str) -> String {
     path.map_or_else(|_| original.to_ascii_lowercase(), |path| path.key())
 }
 
-/// The key of an item's address or, if it has none, of the name that stands there
-/// instead, as in `root (Cron Daemon)`.
+/// The key of an item's address or, if it has none, of the name in its place, as in `root
+/// (Cron Daemon)`.
 fn item_key(item: &Item) -> Option<String> {
     if let Some(address) = &item.address {
         return Some(address.key());
@@ -255,11 +251,11 @@ fn item_key(item: &Item) -> Option<String> {
     Some(path.key())
 }
 
-/// Recipients that one field of originals names.
+/// Recipients that one field of original addresses names.
 const MOST_ORIGINALS: usize = 100;
 
-/// The field that says what the client named for the only recipient, as far as To
-/// and Cc do not say it.
+/// The field with the address that the client named for the only recipient, if To and Cc
+/// do not have it.
 fn originals(header: &Header<'_>, envelope: &Envelope) -> String {
     let [only] = &*envelope.recipients else {
         return String::new();
@@ -277,7 +273,7 @@ fn originals(header: &Header<'_>, envelope: &Envelope) -> String {
     {
         return String::new();
     }
-    // All of them, because the JSON form keeps one field of a name.
+    // All in one field, because the JSON form keeps only one of each name.
     let mut text = originals
         .get(..MOST_ORIGINALS)
         .unwrap_or(&originals)
@@ -288,8 +284,8 @@ fn originals(header: &Header<'_>, envelope: &Envelope) -> String {
     unstructured("X-Original-To", "", &text)
 }
 
-/// Decides about the fields of one name, and whether one of them stays. `members`
-/// are those who may be named; those who are go into `named`.
+/// Decides about the fields of one name, and whether one of them stays. `members` may be
+/// named; those who are named are added to `named`.
 fn narrow(
     header: &Header<'_>,
     name: &str,
@@ -299,17 +295,17 @@ fn narrow(
 ) -> bool {
     let mut kept: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
-    // Written again it says less, or does not stay as it is at all.
+    // Rewriting it would lose something, or it does not stay at all.
     let mut lossy = false;
     let mut changed = false;
     for field in header.all(name) {
         let list = field.list();
         changed |= !list.is_settled();
-        // Groups are written out: what others make of them is unknown.
+        // Groups are dissolved, because other programs may read them differently.
         let is_nobody = list.plain && field.is_ascii();
         lossy |= list.is_lossy() || (list.items.is_empty() && !is_nobody);
         for item in &list.items {
-            // Quoted, a recipient is no longer read alike by all.
+            // With quotes, programs may read the recipient differently.
             let address = item.address.as_ref().filter(|it| it.is_plain());
             let key = address.map(Address::key);
             match key.filter(|key| members.keys.contains(key)) {
@@ -317,9 +313,9 @@ fn narrow(
                     kept.push(item.written());
                     named.insert(key);
                 }
-                // Named before, and Graph counts every repetition.
+                // It was named before, and Graph counts every repetition.
                 Some(_) => lossy = true,
-                // Nobody's, or somebody else's.
+                // An address of nobody, or of somebody else.
                 None => {
                     lossy = true;
                     for (key, written) in members.in_place_of(item) {
@@ -336,8 +332,8 @@ fn narrow(
     if fields == 0 || (fields == 1 && !lossy && !changed) {
         return fields == 1;
     }
-    // The first field of that name becomes the narrowed one. Several are joined
-    // there: RFC 5322 3.6 allows one, and readers differ in which they take.
+    // The first field of that name becomes the corrected one, and joins all of them: RFC
+    // 5322 3.6 allows only one, and readers differ in which they use.
     let mut narrowed = match (kept.is_empty(), name) {
         (false, _) => field_of(name, kept.iter().map(String::as_str)),
         (true, "To") => NOBODY.to_vec(),
@@ -374,7 +370,7 @@ mod tests {
         }
     }
 
-    /// The header section as it goes out.
+    /// The outgoing header section.
     fn edited(header: &[u8], envelope: &Envelope, visible: Visible) -> Vec<u8> {
         let header = Header::split(header, true).unwrap();
         let decision = decide(&header, envelope, visible);
@@ -397,7 +393,7 @@ mod tests {
             })
     }
 
-    /// Header lines that try to name somebody.
+    /// Header lines that try to name a recipient.
     fn line() -> impl Strategy<Value = String> {
         let value = "[ -~]{0,30}(eve@e\\.example)?[ -~]{0,10}";
         let name = "(To|Cc|Bcc|Resent-To|Subject|TO |cc\t)";

@@ -1,11 +1,10 @@
-//! One attachment on its way into a draft: at once if it is small, otherwise by
-//! an upload session, piece by piece from where it is kept. Where Graph draws the
-//! line between the two is not known to the byte, so what it refuses by its size in
-//! one way goes in the other.
+//! Attaches one file to a draft: in one request if it is small, otherwise piece by piece
+//! in an upload session. The exact size that separates the two in Graph is unknown, so a
+//! file that is refused for its size in one way is sent in the other.
 //!
-//! A broken connection is resumed where Graph says. What cannot be resumed is
-//! given up: the draft was not sent, and the next attempt makes another, because
-//! an upload whose end is not known may have attached the file already.
+//! A broken connection is resumed where Graph says. An upload that cannot be resumed is
+//! abandoned: the draft was not sent, and the next attempt creates another, because an
+//! upload with an unknown end may have attached the file already.
 
 use std::io;
 use std::time::Duration;
@@ -31,33 +30,33 @@ use crate::mime::Piece;
 use crate::mime::Reader;
 use crate::telemetry::maillog;
 
-/// An attachment that travels by itself.
+/// An attachment that is sent separately.
 #[derive(Clone, Debug)]
 pub(in crate::delivery) struct Large {
     pub(in crate::delivery) name: String,
     pub(in crate::delivery) content_type: String,
-    /// Without its angle brackets.
+    /// The Content-ID, without its angle brackets.
     pub(in crate::delivery) content_id: Option<String>,
     pub(in crate::delivery) is_inline: bool,
     /// Decoded, in bytes.
     pub(in crate::delivery) size: u64,
     pub(in crate::delivery) encoding: Encoding,
-    /// Where it is kept, encoded.
+    /// Where its encoded bytes are stored.
     pub(in crate::delivery) pieces: Vec<Piece>,
 }
 
-/// Graph wants less than 4 MB (page "Attach large files to Outlook messages");
-/// 327,680 bytes are the unit of its other upload sessions.
+/// Graph requires less than 4 MB (page "Attach large files to Outlook messages"); its
+/// other upload sessions use a unit of 327,680 bytes.
 const CHUNK: usize = 12 * 327_680;
 /// See [`CHUNK`].
 const LEAST_CHUNK: u64 = 327_680;
-/// What an upload session finds too small may be this large; all of it is in memory
-/// then. No reading of Microsoft's "3 MB" is more than 3 MiB.
+/// A file that is too small for an upload session is at most this large, and all of it is
+/// in memory then. Every interpretation of Microsoft's "3 MB" is at most 3 MiB.
 const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;
-/// Failures in a row after which an upload is given up.
+/// Failures in a row after which an upload is abandoned.
 const SETBACKS: u32 = 5;
-/// The longest that an upload waits for Graph; what is to wait longer is given
-/// up, and its place is free for others.
+/// The longest that an upload waits for Graph. One that would have to wait longer is
+/// abandoned, and others can use its place.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl Large {
@@ -88,7 +87,7 @@ pub(in crate::delivery) async fn attach(
             Err(error) if error.is_too_large() => {
                 maillog::other_way(way.entry.id, large.size, &error);
                 match in_pieces(way, draft, large).await {
-                    // What was said first is why.
+                    // The first error is the reason.
                     Err(second) if second.is_too_small() => Err(error),
                     attached => attached,
                 }
@@ -120,7 +119,7 @@ async fn at_once(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), Attemp
     attached.map_err(Step::Prepare.failed())
 }
 
-/// By an upload session.
+/// In an upload session.
 async fn in_pieces(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
     way.pace.admit(1).await;
     let described = large.described();
@@ -135,7 +134,7 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
     let mut source = Source::new(large);
     let mut next = 0;
     let mut most = CHUNK as u64;
-    // What is taken again, after Graph has lost it, is no success.
+    // Bytes that Graph had lost and accepts again are not progress.
     let mut furthest = 0;
     let mut setbacks = 0;
     loop {
@@ -160,7 +159,7 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
             }
             Ok(Progress::Next(_)) if setbacks < SETBACKS => setbacks += 1,
             Ok(Progress::Next(_)) => return Err(AttemptError::UploadStuck),
-            // A proxy may take less than Graph.
+            // A proxy may accept less than Graph.
             Err(error) if is_piece_too_large(&error) && most > LEAST_CHUNK => {
                 most = (most / 2).max(LEAST_CHUNK);
                 debug!(id = %way.entry.id, %error, most, "the upload continues in smaller pieces");
@@ -183,7 +182,7 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
     }
 }
 
-/// How long to wait before an upload is resumed; nothing if it cannot be.
+/// How long to wait before an upload is resumed; none if it cannot be.
 fn pause(error: &GraphError, setbacks: u32) -> Option<Duration> {
     let asked = resumes(error)?;
     let own = FIRST_PAUSE.saturating_mul(1 << setbacks.min(5));
@@ -193,14 +192,14 @@ fn pause(error: &GraphError, setbacks: u32) -> Option<Duration> {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The bytes of an attachment, read once from its beginning to its end, unless
-/// Graph wants some of them again.
+/// The bytes of an attachment, read once from beginning to end, unless Graph wants some
+/// of them again.
 struct Source<'l> {
     large: &'l Large,
     reader: Decoded,
-    /// Where the reader is.
+    /// The position of the reader.
     at: u64,
-    /// Read, and not taken yet.
+    /// Bytes that were read and not accepted yet.
     rest: Bytes,
 }
 
@@ -214,7 +213,7 @@ impl<'l> Source<'l> {
         }
     }
 
-    /// At most `most` bytes from an offset on, and fewer only at the end.
+    /// At most `most` bytes from an offset on; fewer only at the end.
     async fn take(&mut self, from: u64, most: u64) -> io::Result<Bytes> {
         if from != self.at {
             self.reader = self.large.read(from);

@@ -1,5 +1,5 @@
-//! One attempt and its settlement: whatever happens in it, the entry is settled
-//! (promise 2), with the report that comes of it.
+//! One attempt and its settlement: whatever happens, the entry is settled (promise 2),
+//! with the report that the outcome requires.
 
 use std::panic::AssertUnwindSafe;
 
@@ -55,7 +55,7 @@ impl Context {
             pace: &pace,
         };
         let attempt = attempt::attempt(&entry, means);
-        // One message must not be able to stop the relay, nor keep its place.
+        // One message must not be able to stop the relay or occupy its worker for ever.
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
         let Ended { mut outcome, left } = ended.unwrap_or_else(|_| Ended {
             outcome: Outcome::panicked(),
@@ -95,7 +95,7 @@ impl Context {
             uploaded: usage.uploaded,
         };
         maillog::attempted(&entry, &report, now);
-        // What is not on record is looked for after the next start.
+        // The next start looks for drafts that are not on record.
         if self.settle(&entry, &report).await == Settlement::Recorded {
             self.clear_up(&entry, &outcome, next, left).await;
         }
@@ -106,7 +106,7 @@ impl Context {
         }
     }
 
-    /// Writes an outcome down. It is known and must not be lost: a full disk passes.
+    /// Records an outcome. It must not be lost, so a full disk is waited for.
     async fn settle(&self, entry: &Claimed, report: &AttemptReport) -> Settlement {
         loop {
             match self.spool.settle(entry, report.clone()).await {
@@ -129,9 +129,9 @@ impl Context {
         }
     }
 
-    /// Deletes the drafts of a message that has failed, and forgets the one of a
-    /// message that is held because it is gone: whoever tries it again means to send
-    /// it.
+    /// Deletes the drafts of a failed message. For a message that is held because its
+    /// draft is gone, forgets that draft, because whoever retries the message wants it
+    /// sent.
     async fn clear_up(&self, entry: &Claimed, outcome: &Outcome, next: Next, left: Left) {
         let Some(outlet) = self.outlets.get(&entry.lane.account) else {
             return;
@@ -172,7 +172,7 @@ impl Context {
         outcome: &Outcome,
         now: RunningTime,
     ) -> Option<RunningTime> {
-        // With mailbox = "from", a mailbox that is not there is the message's own fault.
+        // With mailbox = "from", a missing mailbox is the message's own fault.
         let outlet = self.outlets.get(&entry.lane.account);
         let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
         if by_author && outcome.is_mailbox_unknown() {
@@ -213,8 +213,8 @@ impl Context {
     }
 }
 
-/// Whether an earlier attempt may have submitted the message. A draft that is
-/// another now than before this attempt was found unsent.
+/// Whether an earlier attempt may have submitted the message. If the draft changed during
+/// this attempt, the old one was found unsent.
 fn is_doubted(entry: &Claimed, left: &Option<Draft>) -> bool {
     match &entry.draft {
         Some(Draft {
@@ -225,7 +225,7 @@ fn is_doubted(entry: &Claimed, left: &Option<Draft>) -> bool {
     }
 }
 
-/// The outcome's name in spool and log.
+/// The name of the outcome in spool and log.
 fn name(kind: Kind, next: Next) -> AttemptOutcome {
     match (kind, next) {
         (Kind::Delivered, _) => AttemptOutcome::Delivered,

@@ -1,10 +1,11 @@
-//! The lanes of one account, ordered by when each may begin its next attempt, so
-//! that nobody has to walk through those that cannot.
+//! The lanes of one account, ordered by when each may begin its next attempt, so that
+//! lanes which cannot begin cost no time. A lane is one mailbox of the account and its
+//! waiting mail.
 //!
-//! A lane is in one of three places: `ready` if its time has come, `timed` if that
-//! is known, and in neither while all it may have is under way. Whatever changes a
-//! lane calls [`AccountLanes::place`]. A lane with nothing waiting and nothing under
-//! way is forgotten, in trouble when its backoff is over.
+//! A lane is in one of three places: in `ready` if its time has come, in `timed` if that
+//! time is known, and in neither while everything it may send is under way. Every change
+//! of a lane calls [`AccountLanes::place`]. A lane with nothing waiting and nothing under
+//! way is forgotten; one in backoff, when that is over.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -26,13 +27,13 @@ use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::spool::Want;
 
-/// The lanes of an account, and its own trouble.
+/// The lanes of an account, and the account's own backoff.
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct AccountLanes {
     pub(in crate::delivery) brake: Brake,
-    /// What failed lately through this account.
+    /// Recent failures of this account.
     pub(in crate::delivery) suspects: Shared,
-    /// The mailbox of an operator's order, to be probed first.
+    /// The mailbox that an operator asked for, to be probed first.
     pub(in crate::delivery) first: Option<Address>,
     /// Lanes with mail that waits or is under way.
     pub(in crate::delivery) busy: usize,
@@ -45,17 +46,17 @@ pub(in crate::delivery) struct AccountLanes {
 #[derive(Debug)]
 pub(in crate::delivery) struct LaneState {
     pub(in crate::delivery) in_flight: u32,
-    /// When its next waiting entry is due, as far as is known.
+    /// When its next waiting entry is due, if known.
     pub(in crate::delivery) due: Option<Instant>,
-    /// What that entry needs, if the spool has said so.
+    /// What that entry needs, if known.
     pub(in crate::delivery) need: Option<Need>,
     pub(in crate::delivery) brake: Brake,
     pub(in crate::delivery) pace: Arc<MailboxPace>,
-    /// Its pace has no room before this.
+    /// The rate limits leave no room before this time.
     pub(in crate::delivery) held: Option<Instant>,
-    /// The limit that was told to hold it back.
+    /// The limit that was reported as reached.
     pub(in crate::delivery) told: Option<Limit>,
-    /// Whether others know that it waits for a limit.
+    /// Whether the dispatcher knows that it waits for a limit.
     pub(in crate::delivery) is_limited: bool,
     /// Whether it counts as busy.
     counted: bool,
@@ -69,8 +70,8 @@ enum Place {
     Timed(Instant),
 }
 
-/// A lane that its pace holds back is looked at again after this: what is next
-/// in it may have changed meanwhile, by an operator's hand.
+/// How long until a lane at its rate limit is looked at again: an operator may have
+/// changed what is next in it.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl AccountLanes {
@@ -90,13 +91,13 @@ impl AccountLanes {
         self.lanes.entry(mailbox.clone()).or_insert_with(new)
     }
 
-    /// How many lanes are remembered.
+    /// The number of lanes.
     #[cfg(test)]
     pub(in crate::delivery) fn count(&self) -> usize {
         self.lanes.len()
     }
 
-    /// Puts a lane where it belongs after a change. Whether it is still there.
+    /// Puts a lane where it belongs after a change. Returns whether it still exists.
     pub(in crate::delivery) fn place(&mut self, mailbox: &Address) -> bool {
         let Some(state) = self.lanes.get_mut(mailbox) else {
             return false;
@@ -124,7 +125,7 @@ impl AccountLanes {
         stays
     }
 
-    /// The time has come for some lanes. Returns those that are forgotten.
+    /// Moves lanes whose time has come. Returns those that are forgotten.
     pub(in crate::delivery) fn wake(&mut self, now: Instant) -> Vec<Address> {
         let mut forgotten = Vec::new();
         while self.timed.first().is_some_and(|(at, _)| *at <= now)
@@ -144,7 +145,7 @@ impl AccountLanes {
         forgotten
     }
 
-    /// Whether any lane's time has come.
+    /// Whether the time of any lane has come.
     pub(in crate::delivery) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -157,16 +158,16 @@ impl AccountLanes {
         self.ready.range::<Address, _>(range).next().cloned()
     }
 
-    /// The lane to probe with, of those whose time has come: an operator's, else
-    /// the one whose mail came last.
+    /// The lane to probe with, of those whose time has come: the one an operator asked
+    /// for, otherwise the one with the newest mail.
     pub(in crate::delivery) fn newest(&self) -> Option<Address> {
         let first = self.first.as_ref().filter(|it| self.ready.contains(it));
         let due = |mailbox: &&Address| self.get(mailbox).and_then(|state| state.due);
         first.or_else(|| self.ready.iter().max_by_key(due)).cloned()
     }
 
-    /// When the first of its lanes may begin something, by itself. A lane that is
-    /// ready counts if it `may` have a worker with so many attempts under way.
+    /// When the first of its lanes may begin something by itself. A ready lane counts if
+    /// it `may` have a worker with this number of attempts under way.
     pub(in crate::delivery) fn next(&self, may: impl Fn(u32) -> bool) -> Option<Instant> {
         let ready = self.ready.iter().filter_map(|mailbox| self.get(mailbox));
         let mut ready = ready.filter(|state| may(state.in_flight));
@@ -209,7 +210,7 @@ impl AccountLanes {
                 Wanted::Open { want, was_limited }
             }
             Room::Full { limit, until } => {
-                // Not at once again: a request that waits may be woken later.
+                // Not at once again, because a waiting request may be woken later.
                 let soonest = now + Duration::from_millis(5);
                 state.held = Some(until.clamp(soonest, now + LOOK_AGAIN));
                 state.need = None;
@@ -240,14 +241,14 @@ pub(in crate::delivery) enum Wanted {
     Nothing,
     Open {
         want: Want,
-        /// Whether a limit held it back until now.
+        /// Whether a rate limit held it back until now.
         was_limited: bool,
     },
-    /// A limit holds it back.
+    /// A rate limit holds it back.
     Full {
         limit: Limit,
         until: Instant,
-        /// For the first time in this backlog.
+        /// It is the first time in this backlog.
         is_news: bool,
     },
 }
@@ -280,7 +281,7 @@ impl LaneState {
         }
     }
 
-    /// When it is to be looked at: it may begin something then, or is forgotten.
+    /// When to look at it: it may begin something then, or is forgotten.
     fn next(&self) -> Option<Instant> {
         if !self.has_mail() {
             return self.brake.until;
@@ -293,7 +294,7 @@ impl LaneState {
         others.into_iter().flatten().chain([due]).max()
     }
 
-    /// What failed since something got through: anything else comes first.
+    /// What failed since the last success; anything else goes first.
     fn behind(&self, account: &Brake, suspects: &Shared) -> Vec<SpoolId> {
         if self.brake.eased || account.eased {
             return Vec::new();
@@ -304,7 +305,7 @@ impl LaneState {
             let suspects = suspects.lock();
             behind.extend(suspects.behind());
             if probes_newest {
-                // They came again, and so look like the newest.
+                // They were added again, and so look like the newest.
                 behind.extend(suspects.suspected());
             }
         }

@@ -1,6 +1,6 @@
-//! The backoff of a mailbox or an account in trouble: until when nothing goes, and
-//! what was told of it. Pure; the time comes in, from the monotonic clock: a wall
-//! clock that is set makes no wait longer or shorter.
+//! The backoff of a mailbox or an account after failures: until when nothing is sent, and
+//! what was logged about it. Without I/O; the caller passes the time of the monotonic
+//! clock, so that setting the wall clock changes no wait.
 
 use std::time::Duration;
 
@@ -10,39 +10,39 @@ use crate::delivery::outcome::Cause;
 use crate::delivery::outcome::schedule;
 use crate::mail::SpoolId;
 
-/// Trouble in a row.
+/// Failures in a row.
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct Brake {
-    /// 0 is no trouble.
+    /// 0 means no backoff.
     pub(in crate::delivery) failures: u32,
     pub(in crate::delivery) until: Option<Instant>,
-    /// Of that, what Graph or Entra asked for.
+    /// The part of the wait that Graph or Entra asked for.
     pub(in crate::delivery) asked: Option<Instant>,
-    /// What was told of a configuration fault.
+    /// What was logged about a configuration fault.
     pub(in crate::delivery) told: Option<String>,
-    /// Of the last failure.
+    /// The time of the last failure.
     pub(in crate::delivery) cause: Option<Cause>,
-    /// The message that failed last: the probe is another one, if there is one.
+    /// The message that failed last. The probe is another message if there is one.
     pub(in crate::delivery) last: Option<SpoolId>,
     /// An operator waits for the next probe.
     pub(in crate::delivery) eased: bool,
 }
 
-/// A failure that makes its mailbox or account wait.
+/// A failure that makes its mailbox or account back off.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::delivery) struct Failed {
     pub(in crate::delivery) id: SpoolId,
     pub(in crate::delivery) cause: Cause,
-    /// As the answer says.
+    /// The wait that the answer asks for.
     pub(in crate::delivery) wait: Option<Duration>,
 }
 
-/// What a configuration fault's code or words have become to the operator.
+/// Whether a configuration fault's code or text is new to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum News {
-    /// It was told before.
+    /// It was logged before.
     Known,
-    /// It is to be told.
+    /// It has to be logged.
     New,
 }
 
@@ -55,7 +55,7 @@ impl Brake {
         let Failed { id, cause, wait } = failed;
         self.last = Some(id);
         self.eased = false;
-        // Attempts that were under way together are one failure.
+        // Attempts that were under way together count as one failure.
         if !self.holds(now) {
             self.failures += 1;
         }
@@ -63,30 +63,30 @@ impl Brake {
         let until = now + schedule::brake(cause, wait, self.failures - 1);
         self.until = self.until.max(Some(until));
         let asked = match cause {
-            // However long it is, it was Graph who said to go slower.
+            // However long it is, Graph asked for it.
             Cause::Throttled => Some(until),
             Cause::Unavailable | Cause::Configuration(_) => wait.map(|wait| now + wait),
         };
         self.asked = self.asked.max(asked);
     }
 
-    /// Whether the next probe takes what came last: what waits for the longest may
-    /// be many messages that all fail. Every other probe does. It makes no attempt
-    /// more, so it asks no more of a broken way than the others. Who is throttled is
-    /// so whatever the message says.
+    /// Whether the next probe takes the newest message. The oldest may be many messages
+    /// that all fail, so every second probe takes the newest. This adds no attempt, so a
+    /// failing service gets no more requests. After throttling it is not done, because
+    /// throttling does not depend on the message.
     pub(in crate::delivery) fn probes_newest(&self) -> bool {
         let is_odd = self.failures % 2 == 1;
         self.eased || is_odd && self.cause != Some(Cause::Throttled)
     }
 
-    /// Leaves of it what Graph or Entra asked for.
+    /// Keeps only the part of the wait that Graph or Entra asked for.
     pub(in crate::delivery) fn ease(&mut self) {
         self.until = self.asked;
         self.eased = self.failures > 0;
     }
 
-    /// Whether a fault that was told is over. What Graph said about when to come
-    /// back stays in force although another request came through.
+    /// Ends the backoff; returns whether a fault that was logged is over. A time that
+    /// Graph gave stays in force although another request succeeded.
     pub(in crate::delivery) fn release(&mut self, now: Instant) -> bool {
         if self.holds(now) {
             return false;

@@ -1,15 +1,15 @@
-//! Who may go next: fairness between mailboxes, requests at once for each, and
-//! backoff where there is trouble. Without I/O; the time comes in, from the
-//! monotonic clock.
+//! Which mailbox may send next: fairness between mailboxes, parallel requests for each,
+//! and backoff after failures. Without I/O; the caller passes the time of the monotonic
+//! clock.
 //!
-//! A mailbox or an account in trouble backs off: nothing goes until its time, then
-//! one attempt alone, the probe, with another message than the one that failed
-//! last. If that succeeds, all go again; if not, it waits for longer. So a
-//! throttled mailbox is not called before its time, an expired secret costs one
-//! token request every few minutes however many messages wait, and no other mailbox
-//! notices. Which lanes can begin something is kept in order in `account_lanes.rs`,
-//! so that a round costs no more for those that cannot. What a mailbox that works
-//! may be asked for is in `pace.rs`, who may take a worker in `workers.rs`.
+//! A mailbox or an account with failures backs off: nothing is sent until its time, then
+//! one attempt alone, the probe, with another message than the one that failed last. If
+//! it succeeds, everything may go again; if not, the wait grows. So a throttled mailbox
+//! is not called before its time, an expired secret costs one token request every few
+//! minutes for any number of messages, and no other mailbox is affected.
+//! `account_lanes.rs` orders the lanes by when they can begin, so that a round costs no
+//! more for those that cannot. The rate limits of a working mailbox are in `pace.rs`, the
+//! sharing of workers in `workers.rs`.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ use crate::mail::Lane;
 use crate::spool::Spent;
 use crate::spool::Want;
 
-/// All mailboxes that have something waiting or under way.
+/// All mailboxes with mail that waits or is under way.
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct Lanes {
     accounts: BTreeMap<String, AccountLanes>,
@@ -46,9 +46,9 @@ pub(in crate::delivery) struct Lanes {
     /// The lane that was served last.
     last: Option<Lane>,
     changes: Vec<Change>,
-    /// For whoever asks.
+    /// The state for `status` and metrics.
     standing: Standing,
-    /// Lanes looked at so far.
+    /// Lanes looked at so far, for tests.
     #[cfg(test)]
     pub(in crate::delivery) visited: usize,
 }
@@ -60,14 +60,14 @@ pub(in crate::delivery) struct Begun {
     pub(in crate::delivery) jury: Jury,
 }
 
-/// What has changed about a mailbox's pace and is to be told.
+/// A change of a mailbox's rate that has to be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Change {
     /// One of its limits holds its mail back, for the first time in this backlog.
     Held(Lane, Limit, Instant),
-    /// Graph throttles it: so many requests at once, from then on.
+    /// Graph throttles it: the new number of parallel requests.
     Narrowed(Lane, u32, Instant),
-    /// As many requests at once as allowed again.
+    /// As many parallel requests as configured are allowed again.
     Widened(Lane, u32),
 }
 
@@ -75,7 +75,7 @@ pub(in crate::delivery) enum Change {
 type Turn = (String, (Bound<Address>, Bound<Address>));
 
 impl Lanes {
-    /// No lanes yet; the pace by account.
+    /// Without lanes; the rate limits by account.
     pub(in crate::delivery) fn new(
         settings: HashMap<String, config::Pace>,
         workers: u32,
@@ -89,13 +89,13 @@ impl Lanes {
         }
     }
 
-    /// Counts what was spent before the relay was started.
+    /// Counts what was used before the relay was started.
     pub(in crate::delivery) fn remember(&mut self, spent: &Spent, now: Instant) {
         self.paces.remember(spent, now);
     }
 
-    /// The mailbox of a lane is an alias of this one: Graph's limits hold for both
-    /// together. Requests at once are still counted for each.
+    /// Records that the mailbox of a lane is an alias of this one, so that Graph's limits
+    /// hold for both together. Parallel requests are still counted separately.
     pub(in crate::delivery) fn shares_limits_with(
         &mut self,
         lane: &Lane,
@@ -112,7 +112,7 @@ impl Lanes {
         }
     }
 
-    /// A lane has an entry that is due then.
+    /// Records that a lane has an entry that is due then.
     pub(in crate::delivery) fn has_due(&mut self, lane: &Lane, due: Instant, now: Instant) {
         let state = self.state(lane, now);
         if state.due.is_none_or(|known| due < known) {
@@ -122,8 +122,8 @@ impl Lanes {
         }
     }
 
-    /// After a claim: when what is next in a lane is due and what it needs, if
-    /// anything waits in it.
+    /// Records, after a claim, when the next entry of a lane is due and what it needs, if
+    /// one waits.
     pub(in crate::delivery) fn set_upcoming(
         &mut self,
         lane: &Lane,
@@ -144,8 +144,8 @@ impl Lanes {
         self.place(lane, now);
     }
 
-    /// What may be claimed now, in fair shares: one for each lane in turn, until
-    /// workers or room are used up.
+    /// What may be claimed now, in fair shares: one for each lane in turn, until workers
+    /// or room are used up.
     pub(in crate::delivery) fn wants(&mut self, now: Instant) -> Vec<Want> {
         self.wake(now);
         let mut shares: Vec<(Want, u32)> = Vec::new();
@@ -170,15 +170,15 @@ impl Lanes {
             }
         }
         let wants: Vec<Want> = shares.into_iter().map(|(want, _)| want).collect();
-        // Taken for good when they begin.
+        // They are taken for good when the attempts begin.
         for want in &wants {
             (0..want.count).for_each(|_| self.workers.release(&want.lane.account));
         }
         wants
     }
 
-    /// Gives a part of an account's lanes one attempt each, as far as it goes; one in
-    /// all while the account is probed.
+    /// Gives lanes of an account one attempt each, as far as possible; only one in all
+    /// while the account is probed.
     fn serve(&mut self, (name, range): &Turn, now: Instant, shares: &mut Vec<(Want, u32)>) {
         let mut from = range.0.clone();
         while let Some(account) = self.accounts.get(name) {
@@ -242,9 +242,9 @@ impl Lanes {
         }
     }
 
-    /// When something may be claimed, if nothing else happens: a lane whose
-    /// attempts are all under way, or that may have no worker, waits for the end
-    /// of one, not for a time.
+    /// When something may be claimed if nothing else happens. A lane whose attempts are
+    /// all under way, or that may not have a worker, waits for the end of an attempt and
+    /// not for a time.
     pub(in crate::delivery) fn wake_at(&self) -> Option<Instant> {
         let at = |(name, account): (&String, &AccountLanes)| {
             let is_probed = account.brake.failures > 0 && self.workers.under_way(name) > 0;
@@ -257,7 +257,8 @@ impl Lanes {
         self.accounts.iter().filter_map(at).min()
     }
 
-    /// An attempt of this lane has begun, with a message that needs so much.
+    /// Records that an attempt of this lane has begun, with a message that needs this
+    /// much.
     pub(in crate::delivery) fn begun(&mut self, lane: &Lane, now: Instant, need: Need) -> Begun {
         self.workers.take(&lane.account);
         let account = self.account(lane);
@@ -276,19 +277,20 @@ impl Lanes {
         begun
     }
 
-    /// An attempt of this lane has ended.
+    /// Records that an attempt of this lane has ended.
     pub(in crate::delivery) fn ended(&mut self, lane: &Lane, now: Instant) {
         self.workers.release(&lane.account);
         let Some(state) = self.known(lane) else {
             return;
         };
         state.in_flight = state.in_flight.saturating_sub(1);
-        // It may have given something back.
+        // It may have returned unused amounts.
         state.held = None;
         self.place(lane, now);
     }
 
-    /// Graph took a message of this lane. Whether a fault that was told is over.
+    /// Graph accepted a message of this lane. Returns whether a fault that was logged is
+    /// over.
     pub(in crate::delivery) fn worked(&mut self, lane: &Lane, now: Instant) -> bool {
         let mut over = false;
         if let Some(state) = self.known(lane) {
@@ -307,8 +309,8 @@ impl Lanes {
         over | self.account_worked(lane, now)
     }
 
-    /// Graph took the token of this lane's account. Whether a fault that was
-    /// told is over.
+    /// Graph accepted the token of this lane's account. Returns whether a fault that was
+    /// logged is over.
     pub(in crate::delivery) fn account_worked(&mut self, lane: &Lane, now: Instant) -> bool {
         let account = self.account(lane);
         if account.brake.failures == 0 {
@@ -319,10 +321,11 @@ impl Lanes {
         over
     }
 
-    /// The mailbox of this lane is in trouble.
+    /// The mailbox of this lane backs off.
     pub(in crate::delivery) fn brake_mailbox(&mut self, lane: &Lane, now: Instant, failed: Failed) {
         let state = self.state(lane, now);
-        // What was under way together is throttled together, and is one sign.
+        // Requests that were under way together are throttled together, which counts as
+        // one sign.
         let narrows = failed.cause == Cause::Throttled && !state.brake.holds(now);
         state.brake.engage(now, failed);
         if narrows && let Some(at_once) = state.pace.narrow() {
@@ -334,14 +337,14 @@ impl Lanes {
         self.place(lane, now);
     }
 
-    /// The account of this lane is in trouble.
+    /// The account of this lane backs off.
     pub(in crate::delivery) fn brake_account(&mut self, lane: &Lane, now: Instant, failed: Failed) {
         self.account(lane).brake.engage(now, failed);
         self.publish_account(lane);
     }
 
-    /// An operator wants to see whether this lane works now: the next attempt,
-    /// a probe, need not wait for what the relay had decided by itself.
+    /// An operator wants to know whether this lane works now: the next attempt is a
+    /// probe, and does not wait for the relay's own backoff.
     pub(in crate::delivery) fn ease(&mut self, lane: &Lane, now: Instant) {
         let account = self.account(lane);
         account.brake.ease();
@@ -354,7 +357,7 @@ impl Lanes {
         }
     }
 
-    /// Whether a fault of the mailbox is news.
+    /// Whether a fault of the mailbox is new.
     pub(in crate::delivery) fn tell_mailbox(
         &mut self,
         lane: &Lane,
@@ -367,19 +370,19 @@ impl Lanes {
         news
     }
 
-    /// Whether a fault of the account is news.
+    /// Whether a fault of the account is new.
     pub(in crate::delivery) fn tell_account(&mut self, lane: &Lane, what: &str) -> News {
         let news = self.account(lane).brake.tell(what);
         self.publish_account(lane);
         news
     }
 
-    /// What is to be told, once.
+    /// The changes to log; each is returned once.
     pub(in crate::delivery) fn changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
-    /// How many lanes are remembered.
+    /// The number of lanes.
     #[cfg(test)]
     pub(in crate::delivery) fn count(&self) -> usize {
         self.accounts.values().map(AccountLanes::count).sum()
@@ -398,7 +401,7 @@ impl Lanes {
         }
     }
 
-    /// All lanes that are ready, beginning after the one that was served last.
+    /// All ready lanes, beginning after the one that was served last.
     fn turns(&self) -> Vec<Turn> {
         let is_ready = |(_, account): &(&String, &AccountLanes)| account.has_ready();
         let all = |(name, _): (&String, _)| (name.clone(), (Bound::Unbounded, Bound::Unbounded));

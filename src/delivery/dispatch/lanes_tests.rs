@@ -1,4 +1,5 @@
-//! Who may go next: lanes, their pace and workers, with the time in hand.
+//! Which mailbox may send next: lanes, their rate limits and workers, with a time that
+//! the test sets.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -225,7 +226,7 @@ fn a_round_over_two_hundred_mailboxes_is_cheap() {
     let rounds = 1000;
     let begun = std::time::Instant::now();
     for _ in 0..rounds {
-        // A worker is free, and nobody's turn is cut short by that.
+        // A worker is free, and taking it does not shorten another lane's turn.
         lanes.ended(&names[0], at(1));
         std::hint::black_box(lanes.wants(at(1)));
         std::hint::black_box(lanes.wake_at());
@@ -376,7 +377,7 @@ fn the_probe_is_not_the_message_that_failed_last() {
     let wants = lanes.wants(at(100));
 
     assert_eq!(wants[0].behind, [failed.id]);
-    // Unless an operator has asked for it.
+    // Except when an operator has asked for it.
     lanes.ease(&one, at(100));
     assert_eq!(lanes.wants(at(100))[0].behind, []);
 }

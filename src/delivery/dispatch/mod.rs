@@ -1,6 +1,7 @@
-//! Who may go next: the destinations of each account, their limits and their backoff.
+//! Which message goes next: the destinations of each account, their limits and their
+//! backoff.
 //!
-//! Pure, with the time in hand; `delivery/mod.rs` asks and starts the attempts.
+//! Without I/O; `delivery/mod.rs` passes the time and starts the attempts.
 
 mod account_lanes;
 pub(super) mod brake;

@@ -1,16 +1,15 @@
-//! How much one mailbox is asked for: the limits of `[account.rate_limits]`, and fewer
-//! requests at once where Graph throttles it.
+//! The rate limits of one mailbox: those of `[account.rate_limits]`, and fewer parallel
+//! requests while Graph throttles it.
 //!
-//! The dispatcher begins an attempt when the windows have room for the message
-//! and its first request, which is reserved then; each request is counted when
-//! [`Pace::admit`] lets it go, and only the second and later ones of an attempt
-//! wait there. While one waits, its mailbox begins nothing new: what has begun
-//! comes first, in the order of asking.
+//! The dispatcher begins an attempt when the windows have room for the message and its
+//! first request, which is reserved then. [`Pace::admit`] counts each request as it lets
+//! it go, and only the second and later requests of an attempt wait there. While one
+//! waits, its mailbox begins no new attempt: requests of running attempts go first, in
+//! the order in which they asked.
 //!
-//! A mailbox that is throttled gets half as many requests at once, at least one,
-//! and one more for every [`WIDEN_AFTER`] messages that Graph takes: the limit
-//! that is really there is found again from below (RFC 5681 3.1 does so for a
-//! network).
+//! A throttled mailbox gets half as many parallel requests, at least one, and one more
+//! for every [`WIDEN_AFTER`] messages that Graph accepts. In this way the real limit is
+//! found again from below (RFC 5681 3.1 does the same for a network).
 //!
 //! Memory: four windows for each mailbox that was used within a day.
 
@@ -31,19 +30,20 @@ use crate::mail::Lane;
 use crate::spool::Allowance;
 use crate::spool::Spent;
 
-/// Messages that Graph has to take before one more request goes at once: enough
+/// Messages that Graph must accept before one more parallel request is allowed: enough
 /// that a mailbox at its limit is throttled for few of its messages.
 const WIDEN_AFTER: u32 = 20;
-/// The longest span of a limit, and so what has to be remembered.
+/// The longest span of a limit, and so how long use is remembered.
 pub(in crate::delivery) const MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
-/// What the relay may add to a message's header; more waits for its room.
+/// What the relay may add to a message's header; larger additions wait for room.
 const HEADER_ROOM: u64 = 1024;
-/// Base64 makes four megabytes of it, what one request carries.
+/// Base64 makes it four megabytes, the size of one request.
 const LARGEST_FIRST: u64 = 3_000_000;
-/// A waiting request looks again after this: something may have been given back.
+/// The longest sleep of a waiting request, because unused amounts may have been returned
+/// meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// A limit by time, by its key in `[account.rate_limits]`.
+/// A limit on an amount in a span of time, named by its key in `[account.rate_limits]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Limit {
     Messages,
@@ -76,13 +76,13 @@ pub(in crate::delivery) struct Need {
 }
 
 impl Need {
-    /// What every message needs.
+    /// The minimum that every message needs.
     pub(in crate::delivery) const LEAST: Self = Self {
         upload: 1,
         recipients: 1,
     };
 
-    /// Of a message of so many bytes and recipients.
+    /// What a message of this size with this number of recipients needs.
     pub(in crate::delivery) fn of(size: u64, recipients: u64) -> Self {
         Self {
             upload: first_request(size),
@@ -105,29 +105,29 @@ pub(in crate::delivery) enum Room {
     },
 }
 
-/// What an attempt has spent.
+/// What an attempt has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::delivery) struct Usage {
     pub(in crate::delivery) requests: u64,
     pub(in crate::delivery) uploaded: u64,
 }
 
-/// The bytes of the first request for a content of `size` bytes: of a message
-/// that one request cannot carry, the first is a part.
+/// The bytes of the first request for a content of `size` bytes. For a message that is
+/// too large for one request, the first carries a part.
 pub(in crate::delivery) fn first_request(size: u64) -> u64 {
     graph::encoded_size(size.saturating_add(HEADER_ROOM).min(LARGEST_FIRST))
 }
 
-/// The pace of every mailbox that was used lately.
+/// The rate limits of every mailbox that was used recently.
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct Paces {
     settings: HashMap<String, config::Pace>,
     mailboxes: HashMap<Lane, Arc<MailboxPace>>,
-    /// So many were left when those at rest were last forgotten.
+    /// How many were left when idle ones were last forgotten.
     left: usize,
 }
 
-/// Those at rest are forgotten when so many are new.
+/// How many new ones there must be before idle ones are forgotten.
 const TIDY_AFTER: usize = 100;
 
 impl Paces {
@@ -139,7 +139,7 @@ impl Paces {
         }
     }
 
-    /// The pace of a lane's mailbox.
+    /// The rate limits of a lane's mailbox.
     pub(in crate::delivery) fn of(&mut self, lane: &Lane, now: Instant) -> Arc<MailboxPace> {
         if let Some(known) = self.mailboxes.get(lane) {
             return Arc::clone(known);
@@ -150,7 +150,7 @@ impl Paces {
             self.mailboxes.retain(|_, pace| is_used(pace));
             self.left = self.mailboxes.len();
         }
-        // Of an account that is gone nothing can be sent.
+        // An account that no longer exists sends nothing.
         let settings = self.settings.get(&lane.account).unwrap_or(&config::Pace {
             concurrency: 1,
             messages_per_minute: None,
@@ -163,8 +163,8 @@ impl Paces {
         pace
     }
 
-    /// One pace for a lane and for the mailbox that it is an alias of, with what was
-    /// spent through both.
+    /// One set of limits for a lane and for the mailbox that it is an alias of, with what
+    /// was used through both.
     pub(in crate::delivery) fn share(
         &mut self,
         alias: &Lane,
@@ -179,15 +179,15 @@ impl Paces {
         pace
     }
 
-    /// Counts what was spent before the relay was started.
+    /// Counts what was used before the relay was started.
     pub(in crate::delivery) fn remember(&mut self, spent: &Spent, now: Instant) {
         let at = now.checked_sub(spent.ago).unwrap_or(now);
         let pace = self.of(&spent.lane, now);
         let mut state = pace.lock();
         state.messages.spend(at, spent.messages);
         state.recipients.spend(at, spent.recipients);
-        // An attempt that was broken off may have sent all of it; in parts each
-        // as large as can be, with the requests before and after them.
+        // An interrupted attempt may have sent everything; in parts of the largest size,
+        // with the requests before and after them.
         let parts = spent.uncounted_size / LARGEST_FIRST * 2;
         state
             .requests
@@ -197,14 +197,14 @@ impl Paces {
     }
 }
 
-/// The pace of one mailbox.
+/// The rate limits of one mailbox.
 #[derive(Debug)]
 pub(in crate::delivery) struct MailboxPace {
     /// A std mutex: held for a few additions.
     state: Mutex<State>,
-    /// Requests that wait, in the order of asking.
+    /// Waiting requests, in the order in which they asked.
     turn: tokio::sync::Mutex<()>,
-    /// What failed lately through this mailbox.
+    /// Recent failures of this mailbox.
     pub(in crate::delivery) suspects: Shared,
 }
 
@@ -214,16 +214,16 @@ struct State {
     requests: Window,
     upload: Window,
     recipients: Window,
-    /// A request of an attempt that has begun waits for this.
+    /// A request of a running attempt waits for this.
     waiting: Option<(Limit, Instant)>,
     at_once: u32,
     most_at_once: u32,
-    /// Messages taken since the last change of `at_once`.
+    /// Messages accepted since the last change of `at_once`.
     taken: u32,
 }
 
 impl MailboxPace {
-    /// With nothing spent.
+    /// With nothing used.
     pub(in crate::delivery) fn new(settings: &config::Pace, now: Instant) -> Self {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let window = |limit, span| Window::new(limit, span, now);
@@ -244,7 +244,7 @@ impl MailboxPace {
         }
     }
 
-    /// What may begin now, if the next message needs so much.
+    /// What may begin now, if the next message needs this much.
     pub(in crate::delivery) fn room(&self, now: Instant, need: Need) -> Room {
         let mut state = self.lock();
         if let Some((limit, until)) = state.waiting {
@@ -265,13 +265,13 @@ impl MailboxPace {
         }
     }
 
-    /// Requests at once, for now.
+    /// The present number of parallel requests.
     pub(in crate::delivery) fn at_once(&self) -> u32 {
         self.lock().at_once
     }
 
-    /// Graph throttles the mailbox; how many requests go at once now, if those
-    /// are fewer than before.
+    /// Graph throttles the mailbox. Returns the new number of parallel requests, if it is
+    /// smaller than before.
     pub(in crate::delivery) fn narrow(&self) -> Option<u32> {
         let mut state = self.lock();
         state.taken = 0;
@@ -281,8 +281,8 @@ impl MailboxPace {
         narrower.then_some(fewer)
     }
 
-    /// Graph took a message; how many requests go at once now, if those are as
-    /// many as allowed again.
+    /// Graph accepted a message. Returns the number of parallel requests, if it has
+    /// reached the configured one again.
     pub(in crate::delivery) fn widen(&self) -> Option<u32> {
         let mut state = self.lock();
         if state.at_once >= state.most_at_once {
@@ -317,7 +317,7 @@ impl MailboxPace {
 }
 
 impl State {
-    /// Counts what was spent elsewhere too.
+    /// Counts what was used elsewhere too.
     fn absorb(&mut self, other: &Self) {
         self.messages.absorb(&other.messages);
         self.requests.absorb(&other.requests);
@@ -325,7 +325,7 @@ impl State {
         self.recipients.absorb(&other.recipients);
     }
 
-    /// The limit that holds back longest what needs so much, and until when.
+    /// The limit that delays this need longest, and until when.
     fn full(&mut self, now: Instant, messages: u64, need: Need) -> Option<(Limit, Instant)> {
         let needs = [
             (Limit::Messages, &mut self.messages, messages),
@@ -343,7 +343,7 @@ impl State {
     }
 }
 
-/// The pace of one attempt.
+/// The rate limits for one attempt.
 #[derive(Debug)]
 pub(in crate::delivery) struct Pace {
     mailbox: Arc<MailboxPace>,
@@ -354,13 +354,13 @@ pub(in crate::delivery) struct Pace {
 
 #[derive(Debug)]
 struct Own {
-    /// Bytes of the first request, while it is still to be made.
+    /// Bytes of the first request, until it is made.
     reserved: Option<u64>,
     usage: Usage,
 }
 
 impl Pace {
-    /// An attempt of a message of so many bytes and recipients begins.
+    /// Begins an attempt of a message with this size and number of recipients.
     pub(in crate::delivery) fn begin(
         mailbox: Arc<MailboxPace>,
         begun: Instant,
@@ -383,8 +383,8 @@ impl Pace {
         }
     }
 
-    /// Waits until a request with a body of so many bytes may go, and counts it.
-    /// Nothing is counted when this is broken off.
+    /// Waits until a request with a body of this size may go, and counts it. Nothing is
+    /// counted if the wait is cancelled.
     pub(in crate::delivery) async fn admit(&self, bytes: u64) {
         let _turn = self.mailbox.turn.lock().await;
         let mut waiting = None;
@@ -426,8 +426,8 @@ impl Pace {
         Ok(())
     }
 
-    /// The attempt has ended, and Graph may have taken the message or surely has
-    /// not. Returns what it has spent.
+    /// Ends the attempt. Graph may have accepted the message, or certainly has not.
+    /// Returns what was used.
     pub(in crate::delivery) fn end(&self, taken: bool) -> Usage {
         let mut state = self.mailbox.lock();
         let mut own = self.own();
@@ -446,7 +446,7 @@ impl Pace {
     }
 }
 
-/// A request that waits; when it does no longer, its mailbox may begin others.
+/// A waiting request. When it is dropped, its mailbox may begin others.
 struct Waiting<'a>(&'a MailboxPace);
 
 impl Drop for Waiting<'_> {

@@ -1,4 +1,4 @@
-//! The pace of one mailbox, on a clock that the test owns.
+//! The rate limits of one mailbox, on a clock that the test sets.
 
 use std::future::Future;
 use std::pin::pin;

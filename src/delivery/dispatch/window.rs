@@ -1,16 +1,15 @@
-//! So much within so long: one of a mailbox's limits by time. Pure; the time comes
-//! in, from the monotonic clock: a wall clock that is set neither frees a window nor
-//! fills it.
+//! An amount within a span of time: one of a mailbox's limits. Without I/O; the caller
+//! passes the time of the monotonic clock, so that setting the wall clock neither frees a
+//! window nor fills it.
 //!
-//! The window slides in [`SLICES`] steps. What is spent counts until the end of
-//! the slice that it was spent in has left the span, so in no span of that
-//! length is ever more spent than the limit allows, and a window that says that
-//! there is no room is wrong by at most one slice, under one per cent of the
-//! rate. A window holds one number for each slice in which something was spent:
-//! its memory has a bound, whatever is spent.
+//! The window slides in [`SLICES`] steps. What is spent counts until the end of its slice
+//! has left the span. So no span of that length ever contains more than the limit allows,
+//! and a window that says it is full is late by at most one slice, which is less than one
+//! per cent of the rate. A window holds one number for each slice in which something was
+//! spent, so its memory is bounded.
 //!
-//! What is larger than the whole limit goes when nothing else is in the window;
-//! it would never go otherwise.
+//! An amount above the whole limit is allowed when the window is empty; otherwise it
+//! would never be.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,18 +19,18 @@ use tokio::time::Instant;
 /// One amount per span.
 #[derive(Clone, Debug)]
 pub(in crate::delivery) struct Window {
-    /// `None` is any amount.
+    /// `None` allows any amount.
     limit: Option<u64>,
-    /// Milliseconds.
+    /// The span in milliseconds.
     slice: i64,
-    /// Slices are counted from here.
+    /// Where the count of slices begins.
     origin: Instant,
-    /// The slice and what was spent in it; oldest first.
+    /// Each slice and what was spent in it, oldest first.
     spent: VecDeque<(i64, u64)>,
     sum: u64,
 }
 
-/// Steps of a window: of a minute half a second, of a day twelve minutes.
+/// Steps of a window: half a second for a minute, twelve minutes for a day.
 const SLICES: i64 = 120;
 
 impl Window {
@@ -47,7 +46,7 @@ impl Window {
         }
     }
 
-    /// The limit; without one the largest number.
+    /// The limit; the largest number if there is none.
     pub(in crate::delivery) fn limit(&self) -> u64 {
         self.limit.unwrap_or(u64::MAX)
     }
@@ -58,18 +57,18 @@ impl Window {
         self.limit().saturating_sub(self.sum)
     }
 
-    /// Whether so much may be spent now.
+    /// Whether this amount may be spent now.
     pub(in crate::delivery) fn fits(&mut self, now: Instant, amount: u64) -> bool {
         self.room(now) >= amount.min(self.limit())
     }
 
-    /// Spends, whether there is room or not: what has happened counts.
+    /// Spends the amount, whether there is room or not, because it has happened.
     pub(in crate::delivery) fn spend(&mut self, at: Instant, amount: u64) {
         if self.limit.is_none() || amount == 0 {
             return;
         }
         let slice = self.slice_of(at);
-        // Nearly always the newest, or one of the last few.
+        // Nearly always the newest slice, or one of the last few.
         let behind = self.spent.iter().rev();
         let newer = behind.take_while(|(known, _)| *known > slice).count();
         let place = self.spent.len() - newer;
@@ -80,15 +79,15 @@ impl Window {
         self.sum = self.sum.saturating_add(amount);
     }
 
-    /// Counts what was spent in another window of the same span too, none of it for a
-    /// shorter time than there.
+    /// Also counts what was spent in another window of the same span. Nothing counts for
+    /// a shorter time than it does there.
     pub(in crate::delivery) fn absorb(&mut self, other: &Self) {
         for (slice, amount) in &other.spent {
             self.spend(other.begin_of(slice + 1), *amount);
         }
     }
 
-    /// Takes back what was spent at a time, and did not happen after all.
+    /// Returns an amount that was recorded at a time and not used after all.
     pub(in crate::delivery) fn give_back(&mut self, at: Instant, amount: u64) {
         let slice = self.slice_of(at);
         if let Ok(place) = self.spent.binary_search_by_key(&slice, |(known, _)| *known)
@@ -100,7 +99,7 @@ impl Window {
         }
     }
 
-    /// When so much may be spent, if nothing else is until then.
+    /// When this amount may be spent, if nothing else is spent until then.
     pub(in crate::delivery) fn free_at(&mut self, now: Instant, amount: u64) -> Instant {
         let mut missing = amount.min(self.limit()).saturating_sub(self.room(now));
         let mut at = now;
@@ -114,7 +113,7 @@ impl Window {
         at
     }
 
-    /// Whether nothing is in it.
+    /// Whether it is empty.
     pub(in crate::delivery) fn is_empty(&mut self, now: Instant) -> bool {
         self.slide(now);
         self.sum == 0
@@ -130,7 +129,7 @@ impl Window {
         }
     }
 
-    /// Negative for what was spent before the window was made.
+    /// Negative for amounts spent before the window was created.
     fn slice_of(&self, at: Instant) -> i64 {
         let after = millis(at.saturating_duration_since(self.origin));
         let before = millis(self.origin.saturating_duration_since(at));

@@ -1,17 +1,16 @@
-//! Who may take a free worker, so that nobody whose requests get no answer can
-//! take them all.
+//! Who may take a free worker, so that a mailbox or account whose requests get no answer
+//! cannot take all of them.
 //!
-//! - Between accounts: half of the workers are shared out as reserves, the same
-//!   for each account, and what an account has not used of its own no other may
-//!   take. So an account always can begin that many attempts, whatever became
-//!   of the others; with more accounts than workers there is nothing to share
-//!   out.
-//! - Between mailboxes: the last eighth is for mailboxes that have nothing under
-//!   way. A mailbox that gets no answers has its few requests under way and no
-//!   more, and the next mailbox begins beside it.
+//! - Between accounts: half of the workers are reserves, the same number for each
+//!   account, and no other account may use them. So an account can always begin that many
+//!   attempts, whatever the others do. With more accounts than workers there is no
+//!   reserve.
+//! - Between mailboxes: the last eighth is for mailboxes that have nothing under way. A
+//!   mailbox without answers has only its few requests under way, and the next mailbox
+//!   can begin.
 //!
-//! Both hold at all times and not only when somebody waits: whoever comes later
-//! would find nothing left for as long as a request may take.
+//! Both rules hold at all times, not only when somebody waits. Otherwise a mailbox that
+//! comes later would find no worker for as long as a request may take.
 
 use std::collections::HashMap;
 
@@ -19,9 +18,9 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct Workers {
     free: u32,
-    /// Of each account.
+    /// The reserve of each account.
     reserve: u32,
-    /// Of all reserves, what is not in use.
+    /// The unused part of all reserves.
     unused: u32,
     /// For mailboxes that have nothing under way.
     single: u32,
@@ -30,7 +29,7 @@ pub(in crate::delivery) struct Workers {
 }
 
 impl Workers {
-    /// So many, for these accounts.
+    /// This number of workers for these accounts.
     pub(in crate::delivery) fn new<'a>(
         count: u32,
         accounts: impl Iterator<Item = &'a String>,
@@ -55,25 +54,25 @@ impl Workers {
         self.under_way.get(account).copied().unwrap_or(0)
     }
 
-    /// Whether a mailbox of this account, with so many attempts under way, may
-    /// have one more.
+    /// Whether a mailbox of this account with this number of attempts under way may begin
+    /// another.
     pub(in crate::delivery) fn may_take(&self, account: &str, of_mailbox: u32) -> bool {
         let own = self.reserve.saturating_sub(self.under_way(account));
         let single = if of_mailbox > 0 { self.single } else { 0 };
         self.free > self.unused.saturating_sub(own) + single
     }
 
-    /// An attempt begins.
+    /// Records that an attempt begins.
     pub(in crate::delivery) fn take(&mut self, account: &str) {
         self.free = self.free.saturating_sub(1);
-        // An account that is gone from the configuration has no reserve.
+        // An account that was removed from the configuration has no reserve.
         if let Some(count) = self.under_way.get_mut(account) {
             self.unused -= u32::from(*count < self.reserve);
             *count += 1;
         }
     }
 
-    /// An attempt has ended, or did not begin after all.
+    /// Records that an attempt has ended, or did not begin after all.
     pub(in crate::delivery) fn release(&mut self, account: &str) {
         self.free += 1;
         if let Some(count) = self.under_way.get_mut(account) {

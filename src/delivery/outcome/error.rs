@@ -1,6 +1,6 @@
-//! Why an attempt did not succeed, and in which step of it; and what an answer means
-//! to a request that sends nothing: to one that deletes, creates or uploads. What it
-//! means for the message: `table.rs`.
+//! Why an attempt did not succeed, and in which step. Also what an answer means to a
+//! request that sends nothing: one that deletes, creates or uploads. `table.rs` says what
+//! it means for the message.
 
 use std::io;
 use std::time::Duration;
@@ -28,44 +28,43 @@ pub(in crate::delivery) enum AttemptError {
     /// It cannot be made to fit.
     #[error("the message cannot be sent: {0}")]
     Oversize(#[from] Unsplittable),
-    /// An upload comes no further, and nothing says why.
+    /// An upload makes no progress, and no error says why.
     #[error("Graph keeps asking for the same bytes of an attachment")]
     UploadStuck,
-    /// An upload was taken for finished before its end.
+    /// Graph reported an upload as finished before its end.
     #[error("Graph ended the upload of an attachment before all its bytes had arrived")]
     UploadShort,
-    /// Its content is gone or is not what was accepted.
+    /// Its content is missing or differs from what was accepted.
     #[error("the message cannot be sent: {0}")]
     Damaged(#[source] ContentError),
-    /// What must be on record before a request could not be recorded.
+    /// A record that must precede a request could not be written.
     #[error("the spool cannot be written: {0}")]
     Spool(#[from] SpoolError),
     /// Its draft, which may have been sent, cannot be found yet.
     #[error("its draft cannot be found yet")]
     DraftNotFound,
-    /// Its draft, which may have been sent, is not to be found any more.
+    /// Its draft, which may have been sent, can no longer be found.
     #[error("its draft is no longer in the mailbox, and may have been sent")]
     DraftGone,
 }
 
-/// What an attempt was about when it failed. Only a request that sends can have
-/// sent.
+/// The step of an attempt. Only a request that sends can have sent the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Step {
-    /// The message in one request.
+    /// Sending the message in one request.
     SendMail,
-    /// Making and filling a draft.
+    /// Creating and filling a draft.
     Prepare,
-    /// Bytes of an attachment, on their way to the upload URL.
+    /// Sending bytes of an attachment to the upload URL.
     Upload,
     /// Sending a draft.
     SendDraft,
-    /// Looking what has become of a draft that may have been sent.
+    /// Looking for a draft that may have been sent.
     Look,
 }
 
 impl AttemptError {
-    /// The content is not as it was accepted, or cannot be read now.
+    /// The content differs from what was accepted, or cannot be read now.
     pub(in crate::delivery) fn unverified(error: ContentError) -> Self {
         match error {
             ContentError::Unread { error, .. } => Self::unread(error),
@@ -80,8 +79,8 @@ impl AttemptError {
         Step::Prepare.failed()(GraphError::Content(error))
     }
 
-    /// Whether Graph found the request that was to carry the message too large. What
-    /// Microsoft means by 4 MB is not documented.
+    /// Whether Graph found the request with the message too large. What Microsoft means
+    /// by 4 MB is not documented.
     pub(in crate::delivery) fn is_too_large(&self) -> bool {
         matches!(
             self,
@@ -104,14 +103,14 @@ impl AttemptError {
     }
 }
 
-/// Whether Graph does not delete what an earlier attempt has left: perhaps the
+/// Whether Graph refuses to delete what an earlier attempt left, perhaps because the
 /// account has another mailbox now.
 pub(in crate::delivery) fn is_not_deletable(error: &GraphError) -> bool {
     matches!(error, GraphError::Answered { status: 400, .. })
 }
 
-/// Whether drafts that an earlier attempt may have left can stay. An answer that the
-/// creation of a draft would get too is not among these.
+/// Whether drafts that an earlier attempt may have left can stay. An error that would
+/// also stop the creation of a draft is not among these.
 pub(in crate::delivery) fn may_leave_strays(error: &GraphError) -> bool {
     matches!(
         error,
@@ -122,8 +121,8 @@ pub(in crate::delivery) fn may_leave_strays(error: &GraphError) -> bool {
     )
 }
 
-/// Whether the draft of a message that nobody will send stays, because asking again
-/// would not help.
+/// Whether the draft of a message that will not be sent stays, because asking again would
+/// not help.
 pub(in crate::delivery) fn is_beyond_deletion(error: &GraphError) -> bool {
     matches!(
         error,
@@ -134,7 +133,7 @@ pub(in crate::delivery) fn is_beyond_deletion(error: &GraphError) -> bool {
     )
 }
 
-/// Whether a draft may have been made although this came of it.
+/// Whether a draft may have been created despite this error.
 pub(in crate::delivery) fn may_have_made_a_draft(error: &GraphError) -> bool {
     match error {
         GraphError::Answered { status, .. } => !(400..500).contains(status),
@@ -148,8 +147,8 @@ pub(in crate::delivery) fn is_piece_too_large(error: &GraphError) -> bool {
     matches!(error, GraphError::Answered { status: 413, .. })
 }
 
-/// Whether an upload can be resumed after this, and how long to wait as the answer
-/// says. 416: what has arrived differs from what was thought to have.
+/// Whether an upload can be resumed after this, and how long the answer asks to wait.
+/// 416: Graph has received other bytes than was assumed.
 pub(in crate::delivery) fn resumes(error: &GraphError) -> Option<Option<Duration>> {
     match error {
         GraphError::Transport(_) => Some(None),
@@ -166,7 +165,7 @@ pub(in crate::delivery) fn resumes(error: &GraphError) -> Option<Option<Duration
 }
 
 impl Step {
-    /// What an error of Graph's is in this step.
+    /// The meaning of an error from Graph in this step.
     pub(in crate::delivery) fn failed(self) -> impl Fn(GraphError) -> AttemptError {
         move |error| AttemptError::Graph { step: self, error }
     }

@@ -1,5 +1,5 @@
-//! What an outcome says to somebody who knows neither Graph nor this relay: what
-//! happened, what to do, and the enhanced status (RFC 3463) for programs.
+//! Explains an outcome to somebody who knows neither Graph nor this relay: what happened,
+//! what to do, and the enhanced status (RFC 3463) for programs.
 //!
 //! | outcome, after which delivery was given up | status |
 //! |---|---|
@@ -9,17 +9,17 @@
 //! | Failed, anything else | 5.0.0 |
 //! | Deferred or Doubtful for too long | 5.4.7 |
 //!
-//! | outcome, after which it is late | status |
+//! | outcome of a message that is late | status |
 //! |---|---|
-//! | Deferred, throttled; or in trouble and answered | 4.3.2 |
+//! | Deferred: throttled, or an answer with an error | 4.3.2 |
 //! | Deferred or Doubtful, not answered | 4.4.1 |
 //! | Deferred, configuration | 4.3.5 |
 //!
-//! | Delivered, and the sender wanted to know | 2.0.0 |
+//! | Delivered, if the sender asked for a report | 2.0.0 |
 //! | Quarantined, which is not reported | 4.3.0 |
 //!
-//! Graph takes a message for all of its recipients or for none, so one status is
-//! right for each of them.
+//! Graph accepts a message for all of its recipients or for none, so one status is right
+//! for each of them.
 
 use std::time::Duration;
 
@@ -30,17 +30,17 @@ use crate::clock::span_in_words;
 use crate::mail::EnhancedStatus;
 use crate::spool::Next;
 
-/// An outcome in words.
+/// An outcome as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct Explanation {
     pub(in crate::delivery) status: EnhancedStatus,
-    /// Whole sentences.
+    /// Complete sentences.
     pub(in crate::delivery) happened: String,
-    /// Whole sentences.
+    /// Complete sentences.
     pub(in crate::delivery) remedy: String,
 }
 
-/// What an attempt says of each recipient, in three numbers.
+/// The enhanced status of an attempt for each recipient.
 pub(in crate::delivery) fn status(outcome: &Outcome, next: Next) -> EnhancedStatus {
     match next {
         Next::Delivered => EnhancedStatus::SUCCESS,
@@ -50,8 +50,8 @@ pub(in crate::delivery) fn status(outcome: &Outcome, next: Next) -> EnhancedStat
     }
 }
 
-/// Of a message that has failed, after it was tried for so long. Only where no
-/// attempt was doubtful is it sure that nobody has it.
+/// Explains the failure of a message after it was tried for this long. Only if no attempt
+/// was doubtful is it certain that nobody has received it.
 pub(in crate::delivery) fn failure(
     outcome: &Outcome,
     tried: Duration,
@@ -117,7 +117,7 @@ fn given_up(outcome: &Outcome, tried: Duration) -> Explanation {
     }
 }
 
-/// What Graph's refusal of a message means, and the relay's own.
+/// Explains Graph's refusal of a message, or the relay's own.
 fn refusal(outcome: &Outcome) -> Explanation {
     let code = outcome.code.as_deref().unwrap_or_default();
     let (status, happened, remedy) = match (outcome.http_status, code) {
@@ -163,7 +163,7 @@ fn refusal(outcome: &Outcome) -> Explanation {
     }
 }
 
-/// Of a message that was handed on. Graph does not say more (RFC 3464 2.3.3).
+/// Explains a message that was submitted. Graph says no more than that (RFC 3464 2.3.3).
 pub(in crate::delivery) fn relayed(is_doubted: bool) -> Explanation {
     let mut happened = "Microsoft 365 has accepted the message for delivery. The relay cannot \
         know whether the recipients have received it: if it cannot be delivered, Microsoft 365 \
@@ -181,8 +181,8 @@ pub(in crate::delivery) fn relayed(is_doubted: bool) -> Explanation {
     }
 }
 
-/// Of a message that is late by so much; `is_followed` if a failure is reported to
-/// the same sender.
+/// Explains a delay of this length; `is_followed` if a failure is reported to the same
+/// sender.
 pub(in crate::delivery) fn delay(
     outcome: &Outcome,
     late: Duration,

@@ -1,6 +1,6 @@
-//! The configuration faults, and what an administrator can do about each, in words
-//! that name the place: the catalogue's, where a code says what is wrong, and here
-//! what has none. `{mailbox}` and `{author}` stand for the message's.
+//! Configuration faults, and what an administrator can do about each. The remedy comes
+//! from the catalogue if a code says what is wrong, otherwise from here. `{mailbox}` and
+//! `{author}` stand for those of the message.
 
 use super::Cause;
 use super::Doubt;
@@ -12,10 +12,10 @@ use crate::config::SignIn;
 use crate::mail::Address;
 use crate::spool::Claimed;
 
-/// What somebody has to change.
+/// A problem that somebody has to correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Fault {
-    /// The message's `[[account]]` is not in relay.toml any more.
+    /// The message's `[[account]]` was removed from relay.toml.
     NoAccount,
     /// The credential that relay.toml names cannot be read.
     Credential,
@@ -27,19 +27,19 @@ pub(in crate::delivery) enum Fault {
     SignInStore,
     /// Nobody has signed the mailbox in.
     NotSignedIn,
-    /// Entra accepts the sign-in no longer; the catalogue knows why, or does not.
+    /// Entra no longer accepts the sign-in. The catalogue may know why.
     SignedOut(Option<&'static catalogue::Entry>),
     /// Graph refuses the token.
     TokenRefused,
-    /// A proxy on the way wants a password.
+    /// A proxy asks for a password.
     Proxy,
-    /// What answers is not Graph.
+    /// The answer does not come from Graph.
     NotGraph,
-    /// An upload was to go to a host that is not Microsoft's.
+    /// Graph sent an upload URL of a host that is not Microsoft's.
     UploadHost,
     /// The app may not send from the mailbox.
     Access,
-    /// The app may not make drafts in it.
+    /// The app may not create drafts in it.
     DraftAccess,
     /// The mailbox may not send as the author.
     SendAs,
@@ -54,12 +54,12 @@ pub(in crate::delivery) enum Fault {
 }
 
 impl Fault {
-    /// That Entra accepts the sign-in no longer, and says so with this code.
+    /// Whether this code means that Entra no longer accepts the sign-in.
     pub(super) fn signed_out(code: &str) -> Self {
         Self::SignedOut(catalogue::find(code))
     }
 
-    /// What to do. Where people have signed in, a mailbox is allowed what its person
+    /// What to do. If people sign in, the rights of a mailbox are those that its person
     /// has consented to.
     pub(in crate::delivery) fn remedy(self, sign_in: SignIn) -> &'static str {
         let is_delegated = sign_in == SignIn::Delegated;
@@ -93,7 +93,7 @@ impl Fault {
 }
 
 impl Outcome {
-    /// What to do, where somebody has to change something.
+    /// What to do, if somebody has to correct something.
     pub(in crate::delivery) fn remedy(&self) -> Option<&'static str> {
         match self.kind {
             Kind::Deferred {
@@ -110,8 +110,8 @@ impl Outcome {
         }
     }
 
-    /// What has happened and what to do, for whoever looks at the message.
-    /// `from` is the From that the message goes out with.
+    /// What happened and what to do, for people who look at the message. `from` is the
+    /// outgoing From.
     pub(in crate::delivery) fn in_words(&self, entry: &Claimed, from: &Address) -> String {
         let mut words = self.reason.clone();
         match (self.kind, self.remedy()) {
@@ -131,7 +131,7 @@ impl Outcome {
         words
     }
 
-    /// Whose trouble it is, where that is known to be the message's own.
+    /// Whether the message itself is known to be the problem.
     fn whose(&self) -> &'static str {
         match self.verdict {
             Some(Verdict::Own) => OWN,
@@ -140,17 +140,16 @@ impl Outcome {
     }
 }
 
-/// Behind the reason of a message that fails while others do not.
+/// Added to the reason of a message that fails while others do not.
 const OWN: &str = "; only this message is affected: others get through the same way, and this one is \
     tried again until delivery.expire_after";
 
-/// A remedy with the names that it is about: the mailbox, and the From that the
-/// message goes out with.
+/// A remedy with the names that it concerns: the mailbox, and the outgoing From.
 pub(in crate::delivery) fn named(remedy: &str, entry: &Claimed, from: &Address) -> String {
     catalogue::named(remedy, entry.lane.mailbox.as_str(), from.as_str())
 }
 
-/// Where Entra's number is not in the catalogue, or there is none.
+/// Used if Entra's number is not in the catalogue, or if there is none.
 const APP: &str = "compare tenant, client_id and credential with the app registration in Entra";
 const CREDENTIAL: &str = "fix the credential that relay.toml names for this [[account]]; it is read \
     again with the next attempt";

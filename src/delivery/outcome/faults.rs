@@ -1,5 +1,5 @@
-//! Configuration faults in the log: each once, with what to do, and where many
-//! mailboxes have the same one, a few by name and the others by number.
+//! Configuration faults in the log: each once, with the remedy. If many mailboxes have
+//! the same fault, a few are named and the others counted.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -10,22 +10,22 @@ use tokio::time::Instant;
 use crate::delivery::dispatch::brake::News;
 use crate::spool::Claimed;
 
-/// So many mailboxes with the same fault are logged one by one.
+/// How many mailboxes with the same fault are logged one by one.
 const NAMED: u32 = 5;
-/// The others are logged by their number, this long after the first of them.
+/// How long after the first of them the number of the others is logged.
 const COUNTED_EVERY: Duration = Duration::from_secs(60);
-/// So many faults of single messages, and kinds of faults, are remembered.
+/// How many faults of single messages, and kinds of faults, are remembered.
 const MOST: usize = 1000;
 
 /// What was logged.
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct Faults {
-    /// Of single messages: mailbox and author.
+    /// Faults of single messages: mailbox and author.
     messages: HashSet<String>,
     kinds: HashMap<Kind, Burst>,
 }
 
-/// An account, and the code or words of a fault.
+/// An account, and the code or text of a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     account: String,
@@ -36,11 +36,11 @@ struct Kind {
 struct Burst {
     since: Instant,
     named: u32,
-    /// Those that were not named.
+    /// Mailboxes that were not named.
     more: u64,
 }
 
-/// Faults that were counted only.
+/// Faults that were only counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct More {
     pub(in crate::delivery) account: String,
@@ -49,7 +49,7 @@ pub(in crate::delivery) struct More {
 }
 
 impl Faults {
-    /// Whether the fault of a single message is news.
+    /// Whether the fault of a single message is new.
     pub(in crate::delivery) fn of_message(&mut self, entry: &Claimed) -> News {
         if self.messages.len() >= MOST {
             self.messages.clear();
@@ -61,7 +61,7 @@ impl Faults {
         }
     }
 
-    /// Whether a fault is to be logged by itself. If not, it is counted.
+    /// Whether a fault is logged by itself. If not, it is counted.
     pub(in crate::delivery) fn is_named(
         &mut self,
         account: &str,
@@ -88,8 +88,7 @@ impl Faults {
         false
     }
 
-    /// What was counted and is to be logged now. A kind that has become rare is
-    /// named again.
+    /// The counts to log now. A kind that has become rare is named again.
     pub(in crate::delivery) fn counted(&mut self, now: Instant) -> Vec<More> {
         let mut counted = Vec::new();
         self.kinds.retain(|kind, burst| {
@@ -110,7 +109,7 @@ impl Faults {
         counted
     }
 
-    /// When something that was counted is to be logged.
+    /// When counted faults are to be logged.
     pub(in crate::delivery) fn next(&self) -> Option<Instant> {
         let counted = self.kinds.values().filter(|burst| burst.more > 0);
         counted.map(|burst| burst.since + COUNTED_EVERY).min()

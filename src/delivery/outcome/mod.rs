@@ -1,46 +1,45 @@
-//! The ONE table from any failure to what becomes of the message.
+//! The only table from a failure to what happens to the message.
 //!
 //! | failure | outcome | who waits |
 //! |---|---|---|
 //! | no token: credential unreadable, Entra refuses | Deferred, configuration | the account |
-//! | no token: the mailbox is not signed in any more | Deferred, configuration | the mailbox |
-//! | no token: Entra in trouble or out of reach | Deferred | the account |
-//! | Graph out of reach | Deferred | the account |
+//! | no token: the mailbox is no longer signed in | Deferred, configuration | the mailbox |
+//! | no token: Entra fails or is unreachable | Deferred | the account |
+//! | Graph is unreachable | Deferred | the account |
 //! | no answer to a request that sends | Doubtful | the mailbox |
-//! | 2xx but 202, 3xx, 5xx without a known code, to a request that sends | Doubtful | the mailbox |
+//! | 2xx other than 202, 3xx, 5xx without a known code, to a request that sends | Doubtful | the mailbox |
 //! | the same to a request that prepares a draft | Deferred | the mailbox |
 //! | a draft that may have been sent cannot be found | Doubtful | the mailbox |
 //! | 403 to a request for a draft, unless its code says more | Deferred, configuration | the message |
-//! | 401 of Graph's, with a new token too | Deferred, configuration | the account; the mailbox where it has signed in |
-//! | 403, 404, 507 of Graph's: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
+//! | 401 from Graph, also with a new token | Deferred, configuration | the account; the mailbox if it has signed in itself |
+//! | 403, 404, 507 from Graph: mailbox, licence, permission, policy, full | Deferred, configuration | the mailbox |
 //! | 403 ErrorSendAsDenied | Deferred, configuration | the message |
-//! | blocked or over quota, by its code and whatever the status | Deferred | the mailbox |
+//! | blocked or over quota, by its code, with any status | Deferred | the mailbox |
 //! | 429, 509, 503 with Retry-After | Deferred, throttled | the mailbox |
 //! | 503 with a known code | Deferred | the mailbox |
 //! | 408, 409, 412, 423 | Deferred | the message |
 //! | its content is damaged | Failed: quarantined | |
-//! | 401, 403, 404 and every other 4xx without Graph's error: a proxy's, a gateway's | Deferred, configuration | the account |
-//! | 413, every other 4xx with a code of Graph's | Failed | |
+//! | 401, 403, 404 and every other 4xx without an error of Graph: from a proxy or gateway | Deferred, configuration | the account |
+//! | 413, every other 4xx with a code of Graph | Failed | |
 //!
-//! Where the reason may lie in what the message says, "the mailbox" and "the
-//! account" are what waits if other messages fail likewise: `suspects.rs` decides
-//! whose trouble it is.
+//! If the content of the message may be the reason, "the mailbox" and "the account" wait
+//! only if other messages fail in the same way: `suspects.rs` decides.
 //!
-//! A configuration fault never fails a message: somebody corrects it, and the
-//! message goes out.
+//! A configuration fault never fails a message: somebody corrects it, and the message is
+//! sent.
 //!
-//! | file | says |
+//! | file | contains |
 //! |---|---|
 //! | `error.rs` | how an attempt can end without success, and what an answer means to a request that does not send |
 //! | `table.rs` | the rows above: from an error and its step to an outcome |
 //! | `fault.rs` | the configuration faults, and the remedy of each |
-//! | `suspicion.rs` | whether an outcome may be the message's own trouble, and what it shows of mailbox and account |
+//! | `suspicion.rs` | whether the message itself may be the reason, and what an outcome shows about mailbox and account |
 //! | `schedule.rs` | when the next attempt is due, and when delivery is given up |
 //! | `explain.rs` | an outcome in words for the sender, with its enhanced status |
 //!
-//! Nothing outside this folder decides by an HTTP status or a code, except
-//! [`crate::graph`], which knows what an answer is in Graph's own protocol: a token
-//! to be renewed, a draft that is not there.
+//! Only this folder decides by an HTTP status or a code. The exception is
+//! [`crate::graph`], which handles answers that belong to Graph's protocol: an expired
+//! token, a missing draft.
 
 pub(super) mod error;
 pub(super) mod explain;
@@ -64,7 +63,7 @@ use crate::graph::GraphError;
 use crate::graph::Submitted;
 use crate::http::TransportError;
 
-/// What came of an attempt.
+/// The outcome of an attempt, with its details.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) kind: Kind,
@@ -72,50 +71,51 @@ pub(super) struct Outcome {
     pub(super) http_status: Option<u16>,
     /// Graph's or Entra's code.
     pub(super) code: Option<String>,
-    /// In words, one line.
+    /// The explanation, in one line.
     pub(super) reason: String,
     /// Graph's `request-id`.
     pub(super) request_id: Option<String>,
     /// The relay itself found it too large.
     pub(super) too_large: bool,
-    /// Its content is damaged: it is kept in quarantine, and not reported.
+    /// Its content is damaged: it is quarantined and not reported.
     pub(super) damaged: bool,
-    /// Whether a request about the message went out: what it says may be why.
+    /// Whether a request about the message was made, so that its content may be the
+    /// reason.
     pub(super) asked: bool,
-    /// Whose trouble it is, where that had to be found out.
+    /// What the problem concerns, if that had to be found out.
     pub(super) verdict: Option<Verdict>,
-    /// How its account gets its tokens: what a remedy says depends on it.
+    /// How its account gets its tokens, which decides about the remedy.
     pub(super) sign_in: SignIn,
 }
 
 /// The four outcomes of the glossary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Graph took it.
+    /// Graph accepted it.
     Delivered,
-    /// It was not taken, and will be tried again.
+    /// It was not accepted, and will be tried again.
     Deferred {
         cause: Cause,
         scope: Scope,
-        /// As the answer says, clamped.
+        /// The wait that the answer asks for, clamped.
         wait: Option<Duration>,
     },
     /// It will not be tried again.
     Failed,
-    /// It may have been taken.
+    /// It may have been accepted.
     Doubtful {
         doubt: Doubt,
-        /// As the answer says, clamped.
+        /// The wait that the answer asks for, clamped.
         wait: Option<Duration>,
     },
 }
 
-/// How a doubt can be ended.
+/// How a doubt can be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// The draft will tell.
+    /// The draft will show whether it was sent.
     Look,
-    /// Nothing will: `on_doubt` decides.
+    /// It cannot be resolved: `on_doubt` decides.
     Blind,
 }
 
@@ -124,13 +124,13 @@ pub(super) enum Doubt {
 pub(super) enum Cause {
     /// Graph asks to go slower.
     Throttled,
-    /// Trouble on the way or on their side: it passes.
+    /// A temporary problem on the way or at Microsoft.
     Unavailable,
-    /// Somebody has to change something: see [`Fault::remedy`].
+    /// Somebody has to correct something, see [`Fault::remedy`].
     Configuration(Fault),
 }
 
-/// What the trouble concerns, and so what waits.
+/// What the problem concerns, and so what waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Message,
@@ -139,11 +139,12 @@ pub(super) enum Scope {
 }
 
 impl Outcome {
-    /// What the end of an attempt means, for an account that gets its tokens this way.
+    /// The outcome for the end of an attempt, for an account that gets its tokens this
+    /// way.
     pub(super) fn of(result: Result<Submitted, AttemptError>, sign_in: SignIn) -> Self {
         let outcome = match result {
             Ok(submitted) => Self {
-                // `graph` takes no other status for a success.
+                // `graph` accepts no other status as a success.
                 http_status: Some(202),
                 request_id: submitted.request_id,
                 ..Self::new(Kind::Delivered, "submitted to Graph".to_owned())
@@ -233,13 +234,13 @@ impl Outcome {
         }
     }
 
-    /// Whether the mailbox has sent as much as it may for now.
+    /// Whether the mailbox has reached its sending quota.
     pub(super) fn is_over_quota(&self) -> bool {
         let code = self.code.as_deref();
         matches!(code, Some(table::OVER_QUOTA | table::OVER_MESSAGE_LIMIT))
     }
 
-    /// Whether Graph knows no such mailbox.
+    /// Whether Graph does not know the mailbox.
     pub(super) fn is_mailbox_unknown(&self) -> bool {
         self.http_status == Some(404) && self.code.is_some()
     }
@@ -251,7 +252,7 @@ impl Outcome {
         }
     }
 
-    /// The attempt did not come to an end of its own: a mistake of the relay's.
+    /// The attempt was aborted by a bug in the relay.
     pub(super) fn panicked() -> Self {
         let reason = "the relay broke off this attempt because of a bug: please report \
                       the panic in the log";

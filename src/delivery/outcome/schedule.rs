@@ -9,26 +9,26 @@ use super::table::LONGEST_WAIT;
 use crate::clock::RunningTime;
 use crate::config;
 
-/// Up to so much is added to every wait, as a share of it, so that messages
-/// that failed together do not come back together.
+/// The largest share of a wait that is added to it at random, so that messages that
+/// failed together do not come back together.
 const JITTER: f64 = 0.25;
 
-/// The wait after attempt number `attempt`, from 1.
+/// The wait after attempt number `attempt`, counted from 1.
 pub(in crate::delivery) fn wait_after(attempt: u32, settings: &config::Delivery) -> Duration {
     let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
     let wait = settings.retry.get(index).or_else(|| settings.retry.last());
     jittered(wait.copied().unwrap_or(Duration::from_secs(60)))
 }
 
-/// No message waits for longer than this.
+/// The longest wait of a message.
 pub(in crate::delivery) fn longest_wait(settings: &config::Delivery) -> Duration {
     let longest = settings.retry.iter().max().copied().unwrap_or_default();
     longest.mul_f64(1.0 + JITTER).max(LONGEST_WAIT)
 }
 
-/// How long a message waits whose attempt had this outcome; nothing if there is
-/// no next attempt. Where the mailbox or the account is in trouble, their brake
-/// holds the message back, and its own wait need not be longer than that.
+/// How long a message waits after this outcome; none if there is no next attempt. If the
+/// mailbox or the account backs off, that delays the message already, and its own wait
+/// need not be longer.
 pub(in crate::delivery) fn next_wait(
     kind: Kind,
     attempt: u32,
@@ -51,9 +51,9 @@ pub(in crate::delivery) fn next_wait(
     Some(own.max(asked.unwrap_or_default()))
 }
 
-/// Since when a message is in trouble that counts towards its expiry: a
-/// configuration fault of mailbox or account does not, however long somebody is
-/// away, and what comes after it counts from scratch.
+/// Since when a message has had failures that count towards its expiry. A configuration
+/// fault of mailbox or account does not count, however long it lasts, and failures after
+/// it count from scratch.
 pub(in crate::delivery) fn trouble_since(
     kind: Kind,
     before: Option<RunningTime>,
@@ -71,8 +71,8 @@ pub(in crate::delivery) fn trouble_since(
     }
 }
 
-/// Whether delivery is given up rather than tried again at `due`. Both are running
-/// times: a clock that is set fails no message, nor does a relay that is stopped.
+/// Whether delivery is given up instead of tried again at `due`. Both are running times,
+/// so that neither a set clock nor a stopped relay fails a message.
 pub(in crate::delivery) fn is_expired(
     trouble_since: Option<RunningTime>,
     due: RunningTime,
@@ -88,21 +88,21 @@ pub(in crate::delivery) fn brake(cause: Cause, wait: Option<Duration>, failures:
         Cause::Configuration(_) => (FIRST_CONFIGURATION, LONGEST_CONFIGURATION),
     };
     let doubled = first.saturating_mul(1 << failures.min(16));
-    // Never shorter than what Graph asked for.
+    // Never shorter than Graph asked for.
     wait.unwrap_or_default().max(jittered(doubled.min(longest)))
 }
 
-/// An outage is noticed to be over within this time.
+/// The end of an outage is noticed within this time.
 const LONGEST_BRAKE: Duration = Duration::from_secs(60);
 const FIRST_BRAKE: Duration = Duration::from_secs(1);
-/// A corrected configuration is noticed within this time; one request in that time
-/// is no burden for Entra.
+/// A corrected configuration is noticed within this time. One request in that time is no
+/// burden for Entra.
 const LONGEST_CONFIGURATION: Duration = Duration::from_secs(5 * 60);
-/// It may be the trouble of one message after all.
+/// It may be a problem of one message after all.
 const FIRST_CONFIGURATION: Duration = Duration::from_secs(1);
 
-/// What a brake concerns: nothing for trouble of one message. A doubtful answer
-/// brakes its mailbox: each one may be a message that arrives twice.
+/// What a backoff applies to; nothing if the problem is one message's. A doubtful answer
+/// makes its mailbox back off, because each one may be a message that arrives twice.
 pub(in crate::delivery) fn braked(kind: Kind) -> Option<(Scope, Cause, Option<Duration>)> {
     match kind {
         Kind::Deferred {

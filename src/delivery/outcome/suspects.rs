@@ -1,21 +1,20 @@
-//! Whose trouble a failure is: one message's own, or that of everything that goes
-//! the same way.
+//! Finds out whether a failure is caused by the message itself or affects everything that
+//! is sent the same way.
 //!
-//! A proxy that blocks one attachment and a proxy that blocks everything give the
-//! same answer. What tells them apart is what becomes of *other* messages:
+//! A proxy that blocks one attachment and a proxy that blocks everything give the same
+//! answer. The difference shows in *other* messages:
 //!
-//! - A message that failed, after which another one got through, has trouble of
-//!   its own when it fails again. It is retried and expires by itself, and holds
-//!   up nobody.
-//! - Different messages that fail with no success in between are trouble of the
-//!   mailbox or the account, which then backs off. How many it takes is the
-//!   patience: one as long as nothing has got through, [`FEW`] afterwards, and
-//!   more after each suspicion that a success has disproved.
-//! - What comes next is never what failed since the last success, as long as
+//! - If a message fails, another one gets through and the first fails again, it is the
+//!   problem itself. It is retried and expires alone, and delays no other message.
+//! - If different messages fail with no success in between, the problem is the mailbox or
+//!   the account, which then backs off. The number of failures it takes is the patience:
+//!   one as long as nothing has got through, [`FEW`] afterwards, and more after each
+//!   suspicion that a success has disproved.
+//! - The next message is never one that failed since the last success, as long as
 //!   something else is due.
 //!
-//! One memory for each mailbox and one for each account, of bounded size. What is
-//! known of a message outlives a restart in the spool (`own_trouble`).
+//! There is one memory of bounded size for each mailbox and one for each account. What is
+//! known about a message is kept in the spool over a restart (`own_trouble`).
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -30,38 +29,38 @@ use super::Scope;
 use super::Suspicion;
 use crate::mail::SpoolId;
 
-/// Different failures in a row that are common trouble, where mail has got
-/// through before: two may be a coincidence.
+/// Different failures in a row that blame the mailbox or account, if mail has got through
+/// before: two may be a coincidence.
 const FEW: usize = 3;
-/// The same after suspicions that were wrong. A broken way costs so many requests
-/// before it is left alone.
+/// The same after wrong suspicions. A failing service gets this many requests before it
+/// is left alone.
 const MOST: usize = 32;
-/// So many failures since the last success are remembered, the latest; what was
-/// tried before those may be tried again.
+/// How many failures since the last success are remembered; messages that were tried
+/// before those may be tried again.
 const MOST_FAILED: usize = 100;
-/// So many messages are remembered with the evidence against them, until they
-/// fail again.
+/// How many messages are remembered with the evidence against them, until they fail
+/// again.
 const MOST_EVIDENCE: usize = 1000;
-/// Evidence that is enough to call trouble a message's own.
+/// Evidence that is enough to blame the message itself.
 const ENOUGH: u8 = 2;
 
-/// Whose trouble a failure is.
+/// What causes a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Verdict {
-    /// The message's own: others get through.
+    /// The message itself: others get through.
     Own,
-    /// Not known yet: nobody backs off, the message comes behind the others.
+    /// Not known yet: nothing backs off, and the message goes behind the others.
     Open,
-    /// Everybody's who goes the same way.
+    /// Something that affects everything sent the same way.
     Common,
 }
 
-/// What failed lately through a mailbox or an account, and what is known of it.
+/// Recent failures of a mailbox or an account, and what is known about it.
 #[derive(Debug)]
 pub(in crate::delivery) struct Suspects {
-    /// Different messages that failed since the last success, the last one last.
+    /// Different messages that failed since the last success, the latest at the end.
     failed: VecDeque<SpoolId>,
-    /// For messages that failed earlier: successes of others since then.
+    /// Successes of other messages since the failure, for messages that failed earlier.
     evidence: BTreeMap<SpoolId, u8>,
     patience: usize,
 }
@@ -77,8 +76,8 @@ impl Default for Suspects {
 }
 
 impl Suspects {
-    /// A message has failed. `known` is whether earlier evidence is on record;
-    /// `patient` whether the failure can have to do with what the message says.
+    /// Records a failure of a message. `known` is whether earlier evidence is on record;
+    /// `patient` whether the content of the message can be the reason.
     pub(in crate::delivery) fn failed(
         &mut self,
         id: SpoolId,
@@ -104,10 +103,10 @@ impl Suspects {
         }
     }
 
-    /// A message got through.
+    /// Records that a message got through.
     pub(in crate::delivery) fn succeeded(&mut self) {
         let was_common = self.failed.len() >= self.patience.max(FEW);
-        // It may have been common trouble that is over now: half a proof.
+        // It may have been a common problem that is over now, so this is half a proof.
         let weight = if was_common { 1 } else { ENOUGH };
         if was_common {
             self.patience = (2 * self.failed.len()).min(MOST);
@@ -122,36 +121,36 @@ impl Suspects {
         }
     }
 
-    /// What comes behind everything else.
+    /// Messages that go behind all others.
     pub(in crate::delivery) fn behind(&self) -> impl Iterator<Item = SpoolId> + '_ {
         self.failed.iter().copied()
     }
 
-    /// What failed before the last success: behind everything else where the way is
-    /// to be probed with what may get through.
+    /// What failed before the last success. It goes behind all others when the service is
+    /// probed with mail that may get through.
     pub(in crate::delivery) fn suspected(&self) -> impl Iterator<Item = SpoolId> + '_ {
         self.evidence.keys().copied()
     }
 
-    /// Whether forgetting it loses nothing.
+    /// Whether it holds nothing worth keeping.
     pub(in crate::delivery) fn is_empty(&self) -> bool {
         self.failed.is_empty() && self.evidence.is_empty()
     }
 }
 
-/// A memory that attempts and the dispatcher share. A std mutex: held for a few
+/// A memory that attempts and the dispatcher share. A std mutex, held for a few
 /// operations on short lists.
 #[derive(Clone, Debug, Default)]
 pub(in crate::delivery) struct Shared(Arc<Mutex<Suspects>>);
 
 impl Shared {
     pub(in crate::delivery) fn lock(&self) -> MutexGuard<'_, Suspects> {
-        // Every change of it is whole.
+        // Every change of it is complete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What an attempt's outcome is judged by.
+/// The memories that an attempt's outcome is judged by.
 #[derive(Clone, Debug, Default)]
 pub(in crate::delivery) struct Jury {
     pub(in crate::delivery) mailbox: Shared,
@@ -159,8 +158,8 @@ pub(in crate::delivery) struct Jury {
 }
 
 impl Jury {
-    /// Decides whose trouble an outcome is, and narrows it where it is the
-    /// message's own.
+    /// Decides what caused an outcome, and limits its effect to the message if that is
+    /// the cause.
     pub(in crate::delivery) fn judge(&self, id: SpoolId, known: bool, outcome: &mut Outcome) {
         let Some(Suspicion { scope, patient }) = outcome.suspicion() else {
             if outcome.shows_that_mailbox_works() {
@@ -200,7 +199,7 @@ mod tests {
         std::array::from_fn(|n| format!("{n:026}").parse().unwrap())
     }
 
-    /// Of a mailbox that has worked.
+    /// The memory of a mailbox that has worked.
     fn suspects() -> Suspects {
         let mut suspects = Suspects::default();
         suspects.succeeded();
@@ -244,7 +243,7 @@ mod tests {
         assert_eq!(suspects.failed(two, false, true), Verdict::Open);
         assert_eq!(suspects.failed(known, true, true), Verdict::Own);
         assert_eq!(suspects.failed(three, false, true), Verdict::Common);
-        // Its own trouble cannot be seen now.
+        // A problem of the message itself cannot be detected now.
         assert_eq!(suspects.failed(known, true, true), Verdict::Common);
     }
 

@@ -1,24 +1,24 @@
-//! What an outcome shows of the message, its mailbox and its account. Whose trouble
-//! a failure is, `suspects.rs` finds out from several of them.
+//! What one outcome shows about the message, its mailbox and its account. `suspects.rs`
+//! combines several of them.
 
 use super::Cause;
 use super::Kind;
 use super::Outcome;
 use super::Scope;
 
-/// A failure that may be the message's own trouble.
+/// A failure that the message itself may have caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct Suspicion {
-    /// What is in trouble if it is not.
+    /// What is affected if the message is not the cause.
     pub(in crate::delivery) scope: Scope,
-    /// Whether it takes more than one message to tell.
+    /// Whether one message is not enough to decide.
     pub(in crate::delivery) patient: bool,
 }
 
 impl Outcome {
-    /// Whether the failure may be the message's own trouble.
+    /// Whether the message itself may have caused the failure.
     pub(in crate::delivery) fn suspicion(&self) -> Option<Suspicion> {
-        // Each may be a message that arrives twice: one is enough.
+        // Each may be a message that arrives twice, so one is enough.
         let at_once = Suspicion {
             scope: Scope::Mailbox,
             patient: false,
@@ -26,7 +26,7 @@ impl Outcome {
         match self.kind {
             Kind::Doubtful { .. } => Some(at_once),
             _ if !self.asked => None,
-            // Graph refuses the token, whatever it was sent with.
+            // Graph refuses the token for every message.
             Kind::Deferred { .. } if self.http_status == Some(401) && self.code.is_some() => None,
             Kind::Deferred {
                 cause: Cause::Configuration(_),
@@ -34,10 +34,10 @@ impl Outcome {
                 ..
             } => Some(Suspicion {
                 scope,
-                // Other codes are about the mailbox, and leave no doubt.
+                // Other codes clearly concern the mailbox.
                 patient: self.code.is_none() || self.http_status == Some(403),
             }),
-            // The same of a request for a draft. Graph's codes leave no doubt.
+            // The same for a request for a draft. Graph's codes leave no doubt.
             Kind::Deferred {
                 cause: Cause::Unavailable,
                 scope: Scope::Mailbox,
@@ -47,7 +47,7 @@ impl Outcome {
         }
     }
 
-    /// Whether Graph has judged the message, so that mailbox and account work.
+    /// Whether Graph has judged the message, which shows that mailbox and account work.
     pub(in crate::delivery) fn shows_that_mailbox_works(&self) -> bool {
         self.verdict.is_none()
             && self.is_graphs()
@@ -58,7 +58,7 @@ impl Outcome {
             }
     }
 
-    /// Whether Graph knows the token, whatever it says of the mailbox.
+    /// Whether Graph accepts the token, whatever it says about the mailbox.
     pub(in crate::delivery) fn shows_that_account_works(&self) -> bool {
         let judged = self.http_status.is_some_and(|status| status < 500);
         let of_account = matches!(
@@ -71,7 +71,7 @@ impl Outcome {
         self.shows_that_mailbox_works() || judged && self.is_graphs() && !of_account
     }
 
-    /// Whether there was an answer, and it came from where it should.
+    /// Whether there was an answer, and it came from the right server.
     fn is_graphs(&self) -> bool {
         self.http_status.is_some() && (self.kind == Kind::Delivered || self.code.is_some())
     }

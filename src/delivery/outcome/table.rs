@@ -1,9 +1,9 @@
 //! What each error means, in each step of an attempt: the rows of the table in
 //! `mod.rs`.
 //!
-//! Codes and what they mean: Graph pages "Microsoft Graph error responses" and
-//! "Outlook service limits", and reports of what Exchange answers. Waits that an
-//! answer asks for are bounded here.
+//! Codes and their meaning: Graph pages "Microsoft Graph error responses" and "Outlook
+//! service limits", and reports of real answers from Exchange. The waits that an answer
+//! asks for are clamped here.
 
 use std::time::Duration;
 
@@ -17,28 +17,28 @@ use crate::auth::TokenError;
 use crate::config::SignIn;
 use crate::http::TransportError;
 
-/// Graph says when to come back; an answer that says "never" or "at once" is not
-/// taken at its word. Coming back early counts against the quota (Graph page
-/// "Microsoft Graph throttling guidance").
+/// The shortest wait that an answer can ask for: "never" and "at once" are not taken
+/// literally. Coming back early counts against the quota (Graph page "Microsoft Graph
+/// throttling guidance").
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// Graph's code for a mailbox that has sent as much as it may in a day.
+/// Graph's code for a mailbox that has reached its daily sending quota.
 pub(super) const OVER_QUOTA: &str = "ErrorSubmissionQuotaExceeded";
-/// The same, as others have seen it.
+/// The same in another spelling that was seen.
 pub(super) const OVER_MESSAGE_LIMIT: &str = "ErrorExceededMessageLimit";
 /// See [`SHORTEST_WAIT`].
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// What is true of sendMail, in another step.
+/// Applies the rules for sendMail to another step.
 pub(super) fn in_step(step: Step, kind: Kind, status: Option<u16>) -> Kind {
     match (step, kind) {
         (Step::SendMail, kind) => kind,
-        // Sent before, deleted, or not to be seen yet.
+        // It was sent before, deleted, or is not visible yet.
         (Step::SendDraft, _) if status == Some(404) => doubtful(Doubt::Look, None),
         (Step::SendDraft, Kind::Doubtful { wait, .. }) => doubtful(Doubt::Look, wait),
         (Step::SendDraft, kind) => kind,
-        // Without looking nothing is known, and nothing is lost by looking again.
+        // Without looking nothing is known, and looking again does no harm.
         (Step::Look, Kind::Failed | Kind::Doubtful { .. }) => doubtful(Doubt::Look, None),
-        // The upload URL has a token of its own, and ends by itself.
+        // The upload URL has a token of its own, which expires.
         (Step::Upload, _) if matches!(status, Some(400..=412 | 414..=428 | 430..=499)) => {
             unavailable(Scope::Message, None)
         }
@@ -54,7 +54,7 @@ pub(super) fn in_step(step: Step, kind: Kind, status: Option<u16>) -> Kind {
     }
 }
 
-/// Where people have signed in, each mailbox has a token of its own.
+/// If people sign in, each mailbox has a token of its own.
 pub(super) fn by_sign_in(kind: Kind, sign_in: SignIn) -> Kind {
     match (sign_in, kind) {
         (
@@ -90,7 +90,7 @@ pub(super) fn token(error: &TokenError) -> Kind {
             configuration(Scope::Account, Fault::Refused(*aadsts))
         }
         TokenError::Unavailable { retry_after, .. } => unavailable(Scope::Account, *retry_after),
-        // A token request can be repeated whether it arrived or not.
+        // A token request can be repeated, whether it arrived or not.
         TokenError::Transport(_) => unavailable(Scope::Account, None),
     }
 }
@@ -104,7 +104,7 @@ pub(super) fn transport(error: &TransportError) -> Kind {
 
 pub(super) fn graph(status: u16, code: &str, retry_after: Option<Duration>) -> Kind {
     match (status, code) {
-        // These come with 400, 403 or 429: the code says more than the status.
+        // These come with 400, 403 or 429, so the code says more than the status.
         (_, OVER_QUOTA | OVER_MESSAGE_LIMIT) => {
             throttled(Some(retry_after.unwrap_or(LONGEST_WAIT)))
         }

@@ -1,17 +1,17 @@
-//! Messages about which nobody waits for a report.
+//! Messages whose senders expect no report.
 //!
-//! Automatic is what RFC 3834 calls so, what Exchange's X-Auto-Response-Suppress
-//! asks not to answer, and a report of somebody else's. A mailing list's fields
-//! alone (List-Id) do not count: its reverse-path is there to get reports.
+//! Automatic messages are those of RFC 3834, those for which Exchange's
+//! X-Auto-Response-Suppress asks for no answer, and reports of others. The fields of a
+//! mailing list (List-Id) alone do not count: its reverse-path exists to receive reports.
 //!
-//! A ticket system may answer a report without saying that it does so by itself,
-//! and ask for a report about its answer. So what answers one of the relay's own
-//! reports is not reported as relayed.
+//! A ticket system may answer a report without marking its answer as automatic, and
+//! request a report about it. So an answer to one of the relay's own reports is not
+//! reported as relayed.
 
 use crate::mail::SpoolId;
 use crate::mime::Header;
 
-/// Whether nobody waits for an answer to this message.
+/// Whether the sender of this message expects no answer.
 pub(in crate::delivery) fn is_automatic(header: &Header<'_>) -> bool {
     let first_word = |text: &str| {
         let word = text.split([';', '(', ' ', '\t']).next();
@@ -26,7 +26,7 @@ pub(in crate::delivery) fn is_automatic(header: &Header<'_>) -> bool {
         } else if field.is("Precedence") {
             ["bulk", "list", "junk"].contains(&word.as_str())
         } else if field.is("X-Auto-Response-Suppress") {
-            // [MS-OXCMAIL]; asked of Exchange by its own programs and by many others.
+            // [MS-OXCMAIL]; set by Exchange's own programs and by many others.
             let mut asked = text.split(',').map(str::trim);
             asked.any(|it| ["all", "dr", "ndr"].contains(&it.to_ascii_lowercase().as_str()))
         } else {
@@ -35,8 +35,8 @@ pub(in crate::delivery) fn is_automatic(header: &Header<'_>) -> bool {
     })
 }
 
-/// Whether a message answers one of this relay's. Reports have Message-IDs of this
-/// form, and so have messages that came without one.
+/// Whether a message answers one of this relay's messages. Reports have Message-IDs of
+/// this form, and so do messages that came without one.
 pub(in crate::delivery) fn answers_a_report(header: &Header<'_>, hostname: &str) -> bool {
     header.fields.iter().any(|field| {
         let refers = field.is("In-Reply-To") || field.is("References");

@@ -1,10 +1,10 @@
 //! Whether an outcome is reported, and who gets the report.
 //!
-//! A message that has failed is reported once, in the transaction that settles
-//! it (promise 2), and one that was handed to Graph likewise, if its sender asked
-//! for that (NOTIFY=SUCCESS); one that is late by `delivery.warn_after` once before
-//! that, at the end of an attempt. What is not tried meanwhile, because its mailbox is
-//! braked or no account sends it any more, gets no warning: in an outage a few
+//! A failed message is reported once, in the transaction that settles it (promise 2). A
+//! message submitted to Graph is reported in the same way if its sender asked for it
+//! (NOTIFY=SUCCESS). A message that is late by `delivery.warn_after` is announced once,
+//! at the end of an attempt. Messages that are not tried meanwhile, because their mailbox
+//! backs off or no account sends them any more, cause no delay notice: in an outage a few
 //! senders are warned and not all at once.
 //!
 //! | `failure.notify` | the message | failure | delay, success |
@@ -15,21 +15,21 @@
 //! | `sender` | reverse-path can get mail, and the client authenticated or it is ours | the reverse-path | the reverse-path |
 //! | `sender` | any other, or one barred by `recipients_allowed` or `redirect_all_to` | the mailbox that sends | - |
 //!
-//! Of a report to the sender, NOTIFY (RFC 3461 4.1) decides which recipients it is
-//! about: those who want it, and without NOTIFY those of failures and delays. Where
-//! there are none it is not made. RET decides whether a failure report returns the
-//! whole message. Both are the sender's wishes about his own reports: an operator's
-//! address gets every failure, about all recipients and without the content.
+//! NOTIFY (RFC 3461 4.1) decides which recipients a report to the sender covers: those
+//! for whom it was requested, and without NOTIFY all of them for failures and delays. If
+//! none are left there is no report. RET decides whether a failure report returns the
+//! whole message. Both apply only to the sender's own reports: an operator's address gets
+//! every failure, with all recipients and without the content.
 //!
-//! A reverse-path is ours if its domain is that of a mailbox or `default_from` in
-//! relay.toml, or if it matches one of its `senders` that names a domain. A report
-//! to any other address would be backscatter: whoever may connect could have the
-//! tenant write to whom he likes. The mailbox that sends is where Exchange's own
-//! non-delivery reports go.
+//! A reverse-path is ours if its domain is that of a mailbox or of `default_from` in
+//! relay.toml, or if it matches one of its `senders` that names a domain. A report to any
+//! other address would be backscatter: anybody who may connect could make the tenant send
+//! mail to any address. Exchange's own non-delivery reports also go to the sending
+//! mailbox.
 //!
-//! What is automatic: `automatic.rs`. NOTIFY does not change that: what answers a
-//! report automatically, and asks for a report about its answer, would never come
-//! to an end.
+//! `automatic.rs` says which messages are automatic. NOTIFY does not change that: a
+//! program that answers a report and requests a report about its answer would cause an
+//! endless loop.
 
 mod automatic;
 mod dsn;
@@ -67,7 +67,7 @@ use crate::spool::DsnKind;
 use crate::spool::Next;
 use crate::telemetry::maillog;
 
-/// What an attempt has come to.
+/// The end of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending<'a> {
     pub(super) outcome: &'a Outcome,
@@ -80,10 +80,10 @@ pub(super) struct Ending<'a> {
 }
 
 impl Context {
-    /// The report about an entry after an attempt, if there is to be one.
+    /// The report about an entry after an attempt, if there is one.
     pub(super) async fn report(&self, entry: &Claimed, ending: Ending<'_>) -> Option<Dsn> {
         let report = AssertUnwindSafe(self.make_report(entry, ending));
-        // What goes wrong here must not keep the outcome from being settled.
+        // An error here must not keep the outcome from being settled.
         let made = report.catch_unwind().await;
         made.unwrap_or_else(|_| {
             maillog::report_panicked(entry.id);
@@ -170,7 +170,7 @@ impl Context {
                 let after = self.settings.warn_after?;
                 (late >= after && !entry.warned).then_some(DsnKind::Delay)
             }
-            // RFC 3461 5.2.2 and 5.2.4: the next system takes no part in this.
+            // RFC 3461 5.2.2 and 5.2.4: the next system does not support reports.
             Next::Delivered => entry
                 .envelope
                 .reports
@@ -208,22 +208,22 @@ impl Context {
     }
 }
 
-/// What a report has to say, by the wishes of whoever gets it.
+/// What a report contains, according to the requests for it.
 struct Wishes {
-    /// Those whom it is about; never empty.
+    /// The recipients that it covers; never empty.
     recipients: Vec<Address>,
-    /// It returns the whole message.
+    /// Whether it returns the whole message.
     whole: bool,
-    /// A failure of one of them would be reported too.
+    /// Whether a failure of one of them would be reported too.
     is_followed: bool,
 }
 
-/// The largest message that a report returns whole: enough for a letter with
-/// pictures, and with all else still less than any one request to Graph carries.
+/// The largest message that a report returns whole: enough for a letter with pictures,
+/// and in total still less than one request to Graph can carry.
 const MOST_RETURNED: u64 = 1_000_000;
 
 impl Wishes {
-    /// Nothing if no report is wanted. `envelope` is the one that counts.
+    /// None if no report is wanted. `envelope` is the one that counts.
     fn of(kind: DsnKind, notify: &Notify, entry: &Claimed, envelope: &Envelope) -> Option<Self> {
         if matches!(notify, Notify::Address(_)) {
             return Some(Self {
@@ -240,17 +240,17 @@ impl Wishes {
         (!recipients.is_empty()).then(|| Self {
             is_followed: recipients.iter().any(|it| asked.notify(it).failure),
             recipients,
-            // RFC 3461 4.3: RET is about reports of a failure only.
+            // RFC 3461 4.3: RET applies only to reports of a failure.
             whole: kind == DsnKind::Failure && returned == Some(Returned::Message),
         })
     }
 
-    /// The message, if it is returned whole and can be.
+    /// The message, if it is returned whole and can be read.
     async fn content(&self, entry: &Claimed) -> Option<Bytes> {
         if !self.whole || entry.content.size() > MOST_RETURNED {
             return None;
         }
-        // Wrong bytes are never mailed.
+        // Wrong bytes are never sent.
         entry.content.verify(entry.digest).await.ok()?;
         entry.content.whole().await.ok()
     }
@@ -265,11 +265,11 @@ fn wants(kind: DsnKind, notify: NotifyOn) -> bool {
     }
 }
 
-/// What was asked for each recipient.
+/// The requests for each recipient.
 struct Asked<'a> {
     reports: &'a ReportRequest,
-    /// For one whom the header section brings in (`recipients = "headers"`): what was
-    /// asked for all of the envelope alike.
+    /// For a recipient that only the header section names (`recipients = "headers"`): the
+    /// requests that are the same for the whole envelope.
     common: NotifyOn,
 }
 

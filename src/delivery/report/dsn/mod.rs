@@ -1,13 +1,12 @@
-//! A delivery status notification (RFC 3464) as a message: the text for people,
-//! the delivery-status for programs, and the header section of the original, or
-//! the whole of it where the client asked for that (RFC 3461 4.3).
+//! Writes a delivery status notification (RFC 3464): the text for people, the
+//! delivery-status for programs, and the header section of the original, or all of it if
+//! the client asked for that (RFC 3461 4.3).
 //!
-//! All of it is ASCII except for an address that is not and a message that is
-//! returned whole, and nothing in it can become a field or a line of its own:
-//! texts of others are put on one line and encoded. Its size is bounded whatever
-//! the original's is.
-//! `text.rs`, `status.rs` and `original.rs` are the parts. Whether there is a
-//! report and who gets it is decided in `report/mod.rs`.
+//! All of it is ASCII, except for addresses that are not and a message that is returned
+//! whole. Nothing in it can become a field or a line of its own: text of others is put on
+//! one line and encoded. Its size is bounded, whatever the size of the original. The
+//! parts are in `text.rs`, `status.rs` and `original.rs`. `report/mod.rs` decides whether
+//! there is a report and who gets it.
 
 mod original;
 mod status;
@@ -35,23 +34,23 @@ use crate::mime::unstructured;
 use crate::spool::Claimed;
 use crate::spool::DsnKind;
 
-/// What a report says.
+/// The contents of a report.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::delivery) struct Facts<'a> {
-    /// Of the report.
+    /// The id of the report.
     pub(in crate::delivery) id: SpoolId,
     pub(in crate::delivery) kind: DsnKind,
-    /// What it is about.
+    /// The message that it is about.
     pub(in crate::delivery) entry: &'a Claimed,
     pub(in crate::delivery) outcome: &'a Outcome,
     pub(in crate::delivery) explanation: &'a Explanation,
-    /// The original's, if it can be read.
+    /// The original's header section, if it can be read.
     pub(in crate::delivery) header: Option<&'a Header<'a>>,
     /// How much of it is returned.
     pub(in crate::delivery) returned: Return<'a>,
-    /// Those whom the report is about.
+    /// The recipients that the report is about.
     pub(in crate::delivery) recipients: &'a [Address],
-    /// How many others the original is for, who are not named.
+    /// The number of other recipients of the original, who are not named.
     pub(in crate::delivery) others: usize,
     pub(in crate::delivery) hostname: &'a str,
     /// The report's From.
@@ -59,11 +58,11 @@ pub(in crate::delivery) struct Facts<'a> {
     /// The report's To.
     pub(in crate::delivery) recipient: &'a Address,
     pub(in crate::delivery) now: Timestamp,
-    /// A failed message is kept until then; a late one is tried until then.
+    /// Until when a failed message is kept, or a late one is tried.
     pub(in crate::delivery) until: Option<Timestamp>,
 }
 
-/// Characters of a subject, of an answer: enough to recognise it.
+/// The most characters of a subject or an answer: enough to recognise it.
 const LONGEST_TEXT: usize = 200;
 
 /// Writes the message.
@@ -104,7 +103,7 @@ fn envelope_id(facts: &Facts<'_>) -> String {
     })
 }
 
-/// What the report does not say.
+/// A note about what the report does not show.
 fn notes(facts: &Facts<'_>, header: Option<Cut>, left_out: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if left_out > 0 {
@@ -131,7 +130,7 @@ fn notes(facts: &Facts<'_>, header: Option<Cut>, left_out: usize) -> Vec<String>
     notes
 }
 
-/// The note about those whom a report does not name.
+/// A note about the recipients that a report does not name.
 fn others(count: usize) -> String {
     match count {
         1 => "The message has 1 more recipient, for whom no such report was requested.".to_owned(),
@@ -141,7 +140,7 @@ fn others(count: usize) -> String {
     }
 }
 
-/// The report's own header section, without the empty line.
+/// The header section of the report, without the empty line.
 fn header(facts: &Facts<'_>, boundary: &str) -> String {
     let beginning = beginning(facts.kind);
     let mut header = format!(
@@ -158,14 +157,14 @@ fn header(facts: &Facts<'_>, boundary: &str) -> String {
             "In-Reply-To: {original}\r\nReferences: {original}\r\n"
         ));
     }
-    // Graph sends nothing with a null reverse-path, so Exchange's own answers have
-    // to be asked off (RFC 3834 5 for all others).
+    // Graph sends nothing with a null reverse-path, so Exchange must be asked not to
+    // answer automatically (RFC 3834 5 covers all others).
     header.push_str(&format!(
         "Auto-Submitted: auto-replied\r\nX-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n"
     ));
     if let Return::Whole(content) = facts.returned {
-        // RFC 2045 6.4: as wide as the widest part.
+        // RFC 2045 6.4: the widest encoding of the parts.
         let encoding = whole_encoding(content);
         header.push_str(&format!("Content-Transfer-Encoding: {encoding}\r\n"));
     }
@@ -185,7 +184,7 @@ pub(in crate::delivery) fn title(facts: &Facts<'_>) -> String {
     format!("{}{}", beginning(facts.kind), about(facts))
 }
 
-/// What it is about.
+/// What the report is about.
 fn about(facts: &Facts<'_>) -> String {
     let subject = facts.header.map(|header| subject(header, LONGEST_TEXT));
     let subject = subject.filter(|subject| !subject.is_empty());
@@ -272,7 +271,7 @@ mod tests {
         String::from_utf8(message).unwrap()
     }
 
-    /// The bodies of the parts, decoded by another's parser, with their types.
+    /// The bodies of the parts with their types, decoded by an independent parser.
     fn parts(report: &str) -> Vec<(String, String)> {
         let message = MessageParser::default().parse(report).unwrap();
         let of = |at: u32| {

@@ -1,4 +1,4 @@
-//! The last part of a report: the original's header section, or all of it.
+//! The last part of a report: the header section of the original, or all of it.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use crate::mime::seven_bit;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::delivery) enum Return<'a> {
     Header,
-    /// The whole was asked for, and is more than a report can carry.
+    /// The whole message was requested, and is too large for a report.
     HeaderOnly,
     Whole(&'a [u8]),
 }
 
-/// Bytes of the original's header section. Enough for any that people wrote.
+/// Bytes of the original's header section: enough for any written by people.
 const MOST_HEADER: usize = 64 * 1024;
 
-/// The last part: its type, its encoding and what is in it.
+/// The last part: its type, its encoding and its contents.
 pub(super) fn returned<'a>(
     facts: &Facts<'a>,
     header: Option<(Vec<u8>, Cut)>,
@@ -33,9 +33,9 @@ pub(super) fn returned<'a>(
     Some(("text/rfc822-headers", encoding, header))
 }
 
-/// What stands between the parts: no part has it in it.
+/// The boundary, which no part contains.
 pub(super) fn boundary(facts: &Facts<'_>) -> String {
-    // Of 80 random bits.
+    // With 80 random bits.
     let mut boundary = format!("=_{}", facts.id);
     if let Return::Whole(content) = facts.returned {
         while memchr::memmem::find(content, boundary.as_bytes()).is_some() {
@@ -45,7 +45,7 @@ pub(super) fn boundary(facts: &Facts<'_>) -> String {
     boundary
 }
 
-/// A message in a message may not be encoded (RFC 2046 5.2.1).
+/// An attached message may not be encoded (RFC 2046 5.2.1).
 pub(super) fn whole_encoding(content: &[u8]) -> &'static str {
     match content.is_ascii() {
         true => "7bit",
@@ -53,14 +53,14 @@ pub(super) fn whole_encoding(content: &[u8]) -> &'static str {
     }
 }
 
-/// Whether a header section had room.
+/// Whether there was room for the whole header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Whole,
     Short,
 }
 
-/// The header section as it came in, in whole fields.
+/// The header section as it came in, cut after a whole field.
 pub(super) fn original(header: &Header<'_>) -> (Vec<u8>, Cut) {
     let mut fields = Vec::new();
     for field in &header.fields {

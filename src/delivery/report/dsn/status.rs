@@ -6,12 +6,12 @@ use crate::mail::utf8_address_in_ascii;
 use crate::mime::folded;
 use crate::spool::DsnKind;
 
-/// Bytes of recipients in the delivery-status: some thousand, and still little
-/// of what one request to Graph carries.
+/// Bytes for recipients in the delivery-status: enough for about a thousand, and a small
+/// part of one request to Graph.
 const MOST_STATUS: usize = 512 * 1024;
 
-/// The fields of each recipient (RFC 3464 2.3), and how many there was no room
-/// for.
+/// The fields of each recipient (RFC 3464 2.3), and the number of recipients for whom
+/// there was no room.
 pub(super) fn recipients(facts: &Facts<'_>) -> (String, usize) {
     let mut written = String::new();
     let more = common_fields(facts);
@@ -20,8 +20,8 @@ pub(super) fn recipients(facts: &Facts<'_>) -> (String, usize) {
         if written.len() > MOST_STATUS {
             return (written, all.len() - at);
         }
-        // RFC 3464 2.3.1, RFC 3461 6.3: as ORCPT said it, decoded; else what the client
-        // named in place of this recipient.
+        // RFC 3464 2.3.1, RFC 3461 6.3: the decoded ORCPT; otherwise the address that the
+        // client named instead of this recipient.
         let asked = facts.entry.envelope.reports.of(recipient);
         if let Some((kind, address)) = asked
             .and_then(|asked| asked.original.as_ref())
@@ -44,7 +44,7 @@ fn common_fields(facts: &Facts<'_>) -> String {
     let action = match facts.kind {
         DsnKind::Failure => "failed",
         DsnKind::Delay => "delayed",
-        // RFC 3464 2.3.3: Graph says nothing of what becomes of it.
+        // RFC 3464 2.3.3: Graph does not say what happens later.
         DsnKind::Relayed => "relayed",
     };
     let answered = match facts.outcome.http_status {
@@ -58,7 +58,7 @@ fn common_fields(facts: &Facts<'_>) -> String {
     let diagnostic = format!("Diagnostic-Code: {answered}; {diagnostic}");
     let diagnostic = match facts.kind {
         DsnKind::Failure | DsnKind::Delay => format!("{}\r\n", folded(&diagnostic, "\r\n ")),
-        // Nothing went wrong.
+        // There was no error.
         DsnKind::Relayed => String::new(),
     };
     let mut fields = format!(

@@ -84,7 +84,7 @@ fn description(facts: &Facts<'_>) -> String {
     text
 }
 
-/// What becomes of it from here.
+/// What happens to it next.
 fn what_comes(facts: &Facts<'_>) -> String {
     let (hostname, id) = (facts.hostname, facts.entry.id);
     let until = facts.until.map(Timestamp::rfc5322);
