@@ -1,8 +1,8 @@
 //! Files that survive a power cut, and that nobody else can read.
 //!
-//! Promises that what [`replace`] and [`rename`] put in a place is on stable storage
-//! when they return, and that what was there before is whole until then. Whoever
-//! moves many files syncs their folders once, at the end: [`move_if_there`], [`sync`].
+//! What [`replace`] and [`rename`] write is on stable storage when they return, and the
+//! old file is intact until then. A caller that moves many files syncs their folders once
+//! at the end: [`move_if_there`], [`sync`].
 
 use std::fs;
 use std::fs::File;
@@ -15,11 +15,11 @@ use std::path::Path;
 /// The ending of a file's name while [`replace`] writes it.
 pub const HALF: &str = "new";
 
-/// Puts a file in the place of the one of that name. Only its owner can read it.
+/// Replaces the file of that name. Only its owner can read the new one.
 ///
 /// # Errors
 ///
-/// The file that was there is still there.
+/// The old file is still there.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = path.with_extension(HALF);
     remove(&new)?;
@@ -29,28 +29,28 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     rename(&new, path)
 }
 
-/// Makes a new file that only its owner can read.
+/// Creates a file that only its owner can read.
 ///
 /// # Errors
 ///
-/// Also where there is a file of that name.
+/// Also if a file of that name exists.
 pub fn create(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Makes a folder that only its owner can enter, and those above it.
+/// Creates a folder that only its owner can enter, and the folders above it.
 ///
 /// # Errors
 ///
-/// A folder cannot be made. It is none that there is one already.
+/// A folder cannot be created. An existing one is not an error.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(path)
 }
 
-/// Copies a file to a new one that only its owner can read, on stable storage except
-/// for its name.
+/// Copies a file to a new one that only its owner can read. Its content is on stable
+/// storage then, its name is not.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     to.sync_all()
 }
 
-/// Gives a file, whose content is on stable storage, another name in the same folder.
+/// Renames a file, whose content is on stable storage, within its folder.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder_of(to)
 }
 
-/// Moves a file, if it is there. The caller syncs both folders.
+/// Moves a file if it exists. The caller syncs both folders.
 ///
 /// # Errors
 ///
@@ -89,8 +89,8 @@ pub fn move_if_there(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a file, if it is there. It may come back after a power cut, unless its
-/// folder is synced.
+/// Removes a file if it exists. It may come back after a power cut, unless its folder is
+/// synced.
 ///
 /// # Errors
 ///
@@ -102,20 +102,20 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings a file's content, or the names in a folder, to stable storage.
+/// Writes a file's content, or the names in a folder, to stable storage.
 ///
 /// # Errors
 ///
-/// It is not known what is there.
+/// The contents on disk are unknown.
 pub fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Brings a file's name to stable storage.
+/// Writes a file's name to stable storage.
 ///
 /// # Errors
 ///
-/// It is not known which names are there.
+/// The names on disk are unknown.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => sync(Path::new(".")),

@@ -1,12 +1,12 @@
-//! The users of this machine, and what one of them may read and write.
+//! The users of this machine, and which files each of them can read and write.
 //!
-//! Users are looked up as the machine is set up to (nsswitch.conf(5)): those of a
-//! directory (LDAP, SSSD) are in no file.
+//! Users are looked up as the machine is configured (nsswitch.conf(5)), because users of
+//! a directory (LDAP, SSSD) are not in /etc/passwd.
 //!
-//! Root may read everything, so what root can read says nothing about what the
-//! service can. [`as_user`] runs checks on a thread with another user's rights
-//! and lets the kernel decide: modes, access control lists and mounts all count.
-//! What to do about an [`Obstacle`] is left to whoever asks.
+//! Root can read everything, so what root can read says nothing about the service.
+//! [`as_user`] runs checks on a thread with another user's rights and lets the kernel
+//! decide, so that modes, access control lists and mounts all count. The caller decides
+//! what to do about an [`Obstacle`].
 
 use std::fs;
 use std::io;
@@ -20,13 +20,13 @@ use rustix::fs::CWD;
 use rustix::fs::Gid;
 use rustix::fs::Uid;
 
-/// The user that `systemd/sysusers.d/graph-relay.conf` makes.
+/// The user that `systemd/sysusers.d/graph-relay.conf` creates.
 pub const SERVICE_USER: &str = "graph-relay";
 
 /// A user and its primary group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Its name, or its number where the machine has no name for it.
+    /// Its name, or its number if the machine has no name for it.
     pub name: String,
     /// Its number.
     pub uid: u32,
@@ -39,20 +39,19 @@ pub struct User {
 /// What keeps a user from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// The user may not enter this folder, which is on the way.
+    /// The user may not enter this folder on the path.
     Folder(PathBuf),
-    /// The user may not read the file itself, or not write to it.
+    /// The user may not read or write the file itself.
     File(PathBuf),
 }
 
 impl User {
-    /// The user of this name.
+    /// The user with this name.
     pub fn named(name: &str) -> Option<Self> {
         uzers::get_user_by_name(name).map(|user| Self::found(&user))
     }
 
-    /// The user of this number; `gid` is its group where the machine has no such
-    /// user.
+    /// The user with this number; `gid` is its group if the machine has no such user.
     pub fn numbered(uid: u32, gid: u32) -> Self {
         let unknown = || Self {
             name: uid.to_string(),
@@ -79,17 +78,16 @@ impl User {
         Self::numbered(uid.as_raw(), gid.as_raw())
     }
 
-    /// As chown(1) wants an owner: with the user's group.
+    /// In the form that chown(1) expects for an owner: with the user's group.
     pub fn as_owner(&self) -> String {
         match self.name.parse::<u32>() {
-            // Only a name may leave the group out.
+            // The group can be left out only after a name.
             Ok(uid) => format!("{uid}:{}", self.gid),
             Err(_) => format!("{}:", self.name),
         }
     }
 
-    /// Whether it is one that services run as, and not a person (login.defs(5),
-    /// SYS_UID_MAX).
+    /// Whether it is a user for services and not a person (login.defs(5), SYS_UID_MAX).
     pub fn is_for_services(&self) -> bool {
         (1..1000).contains(&self.uid)
     }
@@ -111,12 +109,12 @@ fn group_name(gid: u32) -> String {
     )
 }
 
-/// Runs something with the rights of another user, on a thread of its own that
-/// ends with it. Only root may.
+/// Runs a function with the rights of another user, on a separate thread that ends with
+/// it. Only root can do this.
 ///
 /// # Errors
 ///
-/// This process may not take that user's rights.
+/// This process may not use that user's rights.
 pub fn as_user<T: Send>(user: &User, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     // A lookup may need rights that the user does not have.
     let groups = user.groups();
@@ -133,8 +131,8 @@ pub fn as_user<T: Send>(user: &User, work: impl FnOnce() -> T + Send) -> io::Res
     })
 }
 
-/// What keeps this thread's user from reading a file or entering a folder, or, if
-/// `write`, from changing it. Nothing where the file does not exist.
+/// What keeps the user of this thread from reading a file or entering a folder or, if
+/// `write`, from changing it. None if the file does not exist.
 pub fn obstacle(path: &Path, write: Write) -> Option<Obstacle> {
     let mut folders: Vec<&Path> = path.ancestors().skip(1).collect();
     folders.reverse();
@@ -154,12 +152,12 @@ pub fn obstacle(path: &Path, write: Write) -> Option<Obstacle> {
     is_denied(path, wanted).then(|| Obstacle::File(path.to_owned()))
 }
 
-/// Whether a file is to be changed, too.
+/// Whether a file will be changed too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// It is.
+    /// It will be.
     Wanted,
-    /// It is only read.
+    /// It will only be read.
     NotWanted,
 }
 
@@ -169,8 +167,8 @@ fn is_denied(path: &Path, access: Access) -> bool {
     asked.is_err_and(|error| denied.contains(&error))
 }
 
-/// Why this process may not read a file, and what to do: how the file belongs to
-/// whom, and `fix` where the process runs as a service and can be let in.
+/// Why this process cannot read a file, and what to do: who should own the file, and
+/// `fix` if the process runs as a service and can be given access.
 pub fn denied(path: &Path, fix: impl Fn(&User) -> String) -> String {
     let me = User::of_this_process();
     let why = match obstacle(path, Write::NotWanted) {

@@ -1,11 +1,11 @@
 //! Whether a complete message is accepted, and through which account it goes out.
 //!
-//! A pure function of the header section, of what the session knows, and of the
-//! rules in force: no socket, no disk, no clock. It decides about loops, about who may
-//! send as whom, and about the account and mailbox. What does not need the header
-//! section is decided before: by `session` (commands, recipients) and by `listener`
-//! (room, rates). Whether a large message can be cut so that Graph takes it,
-//! `listener/fit.rs` finds out, because that needs the content.
+//! A pure function of the header section, the session's data and the rules in force: no
+//! socket, no disk, no clock. It decides about loops, about who may send as whom, and
+//! about the account and mailbox. Decisions that do not need the header section are made
+//! before: by `session` (commands, recipients) and by `listener` (room, rates).
+//! `listener/fit.rs` finds out whether a large message can be split for Graph, because
+//! that needs the content.
 
 use crate::config::Account;
 use crate::config::RecipientRule;
@@ -26,15 +26,15 @@ use crate::session::Identity;
 use crate::session::Loop;
 use crate::session::Verdict;
 
-/// An application may send a message that it got through this relay once more. A
+/// How often an application may send a message that it received through this relay. A
 /// message that comes back more often is in a loop.
 const MOST_RETURNS: usize = 2;
 
-/// Exchange accepts this number of recipients in one message, unless the tenant's
+/// The number of recipients that Exchange accepts in one message, unless the tenant's
 /// administrator has set another (Exchange Online limits, "Recipient limit").
 const LARGEST_PART: usize = 500;
 
-/// What is in force.
+/// The rules in force.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'r> {
     /// In the file's order.
@@ -49,16 +49,16 @@ pub struct Rules<'r> {
     pub received_headers: usize,
 }
 
-/// Who hands a message in, and to whom.
+/// The sender and the recipients of a message, as the session knows them.
 #[derive(Clone, Copy, Debug)]
 pub struct Handed<'h> {
-    /// Who authenticated, if somebody did.
+    /// The authenticated user, if there is one.
     pub identity: Option<&'h Identity>,
-    /// From whom and to whom.
+    /// Sender and recipients.
     pub envelope: &'h Envelope,
 }
 
-/// What is known of a message that is taken.
+/// What is known about an accepted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
     /// The address in its From field, if there is a usable one.
@@ -75,8 +75,8 @@ pub struct Admitted {
 ///
 /// # Errors
 ///
-/// The verdict that the client gets: a loop, a sender or another person in the header
-/// section whom the user may not name, or no account that sends for the author.
+/// The verdict for the client: a loop, a sender or another person in the header section
+/// whom the user may not name, or no account that sends for the author.
 pub fn admit(
     header: &Header<'_>,
     findings: &Findings,
@@ -119,7 +119,7 @@ impl<'r> Rules<'r> {
         accounts.find(|account| account.name == lane.account)
     }
 
-    /// What a message is taken for looping by, if it is.
+    /// Why a message counts as looping, if it does.
     fn looping(&self, header: &Header<'_>) -> Option<Loop> {
         let most = self.received_headers;
         if header.all("Received").count() > most {
@@ -128,7 +128,7 @@ impl<'r> Rules<'r> {
         (self.returns(header) >= MOST_RETURNS).then_some(Loop::Returns(MOST_RETURNS))
     }
 
-    /// How often a message was accepted here before, by its Received fields.
+    /// How often a message was accepted here before, according to its Received fields.
     fn returns(&self, header: &Header<'_>) -> usize {
         let ours = format!(" by {} (graph-relay) ", self.hostname);
         let received = header.all("Received");
@@ -137,8 +137,7 @@ impl<'r> Rules<'r> {
             .count()
     }
 
-    /// The author; one that no mailbox can have counts where `[[sender]]` says what
-    /// it becomes.
+    /// The author. One that no mailbox can have counts if `[[sender]]` replaces it.
     fn author(&self, header: &Header<'_>, findings: &Findings) -> Option<Address> {
         let known = |address: &Address| self.senders.replaced(address).is_some();
         let author = findings.author.address().cloned();
@@ -155,7 +154,7 @@ impl<'r> Rules<'r> {
 }
 
 impl Handed<'_> {
-    /// The refusal of a message that names somebody whom the user may not name.
+    /// The refusal of a message that names a person whom the user may not name.
     fn names_without_right(
         &self,
         header: &Header<'_>,
@@ -169,16 +168,16 @@ impl Handed<'_> {
         Some(Verdict::NotThisActor(actor.field, actor.address))
     }
 
-    /// Whoever authenticated sends as its own addresses only.
+    /// An authenticated user may send only as its own addresses.
     fn may_send_as(&self, address: &Address) -> bool {
         self.identity
             .is_none_or(|identity| identity.may_send_as(address))
     }
 }
 
-/// The From that an account gives a message because it has none that can be used:
-/// nobody appears as somebody else by leaving it out. With `from = "mailbox"` all
-/// messages go out as the mailbox, with or without one.
+/// The From that an account gives a message without a usable one. It must be allowed too,
+/// so that leaving From out does not make the user appear as somebody else. With `from =
+/// "mailbox"` all messages go out as the mailbox.
 fn puts_in(account: &Account, senders: &Senders, origin: &Origin) -> Option<Address> {
     match origin.author {
         None => goes_out_as(account, senders, None, &origin.reverse_path),
@@ -186,11 +185,11 @@ fn puts_in(account: &Account, senders: &Senders, origin: &Origin) -> Option<Addr
     }
 }
 
-/// The most recipients that one submission has. Where the header section names them,
+/// The most recipients of one submission. If the header section names the recipients,
 /// each part would go to all of them.
 fn largest_part(account: Option<&Account>, envelope: &Envelope) -> usize {
     if envelope.is_all_asked() {
-        // Its envelope counts, in each part.
+        // The envelope of each part counts.
         return LARGEST_PART;
     }
     match account.map(|account| account.submission.recipients) {

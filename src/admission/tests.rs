@@ -47,7 +47,7 @@ fn user(senders: &[&str]) -> Identity {
     }
 }
 
-/// What becomes of a message with this header section, handed in by this user.
+/// The decision about a message with this header section, sent by this user.
 fn admitted(head: &str, identity: Option<&Identity>, extra: &str) -> Result<Admitted, Verdict> {
     let text = format!("{CONFIGURATION}{extra}");
     let config = Config::parse(&text, Path::new("relay.toml")).unwrap();

@@ -1,17 +1,16 @@
-//! Wall time for people to read, and running time to decide by.
+//! Wall time for people to read, and running time for decisions.
 //!
-//! The wall clock is set by hand, by NTP and by a hardware clock that is wrong
-//! at boot, in both directions and by years. So a [`Timestamp`] is only shown,
-//! and everything that is decided by time (when an entry is due, has expired or
-//! may be purged) is decided by [`RunningTime`]: the milliseconds that the
-//! relay has run, which the spool keeps over restarts. Due times are kept in
-//! it too, instead of being corrected after each jump: then a jump changes
-//! nothing, and it need not be noticed in time. The price is that no time
-//! passes while the relay is stopped; the spool makes up for that where
-//! an error is harmless (`spool/running.rs`).
+//! The wall clock is set by hand, by NTP and by a hardware clock that is wrong at boot,
+//! in both directions and by years. So a [`Timestamp`] is only shown. Every decision that
+//! depends on time (when an entry is due, has expired or may be purged) uses
+//! [`RunningTime`]: the milliseconds that the relay has run, which the spool keeps over
+//! restarts. Due times are kept in it too, instead of being corrected after each jump, so
+//! a jump changes nothing and need not be noticed in time. The disadvantage is that no
+//! time passes while the relay is stopped; the spool compensates for that where an error
+//! is harmless (`spool/running.rs`).
 //!
-//! Stations ask a [`Clock`] and never the system, so that a test can own the
-//! time. Waiting is `tokio::time`, which tests pause.
+//! All modules ask a [`Clock`] and never the system, so that a test can set the time.
+//! Waiting is `tokio::time`, which tests pause.
 
 mod span;
 mod timestamp;
@@ -34,7 +33,7 @@ pub use self::span::span;
 pub use self::span::span_in_words;
 pub use self::timestamp::Timestamp;
 
-/// A moment in milliseconds for which the relay has run, over all its starts.
+/// A moment in milliseconds that the relay has run, summed over all its starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunningTime(i64);
 
@@ -52,7 +51,7 @@ impl RunningTime {
         self.0
     }
 
-    /// How long from `earlier` to here; nothing if it is later.
+    /// The time since `earlier`; zero if it is later.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
@@ -85,23 +84,23 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The wall time of another moment, as far as the wall clock is right now.
+    /// The wall time of another moment, if the wall clock is right now.
     pub fn wall(self, other: RunningTime) -> Timestamp {
         self.at + other.since(self.running) - self.running.since(other)
     }
 }
 
-/// Where the time comes from.
+/// The source of time.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// Begins at a given moment and goes on with tokio's clock, so that a test
-    /// that pauses tokio's time owns this one too.
+    /// Begins at a given moment and follows tokio's clock, so that a test that pauses
+    /// tokio's time sets this clock too.
     Tokio {
         /// The wall time at `origin`, in milliseconds since 1970.
         start: Arc<AtomicI64>,
-        /// The moment on tokio's clock that `start` belongs to.
+        /// The moment on tokio's clock that matches `start`.
         origin: Instant,
         /// See [`Clock::boot`].
         boot: Uuid,
@@ -118,7 +117,7 @@ impl Clock {
         }
     }
 
-    /// What time it is.
+    /// The present time.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => system_now(),
@@ -128,8 +127,8 @@ impl Clock {
         }
     }
 
-    /// Sets a test's wall clock, as somebody sets a machine's. Nobody sets the
-    /// machine's clock by this.
+    /// Sets a test's wall clock, as an administrator sets a machine's. It never sets the
+    /// machine's clock.
     pub fn set(&self, to: Timestamp) {
         match self {
             Self::System => {}
@@ -139,8 +138,8 @@ impl Clock {
         }
     }
 
-    /// A clock that nobody can set, from an unknown moment. It goes on while
-    /// the machine is suspended.
+    /// A clock that nobody can set, with an unknown beginning. It continues while the
+    /// machine is suspended.
     pub fn steady(&self) -> Duration {
         match self {
             Self::System => {
@@ -153,8 +152,8 @@ impl Clock {
         }
     }
 
-    /// Names the boot of the machine: two readings of [`Clock::steady`] can be
-    /// compared within one. One that cannot be read is like no other.
+    /// Identifies the boot of the machine: two readings of [`Clock::steady`] can be
+    /// compared within one boot. An identifier that cannot be read equals no other.
     pub fn boot(&self) -> Uuid {
         match self {
             Self::System => std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -166,7 +165,7 @@ impl Clock {
     }
 }
 
-/// Looks at a clock from time to time, to notice that somebody has set it.
+/// Checks a clock regularly to notice that it was set.
 #[derive(Debug)]
 pub struct ClockWatch {
     clock: Clock,
@@ -177,23 +176,23 @@ pub struct ClockWatch {
 /// The wall clock has been set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockJump {
-    /// What it would have said.
+    /// The time that it would have shown.
     pub from: Timestamp,
-    /// What it says.
+    /// The time that it shows.
     pub to: Timestamp,
 }
 
-/// NTP corrects a clock by seconds, and no mail depends on those.
+/// NTP corrects a clock by seconds, which affects no mail.
 const SMALLEST_JUMP: Duration = Duration::from_secs(60);
 
 impl ClockJump {
-    /// Compares what the clock says with what it should say.
+    /// Compares the clock with the expected time.
     pub fn between(from: Timestamp, to: Timestamp) -> Option<Self> {
         let jump = Self { from, to };
         (jump.by() >= SMALLEST_JUMP).then_some(jump)
     }
 
-    /// By how much, in either direction.
+    /// The size of the change, in either direction.
     pub fn by(self) -> Duration {
         self.from.since(self.to).max(self.to.since(self.from))
     }
@@ -205,7 +204,7 @@ impl ClockJump {
 }
 
 impl ClockWatch {
-    /// Begins with what the clock says now.
+    /// Begins with the present time of the clock.
     pub fn begin(clock: Clock) -> Self {
         Self {
             wall: clock.now(),
@@ -214,7 +213,7 @@ impl ClockWatch {
         }
     }
 
-    /// Whether the clock was set since the last look.
+    /// Whether the clock was set since the last check.
     pub fn look(&mut self) -> Option<ClockJump> {
         let now = Self::begin(self.clock.clone());
         let expected = self.wall + now.steady.saturating_sub(self.steady);

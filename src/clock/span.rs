@@ -1,6 +1,6 @@
 //! Lengths of time as people write and read them: one number and one unit.
 //!
-//! `1h30m` is not read: relay.toml has one way to write each length.
+//! `1h30m` is refused: relay.toml has one way to write each length.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const MINUTE: Unit = unit("m", "minute", 60 * SECOND.millis);
 const HOUR: Unit = unit("h", "hour", 60 * MINUTE.millis);
 const DAY: Unit = unit("d", "day", 24 * HOUR.millis);
 
-/// A hundred years keeps every sum with it inside the clock's range.
+/// A hundred years keeps every sum within the range of the clock.
 const LONGEST: u64 = 100 * 366 * DAY.millis;
 
 const fn unit(symbol: &'static str, word: &'static str, millis: u64) -> Unit {
@@ -49,14 +49,15 @@ pub fn span(length: Duration) -> String {
     format!("{number}{}", unit.symbol)
 }
 
-/// Writes a length of time for a sentence, in whole seconds at least: `36 hours`.
+/// Writes a length of time for a sentence, at least one second: `36 hours`.
 pub fn span_in_words(length: Duration) -> String {
     let (number, unit) = measured(length, SECOND);
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {}{plural}", unit.word)
 }
 
-/// The largest unit of which there are at least two, or else the smallest one, and how many.
+/// The largest unit of which there are at least two, otherwise the smallest one, and the
+/// number of them.
 fn measured(length: Duration, smallest: Unit) -> (u128, Unit) {
     let millis = length.as_millis();
     let unit = [DAY, HOUR, MINUTE]

@@ -1,4 +1,4 @@
-//! Moments of wall time, and how mail, HTTP and the log write them.
+//! Moments of wall time, and their forms in mail, HTTP and the log.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// A moment in milliseconds since 1970 (UTC), as the spool keeps it.
+/// A moment in milliseconds since 1970 (UTC), as stored in the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
-/// RFC 9110 5.6.7: the form that is written, and two that a recipient has to read.
+/// RFC 9110 5.6.7: the form to write, and two more that must be read.
 const HTTP_DATES: [&str; 3] = [
     "%a, %d %b %Y %H:%M:%S GMT",
     "%A, %d-%b-%y %H:%M:%S GMT",
@@ -30,12 +30,12 @@ impl Timestamp {
     /// The last second (UTC) of a day written as `2026-11-21`.
     pub fn end_of_day(text: &str) -> Option<Self> {
         let day: civil::Date = text.parse().ok()?;
-        // Of the ways to write a day this is the only one that comes out as it went in.
+        // Only this form of a day is the same when it is written again.
         (day.to_string() == text).then_some(())?;
         Self::in_utc(day.at(23, 59, 59, 0))
     }
 
-    /// The moment that a header field of HTTP names (RFC 9110 5.6.7).
+    /// The moment in a header field of HTTP (RFC 9110 5.6.7).
     pub fn from_http_date(text: &str) -> Option<Self> {
         let read = |format| strtime::parse(format, text).ok()?.to_datetime().ok();
         HTTP_DATES.iter().find_map(read).and_then(Self::in_utc)
@@ -51,7 +51,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long from `earlier` to here; nothing if it is later.
+    /// The time since `earlier`; zero if it is later.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
@@ -67,8 +67,8 @@ impl Timestamp {
         self.written("%Y-%m-%dT%H:%M:%SZ")
     }
 
-    /// A moment outside the calendar, of a clock that is wrong by millennia, is shown as its first
-    /// or its last one.
+    /// A moment outside the calendar, from a clock that is wrong by millennia, is shown
+    /// as the first or last moment of the calendar.
     fn written(self, format: &str) -> String {
         let outside = if self.0 < 0 {
             jiff::Timestamp::MIN

@@ -1,8 +1,8 @@
 //! One mailbox address, `local-part@domain` (RFC 5321 4.1.2, RFC 6531 3.3).
 //!
-//! Parsing is strict where a lenient reading could turn one address into two,
-//! or into a header field of its own; the original spelling is kept. Display
-//! names, groups and comments belong to header fields and are left to `mime/`.
+//! Parsing is strict where tolerance could turn one address into two, or into a header
+//! field; the original spelling is kept. Display names, groups and comments belong to
+//! header fields and are handled by `mime/`.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -17,26 +17,26 @@ use serde::Serialize;
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
     text: String,
-    /// Where the `@` between local part and domain stands in `text`.
+    /// The position of the `@` between local part and domain in `text`.
     at: usize,
 }
 
 /// Why a text is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing there.
+    /// It is empty.
     #[error("the address is empty")]
     Empty,
-    /// No `@`, or nothing behind it.
+    /// There is no `@`, or nothing after it.
     #[error("the address has no domain")]
     NoDomain,
-    /// The part before the `@`.
+    /// The part before the `@` is invalid.
     #[error("the part before the @ is not valid")]
     LocalPart,
-    /// The part behind the `@`.
+    /// The part after the `@` is invalid.
     #[error("the domain is not valid")]
     Domain,
-    /// Longer than RFC 5321 4.5.3.1 allows.
+    /// It is longer than RFC 5321 4.5.3.1 allows.
     #[error("the address is too long")]
     TooLong,
 }
@@ -47,10 +47,9 @@ const LONGEST_LOCAL_PART: usize = 64;
 const LONGEST_ADDRESS: usize = 254;
 
 /// Top-level domains that the public DNS does not have: RFC 6761 (`localhost`,
-/// `invalid`), RFC 6762 (`local`, and in its appendix G those that networks use
-/// as their own), RFC 7686 (`onion`), RFC 9476 (`alt`), and the customary
-/// `localdomain`. `test` and `example` are reserved too, but whoever writes them
-/// means it.
+/// `invalid`), RFC 6762 (`local`, and in its appendix G those that networks use as their
+/// own), RFC 7686 (`onion`), RFC 9476 (`alt`), and the customary `localdomain`. `test`
+/// and `example` are reserved too, but are used on purpose.
 const NEVER_PUBLIC: [&str; 12] = [
     "localhost",
     "invalid",
@@ -72,7 +71,7 @@ impl Address {
         self.text.get(..self.at).unwrap_or_default()
     }
 
-    /// The part behind the `@`, as written.
+    /// The part after the `@`, as written.
     pub fn domain(&self) -> &str {
         self.text.get(self.at + 1..).unwrap_or_default()
     }
@@ -82,9 +81,9 @@ impl Address {
         &self.text
     }
 
-    /// What two spellings of one mailbox have in common: unquoted, in lower case,
-    /// the domain in its ASCII form (RFC 5890 2.3.2.1, an A-label). Exchange compares
-    /// both parts without regard to case.
+    /// A key that is equal for all spellings of one mailbox: unquoted, in lower case, the
+    /// domain in its ASCII form (RFC 5890 2.3.2.1, an A-label). Exchange compares both
+    /// parts without regard to case.
     pub fn key(&self) -> String {
         if self.is_ascii() && !self.text.starts_with('"') {
             return self.text.to_ascii_lowercase();
@@ -94,11 +93,11 @@ impl Address {
             Some(quoted) => unescape(quoted),
             None => local.to_owned(),
         };
-        // In ASCII only: U+212A is no other way to write k.
+        // Only ASCII letters: U+212A is not another way to write k.
         format!("{}@{}", local.to_ascii_lowercase(), a_labels(self.domain()))
     }
 
-    /// The domain, as in [`Self::key`].
+    /// The domain in the form of [`Self::key`].
     pub fn domain_key(&self) -> String {
         a_labels(self.domain())
     }
@@ -111,12 +110,12 @@ impl Address {
         text.parse().ok()
     }
 
-    /// The spelling that all spellings of this mailbox share.
+    /// One spelling for all spellings of this mailbox.
     pub fn canonical(&self) -> Self {
         let text = self.key();
         let at = text.rfind('@').unwrap_or_default();
-        // Unquoting may leave what only quotes allow, or what looks quoted itself:
-        // then it stays quoted.
+        // If the unquoted text is only valid in quotes, or looks quoted itself, the
+        // quotes stay.
         if self.local_part().starts_with('"') {
             let unquoted = text.parse().ok();
             let unquoted = unquoted.filter(|_: &Self| !text.starts_with('"'));
@@ -125,7 +124,7 @@ impl Address {
         Self { text, at }
     }
 
-    /// Without quotes that it does not need (RFC 5321 4.1.2): `"anna"@contoso.com`.
+    /// Without needless quotes (RFC 5321 4.1.2): `"anna"@contoso.com`.
     pub fn unquoted(&self) -> Self {
         match self.local_part().starts_with('"') {
             true => self.canonical(),
@@ -133,18 +132,18 @@ impl Address {
         }
     }
 
-    /// Whether it reads the same in every program: no quoted local part, no
-    /// address literal, nothing like an encoded word (RFC 2047). Exchange Online
-    /// delivers to no others, and parsers differ on them.
+    /// Whether every program reads it alike: no quoted local part, no address literal,
+    /// and nothing that resembles an encoded word (RFC 2047). Exchange Online delivers to
+    /// no others, and parsers differ on them.
     pub fn is_plain(&self) -> bool {
         !self.text.contains(['"', '[']) && !self.text.contains("=?")
     }
 
-    /// Whether it could be a mailbox of a tenant, so that Exchange Online may
-    /// send as it and an answer may find it: a fully qualified domain name
-    /// (RFC 5321 2.3.5: no `root@host`) and no address literal, which the tenant
-    /// must have proved to own in the public DNS. The names that cannot be there
-    /// are listed beside it; the local part needs no quotes.
+    /// Whether a mailbox of a tenant can have it, so that Exchange Online may send as it
+    /// and a reply may reach it. Its domain must be a fully qualified name (RFC 5321
+    /// 2.3.5, so not `root@host`) that the tenant can have proved to own in the public
+    /// DNS, and not an address literal. The list above has the names that cannot be
+    /// there. The local part must need no quotes.
     pub fn is_routable(&self) -> bool {
         let canonical = self.canonical();
         let mut labels = canonical.domain().rsplit('.');
@@ -158,7 +157,7 @@ impl Address {
             && (second, top) != (Some("home"), "arpa") // RFC 8375
     }
 
-    /// Whether it can travel without SMTPUTF8 (RFC 6531).
+    /// Whether it can be sent without SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
         self.text.is_ascii()
     }
@@ -215,7 +214,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// How long the local part at the beginning of `text` is, in octets.
+/// The length of the local part at the beginning of `text`, in octets.
 fn local_part_end(text: &str) -> Result<usize, AddressError> {
     if text.starts_with('"') {
         return quoted_end(text);
@@ -250,10 +249,10 @@ fn quoted_end(text: &str) -> Result<usize, AddressError> {
     Err(AddressError::LocalPart)
 }
 
-/// A domain in lower case, with the A-labels of its labels that are not ASCII. One
-/// that has none, or that looks like another one in ASCII, is compared as it is
-/// written: `exam\u{ff50}le.com` is a different domain to programs that know nothing of
-/// such characters.
+/// A domain in lower case, with the A-labels of its labels that are not ASCII. A domain
+/// without an ASCII form, or whose ASCII form looks like another domain, is compared as
+/// written: to programs that do not know such characters, `exam\u{ff50}le.com` is a
+/// different domain.
 pub(super) fn a_labels(domain: &str) -> String {
     let lower = domain.to_ascii_lowercase();
     if lower.is_ascii() {
@@ -315,9 +314,9 @@ fn is_domain(domain: &str) -> bool {
     })
 }
 
-/// Visible, and no look-alike of the characters that end an address: control
-/// characters, blanks, direction marks and the full-width `@ , ; < >` would
-/// show an operator something else than what is sent.
+/// Visible, and not similar to the characters that end an address. Control characters,
+/// blanks, direction marks and the full-width `@ , ; < >` would show an operator an
+/// address other than the real one.
 fn is_safe(c: char) -> bool {
     let invisible = matches!(c,
         '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

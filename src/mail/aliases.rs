@@ -1,21 +1,19 @@
-//! Who receives a message that a client addresses to a name or to a domain that
-//! no mail can reach: `[aliases]`, `default_recipient_domain` and
-//! `internal_domains` of relay.toml.
+//! Who receives a message addressed to a name, or to a domain that no mail can reach:
+//! `[aliases]`, `default_recipient_domain` and `internal_domains` of relay.toml.
 //!
-//! The first of these that fits says who receives it:
+//! The first rule that matches decides:
 //!
 //! 1. an alias for the whole address;
 //! 2. an alias for the name, if the recipient has no domain, or one that no mail
 //!    can reach (`root@nas.local`), or this relay's own host name;
 //! 3. an alias for the domain (`@nas.local`);
 //! 4. a name without a domain gets the default one, and 1 to 3 hold for the result;
-//! 5. `Postmaster` without a domain, which RFC 5321 4.5.1 wants accepted: the
-//!    address that relay.toml names for reports, or the mailbox that sends;
+//! 5. `Postmaster` without a domain, which RFC 5321 4.5.1 requires to be accepted: the
+//!    address that relay.toml names for reports, or the sending mailbox;
 //! 6. an address that mail can reach: itself.
 //!
-//! Nobody receives any other. Aliases are followed to their ends when the
-//! configuration is read, so what exists here has no loops and ends in addresses
-//! that mail can reach.
+//! All other recipients are refused. Aliases are resolved when the configuration is read,
+//! so the aliases here have no loops and lead to addresses that mail can reach.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -23,7 +21,7 @@ use std::collections::HashSet;
 use super::Address;
 use super::ForwardPath;
 
-/// Which recipients an alias stands for.
+/// The recipients that an alias matches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AliasKey {
     /// A name: alone, and with a domain that no mail can reach.
@@ -34,22 +32,22 @@ pub enum AliasKey {
     Domain(String),
 }
 
-/// Where addresses lead that say it themselves, and what the rest of the
-/// configuration says of those that do not.
+/// The addresses of aliases whose targets are complete, and the settings for those that
+/// are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// This relay's own name.
     pub hostname: String,
-    /// What a name without a domain gets.
+    /// The domain that is added to a name without one.
     pub default_domain: Option<String>,
-    /// Domains that are not public and that Exchange accepts all the same, as in
+    /// Domains that are not public and that Exchange accepts all the same, in the form of
     /// [`Address::key`].
     pub internal_domains: Vec<String>,
     /// Who receives mail for `Postmaster` without a domain.
     pub postmaster: Option<Address>,
 }
 
-/// Aliases whose ends are known.
+/// Resolved aliases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases {
     ends: HashMap<AliasKey, Vec<Address>>,
@@ -67,13 +65,13 @@ pub enum Unreachable {
     Odd,
 }
 
-/// Why an alias cannot be used.
+/// Why an alias is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AliasError {
-    /// It leads in a circle, or into one.
+    /// It leads in a circle.
     #[error("it leads in a circle: {0}")]
     Loop(String),
-    /// It leads to what is neither an alias nor a whole address.
+    /// It leads to something that is neither an alias nor a complete address.
     #[error("{0:?} is neither another alias nor a whole address like \"it@contoso.com\"")]
     NoSuchName(String),
     /// It leads to an address that no mail can reach.
@@ -85,11 +83,11 @@ pub enum AliasError {
 }
 
 impl Aliases {
-    /// Follows every alias to its ends.
+    /// Resolves every alias.
     ///
     /// # Errors
     ///
-    /// Each comes with the place of the entry that it is about.
+    /// Each error has the position of its entry.
     pub fn new(
         entries: &[(AliasKey, Vec<ForwardPath>)],
         surroundings: Surroundings,
@@ -154,14 +152,14 @@ impl Aliases {
         Ok(vec![address])
     }
 
-    /// The most recipients that one alias stands for.
+    /// The most addresses that one alias leads to.
     pub fn widest(&self) -> usize {
         self.ends.values().map(Vec::len).max().unwrap_or(0)
     }
 }
 
 impl Surroundings {
-    /// The keys of the aliases that fit, the one that counts first.
+    /// The keys of the matching aliases, the one that counts first.
     fn keys(&self, path: &ForwardPath) -> Vec<AliasKey> {
         let key = path.key();
         match path {
@@ -188,11 +186,11 @@ impl Surroundings {
         format!("{name}@{domain}").parse().ok()
     }
 
-    /// Whether mail can reach an address.
+    /// Checks whether mail can reach an address.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// Why it cannot.
     pub fn reaches(&self, address: &Address) -> Result<(), Unreachable> {
         if !address.unquoted().is_plain() {
             return Err(Unreachable::Odd);
@@ -211,7 +209,7 @@ fn is_postmaster(name: &str) -> bool {
     name.eq_ignore_ascii_case("postmaster")
 }
 
-/// Follows aliases.
+/// Resolves aliases.
 struct Follower<'a> {
     entries: &'a [(AliasKey, Vec<ForwardPath>)],
     places: HashMap<&'a AliasKey, usize>,
@@ -219,8 +217,8 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    /// Adds the ends of an entry. `way` are the entries on the way to it, itself the
-    /// last of them; `done` those whose ends have been added.
+    /// Adds the targets of an entry. `way` has the entries that led to it, ending with
+    /// itself; `done` those that are resolved.
     fn follow(
         &self,
         at: usize,
@@ -232,8 +230,8 @@ impl Follower<'_> {
         for target in targets {
             let next = self.next(target);
             match next {
-                // An address that its own alias names stays as it is, as in Postfix:
-                // "a@b.c" = ["a@b.c", "copy@b.c"].
+                // An address that its own alias names is a target, as in Postfix: "a@b.c"
+                // = ["a@b.c", "copy@b.c"].
                 Some(next) if next == at && target.address().is_some() => {
                     self.end(target, ends)?;
                 }
@@ -251,7 +249,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// The entry that goes on from here, if one does.
+    /// The next entry, if there is one.
     fn next(&self, target: &ForwardPath) -> Option<usize> {
         let find = |path: &ForwardPath| {
             let keys = self.surroundings.keys(path);
@@ -354,7 +352,7 @@ mod tests {
             ("backup@nas.local", &["all@contoso.com"]),
             ("Sales@Contoso.com", &["shop@fabrikam.com"]),
             ("anybody@old.example", &["new@contoso.com"]),
-            // Somebody's mailbox: the name alone does not stand for it.
+            // It is somebody's mailbox, so the alias of the name does not match.
             ("root@contoso.com", &["root@contoso.com"]),
             ("Anna@Contoso.com", &["Anna@Contoso.com"]),
         ] {

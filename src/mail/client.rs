@@ -1,12 +1,12 @@
-//! Whom a connection is counted for.
+//! The client that a connection is counted for.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 
-/// A client of the relay, as limits and complaints count it: an IPv4 address, or
-/// the /64 of an IPv6 address, because one machine can use every address of its
-/// /64 (RFC 4291 2.5.4, RFC 8981).
+/// A client of the relay, as limits and log messages count it: an IPv4 address, or the
+/// /64 of an IPv6 address, because one machine can use every address of its /64 (RFC 4291
+/// 2.5.4, RFC 8981).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Client(IpAddr);
 

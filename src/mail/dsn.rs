@@ -1,10 +1,9 @@
-//! What a client asks about reports on its message (RFC 3461): RET and ENVID of
-//! MAIL, NOTIFY and ORCPT of each RCPT.
+//! A client's requests for reports on its message (RFC 3461): RET and ENVID of MAIL,
+//! NOTIFY and ORCPT of each RCPT.
 //!
-//! A value that exists is safe to put into a field of a report, a log line or a
-//! column: printable ASCII of bounded length, on one line. How the values are
-//! written in commands is the matter of `session/syntax/dsn.rs`; what is made of them,
-//! of `delivery/report/mod.rs`.
+//! Every value is safe in a field of a report, a log line or a column: printable ASCII of
+//! bounded length, on one line. `session/syntax/dsn.rs` parses the values in commands,
+//! and `delivery/report/mod.rs` uses them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,26 +11,26 @@ use std::str::FromStr;
 
 use crate::mail::Address;
 
-/// What a client asked about reports on one message; by default nothing.
+/// A client's requests for reports on one message; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportRequest {
     /// RET: how much of the message a failure report returns.
     pub returned: Option<Returned>,
     /// ENVID: the client's own name for the message.
     pub envelope_id: Option<EnvelopeId>,
-    /// `recipients_allowed` and `redirect_all_to` do not let the sender receive mail:
-    /// then he gets no reports either.
+    /// `recipients_allowed` and `redirect_all_to` do not allow mail to the sender, so the
+    /// sender gets no reports either.
     pub sender_is_barred: bool,
-    /// By [`Address::key`]; only recipients for whom something was asked.
+    /// By [`Address::key`]; only recipients with requests.
     recipients: BTreeMap<String, RecipientRequest>,
 }
 
-/// What a client asked for one recipient.
+/// A client's requests for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecipientRequest {
     /// NOTIFY; without it the relay reports failures and delays.
     pub notify: Option<NotifyOn>,
-    /// ORCPT: for whom the message was meant before it was redirected.
+    /// ORCPT: the recipient before the message was redirected.
     pub original: Option<OriginalRecipient>,
 }
 
@@ -44,11 +43,11 @@ pub enum Returned {
     Header,
 }
 
-/// NOTIFY (RFC 3461 4.1): the events about which the sender wants a report.
-/// `NEVER` is none of them.
+/// NOTIFY (RFC 3461 4.1): the events that the sender wants to be told about. `NEVER` is
+/// none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyOn {
-    /// The message has been handed on.
+    /// The message was submitted.
     pub success: bool,
     /// It has failed.
     pub failure: bool,
@@ -70,7 +69,7 @@ pub struct OriginalRecipient(String);
 pub struct BadRequest;
 
 impl ReportRequest {
-    /// What MAIL asked; nothing was asked for a recipient yet.
+    /// The requests in MAIL; none for a recipient yet.
     pub fn new(returned: Option<Returned>, envelope_id: Option<EnvelopeId>) -> Self {
         Self {
             returned,
@@ -80,7 +79,7 @@ impl ReportRequest {
         }
     }
 
-    /// What was asked for a recipient, if anything was.
+    /// The requests for a recipient, if there are any.
     pub fn of(&self, recipient: &Address) -> Option<&RecipientRequest> {
         if self.recipients.is_empty() {
             return None;
@@ -88,21 +87,21 @@ impl ReportRequest {
         self.recipients.get(&recipient.key())
     }
 
-    /// Adds what was asked for a recipient who was not named before.
+    /// Adds the requests for a recipient who was not named before.
     pub fn add(&mut self, recipient: &Address, request: RecipientRequest) {
         if request != RecipientRequest::default() {
             self.recipients.insert(recipient.key(), request);
         }
     }
 
-    /// Adds what was asked for a recipient who was named before. He gets the reports
-    /// of both: none is lost by a repetition.
+    /// Adds the requests for a recipient who was named before. Both apply, so that a
+    /// repetition loses none.
     pub fn add_again(&mut self, recipient: &Address, request: RecipientRequest) {
         let before = self.recipients.remove(&recipient.key());
         self.add(recipient, before.unwrap_or_default().and(request));
     }
 
-    /// The same with what was asked for these recipients only.
+    /// The same with the requests for these recipients only.
     pub fn only_for(&self, recipients: &[Address]) -> Self {
         let asked = |recipient: &Address| {
             let request = self.of(recipient)?;
@@ -114,13 +113,12 @@ impl ReportRequest {
         }
     }
 
-    /// Whether nothing was asked.
+    /// Whether there are no requests.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a report is wanted about somebody once the message has been handed
-    /// on.
+    /// Whether a report on any recipient is wanted once the message was submitted.
     pub fn wants_success(&self) -> bool {
         let mut asked = self.recipients.values().filter_map(|it| it.notify);
         asked.any(|notify| notify.success)
@@ -238,7 +236,7 @@ impl EnvelopeId {
 impl FromStr for EnvelopeId {
     type Err = BadRequest;
 
-    /// RFC 3461 4.4: decoded it is printable ASCII, blanks included.
+    /// RFC 3461 4.4: decoded, it is printable ASCII including blanks.
     fn from_str(text: &str) -> Result<Self, BadRequest> {
         match is_printable(text) && text.len() <= LONGEST_ENVELOPE_ID {
             true => Ok(Self(text.to_owned())),
@@ -271,13 +269,12 @@ impl FromStr for OriginalRecipient {
     }
 }
 
-/// Whether it has something to read, on one line of ASCII.
+/// Whether it is not empty, and one line of ASCII.
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.trim().is_empty()
 }
 
-/// An address beyond ASCII in the form that ASCII can carry (RFC 6533 3,
-/// `utf-8-addr-xtext`).
+/// An address beyond ASCII in an ASCII form (RFC 6533 3, `utf-8-addr-xtext`).
 pub fn utf8_address_in_ascii(address: &str) -> String {
     let mut written = String::with_capacity(address.len());
     for c in address.chars() {

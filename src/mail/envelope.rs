@@ -1,6 +1,6 @@
-//! The envelope (RFC 5321 2.3.1) and what is known of how a message came in.
+//! The envelope (RFC 5321 2.3.1), and how a message was received.
 //!
-//! The envelope alone says who is to receive the message (promise 3).
+//! Only the envelope decides who receives the message (promise 3).
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::mail::ReportRequest;
 /// The argument of MAIL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReversePath {
-    /// `<>`: a report; nothing is ever reported about it.
+    /// `<>`: the message is a report, and is never reported on.
     Null,
     /// Where reports about the message go.
     Address(Address),
@@ -40,26 +40,25 @@ impl fmt::Display for ReversePath {
     }
 }
 
-/// From whom and to whom, as the client said by MAIL and RCPT.
+/// Sender and recipients, as given by MAIL and RCPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// The argument of MAIL.
     pub reverse_path: ReversePath,
     /// Those who receive the message, in the order of RCPT, each mailbox once.
     pub recipients: Vec<Address>,
-    /// What the client asked for where the configuration has put recipients in its
-    /// place.
+    /// What the client named where the configuration replaced it.
     pub asked: Vec<Asked>,
-    /// SMTPUTF8 was asked for (RFC 6531 3.4).
+    /// Whether SMTPUTF8 was requested (RFC 6531 3.4).
     pub utf8: bool,
-    /// What was asked about reports (RFC 3461).
+    /// Requests for reports (RFC 3461).
     pub reports: ReportRequest,
 }
 
-/// A recipient that stands in the place of the one that the client named, by
-/// `[aliases]`, `default_recipient_domain` or `redirect_all_to`; where
-/// `recipients_allowed` is in force, also one that the client named itself. A
-/// message with any of them goes to its envelope alone, whatever its header names.
+/// A recipient that replaces the one that the client named, by `[aliases]`,
+/// `default_recipient_domain` or `redirect_all_to`; if `recipients_allowed` is set, also
+/// one that the client named itself. A message with any of them goes only to its
+/// envelope, whatever its header names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// The argument of RCPT: an address, or a name without a domain.
@@ -69,7 +68,7 @@ pub struct Asked {
 }
 
 impl Envelope {
-    /// What the client named in place of this recipient.
+    /// What the client named instead of this recipient.
     pub fn originals(&self, recipient: &Address) -> impl Iterator<Item = &str> {
         let key = recipient.key();
         let asked = self.replaced();
@@ -77,20 +76,20 @@ impl Envelope {
         asked.map(|asked| asked.original.as_str())
     }
 
-    /// Whether every recipient has its place in [`Self::asked`].
+    /// Whether every recipient is in [`Self::asked`].
     pub fn is_all_asked(&self) -> bool {
         let asked: HashSet<String> = self.asked.iter().map(|it| it.recipient.key()).collect();
         let mut recipients = self.recipients.iter();
         !asked.is_empty() && recipients.all(|recipient| asked.contains(&recipient.key()))
     }
 
-    /// Those whom the client named otherwise.
+    /// The recipients that the client named differently.
     pub fn replaced(&self) -> impl Iterator<Item = &Asked> {
         let asked = self.asked.iter();
         asked.filter(|it| it.original != it.recipient.as_str())
     }
 
-    /// Moves the recipients from the place `at` on into an envelope of their own.
+    /// Moves the recipients from position `at` on into a new envelope.
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
         let recipients = self.recipients.split_off(at);
@@ -112,27 +111,26 @@ impl Envelope {
     }
 }
 
-/// Whom a message comes from: what its way out is chosen by.
+/// Who a message is from, which decides its account and mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The address in its From header, if a mailbox can have it.
     pub author: Option<Address>,
     /// The argument of MAIL.
     pub reverse_path: ReversePath,
-    /// The only account that may send it, by the user who handed it in, or by the
-    /// message that it is a report about.
+    /// The only account that may send it, because of its user, or because it is a report
+    /// on a message of that account.
     pub bound: Option<String>,
-    /// It is a report of the relay's own about another message.
+    /// Whether it is a report by the relay on another message.
     pub is_report: bool,
 }
 
-/// How a message came in: what the Received field and the history say of it.
+/// How a message was received, for the Received field and the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// The client's address.
     pub client: IpAddr,
-    /// What it called itself in HELO or EHLO: no control characters, at most 255
-    /// characters.
+    /// Its name in HELO or EHLO: no control characters, at most 255 characters.
     pub hello: String,
     /// `SMTP`, `ESMTP`, `UTF8SMTP`: the IANA "mail transmission types".
     pub protocol: String,

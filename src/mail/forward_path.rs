@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::Address;
 use super::AddressError;
 
-/// Who the client says is to receive a message.
+/// A recipient as the client names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardPath {
     /// A whole address.
@@ -19,7 +19,7 @@ pub enum ForwardPath {
 }
 
 impl ForwardPath {
-    /// Equal for all spellings of one recipient; the key of a name has no `@`.
+    /// Equal for all spellings of one recipient. The key of a name has no `@`.
     pub fn key(&self) -> String {
         match self {
             Self::Address(address) => address.key(),
@@ -27,7 +27,7 @@ impl ForwardPath {
         }
     }
 
-    /// Whether it can travel without SMTPUTF8 (RFC 6531).
+    /// Whether it can be sent without SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
         match self {
             Self::Address(address) => address.is_ascii(),
@@ -56,7 +56,7 @@ impl FromStr for ForwardPath {
         match text.parse() {
             Ok(address) => Ok(Self::Address(address)),
             Err(AddressError::NoDomain) if !text.contains('@') => {
-                // What would be a local part in front of a domain is a name.
+                // A valid local part without quotes is a name.
                 let whole: Address = format!("{text}@localhost").parse()?;
                 match whole.is_plain() {
                     true => Ok(Self::Name(text.to_owned())),

@@ -28,12 +28,12 @@ impl SpoolId {
         ))
     }
 
-    /// The first that a message of this time could have: ids are in the order of time.
+    /// The smallest id of this time: ids are ordered by time.
     pub fn first_of(time: Timestamp) -> Self {
         Self(Ulid::from_parts(time.millis().unsigned_abs(), 0))
     }
 
-    /// The Message-ID that the relay of this name gives a message with this id.
+    /// The Message-ID that the relay with this name gives a message with this id.
     pub fn message_id(self, hostname: &str) -> String {
         format!("<{self}@{hostname}>")
     }

@@ -1,4 +1,4 @@
-//! Which way a message goes out.
+//! The lane of a message: the account and mailbox that send it.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::mail::Address;
 
-/// An account and the mailbox that it sends from. Each lane has its own pace:
-/// Graph counts per app and mailbox, and one mailbox's trouble must not hold up
-/// another's.
+/// An account and the mailbox that it sends from. Each lane has its own rate limits,
+/// because Graph counts requests for each app and mailbox, and problems of one mailbox
+/// must not delay another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lane {
     /// The account's name.

@@ -1,10 +1,9 @@
-//! The words of mail that every station shares: addresses, the envelope, the
-//! enhanced status, the spool id.
+//! The words of mail that all modules share: addresses, the envelope, the enhanced
+//! status, the spool id.
 //!
-//! Plain values without I/O. An [`Address`] that exists is safe to put into a
-//! header field, a URL segment (percent-encoded) or a log line: no control
-//! character, no second address inside. Parsing commands is left to
-//! `session/`, parsing header fields to `mime/`.
+//! Plain values without I/O. Every [`Address`] is safe in a header field, a URL segment
+//! (percent-encoded) or a log line: it has no control character and no second address
+//! inside. `session/` parses commands, `mime/` header fields.
 
 mod address;
 mod aliases;

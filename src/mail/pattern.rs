@@ -7,15 +7,15 @@ use serde::Deserialize;
 use super::Address;
 use super::address::a_labels;
 
-/// A set of addresses as an administrator writes it: an address, or `*` for
-/// any run of characters (`*@contoso.com`), without regard to case.
+/// A set of addresses in an administrator's notation: an address, or `*` for any run of
+/// characters (`*@contoso.com`), without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether it says by itself whose addresses these are: the domain has no `*`
-    /// but perhaps one in front of a name with a dot, as in `*@*.contoso.com`.
+    /// Whether it names its domain: the domain has no `*`, except before a name with a
+    /// dot, as in `*@*.contoso.com`.
     pub fn names_domain(&self) -> bool {
         let Some((_, domain)) = self.0.rsplit_once('@') else {
             return false;
@@ -29,7 +29,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it holds everybody, or everybody of a domain.
+    /// Whether it contains all addresses, or all of a domain.
     pub fn is_wide(&self) -> bool {
         let local = self
             .0
@@ -69,7 +69,8 @@ impl fmt::Display for Pattern {
 impl From<String> for Pattern {
     fn from(text: String) -> Self {
         let text = text.to_ascii_lowercase();
-        // As addresses are compared. A label with a `*` is none that has an ASCII form.
+        // In the form in which addresses are compared. A label with a `*` has no ASCII
+        // form.
         let (local, domain) = match text.rfind('@').map(|at| text.split_at(at + 1)) {
             Some(halves) => halves,
             None => ("", text.as_str()),

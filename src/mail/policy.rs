@@ -6,9 +6,9 @@ use super::Pattern;
 /// `recipients_allowed` and `redirect_all_to` of a `[[listener]]` or a `[[user]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecipientPolicy {
-    /// Who may receive mail; `None` is everybody.
+    /// Who may receive mail; `None` means everybody.
     pub allowed: Option<Vec<Pattern>>,
-    /// Who receives every message in place of its recipients.
+    /// Who receives every message instead of its recipients.
     pub redirect: Option<Address>,
 }
 
@@ -19,7 +19,7 @@ impl RecipientPolicy {
         allowed.is_none_or(|allowed| allowed.iter().any(|pattern| pattern.matches(recipient)))
     }
 
-    /// Whether there is neither a bound nor a redirection.
+    /// Whether there is neither a limit nor a redirection.
     pub fn is_open(&self) -> bool {
         self.allowed.is_none() && self.redirect.is_none()
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// What a reply or a report says in three numbers. The values in use are
-/// constants, so that each is chosen once: RFC 3463 3, RFC 5248.
+/// The three numbers in a reply or a report. The values in use are constants, so that
+/// each is chosen once: RFC 3463 3, RFC 5248.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnhancedStatus(u8, u16, u16);
 
@@ -14,15 +14,15 @@ impl EnhancedStatus {
     pub const SENDER_OK: Self = Self(2, 1, 0);
     /// 2.1.5, the forward-path is fine.
     pub const RECIPIENT_OK: Self = Self(2, 1, 5);
-    /// 2.5.2, VRFY cannot tell but mail is taken.
+    /// 2.5.2, VRFY cannot tell, and mail is accepted.
     pub const CANNOT_VERIFY: Self = Self(2, 5, 2);
-    /// 4.2.1/4.3.2, the service is not taking mail now.
+    /// 4.2.1/4.3.2, the service does not accept mail now.
     pub const NOT_ACCEPTING: Self = Self(4, 3, 2);
-    /// 4.3.0, our own trouble, to be tried again.
+    /// 4.3.0, an error of the relay; try again.
     pub const LOCAL_TROUBLE: Self = Self(4, 3, 0);
     /// 4.3.1, disk full.
     pub const STORAGE_FULL: Self = Self(4, 3, 1);
-    /// 4.3.5, something here or in the tenant is set up wrongly.
+    /// 4.3.5, a configuration error here or in the tenant.
     pub const MISCONFIGURED: Self = Self(4, 3, 5);
     /// 4.4.1, no answer from the other side.
     pub const NO_ANSWER: Self = Self(4, 4, 1);
@@ -38,13 +38,13 @@ impl EnhancedStatus {
     pub const CLIENT_LIMIT: Self = Self(4, 7, 0);
     /// 4.7.1, not allowed, for now: a limit for a time, or a changed configuration.
     pub const NOT_NOW: Self = Self(4, 7, 1);
-    /// 4.7.0, what was said belongs to another protocol.
+    /// 4.7.0, the input belongs to another protocol.
     pub const OTHER_PROTOCOL: Self = Self(4, 7, 0);
-    /// 5.0.0, failed, and no other number fits.
+    /// 5.0.0, failed, with no better number.
     pub const FAILED: Self = Self(5, 0, 0);
-    /// 5.1.0, one of the addresses, and it is not said which.
+    /// 5.1.0, one of the addresses; it is not known which.
     pub const SOME_ADDRESS: Self = Self(5, 1, 0);
-    /// 5.1.2, no mail gets to the domain of a recipient.
+    /// 5.1.2, mail cannot reach the domain of a recipient.
     pub const BAD_DESTINATION: Self = Self(5, 1, 2);
     /// 5.1.3, bad destination mailbox syntax.
     pub const BAD_RECIPIENT: Self = Self(5, 1, 3);
@@ -62,19 +62,19 @@ impl EnhancedStatus {
     pub const BAD_CONTENT: Self = Self(5, 6, 0);
     /// 5.6.7, a non-ASCII address without SMTPUTF8 (RFC 6531 3.5).
     pub const NEEDS_UTF8: Self = Self(5, 6, 7);
-    /// 5.4.7, the time for trying is over. RFC 3463 3.5 leaves the class open; to
-    /// most readers of reports class 4 says that somebody still tries.
+    /// 5.4.7, the retry period is over. RFC 3463 3.5 leaves the class open; to most
+    /// readers of reports class 4 means that delivery is still being tried.
     pub const EXPIRED: Self = Self(5, 4, 7);
-    /// 5.4.6, the message goes round in a circle.
+    /// 5.4.6, the message is in a loop.
     pub const LOOPING: Self = Self(5, 4, 6);
     /// 5.5.6, a line of AUTH that is too long (RFC 4954 6).
     pub const AUTH_LINE_TOO_LONG: Self = Self(5, 5, 6);
-    /// 5.7.0, something has to come first: TLS (RFC 3207 4), authentication
-    /// (RFC 4954 6); or it was cancelled.
+    /// 5.7.0, something must come first: TLS (RFC 3207 4) or authentication (RFC 4954 6);
+    /// or it was cancelled.
     pub const SECURITY: Self = Self(5, 7, 0);
     /// 5.7.8, wrong name or password (RFC 4954 6).
     pub const WRONG_PASSWORD: Self = Self(5, 7, 8);
-    /// 5.7.11, a password only within TLS (RFC 4954 6).
+    /// 5.7.11, passwords are only accepted over TLS (RFC 4954 6).
     pub const PASSWORD_NEEDS_TLS: Self = Self(5, 7, 11);
     /// 5.7.1, not allowed by policy.
     pub const NOT_ALLOWED: Self = Self(5, 7, 1);

@@ -1,10 +1,10 @@
-//! AUTH (RFC 4954): PLAIN (RFC 4616) and LOGIN, from what the client sends to a
+//! AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN: turns what the client sends into a
 //! name and a password.
 //!
-//! Tolerant where devices are: mechanisms in any case, LOGIN with an initial
-//! response. Strict where a lenient reading could be abused: base64 with its
-//! padding, UTF-8, exactly two NULs in PLAIN, no authorization identity but
-//! one's own. Whether the password is right is the listener's to find out.
+//! It is tolerant of what devices do: mechanisms in any case, LOGIN with an initial
+//! response. It is strict where tolerance could be abused: base64 with its padding,
+//! UTF-8, exactly two NULs in PLAIN, and no authorization identity except the client's
+//! own name. The listener checks the password.
 
 use std::fmt;
 
@@ -25,12 +25,12 @@ pub struct Credentials {
     pub mechanism: Mechanism,
 }
 
-/// The mechanisms on offer.
+/// The offered mechanisms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// RFC 4616.
     Plain,
-    /// Name and password, each asked for by itself.
+    /// Name and password, each in answer to a prompt.
     Login,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// What the client is to send next.
+/// What the client must send next.
 #[derive(Debug)]
 pub(super) enum Exchange {
     Plain,
@@ -61,28 +61,28 @@ pub(super) enum Exchange {
     LoginPassword(String),
 }
 
-/// How what the client sends is read.
+/// How strictly the client's answer is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// As the module's doc says.
+    /// As strictly as the module's doc says.
     Strict,
-    /// It is not used: in any charset, and on behalf of anybody.
+    /// The answer is not used: any charset and any authorization identity are accepted.
     Any,
 }
 
-/// Where an exchange goes.
+/// The next step of an exchange.
 #[derive(Debug)]
 pub(super) enum Progress {
     /// The client is asked for more.
     Ask(Exchange, Reply),
-    /// It has said everything.
+    /// The client has sent everything.
     Done(Credentials),
 }
 
-/// RFC 4954 4: the length of a line of the exchange.
+/// RFC 4954 4: the longest line of the exchange.
 pub(super) const LONGEST_AUTH_LINE: usize = 12_288;
 
-/// The exchange begins; `=` is an empty initial response.
+/// Begins the exchange; `=` is an empty initial response.
 pub(super) fn begin(
     mechanism: Mechanism,
     initial: Option<&[u8]>,
@@ -100,11 +100,11 @@ pub(super) fn begin(
     }
 }
 
-/// `Username:` and `Password:`, as old devices insist on them, to the letter.
+/// `Username:` and `Password:`, exactly as old devices require.
 const ASK_NAME: &str = "VXNlcm5hbWU6";
 const ASK_PASSWORD: &str = "UGFzc3dvcmQ6";
 
-/// The client answered a challenge.
+/// The client has answered a challenge.
 pub(super) fn step(exchange: Exchange, line: &[u8], reading: Reading) -> Result<Progress, Reply> {
     if line == b"*" {
         return Err(Reply::auth_cancelled());

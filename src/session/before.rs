@@ -1,18 +1,17 @@
-//! What the client said last, where it explains a line that is no command.
+//! What the client sent last, if that explains a line that is not a command.
 
 use super::Reply;
 use super::syntax;
 
-/// What came before a line.
+/// What preceded a line.
 #[derive(Debug, Default)]
 pub(super) enum Before {
     /// Nothing that explains it.
     #[default]
     Command,
-    /// DATA, which was refused: what comes next may be content all the same.
+    /// A DATA that was refused: the client may send the content all the same.
     RefusedData(Reply),
-    /// The end of a message, which was accepted: what comes next may be more of its
-    /// text.
+    /// The end of an accepted message: the client may send more of its text.
     Message,
 }
 
@@ -25,7 +24,7 @@ impl Before {
         }
     }
 
-    /// The reply to a line, with what to do about it.
+    /// The reply to a line, with the fix.
     pub(super) fn explain(&self, reply: Reply) -> Reply {
         match self {
             Self::Message if reply.code == 500 => reply.remedy(DOTS),

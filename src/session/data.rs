@@ -1,49 +1,47 @@
-//! The framing of DATA (RFC 5321 4.1.1.4, 4.5.2): where the message ends, and
-//! what its content is.
+//! The framing of DATA (RFC 5321 4.1.1.4, 4.5.2): finds the end of the message and
+//! restores its content.
 //!
-//! Promises: only CRLF `.` CRLF ends the message, wherever segments are cut;
-//! the content that comes out has CRLF line ends only, and no NUL. What else
-//! clients write for a line end becomes one in the content, but never ends the
-//! message, so that no other server can see the end somewhere else (SMTP smuggling,
-//! CVE-2023-51764 and its kin):
+//! Promises: only CRLF `.` CRLF ends the message, wherever segments are cut, and the
+//! content has only CRLF line ends and no NUL. Other line ends that clients write become
+//! line ends of the content and never end the message, so that no other server can see
+//! the end in another place (SMTP smuggling, CVE-2023-51764 and similar):
 //!
-//! | it comes | in the content | the dot behind it |
+//! | input | in the content | a dot after it |
 //! |---|---|---|
-//! | CR CR LF, or more CRs | a line end | as behind CRLF, which it ends with |
-//! | LF | a line end | goes if it is doubled |
+//! | CR CR LF, or more CRs | a line end | as after CRLF, which it ends with |
+//! | LF | a line end | removed if it is doubled |
 //! | CR at the beginning of a line | nothing | stays |
 //! | CR within a line of the header section | a blank, so that it makes no field | stays |
-//! | CR elsewhere, or as the first line end of all | a line end | stays |
+//! | CR elsewhere, or as the very first line end | a line end | stays |
 //! | NUL | nothing | stays |
 //!
-//! There is one exception: where a client has ended even the line DATA with CR CR
-//! LF, and every line of the message, then so does its last line, and CR CR LF `.`
-//! CR CR LF ends the message. Such a client has spoken to no server that reads CRLF
-//! alone: that one would have refused DATA.
+//! There is one exception: if a client has ended the line DATA and every line of the
+//! message with CR CR LF, then CR CR LF `.` CR CR LF ends the message too. Such a client
+//! cannot have talked to a server that accepts only CRLF, because that server would have
+//! refused DATA.
 //!
-//! Everything odd is noted; whether the listener accepts it is not decided here.
-//! Reading goes on to the true end, so that nothing of a message is ever taken for
-//! a command.
+//! Everything odd is noted; the listener decides whether to accept it. Reading continues
+//! to the true end, so that no part of a message is ever taken for a command.
 
 /// Reads DATA piece by piece.
 #[derive(Clone, Debug)]
 pub struct DataReader {
     state: State,
-    /// Carriage returns that were read, and not what is behind them.
+    /// Carriage returns that were read, before the next byte is known.
     returns: usize,
-    /// Nothing of the line is in the content yet.
+    /// Nothing of the present line is in the content yet.
     is_empty_line: bool,
-    /// No empty line has come.
+    /// No empty line has come yet.
     is_header: bool,
     /// What ended the first line.
     first: Option<LineEnd>,
-    /// Every line so far, and the line DATA, has ended with CR CR LF.
+    /// Whether every line so far, including the line DATA, has ended with CR CR LF.
     is_cr_cr_lf: bool,
     odd_end: Option<LineEnd>,
     faults: Faults,
 }
 
-/// What was seen on the way.
+/// Faults that were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// A line feed without a carriage return.
@@ -57,7 +55,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// What a client is told whose message is refused for these.
+    /// The text of the refusal of a message with these faults.
     pub(super) fn words(self) -> &'static str {
         if self.nul {
             "Message contains a NUL byte (nul of the [[listener]])"
@@ -69,10 +67,10 @@ impl Faults {
     }
 }
 
-/// What ends a line.
+/// A line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnd {
-    /// As RFC 5321 2.3.8 wants it.
+    /// The one that RFC 5321 2.3.8 requires.
     CrLf,
     /// CR CR LF, or more CRs.
     CrCrLf,
@@ -91,10 +89,10 @@ pub enum Fed {
     End(usize),
 }
 
-/// What the bytes so far end with, besides carriage returns.
+/// What the bytes so far end with, apart from carriage returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The beginning, or CRLF.
+    /// The beginning of the message, or CRLF.
     LineStart,
     /// Anything else.
     Within,
@@ -104,7 +102,7 @@ enum State {
     BareLf,
     /// LF without CR, and a dot.
     BareLfDot,
-    /// CR without LF, and a dot.
+    /// A reader for a client that has ended the line DATA with CR CR LF.
     BareCrDot,
 }
 
@@ -132,13 +130,13 @@ impl DataReader {
         }
     }
 
-    /// What was wrong with the message so far.
+    /// The faults of the message so far.
     pub fn faults(&self) -> Faults {
         self.faults
     }
 
-    /// What ends a dot alone on its line, where that is not the end of the message
-    /// and the client may have meant it to be.
+    /// The line end after a dot alone on its line, if that does not end the message
+    /// although the client may have meant it to.
     pub fn odd_end(&self) -> Option<LineEnd> {
         let dots = [State::Dot, State::BareLfDot, State::BareCrDot];
         let ends_so = dots.contains(&self.state) && self.returns > 0;
@@ -173,7 +171,7 @@ impl DataReader {
         Fed::More
     }
 
-    /// Copies up to the next byte that matters, and takes that one in.
+    /// Copies up to the next byte that matters, and handles that byte.
     fn copy_run(&mut self, rest: &[u8], content: &mut Vec<u8>) -> usize {
         let plain = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
         content.extend_from_slice(rest.get(..plain).unwrap_or_default());
@@ -189,7 +187,8 @@ impl DataReader {
         plain + 1
     }
 
-    /// A line feed, behind carriage returns or not; whether the message ends here.
+    /// Handles a line feed, with or without carriage returns before it. Returns whether
+    /// the message ends here.
     fn line_feed(&mut self, content: &mut Vec<u8>) -> bool {
         let end = match self.returns {
             0 => LineEnd::Lf,
@@ -203,9 +202,9 @@ impl DataReader {
         self.faults.cr_cr_lf |= end == LineEnd::CrCrLf;
         match self.state {
             State::Dot if ends => return true,
-            // RFC 5321 4.5.2: the dot that a client put before a line goes. A line
-            // that is a dot and does not end as it should keeps it: a client that
-            // does not know line ends has not put it there.
+            // RFC 5321 4.5.2: removes the dot that a client put before a line. A line
+            // with only a dot and a wrong line end keeps it, because a client that writes
+            // wrong line ends did not add it.
             State::Dot | State::BareLfDot => {
                 let is_behind_lf = self.state == State::BareLfDot;
                 let by = if is_behind_lf && end == LineEnd::CrLf {
@@ -227,7 +226,7 @@ impl DataReader {
         false
     }
 
-    /// Any other byte, behind carriage returns or not.
+    /// Handles any other byte, with or without carriage returns before it.
     fn other(&mut self, byte: u8, content: &mut Vec<u8>) {
         let state = std::mem::replace(&mut self.state, State::Within);
         if self.returns > 0 {
@@ -252,7 +251,7 @@ impl DataReader {
                     self.state = State::BareLfDot;
                     return;
                 }
-                // After a bare LF only a doubled dot is taken for a stuffed one.
+                // After a bare LF only a doubled dot counts as stuffed.
                 (State::BareLfDot, b'.') => {}
                 (State::BareLfDot, _) => self.push(b'.', content),
                 _ => {}
@@ -264,7 +263,7 @@ impl DataReader {
         }
     }
 
-    /// Carriage returns with no line feed behind them.
+    /// Handles carriage returns without a line feed after them.
     fn bare_returns(&mut self, content: &mut Vec<u8>) {
         let returns = std::mem::take(&mut self.returns);
         self.faults.bare_cr = true;
@@ -298,7 +297,7 @@ impl DataReader {
 mod tests {
     use super::*;
 
-    /// Everything in one piece: content, faults, and what followed the end.
+    /// Everything in one piece: content, faults, and what follows the end.
     fn read(input: &[u8]) -> Option<(Vec<u8>, Faults, Vec<u8>)> {
         let mut reader = DataReader::default();
         let mut content = Vec::new();
@@ -327,7 +326,7 @@ mod tests {
 
     #[test]
     fn no_other_sequence_ends_a_message() {
-        // smtp-attacks 2.1: the end-of-data variants of the smuggling advisories.
+        // The end-of-data variants of the smuggling advisories.
         for variant in [
             &b"\n.\n"[..],
             b"\n.\r\n",
@@ -375,7 +374,7 @@ mod tests {
     #[test]
     fn bare_carriage_returns_and_nuls_leave_only_text() {
         for (input, content) in [
-            // Progress of a download, in a text.
+            // Progress of a download, within a text.
             (
                 &b"A: b\r\n\r\n 1%\r 2%\r\n"[..],
                 &b"A: b\r\n\r\n 1%\r\n 2%\r\n"[..],
@@ -384,7 +383,7 @@ mod tests {
                 b"A: b\r\n\r\n\r 1%\r\r 2%\r\n",
                 b"A: b\r\n\r\n 1%\r\n\r\n 2%\r\n",
             ),
-            // A field must not become two.
+            // One field must not become two.
             (b"A: b\rC: d\r\n\r\nx\r\n", b"A: b\r\nC: d\r\n\r\nx\r\n"),
             (
                 b"X: y\r\nA: b\rC: d\r\n\r\nx\r\n",
@@ -394,7 +393,7 @@ mod tests {
                 b"X: y\nA: b\r\rC: d\n\nx\r\n",
                 b"X: y\r\nA: b C: d\r\n\r\nx\r\n",
             ),
-            // Nothing but carriage returns, and line feeds in front of them.
+            // Only carriage returns, with line feeds before them.
             (b"A: b\rC: d\r\rx\ry\r\n", b"A: b\r\nC: d\r\n\r\nx\r\ny\r\n"),
             (b"A: b\n\rC: d\n\r\n\rx\r\n", b"A: b\r\nC: d\r\n\r\nx\r\n"),
             (

@@ -1,4 +1,4 @@
-//! The one table of the dialog: what a command means where the session stands.
+//! The table of the dialog: what each command does in each state of the session.
 
 use std::collections::HashSet;
 
@@ -89,9 +89,9 @@ impl Session {
         step
     }
 
-    /// Commands that bring no message nearer are counted: a client that says a
-    /// million of them is no mail client. Recipients that are named twice or are too
-    /// many count in `rcpt`.
+    /// Commands that do not lead to a message are counted, because a client that sends a
+    /// million of them is not a mail client. Repeated or excess recipients are counted in
+    /// `rcpt`.
     fn is_idle(&mut self, command: &Command) -> bool {
         if !matches!(command, Command::Rcpt(_) | Command::Data) {
             self.idle += 1;
@@ -139,7 +139,7 @@ impl Session {
         Ok(self.ask_or_verify(progress))
     }
 
-    /// A line of the exchange; a refusal ends it.
+    /// Handles a line of the exchange; a refusal ends it.
     pub(super) fn go_on_authenticating(&mut self, exchange: Exchange, line: &[u8]) -> Outcome {
         let progress = auth::step(exchange, line, self.reading())?;
         Ok(self.ask_or_verify(progress))
@@ -160,7 +160,7 @@ impl Session {
                 self.state = State::Authenticating(exchange);
                 Step::Say(challenge)
             }
-            // Name and password end here: nobody looks at them.
+            // Name and password are dropped here, unread.
             Progress::Done(_) if self.access.authentication == Authentication::Any => {
                 self.is_let_in = true;
                 Step::Say(Reply::let_in())
@@ -177,7 +177,7 @@ impl Session {
             Some(Reply::bad_sequence("Send HELO or EHLO first"))
         } else if self.access.authentication == Authentication::Required && self.identity.is_none()
         {
-            // Whoever has the right password must not be told that it is wrong.
+            // A client with the correct password must not be told that it is wrong.
             Some(match self.is_unverified {
                 true => Reply::not_authenticated_yet(),
                 false => Reply::authentication_required(&self.access),
@@ -189,7 +189,7 @@ impl Session {
             // RFC 1870 6.1.
             Some(Reply::too_big(self.settings.message_size))
         } else {
-            // RFC 4954 6 leaves it to the server what a user may send as.
+            // RFC 4954 6 lets the server decide what a user may send as.
             let identity = self.identity.as_ref();
             let address = mail.reverse_path.address();
             identity
@@ -217,8 +217,8 @@ impl Session {
         (state, Ok(Step::Say(Reply::sender_ok())))
     }
 
-    /// Some clients look at no reply but this one: it is for good only if there is
-    /// nobody who may be named later.
+    /// Some clients read only this reply. It is permanent only if no recipient may be
+    /// accepted later.
     fn data(&mut self, transaction: Box<Transaction>) -> (State, Outcome) {
         if transaction.envelope.recipients.is_empty() {
             let put_off = transaction.put_off.clone();
@@ -235,20 +235,20 @@ impl Session {
     }
 }
 
-/// So many commands without a message in between are no mail client's.
+/// A mail client does not send this many commands without a message in between.
 pub(super) const IDLE_COMMANDS: u32 = 1000;
 
 impl Access {
-    /// Whether a password may come now.
+    /// Whether a password is allowed now.
     fn takes_passwords(&self) -> bool {
-        // What is not checked needs no protection, except that no AUTH comes before
-        // a TLS that is required.
+        // A password that is not checked needs no protection. But no AUTH is accepted
+        // before TLS where TLS is required.
         let is_any = self.authentication == Authentication::Any && self.tls != Tls::Required;
         self.tls == Tls::Active || self.clear_passwords == ClearPasswords::Taken || is_any
     }
 }
 
-/// RFC 3207 4: what a server that requires TLS answers without it.
+/// RFC 3207 4: the reply of a server that requires TLS.
 fn needs_tls(command: &Command) -> bool {
     match command {
         Command::Helo(_)

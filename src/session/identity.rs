@@ -11,12 +11,12 @@ pub struct Identity {
     pub name: String,
     /// What it may send as.
     pub senders: Vec<Pattern>,
-    /// To whom it may send, besides what the listener says.
+    /// To whom it may send, in addition to the listener's rules.
     pub recipients: RecipientPolicy,
 }
 
 impl Identity {
-    /// Whether this user may send as that address.
+    /// Whether this user may send as this address.
     pub fn may_send_as(&self, address: &Address) -> bool {
         self.senders.iter().any(|pattern| pattern.matches(address))
     }

@@ -1,12 +1,12 @@
 //! The SMTP session (RFC 5321) as a state machine without I/O:
 //! (state, command) → (state, reply and what to do).
 //!
-//! The listener hands in lines, the verdict on a message and on a password, and
-//! gets back what to say and what to do. Bad input gets a reply and leaves the
-//! session usable; too much of it ends the session. A message is accepted whole
-//! or refused whole. What was said before TLS is forgotten with it (RFC 3207
-//! 4.2); who authenticated stays so until the connection ends. The table of the
-//! dialog is in `dialog.rs`. Reads no clock, no socket, no spool.
+//! The listener passes in lines and the verdicts on messages and passwords, and gets back
+//! what to reply and what to do. Bad input gets a reply and leaves the session usable;
+//! too much of it ends the session. A message is accepted or refused as a whole.
+//! Everything before TLS is forgotten when TLS begins (RFC 3207 4.2). An authenticated
+//! user stays authenticated until the connection ends. The table of the dialog is in
+//! `dialog.rs`. Uses no clock, no socket and no spool.
 
 mod auth;
 mod before;
@@ -46,61 +46,61 @@ use crate::mail::Envelope;
 use crate::mail::RecipientPolicy;
 use crate::mail::SpoolId;
 
-/// What a session needs to know of the configuration.
+/// The settings of the configuration that a session needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The name in greeting and EHLO.
     pub hostname: String,
-    /// The largest content, in bytes; declared by SIZE.
+    /// The largest content in bytes, announced by SIZE.
     pub message_size: u64,
-    /// Recipients of one transaction.
+    /// The most recipients of one transaction.
     pub recipients: usize,
-    /// Refused commands, after which the session is closed.
+    /// The number of refused commands after which the session is closed.
     pub errors: u32,
-    /// Who receives mail for which recipient.
+    /// Who receives the mail for each recipient.
     pub aliases: Arc<Aliases>,
 }
 
-/// What this client may do on this listener.
+/// The rights of this client on this listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// TLS, now or to come.
+    /// Whether the connection has TLS, or can get it.
     pub tls: Tls,
-    /// Whether mail is taken without authentication.
+    /// Whether mail is accepted without authentication.
     pub authentication: Authentication,
-    /// Whether a password may come without TLS.
+    /// Whether a password is allowed without TLS.
     pub clear_passwords: ClearPasswords,
-    /// To whom it may send.
+    /// To whom the client may send.
     pub recipients: Arc<RecipientPolicy>,
 }
 
-/// TLS, now or to come.
+/// Whether the connection has TLS, or can get it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// There is none to be had.
+    /// TLS is not available.
     Off,
-    /// By STARTTLS, if the client likes.
+    /// With STARTTLS, if the client wants it.
     Offered,
-    /// By STARTTLS, and no mail before.
+    /// With STARTTLS, and no mail before it.
     Required,
-    /// The connection has it.
+    /// The connection uses TLS.
     Active,
 }
 
-/// Whether mail is taken without authentication.
+/// Whether mail is accepted without authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// There is no AUTH.
+    /// AUTH is not offered.
     Off,
-    /// The client may, and need not.
+    /// The client may authenticate.
     Optional,
-    /// No mail is taken without.
+    /// No mail is accepted without it.
     Required,
-    /// The client may, with any name and password, and is nobody afterwards.
+    /// The client may authenticate with any name and password, which are ignored.
     Any,
 }
 
-/// Whether a password may come without TLS.
+/// Whether a password is allowed without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClearPasswords {
     /// AUTH is offered without TLS too.
@@ -116,7 +116,7 @@ pub struct Session {
     access: Access,
     hello: Option<Hello>,
     identity: Option<Identity>,
-    /// It has authenticated where nothing is checked.
+    /// It has authenticated on a listener that accepts any password.
     is_let_in: bool,
     state: State,
     quirks: Quirks,
@@ -124,46 +124,45 @@ pub struct Session {
     errors: u32,
     /// Refused passwords so far.
     wrong_passwords: u32,
-    /// Commands since the last accepted message that have not brought one
-    /// nearer.
+    /// Commands since the last accepted message that did not lead to one.
     idle: u32,
-    /// Recipients that a transaction may have because of what its client has sent
-    /// before; `None` is any number.
+    /// The recipients that a transaction may have because of what its client has sent
+    /// before; `None` means any number.
     allowance: Option<usize>,
     before: Before,
     /// The last password could not be verified.
     is_unverified: bool,
 }
 
-/// How the client introduced itself.
+/// The client's greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The name it gave.
+    /// The name in it.
     pub name: String,
-    /// It said EHLO.
+    /// Whether it was EHLO.
     pub extended: bool,
 }
 
-/// A refusal, or what to say and do.
+/// A refusal, or the next step.
 type Outcome = Result<Step, Reply>;
 
-/// Where the dialog stands.
+/// The state of the dialog.
 #[derive(Debug)]
 enum State {
-    /// No transaction. MAIL may come once there was a HELO or EHLO.
+    /// No transaction. MAIL is allowed after HELO or EHLO.
     Ready,
     /// MAIL was accepted.
     Transaction(Box<Transaction>),
-    /// DATA was accepted, the verdict on its content is outstanding.
+    /// DATA was accepted, and the verdict on the content is pending.
     Receiving {
-        /// What the client said of its size (RFC 1870).
+        /// The size that the client announced (RFC 1870).
         declared: Option<u64>,
     },
     /// AUTH was accepted: the next line belongs to it.
     Authenticating(Exchange),
-    /// The verdict on name and password is outstanding.
+    /// The verdict on name and password is pending.
     Verifying,
-    /// STARTTLS was accepted, TLS is outstanding.
+    /// STARTTLS was accepted, and TLS has not begun.
     StartingTls,
     /// Nothing more is read.
     Closed,
@@ -178,86 +177,86 @@ struct Transaction {
     keys: HashSet<String>,
     /// The key of each argument of RCPT that was accepted.
     paths: HashSet<String>,
-    /// Why a recipient was refused, if one was for now only.
+    /// Why a recipient was deferred, if one was.
     put_off: Option<Reply>,
 }
 
-/// What the listener says and does next.
+/// What the listener must do next.
 #[derive(Debug)]
 pub enum Step {
-    /// Says it and reads the next line.
+    /// Send the reply and read the next line.
     Say(Reply),
-    /// Says it and reads the content, then calls [`Session::verdict`]; without
-    /// having said it, if the message cannot be taken now.
+    /// Send the reply, read the content and call [`Session::verdict`]. If the message
+    /// cannot be accepted now, skip the reply.
     Receive(Reply, Box<Envelope>),
-    /// Verifies, then calls [`Session::verified`].
+    /// Verify the password, then call [`Session::verified`].
     Verify(Credentials),
-    /// Says it, throws away what else was read and begins TLS, then calls
+    /// Send the reply, discard input that was already read, begin TLS and call
     /// [`Session::tls_started`].
     StartTls(Reply),
-    /// Says it and closes the connection.
+    /// Send the reply and close the connection.
     Close(Reply),
 }
 
-/// What a message is taken for looping by.
+/// Why a message counts as looping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loop {
     /// It has more Received fields than this.
     Hops(usize),
-    /// It was accepted here so often before.
+    /// It was accepted here this often before.
     Returns(usize),
 }
 
-/// What became of the content after DATA.
+/// The verdict on the content after DATA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is safe on stable storage (promise 1).
     Queued(SpoolId),
-    /// More than [`Settings::message_size`].
+    /// It is larger than [`Settings::message_size`].
     TooBig,
-    /// The header section is more than this many bytes.
+    /// The header section is larger than this many bytes.
     HeaderTooBig(usize),
-    /// It has these, and the listener refuses them.
+    /// It has these faults, and the listener refuses them.
     Malformed(Faults),
-    /// It has a file that is not encoded.
+    /// It contains a file that is not encoded.
     Binary,
-    /// It is taken for looping.
+    /// It counts as looping.
     Looping(Loop),
     /// No account sends for this From address.
     NoAccount(Option<Address>),
     /// The user may not send as this From address.
     NotThisSender(Option<Address>),
-    /// The message has no usable From, and the user may not send as this address,
-    /// which would be put in.
+    /// The message has no usable From, and the user may not send as the address that
+    /// would replace it.
     NotThisSubstitute(Address),
-    /// This recipient is not one of those that the rules allow now.
+    /// This recipient is not allowed by the rules in force now.
     NotThisRecipient(Address),
-    /// The user may not name this address in this field (`mime/addresses/acting.rs`).
+    /// The user may not use this address in this field (`mime/addresses/acting.rs`).
     NotThisActor(&'static str, Address),
-    /// This client has sent as many messages as it may for now.
+    /// This client has reached its limit of messages for now.
     TooMany,
-    /// This client has had as many recipients as it may for now.
+    /// This client has reached its limit of recipients for now.
     TooManyRecipients,
-    /// No room, for now.
+    /// There is no room now.
     StorageFull,
-    /// Content and recipients are more than there is ever room for.
+    /// Content and recipients are larger than the room ever is.
     NeverFits,
-    /// It has more than this many bytes, and cannot be split.
+    /// It is larger than this many bytes, and cannot be split.
     CannotBeSplit(u64),
-    /// Our own trouble.
+    /// An error of the relay.
     LocalTrouble,
 }
 
-/// What became of name and password.
+/// The verdict on name and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// They belong together.
+    /// They are correct.
     Accepted(Identity),
-    /// They don't.
+    /// They are wrong.
     Refused,
-    /// They don't, as so often before.
+    /// They are wrong, too many times in a row.
     RefusedTooOften,
-    /// It could not be found out.
+    /// They could not be verified.
     Unavailable,
 }
 
@@ -281,17 +280,17 @@ impl Session {
         }
     }
 
-    /// The first reply.
+    /// The greeting.
     pub fn greeting(&self) -> Reply {
         Reply::greeting(&self.settings.hostname)
     }
 
-    /// How the client introduced itself, if it did.
+    /// The client's greeting, if there was one.
     pub fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()
     }
 
-    /// Who has authenticated, if anybody.
+    /// The authenticated user, if there is one.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
@@ -306,7 +305,7 @@ impl Session {
         matches!(self.state, State::Transaction(_))
     }
 
-    /// What the client said of the size of the message that is due now.
+    /// The announced size of the message that comes next.
     pub fn declared_size(&self) -> Option<u64> {
         match self.state {
             State::Receiving { declared } => declared,
@@ -319,7 +318,7 @@ impl Session {
         }
     }
 
-    /// Whether it would be a loss for the client to be cut off now.
+    /// Whether the client would lose something if it were disconnected now.
     pub fn is_under_way(&self) -> bool {
         match self.state {
             State::Ready | State::Closed => false,
@@ -336,17 +335,17 @@ impl Session {
         matches!(self.state, State::Authenticating(_))
     }
 
-    /// Notes what the listener saw of the client's ways.
+    /// Records deviations that the listener saw.
     pub fn note(&mut self, quirk: Quirk) {
         self.quirks.note(quirk);
     }
 
-    /// Quirks that were not reported yet.
+    /// Deviations that were not reported yet.
     pub fn new_quirks(&mut self) -> &[Quirk] {
         self.quirks.take()
     }
 
-    /// One line, without its line end.
+    /// Handles one line, without its line end.
     pub fn line(&mut self, line: &[u8]) -> Step {
         let before = std::mem::take(&mut self.before);
         let outcome = match self.take_exchange() {
@@ -373,7 +372,7 @@ impl Session {
         }
     }
 
-    /// A line longer than [`LONGEST_LINE`].
+    /// Handles a line longer than [`LONGEST_LINE`].
     pub fn line_too_long(&mut self) -> Step {
         let reply = match self.take_exchange() {
             Some(_) => Reply::auth_line_too_long(),
@@ -394,8 +393,8 @@ impl Session {
         }
     }
 
-    /// The content that [`Step::Receive`] asked for has been dealt with; what to
-    /// say.
+    /// Handles the verdict on the content that [`Step::Receive`] asked for. Returns the
+    /// reply.
     pub fn verdict(&mut self, verdict: Verdict) -> Reply {
         self.state = State::Ready;
         match verdict {
@@ -433,7 +432,7 @@ impl Session {
         }
     }
 
-    /// The content that [`Step::Receive`] asked for cannot be taken now; the
+    /// The content that [`Step::Receive`] asked for cannot be accepted now, and the
     /// client was not asked for it.
     pub fn not_now(&mut self, verdict: Verdict) -> Reply {
         let reply = self.verdict(verdict);
@@ -441,7 +440,7 @@ impl Session {
         reply
     }
 
-    /// Name and password that came with [`Step::Verify`] have been looked at.
+    /// Handles the verdict on the name and password of [`Step::Verify`].
     pub fn verified(&mut self, verification: Verification) -> Step {
         self.state = State::Ready;
         self.is_unverified = verification == Verification::Unavailable;
@@ -462,7 +461,7 @@ impl Session {
         }
     }
 
-    /// TLS has begun: the session begins again (RFC 3207 4.2).
+    /// TLS has begun: the session starts again (RFC 3207 4.2).
     pub fn tls_started(&mut self) {
         self.access.tls = Tls::Active;
         self.state = State::Ready;
@@ -472,8 +471,8 @@ impl Session {
     }
 
     fn refuse(&mut self, reply: Reply) -> Step {
-        // RFC 5321 4.5.3.1.10: a client is expected to run into that one often; it
-        // counts as a command that brings no message nearer.
+        // RFC 5321 4.5.3.1.10: clients are expected to reach this limit often, so it
+        // counts only as a command that did not lead to a message.
         if !reply.is_too_many_recipients() {
             self.errors += 1;
         }
@@ -485,9 +484,9 @@ impl Session {
     }
 }
 
-/// RFC 4954 4 allows so much to a line of AUTH, more than RFC 5321 4.5.3.1.4 to
-/// any other.
+/// RFC 4954 4 allows a line of AUTH this length, which is more than RFC 5321 4.5.3.1.4
+/// allows any other line.
 pub const LONGEST_LINE: usize = auth::LONGEST_AUTH_LINE;
-/// Wrong passwords in one session, after which it is closed: clients try two
+/// The number of wrong passwords after which a session is closed: clients try two
 /// mechanisms in a row, and some do so twice.
 const WRONG_PASSWORDS: u32 = 4;

@@ -1,7 +1,7 @@
-//! What clients do that the RFCs do not want, and that harms nobody.
+//! Harmless deviations of clients from the RFCs.
 
-/// A deviation that the relay tolerates; the log names it, so that an
-/// administrator knows what a device does before another server refuses it.
+/// A deviation that the relay tolerates. The log names it, so that an administrator knows
+/// what a device does before another server refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quirk {
     /// `MAIL FROM:a@b`.
@@ -41,15 +41,15 @@ pub enum Quirk {
     BareCr,
     /// A NUL in the content.
     Nul,
-    /// AUTH after HELO, which knows no extensions.
+    /// AUTH after HELO, which has no extensions.
     AuthAfterHelo,
     /// `AUTH LOGIN` with the user name on the same line.
     AuthLoginInitialResponse,
     /// HELO or EHLO with something that is neither a host name nor an address
     /// literal.
     OddHello,
-    /// A RET that RFC 3461 does not allow: it is ignored, or was understood all the
-    /// same. So are the next three.
+    /// A RET that RFC 3461 does not allow; it is ignored, or understood all the same. The
+    /// next three are similar.
     BadRet,
     /// `ENVID=+0D`.
     BadEnvid,
@@ -96,7 +96,7 @@ impl Quirk {
 #[derive(Debug, Default)]
 pub(super) struct Quirks {
     seen: Vec<Quirk>,
-    /// So many of them were reported.
+    /// How many of them were reported.
     reported: usize,
 }
 
@@ -107,7 +107,7 @@ impl Quirks {
         }
     }
 
-    /// Those noted since the last call.
+    /// Those recorded since the last call.
     pub(super) fn take(&mut self) -> &[Quirk] {
         let new = self.seen.get(self.reported..).unwrap_or_default();
         self.reported = self.seen.len();

@@ -1,10 +1,10 @@
-//! RCPT: who receives the message for the recipient that the client names.
+//! RCPT: finds who receives the message for the recipient that the client names.
 //!
-//! `redirect_all_to` of the user or the listener goes before everything; else
-//! aliases and the default domain say who it is (`mail/aliases.rs`). Whoever comes
-//! out must be allowed by the listener and by the user. Limits count those who
-//! receive the message, and the client's own words as well, so that no number of
-//! names for one mailbox fills the memory.
+//! `redirect_all_to` of the user or the listener comes first; otherwise aliases and the
+//! default domain decide (`mail/aliases.rs`). The result must be allowed by the listener
+//! and by the user. The limits count the people who receive the message and also the
+//! addresses that the client names, so that many names for one mailbox cannot fill the
+//! memory.
 
 use std::collections::HashSet;
 
@@ -22,8 +22,8 @@ use crate::mail::ForwardPath;
 use crate::mail::RecipientPolicy;
 use crate::mail::RecipientRequest;
 
-/// Notes of what the client named, above which one transaction takes no more of
-/// them: an alias may stand for many.
+/// The most records of what a client named that one transaction holds, because one alias
+/// may stand for many addresses.
 const MOST_ASKED: usize = 10_000;
 
 impl Session {
@@ -82,7 +82,7 @@ impl Session {
         Ok(Step::Say(Reply::recipient_ok()))
     }
 
-    /// Who receives the message for this recipient.
+    /// The addresses that receive the message for this recipient.
     fn recipients_of(&self, path: &ForwardPath) -> Result<Vec<Address>, Reply> {
         if let Some(to) = self.redirection() {
             return Ok(vec![to.clone()]);
@@ -91,20 +91,20 @@ impl Session {
         recipients.map_err(|why| Reply::unreachable_recipient(path, why))
     }
 
-    /// Those of the user, which goes first, and of the listener.
+    /// The policies of the user, which comes first, and of the listener.
     fn policies(&self) -> Vec<&RecipientPolicy> {
         let user = self.identity.as_ref().map(|user| &user.recipients);
         user.into_iter().chain([&*self.access.recipients]).collect()
     }
 
-    /// Who receives everything: the user's rule goes before the listener's.
+    /// The address that receives everything: the user's rule comes before the listener's.
     fn redirection(&self) -> Option<&Address> {
         let mut policies = self.policies().into_iter();
         policies.find_map(|policy| policy.redirect.as_ref())
     }
 
-    /// Whether mail may go to this address: to one whose RCPT was accepted by other
-    /// rules, or a report to the sender.
+    /// Whether mail may go to this address: a recipient accepted under earlier rules, or
+    /// a report to the sender.
     pub fn may_send_to(&self, address: &Address) -> bool {
         let redirection = self.redirection();
         let mut policies = self.policies().into_iter();
@@ -112,8 +112,8 @@ impl Session {
             && policies.all(|policy| policy.allows(address))
     }
 
-    /// The envelope of a message that has come in, as the rules have it that are in
-    /// force now: they may be newer than RCPT.
+    /// The envelope of a received message under the rules in force now, which may be
+    /// newer than RCPT.
     pub fn bounded(&self, envelope: &Envelope) -> Envelope {
         let mut envelope = envelope.clone();
         let sender = envelope.reverse_path.address();
@@ -131,7 +131,7 @@ impl Session {
         envelope
     }
 
-    /// Why not so many more recipients can be named.
+    /// Why this many more recipients cannot be named.
     fn too_many(&self, transaction: &Transaction, of_this: usize, new: usize) -> Option<Reply> {
         let envelope = &transaction.envelope;
         let count = envelope.recipients.len() + new;
@@ -147,7 +147,7 @@ impl Session {
 }
 
 impl Transaction {
-    /// Notes what was asked about reports on these recipients, new ones or not.
+    /// Records the requests for reports on these recipients, new or repeated.
     fn ask(&mut self, recipients: &[Address], asked: &RecipientRequest) {
         let reports = &mut self.envelope.reports;
         for recipient in recipients {
@@ -252,7 +252,7 @@ mod tests {
         said(session, &format!("RCPT TO:<{to}>"), expected);
     }
 
-    /// The envelope at DATA, and what stands in the place of others.
+    /// The envelope at DATA, and the recipients that replace others.
     fn envelope(session: &mut Session) -> (Vec<String>, Vec<String>) {
         let Step::Receive(_, envelope) = session.line(b"DATA") else {
             panic!("no DATA");

@@ -1,5 +1,5 @@
-//! What a session goes by after the configuration has changed, and how many
-//! recipients it may still name.
+//! Applies a changed configuration to a session, and limits the recipients that it may
+//! still name.
 
 use super::Access;
 use super::Authentication;
@@ -10,8 +10,8 @@ use super::State;
 use super::Tls;
 
 impl Session {
-    /// Goes on by changed rules; false if what the session has come to is not
-    /// allowed by them. `identity` is who authenticated, as the rules know it now.
+    /// Continues under changed rules; false if they do not allow the present state of the
+    /// session. `identity` is the authenticated user according to the new rules.
     pub fn renew(
         &mut self,
         settings: Settings,
@@ -29,8 +29,7 @@ impl Session {
         if is_new && identity.is_none() {
             return false;
         }
-        // Recipients that were accepted by other rules must not reach the rest of
-        // them.
+        // Recipients accepted under other rules must not be mixed with the rest.
         let is_named = matches!(self.state, State::Transaction(_) | State::Receiving { .. });
         let of = |identity: Option<&Identity>| identity.map(|it| it.recipients.clone());
         let is_other = self.access.recipients != access.recipients
@@ -51,8 +50,8 @@ impl Session {
         true
     }
 
-    /// How many recipients the transaction may have because of what its client has
-    /// sent before; `None` is any number.
+    /// The recipients that the transaction may have because of what its client has sent
+    /// before; `None` means any number.
     pub fn allow_recipients(&mut self, most: Option<usize>) {
         self.allowance = most;
     }

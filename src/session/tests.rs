@@ -1,4 +1,4 @@
-//! The dialog as a whole: what is said to each line, and what state it leaves.
+//! The dialog as a whole: the reply to each line, and the resulting state.
 
 use super::Identity;
 use super::dialog::IDLE_COMMANDS;
@@ -33,8 +33,7 @@ fn code(step: &Step) -> u16 {
     }
 }
 
-/// Says each line and checks the code of its reply; 0 is a password that
-/// is to be verified.
+/// Sends each line and checks the code of its reply; 0 is a password to be verified.
 fn dialog(session: &mut Session, lines: &[(&str, u16)]) {
     for (line, expected) in lines {
         let step = session.line(line.as_bytes());
@@ -237,10 +236,10 @@ fn data_is_deferred_if_a_recipient_was_deferred() {
         };
         let status = reply.status.map(|status| status.to_string());
         assert_eq!((reply.code, status.as_deref()), (451, Some("4.7.1")));
-        // Content that comes all the same is refused for now too.
+        // Content that is sent all the same is deferred too.
         assert!(matches!(session.line(b"Subject: x"), Step::Close(reply) if reply.code == 421));
     }
-    // The next transaction knows nothing of it.
+    // The next transaction is not affected.
     let mut session = session(open());
     dialog(&mut session, &[("EHLO c", 250), ("MAIL FROM:<a@b>", 250)]);
     session.allow_recipients(Some(0));

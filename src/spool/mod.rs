@@ -257,7 +257,7 @@ pub enum SpoolError {
     Format {
         /// The database.
         path: PathBuf,
-        /// What it says.
+        /// The number of its format.
         found: i64,
         /// What this program writes.
         known: i64,

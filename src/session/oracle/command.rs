@@ -69,8 +69,8 @@ fn other_case(line: &[u8]) -> Vec<u8> {
     line
 }
 
-/// AUTH with other letters and digits behind the mechanism; other commands as
-/// they are.
+/// AUTH with its argument replaced by other letters and digits; other commands are
+/// unchanged.
 fn masked(line: &[u8]) -> Vec<u8> {
     let mut words = 0;
     let mut blank = true;
@@ -91,7 +91,7 @@ fn masked(line: &[u8]) -> Vec<u8> {
     masked.collect()
 }
 
-/// What was understood, written as RFC 5321 4.1.2 wants it, is understood again.
+/// A parsed command, written according to RFC 5321 4.1.2, is parsed to the same result.
 fn same_again(mail: &Mail) {
     if let Some(address) = mail.reverse_path.address() {
         is_one_address(address);
@@ -107,8 +107,8 @@ fn same_again(mail: &Mail) {
     if let Some(returned) = mail.reports.returned {
         line.push_str(&format!(" RET={returned}"));
     }
-    // One that was understood although it was written with a bare `=` can be longer
-    // in xtext than any may be.
+    // One that was accepted although it contained a bare `=` may be longer in xtext than
+    // is allowed.
     let id = mail.reports.envelope_id.as_ref();
     let id = id.map(|id| xtext(id.as_str()));
     if id.as_ref().is_some_and(|id| id.len() > LONGEST_ENVELOPE_ID) {
@@ -148,7 +148,7 @@ fn same_recipient_again(rcpt: &Rcpt) {
     );
 }
 
-/// Text as RFC 3461 4 writes it; it is printable ASCII.
+/// Text written according to RFC 3461 4; it is printable ASCII.
 fn xtext(text: &str) -> String {
     let encode = |c: char| match c {
         ' ' | '+' | '=' => format!("+{:02X}", u32::from(c)),
@@ -160,7 +160,7 @@ fn xtext(text: &str) -> String {
     text.chars().map(encode).collect()
 }
 
-/// It is one address to every program, and no header field of its own.
+/// Every program reads it as one address, and it is not a header field.
 fn is_one_address(address: &Address) {
     let text = address.as_str();
     assert_eq!(text.parse().as_ref(), Ok(address), "{text:?} is not itself");

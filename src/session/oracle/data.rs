@@ -4,7 +4,7 @@ use crate::session::DataReader;
 use crate::session::Faults;
 use crate::session::Fed;
 
-/// What came of a stream.
+/// The result of reading a stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
     content: Vec<u8>,
@@ -13,8 +13,8 @@ struct Read {
     end: Option<usize>,
 }
 
-/// Tries a stream. The input's first line says how it is cut: each of its bytes
-/// is the length of a piece, again and again; the rest is the stream.
+/// Tries a stream. The first line of the input says how it is cut: each of its bytes is
+/// the length of a piece, repeated; the rest is the stream.
 pub fn data(input: &[u8]) {
     let mut halves = input.splitn(2, |byte| *byte == b'\n');
     let lengths = halves.next().unwrap_or_default();
@@ -57,7 +57,7 @@ pub fn data(input: &[u8]) {
     );
 }
 
-/// Reads a stream in pieces of these lengths; in one if there are none.
+/// Reads a stream in pieces of these lengths; in one piece if there are none.
 fn in_pieces(reader: fn() -> DataReader, stream: &[u8], lengths: &[u8]) -> Read {
     let mut reader = reader();
     let mut content = Vec::new();
@@ -82,8 +82,8 @@ fn in_pieces(reader: fn() -> DataReader, stream: &[u8], lengths: &[u8]) -> Read 
     }
 }
 
-/// Where the final dot stands, and what is behind its line: the first line that
-/// is a dot alone, lines being what CRLF ends.
+/// The position of the final dot, and what follows its line: the first line with only a
+/// dot, where CRLF ends lines.
 fn end(stream: &[u8]) -> Option<(usize, usize)> {
     let is_end = |at: &usize| {
         let (before, behind) = stream.split_at(*at);
@@ -93,8 +93,8 @@ fn end(stream: &[u8]) -> Option<(usize, usize)> {
     Some((at, at + 3))
 }
 
-/// Where a message is over whose client has ended DATA with CR CR LF: at its final
-/// dot, or at one that ends as all lines before it.
+/// The end of a message whose client has ended DATA with CR CR LF: its final dot, or one
+/// with the same line end as all lines before it.
 fn odd_end(stream: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut behind = 2;
@@ -113,13 +113,13 @@ fn odd_end(stream: &[u8]) -> Option<usize> {
     None
 }
 
-/// A byte of text, or what ends a line.
+/// A byte of text, or a line end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token {
     Byte(u8),
-    /// So many carriage returns without a line feed.
+    /// This many carriage returns without a line feed.
     Returns(usize),
-    /// A line feed behind so many carriage returns.
+    /// A line feed after this many carriage returns.
     Feed(usize),
 }
 
@@ -146,7 +146,7 @@ fn tokens(mut bytes: &[u8]) -> Vec<Token> {
     tokens
 }
 
-/// What is wrong with the bytes in front of the final dot.
+/// The faults in the bytes before the final dot.
 fn faults(inside: &[u8]) -> Faults {
     let tokens = tokens(inside);
     let has = |is: fn(&Token) -> bool| tokens.iter().any(is);
@@ -158,15 +158,15 @@ fn faults(inside: &[u8]) -> Faults {
     }
 }
 
-/// The content of a message: RFC 5321 4.5.2 for lines behind a CRLF; a line behind a
-/// bare LF loses a dot only if it has two, and one that is a dot and does not end
-/// with CRLF loses none. Then without NUL, and with line ends for carriage returns,
-/// or blanks within the header section.
+/// The content of a message: RFC 5321 4.5.2 for lines after a CRLF. A line after a bare
+/// LF loses a dot only if it has two, and a line with only a dot that does not end with
+/// CRLF keeps it. Then NULs are removed, and carriage returns become line ends, or blanks
+/// within the header section.
 fn content(inside: &[u8]) -> Vec<u8> {
     let tokens = tokens(inside);
     let mut content = Vec::new();
     let mut behind = 1;
-    // The first line end is a CR, and the header section is not over.
+    // The first line end is a CR, and the header section has not ended.
     let (mut by_returns, mut in_header) = (None, true);
     for line in tokens.split_inclusive(|token| matches!(token, Token::Feed(_))) {
         let dot = Token::Byte(b'.');
@@ -205,7 +205,7 @@ fn content(inside: &[u8]) -> Vec<u8> {
     content
 }
 
-/// As a client sends it that does what RFC 5321 4.5.2 says.
+/// The stream of a client that follows RFC 5321 4.5.2.
 fn stuffed(content: &[u8]) -> Vec<u8> {
     let mut stuffed = Vec::new();
     for line in content.split_inclusive(|byte| *byte == b'\n') {

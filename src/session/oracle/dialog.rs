@@ -1,5 +1,5 @@
-//! The oracle of the session as a whole: what it says and does, beside a small
-//! model of what it may.
+//! The oracle of the whole session: compares its replies and actions with a small model
+//! of what is allowed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,11 +35,10 @@ use crate::session::syntax::Rcpt;
 use crate::session::syntax::is_data;
 use crate::session::syntax::parse;
 
-/// Tries a session. The input's first line has the settings, a letter each; the
-/// others are what the client says (`^` is a line that is too long). Where a
-/// verdict is due on a message or on a password, the next line gives it by its
-/// first letter, and where none is left the session ends. TLS begins whenever it
-/// is due.
+/// Tries a session. The first line of the input has the settings, a letter each; the
+/// others are the client's lines (`^` is a line that is too long). When a verdict on a
+/// message or a password is due, the first letter of the next line decides it; if no line
+/// is left, the session ends. TLS begins whenever it is due.
 pub fn session(input: &[u8]) {
     let shown = run(input, Secrets::AsSent);
     for (shown, others) in shown.iter().zip(run(input, Secrets::Others)) {
@@ -47,14 +46,14 @@ pub fn session(input: &[u8]) {
     }
 }
 
-/// Whether the passwords are those of the input, or others of their length.
+/// Whether the passwords are those of the input, or others of the same length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secrets {
     AsSent,
     Others,
 }
 
-/// The session with all it says, and all that `Debug` says of it.
+/// The session with everything it replies, and everything that `Debug` prints of it.
 fn run(input: &[u8], secrets: Secrets) -> Vec<String> {
     let mut lines = input.split(|byte| *byte == b'\n');
     let (settings, access) = settings(lines.next().unwrap_or_default());
@@ -77,7 +76,7 @@ fn run(input: &[u8], secrets: Secrets) -> Vec<String> {
         model.step(&line, secret, &step);
         loop {
             shown.push(format!("{step:?}"));
-            // A transaction holds no password, and its sets have no order.
+            // A transaction contains no password, and its sets have no order.
             let open = matches!(session.state, State::Transaction(_));
             if !open && (asked != Asked::Command || is_plain(&line)) {
                 shown.push(format!("{session:?}"));
@@ -106,7 +105,7 @@ fn run(input: &[u8], secrets: Secrets) -> Vec<String> {
     shown
 }
 
-/// What the client says next.
+/// The client's next line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Command,
@@ -130,12 +129,12 @@ impl Asked {
     }
 }
 
-/// The decision that a line gives, if there is one.
+/// The decision that a line contains, if there is one.
 fn letter(line: Option<&[u8]>) -> Option<u8> {
     line.map(|line| line.first().copied().unwrap_or(b'q'))
 }
 
-/// The line with another password in it, if it has one in the right form.
+/// The line with another password in it, if it contains one in the right form.
 fn other_secret(line: &[u8], asked: Asked) -> Vec<u8> {
     let blank = line.iter().rposition(|byte| b" \t".contains(byte));
     let begin = match (asked, blank) {
@@ -148,7 +147,7 @@ fn other_secret(line: &[u8], asked: Asked) -> Vec<u8> {
     let Some(text) = text.and_then(|text| String::from_utf8(text).ok()) else {
         return line.to_vec();
     };
-    // Behind the last NUL of PLAIN; the whole of what LOGIN asks for second.
+    // After the last NUL of PLAIN; the whole second answer of LOGIN.
     let name = match text.rfind('\0') {
         Some(nul) => nul + 1,
         None if asked == Asked::Password => 0,
@@ -161,7 +160,7 @@ fn other_secret(line: &[u8], asked: Asked) -> Vec<u8> {
     [before, response.as_bytes()].concat()
 }
 
-/// Whether the line is AUTH PLAIN. What may stand behind AUTH LOGIN is a name.
+/// Whether the line is AUTH PLAIN. The text after AUTH LOGIN is a name.
 fn is_plain(line: &[u8]) -> bool {
     let words = line.split(|byte| b" \t".contains(byte));
     let mut words = words.filter(|word| !word.is_empty());
@@ -244,7 +243,7 @@ fn verified(session: &mut Session, model: &mut Model, letter: u8) -> Step {
     step
 }
 
-/// What the session may do, as the replies so far have it.
+/// What the session may do, according to the replies so far.
 struct Model {
     settings: Settings,
     access: Access,
@@ -287,7 +286,7 @@ impl Model {
         self.transaction = None;
     }
 
-    /// Whether a password may come now.
+    /// Whether a password is allowed now.
     fn takes_passwords(&self) -> bool {
         let clear = self.access.clear_passwords == ClearPasswords::Taken;
         let (offered, tls) = (self.access.authentication, self.access.tls);
@@ -295,7 +294,7 @@ impl Model {
         offered != Authentication::Off && (tls == Tls::Active || clear || unchecked)
     }
 
-    /// What came of a line; `secret` if it belonged to AUTH.
+    /// The result of a line; `secret` if it belonged to AUTH.
     fn step(&mut self, line: &[u8], secret: bool, step: &Step) {
         let command = match line.first() {
             _ if secret => None,
@@ -375,7 +374,7 @@ impl Model {
         assert_eq!(envelope.recipients.len(), self.settings.recipients);
     }
 
-    /// Only where nothing is checked is a password accepted without a verdict.
+    /// A password is accepted without a verdict only if passwords are not checked.
     fn lets_in(&mut self, secret: bool, command: Option<&Command>) {
         self.asks_for_secret(secret, command);
         assert_eq!(self.access.authentication, Authentication::Any);
@@ -447,7 +446,7 @@ impl Model {
         }
     }
 
-    /// There are no aliases: whoever is named receives the message.
+    /// There are no aliases: each named recipient receives the message.
     fn added(&mut self, path: ForwardPath, reports: RecipientRequest) {
         let ForwardPath::Address(address) = path else {
             panic!("{path} has no domain");

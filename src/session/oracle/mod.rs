@@ -1,8 +1,8 @@
-//! What holds for every input of the session, said once for all who try: the
-//! fuzzer (`fuzz/`), proptest, and the replay of `fuzz/seeds` and
-//! `fuzz/findings`. An oracle panics where it does not hold.
+//! What must hold for every input of the session, in one place for the fuzzer (`fuzz/`),
+//! proptest, and the replay of `fuzz/seeds` and `fuzz/findings`. An oracle panics where
+//! it does not hold.
 //!
-//! Not part of the relay: only there with `cfg(test)` and `cfg(fuzzing)`.
+//! Not part of the relay: only compiled with `cfg(test)` and `cfg(fuzzing)`.
 
 mod command;
 mod data;
@@ -17,8 +17,8 @@ use super::Reply;
 /// RFC 5321 4.5.3.1.5, with the line end.
 const LONGEST_REPLY_LINE: usize = 512;
 
-/// A reply as it goes over the wire, after a look at its form: RFC 5321 4.2.1
-/// and 4.5.3.1.5, RFC 2034 4.
+/// The bytes of a reply, after its form was checked: RFC 5321 4.2.1 and 4.5.3.1.5, RFC
+/// 2034 4.
 fn wire(reply: &Reply) -> String {
     let mut out = Vec::new();
     reply.write_to(&mut out);
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// Tries every file of a target.
+    /// Tries every file of a fuzz target.
     fn replay(target: &str, oracle: fn(&[u8])) {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         for kind in ["seeds", "findings"] {
@@ -93,7 +93,7 @@ mod tests {
         proptest::collection::vec(byte, 0..60)
     }
 
-    /// What clients say, and what they might.
+    /// What clients say, and what they might say.
     fn line() -> impl Strategy<Value = String> {
         let verb =
             "(ehlo|HELO|Mail|MAIL FROM:|RCPT TO:|AUTH PLAIN|AUTH LOGIN|DATA|NOOP|[A-Z]{1,5})";

@@ -1,4 +1,4 @@
-//! What a session of the oracle may do, by the letters of its first line.
+//! The settings of an oracle's session, from the letters of its first line.
 
 use std::sync::Arc;
 

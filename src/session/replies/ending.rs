@@ -1,13 +1,13 @@
-//! Replies that end a session for the sake of others: the limits of connections
-//! and of time.
+//! Replies that end a session for the benefit of others: the limits on connections and
+//! time.
 
 use crate::mail::EnhancedStatus;
 use crate::session::LineEnd;
 use crate::session::Reply;
 
 impl Reply {
-    /// The same to a client that has ended its lines, or its message, with this and
-    /// waits for an answer.
+    /// The same to a client that ends its lines, or its message, with this and waits for
+    /// an answer.
     #[must_use]
     pub fn because_of(self, line_end: LineEnd) -> Self {
         self.remedy(line_end.remedy())
@@ -19,32 +19,32 @@ impl Reply {
         Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text).remedy(PROXY_REMEDY)
     }
 
-    /// All connections are taken, and none can be made free.
+    /// All connections are in use, and none can be freed.
     pub fn all_taken() -> Self {
         let text = "All connections are in use, try again later (limits.connections)";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
-    /// Somebody else needs the connection.
+    /// Another client needs the connection.
     pub fn makes_room() -> Self {
         let text = "All connections are in use: closing this one to make room, connect again to \
             send mail";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
-    /// All connections are taken, and nothing is under way on this one.
+    /// All connections are in use, and this one is idle.
     pub fn idle_makes_room() -> Self {
         let text = "All connections are in use: closing this idle one, connect again to send mail";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
-    /// All connections are taken, and the message on this one hardly comes.
+    /// All connections are in use, and the message on this one makes hardly any progress.
     pub fn comes_too_slowly() -> Self {
         let text = "All connections are in use and this message arrives too slowly, send it again";
         Self::new(421, EnhancedStatus::NOT_ACCEPTING, text).remedy(WHO_HOLDS_THEM)
     }
 
-    /// After a reload: the listener is no longer for this client.
+    /// After a reload: the listener no longer allows this client.
     pub fn no_longer_admitted() -> Self {
         let text = "The configuration has changed: this client is no longer allowed to connect";
         Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
@@ -52,15 +52,15 @@ impl Reply {
         )
     }
 
-    /// After a reload: the user is gone, or has another password.
+    /// After a reload: the user was removed, or has another password.
     pub fn user_changed() -> Self {
         let text = "The configuration has changed: authenticate again";
         Self::new(421, EnhancedStatus::NOT_NOW, text)
             .remedy("compare the client's name and password with the [[user]]")
     }
 
-    /// After a reload: the listener asks for TLS or a password now, or the user may
-    /// not send as the address of the transaction any more.
+    /// After a reload: the listener requires TLS or a password now, or the user may no
+    /// longer send as the address of the transaction.
     pub fn rules_changed() -> Self {
         let text = "The configuration has changed: connect again";
         Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
@@ -69,7 +69,7 @@ impl Reply {
         )
     }
 
-    /// This client, or whoever authenticated, has had its recipients for this hour.
+    /// This client or user has reached its hourly limit of recipients.
     pub(in crate::session) fn too_many_recipients_for_now() -> Self {
         let text = "Too many recipients in an hour, try again later \
                     (limits.recipients_per_hour_per_client)";
@@ -78,14 +78,14 @@ impl Reply {
         )
     }
 
-    /// The client has not come to AUTH or MAIL in time: a health check, usually.
+    /// The client has not reached AUTH or MAIL in time; usually a health check.
     pub fn no_mail_in_time() -> Self {
         let text = "No AUTH or MAIL in time, closing (limits.pre_mail_timeout)";
         Self::new(421, EnhancedStatus::TIMED_OUT, text)
     }
 }
 
-/// What to do about a PROXY preamble.
+/// The fix for a PROXY preamble.
 pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins each connection with \
     the PROXY protocol, which the relay does not support: turn it off in the load balancer for \
     this port (HAProxy: remove send-proxy or send-proxy-v2 from the server line); the relay then \
@@ -93,7 +93,7 @@ pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins eac
     [[listener]]";
 
 impl LineEnd {
-    /// What to do about a client that ends its message so, and waits for ever.
+    /// The fix for a client that ends its message in this way and waits for ever.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Lf => {

@@ -1,10 +1,10 @@
-//! Every reply that the relay gives: code (RFC 5321 4.2.3), enhanced status
-//! (RFC 3463) and words that a person can act on. Those about addresses are in
-//! `rights.rs`, those about a message's size in `too_big.rs`.
+//! Every reply of the relay: code (RFC 5321 4.2.3), enhanced status (RFC 3463) and a text
+//! that says what to do. Replies about addresses are in `rights.rs`, those about a
+//! message's size in `too_big.rs`.
 //!
-//! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5; what a client sent is
-//! never put into one, except for addresses that were parsed. A refusal also says,
-//! to the administrator and not to the client, what to change.
+//! A reply is ASCII in lines that fit RFC 5321 4.5.3.1.5. It never contains what a client
+//! sent, except for parsed addresses. A refusal also has a fix, which is shown to the
+//! administrator and not to the client.
 
 pub(super) mod ending;
 mod rights;
@@ -29,8 +29,8 @@ pub struct Reply {
     pub status: Option<EnhancedStatus>,
     /// At least one line.
     pub lines: Vec<Cow<'static, str>>,
-    /// What an administrator can change, if it is a refusal: for
-    /// `graph-relay sessions`.
+    /// The fix that an administrator can make, for a refusal: shown by `graph-relay
+    /// sessions`.
     pub remedy: &'static str,
 }
 
@@ -62,23 +62,23 @@ impl Reply {
         }
     }
 
-    /// Whether the command was refused, for now or for good.
+    /// Whether the command was refused, temporarily or permanently.
     pub fn is_refusal(&self) -> bool {
         self.code >= 400
     }
 
-    /// Whether the command was refused for now only.
+    /// Whether the command was refused temporarily.
     pub(super) fn is_for_now(&self) -> bool {
         (400..500).contains(&self.code)
     }
 
-    /// RFC 5321 4.5.3.1.10: the client goes on with those that were taken.
+    /// RFC 5321 4.5.3.1.10: the client continues with the accepted recipients.
     pub(super) fn is_too_many_recipients(&self) -> bool {
         let too_many = [EnhancedStatus::TOO_MANY_RECIPIENTS, EnhancedStatus::NOT_NOW];
         self.status.is_some_and(|status| too_many.contains(&status))
     }
 
-    /// Appends the reply as it goes over the wire (RFC 5321 4.2.1).
+    /// Appends the bytes of the reply (RFC 5321 4.2.1).
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let last = self.lines.len().saturating_sub(1);
         for (at, line) in self.lines.iter().enumerate() {
@@ -119,7 +119,7 @@ impl Reply {
         }
         if auth {
             lines.push("AUTH PLAIN LOGIN".into());
-            // As clients from before RFC 2554 look for it.
+            // In the form that clients from before RFC 2554 expect.
             lines.push("AUTH=PLAIN LOGIN".into());
         }
         lines.push("HELP".into());
@@ -165,7 +165,7 @@ impl Reply {
         Self::new(220, EnhancedStatus::SUCCESS, "Ready to start TLS")
     }
 
-    /// Nothing but the challenge: some clients read the whole text as base64.
+    /// Only the challenge, because some clients read the whole text as base64.
     pub(super) fn challenge(text: &'static str) -> Self {
         Self::plain(334, vec![text.into()])
     }
@@ -174,7 +174,7 @@ impl Reply {
         Self::new(235, EnhancedStatus::AUTHENTICATED, "Authenticated")
     }
 
-    /// No name and password is checked here.
+    /// The listener checks no name and password.
     pub(super) fn let_in() -> Self {
         let text = "Accepted: this listener accepts any name and password";
         Self::new(235, EnhancedStatus::AUTHENTICATED, text)
@@ -195,8 +195,7 @@ impl Reply {
         )
     }
 
-    /// The client kept its connection for later, and too long: nothing is wrong
-    /// with it.
+    /// The client kept an idle connection for too long, which is not an error.
     pub fn idle_too_long() -> Self {
         Self {
             remedy: "",
@@ -221,7 +220,7 @@ impl Reply {
         )
     }
 
-    /// This client's network is not on the listener's list.
+    /// This client's network is not in the listener's list.
     pub fn network_not_allowed() -> Self {
         let text = "This client is not allowed to connect (networks of the [[listener]])";
         Self::new(554, EnhancedStatus::NOT_ALLOWED, text).remedy(
@@ -229,7 +228,8 @@ impl Reply {
         )
     }
 
-    /// The client began with a TLS handshake where TLS does not begin by itself.
+    /// The client began with a TLS handshake, and the listener expects STARTTLS or no
+    /// TLS.
     pub fn tls_unexpected() -> Self {
         let text = "This port does not use implicit TLS";
         Self::new(500, EnhancedStatus::SYNTAX, text).remedy(
@@ -298,8 +298,8 @@ impl Reply {
             .remedy("see why the recipients were refused")
     }
 
-    /// For good only if DATA was refused for good: a client that sends without
-    /// waiting may look at no other reply.
+    /// Permanent only if DATA was refused permanently: a client that sends without
+    /// waiting may read no other reply.
     pub(super) fn content_without_data(refusal: &Self) -> Self {
         let text = "DATA was refused, and this is not a command: closing";
         let (code, status) = match refusal.status {
@@ -408,7 +408,7 @@ impl Reply {
         Self::new(454, EnhancedStatus::CANNOT_AUTHENTICATE, text).remedy("see the log")
     }
 
-    /// To MAIL, after an AUTH that could not be verified.
+    /// The reply to MAIL after an AUTH that could not be verified.
     pub(super) fn not_authenticated_yet() -> Self {
         Self {
             code: 451,

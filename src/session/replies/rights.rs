@@ -1,5 +1,5 @@
-//! The refusals of an address in MAIL or RCPT, and of a message for its sender or its
-//! recipients; the other replies are in `replies/mod.rs`.
+//! Refusals of an address in MAIL or RCPT, and of a message because of its sender or its
+//! recipients. Other replies are in `replies/mod.rs`.
 
 use crate::mail::Address;
 use crate::mail::EnhancedStatus;
@@ -65,7 +65,7 @@ impl Reply {
         Self::not_this_field(identity, field, Some(address))
     }
 
-    /// The client wrote no usable From, so nothing is said of what it wrote.
+    /// The client wrote no usable From, so the reply does not mention it.
     pub(in crate::session) fn not_this_substitute(
         identity: Option<&Identity>,
         address: &Address,
@@ -97,8 +97,7 @@ impl Reply {
             .remedy("add the address to senders of the [[user]], or change it in the client")
     }
 
-    /// Nobody receives mail for it. The reply names the alias that would change
-    /// that.
+    /// Nobody receives mail for it. The reply names the alias that would change that.
     pub(in crate::session) fn unreachable_recipient(path: &ForwardPath, why: Unreachable) -> Self {
         let (code, status, why) = match why {
             Unreachable::NoDomain => (
@@ -140,7 +139,7 @@ impl Reply {
         )
     }
 
-    /// `recipient` is who would receive the message.
+    /// `recipient` is the address that would receive the message.
     pub(in crate::session) fn not_this_recipient(path: &ForwardPath, recipient: &Address) -> Self {
         let whom = shown(Some(recipient));
         let of = match path.key() == recipient.key() || !path.is_ascii() {

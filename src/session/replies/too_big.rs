@@ -1,4 +1,4 @@
-//! The replies to a message that is too big, in one way or another.
+//! Replies to a message that is too big.
 
 use crate::mail::EnhancedStatus;
 use crate::session::Reply;
@@ -12,7 +12,7 @@ impl Reply {
         )
     }
 
-    /// With fewer recipients it may.
+    /// With fewer recipients it may fit.
     pub(in crate::session) fn never_fits() -> Self {
         let text = "Message too big for the spool with this many recipients (limits.spool_size)";
         Self::new(552, EnhancedStatus::TOO_BIG, text).remedy("raise limits.spool_size")
@@ -26,7 +26,7 @@ impl Reply {
         )
     }
 
-    /// `oversize` does not let it travel as an attachment.
+    /// `oversize` does not allow sending it as an attachment.
     pub(in crate::session) fn cannot_be_split(limit: u64) -> Self {
         let text = format!(
             "Message too big: above {limit} bytes it has to be split, and signed, encrypted or \

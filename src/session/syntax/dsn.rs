@@ -1,9 +1,9 @@
 //! The parameters of RFC 3461 on a command line: RET and ENVID of MAIL, NOTIFY and
 //! ORCPT of RCPT.
 //!
-//! They only say something about reports, so a value that cannot be understood is
-//! noted as a quirk and counts as not given: no message is refused because of it,
-//! and no report of a failure is lost. What the values mean is `mail/dsn.rs`.
+//! They concern only reports. So a value that cannot be understood is noted as a
+//! deviation and counts as not given: no message is refused because of it, and no report
+//! of a failure is lost. `mail/dsn.rs` has the meaning of the values.
 
 use crate::mail::EnvelopeId;
 use crate::mail::LONGEST_ENVELOPE_ID;
@@ -16,18 +16,18 @@ use crate::mail::utf8_address_in_ascii;
 use crate::session::Quirk;
 use crate::session::quirk::Quirks;
 
-/// What MAIL says about reports.
+/// What MAIL requests about reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::session) struct MailReports {
     pub(in crate::session) returned: Option<Returned>,
     pub(in crate::session) envelope_id: Option<EnvelopeId>,
 }
 
-/// The parameters of one command, as they were written.
+/// The parameters of one command, as written.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Parameters {
     given: Vec<(Name, String)>,
-    /// The last word belongs to them, and the next may go on with it.
+    /// Whether the last word belongs to them, so that the next may continue it.
     is_open: bool,
 }
 
@@ -61,8 +61,8 @@ impl Name {
 }
 
 impl Parameters {
-    /// Takes a word of the command, if it is one of these parameters or goes on with
-    /// one: some programs write `NOTIFY=SUCCESS, FAILURE`.
+    /// Consumes a word of the command if it is one of these parameters or continues one:
+    /// some programs write `NOTIFY=SUCCESS, FAILURE`.
     pub(in crate::session) fn take(&mut self, word: &str) -> bool {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         if let Some(name) = Name::of(name) {
@@ -80,7 +80,7 @@ impl Parameters {
         self.is_open
     }
 
-    /// What MAIL asks.
+    /// The requests in MAIL.
     pub(in crate::session) fn of_mail(&self, quirks: &mut Quirks) -> MailReports {
         self.misplaced(&[Name::Notify, Name::Orcpt], quirks);
         MailReports {
@@ -89,7 +89,7 @@ impl Parameters {
         }
     }
 
-    /// What RCPT asks.
+    /// The requests in RCPT.
     pub(in crate::session) fn of_rcpt(&self, quirks: &mut Quirks) -> RecipientRequest {
         self.misplaced(&[Name::Ret, Name::Envid], quirks);
         RecipientRequest {
@@ -104,8 +104,8 @@ impl Parameters {
         }
     }
 
-    /// The value of a parameter. RFC 3461 4 allows each once; given twice it counts
-    /// if it says the same again.
+    /// The value of a parameter. RFC 3461 4 allows each once; a repeated one counts if it
+    /// has the same value.
     fn value<T: PartialEq>(
         &self,
         name: Name,
@@ -127,7 +127,7 @@ impl Parameters {
     }
 }
 
-/// Whether a word without a name belongs to the value before it. What could be
+/// Whether a word without a name belongs to the value before it. A word that could be
 /// another command or another recipient never does.
 fn goes_on(name: Name, value: &str, word: &str) -> bool {
     match name {
@@ -148,7 +148,7 @@ fn is_keyword(word: &str) -> bool {
     known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// Whether a value is understood although RFC 3461 does not allow it so.
+/// Whether a value is understood although RFC 3461 does not allow it.
 fn is_odd(name: Name, text: &str) -> bool {
     match name {
         Name::Ret => false,
@@ -170,7 +170,8 @@ fn notify(text: &str) -> Option<NotifyOn> {
 }
 
 fn envelope_id(text: &str) -> Option<EnvelopeId> {
-    // RFC 3461 4: the length is that of the xtext. Cut, it would name another message.
+    // RFC 3461 4 limits the length of the xtext. If it were cut, it would name another
+    // message.
     let fits = text.len() <= LONGEST_ENVELOPE_ID && !text.contains(' ');
     fits.then(|| xtext(text))??.parse().ok()
 }
@@ -183,15 +184,16 @@ fn original(text: &str) -> Option<OriginalRecipient> {
         return None;
     }
     let address = match kind.eq_ignore_ascii_case("utf-8") {
-        // `utf-8-addr-unitext`, as it may stand where SMTPUTF8 was said.
+        // `utf-8-addr-unitext`, which is allowed after SMTPUTF8.
         true if !address.is_ascii() => utf8_address_in_ascii(address),
         true | false => xtext(address)?,
     };
     format!("{kind};{address}").parse().ok()
 }
 
-/// Decodes xtext (RFC 3461 4): `+` and two digits stand for a character. Only what
-/// is printable ASCII comes out: no line end gets into a report, and no raw byte.
+/// Decodes xtext (RFC 3461 4), in which `+` and two digits stand for a character. The
+/// result is printable ASCII, so that neither a line end nor a raw byte gets into a
+/// report.
 fn xtext(text: &str) -> Option<String> {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -215,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    /// The parameters of a command, and the quirks that reading them noted.
+    /// The parameters of a command, and the deviations found while reading them.
     fn read(words: &str) -> (MailReports, RecipientRequest, Vec<Quirk>) {
         let mut parameters = Parameters::default();
         for word in words.split_ascii_whitespace() {
@@ -385,7 +387,7 @@ mod tests {
         }
     }
 
-    /// RFC 3461 4, written by another hand than the decoder.
+    /// RFC 3461 4, written independently of the decoder.
     fn encoded(text: &str) -> String {
         let plain = |byte: u8| matches!(byte, b'!'..=b'~') && byte != b'+' && byte != b'=';
         let encode = |byte: u8| match plain(byte) {

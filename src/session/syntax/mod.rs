@@ -1,11 +1,9 @@
-//! Command lines (RFC 5321 4.1.1) to commands, as tolerant as real clients
-//! need and no further.
+//! Parses command lines (RFC 5321 4.1.1), only as tolerantly as real clients need.
 //!
-//! Accepted beyond the grammar: blanks before the command, any case, HELO without
-//! a name, a sender without a domain (this machine's), an `AUTH=` parameter
-//! (ignored), and what `path.rs` reads in a path; what of this is a quirk is
-//! noted. A line that could be read in two ways is refused. Whether a command
-//! fits now is left to the session.
+//! Accepted beyond the grammar: blanks before the command, any case, HELO without a name,
+//! a sender without a domain (this machine's), an `AUTH=` parameter (ignored), and the
+//! forms of a path in `path.rs`. Deviations are noted. A line with two possible meanings
+//! is refused. The session decides whether a command is allowed now.
 
 mod dsn;
 mod parameters;
@@ -45,9 +43,9 @@ pub(super) enum Command {
         mechanism: Mechanism,
         initial: Option<SecretString>,
     },
-    /// Not offered, and followed by bytes that are not a commands (RFC 3030 2).
+    /// Not offered, and followed by bytes that are not commands (RFC 3030 2).
     Bdat,
-    /// A browser was made to talk to this port.
+    /// A browser was made to connect to this port.
     Http,
 }
 
@@ -55,7 +53,7 @@ pub(super) enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mail {
     pub(super) reverse_path: ReversePath,
-    /// Bytes that the client says are coming (RFC 1870).
+    /// The announced size in bytes (RFC 1870).
     pub(super) size: Option<u64>,
     /// SMTPUTF8 (RFC 6531 3.4).
     pub(super) utf8: bool,
@@ -72,8 +70,8 @@ pub(super) struct Rcpt {
 }
 
 impl Command {
-    /// Whether a mail client says it after its DATA was refused; anything else may
-    /// be content that looks like a command.
+    /// Whether a mail client sends it after its DATA was refused; anything else may be
+    /// content that looks like a command.
     pub(super) fn goes_on(&self) -> bool {
         match self {
             Self::Helo(_)
@@ -98,7 +96,7 @@ impl Command {
 pub(super) fn parse(line: &[u8], quirks: &mut Quirks) -> Result<Command, Reply> {
     let line = match std::str::from_utf8(line) {
         Ok(line) => Cow::Borrowed(line),
-        // Machines named in Latin-1: nothing is decided by the name.
+        // Machines with a name in Latin-1; the name decides nothing.
         Err(_) if is(line, b"EHLO") || is(line, b"HELO") => String::from_utf8_lossy(line),
         Err(_) => return Err(Reply::syntax("Command is not valid UTF-8")),
     };
@@ -141,7 +139,7 @@ fn command(line: &str, quirks: &mut Quirks) -> Result<Command, Reply> {
         "BDAT" => Ok(Command::Bdat),
         "EXPN" | "TURN" | "ETRN" => Err(Reply::not_offered()),
         "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" => Ok(Command::Http),
-        // `MAILFROM:`, `MAIL FROM` run together, and everything else.
+        // `MAILFROM:`, `MAIL FROM` without a blank, and everything else.
         _ => Err(Reply::unknown_command()),
     }
 }
@@ -166,8 +164,7 @@ fn bare(argument: &str, command: Command) -> Result<Command, Reply> {
     }
 }
 
-/// Whatever a client calls itself is accepted, and so is no name: nothing is
-/// decided by it.
+/// Any name of a client is accepted, and so is none, because the name decides nothing.
 fn hello(argument: &str, quirks: &mut Quirks) -> String {
     if argument.is_empty() {
         quirks.note(Quirk::HelloWithoutName);
@@ -179,7 +176,7 @@ fn hello(argument: &str, quirks: &mut Quirks) -> String {
     argument.chars().take(LONGEST_HELLO).collect()
 }
 
-/// What a client is called that gives no name.
+/// The name of a client that gives none.
 const NAMELESS: &str = "unknown";
 
 /// RFC 5321 4.1.1.1: a domain, or an address literal in brackets.
@@ -241,8 +238,8 @@ fn mail(argument: &str, quirks: &mut Quirks) -> Result<Mail, Reply> {
     Ok(mail)
 }
 
-/// An address; `root` or `My Scanner` alone is somebody of this machine: a domain
-/// that no mailbox can be in, so that nothing is ever sent as him.
+/// An address. `root` or `My Scanner` alone gets this machine's domain, in which there
+/// are no mailboxes, so that nothing is ever sent as that address.
 fn sender(path: &str, quirks: &mut Quirks) -> Result<Address, PathError> {
     match path.parse() {
         Ok(address) => Ok(address),
@@ -277,8 +274,7 @@ fn recipient(path: &str) -> Result<ForwardPath, PathError> {
     path.parse().map_err(|error| path::explain(path, error))
 }
 
-/// What follows a keyword such as `FROM:`; some clients put blanks before the
-/// colon.
+/// What follows a keyword such as `FROM:`; some clients put blanks before the colon.
 fn keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
     let (name, colon) = keyword.split_at_checked(keyword.len() - 1)?;
     let (found, rest) = argument.split_at_checked(name.len())?;
@@ -357,7 +353,7 @@ mod tests {
         ] {
             assert_eq!(mail_of(line), Err(code), "{line}");
         }
-        // Only the domain is not ASCII, and it has a form that is.
+        // Only the domain is not ASCII, and it has an ASCII form.
         let mail = mail_of("MAIL FROM:<info@müller.example>").unwrap();
         assert_eq!(
             mail.reverse_path.to_string(),

@@ -1,7 +1,7 @@
-//! The ESMTP parameters behind the paths of MAIL and RCPT (RFC 5321 4.1.1.11).
+//! The ESMTP parameters after the paths of MAIL and RCPT (RFC 5321 4.1.1.11).
 //!
-//! What the relay offers it reads to the letter, what it does not know it refuses;
-//! only what RFC 3461 says of reports is never a reason to refuse (`dsn.rs`).
+//! Parameters of offered extensions are read strictly, and unknown ones are refused. Only
+//! the parameters of RFC 3461 about reports never cause a refusal (`dsn.rs`).
 
 use super::Mail;
 use super::dsn;
@@ -9,7 +9,7 @@ use crate::mail::RecipientRequest;
 use crate::session::Reply;
 use crate::session::quirk::Quirks;
 
-/// Reads those of MAIL.
+/// Reads the parameters of MAIL.
 pub(in crate::session) fn of_mail(
     parameters: &str,
     mail: &mut Mail,
@@ -32,7 +32,8 @@ pub(in crate::session) fn of_mail(
             ("BODY" | "SIZE", _) => return Err(Reply::syntax("Bad value of BODY or SIZE")),
             ("SMTPUTF8", None) => mail.utf8 = true,
             ("SMTPUTF8", Some(_)) => return Err(Reply::syntax("SMTPUTF8 takes no value")),
-            // RFC 4954 5: what another server says of the author; nothing here relies on it.
+            // RFC 4954 5: the author according to another server; the relay does not use
+            // it.
             ("AUTH", Some(_)) => {}
             _ => return Err(Reply::unknown_parameter()),
         }
@@ -42,7 +43,7 @@ pub(in crate::session) fn of_mail(
     Ok(())
 }
 
-/// Reads those of RCPT. No other extension has any here.
+/// Reads the parameters of RCPT. Only RFC 3461 defines any that are offered.
 pub(in crate::session) fn of_rcpt(
     parameters: &str,
     quirks: &mut Quirks,
@@ -57,7 +58,7 @@ pub(in crate::session) fn of_rcpt(
     }
 }
 
-/// RFC 1870 3: 1 to 20 digits. What does not fit 64 bits is certainly too big.
+/// RFC 1870 3: 1 to 20 digits. A value above 64 bits is certainly too big.
 fn size(digits: &str) -> Result<u64, Reply> {
     if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Reply::syntax("SIZE takes a number"));

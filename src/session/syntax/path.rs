@@ -1,13 +1,12 @@
-//! The path of MAIL and RCPT (RFC 5321 4.1.2): from what a client writes behind
-//! the colon to one address and the parameters.
+//! The path of MAIL and RCPT (RFC 5321 4.1.2): extracts one address and the parameters
+//! from the text after the colon.
 //!
-//! As tolerant as the servers that clients were written for, which read the path
-//! like an address field: blanks around the address, one pair of brackets too
-//! many or none, a name before the address or a comment behind it, `,` or `;` at
-//! an end, a dot behind the domain. A path with one address has that address, and
-//! what was odd about it is noted. A path that could be read as two addresses is
-//! refused, whichever of them the client meant. Whether the result is an address
-//! is left to [`Address`].
+//! It is as tolerant as the servers that clients were written for, which read the path
+//! like an address field: blanks around the address, one pair of brackets too many or
+//! none, a name before the address or a comment after it, `,` or `;` at an end, a dot
+//! after the domain. Deviations are noted. A path that could be read as two addresses is
+//! refused, whichever of them the client meant. [`Address`] decides whether the result is
+//! an address.
 
 use std::borrow::Cow;
 
@@ -31,7 +30,7 @@ pub(in crate::session) enum PathError {
     /// More than one address.
     #[error("only one address")]
     Several,
-    /// `a..b@c`, which RFC 5321 4.1.2 allows in quotes only.
+    /// `a..b@c`, which RFC 5321 4.1.2 allows only in quotes.
     #[error("two dots in a row, or a dot at the start or end of the part before the @")]
     Dots,
     /// Not an address.
@@ -75,7 +74,7 @@ pub(in crate::session) fn explain(text: &str, error: AddressError) -> PathError 
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The quirks of a path that is not accepted yet.
+/// The deviations of a path that is not accepted yet.
 #[derive(Default)]
 struct Noted(Vec<Quirk>);
 
@@ -87,7 +86,7 @@ impl Noted {
     }
 }
 
-/// Tells what stands outside quoted strings and comments (RFC 5322 3.2.2).
+/// Finds what is outside quoted strings and comments (RFC 5322 3.2.2).
 #[derive(Clone, Default)]
 struct Scan {
     quoted: bool,
@@ -111,14 +110,14 @@ impl Scan {
     }
 }
 
-/// The places of the characters outside quoted strings and comments.
+/// The positions of the characters outside quoted strings and comments.
 fn outside(text: &str) -> impl Iterator<Item = (usize, char)> + Clone {
     let mut scan = Scan::default();
     text.char_indices().filter(move |(_, c)| scan.is_plain(*c))
 }
 
-/// Splits the path from what follows it: at the bracket that closes it or, without
-/// brackets, at a blank.
+/// Splits the path from what follows it: at its closing bracket or, without brackets, at
+/// a blank.
 fn split<'a>(text: &'a str, noted: &mut Noted) -> Result<(&'a str, &'a str), AddressError> {
     let Some(open) = bracket(text) else {
         let mut ends = outside(text).filter(|(_, c)| BLANKS.contains(c));
@@ -147,8 +146,8 @@ fn split<'a>(text: &'a str, noted: &mut Noted) -> Result<(&'a str, &'a str), Add
     Err(AddressError::Domain)
 }
 
-/// Where the path's bracket opens, with a name before it or without; none where
-/// the address has begun before or where it belongs to a parameter (`AUTH=<>`).
+/// The position of the path's opening bracket, with or without a name before it; none if
+/// the address begins before it or if it belongs to a parameter (`AUTH=<>`).
 fn bracket(text: &str) -> Option<usize> {
     let (open, _) = outside(text).find(|(_, c)| *c == '<')?;
     let before = text.get(..open)?;
@@ -158,7 +157,7 @@ fn bracket(text: &str) -> Option<usize> {
     (!begun && !of_parameter).then_some(open)
 }
 
-/// The text of the one address of a path.
+/// The text of the one address in a path.
 fn plain<'a>(inside: &'a str, noted: &mut Noted) -> Result<Cow<'a, str>, PathError> {
     if inside.is_empty() || inside.parse::<Address>().is_ok() {
         return Ok(Cow::Borrowed(inside));
@@ -195,7 +194,7 @@ fn without_comments(text: &str) -> String {
             kept.push(c);
         }
     }
-    // One that does not close is not a comment, and never part of an address.
+    // An unclosed comment is not a comment, and never part of an address.
     if scan.comments > 0 {
         text.to_owned()
     } else {
@@ -203,7 +202,7 @@ fn without_comments(text: &str) -> String {
     }
 }
 
-/// What stands within the innermost brackets: `<<a@b>>`, `<Scanner <a@b>>`.
+/// The text within the innermost brackets: `<<a@b>>`, `<Scanner <a@b>>`.
 fn innermost<'a>(text: &'a str, noted: &mut Noted) -> Result<&'a str, PathError> {
     let places = outside(text);
     let open = places.clone().filter(|(_, c)| *c == '<').last();
@@ -221,7 +220,7 @@ fn innermost<'a>(text: &'a str, noted: &mut Noted) -> Result<&'a str, PathError>
     if around().any(|(_, c)| c == '@') {
         return Err(PathError::Several);
     }
-    // `<a@b>>` and `<x <y> a@b>` differ: only what is nested has an inside.
+    // `<a@b>>` and `<x <y> a@b>` differ: only nested brackets have an inside.
     if outside(before).any(|(_, c)| c == '>') || outside(behind).any(|(_, c)| c == '<') {
         return Err(AddressError::Domain.into());
     }
@@ -234,8 +233,8 @@ fn innermost<'a>(text: &'a str, noted: &mut Noted) -> Result<&'a str, PathError>
     Ok(inside)
 }
 
-/// Without blanks, separators and invisible characters at its ends: an address
-/// that was pasted brings them along, and no address can have them there.
+/// Removes blanks, separators and invisible characters at the ends: a pasted address may
+/// have them, and no address can.
 fn trimmed<'a>(text: &'a str, noted: &mut Noted) -> &'a str {
     let is_blank = |c: char| {
         c.is_whitespace()
@@ -254,7 +253,7 @@ fn trimmed<'a>(text: &'a str, noted: &mut Noted) -> &'a str {
     }
 }
 
-/// Without the scheme of a link: no address has a colon outside quotes.
+/// Removes the scheme of a link: no address has a colon outside quotes.
 fn without_scheme<'a>(text: &'a str, noted: &mut Noted) -> &'a str {
     let schemes = ["mailto", "smtp"];
     match text.split_once(':') {
@@ -266,7 +265,7 @@ fn without_scheme<'a>(text: &'a str, noted: &mut Noted) -> &'a str {
     }
 }
 
-/// Without quotes around the whole of an address: `'a@b.c'`, `"a@b.c"`.
+/// Removes quotes around a whole address: `'a@b.c'`, `"a@b.c"`.
 fn without_quotes(text: &str) -> &str {
     let quotes = ['\'', '"'];
     let inside = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
@@ -275,7 +274,7 @@ fn without_quotes(text: &str) -> &str {
     unquoted.find(is_address).unwrap_or(text)
 }
 
-/// Without blanks at the dots and the `@`, where RFC 822 allowed them.
+/// Removes blanks at the dots and the `@`, where RFC 822 allowed them.
 fn without_blanks(text: &str, noted: &mut Noted) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut scan = Scan::default();
@@ -299,8 +298,8 @@ fn without_blanks(text: &str, noted: &mut Noted) -> String {
     kept
 }
 
-/// What follows the path, without what is no parameter: a comment or a name, a
-/// bracket or a separator too many.
+/// What follows the path, without text that is not a parameter: a comment or a name, a
+/// surplus bracket or separator.
 fn parameters<'a>(rest: &'a str, noted: &mut Noted) -> Result<&'a str, PathError> {
     let mut text = rest;
     let mut glued = true;
@@ -334,7 +333,7 @@ fn parameters<'a>(rest: &'a str, noted: &mut Noted) -> Result<&'a str, PathError
     Ok(text)
 }
 
-/// Whether a word is written as a parameter is, also where its value is an address:
+/// Whether a word has the form of a parameter, even if its value is an address:
 /// `ENVID=1@b.c`.
 fn is_parameter(word: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -343,7 +342,7 @@ fn is_parameter(word: &str) -> bool {
     has_name || word.eq_ignore_ascii_case("SMTPUTF8")
 }
 
-/// What follows the comment or the quoted string that a text begins with.
+/// What follows the comment or the quoted string at the beginning of a text.
 fn behind_name(text: &str) -> Option<&str> {
     let mut scan = Scan::default();
     let end = text.char_indices().find_map(|(at, c)| {
@@ -357,7 +356,7 @@ fn behind_name(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// The address, the parameters and the quirks of a path; or why it is none.
+    /// The address, the parameters and the deviations of a path; or why it is refused.
     fn read(text: &str) -> Result<(String, String, Vec<Quirk>), PathError> {
         let mut quirks = Quirks::default();
         let path = super::read(text, &mut quirks)?;

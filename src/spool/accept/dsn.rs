@@ -10,7 +10,7 @@ use crate::mail::SpoolId;
 pub struct Dsn {
     /// Its id.
     pub id: SpoolId,
-    /// What it says.
+    /// What it reports.
     pub kind: DsnKind,
     /// The bytes of the message.
     pub content: Vec<u8>,
