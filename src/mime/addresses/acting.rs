@@ -1,26 +1,26 @@
-//! Who acted for the author: Sender (RFC 5322 3.6.2), and Resent-From and
-//! Resent-Sender, with which a mail client redirects a message (3.6.6).
+//! Fields that name who acted for the author: Sender (RFC 5322 3.6.2), and Resent-From
+//! and Resent-Sender, with which a mail client redirects a message (3.6.6).
 //!
-//! Recipients see these names, so they follow the rule of From. A user with
-//! `senders` may name only addresses that it may send as; the listener refuses a
-//! message that names another. It refuses rather than sets aside, as it does for
-//! From and MAIL FROM: mail clients write the user's own address here, so another
-//! one is a mistake or a forgery, and only a refusal tells the client.
+//! Recipients see these names, so the rule for From applies to them too. A user with
+//! `senders` may name only addresses that it may send as; the listener refuses a message
+//! that names another. It refuses instead of renaming, as for From and MAIL FROM: mail
+//! clients write the user's own address here, so another one is a mistake or a forgery,
+//! and only a refusal tells the client.
 //!
-//! A field that no mailbox can have written (`www-data@web01`, which web servers
-//! add by themselves), or that two programs could read differently (groups, gaps,
-//! unclosed quotes), refuses nothing. It goes out as `X-Original-`, for every
-//! client: nobody acts by it, and what could not be judged is not believed.
+//! A field causes no refusal if no mailbox can have written it (`www-data@web01`, which
+//! web servers add by themselves), or if two programs could read it differently (groups,
+//! gaps, unclosed quotes). It is renamed to `X-Original-...` for every client, so that no
+//! program acts on it or believes it.
 
 use crate::mail::Address;
 use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::Item;
 
-/// The fields that name somebody who acted for the author.
+/// The fields that name a person who acted for the author.
 const FIELDS: [&str; 3] = ["Sender", "Resent-From", "Resent-Sender"];
 
-/// Somebody named in such a field.
+/// A person named in such a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// The field's name in its usual spelling.
@@ -29,7 +29,7 @@ pub struct Actor {
     pub address: Address,
 }
 
-/// All whom these fields name, in groups and repetitions too.
+/// Everybody whom these fields name, including groups and repetitions.
 pub fn actors<'h>(header: &'h Header<'_>) -> impl Iterator<Item = Actor> + 'h {
     let named = header
         .fields
@@ -47,19 +47,19 @@ pub fn actors<'h>(header: &'h Header<'_>) -> impl Iterator<Item = Actor> + 'h {
     })
 }
 
-/// Whether such a field cannot stay: not every program finds the same mailboxes
-/// in it, or it names one that cannot exist.
+/// Whether such a field must be removed: programs find different mailboxes in it, or it
+/// names one that cannot exist.
 pub(in crate::mime) fn is_unsure(field: &Field<'_>) -> bool {
     name(field).is_some() && !is_sure(field)
 }
 
-/// Whether the field names mailboxes and nothing else; a Sender names one.
+/// Whether the field names only mailboxes; a Sender must name exactly one.
 pub(in crate::mime) fn is_sure(field: &Field<'_>) -> bool {
     let list = field.list();
     let addresses = list.items.iter().map(|item| item.address.as_ref());
     let is_mailbox = |address: &Address| address.is_routable() && address.is_plain();
     let most = if field.is("Sender") { 1 } else { usize::MAX };
-    // What is not by the book is written again (`header/ascii.rs`).
+    // A malformed one is rewritten (`header/ascii.rs`).
     let is_clear = match list.is_by_the_book() {
         true => list.plain && list.items.iter().all(Item::is_plain),
         false => !list.is_lossy(),

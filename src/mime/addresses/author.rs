@@ -1,11 +1,11 @@
-//! Who a message is from: its From fields (RFC 5322 3.6.2), and the one address
-//! in them that counts.
+//! Who a message is from: its From fields (RFC 5322 3.6.2), and the one address in them
+//! that counts.
 //!
-//! Graph takes the author from the header section, and programs differ in which
-//! of several they take. The relay decides by one of them (which account sends,
-//! and as whom), so exactly that one may go out: a From that says more is written
-//! again with this address alone, and further From fields do not stay. Otherwise a
-//! message could be judged by one author and be sent as another.
+//! Graph takes the author from the header section, and programs differ in which of
+//! several authors they use. The relay bases its decision on one of them (which account
+//! sends, and as whom), so only that one may go out: a From with more authors is
+//! rewritten with this address alone, and further From fields are removed. Otherwise a
+//! message could be checked for one author and sent as another.
 
 use crate::mail::Address;
 use crate::mime::Field;
@@ -14,22 +14,22 @@ use crate::mime::Item;
 use crate::mime::List;
 use crate::mime::text::decoded;
 
-/// What the From fields of a message are good for.
+/// The author in the From fields of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// The field that counts names this author alone.
+    /// The field that counts names only this author.
     Alone(Item),
-    /// The field at this position names this author among others.
+    /// The field at this position names this author and others.
     Among(usize, Item),
-    /// None names an author that a mailbox can be.
+    /// No field names an author that a mailbox can have.
     Unusable {
-        /// The display name that they do have, ready to be written.
+        /// Their display name, ready to be written.
         name: Option<String>,
     },
 }
 
-/// The first item of the From fields whose address is `known`, whether a mailbox can
-/// have it or not.
+/// The first item of the From fields with an address that satisfies `known`, whether a
+/// mailbox can have it or not.
 pub fn known_item(header: &Header<'_>, known: impl Fn(&Address) -> bool) -> Option<Item> {
     let mut items = header.all("From").flat_map(|field| &field.list().items);
     let found = items.find(|item| item.address.as_ref().is_some_and(&known));
@@ -37,8 +37,8 @@ pub fn known_item(header: &Header<'_>, known: impl Fn(&Address) -> bool) -> Opti
 }
 
 impl Author {
-    /// Reads the From fields of a header section: the author is the first address in
-    /// them that a mailbox can have (see [`Address::is_routable`]).
+    /// Reads the From fields of a header section. The author is the first address that a
+    /// mailbox can have (see [`Address::is_routable`]).
     pub fn of(header: &Header<'_>) -> Self {
         let fields = header.fields.iter().enumerate();
         let mut fields = fields.filter(|(_, field)| field.is("From"));
@@ -53,21 +53,21 @@ impl Author {
     }
 }
 
-/// The first item of a From field that a mailbox can be.
+/// The first item of a From field that a mailbox can have.
 pub(in crate::mime) fn usable<'f>(field: &'f Field<'_>) -> Option<&'f Item> {
     let routable = |item: &&Item| item.address.as_ref().is_some_and(Address::is_routable);
     field.list().items.iter().find(routable)
 }
 
-/// Whether a list is one item: no other, no group, no gap. However its name is
-/// spelled, it goes out in a spelling that is read alike by all (`header/ascii.rs`).
+/// Whether a list is exactly one item, without a group or a gap. Its name may have any
+/// spelling, because it goes out in one that all programs read alike (`header/ascii.rs`).
 fn is_alone(list: &List) -> bool {
     let is_one = list.items.len() == 1 && !list.groups;
     is_one && (list.plain || !list.is_by_the_book())
 }
 
-/// The name that another address may have in front of it: one that has no @, for it
-/// would show the wrong one.
+/// The name that may be put before another address: one without an @, which would show
+/// the wrong address.
 fn substitutes_name(field: &Field<'_>) -> Option<String> {
     let mut items = field.list().items.iter();
     let only = items.next().filter(|_| items.next().is_none())?;
@@ -89,8 +89,8 @@ impl Author {
         self.item()?.address.as_ref()
     }
 
-    /// The display name, ready to be written; also that of an author whom no mailbox
-    /// can be.
+    /// The display name, ready to be written; also for an author that no mailbox can
+    /// have.
     pub fn name(&self) -> Option<String> {
         match self {
             Self::Alone(item) | Self::Among(_, item) => item.name(),

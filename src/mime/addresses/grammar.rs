@@ -1,9 +1,9 @@
-//! Address lists that are written by the book (RFC 5322 3.4): the only ones that may
-//! go out as the bytes that came in.
+//! Valid address lists (RFC 5322 3.4): the only ones that may go out as the bytes that
+//! came in.
 //!
-//! This reader understands less than the grammar allows, on purpose: a list in which
-//! two programs could see different addresses is not by the book, and
-//! `tolerant.rs` reads it.
+//! This reader accepts less than the grammar allows, on purpose: a list in which two
+//! programs could see different addresses does not count as valid, and `tolerant.rs`
+//! reads it.
 
 use std::borrow::Cow;
 
@@ -15,16 +15,16 @@ use super::tokens::tokens;
 use crate::mail::Address;
 use crate::mime::header::BLANKS;
 
-/// A list that is written by the book.
+/// A valid list.
 #[derive(Debug)]
 pub(in crate::mime) struct List<'t> {
     pub(in crate::mime) items: Vec<(&'t str, Address)>,
-    /// It has items, no gaps and no groups, or is one empty group.
+    /// Whether it has items, no gaps and no groups, or is one empty group.
     pub(in crate::mime) plain: bool,
     pub(in crate::mime) groups: bool,
 }
 
-/// Reads a list; `None` if anything in it is not as RFC 5322 3.4 wants it.
+/// Reads a list; `None` if anything in it violates RFC 5322 3.4.
 pub(in crate::mime) fn list(text: &str) -> Option<List<'_>> {
     let mut items = Vec::new();
     let mut scan = Scan::default();
@@ -37,7 +37,7 @@ pub(in crate::mime) fn list(text: &str) -> Option<List<'_>> {
             continue;
         }
         match c {
-            // A group's name ends: its members are items of their own.
+            // The name of a group ends here; its members are ordinary items.
             ':' => {
                 groups = true;
                 open_groups += 1;
@@ -66,7 +66,7 @@ pub(in crate::mime) fn list(text: &str) -> Option<List<'_>> {
     })
 }
 
-/// `undisclosed-recipients:;` and its like.
+/// `undisclosed-recipients:;` and similar.
 fn is_empty_group(text: &str) -> bool {
     let mut halves = text.split(':');
     let name = halves.next().unwrap_or_default();
@@ -77,17 +77,18 @@ fn is_empty_group(text: &str) -> bool {
         && matches!(*rest, [rest] if rest.trim_matches(BLANKS) == ";")
 }
 
-/// Adds an item; whether there is one. `None` if it is not by the book.
+/// Adds an item and returns whether there is one; `None` if it is malformed.
 fn push<'t>(items: &mut Vec<(&'t str, Address)>, text: &'t str) -> Option<bool> {
     let text = text.trim_matches(BLANKS);
     if text.is_empty() {
         return Some(false);
     }
-    // Some programs take them for line ends.
+    // Some programs treat them as line ends.
     if text.contains(|c: char| c.is_control() && c != '\t') {
         return None;
     }
-    // To readers who look for comments first, `=?utf-8?q?a(b)?=` is none.
+    // Readers that look for comments first do not see `=?utf-8?q?a(b)?=` as an encoded
+    // word.
     let is_sound = |token: &Token| {
         let word = text.get(token.range.clone()).unwrap_or_default();
         token.kind != Kind::Encoded || is_word_by_the_book(word)
@@ -99,7 +100,7 @@ fn push<'t>(items: &mut Vec<(&'t str, Address)>, text: &'t str) -> Option<bool> 
     Some(true)
 }
 
-/// Whether the name in front of an address has no quotes, or is in quotes as a whole.
+/// Whether the name before an address has no quotes, or is completely in quotes.
 pub(in crate::mime) fn has_plain_name(item: &str) -> bool {
     let Some((outside, _)) = apart(item) else {
         return false;
@@ -108,8 +109,8 @@ pub(in crate::mime) fn has_plain_name(item: &str) -> bool {
     !name.contains('"') || (is_quoted_string(name) && !has_odd_escape(name) && !says_control(name))
 }
 
-/// Whether a backslash stands in front of what needs none, as in `"CONTOSO\scanner"`:
-/// people mean the backslash, and programs leave it out.
+/// Whether a needless backslash escapes a character, as in `"CONTOSO\scanner"`: people
+/// mean the backslash, and programs drop it.
 fn has_odd_escape(quoted: &str) -> bool {
     let mut escaped = false;
     quoted.chars().any(|c| {
@@ -119,21 +120,21 @@ fn has_odd_escape(quoted: &str) -> bool {
     })
 }
 
-/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, comments around them.
+/// `addr-spec`, `<addr-spec>` or `phrase <addr-spec>`, with comments around them.
 fn address(item: &str) -> Option<Address> {
     let (outside, _) = apart(item)?;
     let outside = outside.trim_matches(BLANKS);
     if !outside.ends_with('>') {
-        // `a(x)@b`: few read the comment there (RFC 5322 4.4).
+        // `a(x)@b`: few programs read the comment there (RFC 5322 4.4).
         return outside.parse().ok().filter(|_| item.contains(outside));
     }
     let (phrase, spec) = in_brackets(outside)?;
-    // `a@b <c@d>`: some take the first for the address. RFC 5322 wants such a
-    // phrase quoted; unquoted it does no harm if both are the same.
+    // `a@b <c@d>`: some programs use the first address. RFC 5322 requires quotes around
+    // such a phrase; without them it does no harm if both are the same.
     if unquoted(phrase).contains('@') && phrase != spec {
         return None;
     }
-    // `a" <b@c>, "<d@e>`: some see quotes only where a word begins.
+    // `a" <b@c>, "<d@e>`: some programs see quotes only at the beginning of a word.
     let outside = unquoted(phrase);
     if !quotes_are_words(phrase)
         || !has_only_atoms(&outside)
@@ -144,13 +145,13 @@ fn address(item: &str) -> Option<Address> {
     spec.parse().ok()
 }
 
-/// RFC 5322 3.2.3, with the dots of 4.1 behind the beginning. Some programs find no
-/// address behind `[PROD] Nagios` or `CONTOSO\scanner`, others a wrong one.
+/// RFC 5322 3.2.3, with the dots of 4.1 after the beginning. Some programs find no
+/// address after `[PROD] Nagios` or `CONTOSO\scanner`, others a wrong one.
 fn has_only_atoms(phrase: &str) -> bool {
     !phrase.starts_with('.') && !phrase.contains(['[', ']', '\\'])
 }
 
-/// RFC 5322 3.2.4: quotes around everything, and none within but escaped ones.
+/// RFC 5322 3.2.4: quotes around everything, and only escaped ones inside.
 fn is_quoted_string(text: &str) -> bool {
     let mut scan = Scan::default();
     let mut ends = text.char_indices().filter_map(|(at, c)| {
@@ -161,7 +162,7 @@ fn is_quoted_string(text: &str) -> bool {
     text.starts_with('"') && ends.next() == Some(text.len())
 }
 
-/// The phrase in front of the angle brackets, and what is in them.
+/// The phrase before the angle brackets, and their contents.
 fn in_brackets(item: &str) -> Option<(&str, &str)> {
     let inside = item.strip_suffix('>')?;
     let mut scan = Scan::default();
@@ -179,9 +180,9 @@ fn in_brackets(item: &str) -> Option<(&str, &str)> {
     ))
 }
 
-/// The item without its comments, and what they say; `None` if one of them could
-/// be taken for an address or for a part of one, or has another within it:
-/// programs differ on where that ends.
+/// The item without its comments, and the text of those; `None` if one of them could be
+/// taken for an address or a part of one, or contains another comment, because programs
+/// disagree about its end.
 pub(in crate::mime) fn apart(item: &str) -> Option<(Cow<'_, str>, String)> {
     if !item.contains('(') {
         return Some((Cow::Borrowed(item), String::new()));
@@ -202,7 +203,7 @@ pub(in crate::mime) fn apart(item: &str) -> Option<(Cow<'_, str>, String)> {
     Some((Cow::Owned(outside), comments))
 }
 
-/// Whether blanks stand around every quoted string.
+/// Whether there are blanks around every quoted string.
 fn quotes_are_words(phrase: &str) -> bool {
     let mut scan = Scan::default();
     let mut before = ' ';
@@ -221,7 +222,7 @@ fn quotes_are_words(phrase: &str) -> bool {
     })
 }
 
-/// What stands outside quoted strings.
+/// The text outside quoted strings.
 fn unquoted(phrase: &str) -> String {
     let mut scan = Scan::default();
     let outside = |c: &char| {
@@ -243,8 +244,8 @@ struct Scan {
 }
 
 impl Scan {
-    /// Takes in a character; whether it stands inside quotes, a comment or
-    /// angle brackets, or is one of their delimiters.
+    /// Consumes a character. Returns whether it is inside quotes, a comment or angle
+    /// brackets, or is one of their delimiters.
     fn step(&mut self, c: char) -> bool {
         if self.escaped {
             self.escaped = false;

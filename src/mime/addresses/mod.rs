@@ -1,11 +1,11 @@
-//! Address lists in header fields (RFC 5322 3.4): reading them item by item
-//! with their original spelling, and writing them folded.
+//! Address lists in header fields (RFC 5322 3.4): reads them item by item with their
+//! original spelling, and writes them folded.
 //!
-//! A field that is written by the book is read by the grammar, and may go out as
-//! the bytes that came in. The reader for these understands less than the grammar
-//! allows, on purpose: what two programs could read differently is not by the book.
-//! All other fields are read by `tolerant.rs` and are written again. Either way a
-//! second parser checks the result (`delivery/attempt/recipients.rs`).
+//! A valid field is read by `grammar.rs`, and may go out as the bytes that came in. That
+//! reader accepts less than the grammar allows, on purpose: a list that two programs
+//! could read differently does not count as valid. `tolerant.rs` reads all other fields,
+//! and they are rewritten. A second parser checks the result in either case
+//! (`delivery/attempt/recipients.rs`).
 
 pub(super) mod acting;
 pub(super) mod author;
@@ -29,21 +29,20 @@ pub struct Item {
     pub text: String,
     /// The one address in it, if there is one.
     pub address: Option<Address>,
-    /// What stands beside the address, as written; nothing where `tolerant.rs` can
-    /// say it when it is asked for.
+    /// The text around the address, as written; none if `tolerant.rs` can derive it on
+    /// demand.
     name: Option<String>,
     by_the_book: bool,
 }
 
 impl Item {
-    /// The display name, ready to be written in front of another address: the
-    /// phrase, or the comment behind an address or a single word, as in cron's
-    /// `root (Cron Daemon)`.
+    /// The display name, ready to be put before another address: the phrase, or the
+    /// comment after an address or a single word, as in cron's `root (Cron Daemon)`.
     pub fn name(&self) -> Option<String> {
         match &self.address {
             Some(_) if self.is_nameless() => None,
             Some(_) => phrase(&self.beside()),
-            // `root (Cron Daemon)`: the word is half an address.
+            // `root (Cron Daemon)`: the word is the local part of an address.
             None => {
                 let name = self.beside();
                 phrase(tolerant::comment_behind_a_word(&name).unwrap_or(&name))
@@ -64,16 +63,16 @@ impl Item {
         (!name.is_empty() && !self.is_nameless()).then_some(name)
     }
 
-    /// Whether it has an address in a spelling that is read alike by all: without
-    /// quotes, and so the name in front of it, or in quotes as a whole. What stands
-    /// in quotes within a name (`a "b, c@d" <e@f>`) is no quote to everybody.
+    /// Whether all programs read its address alike: neither the address nor the name
+    /// before it has quotes, or the name is completely in quotes. Not every program sees
+    /// quotes within a name (`a "b, c@d" <e@f>`).
     pub fn is_plain(&self) -> bool {
         self.by_the_book
             && self.address.as_ref().is_some_and(Address::is_plain)
             && grammar::has_plain_name(&self.text)
     }
 
-    /// Whether it is plain and in ASCII, as far as its address can be.
+    /// Whether it is plain and in ASCII, as far as its address allows.
     pub fn is_settled(&self) -> bool {
         let is_ascii = || match &self.address {
             Some(address) if address.in_ascii().is_none() => {
@@ -84,7 +83,7 @@ impl Item {
         self.is_plain() && is_ascii()
     }
 
-    /// Whether it has a name that is not in [`written`](Self::written).
+    /// Whether it has a name that is missing from [`written`](Self::written).
     pub fn is_lossy(&self) -> bool {
         match self.address {
             Some(_) => !self.is_settled() && self.name().is_none() && !self.is_nameless(),
@@ -92,9 +91,9 @@ impl Item {
         }
     }
 
-    /// The item where it is written again: as it was if it is settled, else its
-    /// name quoted or in encoded words, and its address without needless quotes.
-    /// Only an address whose local part is not ASCII cannot be ASCII.
+    /// The rewritten item: unchanged if it is settled, otherwise with its name quoted or
+    /// in encoded words, and its address without needless quotes. It is ASCII, unless the
+    /// local part of its address is not.
     pub fn written(&self) -> String {
         let Some(address) = &self.address else {
             return self.text.clone();
@@ -113,7 +112,7 @@ impl Item {
         }
     }
 
-    /// Whether nothing stands beside the address but itself.
+    /// Whether there is nothing around the address.
     fn is_nameless(&self) -> bool {
         let name = tolerant::readable(&self.beside());
         let name = name.trim_matches(['\'', '<', '>', ' ']);
@@ -125,28 +124,28 @@ impl Item {
 /// An address list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    /// In order; the members of groups among them.
+    /// In order, including the members of groups.
     pub items: Vec<Item>,
-    /// It is written by the book, has items, no gaps (`a@b,,c@d`) and no groups, or
-    /// is one empty group: every program reads it alike.
+    /// Whether it is valid, has items, no gaps (`a@b,,c@d`) and no groups, or is one
+    /// empty group, so that every program reads it alike.
     pub plain: bool,
-    /// It has groups, whose names are not among the items.
+    /// Whether it has groups, whose names are not among the items.
     pub groups: bool,
     by_the_book: bool,
 }
 
 impl List {
-    /// Whether its items written again say less than it does.
+    /// Whether something is lost when its items are rewritten.
     pub fn is_lossy(&self) -> bool {
         (self.groups && !self.plain) || self.items.iter().any(Item::is_lossy)
     }
 
-    /// Whether it is read by the grammar.
+    /// Whether `grammar.rs` has read it.
     pub(super) fn is_by_the_book(&self) -> bool {
         self.by_the_book
     }
 
-    /// Whether it may stay as it is: every item is settled.
+    /// Whether it may stay unchanged, because every item is settled.
     pub fn is_settled(&self) -> bool {
         self.plain && self.items.iter().all(Item::is_settled)
     }
@@ -158,7 +157,7 @@ pub(super) fn read(field: &Field<'_>) -> List {
     let mut list = by_the_book(&text).unwrap_or_else(|| {
         let read = tolerant::read(&text);
         let items = read.items.into_iter().map(|found| Item {
-            // To the grammar `=?utf-8?q?B?=a@b` is all address.
+            // The grammar reads all of `=?utf-8?q?B?=a@b` as an address.
             by_the_book: grammar::list(&found.text).is_some_and(|list| {
                 let addresses = list.items.iter().map(|(_, address)| address);
                 list.plain && addresses.eq(&found.address)
@@ -175,13 +174,13 @@ pub(super) fn read(field: &Field<'_>) -> List {
         }
     });
     for item in &mut list.items {
-        // Programs differ on what looks like an encoded word (RFC 2047).
+        // Programs differ about text that resembles an encoded word (RFC 2047).
         item.address
             .take_if(|address| address.as_str().contains("=?"));
     }
     if !field.is_utf8() {
         for item in &mut list.items {
-            // Nobody knows what another program reads there.
+            // It is unknown how other programs read it.
             item.address.take_if(|address| !address.is_ascii());
             item.name = Some(field.guess(&item.beside()));
             item.text = field.guess(&item.text);
@@ -190,7 +189,7 @@ pub(super) fn read(field: &Field<'_>) -> List {
     list
 }
 
-/// The list, if everything in it is as RFC 5322 3.4 wants it.
+/// The list, if all of it is valid according to RFC 5322 3.4.
 fn by_the_book(text: &str) -> Option<List> {
     let list = grammar::list(text)?;
     let items = list.items.into_iter().map(|(text, address)| Item {

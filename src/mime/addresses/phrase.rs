@@ -1,12 +1,11 @@
-//! Display names (RFC 5322 3.2.5), as the relay writes them in front of an
-//! address: quoted, or as encoded words (RFC 2047).
+//! Display names (RFC 5322 3.2.5), as the relay writes them before an address: quoted, or
+//! as encoded words (RFC 2047).
 //!
-//! What the relay writes itself is ASCII, so that it is valid whatever the client
-//! said about UTF-8, and is read alike by every program: encoded words that are
-//! written by the book stay as they were, and quotes, backslashes and angle
-//! brackets, at which programs differ, are never written as such. A name that is
-//! too long is not written at all: it is only a courtesy, and the field that it
-//! came in stays visible under another name.
+//! What the relay writes is ASCII, so that it is valid whatever the client said about
+//! UTF-8, and every program reads it alike. Valid encoded words stay as they were.
+//! Quotes, backslashes and angle brackets, which programs read differently, are never
+//! written as such. A name that is too long is left out, because it is not essential and
+//! the original field stays visible under another name.
 
 use email_encoding::headers::rfc2047;
 use email_encoding::headers::writer::EmailWriter;
@@ -14,14 +13,13 @@ use email_encoding::headers::writer::EmailWriter;
 use super::tolerant::readable;
 use crate::mime::text::words;
 
-/// In bytes of UTF-8. Longer ones are no names, and written out this is less
-/// than the 998 octets of a line (RFC 5322 2.1.1) by far.
+/// The longest name, in bytes of UTF-8. Longer texts are not names. Written out, this is
+/// far below the 998 octets of a line (RFC 5322 2.1.1).
 const LONGEST_NAME: usize = 255;
 /// The same with its encoding, in quotes and with blanks.
 const LONGEST_RAW: usize = 4 * LONGEST_NAME;
 
-/// A name from a header field, written again; `None` if there is none or it is too
-/// long.
+/// Rewrites a name from a header field; `None` if there is none or it is too long.
 pub(in crate::mime) fn phrase(raw: &str) -> Option<String> {
     if raw.len() > LONGEST_RAW {
         return None;
@@ -48,9 +46,9 @@ pub(in crate::mime) fn phrase(raw: &str) -> Option<String> {
 /// RFC 2047 4.1, one word a line.
 pub(in crate::mime) fn encoded(plain: &str) -> String {
     let mut written = String::new();
-    // The first word follows the blank of a folded line, as all others do.
+    // The first word follows the blank of a folded line, like all others.
     let mut writer = EmailWriter::new(&mut written, 1, 0, false);
-    // A string takes whatever is written to it.
+    // Writing to a String cannot fail.
     let _taken = rfc2047::encode(plain, &mut writer);
     drop(writer);
     written
@@ -76,14 +74,15 @@ pub(in crate::mime) fn is_encoded(word: &str) -> bool {
         && made_of(text, "!*+-/=_")
 }
 
-/// Whether a word of a phrase is no encoded word, or one that has nothing in it that
-/// a reader could take for syntax, nor says anything that could end a field.
+/// Whether a word of a phrase is not an encoded word, or is one that contains nothing
+/// which a reader could take for syntax or that could end a field.
 pub(in crate::mime) fn is_word_by_the_book(word: &str) -> bool {
     let syntax = ['(', ')', '<', '>', '@', ',', ';', ':', '"', '[', ']'];
     !word.contains("=?") || !(word.contains(syntax) || says_control(word))
 }
 
-/// Whether encoded words in a text, quoted ones too, say what could end a field.
+/// Whether encoded words in a text, including quoted ones, decode to something that could
+/// end a field.
 pub(in crate::mime) fn says_control(text: &str) -> bool {
     text.contains("=?") && words::read(text.as_bytes(), None).contains(char::is_control)
 }

@@ -1,4 +1,4 @@
-//! Address fields as people and programs write them, and what is read in them.
+//! Address fields as people and programs write them, and how they are read.
 
 use proptest::prelude::*;
 
@@ -67,7 +67,7 @@ fn only_lists_without_groups_are_plain() {
     }
 }
 
-/// A field, and how it is written again.
+/// A field, and its rewritten form.
 const IN_BRACKETS: &[(&str, &str)] = &[
     ("Help @ Contoso <a@b.c>", "\"Help @ Contoso\" <a@b.c>"),
     ("user@host via Web <a@b.c>", "\"user@host via Web\" <a@b.c>"),

@@ -1,11 +1,11 @@
-//! An address field cut into tokens, however it is written.
+//! Splits any address field into tokens.
 //!
-//! RFC 5322 3.2 says what quotes, comments and brackets are; people and programs
-//! write `Monitor 24" <a@b>`, `Scanner (2nd floor <a@b>` and
-//! `=?UTF-8?Q?Doe,_John?= <a@b>`. Here a quote opens only where a word begins and
-//! closes only where one ends, a comment has to close, an encoded word is one token
-//! whatever stands in it, and whatever opens without closing is an ordinary
-//! character. `tolerant.rs` makes items of the tokens.
+//! RFC 5322 3.2 defines quotes, comments and brackets; people and programs write `Monitor
+//! 24" <a@b>`, `Scanner (2nd floor <a@b>` and `=?UTF-8?Q?Doe,_John?= <a@b>`. Here a quote
+//! opens only at the beginning of a word and closes only at the end of one, a comment
+//! must close, an encoded word is one token whatever it contains, and a character that
+//! opens something without a closing one is ordinary. `tolerant.rs` makes items of the
+//! tokens.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::mail::Address;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mime) struct Token {
     pub(in crate::mime) kind: Kind,
-    /// Where it stands in the field.
+    /// Its position in the field.
     pub(in crate::mime) range: Range<usize>,
 }
 
@@ -26,11 +26,11 @@ pub(in crate::mime) enum Kind {
     Quoted,
     /// A comment, with its parentheses.
     Comment,
-    /// An encoded word (RFC 2047), or something that is meant as one.
+    /// An encoded word (RFC 2047), or something intended as one.
     Encoded,
     /// Angle brackets around one address.
     Angle(Address),
-    /// Angle brackets around anything else.
+    /// Angle brackets around any other text.
     Bracketed,
     /// `,` or `;`.
     Separator,
@@ -50,7 +50,7 @@ pub(in crate::mime) fn tokens(text: &str) -> Vec<Token> {
             spaced = true;
             continue;
         }
-        // Where a quote or an encoded word may begin.
+        // Whether a quote or an encoded word may begin here.
         let begins = spaced
             || tokens
                 .last()
@@ -66,8 +66,8 @@ pub(in crate::mime) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// In bytes. What is longer is no name; and time must not grow with the square of a
-/// field.
+/// The longest token, in bytes. Longer text is not a name, and the time must not grow
+/// with the square of the field's length.
 const LONGEST: usize = 512;
 
 /// The token at the beginning of a text that is not empty.
@@ -91,8 +91,8 @@ fn token(rest: &str, begins: bool) -> (Kind, usize) {
 }
 
 /// Characters that people see as blanks, or do not see at all: no-break spaces and
-/// direction marks come along where an address is pasted from a web page or an
-/// address book.
+/// direction marks come with an address that is pasted from a web page or an address
+/// book.
 pub(in crate::mime) fn is_blank(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -101,8 +101,9 @@ pub(in crate::mime) fn is_blank(c: char) -> bool {
             | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// How long the quoted string at the beginning is. A backslash that is no escape,
-/// as in `"C:\" <a@b>`, is taken for one only if the string closes nowhere else.
+/// The length of the quoted string at the beginning. A backslash that is not meant as an
+/// escape, as in `"C:\" <a@b>`, counts as one only if the string would not close
+/// otherwise.
 fn quoted(rest: &str) -> Option<usize> {
     closing_quote(rest, true).or_else(|| closing_quote(rest, false))
 }
@@ -119,7 +120,7 @@ fn closing_quote(rest: &str, escapes: bool) -> Option<usize> {
             if behind.is_none_or(|c| is_blank(c) || "<,;:()[]".contains(c)) {
                 return Some(at + 1);
             }
-            // Here another string begins, and this one was never closed.
+            // Another string begins here, so this one was never closed.
             if at > 1 && is_blank(before) {
                 return None;
             }
@@ -129,7 +130,7 @@ fn closing_quote(rest: &str, escapes: bool) -> Option<usize> {
     None
 }
 
-/// How long the comment at the beginning is, with those within it.
+/// The length of the comment at the beginning, including nested ones.
 fn comment(rest: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut escaped = false;
@@ -148,8 +149,8 @@ fn comment(rest: &str) -> Option<usize> {
     None
 }
 
-/// How long the encoded word at the beginning is. What may not stand in one
-/// (RFC 2047 5) does: commas, colons, blanks, even an address.
+/// The length of the encoded word at the beginning. Real ones contain what RFC 2047 5
+/// forbids: commas, colons, blanks, even an address.
 fn encoded(rest: &str) -> Option<usize> {
     let mut parts = rest.strip_prefix("=?")?.splitn(3, '?');
     let (charset, encoding, behind) = (parts.next()?, parts.next()?, parts.next()?);
@@ -158,14 +159,13 @@ fn encoded(rest: &str) -> Option<usize> {
         && charset.chars().all(is_of_charsets)
         && matches!(encoding, "b" | "B" | "q" | "Q");
     let inside = is_word.then(|| behind.split_once("?=").map(|(inside, _)| inside))??;
-    // With a blank in it, it may as well end somewhere else.
+    // With a blank in it, it may also end elsewhere.
     let is_one = !inside.contains(is_blank) || !inside.contains(['<', '>', '@']);
     let length = "=???".len() + charset.len() + encoding.len() + inside.len() + "?=".len();
     is_one.then_some(length)
 }
 
-/// What stands in angle brackets at the beginning; they may be doubled, or not
-/// close.
+/// The text in angle brackets at the beginning; these may be doubled, or not close.
 fn angle(rest: &str) -> Option<(Kind, usize)> {
     let opened = rest.trim_start_matches(|c: char| c == '<' || is_blank(c));
     let start = rest.len() - opened.len();
@@ -184,7 +184,7 @@ fn angle(rest: &str) -> Option<(Kind, usize)> {
     Some((kind, start + end + 1 + closing))
 }
 
-/// The one address in angle brackets.
+/// The single address in angle brackets.
 fn in_brackets(inside: &str) -> Option<Address> {
     let inside = inside.trim_matches(is_blank);
     // RFC 5322 4.4: blanks around the @.
@@ -204,8 +204,8 @@ fn in_brackets(inside: &str) -> Option<Address> {
         .then_some(address)
 }
 
-/// The address that a word is, without what people put around it: `mailto:`,
-/// quotes, brackets, and the marks that end a sentence.
+/// The address in a word, without what people put around it: `mailto:`, quotes, brackets,
+/// and the marks that end a sentence.
 pub(in crate::mime) fn clean(word: &str) -> Option<Address> {
     const PAIRS: [(char, char); 9] = [
         ('\'', '\''),

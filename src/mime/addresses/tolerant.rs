@@ -1,13 +1,12 @@
-//! The items of an address field that is not written by the book: whatever stands
-//! around it, one address in angle brackets, or without brackets one plain address,
-//! is the address of its item, and the rest of the item is its display name.
+//! The items of a malformed address field: the address of an item is the one in angle
+//! brackets, or the only plain address if there are no brackets. The rest of the item is
+//! its display name.
 //!
-//! `Contoso, Inc. <a@b>` is one item, and so is `Backup: server1 <a@b>`: a piece
-//! without an address belongs to the name of the next one that has a name or
-//! brackets. Nothing of what is read here goes out as it is: addresses and names
-//! are written again so that every program reads them alike (`phrase.rs`). So which
-//! of several readings is chosen here decides about a courtesy, never about a
-//! recipient.
+//! `Contoso, Inc. <a@b>` is one item, and so is `Backup: server1 <a@b>`: a piece without
+//! an address belongs to the name of the next item that has a name or brackets. Nothing
+//! read here goes out unchanged: addresses and names are rewritten so that every program
+//! reads them alike (`phrase.rs`). So the choice between several readings affects only a
+//! display name, never a recipient.
 
 use std::ops::Range;
 
@@ -20,21 +19,21 @@ use crate::mail::Address;
 use crate::mime::header::BLANKS;
 use crate::mime::text::decoded;
 
-/// An item as it was found.
+/// An item of the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mime) struct Found {
-    /// As it stands in the field.
+    /// As written in the field.
     pub(in crate::mime) text: String,
     pub(in crate::mime) address: Option<Address>,
-    /// What stands beside the address.
+    /// The text around the address.
     pub(in crate::mime) name: String,
 }
 
-/// What was found in a field.
+/// The contents of a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::mime) struct Reading {
     pub(in crate::mime) items: Vec<Found>,
-    /// The name of a group was left out.
+    /// Whether the name of a group was left out.
     pub(in crate::mime) groups: bool,
 }
 
@@ -43,7 +42,7 @@ pub(in crate::mime) fn read(text: &str) -> Reading {
     read_within(text, 0)
 }
 
-/// The name in an item that has one address or none.
+/// The name in an item that has at most one address.
 pub(in crate::mime) fn name(text: &str) -> String {
     let mut items = read(text).items.into_iter();
     match (items.next(), items.next()) {
@@ -52,8 +51,8 @@ pub(in crate::mime) fn name(text: &str) -> String {
     }
 }
 
-/// An address may stand in a quoted string in an encoded word. No deeper: what
-/// arrives must not be able to use up the stack.
+/// An address may be in a quoted string in an encoded word. Nothing deeper is read,
+/// because input must not be able to exhaust the stack.
 const DEEPEST: usize = 2;
 
 fn read_within(text: &str, depth: usize) -> Reading {
@@ -80,7 +79,7 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    /// Reads what stands between two separators.
+    /// Reads the text between two separators.
     fn piece(&mut self, piece: &[Token]) {
         let body = match piece.split_last() {
             Some((last, body)) if last.kind == Kind::Separator => body,
@@ -96,8 +95,8 @@ impl Reader<'_> {
         }
     }
 
-    /// An item for each address in angle brackets. Pieces in front of the first
-    /// belong to its name.
+    /// An item for each address in angle brackets. Pieces before the first belong to its
+    /// name.
     fn bracketed(&mut self, body: &[Token]) {
         let pending = std::mem::take(&mut self.pending);
         let mut start = self.start(pending.first().map_or(body, Vec::as_slice));
@@ -122,8 +121,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Items for addresses without brackets: the only one of the piece, or all of a
-    /// piece in which there is nothing else. Whether there are any.
+    /// Items for addresses without brackets: the only one in the piece, or all of them if
+    /// the piece contains nothing else. Returns whether there are any.
     fn bare(&mut self, body: &[Token]) -> bool {
         let words = body.iter().filter(|token| token.kind == Kind::Word);
         let found: Vec<(&Token, Address)> = words
@@ -156,7 +155,7 @@ impl Reader<'_> {
         true
     }
 
-    /// An item for the one address that stands in quotes. Whether there is one.
+    /// An item for the single address in quotes. Returns whether there is one.
     fn quoted(&mut self, body: &[Token]) -> bool {
         let quoted = body.iter().filter(|token| token.kind == Kind::Quoted);
         let mut quoted = quoted.filter_map(|token| {
@@ -177,8 +176,8 @@ impl Reader<'_> {
         true
     }
 
-    /// Adds what has no address beside it: items for the addresses that are
-    /// comments, or hidden in encoded words, and otherwise one without an address.
+    /// Adds a piece without a plain address: items for the addresses that are comments,
+    /// or hidden in encoded words, and otherwise one without an address.
     fn flush(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         let found: Vec<_> = pending.iter().map(|body| self.hidden(body)).collect();
@@ -201,8 +200,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The address that is all of a comment, as in `Scanner (scanner@b)`, or stands
-    /// in an encoded word: some programs encode the whole field.
+    /// The address that fills a comment, as in `Scanner (scanner@b)`, or that is in an
+    /// encoded word: some programs encode the whole field.
     fn hidden(&self, body: &[Token]) -> Option<(Address, String)> {
         let mut comments = body.iter().filter(|token| token.kind == Kind::Comment);
         let of_comment = comments.find_map(|comment| {
@@ -210,7 +209,7 @@ impl Reader<'_> {
             let inside = inside.strip_prefix('(')?.strip_suffix(')')?;
             let before = self.slice(&(self.start(body)..comment.range.start));
             let behind = self.slice(&(comment.range.end..self.end(body)));
-            // `a(b@c)@d` is an address cut in two.
+            // `a(b@c)@d` is an address split in two.
             if before.contains('@') || behind.contains('@') {
                 return None;
             }
@@ -222,13 +221,13 @@ impl Reader<'_> {
             let is_encoded = body.iter().any(|token| token.kind == Kind::Encoded);
             let plain = decoded(self.slice(&(self.start(body)..self.end(body))), usize::MAX);
             let found = self.within(plain.as_str()).filter(|_| is_encoded)?;
-            // One that is not ASCII could not be written in any other way.
+            // An address that is not ASCII could not be written in any other way.
             let address = found.address.filter(Address::is_ascii)?;
             Some((address, found.name))
         })
     }
 
-    /// The only item in a text that stands in this one, if it has an address.
+    /// The only item in the text inside this one, if it has an address.
     fn within(&self, text: &str) -> Option<Found> {
         if self.depth == DEEPEST {
             return None;
@@ -238,12 +237,12 @@ impl Reader<'_> {
         only.filter(|item| item.address.is_some())
     }
 
-    /// Leaves out the names of groups (RFC 5322 3.4): what stands in front of a
-    /// colon, if addresses or nothing stand between that and a semicolon.
+    /// Leaves out the names of groups (RFC 5322 3.4): the text before a colon, if only
+    /// addresses or nothing are between that and a semicolon.
     fn without_group_names(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         let mut left_out: Vec<Range<usize>> = Vec::new();
         let mut first = 0;
-        // Where the next semicolon is: it is looked for once.
+        // The position of the next semicolon, searched only once.
         let mut semicolon = None;
         let is_address = |token: &Token| {
             let is_word = token.kind == Kind::Word;
@@ -285,7 +284,7 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, range: Range<usize>, address: Option<Address>, name: &str) {
-        // Separators at its ends belong to no name.
+        // Separators at the ends belong to no name.
         let name = name.trim_matches(|c| BLANKS.contains(&c) || c == ',' || c == ';');
         let item = Found {
             text: self.slice(&range).trim_matches(BLANKS).to_owned(),
@@ -295,7 +294,7 @@ impl Reader<'_> {
         self.reading.items.push(item);
     }
 
-    /// Where a piece begins. Octets that look like blanks beside its first token may
+    /// The beginning of a piece. Octets next to its first token that look like blanks may
     /// be halves of characters.
     fn start(&self, body: &[Token]) -> usize {
         let start = body.first().map_or(0, |token| token.range.start);
@@ -303,7 +302,7 @@ impl Reader<'_> {
         before.trim_end_matches(is_odd_blank).len()
     }
 
-    /// Where it ends.
+    /// The end of a piece.
     fn end(&self, body: &[Token]) -> usize {
         let end = body.last().map_or(0, |token| token.range.end);
         let behind = self.slice(&(end..self.text.len()));
@@ -323,7 +322,7 @@ fn is_angle(token: &Token) -> bool {
     matches!(token.kind, Kind::Angle(_))
 }
 
-/// The one address among those that are asked for, however often it is there.
+/// The only address among the given ones, however often it occurs.
 fn only<'f, 't>(
     found: &'f [(&'t Token, Address)],
     asked: impl Fn(&Address) -> bool,
@@ -334,7 +333,7 @@ fn only<'f, 't>(
     asked.all(|(_, other)| other.key() == key).then_some(first)
 }
 
-/// The comment in `root (Cron Daemon)`: one behind a single word.
+/// The comment in `root (Cron Daemon)`: one after a single word.
 pub(in crate::mime) fn comment_behind_a_word(raw: &str) -> Option<&str> {
     match tokens(raw).as_slice() {
         [word, comment] if word.kind == Kind::Word && comment.kind == Kind::Comment => {
@@ -344,8 +343,8 @@ pub(in crate::mime) fn comment_behind_a_word(raw: &str) -> Option<&str> {
     }
 }
 
-/// A name as a person reads it: without quotes, with its encoded words decoded, and
-/// with ordinary blanks.
+/// A name as a person reads it: without quotes, with its encoded words decoded, and with
+/// ordinary blanks.
 pub(in crate::mime) fn readable(raw: &str) -> String {
     let tokens = tokens(raw);
     let only_comments = tokens.iter().all(|token| token.kind == Kind::Comment);
@@ -370,14 +369,14 @@ pub(in crate::mime) fn readable(raw: &str) -> String {
     if plain.contains("=?") {
         plain = decoded(&plain, usize::MAX);
     }
-    // What joins letters is invisible too, but within a name it has a meaning.
+    // Joiners are invisible too, but have a meaning within a name.
     let words = plain.trim_matches(is_blank);
     let words = words.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     closed(&words.join(" ")).to_owned()
 }
 
-/// Without the quotes, and without the backslashes that are needed within them.
+/// Without the quotes, and without the backslashes that they require.
 fn unquoted(quoted: &str) -> String {
     let inside = quoted.strip_prefix('"').unwrap_or(quoted);
     let inside = inside.strip_suffix('"').unwrap_or(inside);
@@ -396,7 +395,7 @@ fn unquoted(quoted: &str) -> String {
     plain
 }
 
-/// Without a quote that never closes; behind a number it means inches.
+/// Without a quote that never closes; after a number it means inches.
 fn closed(name: &str) -> &str {
     if name.matches('"').count() != 1 {
         return name;

@@ -1,22 +1,22 @@
-//! Header fields in ASCII, which is all that RFC 5322 allows and that every program
-//! between here and the reader carries.
+//! Header fields in ASCII, which is all that RFC 5322 allows and that every program on
+//! the way to the reader supports.
 //!
-//! A field that is ASCII and says what it says to everybody goes out as the bytes
-//! that came in. Of the others,
+//! A field that is ASCII and reads alike to everybody goes out as the bytes that came in.
+//! For the others:
 //!
-//! - the address fields are written again, their names quoted or in encoded words
-//!   (RFC 2047); only an address whose local part is not ASCII (RFC 6531) stays as
-//!   it is, as there is no other way to write it;
-//! - in Content-Type and Content-Disposition the parameters are written by RFC 2231.
-//!   A boundary that is not ASCII stays: the body has it too;
-//! - in the fields that have no place for encoded words (ids, dates, Received) they
-//!   stand in the comments. Of an id that is not ASCII nothing is left, and a
-//!   signature that is not ASCII is set aside: the field as it was is beside it as
-//!   `X-Original-`. In Received a question mark stands for what is not ASCII;
-//! - in the fields of URIs (RFC 2369, RFC 3986) octets are written as `%C3%BC`;
-//! - all others, Subject among them, are taken for free text, and get encoded words.
+//! - address fields are rewritten, with their names quoted or in encoded words (RFC
+//!   2047). Only an address whose local part is not ASCII (RFC 6531) stays as it is,
+//!   because it cannot be written in any other way;
+//! - in Content-Type and Content-Disposition the parameters are written according to RFC
+//!   2231. A boundary that is not ASCII stays, because the body contains it too;
+//! - in fields that do not allow encoded words (ids, dates, Received) only the comments
+//!   get them. An id that is not ASCII is removed, and a signature that is not ASCII is
+//!   renamed; the original field is added as `X-Original-`. In Received a question mark
+//!   replaces what is not ASCII;
+//! - in fields with URIs (RFC 2369, RFC 3986) octets are written as `%C3%BC`;
+//! - all others, Subject among them, are treated as free text, and get encoded words.
 //!
-//! What 8-bit text means is guessed by `text/charset.rs`.
+//! `text/charset.rs` guesses the charset of 8-bit text.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ use crate::mime::addresses::phrase::encoded;
 use crate::mime::addresses::phrase::is_encoded;
 use crate::mime::body::parameters::parameters;
 
-/// The field as it may go out, perhaps with the original beside it.
+/// The outgoing field, perhaps followed by the original one.
 pub fn sendable<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     let kind = Kind::of(field);
     if field.is_ascii() && !matches!(kind, Kind::Author) {
@@ -47,14 +47,14 @@ pub fn sendable<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     }
 }
 
-/// What may stand in a field.
+/// What a field may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Addresses that readers act by or show.
+    /// Addresses that programs use or show.
     Author,
     Addresses,
     Parameters,
-    /// Ids, dates and other words with a meaning.
+    /// Ids, dates and other structured text.
     Ids,
     Trace,
     Signature,
@@ -97,13 +97,13 @@ impl Kind {
     }
 }
 
-/// An address field. One that names nobody, and is not ASCII, is set aside.
+/// An address field. One that names nobody and is not ASCII is renamed.
 fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     let list = field.list();
-    // A group or a gap in Reply-To harms nobody.
+    // A group or a gap in Reply-To does no harm.
     let is_plain = list.is_by_the_book() && list.items.iter().all(Item::is_plain);
     let may_stay = field.is("Reply-To") && field.is_ascii() && is_plain;
-    // Such as the name of an empty group.
+    // For example the name of an empty group.
     let is_raw = list.items.is_empty() && !field.is_ascii();
     if (list.is_settled() && !is_raw) || may_stay {
         return Cow::Borrowed(&field.raw);
@@ -113,7 +113,7 @@ fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     if written.is_empty() {
         return match field.is_ascii() {
             true => Cow::Borrowed(&field.raw),
-            // As encoded words it could name somebody to the next reader.
+            // As encoded words it could name somebody to another reader.
             false => Cow::Owned(field.renamed()),
         };
     }
@@ -124,8 +124,8 @@ fn mailboxes<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {
     Cow::Owned(out)
 }
 
-/// A field of free text: its words that are not ASCII, and those between them, as
-/// encoded words, folded. Encoded words that are there already stay.
+/// A field of free text. Its words that are not ASCII, and those between them, become
+/// encoded words, folded. Existing encoded words stay.
 pub(in crate::mime) fn free_text(name: &str, text: &str) -> Vec<u8> {
     let mut line = format!("{name}:");
     let mut width = line.len();
@@ -216,7 +216,7 @@ fn words(text: &str) -> Vec<(&str, &str)> {
     words
 }
 
-/// A field of words with a meaning and comments.
+/// A field of structured words and comments.
 fn structured(field: &Field<'_>, kind: Kind) -> Vec<u8> {
     let mut is_lossy = false;
     let mut kept: Vec<String> = Vec::new();
@@ -224,7 +224,7 @@ fn structured(field: &Field<'_>, kind: Kind) -> Vec<u8> {
         let inside = piece.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
         match inside {
             _ if piece.is_ascii() => kept.push(piece.to_owned()),
-            // Parentheses in an encoded word are no syntax.
+            // Parentheses in an encoded word are not syntax.
             Some(inside) => {
                 kept.push(format!("({})", encoded(inside).replace("\r\n", "")));
             }
@@ -251,8 +251,7 @@ fn structured(field: &Field<'_>, kind: Kind) -> Vec<u8> {
     out
 }
 
-/// A text cut into what stands outside comments and the comments, parentheses and
-/// all.
+/// A text split into what is outside comments and the comments, with their parentheses.
 fn with_comments(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut depth = 0_usize;
@@ -276,7 +275,7 @@ fn with_comments(text: &str) -> Vec<&str> {
     pieces
 }
 
-/// A field of URIs: what is in ASCII stays.
+/// A field of URIs: ASCII stays.
 fn uris(field: &Field<'_>) -> Vec<u8> {
     let said = field.said();
     let written = utf8_percent_encode(&said, &AsciiSet::EMPTY).to_string();
@@ -325,7 +324,7 @@ mod tests {
                 b"Subject: a \xfc b \xfc\r\n c",
                 "Subject: a =?utf-8?b?w7wgYiDDvA==?= c\r\n",
             ),
-            // The blank between two encoded words is in one of them.
+            // The blank between two encoded words is part of one of them.
             (
                 b"Subject: \xfc =?utf-8?q?=C3=BC?= \xfc x",
                 "Subject: =?utf-8?b?w7wg?= =?utf-8?q?=C3=BC?= =?utf-8?b?IMO8?= x\r\n",

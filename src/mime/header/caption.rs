@@ -1,5 +1,5 @@
-//! What people know a message by: the Message-ID and the Subject that it goes out
-//! with. Of several fields the one that counts is the one that `quirks.rs` lets stand.
+//! How people recognise a message: its outgoing Message-ID and Subject. Of several fields
+//! the one that `quirks.rs` chooses counts.
 
 use super::quirks::is_message_id;
 use super::quirks::message_id;
@@ -7,8 +7,8 @@ use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::text::decoded;
 
-/// The Message-ID that goes out: its own, or `ours` where none counts. Nothing where
-/// its own is too long for a line.
+/// The outgoing Message-ID: the message's own, or `ours` if none counts. None if its own
+/// is too long for a line.
 pub fn outgoing_message_id(header: &Header<'_>, ours: impl FnOnce() -> String) -> Option<String> {
     let own = message_id(header);
     let has_one = || {
@@ -21,8 +21,8 @@ pub fn outgoing_message_id(header: &Header<'_>, ours: impl FnOnce() -> String) -
     Some(ours())
 }
 
-/// The Subject as a person reads it, on one line, cut to `longest` characters;
-/// empty where there is none.
+/// The Subject as a person reads it, on one line, cut to `longest` characters; empty if
+/// there is none.
 pub fn subject(header: &Header<'_>, longest: usize) -> String {
     let mut texts = header.all("Subject").map(Field::said);
     let text = texts.find(|text| !text.is_empty());

@@ -1,8 +1,8 @@
 //! Whether the Date field can be read (RFC 5322 3.3, 3.6.1).
 //!
-//! A check of our own: the parsers at hand take `21 zov 2026` for November. The
-//! obsolete forms (4.3: years of two digits, named zones) are dates like any
-//! other, and a missing comma, second or leading zero disturbs nobody.
+//! A check of our own, because the available parsers read `21 zov 2026` as November. The
+//! obsolete forms (4.3: years of two digits, named zones) are valid dates, and a missing
+//! comma, second or leading zero does no harm.
 
 use std::ops::RangeInclusive;
 
@@ -13,9 +13,8 @@ pub(in crate::mime) fn is_date(text: &str) -> bool {
     apart(text).is_some_and(|(outside, _)| read(&outside).is_some())
 }
 
-/// The date with its year in full, if that has three digits: programs that count
-/// years from 1900 write 126 for 2026 (RFC 5322 4.3), which readers take for the
-/// year 126.
+/// The date with its full year, if that has three digits: programs that count years from
+/// 1900 write 126 for 2026 (RFC 5322 4.3), which readers take for the year 126.
 pub(in crate::mime) fn with_the_full_year(text: &str) -> Option<String> {
     with_another_word(text, |before, word| {
         let year = number(word, 3..=3, 0..=999).filter(|_| is_one_of(&MONTHS, before))?;
@@ -23,9 +22,9 @@ pub(in crate::mime) fn with_the_full_year(text: &str) -> Option<String> {
     })
 }
 
-/// The date with its zone as a number, if that is one letter: `Z` is +0000, and of
-/// the others nobody knows what was meant (RFC 5322 4.3). Some readers take three
-/// octets for the name of a zone, and so the end of the line with it.
+/// The date with its zone as a number, if that is one letter: `Z` is +0000, and the
+/// meaning of the others is unknown (RFC 5322 4.3). Some readers expect three octets for
+/// the name of a zone, and so miss the end of the line.
 pub(in crate::mime) fn with_the_zone_as_a_number(text: &str) -> Option<String> {
     with_another_word(text, |before, word| {
         let is_letter = word.len() == 1 && word.chars().all(|c| c.is_ascii_alphabetic());
@@ -37,8 +36,8 @@ pub(in crate::mime) fn with_the_zone_as_a_number(text: &str) -> Option<String> {
     })
 }
 
-/// The date with the first word replaced for which there is another. What decides
-/// gets the word before it, and the word.
+/// The date with the first word replaced that has a replacement. The function gets the
+/// preceding word and the word.
 fn with_another_word(text: &str, other: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
     let is_blank = |c: char| matches!(c, ' ' | '\t' | ',');
     let mut at = 0;
@@ -108,7 +107,7 @@ fn is_time(word: &str) -> bool {
             .all(|(part, most)| number(part, 1..=2, 0..=most).is_some())
 }
 
-/// An offset, or a name: one that nobody knows is read as `-0000`.
+/// An offset, or a name; an unknown name is read as `-0000`.
 fn is_zone(word: &str) -> bool {
     match word.strip_prefix(['+', '-']) {
         Some(offset) => number(offset, 4..=4, 0..=9959).is_some_and(|offset| offset % 100 < 60),

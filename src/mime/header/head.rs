@@ -1,25 +1,25 @@
-//! Where the header section of a message begins and ends, for messages as people
-//! and devices really send them.
+//! Finds where the header section of a message begins and ends, in messages as people and
+//! devices really send them.
 //!
-//! RFC 5322 2.1 has fields up to the first empty line. Scripts put other things
-//! there, and a program that stops at the first odd line shows header lines and
-//! base64 instead of the message, or nothing at all. Therefore
+//! RFC 5322 2.1 has fields up to the first empty line. Scripts put other things there,
+//! and a program that stops at the first odd line shows header lines and base64 instead
+//! of the message, or nothing at all. Therefore:
 //!
-//! - a byte order mark, empty lines and mbox lines (`From `, `>From `) at the top
-//!   are dropped where a header section follows them. Without one they are text;
-//!   `From boiler 3 alarm` is what somebody wrote;
-//! - a line that is no field is set aside as `X-Original-Line` if a known field
-//!   follows before the first empty line. Otherwise it begins the text, and so does
-//!   the delimiter of the parts that Content-Type announces;
-//! - lines that merely look like fields (`Alarm: zone 3`) are text where no known
-//!   field says otherwise, and where no empty line ends the header section.
+//! - a byte order mark, empty lines and mbox lines (`From `, `>From `) at the top are
+//!   dropped if a header section follows them. Otherwise they are text: somebody wrote
+//!   `From boiler 3 alarm`;
+//! - a line that is not a field is renamed to `X-Original-Line` if a known field follows
+//!   before the first empty line. Otherwise it begins the text, and so does the delimiter
+//!   of the parts that Content-Type announces;
+//! - lines that only look like fields (`Alarm: zone 3`) are text, unless a known field or
+//!   the empty line at the end shows that they are a header section.
 //!
-//! "Known" is said in `known.rs`. The promises are that nothing which a person wrote
-//! disappears, and that no list of blind recipients becomes visible: what belongs to
-//! a Bcc is neither set aside nor text.
+//! `known.rs` says which fields are known. Two promises hold: nothing that a person wrote
+//! disappears, and a list of blind recipients never becomes visible, because what belongs
+//! to a Bcc is neither renamed nor text.
 //!
-//! Whoever reads a header section that the relay has written, or that of a part,
-//! uses [`Header::split`].
+//! To read a header section that the relay has written, or that of a part, use
+//! [`Header::split`].
 
 use std::collections::HashSet;
 
@@ -40,8 +40,8 @@ use crate::mime::body::media::delimiter;
 use crate::mime::body::media::is_line;
 
 impl<'a> Header<'a> {
-    /// Finds the header section of a message as it came in, with CRLF line ends;
-    /// `None` if it does not end within `head` and `head` is not all.
+    /// Finds the header section of a received message, with CRLF line ends; `None` if it
+    /// does not end within `head` and `head` is not the whole message.
     pub fn of_message(head: &'a [u8], whole: bool) -> Option<Self> {
         let mut header = Self::found(head, whole)?;
         header.guess_charset(head);
@@ -65,20 +65,21 @@ impl<'a> Header<'a> {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Field name for lines that are no fields.
+/// The new field name for lines that are not fields.
 const LINE: &str = "X-Original-Line";
-/// Field name for the lines of a Subject that is written again.
+/// The new field name for the lines of a rewritten Subject.
 const SUBJECT: &str = "X-Original-Subject";
 
-/// What stands before the first field.
+/// What comes before the first field.
 #[derive(Debug, Default)]
 struct Top {
-    /// Offset of the line behind it.
+    /// The offset of the next line.
     end: usize,
     byte_order_mark: bool,
     empty_line: bool,
     mbox_line: bool,
-    /// An mbox line has no date, so only the fields behind it say what it is.
+    /// Whether an mbox line has no date, so that only the following fields show what it
+    /// is.
     undated: bool,
 }
 
@@ -97,7 +98,7 @@ impl Top {
             };
             let line = rest.get(..length).unwrap_or_default();
             if line.trim_ascii().is_empty() {
-                // `From boiler 3 alarm` and an empty line: a text.
+                // `From boiler 3 alarm` and an empty line are a text.
                 if top.undated {
                     return None;
                 }
@@ -113,7 +114,7 @@ impl Top {
         (top.end > 0).then_some(top)
     }
 
-    /// Whether that is a header section, and this is in front of it.
+    /// Whether a header section begins here, with this before it.
     fn leads_to(&self, section: &Section<'_>) -> bool {
         let fields = || section.units.iter().map_while(Unit::field);
         let is_dated = self.mbox_line && !self.undated;
@@ -121,15 +122,15 @@ impl Top {
     }
 }
 
-/// As mail programs write it at the top of each message in a file of many, and as
-/// others quote it.
+/// As mail programs write it at the top of each message in a file of many, and in its
+/// quoted form.
 fn is_mbox_line(line: &[u8]) -> bool {
     let quotes = line.iter().take_while(|byte| **byte == b'>').count();
     line.get(quotes..).is_some_and(is_from_line)
 }
 
-/// Whether it is a `From ` of mbox and not a field: RFC 5322 4.5 allows blanks in
-/// front of the colon.
+/// Whether it is a `From ` of mbox and not a field: RFC 5322 4.5 allows blanks before the
+/// colon.
 pub(in crate::mime) fn is_from_line(line: &[u8]) -> bool {
     let behind = line.strip_prefix(b"From ").map(<[u8]>::trim_ascii_start);
     behind.is_some_and(|text| !text.starts_with(b":"))
@@ -142,27 +143,27 @@ struct Section<'a> {
     end: End,
 }
 
-/// A line with the continuation lines behind it, and where it begins.
+/// A line with its continuation lines, and its position.
 #[derive(Debug)]
 enum Unit<'a> {
     Field {
         at: usize,
         field: Field<'a>,
-        /// The lines that came in, if the field is written again.
+        /// The lines that came in, if the field is rewritten.
         original: Vec<u8>,
     },
-    /// It is no field.
+    /// It is not a field.
     Stray { at: usize, raw: &'a [u8] },
 }
 
 /// How a section ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// With an empty line, behind which this is the offset.
+    /// With an empty line; the offset is that of the line after it.
     EmptyLine(usize),
-    /// With the content.
+    /// With the end of the content.
     Content,
-    /// It goes on beyond what is there.
+    /// It continues beyond the bytes that are there.
     Beyond,
 }
 
@@ -198,7 +199,7 @@ impl<'a> Section<'a> {
         loop {
             let rest = head.get(at..).unwrap_or_default();
             let Some(length) = line_length(rest) else {
-                // Without a line end it is no field.
+                // Without a line end it is not a field.
                 if whole && !rest.is_empty() {
                     section.units.push(Unit::Stray { at, raw: rest });
                 }
@@ -209,7 +210,7 @@ impl<'a> Section<'a> {
                 return section;
             }
             let end = field_end(rest, length);
-            // It may go on beyond what we have.
+            // It may continue beyond these bytes.
             if !whole && at + end == head.len() {
                 return section;
             }
@@ -219,9 +220,9 @@ impl<'a> Section<'a> {
     }
 
     fn push(&mut self, at: usize, raw: &'a [u8]) {
-        // `>Bcc:` is a field by the book, and one that everybody would see.
+        // `>Bcc:` is a valid field, and everybody would see it.
         let field = field(raw).filter(|field| is_blind(field) || !is_field_of_blind(raw));
-        // `https://...` is what somebody wrote.
+        // `https://...` is text.
         let field = field.filter(|field| !field.value.starts_with(b"//"));
         if let Some(field) = field {
             let original = Vec::new();
@@ -251,7 +252,7 @@ impl<'a> Section<'a> {
         self.units.push(Unit::Stray { at, raw });
     }
 
-    /// Decides which of the lines are the header section.
+    /// Decides which of the lines belong to the header section.
     fn header(mut self, head: &'a [u8], whole: bool) -> Option<Header<'a>> {
         let text = self.text();
         if text.is_none() && self.end == End::Beyond {
@@ -293,7 +294,7 @@ impl<'a> Section<'a> {
         Some(header)
     }
 
-    /// Position of the line that begins the text, if one does before the first empty
+    /// The position of the line that begins the text, if that is before the first empty
     /// line.
     fn text(&self) -> Option<usize> {
         if let Some(at) = self.delimiter() {
@@ -307,7 +308,7 @@ impl<'a> Section<'a> {
         let mut known = None;
         for (at, unit) in self.units.iter().enumerate() {
             let is_known = match unit {
-                // Of a second one, the first says nothing: it may be a quoted header.
+                // After a second one the first proves nothing: it may be a quoted header.
                 Unit::Field { field, .. } => {
                     is_evidence(field)
                         && (names.insert(field.name.to_ascii_lowercase()) || is_blind(field))
@@ -318,8 +319,8 @@ impl<'a> Section<'a> {
                 known = Some(at);
             }
         }
-        // A script's complaint is a line. More are the beginning of a text, which may
-        // go on with the header of a message that it quotes.
+        // The error message of a script is one line. More lines are the beginning of a
+        // text, which may continue with the header of a quoted message.
         let leading = self.units.iter().take_while(|unit| is_stray(unit)).count();
         let mut fields = self.units.iter().filter_map(Unit::field);
         if leading > 1 && !fields.any(is_of_a_program) {
@@ -330,20 +331,20 @@ impl<'a> Section<'a> {
         Some(from + behind.iter().position(is_stray)?)
     }
 
-    /// Position of the line behind which the first part begins, which has fields of
+    /// The position of the line after which the first part begins, which has fields of
     /// its own.
     fn delimiter(&self) -> Option<usize> {
         let mut units = self.units.iter().enumerate();
         let delimiter = units.find_map(|(_, unit)| delimiter(unit.field()?))?;
         let mut behind = units.skip_while(|(_, unit)| !is_line(unit.raw(), &delimiter));
         let (at, _) = behind.next()?;
-        // Blind recipients are no text, whatever stands before them.
+        // Blind recipients are never text, whatever precedes them.
         let mut behind = behind.filter_map(|(_, unit)| unit.field());
         (!behind.any(is_blind)).then_some(at)
     }
 
     /// Whether all of it is text. A body is one more reason to take the lines for a
-    /// header section: there would be none to read otherwise.
+    /// header section, because otherwise nothing would be left to read.
     fn is_text(&self, has_body: bool) -> bool {
         let mut fields = self.units.iter().filter_map(Unit::field);
         let is_header = |field: &Field<'_>| match has_body {
@@ -354,7 +355,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The fields, and those that say which lines were none.
+/// The fields, and which lines were not fields.
 fn set_aside(units: Vec<Unit<'_>>) -> Vec<Field<'_>> {
     let mut fields: Vec<Field<'_>> = Vec::new();
     let mut lines: Vec<u8> = Vec::new();
@@ -369,7 +370,7 @@ fn set_aside(units: Vec<Unit<'_>>) -> Vec<Field<'_>> {
                 fields.push(field);
                 fields.extend(field_of_lines(SUBJECT, &original));
             }
-            // Addresses behind a Bcc belong to it.
+            // Addresses after a Bcc belong to it.
             Unit::Stray { raw, .. } if is_of_blind(raw) || (hides && raw.contains(&b'@')) => {}
             Unit::Stray { raw, .. } => lines.extend_from_slice(raw),
         }
@@ -378,8 +379,8 @@ fn set_aside(units: Vec<Unit<'_>>) -> Vec<Field<'_>> {
     fields
 }
 
-/// Whether it would be a field of blind recipients except for stray characters:
-/// `>Bcc: a@b`.
+/// Whether it would be a field of blind recipients without its stray characters: `>Bcc:
+/// a@b`.
 fn is_field_of_blind(line: &[u8]) -> bool {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return false;
@@ -390,7 +391,7 @@ fn is_field_of_blind(line: &[u8]) -> bool {
     name == b"bcc" || name == b"resentbcc"
 }
 
-/// Whether it names blind recipients: also `Bcc a@b`.
+/// Whether it names blind recipients, as `Bcc a@b` also does.
 fn is_of_blind(line: &[u8]) -> bool {
     let begin = line.get(..3).unwrap_or_default();
     let goes_on = line.get(3).is_some_and(u8::is_ascii_alphanumeric);

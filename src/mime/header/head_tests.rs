@@ -1,5 +1,5 @@
-//! Where header sections begin and end: what clients send, line by line, and what
-//! holds for any bytes.
+//! Where header sections begin and end: real messages of clients, line by line, and
+//! properties for any bytes.
 
 use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ fn text_that_resembles_a_header_section_is_text() {
     ] {
         assert_eq!(read(text), format!("|{text}"), "{text}");
     }
-    // The empty line is there by the book.
+    // The empty line is valid.
     assert_eq!(read("\nTo: the whole team\n"), "|To: the whole team\n");
     assert_eq!(read("\nHello\n"), "|Hello\n");
 }
@@ -163,7 +163,7 @@ fn the_delimiter_of_the_first_part_begins_the_body() {
         let fields = format!("From: a@b.c\n{fields}");
         assert_eq!(read(&format!("{fields}{part}")), format!("{fields}|{part}"));
     }
-    // It is another line, or one that says who the blind recipients are.
+    // It is a different line, or one that names the blind recipients.
     let other = "Content-Type: multipart/mixed; boundary=b\n--bb\nMIME-Version: 1.0\n\n--b\n";
     assert!(read(other).contains("X-Original-Line: --bb\nMIME-Version: 1.0\n|"));
     let blind = "Content-Type: multipart/mixed; boundary=b\n--b\nBcc: d@e.f\n\n--b\n";
@@ -257,7 +257,7 @@ fn promise_3_a_corrected_header_section_never_shows_blind_recipients() {
             assert!(visible.ends_with("Hello\r\n"), "{content}{visible}");
         }
     }
-    // Without a known field behind it as well.
+    // And without a known field after it.
     let last = "From: a@b.c\n>Bcc: eve@e.f\n\nHello\n";
     assert_eq!(read(last), "From: a@b.c\n|Hello\n");
 }
@@ -275,7 +275,7 @@ fn an_incomplete_header_section_is_not_taken_for_complete() {
     );
 }
 
-/// Lines of the kinds that the rules know, and of any other.
+/// Lines of the kinds that the rules know, and others.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let known = "(From: a@b\\.c|To: d@e\\.f|To: all of us|Subject: x|Subject: =\\?utf-8\\?Q\\?a=|\
                  Date: now|MIME-Version: 1\\.0|Content-Type: text/plain|X-A: b|Alarm: zone 3)";
@@ -311,13 +311,13 @@ proptest! {
         let mut lines = content.split(|byte| *byte == b'\n').peekable();
         let is_mbox = |line: &[u8]| line.trim_ascii_start().starts_with(b"From ")
             || line.starts_with(b">From ") || line.starts_with(b"\xef\xbb\xbf");
-        // Only at the top lines are dropped.
+        // Lines are dropped only at the top.
         if header.mbox_line || header.unclean_top {
             let dropped = |line: &&[u8]| line.trim_ascii().is_empty() || is_mbox(line);
             while lines.next_if(dropped).is_some() {}
         }
         for line in lines.map(<[u8]>::trim_ascii) {
-            // Blanks before a colon go.
+            // Blanks before a colon are removed.
             let line = match line.iter().position(|byte| *byte == b':') {
                 Some(colon) => &line[colon..],
                 None => line,

@@ -1,16 +1,15 @@
-//! Names of header fields, as far as they tell a header section from a text whose
-//! lines merely look like fields (`Alarm: zone 3`).
+//! Names of header fields, used to distinguish a header section from a text whose lines
+//! only look like fields (`Alarm: zone 3`).
 //!
-//! A field is *recognised* by its name alone: one of the registry of message
-//! headers (RFC 4021 and its successors) or one that begins with `X-`. It is
-//! *evidence* of a header section only where its value fits as well, because people
-//! write `To: the whole team` and `Date: 29.11.2026` in their texts.
+//! A field is *recognised* by its name: it is registered (RFC 4021 and its successors) or
+//! begins with `X-`. It is *evidence* of a header section only if its value fits as well,
+//! because people write `To: the whole team` and `Date: 29.11.2026` in their texts.
 
 use super::date::is_date;
 use crate::mime::Field;
 
-/// Whether such a field would hardly stand in a text: who sent a message and when,
-/// to whom, about what, and in what form.
+/// Whether a text is unlikely to contain such a field: who sent a message and when, to
+/// whom, about what, and in what form.
 pub(in crate::mime) fn is_evidence(field: &Field<'_>) -> bool {
     let text = field.text();
     let name = field.name.to_ascii_lowercase();
@@ -24,26 +23,26 @@ pub(in crate::mime) fn is_evidence(field: &Field<'_>) -> bool {
     }
 }
 
-/// Whether programs write it and people do not: a line of the header section stood
-/// before it, not the beginning of a text.
+/// Whether programs write it and people do not, so that the line before it belongs to the
+/// header section and not to a text.
 pub(in crate::mime) fn is_of_a_program(field: &Field<'_>) -> bool {
     let name = field.name.to_ascii_lowercase();
     let written = ["date", "message-id", "mime-version", "bcc", "resent-bcc"];
     (written.contains(&name.as_str()) || name.starts_with("content-")) && is_evidence(field)
 }
 
-/// Whether readers of mail know what such a field is.
+/// Whether mail programs know such a field.
 pub(in crate::mime) fn is_recognised(field: &Field<'_>) -> bool {
     let name = field.name.to_ascii_lowercase();
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name.as_str())
 }
 
-/// An address, a list without one (`undisclosed-recipients:;`), or a single word.
+/// An address, a list without addresses (`undisclosed-recipients:;`), or a single word.
 fn names_somebody(text: &str) -> bool {
     text.contains(['@', '<', ';']) || (!text.is_empty() && !text.contains([' ', '\t']))
 }
 
-/// Whether recipients must not see it: what it names are blind recipients.
+/// Whether recipients must not see it, because it names blind recipients.
 pub(in crate::mime) fn is_blind(field: &Field<'_>) -> bool {
     field.is("Bcc") || field.is("Resent-Bcc")
 }

@@ -1,5 +1,5 @@
-//! Taking the header section apart into fields (RFC 5322 2.2, 2.2.3). Where that of
-//! a message begins and ends, which need not be by the book, is for `head.rs`.
+//! Splits a header section into fields (RFC 5322 2.2, 2.2.3). `head.rs` finds the header
+//! section of a message that does not follow the standard.
 
 pub(super) mod ascii;
 pub(super) mod caption;
@@ -28,38 +28,38 @@ use super::text::charset::text_charset;
 pub struct Header<'a> {
     /// In order.
     pub fields: Vec<Field<'a>>,
-    /// Offset of the body in the content.
+    /// The offset of the body in the content.
     pub body: usize,
-    /// An mbox `From ` line stood at the top.
+    /// Whether an mbox `From ` line was at the top.
     pub mbox_line: bool,
-    /// A line that is no field ended it, and not an empty one.
+    /// Whether a line that is not a field ended it, instead of an empty one.
     pub cut_short: bool,
-    /// A byte order mark or empty lines stood at the top.
+    /// Whether a byte order mark or empty lines were at the top.
     pub unclean_top: bool,
-    /// Lines that are no fields stood among the fields.
+    /// Whether lines that are not fields were among the fields.
     pub stray_lines: bool,
 }
 
 /// One field with its continuation lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
-    /// The name as written, without the blanks that some put before the colon.
+    /// The name as written, without blanks before the colon.
     pub name: &'a str,
-    /// What stands behind the colon, with the line end.
+    /// What follows the colon, with the line end.
     pub value: Cow<'a, [u8]>,
-    /// The field as it came in, or canonical (see [`Header::split`]).
+    /// The field as it came in, or in canonical form (see [`Header::split`]).
     pub raw: Cow<'a, [u8]>,
-    /// The charset that the message's text names, where a field is not UTF-8.
+    /// The charset of the message's text, if the field is not UTF-8.
     charset: Option<Charset>,
-    /// Its address list, once somebody has asked for it.
+    /// Its address list, once it was asked for.
     list: OnceLock<Box<List>>,
 }
 
-/// WSP of RFC 5322. What other characters are blank, programs do not agree about.
+/// WSP of RFC 5322. Programs disagree about other blank characters.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 impl<'a> Field<'a> {
-    /// A field in bytes that begin with its name and a colon.
+    /// Makes a field from bytes that begin with its name and a colon.
     pub(super) fn of_raw(name: &'a str, raw: Vec<u8>) -> Option<Self> {
         let raw = well_folded(&raw).into_owned();
         let value = raw.get(name.len() + 1..)?.to_vec();
@@ -72,7 +72,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// Makes a line its last continuation line.
+    /// Appends a line as a continuation line.
     pub(super) fn append(&mut self, line: &[u8]) {
         for bytes in [&mut self.raw, &mut self.value] {
             let bytes = bytes.to_mut();
@@ -84,14 +84,14 @@ impl<'a> Field<'a> {
 }
 
 impl Field<'_> {
-    /// Whether this is the field of that name, in any case.
+    /// Whether the field has this name, in any case.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value without folding and surrounding blanks, to be taken apart. What is
-    /// not UTF-8 is taken for Latin-1: then each octet is a character, and what is
-    /// ASCII is what it was. Pieces of it become text by [`guess`](Self::guess).
+    /// The value without folding and surrounding blanks, for parsing. Bytes that are not
+    /// UTF-8 are read as Latin-1, so that each octet is a character and ASCII stays the
+    /// same. [`guess`](Self::guess) turns pieces of it into text.
     pub fn text(&self) -> Cow<'_, str> {
         let around = ['\r', '\n', ' ', '\t'];
         let unfolded = |text: &str| text.replace(['\r', '\n'], "");
@@ -107,7 +107,7 @@ impl Field<'_> {
         }
     }
 
-    /// The address list in it (RFC 5322 3.4), read when it is asked for first.
+    /// Its address list (RFC 5322 3.4), read when it is first asked for.
     pub fn list(&self) -> &List {
         self.list.get_or_init(|| Box::new(addresses::read(self)))
     }
@@ -117,7 +117,7 @@ impl Field<'_> {
         self.guess(&self.text())
     }
 
-    /// A piece of [`text`](Self::text) in the charset that it is probably in.
+    /// A piece of [`text`](Self::text), decoded in its probable charset.
     pub fn guess(&self, text: &str) -> String {
         let octets = || text.chars().map(|c| u8::try_from(u32::from(c)));
         match octets().collect::<Result<Vec<u8>, _>>() {
@@ -136,7 +136,7 @@ impl Field<'_> {
         self.value.is_ascii()
     }
 
-    /// The field under a name that nobody acts by: it stays visible, up to
+    /// The field under a name that no program acts on, so that it stays visible: at most
     /// `LONGEST_ASIDE` bytes, in ASCII.
     pub fn renamed(&self) -> Vec<u8> {
         if self.is_ascii() {
@@ -162,7 +162,7 @@ impl Field<'_> {
         };
         let is_gap = |byte: &u8| b", \t\r\n".contains(byte);
         let gap = begin.iter().rposition(is_gap);
-        // Not within a character of UTF-8.
+        // Not within a UTF-8 character.
         let character = begin.iter().rposition(|byte| byte & 0xc0 != 0x80);
         let cut = gap.filter(|at| *at > LONGEST_ASIDE / 2).or(character);
         let begin = begin.get(..cut.unwrap_or(0)).unwrap_or_default();
@@ -174,31 +174,30 @@ impl Field<'_> {
     }
 }
 
-/// The most bytes of a value that is set aside. The list of 2,000 recipients in each
-/// part of a split message would be 60 KB, and a limit of Graph's or Exchange's may
-/// refuse it.
+/// The most bytes of a renamed value. A list of 2,000 recipients in each part of a split
+/// message would be 60 KB, which may exceed a limit of Graph or Exchange.
 const LONGEST_ASIDE: usize = 8 * 1024;
 
 impl<'a> Header<'a> {
-    /// Takes apart a header section with CRLF line ends as programs write it;
-    /// `None` if it does not end within `head` and `head` is not all. What clients
-    /// send is for [`Header::of_message`].
+    /// Splits a header section with CRLF line ends as programs write it; `None` if it
+    /// does not end within `head` and `head` is not the whole message. For messages of
+    /// clients use [`Header::of_message`].
     ///
-    /// Some things that programs read in different ways are settled here, so
-    /// that what Graph sees is what was decided about: a line that is neither a
-    /// field nor a continuation ends the header section (an empty line is put
-    /// before it); an mbox `From ` line at the top is dropped; a continuation
-    /// line of blanks alone, which some take for the end, is dropped, and so are
-    /// blanks before the colon, with which some see no field. A parameter of
-    /// a Content-Type or Content-Disposition field that begins a line without a
-    /// blank, where others see the end of the header section, gets one.
+    /// Programs read some things differently, and these are settled here, so that Graph
+    /// sees what the relay decided about. A line that is neither a field nor a
+    /// continuation ends the header section (an empty line is put before it). An mbox
+    /// `From ` line at the top is dropped. A continuation line with only blanks, which
+    /// some take for the end, is dropped, and so are blanks before the colon, because of
+    /// which some programs see no field. A parameter of a Content-Type or
+    /// Content-Disposition field that begins a line without a blank, where some programs
+    /// end the header section, gets one.
     pub fn split(head: &'a [u8], whole: bool) -> Option<Self> {
         let mut header = Self::of_lines(head, whole)?;
         header.guess_charset(head);
         Some(header)
     }
 
-    /// Notes the charset of the text where a field is not UTF-8.
+    /// Sets the charset of the text for fields that are not UTF-8.
     pub(super) fn guess_charset(&mut self, head: &[u8]) {
         if self.fields.iter().any(|field| !field.is_utf8()) {
             let charset = text_charset(self, head.get(self.body..).unwrap_or_default());
@@ -215,7 +214,8 @@ impl<'a> Header<'a> {
             let at = header.body;
             let rest = head.get(at..).unwrap_or_default();
             let Some(length) = line_length(rest) else {
-                // An unfinished line: the end of all there is, or of what we have.
+                // An unfinished line: the end of the message, or of the bytes that are
+                // there.
                 header.cut_short = !rest.is_empty();
                 return whole.then_some(header);
             };
@@ -234,7 +234,7 @@ impl<'a> Header<'a> {
                 header.cut_short = true;
                 return Some(header);
             };
-            // The field may go on beyond what we have.
+            // The field may continue beyond these bytes.
             if !whole && at + end == head.len() {
                 return None;
             }
@@ -243,7 +243,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The fields of that name, in any case.
+    /// The fields with this name, in any case.
     pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
         self.fields.iter().filter(move |field| field.is(name))
     }
@@ -256,7 +256,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Length of the first line with its CRLF.
+/// The length of the first line with its CRLF.
 pub(super) fn line_length(bytes: &[u8]) -> Option<usize> {
     bytes
         .windows(2)
@@ -264,7 +264,7 @@ pub(super) fn line_length(bytes: &[u8]) -> Option<usize> {
         .map(|at| at + 2)
 }
 
-/// Length of a field whose first line is `first` bytes long.
+/// The length of a field whose first line has `first` bytes.
 pub(super) fn field_end(rest: &[u8], first: usize) -> usize {
     let mut end = first;
     let has_parameters = has_parameters(rest);
@@ -279,7 +279,7 @@ pub(super) fn field_end(rest: &[u8], first: usize) -> usize {
     end
 }
 
-/// Whether a field has parameters (RFC 2045 5.1), which some programs put at the
+/// Whether a field has parameters (RFC 2045 5.1). Some programs put these at the
 /// beginning of a line, without the blank that would make it a continuation.
 fn has_parameters(field: &[u8]) -> bool {
     let name = field.split(|byte| *byte == b':').next().unwrap_or_default();
@@ -300,11 +300,11 @@ pub(super) fn field(raw: &[u8]) -> Option<Field<'_>> {
     let colon = raw.iter().position(|byte| *byte == b':')?;
     let name = std::str::from_utf8(raw.get(..colon)?).ok()?;
     let name = name.trim_end_matches(BLANKS);
-    // RFC 5322 2.2: printable US-ASCII but the colon, all on the first line.
+    // RFC 5322 2.2: printable US-ASCII except the colon, all on the first line.
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
-    // `To : a@b` is a field to some programs and nothing to others.
+    // Some programs read `To : a@b` as a field and others do not.
     let (raw, colon) = if name.len() == colon {
         (well_folded(raw), colon)
     } else {
@@ -325,8 +325,8 @@ pub(super) fn field(raw: &[u8]) -> Option<Field<'_>> {
     })
 }
 
-/// Without continuation lines that are nothing but blanks, and with a blank before
-/// a line that continues the field without one.
+/// Without continuation lines that contain only blanks, and with a blank before a line
+/// that continues the field without one.
 pub(super) fn well_folded(raw: &[u8]) -> Cow<'_, [u8]> {
     let is_blank = |line: &[u8]| line.trim_ascii().is_empty();
     let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");

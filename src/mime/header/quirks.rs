@@ -1,10 +1,10 @@
-//! What is odd about a header section: the one judgement that decides which of
-//! its fields count, and that gives each oddity its name in the log.
+//! What is odd about a header section: the only place that decides which of its fields
+//! count, and that names each oddity in the log.
 //!
-//! RFC 5322 3.6 and RFC 2045 allow a field once that old applications send twice,
-//! and receivers refuse or misread what is malformed. Of several the first usable
-//! one counts. Of Date, From and Message-ID the relay writes its own where none
-//! is usable; of the others the first one counts then.
+//! RFC 5322 3.6 and RFC 2045 allow some fields only once that old applications send
+//! twice, and receivers refuse or misread malformed fields. Of several fields the first
+//! usable one counts. The relay writes its own Date, From and Message-ID if none is
+//! usable; for other fields the first one counts then.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,37 +36,37 @@ pub enum Quirk {
     BadMessageId,
     /// No From.
     NoFrom,
-    /// A From that names no author whom a mailbox can be.
+    /// A From without an author that a mailbox can have.
     UnusableFrom,
-    /// A From that names such an author among others.
+    /// A From that names other authors too.
     SeveralAuthors,
-    /// A From, Sender, Reply-To, To or Cc with a name that is not written by the
-    /// book, such as a comma without quotes.
+    /// A From, Sender, Reply-To, To or Cc with a malformed name, for example a comma
+    /// without quotes.
     OddAddressField,
-    /// A Sender, Resent-From or Resent-Sender that names no mailbox for sure.
+    /// A Sender, Resent-From or Resent-Sender that does not clearly name a mailbox.
     UnusableSender,
     /// A field that only Exchange's transport may write.
     ReservedField,
     /// Neither To nor Cc.
     NoTo,
-    /// A To or Cc without an address: empty, or words.
+    /// A To or Cc without an address: empty, or only words.
     UnusableTo,
-    /// A field twice that may stand once.
+    /// A second field of a kind that may appear once.
     DuplicateField,
     /// Bytes that are neither ASCII nor UTF-8.
     EightBitHeader,
     /// An mbox `From ` line at the top.
     MboxLine,
-    /// A line that is no field ended the header section.
+    /// A line that is not a field ended the header section.
     HeaderCutShort,
     /// A byte order mark or an empty line at the top.
     UncleanTop,
-    /// A line that is no field among the fields.
+    /// A line that is not a field, among the fields.
     StrayLine,
 }
 
 impl Quirk {
-    /// Its name in the log; it stays as it is.
+    /// Its name in the log, which never changes.
     pub fn name(self) -> &'static str {
         match self {
             Self::NoDate => "no-date",
@@ -99,23 +99,21 @@ impl fmt::Display for Quirk {
     }
 }
 
-/// What a header section was found to be.
+/// The result of examining a header section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// Each oddity once, in the order of the enum.
     pub quirks: BTreeSet<Quirk>,
-    /// Positions of the fields that do not count: unusable, one too many, or
-    /// reserved.
+    /// The positions of fields that do not count: unusable, repeated, or reserved.
     pub aside: BTreeSet<usize>,
     /// Who wrote the message.
     pub author: Author,
-    /// The Date with its year in full and its zone as a number, where it came in
-    /// otherwise.
+    /// The Date with its full year and its zone as a number, if it came in differently.
     pub date: Option<String>,
 }
 
 impl Findings {
-    /// Judges a header section.
+    /// Examines a header section.
     pub fn of(header: &Header<'_>) -> Self {
         let mut found = Self {
             quirks: BTreeSet::new(),
@@ -140,7 +138,7 @@ impl Findings {
                 found.quirks.insert(Quirk::UnusableSender);
             }
         }
-        // Of these every field counts (`delivery/attempt/recipients.rs`).
+        // Every one of these fields counts (`delivery/attempt/recipients.rs`).
         let recipients = ["To", "Cc", "Bcc"];
         let twice = recipients.iter().any(|name| header.all(name).count() > 1);
         let mut shown = header.all("To").chain(header.all("Cc"));
@@ -163,8 +161,7 @@ impl Findings {
         found
     }
 
-    /// Rewrites the Date that counts if its year has three digits or its zone is one
-    /// letter.
+    /// Rewrites the counting Date if its year has three digits or its zone is one letter.
     fn complete_date(&mut self, header: &Header<'_>) {
         let fields = header.fields.iter().enumerate();
         let mut dates = fields.filter(|(at, field)| field.is("Date") && !self.aside.contains(at));
@@ -181,7 +178,7 @@ impl Findings {
         }
     }
 
-    /// Whether one of these is among the oddities.
+    /// Whether one of these oddities was found.
     pub fn has(&self, quirks: &[Quirk]) -> bool {
         quirks.iter().any(|quirk| self.quirks.contains(quirk))
     }
@@ -211,16 +208,16 @@ impl Findings {
     }
 }
 
-/// A field that may stand once.
+/// A field that may appear once.
 struct Single {
     name: &'static str,
-    /// Whether a field of that name is good for what it is for.
+    /// Whether a field with this name is usable.
     usable: fn(&Field<'_>) -> bool,
-    /// The relay writes its own where there is none, or none is usable.
+    /// Whether the relay writes its own if there is no usable one.
     ours: Option<(Quirk, Quirk)>,
 }
 
-/// RFC 5322 3.6; RFC 2045 3. To, Cc and Bcc are for `delivery/attempt/recipients.rs`.
+/// RFC 5322 3.6; RFC 2045 3. `delivery/attempt/recipients.rs` handles To, Cc and Bcc.
 const SINGLES: [Single; 11] = [
     Single {
         name: "Date",
@@ -261,8 +258,7 @@ fn is_filled(field: &Field<'_>) -> bool {
     !field.text().is_empty()
 }
 
-/// The Message-ID of a header section, with its angle brackets: the one that
-/// counts.
+/// The Message-ID of a header section that counts, with its angle brackets.
 pub(in crate::mime) fn message_id(header: &Header<'_>) -> Option<String> {
     let texts = header.all("Message-ID").map(Field::text);
     let text = texts.into_iter().find(|text| is_message_id(text))?;
@@ -271,9 +267,9 @@ pub(in crate::mime) fn message_id(header: &Header<'_>) -> Option<String> {
     (id.len() <= 900).then(|| format!("<{id}>"))
 }
 
-/// `<left@right>` with nothing around it but comments (RFC 5322 3.6.4). Refused by
-/// receivers are ids without angle brackets, with blanks, and with a colon
-/// outside an address literal; what is merely unusual stays.
+/// `<left@right>` with nothing around it except comments (RFC 5322 3.6.4). Receivers
+/// refuse ids without angle brackets, with blanks, and with a colon outside an address
+/// literal; ids that are only unusual stay.
 pub fn is_message_id(text: &str) -> bool {
     let is_comment = |text: &str| text.is_empty() || (text.starts_with('(') && text.ends_with(')'));
     let parts = || {
@@ -296,8 +292,7 @@ pub fn is_message_id(text: &str) -> bool {
         && (is_literal || !right.contains(':'))
 }
 
-/// Whether a To or Cc has no address at all, and is not the empty group that says
-/// so.
+/// Whether a To or Cc has no address, and is not the empty group that means this.
 fn names_nobody(field: &Field<'_>) -> bool {
     let list = field.list();
     let is_empty_group = list.items.is_empty() && list.plain;
@@ -309,7 +304,7 @@ fn has_names(field: &Field<'_>) -> bool {
     names.iter().any(|name| field.is(name))
 }
 
-/// Whether there are addresses in it, but not by the book.
+/// Whether it contains addresses in a malformed list.
 fn is_odd(field: &Field<'_>) -> bool {
     let list = field.list();
     let mut items = list.items.iter();
@@ -320,7 +315,7 @@ fn is_odd(field: &Field<'_>) -> bool {
 mod tests {
     use super::*;
 
-    /// The names of what is odd, and of the fields that do not count.
+    /// The names of the oddities, and of the fields that do not count.
     fn judged(head: &str) -> (Vec<&'static str>, Vec<String>) {
         let header = Header::split(head.as_bytes(), true).unwrap();
         let found = Findings::of(&header);

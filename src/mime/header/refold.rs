@@ -1,19 +1,20 @@
-//! Fields that were broken over lines without the blank that a continuation line
-//! needs (RFC 5322 2.2.3), as far as it is certain how they went on; and the field
-//! that keeps other lines visible.
+//! Repairs fields that were broken over lines without the blank that a continuation line
+//! needs (RFC 5322 2.2.3), if it is certain how they continue; and makes the field that
+//! keeps other lines visible.
 //!
-//! Certain are a list of addresses that ends with its separator, before a line with
-//! an address, and an encoded word (RFC 2047) in a Subject that is not closed:
-//! programs that encode a whole message as quoted-printable cut it like any other
-//! long line.
+//! Two cases are certain: a list of addresses that ends with its separator, before a line
+//! with an address; and an unclosed encoded word (RFC 2047) in a Subject, because
+//! programs that encode a whole message as quoted-printable cut it like any other long
+//! line.
 
 use super::well_folded;
 use crate::mime::Field;
 
-/// A Subject longer than this is not joined: each line costs a look at all of it.
+/// A Subject longer than this is not joined, because each line requires reading all of
+/// it.
 const LONGEST_SUBJECT: usize = 4096;
 
-/// Appends the line to the list of addresses in a field, if it surely belongs to it.
+/// Appends the line to the address list in a field, if it certainly belongs to it.
 pub(in crate::mime) fn goes_on_with(field: &mut Field<'_>, line: &[u8]) -> bool {
     let is_next = is_open_list(field) && line.contains(&b'@');
     if is_next {
@@ -22,7 +23,7 @@ pub(in crate::mime) fn goes_on_with(field: &mut Field<'_>, line: &[u8]) -> bool 
     is_next
 }
 
-/// The Subject with the rest of an encoded word, if the line surely is that.
+/// The Subject with the rest of an encoded word, if the line certainly is that.
 pub(in crate::mime) fn with_rest_of_word<'a>(field: &Field<'a>, line: &[u8]) -> Option<Field<'a>> {
     if !field.is("Subject") || field.raw.len() > LONGEST_SUBJECT {
         return None;
@@ -40,7 +41,7 @@ pub(in crate::mime) fn with_rest_of_word<'a>(field: &Field<'a>, line: &[u8]) -> 
         Some(_) | None => before,
     };
     let mut joined = [before, line].concat();
-    // Readers see no word where it has blanks (RFC 2047 2).
+    // Readers see no encoded word where it contains blanks (RFC 2047 2).
     let text = joined.get_mut(open.text..).unwrap_or_default();
     let end = find(text, b"?=").unwrap_or(text.len());
     let text = text.get_mut(..end).unwrap_or_default();
@@ -50,7 +51,7 @@ pub(in crate::mime) fn with_rest_of_word<'a>(field: &Field<'a>, line: &[u8]) -> 
     Field::of_raw(field.name, joined)
 }
 
-/// A field of this name that keeps lines visible; none if there are no lines.
+/// A field with this name that keeps lines visible; none if there are no lines.
 pub(in crate::mime) fn field_of_lines<'a>(name: &'a str, lines: &[u8]) -> Option<Field<'a>> {
     let lines = lines.split_inclusive(|byte| *byte == b'\n');
     let lines: Vec<&[u8]> = lines.filter(|line| !line.trim_ascii().is_empty()).collect();
@@ -67,7 +68,7 @@ pub(in crate::mime) fn field_of_lines<'a>(name: &'a str, lines: &[u8]) -> Option
     Field::of_raw(name, raw)
 }
 
-/// Whether it is a list of addresses that goes on.
+/// Whether it is an unfinished list of addresses.
 fn is_open_list(field: &Field<'_>) -> bool {
     let names = ["To", "Cc", "Bcc", "Resent-Bcc"];
     let text = field.value.trim_ascii_end();
@@ -76,11 +77,11 @@ fn is_open_list(field: &Field<'_>) -> bool {
 
 struct OpenWord {
     encoding: u8,
-    /// Where its text begins.
+    /// The position where its text begins.
     text: usize,
 }
 
-/// The encoded word that a field ends within.
+/// The unclosed encoded word at the end of a field.
 fn open_word(raw: &[u8]) -> Option<OpenWord> {
     let mut at = 0;
     loop {

@@ -1,19 +1,18 @@
 //! Header fields that only Exchange's transport may write.
 //!
-//! By these Exchange tells itself where a message came from, whether its sender
-//! has authenticated, and what its filters found. A client that writes them could
-//! have its message taken for internal or skip a filter, so none goes out under
-//! its name, whoever sent it. Exchange removes such fields from what the internet
-//! sends it (its "header firewall"), but a message that Graph hands in comes from
-//! within the tenant.
+//! With these fields Exchange tells itself where a message came from, whether its sender
+//! has authenticated, and what its filters found. A client that writes them could have
+//! its message treated as internal, or skip a filter, so they are renamed in every
+//! message. Exchange removes such fields from mail of the internet (its "header
+//! firewall"), but a message submitted through Graph comes from inside the tenant.
 //!
 //! All of `X-MS-Exchange-` counts, not only the families known to carry trust
-//! (`Organization`, `Forest`, `CrossTenant`, `CrossPremises`, `Transport`,
-//! `AntiSpam`): Microsoft documents no complete list and adds to it. Fields that
-//! mail clients rightly write stay: `X-Auto-Response-Suppress`, `X-MS-Has-Attach`,
-//! `X-MS-TNEF-Correlator`, `X-MSMail-Priority`. So do Authentication-Results and
-//! ARC fields: receivers are bound to check who signed or wrote them (RFC 8601 5,
-//! RFC 8617), and a redirected message needs them.
+//! (`Organization`, `Forest`, `CrossTenant`, `CrossPremises`, `Transport`, `AntiSpam`),
+//! because Microsoft documents no complete list and adds to it. Fields that mail clients
+//! rightly write stay: `X-Auto-Response-Suppress`, `X-MS-Has-Attach`,
+//! `X-MS-TNEF-Correlator`, `X-MSMail-Priority`. So do Authentication-Results and ARC
+//! fields: receivers must check who signed or wrote them (RFC 8601 5, RFC 8617), and a
+//! redirected message needs them.
 
 /// Beginnings of their names.
 const PREFIXES: [&str; 10] = [
@@ -25,20 +24,20 @@ const PREFIXES: [&str; 10] = [
     "X-Exchange-Antispam",
     "X-Forefront-",
     "X-EOP",
-    // Hybrid transport: what was promoted from, or hidden for, the other side.
+    // Hybrid transport: fields promoted from, or hidden for, the other side.
     "X-CrossPremises",
     "X-OrganizationHeaders",
 ];
 
-/// Names that stand alone.
+/// Complete names.
 const NAMES: [&str; 3] = [
-    // Would turn a message into a journal report.
+    // It would turn a message into a journal report.
     "X-MS-Journal-Report",
     "X-MS-PublicTrafficType",
     "X-MS-TrafficTypeDiagnostic",
 ];
 
-/// Whether only Exchange's transport may write a field of this name.
+/// Whether only Exchange's transport may write a field with this name.
 pub(in crate::mime) fn is_reserved(name: &str) -> bool {
     let begins = |prefix: &&str| {
         let begin = name.get(..prefix.len());

@@ -1,10 +1,11 @@
-//! Raw 8-bit text in places that have no charset of their own: header fields and
-//! file names, which old programs write in the charset of the machine.
+//! Raw 8-bit text in places without a charset: header fields and file names, which old
+//! programs write in the charset of the machine.
 //!
-//! [`guessed_text`] turns such bytes into text: UTF-8 where they are UTF-8, else the
-//! charset of the message's text part if the bytes fit it, else windows-1252,
-//! which includes Latin-1 and fits always. [`text_charset`] finds the charset of the
-//! text part. Both depend on the bytes of the message alone, so that every attempt
+//! [`guessed_text`] turns such bytes into text: as UTF-8 if they are valid, otherwise in
+//! the charset of the message's text part if the bytes fit it, otherwise as windows-1252,
+//! which includes Latin-1 and always fits. [`text_charset`] finds the charset of the text
+//! part. Both depend only on the bytes of the message, so that every attempt gives the
+//! same result.
 //! reads the same.
 
 use std::borrow::Cow;
@@ -15,18 +16,18 @@ use encoding_rs::WINDOWS_1252;
 use super::codepage::CodePage;
 use crate::mime::Header;
 
-/// A charset that raw text may be in: ASCII is itself in it.
+/// A possible charset of raw text, in which ASCII is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) enum Charset {
-    /// One of the Encoding Standard.
+    /// A charset of the Encoding Standard.
     Standard(&'static Encoding),
-    /// One of DOS.
+    /// A code page of DOS.
     Dos(CodePage),
 }
 
 impl Charset {
-    /// The charset of that name, if it is known and can be that of a header field or
-    /// a file name: in UTF-16 and ISO-2022-JP ASCII would not be itself.
+    /// The charset with this name, if it is known and possible for a header field or a
+    /// file name: in UTF-16 and ISO-2022-JP, ASCII would change.
     pub(in crate::mime) fn of_label(label: &str) -> Option<Self> {
         let standard = || Encoding::for_label_no_replacement(label.as_bytes());
         let dos = CodePage::of_label(label).map(Self::Dos);
@@ -36,7 +37,7 @@ impl Charset {
         })
     }
 
-    /// What the bytes say in it, if they fit.
+    /// The bytes decoded in it, if they fit.
     fn text(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
         match self {
             Self::Standard(encoding) => {
@@ -47,7 +48,7 @@ impl Charset {
     }
 }
 
-/// The text of raw bytes; `charset` is the one that the message's text part names.
+/// The text of raw bytes; `charset` is that of the message's text part.
 pub(in crate::mime) fn guessed_text(bytes: &[u8], charset: Option<Charset>) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -59,8 +60,8 @@ pub(in crate::mime) fn guessed_text(bytes: &[u8], charset: Option<Charset>) -> C
 /// How much of the body is searched for the first text part.
 const SEARCHED: usize = 64 * 1024;
 
-/// The charset that the text of a message names: in its own Content-Type, else in
-/// that of its first text part. `body` is the body or its beginning.
+/// The charset of a message's text: from its own Content-Type, otherwise from that of its
+/// first text part. `body` is the body or its beginning.
 pub(in crate::mime) fn text_charset(header: &Header<'_>, body: &[u8]) -> Option<Charset> {
     let own = header.all("Content-Type").map(|field| field.value.as_ref());
     let own = own.into_iter().find_map(charset);
@@ -93,7 +94,7 @@ fn value_of<'b>(bytes: &'b [u8], prefix: &[u8]) -> Option<&'b [u8]> {
     begins.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// The charset that a Content-Type field names, if it can be that of a header field.
+/// The charset in a Content-Type field, if it is possible for a header field.
 fn charset(value: &[u8]) -> Option<Charset> {
     let at = |at: usize| value.get(at..).and_then(|rest| value_of(rest, b"charset"));
     let behind = (0..value.len()).find_map(|start| {

@@ -1,20 +1,20 @@
-//! The code pages of DOS, which programs of that age still write and which
-//! `encoding_rs` lacks: IBM 437 and its national variants.
+//! The code pages of DOS, which very old programs still write and which `encoding_rs`
+//! lacks: IBM 437 and its national variants.
 //!
-//! All of them are ASCII up to 127; the tables have the 128 characters behind it
-//! (Unicode Consortium, VENDORS/MICSFT/PC). A crate for these would be larger than they are.
+//! All of them are ASCII up to 127; the tables have the other 128 characters (Unicode
+//! Consortium, VENDORS/MICSFT/PC). A crate for these would be larger than they are.
 
 /// A code page: its characters from 128 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) struct CodePage(&'static str);
 
 impl CodePage {
-    /// The code page of that name, if it is one of these.
+    /// The code page with this name, if it is one of these.
     pub(in crate::mime) fn of_label(label: &str) -> Option<Self> {
         upper_half(label).map(Self)
     }
 
-    /// What the bytes say in it.
+    /// The bytes decoded in it.
     pub(in crate::mime) fn text(self, bytes: &[u8]) -> String {
         let upper: Vec<char> = self.0.chars().collect();
         let character = |byte: &u8| match byte.checked_sub(128) {

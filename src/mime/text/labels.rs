@@ -1,7 +1,7 @@
-//! Charsets by their labels: those that mail-parser and `encoding_rs` know, and the
-//! code pages of DOS (`codepage.rs`). What has no label, or one that says nothing,
-//! is guessed by the same rule as raw header fields (`charset.rs`): UTF-8 where it
-//! is UTF-8, else the charset of the message's text, else windows-1252.
+//! Charsets by their labels: those that mail-parser and `encoding_rs` know, and the code
+//! pages of DOS (`codepage.rs`). Text without a useful label is guessed by the same rule
+//! as raw header fields (`charset.rs`): UTF-8 if it is valid, otherwise the charset of
+//! the message's text, otherwise windows-1252.
 
 use encoding_rs::Encoding;
 use encoding_rs::UTF_16LE;
@@ -16,11 +16,11 @@ pub(in crate::mime) fn guessed(bytes: &[u8], label: Option<&str>) -> String {
     guessed_text(bytes, label.and_then(Charset::of_label)).into_owned()
 }
 
-/// The text of bytes whose charset is named; `None` if the relay does not know that
-/// charset and the bytes are in no other for certain.
+/// The text of bytes with a named charset; `None` if the relay does not know that charset
+/// and the bytes certainly are in no other.
 ///
-/// What claims to be UTF-8 and has no character of it is guessed: programs say so
-/// that know of nothing else. So it is with ASCII.
+/// Bytes labelled UTF-8 that contain no UTF-8 character are guessed, because programs use
+/// that label without knowing the charset. The same holds for ASCII.
 pub(in crate::mime) fn text(bytes: &[u8], label: Option<&str>) -> Option<String> {
     let label = label.unwrap_or_default().trim().to_ascii_lowercase();
     let is_unsaid = UNSAID.contains(&label.as_str()) || label.ends_with("ascii");
@@ -45,7 +45,7 @@ pub(in crate::mime) fn text(bytes: &[u8], label: Option<&str>) -> Option<String>
     })
 }
 
-/// The text of bytes in the charset of that name; `None` if it is unknown.
+/// The text of bytes in the charset with this name; `None` if it is unknown.
 pub(in crate::mime) fn labelled_text(bytes: &[u8], label: &str) -> Option<String> {
     let known = || Encoding::for_label_no_replacement(label.as_bytes());
     CodePage::of_label(label)
@@ -54,7 +54,7 @@ pub(in crate::mime) fn labelled_text(bytes: &[u8], label: &str) -> Option<String
         .or_else(|| known().map(|encoding| encoding.decode(bytes).0.into_owned()))
 }
 
-/// Labels that name no charset.
+/// Labels that do not name a charset.
 const UNSAID: [&str; 7] = [
     "",
     "unknown",

@@ -1,5 +1,5 @@
-//! Text that the relay writes itself, into fields and bodies: ASCII in lines of
-//! moderate length, whatever it says.
+//! Text that the relay writes itself, in fields and bodies: always ASCII, in lines of
+//! moderate length.
 
 pub(super) mod charset;
 mod codepage;
@@ -11,8 +11,8 @@ use super::addresses::phrase::encoded;
 /// RFC 5322 2.1.1 asks for 78, RFC 2047 2 and RFC 2045 6.7 for 76.
 const WIDTH: usize = 76;
 
-/// A field's text with its encoded words (RFC 2047) read, on one line, and cut
-/// after `longest` characters.
+/// A field's text with its encoded words (RFC 2047) decoded, on one line, and cut after
+/// `longest` characters.
 pub(super) fn decoded(raw: &str, longest: usize) -> String {
     let unfolded = raw.replace(['\r', '\n'], "");
     let plain = words::read(unfolded.as_bytes(), None).replace(char::is_control, " ");
@@ -35,7 +35,7 @@ pub fn unstructured(name: &str, prefix: &str, text: &str) -> String {
     format!("{}\r\n {}\r\n", beginning.trim_end(), encoded(text))
 }
 
-/// Words in lines of moderate length, `between` the lines.
+/// Words in lines of moderate length, with `between` between the lines.
 pub fn folded(text: &str, between: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut width = 0;
@@ -55,8 +55,8 @@ pub fn folded(text: &str, between: &str) -> String {
     folded
 }
 
-/// A body of CRLF lines as seven bits can carry it, with the name of its
-/// Content-Transfer-Encoding: as it is, if it can be (RFC 2045 2.7).
+/// A body of CRLF lines in seven bits, with the name of its Content-Transfer-Encoding;
+/// unchanged if possible (RFC 2045 2.7).
 pub fn seven_bit(body: &[u8]) -> (&'static str, String) {
     /// RFC 5322 2.1.1, without CRLF.
     const LONGEST_LINE: usize = 998;

@@ -1,14 +1,14 @@
-//! Encoded words (RFC 2047) read as they really arrive: without padding, in either
-//! alphabet of base64, cut within a character or within a group of letters, beside
-//! raw 8-bit text. One reader, for subjects, display names and file names.
+//! Encoded words (RFC 2047) as they really arrive: without padding, in either alphabet of
+//! base64, cut within a character or within a group of letters, next to raw 8-bit text.
+//! One reader for subjects, display names and file names.
 
 use super::labels;
 use super::labels::guessed;
 use crate::mime::body::decode;
 
-/// What a field or a parameter says, its lines joined. Raw 8-bit text is guessed,
-/// `charset` is the one that the message's text part names. What only looks like
-/// an encoded word stays as it is.
+/// The text of a field or a parameter, with its lines joined. The charset of raw 8-bit
+/// text is guessed; `charset` is that of the message's text part. Text that only
+/// resembles an encoded word is unchanged.
 pub(in crate::mime) fn read(mut bytes: &[u8], charset: Option<&str>) -> String {
     let mut read = String::with_capacity(bytes.len());
     let mut run = Run::default();
@@ -22,7 +22,7 @@ pub(in crate::mime) fn read(mut bytes: &[u8], charset: Option<&str>) -> String {
         let before = bytes.get(..start).unwrap_or_default();
         bytes = bytes.get(start + length..).unwrap_or_default();
         plain = 0;
-        // RFC 2047 6.2: blanks between them do not count; nor do quotes in a name.
+        // RFC 2047 6.2: blanks between them are dropped; so are quotes in a name.
         let is_next =
             before.iter().all(|byte| b" \t\r\n\"".contains(byte)) && !run.words.is_empty();
         if !is_next {
@@ -38,7 +38,7 @@ pub(in crate::mime) fn read(mut bytes: &[u8], charset: Option<&str>) -> String {
     read
 }
 
-/// Words that say one text together.
+/// Words that are decoded together.
 #[derive(Default)]
 struct Run<'b> {
     words: Vec<Word<'b>>,
@@ -50,7 +50,7 @@ impl<'b> Run<'b> {
         last.is_none_or(|last| last.charset.eq_ignore_ascii_case(word.charset))
     }
 
-    /// Appends what the words say, and forgets them.
+    /// Appends the decoded words and forgets them.
     fn finish(&mut self, read: &mut String) {
         let words = std::mem::take(&mut self.words);
         let Some(charset) = words.first().map(|word| word.charset) else {
@@ -82,14 +82,14 @@ struct Word<'b> {
     text: &'b [u8],
 }
 
-/// RFC 2047 2 allows 75 characters; more than this stands in no field.
+/// RFC 2047 2 allows 75 characters; real fields contain no longer ones than this.
 const LONGEST_WORD: usize = 8 * 1024;
 
 /// The longest registered name of a charset has 45 characters.
 const LONGEST_CHARSET: usize = 64;
 
 impl<'b> Word<'b> {
-    /// The word at the beginning, and how long it is.
+    /// The word at the beginning, and its length.
     fn at(bytes: &'b [u8]) -> Option<(Self, usize)> {
         let inside = bytes.strip_prefix(b"=?")?;
         let head = inside.get(..LONGEST_CHARSET).unwrap_or(inside);
@@ -111,7 +111,7 @@ impl<'b> Word<'b> {
         let length = memchr::memmem::find(most, b"?=")?;
         let text = text.get(..length)?;
         let word = Self {
-            // RFC 2231 5: a language may stand behind it.
+            // RFC 2231 5: a language may follow it.
             charset: charset.split('*').next().unwrap_or_default(),
             is_base64,
             text,
@@ -167,7 +167,7 @@ mod tests {
             (b"=?utf-8?B?w7_Dvg==?=", "ÿþ"),
             (b"=?utf-8?B?R3LDvA==w59l?=", "Grüße"),
             (b"=?UTF8?B?R3LDvMOfZQ==?=", "Grüße"),
-            // Blanks between words do not count, those around them do.
+            // Blanks between words are dropped, those around them are not.
             (b"=?utf-8?q?a?= =?utf-8?q?b?= c =?utf-8?q?d?=", "ab c d"),
             (b"=?utf-8?q?a_?=\t=?utf-8?q?b?=", "a b"),
             (b"=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
@@ -177,7 +177,7 @@ mod tests {
             (b"=?utf-8?B?R3LD?= =?UTF-8?B?vMOfZQ==?=", "Grüße"),
             (b"=?utf-8?B?R3LDvM?= =?utf-8?B?OfZQ==?=", "Grüße"),
             (b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本"),
-            // Charsets under names of their own.
+            // Charsets with unregistered names.
             (b"=?ibm437?B?R3KB4WU=?=", "Grüße"),
             (b"=?iso-8859-1*de?Q?B=FCro?=", "Büro"),
             (b"=?x-nobody-knows?Q?B=FCro?=", "Büro"),
@@ -189,7 +189,7 @@ mod tests {
             (b"=?utf-8?q?a=ZZ=?=", "a=ZZ="),
             (b"=?utf-8?q??=", ""),
             (b"a =? b ?=", "a =? b ?="),
-            // Beside raw text.
+            // Next to raw text.
             (b"B\xfcro =?utf-8?q?=C3=BC?=", "Büro ü"),
             ("Büro =?utf-8?q?=C3=BC?=".as_bytes(), "Büro ü"),
         ] {
