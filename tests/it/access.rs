@@ -1,5 +1,5 @@
-//! Who may send, and what they may send as, by the real binary: certificates
-//! that change, users that are added, accounts that users are bound to.
+//! Who may send, and as whom, with the real binary: renewed certificates, added users,
+//! and users bound to accounts.
 
 use std::fs;
 use std::net::TcpStream;
@@ -23,14 +23,14 @@ use crate::common::tls::Identity;
 use crate::common::users::PLAIN;
 use crate::common::users::USERS;
 
-/// Whether a client that trusts this certificate alone can begin TLS.
+/// Whether a client that trusts only this certificate can begin TLS.
 fn is_shown(identity: &Identity, relay: &Relay) -> bool {
     let tcp = TcpStream::connect(relay.address).unwrap();
     tcp.set_read_timeout(Some(common::PATIENCE)).unwrap();
     identity.handshake(tcp).is_ok()
 }
 
-/// Of a configuration's `[[listener]]`.
+/// In a configuration's `[[listener]]`.
 const LISTENER: &str = "address = \"127.0.0.1:0\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn a_renewed_certificate_is_used_at_once_and_sessions_continue() {
     let mut session = Smtp::over(old.handshake(tcp).unwrap());
     assert!(session.reply().starts_with("220 "));
 
-    // The key alone does not fit the certificate: the old pair stays.
+    // The key alone does not match the certificate, so the old pair stays.
     let other = Identity::new();
     let certificate = fs::read(home.path("certificate.pem")).unwrap();
     other.section(&home);
@@ -105,7 +105,7 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
         .connect()
         .expect(&format!("AUTH PLAIN {PLAIN}"), "503");
 
-    // The socket is open until a restart, and would have no users.
+    // The socket stays open until a restart, and would have no users.
     let bound = "[[user]]\nname = \"new\"\nsenders = [\"*\"]\naccount = \"new\"\npassword_hash = \
         \"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8\"\n\
         [[account]]\nname = \"new\"\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
@@ -141,7 +141,7 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
     next.expect(&format!("MAIL FROM:<{MAILBOX}>"), "530 5.7.0 ");
     next.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
     next.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
-    // Who was there before has no password, and needs one now.
+    // A client that was connected before has no password, and needs one now.
     begun.expect(&format!("MAIL FROM:<{MAILBOX}>"), "421 4.7.1 ");
     assert_eq!(begun.rest(), "");
 }
@@ -180,7 +180,7 @@ async fn a_session_ends_at_its_next_command_when_it_is_no_longer_allowed() {
             "user",
             good.replacen("name = \"scanner\"", "name = \"other\"", 1),
         ),
-        // Another salt is another password.
+        // Another salt counts as another password.
         (
             "password",
             good.replacen("Y2FuYXJ5LW9mLXRlc3RzIQ", "Y2FuYXJ5LW9mLXRlc3RzIg", 1),
@@ -211,7 +211,7 @@ async fn a_session_ends_at_its_next_command_when_it_is_no_longer_allowed() {
     }
     assert!(relay.events("accepted").is_empty());
 
-    // A listener that asks for a password from now on.
+    // A listener that requires a password from now on.
     reload(&relay, &home, &open);
     let mut anonymous = relay.connect();
     anonymous.expect("EHLO c", "250");
@@ -240,7 +240,7 @@ async fn a_reload_applies_its_rules_to_open_sessions() {
     );
     session.expect("MAIL FROM:<reports@sandbox.example>", "250");
 
-    // The sender of the open transaction is taken away.
+    // The user may no longer send as the sender of the open transaction.
     reload(&relay, &home, &good);
     session.expect("RCPT TO:<a@example.org>", "421 4.7.1 ");
 
@@ -281,7 +281,7 @@ async fn a_user_sends_through_its_own_account_even_after_a_restart() {
     smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
     let id = id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
 
-    // Ways are chosen again at a start: the user's account counts then too.
+    // Accounts are chosen again at a start, and the user's account still counts.
     assert!(relay.stop().success());
     graph.clear_faults();
     let relay = Relay::start(&home);
@@ -362,7 +362,7 @@ async fn a_user_whose_mail_goes_out_as_the_mailbox_needs_no_from() {
         assert!(from.is_some_and(|from| from.contains(MAILBOX)), "{from:?}");
     }
 
-    // What the client writes is its own to answer for.
+    // A From written by the client must be allowed too.
     let content = b"From: boss@sandbox.example\r\nTo: a@example.org\r\n\r\nx\r\n";
     let reply = smtp.send("scanner@old.example", &["a@example.org"], content);
     assert!(
@@ -447,7 +447,7 @@ fn hash_password_prints_a_hash_that_authenticates() {
     smtp.expect(&format!("AUTH PLAIN {response}"), "235");
 }
 
-/// A message of the mailbox's with these fields on top.
+/// A message from the mailbox with these fields at the top.
 fn with_fields(fields: &str) -> Vec<u8> {
     format!("{fields}{}", message("x", "a@example.org")).into_bytes()
 }
@@ -491,13 +491,13 @@ async fn senders_of_a_user_also_govern_sender_and_resent_fields() {
         assert!(reply.starts_with(&expected), "{fields}: {reply}");
     }
 
-    // Its own names stay; one that no mailbox can have is nobody's.
+    // Its own names stay; one that no mailbox can have is removed.
     let own = format!("Sender: {OWN}\r\nResent-From: {OWN}\r\nResent-Sender: A <{OWN}>\r\n");
     let nobodys = "Sender: www-data@web01.local";
     id_of(&smtp.send(MAILBOX, &["a@example.org"], &with_fields(&own)));
     let content = with_fields(&format!("{nobodys}\r\n"));
     id_of(&smtp.send(MAILBOX, &["a@example.org"], &content));
-    // Without authentication nobody's senders hold.
+    // Without authentication no user's senders apply.
     let mut anonymous = relay.connect();
     anonymous.expect("EHLO c", "250");
     let content = with_fields(&format!("Sender: {OTHER}\r\n"));
@@ -543,7 +543,7 @@ async fn transport_fields_of_exchange_are_never_passed_on() {
         for arrival in arrived(&graph, 2).await {
             let raw = String::from_utf8_lossy(&arrival.raw).to_lowercase();
             assert!(raw.contains("x-mailer"), "{raw}");
-            // Under no name of its own: at the beginning of a line, or of a JSON string.
+            // As the beginning of a line, or of a JSON string.
             for name in ["x-ms-exchange-", "x-forefront-", "x-microsoft-antispam"] {
                 let named = [format!("\n{name}"), format!("\"{name}")];
                 assert!(named.iter().all(|it| !raw.contains(it)), "{name}: {raw}");

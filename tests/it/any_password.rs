@@ -1,5 +1,5 @@
-//! `authentication = "any"`: every name and password is accepted, and none is
-//! looked at, kept or shown.
+//! `authentication = "any"`: every name and password is accepted, and none is read,
+//! stored or shown.
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +61,7 @@ async fn promise_7_a_password_accepted_without_checking_is_stored_nowhere() {
     smtp.expect("AUTH LOGIN", "334");
     smtp.expect("Q2FuYXJ5TmFtZQ==", "334");
     smtp.expect("Q2FuYXJ5UGFzc3dvcmQ=", "235");
-    // Refused, so that the session is kept.
+    // Refused, so that the session's dialog is kept.
     smtp.expect("AUTH PLAIN AENhbmFyeU5hbWUAQ2FuYXJ5UGFzc3dvcmQ=", "503");
     let content = message("any", "a@example.org");
     let id = id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
@@ -83,7 +83,7 @@ async fn promise_7_a_password_accepted_without_checking_is_stored_nowhere() {
     }
 }
 
-/// Whether a file of the folder, or of one within, has these bytes.
+/// Whether a file in the folder or below contains these bytes.
 fn is_in_a_file(folder: &Path, bytes: &[u8]) -> bool {
     fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();

@@ -1,5 +1,5 @@
-//! What is kept for "what became of the mail to X?": the Message-ID and the Subject
-//! of each message, a state of each recipient, and what finds them.
+//! The data for "what became of the mail to X?": the Message-ID and the Subject of each
+//! message, the state of each recipient, and the searches.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +71,7 @@ async fn only(spool: &Spool, id: SpoolId) -> Became {
     rows.remove(0)
 }
 
-/// A message to these, with a Message-ID and a Subject.
+/// A message to these recipients, with a Message-ID and a Subject.
 async fn send(spool: &Spool, name: &str, recipients: &[&str], largest_part: usize) -> SpoolId {
     let mut incoming = spool.receive(spool.new_id());
     incoming.write(b"\r\n").await.unwrap();
@@ -383,7 +383,7 @@ async fn a_salvaged_spool_can_be_searched_as_before() {
     }
 }
 
-/// Message-ID and Subject by the database.
+/// Message-ID and Subject in the database.
 fn stored(home: &Home, id: &str) -> (Option<String>, Option<String>) {
     let db = Connection::open(database(home)).unwrap();
     let query = "SELECT message_id, subject FROM entry WHERE id = ?1";
@@ -425,7 +425,7 @@ async fn the_message_id_on_record_is_the_one_that_goes_out() {
     assert_eq!(rows[0].1.as_deref(), Some("gr\u{fc}n"));
     assert_eq!(rows[2].1.as_ref().unwrap().chars().count(), LONGEST_SUBJECT);
     assert_eq!(rows[3].1, None);
-    // Under another name too: what was on record before is what goes out.
+    // Under another hostname too, the recorded one goes out.
     assert!(relay.stop().success());
     let text = fs::read_to_string(&home.config).unwrap();
     fs::write(
@@ -482,7 +482,7 @@ async fn a_relay_records_the_status_of_each_outcome() {
     ];
     assert_eq!(shown, expected);
     let all = spool.became(search(Sought::All)).await.unwrap();
-    // The report too.
+    // So does the report.
     assert_eq!(all.len(), 3);
     let ours = format!("<{}@relay.test.example>", all[0].id);
     assert_eq!(all[0].message_id.as_deref(), Some(ours.as_str()));

@@ -1,5 +1,5 @@
-//! The README and the book in `docs/`: what they tell people to type exists, and
-//! their configurations are correct.
+//! The README and the book in `docs/`: the commands that they show exist, and their
+//! configurations are correct.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ const ACCOUNT: &str = "\n[[account]]\ntenant = \"contoso.onmicrosoft.com\"\nclie
 const TLS: &str = "\n[tls]\ncertificate_file = \"\"\nprivate_key_file = \"\"\n";
 const USER: &str =
     "\n[[user]]\nname = \"scanner\"\npassword_hash = \"$argon2id$...\"\nsenders = [\"*\"]\n";
-/// Of a canary, with the parameters that `hash-password` takes.
+/// A hash of a canary, with the parameters that `hash-password` uses.
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA\
     $mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8";
 
@@ -61,7 +61,7 @@ fn every_command_and_option_of_the_book_exists() {
     }
 }
 
-/// The words of the command and the long options of a line that calls the relay.
+/// The words of the command and the long options in a line that calls the relay.
 fn command((path, line): &(PathBuf, String)) -> Option<(PathBuf, Vec<String>, Vec<String>)> {
     let line = line.trim().trim_start_matches("sudo ");
     let line = line.rsplit_once("target/debug/").map_or(line, |it| it.1);
@@ -107,8 +107,8 @@ fn every_configuration_of_the_book_is_correct() {
     assert!(count > 10, "{count}");
 }
 
-/// A block of a page as a whole configuration: with the sections that it leaves out,
-/// and with files that exist.
+/// Completes a block of a page to a whole configuration: adds the missing sections, and
+/// uses files that exist.
 fn completed(block: &str, home: &Home) -> String {
     let mut text = block.to_owned();
     let is_there = |text: &str, key: &str| {
@@ -118,7 +118,7 @@ fn completed(block: &str, home: &Home) -> String {
     if !is_there(&text, "[[account]]") {
         text.push_str(ACCOUNT);
     } else if !is_there(&text, "tenant") && !is_there(&text, "managed_identity") {
-        // Only the keys that the page speaks of.
+        // Only the keys that the page mentions.
         let missing = ACCOUNT.lines().filter(|line| {
             let key = line.split(" = ").next().unwrap_or_default();
             !is_there(block, key)
@@ -162,7 +162,7 @@ fn completed(block: &str, home: &Home) -> String {
     format!("{data_dir}{}\n", text.join("\n"))
 }
 
-/// The file of the test that stands for the one that a key names.
+/// The test's file in place of the one that a key names.
 fn file_of(key: &str) -> Option<&'static str> {
     match key {
         "client_secret_file" => Some("secret"),
@@ -212,7 +212,7 @@ fn every_link_of_the_book_has_a_target() {
     assert!(count > 100, "{count}");
 }
 
-/// The anchors that mdBook makes of the headings of a page.
+/// The anchors that mdBook makes for the headings of a page.
 fn anchors(text: &str) -> BTreeSet<String> {
     let text = outside_blocks(text);
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -258,7 +258,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// The blocks of a language, without the indentation of the list that they are in.
+/// The blocks in a language, without the indentation of a surrounding list.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (before, block) in text.split("```").zip(text.split("```").skip(1)).step_by(2) {

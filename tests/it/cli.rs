@@ -1,4 +1,4 @@
-//! The command line, by the real binary, and the README's blocks.
+//! The command line, with the real binary, and the blocks in README.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -95,7 +95,7 @@ fn the_readmes_first_block_is_two_commands_and_every_command_in_it_exists() {
         .map(|rest| rest.split("```").next().unwrap());
     assert_eq!(blocks.next().unwrap(), "cargo run -- sandbox\ncargo test\n");
 
-    // What commands print is no command.
+    // The output of commands is not a command.
     let output = |block: &str| block.starts_with("text\n");
     let readme: String = readme.split("```").filter(|block| !output(block)).collect();
     let commands: Vec<&str> = readme
@@ -141,7 +141,7 @@ async fn queue_lists_waiting_messages_with_the_reason() {
     );
     relay.event("deferred", |line| line["id"] == *busy);
     relay.event("failed", |line| line["id"] == *failed);
-    // The report about the failed one is delivered.
+    // The report about the failed message is delivered.
     relay.event("delivered", |line| line["id"] != *failed);
     relay.wait_until(|| stdout(&run(&["queue", "list"], &home)).lines().count() == 5);
 

@@ -1,11 +1,10 @@
-//! Real clients that none of us wrote, and scanners.
+//! Real clients written by others, and scanners.
 //!
-//! Five clients send plain text, UTF-8 header fields, an attachment, several
-//! recipients and a blind one, and what arrives is compared with what was sent,
-//! byte for byte except for Received and Bcc. These and eight more send in every way
-//! that they can: without TLS, after STARTTLS and with TLS from the first byte;
-//! without AUTH, with AUTH PLAIN and with AUTH LOGIN. What the scanners look for
-//! is in `tests/clients/probe`.
+//! Five clients send plain text, UTF-8 header fields, an attachment, several recipients
+//! and a blind one, and what arrives is compared with what was sent, byte for byte except
+//! for Received and Bcc. These and eight more send in every way that they support:
+//! without TLS, with STARTTLS and with TLS from the first byte; without AUTH, with AUTH
+//! PLAIN and with AUTH LOGIN. `tests/clients/probe` says what the scanners look for.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -32,7 +31,7 @@ use crate::common::stand_in_with;
 use crate::common::without;
 
 const MAILBOX: &str = "app@contoso.example";
-/// Those whose programs can say what they sent.
+/// Clients whose programs can print what they sent.
 const CLIENTS: [&str; 5] = ["swaks", "curl", "smtplib", "msmtp", "nodemailer"];
 const MORE_CLIENTS: [&str; 8] = [
     "aiosmtplib",
@@ -95,7 +94,7 @@ async fn mail_of_real_clients_arrives_unchanged() {
     assert_eq!(compared.len(), count, "{compared:?}");
 }
 
-/// Byte for byte, except that fields which are not ASCII go out in encoded words.
+/// Byte for byte, except that fields which are not ASCII go out as encoded words.
 fn says_the_same(kept: &[u8], sent: &[u8], name: &str) {
     let (kept, sent) = (String::from_utf8_lossy(kept), String::from_utf8_lossy(sent));
     let (kept_header, kept_body) = kept.split_once("\r\n\r\n").unwrap();
@@ -171,7 +170,7 @@ async fn scanners_find_no_open_relay_and_no_weak_tls() {
     assert!(served.graph.arrivals().is_empty());
 }
 
-/// A relay with a listener for each way in which TLS begins, and what it needs.
+/// A relay with a listener for each way to begin TLS, and what it needs.
 struct Served {
     graph: Sandbox,
     relay: Relay,
@@ -180,7 +179,7 @@ struct Served {
 }
 
 impl Served {
-    /// With that `authentication` on all listeners.
+    /// With this `authentication` on all listeners.
     async fn start(authentication: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().display();
@@ -214,7 +213,7 @@ impl Served {
         ports.collect()
     }
 
-    /// A script of `tests/clients` that knows the user and the authority.
+    /// A script of `tests/clients` that knows the user and the certificate authority.
     fn script(&self, name: &str) -> Command {
         let mut command = script(name);
         command
@@ -224,9 +223,9 @@ impl Served {
         command
     }
 
-    /// How the client of each message authenticated, in the words of
-    /// `tests/clients/run`, by the message's id. As one client sends after the
-    /// other, what the log says before a message is about its client.
+    /// How the client of each message authenticated, in the terms of `tests/clients/run`,
+    /// by the message's id. Clients send one after the other, so the log lines before a
+    /// message belong to its client.
     fn mechanisms(&self) -> BTreeMap<String, String> {
         let mut mechanisms = BTreeMap::new();
         let mut mechanism = None;
@@ -271,7 +270,7 @@ fn password_hash() -> String {
     String::from_utf8(hashed.stdout).unwrap().trim().to_owned()
 }
 
-/// What `tests/clients/run ways` says that was sent.
+/// What `tests/clients/run ways` prints about the messages sent.
 fn ways(out: &Path) -> Vec<Value> {
     let lines = fs::read_to_string(out.join("ways.jsonl")).unwrap();
     let ways = lines
@@ -287,8 +286,8 @@ fn envelope(told: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// RFC 3848 and RFC 6531 4.3. s-nail says HELO where it wants nothing of what
-/// only EHLO gives; Go asks for SMTPUTF8 wherever it is offered.
+/// RFC 3848 and RFC 6531 4.3. s-nail says HELO if it needs no extension; Go asks for
+/// SMTPUTF8 wherever it is offered.
 fn expected_protocol(way: &Value) -> String {
     let [client, tls, auth] = ["client", "tls", "auth"].map(|key| way[key].as_str().unwrap());
     let tls = if tls == "off" { "" } else { "S" };
@@ -301,7 +300,7 @@ fn expected_protocol(way: &Value) -> String {
     }
 }
 
-/// Protocol and id in the relay's Received field, which comes first.
+/// Protocol and id in the relay's Received field, which is the first one.
 fn trace(raw: &[u8]) -> (String, String) {
     let text = String::from_utf8_lossy(raw);
     let mut words = text.split_whitespace();
@@ -316,7 +315,8 @@ fn bare(message_id: &str) -> String {
     message_id.trim_matches(['<', '>']).to_owned()
 }
 
-/// Bare line feeds as the relay promises to pass them on, and a line end last.
+/// The content with bare line feeds converted as the relay promises, ending with a line
+/// end.
 fn with_crlf(sent: &[u8]) -> Vec<u8> {
     let mut lines = Vec::new();
     for line in sent.split_inclusive(|byte| *byte == b'\n') {

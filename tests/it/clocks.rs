@@ -1,5 +1,5 @@
-//! A wall clock that is wrong, or set while the relay runs: what the spool decides
-//! by time must not depend on it. The clock is the test's own.
+//! A wall clock that is wrong, or is set while the relay runs: the spool's decisions must
+//! not depend on it. The test sets the clock.
 
 use std::time::Duration;
 
@@ -236,7 +236,7 @@ async fn a_crash_leaves_no_message_in_the_future() {
     accept(&spool, CONTENT).await;
     let entry = claim(&spool).await.remove(0);
     settle(&spool, &entry, Next::Failed).await;
-    // No close: the running time was last written down at the start.
+    // Not closed, so the running time was last saved at the start.
     drop(spool);
 
     let (spool, _) = open(folder.path(), clock.clone());

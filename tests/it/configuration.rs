@@ -1,5 +1,5 @@
-//! Wrong configurations and what is said of them, by the real binary; and
-//! `relay.toml`, held equal to the defaults.
+//! Wrong configurations and their error messages, with the real binary; and `relay.toml`,
+//! compared with the defaults.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ use crate::common::write_private;
 const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
     client_secret_file = \"SECRET\"\nmailbox = \"noreply@contoso.com\"\n";
 
-/// The hash is of a canary.
+/// The hash of a canary.
 const USER: &str = "[[user]]\nname = \"scanner\"\nsenders = [\"*\"]\npassword_hash = \
     \"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8\"\n";
 
@@ -45,13 +45,13 @@ fn run(command: &str, home: &Home) -> std::process::Output {
         .unwrap()
 }
 
-/// What `check` and `serve` say about a file of this text: both the same, with
-/// exit code 78. Paths are given relative to the file's folder.
+/// What `check` and `serve` print about a configuration with this text: both the same,
+/// with exit code 78. Paths are relative to the configuration's folder.
 fn complaint(text: &str) -> Vec<String> {
     complaint_with(78, text)
 }
 
-/// The same, where `serve` ends with this code.
+/// The same, where `serve` ends with this exit code.
 fn complaint_with(code: i32, text: &str) -> Vec<String> {
     let home = home_with(text);
     let folder = format!("{}/", home.folder.path().display());
@@ -414,9 +414,9 @@ fn missing_settings_for_tls_and_authentication_are_reported() {
     }
 }
 
-/// What `check` warns of, in a correct file with these permissions.
+/// The warnings of `check` about a correct file with these permissions.
 fn warnings(text: &str, mode: u32) -> String {
-    // A hash that is as slow as it should be.
+    // A hash with the recommended cost.
     let home = home_with(&text.replace("m=64,t=1,", "m=19456,t=2,"));
     fs::set_permissions(&home.config, fs::Permissions::from_mode(mode)).unwrap();
 
@@ -549,7 +549,7 @@ fn check_warns_of_a_weak_password_hash_with_its_line() {
 fn an_address_in_use_is_reported_with_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    // Addresses are taken before anything is made on disk.
+    // Addresses are bound before anything is created on disk.
     let home = home_with(&format!(
         "[[listener]]\naddress = \"127.0.0.1:{port}\"\n{ACCOUNT}"
     ));
@@ -573,7 +573,7 @@ fn an_address_in_use_is_reported_with_the_remedy() {
 
 #[test]
 fn an_address_missing_for_now_exits_with_75_and_not_78() {
-    // RFC 5737: no machine has it.
+    // RFC 5737: no machine has this address.
     let home = home_with(&format!(
         "[[listener]]\naddress = \"192.0.2.10:2525\"\nnetworks = [\"192.0.2.0/24\"]\n{ACCOUNT}"
     ));
@@ -674,10 +674,10 @@ fn relay_toml_shows_the_defaults() {
     let shown = Config::parse(&manual, Path::new("relay.toml")).unwrap();
     let mut told = Config::parse(&all, Path::new("relay.toml")).unwrap();
 
-    // A listener that is written down is wanted; the default one on ::1 may be missing.
+    // An explicit listener is required; the default one on ::1 may be missing.
     assert_eq!(shown.listeners[1].presence, Presence::WhereAvailable);
     told.listeners[1].presence = Presence::WhereAvailable;
-    // The default ones stand nowhere.
+    // The default ones are in no file.
     for listener in &mut told.listeners {
         assert!(listener.place.take().is_some());
     }

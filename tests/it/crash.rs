@@ -1,5 +1,5 @@
-//! kill -9 again and again: every message that got its `250` is delivered, and
-//! only what was under way at a kill more than once.
+//! Repeated kill -9: every message that got its `250` is delivered, and only messages
+//! that were under way at a kill are delivered twice.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -32,8 +32,8 @@ async fn five_thousand_messages_under_kill_9_are_all_delivered() {
     all_are_delivered_under_kill_9(5000, Duration::from_secs(1)).await;
 }
 
-/// At least this number of messages, and at least four kills: the relay lives for so
-/// long, again and again.
+/// At least this number of messages and at least four kills; each relay lives for this
+/// long.
 async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
     let graph = stand_in().await;
     let home = Home::new(&graph);
@@ -66,13 +66,13 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
         }
     });
 
-    // The last one was killed too: what it left is for this one.
+    // The last one was killed too, and this relay delivers what it left.
     let _relay = Relay::start(&home);
     let state = run.state.into_inner().unwrap();
     let count = delivered(&graph, &state.accepted).await;
     assert!(state.accepted.len() >= messages as usize);
-    // At a kill at most four are under way, and a client whose reply was cut
-    // off sends its message again.
+    // At a kill at most four are under way, and a client whose reply was cut off sends
+    // its message again.
     let twice: usize = count.values().map(|n| n - 1).sum();
     let most = state.kills as usize * (4 + CLIENTS);
     assert!(
@@ -83,7 +83,7 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
 }
 
 struct Run {
-    /// The least number.
+    /// The smallest number.
     messages: u32,
     kills: u32,
     state: Mutex<State>,
@@ -92,7 +92,7 @@ struct Run {
 
 #[derive(Default)]
 struct State {
-    /// Where the relay is, while it lives.
+    /// The address of the relay while it runs.
     relay: Option<SocketAddr>,
     kills: u32,
     begun: u32,
@@ -107,7 +107,7 @@ impl Run {
         self.changed.notify_all();
     }
 
-    /// Sends until there is enough; after any trouble the same message again.
+    /// Sends until there are enough; after any error the same message again.
     fn client(&self) {
         loop {
             let subject = {
@@ -124,7 +124,7 @@ impl Run {
         }
     }
 
-    /// The relay, as soon as there is one.
+    /// The relay, as soon as it runs.
     fn living(&self) -> SocketAddr {
         let state = self.state.lock().unwrap();
         let dead = |state: &mut State| state.relay.is_none();
@@ -133,7 +133,7 @@ impl Run {
     }
 }
 
-/// Waits until all of these have arrived; how often each has.
+/// Waits until all of these have arrived; returns how often each has.
 async fn delivered(graph: &Sandbox, accepted: &BTreeSet<String>) -> BTreeMap<String, usize> {
     loop {
         let arrivals = graph.arrivals();

@@ -1,6 +1,6 @@
-//! What an app can show Entra, by the real binary against the stand-in: secret,
-//! certificate, the machine's identity, another issuer's token; in every cloud,
-//! and changed while the relay runs.
+//! How an app can authenticate to Entra, with the real binary against the stand-in:
+//! secret, certificate, the machine's identity, a federated token; in every cloud, and
+//! changed while the relay runs.
 
 use std::fs;
 
@@ -26,14 +26,14 @@ use crate::common::stand_in;
 use crate::common::stand_in_with;
 use crate::common::write_private;
 
-/// A relay's home whose one account has this instead of its secret.
+/// A relay's home whose only account authenticates like this.
 fn home_with(graph: &Sandbox, credential: &Credential<'_>) -> Home {
     Home::with(graph)
         .account_by(credential, MAILBOX, "")
         .build()
 }
 
-/// With this certificate and key, in files named `app.crt` and `app.key`.
+/// With this certificate and key, in the files `app.crt` and `app.key`.
 fn home_with_certificate(graph: &Sandbox, pair: &keys::Pair) -> Home {
     home_with(graph, &Credential::Certificate(pair))
 }
@@ -43,7 +43,7 @@ fn put(home: &Home, pair: &keys::Pair) {
     write_private(&home.path("app.crt"), pair.certificate);
 }
 
-/// An operator has fixed something and does not wait.
+/// An operator has fixed a problem and does not wait.
 fn retry(home: &Home) {
     let output = run(home, &["queue", "retry", "--all", "--yes"]);
     assert!(output.status.success(), "{output:?}");
@@ -62,7 +62,7 @@ async fn one_arrives(graph: &Sandbox, relay: &Relay) {
 async fn a_certificate_signs_every_request_with_a_new_assertion() {
     let settings = Settings {
         certificates: vec![keys::APP.der()],
-        // So short that every message asks for a token.
+        // So short that every message requires a new token.
         token_life: std::time::Duration::from_secs(1),
         ..Settings::default()
     };
@@ -70,7 +70,7 @@ async fn a_certificate_signs_every_request_with_a_new_assertion() {
     let home = home_with_certificate(&graph, &keys::APP);
     let relay = Relay::start(&home);
 
-    // The stand-in takes no jti twice.
+    // The stand-in accepts no jti twice.
     for count in 1..=3 {
         send_one(
             &relay,
@@ -146,7 +146,7 @@ async fn a_federated_token_is_read_again_for_every_request() {
         ..Settings::default()
     };
     let graph = stand_in_with(settings).await;
-    // What is in the file comes below.
+    // The contents of the file are replaced below.
     let home = home_with(&graph, &Credential::FederatedToken(""));
     let token = |subject: &str| {
         let claims = serde_json::json!({
@@ -203,7 +203,7 @@ async fn a_machine_in_azure_needs_no_credential() {
         .env("IDENTITY_HEADER", header);
     one_arrives(&graph, &Relay::start_by(&mut app_service)).await;
 
-    // Arc's agent names a key file that is not where its own are.
+    // Arc's agent names a key file outside its own folder.
     let home = identity(&graph);
     let mut arc = serve(&home);
     let url = format!("{}/arc/metadata/identity/oauth2/token", graph.url());
@@ -242,7 +242,7 @@ async fn every_cloud_has_its_own_name_for_graph() {
         let home = of_cloud(cloud);
         one_arrives(&graph, &Relay::start(&home)).await;
 
-        // The token of another cloud is none here.
+        // The token of another cloud is not valid here.
         let other = if cloud == "global" { "china" } else { "global" };
         let wrong = of_cloud(other);
         let output = run(&wrong, &["doctor"]);
@@ -402,7 +402,7 @@ async fn accounts_of_several_tenants_do_not_affect_each_other() {
         "post@fabrikam.example"
     );
 
-    // The second tenant's secret expires; the first one notices nothing.
+    // The second tenant's secret expires, which does not affect the first.
     second.revoke_tokens();
     second.inject(Fault {
         times: 1000,

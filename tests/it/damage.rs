@@ -1,6 +1,5 @@
-//! Damage to the spool's files: one bad sector harms one message, and what was
-//! changed on the disk is never mailed. The damage is made by overwriting pages
-//! of the database.
+//! Damage to the spool's files: one bad sector harms one message, and content changed on
+//! the disk is never sent. The damage is made by overwriting pages of the database.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +22,7 @@ use crate::common::stored::database;
 use crate::common::stored::overwrite_page;
 use crate::common::stored::waiting;
 
-/// A message with its subject again at its end, of some length.
+/// A message of some length that repeats its subject at its end.
 fn marked(subject: &str, length: usize) -> String {
     let mut content = message(subject, "a@example.org");
     while content.len() < length {
@@ -40,7 +39,7 @@ fn checkpoint(home: &Home) {
         .unwrap();
 }
 
-/// Overwrites the page of the database in which this text is.
+/// Overwrites the page of the database that contains this text.
 fn damage_page(path: &Path, text: &str) {
     let bytes = fs::read(path).unwrap();
     let at = find(&bytes, text.as_bytes()).expect("the text is in the database");
@@ -64,7 +63,7 @@ fn state(home: &Home, id: &str) -> String {
     shown["state"].as_str().unwrap().to_owned()
 }
 
-/// How many entries there are of a kind.
+/// The number of entries that match.
 fn count(home: &Home, of: &str) -> u32 {
     let db = Connection::open(database(home)).unwrap();
     let query = format!("SELECT count(*) FROM entry WHERE {of}");
@@ -98,14 +97,14 @@ async fn one_bad_page_harms_one_message() {
             .contains("malformed")
     );
     arrived(&graph, 12).await;
-    // An outcome is in the log before it is on record.
+    // An outcome is logged before it is on record.
     relay.wait_until(|| count(&home, "state = 'delivered'") == 12);
     assert_eq!(state(&home, &ids[5]), "quarantined");
     let listed = run(&home, &["queue", "list"]);
     assert!(said(&listed).contains(&ids[5]), "{}", said(&listed));
     assert_eq!(run(&home, &["status"]).status.code(), Some(1));
 
-    // What was delivered beside the bad page stays so.
+    // Messages next to the bad page that were delivered stay delivered.
     for _ in 0..2 {
         // A kill just after a delivery may come before it is on record.
         assert!(relay.stop().success());

@@ -1,5 +1,5 @@
-//! The keys of `[[account]]` that say what is handed to Graph, each from
-//! outside: the real relay, and what arrives at the stand-in.
+//! The keys of `[[account]]` that decide what Graph gets, from outside: the real relay,
+//! and what arrives at the stand-in.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn relay(graph: &Sandbox, keys: &str) -> Relay {
     Home::with(graph).account(MAILBOX, keys).start()
 }
 
-/// Sends header fields with a body; what arrived of it.
+/// Sends header fields with a body; returns what arrived.
 async fn sent(graph: &Sandbox, relay: &Relay, to: &[&str], fields: &str) -> String {
     let before = graph.arrivals().len();
     let content = format!(
@@ -31,7 +31,7 @@ async fn a_from_replaced_by_the_mailbox_sends_replies_to_the_author() {
     let graph = stand_in().await;
     let relay = relay(&graph, "from = \"mailbox\"");
 
-    // Nobody may send as this one: the stand-in refuses it.
+    // Nobody may send as this address: the stand-in refuses it.
     let fields = "From: \"ERP, Bonn\" <erp@elsewhere.example>\r\nSender: x@elsewhere.example\r\n\
                   To: a@example.org\r\n";
     let raw = sent(&graph, &relay, &["a@example.org"], fields).await;
@@ -156,7 +156,7 @@ async fn recipients_above_exchanges_limit_become_several_submissions() {
     let relay = Relay::start(&home);
     let to: Vec<String> = (0..1201).map(|n| format!("r{n}@example.org")).collect();
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
-    // One that lies in the database, and one that lies in a file.
+    // One message that is stored in the database, and one that is stored in a file.
     for (n, body) in ["x".to_owned(), "x\r\n".repeat(100_000)].iter().enumerate() {
         let content =
             format!("From: {MAILBOX}\r\nTo: r0@example.org\r\nSubject: m\r\n\r\n{body}\r\n");
@@ -175,7 +175,7 @@ async fn recipients_above_exchanges_limit_become_several_submissions() {
     }
 }
 
-/// A newsletter of an old program: everybody is named in To.
+/// A newsletter of an old program, with everybody in To.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_recipients_in_to_get_one_message_in_four_submissions() {
     let graph = stand_in().await;

@@ -1,5 +1,5 @@
-//! `doctor`, by the real binary: what is wrong, told apart, with its remedy, while
-//! the relay runs and while it does not; and nothing is sent.
+//! `doctor`, with the real binary: finds each problem, with its remedy, while the relay
+//! runs and while it does not; and sends nothing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -26,10 +26,10 @@ use crate::common::stand_in_with;
 use crate::common::tls::Identity;
 use crate::common::write_private;
 
-/// Of `[limits]`.
+/// Keys of `[limits]`.
 const SMALL: &str = "message_size = \"3 MB\"";
 
-/// What doctor finds, with its exit code.
+/// The findings of doctor, with its exit code.
 fn doctor(home: &Home) -> (i32, Vec<Value>) {
     let output = run(home, &["doctor", "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -37,7 +37,7 @@ fn doctor(home: &Home) -> (i32, Vec<Value>) {
     (output.status.code().unwrap(), findings.collect())
 }
 
-/// The findings that are not as they should be: state, check and words.
+/// The findings that are not `ok`: state, check and text.
 fn wrong(findings: &[Value]) -> Vec<String> {
     let wrong = findings.iter().filter(|it| it["state"] != "ok");
     let line = |it: &Value| {
@@ -54,7 +54,7 @@ fn nothing_was_sent(graph: &Sandbox) {
     assert!(graph.drafts().is_empty());
 }
 
-/// With a secret whose end is known, so that nothing is to be warned of.
+/// A home whose secret has a known expiry date, so that there is nothing to warn of.
 fn well(graph: &Sandbox) -> Home {
     Home::with(graph)
         .account(MAILBOX, "client_secret_expires = 2099-12-31")
@@ -85,8 +85,8 @@ async fn doctor_finds_no_problem_running_or_stopped_and_sends_nothing() {
     assert!(relay.events("accepted").is_empty());
 }
 
-/// How a tenant differs from a usual one, the client id that the relay has of it
-/// if that is another, and parts of the one failure that comes of it.
+/// How a tenant differs from the usual one, the client id that the relay uses if it is
+/// another, and parts of the expected failure.
 type Case = (
     fn(&mut Settings),
     Option<&'static str>,
@@ -250,8 +250,7 @@ async fn doctor_names_unreachable_hosts_and_hosts_that_are_not_microsofts() {
         "{said:#?}"
     );
 
-    // Something in between with a certificate of its own: a TLS server that nobody
-    // trusts.
+    // A server in between with its own certificate: TLS that nobody trusts.
     let identity = Identity::new();
     let other = Home::with(&graph)
         .listener("tls = \"implicit\"")
@@ -337,7 +336,8 @@ async fn credentials_that_expire_soon_are_reported_everywhere() {
     );
     assert!(metrics.contains(&name), "{metrics}");
 
-    // What has ended is an error, and mail is tried all the same: Entra decides.
+    // Expired credentials are an error, and mail is tried all the same, because Entra
+    // decides.
     relay.stop();
     write_private(&home.path("app.crt"), &keys::APP.certificate_for_days(-1));
     let relay = Relay::start(&home);
@@ -357,7 +357,7 @@ async fn credentials_that_expire_soon_are_reported_everywhere() {
     relay.event("fault", |line| line["code"] == "AADSTS700027");
 }
 
-/// What Prometheus is told over the admin socket.
+/// The metrics from the admin socket.
 async fn metrics(home: &Home) -> String {
     let client = reqwest::Client::builder()
         .unix_socket(home.path("data/admin.sock"))

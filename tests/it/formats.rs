@@ -1,6 +1,5 @@
-//! Spools that earlier versions have written (`formats/N.sql`), and one of a later
-//! version: what the first start of this one makes of them, what it keeps, and what
-//! it says.
+//! Spools written by earlier versions (`formats/N.sql`), and one of a later version: how
+//! the first start of this version upgrades them, what it keeps, and what it logs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -43,7 +42,7 @@ const DROPPED: &str = "01M8PWZY2ZXQ22RC3DF3D4T90Q";
 const WAITING: &str = "01M8PWZY32VMM63S1J3ES3Z5C7";
 const LARGE: &str = "01M8PWZY34CRKX4XW0PZSHBKZW";
 
-/// A spool of that format, as a relay leaves it that was stopped.
+/// A spool of this format, as a stopped relay leaves it.
 fn written(folder: &Path, format: i64) -> PathBuf {
     let path = folder.join("spool.db");
     let db = open_log(&path);
@@ -108,7 +107,7 @@ async fn messages_of_every_earlier_format_are_delivered_after_the_upgrade() {
             let shown = spool.show(id.parse().unwrap()).await.unwrap().unwrap();
             assert_eq!(shown.summary.state, state, "format {format}");
         }
-        // Seals and contents are those of then.
+        // Seals and contents are unchanged.
         let mut claimed = claim(&spool).await;
         claimed.sort_by_key(|entry| entry.id);
         let ids: Vec<String> = claimed.iter().map(|entry| entry.id.to_string()).collect();
@@ -149,7 +148,7 @@ async fn the_columns_of_earlier_messages_are_filled_in() {
         assert_eq!(ask::<String>(&path, &status), "2.0.0");
         let program: String = ask(&path, "SELECT program FROM spool");
         assert_eq!(program, env!("CARGO_PKG_VERSION"));
-        // Other columns that matter to what new mail may take.
+        // Other columns that decide how much room new mail has.
         let cost = "SELECT min(rows_cost) FROM entry";
         assert!(ask::<i64>(&path, cost) > 500, "format {format}");
     }
@@ -171,7 +170,7 @@ async fn the_old_database_is_kept_as_it_was() {
         let mode = fs::metadata(&kept).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         drop(spool);
-        // The next start finds nothing to do.
+        // The next start has nothing to do.
         let (_spool, recovered) = entries::open(folder.path(), Clock::System);
         assert_eq!(recovered.upgraded, None);
     }
@@ -197,7 +196,7 @@ async fn the_copy_includes_transactions_that_were_only_in_the_log() {
     assert_eq!(format_of(&kept), 5);
 }
 
-/// By its first page, without the log.
+/// According to its first page, without the log.
 fn spool_has_tables(path: &Path) -> bool {
     fs::read(path).unwrap().get(60..64).unwrap() != [0; 4]
 }
@@ -208,7 +207,7 @@ async fn a_copy_is_made_once_and_never_replaces_another() {
     let path = written(folder.path(), 5);
     let kept = folder.path().join("spool.db.format-5");
     fs::write(&kept, "another").unwrap();
-    // An upgrade that was killed behind its copy.
+    // An upgrade that was killed after its copy was made.
     fs::copy(&path, folder.path().join("spool.db.format-5.1")).unwrap();
     fs::write(folder.path().join("spool.db.format-new"), "half").unwrap();
 
@@ -249,7 +248,7 @@ async fn without_room_for_the_copy_the_database_is_not_upgraded() {
     assert!(!folder.path().join("spool.db.format-5").exists());
     let ahead =
         entries::when_free(|| spool::upgrade_ahead(folder.path(), u64::MAX / 2)).unwrap_err();
-    // They differ in how much is free just then.
+    // They differ in how much was free at that moment.
     let without_sizes =
         |text: &str| text.replace(|byte: char| byte.is_ascii_digit() || byte == '.', "");
     assert_eq!(without_sizes(&ahead.to_string()), without_sizes(&words));
@@ -261,7 +260,7 @@ async fn without_room_for_the_copy_the_database_is_not_upgraded() {
     assert!(fs::read(&elsewhere).unwrap() == before);
 }
 
-/// A spool of a later version's.
+/// A spool of a later version.
 async fn of_later_version(folder: &Path) -> PathBuf {
     let (spool, _) = entries::open(folder, Clock::System);
     accept(&spool, b"Subject: a\r\n\r\n").await;
@@ -303,7 +302,7 @@ async fn the_refusal_of_a_later_format_names_the_version_that_reads_it() {
         assert_eq!(error.to_string(), words);
     }
     assert!(fs::read(&path).unwrap() == before);
-    // One that this version reads, from before an upgrade to the later one.
+    // One that this version can read, from before an upgrade to the later one.
     let kept = folder.path().join("spool.db.format-6");
     let mut older = before.clone();
     older[63] = 6;

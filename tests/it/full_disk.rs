@@ -1,5 +1,5 @@
-//! A disk that is really full: `452`, the service stays up, and everything that
-//! was accepted is delivered afterwards.
+//! A disk that is really full: `452`, the service keeps running, and everything that was
+//! accepted is delivered afterwards.
 
 use std::fs;
 use std::io::Write;
@@ -22,7 +22,7 @@ use crate::common::stand_in;
 use crate::common::stored::waiting;
 use crate::common::wire::in_data;
 
-/// A folder on a file system of some 32 MB, which the test may fill.
+/// A folder on a file system of about 32 MB, which the test may fill.
 const SMALL_DISK: &str = "GRAPH_RELAY_SMALL_DISK";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,7 @@ async fn a_full_disk_answers_452_and_accepted_mail_is_delivered() {
 
         let accepted = send_until_full(&mut smtp, size);
         assert!(accepted > 3, "{accepted} of {size} bytes");
-        // Now somebody else takes the rest, while attempts go on.
+        // Something else fills the rest while attempts continue.
         let filler = disk.join("filler");
         fill(&filler);
         smtp.expect("RSET", "250");
@@ -65,7 +65,7 @@ async fn a_full_disk_answers_452_and_accepted_mail_is_delivered() {
         subjects.sort();
         subjects.dedup();
         assert_eq!(subjects.len(), accepted);
-        // The database keeps its size; its free pages are room all the same.
+        // The database keeps its size, and its free pages count as room.
         let mut smtp = relay.connect();
         smtp.expect("EHLO c", "250");
         relay.wait_until(|| {
@@ -96,7 +96,7 @@ async fn clients_that_send_without_end_leave_free_space_and_others_get_through()
     );
     relay.event("deferred", |_| true);
 
-    // Each sends nearly the largest message, and no end.
+    // Each sends nearly the largest message, without an end.
     let line = format!("{}\r\n", "y".repeat(998));
     let piece = line.repeat(1000);
     let streams: Vec<Smtp> = (0..8).map(|_| in_data(&relay, "a@example.org")).collect();
@@ -147,7 +147,7 @@ async fn a_start_on_a_full_disk_waits_for_room() {
             let mut relay = waiting(&graph, &home);
             send_many(&relay, "before", 5);
             relay.kill();
-            // An index in shared memory is made at each start after a crash.
+            // An index in shared memory is created at each start after a crash.
             fs::remove_file(data.join("spool.db-shm")).unwrap();
         }
         fill(&filler);
@@ -178,7 +178,7 @@ async fn small_disk() -> (PathBuf, tokio::sync::MutexGuard<'static, ()>) {
     (disk, ONE.lock().await)
 }
 
-/// A configuration whose data_dir is on that disk.
+/// A configuration with its data_dir on that disk.
 fn home_on(disk: &Path, graph: &Sandbox, limits: &str) -> (Home, PathBuf) {
     let data = disk.join("data");
     let home = Home::with(graph)
@@ -194,14 +194,14 @@ fn free(disk: &Path) -> u64 {
     disk.f_bavail * disk.f_frsize
 }
 
-/// What becomes of the relay when there is room again.
+/// What happens to the relay when there is room again.
 #[derive(PartialEq, Eq)]
 enum Afterwards {
     GoesOn,
     IsKilled,
 }
 
-/// Sends messages of some size until one is refused; how many were accepted.
+/// Sends messages of this size until one is refused; returns how many were accepted.
 fn send_until_full(smtp: &mut Smtp, size: usize) -> usize {
     for accepted in 0.. {
         let mut content = message(&format!("m{accepted}"), "a@example.org");
@@ -223,7 +223,7 @@ fn send_until_full(smtp: &mut Smtp, size: usize) -> usize {
     0
 }
 
-/// Takes the last byte of the disk.
+/// Fills the disk to the last byte.
 fn fill(path: &Path) {
     let mut file = fs::File::create(path).unwrap();
     for size in [64 * 1024, 4096, 1] {

@@ -1,6 +1,6 @@
-//! Judges that none of us wrote: a real OpenID provider for the relay's client, and
-//! Microsoft's own library for our stand-in of Entra, so that neither is judged by
-//! the other alone. See `tests/identity/README.md`.
+//! Independent judges written by others: a real OpenID provider for the relay's client,
+//! and Microsoft's own library for the stand-in of Entra, so that neither is tested only
+//! against the other. See `tests/identity/README.md`.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -32,7 +32,7 @@ use crate::common::keys;
 use crate::common::stand_in_with;
 use crate::common::write_private;
 
-/// As `tests/identity/provider.mjs` has them.
+/// The same values as in `tests/identity/provider.mjs`.
 const SECRET_CLIENT: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const CERTIFICATE_CLIENT: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const PUBLIC_CLIENT: &str = "aaaaaaaa-0000-4000-8000-000000000003";
@@ -74,7 +74,7 @@ impl Provider {
         }
     }
 
-    /// A relay's home with one account of it. Graph is not asked for anything.
+    /// A relay's home with one account at the provider. Graph is not used.
     fn home(&self, client: &str, credential: &Credential<'_>, keys: &str) -> Home {
         let tenant = &self.tenant;
         let app = format!("tenant = \"{tenant}\"\nclient_id = \"{client}\"\n{keys}");
@@ -91,7 +91,7 @@ impl Drop for Provider {
     }
 }
 
-/// The tokens of the one account, as the relay would have them.
+/// The tokens of the only account, as the relay would get them.
 fn tokens(home: &Home) -> (Tokens, Address) {
     let config = Config::load(&home.config).unwrap();
     let mut means = Means::new(&config, Clock::System).unwrap();
@@ -123,7 +123,7 @@ async fn an_openid_provider_accepts_secret_and_certificate() {
         let home = provider.home(client, &credential, "");
         let (tokens, mailbox) = tokens(&home);
         let first = tokens.token(&mailbox).await.unwrap();
-        // A second request: an assertion counts once.
+        // A second request, because an assertion can be used once.
         tokens.refuse(&first);
         tokens.token(&mailbox).await.unwrap();
     }
@@ -137,8 +137,8 @@ async fn an_openid_provider_accepts_secret_and_certificate() {
     );
 }
 
-/// Signs in by the real command and the provider's own pages, in the browser that
-/// `browser.py` is.
+/// Signs in with the real command and the provider's own pages, in the simulated browser
+/// `browser.py`.
 fn sign_in(home: &Home, options: &[&str]) {
     let mut login = binary()
         .args(["login", PERSON])
@@ -196,7 +196,7 @@ async fn an_openid_provider_signs_people_in_and_rotates_their_refresh_tokens() {
         sign_in(&home, options);
         relay.stop();
 
-        // Each refresh spends the last refresh token: the provider takes none twice.
+        // Each refresh uses up the last refresh token: the provider accepts none twice.
         for _ in 0..3 {
             let (tokens, mailbox) = tokens(&home);
             let first = tokens.token(&mailbox).await.unwrap();
@@ -291,7 +291,7 @@ async fn setup_offers_a_test_message_after_sign_in_and_shows_its_result() {
     assert_eq!(arrivals[0].to, [MAILBOX]);
 }
 
-/// Has Microsoft's library go these ways.
+/// Runs these flows of Microsoft's library.
 fn pass(task: &str, passes: &[&str]) {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/identity/venv/bin/python3");
     let output = Command::new(python)

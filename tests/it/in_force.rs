@@ -1,4 +1,4 @@
-//! What runs and what relay.toml says, compared: by `status`, `doctor` and metrics.
+//! The running configuration compared with relay.toml, by `status`, `doctor` and metrics.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn home(graph: &Sandbox, sections: &str) -> Home {
         .build()
 }
 
-/// Reloads, and returns the line of the log that says how it went.
+/// Reloads, and returns the log line with the result.
 fn reload(relay: &Relay, event: &str) -> Value {
     let before = relay.events(event).len();
     relay.signal("HUP");
@@ -33,7 +33,7 @@ fn reload(relay: &Relay, event: &str) -> Value {
     relay.events(event).pop().unwrap()
 }
 
-/// `status` and `doctor` find nothing to say.
+/// `status` and `doctor` have nothing to report.
 fn is_the_same(home: &Home) {
     for command in ["status", "doctor"] {
         let output = run(home, &[command]);
@@ -44,7 +44,7 @@ fn is_the_same(home: &Home) {
     assert_eq!(configuration(home)["needs_reload"], Value::Array(vec![]));
 }
 
-/// Both say this; `doctor` counts it as a warning.
+/// Both report this; `doctor` counts it as a warning.
 fn differs(home: &Home, sections: &str, remedy: &str) {
     let file = home.config.display();
     let words = format!("{file} differs from the running configuration ({sections})");
@@ -120,7 +120,7 @@ async fn status_reports_an_invalid_configuration_before_a_restart() {
 
     fs::write(&home.config, good).unwrap();
     is_the_same(&home);
-    // What it names can also become unusable.
+    // A file that it names can also become unusable.
     common::write_private(&secret, "a secret of two words");
     let status = run(&home, &["status"]);
     assert!(said(&status).contains("contains a space"), "{status:?}");

@@ -1,5 +1,5 @@
-//! The JSON form of messages against the stand-in, which takes nothing that is not as documented:
-//! from the MIME of an application to what Graph has got.
+//! The JSON form of messages against the stand-in, which accepts only what is documented:
+//! from the MIME of an application to what Graph has received.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -30,11 +30,11 @@ use serde_json::Value;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Bytes of a request that Graph surely takes.
+/// Bytes of a request that Graph certainly accepts.
 const LARGEST: usize = 4_000_000;
 const MAILBOX: &str = "relay@sandbox.example";
 
-/// The stand-in, and what sends to it.
+/// The stand-in, and a client that sends to it.
 struct Tenant {
     sandbox: Sandbox,
     graph: Graph,

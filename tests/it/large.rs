@@ -1,5 +1,5 @@
-//! Messages over one request: what follows a draft arrives whole, whatever
-//! breaks on the way, and what cannot be split is said so.
+//! Messages too large for one request: attachments uploaded to a draft arrive complete
+//! after any error, and messages that cannot be split are reported.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -126,7 +126,7 @@ async fn a_scanned_file_without_any_text_is_delivered() {
     assert_eq!(arrival.attachments[0].content, scan);
 }
 
-/// Every way for a request to go wrong that prepares a draft.
+/// Every way in which a request that prepares a draft can fail.
 fn faults(at: Station) -> Vec<Fault> {
     let mut faults = vec![
         Fault {
@@ -153,7 +153,7 @@ fn faults(at: Station) -> Vec<Fault> {
     faults
 }
 
-/// Each kind of request, and each way to break it, but not each way for each kind.
+/// Each kind of request and each way to fail, but not every combination.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_4_a_large_message_arrives_once_and_whole_after_a_failed_request() {
     arrives_once_and_whole(3).await;
@@ -189,7 +189,8 @@ async fn arrives_once_and_whole(step: usize) {
     let graph = stand_in_with(settings).await;
     let home = Home::with(&graph).account("from", "").build();
     let relay = Relay::start(&home);
-    // One goes by an upload session; the other, too large to stay, at once.
+    // One attachment goes by an upload session; the other, too large to stay, in one
+    // request.
     let (large, small) = (bytes(4_000_000, 5), bytes(2_200_000, 6));
     let field = |name: &str| format!("Content-Disposition: attachment; filename={name}\r\n");
     let parts = [file(&field("large"), &large), file(&field("small"), &small)];
@@ -201,10 +202,10 @@ async fn arrives_once_and_whole(step: usize) {
             ..fault
         };
         if fault.at == Station::Progress {
-            // What makes the relay ask how far it is.
+            // Makes the relay ask for the progress.
             graph.inject(of_this(Fault::at(Station::Upload, 503)));
         } else if fault.at == Station::Delete {
-            // What makes it begin again.
+            // Makes it begin again.
             graph.inject(of_this(Fault::at(Station::Session, 503)));
         }
         graph.inject(of_this(fault.clone()));
@@ -262,7 +263,7 @@ async fn promise_4_a_relay_killed_during_an_upload_sends_the_message_once_and_wh
     }
 }
 
-/// The times that a message is begun again.
+/// How often a message is begun again.
 fn drafts_made(graph: &Sandbox) -> usize {
     let requests = graph.requests();
     let made = requests.iter().filter(|it| it.kind == RequestKind::Draft);
@@ -318,7 +319,7 @@ async fn an_attachment_that_graph_completes_early_is_never_sent_truncated() {
     assert_eq!(drafts_made(&graph), 2);
 }
 
-/// A text of so many bytes, and no other part.
+/// A text of this size, and no other part.
 fn text(size: usize) -> String {
     let line = "All is well, and so on and so on, for as long as it takes.\r\n";
     let text = line.repeat(size / line.len());
@@ -362,15 +363,15 @@ async fn a_large_signed_message_is_refused_at_data() {
 
         assert!(reply.starts_with("552 5.3.4 Message too big: "), "{reply}");
         assert!(reply.contains("oversize"), "{reply}");
-        // The session goes on.
+        // The session continues.
         let reply = smtp.send(MAILBOX, &["a@example.org"], b"Subject: small\r\n\r\n");
         assert!(reply.starts_with("250 "), "{reply}");
         assert_eq!(arrived(&graph, at + 1).await.len(), at + 1);
     }
 }
 
-/// What was accepted does not fail by its size, although its account refuses such
-/// messages now.
+/// An accepted message does not fail because of its size, although its account refuses
+/// such messages now.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_signed_message_is_sent_as_an_attachment_when_graph_finds_it_too_large() {
     let settings = Settings {
@@ -507,13 +508,13 @@ async fn quoted_printable_becomes_base64_if_configured() {
     relay.event("quoted_printable", |_| true);
 }
 
-/// The most memory that the relay may take for one message of 100 MB, in kB.
+/// The most memory, in kB, that the relay may use for one message of 100 MB.
 const PEAK: u64 = 64 * 1024;
 const HUNDRED_MEGABYTES: usize = 100_000_000;
-/// As base64, and with what a relay needs anyway, it does not fit into [`PEAK`].
+/// As base64, and with the relay's usual memory, it does not fit into [`PEAK`].
 const THIRTY_MEGABYTES: usize = 30_000_000;
 
-/// A relay for mailboxes whose MaxSendSize was raised, without a limit of bytes.
+/// A relay for mailboxes with a raised MaxSendSize, without a limit of bytes.
 async fn for_large_ones() -> (Sandbox, Relay) {
     let settings = Settings {
         max_send_size: 150 * 1024 * 1024,

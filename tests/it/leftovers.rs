@@ -1,5 +1,5 @@
-//! Drafts whose creation had no answer: the relay finds and deletes its own, and
-//! touches nobody else's.
+//! Drafts whose creation got no answer: the relay finds and deletes its own, and touches
+//! no draft of anybody else.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +23,7 @@ fn home(graph: &Sandbox, sections: &str) -> Home {
         .build()
 }
 
-/// A creation that Graph has carried out, and whose answer is lost.
+/// A creation that Graph carries out, with the answer lost.
 fn lost(cut: Cut) -> Fault {
     Fault {
         cut: Some(cut),
@@ -50,7 +50,7 @@ fn looks(graph: &Sandbox) -> usize {
     looks.count()
 }
 
-/// Makes a draft as somebody else does who may use the mailbox.
+/// Creates a draft like another program that uses the mailbox.
 async fn strange_draft(graph: &Sandbox, mime: &str) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let settings = Settings::default();

@@ -1,5 +1,4 @@
-//! The log, by the real binary: nobody has to read it, and whoever does misses
-//! nothing.
+//! The log, with the real binary: nobody has to read it, and a reader misses nothing.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -28,7 +27,7 @@ use crate::common::stand_in;
 /// Enough for several pipes full of log lines (pipe(7): 64 KiB each).
 const BURST: usize = 400;
 
-/// A relay whose log is a pipe that the test reads or not; killed when dropped.
+/// A relay whose log is a pipe that the test may or may not read; killed when dropped.
 struct Unread {
     child: Child,
     log: Option<ChildStderr>,
@@ -77,7 +76,7 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        // It may have ended long ago.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -105,7 +104,7 @@ async fn a_log_that_nobody_reads_never_blocks_the_relay() {
 
     relay.terminate();
     assert!(relay.ended().success());
-    // It was more than the pipe could take.
+    // It was more than the pipe could hold.
     let mut log = String::new();
     relay.log.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(!log.contains("\"stopped\""), "{} bytes", log.len());

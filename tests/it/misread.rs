@@ -1,5 +1,5 @@
-//! Clients and proxies that wait for an answer which never comes, or say something
-//! else than SMTP: what the relay tells the administrator about them.
+//! Clients and proxies that wait for an answer which never comes, or that speak another
+//! protocol: what the relay reports to the administrator.
 
 use std::io::Read;
 use std::io::Write;
@@ -15,18 +15,18 @@ use crate::common::stand_in;
 use crate::common::tls::Identity;
 use crate::common::wire::wait_until_read;
 
-/// So long is waited for a client here.
+/// How long the relay waits for a client here.
 const SOON: &str = "data_timeout = \"100ms\"\ncommand_timeout = \"5s\"\n\
                     pre_mail_timeout = \"2s\"";
 
-/// What a client does that has no answer.
+/// Input of a client that gets no answer.
 #[derive(Clone, Copy, PartialEq)]
 enum Then {
     Waits,
     Leaves,
 }
 
-/// Says these pieces, and returns what the relay says until it closes.
+/// Sends these pieces, and returns the replies until the relay closes.
 fn answer(relay: &Relay, pieces: &[&[u8]], then: Then) -> String {
     let mut stream = TcpStream::connect(relay.address).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -43,10 +43,10 @@ fn answer(relay: &Relay, pieces: &[&[u8]], then: Then) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// What the relay says to these pieces, and what `sessions show` then has.
+/// The replies to these pieces, and the dialog in `sessions show`.
 async fn kept(listener: &str, pieces: &[&[u8]], then: Then) -> (String, String) {
     let graph = stand_in().await;
-    // Whoever leaves is not to be silent for too long before.
+    // The client must not be silent for too long before it leaves.
     let limits = match then {
         Then::Waits => SOON,
         Then::Leaves => "",
@@ -131,7 +131,7 @@ async fn a_client_that_gives_up_waiting_for_354_is_named_in_the_log() {
     }
 }
 
-/// What it sends behind the dot is lost, and the relay cannot know it for text.
+/// The text after the dot is lost, and the relay cannot recognise it as text.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_dot_stuffing_is_named_in_the_log() {
     let dots = "does not double the dot at the beginning of a line";
@@ -240,7 +240,7 @@ async fn a_message_sent_blindly_by_a_client_that_has_left_is_accepted() {
         stream
             .write_all((begun("\r\n") + &message).as_bytes())
             .unwrap();
-        // Nothing was read: closing may reset the connection.
+        // Nothing was read, so closing may reset the connection.
         drop(stream);
     }
 

@@ -1,6 +1,6 @@
-//! What a client asks about reports (RFC 3461), by the real relay: NOTIFY, RET,
-//! ENVID and ORCPT decide what is reported, and are as safe on disk as the rest
-//! of the envelope.
+//! A client's requests for reports (RFC 3461), with the real relay: NOTIFY, RET, ENVID
+//! and ORCPT decide what is reported, and are as safe on disk as the rest of the
+//! envelope.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,11 +31,10 @@ use crate::common::stuffed;
 
 /// Graph refuses every message to it.
 const INVALID: &str = "invalid@example.org";
-/// Every message to it is deferred, and no other waits for it.
+/// Every message to it is deferred, and delays no other.
 const DEFERRED: &str = "sendas@example.org";
 
-/// Sends a message with the arguments of MAIL and of each RCPT as they are given;
-/// returns its id.
+/// Sends a message with these arguments of MAIL and of each RCPT; returns its id.
 fn send_as(relay: &Relay, mail: &str, rcpts: &[&str], content: &[u8]) -> String {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
@@ -64,7 +63,7 @@ async fn report_about(relay: &Relay, graph: &Sandbox, id: &str) -> Arc<Arrival> 
     Arc::clone(arrivals.iter().find(ours).unwrap())
 }
 
-/// That no report was made, once another message has been delivered.
+/// Asserts that no report was made, after another message has been delivered.
 fn no_reports(relay: &Relay) {
     let last = send_one(relay, &["z@example.org"], &message("last", "z@example.org"));
     relay.event("delivered", |line| line["id"] == *last);
@@ -77,7 +76,7 @@ fn body(mail: &ParsedMail<'_>, part: usize) -> String {
     body.replace("\r\n", "\n")
 }
 
-/// The fields of the delivery-status that begin so, each once.
+/// The fields of the delivery-status with these beginnings, each once.
 fn status(mail: &ParsedMail<'_>, name: &str) -> BTreeSet<String> {
     let body = body(mail, 1);
     let lines = body.lines().filter_map(|line| line.strip_prefix(name));
@@ -178,7 +177,7 @@ async fn a_delay_is_reported_only_to_those_who_want_it() {
     assert_eq!(report.subject, "Delayed: late");
     assert_eq!(status(&mail, "Final-Recipient: rfc822;"), set(&[DEFERRED]));
     assert_eq!(status(&mail, "Original-Envelope-Id:"), set(&["late"]));
-    // RFC 3461 4.3: the whole message is returned with failures only.
+    // RFC 3461 4.3: only failure reports return the whole message.
     assert_eq!(mail.subparts[2].ctype.mimetype, "text/rfc822-headers");
     assert!(!body(&mail, 0).contains("you get another report"));
     for id in &unwanted {
@@ -233,8 +232,7 @@ async fn a_submitted_message_is_reported_as_relayed_on_request() {
     no_second_report(&relay, &graph, 3).await;
 }
 
-/// That one report was made, and nothing but these many messages arrived in the
-/// end.
+/// Asserts that one report was made, and that this number of messages arrived in all.
 async fn no_second_report(relay: &Relay, graph: &Sandbox, count: usize) {
     let last = send_one(relay, &["z@example.org"], &message("last", "z@example.org"));
     relay.event("delivered", |line| line["id"] == *last);
@@ -305,7 +303,7 @@ async fn promise_2_a_kill_loses_no_relayed_report_and_makes_no_second() {
 
     let relay = Relay::start(&home);
 
-    // Before the kill it may have been sent already, once.
+    // It may have been sent once before the kill.
     let text = |arrival: &Arc<Arrival>| arrival.subject == "Relayed: fine";
     relay.wait_until(|| graph.arrivals().iter().any(text));
     let last = send_one(
@@ -326,7 +324,8 @@ async fn ret_decides_whether_a_failure_report_has_the_whole_message() {
     let relay = Relay::start(&Home::new(&graph));
     let short = message("doomed", INVALID);
     let eight_bit = short.replace("Hello", "Gr\u{fc}\u{df}e, and .\r\n.a line");
-    // More than the spool keeps in its database, less than is returned.
+    // More than the spool keeps in its database, and less than the limit for returned
+    // messages.
     let in_file = format!("{short}{}", format!("{:0990}\r\n", 1).repeat(300));
     let too_large = format!("{short}{}", format!("{:0990}\r\n", 1).repeat(1100));
     for (parameters, content, whole) in [
@@ -429,7 +428,8 @@ async fn a_client_cannot_add_fields_to_the_report() {
     for original in hostile {
         let rcpt = format!("<{INVALID}> ORCPT={original}");
         if original.contains('\u{85}') {
-            // A control character ends no line here, and is never part of a command.
+            // A control character does not end a line here, and is never part of a
+            // command.
             let mut smtp = relay.connect();
             smtp.expect("EHLO client.example", "250");
             smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
@@ -535,7 +535,7 @@ async fn queue_show_has_the_requests_for_reports() {
     );
 }
 
-/// Takes the columns of formats 5 and 6 out of the database.
+/// Removes the columns of formats 5 and 6 from the database.
 fn as_format_4(home: &Home) {
     let db = Connection::open(database(home)).unwrap();
     db.execute_batch(
@@ -583,7 +583,7 @@ async fn messages_of_a_spool_of_format_4_are_sent_and_reported_as_before() {
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
     assert_eq!(version, 6);
-    // Its tables take what a new client asks.
+    // Its tables accept the requests of a new client.
     let id = send(
         &relay,
         "RET=FULL",

@@ -1,6 +1,6 @@
-//! Promise 4 from outside: whatever breaks between the relay and Graph, a draft
-//! arrives exactly once, and what goes in one request arrives at least once, and
-//! twice only where the log calls it doubtful.
+//! Promise 4 from outside: after any failure between the relay and Graph, a draft arrives
+//! exactly once. A message sent in one request arrives at least once, and twice only if
+//! the log calls it doubtful.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use graph_relay_sandbox::Station;
 
 use crate::common::*;
 
-/// Every way for one request to go wrong.
+/// Every way in which one request can fail.
 fn faults(at: Station) -> Vec<Fault> {
     let mut faults = Vec::new();
     for cut_after in [0, 1, 100] {
@@ -72,8 +72,8 @@ fn send(relay: &Relay, subject: &str) -> String {
     )
 }
 
-/// A mailbox for each case, so that none waits for another's trouble, and a relay
-/// that sends as each.
+/// A mailbox for each case, so that none waits because of another, and a relay that sends
+/// as each.
 async fn mailboxes(count: usize, keys: &str) -> (Sandbox, Relay) {
     let names = (0..count).map(mailbox).chain([MAILBOX.to_owned()]);
     let settings = Settings {
@@ -89,7 +89,7 @@ fn mailbox(n: usize) -> String {
     format!("m{n}@sandbox.example")
 }
 
-/// Sends a message as a mailbox; its subject is the mailbox.
+/// Sends a message as a mailbox; the subject is the mailbox.
 fn send_as(relay: &Relay, mailbox: &str) -> String {
     let content = message(mailbox, "a@example.org").replace(MAILBOX, mailbox);
     send_one(relay, &["a@example.org"], &content)
@@ -108,7 +108,7 @@ async fn promise_4_a_draft_arrives_exactly_once_after_any_failed_request() {
             ..fault
         };
         if fault.at == Station::Look {
-            // What makes the relay look.
+            // Makes the relay look.
             graph.inject(of_this(Fault {
                 stored: Some(n % 2 == 0),
                 cut: Some(Cut::Before),
@@ -190,7 +190,7 @@ async fn a_message_made_doubtful_by_a_crash_is_held_until_an_operator_decides() 
     let mut relay = Relay::start(&home);
 
     relay.event("held", |line| line["id"] == *id);
-    // Graph asks to wait for so long that the message is still there at the restart.
+    // Graph asks for a wait so long that the message is still there at the restart.
     graph.inject(Fault {
         retry_after: Some("1000".to_owned()),
         ..Fault::at_send(429)
@@ -300,8 +300,7 @@ async fn a_draft_that_cannot_be_deleted_does_not_fail_its_message() {
 async fn promise_2_a_draft_with_a_long_text_is_delivered() {
     let graph = stand_in().await;
     let relay = Relay::start(&home(&graph, "submission = \"draft\""));
-    // Graph's answer to a new draft repeats its text, here with an escape for
-    // each of its bytes.
+    // Graph's answer to a new draft repeats its text, here with an escape for each byte.
     let line = format!("{}\r\n", "\u{1}".repeat(900));
     let content = message("long", "a@example.org") + &line.repeat(100);
 
@@ -329,7 +328,7 @@ async fn an_app_that_may_not_make_drafts_is_told_what_to_grant() {
     assert!(remedy.contains(MAILBOX), "{remedy}");
 }
 
-/// A step of a draft's way, and what makes the relay take it.
+/// A step in sending a draft, and what makes the relay take it.
 struct Step {
     at: Station,
     kind: RequestKind,
@@ -449,7 +448,7 @@ async fn promise_4_an_unavailable_mailbox_does_not_mean_that_its_draft_is_gone()
     }
 }
 
-/// A port whose queue of connections is full: nobody who calls gets an answer.
+/// A port whose queue of connections is full, so that no connection succeeds.
 async fn black_hole() -> (std::net::SocketAddr, Vec<tokio::net::TcpStream>) {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -468,13 +467,13 @@ async fn black_hole() -> (std::net::SocketAddr, Vec<tokio::net::TcpStream>) {
 async fn without_a_connection_an_attempt_is_never_doubtful() {
     let graph = stand_in().await;
     let (black_hole, _held) = black_hole().await;
-    // The machine takes connections for it, and nothing is ever said on them.
+    // The machine accepts connections for it, and never sends anything.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mute = silent.local_addr().unwrap();
     for (url, word) in [
         (format!("http://{black_hole}"), "deferred"),
         (format!("https://{mute}"), "deferred"),
-        // There is a connection here, so nobody can know.
+        // There is a connection here, so the outcome is unknown.
         (format!("http://{mute}"), "held"),
     ] {
         let keys = format!("on_doubt = \"hold\"\ngraph_url = \"{url}\"");

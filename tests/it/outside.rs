@@ -26,10 +26,10 @@ use crate::common::stand_in;
 
 /// Graph refuses every message to it.
 const INVALID: &str = "invalid@example.org";
-/// Every message to it is deferred, and no other waits for it.
+/// Every message to it is deferred, and delays no other.
 const DEFERRED: &str = "sendas@example.org";
 
-/// What differs from run to run.
+/// Values that differ from run to run.
 const VOLATILE: [(&str, &str); 13] = [
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uuid]"),
     (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "[id]"),
@@ -52,7 +52,7 @@ const VOLATILE: [(&str, &str); 13] = [
     (r"=_[0-9A-Za-z.=_-]{8,}", "=_[boundary]"),
 ];
 
-/// Compares with the snapshot of that name.
+/// Compares with the snapshot of this name.
 fn pin(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
@@ -128,7 +128,7 @@ impl Busy {
         }
     }
 
-    /// What a command prints as JSON.
+    /// The output of a command, as JSON.
     fn json(&self, arguments: &[&str]) -> String {
         json(&run(&self.home, &[arguments, &["--json"]].concat()))
     }
@@ -159,7 +159,7 @@ fn json(output: &Output) -> String {
     values.collect::<Vec<_>>().join("\n")
 }
 
-/// Numbers that count time or bytes: their unit is in the name, or they are large.
+/// Numbers that count time or bytes: the unit is in the name, or they are large.
 fn mask(key: &str, value: &mut Value) {
     let counts = [
         "_ms", "_seconds", "_days", "bytes", "memory", "size", "pid", "free", "limit",

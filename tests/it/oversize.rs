@@ -1,5 +1,5 @@
-//! Messages over one request in every form that programs give them: whatever their
-//! structure, what was accepted arrives, and its files byte for byte.
+//! Messages too large for one request, in every form that programs produce: whatever
+//! their structure, accepted messages arrive, and their files byte for byte.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::common::content::base64;
 use crate::common::content::bytes;
 use crate::common::*;
 
-/// A message of this type and body.
+/// A message with this type and body.
 fn message_of(content_type: &str, body: &str) -> String {
     format!(
         "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nSubject: large\r\nMIME-Version: 1.0\r\n\
@@ -36,7 +36,7 @@ fn multipart(kind: &str, parts: &[&str]) -> String {
 
 const TEXT: &str = "Content-Type: text/plain\r\n\r\nHello\r\n";
 
-/// Lines of a text of so many bytes.
+/// Lines of text with this total size.
 fn lines(size: usize) -> String {
     let line = "All is well, and so on and so on, for as long as it takes.\r\n";
     line.repeat(size / line.len())
@@ -50,7 +50,7 @@ fn relay(graph: &Sandbox, keys: &str) -> Relay {
         .start()
 }
 
-/// The newest of so many messages.
+/// Waits for this number of messages, and returns the newest.
 async fn newest(graph: &Sandbox, count: usize) -> Arc<Arrival> {
     arrived(graph, count).await.pop().unwrap()
 }
@@ -82,7 +82,7 @@ async fn a_text_too_large_for_one_request_arrives_as_an_attached_message() {
         multipart("alternative", &[small, &html]),
         multipart("mixed", &[&html, &picture]),
         multipart("related", &[&html, &picture]),
-        // No delimiter of the boundary that it says.
+        // No delimiter matches the declared boundary.
         message_of("multipart/mixed; boundary=c", &lines(4_000_000)),
         message_of("multipart/mixed", &lines(4_000_000)),
         report,
@@ -116,16 +116,16 @@ async fn a_file_with_a_broken_header_section_arrives_byte_for_byte() {
     let kind = "Content-Type: application/pdf";
     let encoding = "Content-Transfer-Encoding: base64";
     for (at, (fields, name)) in [
-        // Not indented.
+        // A continuation line that is not indented.
         (format!("{kind}\r\n{encoding}\r\n{disposition}\r\nfilename=\"scan.pdf\"\r\n"), "scan.pdf"),
         (format!("{kind};\r\nname=scan.pdf\r\n{encoding}\r\n"), "scan.pdf"),
         (format!("{kind}\r\nname=scan.pdf\r\n{encoding}\r\n"), "scan.pdf"),
-        // Lines that are no fields.
+        // Lines that are not fields.
         (format!("{kind}\r\nno field\r\n{encoding}\r\n"), "attachment.pdf"),
         (format!("From scanner Mon Nov 2 2026\r\n{kind}\r\n{encoding}\r\n"), "attachment.pdf"),
         (format!("{kind}\r\n \t\r\n{encoding}\r\n"), "attachment.pdf"),
         (format!("{encoding}\r\nContent-Type application/pdf\r\nX-A: b\r\nContent-ID: <a>\r\n"), "attachment.txt"),
-        // Fields twice.
+        // Repeated fields.
         (format!("{kind}\r\n{kind}; name=scan.pdf\r\n{encoding}\r\n"), "attachment.pdf"),
         (format!("{kind}\r\n{encoding}\r\n{encoding}\r\n"), "attachment.pdf"),
         (format!("{kind}\r\n{encoding}\r\n{disposition} filename=a.pdf\r\n{disposition} filename=b.pdf\r\n"), "a.pdf"),
@@ -133,7 +133,7 @@ async fn a_file_with_a_broken_header_section_arrives_byte_for_byte() {
     .iter()
     .enumerate()
     {
-        // A part without a known type is a file by its disposition alone.
+        // A part without a known type is a file only because of its disposition.
         let fields = match name {
             &"attachment.txt" => format!("{fields}Content-Disposition: attachment\r\n"),
             _ => fields.clone(),
@@ -214,8 +214,8 @@ async fn a_part_in_an_unknown_encoding_is_uploaded_unchanged() {
     }
 }
 
-/// The multipart, the URL in its text, the fields of the picture; whether it is
-/// inline, and its Content-ID.
+/// The multipart, the URL in its text, the fields of the picture; whether it is inline,
+/// and its Content-ID.
 const PICTURES: [(&str, &str, &str, bool, Option<&str>); 9] = [
     (
         "mixed",
@@ -280,7 +280,7 @@ const PICTURES: [(&str, &str, &str, bool, Option<&str>); 9] = [
 async fn a_picture_is_inline_where_the_text_refers_to_it_and_only_there() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
-    // None of the three can stay.
+    // All three must be taken out.
     let picture = bytes(2_200_000, 4);
     let with = |fields: &str| {
         format!(
@@ -392,7 +392,7 @@ async fn files_of_the_same_name_arrive_all_and_in_their_order(size: usize) {
     assert!(arrival.attachments.iter().all(|it| it.name == "scan.pdf"));
 }
 
-/// How often an attachment was sent at once, and how often by an upload session.
+/// How often an attachment was sent in one request, and how often by an upload session.
 fn ways(graph: &Sandbox) -> [usize; 2] {
     let requests = graph.requests();
     [RequestKind::Attach, RequestKind::Session]

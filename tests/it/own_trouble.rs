@@ -1,5 +1,6 @@
-//! One message's trouble stays its own: what fails while others get through holds
-//! up nobody and expires by itself, and what fails for everybody is left alone.
+//! Problems of one message do not affect others: a message that fails while others get
+//! through delays none and expires alone, and a failure that affects everything makes the
+//! account back off.
 
 use std::time::Instant;
 
@@ -21,11 +22,10 @@ use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::stand_in_with;
 
-/// What the proxy below looks for.
+/// The text that the proxy below looks for.
 const MARKER: &str = "EICAR";
 
-/// A proxy that looks into what passes, and answers a page of its own to what it
-/// does not like.
+/// A proxy that inspects requests, and answers forbidden ones with its own page.
 fn block(graph: &Sandbox, status: u16, content: Option<&str>) {
     graph.inject(Fault {
         times: u32::MAX,
@@ -54,7 +54,7 @@ fn send(relay: &Relay, content: &str) -> String {
     send_one(relay, &["a@example.org"], content)
 }
 
-/// Whatever fails is tried once within the time of a test.
+/// A failed message is tried once within the time of a test.
 const ONCE: &str = "[delivery]\nretry = [\"10m\"]\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +128,7 @@ async fn a_proxy_that_answers_every_request_costs_no_message() {
             send(&relay, &message(&format!("m{n}"), "a@example.org"));
         }
         let deferred = || relay.events("deferred").len();
-        // The last of them longer ago than `expire_after`.
+        // The last of them is older than `expire_after`.
         relay.wait_until(|| deferred() >= 6);
         assert!(deferred() < 20, "{}", deferred());
         graph.clear_faults();

@@ -1,4 +1,4 @@
-//! An alias of a mailbox as From, from outside: which mailbox the relay finds for it.
+//! An alias of a mailbox as From, from outside: the mailbox that the relay finds for it.
 
 use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
@@ -12,7 +12,8 @@ fn relay(graph: &Sandbox, mailbox: &str, keys: &str) -> Relay {
     Home::with(graph).account(mailbox, keys).start()
 }
 
-/// A stand-in with an alias of a mailbox. An app that may look has this role too.
+/// A stand-in with an alias of a mailbox. An app that may look up users has this role
+/// too.
 async fn with_alias(may_look: bool) -> Sandbox {
     let alias = ("sales@sandbox.example".to_owned(), OTHER.to_owned());
     let mut settings = Settings {
@@ -25,7 +26,7 @@ async fn with_alias(may_look: bool) -> Sandbox {
     stand_in_with(settings).await
 }
 
-/// How often users were looked for.
+/// The number of look-ups of users.
 fn looks(graph: &Sandbox) -> usize {
     let requests = graph.requests();
     requests

@@ -1,5 +1,5 @@
-//! How much one mailbox is asked for, seen from the stand-in: never more than its
-//! limits, never less than there is room for, and fair to the others.
+//! Rate limits of one mailbox, measured at the stand-in: never exceeded, never left
+//! unused while mail waits, and fair to other mailboxes.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn home(graph: &Sandbox, pace: &str) -> Home {
     Home::with(graph).account(MAILBOX, &pace).build()
 }
 
-/// Until it says that this limit holds its mail back.
+/// Waits until the relay logs that this limit holds mail back.
 fn paced(relay: &Relay, limit: &str) {
     let line = relay.event("rate_limited", |_| true);
     assert_eq!(
@@ -32,14 +32,14 @@ fn paced(relay: &Relay, limit: &str) {
     );
 }
 
-/// Waiting mail of one mailbox all goes, by four requests at once and no more.
+/// All waiting mail of one mailbox is sent, with at most four requests at once.
 async fn a_backlog_goes(count: usize) {
     let graph = stand_in_with(Settings {
         keep_messages: 20_000,
         ..Settings::default()
     })
     .await;
-    // Nothing goes while it piles up: Entra has an outage.
+    // Nothing is sent while it accumulates: Entra is down.
     graph.inject(Fault {
         times: u32::MAX,
         ..Fault::at_token(503)
@@ -54,7 +54,7 @@ async fn a_backlog_goes(count: usize) {
     });
     drop(relay);
     graph.clear_faults();
-    // Long enough that requests meet.
+    // Long enough that requests overlap.
     graph.inject(Fault {
         times: u32::MAX,
         delay: Duration::from_millis(5),
@@ -80,7 +80,7 @@ async fn five_hundred_waiting_messages_use_four_requests_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: thousands of messages"]
 async fn thousands_of_waiting_messages_use_four_requests_at_once() {
-    // More than these would meet the limits of a mailbox and a day.
+    // More than these would exceed the limits of a mailbox and a day.
     a_backlog_goes(4000).await;
 }
 
@@ -89,7 +89,7 @@ async fn each_rate_limit_holds_is_named_and_survives_a_restart() {
     for (limit, value) in [
         ("messages_per_minute", "3"),
         ("requests_per_10_minutes", "3"),
-        // What four of these messages need, less a little.
+        // Slightly less than four of these messages need.
         ("upload_per_5_minutes", "\"6 kB\""),
         ("recipients_per_day", "3"),
     ] {
@@ -159,7 +159,7 @@ async fn a_backlog_of_one_mailbox_does_not_delay_two_hundred_others() {
     let single = |n| arrivals.iter().filter(|a| a.mailbox == mailbox(n)).count();
     assert!((0..200).all(|n| single(n) == 1));
     assert!(graph.peak_concurrency(MAILBOX) <= 4);
-    // Whoever came last was not served behind the whole backlog.
+    // The last mailbox was not served after the whole backlog.
     let last = arrivals.iter().rposition(|a| a.mailbox != MAILBOX).unwrap();
     println!("the last of 200 was number {last} of 1200");
 }

@@ -1,6 +1,6 @@
-//! The pages of the database damaged in turn: whatever the disk loses, no message
-//! arrives changed or twice, none vanishes without being named, and the relay
-//! either goes on or says how.
+//! Damages the pages of the database one by one: whatever the disk loses, no message
+//! arrives changed or twice, none disappears without being reported, and the relay either
+//! continues or says how to go on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,7 +43,7 @@ async fn damage_each(step: usize) {
     let pages = fs::read(database(&base)).unwrap().len() / PAGE;
     graph.clear_faults();
     for page in (1..=pages).step_by(step) {
-        // Not a page of a tree any more, or zeros.
+        // Not a valid page any more, or zeros.
         for byte in [0xFF, 0] {
             let home = Home::new(&graph);
             copy_folder(&base.path("data"), &home.path("data"));
@@ -53,7 +53,7 @@ async fn damage_each(step: usize) {
     }
 }
 
-/// A spool in which messages wait, some were delivered, and one has failed.
+/// A spool with waiting messages, delivered ones, and a failed one.
 fn prepare(graph: &Sandbox, home: &Home) -> BTreeSet<String> {
     let mut relay = Relay::start(home);
     for n in 0..3 {
@@ -124,7 +124,7 @@ fn sound_after(graph: &Sandbox, home: &Home, ids: &BTreeSet<String>, what: &str)
     }
 }
 
-/// The id of a new message, if the relay takes one.
+/// The id of a new message, if the relay accepts one.
 fn accepts(relay: &Relay) -> Option<String> {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");

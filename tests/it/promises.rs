@@ -1,4 +1,4 @@
-//! The promises of `src/lib.rs`, each by its name, against the real relay.
+//! The promises of `src/lib.rs`, each with its number, against the real relay.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::common::without;
 async fn promise_1_after_250_a_message_is_safe() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    // Graph is out of reach, so the message can only be where the relay put it.
+    // Graph is unreachable, so the message can only be where the relay stored it.
     graph.inject(Fault {
         times: 1000,
         ..Fault::at_token(503)
@@ -94,14 +94,14 @@ async fn promise_2_a_thousand_messages_on_fifty_connections_arrive_once_each() {
     assert!(graph.peak_concurrency(MAILBOX) <= 4);
 }
 
-/// Header fields, and the envelope that is to be all that counts.
+/// Header fields, and the only envelope that may count.
 const ENVELOPES: &[(&str, &[&str])] = &[
-    // blind, by envelope only
+    // blind, only in the envelope
     (
         "To: a@example.org\r\n",
         &["a@example.org", "blind@example.org"],
     ),
-    // a Bcc field that came in, in odd spellings, naming somebody else
+    // an incoming Bcc field, in odd spellings, naming somebody else
     (
         "To: a@example.org\r\nBcc: eve@example.org\r\n",
         &["a@example.org"],
@@ -137,7 +137,7 @@ const ENVELOPES: &[(&str, &[&str])] = &[
         "To: a@example.org\r\nTo: b@example.org\r\n",
         &["a@example.org", "b@example.org"],
     ),
-    // what another reader could take for somebody else
+    // text that another reader could take for another address
     (
         "To: a@example.org <eve@example.org>\r\n",
         &["a@example.org"],
@@ -152,10 +152,10 @@ const ENVELOPES: &[(&str, &[&str])] = &[
         "To: a@example.org\r\nResent-To: eve@example.org\r\nResent-Bcc: eve@example.org\r\n",
         &["a@example.org"],
     ),
-    // nobody named
+    // without recipients
     ("To: undisclosed-recipients:;\r\n", &["a@example.org"]),
     ("", &["a@example.org", "b@example.org"]),
-    // spelled differently
+    // in another spelling
     ("To: A@Example.ORG\r\n", &["a@example.org"]),
 ];
 
@@ -446,7 +446,7 @@ async fn a_throttled_mailbox_is_not_called_before_retry_after() {
     let at = throttled.received;
     for request in requests.iter().filter(|r| r.kind == RequestKind::SendMail) {
         let after = request.received.saturating_duration_since(at);
-        // What was under way together with it had been sent before the answer.
+        // Messages that were under way together with it had been sent before the answer.
         let together = after < Duration::from_millis(1500);
         assert!(together || after >= Duration::from_secs(2), "{after:?}");
     }
@@ -534,7 +534,8 @@ async fn a_refused_secret_is_logged_once_and_never_costs_a_message() {
             .unwrap()
             .contains("Value (not its Secret ID)")
     );
-    // A second refusal, over a second later: it must not be told, nor expire anything.
+    // A second refusal more than a second later must neither be logged nor expire
+    // anything.
     relay.wait_until(|| graph.totals().token_requests >= 2);
     common::write_private(&secret, &Settings::default().client_secret);
 

@@ -1,5 +1,5 @@
-//! `queue retry`, `hold`, `release` and `drop`, by the real binary: what an
-//! operator decides happens at once, and stays so.
+//! `queue retry`, `hold`, `release` and `drop`, with the real binary: an operator's
+//! decision takes effect at once and is durable.
 
 use std::fs;
 use std::io::Write;
@@ -24,7 +24,7 @@ use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::write_private;
 
-/// Nothing is tried twice by itself.
+/// Nothing is retried by itself.
 const PATIENT: &str = "[delivery]\nretry = [\"1h\"]";
 
 fn queue(home: &Home, arguments: &[&str]) -> Output {
@@ -63,7 +63,7 @@ fn failed(relay: &Relay, home: &Home) -> String {
     let to = "invalid@example.org";
     let id = send_one(relay, &[to], &message("bad", to));
     relay.wait_until(|| shown(home, &id)["state"] == "failed");
-    // Its report goes out by itself: no fault that a test asks for is to strike it.
+    // Its report is sent by itself, so that a fault of the test cannot affect it.
     let report = relay.event("report", |line| line["about"] == *id);
     relay.event("delivered", |line| line["id"] == report["id"]);
     id
@@ -113,7 +113,7 @@ async fn a_retry_after_the_secret_was_corrected_does_not_wait_for_the_backoff() 
     write_private(&secret, "an-old-secret");
     let relay = Relay::start(&home);
     let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
-    // The brake is at its third step, of 20 seconds and more.
+    // The backoff is at its third step, at least 20 seconds.
     let deferrals = |n| {
         relay.wait_until(|| relay.events("deferred").len() >= n);
         relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
@@ -178,7 +178,7 @@ async fn a_held_message_stays_held_after_kill_9_until_it_is_released() {
     let again = queue(&home, &["hold", &id]);
     assert_eq!(stdout(&again), format!("{id}  nothing to do: it is held\n"));
     assert_eq!(again.status.code(), Some(0));
-    // What goes out meanwhile shows that it would have.
+    // A message sent meanwhile shows that it would have been sent.
     send_one(
         &relay,
         &["a@example.org"],
@@ -358,7 +358,7 @@ async fn on_a_terminal_queue_drop_asks_with_the_number_of_messages() {
     assert_eq!(shown(&home, &ids[0])["state"], "dropped");
 }
 
-/// What `queue drop --all` prints where script(1) gives it a terminal.
+/// The output of `queue drop --all` on a terminal made by script(1).
 fn on_a_terminal(home: &Home, answer: &str) -> String {
     let program = env!("CARGO_BIN_EXE_graph-relay");
     let config = home.config.display();

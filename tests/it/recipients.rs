@@ -1,5 +1,5 @@
-//! Recipients that relay.toml replaces, bounds or refuses, from outside: the real
-//! relay, and whom the stand-in got each message for.
+//! Recipients that relay.toml replaces, limits or refuses, from outside: the real relay,
+//! and the recipients at the stand-in.
 
 use graph_relay_sandbox::Sandbox;
 
@@ -22,14 +22,14 @@ fn relay(graph: &Sandbox, listener: &str, keys: &str, sections: &str) -> (Home, 
     (home, relay)
 }
 
-/// Puts the configuration in force.
+/// Applies the configuration with a reload.
 fn reload(relay: &Relay) {
     let before = relay.events("reloaded").len();
     relay.signal("HUP");
     relay.wait_until(|| relay.events("reloaded").len() > before);
 }
 
-/// Sends header fields with a body; what arrived of it, in MIME form.
+/// Sends header fields with a body; returns what arrived, in MIME form.
 async fn sent(graph: &Sandbox, relay: &Relay, to: &[&str], fields: &str) -> String {
     let before = graph.arrivals().len();
     let content = format!(
@@ -77,7 +77,7 @@ async fn mail_for_an_alias_reaches_its_members() {
         recipients(&graph.arrivals()[7]),
         set(&["it@example.org", "x@example.org"])
     );
-    // Blind recipients stay unknown to the others.
+    // Blind recipients stay hidden from the others.
     assert!(!raw.contains("nas.local"), "{raw}");
 
     let id = relay.event("recipients_replaced", |_| true)["id"].clone();
@@ -294,7 +294,7 @@ async fn listeners_and_users_can_limit_allowed_recipients() {
     smtp.expect("RCPT TO:<team>", "550 5.7.1");
     smtp.expect("RCPT TO:<boss@sandbox.example>", "550 5.7.1");
 
-    // Nor does the header of a message get around it.
+    // The header of a message cannot bypass it either.
     let before = graph.arrivals().len();
     let fields = "To: anna@example.org, eve@customer.example\r\n";
     sent(&graph, &relay, &["anna@example.org"], fields).await;

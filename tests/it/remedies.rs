@@ -1,5 +1,5 @@
-//! What remedies, replies and warnings tell an administrator to write into relay.toml can be
-//! written there: every `key = "value"` in a text of the source is one that the relay takes.
+//! Settings that remedies, replies and warnings mention can be written into relay.toml:
+//! the relay accepts every `key = "value"` in a text of the source.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ client_secret_env = \"PATH\"
 mailbox = \"a@contoso.com\"
 ";
 
-/// Where a key may stand behind that.
+/// The places of a key after that.
 const SECTIONS: [&str; 13] = [
     "",
     "[tls]",
@@ -42,7 +42,7 @@ fn settings(text: &str) -> Vec<(String, String)> {
     let mut rest = code;
     while let Some((before, behind)) = rest.split_once(" = \\\"") {
         let is_of_key = |c: char| c.is_ascii_lowercase() || c == '_';
-        // The n of a line end is none of the key.
+        // The n of a line end does not belong to the key.
         let before = before.replace("\\n", " ");
         let key = before.rsplit(|c| !is_of_key(c)).next().unwrap();
         let (value, behind) = behind.split_once("\\\"").unwrap_or((behind, ""));
@@ -64,7 +64,7 @@ fn in_folder(folder: &Path, found: &mut BTreeSet<(String, String)>) {
     }
 }
 
-/// Whether relay.toml may have it somewhere: neither key nor value is unknown there.
+/// Whether relay.toml accepts it somewhere: neither key nor value is unknown there.
 fn is_taken(key: &str, value: &str) -> bool {
     SECTIONS.iter().any(|section| {
         let line = format!("{key} = \"{value}\"\n");
@@ -80,7 +80,7 @@ fn is_taken(key: &str, value: &str) -> bool {
             return true;
         };
         let place = format!("relay.toml:{number}:");
-        // What else is wrong is that this is no whole configuration.
+        // Any other error is because this is not a whole configuration.
         let is_wrong = |line: &str| line.starts_with(&place) && line.contains("unknown ");
         !error.to_string().lines().any(is_wrong)
     })
@@ -93,7 +93,7 @@ fn every_setting_that_a_text_mentions_can_be_written_into_relay_toml() {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
         &mut found,
     );
-    // A text, for whatever stands between quotation marks.
+    // A text, in place of what quotation marks contain.
     found.retain(|(key, value)| !key.is_empty() && !value.contains(['{', '\n']));
 
     assert!(found.len() > 20, "{found:?}");

@@ -1,5 +1,5 @@
-//! Failure reports, by the real relay: who gets one, what it says, and that a
-//! failure and its report are one thing even to kill -9.
+//! Failure reports, with the real relay: who gets one, what it says, and that even kill
+//! -9 cannot separate a failure from its report.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ use crate::common::users::USERS;
 
 /// Graph refuses every message to it.
 const INVALID: &str = "invalid@example.org";
-/// Every message to it is deferred, and no other waits for it.
+/// Every message to it is deferred, and delays no other.
 const DEFERRED: &str = "sendas@example.org";
 
-/// Sends a message that fails, with that reverse-path; returns its id.
+/// Sends a message that fails, with this reverse-path; returns its id.
 fn fail(relay: &Relay, reverse_path: &str) -> String {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
@@ -39,7 +39,7 @@ fn fail(relay: &Relay, reverse_path: &str) -> String {
     id_of(&smtp.send(reverse_path, &[INVALID], content.as_bytes()))
 }
 
-/// What the log says of who gets the report about a failure.
+/// The recipient of the report about a failure, according to the log.
 fn reported_to(relay: &Relay, id: &str) -> String {
     let failed = relay.event("failed", |line| line["id"] == *id);
     failed["reported_to"].as_str().unwrap().to_owned()
@@ -54,7 +54,7 @@ async fn only_report(relay: &Relay, graph: &Sandbox, id: &str) -> Arc<Arrival> {
     Arc::clone(&arrivals[0])
 }
 
-/// That nothing but this message, sent now, ever arrived.
+/// Asserts that only this message, sent now, ever arrived.
 async fn nothing_arrived(relay: &Relay, graph: &Sandbox) {
     let last = send_one(relay, &["a@example.org"], &message("last", "a@example.org"));
     relay.event("delivered", |line| line["id"] == *last);

@@ -1,6 +1,5 @@
-//! A database that does not belong to what lies beside it: moved away, restored,
-//! emptied or taken away while the relay runs. Nothing is deleted, and the relay
-//! says how to go on.
+//! A database that does not belong to the files next to it: moved away, restored, emptied
+//! or removed while the relay runs. Nothing is deleted, and the relay says how to go on.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +22,7 @@ use crate::common::stored::rename;
 use crate::common::stored::send_large;
 use crate::common::stored::waiting;
 
-/// Names and bytes of everything in the folder, except what a start may touch.
+/// Names and bytes of everything in the folder, except files that a start may change.
 fn files(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![home.path("data")];
@@ -236,7 +235,7 @@ async fn unknown_files_in_the_content_folder_are_left_alone() {
     let content = home.path("data/content");
     fs::create_dir(content.join("lost+found")).unwrap();
     let unknown = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    // A strange name, an id in small letters, and a folder with the name of an id.
+    // An unknown name, an id in small letters, and a folder with the name of an id.
     let others = [".nfs0001", "01arz3ndektsv4rrffq69g5fav"];
     for name in others {
         fs::write(content.join(name), "x").unwrap();
@@ -324,8 +323,8 @@ async fn a_database_that_is_removed_while_the_relay_runs_loses_nothing() {
     arrived(&graph, 3).await;
 }
 
-/// The relay says 451 to new mail: to the first whole message at the latest, and from
-/// then on to DATA.
+/// Asserts that the relay answers 451 to new mail: at the latest to the first complete
+/// message, and from then on to DATA.
 fn no_mail_is_taken(relay: &Relay) {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");

@@ -1,6 +1,6 @@
-//! Room for new mail: what counts, what yields when there is none, and that no
-//! client keeps it from others. Limits are small here; a disk that is really full
-//! is in `full_disk.rs`.
+//! Room for new mail: what counts, what yields when there is none, and that no client
+//! takes it from others. Limits are small here; `full_disk.rs` has a disk that is really
+//! full.
 
 use std::fs;
 use std::process::Output;
@@ -23,7 +23,7 @@ use crate::common::wire::in_data;
 use crate::common::wire::in_transaction;
 use crate::common::wire::wait_until_read;
 
-/// One megabyte of spool; nothing is tried twice by itself, nothing reported.
+/// One megabyte of spool; nothing is retried by itself, nothing reported.
 const SMALL: &str = "[limits]\nspool_size = \"1 MB\"\n\
                      [delivery]\nretry = [\"1h\"]\n[failure]\nnotify = \"off\"";
 
@@ -41,7 +41,7 @@ fn refusal() -> Fault {
     }
 }
 
-/// A message of about so many bytes.
+/// A message of about this size.
 fn sized(subject: &str, size: usize) -> String {
     let line = format!("{}\r\n", "x".repeat(76));
     message(subject, "a@example.org") + &line.repeat(size / 78)
@@ -65,7 +65,7 @@ fn cause(relay: &Relay) -> String {
         .to_owned()
 }
 
-/// So many recipients that their rows take up 150 kB.
+/// Enough recipients that their rows need 150 kB.
 fn long_addresses() -> Vec<String> {
     let label = "d".repeat(60);
     let address = |number| {
@@ -75,7 +75,7 @@ fn long_addresses() -> Vec<String> {
     (0..500).map(address).collect()
 }
 
-/// A message whose account fails it.
+/// A message that fails at its account.
 fn failed(relay: &Relay, graph: &Sandbox, content: &str) -> String {
     graph.inject(refusal());
     let id = send_one(relay, &["a@example.org"], content);
@@ -87,7 +87,7 @@ fn content_files(home: &Home) -> usize {
     fs::read_dir(home.path("data/content")).unwrap().count()
 }
 
-/// Gets the content of a message on its way, to the last byte before its end.
+/// Sends the content of a message up to the byte before its end.
 fn begin(relay: &Relay, content: &str) -> Smtp {
     let mut smtp = in_data(relay, "a@example.org");
     smtp.write(content.as_bytes());
@@ -124,7 +124,7 @@ async fn rows_of_recipients_count_against_spool_size_and_history_yields() {
         "{cause}"
     );
 
-    // What was dropped is history, and history yields.
+    // A dropped message is history, and history yields.
     let dropped = run(&home, &["queue", "drop", "--all", "--yes"]);
     assert!(dropped.status.success());
     smtp.expect("RSET", "250");
@@ -162,7 +162,7 @@ async fn failed_content_yields_to_new_mail_the_oldest_first() {
         words.contains("its content was removed to make room for new mail"),
         "{words}"
     );
-    // The other is kept whole.
+    // The other is kept completely.
     assert!(run(&home, &["queue", "retry", &second]).status.success());
     arrived(&graph, 2).await;
 }
@@ -192,7 +192,7 @@ async fn mail_that_waits_or_is_held_never_yields() {
     );
     assert_eq!(content_files(&home), 2);
 
-    // Counted the same after a restart.
+    // The same count after a restart.
     relay.kill();
     let relay = Relay::start(&home);
     let mut smtp = in_transaction(&relay, "a@example.org");
@@ -219,7 +219,7 @@ async fn a_complete_message_gets_room_before_incomplete_ones() {
     send_one(&relay, &["a@example.org"], &sized("small", 100_000));
 
     assert_eq!(arrived(&graph, 1).await[0].subject, "small");
-    // The oldest has made room; its client learns it at the end of its message.
+    // The oldest has made room; its client is told at the end of its message.
     assert_eq!(content_files(&home), 2);
     let reply = endless[0].say(".");
     assert!(reply.starts_with("452 4.3.1 "), "{reply}");
@@ -299,7 +299,7 @@ async fn a_message_that_can_never_fit_into_the_spool_is_refused_for_good() {
     );
     assert_eq!(content_files(&home), 0);
 
-    // A larger spool needs a restart: until then it holds no more.
+    // A larger spool requires a restart; until then it holds no more.
     home.change("\"1 MB\"", "\"50 MB\"");
     relay.signal("HUP");
     relay.event("reloaded", |_| true);
@@ -326,7 +326,7 @@ async fn a_refused_message_is_removed_while_its_client_still_sends() {
     let mut no_room = begin(&relay, &sized("no room", 600_000));
     assert_eq!(content_files(&home), 1);
 
-    // What still comes of them is read, and kept nowhere.
+    // The rest of them is read and discarded.
     for smtp in [&mut too_big, &mut no_room] {
         smtp.write(sized("more", 2_000_000).as_bytes());
         wait_until_read(smtp.stream());
@@ -350,7 +350,7 @@ async fn status_doctor_and_metrics_show_the_last_error_of_the_spool() {
     let ok = run(&home, &["status", "--json"]);
     let status: Value = serde_json::from_str(&stdout(&ok)).unwrap();
     assert_eq!(status["spool_error"], Value::Null);
-    // Somebody takes the folder of large messages away.
+    // The folder of large messages is removed.
     fs::remove_dir(home.path("data/content")).unwrap();
     let mut smtp = in_data(&relay, "a@example.org");
     smtp.write(sized("large", 300_000).as_bytes());

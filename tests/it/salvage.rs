@@ -1,5 +1,5 @@
-//! `graph-relay spool check` and `spool salvage`: what can be read from a damaged
-//! spool goes on, what cannot is named, and nothing is sent twice.
+//! `graph-relay spool check` and `spool salvage`: readable messages of a damaged spool
+//! continue, unreadable ones are named, and nothing is sent twice.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::common::stored::rename;
 use crate::common::stored::send_large;
 use crate::common::stored::waiting;
 
-/// The ids that a command names behind this word.
+/// The ids that a command prints after this word.
 fn named(words: &str, word: &str) -> BTreeSet<String> {
     let lines = words.lines().filter_map(|line| line.strip_prefix(word));
     let ids = lines.map(|line| line.trim_start_matches(": ")[..26].to_owned());
@@ -220,7 +220,7 @@ async fn a_salvage_that_was_interrupted_is_refused_by_a_start_and_finished_by_th
             fs::remove_file(&new).unwrap();
         }
         if !has_state {
-            // As a spool of an earlier version.
+            // Like a spool of an earlier version.
             fs::remove_file(home.path("data/spool.state")).unwrap();
         }
 

@@ -1,6 +1,6 @@
-//! Promise 7: no secret leaves its place. Every kind of secret goes through the
-//! real relay at level trace, on ways that succeed and on ways that fail; then all
-//! of them are looked for in everything that the relay said or wrote.
+//! Promise 7: no secret leaks. Every kind of secret goes through the real relay at level
+//! trace, in cases that succeed and in cases that fail; then everything that the relay
+//! printed or wrote is searched for them.
 
 use std::fs;
 use std::io::Write;
@@ -46,7 +46,7 @@ const PROXY_PASSWORD: &str = "canary-of-the-proxy";
 const IDENTITY_HEADER: &str = "canary-of-the-identity-header";
 const PEOPLE: &str = "reports@sandbox.example";
 
-/// Everything that anybody but the relay may see.
+/// Everything that others than the relay may see.
 #[derive(Default)]
 struct Seen(Vec<(String, Vec<u8>)>);
 
@@ -60,7 +60,7 @@ impl Seen {
         self.text(what, &output.stderr);
     }
 
-    /// What a command says.
+    /// The output of a command.
     fn command(&mut self, home: &Home, arguments: &[&str]) {
         let output = command(home, arguments).output().unwrap();
         self.output(&arguments.join(" "), &output);
@@ -112,10 +112,10 @@ fn command(home: &Home, arguments: &[&str]) -> Command {
     command
 }
 
-/// The relay says all that it can.
+/// The relay logs everything that it can.
 const TALKATIVE: &str = "[log]\nlevel = \"trace\"";
 
-/// Signs in by a device code; what the command said.
+/// Signs in by a device code; returns the command's output.
 async fn sign_in(home: &Home) -> Output {
     let mut login = command(home, &["login", PEOPLE, "--device"]);
     let login = login.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -146,8 +146,8 @@ async fn sign_in(home: &Home) -> Output {
     output
 }
 
-/// Signs in by a pasted address; what the command said except for the URL that it is
-/// for the person to see, with its code, which is spent.
+/// Signs in by a pasted address; returns the command's output except for the URL that the
+/// person must see, whose code is used up.
 async fn sign_in_by_paste(home: &Home) -> (Output, String) {
     let mut login = command(home, &["login", PEOPLE, "--no-browser"]);
     let mut login = login
@@ -179,7 +179,7 @@ async fn sign_in_by_paste(home: &Home) -> (Output, String) {
     let link = reqwest::Url::parse(url).unwrap().join(&link).unwrap();
     let answer = browser.get(link).send().await.unwrap();
     let address = answer.headers()["location"].to_str().unwrap().to_owned();
-    // A wrong one first: what is said of it must not repeat the code.
+    // A wrong one first, whose error must not repeat the code.
     let mut stdin = login.stdin.take().unwrap();
     writeln!(stdin, "{}", address.replace("state=", "state=x")).unwrap();
     writeln!(stdin, "{address}").unwrap();
@@ -191,7 +191,7 @@ async fn sign_in_by_paste(home: &Home) -> (Output, String) {
     (output, address)
 }
 
-/// Every account that there can be, of one stand-in.
+/// Every kind of account, at one stand-in.
 fn with_every_account(graph: &Sandbox, token: &str) -> Setup {
     let mut setup = Home::with(graph);
     for (mailbox, credential) in [
@@ -250,7 +250,7 @@ fn large() -> String {
     )
 }
 
-/// What goes wrong: refusals, pages, cut connections, at Entra and at Graph.
+/// The faults: refusals, error pages, cut connections, at Entra and at Graph.
 fn break_everything(graph: &Sandbox) {
     for status in [400, 401, 429, 500] {
         graph.inject(Fault::at(Station::Token, status));
@@ -279,7 +279,7 @@ fn home(graph: &Sandbox, token: &str) -> Home {
         .build()
 }
 
-/// Every credential, large messages, and failures on the way, which pass.
+/// Every credential, large messages, and temporary failures.
 async fn deliver(graph: &Sandbox, home: &Home, relay: &Relay, seen: &mut Seen) {
     break_everything(graph);
     for mailbox in [
@@ -296,8 +296,8 @@ async fn deliver(graph: &Sandbox, home: &Home, relay: &Relay, seen: &mut Seen) {
     arrived(graph, 5).await;
 }
 
-/// Tokens that Graph takes no longer, sign-ins that Entra takes no longer, messages
-/// that are refused.
+/// Tokens that Graph no longer accepts, sign-ins that Entra no longer accepts, refused
+/// messages.
 fn fail(graph: &Sandbox, relay: &Relay) {
     graph.revoke_tokens();
     graph.sign_out(PEOPLE, 50_173);
@@ -322,7 +322,7 @@ fn authenticate(relay: &Relay, seen: &mut Seen) {
     smtp.say("QUIT");
 }
 
-/// Everything that can be asked for.
+/// Every command and request.
 async fn ask(home: &Home, relay: &Relay, seen: &mut Seen) {
     for arguments in [
         &["status", "--json"][..],
@@ -383,13 +383,13 @@ async fn promise_7_no_secret_is_in_any_output_or_file_of_the_relay() {
     seen.log(&relay);
 
     let mut secrets = graph.secrets();
-    // Sent and given: tokens, codes, verifiers, assertions, upload tokens, the secret.
+    // Sent and received: tokens, codes, verifiers, assertions, upload tokens, the secret.
     assert!(secrets.len() > 15, "{}", secrets.len());
     let key = keys::APP.key.lines().nth(3).unwrap().to_owned();
     let code = address.split("code=").nth(1).unwrap();
     let code = code.split('&').next().unwrap().to_owned();
     secrets.extend([key, code, PASSWORD.to_owned(), PLAIN.to_owned()]);
-    // As it stands in a form.
+    // As encoded in a form.
     secrets.push("Canary.not_a-secret".to_owned());
     seen.has_none_of(&secrets);
 }
@@ -399,7 +399,7 @@ async fn promise_7_no_secret_of_a_proxy_or_a_machine_is_in_any_output() {
     let graph = stand_in_with(settings()).await;
     let mut seen = Seen::default();
 
-    // A proxy with a password, which is not there.
+    // A proxy with a password, which is not running.
     let away = "login_url = \"https://127.0.0.1:9\"\ngraph_url = \"https://127.0.0.1:9\"";
     let proxy = format!("[http]\nproxy = \"http://relay:{PROXY_PASSWORD}@127.0.0.1:9\"\n");
     let home = Home::with(&graph)
@@ -455,7 +455,7 @@ async fn promise_7_no_secret_of_a_proxy_or_a_machine_is_in_any_output() {
     seen.has_none_of(&secrets);
 }
 
-/// What a panic, a log line or an error could print of them.
+/// The forms in which a panic, a log line or an error could print them.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_7_no_type_that_holds_a_secret_prints_it() {
     let graph = stand_in_with(settings()).await;

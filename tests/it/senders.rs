@@ -1,4 +1,4 @@
-//! `[[sender]]`, from outside: what a message goes out as, and from which mailbox.
+//! `[[sender]]`, from outside: the address that a message goes out as, and its mailbox.
 
 use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
@@ -62,7 +62,7 @@ async fn an_impossible_author_is_replaced_too() {
         raw.contains(&format!("\r\nFrom: \"Cron Daemon\" <{MAILBOX}>\r\n")),
         "{raw}"
     );
-    // Nobody could answer there.
+    // Nobody could reply to that address.
     assert!(!raw.contains("Reply-To"), "{raw}");
 }
 
@@ -95,7 +95,7 @@ async fn a_replaced_sender_field_is_not_added_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configured_mailbox_sends_for_its_alias() {
-    // The stand-in knows no mailbox by an alias; this one may be sent as.
+    // The stand-in knows no mailbox by an alias; the mailbox may send as this one.
     let settings = Settings {
         send_as: vec!["sales@sandbox.example".to_owned()],
         ..Settings::default()
@@ -138,7 +138,7 @@ async fn a_user_may_use_the_map_only_for_its_own_addresses() {
     };
     assert!(send("reports@old.example").starts_with("250"));
     assert!(send("relay@old.example").starts_with("550 5.7.1"));
-    // Known by the map, so it counts as a From.
+    // The map knows it, so it counts as a From.
     assert!(send("root@nas.local").starts_with("550 5.7.1"));
 
     let arrivals = arrived(&graph, 1).await;

@@ -1,5 +1,5 @@
-//! What other users than the relay's see of it, and what root is told about the
-//! service's user. Needs root, because it takes the rights of other users.
+//! What other users than the relay's can see of it, and what root is told about the
+//! service's user. Needs root, because it uses the rights of other users.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,7 +74,7 @@ async fn the_remedy_for_an_unreadable_secret_fits_the_user_who_asks() {
     assert!(person.contains("run this with sudo"), "{person}");
     assert!(!person.contains("chown"), "{person}");
 
-    // The service starts as soon as somebody has let it in.
+    // The service starts as soon as it has permission.
     let service = run_as(SERVICE, &home, &["serve"]);
     assert_eq!(service.status.code(), Some(75), "{service:?}");
     let line = format!("chown {SERVICE}:{SERVICE} {}", secret.display());
@@ -97,7 +97,7 @@ fn of_the_service(graph: &graph_relay_sandbox::Sandbox) -> Home {
     home
 }
 
-/// A certificate that the relay may trust.
+/// A certificate that the relay trusts.
 fn authority(home: &Home) -> String {
     Identity::new().section(home);
     let files = fs::read_dir(home.folder.path()).unwrap();
@@ -176,7 +176,7 @@ async fn check_and_doctor_as_root_test_what_the_services_user_may_read() {
     }
 }
 
-/// The service would not start: root is told so, and it is the truth.
+/// Root is told correctly that the service would not start.
 fn is_told_with(fix: &str, home: &Home) {
     let check = common::run(home, &["check"]);
     assert_eq!(check.status.code(), Some(78), "{fix}: {check:?}");
@@ -204,7 +204,7 @@ async fn doctor_finds_files_left_by_a_relay_started_by_hand() {
         "{warning}"
     );
     relay.stop();
-    // All but a file deep down.
+    // Everything except a file deep down.
     let chown = std::process::Command::new("chown")
         .args(["-R", &format!("{SERVICE}:{SERVICE}")])
         .arg(&data)

@@ -1,5 +1,5 @@
-//! `setup` and `hash-password` at a terminal: what they leave when they are
-//! interrupted, and that `setup` asks again. The terminal is a pseudo-terminal of the test's own.
+//! `setup` and `hash-password` at a terminal: what remains after an interruption, and
+//! that `setup` asks again. The terminal is a pseudo-terminal of the test.
 
 use std::fs;
 use std::fs::File;
@@ -29,7 +29,7 @@ use crate::common::binary;
 use crate::common::stand_in;
 use crate::common::write_private;
 
-/// `graph-relay setup` with somebody at its terminal.
+/// `graph-relay setup` with a person at its terminal.
 struct Person {
     child: Child,
     /// The person's end.
@@ -77,7 +77,7 @@ impl Person {
         }
     }
 
-    /// Waits for a question, and answers it.
+    /// Waits for a question and answers it.
     fn answer(&mut self, question: &str, answer: &str) {
         self.wait_for(question);
         writeln!(self.terminal, "{answer}").unwrap();
@@ -110,7 +110,7 @@ impl Person {
         modes.contains(LocalModes::ECHO)
     }
 
-    /// Ctrl-C at a terminal that is the command's own is this signal.
+    /// Ctrl-C at the command's own terminal sends this signal.
     fn interrupt(&mut self) -> i32 {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
@@ -129,7 +129,7 @@ impl Drop for Person {
     }
 }
 
-/// Files with what is in them.
+/// Files with their contents.
 fn files(home: &Home) -> Vec<(String, String)> {
     let entries = fs::read_dir(home.folder.path()).unwrap();
     let files = entries.map(|entry| entry.unwrap().path());
@@ -151,7 +151,7 @@ async fn an_interrupted_setup_leaves_secret_and_file_as_they_were() {
     write_private(&home.path("client-secret"), "the-old-one");
     let before = files(&home);
 
-    // At the hidden prompt: the terminal shows again what is typed.
+    // At the hidden prompt: the terminal shows typed text again.
     let mut person = Person::begin(&home, &graph);
     person.answer_to_the_secret("");
     person.wait_for("the secret is required");
@@ -231,7 +231,7 @@ async fn the_old_secret_stays_until_the_new_one_has_worked() {
     let mut wrong = set_up("wrong~value");
     wrong.wait_for("The old one is kept as");
     wrong.wait_for("relay.toml.old");
-    // Somebody listens on the relay's socket.
+    // Something listens on the relay's socket.
     wrong.wait_for("To apply the new one: systemctl restart graph-relay");
     drop(relay);
     fs::remove_dir_all(home.path("data")).unwrap();

@@ -1,5 +1,5 @@
-//! Mailboxes that sign in, by the real binary against the stand-in: in a browser,
-//! by a pasted address, by a device code; and what becomes of their mail.
+//! Mailboxes that sign in, with the real binary against the stand-in: in a browser, by a
+//! pasted address, by a device code; and what happens to their mail.
 
 use std::fs;
 use std::io::BufRead;
@@ -61,7 +61,7 @@ impl Login {
         Self::begin_as(home, mailbox, options, |_| {})
     }
 
-    /// The same with more of a setting.
+    /// The same with more settings.
     fn begin_as(
         home: &Home,
         mailbox: &str,
@@ -85,7 +85,7 @@ impl Login {
         Self { child, stderr }
     }
 
-    /// The next line that it says which has this in it.
+    /// The next line of its output that contains this.
     fn line_with(&mut self, part: &str) -> String {
         loop {
             let mut line = String::new();
@@ -102,7 +102,7 @@ impl Login {
         writeln!(stdin, "{address}").unwrap();
     }
 
-    /// How it ends: its exit code, and everything that it said.
+    /// Waits for its end; returns the exit code and all output.
     fn end(mut self) -> (i32, String) {
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
@@ -112,7 +112,7 @@ impl Login {
     }
 }
 
-/// The person at a browser: where it goes from the authorize URL, as this user.
+/// The person at a browser: returns where the authorize URL leads, as this user.
 async fn browse(url: &str, choice: &str) -> String {
     let browser = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -215,7 +215,7 @@ async fn a_sign_in_outlives_the_relay_and_is_sealed_on_disk() {
     let mut relay = Relay::start(&home);
     sign_in(&home, MAILBOX).await;
 
-    // Each start needs a new access token, and spends a refresh token for it.
+    // Each start requires a new access token, and uses up a refresh token.
     for count in 1..=3 {
         relay.kill();
         relay = Relay::start(&home);
@@ -227,7 +227,7 @@ async fn a_sign_in_outlives_the_relay_and_is_sealed_on_disk() {
         arrived(&graph, count).await;
     }
 
-    // It may be writing the newest token still.
+    // It may still be writing the newest token.
     relay.stop();
     let key = home.path("data/token-key");
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -243,7 +243,7 @@ async fn a_sign_in_outlives_the_relay_and_is_sealed_on_disk() {
         "{text}"
     );
 
-    // With another key it is as if nobody had signed in, and says so.
+    // With another key nobody is signed in, and the relay says so.
     fs::write(&key, [7; 32]).unwrap();
     let relay = Relay::start(&home);
     let lost = relay.event("sign_in", |_| true);
@@ -274,7 +274,7 @@ async fn only_the_mailbox_itself_signs_in_for_it() {
     wrong.line_with("not the address that the browser ended on");
     wrong.paste(&address.replace("state=", "state=x"));
     wrong.line_with("belongs to another sign-in");
-    // Neither a code that somebody else brings nor a wrong person is the end.
+    // Neither a foreign code nor a wrong person ends the login.
     wrong.paste(&address.replace("code=", "code=x"));
     wrong.line_with("Entra does not accept the code");
     wrong.paste(&address);
@@ -327,7 +327,7 @@ async fn a_device_code_used_by_the_wrong_person_can_be_tried_again() {
     assert_eq!(signed_in(&home).len(), 1);
 }
 
-/// Types the code that a login shows, on another device and as this user.
+/// Enters the code of a login on another device, as this user.
 async fn type_code(login: &mut Login, mailbox: &str) {
     let place = login.line_with("/sandbox/device");
     let line = login.line_with("with the code ");
@@ -423,7 +423,7 @@ async fn a_refused_sign_in_holds_the_mail_of_that_mailbox_only() {
     let asked = requests[before..]
         .iter()
         .filter(|it| it.path.ends_with("/token"));
-    // One for each mailbox: what was refused is not asked for again and again.
+    // One for each mailbox: refused ones are not requested again and again.
     assert_eq!(asked.count(), 2);
     assert_eq!(relay.events("fault").len(), 1);
     let status = run(&home, &["status"]);
@@ -510,8 +510,8 @@ async fn each_mailbox_of_an_account_signs_in_for_itself() {
     assert_eq!(mailboxes, [MAILBOX, OTHER]);
 }
 
-/// A relay that has signed in before and asks Entra for a token right now, whose
-/// answer is late: a refusal, if the person was signed out.
+/// A relay that has signed in before and requests a token from Entra now, whose answer is
+/// late: a refusal, if the person was signed out.
 async fn asking(graph: &Sandbox, home: &Home) -> Relay {
     let mut relay = Relay::start(home);
     sign_in(home, MAILBOX).await;

@@ -1,4 +1,4 @@
-//! The SMTP side from outside: raw bytes to the real relay, raw bytes back.
+//! SMTP from outside: raw bytes to the real relay, raw bytes back.
 
 use std::io::Read;
 use std::io::Write;
@@ -351,7 +351,7 @@ async fn a_full_spool_answers_452_and_accepted_mail_is_delivered() {
 
     graph.clear_faults();
     arrived(&graph, 3).await;
-    // There is room again once they are settled: the reply says when.
+    // There is room again once they are settled; the reply shows when.
     relay.wait_until(|| relay.delivered() == 3);
     relay.wait_until(|| {
         let reply = smtp.send(MAILBOX, &["a@example.org"], content.as_bytes());

@@ -1,5 +1,5 @@
-//! The spool by its own interface: what a damaged disk or a strange hand can
-//! leave in it must not stop the other messages.
+//! The spool through its own interface: damage by a disk or by other programs must not
+//! stop the other messages.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -291,7 +291,7 @@ async fn a_spool_of_format_1_is_upgraded_with_its_waiting_mail() {
 
     let (spool, _) = open(folder.path());
 
-    // What it holds counts, as if it had been accepted now.
+    // Its size counts as if it had been accepted now.
     assert!(spool.holdings().states["waiting"] > 400);
     let claimed = claim(&spool).await;
     assert_eq!(claimed[0].id, id);
@@ -308,7 +308,7 @@ async fn state(spool: &Spool, id: SpoolId) -> &'static str {
     spool.show(id).await.unwrap().unwrap().summary.state.name()
 }
 
-/// An entry in this state, its content in a file if it is large.
+/// An entry in this state, with its content in a file if it is large.
 async fn in_state(spool: &Spool, folder: &Path, state: &str, content: &[u8]) -> SpoolId {
     let id = accept(spool, content).await;
     let settled = match state {

@@ -1,5 +1,5 @@
-//! What old applications send, and what of it arrives at Graph: the rules of
-//! promise 5, against the real relay.
+//! Messages of old applications, and what of them arrives at Graph: the rules of promise
+//! 5, against the real relay.
 
 use crate::common::Home;
 use crate::common::MAILBOX;
@@ -12,10 +12,10 @@ use crate::common::set;
 use crate::common::stand_in;
 use crate::common::without;
 
-/// Header fields as they come in, and as they go out behind Received. `{id}` is
-/// the entry's, `{mailbox}` the account's.
+/// Incoming header fields, and what goes out after Received. `{id}` is the entry's,
+/// `{mailbox}` the account's.
 const ROWS: &[(&str, &str)] = &[
-    // nothing of what RFC 5322 3.6 asks for
+    // without anything that RFC 5322 3.6 requires
     (
         "Subject: none\r\n",
         "Date: {date}\r\nMessage-ID: <{id}@relay.test.example>\r\nFrom: {mailbox}\r\n\
@@ -41,7 +41,7 @@ const ROWS: &[(&str, &str)] = &[
         "From: \"UPS\" <{mailbox}>\r\nX-Original-From: \"UPS\" <user@[192.0.2.1]>\r\n\
          To: a@example.org\r\nDate: Sat, 21 Nov 2026 19:00:00 +0000\r\nMessage-ID: <1@app>\r\n",
     ),
-    // single fields twice
+    // fields that may appear once, twice
     (
         "From: {mailbox}\r\nFrom: Eve <eve@example.org>\r\nTo: a@example.org\r\n\
          Date: Sat, 21 Nov 2026 19:00:00 +0000\r\nSubject: one\r\nSubject: two\r\n\
@@ -203,18 +203,18 @@ async fn promise_3_a_display_name_that_looks_like_addresses_reaches_nobody_else(
     }
 }
 
-/// Fields that a signature covers, or that say how a message came here, in spellings
-/// that another program could be tempted to tidy up.
+/// Fields that a signature covers, or that say how a message came here, in spellings that
+/// another program might change.
 const SIGNED: [&str; 4] = [
-    // DKIM, over the fields as they are, in odd spacing.
+    // DKIM, over the unchanged fields, with odd spacing.
     "DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=sandbox.example; s=k;\r\n\
      \th=From:To:Subject:Date:Message-ID;\r\n\x20bh=abc=;\r\n  b=def=\r\nFROM:  App  <{mailbox}>\r\n\
      to:\ta@example.org \r\nSubject: two  blanks\r\n",
-    // Fields named more often than there are: whoever adds one breaks it.
+    // Fields listed more often than they appear: adding one breaks the signature.
     "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=sandbox.example; s=k;\r\n\
      \x20h=From:From:To:To:Cc:Sender:Reply-To:Subject:Subject; bh=abc=; b=def=\r\n\
      From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: oversigned\r\n",
-    // What a filter before this relay has found.
+    // Results of a filter before this relay.
     "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=filter.example; s=k; b=abc=\r\n\
      ARC-Message-Signature: i=1; a=rsa-sha256; d=filter.example; s=k; h=From; bh=abc=; b=def=\r\n\
      ARC-Authentication-Results: i=1; filter.example; dkim=pass\r\n\

@@ -6,7 +6,6 @@
 //! which includes Latin-1 and always fits. [`text_charset`] finds the charset of the text
 //! part. Both depend only on the bytes of the message, so that every attempt gives the
 //! same result.
-//! reads the same.
 
 use std::borrow::Cow;
 

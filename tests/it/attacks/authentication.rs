@@ -1,4 +1,4 @@
-//! AUTH (RFC 4954, 4616): what is no password, and who tries too many.
+//! AUTH (RFC 4954, 4616): malformed passwords, and clients that try too many.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ fn relay_with_users(graph: &Sandbox) -> Relay {
     Home::with(graph)
         .sections(USERS)
         .listener("authentication = \"required\"")
-        // Whatever can be logged is.
+        // Everything is logged that can be.
         .sections("[log]\nlevel = \"trace\"")
         .start()
 }
@@ -90,7 +90,7 @@ async fn replies_do_not_reveal_user_names() {
 
     assert!(wrong.starts_with("535 5.7.8 "), "{wrong}");
     assert_eq!(wrong, unknown);
-    // LOGIN asks for a password whatever the name.
+    // LOGIN asks for a password for every name.
     smtp.expect("AUTH LOGIN bm9ib2R5", "334 UGFzc3dvcmQ6");
     assert_eq!(smtp.say("eA=="), wrong);
 }
@@ -106,7 +106,7 @@ async fn an_overlong_authentication_line_is_refused() {
     smtp.expect("AUTH PLAIN", "334");
     smtp.expect(&line, "500 5.5.");
 
-    // The exchange is over: this is a command again.
+    // The exchange is over, so this is a command again.
     smtp.expect("NOOP", "250");
     smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
 }
@@ -142,7 +142,7 @@ async fn a_user_name_cannot_forge_log_lines_and_passwords_are_not_logged() {
 
     smtp.expect(&format!("AUTH PLAIN {}", STANDARD.encode(forged)), "5");
     smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
-    // Users type it where the name belongs.
+    // Users sometimes type the password in place of the name.
     let mut other = greeted(&relay);
     let twice = STANDARD.encode("\0Printer123Scan456\0Printer123Scan456");
     other.expect(&format!("AUTH PLAIN {twice}"), "535");

@@ -1,4 +1,4 @@
-//! Commands that are no commands: other protocols, bytes, lengths, parameters.
+//! Hostile commands: other protocols, binary data, lengths, parameters.
 
 use crate::common::Home;
 use crate::common::MAILBOX;
@@ -48,7 +48,7 @@ async fn a_tls_client_on_a_plain_port_is_disconnected_at_once() {
     let relay = Home::with(&graph).limits(limits).start();
     for version in [1, 3] {
         let mut smtp = relay.connect();
-        // A ClientHello without a line feed in it, which waits for an answer.
+        // A ClientHello without a line feed, from a client that waits for an answer.
         let hello = [
             &[0x16, 3, version, 0, 200, 1, 0, 0, 196, 3, 3][..],
             &[0x55; 194],
@@ -73,7 +73,7 @@ async fn command_lines_beyond_the_length_limit_are_refused() {
         let line = format!("NOOP {}", "x".repeat(length - 5));
         smtp.expect(&line, "250");
     }
-    // RFC 4954 4 has the longest line there is, with 12,288 octets.
+    // The longest allowed line is that of RFC 4954 4, with 12,288 octets.
     for length in [12_289, 64 * 1024, 1024 * 1024] {
         let line = format!("NOOP {}", "x".repeat(length));
         smtp.expect(&line, "500 5.5.");

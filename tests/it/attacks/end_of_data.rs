@@ -1,5 +1,5 @@
-//! SMTP smuggling and its kin (CVE-2023-51764, -51765, -51766): only CRLF dot
-//! CRLF ends a message, and nothing of a message is a command.
+//! SMTP smuggling and similar attacks (CVE-2023-51764, -51765, -51766): only CRLF dot
+//! CRLF ends a message, and no part of a message is run as a command.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ use crate::common::wire::in_transaction;
 use crate::common::wire::wait_until_read;
 use crate::common::without;
 
-/// What becomes of a message with these bytes inside.
+/// What happens to a message that contains these bytes.
 #[derive(Clone, Copy, PartialEq)]
 enum Verdict {
     /// It is one message.
     Accepted,
-    /// It has a bare CR or a NUL: one message where the listener normalises those,
-    /// and refused where it does not.
+    /// It contains a bare CR or a NUL: one message if the listener normalises those, and
+    /// refused if it does not.
     Refused,
 }
 use Verdict::Accepted;
 use Verdict::Refused;
 
-/// The listener of a relay that other machines can reach has these.
+/// The listener of a relay that other machines can reach has these settings.
 const STRICT: &str = "bare_cr = \"refuse\"\nnul = \"refuse\"\n";
 
-/// Bytes that some server takes for the end of data.
+/// Bytes that some server accepts as the end of data.
 const VARIANTS: [(&[u8], Verdict); 23] = [
     (b"\n.\n", Accepted),
     (b"\n.\r\n", Accepted),
@@ -59,14 +59,14 @@ const VARIANTS: [(&[u8], Verdict); 23] = [
     (b"\r\n.\t\r\n", Accepted),
 ];
 
-/// A transaction of its own, if anybody runs it.
+/// A transaction, in case anybody runs it.
 fn smuggled() -> String {
     format!(
         "MAIL FROM:<{MAILBOX}>\r\nRCPT TO:<eve@example.org>\r\nDATA\r\nFrom: {MAILBOX}\r\n\r\nsmuggled\r\n"
     )
 }
 
-/// Nobody but `a@example.org` got any of so many messages.
+/// Asserts that only `a@example.org` received this number of messages.
 async fn only_for_a(graph: &Sandbox, count: usize) {
     for arrival in arrived(graph, count).await {
         let raw = String::from_utf8_lossy(&arrival.raw);
@@ -111,7 +111,7 @@ async fn extra_carriage_returns_before_the_end_are_tolerated() {
     let relay = Relay::start(&Home::new(&graph));
     let mut smtp = in_data(&relay, "a@example.org");
 
-    // It has a true CRLF . CRLF: the message ends here for everybody.
+    // It contains a real CRLF . CRLF, so the message ends here for every server.
     let content = message("ended", "a@example.org");
     smtp.write(format!("{content}\r\r\n.\r\nNOOP\r\nQUIT\r\n").as_bytes());
 
@@ -121,7 +121,7 @@ async fn extra_carriage_returns_before_the_end_are_tolerated() {
     only_for_a(&graph, 1).await;
 }
 
-/// Whoever forwards a message to the relay ends DATA, and its own lines, with CRLF.
+/// A server that forwards a message to the relay ends DATA, and its own lines, with CRLF.
 #[tokio::test(flavor = "multi_thread")]
 async fn cr_cr_lf_is_accepted_only_from_clients_that_use_it_for_every_line() {
     let graph = stand_in().await;
@@ -160,7 +160,7 @@ async fn the_end_is_found_wherever_segments_are_cut() {
     let end = b"\r\n.\r\n";
     let body = content.strip_suffix("\r\n").unwrap().as_bytes();
     let mut count = 0;
-    // One cut at each place, then a segment for each byte.
+    // One cut at each position, then one segment for each byte.
     let cuts = (0..=end.len()).map(|at| vec![at]);
     for cuts in cuts.chain([(0..=end.len()).collect()]) {
         let mut smtp = in_data(&relay, "a@example.org");
@@ -184,7 +184,7 @@ async fn the_end_is_found_wherever_segments_are_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_is_found_across_the_read_buffer() {
-    /// `READ` of the listener.
+    /// The constant `READ` of the listener.
     const READ: usize = 16 * 1024;
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
@@ -294,7 +294,7 @@ async fn content_without_a_354_is_never_run() {
         assert!(!rest.contains("354 "), "{before}{rest}");
         assert!(!rest.contains("queued as"), "{before}{rest}");
     }
-    // Had one been taken, it would be there before this one.
+    // If one had been accepted, it would arrive before this one.
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
     id_of(&smtp.send(MAILBOX, &["a@example.org"], head.as_bytes()));

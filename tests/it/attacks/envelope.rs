@@ -1,4 +1,4 @@
-//! Paths that try to be two, or a header field, or somebody else.
+//! Paths that could be read as two, as a header field, or as another person.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use crate::common::recipients;
 use crate::common::send_one;
 use crate::common::stand_in;
 
-/// Arguments of RCPT, and the reply.
+/// Arguments of RCPT, and the expected reply.
 const PATHS: &[(&str, &str)] = &[
     ("<>", "501 5.1.3 "),
     ("< >", "501 5.1.3 "),
-    // An address, but of nobody.
+    // An address that nobody has.
     ("<root>", "550 5.1.2 "),
     ("<a@example.org <eve@example.org>>", "501 5.1.3 "),
     ("<<a@example.org>,<eve@example.org>>", "501 5.1.3 "),
@@ -62,8 +62,8 @@ const PATHS: &[(&str, &str)] = &[
     ("<@relay.example@example.org>", "501 5.1.3 "),
 ];
 
-/// Addresses that other systems read as more than they are; here they are one
-/// recipient, to the letter.
+/// Addresses in which other systems see more than one; here each is exactly one
+/// recipient.
 const ODD: &[(&str, &str)] = &[
     ("<a%eve.example@example.org>", "a%eve.example@example.org"),
     ("<eve.example!a@example.org>", "eve.example!a@example.org"),
@@ -208,7 +208,7 @@ async fn a_hostile_sender_is_refused_or_receives_no_report() {
         send_one(&relay, &["a@example.org"], &content);
     }
 
-    // The mailbox is the configured one, whoever the sender says he is.
+    // The mailbox is the configured one, whatever sender the client names.
     let arrivals = arrived(&graph, 1).await;
     assert_eq!(arrivals[0].mailbox, MAILBOX);
 }

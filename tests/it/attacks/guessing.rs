@@ -1,7 +1,7 @@
-//! Guessing of passwords: what it may cost those who have the right one.
+//! Password guessing: how it affects clients with the correct password.
 //!
-//! Nothing here is measured in seconds: the relay's own log says what was
-//! verified before what.
+//! Nothing here is measured in seconds: the relay's log shows the order in which
+//! passwords were verified.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -46,7 +46,7 @@ fn relay_with_user(graph: &Sandbox) -> Relay {
     Relay::start(&home)
 }
 
-/// A connection of a client of its own, greeted.
+/// A greeted connection of a separate client.
 fn greeted(relay: &Relay, client: u8) -> Smtp {
     let from = IpAddr::V4(Ipv4Addr::new(127, 3, 0, client));
     let runtime = Handle::current();
@@ -99,7 +99,7 @@ async fn a_correct_password_does_not_wait_for_all_guesses_of_others() {
 
     device.expect(&plain("scanner", PASSWORD), "235");
 
-    // One of each client, those under way, and one more of each while it was its turn.
+    // One guess of each client that is under way, and one more of each that was next.
     let meanwhile = wrong(&relay) - before;
     assert!(
         meanwhile <= 2 * usize::from(GUESSERS),
@@ -119,7 +119,7 @@ async fn a_recently_verified_password_does_not_wait_for_guesses() {
 
     again.expect(&plain("scanner", PASSWORD), "235");
 
-    // None but those that were verified already.
+    // Only those that were verified already.
     let meanwhile = wrong(&relay) - before;
     assert!(meanwhile <= 2, "{meanwhile} guesses first");
     again.expect("MAIL FROM:<relay@sandbox.example>", "250");
@@ -131,7 +131,7 @@ async fn guesses_of_disconnected_clients_are_not_verified() {
     let relay = relay_with_user(&graph);
     let all = GUESSES * usize::from(GUESSERS);
     for (n, stream) in guesses(&relay, "nobody").into_iter().enumerate() {
-        // Both ways to go.
+        // Clients can leave in two ways.
         if n % 2 == 0 {
             stream.shutdown(Shutdown::Write).unwrap();
         } else {
@@ -143,7 +143,7 @@ async fn guesses_of_disconnected_clients_are_not_verified() {
 
     greeted(&relay, 99).expect(&plain("scanner", PASSWORD), "235");
 
-    // At most those under way.
+    // At most the guesses that are under way.
     assert!(wrong(&relay) - before <= 2);
     assert!(
         wrong(&relay) < all / 2,
@@ -158,7 +158,7 @@ async fn commands_pipelined_after_a_password_are_kept() {
     let relay = relay_with_user(&graph);
     let mut smtp = greeted(&relay, 1);
 
-    // Some with it, some while it is verified.
+    // Some send the commands with the password, some while it is verified.
     smtp.write(format!("{}\r\nNOOP\r\nVR", plain("scanner", PASSWORD)).as_bytes());
     wait_until_all_read(&[smtp.stream().try_clone().unwrap()]);
     smtp.write(b"FY x\r\nHELP\r\n");

@@ -1,4 +1,4 @@
-//! No open relay (promise 6), and no mail that goes in circles.
+//! No open relay (promise 6), and no looping mail.
 
 use crate::common::Home;
 use crate::common::MAILBOX;
@@ -9,7 +9,7 @@ use crate::common::message;
 use crate::common::stand_in;
 use crate::common::users::USERS;
 
-/// The sixteen ways to ask that nmap's smtp-open-relay tries.
+/// The sixteen requests that nmap's smtp-open-relay tries.
 const FORMS: [(&str, &str); 16] = [
     ("", "eve@example.org"),
     ("x@example.org", "eve@example.org"),
@@ -50,7 +50,7 @@ async fn promise_6_mail_is_refused_where_authentication_is_required() {
     }
 }
 
-/// So many Received fields above a message.
+/// A message with this number of Received fields at the top.
 fn hops(count: usize, message: &str) -> String {
     let hop = "Received: from a.example by b.example; Sat, 21 Nov 2026 19:00:00 +0000\r\n";
     format!("{}{message}", hop.repeat(count))
@@ -83,7 +83,7 @@ async fn hops_of_an_attached_message_do_not_count() {
     let inner = hops(60, &message("inner", "b@example.org"));
     let fields = "MIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n";
     let outer = message("outer", "a@example.org").replace("\r\n\r\n", &format!("\r\n{fields}"));
-    // Nor do fields that only begin so, nor continuation lines.
+    // Fields whose name only begins like that do not count, nor do continuation lines.
     let decoys = "X-Received: x\r\nReceived-SPF: pass\r\n Received: folded\r\n".repeat(30);
 
     id_of(&smtp.send(

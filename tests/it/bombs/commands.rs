@@ -12,7 +12,7 @@ use crate::common::message;
 use crate::common::recipients;
 use crate::common::stand_in;
 
-/// A session is closed after so many commands without a message.
+/// A session is closed after this number of commands without a message.
 const IDLE_COMMANDS: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,4 @@
-//! A client that goes wrong again and again costs a line a minute, and hides no
-//! other client.
+//! A client with repeated errors causes one log line a minute, and hides no other client.
 
 use std::io::Read;
 use std::io::Write;
@@ -12,10 +11,10 @@ use crate::common::said;
 use crate::common::stand_in;
 use crate::common::tls::Identity;
 
-/// Says something on a connection of its own, and waits for the end of it.
+/// Sends something on a new connection, and waits until that is closed.
 fn once(relay: &Relay, says: &[u8]) {
     let mut stream = TcpStream::connect(relay.address).unwrap();
-    // The relay may have closed, or reset, already.
+    // The relay may have closed or reset it already.
     drop(stream.write_all(says));
     drop(stream.shutdown(std::net::Shutdown::Write));
     drop(stream.read_to_end(&mut Vec::new()));

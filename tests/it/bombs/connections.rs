@@ -1,4 +1,4 @@
-//! More connections than there is room for.
+//! More connections than the relay allows.
 
 use std::io::ErrorKind;
 use std::io::Read;
@@ -39,8 +39,8 @@ fn client(n: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 2, high, low))
 }
 
-/// As many connections as there is room for, from as many clients as needed,
-/// each greeted.
+/// Opens as many connections as the relay allows, from as many clients as needed, and
+/// reads each greeting.
 fn fill(relay: &Relay) -> Vec<TcpStream> {
     let runtime = Handle::current();
     let connect = |n: usize| {
@@ -53,7 +53,7 @@ fn fill(relay: &Relay) -> Vec<TcpStream> {
     })
 }
 
-/// A connection that was let in.
+/// An accepted connection.
 fn greeted(mut stream: TcpStream) -> TcpStream {
     let mut greeting = [0; 4];
     stream.read_exact(&mut greeting).unwrap();
@@ -61,7 +61,7 @@ fn greeted(mut stream: TcpStream) -> TcpStream {
     stream
 }
 
-/// Lets this process have that many files open.
+/// Raises the number of files that this process may open.
 pub(crate) fn may_open(files: u64) {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -85,7 +85,7 @@ async fn ten_thousand_connections_of_one_client_leave_room_for_others() {
 /// Another client sends mail after each batch of connections.
 async fn connections_of_one_client_leave_room_for_others(count: usize, each: usize) {
     let graph = stand_in().await;
-    // Written down, the limit holds for this machine too.
+    // If it is configured explicitly, the limit holds for this machine too.
     let limits = format!("connections_per_client = {PER_CLIENT}");
     let relay = Home::with(&graph).limits(&limits).start();
     let runtime = Handle::current();
@@ -123,7 +123,7 @@ async fn ten_thousand_idle_connections_of_many_clients_pass_and_others_are_serve
 }
 
 async fn idle_connections_of_many_clients_pass_and_others_are_served(count: usize) {
-    /// More than the relay has room for.
+    /// More than the relay allows.
     const AT_ONCE: usize = 1200;
     let graph = stand_in().await;
     let limits = "command_timeout = \"200ms\"";
@@ -163,7 +163,7 @@ async fn a_newcomer_finds_room_where_512_connections_are_idle() {
     let relay = Relay::start(&Home::new(&graph));
     let mut idle = fill(&relay);
 
-    // One more, of a client that has none yet.
+    // One more, from a client without a connection.
     bystander(&relay);
 
     let mut said = String::new();
@@ -190,7 +190,7 @@ async fn refused_clients_occupy_no_connection() {
         .start();
     let addresses = relay.addresses();
 
-    // Each says nothing, and waits for a handshake.
+    // Each stays silent, as before a handshake.
     let unwanted = (0..200).map(|_| TcpStream::connect(addresses[1]).unwrap());
     let unwanted: Vec<TcpStream> = unwanted.collect();
 
@@ -206,7 +206,7 @@ async fn unfinished_messages_use_bounded_room() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     let head = message("half", "a@example.org");
-    // Just so much that it is still kept in memory.
+    // Just small enough to be kept in memory.
     let filler = format!("{:0998}\r\n", 0).repeat(127 * 1024 / 1000);
     let group = format!(
         "EHLO c\r\nMAIL FROM:<{MAILBOX}>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n{head}{filler}"

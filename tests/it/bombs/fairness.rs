@@ -1,5 +1,5 @@
-//! No client keeps the connections from the others: not by many of them, not by
-//! slowness, and not on another listener.
+//! No client takes the connections of others: not with many connections, not by being
+//! slow, and not on another listener.
 
 use std::io::Read;
 use std::io::Write;
@@ -48,7 +48,7 @@ fn idle(to: SocketAddr, count: usize) -> Vec<TcpStream> {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_on_one_listener_leave_room_on_the_other() {
     let graph = stand_in().await;
-    // One for this machine, and one where everybody has to authenticate.
+    // One for this machine, and one that requires authentication.
     let home = Home::with(&graph)
         .listener("")
         .listener("authentication = \"required\"")
@@ -60,14 +60,14 @@ async fn idle_connections_on_one_listener_leave_room_on_the_other() {
 
     let held = idle(addresses[1], 1000);
 
-    // More than are kept for the listener, all at once.
+    // More than the listener's reserve, all at once.
     let mut ours: Vec<Smtp> = (0..40).map(|_| relay.connect()).collect();
     for (n, smtp) in ours.iter_mut().enumerate() {
         smtp.expect("EHLO client.example", "250");
         let content = message(&format!("m{n}"), "a@example.org");
         id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
     }
-    // And whoever has a password finds room on the listener that is flooded.
+    // And a client with a password finds room on the flooded listener.
     let mut user = Smtp::connect(addresses[1]);
     user.expect("EHLO client.example", "250");
     user.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
@@ -162,7 +162,7 @@ async fn clients_within_a_tls_handshake_make_room() {
     let stuck: Vec<TcpStream> = (0..40)
         .map(|_| {
             let mut stream = TcpStream::connect(relay.address).unwrap();
-            // The beginning of a ClientHello of 16 KB. The relay may be gone again.
+            // The beginning of a ClientHello of 16 KB. The relay may have closed already.
             drop(stream.write_all(&[0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3]));
             stream
         })
@@ -197,7 +197,7 @@ async fn a_client_that_never_begins_a_message_is_disconnected() {
             match client.stream().read(&mut piece) {
                 Ok(0) => break,
                 Ok(length) => heard.extend_from_slice(&piece[..length]),
-                // It may have closed since.
+                // It may have been closed since.
                 Err(_) if heard.len() < 1_000_000 => {
                     drop(client.stream().write_all(said.as_bytes()));
                 }
@@ -236,7 +236,7 @@ async fn the_tls_handshake_counts_towards_the_time_allowed_before_mail() {
     stuck.set_read_timeout(Some(PATIENCE)).unwrap();
     stuck.write_all(&[0x16, 3, 1, 0x40]).unwrap();
 
-    // It may be reset.
+    // The connection may be reset.
     assert!(matches!(stuck.read(&mut [0]), Ok(0) | Err(_)));
     relay.event("tls", |_| true);
 }
@@ -259,7 +259,7 @@ async fn clients_that_connect_again_for_each_message_are_never_turned_away() {
                         id_of(&smtp.send(MAILBOX, &["a@example.org"], content.as_bytes()));
                         match n % 3 {
                             0 => smtp.expect("QUIT", "221"),
-                            // It does not wait for the answer.
+                            // It does not wait for the reply.
                             1 => smtp.write(b"QUIT\r\n"),
                             _ => {}
                         }
@@ -285,7 +285,7 @@ async fn the_hourly_recipient_limit_is_separate_for_each_client() {
     let content = message("counted", "a@example.org");
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
-    // What is refused does not count.
+    // Refused recipients do not count.
     let refused = smtp.send(MAILBOX, &["a@example.org", "b@example.org"], b"a\0b\r\n");
     assert!(refused.starts_with("550 "), "{refused}");
     id_of(&smtp.send(
@@ -304,12 +304,12 @@ async fn the_hourly_recipient_limit_is_separate_for_each_client() {
     other.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
     other.expect("RCPT TO:<a@example.org>", "250");
 
-    // The last one is for whoever comes first.
+    // The last one is free for any client.
     smtp.expect("DATA", "354");
     smtp.write(content.as_bytes());
     id_of(&smtp.say("."));
     other.expect("DATA", "451 4.7.1 ");
-    // Some clients look at the reply to DATA alone.
+    // Some clients read only the reply to DATA.
     smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
     smtp.expect("RCPT TO:<a@example.org>", "451 4.7.1 ");
     smtp.expect("DATA", "451 4.7.1 ");

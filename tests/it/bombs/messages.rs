@@ -1,4 +1,4 @@
-//! Messages that are too much: bytes, lines, header fields, addresses.
+//! Excessive messages: bytes, lines, header fields, addresses.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::common::set;
 use crate::common::stand_in;
 use crate::common::wire::in_data;
 
-/// A message and what becomes of it: a piece repeated between a beginning and
-/// an end, so that it need not exist as a whole.
+/// A message and its expected result. It is a piece repeated between a beginning and an
+/// end, so that it need not be in memory as a whole.
 pub(crate) struct Bomb {
-    /// Its subject and Message-ID, if it gets that far.
+    /// Its subject and Message-ID, if it is delivered.
     name: &'static str,
     beginning: String,
     piece: String,
@@ -40,7 +40,7 @@ impl Bomb {
         }
     }
 
-    /// An ordinary message with that body.
+    /// An ordinary message with this body.
     pub(crate) fn body(name: &'static str, body: &str, reply: &'static str) -> Self {
         let message = message(name, "a@example.org");
         let (header, _) = message.split_once("\r\n\r\n").unwrap();
@@ -50,7 +50,7 @@ impl Bomb {
         }
     }
 
-    /// A whole message.
+    /// A complete message.
     pub(crate) fn content(name: &'static str, content: String, reply: &'static str) -> Self {
         Self {
             name,
@@ -75,8 +75,8 @@ impl Bomb {
     }
 }
 
-/// Sends each, another client's message in the midst of it, and sees what
-/// arrives.
+/// Sends each message, with another client's message in between, and checks what is
+/// delivered.
 pub(crate) async fn explode(bombs: &[Bomb]) {
     let graph = stand_in().await;
     let limits = "message_size = \"3 MB\"";
@@ -87,7 +87,7 @@ pub(crate) async fn explode(bombs: &[Bomb]) {
         smtp.write(&bomb.beginning.as_bytes()[..half]);
         bystander(&relay);
         smtp.write(&bomb.beginning.as_bytes()[half..]);
-        // A write for each small piece would be a system call for each.
+        // Writing each small piece separately would cost a system call for each.
         let group = (64 * 1024 / bomb.piece.len().max(1)).max(1);
         let whole = bomb.piece.repeat(group);
         for _ in 0..bomb.times / group {
@@ -201,7 +201,7 @@ async fn a_hundred_thousand_hops_are_refused() {
     .await;
 }
 
-/// An ordinary message whose To field has that value.
+/// An ordinary message with this value in its To field.
 fn to(name: &'static str, list: &str, reply: &'static str) -> Bomb {
     let ordinary = message(name, "a@example.org");
     let content = ordinary.replace("To: a@example.org\r\n", &format!("To: {list}\r\n"));
@@ -219,7 +219,7 @@ async fn address_lists_are_read_in_linear_time() {
     address_lists_are_read(1).await;
 }
 
-/// A hundred thousand of everything, or fewer by this factor.
+/// A hundred thousand of everything, divided by this factor.
 async fn address_lists_are_read(less: usize) {
     let strays = |count: usize| format!("{}a@example.org", "e@example.org,\r\n ".repeat(count));
     let after = |beginning: &str, count: usize| format!("{}a@example.org", beginning.repeat(count));
@@ -242,7 +242,8 @@ async fn address_lists_are_read(less: usize) {
         to("at-signs", &after("@", 100_000 / less), TAKEN),
         to("dots", &after("a.", 50_000 / less), TAKEN),
         to("literals", &after("[", 100_000 / less), TAKEN),
-        // The stand-in reads encoded words in quadratic time: more would be its trouble.
+        // The stand-in reads encoded words in quadratic time, so more would only test the
+        // stand-in.
         to("beginnings-of-words", &named("=?", 2000 / less), TAKEN),
         to("encoded-words", &named("=?u?q?a?= ", 500 / less), TAKEN),
     ])
@@ -260,7 +261,7 @@ async fn a_list_with_gaps_repetitions_or_nested_comments_is_delivered() {
     odd_lists_are_delivered(1).await;
 }
 
-/// A hundred thousand of everything, or fewer by this factor.
+/// A hundred thousand of everything, divided by this factor.
 async fn odd_lists_are_delivered(less: usize) {
     let comment = format!("{}{}", "(".repeat(50_000 / less), ")".repeat(50_000 / less));
     explode(&[
@@ -277,7 +278,8 @@ async fn odd_lists_are_delivered(less: usize) {
             &format!("{comment} a@example.org"),
             TAKEN,
         ),
-        // One recipient, whom Graph must not be told of more often than it takes recipients.
+        // One recipient, which must not be named more often than Graph accepts
+        // recipients.
         to(
             "one-address-8000-times",
             &"a@example.org, ".repeat(8000 / less),
@@ -298,7 +300,7 @@ async fn authors_are_read_in_linear_time() {
     authors_are_read(1).await;
 }
 
-/// A hundred thousand of everything, or fewer by this factor.
+/// A hundred thousand of everything, divided by this factor.
 async fn authors_are_read(less: usize) {
     let from = |name: &'static str, author: &str| {
         let ordinary = message(name, "a@example.org");

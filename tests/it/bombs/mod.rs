@@ -1,10 +1,8 @@
-//! Clients that want to use the relay up: connections, time, commands,
-//! messages. The relay's memory stays within its bound, every bomb gets the
-//! answer that is meant for it or is delivered, and others are served
-//! meanwhile.
+//! Clients that try to exhaust the relay: connections, time, commands, messages. The
+//! relay's memory stays bounded, every excessive input gets its intended reply or is
+//! delivered, and others are served meanwhile.
 //!
-//! Nothing here is timed. A step that took more than linear time would run
-//! into `PATIENCE`.
+//! Nothing here is timed. A step that took more than linear time would exceed `PATIENCE`.
 
 mod commands;
 mod complaints;

@@ -1,11 +1,11 @@
-//! MIME that goes deep: the relay sends it as it is and need not read it.
+//! Deeply nested MIME: the relay sends it unchanged and need not read it.
 
 use crate::bombs::messages::Bomb;
 use crate::bombs::messages::TAKEN;
 use crate::bombs::messages::TOO_BIG;
 use crate::bombs::messages::explode;
 
-/// Multipart within multipart, so deep, ready to stand behind a header section.
+/// Multiparts nested to this depth, to follow a header section.
 fn multipart(depth: usize) -> String {
     let open: String = (0..depth)
         .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"))

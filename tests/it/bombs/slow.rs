@@ -1,5 +1,4 @@
-//! Clients that take their time: every phase of a session has an end, however
-//! often they say a byte.
+//! Slow clients: every phase of a session times out, however often they send a byte.
 
 use std::io::ErrorKind;
 use std::io::Read;
@@ -20,11 +19,11 @@ use crate::common::stand_in;
 use crate::common::tls::Identity;
 use crate::common::wire::in_data;
 
-/// A session may last so long; a silence, much longer.
+/// A session may last this long; a silence, much longer.
 const LIMITS: &str = "session_timeout = \"1s\"";
 
-/// Says a byte whenever it has listened for a moment, until the relay has had
-/// enough; returns what that said.
+/// Sends a byte at regular intervals until the relay closes the connection; returns the
+/// relay's replies.
 fn drip(mut stream: &TcpStream, byte: u8) -> String {
     let moment = Duration::from_millis(20);
     stream.set_read_timeout(Some(moment)).unwrap();
@@ -36,7 +35,7 @@ fn drip(mut stream: &TcpStream, byte: u8) -> String {
             Ok(0) => return String::from_utf8_lossy(&heard).into_owned(),
             Ok(length) => heard.extend_from_slice(&piece[..length]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                // It may have closed since.
+                // It may have been closed since.
                 drop(stream.write_all(&[byte]));
             }
             Err(_) => return String::from_utf8_lossy(&heard).into_owned(),

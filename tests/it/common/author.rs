@@ -1,4 +1,4 @@
-//! Who a message is from when it leaves, and the mailbox that it leaves from.
+//! The author that a message goes out with, and the mailbox that sends it.
 
 use graph_relay_sandbox::Sandbox;
 
@@ -9,8 +9,7 @@ use super::send_one;
 /// A second mailbox of the stand-in's tenant.
 pub(crate) const OTHER: &str = "reports@sandbox.example";
 
-/// Sends header fields with a body; the mailbox that it went through, and what
-/// arrived of it.
+/// Sends header fields with a body; returns the mailbox that sent it, and what arrived.
 pub(crate) async fn sent(graph: &Sandbox, relay: &Relay, fields: &str) -> (String, String) {
     let before = graph.arrivals().len();
     let content = format!(

@@ -1,4 +1,4 @@
-//! A spool by its own interface, and a plain message in it.
+//! A spool used through its own interface, and a plain message in it.
 
 use std::path::Path;
 use std::time::Instant;
@@ -42,9 +42,9 @@ pub(crate) fn open_with(
     when_free(|| Spool::open(settings.clone(), clock.clone()))
 }
 
-/// Does something with a spool that a test may have had open before. Another test may
-/// start a process at that moment, which holds every lock of this one until it has
-/// become its program: that passes.
+/// Opens a spool that the test may have had open before. Another test may start a process
+/// at that moment, which inherits every lock until it runs its program, so this tries
+/// again.
 pub(crate) fn when_free<T>(
     with_the_spool: impl Fn() -> Result<T, SpoolError>,
 ) -> Result<T, SpoolError> {
@@ -93,7 +93,7 @@ pub(crate) async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
     spool.accept(entry).await.unwrap().id
 }
 
-/// All that is due.
+/// Claims everything that is due.
 pub(crate) async fn claim(spool: &Spool) -> Vec<Claimed> {
     let wants = vec![Want::any(lane(), 10)];
     spool.claim(wants).await.unwrap().claimed

@@ -1,5 +1,5 @@
-//! A relay's folder, and the one way to write a configuration for it: a test names
-//! what it is about, and everything else is as it is for all tests.
+//! A relay's folder, and the only way to write a configuration for it: a test names the
+//! settings that matter to it, and the rest is the same for all tests.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,24 +17,24 @@ use super::keys::Pair;
 use super::tls::Identity;
 use super::write_private;
 
-/// A folder with a configuration and a spool, which outlives relays.
+/// A folder with a configuration and a spool, which several relays can use in turn.
 pub(crate) struct Home {
     pub(crate) folder: Arc<TempDir>,
     pub(crate) config: PathBuf,
 }
 
 impl Home {
-    /// One listener, and one account with the stand-in: [`MAILBOX`], by its secret.
+    /// With one listener, and one account at the stand-in: [`MAILBOX`], with its secret.
     pub(crate) fn new(graph: &Sandbox) -> Self {
         Self::with(graph).build()
     }
 
-    /// The same, and what is added to it.
+    /// The same, with more settings to come.
     pub(crate) fn with(graph: &Sandbox) -> Setup {
         Self::at(&graph.url())
     }
 
-    /// The same, where this is Entra and Graph.
+    /// The same, where this address is Entra and Graph.
     pub(crate) fn at(url: &str) -> Setup {
         Setup::new(url)
     }
@@ -50,7 +50,7 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Writes something else into the configuration, as an administrator would.
+    /// Replaces text in the configuration, as an administrator would.
     pub(crate) fn change(&self, from: &str, to: &str) {
         let text = fs::read_to_string(&self.config).unwrap();
         assert!(text.contains(from), "{from}: {text}");
@@ -64,27 +64,27 @@ impl Home {
     }
 }
 
-/// By what an account shows Entra who it is.
+/// How an account authenticates to Entra.
 pub(crate) enum Credential<'a> {
-    /// The stand-in's.
+    /// With the stand-in's secret.
     Secret,
-    /// Another one.
+    /// With another secret.
     SecretOf(&'a str),
     Certificate(&'a Pair),
     FederatedToken(&'a str),
-    /// A person's sign-in.
+    /// With the sign-in of a person.
     Delegated,
-    /// The machine's: the account names no tenant and no app.
+    /// With the machine's identity: the account names no tenant and no app.
     ManagedIdentity,
-    /// Other keys of `[[account]]`.
+    /// With other keys of `[[account]]`.
     Keys(&'a str),
 }
 
-/// A configuration that is being put together. Texts are TOML. What is said twice
-/// holds as said last, but lists of sections, as `[[user]]`, grow.
+/// A configuration that is being put together from TOML texts. The last value of a key
+/// counts, but lists of sections, such as `[[user]]`, grow.
 pub(crate) struct Setup {
     home: Home,
-    /// Where the accounts to come have their tenant.
+    /// The stand-in of the accounts that follow.
     url: String,
     table: Table,
 }
@@ -97,46 +97,47 @@ impl Setup {
         Self { home, url, table }
     }
 
-    /// A file of the folder that is to be.
+    /// A file of the future folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path(name)
     }
 
-    /// Keys before the first section, or whole sections.
+    /// Adds keys before the first section, or whole sections.
     pub(crate) fn sections(mut self, text: &str) -> Self {
         let added: Table = text.parse().unwrap_or_else(|error| panic!("{error}{text}"));
         merge(&mut self.table, added);
         self
     }
 
-    /// Keys of `[limits]`.
+    /// Adds keys of `[limits]`.
     pub(crate) fn limits(self, keys: &str) -> Self {
         self.sections(&format!("[limits]\n{keys}"))
     }
 
-    /// Keys of `[delivery]`, where retries no longer follow at once unless `retry` says so.
+    /// Adds keys of `[delivery]`; retries no longer follow at once unless `retry` says
+    /// so.
     pub(crate) fn delivery(self, keys: &str) -> Self {
         self.sections(&format!("[delivery]\n{keys}"))
     }
 
-    /// One more `[[listener]]` on a free port; without any there is one.
+    /// Adds a `[[listener]]` on a free port; without any there is one.
     pub(crate) fn listener(self, keys: &str) -> Self {
         self.sections(&format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{keys}"))
     }
 
-    /// `[tls]` with this certificate.
+    /// Adds `[tls]` with this certificate.
     pub(crate) fn tls(self, identity: &Identity) -> Self {
         let section = identity.section(&self.home);
         self.sections(&section)
     }
 
-    /// The accounts from here on are those of another stand-in.
+    /// The accounts added from here on belong to another stand-in.
     pub(crate) fn of(mut self, graph: &Sandbox) -> Self {
         self.url = graph.url();
         self
     }
 
-    /// One more `[[account]]`, named as its mailbox; without any there is one.
+    /// Adds an `[[account]]`, named like its mailbox; without any there is one.
     pub(crate) fn account(self, mailbox: &str, keys: &str) -> Self {
         self.account_by(&Credential::Secret, mailbox, keys)
     }
@@ -165,7 +166,8 @@ impl Setup {
         for (key, value) in keys_of_all {
             account.insert(key.to_owned(), value.into());
         }
-        // As they would stand behind `[[account]]`: with sections of the account, or of all.
+        // In the form that follows `[[account]]`: with sections of the account, or of all
+        // accounts.
         let keys = format!("[[account]]\n{keys}");
         let mut added: Table = keys.parse().unwrap_or_else(|error| panic!("{error}{keys}"));
         if let Some(Value::Array(accounts)) = added.get_mut("account")
@@ -217,7 +219,7 @@ impl Setup {
         Relay::start(&self.build())
     }
 
-    /// Whatever was not said.
+    /// Defaults for everything that was not set.
     fn with_the_usual(mut self) -> Self {
         if !self.table.contains_key("listener") {
             self = self.listener("");
@@ -239,7 +241,7 @@ impl Setup {
     }
 }
 
-/// Tables are merged, arrays grow, everything else is as added.
+/// Tables are merged, arrays grow, and other values are replaced.
 fn merge(table: &mut Table, added: Table) {
     for (key, value) in added {
         match (table.get_mut(&key), value) {

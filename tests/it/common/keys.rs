@@ -1,5 +1,5 @@
-//! Two RSA keys with their certificates, canaries made for the tests: an app's,
-//! and somebody else's.
+//! Two RSA keys with their certificates, canaries made for the tests: one of an app, and
+//! one of somebody else.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,7 +32,7 @@ impl Pair {
         der.unwrap().to_vec()
     }
 
-    /// Another certificate for the same key, which is good for so many days from now.
+    /// Another certificate for the same key, valid for this number of days from now.
     pub(crate) fn certificate_for_days(&self, days: i64) -> String {
         let key = rcgen::KeyPair::from_pem_and_sign_algo(self.key, &rcgen::PKCS_RSA_SHA256);
         let mut wanted = rcgen::CertificateParams::new(["app".to_owned()]).unwrap();
@@ -47,7 +47,7 @@ impl Pair {
         wanted.self_signed(&key.unwrap()).unwrap().pem()
     }
 
-    /// A JWT with these claims (RS256), as another issuer would sign one.
+    /// A JWT with these claims (RS256), as another issuer would sign it.
     pub(crate) fn sign(&self, claims: &serde_json::Value) -> String {
         let key = PrivatePkcs8KeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();

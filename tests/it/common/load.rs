@@ -1,4 +1,4 @@
-//! Load on a relay, and what it costs.
+//! Load on a relay, and the memory that it costs.
 
 use std::fs;
 use std::io::Read;
@@ -9,11 +9,11 @@ use super::Relay;
 use super::message;
 use super::send_one;
 
-/// Whatever a client does, the relay's memory stays below this, in kB. An
-/// ordinary run of the debug build takes a fifth of it.
+/// The relay's memory stays below this for every client, in kB. An ordinary run of the
+/// debug build takes a fifth of it.
 pub(crate) const BOUND: u64 = 150_000;
 
-/// The most memory that the relay had so far, in kB.
+/// The peak of the relay's memory, in kB.
 pub(crate) fn peak(relay: &Relay) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -21,22 +21,22 @@ pub(crate) fn peak(relay: &Relay) -> u64 {
     figure.unwrap().parse().unwrap()
 }
 
-/// Asserts that the relay's memory stayed within its bound, and prints it.
+/// Asserts that the relay's memory stayed below its bound, and prints it.
 pub(crate) fn assert_bounded(relay: &Relay, what: &str) {
     let peak = peak(relay);
     println!("{what}: {peak} kB at most");
     assert!(peak < BOUND, "{what}: {peak} kB");
 }
 
-/// Another client's message: it is taken, whatever goes on beside.
+/// Sends another client's message, which must be accepted at any time.
 pub(crate) fn bystander(relay: &Relay) {
     let content = message("bystander", "a@example.org");
     send_one(relay, &["a@example.org"], &content);
 }
 
-/// Writes a piece so many times from a thread of its own, while this one reads
-/// to the end: neither waits for the other. A connection that the relay ends
-/// is an end like any other.
+/// Writes a piece repeatedly from another thread, while this one reads to the end, so
+/// that neither waits for the other. If the relay closes the connection, that is an
+/// ordinary end.
 pub(crate) fn flood(stream: &mut TcpStream, piece: &[u8], times: usize) -> String {
     let mut writer = stream.try_clone().unwrap();
     std::thread::scope(|scope| {
@@ -46,11 +46,11 @@ pub(crate) fn flood(stream: &mut TcpStream, piece: &[u8], times: usize) -> Strin
                     return;
                 }
             }
-            // It may have been closed by the other end.
+            // The other end may have closed it.
             drop(writer.shutdown(std::net::Shutdown::Write));
         });
         let mut heard = Vec::new();
-        // What came before a reset counts.
+        // The bytes before a reset count.
         drop(stream.read_to_end(&mut heard));
         String::from_utf8(heard).unwrap()
     })

@@ -1,6 +1,6 @@
-//! What the tests share: the real relay as a process, the stand-in for Entra
-//! and Graph in the test's own process, and an SMTP client that says exactly
-//! what the test says.
+//! Code that the tests share: the real relay as a process, the stand-in for Entra and
+//! Graph in the test's own process, and an SMTP client that sends exactly what the test
+//! says.
 //!
 //! Nothing sleeps: every wait is for an event and fails after [`PATIENCE`].
 
@@ -37,7 +37,7 @@ pub(crate) use self::relay::Relay;
 pub(crate) use self::smtp::Smtp;
 pub(crate) use self::smtp::stuffed;
 
-/// Longer than anything takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The mailbox of the stand-in's tenant that the relay sends from.
 pub(crate) const MAILBOX: &str = "relay@sandbox.example";
@@ -83,25 +83,25 @@ pub(crate) fn binary() -> Command {
     command
 }
 
-/// What a command of a home's relay says and how it ends.
+/// The output of a command in a relay's home, and how it ends.
 pub(crate) fn run(home: &Home, arguments: &[&str]) -> Output {
     let mut command = binary();
     command.args(arguments).arg("--config").arg(&home.config);
-    // Whoever runs the tests may be behind a proxy.
+    // The machine that runs the tests may be behind a proxy.
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     command.output().unwrap()
 }
 
-/// All that a command said, on both of its outputs.
+/// Everything that a command printed, on both of its outputs.
 pub(crate) fn said(output: &Output) -> String {
     let both = [&output.stdout, &output.stderr];
     let text = both.map(|text| String::from_utf8_lossy(text).into_owned());
     text.join("")
 }
 
-/// Says EHLO and sends one message from the mailbox; returns its id.
+/// Sends EHLO and one message from the mailbox; returns its id.
 pub(crate) fn send_one(relay: &Relay, to: &[&str], content: &str) -> String {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
@@ -109,8 +109,8 @@ pub(crate) fn send_one(relay: &Relay, to: &[&str], content: &str) -> String {
     id_of(&reply)
 }
 
-/// Sends plain messages to one recipient on one connection, with the subjects
-/// `{name}0`, `{name}1` and so on; returns their ids.
+/// Sends plain messages to one recipient on one connection, with the subjects `{name}0`,
+/// `{name}1` and so on; returns their ids.
 pub(crate) fn send_many(relay: &Relay, name: &str, count: usize) -> Vec<String> {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
@@ -135,7 +135,7 @@ pub(crate) fn message(subject: &str, to: &str) -> String {
     )
 }
 
-/// What arrived without the fields of these names; the rest byte for byte.
+/// What arrived, without the fields with these names; the rest byte for byte.
 pub(crate) fn without(raw: &[u8], names: &[&str]) -> Vec<u8> {
     let text = raw;
     let end = find(text, b"\r\n\r\n").map_or(text.len(), |at| at + 2);
@@ -161,7 +161,7 @@ pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-/// Everybody whom an arrived message goes to.
+/// All recipients of an arrived message.
 pub(crate) fn recipients(arrival: &Arrival) -> BTreeSet<String> {
     let lists = arrival.to.iter().chain(&arrival.cc).chain(&arrival.bcc);
     lists.map(|address| address.to_lowercase()).collect()

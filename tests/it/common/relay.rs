@@ -26,13 +26,13 @@ pub(crate) struct Relay {
     child: Child,
     log: Arc<Log>,
     pub(crate) address: SocketAddr,
-    /// Kept as long as the relay works in it.
+    /// Kept as long as the relay uses it.
     _folder: Option<Arc<TempDir>>,
 }
 
 #[derive(Default)]
 struct Log {
-    /// Parsed lines, and whether there will be no more.
+    /// Parsed lines, and whether the log has ended.
     lines: Mutex<(Vec<Value>, bool)>,
     grown: Condvar,
 }
@@ -67,7 +67,7 @@ impl Relay {
         relay
     }
 
-    /// The relay once it serves, or as an error the one that ended before that.
+    /// Returns the relay once it serves, or as an error the relay that ended before.
     pub(crate) fn try_start_by(command: &mut Command) -> Result<Self, Self> {
         let mut relay = Self::spawn(command);
         if relay.event_unless_ended("started", |_| true).is_none() {
@@ -105,7 +105,7 @@ impl Relay {
         self.child.id()
     }
 
-    /// Of all listeners, in the order of the configuration.
+    /// The addresses of all listeners, in the order of the configuration.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let events = self.events("listening");
         let addresses = events
@@ -114,7 +114,7 @@ impl Relay {
         addresses.collect()
     }
 
-    /// The first log line of that event for which `is` holds; waits for it.
+    /// Waits for the first log line of this event for which `is` holds.
     pub(crate) fn event(&self, event: &str, is: impl Fn(&Value) -> bool) -> Value {
         let found = self.event_unless_ended(event, is);
         found.unwrap_or_else(|| panic!("the relay ended without {event}: {:#?}", self.all()))
@@ -142,13 +142,13 @@ impl Relay {
         }
     }
 
-    /// Waits until something holds, asking at every line of the log and often.
+    /// Waits until a condition holds, checking at every line of the log and often.
     pub(crate) fn wait_until(&self, holds: impl FnMut() -> bool) {
         self.log.wait_until(holds);
     }
 
-    /// Waits until something holds, or until the relay has ended by itself: then
-    /// how it ended.
+    /// Waits until a condition holds, or until the relay has ended by itself; then
+    /// returns how it ended.
     pub(crate) fn wait_until_or_ended(
         &mut self,
         mut holds: impl FnMut() -> bool,
@@ -162,14 +162,14 @@ impl Relay {
         end
     }
 
-    /// How many messages were delivered so far.
+    /// The number of messages delivered so far.
     pub(crate) fn delivered(&self) -> usize {
         let lines = self.log.lines.lock().unwrap();
         let of = lines.0.iter().filter(|line| line["event"] == "delivered");
         of.count()
     }
 
-    /// All log lines of that event so far.
+    /// All log lines of this event so far.
     pub(crate) fn events(&self, event: &str) -> Vec<Value> {
         let lines = self.log.lines.lock().unwrap();
         let of = lines.0.iter().filter(|line| line["event"] == event);
@@ -192,7 +192,7 @@ impl Relay {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end of the process, and of its log.
+    /// Waits for the end of the process and of its log.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
         let lines = self.log.lines.lock().unwrap();
@@ -202,7 +202,7 @@ impl Relay {
         status
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait()
@@ -215,7 +215,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // It may have ended long ago.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,4 +1,4 @@
-//! An SMTP client that says exactly what the test says.
+//! An SMTP client that sends exactly what the test says.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -9,7 +9,7 @@ use std::net::TcpStream;
 
 use super::PATIENCE;
 
-/// An SMTP client that says what the test says.
+/// An SMTP client that sends what the test says.
 pub(crate) struct Smtp<S = TcpStream> {
     stream: BufReader<S>,
 }
@@ -42,7 +42,7 @@ impl Smtp<TcpStream> {
 }
 
 impl<S: Read + Write> Smtp<S> {
-    /// Over a connection that is there, TLS perhaps.
+    /// Uses an existing connection, perhaps with TLS.
     pub(crate) fn over(stream: S) -> Self {
         Self {
             stream: BufReader::new(stream),
@@ -53,7 +53,7 @@ impl<S: Read + Write> Smtp<S> {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
-    /// One reply, all its lines; empty if the connection is closed.
+    /// Reads one reply with all its lines; empty if the connection is closed.
     pub(crate) fn reply(&mut self) -> String {
         self.try_reply().unwrap()
     }
@@ -72,7 +72,7 @@ impl<S: Read + Write> Smtp<S> {
         }
     }
 
-    /// Says a line and returns the reply.
+    /// Sends a line and returns the reply.
     pub(crate) fn say(&mut self, line: &str) -> String {
         self.write(format!("{line}\r\n").as_bytes());
         self.reply()
@@ -83,13 +83,12 @@ impl<S: Read + Write> Smtp<S> {
         assert!(reply.starts_with(code), "{line}: {reply}");
     }
 
-    /// A whole transaction after EHLO; the content is stuffed here. Returns the
-    /// reply to its end.
+    /// A whole transaction after EHLO, with dot-stuffing. Returns the reply to its end.
     pub(crate) fn send(&mut self, from: &str, to: &[&str], content: &[u8]) -> String {
         self.try_send(from, to, content).unwrap()
     }
 
-    /// Like `send`; an error when the connection breaks.
+    /// Like `send`, with an error if the connection breaks.
     pub(crate) fn try_send(
         &mut self,
         from: &str,
@@ -112,7 +111,7 @@ impl<S: Read + Write> Smtp<S> {
         self.try_whole_reply()
     }
 
-    /// Like `say`; an error when the connection breaks.
+    /// Like `say`, with an error if the connection breaks.
     pub(crate) fn try_say(&mut self, line: &str) -> std::io::Result<String> {
         let stream = self.stream.get_mut();
         stream.write_all(format!("{line}\r\n").as_bytes())?;
@@ -123,7 +122,7 @@ impl<S: Read + Write> Smtp<S> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// One reply, all its lines; an error when the connection breaks.
+    /// Reads one reply with all its lines; an error if the connection breaks.
     pub(crate) fn try_whole_reply(&mut self) -> std::io::Result<String> {
         let reply = self.try_reply()?;
         if reply.ends_with('\n') {

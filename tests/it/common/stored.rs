@@ -1,5 +1,5 @@
-//! The files of a spool: a relay that fills them, and what a broken disk or an
-//! administrator does to them.
+//! The files of a spool: a relay that fills them, and the damage that a broken disk or an
+//! administrator does.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) fn waiting(graph: &Sandbox, home: &Home) -> Relay {
     Relay::start(home)
 }
 
-/// Sends a message that lies in a file; returns its id.
+/// Sends a message that is stored in a file; returns its id.
 pub(crate) fn send_large(relay: &Relay) -> String {
     let mut content = message("large", "a@example.org");
     content.push_str(&format!("{:0998}\r\n", 0).repeat(300));
@@ -56,7 +56,7 @@ pub(crate) fn damage_leaf(home: &Home, name: &str, number: usize) {
     overwrite_page(&database(home), leaves[number] as usize, 0xFF);
 }
 
-/// The words of a relay that does not start.
+/// The error of a relay that does not start.
 pub(crate) fn refused(home: &Home) -> String {
     let output = Command::new("timeout")
         .args(["20", env!("CARGO_BIN_EXE_graph-relay"), "serve", "--config"])
@@ -69,7 +69,7 @@ pub(crate) fn refused(home: &Home) -> String {
     words
 }
 
-/// As mv does it, while no relay runs.
+/// Moves a file like mv, while no relay runs.
 #[expect(
     clippy::disallowed_methods,
     reason = "an administrator's mv, which no crash interrupts"
@@ -78,7 +78,7 @@ pub(crate) fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) {
     fs::rename(from, to).unwrap();
 }
 
-/// Copies a folder with everything in it except a socket.
+/// Copies a folder with everything in it except sockets.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {

@@ -13,12 +13,12 @@ use rustls::pki_types::ServerName;
 use super::Home;
 use super::write_private;
 
-/// The name that the certificate is for.
+/// The host name in the certificate.
 const NAME: &str = "relay.test.example";
 
 pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// A certificate with its key, and nobody's signature but its own.
+/// A self-signed certificate with its key.
 pub(crate) struct Identity {
     certificate: CertificateDer<'static>,
     certificate_pem: String,
@@ -47,7 +47,7 @@ impl Identity {
         )
     }
 
-    /// A whole handshake, by a client that trusts this certificate alone.
+    /// A complete handshake by a client that trusts only this certificate.
     pub(crate) fn handshake(&self, tcp: TcpStream) -> std::io::Result<Stream> {
         let mut trusted = RootCertStore::empty();
         trusted.add(self.certificate.clone()).unwrap();

@@ -1,8 +1,8 @@
 //! SMTP users of the tests' relays.
 
-/// Two users with the password `Printer123Scan456`, one with a name that fits
-/// a BMC and one that is an address. The hash is a canary and as cheap as
-/// Argon2 allows: it opens nothing but the relays of these tests.
+/// Two users with the password `Printer123Scan456`, one with a name that fits a BMC and
+/// one whose name is an address. The hash is a canary and as cheap as Argon2 allows; it
+/// is valid only in these tests.
 pub(crate) const USERS: &str = r#"
 [[user]]
 name = "scanner"
@@ -15,5 +15,5 @@ password_hash = "$argon2id$v=19$m=64,t=1,p=1$Y2FuYXJ5LW9mLXRlc3RzIQ$V/92VkIC5wRQ
 senders = ["*@sandbox.example"]
 "#;
 
-/// What `scanner` says behind `AUTH PLAIN`.
+/// What `scanner` sends after `AUTH PLAIN`.
 pub(crate) const PLAIN: &str = "AHNjYW5uZXIAUHJpbnRlcjEyM1NjYW40NTY=";

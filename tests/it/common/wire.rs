@@ -1,5 +1,5 @@
-//! Connections to the last byte: from an address of the test's choice (all of
-//! 127.0.0.0/8 is this machine), and cut into segments where a test wants it.
+//! Connections at the level of bytes: from any address of 127.0.0.0/8, and split into
+//! segments where a test needs it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,8 +17,8 @@ use super::PATIENCE;
 use super::Relay;
 use super::Smtp;
 
-/// Connects from that address; reading waits for [`PATIENCE`] at most. Not to
-/// be called within a task.
+/// Connects from this address; reads wait for at most [`PATIENCE`]. Must not be called
+/// within a task.
 pub(crate) fn connect_from(
     runtime: &Handle,
     from: IpAddr,
@@ -36,7 +36,7 @@ pub(crate) fn connect_from(
     Ok(stream)
 }
 
-/// A connection within a transaction for that recipient.
+/// A connection with an open transaction to this recipient.
 pub(crate) fn in_transaction(relay: &Relay, to: &str) -> Smtp {
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
@@ -45,22 +45,22 @@ pub(crate) fn in_transaction(relay: &Relay, to: &str) -> Smtp {
     smtp
 }
 
-/// A connection within DATA of a message to that recipient.
+/// A connection in the DATA of a message to this recipient.
 pub(crate) fn in_data(relay: &Relay, to: &str) -> Smtp {
     let mut smtp = in_transaction(relay, to);
     smtp.expect("DATA", "354");
     smtp
 }
 
-/// Waits until the other end, a process of this machine, has read everything:
-/// what is written next cannot come together with it.
+/// Waits until the other end, a process of this machine, has read everything, so that the
+/// next write arrives separately.
 pub(crate) fn wait_until_read(stream: &TcpStream) {
     wait_until_all_read(std::slice::from_ref(stream));
 }
 
 /// The same for many connections.
 pub(crate) fn wait_until_all_read(streams: &[TcpStream]) {
-    // A connection that the other end has reset has no ends, and nothing to be read.
+    // A connection that the other end has reset is not listed, and has nothing to read.
     let ends = |stream: &TcpStream| {
         let (ours, theirs) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
         Some((hexadecimal(ours), hexadecimal(theirs)))
@@ -69,13 +69,13 @@ pub(crate) fn wait_until_all_read(streams: &[TcpStream]) {
     let deadline = Instant::now() + PATIENCE;
     while any_unread(&ours) {
         assert!(Instant::now() < deadline, "it is not read");
-        // The table is that of all tests: reading it without a pause keeps a core busy.
+        // The table is shared by all tests: reading it without a pause keeps a core busy.
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
-/// Whether there is something in the queues between these ends: of ours, sent
-/// and not acknowledged; of theirs, received and not read.
+/// Whether data is queued between these ends: sent by us and not acknowledged, or
+/// received by the other end and not read.
 fn any_unread(ours: &HashSet<(String, String)>) -> bool {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     table.lines().skip(1).any(|line| {
@@ -89,7 +89,7 @@ fn any_unread(ours: &HashSet<(String, String)>) -> bool {
     })
 }
 
-/// An address as /proc/net/tcp writes it.
+/// An address in the notation of /proc/net/tcp.
 fn hexadecimal(address: SocketAddr) -> String {
     let SocketAddr::V4(address) = address else {
         panic!("{address} is not IPv4")

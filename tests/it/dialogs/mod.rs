@@ -1,17 +1,17 @@
-//! What legacy clients really say, one file of `tests/dialogs` for each quirk,
-//! and what the relay answers, to the letter.
+//! Real dialogs of old clients, one file in `tests/dialogs` for each deviation, with the
+//! exact replies of the relay.
 //!
-//! A file is read line by line; empty lines and those that begin with `#` are
-//! for people. The first lines may configure the relay:
+//! A file is read line by line; empty lines and those that begin with `#` are comments.
+//! The first lines may configure the relay:
 //!
 //! ```text
 //! listener: tls = "starttls"       a key of [[listener]]
 //! config: [limits]                 a line of the file
 //! ```
 //!
-//! With `tls` the file gets a `[tls]` with a certificate, with
-//! `authentication` (other than "any") the users of `common/users.rs`. Files with the same configuration share a
-//! relay; each has a client address of its own. Then the dialog:
+//! With `tls` the file gets a `[tls]` with a certificate, with `authentication` (other
+//! than "any") the users of `common/users.rs`. Files with the same configuration share a
+//! relay; each has its own client address. Then comes the dialog:
 //!
 //! ```text
 //! C: NOOP                  the client says a line, with CRLF
@@ -33,9 +33,10 @@
 //!                          messages; LOG no quirk: it has none with them
 //! ```
 //!
-//! Everywhere `\r \n \0 \t \\ \xNN` are these bytes, and a lone `\` at the end
-//! of a line of the client keeps it without CRLF. Every message that got its
-//! 250 must be delivered, whether a file says so or not.
+//! Everywhere `\r
+//!  \0 \t \\ \xNN` are these bytes, and a lone `\` at the end of a client's line means
+//!  that it has no CRLF. Every message that got its 250 must be delivered, whether a file
+//!  says so or not.
 
 mod read;
 mod run;
@@ -57,7 +58,7 @@ use crate::common::stand_in_with;
 use crate::common::tls::Identity;
 use crate::common::users::USERS;
 
-/// Authors of the dialogs' messages whom the mailbox may send as.
+/// Authors of the dialogs' messages that the mailbox may send as.
 const AUTHORS: [&str; 4] = [
     "wordpress@localhost",
     "root@db1.corp.example",
@@ -69,7 +70,7 @@ const AUTHORS: [&str; 4] = [
 async fn every_dialog_gets_the_replies_of_its_file() {
     let settings = Settings {
         send_as: AUTHORS.map(str::to_owned).to_vec(),
-        // As many relays as there are configurations send at once.
+        // One relay for each configuration; all send at once.
         mailbox_concurrency: 1000,
         ..Settings::default()
     };
@@ -100,7 +101,7 @@ async fn every_dialog_gets_the_replies_of_its_file() {
     );
 }
 
-/// All dialogs of one configuration, at once; returns what went otherwise.
+/// Plays all dialogs of one configuration at once; returns the differences.
 fn play_all(
     setup: &Setup,
     dialogs: &[(Dialog, IpAddr)],

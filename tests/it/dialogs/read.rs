@@ -1,5 +1,4 @@
-//! Dialog files to steps. What is wrong with a file panics with its name and
-//! line.
+//! Reads dialog files into steps. An error in a file panics with its name and line.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +8,11 @@ pub(crate) struct Dialog {
     /// Its name without the ending.
     pub name: String,
     pub setup: Setup,
-    /// Each with its line.
+    /// The steps, each with its line.
     pub steps: Vec<(usize, Step)>,
 }
 
-/// What the relay is configured with besides the ordinary.
+/// Settings of the relay in addition to the usual ones.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Setup {
     /// Lines of the `[[listener]]`.
@@ -23,7 +22,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Whether the `[[listener]]` has that key.
+    /// Whether the `[[listener]]` has this key.
     pub(crate) fn has(&self, key: &str) -> bool {
         let mut keys = self
             .listener
@@ -130,7 +129,7 @@ fn expectation(word: &str, rest: &str) -> Option<Step> {
     })
 }
 
-/// What a line of the client is on the wire.
+/// The bytes that a line of the client stands for.
 fn said(line: &str) -> Vec<u8> {
     let slashes = line.len() - line.trim_end_matches('\\').len();
     if slashes % 2 == 1 {

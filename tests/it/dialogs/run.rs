@@ -1,5 +1,4 @@
-//! Playing a dialog against a relay. Whatever goes otherwise than written ends
-//! it, and is told with the line.
+//! Plays a dialog against a relay. Any difference ends it, and is reported with the line.
 
 use std::io::ErrorKind;
 use std::io::Read;
@@ -31,7 +30,7 @@ pub(crate) struct Stage<'a> {
     client: IpAddr,
     tcp: TcpStream,
     stream: Box<dyn Stream>,
-    /// Read and not yet compared.
+    /// Lines that were read and not compared yet.
     input: Vec<u8>,
     /// The reply that was compared last, or is being compared.
     reply: Vec<String>,
@@ -68,7 +67,7 @@ impl<'a> Stage<'a> {
         for (line, step) in &dialog.steps {
             self.step(step).map_err(|why| format!(":{line}: {why}"))?;
         }
-        // The log is complete once the connection is over and the mail gone.
+        // The log is complete once the connection is closed and the mail delivered.
         drop(self.tcp.shutdown(Shutdown::Both));
         self.wait_for("disconnected", "client", &self.client.to_string());
         for id in &self.queued {
@@ -168,7 +167,7 @@ impl<'a> Stage<'a> {
 
     fn expect_end(&mut self, with_words: bool) -> Result<(), String> {
         if let Err(error) = self.stream.read_to_end(&mut self.input) {
-            // Who speaks another protocol may be cut off.
+            // A client of another protocol may be disconnected.
             let cut = error.kind() == ErrorKind::ConnectionReset && with_words;
             check(cut, || format!("not closed: {error}"))?;
         }
@@ -184,7 +183,7 @@ impl<'a> Stage<'a> {
         check(found == there, || format!("in it: {found}: {raw:?}"))
     }
 
-    /// What Graph got of the last message that was accepted.
+    /// What Graph got of the last accepted message.
     fn arrival(&self) -> Result<Arc<Arrival>, String> {
         let id = self.queued.last().ok_or("no message was accepted")?;
         self.wait_for("delivered", "id", id);
@@ -202,7 +201,7 @@ impl<'a> Stage<'a> {
         });
     }
 
-    /// The quirks that the log names for this client and its messages.
+    /// The deviations that the log names for this client and its messages.
     fn quirks(&self) -> Vec<String> {
         let client = self.client.to_string();
         let ours = |line: &Value| {

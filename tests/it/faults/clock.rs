@@ -1,9 +1,9 @@
 //! A wall clock that is wrong at start or is set while the relay runs, in either
-//! direction and by years: no message waits longer, fails or is removed because
-//! of it, and none goes out twice.
+//! direction and by years: no message waits longer, fails or is removed because of it,
+//! and none is sent twice.
 //!
-//! libfaketime stands between the relay and the wall clock; the monotonic
-//! clocks stay as they are, as on a machine.
+//! libfaketime stands between the relay and the wall clock. The monotonic clocks stay as
+//! they are, as on a real machine.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,16 +26,16 @@ use crate::common::stand_in;
 use crate::common::stand_in_with;
 use crate::faults::ledger::count;
 
-/// No test here takes so long, in days.
+/// No test here takes this long, in days.
 const LONG: u32 = 30;
 
-/// The wall clock of the relays of one home.
+/// The wall clock for the relays of one home.
 struct WallClock<'a> {
     home: &'a Home,
 }
 
 impl<'a> WallClock<'a> {
-    /// A clock that is off by so much, in libfaketime's words.
+    /// A clock that is off by this much, in libfaketime's notation.
     fn off_by(home: &'a Home, offset: &str) -> Self {
         let clock = Self { home };
         clock.set(offset);
@@ -65,7 +65,7 @@ impl<'a> WallClock<'a> {
     }
 }
 
-/// Where Debian and others put it: in a folder for each architecture.
+/// In the folder of each architecture, as on Debian and others.
 fn libfaketime() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").unwrap();
     let libraries = folders.map(|folder| {
@@ -91,7 +91,7 @@ fn send(relay: &Relay, subject: &str) -> String {
     send_one(relay, &["a@example.org"], &content)
 }
 
-/// Waits until so many attempts have been put off.
+/// Waits until this number of attempts has been deferred.
 fn deferred(relay: &Relay, count: usize) {
     relay.wait_until(|| relay.events("deferred").len() >= count);
 }
@@ -103,8 +103,7 @@ fn delivered(relay: &Relay, ids: &[String]) {
     }
 }
 
-/// Asserts that no command tells an operator of a wait or age that is longer
-/// than the test.
+/// Asserts that no command shows a wait or an age that is longer than the test.
 fn assert_no_long_wait(home: &Home) {
     for command in [&["queue", "list"][..], &["status"]] {
         let text = said(&run(home, command));
@@ -169,7 +168,7 @@ async fn a_start_with_the_clock_a_month_ahead_keeps_failed_mail() {
     clock.set("+31d");
     let relay = clock.start();
 
-    // Each start purges at once, and this is written after it.
+    // Each start purges at once, and this is written afterwards.
     let next = send(&relay, "next");
     delivered(&relay, &[next]);
     let kept = "state = 'failed' AND id IN (SELECT entry FROM content)";
@@ -215,7 +214,7 @@ async fn queue_commands_for_all_reach_mail_accepted_with_the_clock_ahead() {
     clock.set("+0");
 
     for command in ["hold", "release", "retry"] {
-        // Not one that an attempt has at this moment: that one is there the next time.
+        // A message with a running attempt is not included, and is found the next time.
         relay.wait_until(|| {
             let output = run(&home, &["queue", command, "--all", "--yes"]);
             let text = said(&output);

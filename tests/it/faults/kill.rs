@@ -1,5 +1,5 @@
-//! kill -9 under load, at any moment: in the middle of a message, of a commit,
-//! of a request to Graph.
+//! kill -9 under load, at any moment: in the middle of a message, of a commit, or of a
+//! request to Graph.
 
 use crate::common::Relay;
 use crate::faults::ledger::Figures;
@@ -8,7 +8,7 @@ use crate::faults::ledger::is_drained;
 use crate::faults::load::Load;
 use crate::faults::power::stand_in;
 
-/// A relay lives until so many more messages are acknowledged, at most.
+/// The most messages that are acknowledged during the life of one relay.
 const LONGEST_LIFE: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ fn kills(mode: Mode, kills: usize) {
     });
     let mut relay = Relay::start(&home);
     relay.wait_until(|| is_drained(&home));
-    // Those that a killed relay has made and not put on record.
+    // Drafts that a killed relay has created and not recorded.
     relay.wait_until(|| graph.drafts().is_empty());
     relay.stop();
     interrupted += relay.events("doubtful").len();

@@ -1,4 +1,4 @@
-//! What was handed to the relay, what it took, and what arrived of that.
+//! Which messages were sent to the relay, which it accepted, and which of those arrived.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -21,10 +21,10 @@ use crate::common::stand_in_with;
 use crate::common::stuffed;
 use crate::common::without;
 
-/// How the relay hands messages to Graph.
+/// How the relay submits messages to Graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// In one request each: what was under way at a crash may arrive twice.
+    /// In one request each: messages under way at a crash may arrive twice.
     Send,
     /// As drafts: nothing arrives twice.
     Draft,
@@ -42,13 +42,13 @@ impl Mode {
             .limits("recipients = 1000")
             .sections(sections)
             .build();
-        // As systemd makes it: its own name is not the relay's to keep.
+        // Created as by systemd, so that making its name durable is not the relay's task.
         std::fs::create_dir(home.path("data")).unwrap();
         home
     }
 }
 
-/// A stand-in that keeps all that a test sends.
+/// A stand-in that keeps everything that a test sends.
 pub(crate) async fn patient_stand_in() -> Sandbox {
     let settings = Settings {
         keep_messages: 1_000_000,
@@ -58,12 +58,12 @@ pub(crate) async fn patient_stand_in() -> Sandbox {
     stand_in_with(settings).await
 }
 
-/// A message that is handed to the relay once.
+/// A message that is sent to the relay once.
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
     pub(crate) subject: String,
     pub(crate) to: Vec<String>,
-    /// Its octets, roughly.
+    /// Its approximate size in octets.
     pub(crate) size: usize,
 }
 
@@ -81,7 +81,7 @@ impl Letter {
         self
     }
 
-    /// A short text with a file of the wanted size.
+    /// A short text with a file of the requested size.
     pub(crate) fn content(&self) -> Vec<u8> {
         let subject = &self.subject;
         let mut content = format!(
@@ -102,7 +102,7 @@ impl Letter {
         content.into_bytes()
     }
 
-    /// Whether the relay took it; an error when the connection breaks.
+    /// Returns whether the relay accepted it; an error if the connection breaks.
     pub(crate) fn hand_over(&self, smtp: &mut Smtp) -> io::Result<bool> {
         let mut commands = format!("MAIL FROM:<{MAILBOX}>\r\n");
         for to in &self.to {
@@ -126,8 +126,8 @@ impl Letter {
     }
 }
 
-/// Hands over letters one after the other on one connection, on a new one when
-/// it breaks, as long as there is a relay; the subjects of those it took.
+/// Sends letters one after the other on one connection, on a new one when that breaks, as
+/// long as a relay runs. Returns the subjects of the accepted ones.
 pub(crate) fn hand_over_all(relay: SocketAddr, letters: &[Letter]) -> BTreeSet<String> {
     let mut taken = BTreeSet::new();
     let mut connection = None;
@@ -149,10 +149,10 @@ pub(crate) fn hand_over_all(relay: SocketAddr, letters: &[Letter]) -> BTreeSet<S
     taken
 }
 
-/// A connection on which EHLO has been said.
+/// A connection after EHLO.
 pub(crate) fn greet(relay: SocketAddr) -> io::Result<Smtp> {
     let mut smtp = Smtp::try_connect(relay)?;
-    // Where nobody listens, the system may connect a socket with itself.
+    // If nobody listens, the system may connect a socket to itself.
     if smtp.stream().local_addr()? == relay {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
@@ -161,12 +161,12 @@ pub(crate) fn greet(relay: SocketAddr) -> io::Result<Smtp> {
     Ok(smtp)
 }
 
-/// Whether nothing waits in the spool of a running relay.
+/// Whether no message waits in the spool of a running relay.
 pub(crate) fn is_drained(home: &Home) -> bool {
     count(home, "state IN ('waiting', 'claimed')") == Some(0)
 }
 
-/// How many entries there are of a kind; none if there is no spool to read.
+/// The number of entries that match; none if there is no readable spool.
 pub(crate) fn count(home: &Home, of: &str) -> Option<i64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let spool = Connection::open_with_flags(home.path("data/spool.db"), flags).ok()?;
@@ -174,22 +174,22 @@ pub(crate) fn count(home: &Home, of: &str) -> Option<i64> {
     spool.query_row(&query, [], |row| row.get(0)).ok()
 }
 
-/// What became of a run's messages.
+/// The results of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) runs: usize,
     pub(crate) acknowledged: usize,
-    /// Acknowledged, and some recipient has not got it.
+    /// Acknowledged messages that some recipient has not received.
     pub(crate) lost: usize,
-    /// Deliveries to a recipient who had it already.
+    /// Repeated deliveries to one recipient.
     pub(crate) twice: usize,
-    /// Some recipients have it and others do not.
+    /// Messages that only some of the recipients have received.
     pub(crate) half: usize,
 }
 
 impl Figures {
-    /// Counts what arrived of a run's letters. Whatever arrives goes to
-    /// recipients of its letter and is what was handed over.
+    /// Counts what arrived of a run's letters. Each must be unchanged and go only to
+    /// recipients of its letter.
     pub(crate) fn of<'a>(
         letters: impl IntoIterator<Item = &'a Letter>,
         acknowledged: &BTreeSet<String>,
@@ -222,7 +222,7 @@ impl Figures {
         let content = letter.content();
         let mut deliveries: BTreeMap<String, usize> = BTreeMap::new();
         for arrival in arrived {
-            // What a rule may add or set aside.
+            // Fields that a rule may add or rename.
             let added = ["Received", "To", "X-Original-To", "Bcc"];
             let is_as_sent = without(&arrival.raw, &added) == without(&content, &added);
             assert!(is_as_sent, "{} arrived altered", letter.subject);

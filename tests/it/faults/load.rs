@@ -1,5 +1,4 @@
-//! Clients that send without a pause while the relay under them dies and comes
-//! back.
+//! Clients that send without a pause while the relay is killed and restarted.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -10,10 +9,10 @@ use crate::common::PATIENCE;
 use crate::faults::ledger::Letter;
 use crate::faults::ledger::greet;
 
-/// Clients at once.
+/// The number of clients.
 const CLIENTS: usize = 4;
 
-/// What the clients and the test share.
+/// State that the clients and the test share.
 pub(crate) struct Load {
     state: Mutex<State>,
     changed: Condvar,
@@ -21,7 +20,7 @@ pub(crate) struct Load {
 
 #[derive(Default)]
 struct State {
-    /// Where the relay is, while it lives.
+    /// The address of the relay while it runs.
     relay: Option<SocketAddr>,
     is_over: bool,
     letters: Vec<Letter>,
@@ -29,7 +28,7 @@ struct State {
 }
 
 impl Load {
-    /// Sends while `test` runs; the letters handed over, and those taken.
+    /// Sends while `test` runs; returns the letters sent, and those accepted.
     pub(crate) fn during(test: impl FnOnce(&Self)) -> (Vec<Letter>, BTreeSet<String>) {
         let load = Self {
             state: Mutex::default(),
@@ -39,7 +38,7 @@ impl Load {
             for _ in 0..CLIENTS {
                 scope.spawn(|| load.send());
             }
-            // Whatever happens in the test, the clients end.
+            // The clients end even if the test panics.
             let _end = End(&load);
             test(&load);
         });
@@ -47,13 +46,13 @@ impl Load {
         (state.letters, state.acknowledged)
     }
 
-    /// Says where the relay is now, or that there is none.
+    /// Sets the address of the relay, or that there is none.
     pub(crate) fn set_relay(&self, relay: Option<SocketAddr>) {
         self.state.lock().unwrap().relay = relay;
         self.changed.notify_all();
     }
 
-    /// Waits until so many were acknowledged.
+    /// Waits until this number was acknowledged.
     pub(crate) fn wait_for(&self, count: usize) {
         let state = self.state.lock().unwrap();
         let few = |state: &mut State| state.acknowledged.len() < count;
@@ -61,7 +60,7 @@ impl Load {
         assert!(!waited.unwrap().1.timed_out(), "no mail is acknowledged");
     }
 
-    /// One client. What fails is not sent again: nobody knows what became of it.
+    /// One client. A failed message is not sent again, because its outcome is unknown.
     fn send(&self) {
         while let Some(relay) = self.living() {
             let Ok(mut smtp) = greet(relay) else { continue };
@@ -97,7 +96,7 @@ impl Load {
         letter
     }
 
-    /// The relay, as soon as there is one; none when the test is over.
+    /// The relay, as soon as it runs; none when the test is over.
     fn living(&self) -> Option<SocketAddr> {
         let state = self.state.lock().unwrap();
         let dead = |state: &mut State| state.relay.is_none() && !state.is_over;

@@ -1,7 +1,7 @@
-//! Faults below the relay: the process is killed at any change of its files or
-//! at any moment, the power is cut, the disk fails or is full, the clock is
-//! wrong. Whatever happens, a message that got its `250` is delivered to exactly
-//! its recipients, and as a draft never twice.
+//! Faults below the relay: the process is killed at any change of its files or at any
+//! moment, the power is cut, the disk fails or is full, the clock is wrong. In every case
+//! a message that got its `250` is delivered to exactly its recipients, and never twice
+//! as a draft.
 //!
 //! The real binary runs behind `shim.c`, a library between it and its files, and
 //! libfaketime stands between it and the wall clock. No test here needs root.

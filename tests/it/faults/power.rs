@@ -1,6 +1,5 @@
-//! Power cuts under load, one after the other: the relay dies at some change of
-//! its files, what was not synced is lost or half of it, and the next relay
-//! goes on with that.
+//! Repeated power cuts under load: the relay is killed at some change of its files, all
+//! or part of what was not synced is lost, and the next relay continues with the rest.
 
 use std::path::Path;
 
@@ -21,7 +20,7 @@ use crate::faults::shim::How;
 use crate::faults::shim::Shim;
 use crate::faults::shim::Syncs;
 
-/// The power fails after at most so many changes of files.
+/// The power fails after at most this number of changes to files.
 const LONGEST_LIFE: u32 = 1500;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,8 +61,8 @@ async fn failing_syncs_under_load_lose_nothing() {
     });
 }
 
-/// Lives of a relay that end by themselves, each on what the last one left,
-/// under load, and one without faults.
+/// Several lives of a relay under load, each ended by a fault and continued from its
+/// files, and one without faults.
 fn lives(mode: Mode, lives: u64, mut fault: impl FnMut() -> Fault) -> Figures {
     let shim = Shim::compile();
     let graph = stand_in();
@@ -76,7 +75,7 @@ fn lives(mode: Mode, lives: u64, mut fault: impl FnMut() -> Fault) -> Figures {
     });
     let mut relay = Relay::start(&home);
     relay.wait_until(|| is_drained(&home));
-    // Those that a relay has made and not put on record when its power went.
+    // Drafts that a relay had created and not recorded when its power failed.
     relay.wait_until(|| graph.drafts().is_empty());
     relay.stop();
     let mut figures = Figures::of(&letters, &acknowledged, &graph.arrivals());
@@ -92,8 +91,8 @@ fn lives(mode: Mode, lives: u64, mut fault: impl FnMut() -> Fault) -> Figures {
     figures
 }
 
-/// One life, until it ends by its fault and the power with it; how many
-/// attempts it found interrupted.
+/// One life, until its fault and the power cut; returns how many interrupted attempts it
+/// found.
 fn live(shim: &Shim, home: &Home, life: u64, fault: Fault, load: &Load) -> usize {
     let data = home.path("data");
     let mut disk = Disk::of(&data, life);
@@ -109,25 +108,25 @@ fn live(shim: &Shim, home: &Home, life: u64, fault: Fault, load: &Load) -> usize
         load.set_relay(None);
         relay
     });
-    // It may not have come as far as to serve.
+    // It may have ended before it served.
     let (Ok(relay) | Err(relay)) = relay;
     cut(&mut disk, &record);
     disk.cut(&data);
     relay.events("doubtful").len()
 }
 
-/// Without what the disk promises the same cut loses mail: so the tests here
-/// would see it.
+/// Without the disk's guarantees the same cut loses mail, which shows that the tests here
+/// would notice it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_loses_mail_where_fsync_does_nothing() {
     tokio::task::block_in_place(|| {
         assert_eq!(missing_after_a_cut(Syncs::Recorded, 1), 0);
-        // By chance all that was not synced may survive.
+        // By chance everything that was not synced may survive.
         assert!((1..=5).any(|seed| missing_after_a_cut(Syncs::Lost, seed) > 0));
     });
 }
 
-/// Accepts mail that cannot leave, cuts the power: how much of it is missing in
+/// Accepts mail that cannot be sent, cuts the power, and returns how much is missing in
 /// what is left of the spool.
 fn missing_after_a_cut(syncs: Syncs, seed: u64) -> usize {
     let shim = Shim::compile();
@@ -155,7 +154,7 @@ fn missing_after_a_cut(syncs: Syncs, seed: u64) -> usize {
     cut(&mut disk, &record);
     disk.cut(&data);
 
-    // Without an fsync perhaps no table is left, or nothing that can be read.
+    // Without an fsync there may be no table left, or nothing that can be read.
     let kept: u32 = rusqlite::Connection::open(home.path("data/spool.db"))
         .and_then(|spool| spool.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)))
         .unwrap_or(0);
@@ -173,7 +172,7 @@ fn serve(home: &Home) -> std::process::Command {
     command
 }
 
-/// For those that work outside of the runtime's tasks.
+/// For code outside of the runtime's tasks.
 pub(crate) fn stand_in() -> Sandbox {
     tokio::runtime::Handle::current().block_on(patient_stand_in())
 }

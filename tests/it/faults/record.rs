@@ -1,12 +1,11 @@
-//! The files of a folder as a power cut may leave them, from the record that
+//! Computes how a power cut may leave the files of a folder, from the record that
 //! `shim.c` writes.
 //!
-//! The disk here promises what POSIX does and no more. Bytes are durable once
-//! an fsync of their file has returned, a name once an fsync of its folder has.
-//! Of everything after that any part may survive: none, all, the first few,
-//! some of them, a write up to some sector. An fsync that failed has written
-//! some of its bytes and forgotten the others, and no later one brings them
-//! back.
+//! The disk guarantees only what POSIX does. Bytes are durable once an fsync of their
+//! file has returned, a name once an fsync of its folder has. Of everything after that
+//! any part may survive: none, all, the first few, some of them, a write up to some
+//! sector. A failed fsync has written some of its bytes and forgotten the others, and no
+//! later fsync brings those back.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -17,10 +16,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// A write that is cut off ends at a multiple of this.
+/// An interrupted write ends at a multiple of this.
 const SECTOR: usize = 512;
 
-/// What a folder and all below it may look like after a power cut.
+/// The possible contents of a folder and everything below it after a power cut.
 pub(crate) struct Disk {
     files: Vec<File>,
     /// By inode, those that have one now.
@@ -54,8 +53,7 @@ struct Rename {
 }
 
 impl Disk {
-    /// As the folder is now, all of it durable. What survives is chosen by the
-    /// seed.
+    /// The folder as it is now, all of it durable. The seed chooses what survives.
     pub(crate) fn of(folder: &Path, seed: u64) -> Self {
         let mut disk = Self {
             files: Vec::new(),
@@ -93,7 +91,7 @@ impl Disk {
         Node::File(number)
     }
 
-    /// Does what the record says. Its last entry may be cut off.
+    /// Applies the record. Its last entry may be incomplete.
     pub(crate) fn replay(&mut self, record: &Path) {
         let record = fs::read(record).unwrap();
         let mut rest = &record[..];
@@ -125,7 +123,7 @@ impl Disk {
             }
             SYNC_FAILED => {
                 if let Some(number) = self.inodes.get(&entry.inode).copied() {
-                    // Some of it is on the disk, the rest is forgotten.
+                    // Some of it is on the disk, the rest is lost.
                     self.files[number].cut(&mut self.random);
                 }
             }
@@ -166,7 +164,7 @@ impl Disk {
         self.unsynced_names.push(Rename { removed, added });
     }
 
-    /// What has that name now.
+    /// The file that has this name now.
     fn node(&self, path: &Path) -> Node {
         let latest = self.unsynced_names.iter().rev().find_map(|rename| {
             let (name, node) = rename.added.as_ref()?;
@@ -175,8 +173,8 @@ impl Disk {
         latest.unwrap_or_else(|| self.names[path])
     }
 
-    /// Cuts the power: chooses what survives, and puts that in place of what
-    /// the folder holds.
+    /// Cuts the power: chooses what survives, and replaces the contents of the folder
+    /// with it.
     pub(crate) fn cut(mut self, folder: &Path) {
         let folder = fs::canonicalize(folder).unwrap();
         for file in &mut self.files {
@@ -195,7 +193,7 @@ impl Disk {
         fs::remove_dir_all(&folder).unwrap();
         fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
         for (path, node) in &self.names {
-            // Sorted: a folder comes before what is in it.
+            // Sorted, so that a folder comes before its contents.
             if !path.parent().unwrap().exists() {
                 continue;
             }
@@ -206,12 +204,12 @@ impl Disk {
         }
     }
 
-    /// The file, or a further name of it.
+    /// The file, or another name of it.
     fn write(&self, path: &Path, number: usize) {
         let same = |(_, node): &(&PathBuf, &Node)| **node == Node::File(number);
         let mut names = self.names.iter().filter(same).map(|(path, _)| path);
         let first = names.next().unwrap();
-        // Where a folder is lost, the first name is lost with it.
+        // If a folder is lost, the first name is lost with it.
         if first != path && first.exists() {
             return fs::hard_link(first, path).unwrap();
         }
@@ -222,13 +220,13 @@ impl Disk {
     }
 }
 
-/// SQLite makes it afresh; sockets and locks are nothing to keep.
+/// SQLite creates it again; sockets and locks need not be kept.
 fn is_left_out(path: &Path) -> bool {
     path.to_string_lossy().ends_with("-shm")
 }
 
 impl File {
-    /// Keeps some of what was not synced.
+    /// Keeps part of what was not synced.
     fn cut(&mut self, random: &mut fastrand::Rng) {
         let changes = std::mem::take(&mut self.unsynced);
         let first = random.usize(..=changes.len());
@@ -319,7 +317,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The first entry of a record, and what follows; none where it is cut off.
+    /// The first entry of a record, and the rest; none if it is incomplete.
     fn first(record: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (head, rest) = record.split_at_checked(32)?;
         let short = |at: usize| u32::from_ne_bytes(head[at..at + 4].try_into().unwrap());

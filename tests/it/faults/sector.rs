@@ -1,5 +1,5 @@
-//! A sector of the database that cannot be read any more: the disk answers EIO
-//! each time. One message is put aside, the others go on.
+//! An unreadable sector of the database: the disk returns EIO each time. One message is
+//! quarantined, the others are sent.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ async fn an_unreadable_sector_harms_one_message() {
             )
         })
         .collect();
-    // Then the database has everything without its log.
+    // Now the database has everything without its log.
     relay.stop();
     let database = fs::read(home.path("data/spool.db")).unwrap();
     let bad = find(&database, b"filename=m5").unwrap() / PAGE * PAGE;
@@ -55,9 +55,9 @@ async fn an_unreadable_sector_harms_one_message() {
     assert_eq!(quarantined["id"], ids[5].as_str());
     send_many(&relay, "after", 3);
     arrived(&graph, 12).await;
-    // An outcome is in the log before it is on record.
+    // An outcome is logged before it is on record.
     relay.wait_until(|| is_drained(&home));
-    // What was delivered beside it stays so.
+    // Messages next to it that were delivered stay delivered.
     relay.kill();
     let relay = start();
     send_many(&relay, "again", 1);

@@ -1,5 +1,5 @@
-//! The library between the relay and its files (`shim.c`), and what it is asked
-//! to do.
+//! The library between the relay and its files (`shim.c`), and the faults that it can
+//! cause.
 
 use std::fs;
 use std::path::Path;
@@ -10,15 +10,15 @@ use tempfile::TempDir;
 
 const SOURCE: &str = include_str!("shim.c");
 
-/// The library, compiled; gone when this is dropped.
+/// The compiled library; removed when this is dropped.
 pub(crate) struct Shim {
     folder: TempDir,
 }
 
-/// What goes wrong, and when.
+/// Which fault happens, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// The n-th change of a file or name goes wrong.
+    /// The n-th change of a file or name fails.
     At(u32, How),
     /// Every n-th fsync fails with EIO.
     EverySync(u32),
@@ -29,7 +29,7 @@ pub(crate) enum Fault {
 pub(crate) enum How {
     /// The process is killed before it.
     Kill,
-    /// A write is done by half, anything else in full; then the process is killed.
+    /// A write is done by half, any other operation in full; then the process is killed.
     Short,
     /// It fails with EIO and is not done.
     Eio,
@@ -37,12 +37,12 @@ pub(crate) enum How {
     NoSpace,
 }
 
-/// What becomes of fsync.
+/// How fsync behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syncs {
-    /// The record has it: enough for whoever rebuilds the files from there.
+    /// It is only recorded, which is enough to rebuild the files from the record.
     Recorded,
-    /// It does nothing and says that all is well.
+    /// It does nothing and reports success.
     Lost,
 }
 
@@ -58,7 +58,7 @@ impl Shim {
         Self { folder }
     }
 
-    /// Puts the library before a command that works in that folder.
+    /// Loads the library into a command that works in this folder.
     pub(crate) fn load(&self, command: &mut Command, folder: &Path) {
         let folder = fs::canonicalize(folder).unwrap();
         command.env("LD_PRELOAD", library(self.folder.path()));
@@ -71,7 +71,7 @@ fn library(folder: &Path) -> PathBuf {
 }
 
 impl Fault {
-    /// Asks for it; operations that went wrong are listed in the file.
+    /// Requests the fault; operations that failed are listed in the file.
     pub(crate) fn ask(self, command: &mut Command, report: &Path) {
         command.env("FAULTS_REPORT", report);
         match self {
@@ -101,7 +101,7 @@ impl How {
 }
 
 impl Syncs {
-    /// Asks for it.
+    /// Requests it.
     pub(crate) fn ask(self, command: &mut Command) {
         let name = match self {
             Self::Recorded => "recorded",

@@ -1,8 +1,8 @@
-//! The n-th change of a file or name goes wrong, for every n until a run has
-//! fewer: the relay is killed before it, within it, or it fails.
+//! The n-th change of a file or name fails, for every n until a run has fewer changes:
+//! the relay is killed before it or within it, or the operation fails.
 //!
-//! A run accepts, splits, delivers, fails, reports and stops once; then the
-//! relay is started again as systemd would, without faults.
+//! A run accepts, splits, delivers, fails, reports and stops once. Then the relay is
+//! started again as systemd would, without faults.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,9 +30,9 @@ use crate::faults::shim::How;
 use crate::faults::shim::Shim;
 use crate::faults::shim::Syncs;
 
-/// Runs at once: one works while the other waits.
+/// Parallel runs: one works while the other waits.
 const AT_ONCE: usize = 3;
-/// A sample of all n, for those who do not wait for every one.
+/// A sample of all n, for the shorter test.
 const SAMPLE: u32 = 37;
 /// Recipients of a message that is split in two.
 const MANY: usize = 501;
@@ -84,11 +84,11 @@ async fn a_failure_of_any_write_or_sync_loses_nothing() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Restart,
-    /// What was not synced is lost, or half of it.
+    /// All or part of what was not synced is lost.
     PowerCut,
 }
 
-/// Runs with the fault at every `step`-th n until one ends before it.
+/// Runs with the fault at every `step`-th n until a run ends before it.
 fn every_stop(shim: &Shim, mode: Mode, how: How, then: Then, step: u32) {
     let next = AtomicU32::new(1);
     let figures = Mutex::new(Figures::default());
@@ -166,7 +166,8 @@ impl Stop {
         let wanted = letters.iter().filter(|letter| letter.subject != REFUSED);
         let figures = Figures::of(wanted, &acknowledged, &graph.arrivals());
         assert_eq!((figures.lost, figures.half), (0, 0), "{fault}");
-        // In one request, what was under way may arrive twice, and is said to.
+        // In one request, messages under way may arrive twice, and are reported as
+        // doubtful.
         let most = match self.mode {
             Mode::Send => relay.events("doubtful").len(),
             Mode::Draft => 0,
@@ -180,7 +181,7 @@ impl Stop {
     }
 }
 
-/// A relay's life, up to the fault or to its end; the messages it took.
+/// The life of a relay up to the fault or to its end; returns the accepted messages.
 fn work(home: &Home, command: &mut std::process::Command, letters: &[Letter]) -> BTreeSet<String> {
     let Ok(mut relay) = Relay::try_start_by(command) else {
         return BTreeSet::new();
@@ -192,8 +193,8 @@ fn work(home: &Home, command: &mut std::process::Command, letters: &[Letter]) ->
     taken
 }
 
-/// One of each kind that takes its own way through the spool. The refused one
-/// has a mailbox's own address as its sender, which gets the report.
+/// One message of each kind that takes a different path through the spool. The refused
+/// one has a mailbox's own address as its sender, which gets the report.
 fn letters() -> Vec<Letter> {
     let many = (0..MANY).map(|number| format!("r{number}@example.org"));
     vec![
@@ -204,7 +205,7 @@ fn letters() -> Vec<Letter> {
     ]
 }
 
-/// How many reports arrived.
+/// The number of reports that arrived.
 fn reports(graph: &Sandbox) -> usize {
     let arrivals = graph.arrivals();
     let to_sender = arrivals.iter().filter(|arrival| arrival.to == [MAILBOX]);

@@ -1,7 +1,8 @@
-//! Holds the table in the doc of `src/lib.rs`: who may import whom, and how
-//! long a file may be, and how full a folder; that files form no circles (`circles.rs`
-//! says what a circle is); and which tests may be ignored. That the sandbox uses
-//! nothing of the relay's needs no test: it is a package of its own.
+//! Checks the structure of the code: the table in the doc of `src/lib.rs` (who may import
+//! whom), the length of files, the size of folders, that files form no circles
+//! (`circles.rs` says what a circle is), the words in texts, and the reasons of ignored
+//! tests. No test is needed for the sandbox: it is a separate package, which cannot use
+//! the relay.
 
 mod circles;
 mod examples;
@@ -12,9 +13,9 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Past this a file has a seam.
+/// The most lines of a file; a longer one can be split.
 const LONGEST_FILE: usize = 500;
-/// Past this a folder has rooms.
+/// The most files of a folder; a larger one can be divided.
 const MOST_FILES: usize = 12;
 
 type Table = Vec<(String, BTreeSet<String>)>;
@@ -128,7 +129,7 @@ fn files_form_no_circles() {
     }
 }
 
-/// Words that sound translated: a reader has to read them twice.
+/// Words that sound translated, so that a reader has to read them twice.
 #[test]
 fn no_text_uses_words_that_need_a_second_reading() {
     const PHRASES: [&str; 8] = [
@@ -171,8 +172,8 @@ fn every_file_begins_by_saying_what_it_is_for() {
     }
 }
 
-/// States, outcomes, causes and kinds of tokens have types: their names are for
-/// people, JSON and SQL, and nothing is decided by comparing them.
+/// States, outcomes, causes and kinds of tokens have types. Their names are for people,
+/// JSON and SQL, and no decision compares them.
 #[test]
 fn no_decision_compares_the_name_of_a_state_or_an_outcome() {
     const NAMES: [&str; 22] = [
@@ -213,7 +214,7 @@ fn no_decision_compares_the_name_of_a_state_or_an_outcome() {
     assert_eq!(found.len(), 3, "{found:?}");
 }
 
-/// The lines in which a name is compared, or is a pattern.
+/// The lines that compare a name, or use it as a pattern.
 fn compared<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
     let quoted = format!("\"{name}\"");
     let lines = text.lines().filter(|line| {
@@ -229,14 +230,14 @@ fn compared<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
     lines.collect()
 }
 
-/// `.ci/run` runs those that need something in steps of their own, and all others
-/// in one.
+/// `.ci/run` runs tests that need something in separate steps, and all other ignored
+/// tests in one.
 #[test]
 fn every_ignored_test_gives_a_known_reason() {
     let mut count = 0;
     for (path, text) in files_below("tests/it") {
         for reason in text.split("#[ignore = \"").skip(1) {
-            // Not this line itself.
+            // Except for this line.
             if path.ends_with("layering/mod.rs") {
                 continue;
             }
@@ -253,7 +254,7 @@ fn every_ignored_test_gives_a_known_reason() {
     assert!(count > 20, "{count} ignored tests were found");
 }
 
-/// The rows of the table: a module and what it may use.
+/// The rows of the table: a module, and the modules that it may use.
 fn table() -> Table {
     let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `"));
@@ -297,7 +298,7 @@ fn module_of(path: &Path) -> String {
     name.trim_end_matches(".rs").to_owned()
 }
 
-/// The modules that a file names by `crate::`, its tests left out.
+/// The modules that a file names with `crate::`, without its tests.
 fn imports(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let lines = code

@@ -1,10 +1,9 @@
-//! Real messages and what of them arrives at Graph: one file of `tests/messages`
-//! for each message, and beside it what a person sees who receives it.
+//! Real messages and what arrives at Graph: one file in `tests/messages` for each
+//! message, and next to it what its recipient sees.
 //!
-//! `NAME.eml` is sent through SMTP from `relay@contoso.com` to `you@example.org`,
-//! in MIME form and in JSON form. A file without a single CRLF gets CRLF line ends;
-//! any other is sent byte for byte. Three kinds of lines keep large messages small
-//! here:
+//! `NAME.eml` is sent through SMTP from `relay@contoso.com` to `you@example.org`, in MIME
+//! form and in JSON form. A file without any CRLF gets CRLF line ends; any other is sent
+//! byte for byte. Three kinds of lines keep large messages small in the repository:
 //!
 //! ```text
 //! %base64 3200000%         base64 of so many zero bytes, in lines of 76
@@ -13,12 +12,11 @@
 //! %text 4000000%           so many bytes of text, in lines of 80
 //! ```
 //!
-//! `NAME.txt` is what arrives where both forms show the same; otherwise there are
-//! `NAME.mime.txt` and `NAME.json.txt`. `view.rs` says what they name. Ordinary
-//! things are left out: a Date that came in or is the relay's own, a body that goes
-//! out byte for byte, a header section in ASCII, the form that was asked for. That
-//! a message reaches its envelope's recipients, once each, and nobody else is
-//! checked for all.
+//! `NAME.txt` is what arrives if both forms show the same; otherwise there are
+//! `NAME.mime.txt` and `NAME.json.txt`. `view.rs` describes their lines. Ordinary things
+//! are left out: a Date that came in or is the relay's own, a body that goes out byte for
+//! byte, a header section in ASCII, the requested form. For every message it is checked
+//! that it reaches its envelope's recipients, once each, and nobody else.
 //!
 //! `NAME.options`, if there is one, has lines of these kinds:
 //!
@@ -52,7 +50,7 @@ use crate::common::stand_in_with;
 /// Mailboxes of the tenant: the first one sends, the second is `default_from`.
 const MAILBOXES: [&str; 2] = ["relay@contoso.com", "default@contoso.com"];
 
-/// Authors of the messages, whom the mailbox may send as.
+/// Authors of the messages that the mailbox may send as.
 const AUTHORS: [&str; 7] = [
     MAILBOXES[1],
     "boss@contoso.com",

@@ -1,4 +1,4 @@
-//! The files of `tests/messages`. What is wrong with one panics with its name.
+//! The files of `tests/messages`. An error in one panics with its name.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,11 +21,11 @@ pub(crate) enum Form {
 pub(crate) struct Sample {
     /// The file's name without the ending.
     pub name: String,
-    /// As DATA carries it, except for the doubled dots.
+    /// As DATA carries it, without dot-stuffing.
     pub content: Vec<u8>,
     pub mail_from: String,
     pub recipients: Vec<String>,
-    /// The same, as Graph gets them.
+    /// The recipients in Graph.
     pub reached: Vec<String>,
     /// Lines of the `[[account]]`.
     pub account: String,
@@ -89,7 +89,7 @@ fn sample(path: &Path) -> Sample {
     sample
 }
 
-/// What a file stands for.
+/// The message that a file stands for.
 fn content(file: &[u8]) -> Vec<u8> {
     let is_exact = file.windows(2).any(|pair| pair == b"\r\n");
     let mut content = Vec::new();
@@ -109,7 +109,7 @@ fn content(file: &[u8]) -> Vec<u8> {
     content
 }
 
-/// The lines that a `%base64 N%` or another such line stands for.
+/// The lines that replace `%base64 N%` or a similar line.
 fn filler(line: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(line).ok()?.trim_end();
     let (kind, size) = line.strip_prefix('%')?.strip_suffix('%')?.split_once(' ')?;
@@ -131,7 +131,7 @@ fn filler(line: &[u8]) -> Option<String> {
 }
 
 impl Sample {
-    /// Of every form that differs from what is expected, how.
+    /// The differences in every form whose view is not the expected one.
     pub(crate) fn compare(&self, views: &BTreeMap<Form, &str>) -> Vec<String> {
         let mut failures = Vec::new();
         for (form, view) in views {
@@ -153,7 +153,7 @@ impl Sample {
         failures
     }
 
-    /// Writes what was seen, as one file if both forms show the same.
+    /// Writes the views, as one file if both forms show the same.
     pub(crate) fn write_expected(&self, views: &BTreeMap<Form, &str>) {
         if self.compare(views).is_empty() {
             return;
@@ -173,7 +173,7 @@ impl Sample {
         }
     }
 
-    /// Where the expectation of a form may be.
+    /// The possible files with the expectation of a form.
     fn paths(&self, form: Form) -> [PathBuf; 2] {
         let own = match form {
             Form::Mime => ".mime.txt",

@@ -1,4 +1,4 @@
-//! Sending the messages of one relay, and what the stand-in for Graph has got of
+//! Sends the messages of one relay, and views what the stand-in for Graph has received of
 //! each.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::common::Smtp;
 use crate::common::recipients;
 use crate::common::stuffed;
 
-/// Sends all of them; returns each one's name with what is seen of it.
+/// Sends all of them; returns the name of each with its view.
 pub(crate) fn send_all<'s>(
     graph: &Sandbox,
     form: Form,
@@ -43,7 +43,7 @@ pub(crate) fn send_all<'s>(
     views.collect()
 }
 
-/// The reply to the message, or to what was refused before it.
+/// The reply to the message, or to the command that was refused before it.
 fn transaction(smtp: &mut Smtp, sample: &Sample) -> String {
     smtp.expect("EHLO client.example", "250");
     let all = sample.recipients.concat();
@@ -66,7 +66,7 @@ fn transaction(smtp: &mut Smtp, sample: &Sample) -> String {
     smtp.say(".")
 }
 
-/// Waits until the relay is done with a message, and says what became of it.
+/// Waits until a message is finished, and returns its outcome.
 fn outcome(relay: &Relay, graph: &Sandbox, form: Form, sample: &Sample, id: &str) -> String {
     let mut end = None;
     relay.wait_until(|| {

@@ -1,4 +1,4 @@
-//! What a person sees of a message that arrived.
+//! What the recipient of a message sees.
 //!
 //! ```text
 //! Form: MIME                       where JSON was asked for
@@ -22,9 +22,9 @@
 //! Inline: "name", type, cid, size, content
 //! ```
 //!
-//! Control characters, and bytes that are no UTF-8, are shown as `\n`, `\u{7}` and
-//! `\xfc`. Short text is shown whole; of other content there are its beginning and
-//! its SHA-256.
+//! Control characters, and bytes that are not UTF-8, are shown as `
+//! `, `\u{7}` and `\xfc`. Short text is shown completely; of other content the beginning
+//! and the SHA-256 are shown.
 
 use graph_relay_sandbox::Arrival;
 use graph_relay_sandbox::Form as Kind;
@@ -34,7 +34,7 @@ use super::view_json;
 use super::view_mime;
 use crate::common::find;
 
-/// Lines as this module's head says, of a message that was sent as `content`.
+/// The lines described above, for a message that was sent as `content`.
 pub(crate) fn view(arrival: &Arrival, asked: Form, content: &[u8]) -> String {
     let mut view = View::default();
     match (arrival.form, asked) {
@@ -75,15 +75,15 @@ pub(crate) struct Shown<'a> {
     pub content: &'a [u8],
 }
 
-/// Lines of a text that are shown.
+/// The most lines of a text that are shown.
 const MOST_LINES: usize = 12;
-/// Characters of a line that are shown.
+/// The most characters of a line that are shown.
 const LONGEST_LINE: usize = 120;
-/// Bytes of an attachment that are shown.
+/// The most bytes of an attachment that are shown.
 const BEGINNING: usize = 60;
-/// Bytes of an attached message that hold its first field.
+/// The bytes of an attached message that contain its first field.
 const TOP: usize = 1000;
-/// Hexadecimal digits of a digest that are shown.
+/// The hexadecimal digits of a digest that are shown.
 const DIGEST: usize = 12;
 
 impl View {
@@ -106,7 +106,7 @@ impl View {
         self.line("Message-ID", if is_ours { "(new)" } else { id });
     }
 
-    /// A text that is read with the message; `kind` is `Text` or `HTML`.
+    /// A text of the message; `kind` is `Text` or `HTML`.
     pub(crate) fn text(&mut self, kind: &str, text: &str) {
         let text = text.replace("\r\n", "\n");
         if text.trim().is_empty() {
@@ -138,7 +138,7 @@ impl View {
             .content_id
             .map_or_else(String::new, |id| format!("cid {id}, "));
         let size = file.content.len();
-        // With an id and a time at its top, which are others every day.
+        // It has an id and a time at the top, which differ in each run.
         let top = &file.content[..size.min(TOP)];
         let is_this_message = find(top, b"(graph-relay)").is_some();
         let content = match std::str::from_utf8(file.content) {
@@ -172,7 +172,7 @@ impl View {
     }
 }
 
-/// A line as people can read it.
+/// A line in readable form.
 fn shown(line: &str) -> String {
     let is_plain = |c: char| !c.is_control() || c == '\t';
     let mut shown = String::new();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::view::View;
 
-/// The fields that JSON has as MAPI properties.
+/// The fields that are MAPI properties in JSON.
 const PROPERTIES: [(&str, &str); 3] = [
     ("String 0x1042", "In-Reply-To"),
     ("String 0x1039", "References"),

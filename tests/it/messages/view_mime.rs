@@ -1,4 +1,4 @@
-//! A message in MIME form, as a program reads it that is not the relay.
+//! A message in MIME form, as another program reads it.
 
 use mail_parser::Encoding;
 use mail_parser::Message;
@@ -70,7 +70,7 @@ fn mailboxes(message: &Message<'_>, view: &mut View) {
     ] {
         let all = list.into_iter().flat_map(mail_parser::Address::iter);
         for mailbox in all {
-            // An empty group has a name only.
+            // An empty group has only a name.
             if let Some(address) = mailbox.address() {
                 view.mailbox(field, mailbox.name(), address);
             }
@@ -102,7 +102,7 @@ fn fields(header: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A Date that is neither one that came in nor that of now.
+/// A Date that neither came in nor is the present time.
 fn unusual(fields: &[(String, String)], sent: &[u8], view: &mut View) {
     let named = |name: &str| {
         let mut values = fields
@@ -163,13 +163,13 @@ fn is_attachment(part: &MessagePart<'_>) -> bool {
         .is_some_and(mail_parser::ContentType::is_attachment)
 }
 
-/// Text that is not read as the message's: a calendar, a table.
+/// Text that is not part of the message's text: a calendar, a table.
 fn is_other_text(part: &MessagePart<'_>) -> bool {
     let subtype = part.content_type().and_then(|it| it.subtype());
     subtype.is_some_and(|it| !it.eq_ignore_ascii_case("plain"))
 }
 
-/// The bytes of a text part, in the charset that it came in.
+/// The bytes of a text part, in its original charset.
 fn decoded(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
     let [start, end] = [part.raw_body_offset(), part.raw_end_offset()];
     let bytes = &raw[start as usize..end as usize];
