@@ -103,7 +103,7 @@ fn every_text_has_its_form() {
 }
 
 #[test]
-fn situations_with_different_remedies_are_told_apart() {
+fn situations_with_different_remedies_have_different_entries() {
     let situations = [
         ("secret id instead of value", "AADSTS7000215", "Secret ID"),
         ("expired secret", "AADSTS7000222", "expired"),

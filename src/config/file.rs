@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_asks_about_the_services_file_means_the_services_folder() {
+    fn commands_for_the_services_file_use_the_services_folder() {
         let home = |name: &str| (name == "HOME").then(|| OsString::from("/home/anna"));
         let folder = |path: &str, is_root| default_data_dir(Path::new(path), is_root, home);
         let services = Path::new("/var/lib/graph-relay");

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_argon2id_hash_of_bounded_cost_is_refused() {
+    fn only_argon2id_hashes_of_bounded_cost_are_accepted() {
         let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8";
         for (text, error) in [
             ("secret".to_owned(), PasswordHashError::Format),

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_editors_add_is_no_part_of_it_and_what_breaks_it_is_named() {
+    fn line_ends_of_editors_are_ignored_and_damage_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let read = |bytes: &[u8]| {

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_has_left_since_the_last_delivery_or_since_mail_waits() {
+    async fn the_time_without_deliveries_begins_with_the_last_one_or_with_waiting_mail() {
         let standing = Standing::default();
         let minute = Duration::from_secs(60);
         tokio::time::advance(minute).await;

@@ -140,7 +140,7 @@ mod tests {
     use crate::doctor::State;
 
     #[test]
-    fn nothing_that_leaves_is_a_failure_with_a_remedy() {
+    fn no_deliveries_are_a_failure_with_a_remedy() {
         let found = |seconds| {
             leaves(&Delivery {
                 stalled_seconds: seconds,

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_left_out() {
+    fn absent_values_are_left_out() {
         let rendition = rendition("To: a@example.org\r\n\r\n");
 
         let json = text(Json::send_mail(&Message::of(&rendition), SentItems::Kept));

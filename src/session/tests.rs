@@ -418,7 +418,7 @@ fn tls_forgets_what_was_said_before_it() {
 }
 
 #[test]
-fn where_tls_is_required_no_mail_and_no_password_goes_before_it() {
+fn no_mail_and_no_password_is_accepted_before_required_tls() {
     let mut session = session(Access {
         tls: Tls::Required,
         authentication: Authentication::Optional,

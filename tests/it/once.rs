@@ -312,7 +312,7 @@ async fn promise_2_a_draft_with_a_long_text_is_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_that_may_not_make_drafts_is_told_what_to_grant() {
+async fn a_missing_permission_for_drafts_is_reported_with_the_remedy() {
     let settings = Settings {
         roles: vec!["Mail.Send".to_owned()],
         ..Settings::default()

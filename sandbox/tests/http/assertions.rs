@@ -160,7 +160,7 @@ async fn clock_that_is_ahead_dates_answers_and_judges_assertions() {
 }
 
 #[tokio::test]
-async fn assertion_of_a_trusted_issuer_is_taken_and_another_told_apart() {
+async fn assertion_of_a_trusted_issuer_is_accepted_and_of_another_refused() {
     let issuer = Signer::other();
     let tenant = Tenant::with(Settings {
         federated: vec![Federated {

@@ -82,7 +82,7 @@ async fn device_code_expires() {
 }
 
 #[tokio::test]
-async fn device_that_polls_too_often_is_told_so_once() {
+async fn device_that_polls_too_often_gets_slow_down_once() {
     let tenant = Tenant::with(Settings {
         public_client: true,
         device_slow_down: true,

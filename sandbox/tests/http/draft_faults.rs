@@ -132,7 +132,7 @@ async fn answer_that_says_success_in_another_way_has_the_usual_body() {
 }
 
 #[tokio::test]
-async fn connection_is_cut_after_so_many_octets_of_the_request() {
+async fn connection_is_cut_after_the_given_octets_of_the_request() {
     let tenant = Tenant::new().await;
     tenant.sandbox.inject(Fault {
         cut: Some(Cut::Request),

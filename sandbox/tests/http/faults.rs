@@ -85,7 +85,7 @@ async fn answer_cut_within_its_body_has_a_head() {
 }
 
 #[tokio::test]
-async fn fault_by_api_strikes_as_often_as_told_and_where_told() {
+async fn fault_by_api_happens_as_often_and_where_requested() {
     let tenant = Tenant::new().await;
     let post = async |fault: Value| {
         let request = tenant.http.post(tenant.url("/sandbox/faults"));

@@ -137,7 +137,7 @@ async fn refresh_is_refused_for_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn life_may_be_told_as_a_string() {
+async fn lifetime_may_be_a_string() {
     let tenant = Tenant::with(Settings {
         public_client: true,
         expires_in_as_string: true,

@@ -124,7 +124,7 @@ async fn mailbox_is_found_by_upn_and_object_id_alone() {
 }
 
 #[tokio::test]
-async fn me_is_nobody_to_an_application() {
+async fn me_is_refused_for_an_application() {
     let tenant = Tenant::new().await;
     let request = tenant.http.post(tenant.url("/v1.0/me/sendMail"));
 
@@ -164,7 +164,7 @@ async fn mailbox_over_its_rate_is_throttled_until_the_span_is_over() {
 }
 
 #[tokio::test]
-async fn what_the_sandbox_does_not_play_is_refused_and_recorded() {
+async fn requests_that_the_sandbox_does_not_support_are_refused_and_recorded() {
     let tenant = Tenant::new().await;
     let ask = |path: &str| tenant.http.get(tenant.url(path));
 
@@ -183,7 +183,7 @@ async fn what_the_sandbox_does_not_play_is_refused_and_recorded() {
 
 /// RFC 9110 10.1.1: a client that asks first is told before it sends the body.
 #[tokio::test]
-async fn client_that_asks_first_is_told_to_go_on_or_that_it_is_too_much() {
+async fn expect_100_continue_is_answered_before_the_body() {
     let tenant = Tenant::new().await;
     let body = STANDARD.encode(message("a@example.org"));
     let head = |length: usize| {
@@ -214,7 +214,7 @@ async fn client_that_asks_first_is_told_to_go_on_or_that_it_is_too_much() {
 }
 
 #[tokio::test]
-async fn what_is_no_sendable_message_is_refused() {
+async fn messages_that_cannot_be_sent_are_refused() {
     let tenant = Tenant::new().await;
     let from = "From: relay@sandbox.example\r\n";
     let cases = [

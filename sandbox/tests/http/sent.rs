@@ -54,7 +54,7 @@ async fn tenant_without_immutable_ids_gives_regular_ones() {
 }
 
 #[tokio::test]
-async fn sent_message_is_seen_only_after_so_many_look_ups() {
+async fn sent_message_is_visible_only_after_the_given_look_ups() {
     let tenant = Tenant::with(Settings {
         sent_item_lookups: 2,
         ..Settings::default()

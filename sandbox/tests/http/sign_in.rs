@@ -199,7 +199,7 @@ async fn redirect_uri_is_compared_without_the_port_of_loopback_and_with_its_path
 }
 
 #[tokio::test]
-async fn what_else_is_wrong_goes_back_to_the_client() {
+async fn other_errors_are_returned_to_the_client() {
     let tenant = public().await;
     let cases = [
         (

@@ -75,7 +75,7 @@ async fn token_request_is_refused_with_the_number_of_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn tenant_that_is_not_there_is_told_from_one_that_cannot_be() {
+async fn unknown_tenant_and_impossible_tenant_get_different_errors() {
     let tenant = Tenant::new().await;
     let cases = [
         ("00000000-0000-4000-8000-000000000000", 90_002),

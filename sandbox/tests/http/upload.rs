@@ -321,7 +321,7 @@ async fn hundred_megabytes_are_uploaded_kept_and_digested() {
 }
 
 #[tokio::test]
-async fn what_the_upload_host_does_not_have_is_not_found() {
+async fn unknown_paths_of_the_upload_host_are_not_found() {
     let tenant = Tenant::new().await;
     let url = format!("http://{}/v1.0/users", tenant.sandbox.upload_address());
 

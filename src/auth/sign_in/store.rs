@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_written_is_in_use_and_written_later() {
+    async fn a_sign_in_that_cannot_be_written_is_used_and_written_later() {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path()).unwrap();
         store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_of_an_old_sign_in_does_not_touch_a_newer_one() {
+    async fn the_result_of_an_old_sign_in_does_not_change_a_newer_one() {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path()).unwrap();
         let old = sign_in("a@x.example", "old", 1);
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_being_written_in_a_crash_is_none() {
+    fn an_incomplete_file_left_by_a_crash_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         drop(Store::open(folder.path()).unwrap());
         let sign_ins = folder.path().join(FOLDER);

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn both_files_change_together_and_the_old_ones_stay_beside_them() {
+    fn both_files_change_together_and_the_old_ones_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (file, secret) = (
             folder.path().join("relay.toml"),

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_has_a_bound_whatever_fails() {
+    fn suspects_use_bounded_memory() {
         let (mut suspects, all) = (suspects(), ids::<3000>());
         for id in all {
             suspects.failed(id, false, true);

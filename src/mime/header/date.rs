@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_date_of_an_mbox_line_is_told_from_words() {
+    fn the_date_of_an_mbox_line_is_distinguished_from_words() {
         assert!(is_mbox_date("From root Sun Nov 29 10:00:00 2026"));
         assert!(is_mbox_date(
             "From a@b.c  Tue Nov  3 10:00 2026 remote from x"
