@@ -1,16 +1,16 @@
-//! What Entra says about the app, its credential and the tenant: everything
-//! that is wrong before a user comes into play.
+//! What Entra says about the app, its credential and the tenant: everything that
+//! can be wrong without any user.
 
 use super::Entry;
 use super::place;
 
-/// Right for whatever is wrong with the pair of them.
+/// Fits whether client_id or tenant is wrong.
 const KNOWN_APP: &str = "compare client_id and tenant with the app registration's overview \
     (Application (client) ID, Directory (tenant) ID), and grant admin consent there; an app of \
     another tenant must be multi-tenant";
 const SAME_CLOUD: &str = "set login_url and graph_url to the hosts of the cloud that the tenant \
     is in (login.microsoftonline.us and graph.microsoft.us for GCC High, for instance)";
-const THEIR_TROUBLE: &str = "wait: the relay tries again by itself; if this lasts for hours, check \
+const THEIR_PROBLEM: &str = "wait: the relay tries again by itself; if this lasts for hours, check \
     Microsoft's service health";
 const REPORT: &str = "report this to the developers of the relay, with the log line: the relay \
     sent a request that Entra does not accept";
@@ -41,6 +41,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "create a new client secret, save its Value where relay.toml expects it, and write \
             the new expiry date into client_secret_expires; a certificate lasts longer",
         place: place::SECRETS,
+    },
+    Entry {
+        code: "CredentialTypeNotAllowedAsPerAppPolicy",
+        cause: "Entra did not create the client secret: an app management policy of the tenant \
+            forbids client secrets (\"Credential type not allowed as per assigned policy\").",
+        remedy: "use a certificate: upload it to the app and set certificate_file and \
+            private_key_file in the [[account]]; or ask the administrator of the policy for an \
+            exception for this app",
+        place: place::CERTIFICATES,
+    },
+    Entry {
+        code: "CredentialInvalidLifetimeAsPerAppPolicy",
+        cause: "Entra did not accept the client secret or certificate: it is valid for longer than \
+            an app management policy of the tenant allows.",
+        remedy: "choose an earlier expiry date and write it into client_secret_expires, or ask the \
+            administrator of the policy for an exception for this app",
+        place: place::APP_POLICIES,
     },
     Entry {
         code: "AADSTS700016",
@@ -271,31 +288,31 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "AADSTS50033",
         cause: "Entra has a temporary problem.",
-        remedy: THEIR_TROUBLE,
+        remedy: THEIR_PROBLEM,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "AADSTS90006",
         cause: "A part of Entra is temporarily unavailable.",
-        remedy: THEIR_TROUBLE,
+        remedy: THEIR_PROBLEM,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "AADSTS90024",
         cause: "Entra could not finish the request in time.",
-        remedy: THEIR_TROUBLE,
+        remedy: THEIR_PROBLEM,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "AADSTS90033",
         cause: "The directory behind Entra is temporarily unavailable.",
-        remedy: THEIR_TROUBLE,
+        remedy: THEIR_PROBLEM,
         place: place::SERVICE_HEALTH,
     },
     Entry {
         code: "AADSTS90090",
         cause: "A service that Entra depends on is temporarily unavailable.",
-        remedy: THEIR_TROUBLE,
+        remedy: THEIR_PROBLEM,
         place: place::SERVICE_HEALTH,
     },
     Entry {

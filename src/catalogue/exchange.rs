@@ -1,7 +1,7 @@
-//! What Exchange says in SMTP. Reports (NDR) come to the sending mailbox after
-//! Graph took the message (Exchange page "Email non-delivery reports and SMTP
-//! errors in Exchange Online"); the replies of smtp.office365.com are what a
-//! program says that was not pointed at the relay yet.
+//! What Exchange says in SMTP. Non-delivery reports arrive in the sending mailbox
+//! after Graph has accepted the message (Exchange page "Email non-delivery reports
+//! and SMTP errors in Exchange Online"). The replies of smtp.office365.com reach
+//! programs that do not use the relay yet.
 
 use super::Entry;
 use super::place;
@@ -29,6 +29,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         place: place::TRACE,
     },
     Entry {
+        code: "5.2.0",
+        cause: "Exchange could not store or submit the message; the text names the exception, \
+            such as SubmissionQuotaExceededException.",
+        remedy: "run graph-relay explain with the name of the exception, and look for the message in \
+            the message trace",
+        place: place::TRACE,
+    },
+    Entry {
         code: "5.2.252",
         cause: "The mailbox may not send with the From address of the message.",
         remedy: "in Exchange give {mailbox} Send As on {author}, or set from = \"mailbox\" for \
@@ -41,6 +49,19 @@ pub(super) const ENTRIES: &[Entry] = &[
             the domain does not accept mail.",
         remedy: "correct the recipient's address in the program that made the message",
         place: place::TRACE,
+    },
+    Entry {
+        code: "432 4.3.2",
+        cause: "Microsoft's SMTP server refuses the connection: it allows 3 at a time for each \
+            mailbox.",
+        remedy: POINT_HERE,
+        place: None,
+    },
+    Entry {
+        code: "4.7.500",
+        cause: "Microsoft's SMTP server accepts less mail from this IP address for a while.",
+        remedy: POINT_HERE,
+        place: None,
     },
     Entry {
         code: "5.7.3",

@@ -1,5 +1,5 @@
-//! What has no code: a status without one, no answer at all, and what a token
-//! or a clock shows. The names are the catalogue's own.
+//! What has no code of Microsoft's: an HTTP status without one, no answer at all,
+//! and problems that show in a token or the clock. The catalogue chose these names.
 
 use super::Entry;
 use super::place;
@@ -128,7 +128,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-/// The proxy on the way wants a name and a password.
+/// The proxy requires a name and a password.
 pub const PROXY_WANTS_PASSWORD: Entry = Entry {
     code: "http-407",
     cause: "The proxy between this machine and Microsoft requires a user name and a password.",
@@ -137,7 +137,7 @@ pub const PROXY_WANTS_PASSWORD: Entry = Entry {
     place: Some("proxy = \"http://USER:PASSWORD@PROXY:PORT\" of [http] in relay.toml"),
 };
 
-/// A status of the 400s without a code of Graph's.
+/// A status from 400 to 499 without an error code from Graph.
 pub const NOT_GRAPH: Entry = Entry {
     code: "http-4xx",
     cause: "The answer is not from Graph: a proxy, gateway or firewall answered instead, or the \

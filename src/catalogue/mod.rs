@@ -1,26 +1,27 @@
-//! What Entra, Graph and Exchange can say when mail is sent, in an
-//! administrator's words: what happened, what to do, and where.
+//! Error codes in an administrator's words: what each code of Entra, Graph,
+//! Exchange and the relay itself means, what to do about it, and where.
 //!
-//! | file | what is said by whom |
+//! | file | whose codes |
 //! |---|---|
-//! | `entra.rs` | Entra about the app, its credential, the tenant |
-//! | `signin.rs` | Entra about consent, users, policies, refresh tokens |
-//! | `oauth.rs` | the words of OAuth, where no number came with them |
-//! | `graph.rs` | Graph and Exchange, when they refuse |
-//! | `service.rs` | Graph and Exchange, when they are busy or in trouble |
-//! | `http.rs` | a status without a code, or no answer |
-//! | `exchange.rs` | Exchange in SMTP: reports after Graph took the message |
+//! | `entra.rs` | Entra's, about the app, its credential and the tenant |
+//! | `signin.rs` | Entra's, about consent, users, policies and refresh tokens |
+//! | `oauth.rs` | OAuth's error words, for answers without an AADSTS number |
+//! | `graph.rs` | Graph's and Exchange's, for refusals |
+//! | `service.rs` | Graph's and Exchange's, for overload and other temporary problems |
+//! | `http.rs` | an HTTP status without a code, or no answer |
+//! | `exchange.rs` | Exchange's in SMTP, also in reports after Graph accepted a message |
+//! | `relay.rs` | the relay's own, in SMTP replies and failure reports |
 //!
-//! Which codes there are and what they mean is from Microsoft's pages "Microsoft
-//! Entra authentication and authorization error codes", "Microsoft Graph error
+//! The codes and their meanings are from Microsoft's pages "Microsoft Entra
+//! authentication and authorization error codes", "Microsoft Graph error
 //! responses and resource types", "Microsoft Graph throttling guidance", "Attach
-//! large files to Outlook messages" and "Email non-delivery reports and SMTP
-//! errors in Exchange Online", and from what others report that they have seen;
-//! the texts are our own.
+//! large files to Outlook messages", "Unexpected error when performing consent to
+//! an application" and "Email non-delivery reports and SMTP errors in Exchange
+//! Online", and from reports of what people have seen. The texts are our own.
 //!
-//! It promises that each text is here once and each code has one entry. What
-//! becomes of a message, `delivery/outcome/` decides: an entry is words only.
-//! `{mailbox}` and `{author}` in a remedy stand for a message's; see [`named`].
+//! Each text is here once, and each code has one entry. An entry is words only:
+//! `delivery/outcome/` decides what happens to a message. `{mailbox}` and
+//! `{author}` in a remedy are placeholders; see [`named`].
 
 mod entra;
 mod exchange;
@@ -28,6 +29,7 @@ mod graph;
 mod http;
 mod oauth;
 mod place;
+mod relay;
 mod service;
 mod signin;
 #[cfg(test)]
@@ -43,21 +45,22 @@ pub use graph::SUBMISSION_BLOCKED;
 pub use http::NOT_GRAPH;
 pub use http::PROXY_WANTS_PASSWORD;
 
-/// One thing that can be said.
+/// One code, with its meaning and remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// As Microsoft spells it; `xx` at its end stands for two digits.
+    /// As Microsoft spells it; `xx` at its end stands for two digits. A reply of the
+    /// relay has its code and enhanced status: `535 5.7.8`.
     pub code: &'static str,
     /// What happened: one or two sentences.
     pub cause: &'static str,
-    /// What to do: imperative, from a small letter, without a full stop at its
-    /// end, so that it can stand in a line of the log. See [`named`].
+    /// What to do: imperative, begins with a small letter and ends without a full
+    /// stop, so that it fits into a log line. See [`named`].
     pub remedy: &'static str,
-    /// Where to click, or the line to run, with capitals to fill in.
+    /// Where to click, or the command to run; words in capitals are placeholders.
     pub place: Option<&'static str>,
 }
 
-const TABLES: [&[Entry]; 7] = [
+const TABLES: [&[Entry]; 8] = [
     entra::ENTRIES,
     signin::ENTRIES,
     oauth::ENTRIES,
@@ -65,9 +68,10 @@ const TABLES: [&[Entry]; 7] = [
     service::ENTRIES,
     http::ENTRIES,
     exchange::ENTRIES,
+    relay::ENTRIES,
 ];
 
-/// Before the number of each of Entra's codes.
+/// The beginning of each of Entra's codes.
 const AADSTS: &str = "AADSTS";
 
 /// Every entry, file by file.
@@ -76,7 +80,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
 }
 
 /// The entry of a code: `AADSTS7000215`, `7000215`, `ErrorSendAsDenied`,
-/// `invalid_client`, `5.7.705`, `http-407` or `407`, in any case.
+/// `invalid_client`, `5.7.705`, `535 5.7.8`, `http-407` or `407`, in any case.
 pub fn find(code: &str) -> Option<&'static Entry> {
     let code = code.trim();
     exact(code).or_else(|| match code.len() {
@@ -91,24 +95,31 @@ pub fn entra(number: u32) -> Option<&'static Entry> {
     exact(&format!("{AADSTS}{number}"))
 }
 
-/// The entries of all codes in a text, as it stands in a log or on a screen, in
-/// the order of their coming. Bare numbers count where nothing else is found: a
-/// text is full of ports, times and lengths.
+/// The entries of all codes in a text from a log or a screen, in the order in
+/// which they appear. Bare numbers count only if the text has no other code, because
+/// texts are full of ports, times and lengths.
 pub fn found_in(text: &str) -> Vec<&'static Entry> {
     let lower = text.to_lowercase();
-    let said = PHRASES.iter().filter(|(words, _)| lower.contains(words));
-    let mut found: Vec<&'static Entry> = said.filter_map(|(_, code)| exact(code)).collect();
-    let (numbers, words): (Vec<&str>, Vec<&str>) = words(text).partition(|word| is_number(word));
-    for word in words {
-        let pieces = || word.split('-').filter(|piece| !is_number(piece));
-        match find(word) {
-            Some(entry) => found.push(entry),
-            // `550-5.7.708`.
-            None => found.extend(pieces().filter_map(find)),
+    let phrases = PHRASES.iter().filter(|(words, _)| lower.contains(words));
+    let mut found: Vec<&'static Entry> = phrases.filter_map(|(_, code)| exact(code)).collect();
+    let (mut numbers, mut before) = (Vec::new(), None);
+    for word in words(text) {
+        if is_number(word) {
+            numbers.push(word);
+        } else if is_status(word) {
+            found.extend(of_status(before, word));
+        } else if let Some(entry) = find(word) {
+            found.push(entry);
+        } else {
+            found.extend(in_pieces(word));
         }
+        before = Some(word);
     }
     if found.is_empty() {
-        found.extend(numbers.into_iter().filter_map(find));
+        found.extend(numbers.iter().filter_map(|number| find(number)));
+    }
+    if found.is_empty() {
+        found = first_number(text);
     }
     let mut seen: Vec<&str> = Vec::new();
     found.retain(|entry| {
@@ -119,8 +130,71 @@ pub fn found_in(text: &str) -> Vec<&'static Entry> {
     found
 }
 
-/// What people copy without its code, in lower case.
-const PHRASES: [(&str, &str); 4] = [
+/// The entries of the number that a text begins with, as a reply of the relay and,
+/// if the text is nothing else, as an HTTP status.
+fn first_number(text: &str) -> Vec<&'static Entry> {
+    let mut words = words(text);
+    let Some(code) = words.next().filter(|word| is_reply_code(word)) else {
+        return Vec::new();
+    };
+    let mut found: Vec<_> = of_reply_code(code).collect();
+    let may_be_http = found.is_empty() || IN_BOTH.contains(&code);
+    if may_be_http && words.next().is_none() {
+        found.extend(family(&format!("http-{code}")));
+    }
+    found
+}
+
+/// Codes of the relay's replies that are common as HTTP statuses too.
+const IN_BOTH: [&str; 3] = ["500", "502", "503"];
+
+/// The codes in `550-5.7.708`, as in the lines of a long reply.
+fn in_pieces(word: &str) -> Vec<&'static Entry> {
+    match word.split_once('-') {
+        Some((code, status)) if is_status(status) => of_status(Some(code), status),
+        Some(_) | None => {
+            let pieces = word.split('-').filter(|piece| !is_number(piece));
+            pieces.filter_map(find).collect()
+        }
+    }
+}
+
+/// The entries of an enhanced status: those of the reply with this code or, if
+/// there is no such reply, all that have the status.
+fn of_status(code: Option<&str>, status: &str) -> Vec<&'static Entry> {
+    if let Some(entry) = code.and_then(|code| exact(&format!("{code} {status}"))) {
+        return vec![entry];
+    }
+    let replies = replies().filter(|(_, other, _)| *other == status);
+    let known = find(status).into_iter();
+    known.chain(replies.map(|(_, _, entry)| entry)).collect()
+}
+
+/// The entries of all replies with this code.
+fn of_reply_code(code: &str) -> impl Iterator<Item = &'static Entry> {
+    let replies = replies().filter(move |(other, _, _)| *other == code);
+    replies.map(|(_, _, entry)| entry)
+}
+
+/// The entries of replies, with code and enhanced status.
+fn replies() -> impl Iterator<Item = (&'static str, &'static str, &'static Entry)> {
+    all().filter_map(|entry| {
+        let (code, status) = entry.code.split_once(' ')?;
+        Some((code, status, entry))
+    })
+}
+
+/// Texts that people copy without their code, in lower case.
+const PHRASES: [(&str, &str); 7] = [
+    ("need admin approval", "AADSTS90094"),
+    (
+        "credential type not allowed as per assigned policy",
+        "CredentialTypeNotAllowedAsPerAppPolicy",
+    ),
+    (
+        "credential lifetime exceeds the max value allowed as per assigned policy",
+        "CredentialInvalidLifetimeAsPerAppPolicy",
+    ),
     (
         "insufficient privileges to complete",
         "Authorization_RequestDenied",
@@ -136,9 +210,9 @@ const PHRASES: [(&str, &str); 4] = [
     ),
 ];
 
-/// The entry whose code is most like this one, if any is like it: a guess for
-/// "did you mean". A short code has few letters to be like, and a status in
-/// three numbers is another status when one of them differs.
+/// The entry whose code is most similar to this one, if any is similar: a guess for
+/// "did you mean". Short codes must be more similar than long ones. A code that
+/// begins with a digit is never guessed: another digit makes it another code.
 pub fn nearest(code: &str) -> Option<&'static Entry> {
     let code = code.trim().to_ascii_lowercase();
     let code = if is_number(&code) && code.len() > 3 {
@@ -164,7 +238,7 @@ pub fn nearest(code: &str) -> Option<&'static Entry> {
         .map(|(_, entry)| entry)
 }
 
-/// A text with a mailbox and an author in the places that it has for them.
+/// The text with its placeholders `{mailbox}` and `{author}` filled in.
 pub fn named(text: &str, mailbox: &str, author: &str) -> String {
     text.replace("{mailbox}", mailbox)
         .replace("{author}", author)
@@ -181,11 +255,24 @@ fn family(code: &str) -> Option<&'static Entry> {
     is_member.then(|| exact(&format!("{head}xx"))).flatten()
 }
 
+/// Whether it looks like an enhanced status (RFC 3463): `5.7.8`.
+fn is_status(text: &str) -> bool {
+    let mut numbers = text.split('.');
+    text.starts_with(['2', '4', '5'])
+        && numbers.clone().count() == 3
+        && numbers.all(|number| is_number(number) && number.len() <= 3)
+}
+
+/// Whether it looks like the code of a refusal, in SMTP or in HTTP.
+fn is_reply_code(text: &str) -> bool {
+    text.len() == 3 && is_number(text) && text.starts_with(['4', '5'])
+}
+
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What may be a code, without the marks around it.
+/// The words that may be codes, without punctuation around them.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
         .map(|word| word.trim_matches(['.', '-', '_']))

@@ -51,3 +51,12 @@ pub(super) const TRACE: Option<&str> = Some("Exchange admin center > Mail flow >
 pub(super) const TENANT_LIMIT: Option<&str> =
     Some("Exchange admin center > Reports > Mail flow > Tenant outbound external recipients");
 pub(super) const DOMAINS: Option<&str> = Some("Microsoft 365 admin center > Settings > Domains");
+pub(super) const CONSENT_SETTINGS: Option<&str> =
+    Some("Entra > Enterprise apps > Consent and permissions > User consent settings");
+pub(super) const APP_POLICIES: Option<&str> =
+    Some("Entra > Enterprise apps > Application policies");
+pub(super) const SESSIONS: Option<&str> =
+    Some("graph-relay sessions list, then graph-relay sessions show NUMBER");
+pub(super) const STATUS: Option<&str> = Some("graph-relay status");
+pub(super) const DOCTOR: Option<&str> = Some("graph-relay doctor");
+pub(super) const QUEUE: Option<&str> = Some("graph-relay queue show ID");

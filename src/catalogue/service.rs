@@ -1,5 +1,5 @@
-//! What Graph says when it is asked too much or is in trouble, and about drafts
-//! and uploads on their way: nearly all of it passes.
+//! What Graph says when it gets too many requests or has a problem, and about
+//! unfinished drafts and uploads. Nearly all of this is temporary.
 
 use super::Entry;
 use super::place;
@@ -182,13 +182,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "InvalidAudience",
-        cause: "The upload address was sent an access token, and wants none.",
+        cause: "The request to the upload address contained an access token, which it does not accept.",
         remedy: HOST,
         place: place::PROXY,
     },
     Entry {
         code: "InvalidAudienceForResource",
-        cause: "The upload address was sent an access token, and wants none.",
+        cause: "The request to the upload address contained an access token, which it does not accept.",
         remedy: HOST,
         place: place::PROXY,
     },

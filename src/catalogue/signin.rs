@@ -1,4 +1,4 @@
-//! What Entra says when a user has to agree, signs in, or his sign-in ends:
+//! What Entra says when users have to consent, sign in, or lose their sign-in:
 //! consent, policies of the tenant, redirects, device codes, refresh tokens.
 
 use super::Entry;
@@ -31,7 +31,16 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "AADSTS90094",
-        cause: "In this tenant only an administrator can consent to the permissions of the app.",
+        cause: "In this tenant only an administrator can consent to the permissions of the app. \
+            Since the end of 2025 the consent policy that Microsoft manages says so for apps that \
+            use mail.",
+        remedy: ADMIN_CONSENT,
+        place: place::CONSENT,
+    },
+    Entry {
+        code: "AADSTS90093",
+        cause: "The user may not consent to the permissions of the app: a policy of the tenant \
+            leaves this to administrators.",
         remedy: ADMIN_CONSENT,
         place: place::CONSENT,
     },
@@ -41,6 +50,30 @@ pub(super) const ENTRIES: &[Entry] = &[
             approval.",
         remedy: "approve the request for the app, or grant admin consent, then sign in again",
         place: Some("Entra > Enterprise apps > Admin consent requests"),
+    },
+    Entry {
+        code: "microsoft-user-default-recommended",
+        cause: "This is the name of the user consent policy that Microsoft manages. Since the end \
+            of 2025 it leaves consent to apps that use mail to administrators: users who sign in \
+            see \"Need admin approval\".",
+        remedy: ADMIN_CONSENT,
+        place: place::CONSENT_SETTINGS,
+    },
+    Entry {
+        code: "AADSTS900941",
+        cause: "Entra considers the app risky (risk-based consent), so only an administrator can \
+            consent to its permissions. This happens to new apps without a verified publisher.",
+        remedy: "check that client_id is the app that you registered, then let an administrator \
+            grant admin consent to it, once for the whole tenant",
+        place: place::CONSENT,
+    },
+    Entry {
+        code: "AADSTS900981",
+        cause: "Entra considers the app risky and warns the administrator who is about to \
+            consent to it.",
+        remedy: "check that client_id is the app that you registered, then continue and grant admin \
+            consent",
+        place: place::CONSENT,
     },
     Entry {
         code: "AADSTS50034",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// All that the relay's reference names: Entra, by number.
+/// All codes that Microsoft's documentation names for sending mail: Entra's, by number.
 const ENTRA: &[u32] = &[
     7_000_215, 7_000_222, 70_002, 700_016, 700_011, 7_000_229, 7_000_112, 7_000_218, 700_025,
     700_027, 700_024, 700_021, 700_023, 50_027, 5_002_723, 90_002, 900_023, 90_038, 900_382,
@@ -13,7 +13,7 @@ const ENTRA: &[u32] = &[
     50_158, 53_000, 53_001, 53_002, 53_003, 530_035, 530_036, 50_173, 70_008, 700_082, 70_043,
     70_000, 54_005, 501_481, 50_011, 50_194, 50_196, 70_016, 70_018, 70_019, 70_020, 70_021,
     700_211, 700_212, 700_213, 700_229, 650_056, 650_057, 90_006, 90_024, 90_033, 50_033, 90_090,
-    90_055,
+    90_055, 90_093, 900_941, 900_981,
 ];
 
 const OAUTH: &str = "invalid_client invalid_grant invalid_request invalid_scope invalid_resource \
@@ -38,9 +38,11 @@ const GRAPH: &str = "InvalidAuthenticationToken ErrorAccessDenied ErrorSendAsDen
     serviceNotAvailable ErrorMailboxStoreUnavailable MdbReplicationProtection ErrorItemNotFound \
     ErrorIrresolvableConflict PreconditionFailed ErrorFolderExists \
     ErrorAttachmentSizeShouldNotBeLessThanMinimumSize InvalidAudience InvalidAudienceForResource \
-    invalidRange fragmentOutOfOrder fragmentOverlap fragmentLengthMismatch uploadSessionNotFound";
+    invalidRange fragmentOutOfOrder fragmentOverlap fragmentLengthMismatch uploadSessionNotFound \
+    MailboxConcurrency WASCL RAOP CredentialTypeNotAllowedAsPerAppPolicy \
+    CredentialInvalidLifetimeAsPerAppPolicy";
 
-const SMTP: &str = "5.1.10 5.2.252 5.7.3 5.7.30 5.7.57 5.7.60 5.7.68 5.7.139 5.7.232 5.7.233 \
+const SMTP: &str = "4.7.500 5.1.10 5.2.0 5.2.252 5.7.3 5.7.30 5.7.57 5.7.60 5.7.68 5.7.139 5.7.232 5.7.233 \
     5.7.236 5.7.501 5.7.512 5.7.705 5.7.708";
 
 #[test]
@@ -110,6 +112,12 @@ fn situations_with_different_remedies_have_different_entries() {
         ("wrong tenant", "AADSTS90002", "no such tenant"),
         ("wrong client", "AADSTS700016", "client_id"),
         ("no consent", "AADSTS65001", "consented"),
+        ("risky app", "AADSTS900941", "risky"),
+        (
+            "secrets forbidden",
+            "CredentialTypeNotAllowedAsPerAppPolicy",
+            "forbids client secrets",
+        ),
         (
             "Mail.Send missing, or delegated",
             "ErrorAccessDenied",
@@ -164,6 +172,8 @@ fn a_code_is_found_as_people_write_it() {
         ("HTTP-503", "http-5xx"),
         ("5.7.512", "5.7.5xx"),
         ("5.7.509", "5.7.509"),
+        ("535 5.7.8", "535 5.7.8"),
+        ("5.4.7", "5.4.7"),
     ] {
         assert_eq!(
             find(written).map(|entry| entry.code),
@@ -214,6 +224,52 @@ fn every_code_in_a_text_is_found_and_numbers_only_where_nothing_else_is() {
         ("", vec![]),
     ] {
         assert_eq!(codes(text), found, "{text}");
+    }
+}
+
+#[test]
+fn a_reply_of_the_relay_is_found_by_its_codes_or_one_of_them() {
+    let codes = |text| -> Vec<&str> { found_in(text).iter().map(|entry| entry.code).collect() };
+    for (text, found) in [
+        ("535 5.7.8", vec!["535 5.7.8"]),
+        ("535 5.7.8 Wrong name or password", vec!["535 5.7.8"]),
+        (
+            "scanner01: error: 535-5.7.8 Wrong name or password",
+            vec!["535 5.7.8"],
+        ),
+        ("5.7.8", vec!["535 5.7.8"]),
+        ("535", vec!["535 5.7.8"]),
+        ("535 wrong password", vec!["535 5.7.8"]),
+        ("5.7.1", vec!["550 5.7.1", "553 5.7.1", "554 5.7.1"]),
+        // Microsoft's server and the relay both say it.
+        ("432 4.3.2", vec!["432 4.3.2"]),
+        ("421 4.3.2", vec!["421 4.3.2"]),
+        // No reply has both.
+        ("499 5.4.6", vec!["554 5.4.6"]),
+        ("503", vec!["503 5.5.1", "http-5xx"]),
+        ("418", vec!["http-4xx"]),
+        ("took 503 ms", vec![]),
+        ("127.0.0.1 graph-relay 5.2.1", vec![]),
+    ] {
+        assert_eq!(codes(text), found, "{text}");
+    }
+}
+
+#[test]
+fn words_that_people_copy_without_their_code_are_found() {
+    let codes = |text| -> Vec<&str> { found_in(text).iter().map(|entry| entry.code).collect() };
+    for (text, code) in [
+        ("Need admin approval", "AADSTS90094"),
+        (
+            "Credential type not allowed as per assigned policy 'no secrets'.",
+            "CredentialTypeNotAllowedAsPerAppPolicy",
+        ),
+        (
+            "Credential lifetime exceeds the max value allowed as per assigned policy",
+            "CredentialInvalidLifetimeAsPerAppPolicy",
+        ),
+    ] {
+        assert_eq!(codes(text), [code], "{text}");
     }
 }
 

@@ -417,6 +417,25 @@ fn explain_takes_a_pasted_message_with_every_code_in_it() {
 }
 
 #[test]
+fn explain_knows_the_replies_of_the_relay_itself() {
+    for said in [&["535", "5.7.8"][..], &["535 5.7.8 Wrong name or password"]] {
+        let output = explain(said);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let words = stdout(&output);
+        for part in [
+            "code    535 5.7.8\n",
+            "cause   The relay's own reply: ",
+            "[[user]]",
+        ] {
+            assert!(words.contains(part), "{words}");
+        }
+    }
+    let bare = stdout(&explain(&["503"]));
+    assert!(bare.contains("code    503 5.5.1\n"), "{bare}");
+    assert!(bare.contains("code    http-5xx\n"), "{bare}");
+}
+
+#[test]
 fn explain_of_an_unknown_code_says_so_with_the_nearest_and_where_to_look() {
     let output = explain(&["ErrorSendAsDenyed"]);
 
@@ -430,6 +449,9 @@ fn explain_of_an_unknown_code_says_so_with_the_nearest_and_where_to_look() {
     ] {
         assert!(said.contains(part), "{said}");
     }
+    let of_entra = stderr(&explain(&["AADSTS9999999"]));
+    let page = "https://login.microsoftonline.com/error?code=9999999";
+    assert!(of_entra.contains(page), "{of_entra}");
     let nonsense = explain(&["all", "is", "well"]);
     assert_eq!(nonsense.status.code(), Some(1));
     assert!(!stderr(&nonsense).contains("did you mean"));

@@ -1,10 +1,13 @@
 //! Settings that remedies, replies and warnings mention can be written into relay.toml:
 //! the relay accepts every `key = "value"` in a text of the source.
+//! And every refusal has an entry in the catalogue, so that `explain` knows it.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use graph_relay::catalogue;
 use graph_relay::config::Config;
 
 const BEGINNING: &str = "\
@@ -101,5 +104,84 @@ fn every_setting_that_a_text_mentions_can_be_written_into_relay_toml() {
     assert!(!is_taken("frobnicate", "x"));
     for (key, value) in found {
         assert!(is_taken(&key, &value), "{key} = {value:?}");
+    }
+}
+
+/// The numbers of each constant in `mail/status.rs`.
+fn statuses() -> BTreeMap<String, String> {
+    let text = source("mail/status.rs");
+    let constants = text.lines().filter_map(|line| {
+        let (name, value) = line
+            .trim()
+            .strip_prefix("pub const ")?
+            .split_once(": Self = Self(")?;
+        let numbers: Vec<&str> = value.strip_suffix(");")?.split(", ").collect();
+        Some((name.to_owned(), numbers.join(".")))
+    });
+    constants.collect()
+}
+
+fn source(path: &str) -> String {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    fs::read_to_string(folder.join(path)).unwrap()
+}
+
+/// The names of constants behind `EnhancedStatus::`, each with the text before it.
+fn constants(text: &str) -> Vec<(&str, String)> {
+    let places = text.match_indices("EnhancedStatus::");
+    let named = places.map(|(at, prefix)| {
+        let behind = &text[at + prefix.len()..];
+        let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let name = behind.chars().take_while(|c| is_of_name(*c)).collect();
+        (&text[..at], name)
+    });
+    named.collect()
+}
+
+#[test]
+fn explain_knows_every_refusal_of_the_relay() {
+    let statuses = statuses();
+    assert!(statuses.len() > 30, "{statuses:?}");
+    let mut refusals = BTreeSet::new();
+    for file in ["mod", "rights", "ending", "too_big"] {
+        let text = source(&format!("session/replies/{file}.rs"));
+        for (before, name) in constants(&text) {
+            // `(501, EnhancedStatus::SYNTAX`, on one line or on two.
+            let code = before.trim_end().strip_suffix(',').unwrap_or_default();
+            let code = &code[code.len().saturating_sub(3)..];
+            if code.starts_with(['4', '5']) && code.parse::<u16>().is_ok() {
+                refusals.insert(format!("{code} {}", statuses[&name]));
+            }
+        }
+    }
+
+    assert!(refusals.len() > 25, "{refusals:?}");
+    assert!(refusals.contains("535 5.7.8"), "{refusals:?}");
+    for refusal in refusals {
+        let known = catalogue::found_in(&refusal);
+        let codes: Vec<&str> = known.iter().map(|entry| entry.code).collect();
+        assert_eq!(codes, [refusal.as_str()]);
+    }
+}
+
+#[test]
+fn explain_knows_every_status_of_a_failure_report() {
+    let statuses = statuses();
+    let mut reported = BTreeSet::new();
+    for file in ["delivery/outcome/explain.rs", "spool/damage/mod.rs"] {
+        let text = source(file);
+        let named = constants(&text).into_iter();
+        reported.extend(named.filter_map(|(_, name)| statuses.get(&name).cloned()));
+    }
+    reported.remove("2.0.0");
+
+    assert!(reported.contains("5.4.7"), "{reported:?}");
+    for status in reported {
+        let entry = catalogue::find(&status).unwrap_or_else(|| panic!("{status}"));
+        assert_eq!(entry.code, status);
+        assert!(
+            entry.cause.starts_with("The relay's own status: "),
+            "{status}"
+        );
     }
 }

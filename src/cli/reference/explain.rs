@@ -1,5 +1,5 @@
-//! `explain`: a code of Entra, Graph or Exchange in an administrator's words,
-//! from the catalogue in this program: it asks nobody.
+//! `explain`: prints what an error code of Entra, Graph, Exchange or the relay
+//! means, from the catalogue in this program, without network access.
 
 use crate::catalogue;
 use crate::catalogue::Entry;
@@ -9,8 +9,8 @@ use crate::cli::talk;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
-    /// An error code (AADSTS7000215, ErrorSendAsDenied, 5.7.708) or a whole message that contains
-    /// one. Without it, list all codes
+    /// An error code (AADSTS7000215, ErrorSendAsDenied, 5.7.708), an SMTP reply of the relay (535
+    /// 5.7.8), or a whole message that contains one. Without it, list all codes
     #[arg(value_name = "CODE")]
     text: Vec<String>,
     /// Print one JSON object per line
@@ -70,7 +70,7 @@ fn json(entry: &Entry) -> String {
     .to_string()
 }
 
-/// Without a message there are no names to put in.
+/// The remedy with placeholders, because no message is known here.
 fn remedy(entry: &Entry) -> String {
     catalogue::named(entry.remedy, "MAILBOX", "ADDRESS")
 }
@@ -87,8 +87,20 @@ fn unknown(text: &str) -> String {
     let guess = near.map_or_else(String::new, |entry| {
         format!("; did you mean {}?", entry.code)
     });
+    let number = |word: &str| -> Option<u32> {
+        word.to_ascii_uppercase()
+            .strip_prefix("AADSTS")?
+            .parse()
+            .ok()
+    };
+    let page = text.split_whitespace().find_map(number);
+    let page = page.map_or_else(String::new, |number| {
+        format!(
+            "\nMicrosoft explains its code at https://login.microsoftonline.com/error?code={number}"
+        )
+    });
     format!(
-        "graph-relay: {what}{guess}\n\
+        "graph-relay: {what}{guess}{page}\n\
          Look for the request-id (Graph) or the Trace ID (Entra) next to it in the log: Microsoft \
          support can look it up. graph-relay explain lists all known codes."
     )
