@@ -1,4 +1,4 @@
-//! `check`: the configuration, all errors at once.
+//! `check`: examines relay.toml and prints all errors at once.
 
 use std::path::Path;
 
@@ -70,7 +70,7 @@ pub(super) fn run(file: &Path) -> Exit {
     spool(&config)
 }
 
-/// What the next start does to the messages that are there.
+/// Says what the next start does to the spool: an upgrade, for instance.
 fn spool(config: &Config) -> Exit {
     match spool::upgrade_ahead(&config.data_dir, config.limits.free_space) {
         Ok(Some(upgrade)) => say(&format!("  {upgrade}")),
@@ -91,7 +91,7 @@ fn spool(config: &Config) -> Exit {
     Exit::Done
 }
 
-/// Where the account is, and how it shows who it is.
+/// Says in which tenant and cloud the account is, and which credential it uses.
 fn identity(account: &Account) -> String {
     let place = match (account.tenant.as_str(), account.cloud) {
         ("", _) => String::new(),
@@ -111,7 +111,23 @@ fn identity(account: &Account) -> String {
     }
 }
 
-/// What a client of this listener needs.
+/// Names who may send although the listener requires authentication.
+fn required(listener: &Listener) -> String {
+    let networks: Vec<String> = listener
+        .anonymous_networks
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    match networks.as_slice() {
+        [] => ", from users who authenticate".to_owned(),
+        networks => format!(
+            ", from users who authenticate, and without a password from {} (anonymous_networks)",
+            networks.join(", ")
+        ),
+    }
+}
+
+/// Says what a client of this listener needs.
 fn access(listener: &Listener) -> String {
     let tls = match listener.tls {
         Tls::Off => "",
@@ -122,7 +138,7 @@ fn access(listener: &Listener) -> String {
     let authentication = match listener.authentication {
         Authentication::Off => "",
         Authentication::Optional => ", users may authenticate",
-        Authentication::Required => ", from users who authenticate",
+        Authentication::Required => &required(listener),
         Authentication::Any => ", with any name and password, none of which is checked",
     };
     format!("{tls}{authentication}")

@@ -411,7 +411,13 @@ impl Dispatcher {
         };
         if news == News::New && self.faults.is_named(&entry.lane.account, what, now) {
             let words = outcome::named(remedy, entry, &self.context.goes_out_from(entry));
-            maillog::fault(entry, outcome.code.as_deref(), &outcome.reason, &words);
+            let waits = match scope {
+                Scope::Account => maillog::Waits::Account,
+                Scope::Mailbox => maillog::Waits::Mailbox,
+                Scope::Message => maillog::Waits::Message,
+            };
+            let code = outcome.code.as_deref();
+            maillog::fault(entry, waits, code, &outcome.reason, &words);
         }
     }
 }

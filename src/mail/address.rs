@@ -1,8 +1,7 @@
 //! One mailbox address, `local-part@domain` (RFC 5321 4.1.2, RFC 6531 3.3).
 //!
 //! Parsing is strict where tolerance could turn one address into two, or into a header
-//! field; the original spelling is kept. Display names, groups and comments belong to
-//! header fields and are handled by `mime/`.
+//! field; it keeps the original spelling. `mime/` handles display names and comments.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -36,6 +35,9 @@ pub enum AddressError {
     /// The part after the `@` is invalid.
     #[error("the domain is not valid")]
     Domain,
+    /// It is more than one address: `a@b, c@d`.
+    #[error("this is more than one address")]
+    Several,
     /// It is longer than RFC 5321 4.5.3.1 allows.
     #[error("the address is too long")]
     TooLong,
@@ -140,10 +142,9 @@ impl Address {
     }
 
     /// Whether a mailbox of a tenant can have it, so that Exchange Online may send as it
-    /// and a reply may reach it. Its domain must be a fully qualified name (RFC 5321
-    /// 2.3.5, so not `root@host`) that the tenant can have proved to own in the public
-    /// DNS, and not an address literal. The list above has the names that cannot be
-    /// there. The local part must need no quotes.
+    /// and a reply may reach it. Its domain must be fully qualified (RFC 5321 2.3.5, so
+    /// not `root@host`), possible in the public DNS (see `NEVER_PUBLIC`), and not an
+    /// address literal. The local part must need no quotes.
     pub fn is_routable(&self) -> bool {
         let canonical = self.canonical();
         let mut labels = canonical.domain().rsplit('.');
@@ -183,6 +184,9 @@ impl FromStr for Address {
                 text: text.to_owned(),
                 at,
             }),
+            Some(rest) if rest.contains('@') && rest.contains([',', ';', ' ']) => {
+                Err(AddressError::Several)
+            }
             Some(_) => Err(AddressError::Domain),
         }
     }

@@ -320,13 +320,34 @@ pub fn request_too_large(id: SpoolId, size: u64) {
     );
 }
 
-/// Something is wrong that somebody has to change.
-pub fn fault(entry: &Claimed, code: Option<&str>, reason: &str, remedy: &str) {
+/// Which messages wait because of a fault.
+#[derive(Clone, Copy, Debug)]
+pub enum Waits {
+    /// All messages of the account.
+    Account,
+    /// All messages of the mailbox.
+    Mailbox,
+    /// This message, and others like it.
+    Message,
+}
+
+impl Waits {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Account => "messages of this account wait until this is fixed",
+            Self::Mailbox => "messages of this mailbox wait until this is fixed",
+            Self::Message => "this message waits until this is fixed; others are not affected",
+        }
+    }
+}
+
+/// Somebody has to change a setting or a permission.
+pub fn fault(entry: &Claimed, waits: Waits, code: Option<&str>, reason: &str, remedy: &str) {
     let author = entry.author.as_ref().map_or("-", |author| author.as_str());
     error!(
         event = "fault", id = %entry.id, mailbox = %entry.lane.mailbox,
         account = %entry.lane.account, %author, code = %code.unwrap_or("-"), reason, remedy,
-        "messages wait until this is fixed"
+        "{}", waits.words()
     );
 }
 

@@ -16,7 +16,7 @@ use crate::common::stand_in;
 use crate::common::tls::Identity;
 use crate::common::write_private;
 
-const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
+const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"11111111-1111-1111-1111-111111111111\"\n\
     client_secret_file = \"SECRET\"\nmailbox = \"noreply@contoso.com\"\n";
 
 /// The hash of a canary.
@@ -456,6 +456,55 @@ fn check_warns_of_hashes_and_passwords_that_others_can_read() {
 }
 
 #[test]
+fn check_warns_of_an_id_that_is_not_a_guid_and_says_where_to_find_it() {
+    let id = "client_id = \"11111111-1111-1111-1111-111111111111\"";
+    for wrong in ["1", "11111111-1111-1111-1111-11111111111", "graph-relay"] {
+        let said = warnings(
+            &ACCOUNT.replace(id, &format!("client_id = \"{wrong}\"")),
+            0o600,
+        );
+        let place = format!("relay.toml:3:13: warning: client_id: {wrong:?} is not a GUID: write");
+        assert!(said.contains(&place), "{said}");
+    }
+    let of_tenant = |tenant: &str| ACCOUNT.replace("\"contoso.com\"", &format!("\"{tenant}\""));
+    let said = warnings(&of_tenant("contoso"), 0o600);
+    let place =
+        "relay.toml:2:10: warning: tenant: \"contoso\" is neither a GUID nor a domain: write";
+    assert!(said.contains(place), "{said}");
+    let guid = of_tenant("22222222-2222-2222-2222-222222222222");
+    assert_eq!(warnings(&guid, 0o600), "");
+}
+
+#[test]
+fn two_addresses_where_one_is_expected_get_an_error_that_says_so() {
+    let account = ACCOUNT.replace("mailbox = \"", "mailbox = \"a@contoso.com, ");
+    let said = complaint(&account);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0]
+            .contains("mailbox: this is more than one address: write one, or add an [[account]]"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn check_names_the_networks_that_need_no_password() {
+    let home = Home::empty();
+    let tls = Identity::new().section(&home);
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\nauthentication = \"required\"\n\
+                    anonymous_networks = [\"192.0.2.7\", \"198.51.100.0/24\"]\n";
+    let home = home_with(&format!("{listener}{tls}{USER}{ACCOUNT}"));
+
+    let output = run("check", &home);
+
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = ", from users who authenticate, and without a password from 192.0.2.7/32, \
+                    198.51.100.0/24 (anonymous_networks)\n";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
 fn check_warns_of_passwords_without_tls_from_other_machines() {
     let home = Home::empty();
     let tls = Identity::new().section(&home);
@@ -748,7 +797,7 @@ fn common_mistakes_are_reported_with_the_correct_form() {
         "relay.toml:4:19: redirect_all_to: invalid type: list, expected a string",
         "relay.toml:5:11: bare_cr: unknown value `accept`, expected `normalise` or `refuse`",
         "relay.toml:6:7: nul: expected a text in quotes",
-        "relay.toml:13:5: x: \"a@contoso.com, b@contoso.com\": the domain is not valid: write several \
+        "relay.toml:13:5: x: \"a@contoso.com, b@contoso.com\": this is more than one address: write several \
          addresses as a list, [\"it@contoso.com\", \"anna@contoso.com\"]",
         "relay.toml:14:1: \"scan*@nas\" is not a recipient: write a name like root, an address like \
          \"root@nas.local\", or a domain like \"@nas.local\"",

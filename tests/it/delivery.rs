@@ -87,6 +87,9 @@ async fn a_refused_from_is_reported_with_mailbox_address_and_permission() {
     for word in [MAILBOX, "erp@elsewhere.example", "SendAs"] {
         assert!(remedy.contains(word), "{remedy}");
     }
+    // Other authors' messages from this mailbox do not wait.
+    let said = fault["message"].as_str().unwrap();
+    assert!(said.starts_with("this message waits"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -252,3 +252,36 @@ async fn a_mailbox_over_its_quota_is_shown_with_graphs_code() {
     let status = || said(&run(&home, &["status"]));
     relay.wait_until(|| status().contains("for now (ErrorSubmissionQuotaExceeded)"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_problems_have_a_line_each_in_the_status() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(ONCE).build();
+    let relay = Relay::start(&home);
+    send_one(
+        &relay,
+        &["invalid@example.org"],
+        &message("m", "invalid@example.org"),
+    );
+    relay.event("failed", |_| true);
+
+    let first = |status: &str| status.lines().next().unwrap_or_default().to_owned();
+    let one = first(&said(&run(&home, &["status"])));
+    let failed = "messages have failed in the last 24 hours";
+    assert!(one.ends_with(&format!(": {failed}")), "{one}");
+
+    graph.inject(Fault {
+        code: Some("ErrorSubmissionQuotaExceeded".to_owned()),
+        ..Fault::at_send(429)
+    });
+    send(&relay, &message("m", "a@example.org"));
+    relay.event("deferred", |_| true);
+    let status = || said(&run(&home, &["status"]));
+    relay.wait_until(|| first(&status()).ends_with(": 2 problems"));
+    let several = status();
+    assert!(several.contains(&format!("\n  - {failed}\n")), "{several}");
+    assert!(
+        several.contains(&format!("\n  - {MAILBOX} is backing off: ")),
+        "{several}"
+    );
+}

@@ -33,20 +33,20 @@ pub(in crate::cli) struct Options {
     file: ConfigFile,
 }
 
-/// Mail that waits for so long does so for a reason.
+/// Mail that has waited for longer is a problem.
 const LONG: Duration = Duration::from_secs(15 * 60);
-/// A failure is news for so long.
+/// Older failures are not a problem any more.
 const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
-/// So many mailboxes are listed,
+/// At most this many mailboxes are listed,
 const LISTED: usize = 10;
-/// and so many named in the first line.
+/// and this many among the problems.
 const NAMED: usize = 3;
 const EVERY: Duration = Duration::from_secs(2);
 
 pub(in crate::cli) async fn run(options: &Options) -> Exit {
     loop {
         let exit = show(options).await.unwrap_or_else(Failure::tell);
-        // Where it cannot be asked now, it cannot be asked in two seconds either.
+        // A relay that does not answer now will not answer in two seconds either.
         if !options.watch || !matches!(exit, Exit::Done | Exit::CheckFailed) {
             return exit;
         }
@@ -77,7 +77,7 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
     })
 }
 
-/// What needs somebody.
+/// The problems that somebody has to look at.
 fn troubles(status: &Status) -> Vec<String> {
     let mut troubles = Vec::new();
     for account in &status.accounts {
@@ -210,7 +210,13 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     let mut lines = vec![
         match troubles {
             [] => format!("graph-relay {}: OK", status.version),
-            some => format!("graph-relay {}: {}", status.version, some.join("; ")),
+            [one] => format!("graph-relay {}: {one}", status.version),
+            some => format!(
+                "graph-relay {}: {} problems\n  - {}",
+                status.version,
+                some.len(),
+                some.join("\n  - ")
+            ),
         },
         format!("\nlisteners  {}", listeners.join(" ")),
         connections::line(&status.connections),

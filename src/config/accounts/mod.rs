@@ -15,6 +15,7 @@ use super::SignIn;
 use super::reader::Problems;
 use super::reader::Section;
 use crate::mail::Address;
+use crate::mail::AddressError;
 use crate::mail::Pattern;
 
 pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
@@ -120,8 +121,20 @@ fn app(
         }
         return (Some(String::new()), Some(String::new()));
     }
-    let tenant = identifier(section, "tenant");
-    let client_id = identifier(section, "client_id");
+    let tenant = identifier(section, "tenant", |id| {
+        let is_known = is_guid(id) || id.contains('.') || is_shared(id);
+        (!is_known).then_some(
+            "is neither a GUID nor a domain: write the Directory (tenant) ID from the overview page \
+             of the app registration, or a domain like contoso.onmicrosoft.com",
+        )
+    });
+    let client_id = identifier(section, "client_id", |id| {
+        let is_known = is_guid(id) || id.contains('.');
+        (!is_known).then_some(
+            "is not a GUID: write the Application (client) ID from the overview page of the app \
+             registration",
+        )
+    });
     if client_id.as_deref().is_some_and(|id| id.contains('.')) {
         let message = "client_id: this looks like a domain: write the Application (client) ID from \
                        the overview page of the app registration";
@@ -167,13 +180,36 @@ impl TryFrom<String> for MailboxText {
         text.parse()
             .map(|address| Self(Mailbox::Fixed(address)))
             .map_err(|error| {
-                format!("{error}: write the mailbox that sends, like \"noreply@contoso.com\", or \"from\"")
+                if error == AddressError::Several {
+                    return format!(
+                        "{error}: write one, or add an [[account]] with a name for each mailbox; \
+                         \"from\" sends from the mailbox of the From address"
+                    );
+                }
+                format!(
+                    "{error}: write the mailbox that sends, like \"noreply@contoso.com\", or \
+                     \"from\""
+                )
             })
     }
 }
 
-/// A tenant or client id: goes into a URL path, so nothing but what those have.
-fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+/// Whether it has the form of Entra's IDs: `11111111-2222-3333-4444-555555555555`.
+fn is_guid(id: &str) -> bool {
+    let lengths = id.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12])
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// Reads a tenant or client ID. It goes into a URL path, so other characters than
+/// those of IDs and domains are an error; `doubt` says what else is probably wrong.
+fn identifier(
+    section: &mut Section<'_>,
+    key: &'static str,
+    doubt: fn(&str) -> Option<&'static str>,
+) -> Option<String> {
     let marked = section.required::<String>(key)?;
     let id = marked.value;
     let plain = id
@@ -183,6 +219,9 @@ fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
         let message = format!("{key}: {id:?} is neither an ID nor a domain");
         section.problem_at(&marked.span, message);
         return None;
+    }
+    if let Some(doubt) = doubt(&id) {
+        section.warning_at(&marked.span, &format!("{key}: {id:?} {doubt}"));
     }
     Some(id)
 }

@@ -4,9 +4,7 @@
 //! It is as tolerant as the servers that clients were written for, which read the path
 //! like an address field: blanks around the address, one pair of brackets too many or
 //! none, a name before the address or a comment after it, `,` or `;` at an end, a dot
-//! after the domain. Deviations are noted. A path that could be read as two addresses is
-//! refused, whichever of them the client meant. [`Address`] decides whether the result is
-//! an address.
+//! after the domain. Deviations are noted. A path that could be two addresses is refused.
 
 use std::borrow::Cow;
 
@@ -33,6 +31,9 @@ pub(in crate::session) enum PathError {
     /// `a..b@c`, which RFC 5321 4.1.2 allows only in quotes.
     #[error("two dots in a row, or a dot at the start or end of the part before the @")]
     Dots,
+    /// `<a@b`.
+    #[error("the closing bracket > is missing")]
+    Open,
     /// Not an address.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -118,13 +119,13 @@ fn outside(text: &str) -> impl Iterator<Item = (usize, char)> + Clone {
 
 /// Splits the path from what follows it: at its closing bracket or, without brackets, at
 /// a blank.
-fn split<'a>(text: &'a str, noted: &mut Noted) -> Result<(&'a str, &'a str), AddressError> {
+fn split<'a>(text: &'a str, noted: &mut Noted) -> Result<(&'a str, &'a str), PathError> {
     let Some(open) = bracket(text) else {
         let mut ends = outside(text).filter(|(_, c)| BLANKS.contains(c));
         let end = ends.next().map_or(text.len(), |(at, _)| at);
         let (path, rest) = text.split_at_checked(end).unwrap_or((text, ""));
         if path.is_empty() {
-            return Err(AddressError::Empty);
+            return Err(AddressError::Empty.into());
         }
         noted.0.push(Quirk::NoAngleBrackets);
         return Ok((path, rest));
@@ -143,7 +144,11 @@ fn split<'a>(text: &'a str, noted: &mut Noted) -> Result<(&'a str, &'a str), Add
             _ => {}
         }
     }
-    Err(AddressError::Domain)
+    match path.contains('>') {
+        // Within quotes or a comment that does not end.
+        true => Err(AddressError::Domain.into()),
+        false => Err(PathError::Open),
+    }
 }
 
 /// The position of the path's opening bracket, with or without a name before it; none if
