@@ -1,12 +1,11 @@
 //! The one HTTP client: TLS roots, proxy, time limits, no redirects.
 //!
-//! Promises: an answer's body is read up to a bound; a failure without an
-//! answer says whether the request can have reached the other side, because
-//! promise 4 hangs on that: a connection, with its TLS, has time of its own, and
-//! the time for the answer comes on top of it, so a request that is given up
-//! while there is no connection always counts as not sent; no error text holds a URL's path or query, a header
-//! or a body, so no secret either. What an answer means is left to `auth/` and
-//! `graph/`.
+//! Promises: an answer's body is read up to a limit. An error without an answer says
+//! whether the request can have reached the other side, because promise 4 depends on it:
+//! connecting, with TLS, has its own time limit, and the time for the answer comes on top,
+//! so a request that times out without a connection always counts as not sent. No error
+//! text contains a URL's path or query, a header or a body, so it contains no secret.
+//! `auth/` and `graph/` decide what an answer means.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -31,16 +30,16 @@ pub struct Http {
     clock: Clock,
 }
 
-/// Whom the client is to reach.
+/// Which hosts the client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Hosts on the internet, by a proxy where one is set.
+    /// Hosts on the internet, through the proxy if there is one.
     Internet,
-    /// What no proxy could reach: a stand-in on this machine, its own services.
+    /// Services that no proxy could reach: a stand-in on this machine, its own services.
     Direct,
 }
 
-/// The client could not be made.
+/// Why the client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// `http.ca_file` cannot be read.
@@ -63,17 +62,16 @@ pub struct Answer {
     pub status: u16,
     /// Header fields.
     pub headers: HeaderMap,
-    /// Its beginning, at most 64 KiB and what it may repeat.
+    /// The beginning of the body: at most 64 KiB plus what it may repeat.
     pub body: Bytes,
-    /// How long to wait before the next request, if the answer says so.
+    /// The wait before the next request, if the answer names one.
     pub retry_after: Option<Duration>,
 }
 
 /// There was no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// Nothing of the request can have arrived: no address, no connection, no
-    /// TLS session.
+    /// Nothing of the request can have arrived: no address, no connection or no TLS session.
     #[error("cannot reach {host}: {reason}")]
     NotSent {
         /// Host and port.
@@ -91,27 +89,27 @@ pub enum TransportError {
     },
 }
 
-/// Enough of any error that Graph or Entra words; a proxy's page is cut off.
+/// Enough for any error text of Graph or Entra; a proxy's page is cut off.
 const LARGEST_BODY: usize = 64 * 1024;
-/// JSON writes a character of one byte in up to six (RFC 8259 7).
+/// JSON writes a character of one byte with up to six (RFC 8259 7).
 const LONGEST_ESCAPE: usize = 6;
-/// A host that does not take a connection in this time will not.
+/// A host that has not accepted a connection after this time will not do so.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Idle connections are given up before the other side does, so that no request
-/// is written into a connection that is just being closed.
+/// Idle connections are closed before the other side closes them, so that no request is
+/// written into a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(50);
-/// The slowest upload that is still waited for, in bytes a second.
+/// Uploads may be this slow, in bytes per second, before they time out.
 const SLOWEST_UPLOAD: u64 = 16 * 1024;
 
-/// Makes ring the one provider of cryptography, which rustls wants before its
-/// first use.
+/// Makes ring the only provider of cryptography, which rustls requires before its first
+/// use.
 pub fn install_tls() {
-    // Fails when it was installed before: then there is one already.
+    // Fails if one is installed already, which is fine.
     let _installed = ring::default_provider().install_default();
 }
 
 impl Http {
-    /// Sets the client up.
+    /// Creates the client.
     ///
     /// # Errors
     ///
@@ -151,7 +149,7 @@ impl Http {
         })
     }
 
-    /// A request to be completed and handed to [`Http::send`].
+    /// A request to complete and hand to [`Http::send`].
     pub fn request(&self, method: Method, url: reqwest::Url) -> reqwest::RequestBuilder {
         self.client.request(method, url)
     }
@@ -169,7 +167,7 @@ impl Http {
         self.send_with_room(request, size, LARGEST_BODY).await
     }
 
-    /// The same for a request whose answer repeats what it carries.
+    /// Does the same for a request whose answer repeats its content.
     ///
     /// # Errors
     ///
@@ -196,8 +194,8 @@ impl Http {
         let (client, request) = request.build_split();
         let request = request.map_err(|error| transport_error(String::new(), error))?;
         let host = host_of(request.url());
-        // Not reqwest's own time limit: that is looked at before the connection's, so
-        // that after a pause of the whole process the wrong one of them is over.
+        // Not reqwest's own time limit: it is checked before the connection's, so that after a
+        // pause of the whole process the wrong one would report the timeout.
         let answered = tokio::time::timeout_at(end, client.execute(request)).await;
         let mut response = match answered {
             Ok(response) => response.map_err(|error| transport_error(host.clone(), error))?,
@@ -210,7 +208,7 @@ impl Http {
         while body.len() < room {
             match tokio::time::timeout_at(end, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
-                // The status was read: it says what matters even if the body broke off.
+                // The status was read, and it matters even if the body broke off.
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
@@ -225,13 +223,13 @@ impl Http {
 }
 
 impl Answer {
-    /// The value of a header field, if it is text.
+    /// Returns the value of a header field, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// What somebody else wrote, fit for one line of a log.
+/// Makes text from outside fit for one line of a log.
 pub fn one_line(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(LONGEST_REASON).collect()
@@ -262,7 +260,7 @@ fn transport_error(host: String, error: reqwest::Error) -> TransportError {
 const LONGEST_REASON: usize = 300;
 const TIMED_OUT: &str = "timed out";
 
-/// The error and what caused it, outermost first, without the URL.
+/// Returns the error and its causes, outermost first, without the URL.
 fn words(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -300,7 +298,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_both_forms() {
-        // The two examples of RFC 9110 10.2.3, the date moved to our time.
+        // The two examples of RFC 9110 10.2.3, with a later date.
         assert_eq!(of("120"), Some(Duration::from_secs(120)));
         assert_eq!(
             of("Sat, 21 Nov 2026 19:02:00 GMT"),

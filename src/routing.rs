@@ -1,8 +1,8 @@
-//! Which account and mailbox a message goes through.
+//! Decides which account and mailbox send a message.
 //!
-//! Decided when a message is accepted, so that a client whose message nobody
-//! would send is told at once, and for all waiting messages when the relay
-//! starts, because the accounts may have changed.
+//! This happens when the relay accepts a message, so that a client learns at once if no
+//! account would send it, and again for all waiting messages when the relay starts, because
+//! the accounts may have changed.
 
 use crate::config::Account;
 use crate::config::FromRule;
@@ -13,10 +13,10 @@ use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 
-/// The first account, in the file's order, that sends for this author, as
-/// `[[sender]]` has it; for a message without a usable From, for the [`substitute`].
-/// Where `[[sender]]` names the mailbox that sends, the first account that sends from
-/// that one. What a user handed in that is bound to an account goes through no other.
+/// Returns the first account, in the file's order, that sends for this author, after
+/// `[[sender]]` has changed it; for a message without a usable From, for the
+/// [`substitute`]. If `[[sender]]` names the mailbox that sends, returns the first account
+/// that sends from it. A user with an account of its own uses no other.
 pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option<Lane> {
     if origin.is_report {
         return route_report(accounts, origin);
@@ -34,8 +34,8 @@ pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option
     })
 }
 
-/// A report goes through the account of the message that it is about, whoever
-/// may send there: its From is that account's own. If the account is gone, any
+/// A report goes through the account of the message that it is about, whatever its
+/// `senders` say: its From is that account's own. If the account no longer exists, any
 /// other is better than none.
 fn route_report(accounts: &[Account], origin: &Origin) -> Option<Lane> {
     let from = origin.author.as_ref()?;
@@ -47,7 +47,7 @@ fn route_report(accounts: &[Account], origin: &Origin) -> Option<Lane> {
         .map(|account| lane(account, from))
 }
 
-/// The way through an account for this From.
+/// Returns account and mailbox for this From.
 pub fn lane(account: &Account, from: &Address) -> Lane {
     let mailbox = match &account.mailbox {
         Mailbox::Fixed(mailbox) => mailbox,
@@ -55,14 +55,14 @@ pub fn lane(account: &Account, from: &Address) -> Lane {
     };
     Lane {
         account: account.name.clone(),
-        // One mailbox is one lane, however it is spelled.
+        // One mailbox is one destination, however it is spelled.
         mailbox: mailbox.canonical(),
     }
 }
 
-/// The From that a message goes out with through an account, or nothing where only its
-/// lane's mailbox is left: with `from = "mailbox"` always that, otherwise the author as
-/// `[[sender]]` has it, otherwise the [`substitute`].
+/// Returns the From with which a message leaves through an account, or nothing if only the
+/// mailbox is possible: always with `from = "mailbox"`; otherwise the author after
+/// `[[sender]]`, or else the [`substitute`].
 pub fn goes_out_as(
     account: &Account,
     senders: &Senders,
@@ -75,8 +75,8 @@ pub fn goes_out_as(
     }
 }
 
-/// Who a message is from, as far as the choice of an account goes. With
-/// `from = "mailbox"` it is sent for the author, and not as the author.
+/// Returns the author that decides about the account. With `from = "mailbox"` a message is
+/// sent for the author, and not as the author.
 fn from(
     account: &Account,
     senders: &Senders,
@@ -87,9 +87,9 @@ fn from(
     author.or_else(|| substitute(account, reverse_path).cloned())
 }
 
-/// The From that an account gives a message whose own cannot be used:
-/// `default_from`, or else the mailbox; with `mailbox = "from"` that is the
-/// reverse-path, if a mailbox can have its name.
+/// Returns the From that an account gives a message without a usable one: `default_from`,
+/// or else the mailbox. With `mailbox = "from"` that is the reverse-path, if it can be a
+/// mailbox.
 pub fn substitute<'a>(account: &'a Account, reverse_path: &'a ReversePath) -> Option<&'a Address> {
     let otherwise = match &account.mailbox {
         Mailbox::Fixed(mailbox) => Some(mailbox),
@@ -136,7 +136,7 @@ mod tests {
         route(&config.accounts, &config.senders, &origin).map(|lane| lane.to_string())
     }
 
-    /// With `mailbox = "from"` alone.
+    /// An account with `mailbox = "from"` only.
     fn mailbox(reverse_path: &str, extra: &str) -> Option<String> {
         let only_people = ACCOUNTS.split("[[account]]").last().unwrap();
         let text = format!("[[account]]{only_people}\n{extra}");

@@ -14,13 +14,13 @@ use crate::http::TransportError;
 use crate::http::one_line;
 use crate::mail::Address;
 
-/// Why there is no token, by what can be done about it.
+/// Why there is no token; each variant needs another remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The credential could not be read.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// Entra refused the credential, the client or the tenant: somebody has to
+    /// Entra refused the credential, the client or the tenant. An administrator has to
     /// change something.
     #[error("Entra refused the token request: {description}")]
     Refused {
@@ -36,12 +36,12 @@ pub enum TokenError {
     /// The machine has no identity, or its identity service refuses.
     #[error("no token for the managed identity: {0}")]
     Identity(String),
-    /// Entra, or the machine's identity service, is throttling or in trouble.
+    /// Entra or the machine's identity service throttles, or has a temporary problem.
     #[error("the token endpoint answered {status}: {description}")]
     Unavailable {
         /// HTTP status.
         status: u16,
-        /// As the answer says.
+        /// The value of Retry-After.
         retry_after: Option<Duration>,
         /// In words.
         description: String,
@@ -55,22 +55,22 @@ pub enum TokenError {
         /// The mailbox.
         mailbox: Address,
     },
-    /// Entra accepts the sign-in of this mailbox no longer.
-    #[error("the sign-in of {mailbox} is no longer accepted: {reason}")]
+    /// Entra no longer accepts the sign-in of this mailbox.
+    #[error("Entra no longer accepts the sign-in of {mailbox}: {reason}")]
     SignedOut {
         /// The mailbox.
         mailbox: Address,
-        /// `AADSTSn`, else RFC 6749's word.
+        /// `AADSTSn`, or else the error word of RFC 6749.
         code: String,
         /// `error_description`, its first line.
         reason: String,
     },
-    /// The sign-ins cannot be read or kept.
+    /// The sign-ins cannot be read or stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why what the relay shows Entra cannot be had; the text carries the remedy.
+/// Why a credential cannot be used; the text contains the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The client secret.
@@ -79,10 +79,10 @@ pub enum CredentialError {
     /// The certificate or its key.
     #[error("certificate: {0}")]
     Certificate(#[from] CertificateError),
-    /// The certificate's key makes no signature that Entra takes.
+    /// Entra does not accept signatures of this key.
     #[error("certificate: the private key must be an RSA key of 2048 bits or more")]
     Key,
-    /// The other issuer's token.
+    /// The token of another issuer.
     #[error("federated token: cannot read {}: {error}", path.display())]
     FederatedToken {
         /// Its file.
@@ -102,12 +102,12 @@ struct ErrorBody {
     error_description: String,
 }
 
-/// Errors that RFC 6749 5.2 and Entra use for trouble on their side.
+/// Errors that RFC 6749 5.2 and Entra use for problems on their side.
 const THEIR_TROUBLE: [&str; 2] = ["temporarily_unavailable", "server_error"];
 
-/// Errors that are about the person who has signed in, and not about the app
-/// (Entra page "Refresh tokens"; "invalid_grant" also where that person must
-/// do something: MFA, a new password, consent).
+/// Errors that are about the user who has signed in, and not about the app (Entra page
+/// "Refresh tokens"). `invalid_grant` also means that the user must do something: MFA, a
+/// new password, consent.
 const OF_THE_PERSON: [&str; 5] = [
     "invalid_grant",
     "access_denied",
@@ -116,14 +116,14 @@ const OF_THE_PERSON: [&str; 5] = [
     "login_required",
 ];
 
-/// `invalid_grant` that says nothing about the person and passes by itself: asked
-/// too often (AADSTS50196).
+/// An `invalid_grant` that is not about the user and is temporary: too many requests
+/// (AADSTS50196).
 const PASSING: [u32; 1] = [50_196];
 
 impl TokenError {
-    /// What an answer other than a token means. An answer that is no token
-    /// endpoint's (HTML from a proxy, a 200 without a token) is trouble on the
-    /// way, and passes or does not.
+    /// Returns what an answer without a token means. An answer that is not from a token
+    /// endpoint (HTML from a proxy, a 200 without a token) counts as a temporary problem of
+    /// the network.
     pub(super) fn of(answer: &Answer) -> Self {
         let unavailable = |description: String| Self::Unavailable {
             status: answer.status,
@@ -146,7 +146,7 @@ impl TokenError {
         }
     }
 
-    /// An answer that could not be read at all.
+    /// Returns the error for an answer that could not be read at all.
     pub(super) fn no_answer() -> Self {
         Self::Unavailable {
             status: 0,
@@ -155,7 +155,7 @@ impl TokenError {
         }
     }
 
-    /// A refusal that is about this person's sign-in, as one.
+    /// Returns a refusal that is about this user's sign-in as such.
     pub(super) fn of_person(self, mailbox: &Address) -> Self {
         if let Self::Refused {
             error, description, ..
@@ -172,7 +172,7 @@ impl TokenError {
         self
     }
 
-    /// How long to wait before the next request, if the answer said so.
+    /// Returns the wait before the next request, if the answer named one.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
@@ -186,7 +186,7 @@ impl TokenError {
         }
     }
 
-    /// HTTP status of the answer, if there was one.
+    /// Returns the HTTP status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } | Self::Unavailable { status, .. } => Some(*status),
@@ -199,7 +199,7 @@ impl TokenError {
         }
     }
 
-    /// `AADSTS7000215` and its like, else RFC 6749's word.
+    /// Returns `AADSTS7000215` and the like, or else the error word of RFC 6749.
     pub fn code(&self) -> Option<String> {
         match self {
             Self::Refused {
@@ -218,8 +218,8 @@ impl TokenError {
     }
 }
 
-/// Entra appends trace id, correlation id and time stamp on lines of their own
-/// or behind a blank.
+/// Entra appends trace ID, correlation ID and time stamp, on lines of their own or after
+/// a space.
 fn first_line(description: &str) -> Option<&str> {
     let line = description.lines().next()?;
     let line = line.split(" Trace ID:").next()?.trim();

@@ -1,22 +1,22 @@
-//! Access tokens: "a token good for some more seconds", and nothing else.
+//! Access tokens. The rest of the relay asks for "a token that is still valid" and
+//! knows nothing else about them.
 //!
-//! Promises: however many ask at once, one request is under way (single
-//! flight), and all who waited for it share its result, good or bad; a token is
-//! renewed before it ends; one that Graph refused is not handed out again; when
-//! renewing fails, the old token serves until it ends; what Entra has refused for
-//! good is not asked again and again. Access tokens stay in memory; a refresh
-//! token is on disk before it replaces the one before, sealed; neither can be
-//! printed (promise 7). What a failure means for a message is decided in
-//! `delivery/outcome/`.
+//! Promises: one request at a time is sent for each token, and everybody who waits for
+//! it shares its result, good or bad. A token is renewed before it expires. If renewing
+//! fails, the old token is used until it expires. A token that Graph refused is not used
+//! again. After a permanent refusal, Entra is not asked again and again. Access tokens
+//! stay in memory. A refresh token is sealed and on disk before it replaces the previous
+//! one. Neither can be printed (promise 7). `delivery/outcome/` decides what a failure
+//! means for a message.
 //!
-//! | file | is |
+//! | file | contains |
 //! |---|---|
-//! | `flight` | one token's life |
-//! | `entra`, `answer` | the token endpoint: what is asked, what is answered |
-//! | `assertion`, `managed_identity` | what an app shows that has no secret |
-//! | `delegated`, `store`, `sealed`, `durable` | acting for people who have signed in |
-//! | `sign_in` | their signing in |
-//! | `expiry` | until when a credential is good |
+//! | `flight` | the cache of one token: asking, renewing, invalidating |
+//! | `entra`, `answer` | requests to the token endpoint, and its answers |
+//! | `assertion`, `managed_identity` | the credentials of apps without a secret |
+//! | `delegated`, `store`, `sealed` | tokens for users who have signed in |
+//! | `sign_in` | signing in |
+//! | `expiry` | when a credential expires |
 
 mod credentials;
 mod error;
@@ -60,21 +60,21 @@ use crate::http::HttpError;
 use crate::http::Reach;
 use crate::mail::Address;
 
-/// What tokens are asked for with.
+/// Everything that is needed to ask for tokens.
 #[derive(Clone, Debug)]
 pub struct Means {
-    /// The way to Entra.
+    /// The HTTP client for Entra.
     pub http: Http,
-    /// The way to services that no proxy could reach: this machine's own.
+    /// The HTTP client for services on this machine, which no proxy could reach.
     pub direct: Http,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// The sign-ins; there are some where an account is delegated.
+    /// The stored sign-ins; `None` if no account is delegated.
     pub store: Option<Store>,
 }
 
 impl Means {
-    /// As relay.toml says; without sign-ins, which are behind the spool's lock.
+    /// Reads relay.toml's settings; without sign-ins, which need the spool's lock.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Means {
     }
 }
 
-/// A stand-in on this machine is not to be looked for behind a proxy.
+/// A stand-in on this machine must not be looked for behind a proxy.
 fn reach(config: &Config) -> Reach {
     let here = |url: &str| url.starts_with("http://");
     let mut accounts = config.accounts.iter();
@@ -111,41 +111,41 @@ pub struct Tokens {
 #[derive(Clone, Debug)]
 pub struct Token {
     secret: SecretString,
-    /// Whose it is, in delegated sign-in.
+    /// The mailbox that it is for, in delegated sign-in.
     mailbox: Option<Address>,
-    /// Counts the tokens of a flight, so that a refused one is known again.
+    /// Counts the tokens of one cache, so that a refused one is recognised.
     serial: u64,
 }
 
 impl Token {
-    /// For the Authorization header field, and for nothing else.
+    /// Returns the value for the Authorization header field. It must go nowhere else.
     pub fn secret(&self) -> &SecretString {
         &self.secret
     }
 
-    /// What it says of itself, where it can be read.
+    /// Returns its claims, if they can be read.
     pub fn claims(&self) -> Option<Claims> {
         Claims::of(secrecy::ExposeSecret::expose_secret(&self.secret))
     }
 }
 
-/// What a grant brings.
+/// The result of a successful token request.
 #[derive(Debug)]
 struct Granted {
     secret: SecretString,
     lasts: Duration,
 }
 
-/// How it stands with a token.
+/// The state of a token.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// Whose token it is, in delegated sign-in.
+    /// The mailbox that it is for, in delegated sign-in.
     pub mailbox: Option<Address>,
-    /// Until when the one in hand is good.
+    /// When the current token expires.
     pub good_until: Option<Timestamp>,
-    /// What it says of itself.
+    /// Its claims.
     pub claims: Option<Claims>,
-    /// Why the last request for one brought nothing.
+    /// Why the last token request failed.
     pub trouble: Option<Arc<TokenError>>,
 }
 
@@ -153,21 +153,21 @@ pub struct Standing {
 struct Shared {
     account: Account,
     means: Means,
-    /// One for an app; one for each mailbox in delegated sign-in.
+    /// One cache for an app; one for each mailbox in delegated sign-in.
     flights: Mutex<BTreeMap<Option<String>, Arc<Flight>>>,
 }
 
-/// Whether what an account shows Entra can be read.
+/// Checks whether the relay can read an account's credential.
 ///
 /// # Errors
 ///
-/// It cannot; the text carries the remedy.
+/// It cannot; the text contains the remedy.
 pub fn check(account: &Account, means: &Means) -> Result<(), CredentialError> {
     Entra::new(account, &means.http, means.clock.now()).check()
 }
 
 impl Tokens {
-    /// The tokens of an account; asks for none yet.
+    /// Returns the tokens of an account, without asking for any yet.
     pub fn new(account: Account, means: Means) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -178,24 +178,24 @@ impl Tokens {
         }
     }
 
-    /// The account that they are of.
+    /// Returns the account that they belong to.
     pub fn account(&self) -> &Account {
         &self.shared.account
     }
 
-    /// Whether they are the app's own, for whichever mailbox.
+    /// Whether they are the app's own, which are valid for all its mailboxes.
     pub fn is_of_the_app(&self) -> bool {
         self.account().sign_in == config::SignIn::Application
     }
 
-    /// A token that Graph should take now for a request to this mailbox.
+    /// Returns a token that Graph should accept now for a request to this mailbox.
     ///
     /// # Errors
     ///
-    /// There is none that is good, and none could be had.
+    /// There is no valid token, and none could be obtained.
     pub async fn token(&self, mailbox: &Address) -> Result<Token, Arc<TokenError>> {
         if !self.may_have_one(mailbox) {
-            // No flight for every name that a From can have.
+            // Not a cache for every name that a From can have.
             let mailbox = mailbox.clone();
             return Err(Arc::new(TokenError::NotSignedIn { mailbox }));
         }
@@ -203,7 +203,7 @@ impl Tokens {
         flight.token(self.shared.grant(mailbox)).await
     }
 
-    /// Graph refused this token: it is not handed out again.
+    /// Graph refused this token: it is not used again.
     pub fn refuse(&self, token: &Token) {
         let flights = self.shared.flights();
         let name = token.mailbox.as_ref().map(Address::key);
@@ -212,8 +212,8 @@ impl Tokens {
         }
     }
 
-    /// Graph refused what this token does not allow, which may have been granted
-    /// since: a new one is asked for, and this one serves until there is one.
+    /// Graph refused a request that this token does not allow. The permission may have been
+    /// granted since, so a new token is requested; this one is used until it arrives.
     pub fn outdate(&self, token: &Token) {
         let flights = self.shared.flights();
         let name = token.mailbox.as_ref().map(Address::key);
@@ -229,7 +229,7 @@ impl Tokens {
             || store.is_some_and(|store| store.find(&account.name, mailbox).is_some())
     }
 
-    /// How it stands with each token that was asked for.
+    /// Returns the state of each token that was requested so far.
     pub fn standing(&self) -> Vec<Standing> {
         let flights = self.shared.flights();
         let standing = flights.values().map(|flight| {

@@ -43,9 +43,12 @@ pub(super) async fn run(file: &Path) -> Exit {
     if let Some(warning) = foreign_folder(&config) {
         maillog::config_warning(&warning);
     }
-    // Before anybody is told that it runs: an early reload must not end it.
+    // Before systemd learns that it runs: an early reload must not end it.
     let Ok(mut signals) = Signals::new() else {
-        error!(event = "signals", "signals cannot be received");
+        error!(
+            event = "signals_failed",
+            "the relay cannot receive signals and does not start"
+        );
         return Exit::BrokeDown;
     };
     let mut service = match start(config, file, &mut signals).await {
@@ -182,7 +185,7 @@ async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path)
             _ = signals.interrupt.recv() => return Exit::Done,
             _ = signals.hangup.recv() => reload(service, file),
             reason = service.broken() => {
-                error!(event = "broken", reason, "the relay stops, to be started again");
+                error!(event = "relay_failed", reason, "the relay cannot work any more and stops; systemd starts it again");
                 return Exit::BrokeDown;
             }
         }
@@ -207,9 +210,9 @@ fn reload(service: &mut Service, file: &Path) {
             "relay.toml was reloaded; some changes take effect at a restart"
         ),
         Err(error) => error!(
-            event = "reload",
+            event = "reload_failed",
             reason = error.to_string(),
-            "relay.toml was not reloaded: what was in force stays in force"
+            "relay.toml was not reloaded: the old configuration stays in force"
         ),
     }
     notify(&[NotifyState::Ready]);
@@ -219,13 +222,13 @@ fn reload(service: &mut Service, file: &Path) {
 fn notify_reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(event = "notify", %error, "the service manager could not be told"),
+        Err(error) => warn!(event = "systemd_notify_failed", %error, "could not notify systemd"),
     }
 }
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        warn!(event = "notify", %error, "the service manager could not be told");
+        warn!(event = "systemd_notify_failed", %error, "could not notify systemd");
     }
 }
 

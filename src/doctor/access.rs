@@ -1,8 +1,8 @@
-//! Whether the service's user may read what relay.toml names, and keep messages.
+//! Checks whether the service's user may read what relay.toml names, and store messages.
 //!
-//! Asked by root, for whom every file is readable: the kernel is asked with the
-//! service's rights ([`machine::as_user`]). Whoever is not root has read the files
-//! with its own rights when the configuration was loaded.
+//! Root may read every file, so root asks the kernel with the rights of the service
+//! ([`machine::as_user`]). Any other user has read the files with its own rights when the
+//! configuration was loaded.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,12 +27,12 @@ const CHECK: &str = "access";
 struct Needed {
     what: &'static str,
     path: PathBuf,
-    /// Without links, as root sees it.
+    /// Its path without links, as root sees it.
     target: PathBuf,
     kind: Kind,
 }
 
-/// How the service's user is let in.
+/// How the service's user gets access.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// It must be the owner, because nobody else may read it.
@@ -43,8 +43,8 @@ enum Kind {
     Folder,
 }
 
-/// What the service could not do; nothing where root is not who asks, or where
-/// the service runs as root.
+/// Returns what the service could not do; nothing if the caller is not root, or if the
+/// service runs as root.
 pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
     if !rustix::process::geteuid().is_root() {
         return Vec::new();
@@ -96,8 +96,8 @@ pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Whoever the unit runs as; else whoever owns the messages, as long as it is not
-/// root: that is a relay that runs as root.
+/// Returns the user that the unit names; or else the owner of the messages, unless that is
+/// root: then the relay runs as root.
 fn service_user(config: &Config, is_service: bool) -> Option<User> {
     if let Some(user) = is_service.then(unit_user).flatten() {
         return Some(user).filter(|user| user.uid != 0);
@@ -106,7 +106,8 @@ fn service_user(config: &Config, is_service: bool) -> Option<User> {
     (folder.uid() != 0).then(|| User::numbered(folder.uid(), folder.gid()))
 }
 
-/// As systemd sees it with all drop-ins, where it runs; else as the package has it.
+/// As systemd sees the unit with all drop-ins, where systemd runs; else as the package has
+/// it.
 fn unit_user() -> Option<User> {
     // sd_booted(3).
     if Path::new("/run/systemd/system").is_dir() {
@@ -144,7 +145,7 @@ fn needed(config: &Config, file: &Path, is_service: bool) -> Vec<Needed> {
                 needed.push(shared("the private key", &files.private_key_file));
             }
             Credential::FederatedToken(path) => needed.push(shared("the federated token", path)),
-            // systemd hands a credential to the service itself.
+            // systemd gives a credential to the service itself.
             Credential::Secret { .. } | Credential::ManagedIdentity(_) | Credential::Nothing => {}
         }
     }
@@ -161,11 +162,11 @@ fn needed(config: &Config, file: &Path, is_service: bool) -> Vec<Needed> {
     if let Some(path) = &config.http.ca_file {
         needed.push(shared("http.ca_file", path));
     }
-    // systemd makes this one before each start, and gives it to the service.
+    // systemd creates this folder before each start, and gives it to the service.
     if !(is_service && config::is_state_folder(&config.data_dir)) {
         needed.push(Needed::new("data_dir", &config.data_dir, Kind::Folder));
     }
-    // What systemd hands over is the service's already.
+    // What systemd hands over belongs to the service already.
     needed.retain(|needed| !needed.path.starts_with("/run/credentials"));
     needed
 }
@@ -185,7 +186,7 @@ impl Needed {
     }
 }
 
-/// Runs with the service's rights.
+/// Runs with the rights of the service.
 fn obstacles(needed: &[Needed]) -> Vec<Option<Obstacle>> {
     needed.iter().map(obstacle).collect()
 }
@@ -195,14 +196,14 @@ fn obstacle(needed: &Needed) -> Option<Obstacle> {
         path, target, kind, ..
     } = needed;
     if *kind != Kind::Folder {
-        // What a link names may lie where the service may not go.
+        // A link may lead to a folder that the service may not enter.
         let target = machine::obstacle(target, Write::NotWanted);
         return match machine::obstacle(path, Write::NotWanted) {
             Some(Obstacle::Folder(folder)) => Some(Obstacle::Folder(folder)),
             Some(Obstacle::File(_)) | None => target,
         };
     }
-    // The relay makes what is missing.
+    // The relay creates what is missing.
     let there = path.ancestors().find(|folder| folder.exists());
     let at = there.unwrap_or(path);
     machine::obstacle(at, Write::Wanted)
@@ -247,7 +248,7 @@ fn closed_to(user: &User, needed: &Needed, obstacle: &Obstacle) -> Finding {
     Finding::failure(CHECK, words, fix)
 }
 
-/// What the unit hides from the service, whatever the modes say.
+/// Returns what the unit hides from the service, whatever the modes say.
 fn hidden(needed: &Needed) -> Option<Finding> {
     let Needed { what, path, .. } = needed;
     let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));

@@ -1,5 +1,5 @@
-//! What the running relay says of delivery: what it holds back and why, which
-//! limits are reached, and whether mail leaves at all.
+//! Checks delivery by asking the running relay: what is backing off and why, which limits
+//! are reached, and whether any mail leaves.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Limited;
 use crate::delivery::STALLED;
 
-/// So many mailboxes have a finding of their own.
+/// At most this many mailboxes have a line of their own.
 const NAMED: usize = 10;
 
 pub(super) fn examine(config: &Config, delivery: &Delivery) -> Vec<Finding> {
@@ -23,7 +23,7 @@ pub(super) fn examine(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     findings
 }
 
-/// What is held back because of trouble.
+/// Reports what is backing off after errors.
 fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     let check = "throttling";
     if delivery.braked.is_empty() {
@@ -41,7 +41,7 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     findings
 }
 
-/// Why a mailbox or an account sends nothing for now.
+/// Says why a mailbox or an account sends nothing at the moment.
 pub fn why_backing_off(braked: &Braked) -> String {
     let cause = match braked.cause {
         BackoffCause::Throttled if braked.told.is_some() => "Graph accepts no more from it for now",
@@ -78,7 +78,7 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
     Finding::warning(check, words, remedy)
 }
 
-/// Mailboxes that wait for hours because they have reached a limit for a day.
+/// Reports mailboxes that wait for hours because they have reached a daily limit.
 fn limited(delivery: &Delivery) -> Vec<Finding> {
     let check = "limits";
     let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
@@ -106,12 +106,12 @@ fn limited(delivery: &Delivery) -> Vec<Finding> {
     findings
 }
 
-/// Whether anything leaves.
+/// Reports whether any mail leaves.
 fn leaves(delivery: &Delivery) -> Finding {
     let check = "delivery";
     match delivery.stalled_seconds.map(Duration::from_secs) {
         None => Finding::ok(check, "no mail is waiting"),
-        // It may be on its way, or be held back for as long as the backoff lasts.
+        // It may be on its way, or wait as long as the backoff lasts.
         Some(stalled) if stalled < STALLED => {
             let words = match delivery.braked.is_empty() {
                 true => "mail is being sent".to_owned(),

@@ -1,9 +1,9 @@
-//! Whether Entra gives tokens, whether they allow what the relay needs, and
+//! Checks whether Entra issues tokens, whether they allow what the relay needs, and
 //! whether the mailboxes can send.
 //!
-//! For an app, tokens are asked for here, and each mailbox is tried with a message
-//! for nobody ([`Graph::try_mailbox`]). For people who have signed in, and where
-//! systemd gives the credential to the service alone, the running relay knows.
+//! For an app, doctor asks for tokens itself and tries each mailbox with a message without
+//! recipients ([`Graph::try_mailbox`]). For users who have signed in, and for credentials
+//! that systemd gives to the service only, it asks the running relay.
 
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ use crate::graph::Graph;
 use crate::graph::GraphError;
 use crate::mail::Address;
 
-/// Graph's application id, which names it as an audience too (Entra page "Access
+/// Graph's application ID, which can also be the audience of a token (Entra page "Access
 /// token claims reference").
 const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
 const FIX_CREDENTIAL: &str = "fix the credential that relay.toml names for this account";
@@ -56,12 +56,12 @@ pub(super) async fn examine(
     findings
 }
 
-/// A secret's end stands in relay.toml, or nowhere.
+/// The expiry date of a secret is in relay.toml, or unknown.
 fn has_a_date(account: &Account) -> bool {
     matches!(account.credential, Credential::Secret { .. })
 }
 
-/// When the credential ends.
+/// Reports when the credential expires.
 fn expiry(account: &Account, means: &Means) -> Option<Finding> {
     let check = format!("credential {}", account.name);
     let name = account.credential.name();
@@ -90,7 +90,7 @@ fn expiry(account: &Account, means: &Means) -> Option<Finding> {
     })
 }
 
-/// Another issuer's token says whom it is meant for.
+/// The token of another issuer names its audience.
 fn federated(account: &Account, means: &Means) -> Option<Finding> {
     let Credential::FederatedToken(path) = &account.credential else {
         return None;
@@ -121,7 +121,7 @@ fn federated(account: &Account, means: &Means) -> Option<Finding> {
     })
 }
 
-/// What the running relay says, where only it can know.
+/// Reports what only the running relay can know.
 fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
     let check = format!("token {}", account.name);
     let Some(view) = view else {
@@ -188,7 +188,7 @@ async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
         Mailbox::Fixed(mailbox) => Some(mailbox.clone()),
         Mailbox::From => account.default_from.clone(),
     };
-    // An app's token is the same for every mailbox.
+    // An app's token is the same for all mailboxes.
     let nobody = || "nobody@example.invalid".parse().ok();
     let Some(mailbox) = any.clone().or_else(nobody) else {
         return Vec::new();
@@ -242,7 +242,7 @@ fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
     Finding::coded(check, &words, code.as_deref(), otherwise, mailbox)
 }
 
-/// What a token says about why Graph would refuse it.
+/// Says why Graph would refuse a token.
 fn judge(claims: &Claims, account: &Account) -> Vec<Finding> {
     let check = format!("permissions {}", account.name);
     let mut findings = Vec::new();
@@ -276,7 +276,7 @@ fn judge(claims: &Claims, account: &Account) -> Vec<Finding> {
     findings
 }
 
-/// What it allows.
+/// Says what a token allows.
 fn permissions(check: &str, claims: &Claims, account: &Account) -> Vec<Finding> {
     if let (Some(scopes), true) = (&claims.scp, claims.roles.is_empty()) {
         return vec![Finding::failure(
@@ -400,7 +400,7 @@ mod tests {
         assert_eq!(states(&claims(good.clone()), SMALL), [State::Ok]);
         let by_id = with("aud", GRAPH_APP.into());
         assert_eq!(states(&by_id, SMALL), [State::Ok]);
-        // Without a role it may still be Exchange that allows it.
+        // Without a role, Exchange may still allow it.
         let rbac = with("roles", serde_json::json!([]));
         assert_eq!(states(&rbac, SMALL), [State::Warning]);
         let other = with("tid", "22222222-2222-2222-2222-222222222222".into());

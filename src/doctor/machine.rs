@@ -1,5 +1,5 @@
-//! What the relay needs of its machine: its configuration and files, a spool with
-//! room, its ports.
+//! Checks what the relay needs on its machine: its configuration and files, a spool with
+//! free space, its ports.
 
 use std::fmt::Display;
 use std::fs;
@@ -23,12 +23,12 @@ use crate::spool;
 use crate::spool::SpoolError;
 use crate::spool::State;
 
-/// Whether the configuration can be run; all that is wrong with it if not.
+/// Checks whether the configuration can be used, and reports everything that is wrong.
 pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
     let check = "configuration";
     match Config::load(file) {
         Ok(config) => {
-            // A warning says itself what to change.
+            // The text of a warning says what to change.
             let warning = |it: &crate::config::Problem| Finding {
                 remedy: None,
                 ..Finding::warning(check, it.in_file(file), "")
@@ -85,7 +85,7 @@ fn relay_toml(file: &Path) -> Option<Finding> {
     })
 }
 
-/// Everything in it must be the relay's own.
+/// Everything in it must belong to the relay.
 fn data_dir(config: &Config) -> Vec<Finding> {
     let (check, folder) = ("files", &config.data_dir);
     let shown = folder.display();
@@ -122,7 +122,7 @@ fn data_dir(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Files in it of somebody else, which the relay may not be able to read or change.
+/// Reports files of other users in it, which the relay may not be able to read or change.
 fn foreign(folder: &Path, metadata: &fs::Metadata) -> Option<Finding> {
     let mut count = 0_usize;
     let mut first = None;
@@ -165,7 +165,7 @@ fn foreign(folder: &Path, metadata: &fs::Metadata) -> Option<Finding> {
     ))
 }
 
-/// What makes looking into it pointless.
+/// Reports what makes further checks of the folder pointless.
 fn unusable(shown: &dyn Display, metadata: &fs::Metadata) -> Option<Finding> {
     let check = "files";
     if !metadata.is_dir() {
@@ -187,7 +187,7 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
     let check = "spool";
     let Some(status) = running else {
         if let Err(error) = spool::would_open(&config.data_dir) {
-            // What `serve` would end with.
+            // The error with which `serve` would end.
             if let SpoolError::Refused(refusal) = &error {
                 return Finding::failure(check, refusal.found(), refusal.remedy());
             }
@@ -226,7 +226,7 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
     Finding::ok(check, words)
 }
 
-/// What the running relay knows of its spool.
+/// Reports what the running relay knows of its spool.
 fn of_running(status: &Status) -> Vec<Finding> {
     let check = "spool";
     let mut findings = Vec::new();
@@ -254,7 +254,7 @@ fn of_running(status: &Status) -> Vec<Finding> {
 /// Below `free_space` clients get 452 and try again later.
 fn space(config: &Config) -> Option<Finding> {
     let check = "disk";
-    // Of the folder, or of where it will be.
+    // Of the folder, or of the one in which it will be.
     let mut there = config.data_dir.ancestors().filter(|path| path.exists());
     let folder = there.next()?;
     let disk = rustix::fs::statvfs(folder).ok()?;
@@ -288,7 +288,7 @@ fn listening(status: &Status) -> Finding {
     )
 }
 
-/// Whether the stopped relay could take its addresses.
+/// Checks whether the stopped relay could listen on its addresses.
 fn ports(config: &Config) -> Vec<Finding> {
     let listeners = config.listeners.iter();
     listeners.map(port).collect()
@@ -344,7 +344,7 @@ fn is_left_out(listener: &Listener, error: &io::Error) -> bool {
             || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()))
 }
 
-/// Of the listeners.
+/// Checks the certificate of the listeners.
 fn certificate(config: &Config) -> Option<Finding> {
     let check = "certificate";
     let files = config.tls.as_ref()?;

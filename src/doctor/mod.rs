@@ -1,17 +1,15 @@
-//! Whether the relay could do its work, checked one by one, with what to do where
-//! it could not.
+//! Checks one by one whether the relay can work, and says how to fix what is wrong.
 //!
-//! Promises: nothing is sent and nothing is changed; it works while the relay
-//! runs, whose word it then takes for what only the relay can know, and while it
-//! is stopped; every failure has its remedy, in an administrator's words. Asking
-//! the running relay, and printing, is left to `cli/doctor.rs`.
+//! Promises: doctor sends nothing and changes nothing. It works while the relay runs, and
+//! asks it what only the relay can know, and while it is stopped. Every failure has a
+//! remedy, in an administrator's words. `cli/doctor.rs` asks the running relay and prints.
 //!
 //! | file | checks |
 //! |---|---|
 //! | `access` | what the service's user may read and write |
 //! | `machine` | configuration, files, spool, disk, ports, certificate |
 //! | `network` | proxy, DNS, TLS, what answers, clocks |
-//! | `delivery` | what the running relay holds back, and whether mail leaves |
+//! | `delivery` | what is backing off or limited, and whether mail leaves |
 //! | `identity` | credentials, tokens, permissions, mailboxes, sign-ins |
 
 mod access;
@@ -33,30 +31,30 @@ use crate::auth::Means;
 use crate::catalogue;
 use crate::clock::Clock;
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What was checked.
     pub check: String,
-    /// How it is.
+    /// The result.
     pub state: State,
-    /// In words, one line.
+    /// The explanation, one line.
     pub words: String,
-    /// What to do about it.
+    /// How to fix it.
     pub remedy: Option<String>,
-    /// Where to click, or which line to run.
+    /// Where to click, or which command to run.
     pub place: Option<String>,
 }
 
-/// How it is with something.
+/// The result in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// As it should be.
+    /// Correct.
     Ok,
-    /// It may be wrong, or will be.
+    /// Possibly wrong, or wrong soon.
     Warning,
-    /// Mail cannot go its way.
+    /// Mail cannot be sent.
     Failure,
 }
 
@@ -87,8 +85,8 @@ impl Finding {
         }
     }
 
-    /// A failure with a code, explained as the catalogue does; by `otherwise` where
-    /// it does not know the code. Without a mailbox the remedy has a word to fill in.
+    /// Makes a failure of a code, with the catalogue's explanation, or with `otherwise` if the
+    /// catalogue does not know it. Without a mailbox the remedy contains a placeholder.
     fn coded(check: &str, words: &str, code: Option<&str>, otherwise: &str, mailbox: &str) -> Self {
         let mailbox = match mailbox {
             "" => "MAILBOX",
@@ -105,14 +103,14 @@ impl Finding {
     }
 }
 
-/// What the relay answers when it is asked how it is.
+/// The answer of the relay when doctor asks for its status.
 #[derive(Debug)]
 pub enum Heard {
-    /// This.
+    /// The status.
     Status(Box<Status>),
-    /// Nothing: it does not run.
+    /// The relay does not run.
     Stopped,
-    /// Nothing, though it may run; in words, with the remedy.
+    /// No answer, although the relay may run; the text contains the remedy.
     Unheard(String),
 }
 
@@ -125,7 +123,7 @@ impl Heard {
     }
 }
 
-/// Checks everything that this file's relay needs.
+/// Checks everything that the relay with this file needs.
 pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     let (mut findings, config) = machine::configuration(file);
     let Some(config) = config else {
@@ -144,7 +142,7 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
         }
     };
     findings.extend(network::examine(&config, &means).await);
-    // What the relay says of its accounts says nothing about other ones.
+    // The relay's other accounts say nothing about these.
     let of_these = running.filter(|status| !status.configuration.has_other_accounts());
     findings.extend(identity::examine(&config, &means, of_these).await);
     if let Some(running) = running {
@@ -153,7 +151,7 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     findings
 }
 
-/// Whether the running relay does what the file says.
+/// Checks whether the running relay uses the current file.
 fn in_force(view: &ConfigurationView) -> Option<Finding> {
     let (check, file) = ("configuration", view.file.as_ref()?.display());
     Some(match view.trouble() {

@@ -1,5 +1,5 @@
-//! The way to Microsoft: proxy, DNS, TLS, what answers there, and whether its
-//! clock and ours agree.
+//! Checks the connection to Microsoft: proxy, DNS, TLS, who answers, and whether its clock
+//! and ours agree.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::config::Credential;
 use crate::http::Answer;
 use crate::http::TransportError;
 
-/// Entra takes an assertion whose times are off by so much (its error
-/// AADSTS700024 says the times that it saw).
+/// Entra accepts an assertion whose times differ by this much (its error AADSTS700024 names
+/// the times).
 const WORST_SKEW: Duration = Duration::from_secs(5 * 60);
-/// A clock that is kept by NTP is not off by so much.
+/// A clock that NTP keeps does not differ by this much.
 const ODD_SKEW: Duration = Duration::from_secs(30);
 
 pub(super) async fn examine(config: &Config, means: &Means) -> Vec<Finding> {
@@ -45,12 +45,12 @@ pub(super) async fn examine(config: &Config, means: &Means) -> Vec<Finding> {
             }
         }
     }
-    // All of Microsoft's agree: one says it for all.
+    // All clocks of Microsoft agree: one is enough.
     findings.extend(clocks.into_iter().next());
     findings
 }
 
-/// A host and what to ask there, which needs no token.
+/// A host, and a request for it that needs no token.
 struct Place<'a> {
     role: &'static str,
     base: &'a str,
@@ -71,7 +71,7 @@ fn hosts(account: &Account) -> Vec<(&'static str, String, String)> {
     vec![("Entra", account.login_url.clone(), discovery), graph]
 }
 
-/// The proxy that would be used, without its password.
+/// Returns the proxy in use, without its password.
 fn proxy(config: &Config) -> Option<String> {
     let here = |url: &str| url.starts_with("http://");
     let mut accounts = config.accounts.iter();
@@ -88,7 +88,7 @@ fn proxy(config: &Config) -> Option<String> {
     Some(shown.unwrap_or_else(|| "set in the environment".to_owned()))
 }
 
-/// What is found at a host, and of the clocks.
+/// Reports what answers at a host, and its clock.
 async fn host(
     place: Place<'_>,
     proxy: Option<&str>,
@@ -100,7 +100,7 @@ async fn host(
     };
     let host = url.host_str().unwrap_or_default().to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
-    // Behind a proxy, names are the proxy's affair.
+    // With a proxy, the proxy resolves names.
     if proxy.is_none()
         && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await
     {
@@ -146,7 +146,7 @@ fn unreachable(host: &str, port: u16, proxy: Option<&str>, error: &TransportErro
     Finding::failure("network", words, remedy)
 }
 
-/// Whether it is Microsoft that answers.
+/// Checks whether Microsoft answers.
 fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Finding {
     let check = "network";
     let status = answer.status;
@@ -185,11 +185,11 @@ fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Find
     Finding::ok(check, format!("{role} answers at {host} after {took} ms"))
 }
 
-/// RFC 9110 6.6.1: the Date of an answer.
+/// Compares the clocks by RFC 9110 6.6.1: the Date of an answer.
 fn clock(host: &str, answer: &Answer, begun: Timestamp, ended: Timestamp) -> Option<Finding> {
     let check = "clock";
     let theirs = Timestamp::from_http_date(answer.header("date")?)?;
-    // It has whole seconds, and was written between the two.
+    // It has whole seconds, and was written between the two times.
     let early = begun.since(theirs + Duration::from_secs(1));
     let late = theirs.since(ended);
     let (skew, direction) = if early > late {

@@ -1,5 +1,5 @@
-//! The request body of sendMail in MIME form: the message in base64, encoded
-//! piece by piece.
+//! The request body of sendMail in MIME form: the message in base64, encoded piece by
+//! piece.
 
 use std::io;
 
@@ -13,14 +13,14 @@ use crate::mime::Outgoing;
 use crate::mime::Piece;
 use crate::mime::Reader;
 
-/// Bytes that `size` bytes are in base64: what a request of sendMail uploads for
-/// a message of that size.
+/// Returns the size of `size` bytes in base64: what sendMail uploads for a message of that
+/// size.
 pub fn encoded_size(size: u64) -> u64 {
     size.div_ceil(3) * 4
 }
 
-/// The whole message in base64. A file that cannot be read is found out before
-/// anything is sent.
+/// The whole message in base64. Opening fails before anything is sent if a file cannot be
+/// read.
 pub(super) async fn encoded(message: &Outgoing) -> io::Result<reqwest::Body> {
     if let [Piece::Bytes(body)] = message.body.as_slice() {
         let whole = [message.header.as_ref(), body.as_ref()].concat();
@@ -34,11 +34,11 @@ pub(super) async fn encoded(message: &Outgoing) -> io::Result<reqwest::Body> {
 /// Encodes what it reads in multiples of 3 bytes, so that only the end is padded.
 struct Encoder {
     reader: Reader,
-    /// Read and not yet encoded.
+    /// Bytes that were read and are not encoded yet.
     rest: Vec<u8>,
 }
 
-/// As much is encoded at once, or a little more.
+/// Pieces of about this size are encoded at once.
 const PIECE: usize = 48 * 1024;
 
 impl Encoder {
@@ -47,7 +47,7 @@ impl Encoder {
             reader,
             rest: Vec::new(),
         };
-        // The header section and the beginning of what follows it.
+        // The header section and the beginning of the content after it.
         let first = encoder.next().await?;
         Ok(stream::try_unfold(first, async |ready| match ready {
             Some((bytes, encoder)) => Ok(Some((bytes, encoder.next().await?))),

@@ -1,8 +1,8 @@
-//! Drafts (Graph pages "user: create message", "Add attachment", "message:
-//! send"): made, filled, sent, looked at, deleted.
+//! Drafts (Graph pages "user: create message", "Add attachment", "message: send"):
+//! creating, filling, sending, looking up, deleting.
 //!
-//! Every call asks for immutable ids, so that a draft can be found again by its
-//! id after it was sent; all but the sending itself need `Mail.ReadWrite`.
+//! Every call asks for immutable IDs, so that a draft can be found by its ID after it was
+//! sent. All calls except sending need `Mail.ReadWrite`.
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -27,18 +27,18 @@ use super::submitted;
 use crate::http::Answer;
 use crate::mail::Address;
 
-/// What a draft has become.
+/// What happened to a draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DraftState {
-    /// It was not sent.
+    /// It has not been sent.
     Unsent,
-    /// It was sent.
+    /// It has been sent.
     Sent(Submitted),
-    /// There is no item of that id, now.
+    /// No item has this ID at the moment.
     Absent,
 }
 
-/// An attachment, except for its bytes (Graph resource "fileAttachment").
+/// An attachment without its bytes (Graph resource "fileAttachment").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileAttachment<'a> {
     /// The file's name.
@@ -49,23 +49,23 @@ pub struct FileAttachment<'a> {
     pub content_id: Option<&'a str>,
     /// Whether it is shown within the body.
     pub is_inline: bool,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// Drafts with one Message-ID that are looked at: more than one is rare.
+/// How many drafts with one Message-ID are looked at: more than one is rare.
 const MOST_FOUND: usize = 10;
 
-/// The simple way to attach takes less than 3 MB (Graph page "Add attachment"). Which
-/// 3 MB is meant is not documented.
+/// Smaller attachments are added in one request, which accepts less than 3 MB (Graph page
+/// "Add attachment"). Microsoft does not say which 3 MB it means.
 pub const LEAST_UPLOAD: u64 = 3_000_000;
 
 impl Graph {
-    /// Makes a draft; its immutable id.
+    /// Creates a draft and returns its immutable ID.
     ///
     /// # Errors
     ///
-    /// Anything but `201`.
+    /// Anything other than `201`.
     pub async fn create_draft(
         &self,
         caller: Caller<'_>,
@@ -73,8 +73,8 @@ impl Graph {
     ) -> Result<String, GraphError> {
         let call = Call {
             method: Method::POST,
-            // The answer repeats the text of the message. Microsoft does not say
-            // whether the selection holds for a POST.
+            // The answer repeats the text of the message. Microsoft does not say whether `$select`
+            // works for a POST.
             path: "messages?$select=id".to_owned(),
             payload: form.into(),
             immutable_ids: true,
@@ -90,7 +90,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// Anything but `200`.
+    /// Anything other than `200`.
     pub async fn set_blind(
         &self,
         caller: Caller<'_>,
@@ -111,12 +111,12 @@ impl Graph {
         expect(200, &answer)
     }
 
-    /// Adds an attachment to a draft in one request: one of less than
-    /// [`LEAST_UPLOAD`] bytes, and what an upload session finds too small.
+    /// Adds an attachment to a draft in one request: one of less than [`LEAST_UPLOAD`] bytes,
+    /// or one that Graph finds too small for an upload session.
     ///
     /// # Errors
     ///
-    /// Anything but `201`.
+    /// Anything other than `201`.
     pub async fn attach(
         &self,
         caller: Caller<'_>,
@@ -131,13 +131,12 @@ impl Graph {
         expect(201, &answer)
     }
 
-    /// Begins the upload of an attachment of [`LEAST_UPLOAD`] bytes or more
-    /// (Graph page "attachment: createUploadSession").
+    /// Begins the upload of an attachment of [`LEAST_UPLOAD`] bytes or more (Graph page
+    /// "attachment: createUploadSession").
     ///
     /// # Errors
     ///
-    /// Anything but `201`, and an upload URL that leads elsewhere than to
-    /// Microsoft.
+    /// Anything other than `201`, and an upload URL on a host that is not Microsoft's.
     pub async fn create_upload_session(
         &self,
         caller: Caller<'_>,
@@ -170,7 +169,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// Anything but `202`.
+    /// Anything other than `202`.
     pub async fn send_draft(
         &self,
         caller: Caller<'_>,
@@ -180,11 +179,11 @@ impl Graph {
         submitted(&self.call(caller, &call).await?)
     }
 
-    /// Looks what has become of a draft.
+    /// Looks up what happened to a draft.
     ///
     /// # Errors
     ///
-    /// Anything but `200`, and `404` that is about the draft.
+    /// Anything other than `200`, and than a `404` that is about the draft.
     pub async fn look(&self, caller: Caller<'_>, draft: &str) -> Result<DraftState, GraphError> {
         let call = of_draft(Method::GET, draft, "?$select=id,isDraft", Payload::Nothing);
         let answer = self.call(caller, &call).await?;
@@ -198,17 +197,17 @@ impl Graph {
             Some(false) => DraftState::Sent(Submitted {
                 request_id: request_id(&answer),
             }),
-            // Not said is not known.
+            // A missing property means that nothing is known.
             None => DraftState::Absent,
         })
     }
 
-    /// The drafts that have this Message-ID, whoever made them: their immutable ids,
-    /// at most `MOST_FOUND`.
+    /// Returns the immutable IDs of the drafts with this Message-ID, whoever created them; at
+    /// most `MOST_FOUND`.
     ///
     /// # Errors
     ///
-    /// Anything but `200`.
+    /// Anything other than `200`.
     pub async fn drafts_with(
         &self,
         caller: Caller<'_>,
@@ -233,20 +232,20 @@ impl Graph {
         Ok(drafts.map(|item| item.id).collect())
     }
 
-    /// What a draft was made with; nothing of it if it is no draft any more. The mark
-    /// is asked for only where drafts are made of JSON.
+    /// Returns what a draft was created with, or nothing if it is no longer a draft. The mark
+    /// is requested only for drafts that were created from JSON.
     ///
     /// # Errors
     ///
-    /// Anything but `200` and `404`.
+    /// Anything other than `200` and `404`.
     pub async fn draft_origin(
         &self,
         caller: Caller<'_>,
         draft: &str,
         marked: bool,
     ) -> Result<DraftOrigin, GraphError> {
-        // Only given where they are asked for (Graph pages "message resource type" and
-        // "Get singleValueLegacyExtendedProperty").
+        // Graph returns these only on request (Graph pages "message resource type" and "Get
+        // singleValueLegacyExtendedProperty").
         let mut options = "?$select=id,isDraft,internetMessageHeaders".to_owned();
         if marked {
             let property = segment(ENTRY);
@@ -272,11 +271,11 @@ impl Graph {
         })
     }
 
-    /// Deletes a draft that is not sent any more.
+    /// Deletes a draft that will not be sent.
     ///
     /// # Errors
     ///
-    /// Anything but `204` and `404`.
+    /// Anything other than `204` and `404`.
     pub async fn delete_draft(&self, caller: Caller<'_>, draft: &str) -> Result<(), GraphError> {
         let call = of_draft(Method::DELETE, draft, "", Payload::Nothing);
         let answer = self.call(caller, &call).await?;
@@ -297,8 +296,8 @@ fn of_draft<'a>(method: Method, draft: &str, behind: &str, payload: Payload<'a>)
     }
 }
 
-/// Whether a 404 says that the mailbox cannot be found, which says nothing of what
-/// is in it; as does one that is not Graph's.
+/// Whether a 404 says that the mailbox cannot be found, which says nothing about its
+/// items. So does a 404 that is not from Graph.
 fn is_of_the_mailbox(answer: &Answer) -> bool {
     const CODES: [&str; 5] = [
         "",
@@ -310,7 +309,7 @@ fn is_of_the_mailbox(answer: &Answer) -> bool {
     CODES.contains(&code(answer).as_str())
 }
 
-/// What is read of a message resource.
+/// The properties of a message resource that the relay reads.
 #[derive(Deserialize)]
 struct Item {
     id: String,
@@ -329,18 +328,18 @@ struct Property {
     value: String,
 }
 
-/// What is read of a list.
+/// The part of a list that the relay reads.
 #[derive(Deserialize)]
 struct Page {
     value: Vec<Item>,
 }
 
-/// What a draft was made with.
+/// What a draft was created with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DraftOrigin {
     /// Its header fields.
     pub fields: Vec<HeaderField>,
-    /// The entry that [`super::Json::draft`] has marked it with.
+    /// The entry with which [`super::Json::draft`] marked it.
     pub entry: Option<String>,
 }
 
@@ -350,7 +349,7 @@ pub struct DraftOrigin {
 pub struct HeaderField {
     /// Its name.
     pub name: String,
-    /// Its value, unfolded or not.
+    /// Its value, folded or unfolded.
     pub value: String,
 }
 

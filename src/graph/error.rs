@@ -1,4 +1,4 @@
-//! Graph's errors as a type (Graph page "Microsoft Graph error responses").
+//! Errors of Graph (Graph page "Microsoft Graph error responses").
 
 use std::io;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use crate::http::Answer;
 use crate::http::TransportError;
 use crate::http::one_line;
 
-/// Why a call did not succeed.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
-    /// Graph, or something before it, answered.
+    /// Graph, or a server in front of it, answered with an error.
     #[error("{}", answered(*.status, .code, .message))]
     Answered {
         /// HTTP status.
         status: u16,
-        /// The deepest code of the answer; empty if it has none.
+        /// The innermost code of the answer; empty if it has none.
         code: String,
         /// For people only: Microsoft may change it at any time.
         message: String,
-        /// As the answer says.
+        /// The value of Retry-After.
         retry_after: Option<Duration>,
         /// Graph's name for the request.
         request_id: Option<String>,
@@ -31,10 +31,10 @@ pub enum GraphError {
     /// There was no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// There is no token to ask with.
+    /// There is no access token.
     #[error("{0}")]
     Token(Arc<TokenError>),
-    /// An upload was to go to a host that is not Microsoft's.
+    /// Graph named an upload host that is not Microsoft's.
     #[error("Graph named an upload host that is not one of Microsoft's: {0}")]
     UploadHost(String),
     /// The message could not be read from the spool.
@@ -67,7 +67,7 @@ struct Inner {
 }
 
 impl GraphError {
-    /// Graph's code, or that of the token that could not be had.
+    /// Returns Graph's code, or the code of the token error.
     pub fn code(&self) -> Option<String> {
         match self {
             Self::Answered { code, .. } if !code.is_empty() => Some(code.clone()),
@@ -81,7 +81,7 @@ impl GraphError {
     pub(super) fn of(answer: &Answer, request_id: Option<String>) -> Self {
         let envelope = serde_json::from_slice::<Envelope>(&answer.body).ok();
         let (code, message) = envelope.map_or_else(
-            // Gateways answer HTML, or nothing.
+            // Gateways answer with HTML, or with nothing.
             || (String::new(), "no error of Graph in the answer".to_owned()),
             |envelope| {
                 (
@@ -100,9 +100,9 @@ impl GraphError {
     }
 }
 
-/// Who answered what. Graph puts a code into each refusal; proxies and gateways
-/// answer HTML, or nothing. What may come from Graph's own entrance without a code
-/// is not called another's.
+/// Says who answered what. Graph puts a code into each refusal; proxies and gateways
+/// answer with HTML, or with nothing. Statuses that Graph's own gateway sends without a code
+/// are not blamed on a proxy.
 fn answered(status: u16, code: &str, message: &str) -> String {
     match (status, code) {
         (408 | 409 | 412 | 413 | 423 | 429, _) => {}

@@ -1,9 +1,9 @@
-//! The message resource as Graph's JSON has it (Graph page "message resource
-//! type"): wire types made of a [`Rendition`], and what is sent of them.
+//! The message resource of Graph's JSON (Graph page "message resource type"): wire types
+//! for a [`Rendition`], and the request bodies made of them.
 //!
-//! What is not said is left out: Graph refuses a `null` where it wants a list,
-//! and an empty `internetMessageHeaders`. Importance is always said, because
-//! messages with fields of their own were seen to come out as important.
+//! Empty values are left out: Graph refuses a `null` where it expects a list, and an empty
+//! `internetMessageHeaders`. Importance is always written, because messages with custom
+//! fields have arrived as important without it.
 
 use base64::display::Base64Display;
 use base64::prelude::BASE64_STANDARD;
@@ -19,8 +19,7 @@ use crate::mime::Rendition;
 use crate::mime::Sensitivity;
 use crate::mime::Text;
 
-/// A message, without whom it is for and what becomes of it: what creates a
-/// draft.
+/// A message without recipients and delivery options: the request that creates a draft.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message<'r> {
@@ -84,7 +83,7 @@ struct ExtendedProperty<'r> {
     value: &'r str,
 }
 
-/// An attachment with its bytes, also alone: what is added to a draft.
+/// An attachment with its bytes; also used alone, to add it to a draft.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireAttachment<'r> {
@@ -105,19 +104,19 @@ const IN_REPLY_TO: &str = "String 0x1042";
 const REFERENCES: &str = "String 0x1039";
 /// PidTagSensitivity.
 const SENSITIVITY: &str = "Integer 0x0036";
-/// A property of the relay's own: whose draft it is.
+/// The relay's own property: the queue entry that a draft belongs to.
 pub(super) const ENTRY: &str = "String {5d3a0c52-7a07-4f0e-9f0b-8b6f1e0a6d41} Name GraphRelayId";
 
-/// Whether the mailbox keeps a copy of what it sends.
+/// Whether the mailbox keeps a copy of a sent message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SentItems {
-    /// In its Sent Items.
+    /// A copy in its Sent Items.
     Kept,
-    /// Nowhere.
+    /// No copy.
     NotKept,
 }
 
-/// A request body, whole, so that its size is known before it is sent.
+/// A complete request body, so that its size is known before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(Bytes);
 
@@ -126,13 +125,13 @@ pub struct Json(Bytes);
 #[serde(rename_all = "camelCase")]
 struct SendMail<'m, 'r> {
     message: &'m Message<'r>,
-    /// Said only to say no, as the page asks.
+    /// Written only to say no, as the page asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     save_to_sent_items: Option<bool>,
 }
 
 impl<'r> Message<'r> {
-    /// Says what a rendition says.
+    /// Takes over the content of a rendition.
     pub fn of(rendition: &'r Rendition) -> Self {
         let recipients = |them: &'r [Mailbox]| them.iter().map(Recipient::of).collect();
         let headers = rendition.headers.iter();
@@ -177,7 +176,7 @@ impl<'r> WireAttachment<'r> {
         Self::with(&described, &attachment.content)
     }
 
-    /// With these bytes.
+    /// Adds these bytes.
     pub(super) fn with(described: &FileAttachment<'r>, content_bytes: &'r Bytes) -> Self {
         Self {
             odata_type: "#microsoft.graph.fileAttachment",
@@ -235,11 +234,11 @@ fn base64<S: Serializer>(content: &Bytes, serializer: S) -> Result<S::Ok, S::Err
 }
 
 impl Json {
-    /// What sendMail takes.
+    /// Returns the body of sendMail.
     ///
     /// # Errors
     ///
-    /// None that these types could cause; `serde_json` has them.
+    /// None with these types; `serde_json` declares them.
     pub fn send_mail(message: &Message<'_>, sent_items: SentItems) -> serde_json::Result<Self> {
         Self::written(&SendMail {
             message,
@@ -250,7 +249,8 @@ impl Json {
         })
     }
 
-    /// What creates a draft, which can be told from others by this entry's id.
+    /// Returns the body that creates a draft, marked with this entry's ID so that it can be
+    /// recognised.
     ///
     /// # Errors
     ///
@@ -266,7 +266,7 @@ impl Json {
         serde_json::to_vec(value).map(|body| Self(body.into()))
     }
 
-    /// The whole request body.
+    /// Returns the whole request body.
     pub fn body(&self) -> &Bytes {
         &self.0
     }

@@ -1,20 +1,20 @@
-//! A typed client of the Graph calls that the relay makes: sendMail, drafts and
-//! their attachments.
+//! A typed client for the Graph calls of the relay: sendMail, drafts and their
+//! attachments.
 //!
-//! Promises: only the status that Graph's page names is success (other 2xx have
-//! been seen for messages that went nowhere); the mailbox and an id are one
-//! percent-encoded path segment each, whatever they contain; a message is
-//! encoded as it is sent, so a large one does not lie in memory; a token that
-//! Graph refuses is renewed once. Knows no SMTP; what an error means for a
-//! message is decided in `delivery/outcome/`.
+//! Promises: only the status that Graph's page names counts as success (other 2xx have
+//! been seen for messages that were never sent). The mailbox and an ID are one
+//! percent-encoded path segment each, whatever they contain. A message is encoded while it
+//! is sent, so a large one needs little memory. A token that Graph refuses is renewed once.
+//! This module knows no SMTP; `delivery/outcome/` decides what an error means for a
+//! message.
 //!
 //! | file | calls |
 //! |---|---|
 //! | `message` | the JSON form |
-//! | `draft` | a draft: create, attach, send, look, delete |
+//! | `draft` | a draft: create, attach, send, look up, delete |
 //! | `upload` | the upload session of a large attachment |
-//! | `owners` | whose mailbox an alias is |
-//! | `trial` | whether a mailbox could send; a test message |
+//! | `owners` | the mailbox that an alias belongs to |
+//! | `trial` | whether a mailbox can send; a test message |
 
 mod body;
 mod draft;
@@ -57,7 +57,7 @@ use crate::http::TransportError;
 use crate::mail::Address;
 use crate::mime::Outgoing;
 
-/// Graph, as one account sees it.
+/// Graph, with the tokens of one account.
 #[derive(Clone, Debug)]
 pub struct Graph {
     http: Http,
@@ -66,35 +66,34 @@ pub struct Graph {
     owners: Arc<Owners>,
 }
 
-/// Where Graph is.
+/// The address of Graph.
 #[derive(Clone, Debug)]
 struct Place {
     /// Scheme and host.
     url: String,
-    /// Where it may have large attachments sent, besides that host: these hosts
-    /// and those below them.
+    /// Further hosts to which Graph may direct uploads, with their subdomains.
     upload_hosts: &'static [&'static str],
 }
 
-/// Whose mailbox is asked, and by which attempt.
+/// The mailbox of a request, and the attempt that makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
     /// The mailbox, by its user principal name.
     pub mailbox: &'a Address,
-    /// The attempt's name in Graph's logs and in ours.
+    /// The name of the attempt in Graph's logs and in ours.
     pub client_request_id: Uuid,
 }
 
-/// A message in one of the two forms that Graph takes.
+/// A message in one of the two forms that Graph accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum Form<'a> {
-    /// As it came in: base64, with `Content-Type: text/plain`.
+    /// As it was received: base64, with `Content-Type: text/plain`.
     Mime(&'a Outgoing),
     /// [`Json::send_mail`], or for a draft [`Json::draft`].
     Json(&'a Json),
 }
 
-/// Graph took the message.
+/// Graph accepted the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
     /// Graph's name for the request, for support cases.
@@ -104,13 +103,13 @@ pub struct Submitted {
 /// A request to a mailbox.
 struct Call<'a> {
     method: Method,
-    /// Behind the mailbox.
+    /// The path after the mailbox.
     path: String,
     payload: Payload<'a>,
-    /// Whether ids are to outlive a move (Graph page "Obtain immutable
+    /// Whether IDs must stay the same when an item moves (Graph page "Obtain immutable
     /// identifiers for Outlook resources").
     immutable_ids: bool,
-    /// Whether the answer may repeat the message before it says what counts.
+    /// Whether the answer may repeat the message before the part that matters.
     is_repeated: bool,
 }
 
@@ -123,7 +122,7 @@ enum Payload<'a> {
 }
 
 impl Graph {
-    /// A client of the Graph that these tokens are for.
+    /// Creates a client of Graph that uses these tokens.
     pub fn new(http: Http, tokens: Tokens) -> Self {
         let account = tokens.account();
         let place = Place {
@@ -138,12 +137,12 @@ impl Graph {
         }
     }
 
-    /// Submits a message in one request (Graph page "user: sendMail"). Only the JSON
-    /// form can do without the copy in Sent Items.
+    /// Submits a message in one request (Graph page "user: sendMail"). Only the JSON form can
+    /// avoid the copy in Sent Items.
     ///
     /// # Errors
     ///
-    /// Anything but `202`.
+    /// Anything other than `202`.
     pub async fn send_mail(
         &self,
         caller: Caller<'_>,
@@ -159,12 +158,12 @@ impl Graph {
         submitted(&self.call(caller, &call).await?)
     }
 
-    /// The mailbox that an alias was found to belong to.
+    /// Returns the mailbox that an alias belongs to, if it was looked up.
     pub fn owner(&self, alias: &Address) -> Option<Address> {
         self.owners.known(alias)
     }
 
-    /// Asks the caller's mailbox, or its owner's if it is an alias.
+    /// Sends a request to the caller's mailbox, or to its owner's if it is an alias.
     async fn call(&self, caller: Caller<'_>, call: &Call<'_>) -> Result<Answer, GraphError> {
         let known = self.owners.known(caller.mailbox);
         let tried = known.as_ref().unwrap_or(caller.mailbox);
@@ -172,15 +171,15 @@ impl Graph {
         if answer.status != 404 || code(&answer) != "ErrorInvalidUser" {
             return Ok(answer);
         }
-        // Nothing was done: Graph knows no such mailbox.
+        // Nothing was sent: Graph does not know the mailbox.
         match self.owners.find(self, caller, tried).await {
             Some(owner) => self.call_mailbox(&owner, caller, call).await,
             None => Ok(answer),
         }
     }
 
-    /// Asks a mailbox, and once more with a new token where this one is refused: it
-    /// may have been revoked, or have ended on its way.
+    /// Sends a request to a mailbox, and repeats it once with a new token if Graph refuses this
+    /// one: it may have been revoked, or have expired on the way.
     async fn call_mailbox(
         &self,
         mailbox: &Address,
@@ -190,7 +189,7 @@ impl Graph {
         let token = self.token(caller).await?;
         let answer = self.call_with(&token, mailbox, caller, call).await?;
         if answer.status == 403 && is_access_denied(&answer) {
-            // A token that was issued earlier lacks a permission that is granted now.
+            // An older token lacks permissions that were granted since.
             self.tokens.outdate(&token);
         }
         if answer.status != 401 {
@@ -201,7 +200,7 @@ impl Graph {
         let token = self.token(caller).await?;
         let answer = self.call_with(&token, mailbox, caller, call).await?;
         if answer.status == 401 {
-            // What is wrong is not this token's age: the next attempt asks again.
+            // The age of this token is not the problem: the next attempt asks again.
             self.tokens.refuse(&token);
         }
         Ok(answer)
@@ -235,7 +234,7 @@ impl Graph {
             request = request.header("prefer", "IdType=\"ImmutableId\"");
         }
         if call.method != Method::GET {
-            // Graph wants it of a POST without a body too.
+            // Graph requires it for a POST without a body too.
             request = request.header("content-length", size);
         }
         request = match &call.payload {
@@ -257,7 +256,7 @@ impl Graph {
 }
 
 impl Form<'_> {
-    /// Bytes of the request that carries it.
+    /// Returns the size of the request body in bytes.
     pub fn size(self) -> u64 {
         Payload::from(self).size()
     }
@@ -282,7 +281,7 @@ impl Payload<'_> {
     }
 }
 
-/// `202 Accepted`, of sendMail and of a draft's send.
+/// `202 Accepted`, for sendMail and for sending a draft.
 fn submitted(answer: &Answer) -> Result<Submitted, GraphError> {
     expect(202, answer)?;
     Ok(Submitted {
@@ -290,7 +289,7 @@ fn submitted(answer: &Answer) -> Result<Submitted, GraphError> {
     })
 }
 
-/// The one place where an answer is taken for success or not.
+/// The only place that decides whether an answer is a success.
 fn expect(status: u16, answer: &Answer) -> Result<(), GraphError> {
     if answer.status == status {
         return Ok(());
@@ -302,7 +301,7 @@ fn is_access_denied(answer: &Answer) -> bool {
     code(answer) == "ErrorAccessDenied"
 }
 
-/// Graph's code in an answer; empty if it has none.
+/// Returns Graph's code in an answer; empty if it has none.
 fn code(answer: &Answer) -> String {
     match GraphError::of(answer, None) {
         GraphError::Answered { code, .. } => code,
@@ -317,9 +316,9 @@ fn request_id(answer: &Answer) -> Option<String> {
     answer.header("request-id").map(str::to_owned)
 }
 
-/// RFC 3986 2.3: everything except unreserved characters is encoded, so that no
-/// mailbox and no id can leave its segment. An address always contains `@`, so
-/// it is never `.`, `..` or empty.
+/// RFC 3986 2.3: everything except unreserved characters is encoded, so that no mailbox
+/// and no ID can leave its segment. An address always contains `@`, so it is never `.`,
+/// `..` or empty.
 fn segment(text: &str) -> String {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -335,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_mailbox_is_one_path_segment() {
-        // smtp-attacks 2.6
+        // An attempt to leave the path.
         for (mailbox, encoded) in [
             ("relay@contoso.com", "relay%40contoso.com"),
             ("o'brien+x@e", "o%27brien%2Bx%40e"),

@@ -1,10 +1,10 @@
-//! Whose mailbox an address is. Graph knows a mailbox by its user principal name
-//! alone; an alias (a proxy address) of it gets `404 ErrorInvalidUser`. Then the owner
-//! is looked for (Graph page "List users", property `proxyAddresses`), which needs the
-//! application permission `User.Read.All`, and remembered until a restart.
+//! The mailbox that an alias belongs to. Graph finds a mailbox only by its user principal
+//! name; for an alias (proxy address) it answers `404 ErrorInvalidUser`. Then the relay
+//! looks up the owner (Graph page "List users", property `proxyAddresses`), which needs the
+//! application permission `User.Read.All`, and keeps the result until it restarts.
 //!
-//! Without the permission nothing changes but a line in the log: the message waits
-//! with the remedy for an unknown mailbox.
+//! Without the permission the relay logs a warning, and the message waits with the remedy
+//! for an unknown mailbox.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -29,36 +29,36 @@ use super::segment;
 use crate::http::TransportError;
 use crate::mail::Address;
 
-/// What is known of addresses that are no mailbox's name.
+/// Known owners of addresses that are not user principal names.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     found: Mutex<HashMap<String, Found>>,
-    /// When Graph said that the app may not look.
+    /// When Graph said that the app has no permission to look up users.
     denied: Mutex<Option<Instant>>,
 }
 
-/// What came of a look.
+/// The result of a look-up.
 #[derive(Clone, Debug)]
 struct Found {
     owner: Option<Address>,
     at: Instant,
 }
 
-/// An address that nobody had may be somebody's after this.
+/// A new user may have an unknown address after this time.
 const AGAIN: Duration = Duration::from_secs(10 * 60);
-/// A permission may have been granted after this.
+/// Somebody may have granted the permission after this time.
 const AGAIN_IF_DENIED: Duration = Duration::from_secs(60 * 60);
-/// So many addresses are remembered; then it begins again.
+/// At most this many addresses are kept; then the list is cleared.
 const MOST: usize = 10_000;
 
 impl Owners {
-    /// The mailbox that has this address, if it was found.
+    /// Returns the mailbox that has this address, if it was found.
     pub(super) fn known(&self, address: &Address) -> Option<Address> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.get(&address.key())?.owner.clone()
     }
 
-    /// Looks for it, unless that was in vain a while ago. `tried` is the mailbox that
+    /// Looks up the owner, unless that failed a short while ago. `tried` is the mailbox that
     /// Graph does not know.
     pub(super) async fn find(
         &self,
@@ -122,7 +122,7 @@ impl Owners {
     }
 }
 
-/// A page of users.
+/// One page of users.
 #[derive(Deserialize)]
 struct Users {
     value: Vec<User>,
@@ -135,16 +135,16 @@ struct User {
 }
 
 impl Graph {
-    /// The user principal name of whoever has the caller's mailbox as an address; none
-    /// if nobody has it, or several.
+    /// Returns the user principal name of the user who has the caller's mailbox as an address;
+    /// `None` if no user has it, or several.
     ///
     /// # Errors
     ///
-    /// Anything but `200`.
+    /// Anything other than `200`.
     async fn owner_of(&self, caller: Caller<'_>) -> Result<Option<Address>, GraphError> {
         let token = self.token(caller).await?;
         let address = segment(&caller.mailbox.as_str().replace('\'', "''"));
-        // SMTP is the primary address, smtp any other.
+        // "SMTP" is the primary address, "smtp" any other.
         let url = format!(
             "{}/v1.0/users?$filter=proxyAddresses/any(p:p%20eq%20'smtp:{address}'%20or%20\
              p%20eq%20'SMTP:{address}')&$select=userPrincipalName&$count=true&$top=2",

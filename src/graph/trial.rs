@@ -1,4 +1,4 @@
-//! Calls that try whether the relay could send, and a message for people to see.
+//! Calls that test whether the relay can send, and a message for people to see.
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -15,14 +15,14 @@ use super::submitted;
 use crate::mail::Address;
 
 impl Graph {
-    /// Whether Graph would let this mailbox send, without sending: a message for
-    /// nobody, which Graph refuses (400 `ErrorInvalidRecipients` has been seen)
-    /// only after it has judged token, mailbox and permission. No call that is
-    /// allowed with Mail.Send alone asks less of it.
+    /// Tests whether Graph lets this mailbox send, without sending: a message without
+    /// recipients, which Graph refuses (400 `ErrorInvalidRecipients` has been seen) only after
+    /// it has checked token, mailbox and permission. No other call that Mail.Send allows shows
+    /// as much.
     ///
     /// # Errors
     ///
-    /// What a message would meet with.
+    /// The error that a message would get.
     pub async fn try_mailbox(&self, caller: Caller<'_>) -> Result<(), GraphError> {
         let message = json!({
             "message": {
@@ -41,11 +41,11 @@ impl Graph {
         }
     }
 
-    /// Sends a message that says who sends it, and where it came along.
+    /// Sends a message that says who sent it, and which way it took.
     ///
     /// # Errors
     ///
-    /// Anything but `202`.
+    /// Anything other than `202`.
     pub async fn send_test(
         &self,
         caller: Caller<'_>,

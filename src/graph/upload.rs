@@ -1,9 +1,9 @@
 //! The upload session of a large attachment (Graph page "Attach large files to
 //! Outlook messages").
 //!
-//! Promises: no token goes to the upload URL, which is a secret of its own and
-//! is never printed; only https to the cloud's upload hosts, or to the host of
-//! the configured Graph, is followed; ranges go in order.
+//! Promises: the access token never goes to the upload URL, and the URL, which is a secret
+//! itself, is never printed. The relay uploads only over https, to the cloud's upload hosts
+//! or to the host of the configured Graph. Ranges are sent in order.
 
 use std::fmt;
 
@@ -20,33 +20,33 @@ use super::request_id;
 use crate::http::Answer;
 use crate::http::one_line;
 
-/// An upload under way.
+/// An unfinished upload.
 pub struct UploadSession {
     url: Url,
-    /// Bytes of the whole attachment.
+    /// Size of the whole attachment in bytes.
     size: u64,
 }
 
 impl fmt::Debug for UploadSession {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL is all that is needed to write to the mailbox.
+        // Whoever has the URL can write to the mailbox.
         formatter
             .debug_struct("UploadSession")
             .finish_non_exhaustive()
     }
 }
 
-/// How far an upload is.
+/// The progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The byte that comes next.
+    /// The first byte that is missing.
     Next(u64),
     /// The attachment is part of the draft.
     Done,
 }
 
 impl UploadSession {
-    /// Of the answer that opens a session.
+    /// The answer that opens a session.
     pub(super) fn read(answer: &Answer, place: &Place, size: u64) -> Result<Self, GraphError> {
         let url = member(answer, "uploadUrl");
         let url = url.as_ref().and_then(Value::as_str).map(Url::parse);
@@ -62,7 +62,7 @@ impl UploadSession {
     }
 }
 
-/// A stand-in on this machine may take uploads on another port of it.
+/// A stand-in on this machine may accept uploads on another port.
 fn is_trusted(url: &Url, place: &Place) -> bool {
     let host = url.host_str().unwrap_or_default();
     let graph = Url::parse(&place.url);
@@ -80,7 +80,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// Anything but `200` with the range that comes next, and `201`.
+    /// Anything other than `200` with the next range, and `201`.
     pub async fn upload(
         &self,
         session: &UploadSession,
@@ -106,11 +106,11 @@ impl Graph {
         next(&answer)
     }
 
-    /// Asks how far an upload is.
+    /// Asks for the progress of an upload.
     ///
     /// # Errors
     ///
-    /// Anything but `200` with the range that comes next.
+    /// Anything other than `200` with the next range.
     pub async fn upload_progress(&self, session: &UploadSession) -> Result<Progress, GraphError> {
         let request = self.http.request(Method::GET, session.url.clone());
         next(&self.http.send(request, 0).await?)
@@ -121,13 +121,13 @@ fn next(answer: &Answer) -> Result<Progress, GraphError> {
     expect(200, answer)?;
     let ranges = member(answer, "nextExpectedRanges");
     let first = ranges.as_ref().and_then(|ranges| ranges.get(0)?.as_str());
-    // The first answer says "0-", the next "2097152".
+    // The first answer says "0-", the next one "2097152".
     let start = first.and_then(|range| range.split('-').next()?.parse().ok());
     let unread = || GraphError::of(answer, request_id(answer));
     start.map(Progress::Next).ok_or_else(unread)
 }
 
-/// Microsoft spells members now with a small letter and now with a capital.
+/// Microsoft writes the names sometimes with a small letter and sometimes with a capital.
 fn member(answer: &Answer, name: &str) -> Option<Value> {
     let Ok(Value::Object(object)) = serde_json::from_slice(&answer.body) else {
         return None;

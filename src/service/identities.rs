@@ -1,9 +1,8 @@
-//! What has to be looked after about identities while the relay runs: sign-ins
-//! that must be kept alive, and credentials that come to their end.
+//! Renews sign-ins and warns of expiring credentials while the relay runs.
 //!
-//! A refresh token that nobody uses for 90 days dies (Entra page "Refresh tokens
-//! in the Microsoft identity platform"), and a mailbox may well send nothing for
-//! so long; one that has been signed out is noticed before mail waits for it.
+//! A refresh token expires if it is not used for 90 days (Entra page "Refresh tokens in the
+//! Microsoft identity platform"), and a mailbox may well send nothing for so long. This
+//! also finds a revoked sign-in before mail has to wait for it.
 
 use std::time::Duration;
 
@@ -23,15 +22,15 @@ use crate::config::SignIn;
 use crate::credentials::CertificateFiles;
 use crate::telemetry::maillog;
 
-/// How often it is looked after.
+/// How often this checks.
 const ROUND: Duration = Duration::from_secs(60 * 60);
-/// A sign-in that was not used for so long is renewed. Twice a week is often
-/// enough for 90 days, and bears an outage of weeks.
+/// A sign-in that was not used for this long is renewed. Twice a week is often enough for
+/// 90 days, and survives an outage of weeks.
 const UNUSED: Duration = Duration::from_secs(3 * 24 * 60 * 60);
-/// An end that is near is told so often.
+/// How often the log warns of a credential that expires soon.
 const TELL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What tokens are asked for with, if every account's credential can be read.
+/// The token clients, if every account's credential can be read.
 pub(super) fn means(config: &Config, clock: &Clock) -> Result<Means, StartError> {
     let means = Means::new(config, clock.clone())?;
     for account in &config.accounts {
@@ -43,7 +42,7 @@ pub(super) fn means(config: &Config, clock: &Clock) -> Result<Means, StartError>
     Ok(means)
 }
 
-/// The sign-ins, where an account has any.
+/// The sign-ins, if an account has any.
 pub(super) fn store(config: &Config) -> Result<Option<Store>, StoreError> {
     let mut accounts = config.accounts.iter();
     if !accounts.any(|account| account.sign_in == SignIn::Delegated) {
@@ -62,7 +61,7 @@ pub(super) fn store(config: &Config) -> Result<Option<Store>, StoreError> {
     Ok(Some(store))
 }
 
-/// Looks after them until `stop`.
+/// Checks until `stop`.
 pub(super) async fn watch(
     sign_ins: SignIns,
     means: Means,
@@ -90,7 +89,7 @@ fn rounds_in(span: Duration) -> u32 {
     u32::try_from(span.as_secs() / ROUND.as_secs()).unwrap_or(1)
 }
 
-/// Says what comes to its end, or is there already.
+/// Logs what expires soon or has expired.
 fn tell_endings(sign_ins: &SignIns, certificate: Option<&CertificateFiles>, means: &Means) {
     let now = means.clock.now();
     for tokens in sign_ins.accounts() {
@@ -119,8 +118,8 @@ fn tell_endings(sign_ins: &SignIns, certificate: Option<&CertificateFiles>, mean
     }
 }
 
-/// Uses what was not used for long, and tells of a sign-in that it finds refused.
-/// One that mail found refused was told of with that mail; it is only tried again.
+/// Renews sign-ins that were not used for long, and logs those that Entra refuses. If a
+/// delivery attempt has logged the refusal already, it is only tried again.
 async fn keep_alive(sign_ins: &SignIns, means: &Means) {
     let Some(store) = &means.store else {
         return;
@@ -130,7 +129,7 @@ async fn keep_alive(sign_ins: &SignIns, means: &Means) {
     }
     for sign_in in store.list() {
         let now = means.clock.now();
-        // Also where the clock was set back.
+        // Also if the clock was set back.
         let is_idle = sign_in.renewed_at > now || now.since(sign_in.renewed_at) > UNUSED;
         let mut accounts = sign_ins.accounts().iter();
         let account = accounts.find(|tokens| tokens.account().name == sign_in.account);

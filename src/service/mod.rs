@@ -1,10 +1,9 @@
 //! The whole relay: starting everything, and stopping it in order.
 //!
-//! Started means that the spool is open and every address is taken; a token is
-//! not waited for, because an outage of Entra must not keep mail from being
-//! accepted. Stopping: no new connections; sessions end; attempts that are
-//! under way end, within bounds; the spool is closed. What is cut off is found
-//! again at the next start.
+//! The relay has started when the spool is open and it listens on every address. It does
+//! not wait for a token, because an outage of Entra must not keep it from accepting mail.
+//! Stopping: it accepts no new connections, ends sessions, lets running attempts end within
+//! a time limit, and closes the spool. The next start finds everything that was cut off.
 
 mod identities;
 mod reload;
@@ -55,9 +54,9 @@ use crate::telemetry::transcripts::Transcripts;
 /// A running relay.
 #[derive(Debug)]
 pub struct Service {
-    /// As it was started.
+    /// The configuration at the start.
     config: Config,
-    /// What is in force since.
+    /// The configuration in force.
     configuration: admin::Configuration,
     shared: Arc<listener::Shared>,
     addresses: Vec<SocketAddr>,
@@ -66,7 +65,7 @@ pub struct Service {
     stop_delivery: CancellationToken,
     connections: TaskTracker,
     workers: TaskTracker,
-    /// Cancelled when delivery has ended without being asked to.
+    /// Cancelled when delivery has ended by itself.
     broken: CancellationToken,
 }
 
@@ -99,7 +98,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Line and column of it in the configuration.
+        /// Line and column of the address in the configuration.
         place: Option<(usize, usize)>,
         /// Why.
         #[source]
@@ -116,12 +115,12 @@ pub enum StartError {
     },
 }
 
-/// How long attempts that are under way may take to end. Together with
-/// [`listener::DRAIN`] it stays well below systemd's 90 seconds.
+/// How long running attempts may take to end. Together with [`listener::DRAIN`] it stays
+/// well below systemd's 90 seconds.
 const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
 
 impl Service {
-    /// Starts the relay. `file` is where its configuration was read from.
+    /// Starts the relay. `file` is the file that its configuration was read from.
     ///
     /// # Errors
     ///
@@ -163,13 +162,13 @@ impl Service {
         Ok(service)
     }
 
-    /// Puts in force what of a changed configuration can change while it runs:
-    /// see `reload.rs`. Returns what needs a restart.
+    /// Puts into force what can change while the relay runs: see `reload.rs`. Returns what
+    /// needs a restart.
     ///
     /// # Errors
     ///
-    /// The configuration cannot be put in force while the relay runs; nothing has
-    /// changed then.
+    /// The configuration cannot be put into force while the relay runs; nothing has changed
+    /// then.
     pub fn reload(
         &mut self,
         read: Result<Config, ConfigError>,
@@ -212,20 +211,20 @@ impl Service {
         Ok(())
     }
 
-    /// Where it listens, in the configuration's order.
+    /// Returns the addresses of the listeners, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Returns when the relay can no longer do its work, with the reason.
+    /// Returns when the relay can no longer work, with the reason.
     pub async fn broken(&self) -> String {
         tokio::select! {
             why = self.spool.not_synced() => format!("{}", SpoolError::NotSynced(why)),
-            () = self.broken.cancelled() => "delivery has ended unasked".to_owned(),
+            () = self.broken.cancelled() => "delivery has ended unexpectedly".to_owned(),
         }
     }
 
-    /// Stops in order. Everything accepted is in the spool.
+    /// Stops in order. Everything that was accepted is in the spool.
     pub async fn stop(self) {
         info!(event = "stopping");
         self.stop_listening.cancel();
@@ -236,7 +235,7 @@ impl Service {
             .is_err()
         {
             error!(
-                event = "drain",
+                event = "stop_timeout",
                 "some sessions did not end in time and were cut off"
             );
         }
@@ -247,7 +246,7 @@ impl Service {
             .is_err()
         {
             error!(
-                event = "drain",
+                event = "stop_timeout",
                 "some delivery attempts did not end in time: the next start treats them as doubtful"
             );
         }
@@ -272,7 +271,7 @@ impl Service {
         }
     }
 
-    /// Everything but taking mail.
+    /// Starts everything except the listeners.
     fn work(&self, admin: UnixListener, transcripts: Transcripts, means: auth::Means) {
         let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
         let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
@@ -310,22 +309,22 @@ impl Service {
         let (config, spool) = (self.config.clone(), self.spool.clone());
         let (clock, stop) = (Clock::System, self.stop_delivery.clone());
         let asked = stop.clone();
-        // Also cancelled when the task panics.
+        // Also cancelled if the task panics.
         let broken = self.broken.clone().drop_guard();
         self.workers.spawn(async move {
             let delivery = delivery::run(&config, spool, &accounts, standing, http, clock, stop);
             if let Err(error) = delivery.await {
-                error!(event = "delivery", reason = %error, "delivery could not start");
+                error!(event = "delivery_failed", reason = %error, "delivery could not start");
             }
             if asked.is_cancelled() {
-                // Ended as it was asked to.
+                // It ended because it was asked to.
                 let _not_broken = broken.disarm();
             }
         });
     }
 }
 
-/// Opens the spool, and says what was found in it.
+/// Opens the spool, and logs what was found in it.
 async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> {
     let settings = spool::Settings {
         folder: config.data_dir.clone(),
@@ -346,7 +345,7 @@ async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> 
     Ok(spool)
 }
 
-/// Takes the addresses of all listeners.
+/// Listens on the addresses of all listeners.
 fn bind(config: &Config) -> Result<(Vec<TcpListener>, Vec<Arc<config::Listener>>), StartError> {
     let (mut sockets, mut listeners) = (Vec::new(), Vec::new());
     for settings in &config.listeners {
@@ -368,7 +367,7 @@ fn bind(config: &Config) -> Result<(Vec<TcpListener>, Vec<Arc<config::Listener>>
     Ok((sockets, listeners))
 }
 
-/// What sessions go by, on these of the configuration's listeners.
+/// Returns the rules of sessions, for these listeners of the configuration.
 fn rules(
     config: &Config,
     listeners: Vec<Arc<config::Listener>>,
@@ -408,8 +407,8 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
     let port = address.port();
     if error.kind() == std::io::ErrorKind::AddrInUse {
         return format!(
-            ": another program has this port (ss -ltnp 'sport = :{port}' names it): stop it, or \
-             choose another port"
+            ": another program uses this port (ss -ltnp 'sport = :{port}' shows it): stop it, or \
+                 choose another port"
         );
     }
     if error.kind() == std::io::ErrorKind::PermissionDenied {
@@ -422,8 +421,8 @@ fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
     if error.kind() == std::io::ErrorKind::AddrNotAvailable {
         return format!(
             ": this machine does not have the address {} now: correct it in relay.toml, or wait: \
-             systemd starts the relay again until the address is there (run `ip address` to list \
-             this machine's addresses)",
+                 systemd restarts the relay until the address exists (ip address shows the \
+                 addresses of this machine)",
             address.ip()
         );
     }
@@ -440,18 +439,19 @@ async fn tell_removed(spool: Spool, stop: CancellationToken) {
     }
 }
 
-/// How often the database's files are looked for, besides at each message: what is
-/// only in a log that was removed is lost if the relay is killed before.
+/// How often the relay checks that the database's files exist, in addition to a check for
+/// each message: what is only in a log that was removed is lost if the relay is killed
+/// before the next check.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Says so when somebody takes the database away.
+/// Logs it when somebody removes the database.
 async fn watch_database(spool: Spool, stop: CancellationToken) {
     let gone = async {
         loop {
             tokio::select! {
                 path = spool.gone() => return path,
                 () = tokio::time::sleep(LOOK) => {
-                    // What it finds out ends the other branch.
+                    // If it finds something, the other branch ends.
                     let _noticed = spool.look_for_database();
                 }
             }

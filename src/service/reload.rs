@@ -1,13 +1,13 @@
-//! A changed configuration, put in force while the relay runs.
+//! A changed configuration that takes effect while the relay runs.
 //!
 //! | takes effect at the next command | needs a restart |
 //! |---|---|
-//! | `[[listener]]` but its address, `[tls]`, `[[user]]`, `[limits]` of clients, `[aliases]` and the domains of recipients | everything else |
+//! | `[[listener]]` except its address, `[tls]`, `[[user]]`, `[limits]` of clients, `[aliases]` and the domains of recipients | everything else |
 //!
-//! Sessions that have begun go on by the new rules from their next command on; one
-//! that they no longer allow (its network, user, password, or what the listener
-//! asks for) ends then with `421`: `listener/access.rs`. A change that would leave a socket that is open without what it needs is refused as a whole:
-//! it takes a restart.
+//! Sessions that have begun follow the new rules from their next command on. A session that
+//! they no longer allow (its network, user, password, or what the listener requires) ends
+//! then with `421`: `listener/access.rs`. If a change would take away something that an open
+//! socket needs, the reload is refused as a whole: it takes a restart.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::config::Tls;
 use crate::credentials::CertificateError;
 use crate::listener::Rules;
 
-/// Why a configuration cannot be put in force while the relay runs.
+/// Why a configuration cannot take effect while the relay runs.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file.
@@ -29,7 +29,7 @@ pub enum ReloadError {
     /// The certificate.
     #[error("[tls]: {0}")]
     Tls(#[from] CertificateError),
-    /// A listener that is gone from the file goes on until a restart.
+    /// A listener that the file no longer has stays open until a restart.
     #[error(
         "the [[listener]] {address} is open until a restart and needs {what}, which the file no \
          longer has: restart the relay"
@@ -50,7 +50,7 @@ pub enum ReloadError {
     },
 }
 
-/// Whether a configuration can be put in force while the relay runs.
+/// Checks whether a configuration can take effect while the relay runs.
 pub(super) fn check(in_force: &Rules, new: &Config) -> Result<(), ReloadError> {
     let kept = |old: &&Arc<Listener>| !new.listeners.iter().any(|new| new.address == old.address);
     for listener in in_force.listeners.iter().filter(kept) {
@@ -82,12 +82,12 @@ pub(super) fn check(in_force: &Rules, new: &Config) -> Result<(), ReloadError> {
     Ok(())
 }
 
-/// The listeners that run, in their order, with what the new configuration says
-/// of their addresses. One that it no longer names stays as it is.
+/// Returns the running listeners, in their order, with the new settings for their
+/// addresses. One that the new configuration no longer has stays as it is.
 pub(super) fn listeners(running: &[Arc<Listener>], new: &Config) -> Vec<Arc<Listener>> {
     let mut left: Vec<&Listener> = new.listeners.iter().collect();
     let renewed = running.iter().map(|old| {
-        // Several may have port 0: each is taken once, in order.
+        // Several may have port 0: each is used once, in order.
         let same = left.iter().position(|new| new.address == old.address);
         match same.map(|at| left.remove(at)) {
             Some(new) => Arc::new(new.clone()),

@@ -1,5 +1,5 @@
-//! A start on a full disk: what failed for want of room may be tried again, and
-//! everything else ends the start.
+//! A start on a full disk: what failed because the disk is full may be tried again, and
+//! any other failure ends the start.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::StartError;
 use crate::auth::StoreError;
 use crate::spool::SpoolError;
 
-/// A start that fails while less than this is free has failed for want of room,
+/// A start that fails while less than this is free has failed because the disk is full,
 /// whatever the error says: SQLite and the kernel have several names for it.
 const NO_ROOM: u64 = 1024 * 1024;
 
@@ -48,7 +48,7 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Of the folder, or of where it will be.
+/// Looks at the folder, or at the one in which it will be.
 fn is_disk_full(folder: &Path) -> bool {
     let mut there = folder.ancestors().filter(|path| path.exists());
     let Some(Ok(disk)) = there.next().map(rustix::fs::statvfs) else {

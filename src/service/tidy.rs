@@ -1,6 +1,5 @@
-//! What the relay does every minute and every hour, whatever comes in: writing its
-//! running time down, noticing that the machine's clock was set, and forgetting
-//! what was done with long ago.
+//! Regular work of the relay, every minute and every hour: recording its running time,
+//! noticing that the machine's clock was set, and deleting old history.
 
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use crate::config::Config;
 use crate::spool::Spool;
 use crate::telemetry::maillog;
 
-/// A crash costs the running time no more than this.
+/// A crash loses no more of the running time than this.
 const MINUTE: Duration = Duration::from_secs(60);
-/// How many of those pass before the history is tidied again.
+/// The history is tidied once in this many intervals.
 const MINUTES: u32 = 60;
 
 /// Runs until `stop`.

@@ -98,7 +98,7 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
 
     fs::write(&home.config, format!("{good}\n[[usr]]\n")).unwrap();
     relay.signal("HUP");
-    let refused = relay.event("reload", |_| true);
+    let refused = relay.event("reload_failed", |_| true);
     let reason = refused["reason"].as_str().unwrap();
     assert!(reason.contains("did you mean \"user\""), "{refused}");
     relay
@@ -117,7 +117,7 @@ async fn a_reload_adds_a_user_and_says_what_needs_a_restart() {
     );
     home.append(bound);
     relay.signal("HUP");
-    relay.event("reload", |line| {
+    relay.event("reload_failed", |line| {
         let reason = line["reason"].as_str().unwrap();
         reason.contains("the new [[account]] new: restart")
     });

@@ -103,7 +103,7 @@ async fn status_reports_an_invalid_configuration_before_a_restart() {
     let good = fs::read_to_string(&home.config).unwrap();
 
     home.change("message_size", "mesage_size");
-    let failed = reload(&relay, "reload");
+    let failed = reload(&relay, "reload_failed");
     let status = run(&home, &["status"]);
     assert_eq!(status.status.code(), Some(1), "{status:?}");
     let text = said(&status);
@@ -140,7 +140,7 @@ async fn status_reports_a_refused_reload_with_its_reason() {
     home.change(USERS, "");
     home.change("authentication = \"optional\"\n", "");
     home.change("127.0.0.1:0", "127.0.0.2:0");
-    let reason = reload(&relay, "reload")["reason"].clone();
+    let reason = reload(&relay, "reload_failed")["reason"].clone();
 
     let status = run(&home, &["status"]);
     let text = said(&status);

@@ -271,7 +271,7 @@ async fn only_the_mailbox_itself_signs_in_for_it() {
     let url = wrong.line_with("/authorize?");
     let address = browse(&url, &user(OTHER)).await;
     wrong.paste("http://localhost/");
-    wrong.line_with("not the address that the browser ended on");
+    wrong.line_with("not the address at which the browser ended");
     wrong.paste(&address.replace("state=", "state=x"));
     wrong.line_with("belongs to another sign-in");
     // Neither a foreign code nor a wrong person ends the login.

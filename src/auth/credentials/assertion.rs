@@ -1,6 +1,6 @@
-//! The assertion that a certificate's owner shows instead of a secret (RFC 7523;
-//! Entra page "Microsoft identity platform application authentication
-//! certificate credentials").
+//! The signed assertion with which an app proves that it owns a certificate, instead
+//! of sending a secret (RFC 7523; Entra page "Microsoft identity platform application
+//! authentication certificate credentials").
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::auth::error::CredentialError;
 use crate::clock::Timestamp;
 use crate::credentials::CertificateFiles;
 
-/// How long an assertion is good: the page advises five to ten minutes.
+/// How long an assertion is valid: the page advises five to ten minutes.
 const LIFE: Duration = Duration::from_secs(10 * 60);
 
-/// An assertion of the app `client_id` for the token endpoint `audience`, signed
-/// each time: its `jti` is used once.
+/// Returns an assertion of the app `client_id` for the token endpoint `audience`. It
+/// is signed for each request, because Entra accepts a `jti` only once.
 ///
 /// # Errors
 ///

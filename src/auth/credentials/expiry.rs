@@ -1,7 +1,6 @@
-//! Until when a credential is good, as far as that can be known: a certificate
-//! says it itself, a client secret's end stands in relay.toml
-//! (`client_secret_expires`), because Entra tells it to nobody who holds the
-//! secret only.
+//! When a credential expires, as far as the relay can know. A certificate contains its
+//! date. The date of a client secret is in relay.toml (`client_secret_expires`), because
+//! Entra shows it only to administrators.
 
 use std::time::Duration;
 
@@ -10,32 +9,33 @@ use crate::config::Account;
 use crate::config::Credential;
 use crate::credentials::CertificateError;
 
-/// Something that ends.
+/// A credential or certificate with an expiry date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// What it is, in an administrator's words.
+    /// Its kind, in an administrator's words.
     pub what: &'static str,
-    /// When it ends.
+    /// The expiry date.
     pub at: Timestamp,
 }
 
-/// An end that is nearer than this is warned of: time enough to ask for a new
-/// certificate, or to be back from a holiday.
+/// The relay warns this long before the date: enough time to ask for a new certificate,
+/// or to come back from a holiday.
 pub const WARN_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Ending {
-    /// Whether it is time to say so.
+    /// Whether the relay should warn now.
     pub fn is_near(&self, now: Timestamp) -> bool {
         self.at.since(now) < WARN_BEFORE
     }
 
-    /// Whether it is over.
+    /// Whether it has expired.
     pub fn is_past(&self, now: Timestamp) -> bool {
         self.at <= now
     }
 }
 
-/// The end of an account's credential; nothing where it has none or nobody says.
+/// Returns when an account's credential expires; `None` if it has no date or the date
+/// is unknown.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
-//! Tokens of the machine's own identity in Azure, without any credential: from
-//! the metadata service of a virtual machine, from App Service and its kin, and
-//! from the agent of a server that is connected by Arc (Entra page "How to use
-//! managed identities on a virtual machine", App Service page "Managed
+//! Access tokens for the machine's own identity in Azure, without any credential.
+//! They come from the metadata service of a virtual machine, from App Service and
+//! similar services, or from the agent of a server connected by Arc (Entra page "How
+//! to use managed identities on a virtual machine", App Service page "Managed
 //! identities", Arc page "Authenticate against Azure resources").
 //!
-//! Which one it is, the environment says, as it says it to Microsoft's own
-//! libraries. None of them is ever asked through a proxy.
+//! The environment variables of Microsoft's own libraries say which of them it is. The
+//! relay never asks them through a proxy.
 
 use std::fmt;
 use std::fs;
@@ -28,18 +28,18 @@ use crate::http::Http;
 use crate::http::TransportError;
 use crate::http::one_line;
 
-/// Who of this machine gives tokens.
+/// The service on this machine that issues tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     /// App Service, Functions, Container Apps.
     AppService { url: String, header: Header },
-    /// A server connected by Arc; its keys are in this folder.
+    /// A server connected by Arc; the agent puts its keys into this folder.
     Arc { url: String, keys: PathBuf },
     /// A virtual machine.
     VirtualMachine { url: String },
 }
 
-/// What App Service wants to see, and nobody else is to.
+/// The secret that App Service expects in a request; nobody else may see it.
 #[derive(Clone, PartialEq, Eq)]
 struct Header(String);
 
@@ -51,18 +51,19 @@ impl fmt::Debug for Header {
 
 /// The metadata service of every virtual machine in Azure.
 const METADATA: &str = "http://169.254.169.254";
-/// The path that virtual machines and Arc have in common.
+/// The path that virtual machines and Arc share.
 const TOKEN_PATH: &str = "/metadata/identity/oauth2/token";
-/// Of Arc's agent, where the environment does not say another.
+/// The address of Arc's agent, unless the environment names another.
 const ARC: &str = "http://localhost:40342/metadata/identity/oauth2/token";
-/// Is there where the agent is.
+/// This file exists where the agent is installed.
 const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
-/// The only place that Arc's agent puts its keys.
+/// The only folder into which Arc's agent puts its keys.
 const ARC_KEYS: &str = "/var/opt/azcmagent/tokens";
-/// Its keys are some hundred bytes long.
+/// Its keys are a few hundred bytes long.
 const LARGEST_ARC_KEY: u64 = 4096;
 
-/// A token for a resource, by the identity with this client id or by the only one.
+/// Returns a token for a resource, for the identity with this client ID or for the
+/// only one.
 pub(in crate::auth) async fn grant(
     client_id: Option<&str>,
     resource: &str,
@@ -105,7 +106,7 @@ impl Source {
         http: &Http,
         now: Timestamp,
     ) -> Result<Granted, TokenError> {
-        // They take a resource, not a scope.
+        // They expect a resource, not a scope.
         let resource = format!("{resource}/");
         let ask = |url: &str, version: &str| {
             let mut query = vec![("api-version", version), ("resource", resource.as_str())];
@@ -141,7 +142,7 @@ impl Source {
         read(&answer.map_err(|error| self.silent(error))?, now)
     }
 
-    /// It may be starting, or not be there: both look alike.
+    /// The service may be starting, or not exist: both look the same.
     fn silent(&self, error: TransportError) -> TokenError {
         let place = match self {
             Self::AppService { .. } => "App Service names an endpoint",
@@ -164,8 +165,8 @@ impl Source {
     }
 }
 
-/// RFC 9110 11.6.1: the agent names a file that only administrators can read. A
-/// file elsewhere is not read: whoever stands on that port could ask for any.
+/// RFC 9110 11.6.1: the agent names a file that only administrators can read. The
+/// relay reads no other file: any program on that port could ask for one.
 fn arc_key(challenge: &Answer, folder: &Path) -> Result<String, TokenError> {
     let refused = |why: String| TokenError::Identity(why);
     let path = challenge
@@ -196,7 +197,7 @@ fn arc_key(challenge: &Answer, folder: &Path) -> Result<String, TokenError> {
     Ok(key)
 }
 
-/// All three answer alike, with numbers as text; App Service has no
+/// All three answer in the same form, with numbers as text; App Service sends no
 /// `expires_in`.
 #[derive(Deserialize)]
 struct IdentityAnswer {
@@ -207,7 +208,7 @@ struct IdentityAnswer {
     expires_on: Option<u64>,
 }
 
-/// The two shapes in which they refuse.
+/// The two forms of their refusals.
 #[derive(Default, Deserialize)]
 struct IdentityRefusal {
     #[serde(default)]
@@ -237,8 +238,8 @@ fn read(answer: &Answer, now: Timestamp) -> Result<Granted, TokenError> {
     let words = one_line(&words.unwrap_or_else(|| "without a word".to_owned()));
     let status = answer.status;
     match status {
-        // The page on virtual machines: being updated for up to 70 seconds, throttled,
-        // in trouble.
+        // The page on virtual machines: it may be updated for up to 70 seconds, be throttled,
+        // or have a temporary problem.
         200 | 404 | 410 | 429 | 500.. => Err(TokenError::Unavailable {
             status,
             retry_after: answer.retry_after,

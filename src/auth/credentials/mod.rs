@@ -1,4 +1,4 @@
-//! What the relay shows to Entra instead of a password, and until when it is good.
+//! The credentials that the relay shows Entra, and when they expire.
 
 pub(super) mod assertion;
 pub(super) mod expiry;

@@ -1,10 +1,10 @@
-//! Signing a mailbox in, once: authorization code with PKCE (RFC 6749 4.1, RFC
-//! 7636, RFC 8252) or device code (RFC 8628).
+//! Signing in a mailbox, once: authorization code with PKCE (RFC 6749 4.1, RFC 7636,
+//! RFC 8252) or device code (RFC 8628).
 //!
-//! Promises: what comes back belongs to what was asked (`state`, `nonce`, PKCE);
-//! only the mailbox itself can sign in for it, and nobody else's attempt ends its
-//! sign-in; verifier, code and tokens never leave the relay. Who shows the person the way, and listens for the browser, is
-//! `cli/login.rs`.
+//! Promises: an answer is accepted only if it belongs to the request (`state`, `nonce`,
+//! PKCE). Only the mailbox itself can sign in for it, and another user's attempt does not
+//! end its sign-in. Verifier, code and tokens never leave the relay. `cli/login.rs`
+//! shows the user what to do and listens for the browser.
 
 mod sealed;
 pub(super) mod store;
@@ -38,111 +38,111 @@ use crate::config::Mailbox;
 use crate::http::one_line;
 use crate::mail::Address;
 
-/// The sign-ins that were begun; clones share them.
+/// The sign-ins that have begun; clones share them.
 #[derive(Clone, Debug)]
 pub struct SignIns {
-    /// In the configuration's order.
+    /// In the order of the configuration.
     accounts: Vec<Tokens>,
     begun: Arc<Mutex<BTreeMap<Ulid, Pending>>>,
 }
 
-/// How a person signs in.
+/// How a user signs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
-    /// In a browser, which then goes to this address of the person's machine.
+    /// In a browser, which then opens this address on the user's machine.
     Browser {
-        /// `http://localhost` with any port: one that the app registration has.
+        /// `http://localhost` with any port; the app registration must have it.
         redirect_uri: String,
     },
-    /// On another device, by a code.
+    /// On another device, with a code.
     Device,
 }
 
-/// A sign-in that waits for its person.
+/// A sign-in that waits for its user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Begun {
-    /// To go on with.
+    /// The ID with which to continue.
     pub id: Ulid,
     /// The account that it is for.
     pub account: String,
     /// Where the person goes.
     pub url: String,
-    /// What the person types there, with a device code.
+    /// What the user types there, with a device code.
     pub user_code: Option<String>,
 }
 
-/// Why a sign-in did not succeed; the text carries the remedy.
+/// Why a sign-in failed; the text contains the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// No account wants it.
+    /// No account sends from this mailbox with delegated sign-in.
     #[error(
         "no [[account]] with sign_in = \"delegated\" sends from {0}: compare mailbox and senders \
          in relay.toml, and restart the relay after a change"
     )]
     NoAccount(Address),
-    /// It was never begun, is over, or took too long.
+    /// It never began, has ended, or took too long.
     #[error("this sign-in is no longer valid: start again")]
     Over,
-    /// The address has neither code nor error.
+    /// The address has neither a code nor an error.
     #[error(
-        "this is not the address that the browser ended on: it begins with the redirect URI and \
-         has \"code=\" in it"
+        "this is not the address at which the browser ended: it starts with the redirect URI and \
+             contains \"code=\""
     )]
     Address,
-    /// It was asked for by somebody else, or earlier.
-    #[error("this address belongs to another sign-in: use the newest one, or begin again")]
+    /// It belongs to another request or an earlier one.
+    #[error("this address belongs to another sign-in: use the newest one, or start again")]
     State,
-    /// The person, or Entra, said no.
+    /// The user or Entra refused.
     #[error("Entra did not sign in: {description}")]
     Declined {
-        /// `AADSTSn`, else RFC 6749's word.
+        /// `AADSTSn`, or else the error word of RFC 6749.
         code: String,
         /// One line.
         description: String,
     },
-    /// The tokens could not be had.
+    /// The tokens could not be obtained.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// Entra does not accept the code: it is of another sign-in, or too old.
+    /// Entra does not accept the code: it belongs to another sign-in, or is too old.
     #[error("Entra does not accept the code in this address: {0}")]
     Code(#[source] TokenError),
-    /// Somebody else has signed in.
+    /// Another user has signed in.
     #[error(
         "{signed_in} has signed in, and the mailbox is {mailbox}: sign out in the browser (or use \
          a private window) and sign in as {mailbox}; if that is the same person, write the user \
          principal name as mailbox"
     )]
     WrongPerson {
-        /// Who should have.
+        /// Who should have signed in.
         mailbox: Address,
-        /// Who has.
+        /// Who has signed in.
         signed_in: String,
     },
-    /// Somebody of another tenant has signed in.
+    /// A user of another tenant has signed in.
     #[error(
-        "somebody of tenant {tid} has signed in, and relay.toml has tenant {tenant}: sign out in \
-         the browser, and sign in there with the work account"
+        "a user of tenant {tid} has signed in, but relay.toml has tenant {tenant}: sign out in \
+             the browser, and sign in there with the work account"
     )]
     WrongTenant {
-        /// Whose account it is.
+        /// The tenant of that user.
         tid: String,
-        /// Whose it should be.
+        /// The tenant in relay.toml.
         tenant: String,
     },
-    /// The answer does not belong to the question.
-    #[error("the answer does not belong to this sign-in (its id token): begin again")]
+    /// The answer does not belong to the request.
+    #[error("the answer does not belong to this sign-in (its id token): start again")]
     Identity,
-    /// There is nothing to go on with without the person.
+    /// Without a refresh token the relay cannot continue without the user.
     #[error("Entra gave no refresh token: the app registration must be allowed offline_access")]
     NoRefreshToken,
-    /// It cannot be kept.
+    /// It cannot be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl SignInError {
-    /// Whether the right person can still sign in: this was somebody else, or not
-    /// what the browser came back with. With a device code, by another one.
+    /// Whether the right user can still sign in, because another user signed in or the
+    /// browser came back with something else. A device code needs a new one then.
     pub fn leaves_it_open(&self) -> bool {
         match self {
             Self::Address
@@ -180,7 +180,7 @@ enum Step {
     Device(Box<StandardDeviceAuthorizationResponse>),
 }
 
-/// What a person came back with, and what it is compared with.
+/// What the user's answer is compared with.
 enum Proof {
     Browser {
         code: String,
@@ -191,7 +191,7 @@ enum Proof {
     Device(Box<StandardDeviceAuthorizationResponse>),
 }
 
-/// A person may have to look for a telephone.
+/// A user may have to look for a telephone.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 /// More than anybody begins by hand.
 const MOST: usize = 100;
@@ -210,12 +210,12 @@ impl SignIns {
         &self.accounts
     }
 
-    /// Begins a sign-in of a mailbox, for the account of this name or for the first
-    /// that sends from it.
+    /// Begins a sign-in of a mailbox, for the account with this name or for the first that
+    /// sends from it.
     ///
     /// # Errors
     ///
-    /// No account wants it, or Entra does not know the app.
+    /// No account sends from it, or Entra does not know the app.
     pub async fn begin(
         &self,
         mailbox: Address,
@@ -265,14 +265,14 @@ impl SignIns {
         })
     }
 
-    /// Goes on with the address that the browser ended on, or waits for the person
-    /// who has a device code.
+    /// Continues with the address at which the browser ended, or waits for the user who has
+    /// a device code.
     ///
     /// # Errors
     ///
     /// Says why nobody is signed in, and whether that
-    /// [leaves it open](SignInError::leaves_it_open). A sign-in in a browser can then
-    /// be gone on with at the same URL; any other has to be begun again.
+    /// [leaves it open](SignInError::leaves_it_open). A sign-in in a browser can then be
+    /// continued at the same URL; any other has to begin again.
     pub async fn finish(
         &self,
         id: Ulid,
@@ -295,7 +295,7 @@ impl SignIns {
         ended
     }
 
-    /// Forgets the sign-in of a mailbox: its account, and whether there was one.
+    /// Deletes the sign-in of a mailbox. Returns its account, and whether there was one.
     ///
     /// # Errors
     ///
@@ -311,7 +311,7 @@ impl SignIns {
             Some(store) => store.forget(&name, mailbox).await,
             None => Ok(false),
         };
-        // What is under way finds no sign-in any more, and what came before goes.
+        // Requests under way find no sign-in any more, and earlier tokens are deleted.
         tokens.flight(mailbox).empty().await;
         Ok((name, forgotten?))
     }
@@ -331,7 +331,7 @@ impl SignIns {
         found.ok_or_else(|| SignInError::NoAccount(mailbox.clone()))
     }
 
-    /// Whose sign-in it is, and what there is to show Entra.
+    /// The mailbox of the sign-in, and the credential for Entra.
     fn proof(
         &self,
         id: Ulid,
@@ -357,7 +357,7 @@ impl SignIns {
             },
             Step::Device(device) => {
                 let device = device.clone();
-                // Only one may ask for its tokens.
+                // Only one request may ask for its tokens.
                 begun.remove(&id);
                 Proof::Device(device)
             }
@@ -370,7 +370,7 @@ impl SignIns {
     }
 }
 
-/// The code in the address that a browser ended on, if that belongs to this
+/// Returns the code in the address at which a browser ended, if that belongs to this
 /// sign-in (RFC 6749 4.1.2, 10.12).
 fn code(address: &str, state: &CsrfToken) -> Result<String, SignInError> {
     let address = reqwest::Url::parse(address.trim()).map_err(|_| SignInError::Address)?;
@@ -396,7 +396,7 @@ fn code(address: &str, state: &CsrfToken) -> Result<String, SignInError> {
     }
 }
 
-/// Asks Entra for the tokens, and keeps them if they are the mailbox's.
+/// Asks Entra for the tokens, and stores them if they are the mailbox's.
 async fn redeem(tokens: &Tokens, mailbox: &Address, proof: Proof) -> Result<(), SignInError> {
     let means = &tokens.shared.means;
     let entra = Entra::new(tokens.account(), &means.http, means.clock.now());
@@ -417,8 +417,8 @@ async fn redeem(tokens: &Tokens, mailbox: &Address, proof: Proof) -> Result<(), 
     keep(tokens, mailbox, &answer).await
 }
 
-/// RFC 6749 5.2: `invalid_grant` is about the code, and about nothing else that
-/// was sent.
+/// RFC 6749 5.2: `invalid_grant` is about the code, and about nothing else in the
+/// request.
 fn of_code(error: TokenError) -> SignInError {
     let is_about_code =
         matches!(&error, TokenError::Refused { error, .. } if error == "invalid_grant");
@@ -443,7 +443,7 @@ fn declined(error: &str, description: &str) -> SignInError {
     }
 }
 
-/// OpenID Connect Core 3.1.3.7: for this app, and of this sign-in; and of this
+/// OpenID Connect Core 3.1.3.7: the token must be for this app, this sign-in and this
 /// mailbox.
 fn check_identity(
     identity: &Claims,
@@ -455,7 +455,7 @@ fn check_identity(
     if !is_ours || (nonce.is_some() && identity.nonce.as_deref() != nonce) {
         return Err(SignInError::Identity);
     }
-    // A domain's tenant is not known here, nor that of who signs in by a shared name.
+    // The relay does not know the tenant ID of a domain, nor of users at a shared name.
     let is_id = uuid::Uuid::try_parse(&account.tenant).is_ok();
     let tid = identity.tid.as_deref().filter(|_| is_id);
     if let Some(tid) = tid.filter(|tid| !tid.eq_ignore_ascii_case(&account.tenant)) {
@@ -468,7 +468,7 @@ fn check_identity(
     if identity.names().any(is_mailbox) {
         return Ok(());
     }
-    let signed_in = identity.names().next().unwrap_or("somebody without a name");
+    let signed_in = identity.names().next().unwrap_or("a user without a name");
     Err(SignInError::WrongPerson {
         mailbox: mailbox.clone(),
         signed_in: one_line(signed_in),

@@ -1,8 +1,8 @@
-//! A sign-in as a text that only the key's holder can read (ChaCha20-Poly1305,
-//! RFC 8439, by `ring`). The format is told in `store.rs`.
+//! A sign-in as text that only the owner of the key can read (ChaCha20-Poly1305, RFC
+//! 8439, by `ring`). `store.rs` describes the format.
 //!
-//! Nonces are random: a mailbox is written about once an hour, and 2^32 writes
-//! would be needed before chance could make two of them equal.
+//! Nonces are random: a mailbox is written about once an hour, and only after 2^32 writes
+//! would two equal nonces become likely.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ use super::store::file_error;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 
-/// What seals and opens; it cannot be printed.
+/// The key that seals and opens; it cannot be printed.
 pub(in crate::auth) struct Key(LessSafeKey);
 
 impl std::fmt::Debug for Key {
@@ -38,11 +38,11 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The least that is as hard to guess as the seal to break.
+/// The shortest key that is as hard to guess as the seal is to break.
 const LEAST_KEY: usize = 32;
 const FORMAT: u32 = 1;
 
-/// The file. Whose it is stands there for people, and is sealed in as well.
+/// The file. Account and mailbox are in it for people, and sealed in as well.
 #[derive(Serialize, Deserialize)]
 struct File {
     format: u32,
@@ -52,7 +52,7 @@ struct File {
     sealed: String,
 }
 
-/// What is sealed.
+/// The sealed content.
 #[derive(Serialize, Deserialize)]
 struct Content {
     refresh_token: String,
@@ -62,7 +62,7 @@ struct Content {
 }
 
 impl Key {
-    /// Of any bytes, if there are enough of them.
+    /// Makes a key of any bytes, if there are enough of them.
     pub(in crate::auth) fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.len() < LEAST_KEY {
             return None;
@@ -73,7 +73,7 @@ impl Key {
     }
 }
 
-/// A key nobody has had before.
+/// Makes a new random key.
 pub(in crate::auth) fn random_key() -> Result<[u8; LEAST_KEY], StoreError> {
     random()
 }
@@ -85,7 +85,7 @@ fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     Ok(bytes)
 }
 
-/// The file's text.
+/// Returns the text of the file.
 pub(in crate::auth) fn seal(sign_in: &SignIn, key: &Key) -> Result<String, StoreError> {
     let content = Content {
         refresh_token: sign_in.refresh_token.expose_secret().to_owned(),
@@ -143,7 +143,7 @@ fn opened(file: &File, key: &Key) -> Option<Content> {
     serde_json::from_slice(content).ok()
 }
 
-/// What the seal is bound to.
+/// The data to which the seal is bound.
 fn owner(account: &str, mailbox: &Address) -> Vec<u8> {
     format!("{FORMAT}\0{account}\0{}", mailbox.key()).into_bytes()
 }

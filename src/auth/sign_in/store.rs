@@ -1,19 +1,19 @@
-//! The sign-ins of delegated mailboxes, on disk: what the relay needs to act for
-//! somebody who is not there.
+//! The sign-ins of delegated mailboxes, on disk: what the relay needs to act for a user
+//! who is not present.
 //!
 //! # Promises
 //!
 //! - At rest a refresh token is sealed (ChaCha20-Poly1305, RFC 8439), bound to its
 //!   account and mailbox, so that files cannot be exchanged.
-//! - The new file is on stable storage before the old one is gone. What cannot be
-//!   written (a full disk) stays in memory, is used, and is written again later.
-//! - One writer at a time: within the relay by a lock, between relays because the
-//!   spool's lock lets only one have the folder.
+//! - The new file is on stable storage before the old one is replaced. A sign-in that
+//!   cannot be written (a full disk) stays in memory, is used, and is written later.
+//! - Only one writer at a time: a lock within the relay, and the spool's lock, which lets
+//!   only one relay use the folder.
 //!
 //! # Format
 //!
 //! ```text
-//! data_dir/token-key               32 random bytes, mode 0600, made when first needed;
+//! data_dir/token-key               32 random bytes, mode 0600, created when first needed;
 //!                                  unless systemd hands over a credential "token-key"
 //! data_dir/sign-ins/NAME.sign-in   one mailbox; NAME is a hash of account and mailbox
 //! {"format":1,"account":..,"mailbox":..,"nonce":..,"sealed":..}
@@ -47,7 +47,7 @@ pub struct Store {
     shared: Arc<Shared>,
 }
 
-/// Somebody's consent to be acted for.
+/// A user's consent to act for their mailbox.
 #[derive(Clone, Debug)]
 pub struct SignIn {
     /// The account's name.
@@ -56,40 +56,40 @@ pub struct SignIn {
     pub mailbox: Address,
     /// The newest refresh token.
     pub refresh_token: SecretString,
-    /// When the person signed in.
+    /// When the user signed in.
     pub signed_in_at: Timestamp,
-    /// When the newest refresh token was given.
+    /// When Entra issued the newest refresh token.
     pub renewed_at: Timestamp,
-    /// That Entra accepts it no longer.
+    /// Entra's refusal, if it no longer accepts it.
     pub refused: Option<Refused>,
 }
 
 /// Entra's refusal of a refresh token.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refused {
-    /// When it was refused first.
+    /// When Entra first refused it.
     pub at: Timestamp,
-    /// When it was tried last.
+    /// When the relay last tried it.
     pub tried_at: Timestamp,
-    /// `AADSTSn`, else RFC 6749's word.
+    /// `AADSTSn`, or else the error word of RFC 6749.
     pub code: String,
     /// In Entra's words, one line.
     pub reason: String,
 }
 
-/// Why the sign-ins cannot be had or kept.
+/// Why the sign-ins cannot be read or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file or folder.
     #[error("the sign-ins: {}: {error}", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
         /// Why.
         #[source]
         error: io::Error,
     },
-    /// The key can be read by others.
+    /// Others can read the key.
     #[error(
         "the key of the sign-ins, {}, can be read by others (mode {mode:04o}): chmod 600 {}",
         path.display(), path.display()
@@ -100,7 +100,7 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The key is too short to be one.
+    /// The key is too short.
     #[error("the key of the sign-ins in {} has less than 32 bytes", .0.display())]
     Short(PathBuf),
     /// It was sealed with another key, or is damaged.
@@ -111,10 +111,10 @@ pub enum StoreError {
     Sealed {
         /// The file.
         path: PathBuf,
-        /// Whose it says it is.
+        /// The mailbox that it names.
         mailbox: String,
     },
-    /// No random numbers, or no seal: the machine's fault.
+    /// There are no random numbers, or sealing failed: a problem of the machine.
     #[error("the sign-ins cannot be sealed on this machine")]
     Cryptography,
 }
@@ -136,17 +136,17 @@ struct Entry {
 
 /// The folder in `data_dir`.
 const FOLDER: &str = "sign-ins";
-/// The key's name, as a file in `data_dir` and as a systemd credential.
+/// The name of the key, as a file in `data_dir` and as a systemd credential.
 const KEY: &str = "token-key";
 const ENDING: &str = "sign-in";
 
 impl Store {
-    /// Opens the sign-ins of this `data_dir`, and makes key and folder if they are
-    /// not there. Also returns what could not be opened, which is left alone.
+    /// Opens the sign-ins of this `data_dir`, and creates key and folder if they do not
+    /// exist. Also returns the files that could not be opened, which stay as they are.
     ///
     /// # Errors
     ///
-    /// The key or the folder cannot be had.
+    /// The key or the folder cannot be read or created.
     pub fn open(data_dir: &Path) -> Result<(Self, Vec<StoreError>), StoreError> {
         let key = key(data_dir)?;
         let folder = data_dir.join(FOLDER);
@@ -162,7 +162,7 @@ impl Store {
         for found in fs::read_dir(&folder).map_err(failed)? {
             let path = found.map_err(failed)?.path();
             if path.extension().is_some_and(|ending| ending == disk::HALF) {
-                // What a crash left: the file that it was to replace is whole.
+                // Left by a crash: the file that it was to replace is complete.
                 let _left = fs::remove_file(&path);
             }
             if path.extension().is_none_or(|ending| ending != ENDING) {
@@ -189,14 +189,14 @@ impl Store {
         Ok((Self { shared }, unopened))
     }
 
-    /// The sign-in of a mailbox.
+    /// Returns the sign-in of a mailbox.
     pub fn find(&self, account: &str, mailbox: &Address) -> Option<SignIn> {
         let entries = self.shared.entries();
         let entry = entries.get(&name(account, mailbox));
         entry.map(|entry| entry.sign_in.clone())
     }
 
-    /// All sign-ins, by account and mailbox.
+    /// Returns all sign-ins, by account and mailbox.
     pub fn list(&self) -> Vec<SignIn> {
         let entries = self.shared.entries();
         entries
@@ -205,8 +205,8 @@ impl Store {
             .collect()
     }
 
-    /// Keeps a sign-in in place of the mailbox's last one. It is in use even if
-    /// this fails.
+    /// Stores a sign-in in place of the mailbox's previous one. The relay uses it even if this
+    /// fails.
     ///
     /// # Errors
     ///
@@ -220,10 +220,10 @@ impl Store {
         self.flush(name).await
     }
 
-    /// Keeps what has become of a sign-in, if it is still the one in use: while
-    /// Entra was asked, the person may have signed in again or have been signed out.
-    /// Whether it was. Like [`Store::keep`], it is in use even if it could not be
-    /// written, which is the second part of the answer.
+    /// Stores a changed sign-in, if it is still the current one: while the relay asked Entra,
+    /// the user may have signed in again or been signed out. Returns whether it was
+    /// current, and whether writing failed: like in [`Store::keep`], the relay uses it even
+    /// then.
     pub async fn replace(&self, old: &SignIn, new: SignIn) -> (bool, Result<(), StoreError>) {
         let name = name(&old.account, &old.mailbox);
         {
@@ -239,11 +239,11 @@ impl Store {
         (true, self.flush(name).await)
     }
 
-    /// Writes what is not on disk yet.
+    /// Writes everything that is not on disk yet.
     ///
     /// # Errors
     ///
-    /// One that could not be written; the others are.
+    /// The first that could not be written; the others are.
     pub async fn save(&self) -> Result<(), StoreError> {
         let unsaved: Vec<Name> = {
             let entries = self.shared.entries();
@@ -257,11 +257,11 @@ impl Store {
         outcome
     }
 
-    /// Forgets a sign-in; whether there was one.
+    /// Deletes a sign-in. Returns whether there was one.
     ///
     /// # Errors
     ///
-    /// Its file cannot be removed: with a restart it is there again.
+    /// Its file cannot be removed: after a restart it is there again.
     pub async fn forget(&self, account: &str, mailbox: &Address) -> Result<bool, StoreError> {
         let name = name(account, mailbox);
         let was_there = self.shared.entries().remove(&name).is_some();
@@ -269,8 +269,7 @@ impl Store {
         Ok(was_there)
     }
 
-    /// Makes the disk say what memory says. Goes on although whoever waits for it
-    /// is gone.
+    /// Makes the disk match the memory. Continues even if the caller is gone.
     async fn flush(&self, name: Name) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let flushed = tokio::task::spawn_blocking(move || shared.flush(&name)).await;
@@ -289,7 +288,7 @@ impl Shared {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whatever the entry is by now: the newest is written last.
+    /// Writes the entry as it is by now: the newest version is written last.
     fn flush(&self, name: &Name) -> Result<(), StoreError> {
         let _one_at_a_time = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(name);
@@ -315,14 +314,14 @@ impl Shared {
     }
 }
 
-/// What a sign-in is found by: its account, and the key of its mailbox.
+/// The key of a sign-in: its account, and the key of its mailbox.
 type Name = (String, String);
 
 fn name(account: &str, mailbox: &Address) -> Name {
     (account.to_owned(), mailbox.key())
 }
 
-/// systemd's credential, else the file, which is made if it is not there.
+/// Reads systemd's credential, or else the file, which is created if it does not exist.
 fn key(data_dir: &Path) -> Result<Key, StoreError> {
     let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let credential = credential.map(|folder| folder.join(KEY));
@@ -392,8 +391,8 @@ mod tests {
         assert_eq!(token(&again, "a@X.example").unwrap(), "three");
         assert_eq!(again.list().len(), 2);
 
-        // One mailbox's file in another's place says whose it is; changed, it opens
-        // no more.
+        // A file in another mailbox's place names the wrong mailbox; a changed one cannot be
+        // opened.
         let file = |mailbox: &str| {
             let mailbox = mailbox.parse().unwrap();
             again.shared.path(&name("default", &mailbox))
@@ -419,7 +418,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path()).unwrap();
         store.keep(sign_in("a@x.example", "one", 1)).await.unwrap();
-        // Where the new file would be written is a folder: root could write anywhere.
+        // A folder where the new file would be: root could write anywhere.
         let name = name("default", &"a@x.example".parse().unwrap());
         let path = store.shared.path(&name);
         let new = path.with_extension(disk::HALF);

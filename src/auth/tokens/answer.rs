@@ -1,10 +1,10 @@
-//! What a token endpoint answers (RFC 6749 5.1, OpenID Connect Core 3.1.3.3), and
-//! what its tokens say of themselves.
+//! The answers of a token endpoint (RFC 6749 5.1, OpenID Connect Core 3.1.3.3), and the
+//! claims of its tokens.
 //!
-//! Tolerant of numbers written as text, as some of Entra's own endpoints do.
-//! Claims are read to explain, and to compare who has signed in: the answer came
-//! over TLS from the endpoint itself, so its signature adds nothing (OpenID
-//! Connect Core 3.1.3.7, 6).
+//! Accepts numbers written as text, which some of Entra's own endpoints send. Claims are
+//! read only to explain errors and to compare users. Their signature is not checked,
+//! because the answer came over TLS from the endpoint itself (OpenID Connect Core 3.1.3.7,
+//! 6).
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ use serde::Serialize;
 use crate::auth::Granted;
 use crate::clock::Timestamp;
 
-/// When an answer does not say how long its token lasts: less than any that
-/// Entra gives out.
+/// The lifetime of a token if the answer does not name one: shorter than any that Entra
+/// issues.
 pub(in crate::auth) const DEFAULT_LIFE: Duration = Duration::from_secs(10 * 60);
 
-/// A token endpoint's answer. Its secrets do not print themselves.
+/// A token endpoint's answer. Its secrets cannot be printed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::auth) struct TokenAnswer {
     access_token: AccessToken,
@@ -37,7 +37,7 @@ pub(in crate::auth) struct TokenAnswer {
     expires_in: Option<u64>,
     #[serde(default)]
     refresh_token: Option<RefreshToken>,
-    /// It is as secret as the token that it comes with.
+    /// As secret as the access token that comes with it.
     #[serde(default)]
     id_token: Option<AccessToken>,
 }
@@ -51,13 +51,13 @@ impl TokenAnswer {
         }
     }
 
-    /// The token to refresh with, where one was given.
+    /// The refresh token, if there is one.
     pub(in crate::auth) fn refresh(&self) -> Option<SecretString> {
         let token = self.refresh_token.as_ref()?;
         Some(SecretString::from(token.secret().as_str()))
     }
 
-    /// What the id token says.
+    /// The claims of the id token.
     pub(in crate::auth) fn identity(&self) -> Option<Claims> {
         Claims::of(self.id_token.as_ref()?.secret())
     }
@@ -87,12 +87,12 @@ impl TokenResponse for TokenAnswer {
     }
 }
 
-/// Graph takes no other.
+/// Graph accepts no other type.
 fn bearer() -> BasicTokenType {
     BasicTokenType::Bearer
 }
 
-/// Seconds as a number or as text; anything else is as if it were not there.
+/// Seconds as a number or as text; anything else counts as missing.
 pub(in crate::auth) fn seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<u64>, D::Error> {
@@ -101,11 +101,11 @@ pub(in crate::auth) fn seconds<'de, D: Deserializer<'de>>(
     Ok(value.as_u64().or(text))
 }
 
-/// What a token says of itself (Entra page "Access token claims reference").
-/// Tokens for Graph may be opaque: then it says nothing.
+/// The claims of a token (Entra page "Access token claims reference"). Tokens for Graph
+/// may be opaque and then have no readable claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Claims {
-    /// Whom it is for.
+    /// The audience.
     #[serde(default)]
     pub aud: String,
     /// The tenant.
@@ -114,14 +114,14 @@ pub struct Claims {
     /// The app, in tokens of version 1 and 2.
     #[serde(default, alias = "azp")]
     pub appid: Option<String>,
-    /// Application permissions; none where nothing was consented to, or where
-    /// Exchange grants it by RBAC for Applications.
+    /// Application permissions; none if nobody consented, or if Exchange grants them by RBAC
+    /// for Applications.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// Delegated permissions, separated by blanks.
+    /// Delegated permissions, separated by spaces.
     #[serde(default)]
     pub scp: Option<String>,
-    /// Who has signed in: in version 2, in version 1, and in an id token.
+    /// The user who has signed in: in version 2, in version 1, and in an id token.
     #[serde(default)]
     pub preferred_username: Option<String>,
     #[serde(default)]
@@ -130,28 +130,28 @@ pub struct Claims {
     pub(in crate::auth) unique_name: Option<String>,
     #[serde(default)]
     pub(in crate::auth) nonce: Option<String>,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     #[serde(default)]
     exp: Option<u64>,
 }
 
 impl Claims {
-    /// Reads a JWT's claims, and judges nothing.
+    /// Reads a JWT's claims without checking them.
     pub fn of(token: &str) -> Option<Self> {
         let payload = token.split('.').nth(1)?;
         let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
         serde_json::from_slice(&payload).ok()
     }
 
-    /// When it ends.
+    /// When it expires.
     pub fn ends(&self) -> Option<Timestamp> {
         let seconds = Duration::from_secs(self.exp?);
         Some(Timestamp::from_millis(0) + seconds)
     }
 
-    /// The names that the person who signed in is known by: each in a domain that
-    /// the tenant has proved to own. `email` is none of them: in an app of several
-    /// tenants, the administrator of any can write there what he likes.
+    /// The names of the user who signed in, each in a domain that the tenant has proved to
+    /// own. `email` is not one of them: in an app of several tenants, the administrator of any
+    /// tenant can write anything there.
     pub(in crate::auth) fn names(&self) -> impl Iterator<Item = &str> {
         let names = [&self.preferred_username, &self.upn, &self.unique_name];
         names.into_iter().filter_map(|name| name.as_deref())

@@ -1,10 +1,10 @@
-//! Tokens for mailboxes that have signed in once: by their refresh tokens, each
-//! of which brings the next one (Entra page "Refresh tokens in the Microsoft
-//! identity platform").
+//! Tokens for mailboxes that have signed in once. A refresh token brings the access token
+//! and the next refresh token (Entra page "Refresh tokens in the Microsoft identity
+//! platform").
 //!
-//! A refused sign-in is marked as such, on disk, and its refresh token kept: some
-//! refusals end when an administrator removes their cause (consent, a disabled
-//! account, a policy), so it is tried again now and then.
+//! A refused sign-in is marked as refused, on disk, and its refresh token is kept: some
+//! refusals end when an administrator removes their cause (consent, a disabled account, a
+//! policy), so the relay tries it again now and then.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::mail::Address;
 
-/// How soon a refused sign-in is tried again.
+/// The wait before a refused sign-in is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// While Entra was asked, the person may have signed in again; hardly twice.
+/// While the relay asked Entra, the user may have signed in again; hardly twice.
 const ROUNDS: usize = 3;
 
-/// A token for a mailbox.
+/// Asks for a token for a mailbox.
 pub(in crate::auth) async fn grant(
     account: &Account,
     means: &Means,
@@ -46,7 +46,7 @@ fn not_signed_in(mailbox: &Address) -> TokenError {
     }
 }
 
-/// Nothing if it came of a sign-in that is no longer the one in use.
+/// `None` if it came from a sign-in that is no longer the current one.
 async fn ask(
     account: &Account,
     means: &Means,
@@ -102,13 +102,13 @@ async fn ask(
 }
 
 impl Refused {
-    /// Whether it may be tried again; also where the clock was set back.
+    /// Whether it may be tried again; also if the clock was set back.
     fn is_due(&self, now: Timestamp) -> bool {
         self.tried_at > now || now.since(self.tried_at) >= TRY_AGAIN
     }
 }
 
-/// With the new refresh token, where one came.
+/// Adds the new refresh token, if there is one.
 fn renewed(sign_in: &SignIn, answer: &TokenAnswer, now: Timestamp) -> SignIn {
     let refresh_token = answer.refresh();
     SignIn {
@@ -119,8 +119,8 @@ fn renewed(sign_in: &SignIn, answer: &TokenAnswer, now: Timestamp) -> SignIn {
     }
 }
 
-/// Whether it takes the old one's place. It is in use even where it cannot be
-/// written now: the mail goes out, and the store tries again.
+/// Whether it replaced the old one. The relay uses it even if it cannot be written now:
+/// the mail goes out, and the store tries again.
 async fn keep(store: &Store, old: &SignIn, new: SignIn) -> bool {
     let (is_kept, written) = store.replace(old, new).await;
     if let Err(error) = written {

@@ -1,10 +1,10 @@
-//! Entra's endpoints as one account sees them: who the relay is, and the grants
-//! that it asks with (RFC 6749; Entra pages "OAuth 2.0 client credentials flow",
-//! "authorization code flow", "device authorization grant").
+//! Entra's endpoints for one account: its credential, and the grants of its requests (RFC
+//! 6749; Entra pages "OAuth 2.0 client credentials flow", "authorization code flow",
+//! "device authorization grant").
 //!
-//! The requests are built by the `oauth2` crate and sent by our one HTTP client.
-//! The crate keeps of an answer what the standards know; status, Retry-After and
-//! Entra's additions are needed too, so the answer itself is kept aside.
+//! The `oauth2` crate builds the requests, and our one HTTP client sends them. The crate
+//! keeps only the standard fields of an answer. The relay also needs the status, Retry-After
+//! and Entra's additions, so it keeps the answer itself.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -53,13 +53,13 @@ use crate::http::TransportError;
 
 /// RFC 7523 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// What a poll is answered until the person has typed the code (RFC 8628 3.5).
+/// The answer to a poll until the user has typed the code (RFC 8628 3.5).
 const NOT_YET: [&str; 2] = ["authorization_pending", "slow_down"];
-/// While a device code is polled for and nothing answers, the polls come no
-/// slower than this.
+/// While polls for a device code get no answer at all, the relay polls no more often than
+/// this.
 const SLOWEST_POLL: Duration = Duration::from_secs(15);
 
-/// With all of the account's endpoints.
+/// The client of the `oauth2` crate, with all endpoints of the account.
 type EntraClient = Client<
     BasicErrorResponse,
     TokenAnswer,
@@ -73,7 +73,7 @@ type EntraClient = Client<
     EndpointSet,
 >;
 
-/// An account's way to Entra, at one moment.
+/// The connection of an account to Entra, for one request.
 #[derive(Debug)]
 pub(in crate::auth) struct Entra<'a> {
     account: &'a Account,
@@ -81,7 +81,7 @@ pub(in crate::auth) struct Entra<'a> {
     now: Timestamp,
 }
 
-/// Where a person is sent to sign in, and what must come back.
+/// Where a user is sent to sign in, and what must come back.
 #[derive(Debug)]
 pub(in crate::auth) struct Invitation {
     pub(in crate::auth) url: reqwest::Url,
@@ -99,15 +99,15 @@ impl<'a> Entra<'a> {
         }
     }
 
-    /// Whether what shows that it is the app can be read.
+    /// Checks whether the credential can be read.
     pub(in crate::auth) fn check(&self) -> Result<(), CredentialError> {
         self.proof().map(drop)
     }
 
-    /// A token of the app's own (RFC 6749 4.4).
+    /// Asks for a token of the app's own (RFC 6749 4.4).
     pub(in crate::auth) async fn as_app(&self) -> Result<TokenAnswer, TokenError> {
         let client = self.client()?;
-        // All application permissions that were granted for Graph.
+        // All application permissions that are granted for Graph.
         let scope = format!("{}/.default", self.account.graph_resource);
         let mut request = client
             .exchange_client_credentials()
@@ -118,7 +118,7 @@ impl<'a> Entra<'a> {
         self.wire.told(request.request_async(&self.wire).await)
     }
 
-    /// A token for a person who has signed in before (RFC 6749 6).
+    /// Asks for a token for a user who has signed in before (RFC 6749 6).
     pub(in crate::auth) async fn refresh(
         &self,
         token: &SecretString,
@@ -134,7 +134,7 @@ impl<'a> Entra<'a> {
         self.wire.told(request.request_async(&self.wire).await)
     }
 
-    /// Where a person signs in (RFC 6749 4.1.1, with RFC 7636).
+    /// Returns the page where a user signs in (RFC 6749 4.1.1, with RFC 7636).
     pub(in crate::auth) fn invite(
         &self,
         redirect_uri: &str,
@@ -149,7 +149,7 @@ impl<'a> Entra<'a> {
             .set_pkce_challenge(challenge)
             .set_redirect_uri(Cow::Owned(redirect_url(redirect_uri)?))
             .add_extra_param("response_mode", "query")
-            // Whoever is signed in already may be somebody else.
+            // The user who is signed in already may be another one.
             .add_extra_param("prompt", "select_account")
             .add_extra_param("login_hint", login_hint)
             .add_extra_param("nonce", nonce)
@@ -161,7 +161,7 @@ impl<'a> Entra<'a> {
         })
     }
 
-    /// The tokens for a code that a person came back with (RFC 6749 4.1.3).
+    /// Asks for the tokens for a code that a user came back with (RFC 6749 4.1.3).
     pub(in crate::auth) async fn redeem(
         &self,
         code: String,
@@ -179,7 +179,7 @@ impl<'a> Entra<'a> {
         self.wire.told(request.request_async(&self.wire).await)
     }
 
-    /// A code for a person to type on another device (RFC 8628 3.1).
+    /// Asks for a code that a user types on another device (RFC 8628 3.1).
     pub(in crate::auth) async fn device(
         &self,
     ) -> Result<StandardDeviceAuthorizationResponse, TokenError> {
@@ -191,7 +191,7 @@ impl<'a> Entra<'a> {
         self.wire.told(request.request_async(&self.wire).await)
     }
 
-    /// The tokens for it, once the person has typed it (RFC 8628 3.4).
+    /// Asks for its tokens, once the user has typed it (RFC 8628 3.4).
     pub(in crate::auth) async fn await_device(
         &self,
         device: &StandardDeviceAuthorizationResponse,
@@ -206,7 +206,7 @@ impl<'a> Entra<'a> {
         let polled = request.request_async(&self.wire, tokio::time::sleep, None);
         let told = self.wire.told(polled.await);
         match told {
-            // The last answer was "not yet", and its time is over.
+            // The last answer was "not yet", and the code has expired.
             Err(TokenError::Refused { status, error, .. }) if NOT_YET.contains(&error.as_str()) => {
                 Err(TokenError::Refused {
                     status,
@@ -219,8 +219,8 @@ impl<'a> Entra<'a> {
         }
     }
 
-    /// What the relay is allowed for a person: to send; to make drafts where a
-    /// message may need one; and to go on doing so without the person.
+    /// The permissions that the relay asks a user for: to send; to create drafts if a message
+    /// may need one; and to continue without the user.
     fn scopes(&self) -> Vec<Scope> {
         let resource = &self.account.graph_resource;
         let mail = [
@@ -233,7 +233,7 @@ impl<'a> Entra<'a> {
         of_graph.chain(of_openid).map(Scope::new).collect()
     }
 
-    /// What shows Entra that it is the app that asks.
+    /// Adds the credential that proves the app's identity.
     fn proof(&self) -> Result<Vec<(&'static str, String)>, CredentialError> {
         let asserted = |assertion: String| {
             vec![
@@ -289,7 +289,7 @@ fn redirect_url(text: &str) -> Result<RedirectUrl, TokenError> {
     RedirectUrl::new(text.to_owned()).map_err(|_| TokenError::no_answer())
 }
 
-/// The HTTP client, as the `oauth2` crate asks for one.
+/// The HTTP client, in the form that the `oauth2` crate expects.
 #[derive(Debug)]
 struct Wire<'a> {
     http: &'a Http,
@@ -298,7 +298,7 @@ struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// What a result of the crate's means.
+    /// Translates a result of the crate.
     fn told<T, E: ErrorResponse>(
         &self,
         result: Result<T, RequestTokenError<TransportError, E>>,

@@ -1,5 +1,5 @@
-//! One access token's life: asked for once however many want it, renewed before
-//! it ends, and not handed out again once Graph refused it.
+//! The cache of one access token. It sends one request however many callers wait ("single
+//! flight"), renews the token before it expires, and drops it once Graph has refused it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,59 +19,60 @@ use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 
-/// The token of an app, or of one mailbox.
+/// The cached token of an app, or of one mailbox.
 #[derive(Debug)]
 pub(in crate::auth) struct Flight {
-    /// Whose token it is, in delegated sign-in.
+    /// The mailbox that it is for, in delegated sign-in.
     pub(in crate::auth) mailbox: Option<Address>,
     clock: Clock,
-    /// A std mutex: held for an assignment only.
+    /// A std mutex, because it is held for assignments only.
     state: Mutex<State>,
-    /// Held while a token is asked for: the single flight. Inside is why the
-    /// last flight failed.
+    /// Held during a token request, so that there is only one. It contains the error of the
+    /// last request.
     under_way: tokio::sync::Mutex<Option<Arc<TokenError>>>,
-    /// Flights that have ended.
+    /// The number of finished requests.
     flights: AtomicU64,
 }
 
 #[derive(Debug)]
 struct State {
     token: TokenState,
-    /// Why the last flight brought nothing.
+    /// Why the last request failed.
     trouble: Option<Arc<TokenError>>,
-    /// When a token was last taken for one that lacks a new permission.
+    /// When Graph last refused a request because the token lacked a new permission.
     outdated: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum TokenState {
-    /// None yet, or it was refused.
+    /// None yet, or Graph refused it.
     Empty,
     Active {
         token: Token,
-        /// From here on a new one is asked for.
+        /// From here on the relay asks for a new one.
         renew_at: Instant,
-        /// From here on it is useless.
+        /// From here on Graph does not accept it.
         ends_at: Instant,
-        /// The same on the machine's clock, which goes on while the machine
-        /// sleeps, and which somebody may set.
+        /// The same on the machine's clock, which continues while the machine sleeps, and which
+        /// somebody may set.
         ends: Timestamp,
     },
 }
 
-/// Tokens last an hour or more; renewing this much ahead leaves time for an
-/// outage of the token endpoint (microsoft-graph.md E2).
+/// Tokens last an hour or more. Renewing this long before the end leaves time for an
+/// outage of the token endpoint.
 const RENEW_AHEAD: Duration = Duration::from_secs(5 * 60);
-/// After a failed renewal of a token that is still good.
+/// The wait after renewing failed while the token is still valid.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
-/// However many messages are refused, so often at most a token is taken for one that
-/// lacks a new permission.
+/// However many messages Graph refuses, the relay asks for a token with new permissions at
+/// most this often.
 const OUTDATE_AGAIN: Duration = Duration::from_secs(60);
-/// Whatever an answer says about when to come again.
+/// The longest wait, whatever Retry-After says.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-/// Whatever an answer says: no token lasts longer, and no clock overflows on it.
+/// The longest lifetime, whatever an answer says: no token lasts longer, and no clock
+/// overflows on it.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// A token about to end might end on its way.
+/// A token that is about to expire might expire on the way.
 const MARGIN: Duration = Duration::from_secs(5);
 
 impl Flight {
@@ -89,7 +90,7 @@ impl Flight {
         }
     }
 
-    /// A token that Graph should take now; `ask` is polled if it must be asked for.
+    /// Returns a token that Graph should accept now; polls `ask` if a new one is needed.
     pub(in crate::auth) async fn token(
         &self,
         ask: impl Future<Output = Result<Granted, TokenError>>,
@@ -122,12 +123,12 @@ impl Flight {
         }
     }
 
-    /// Takes a token in that came another way: with a sign-in.
+    /// Stores a token that came with a sign-in.
     pub(in crate::auth) fn keep(&self, granted: Granted) -> Token {
         let serial = self.flights.fetch_add(1, Ordering::AcqRel);
         let now = Instant::now();
         let lasts = granted.lasts.min(LONGEST).saturating_sub(MARGIN);
-        // A short-lived token is renewed after half of its life.
+        // A short-lived token is renewed after half of its lifetime.
         let renew_after = lasts.saturating_sub(RENEW_AHEAD).max(lasts / 2);
         let token = Token {
             secret: granted.secret,
@@ -146,8 +147,8 @@ impl Flight {
         token
     }
 
-    /// Graph refused what this token does not allow: what it may be allowed by now
-    /// is in a new one only. Until there is one it serves whatever it does allow.
+    /// Graph refused a request that this token does not allow. Only a new token contains
+    /// permissions that were granted since. Until it arrives, this one is used.
     pub(in crate::auth) fn outdate(&self, token: &Token) {
         let now = Instant::now();
         let mut state = self.state();
@@ -170,7 +171,7 @@ impl Flight {
         }
     }
 
-    /// Graph refused this token: it is not handed out again.
+    /// Graph refused this token: it is not used again.
     pub(in crate::auth) fn refuse(&self, token: &Token) {
         let mut state = self.state();
         if let TokenState::Active { token: current, .. } = &state.token
@@ -180,13 +181,13 @@ impl Flight {
         }
     }
 
-    /// There is no token any more, nor one under way.
+    /// Deletes the token, and ignores the result of a request under way.
     pub(in crate::auth) async fn empty(&self) {
         let _none_under_way = self.under_way.lock().await;
         self.state().token = TokenState::Empty;
     }
 
-    /// The cached token, and why the last flight failed if it did.
+    /// Returns the cached token, and the error of the last request if it failed.
     pub(in crate::auth) fn standing(
         &self,
     ) -> (Option<(Token, Timestamp)>, Option<Arc<TokenError>>) {
@@ -204,7 +205,7 @@ impl Flight {
         (token, state.trouble.clone())
     }
 
-    /// The cached token, if it need not be renewed yet by either clock.
+    /// Returns the cached token, if neither clock says that it must be renewed.
     fn fresh(&self) -> Option<Token> {
         match &self.state().token {
             TokenState::Active {
@@ -217,8 +218,8 @@ impl Flight {
         }
     }
 
-    /// The cached token although it should have been renewed; the next try to
-    /// renew it is put off.
+    /// Returns the cached token although it should have been renewed, and postpones the next
+    /// attempt to renew it.
     fn still_good(&self, retry_after: Option<Duration>) -> Option<Token> {
         let now = Instant::now();
         match &mut self.state().token {
@@ -231,7 +232,7 @@ impl Flight {
                 let wait = retry_after.unwrap_or_default().min(LONGEST_WAIT);
                 let wait = RENEW_AGAIN.max(wait);
                 *renew_at = now + wait;
-                // The machine's clock may be wrong: no request for each message.
+                // The machine's clock may be wrong: do not send a request for each message.
                 *ends = (*ends).max(self.clock.now() + wait);
                 Some(token.clone())
             }
@@ -292,7 +293,7 @@ mod tests {
         tokio::time::advance(RENEW_AGAIN).await;
         let second = serial(&flight, Ok(lasting(3600))).await.unwrap();
         assert_ne!(second, first.serial);
-        // Not for every message that is refused.
+        // Not for every message that Graph refuses.
         let token = flight.token(std::future::pending()).await.unwrap();
         flight.outdate(&token);
         assert_eq!(
@@ -317,10 +318,10 @@ mod tests {
         let mut flight = Flight::new(None, clock);
         let first = serial(&flight, Ok(lasting(3600))).await;
 
-        // Tokio's clock stands still while the machine sleeps; the wall's does not.
+        // Tokio's clock stops while the machine sleeps; the system clock does not.
         flight.clock = Clock::starting_at(Timestamp::from_millis(3_600_000));
         assert_ne!(serial(&flight, Ok(lasting(3600))).await, first);
-        // Set back, it changes nothing.
+        // A clock that was set back changes nothing.
         flight.clock = Clock::starting_at(Timestamp::from_millis(-1_000_000_000));
         let second = serial(&flight, Err(TokenError::no_answer())).await;
         assert!(second.is_some() && second != first);

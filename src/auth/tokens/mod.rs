@@ -1,4 +1,4 @@
-//! Tokens from Entra: the grants, what its endpoint answers, and a token's life.
+//! Tokens from Entra: the grants, the answers of its endpoint, and the token cache.
 
 pub(super) mod answer;
 pub(super) mod delegated;
