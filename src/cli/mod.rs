@@ -6,6 +6,8 @@
 //! | 0 | done |
 //! | 1 | a check failed |
 //! | 64 | the command line is wrong |
+//! | 65 | the message or the file with aliases is wrong (`sendmail`) |
+//! | 67 | there is no such recipient (`sendmail`) |
 //! | 69 | the relay is not reachable |
 //! | 70 | the relay failed while it was running; start it again |
 //! | 73 | something cannot be created |
@@ -23,6 +25,7 @@ mod reference;
 mod running;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod sendmail;
 mod serve;
 mod setup;
 mod smtp;
@@ -55,6 +58,8 @@ enum Exit {
     Done = 0,
     CheckFailed = 1,
     Usage = 64,
+    Data = 65,
+    NoUser = 67,
     Unreachable = 69,
     BrokeDown = 70,
     CannotCreate = 73,
@@ -122,6 +127,8 @@ enum Command {
     },
     /// Read a password from standard input and print its hash, for a [[user]]
     HashPassword,
+    /// Send a message from standard input, as the command sendmail of cron, mail and PHP
+    Sendmail(Box<sendmail::Options>),
     /// Print the manual page of a command or of relay.toml
     Man(reference::ManOptions),
     /// Print completions for a shell: bash, zsh, fish, elvish or PowerShell
@@ -146,6 +153,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::http::install_tls();
     // Dropped last, also when a panic ends the process.
     let _flush = telemetry::FlushAtEnd;
+    let arguments = sendmail::arguments::understood(arguments.into_iter().collect());
     let parsed = match CommandLine::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -189,6 +197,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Spool { command } => spool::run(&command).await,
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),
+                Command::Sendmail(options) => Box::pin(sendmail::run(*options)).await,
                 Command::Man(options) => reference::man(&options),
                 Command::Completions(options) => reference::completions(&options),
             }

@@ -18,6 +18,7 @@ use super::ConfigError;
 use super::Delivery;
 use super::Http;
 use super::Limits;
+use super::Listener;
 use super::Log;
 use super::LogFormat;
 use super::LogLevel;
@@ -42,6 +43,7 @@ use crate::credentials::unreadable;
 use crate::machine;
 use crate::machine::User;
 use crate::mail::Address;
+use crate::mail::Surroundings;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -156,6 +158,13 @@ pub(super) fn data_dir_of(text: &str, path: &Path) -> PathBuf {
     let (table, _) = DeTable::parse_recoverable(text);
     let given = Section::top(table.get_ref(), &problems).optional("data_dir");
     given.unwrap_or_else(|| data_dir(path))
+}
+
+pub(super) fn listeners_of(text: &str) -> Vec<Listener> {
+    let problems = Problems::new(text);
+    let (table, _) = DeTable::parse_recoverable(text);
+    let mut top = Section::top(table.get_ref(), &problems);
+    listeners::read(&mut top, None, &[], &Surroundings::default())
 }
 
 fn hostname(top: &mut Section<'_>) -> String {

@@ -415,6 +415,15 @@ impl Config {
         Ok(file::data_dir_of(&file::text(path)?, path))
     }
 
+    /// The listeners that it names, likewise: for users who may not read its secrets.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn listeners_of(path: &Path) -> Result<Vec<Listener>, ConfigError> {
+        Ok(file::listeners_of(&file::text(path)?))
+    }
+
     /// Reads a configuration from a text; `path` is the name it has in errors.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ mod room;
 mod salvage;
 mod secrets;
 mod senders;
+mod sendmail;
 mod service_user;
 mod setup;
 mod sign_in;

@@ -64,6 +64,20 @@ pub(in crate::cli) struct Options {
     file: ConfigFile,
 }
 
+impl Options {
+    /// Everything, without a question.
+    pub(super) fn all(file: ConfigFile) -> Self {
+        Self {
+            ids: Vec::new(),
+            all: true,
+            filter: None,
+            yes: true,
+            json: false,
+            file,
+        }
+    }
+}
+
 /// What came of the command, over all pages.
 #[derive(Default)]
 struct Totals {

@@ -60,6 +60,22 @@ pub(in crate::cli) enum Command {
     Drop(actions::Options),
 }
 
+impl Command {
+    /// `queue list`.
+    pub(in crate::cli) fn list(file: ConfigFile) -> Self {
+        Self::List {
+            file,
+            filter: None,
+            json: false,
+        }
+    }
+
+    /// `queue retry --all --yes`.
+    pub(in crate::cli) fn retry_all(file: ConfigFile) -> Self {
+        Self::Retry(actions::Options::all(file))
+    }
+}
+
 pub(in crate::cli) async fn run(command: &Command) -> Exit {
     let outcome = match command {
         Command::List { file, filter, json } => list(file, filter.as_ref(), *json).await,

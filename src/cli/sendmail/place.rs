@@ -1,0 +1,90 @@
+//! Where the relay is.
+//!
+//! Whoever sends mail on this machine may not be allowed to read relay.toml. So the places
+//! are, in this order: the option `--relay` or its environment variable; the listeners of
+//! relay.toml, where this user may read it; the relay's default address.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::config::Listener;
+use crate::config::Tls;
+
+/// The addresses to try, one after the other.
+pub(super) async fn places(relay: Option<&str>, config: &Path) -> std::io::Result<Vec<SocketAddr>> {
+    if let Some(relay) = relay {
+        return Ok(tokio::net::lookup_host(relay).await?.collect());
+    }
+    let open = open(&Config::listeners_of(config).unwrap_or_default());
+    Ok(match open.is_empty() {
+        true => open_by_default(),
+        false => open,
+    })
+}
+
+fn open_by_default() -> Vec<SocketAddr> {
+    open(&Listener::defaults())
+}
+
+/// Those that take mail from this machine without TLS and without a password.
+fn open(listeners: &[Listener]) -> Vec<SocketAddr> {
+    let reached = listeners.iter().filter_map(|listener| {
+        let ip = match listener.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(_) | IpAddr::V6(_) => listener.address.ip(),
+        };
+        // The kernel gives a connection to an address of this machine that very address.
+        let is_open = matches!(listener.tls, Tls::Off | Tls::Starttls)
+            && listener.admits(ip)
+            && listener.admits_anonymous(ip);
+        is_open.then_some(SocketAddr::new(ip, listener.address.port()))
+    });
+    reached.filter(|address| address.port() != 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a configuration whose secret this user may not read.
+    async fn of(listeners: &str) -> Vec<String> {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("relay.toml");
+        let account = "[[account]]\nclient_secret_file = \"/no/such/secret\"\n";
+        std::fs::write(&path, format!("{listeners}{account}")).unwrap();
+        let places = places(None, &path).await.unwrap();
+        places.iter().map(SocketAddr::to_string).collect()
+    }
+
+    #[test]
+    fn the_default_is_a_relay_on_this_machine() {
+        let places: Vec<_> = open_by_default()
+            .iter()
+            .map(SocketAddr::to_string)
+            .collect();
+        assert_eq!(places, ["127.0.0.1:2525", "[::1]:2525"]);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_cannot_be_read_leaves_the_default() {
+        let places = places(None, Path::new("/no/such/relay.toml"))
+            .await
+            .unwrap();
+        assert_eq!(places, open_by_default());
+    }
+
+    #[tokio::test]
+    async fn only_listeners_that_take_mail_from_this_machine_count() {
+        let sections = "[[listener]]\naddress = \"192.0.2.1:25\"\nnetworks = [\"192.0.2.7\"]\n\
+            [[listener]]\naddress = \"0.0.0.0:25\"\nnetworks = [\"127.0.0.0/8\", \"192.0.2.0/24\"]\n\
+            [[listener]]\naddress = \"127.0.0.1:465\"\ntls = \"implicit\"\n\
+            [[listener]]\naddress = \"127.0.0.1:587\"\nauthentication = \"required\"\n\
+            [[listener]]\naddress = \"192.0.2.2:25\"\nnetworks = [\"192.0.2.0/24\"]\n";
+        assert_eq!(of(sections).await, ["127.0.0.1:25", "192.0.2.2:25"]);
+    }
+}
