@@ -4,7 +4,8 @@
 //! and a blind one, and what arrives is compared with what was sent, byte for byte except
 //! for Received and Bcc. These and eight more send in every way that they support:
 //! without TLS, with STARTTLS and with TLS from the first byte; without AUTH, with AUTH
-//! PLAIN and with AUTH LOGIN. `tests/clients/probe` says what the scanners look for.
+//! PLAIN and with AUTH LOGIN. Programs that call sendmail have `graph-relay` for it:
+//! `tests/clients/callers`. `tests/clients/probe` says what the scanners look for.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -44,6 +45,8 @@ const MORE_CLIENTS: [&str; 8] = [
     "lettre",
 ];
 const CASES: usize = 5;
+/// All of `tests/clients/callers`.
+const CALLERS: usize = 12;
 const USER: &str = "scanner";
 const PASSWORD: &str = "Sesame-open-2026";
 
@@ -133,7 +136,7 @@ async fn every_client_delivers_with_every_tls_and_auth_mode_it_supports() {
         .unwrap();
     assert!(status.success());
 
-    let told = ways(&out);
+    let told = read_lines(&out.join("ways.jsonl"));
     let seen: BTreeSet<_> = told.iter().map(|way| way["client"].as_str()).collect();
     assert_eq!(seen.len(), CLIENTS.len() + MORE_CLIENTS.len(), "{seen:?}");
     arrived(&served.graph, told.len()).await;
@@ -152,6 +155,57 @@ async fn every_client_delivers_with_every_tls_and_auth_mode_it_supports() {
         assert_eq!(mechanisms[&id], way["auth"].as_str().unwrap(), "{name}");
     }
     assert_eq!(arrivals.len(), told.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs bsd-mailx, mutt, s-nail, git, PHP and Python: tests/clients/install, done by .ci/run"]
+async fn programs_that_call_sendmail_get_their_mail_through() {
+    let graph = tenant().await;
+    let home = Home::with(&graph)
+        .account(MAILBOX, "")
+        .sections("[aliases]\nroot = \"it@fabrikam.example\"")
+        .build();
+    let relay = Relay::start(&home);
+    let sendmail = home.path("sendmail");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_graph-relay"), &sendmail).unwrap();
+    let out = home.path("sent");
+
+    let status = script("callers")
+        .arg(&sendmail)
+        .arg(&out)
+        .env("GRAPH_RELAY_ADDRESS", relay.address.to_string())
+        .status()
+        .unwrap();
+    assert!(status.success());
+
+    let told = read_lines(&out.join("callers.jsonl"));
+    assert_eq!(told.len(), CALLERS);
+    let arrivals = arrived(&graph, CALLERS).await;
+    for call in &told {
+        let name = &call["caller"];
+        let mut same = arrivals.iter().filter(|it| call["subject"] == it.subject);
+        let arrival = same.next().unwrap_or_else(|| panic!("{name} is missing"));
+        assert_eq!(same.count(), 0, "{name} arrived more than once");
+        let envelope = match &envelope(call) {
+            root if root.contains("root") => BTreeSet::from(["it@fabrikam.example".to_owned()]),
+            others => others.clone(),
+        };
+        assert_eq!(recipients(arrival), envelope, "{name}");
+        let raw = String::from_utf8_lossy(&arrival.raw);
+        let (_, text) = raw.split_once("\r\n\r\n").unwrap();
+        let lines = text.trim_end().split("\r\n");
+        assert_eq!(
+            lines.clone().next(),
+            Some("The nightly job has finished."),
+            "{name}"
+        );
+        assert_eq!(lines.clone().last(), Some("End."), "{name}: {text}");
+        assert_eq!(
+            lines.count() as u64,
+            call["lines"].as_u64().unwrap(),
+            "{name}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,13 +324,13 @@ fn password_hash() -> String {
     String::from_utf8(hashed.stdout).unwrap().trim().to_owned()
 }
 
-/// What `tests/clients/run ways` prints about the messages sent.
-fn ways(out: &Path) -> Vec<Value> {
-    let lines = fs::read_to_string(out.join("ways.jsonl")).unwrap();
-    let ways = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    ways.collect()
+/// What a script wrote about the messages that it sent, one JSON object a line.
+fn read_lines(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn envelope(told: &Value) -> BTreeSet<String> {
