@@ -15,8 +15,10 @@
 //! ```text
 //! listener/       sockets, TLS, who may connect: bytes to and from a session
 //!   slots/          who holds the connections, and who makes room
+//!   connection/     bytes from a client and to it, with TLS or without
+//!   access.rs       what it may do       dialog.rs  its lines to the session, and replies back
 //!   passwords/      whether a name and a password belong together
-//!   receive.rs      a message on its way in
+//!   receive/        a message on its way in
 //! session/        the SMTP dialog, without I/O
 //!   syntax/         command lines        replies/   every reply
 //!   dialog.rs       what a command means     data.rs    the framing of DATA
@@ -46,7 +48,7 @@
 //! mail/ http.rs clock.rs disk.rs machine.rs  what all of them stand on
 //! ```
 //!
-//! Read `session/dialog.rs` for the dialog, `listener/receive.rs` for a message
+//! Read `session/dialog.rs` for the dialog, `listener/receive/` for a message
 //! on its way in, `admission/mod.rs` for whether it is taken, `spool/mod.rs` for what
 //! "safe" means, and `delivery/attempt/mod.rs` for one attempt from top to bottom; the
 //! tables are `session/replies/mod.rs` (every reply), `delivery/outcome/` (what every

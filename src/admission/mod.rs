@@ -4,7 +4,7 @@
 //! socket, no disk, no clock. It decides about loops, about who may send as whom, and
 //! about the account and mailbox. Decisions that do not need the header section are made
 //! before: by `session` (commands, recipients) and by `listener` (room, rates).
-//! `listener/fit.rs` finds out whether a large message can be split for Graph, because
+//! `listener/receive/fit.rs` finds out whether a large message can be split for Graph, because
 //! that needs the content.
 
 use crate::config::Account;

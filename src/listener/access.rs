@@ -1,75 +1,134 @@
-//! What a client may do on a listener, also after the configuration has changed.
+//! Which rules hold for a client, and what it may do by them, also after the
+//! configuration has changed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Rules;
-use super::connection::Connection;
+use super::Shared;
+use super::slots::Arrival;
 use crate::config::Authentication;
 use crate::config::Listener;
 use crate::config::Tls;
+use crate::mail::Client;
 use crate::session;
 use crate::session::Access;
 use crate::session::ClearPasswords;
 use crate::session::Identity;
 use crate::session::Reply;
+use crate::session::Session;
 
-/// What this client may do on this listener.
-pub(super) fn access(listener: &Listener, client: IpAddr) -> Access {
-    Access {
-        tls: match listener.tls {
-            Tls::Off => session::Tls::Off,
-            Tls::Starttls => session::Tls::Offered,
-            Tls::StarttlsRequired => session::Tls::Required,
-            Tls::Implicit => session::Tls::Active,
-        },
-        authentication: match listener.authentication {
-            Authentication::Off => session::Authentication::Off,
-            Authentication::Any => session::Authentication::Any,
-            Authentication::Required if !listener.admits_anonymous(client) => {
-                session::Authentication::Required
-            }
-            Authentication::Optional | Authentication::Required => {
-                session::Authentication::Optional
-            }
-        },
-        clear_passwords: if listener.admits_clear_passwords(client) {
-            ClearPasswords::Taken
-        } else {
-            ClearPasswords::Refused
-        },
-        recipients: Arc::clone(&listener.recipients),
-    }
+/// A client of a listener, and the rules that hold for it.
+#[derive(Debug)]
+pub(super) struct Policy {
+    client: IpAddr,
+    /// The listener's place in the rules.
+    number: usize,
+    listener: Arc<Listener>,
+    /// Of the rules, see [`Shared::generation`].
+    generation: u64,
+    rules: Arc<Rules>,
 }
 
-impl Connection<'_> {
+impl Policy {
+    /// What holds now; `None` if there is no such listener.
+    pub(super) fn now(client: IpAddr, number: usize, shared: &Shared) -> Option<Self> {
+        let generation = shared.generation();
+        let rules = shared.rules();
+        let listener = rules.listeners.get(number).cloned()?;
+        Some(Self {
+            client,
+            number,
+            listener,
+            generation,
+            rules,
+        })
+    }
+
+    /// Whom it is about.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// Where the client has connected.
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// The rules for all clients.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Who asks for a connection, and where.
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival {
+            listener: self.number,
+            client: Client::at(self.client),
+        }
+    }
+
+    /// Whether the client may connect.
+    pub(super) fn admits(&self) -> bool {
+        self.listener.admits(self.client)
+    }
+
+    /// A session that begins now.
+    pub(super) fn session(&self) -> Session {
+        Session::new(self.rules.session.clone(), self.access())
+    }
+
+    /// What the client may do in a session.
+    fn access(&self) -> Access {
+        let listener = &self.listener;
+        Access {
+            tls: match listener.tls {
+                Tls::Off => session::Tls::Off,
+                Tls::Starttls => session::Tls::Offered,
+                Tls::StarttlsRequired => session::Tls::Required,
+                Tls::Implicit => session::Tls::Active,
+            },
+            authentication: match listener.authentication {
+                Authentication::Off => session::Authentication::Off,
+                Authentication::Any => session::Authentication::Any,
+                Authentication::Required if !listener.admits_anonymous(self.client) => {
+                    session::Authentication::Required
+                }
+                Authentication::Optional | Authentication::Required => {
+                    session::Authentication::Optional
+                }
+            },
+            clear_passwords: if listener.admits_clear_passwords(self.client) {
+                ClearPasswords::Taken
+            } else {
+                ClearPasswords::Refused
+            },
+            recipients: Arc::clone(&listener.recipients),
+        }
+    }
+
     /// After a reload, at the next command: takes over the new rules, or says why
     /// the session has to end. Whoever is no longer admitted, or has lost the user,
     /// its password or what the listener asks for now, must not go on.
-    pub(super) fn renew(&mut self) -> Option<Reply> {
-        let generation = self.shared.generation();
-        if generation == self.generation {
+    pub(super) fn renew(&mut self, session: &mut Session, shared: &Shared) -> Option<Reply> {
+        if shared.generation() == self.generation {
             return None;
         }
-        let rules = self.shared.rules();
-        let listener = rules.listeners.get(self.number).cloned()?;
-        if !listener.admits(self.client) {
+        let now = Self::now(self.client, self.number, shared)?;
+        if !now.admits() {
             return Some(Reply::no_longer_admitted());
         }
-        let identity = match self.session.identity() {
+        let identity = match session.identity() {
             None => None,
-            Some(identity) => match known_still(&identity.name, &self.rules, &rules) {
+            Some(identity) => match known_still(&identity.name, &self.rules, &now.rules) {
                 Some(identity) => Some(identity),
                 None => return Some(Reply::user_changed()),
             },
         };
-        let access = access(&listener, self.client);
-        if !self.session.renew(rules.session.clone(), access, identity) {
+        if !session.renew(now.rules.session.clone(), now.access(), identity) {
             return Some(Reply::rules_changed());
         }
-        self.generation = generation;
-        self.listener = listener;
-        self.rules = rules;
+        *self = now;
         None
     }
 }

@@ -1,25 +1,46 @@
 //! How many recipients a client, or whoever authenticated, may have.
 
+use std::net::IpAddr;
+
+use super::Rules;
+use super::clients::Clients;
 use super::clients::Sender;
-use super::connection::Connection;
 use crate::mail::Client;
 use crate::mail::Envelope;
 use crate::mail::Lane;
+use crate::session::Identity;
 use crate::telemetry::maillog;
 
-impl Connection<'_> {
+/// Who sends, and what is counted of it.
+pub(super) struct Allowance<'a> {
+    pub(super) client: IpAddr,
+    /// Who authenticated, if somebody did.
+    pub(super) identity: Option<&'a Identity>,
+    pub(super) rules: &'a Rules,
+    pub(super) clients: &'a Clients,
+}
+
+impl Allowance<'_> {
     fn sender(&self) -> Sender {
-        match self.session.identity() {
+        match self.identity {
             Some(identity) => Sender::User(identity.name.clone()),
             None => Sender::Client(Client::at(self.client)),
         }
     }
 
-    /// A transaction has begun: how many recipients it may have.
-    pub(super) fn allow_recipients(&mut self) {
+    /// Counts a message that is about to come, unless that is one too many; the limit
+    /// then.
+    pub(super) fn take_message(&self) -> Result<(), u32> {
+        match self.rules.limits.messages_per_minute_per_client {
+            Some(limit) if !self.clients.may_send(Client::at(self.client), limit) => Err(limit),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// How many recipients a transaction may have that begins now, if there is a limit.
+    pub(super) fn recipients_left(&self) -> Option<usize> {
         let limit = self.rules.limits.recipients_per_hour_per_client;
-        let left = limit.map(|limit| self.shared.clients.recipients_left(self.sender(), limit));
-        self.session.allow_recipients(left);
+        limit.map(|limit| self.clients.recipients_left(self.sender(), limit))
     }
 
     /// Counts the recipients of a message that is about to come; false if other
@@ -27,7 +48,7 @@ impl Connection<'_> {
     pub(super) fn take_recipients(&self, envelope: &Envelope) -> bool {
         let limit = self.rules.limits.recipients_per_hour_per_client;
         limit.is_none_or(|limit| {
-            let clients = &self.shared.clients;
+            let clients = self.clients;
             clients.take_recipients(self.sender(), count(envelope), limit)
         })
     }
@@ -35,7 +56,7 @@ impl Connection<'_> {
     /// The message was not accepted.
     pub(super) fn give_recipients_back(&self, envelope: &Envelope) {
         if self.rules.limits.recipients_per_hour_per_client.is_some() {
-            let clients = &self.shared.clients;
+            let clients = self.clients;
             clients.give_recipients_back(self.sender(), count(envelope));
         }
     }
@@ -49,8 +70,10 @@ impl Connection<'_> {
             return;
         };
         let (sender, count) = (self.sender(), count(envelope));
-        let clients = &self.shared.clients;
-        if let Some(used) = clients.use_mailbox(sender.clone(), lane, count, per_day) {
+        let used = self
+            .clients
+            .use_mailbox(sender.clone(), lane, count, per_day);
+        if let Some(used) = used {
             maillog::quota_half_used(&sender, lane, used, per_day);
         }
     }

@@ -12,15 +12,12 @@ mod access;
 mod allowance;
 mod clients;
 mod connection;
+mod dialog;
 mod ending;
-mod fit;
-mod line;
 mod passwords;
 mod receive;
 mod slots;
-mod stream;
 mod tls;
-mod tolerance;
 
 use std::io;
 use std::net::IpAddr;
@@ -47,8 +44,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use self::access::Policy;
 use self::clients::Clients;
-use self::connection::Connection;
+use self::dialog::Dialog;
 use self::passwords::Verifier;
 use self::slots::Arrival;
 use self::slots::Plan;
@@ -66,7 +64,6 @@ use crate::config::Listener;
 use crate::config::Senders;
 use crate::config::Tls;
 use crate::config::User;
-use crate::mail::Client;
 use crate::session;
 use crate::spool::Spool;
 use crate::telemetry::complaints;
@@ -262,19 +259,19 @@ async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
 
 async fn serve(
     stream: TcpStream,
-    newcomer: (Newcomer, Option<Result<Slot, Refusal>>),
+    newcomer: (Policy, Option<Result<Slot, Refusal>>),
     shared: &Shared,
     door: &Door,
     arriving: OwnedSemaphorePermit,
 ) {
-    let (newcomer, slot) = newcomer;
-    let turn_away = |stream, reply| turn_away(stream, &newcomer, reply, shared);
+    let (policy, slot) = newcomer;
+    let turn_away = |stream, reply| turn_away(stream, &policy, reply, shared);
     let Some(slot) = slot else {
         return turn_away(stream, session::Reply::network_not_allowed()).await;
     };
     let slot = match slot {
         Ok(slot) => Ok(slot),
-        Err(refusal) => shared.wait(&newcomer, door, refusal).await,
+        Err(refusal) => shared.wait(&policy, door, refusal).await,
     };
     let slot = match slot {
         Ok(slot) => slot,
@@ -288,50 +285,22 @@ async fn serve(
         }
     };
     drop(arriving);
-    let connection = Connection::new(stream, newcomer, slot, shared);
-    connection.run().await;
-}
-
-/// Somebody who has just connected, and the rules that hold.
-#[derive(Debug)]
-struct Newcomer {
-    client: IpAddr,
-    /// Of the listener.
-    number: usize,
-    listener: Arc<Listener>,
-    generation: u64,
-    rules: Arc<Rules>,
-}
-
-impl Newcomer {
-    fn arrival(&self) -> Arrival {
-        Arrival {
-            listener: self.number,
-            client: Client::at(self.client),
-        }
-    }
+    Dialog::new(stream, policy, slot, shared).run().await;
 }
 
 impl Shared {
-    /// A newcomer with its slot; `None` where the listener is not for this client.
+    /// What holds for a newcomer, and its slot; no slot where the listener is not for
+    /// this client, and `None` where there is no such listener.
     fn newcomer(
         &self,
         client: IpAddr,
         number: usize,
-    ) -> Option<(Newcomer, Option<Result<Slot, Refusal>>)> {
-        let generation = self.generation();
-        let rules = self.rules();
-        let listener = rules.listeners.get(number).cloned()?;
-        let newcomer = Newcomer {
-            client,
-            number,
-            listener,
-            generation,
-            rules,
-        };
-        let admitted = newcomer.listener.admits(client);
-        let slot = admitted.then(|| self.slot(newcomer.arrival(), &newcomer.rules));
-        Some((newcomer, slot))
+    ) -> Option<(Policy, Option<Result<Slot, Refusal>>)> {
+        let policy = Policy::now(client, number, self)?;
+        let slot = policy
+            .admits()
+            .then(|| self.slot(policy.arrival(), policy.rules()));
+        Some((policy, slot))
     }
 
     /// A slot for an arrival: a free one, or one that somebody else has to give up,
@@ -353,13 +322,8 @@ impl Shared {
     }
 
     /// Waits a moment for a slot where some have just become free.
-    async fn wait(
-        &self,
-        newcomer: &Newcomer,
-        door: &Door,
-        refusal: Refusal,
-    ) -> Result<Slot, Refusal> {
-        let (arrival, rules) = (newcomer.arrival(), &newcomer.rules);
+    async fn wait(&self, policy: &Policy, door: &Door, refusal: Refusal) -> Result<Slot, Refusal> {
+        let (arrival, rules) = (policy.arrival(), policy.rules());
         let plan = plan(rules);
         let enter = |room| self.slots.enter(arrival, &plan, room, &self.stop);
         if !self.slots.is_churning(arrival, refusal) {
@@ -411,13 +375,8 @@ fn plan(rules: &Rules) -> Plan {
 
 /// Says why a connection is not wanted, where that costs nothing: whoever is not
 /// wanted must not hold a place for long, nor fill the log.
-async fn turn_away(
-    mut stream: TcpStream,
-    newcomer: &Newcomer,
-    reply: session::Reply,
-    shared: &Shared,
-) {
-    let (client, listener) = (newcomer.client, &newcomer.listener);
+async fn turn_away(mut stream: TcpStream, policy: &Policy, reply: session::Reply, shared: &Shared) {
+    let (client, listener) = (policy.client(), policy.listener());
     if listener.tls != Tls::Implicit {
         let mut bytes = Vec::new();
         reply.write_to(&mut bytes);

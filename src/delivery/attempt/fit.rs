@@ -2,7 +2,7 @@
 //! attachments, which follow one by one. A message that cannot be split in this way
 //! becomes the only attachment of a short message.
 //!
-//! A message that `oversize` forbids is refused when it comes in (`listener/fit.rs`). An
+//! A message that `oversize` forbids is refused when it comes in (`listener/receive/fit.rs`). An
 //! accepted one does not fail because of its size, unless Graph finds it too large and
 //! `oversize` is `"fail"`.
 

@@ -19,7 +19,7 @@
 //! `turns.rs` has the queue, `guesses.rs` the counts, `recent.rs` the passwords
 //! that were right.
 
-mod authenticate;
+pub(super) mod authenticate;
 mod guesses;
 mod recent;
 mod turns;

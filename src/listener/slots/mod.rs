@@ -12,7 +12,7 @@
 //! [`Slot::release`] on, and at the latest when it is dropped, even by a panic.
 //!
 //! Decides only; what a session says when it has to go is left to
-//! `listener/connection.rs`, and the replies to a newcomer to `mod.rs`.
+//! `listener/dialog.rs`, and the replies to a newcomer to `mod.rs`.
 
 pub(super) mod holders;
 mod order;

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::line::is_preamble;
+use super::proxy::is_preamble;
 use crate::session::PROXY_REMEDY;
 
 /// What bytes go over.
@@ -60,13 +60,6 @@ impl Stream {
     /// Whether it failed without a byte from the client.
     pub(super) fn was_silent(&self) -> bool {
         matches!(self, Self::Gone(Handshake::Silent))
-    }
-
-    pub(super) fn set_nodelay(&self) -> io::Result<()> {
-        match self {
-            Self::Plain(tcp) => tcp.set_nodelay(true),
-            Self::Tls(_) | Self::Gone(_) => Ok(()),
-        }
     }
 
     /// `TLS 1.3`, if it has TLS.

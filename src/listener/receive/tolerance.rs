@@ -1,52 +1,56 @@
 //! Bytes in a message that no message may have: what of them the listener accepts,
 //! and what it notes. What they become is `session/data.rs`.
 
-use super::connection::Connection;
+use crate::config::Listener;
 use crate::config::Tolerance;
 use crate::mime::Header;
 use crate::session::DataReader;
 use crate::session::Faults;
 use crate::session::LineEnd;
 use crate::session::Quirk;
+use crate::session::Session;
 use crate::session::Verdict;
 use crate::spool::Incoming;
 
-impl Connection<'_> {
-    /// Reads the content behind the DATA that was said last.
-    pub(super) fn data_reader(&self) -> DataReader {
-        match (self.line_end, self.listener.bare_cr) {
-            (LineEnd::CrCrLf, Tolerance::Normalise) => DataReader::behind_cr_cr_lf(),
-            _ => DataReader::default(),
-        }
+/// Reads the content behind a DATA line that ended like this.
+pub(super) fn reader(line_end: LineEnd, listener: &Listener) -> DataReader {
+    match (line_end, listener.bare_cr) {
+        (LineEnd::CrCrLf, Tolerance::Normalise) => DataReader::behind_cr_cr_lf(),
+        _ => DataReader::default(),
     }
+}
 
-    /// Notes the faults of a message; the verdict, if it is refused for them.
-    pub(super) fn tolerate(&mut self, faults: Faults, content: &Incoming) -> Option<Verdict> {
-        let refuses = |tolerance| tolerance == Tolerance::Refuse;
-        let refused = Faults {
-            bare_lf: faults.bare_lf && refuses(self.listener.bare_lf),
-            bare_cr: faults.bare_cr && refuses(self.listener.bare_cr),
-            nul: faults.nul && refuses(self.listener.nul),
-            cr_cr_lf: false,
-        };
-        if refused != Faults::default() {
-            return Some(Verdict::Malformed(refused));
-        }
-        if is_binary(faults, content) {
-            return Some(Verdict::Binary);
-        }
-        for (seen, quirk) in [
-            (faults.bare_lf, Quirk::BareLf),
-            (faults.cr_cr_lf, Quirk::CrCrLf),
-            (faults.bare_cr, Quirk::BareCr),
-            (faults.nul, Quirk::Nul),
-        ] {
-            if seen {
-                self.session.note(quirk);
-            }
-        }
-        None
+/// Notes the faults of a message; the verdict, if it is refused for them.
+pub(super) fn tolerate(
+    faults: Faults,
+    content: &Incoming,
+    listener: &Listener,
+    session: &mut Session,
+) -> Result<(), Verdict> {
+    let refuses = |tolerance| tolerance == Tolerance::Refuse;
+    let refused = Faults {
+        bare_lf: faults.bare_lf && refuses(listener.bare_lf),
+        bare_cr: faults.bare_cr && refuses(listener.bare_cr),
+        nul: faults.nul && refuses(listener.nul),
+        cr_cr_lf: false,
+    };
+    if refused != Faults::default() {
+        return Err(Verdict::Malformed(refused));
     }
+    if is_binary(faults, content) {
+        return Err(Verdict::Binary);
+    }
+    for (seen, quirk) in [
+        (faults.bare_lf, Quirk::BareLf),
+        (faults.cr_cr_lf, Quirk::CrCrLf),
+        (faults.bare_cr, Quirk::BareCr),
+        (faults.nul, Quirk::Nul),
+    ] {
+        if seen {
+            session.note(quirk);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the faults are those of a file that nobody has encoded: it would not be

@@ -1,0 +1,260 @@
+//! A client's connection: bytes from it, replies to it, TLS when it is asked for, and
+//! its end.
+//!
+//! Replies to commands that came together go out together (RFC 2920 3.2). Lines
+//! and buffers are bounded, whatever the client sends. Every wait has an end that the
+//! caller names. The slot is given back before the client can read the last reply, so
+//! that a client that connects again at once finds it free.
+//!
+//! What is said, and until when to wait, is left to `dialog.rs` and `receive/`.
+
+pub(super) mod input;
+mod proxy;
+mod stream;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tracing::debug;
+
+use self::input::Input;
+use self::stream::Stream;
+use super::Shared;
+use super::slots::Slot;
+use crate::session::Reply;
+use crate::telemetry::complaints;
+use crate::telemetry::transcripts::Recording;
+
+/// How much is read at once.
+const READ: usize = 16 * 1024;
+/// So much of what a client says ahead of an answer is read. RFC 4954 4 lets AUTH
+/// end a group of commands, so an honest client says nothing there.
+const MOST_AHEAD: usize = 64 * 1024;
+/// For how long the client may read its last reply, and close.
+const LINGER: Duration = Duration::from_secs(1);
+/// The same for a client that has to make room, and where too many linger.
+pub(super) const BRIEFLY: Duration = Duration::from_millis(100);
+
+/// One client, its bytes, and its place among the connections.
+pub(super) struct Connection<'a> {
+    stream: Stream,
+    client: IpAddr,
+    shared: &'a Shared,
+    /// Read and not yet used.
+    pub(super) input: Input,
+    /// Said and not yet sent.
+    output: Vec<u8>,
+    /// The client does not take replies any more; what it has said is still read.
+    is_deaf: bool,
+    pub(super) slot: Slot,
+    /// Held while the client may read the last reply without a slot.
+    lingering: Option<OwnedSemaphorePermit>,
+    /// What was heard and said.
+    pub(super) recording: Recording,
+}
+
+/// Why a connection ends; the client has been told.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It said QUIT, or was told that it must go.
+    Closed,
+    /// It went away, or does not read what it is told.
+    Gone,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Some bytes.
+    Some,
+    /// Nothing in time.
+    TimedOut,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(stream: TcpStream, client: IpAddr, slot: Slot, shared: &'a Shared) -> Self {
+        let _nodelay = stream.set_nodelay(true);
+        Self {
+            stream: Stream::Plain(stream),
+            client,
+            shared,
+            input: Input::default(),
+            output: Vec::new(),
+            is_deaf: false,
+            slot,
+            lingering: None,
+            recording: Recording::begin(&shared.clock),
+        }
+    }
+
+    /// Begins TLS; a client that cannot is gone.
+    pub(super) async fn start_tls(
+        &mut self,
+        config: Arc<ServerConfig>,
+        until: Instant,
+    ) -> Result<(), End> {
+        // RFC 3207 4.2: what came in the clear behind STARTTLS was not
+        // necessarily said by the client.
+        self.input.clear();
+        let leave = self.slot.leave().clone();
+        let begun = tokio::select! {
+            begun = tokio::time::timeout_at(until, self.stream.start_tls(config)) => begun,
+            () = leave.cancelled() => return Err(End::Gone),
+        };
+        let begun = begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if let Err(error) = begun {
+            self.log_failed_handshake(&error);
+            return Err(End::Gone);
+        }
+        if let Some(version) = self.stream.tls_version() {
+            self.recording.happened(version);
+        }
+        Ok(())
+    }
+
+    fn log_failed_handshake(&mut self, error: &io::Error) {
+        if self.stream.was_silent() {
+            // A health check, or a scan for open ports.
+            debug!(event = "tls", client = %self.client, %error, "the client sent nothing");
+            return;
+        }
+        let remedy = stream::remedy(error);
+        complaints::tls_failed(self.client, error, remedy);
+        let what = format!("TLS handshake failed: {error}");
+        self.recording.happened(&what);
+        self.recording.trouble(&what, remedy);
+    }
+
+    /// Reads some bytes.
+    pub(super) async fn read(&mut self, until: Instant) -> Result<Read, End> {
+        // What is there already must not let it go on for ever.
+        if until <= Instant::now() {
+            return Ok(Read::TimedOut);
+        }
+        self.input.bytes.reserve(READ);
+        let reading = self.stream.read_buf(&mut self.input.bytes);
+        match tokio::time::timeout_at(until, reading).await {
+            Ok(Ok(0) | Err(_)) => Err(End::Gone),
+            Ok(Ok(bytes)) => {
+                self.slot.received(bytes);
+                Ok(Read::Some)
+            }
+            Err(_) => Ok(Read::TimedOut),
+        }
+    }
+
+    /// Waits for the end of the connection. What the client says meanwhile is read
+    /// for later, to a bound beyond which its end is not noticed. A client that
+    /// closes its sending side only counts as gone: it cannot use the answer.
+    pub(super) async fn gone(&mut self) {
+        let bytes = &mut self.input.bytes;
+        while bytes.len() < MOST_AHEAD {
+            bytes.reserve(READ);
+            match self.stream.read_buf(bytes).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Says something, when the input is used up.
+    pub(super) fn say(&mut self, reply: &Reply) {
+        let begin = self.output.len();
+        reply.write_to(&mut self.output);
+        let said = self.output.get(begin..).unwrap_or_default();
+        self.recording.said(said);
+        if reply.is_refusal() && !reply.remedy.is_empty() {
+            let said = String::from_utf8_lossy(said);
+            self.recording.trouble(said.trim_end(), reply.remedy);
+        }
+    }
+
+    /// Sends what was said. A client that has closed its connection hears nothing, but
+    /// a whole message that it sent without waiting may be there to be read: only the
+    /// end of what it has said ends the session.
+    pub(super) async fn flush(&mut self, until: Instant) -> Result<(), End> {
+        if self.output.is_empty() || self.is_deaf {
+            self.output.clear();
+            return Ok(());
+        }
+        let leave = self.slot.leave().clone();
+        let written = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        let written = tokio::select! {
+            biased;
+            written = tokio::time::timeout_at(until, written) => written,
+            // It does not read what it was told last.
+            () = leave.cancelled() => return Err(End::Gone),
+        };
+        self.output.clear();
+        match written {
+            Ok(written) => {
+                self.is_deaf = written.is_err();
+                Ok(())
+            }
+            Err(_) => Err(End::Gone),
+        }
+    }
+
+    /// Sends a last reply. The slot is free before the client can read it.
+    pub(super) async fn say_last(&mut self, reply: &Reply) -> End {
+        self.say(reply);
+        let room = Arc::clone(&self.shared.lingering).try_acquire_owned();
+        if let Ok(room) = room {
+            self.lingering = Some(room);
+            self.slot.release();
+        }
+        let time = self.parting();
+        let written = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        let written = tokio::time::timeout(time, written).await;
+        self.output.clear();
+        match written {
+            Ok(Ok(())) => End::Closed,
+            Ok(Err(_)) | Err(_) => End::Gone,
+        }
+    }
+
+    /// How long a client may take to read its last reply.
+    fn parting(&self) -> Duration {
+        let makes_room = self.slot.leave().is_cancelled() && !self.shared.stop.is_cancelled();
+        if self.lingering.is_some() && !makes_room {
+            LINGER
+        } else {
+            BRIEFLY
+        }
+    }
+
+    /// Closes so that the client can still read the last reply: with input
+    /// unread, closing at once would reset the connection. Nobody sends more than a
+    /// message, of this size at most, before looking.
+    pub(super) async fn close(&mut self, message_size: u64) {
+        let time = self.parting();
+        let mut left = message_size;
+        let closing = async {
+            if self.stream.shutdown().await.is_err() || time < LINGER {
+                return;
+            }
+            let mut rest = [0; 1024];
+            while left > 0
+                && let Ok(read @ 1..) = self.stream.read(&mut rest).await
+            {
+                left = left.saturating_sub(read as u64);
+            }
+        };
+        let _gone = tokio::time::timeout(time, closing).await;
+    }
+}

@@ -1,0 +1,326 @@
+//! The dialog with one client: what it says goes from its connection to the session,
+//! and what the session answers is done. What a command means is decided in
+//! `session/dialog.rs`; a message between DATA and its verdict is the matter of
+//! `receive/`.
+//!
+//! Every wait ends: with the client's silence, with the time that a session has
+//! for AUTH or MAIL and as a whole, and when `slots/mod.rs` needs its slot.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use super::Shared;
+use super::access::Policy;
+use super::connection::Connection;
+use super::connection::End;
+use super::connection::Read;
+use super::connection::input::Line;
+use super::ending::Deadlines;
+use super::ending::farewell;
+use super::passwords::authenticate::authenticate;
+use super::receive::Received;
+use super::receive::Reception;
+use super::receive::intake::Intake;
+use super::receive::intake::Refused;
+use super::slots::Slot;
+use super::slots::stage::Event;
+use crate::config::Tls;
+use crate::mail::Envelope;
+use crate::session::Credentials;
+use crate::session::Reply;
+use crate::session::Session;
+use crate::session::Step;
+use crate::session::Verdict;
+use crate::telemetry::complaints;
+use crate::telemetry::transcripts::Secrecy;
+
+/// A TLS handshake that takes longer is none.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+/// Why a client goes away in the middle.
+const GONE_REMEDY: &str = "see the client's own log: it may have timed out, or got a reply that \
+    it did not expect";
+
+pub(super) struct Dialog<'a> {
+    connection: Connection<'a>,
+    policy: Policy,
+    session: Session,
+    deadlines: Deadlines,
+    shared: &'a Shared,
+}
+
+impl<'a> Dialog<'a> {
+    pub(super) fn new(stream: TcpStream, policy: Policy, slot: Slot, shared: &'a Shared) -> Self {
+        Self {
+            connection: Connection::new(stream, policy.client(), slot, shared),
+            session: policy.session(),
+            deadlines: Deadlines::new(&policy.rules().limits),
+            policy,
+            shared,
+        }
+    }
+
+    /// All of it, to the end of the connection.
+    pub(super) async fn run(mut self) {
+        let client = self.policy.client();
+        debug!(event = "connected", %client);
+        let end = self.talk().await;
+        let how = format!("{end:?}");
+        if matches!(end, End::Gone) {
+            self.connection.slot.release();
+        }
+        match end {
+            End::Closed => {
+                let size = self.policy.rules().limits.message_size;
+                self.connection.close(size).await;
+            }
+            End::Gone if self.session.is_under_way() => {
+                let what = "the client disconnected before it had finished";
+                let remedy = match self.connection.input.misread() {
+                    Some(line_end) => line_end.remedy(),
+                    None => GONE_REMEDY,
+                };
+                self.connection.recording.happened(what);
+                self.connection.recording.trouble(what, remedy);
+            }
+            End::Gone => {}
+        }
+        self.keep();
+        debug!(event = "disconnected", %client, end = how);
+    }
+
+    async fn talk(&mut self) -> End {
+        if self.policy.listener().tls == Tls::Implicit
+            && let Err(end) = self.handshake().await
+        {
+            return end;
+        }
+        self.connection.say(&self.session.greeting());
+        loop {
+            let turned = match self.must_end() {
+                Some(reply) => Err(self.connection.say_last(&reply).await),
+                None => self.turn().await,
+            };
+            if let Err(end) = turned {
+                return end;
+            }
+            for quirk in self.session.new_quirks() {
+                complaints::protocol_deviation(self.policy.client(), quirk.name());
+            }
+        }
+    }
+
+    /// Why the session must end before its next command, if it must.
+    fn must_end(&mut self) -> Option<Reply> {
+        if let Some(reply) = self.policy.renew(&mut self.session, self.shared) {
+            return Some(reply);
+        }
+        if self.connection.slot.leave().is_cancelled() {
+            return Some(farewell(&self.shared.stop));
+        }
+        self.deadlines.are_over().then(|| self.out_of_time())
+    }
+
+    fn out_of_time(&self) -> Reply {
+        let misread = self.connection.input.misread();
+        self.deadlines
+            .out_of_time(self.session.is_under_way(), misread)
+    }
+
+    /// One line, or waiting for more of it.
+    async fn turn(&mut self) -> Result<(), End> {
+        let recording = &mut self.connection.recording;
+        let step = match self.connection.input.next_line() {
+            Line::Whole(line) => self.command(&line),
+            Line::TooLong => self.session.line_too_long(),
+            Line::Endless => Step::Close(Reply::line_too_long()),
+            Line::ClientHello => {
+                recording.happened("the client began with a TLS handshake");
+                Step::Close(Reply::tls_unexpected())
+            }
+            Line::Proxy => {
+                recording.happened("the connection began with a PROXY protocol preamble");
+                Step::Close(Reply::proxy_unexpected())
+            }
+            Line::Unfinished => {
+                self.flush().await?;
+                return self.wait_for_input().await;
+            }
+        };
+        self.take(step).await
+    }
+
+    /// What a line asks for.
+    fn command(&mut self, line: &[u8]) -> Step {
+        if let Some(quirk) = self.connection.input.quirk() {
+            self.session.note(quirk);
+        }
+        let secrecy = if self.session.expects_secret() {
+            Secrecy::Secret
+        } else {
+            Secrecy::Open
+        };
+        self.connection.recording.heard(line, secrecy);
+        let was_open = self.session.is_in_transaction();
+        let step = self.session.line(line);
+        if self.session.is_in_transaction() && !was_open {
+            self.reached(Event::Mail);
+            let left = self.intake().allowance().recipients_left();
+            self.session.allow_recipients(left);
+        }
+        step
+    }
+
+    /// The session is more than a connection from now on.
+    fn reached(&mut self, event: Event) {
+        self.deadlines.mail_came();
+        self.connection.slot.mark(event);
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), End> {
+        match step {
+            Step::Say(reply) => self.connection.say(&reply),
+            Step::Close(reply) => return Err(self.connection.say_last(&reply).await),
+            Step::Receive(reply, envelope) => {
+                let reply = self.message(&reply, &envelope).await?;
+                self.connection.say(&reply);
+            }
+            Step::Verify(credentials) => {
+                let step = self.verify(credentials).await?;
+                return Box::pin(self.take(step)).await;
+            }
+            Step::StartTls(reply) => {
+                self.connection.say(&reply);
+                self.flush().await?;
+                self.handshake().await?;
+                self.session.tls_started();
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify(&mut self, credentials: Credentials) -> Result<Step, End> {
+        self.flush().await?;
+        let connection = &mut self.connection;
+        connection.slot.mark(Event::Verifying);
+        let verification = authenticate(credentials, connection, &self.policy, self.shared).await?;
+        let step = self.session.verified(verification);
+        if self.session.identity().is_some() {
+            self.reached(Event::Authenticated);
+        } else {
+            self.connection.slot.mark(Event::NotVerified);
+        }
+        Ok(step)
+    }
+
+    /// From DATA to the reply to its content, or to DATA if it cannot come now.
+    async fn message(&mut self, go_on: &Reply, envelope: &Envelope) -> Result<Reply, End> {
+        let client = self.policy.client();
+        if let Err(Refused { verdict, cause }) = self.intake().begin(envelope) {
+            let reply = self.session.not_now(verdict);
+            complaints::refused(client, envelope, 0, &reply, &cause);
+            return Ok(reply);
+        }
+        if !self.connection.slot.mark(Event::Data) {
+            self.intake().allowance().give_recipients_back(envelope);
+            let reply = farewell(&self.shared.stop);
+            return Err(self.connection.say_last(&reply).await);
+        }
+        self.connection.say(go_on);
+        let received = match self.flush().await {
+            Ok(()) => self.receive(envelope).await,
+            Err(end) => Err(end),
+        };
+        if !received.as_ref().is_ok_and(|it| it.outcome.is_ok()) {
+            self.intake().allowance().give_recipients_back(envelope);
+        }
+        let Received { outcome, size } = received?;
+        match outcome {
+            Ok(id) => {
+                self.connection.slot.mark(Event::Accepted);
+                self.connection.recording.succeeded();
+                Ok(self.session.verdict(Verdict::Queued(id)))
+            }
+            Err(Refused { verdict, cause }) => {
+                let reply = self.session.verdict(verdict);
+                self.connection.slot.mark(Event::NotAccepted);
+                complaints::refused(client, envelope, size, &reply, &cause);
+                Ok(reply)
+            }
+        }
+    }
+
+    fn intake(&self) -> Intake<'_> {
+        Intake {
+            policy: &self.policy,
+            session: &self.session,
+            shared: self.shared,
+        }
+    }
+
+    async fn receive(&mut self, envelope: &Envelope) -> Result<Received, End> {
+        let reception = Reception {
+            connection: &mut self.connection,
+            policy: &mut self.policy,
+            session: &mut self.session,
+            deadlines: &self.deadlines,
+            shared: self.shared,
+        };
+        // In memory of its own: a connection that waits for a command takes up less.
+        Box::pin(reception.receive(envelope)).await
+    }
+
+    /// Begins TLS; a client that cannot is gone.
+    async fn handshake(&mut self) -> Result<(), End> {
+        let rules = self.policy.rules();
+        let Some(config) = rules.tls.clone() else {
+            return Err(End::Gone);
+        };
+        let time = HANDSHAKE.min(rules.limits.command_timeout);
+        let until = self.deadlines.to_hear(time);
+        self.connection.start_tls(config, until).await
+    }
+
+    /// Waits for a command, for as long as the configuration and a stop allow.
+    async fn wait_for_input(&mut self) -> Result<(), End> {
+        let silence = self.policy.rules().limits.command_timeout;
+        let until = self.deadlines.to_hear(silence);
+        let leave = self.connection.slot.leave().clone();
+        let reply = tokio::select! {
+            read = self.connection.read(until) => match read? {
+                Read::Some => return Ok(()),
+                Read::TimedOut => self.out_of_time(),
+            },
+            () = leave.cancelled() => self.idle_farewell(),
+        };
+        Err(self.connection.say_last(&reply).await)
+    }
+
+    /// What is said to a client that has to leave while the relay waits for a command.
+    fn idle_farewell(&self) -> Reply {
+        let stop = &self.shared.stop;
+        let has_begun = self.session.is_in_transaction() || !self.connection.input.is_empty();
+        if stop.is_cancelled() || has_begun {
+            farewell(stop)
+        } else {
+            Reply::idle_makes_room()
+        }
+    }
+
+    /// Sends what was said.
+    async fn flush(&mut self) -> Result<(), End> {
+        let silence = self.policy.rules().limits.command_timeout;
+        let until = self.deadlines.to_say(silence);
+        self.connection.flush(until).await
+    }
+
+    /// Leaves the transcript, if something went wrong.
+    fn keep(self) {
+        let hello = self.session.hello().map(|hello| hello.name.clone());
+        let user = self.session.identity().map(|user| user.name.clone());
+        let (client, listener) = (self.policy.client(), self.policy.listener().address);
+        let transcripts = &self.shared.transcripts;
+        transcripts.keep(self.connection.recording, client, listener, hello, user);
+    }
+}

@@ -1,0 +1,219 @@
+//! Whether a message may come now, and taking in one that has come in whole: it is read
+//! (its header section), admitted, and handed to the spool. Whether it is taken,
+//! `admission` decides; what `250` means, `spool`.
+
+use std::path::PathBuf;
+
+use super::fit::can_fit;
+use crate::admission;
+use crate::admission::Admitted;
+use crate::admission::Handed;
+use crate::admission::admit;
+use crate::listener::Shared;
+use crate::listener::access::Policy;
+use crate::listener::allowance::Allowance;
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+use crate::mail::Trace;
+use crate::mime::Findings;
+use crate::mime::Header;
+use crate::mime::outgoing_message_id;
+use crate::mime::subject;
+use crate::session::Session;
+use crate::session::Verdict;
+use crate::spool::AcceptError;
+use crate::spool::INLINE_LIMIT;
+use crate::spool::Incoming;
+use crate::spool::LONGEST_SUBJECT;
+use crate::spool::NewEntry;
+use crate::telemetry::complaints;
+use crate::telemetry::maillog;
+
+/// Why a message is not taken.
+pub(in crate::listener) struct Refused {
+    pub(in crate::listener) verdict: Verdict,
+    /// For the log, as far as the client need not know.
+    pub(in crate::listener) cause: String,
+}
+
+impl From<Verdict> for Refused {
+    fn from(verdict: Verdict) -> Self {
+        let cause = String::new();
+        Self { verdict, cause }
+    }
+}
+
+impl From<AcceptError> for Refused {
+    fn from(error: AcceptError) -> Self {
+        let verdict = match error {
+            AcceptError::Full(_) => Verdict::StorageFull,
+            AcceptError::NeverFits { .. } => Verdict::NeverFits,
+            AcceptError::Failed(_) => Verdict::LocalTrouble,
+        };
+        let cause = error.to_string();
+        Self { verdict, cause }
+    }
+}
+
+/// What decides about a message that a session hands in.
+#[derive(Clone, Copy)]
+pub(in crate::listener) struct Intake<'a> {
+    pub(in crate::listener) policy: &'a Policy,
+    pub(in crate::listener) session: &'a Session,
+    pub(in crate::listener) shared: &'a Shared,
+}
+
+impl<'a> Intake<'a> {
+    /// How many messages and recipients the sender may have.
+    pub(in crate::listener) fn allowance(self) -> Allowance<'a> {
+        Allowance {
+            client: self.policy.client(),
+            identity: self.session.identity(),
+            rules: self.policy.rules(),
+            clients: &self.shared.clients,
+        }
+    }
+
+    /// Whether a message to these recipients may come now; if so, it is counted.
+    pub(in crate::listener) fn begin(self, envelope: &Envelope) -> Result<(), Refused> {
+        let spool = &self.shared.spool;
+        spool.check_room(self.session.declared_size())?;
+        let allowance = self.allowance();
+        allowance.take_message().map_err(|limit| Refused {
+            verdict: Verdict::TooMany,
+            cause: format!("more than {limit} messages in a minute"),
+        })?;
+        match allowance.take_recipients(envelope) {
+            true => Ok(()),
+            false => Err(Verdict::TooManyRecipients.into()),
+        }
+    }
+
+    /// Stores a message that has come in whole.
+    pub(super) async fn accept(
+        self,
+        mut incoming: Incoming,
+        envelope: Envelope,
+    ) -> Result<SpoolId, Refused> {
+        let file = incoming.file().await?;
+        let head = incoming.head();
+        let whole = head.len() as u64 == incoming.size();
+        let Some(header) = Header::of_message(head, whole) else {
+            return Err(Verdict::HeaderTooBig(INLINE_LIMIT).into());
+        };
+        let findings = Findings::of(&header);
+        for quirk in &findings.quirks {
+            complaints::protocol_deviation(self.policy.client(), quirk.name());
+        }
+        let handed = Handed {
+            identity: self.session.identity(),
+            envelope: &envelope,
+        };
+        let Admitted {
+            author,
+            lane,
+            bound,
+            largest_part,
+        } = admit(&header, &findings, handed, self.admission())?;
+        let (id, size) = (incoming.id(), incoming.size());
+        self.fits(&header, file, size, &lane).await?;
+        let trace = self.trace(&envelope);
+        let entry = NewEntry {
+            message_id: self.message_id(id, &header),
+            subject: subject(&header, LONGEST_SUBJECT),
+            content: incoming,
+            trace: trace.clone(),
+            envelope: envelope.clone(),
+            author: author.clone(),
+            lane: lane.clone(),
+            bound,
+            largest_part,
+        };
+        let accepted = self.shared.spool.accept(entry).await?;
+        maillog::accepted(id, &trace, &envelope, size, &lane);
+        maillog::recipients_replaced(id, &envelope);
+        self.log_sender(id, author.as_ref());
+        self.allowance().use_mailbox(&lane, &envelope);
+        maillog::split(&accepted);
+        Ok(id)
+    }
+
+    /// The Message-ID that a message goes out with.
+    fn message_id(self, id: SpoolId, header: &Header<'_>) -> Option<String> {
+        let hostname = &self.policy.rules().session.hostname;
+        outgoing_message_id(header, || id.message_id(hostname))
+    }
+
+    /// Whether a message can be sent that is larger than one request.
+    async fn fits(
+        self,
+        header: &Header<'_>,
+        file: Option<PathBuf>,
+        size: u64,
+        lane: &Lane,
+    ) -> Result<(), Refused> {
+        let Some((file, account)) = file.zip(self.admission().account(lane)) else {
+            return Ok(());
+        };
+        match can_fit(header, file, size, &account.submission).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Verdict::CannotBeSplit(account.submission.largest_mime()).into()),
+            Err(error) => Err(Refused {
+                verdict: Verdict::LocalTrouble,
+                cause: error.to_string(),
+            }),
+        }
+    }
+
+    /// Says so where `[[sender]]` has an entry for the author.
+    fn log_sender(self, id: SpoolId, author: Option<&Address>) {
+        let senders = &self.policy.rules().senders;
+        if let Some(author) = author
+            && let Some(rule) = senders.rule(author)
+        {
+            let from = senders.replaced(author);
+            maillog::sender_replaced(id, author, from.as_ref(), rule.mailbox.as_ref());
+        }
+    }
+
+    fn admission(self) -> admission::Rules<'a> {
+        let rules = self.policy.rules();
+        admission::Rules {
+            accounts: &rules.accounts,
+            senders: &rules.senders,
+            users: &rules.users,
+            hostname: &rules.session.hostname,
+            received_headers: rules.limits.received_headers,
+        }
+    }
+
+    /// For the Received field: RFC 5321 4.4, and the registry of "mail
+    /// transmission types" (RFC 3848, RFC 6531 4.3).
+    fn trace(self, envelope: &Envelope) -> Trace {
+        let (hello, identity) = (self.session.hello(), self.session.identity());
+        let base = match hello {
+            _ if envelope.utf8 => "UTF8SMTP",
+            Some(hello) if hello.extended => "ESMTP",
+            _ => "SMTP",
+        };
+        let extended = envelope.utf8 || hello.is_some_and(|hello| hello.extended);
+        let tls = if extended && self.session.has_tls() {
+            "S"
+        } else {
+            ""
+        };
+        let authenticated = if extended && identity.is_some() {
+            "A"
+        } else {
+            ""
+        };
+        Trace {
+            client: self.policy.client(),
+            hello: hello.map_or_else(String::new, |hello| hello.name.clone()),
+            protocol: format!("{base}{tls}{authenticated}"),
+            user: identity.map(|identity| identity.name.clone()),
+        }
+    }
+}
