@@ -1,6 +1,6 @@
 //! graph-relay takes mail by plain SMTP from applications on this machine,
 //! keeps it safe on disk, and sends it through Microsoft Graph with an app's
-//! own credentials.
+//! own credentials. This is the architecture of the code; read it first.
 //!
 //! # The path of a message
 //!
@@ -28,11 +28,11 @@
 //!   room/           what may be stored       damage/    what a crash or a bad disk left
 //!   operator/       what an operator decides view/      reading it
 //!   schema/         formats and upgrades     writer.rs  the one thread that writes
-//! delivery/       what is due, in fair turns, until it is delivered or has failed
-//!   dispatch/       who may go next: fairness, limits, backoff
+//! delivery/       sends due mail in fair turns until it is delivered or has failed
+//!   dispatch/       which message goes next: fairness, limits, backoff
 //!   attempt/        one attempt from top to bottom; who receives it (`recipients.rs`)
 //!   outcome/        what every failure means
-//!   report/         who hears of a failure or a delay
+//!   report/         who gets a report of a failure or a delay
 //! mime/           a message as bytes
 //!   header/         the header section       addresses/ names and addresses in its fields
 //!   text/           charsets, encoded words  body/      parts, encodings, splitting
@@ -50,29 +50,30 @@
 //!
 //! Read `session/dialog.rs` for the dialog, `listener/receive/` for a message
 //! on its way in, `admission/mod.rs` for whether it is taken, `spool/mod.rs` for what
-//! "safe" means, and `delivery/attempt/mod.rs` for one attempt from top to bottom; the
+//! "safe" means, and `delivery/attempt/mod.rs` for one attempt from top to bottom. The
 //! tables are `session/replies/mod.rs` (every reply), `delivery/outcome/` (what every
 //! failure means), `catalogue/` (what to do about it) and
-//! `delivery/attempt/recipients.rs` (who receives a message). The oracles of fuzzer and
-//! property tests stand in the station that they look into (`session/oracle/`, `mime/oracle.rs`,
+//! `delivery/attempt/recipients.rs` (who receives a message). The oracles of the fuzzer and
+//! of property tests are in the modules that they check (`session/oracle/`, `mime/oracle.rs`,
 //! `delivery/oracle.rs`); the relay is built without them.
 //!
 //! # What the relay promises
 //!
-//! Each is kept where it says, and `tests/` has a test that bears its name.
+//! Each promise names the place that keeps it. The tests of a promise have its number in
+//! their names, as in `promise_4_a_draft_arrives_exactly_once_after_any_failed_request`.
 //!
-//! 1. `250` after DATA means safe: [`spool`].
-//! 2. Never lost: an accepted message is submitted, or failed, reported and kept
-//!    (its content as long as new mail finds room without: `spool/room/mod.rs`):
-//!    [`delivery`]; what is reported to whom: `delivery/report/mod.rs`.
-//! 3. Never more than asked: it reaches the envelope's recipients and nobody
-//!    else: `delivery/attempt/recipients.rs`.
-//! 4. Never twice, as far as Graph allows: an attempt is on record before it
-//!    begins, a draft before it is sent, and a doubtful outcome is called so:
+//! 1. `250` after DATA means that the message is safe: [`spool`].
+//! 2. No message is lost: an accepted message is submitted, or it fails, is reported and
+//!    kept (its content until new mail needs the room: `spool/room/mod.rs`): [`delivery`].
+//!    `delivery/report/mod.rs` decides what is reported to whom.
+//! 3. A message reaches the recipients of its envelope and nobody else:
+//!    `delivery/attempt/recipients.rs`.
+//! 4. No message is sent twice, as far as Graph allows: an attempt is on record before it
+//!    begins, a draft before it is sent, and a doubtful outcome is reported as doubtful:
 //!    [`spool`], `delivery/attempt/draft.rs`.
-//! 5. Content is not rewritten except for the fields that a rule names, and what a
-//!    rule sets aside stays visible: `delivery/attempt/compose.rs` has the rules, [`mime`]
-//!    what they rest on.
+//! 5. Content is not rewritten, except for the fields that a rule names, and a field that a
+//!    rule replaces stays visible as `X-Original-...`: `delivery/attempt/compose.rs` has the
+//!    rules, [`mime`] the code that they use.
 //! 6. No open relay: `config/listeners/mod.rs`.
 //! 7. Secrets don't leak: [`config`], [`auth`], [`http`],
 //!    `telemetry/transcripts.rs`.
@@ -106,11 +107,10 @@
 //! | `machine` | |
 //! | `disk` | |
 //!
-//! So the spool is the only thing that `listener` and `delivery` share;
-//! `session` knows no Graph and `graph` no SMTP, their translation is
-//! `delivery/outcome/`. The sandbox is a package of its own (`sandbox/`), and
-//! to the relay just a URL in the configuration: only the command `sandbox`
-//! starts it, and a build without the feature `sandbox` has none.
+//! So `listener` and `delivery` share only the spool. `session` knows nothing of Graph and
+//! `graph` nothing of SMTP; `delivery/outcome/` translates between them. The sandbox is a
+//! separate package (`sandbox/`), and for the relay only a URL in the configuration: only the
+//! command `sandbox` starts it, and a build without the feature `sandbox` does not contain it.
 
 // One message must not be able to stop the relay.
 #![cfg_attr(
