@@ -190,8 +190,15 @@ impl axum::serve::Listener for Guarded {
                 Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
                     return (stream, Peer { uid: peer.uid() });
                 }
-                Ok(peer) => warn!(event = "admin", uid = peer.uid(), "turned away"),
-                Err(error) => warn!(event = "admin", %error, "turned away"),
+                Ok(peer) => warn!(
+                    event = "admin",
+                    uid = peer.uid(),
+                    "refused a user at the admin socket: only root and the relay's own user may use it"
+                ),
+                Err(error) => warn!(
+                    event = "admin", %error,
+                    "refused a user at the admin socket: cannot find out which user it is"
+                ),
             }
         }
     }

@@ -64,7 +64,7 @@ impl<'a> Dialog<'a> {
     /// All of it, to the end of the connection.
     pub(super) async fn run(mut self) {
         let client = self.policy.client();
-        debug!(event = "connected", %client);
+        debug!(event = "connected", %client, "a client has connected");
         let end = self.talk().await;
         let how = format!("{end:?}");
         if matches!(end, End::Gone) {
@@ -87,7 +87,7 @@ impl<'a> Dialog<'a> {
             End::Gone => {}
         }
         self.keep();
-        debug!(event = "disconnected", %client, end = how);
+        debug!(event = "disconnected", %client, end = how, "a client has disconnected");
     }
 
     async fn talk(&mut self) -> End {

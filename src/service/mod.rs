@@ -158,7 +158,11 @@ impl Service {
         };
         service.listen(sockets);
         service.work(admin, transcripts, means);
-        info!(event = "started", version = env!("CARGO_PKG_VERSION"));
+        info!(
+            event = "started",
+            version = env!("CARGO_PKG_VERSION"),
+            "the relay has started"
+        );
         Ok(service)
     }
 
@@ -226,7 +230,10 @@ impl Service {
 
     /// Stops in order. Everything that was accepted is in the spool.
     pub async fn stop(self) {
-        info!(event = "stopping");
+        info!(
+            event = "stopping",
+            "the relay is stopping: it accepts no more connections"
+        );
         self.stop_listening.cancel();
         self.connections.close();
         let drained = listener::DRAIN + Duration::from_secs(5);
@@ -253,7 +260,7 @@ impl Service {
         if let Some(path) = self.spool.close().await {
             maillog::database_rewritten(&path);
         }
-        info!(event = "stopped");
+        info!(event = "stopped", "the relay has stopped");
     }
 
     fn listen(&mut self, sockets: Vec<TcpListener>) {
@@ -261,7 +268,7 @@ impl Service {
         self.connections.spawn(complaints);
         for (number, socket) in sockets.into_iter().enumerate() {
             if let Ok(address) = socket.local_addr() {
-                info!(event = "listening", %address);
+                info!(event = "listening", %address, "accepting mail");
                 self.addresses.push(address);
             }
             let connections = self.connections.clone();

@@ -57,7 +57,10 @@ pub fn protocol_deviation(client: IpAddr, quirk: &str) {
             "non-standard client behaviour, tolerated"
         );
     } else {
-        debug!(event = "protocol_deviation", %client, quirk);
+        debug!(
+            event = "protocol_deviation", %client, quirk,
+            "non-standard client behaviour, tolerated"
+        );
     }
 }
 

@@ -125,7 +125,7 @@ pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
 
 /// A client authenticated.
 pub fn authenticated(client: IpAddr, user: &str, mechanism: &dyn Display) {
-    debug!(event = "authenticated", %client, user, %mechanism);
+    debug!(event = "authenticated", %client, user, %mechanism, "a client has authenticated");
 }
 
 /// The certificate's files have changed and are in use.
@@ -283,11 +283,14 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
 
 /// Text parts in quoted-printable were rewritten, or would have been.
 pub fn reencoded(id: SpoolId, fits: bool) {
-    let what = match fits {
-        true => "quoted-printable text encoded as base64",
-        false => "quoted-printable text kept: as base64 the message would not fit into one request",
-    };
-    info!(event = "quoted_printable", %id, "{what}");
+    if fits {
+        info!(event = "quoted_printable", %id, "quoted-printable text encoded as base64");
+    } else {
+        info!(
+            event = "quoted_printable", %id,
+            "quoted-printable text kept: as base64 the message would not fit into one request"
+        );
+    }
 }
 
 /// Blind recipients are set on a draft.
@@ -334,9 +337,9 @@ pub enum Waits {
 impl Waits {
     fn words(self) -> &'static str {
         match self {
-            Self::Account => "messages of this account wait until this is fixed",
-            Self::Mailbox => "messages of this mailbox wait until this is fixed",
-            Self::Message => "this message waits until this is fixed; others are not affected",
+            Self::Account => "messages of this account wait",
+            Self::Mailbox => "messages of this mailbox wait",
+            Self::Message => "only this message and others like it wait",
         }
     }
 }
@@ -344,10 +347,11 @@ impl Waits {
 /// Somebody has to change a setting or a permission.
 pub fn fault(entry: &Claimed, waits: Waits, code: Option<&str>, reason: &str, remedy: &str) {
     let author = entry.author.as_ref().map_or("-", |author| author.as_str());
+    let which_messages_wait = waits.words();
     error!(
         event = "fault", id = %entry.id, mailbox = %entry.lane.mailbox,
         account = %entry.lane.account, %author, code = %code.unwrap_or("-"), reason, remedy,
-        "{}", waits.words()
+        "{which_messages_wait} until this is fixed"
     );
 }
 

@@ -157,7 +157,7 @@ impl Verifier {
                 let matches = trial.hash.verify(password.expose_secret());
                 right |= matches && trial.counts;
             }
-            debug!(event = "verified", client = %address, right);
+            debug!(event = "verified", client = %address, right, "a password was checked");
             // Also where the session is gone meanwhile.
             drop(turn);
             if right {
