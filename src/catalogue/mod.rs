@@ -19,9 +19,9 @@
 //! an application" and "Email non-delivery reports and SMTP errors in Exchange
 //! Online", and from reports of what people have seen. The texts are our own.
 //!
-//! Each text is here once, and each code has one entry. An entry is words only:
-//! `delivery/outcome/` decides what happens to a message. `{mailbox}` and
-//! `{author}` in a remedy are placeholders; see [`named`].
+//! Each text is here once, and each code has one entry; `explain` and the pages of the book print
+//! the same [`lines`](Entry::lines). An entry is words only: `delivery/outcome/` decides what
+//! happens to a message. `{mailbox}` and `{author}` in a remedy are placeholders; see [`named`].
 
 mod entra;
 mod exchange;
@@ -60,23 +60,92 @@ pub struct Entry {
     pub place: Option<&'static str>,
 }
 
-const TABLES: [&[Entry]; 8] = [
-    entra::ENTRIES,
-    signin::ENTRIES,
-    oauth::ENTRIES,
-    graph::ENTRIES,
-    service::ENTRIES,
-    http::ENTRIES,
-    exchange::ENTRIES,
-    relay::ENTRIES,
+impl Entry {
+    /// The lines that `explain` prints, each as a label and a text; the documentation has the
+    /// same. Without a message, MAILBOX and ADDRESS stand for the names in it.
+    pub fn lines(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let place = self.place.map(|place| ("place", place.to_owned()));
+        let lines = [
+            ("code", self.code.to_owned()),
+            ("cause", self.cause.to_owned()),
+            ("remedy", named(self.remedy, "MAILBOX", "ADDRESS")),
+        ];
+        lines.into_iter().chain(place)
+    }
+
+    /// The first sentence of the cause: what stands next to the code in a list.
+    pub fn summary(&self) -> String {
+        let first = self.cause.split(". ").next().unwrap_or_default();
+        format!("{}.", first.trim_end_matches('.'))
+    }
+}
+
+/// Codes of one kind: whoever reads one knows by its form, and by where it appeared, which
+/// family to look into.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// A heading.
+    pub name: &'static str,
+    /// Where these codes appear, in a sentence or two.
+    pub about: &'static str,
+    tables: &'static [&'static [Entry]],
+}
+
+impl Family {
+    /// Its entries.
+    pub fn entries(&self) -> impl Iterator<Item = &'static Entry> {
+        self.tables.iter().copied().flatten()
+    }
+}
+
+/// Every entry has its place in one of these.
+pub const FAMILIES: [Family; 6] = [
+    Family {
+        name: "Entra (AADSTS)",
+        about: "Entra ID refuses to issue a token to the relay, or to let a mailbox sign in. The \
+            number says why.",
+        tables: &[entra::ENTRIES, signin::ENTRIES],
+    },
+    Family {
+        name: "OAuth",
+        about: "The same refusals in the words of OAuth. Usually an AADSTS number is next to the \
+            word, and says more.",
+        tables: &[oauth::ENTRIES],
+    },
+    Family {
+        name: "Graph",
+        about: "Microsoft Graph, or Exchange behind it, does not accept a request of the relay.",
+        tables: &[graph::ENTRIES, service::ENTRIES],
+    },
+    Family {
+        name: "HTTP and network",
+        about: "There was no answer, or an answer without a code of Graph: often from a proxy or a \
+            firewall. These names are the relay's own.",
+        tables: &[http::ENTRIES],
+    },
+    Family {
+        name: "Exchange (5.x.x)",
+        about: "Exchange has accepted the message and cannot deliver it: the code is in the \
+            non-delivery report in the inbox of the sending mailbox. Or a program still sends \
+            through Microsoft's SMTP server instead of the relay.",
+        tables: &[exchange::ENTRIES],
+    },
+    Family {
+        name: "The relay itself",
+        about: "A program that sends mail got this reply from the relay, or a failure report of the \
+            relay has this status. The reply itself says more.",
+        tables: &[relay::ENTRIES],
+    },
 ];
 
 /// The beginning of each of Entra's codes.
 const AADSTS: &str = "AADSTS";
 
-/// Every entry, file by file.
+/// Every entry, family by family.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    TABLES.into_iter().flatten()
+    FAMILIES
+        .into_iter()
+        .flat_map(|family| family.tables.iter().copied().flatten())
 }
 
 /// The entry of a code: `AADSTS7000215`, `7000215`, `ErrorSendAsDenied`,

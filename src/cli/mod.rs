@@ -42,6 +42,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::error::ErrorKind;
 
+pub use self::reference::command;
 use self::reference::explain;
 use self::running::accounts;
 use self::running::queue;

@@ -1,6 +1,8 @@
 //! `explain`: prints what an error code of Entra, Graph, Exchange or the relay
 //! means, from the catalogue in this program, without network access.
 
+use std::collections::BTreeMap;
+
 use crate::catalogue;
 use crate::catalogue::Entry;
 use crate::cli::Exit;
@@ -44,11 +46,8 @@ pub(in crate::cli) fn run(options: &Options) -> Exit {
         if at > 0 {
             say("");
         }
-        say(&format!("code    {}", entry.code));
-        say(&format!("cause   {}", entry.cause));
-        say(&format!("remedy  {}", remedy(entry)));
-        if let Some(place) = entry.place {
-            say(&format!("place   {place}"));
+        for (label, text) in entry.lines() {
+            say(&format!("{label:8}{text}"));
         }
     }
     Exit::Done
@@ -56,23 +55,14 @@ pub(in crate::cli) fn run(options: &Options) -> Exit {
 
 /// A code and the first sentence of its cause.
 fn row(entry: &Entry) -> String {
-    let first = entry.cause.split(". ").next().unwrap_or_default();
-    format!("{:38}  {}.", entry.code, first.trim_end_matches('.'))
+    format!("{:38}  {}", entry.code, entry.summary())
 }
 
 fn json(entry: &Entry) -> String {
-    serde_json::json!({
-        "code": entry.code,
-        "cause": entry.cause,
-        "remedy": remedy(entry),
-        "place": entry.place,
-    })
-    .to_string()
-}
-
-/// The remedy with placeholders, because no message is known here.
-fn remedy(entry: &Entry) -> String {
-    catalogue::named(entry.remedy, "MAILBOX", "ADDRESS")
+    let lines = entry.lines().map(|(label, text)| (label, Some(text)));
+    // Last wins: what has no place says so.
+    let fields: BTreeMap<_, _> = [("place", None)].into_iter().chain(lines).collect();
+    serde_json::json!(fields).to_string()
 }
 
 fn unknown(text: &str) -> String {

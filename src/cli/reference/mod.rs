@@ -110,7 +110,8 @@ fn written(pages: &[Page], folder: &Path) -> Exit {
     }
 }
 
-fn command() -> Command {
+/// The command line as it is, for whatever describes it: manual pages, completions, the book.
+pub fn command() -> Command {
     let mut command = CommandLine::command();
     command.build();
     command
