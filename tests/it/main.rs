@@ -41,6 +41,7 @@ mod pages;
 mod promises;
 mod queue;
 mod recipients;
+mod reference;
 mod remedies;
 mod reports;
 mod restore;
