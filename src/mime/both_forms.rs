@@ -120,6 +120,18 @@ fn files_of_real_programs_are_the_same_in_both_forms() {
 }
 
 #[test]
+fn a_part_without_an_empty_line_before_its_body_is_the_same_file_in_both_forms() {
+    let file = b"Content-Type: application/pdf; name=a.pdf\r\n\
+        Content-Transfer-Encoding: base64\r\nJVBERi0xLjQK";
+    let message = mixed(&[b"\r\nHello".to_vec(), file.to_vec()]);
+
+    let kind = "application/pdf".to_owned();
+    let expected = vec![("a.pdf".to_owned(), kind, b"%PDF-1.4\n".to_vec())];
+    assert_eq!(in_json(&message).unwrap(), expected);
+    assert_eq!(taken(&message), expected);
+}
+
+#[test]
 fn a_part_that_cannot_be_decoded_for_certain_is_a_decoded_file_in_neither_form() {
     for (encoding, body) in [
         ("base64", "JVBERi0xLjQKJ"),

@@ -10,12 +10,14 @@ use super::Encoding;
 use super::Header;
 use super::Kept;
 use super::Part;
+use super::References;
 use super::Root;
 use super::Split;
 use super::Structure;
 use super::Unsplittable;
 use super::body::decode::Decoder;
-use super::body::structure::Scan;
+use super::body::scan::Scan;
+use super::body::scan::parts_of;
 use super::quoted_printable_as_base64;
 
 /// Tries a message with LF for line ends. Its first line has the limit, a number,
@@ -45,6 +47,7 @@ pub(super) fn holds(message: &[u8], limit: u64, cuts: &[usize]) {
     let body = &message[header.body..];
     let found = scanned(&header, body);
     in_pieces(&header, body, cuts, &found);
+    unmeasured(&header, body, found.clone());
     is_well_formed(&found, body);
     let size = header.body as u64;
     match Split::of(&found, size, size + limit) {
@@ -67,6 +70,17 @@ pub(super) fn scanned(header: &Header<'_>, body: &[u8]) -> Structure {
     let mut scan = Scan::new(header);
     scan.feed(body);
     scan.finish()
+}
+
+/// It has the same parts if nobody measures them.
+fn unmeasured(header: &Header<'_>, body: &[u8], mut found: Structure) {
+    let outlined = parts_of(header, body);
+    found.references = References::default();
+    for (part, other) in found.parts.iter_mut().zip(&outlined.parts) {
+        part.decoded = 0;
+        part.media.encoding = other.media.encoding;
+    }
+    assert_eq!(found, outlined);
 }
 
 /// It does not matter how it is cut.

@@ -1,7 +1,7 @@
 //! The parameters of Content-Type and Content-Disposition in ASCII (RFC 2231).
 //!
 //! Old programs write file names as raw octets. What those mean is guessed by
-//! `text/charset.rs`; reading parameters is left to `media/mod.rs` and `json/part.rs`.
+//! `text/charset.rs`; reading parameters is left to `media/`.
 
 use percent_encoding::AsciiSet;
 use percent_encoding::NON_ALPHANUMERIC;

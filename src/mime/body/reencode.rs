@@ -3,14 +3,14 @@
 //!
 //! Nothing is touched but the body of such a text and the field that names its
 //! encoding; nothing within a signature, an encrypted part, a report or another
-//! message, and nothing that other programs may see otherwise (`structure.rs`).
+//! message, and nothing that other programs may see otherwise (`scan.rs`).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::decode::Decoder;
-use super::split::is_sealed;
-use super::structure::Scan;
+use super::scan::parts_of;
+use super::split::may_be_changed;
 use crate::mime::Encoding;
 use crate::mime::Header;
 use crate::mime::Media;
@@ -21,9 +21,7 @@ use crate::mime::Structure;
 /// section with the empty line, and its body. `None` if there are none.
 pub fn quoted_printable_as_base64(header: &[u8], body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let top = Header::split(header, true)?;
-    let mut scan = Scan::new(&top);
-    scan.feed(body);
-    let structure = scan.finish();
+    let structure = parts_of(&top, body);
     let mut new_header = None;
     let mut new_body = Vec::with_capacity(body.len() + body.len() / 2);
     let mut from = 0;
@@ -65,13 +63,11 @@ pub fn quoted_printable_as_base64(header: &[u8], body: &[u8]) -> Option<(Vec<u8>
 }
 
 fn applies(structure: &Structure, part: &Part) -> bool {
-    let parent = |part: &Part| structure.parts.get(part.parent?);
-    let mut around = std::iter::successors(parent(part), |part| parent(part));
     !part.open
         && !part.doubtful
         && part.media.encoding == Encoding::QuotedPrintable
         && part.media.content_type.starts_with("text/")
-        && around.all(|part| !part.doubtful && !is_sealed(&part.media))
+        && may_be_changed(structure, part)
 }
 
 /// Whether it is what it was: of a type that cannot be read, such as `i mage/png`, a

@@ -3,8 +3,8 @@
 //! before it, other odd lines are passed over if a Content- field follows, and else
 //! the text begins there. It also begins with the delimiter of the part's own parts.
 //!
-//! Other programs may read it in another way. So `structure.rs` calls such a part
-//! doubtful, and none of it is rewritten.
+//! Other programs may read it in another way. So `scan.rs` calls such a part doubtful,
+//! and none of it is rewritten.
 
 use super::media::delimiter;
 use super::media::is_line;
@@ -21,8 +21,8 @@ pub(in crate::mime) struct Repaired {
 }
 
 /// Reads a header section up to its empty line, or as much of it as is looked at;
-/// `None` if it does not end within that.
-pub(in crate::mime) fn repaired(bytes: &[u8]) -> Option<Repaired> {
+/// `None` if it does not end within that and `whole` is not set: that is all of it.
+pub(in crate::mime) fn repaired(bytes: &[u8], whole: bool) -> Option<Repaired> {
     let last = last_known_field(bytes);
     let mut fields = Vec::new();
     let mut at = 0;
@@ -32,7 +32,7 @@ pub(in crate::mime) fn repaired(bytes: &[u8]) -> Option<Repaired> {
         if line == b"\r\n" {
             return Some(Repaired::at(at, fields));
         }
-        let is_whole = line.ends_with(b"\n");
+        let is_whole = whole || line.ends_with(b"\n");
         if line.starts_with(b"--") && is_delimiter(&fields, line) {
             return Some(Repaired::at(body, fields));
         }
@@ -52,7 +52,7 @@ pub(in crate::mime) fn repaired(bytes: &[u8]) -> Option<Repaired> {
             return Some(Repaired::at(body, fields));
         }
     }
-    None
+    whole.then(|| Repaired::at(at, fields))
 }
 
 /// RFC 5322 2.1.1.
@@ -60,8 +60,19 @@ const LONGEST_LINE: usize = 998;
 
 impl Repaired {
     fn at(body: usize, mut fields: Vec<u8>) -> Self {
+        if !fields.is_empty() && !fields.ends_with(b"\n") {
+            fields.extend_from_slice(b"\r\n");
+        }
         fields.extend_from_slice(b"\r\n");
         Self { fields, body }
+    }
+
+    /// What the part is.
+    pub(in crate::mime) fn media(&self, default: &str, charset: Option<&str>) -> Option<Media> {
+        let header = Header::split(&self.fields, true)?;
+        let mut media = Media::of(&header, default, charset);
+        media.ambiguous = true;
+        Some(media)
     }
 }
 
@@ -121,21 +132,6 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte)
 }
 
-/// What a part is whose header section programs read in different ways, and where
-/// its body begins; `None` if nothing can be said of it.
-pub(in crate::mime) fn doubtful(
-    bytes: &[u8],
-    default: &str,
-    charset: Option<&str>,
-) -> Option<(Media, usize)> {
-    let repaired = repaired(bytes)?;
-    let header = Header::split(&repaired.fields, true)?;
-    let mut media = Media::of(&header, default, charset);
-    media.ambiguous = true;
-    // What has gone by may have had delimiters of it.
-    (!media.is_multipart()).then_some((media, repaired.body))
-}
-
 /// Whether a header section ends with an empty line.
 pub(in crate::mime) fn ends(header: &[u8]) -> bool {
     matches!(
@@ -161,7 +157,7 @@ mod tests {
 
     /// The fields, and the text behind them.
     fn of(bytes: &str) -> Option<(String, String)> {
-        let repaired = repaired(bytes.as_bytes())?;
+        let repaired = repaired(bytes.as_bytes(), false)?;
         let fields = String::from_utf8(repaired.fields).unwrap();
         Some((fields, bytes[repaired.body..].to_owned()))
     }
@@ -224,14 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn a_header_section_of_fields_alone_does_not_end() {
-        for fields in [
-            "",
-            "Content-ID: <a>\r\n",
-            "Content-ID: <a>\r\nX-A",
-            "X-A: b\r\n c",
+    fn a_header_section_of_fields_alone_does_not_end_before_all_does() {
+        for (fields, body) in [
+            ("", 0),
+            ("Content-ID: <a>\r\n", 17),
+            ("Content-ID: <a>\r\nX-A", 17),
+            ("X-A: b\r\n c", 10),
         ] {
-            assert_eq!(repaired(fields.as_bytes()), None);
+            assert_eq!(repaired(fields.as_bytes(), false), None);
+            let all = repaired(fields.as_bytes(), true).unwrap();
+            assert_eq!(all.body, body, "{fields}");
         }
     }
 }

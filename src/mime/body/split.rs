@@ -6,7 +6,7 @@
 //! text where a multipart would be without parts. Never taken is what is signed,
 //! encrypted or a report, nor the forms of one text (multipart/alternative), nor a
 //! text that is shown; nor anything out of a multipart that other programs may see
-//! otherwise (`structure.rs`).
+//! otherwise (`scan.rs`).
 //!
 //! A part that is itself doubtful is taken after all others, and decoded as far as
 //! the relay is sure of its encoding. Where it is not, the part becomes a message of
@@ -20,9 +20,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::media;
 use crate::mime::Decoded;
-use crate::mime::Disposition;
 use crate::mime::Encoding;
 use crate::mime::Header;
 use crate::mime::Media;
@@ -116,7 +114,7 @@ impl Split {
             taken: vec![false; structure.parts.len()],
             rest: header + structure.size,
         };
-        for (at, part) in taking.candidates() {
+        for part in taking.candidates() {
             if taking.rest <= limit {
                 break;
             }
@@ -124,7 +122,7 @@ impl Split {
             if size > LARGEST_ATTACHMENT {
                 return Err(Unsplittable::AttachmentTooLarge { size });
             }
-            taking.take(at, part);
+            taking.take(part);
         }
         match taking.rest {
             rest if rest > limit => Err(Unsplittable::TooLarge { rest, limit }),
@@ -178,6 +176,8 @@ fn as_empty_text(header: &[u8]) -> Vec<u8> {
 /// The header section of an empty text.
 const EMPTY_TEXT: &[u8] = b"Content-Type: text/plain; charset=us-ascii\r\n\r\n";
 
+const RELATED: &str = "multipart/related";
+
 /// What is being taken.
 struct Taking<'s> {
     structure: &'s Structure,
@@ -189,71 +189,50 @@ struct Taking<'s> {
 
 impl<'s> Taking<'s> {
     /// The parts that may be taken, the largest first of those that lose nothing.
-    fn candidates(&self) -> Vec<(usize, &'s Part)> {
-        let parts = self.structure.parts.iter().enumerate();
-        let mut candidates: Vec<_> = parts.filter(|(at, _)| self.may_go(*at)).collect();
-        candidates.sort_by_key(|(at, part)| {
+    fn candidates(&self) -> Vec<&'s Part> {
+        let parts = self.structure.parts.iter();
+        let mut candidates: Vec<_> = parts.filter(|part| self.may_go(part)).collect();
+        candidates.sort_by_key(|part| {
             let is_doubtful = part.doubtful || is_undecodable(part);
-            let is_located = part.media.located && self.is_related(*at);
+            let is_located = part.media.located && self.is_related(part);
             let smaller = std::cmp::Reverse(length(&part.whole));
             (is_doubtful, is_located, smaller)
         });
         candidates
     }
 
-    fn may_go(&self, at: usize) -> bool {
-        let parts = &self.structure.parts;
-        let Some(part) = parts.get(at) else {
-            return false;
-        };
-        let parent = part.parent.and_then(|at| parts.get(at));
+    fn may_go(&self, part: &Part) -> bool {
+        let parent = self.structure.around(part).next();
         let is_form = parent.is_some_and(|it| it.media.content_type == "multipart/alternative");
-        let is_main = part
-            .parent
-            .is_some_and(|parent| self.main_of(parent) == Some(at));
-        let mut around = std::iter::successors(parent, |part| parts.get(part.parent?));
+        let main = parent.filter(|it| it.media.content_type == RELATED);
+        let main = main.and_then(|it| self.structure.main_of(it));
+        let is_main = main.is_some_and(|main| main.at == part.at);
         let may_be_message = !part.doubtful && !is_undecodable(part) && !is_whole(&part.media);
         !part.open
             && !part.media.is_multipart()
             && !is_form
-            && is_attachment(&part.media, is_main, self.is_related(at))
+            && is_attachment(&part.media, is_main, self.is_related(part))
             && (parent.is_some() || may_be_message)
-            && around.all(|part| !part.doubtful && !is_sealed(&part.media))
-    }
-
-    /// The part of a multipart/related that the others belong to (RFC 2387 3.2).
-    fn main_of(&self, related: usize) -> Option<usize> {
-        let parts = &self.structure.parts;
-        let media = &parts.get(related)?.media;
-        if media.content_type != "multipart/related" {
-            return None;
-        }
-        let mut children = children(self.structure, related);
-        let first = children.next()?;
-        let mut all = std::iter::once(first).chain(children);
-        let named = all.find(|at| {
-            let id = parts
-                .get(*at)
-                .and_then(|part| part.media.content_id.as_ref());
-            id.is_some() && id == media.start.as_ref()
-        });
-        Some(named.unwrap_or(first))
+            && may_be_changed(self.structure, part)
     }
 
     /// Whether a part is in a multipart/related, however deep.
-    fn is_related(&self, at: usize) -> bool {
-        let parts = &self.structure.parts;
-        let mut around = std::iter::successors(parts.get(at), |part| parts.get(part.parent?));
-        around.any(|part| part.media.content_type == "multipart/related")
+    fn is_related(&self, part: &Part) -> bool {
+        let mut around = self.structure.around(part);
+        around.any(|it| it.media.content_type == RELATED)
     }
 
-    fn take(&mut self, at: usize, part: &Part) {
-        let before = self.written(part.parent);
-        if let Some(taken) = self.taken.get_mut(at) {
+    fn is_taken(&self, part: &Part) -> bool {
+        self.taken.get(part.at) == Some(&true)
+    }
+
+    fn take(&mut self, part: &Part) {
+        let before = self.written(part);
+        if let Some(taken) = self.taken.get_mut(part.at) {
             *taken = true;
         }
         self.rest -= length(&part.whole);
-        self.rest += self.written(part.parent);
+        self.rest += self.written(part);
         self.rest -= before;
         if part.parent.is_none() {
             // Its header section is rewritten.
@@ -261,47 +240,49 @@ impl<'s> Taking<'s> {
         }
     }
 
-    /// Bytes that stand in for what was taken out of a multipart.
-    fn written(&self, multipart: Option<usize>) -> u64 {
-        let written = multipart.and_then(|at| self.instead(at));
+    /// Bytes that stand in for what was taken out of the multipart that a part is in.
+    fn written(&self, part: &Part) -> u64 {
+        let written = self.instead(part);
         written.map_or(0, |(_, bytes)| bytes.len() as u64)
     }
 
-    /// What has to be written in a multipart, and in place of which part: where it
-    /// would be without parts, or without the end of its last one.
-    fn instead(&self, multipart: usize) -> Option<(usize, Vec<u8>)> {
-        let part = self.structure.parts.get(multipart)?;
-        let boundary = part.media.boundary.as_deref()?;
-        let is_taken = |at: &usize| self.taken.get(*at) == Some(&true);
-        let last = children(self.structure, multipart).last()?;
-        if !is_taken(&last) {
+    /// What has to be written in the multipart that a part is in, and in place of
+    /// which part: where it would be without parts, or without the end of its last one.
+    fn instead(&self, part: &Part) -> Option<(usize, Vec<u8>)> {
+        let multipart = self.structure.around(part).next()?;
+        let boundary = multipart.media.boundary.as_deref()?;
+        let last = self.structure.children(multipart).last()?;
+        if !self.is_taken(last) {
             return None;
         }
         let mut written = Vec::new();
-        if children(self.structure, multipart).all(|at| is_taken(&at)) {
+        let mut children = self.structure.children(multipart);
+        if children.all(|child| self.is_taken(child)) {
             written.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
             written.extend_from_slice(EMPTY_TEXT);
             written.extend_from_slice(b"\r\n");
         }
-        if !part.closed {
+        if !multipart.closed {
             written.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
         }
-        (!written.is_empty()).then_some((last, written))
+        (!written.is_empty()).then_some((last.at, written))
     }
 
     fn split(&self) -> Split {
         let mut kept = Kepts::default();
         let mut attachments = Vec::new();
         let mut from = 0;
-        for (at, part) in self.structure.parts.iter().enumerate() {
-            if self.taken.get(at) != Some(&true) {
-                continue;
-            }
-            attachments.push(self.attachment(at, part));
+        for part in self
+            .structure
+            .parts
+            .iter()
+            .filter(|part| self.is_taken(part))
+        {
+            attachments.push(self.attachment(part));
             kept.range(from..part.whole.start);
             from = part.whole.end;
-            if let Some((last, written)) = part.parent.and_then(|parent| self.instead(parent))
-                && last == at
+            if let Some((last, written)) = self.instead(part)
+                && last == part.at
             {
                 kept.0.push(Kept::Inserted(written));
             }
@@ -317,19 +298,7 @@ impl<'s> Taking<'s> {
         }
     }
 
-    /// Which of the parts without a name it is that would be called alike.
-    fn number(&self, at: usize) -> usize {
-        let parts = &self.structure.parts;
-        let name = |part: &Part| media::default_name(&part.media.content_type);
-        let Some(own) = parts.get(at).map(name) else {
-            return 1;
-        };
-        let before = parts.iter().take(at);
-        let counted = before.filter(|part| !part.open && part.media.is_counted());
-        1 + counted.filter(|part| name(part) == own).count()
-    }
-
-    fn attachment(&self, at: usize, part: &Part) -> Detached {
+    fn attachment(&self, part: &Part) -> Detached {
         let media = &part.media;
         if is_undecodable(part) {
             return Detached {
@@ -338,14 +307,14 @@ impl<'s> Taking<'s> {
                 content_id: None,
                 inline: false,
                 encoding: Encoding::Identity,
-                range: part.header.start..part.body.end,
+                range: part.as_message(),
                 size: size(part),
             };
         }
         let references = &self.structure.references;
         let id = media.content_id.as_deref();
         Detached {
-            name: media::name_or_default(media, self.number(at)),
+            name: part.file_name(),
             content_type: media.content_type.clone(),
             content_id: media.content_id.clone(),
             inline: id.is_some_and(|id| references.has(id)),
@@ -364,7 +333,7 @@ fn is_undecodable(part: &Part) -> bool {
 /// The size of a part as an attachment.
 fn size(part: &Part) -> u64 {
     match is_undecodable(part) {
-        true => length(&(part.header.start..part.body.end)),
+        true => length(&part.as_message()),
         false => part.decoded,
     }
 }
@@ -384,12 +353,6 @@ impl Kepts {
     }
 }
 
-fn children(structure: &Structure, of: usize) -> impl Iterator<Item = usize> {
-    let parts = structure.parts.iter().enumerate();
-    let children = parts.filter(move |(_, part)| part.parent == Some(of));
-    children.map(|(at, _)| at)
-}
-
 fn length(range: &Range<u64>) -> u64 {
     range.end.saturating_sub(range.start)
 }
@@ -402,14 +365,21 @@ fn is_attachment(media: &Media, is_main: bool, is_related: bool) -> bool {
     }
     let is_referred_to = is_related && media.content_id.is_some() && !is_main;
     !media.is_text()
-        || media.disposition == Disposition::Attachment
+        || media.says_attachment()
         || (media.name.is_some() && !is_main)
         || is_referred_to
 }
 
+/// Whether all programs see a part in this place, and nothing around it means
+/// something as a whole only.
+pub(super) fn may_be_changed(structure: &Structure, part: &Part) -> bool {
+    let mut around = structure.around(part);
+    around.all(|it| !it.doubtful && !is_sealed(&it.media))
+}
+
 /// A multipart that means something as a whole only: a signature, an encrypted
 /// text, a report (RFC 1847, RFC 6522).
-pub(in crate::mime) fn is_sealed(media: &Media) -> bool {
+fn is_sealed(media: &Media) -> bool {
     matches!(
         media.content_type.as_str(),
         "multipart/signed" | "multipart/encrypted" | "multipart/report"

@@ -1,34 +1,14 @@
-//! The parts of a message at byte offsets (RFC 2046 5.1), found as its body goes
-//! by: of a message of any size only what is said here stays in memory.
-//!
-//! A line delimits parts if it is exactly a delimiter of a multipart that is open:
-//! the innermost first, then those around it, whose delimiters close what was not
-//! closed. Where a line is nearly one, where fields are there twice or a header
-//! section does not end, other programs may see something else: such a part is
-//! `doubtful`. `split.rs` takes nothing out of a doubtful multipart. What is odd
-//! beyond measure (see the constants) is doubtful as a whole.
-//!
-//! A message within a message is one part: its own parts are nobody's business.
+//! The parts of a message at byte offsets (RFC 2046 5.1), as `scan.rs` has found them:
+//! the one tree from which a large message is split (`split.rs`) and the JSON message
+//! is made (`json/`).
 
-use std::io;
+use std::collections::HashMap;
 use std::ops::Range;
 
-use memchr::memchr;
-use memchr::memmem;
-
-use super::decode::Decoder;
-use super::decode::Verdict;
-use super::media::LONGEST_BOUNDARY;
-use super::repaired::doubtful;
-use super::repaired::ends;
-use super::repaired::is_sound;
-use crate::mime::Disposition;
-use crate::mime::Encoding;
-use crate::mime::Header;
+use super::media::default_name;
+use super::media::name_or_default;
 use crate::mime::Media;
-use crate::mime::Reader;
 use crate::mime::References;
-use crate::mime::json::references::Seeker;
 
 /// The parts of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +19,15 @@ pub struct Structure {
     pub references: References,
     /// Bytes of the body.
     pub size: u64,
+    /// It has more parts, or longer header sections, than are looked at.
+    pub cut_short: bool,
 }
 
 /// One part; all offsets are in the body of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
+    /// Its place among the parts.
+    pub at: usize,
     /// The multipart that it is in; `None` for the message itself.
     pub parent: Option<usize>,
     /// From its delimiter to the next one: what has to go for it to be gone.
@@ -58,427 +42,106 @@ pub struct Part {
     pub decoded: u64,
     /// It is a multipart that was taken apart.
     pub open: bool,
+    /// It is a multipart within so many others that it was not taken apart.
+    pub too_deep: bool,
     /// Its closing delimiter is there.
     pub closed: bool,
     /// Other programs may see something else here.
     pub doubtful: bool,
+    /// Of the files without a name that would be called alike, which one it is.
+    number: usize,
 }
 
-/// Multiparts within one another.
-const DEEPEST: usize = 50;
-
-/// The most parts, the message itself among them.
-const MOST_PARTS: usize = 1000;
-
-/// The longest header section of a part, in bytes.
-const LARGEST_HEADER: usize = 16 * 1024;
-
-/// Bytes of the header sections of all parts: each byte costs time.
-const LARGEST_HEADERS: usize = 1024 * 1024;
-
-/// A delimiter with the blanks that may stand behind it (RFC 2046 5.1.1).
-const LONGEST_LINE: usize = 2 * LONGEST_BOUNDARY;
-
-/// Reads the structure of a message: `header` is its header section, `body` reads
-/// its body.
-///
-/// # Errors
-///
-/// Those of [`Reader::next`].
-pub async fn structure(header: &Header<'_>, mut body: Reader) -> io::Result<Structure> {
-    let mut scan = Scan::new(header);
-    while let Some(bytes) = body.next().await? {
-        scan.feed(&bytes);
-    }
-    Ok(scan.finish())
-}
-
-/// Finds the parts in a body that comes in pieces.
-#[derive(Debug)]
-pub(in crate::mime) struct Scan {
-    parts: Vec<Part>,
-    references: References,
-    /// Multiparts whose delimiters count, each in the one before it.
-    open: Vec<Open>,
-    place: Place,
-    /// Bytes that went by, without what is held.
-    at: u64,
-    at_line_start: bool,
-    /// The beginning of a line that may be a delimiter.
-    held: Vec<u8>,
-    /// The line end before, which belongs to a delimiter if one follows.
-    line_end: Vec<u8>,
-    /// Bytes of header sections so far.
-    headers: usize,
-    /// The charset of the first text.
-    charset: Option<String>,
-}
-
-#[derive(Debug)]
-struct Open {
-    at: usize,
-    /// The part of it that ends with its next delimiter.
-    last: Option<usize>,
-}
-
-#[derive(Debug)]
-enum Place {
-    /// In the header section of the last part, of which this has gone by.
-    Header(Vec<u8>),
-    /// In the body of the last part.
-    Body {
-        decoder: Decoder,
-        /// What was decoded just now.
-        scratch: Vec<u8>,
-        /// Looks at it, if it is HTML that is shown.
-        seeker: Option<Seeker>,
-    },
-    /// Before or behind the parts of a multipart.
-    Between,
-}
-
-impl Scan {
-    pub(in crate::mime) fn new(header: &Header<'_>) -> Self {
-        let mut scan = Self {
-            parts: vec![Part::at(None, 0)],
-            references: References::default(),
-            open: Vec::new(),
-            place: Place::Between,
-            at: 0,
-            at_line_start: true,
-            held: Vec::new(),
-            line_end: Vec::new(),
-            headers: 0,
-            charset: None,
-        };
-        let mut media = Media::of(header, "text/plain", None);
-        // Of its fields the first ones count (`header/quirks.rs`), which says no other.
-        media.ambiguous = false;
-        scan.begin(media);
-        scan
-    }
-
-    /// Goes on with the next piece of the body.
-    pub(in crate::mime) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let holds = !self.held.is_empty() || (self.at_line_start && may_delimit(bytes));
-            let (piece, rest) = bytes.split_at(if holds {
-                memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
-            } else {
-                self.until_a_delimiter(bytes)
-            });
-            bytes = rest;
-            if !holds {
-                self.pass(piece);
-                continue;
-            }
-            self.held.extend_from_slice(piece);
-            if self.held.ends_with(b"\n")
-                || self.held.len() > LONGEST_LINE
-                || !may_delimit(&self.held)
-            {
-                self.line();
-            }
+impl Structure {
+    /// Numbers the files without a name.
+    pub(super) fn of(
+        mut parts: Vec<Part>,
+        references: References,
+        size: u64,
+        cut_short: bool,
+    ) -> Self {
+        let mut seen = HashMap::<_, usize>::new();
+        for part in &mut parts {
+            let before = seen
+                .entry(default_name(&part.media.content_type))
+                .or_default();
+            part.number = *before + 1;
+            *before += usize::from(part.media.is_counted());
+        }
+        Self {
+            parts,
+            references,
+            size,
+            cut_short,
         }
     }
 
-    /// Ends all that is open.
-    pub(in crate::mime) fn finish(mut self) -> Structure {
-        if !self.held.is_empty() {
-            self.line();
-        }
-        self.flush();
-        self.end_parts(0, self.at, self.at);
-        self.end(0, self.at, self.at);
-        Structure {
-            parts: self.parts,
-            references: self.references,
-            size: self.at,
-        }
+    /// The multiparts that a part is in, the innermost first.
+    pub(in crate::mime) fn around(&self, part: &Part) -> impl Iterator<Item = &Part> {
+        let parent = |part: &&Part| self.parts.get(part.parent?);
+        std::iter::successors(parent(&part), parent)
     }
 
-    /// How much of this can be no delimiter.
-    fn until_a_delimiter(&self, bytes: &[u8]) -> usize {
-        if matches!(self.place, Place::Header(_)) {
-            return memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
-        }
-        match memmem::find(bytes, b"\n--") {
-            Some(at) => at + 1,
-            None if bytes.ends_with(b"\n-") => bytes.len() - 1,
-            None => bytes.len(),
-        }
+    /// All that is in a part, in order.
+    pub(in crate::mime) fn within(&self, part: &Part) -> impl Iterator<Item = &Part> {
+        let at = part.at;
+        let behind = self.parts.iter().skip(at + 1);
+        behind.take_while(move |it| it.parent >= Some(at))
     }
 
-    /// Decides about the line that is held.
-    fn line(&mut self) {
-        let line = std::mem::take(&mut self.held);
-        match self.delimiter(&line) {
-            Some((depth, ends)) => {
-                let start = self.at;
-                self.at += line.len() as u64;
-                self.at_line_start = true;
-                self.delimit(depth, ends, start);
-            }
-            None => self.pass(&line),
-        }
+    /// The parts of a multipart, without theirs.
+    pub(in crate::mime) fn children(&self, part: &Part) -> impl Iterator<Item = &Part> {
+        let at = part.at;
+        self.within(part).filter(move |it| it.parent == Some(at))
     }
 
-    /// Which of the open multiparts a line delimits, and whether it closes it.
-    fn delimiter(&mut self, line: &[u8]) -> Option<(usize, bool)> {
-        let text = line.strip_prefix(b"--")?;
-        let mut nearly = Vec::new();
-        for (depth, open) in self.open.iter().enumerate().rev() {
-            let boundary = self.parts.get(open.at)?.media.boundary.as_ref()?;
-            let Some(behind) = text.strip_prefix(boundary.as_bytes()) else {
-                continue;
-            };
-            let is_blank = |text: &[u8]| text.iter().all(|byte| b" \t\r\n".contains(byte));
-            if line.len() <= LONGEST_LINE && is_blank(behind) {
-                return Some((depth, false));
-            }
-            let closes = behind.strip_prefix(b"--").is_some_and(is_blank);
-            if line.len() <= LONGEST_LINE && closes {
-                return Some((depth, true));
-            }
-            nearly.push(open.at);
-        }
-        // RFC 2046 5.1.1 lets a program see a delimiter in any such line.
-        for at in nearly {
-            if let Some(part) = self.parts.get_mut(at) {
-                part.doubtful = true;
-            }
-        }
-        None
+    /// The parts in it that have no parts; itself, if no part is in it.
+    pub(in crate::mime) fn leaves<'s>(&'s self, part: &'s Part) -> impl Iterator<Item = &'s Part> {
+        let all = std::iter::once(part).chain(self.within(part));
+        all.filter(|it| self.is_leaf(it))
     }
 
-    /// A delimiter of an open multipart, behind which `at` is.
-    fn delimit(&mut self, depth: usize, closes: bool, start: u64) {
-        let end = start - self.line_end.len() as u64;
-        self.line_end.clear();
-        self.end_parts(depth, end, start);
-        self.open.truncate(depth + 1);
-        let last = self.parts.len();
-        let Some(parent) = self.open.last_mut() else {
-            return;
-        };
-        if closes {
-            if let Some(part) = self.parts.get_mut(parent.at) {
-                part.closed = true;
-            }
-            self.open.pop();
-        } else if last < MOST_PARTS && self.headers < LARGEST_HEADERS {
-            parent.last = Some(last);
-            let mut part = Part::at(Some(parent.at), start);
-            part.header = self.at..self.at;
-            self.parts.push(part);
-            self.place = Place::Header(Vec::new());
-        } else {
-            self.give_up();
-        }
+    /// Whether no part is in it.
+    pub(in crate::mime) fn is_leaf(&self, part: &Part) -> bool {
+        self.within(part).next().is_none()
     }
 
-    /// Bytes that are no delimiter.
-    fn pass(&mut self, bytes: &[u8]) {
-        self.at += bytes.len() as u64;
-        self.at_line_start = bytes.ends_with(b"\n");
-        if let Place::Header(header) = &mut self.place {
-            header.extend_from_slice(bytes);
-            if header.len() > LARGEST_HEADER {
-                let mut header = std::mem::take(header);
-                let beyond = header.split_off(LARGEST_HEADER);
-                self.at -= beyond.len() as u64;
-                self.header_ended(&header);
-                self.pass(&beyond);
-            } else if ends(header) {
-                let header = std::mem::take(header);
-                self.header_ended(&header);
-            }
-            return;
-        }
-        let ends_line = bytes.len() - line_end_of(bytes);
-        let (text, line_end) = bytes.split_at(ends_line);
-        if text.is_empty() && self.line_end == b"\r" && line_end == b"\n" {
-            self.line_end.push(b'\n');
-            return;
-        }
-        self.flush();
-        self.decode(text);
-        self.line_end.extend_from_slice(line_end);
-    }
-
-    /// The line end that was held back is no delimiter's.
-    fn flush(&mut self) {
-        let line_end = std::mem::take(&mut self.line_end);
-        self.decode(&line_end);
-    }
-
-    fn decode(&mut self, bytes: &[u8]) {
-        if let Place::Body {
-            decoder,
-            scratch,
-            seeker,
-        } = &mut self.place
-        {
-            decoder.feed(bytes, scratch);
-            if let Some(part) = self.parts.last_mut() {
-                part.decoded += scratch.len() as u64;
-            }
-            if let Some(seeker) = seeker {
-                seeker.feed(scratch, &mut self.references);
-            }
-            scratch.clear();
-        }
-    }
-
-    fn header_ended(&mut self, bytes: &[u8]) {
-        self.headers += bytes.len();
-        let parent = self.parts.last().and_then(|part| part.parent);
-        let parent = parent.and_then(|at| self.parts.get(at));
-        let default = parent.map_or("text/plain", |parent| parent.media.default_within());
-        let charset = self.charset.as_deref();
-        let (media, body) = match Header::split(bytes, true) {
-            Some(header) if is_sound(&header, bytes) => {
-                (Media::of(&header, default, charset), bytes.len())
-            }
-            Some(_) | None => {
-                let media = doubtful(bytes, default, charset);
-                media.unwrap_or_else(|| (Media::unknown(), bytes.len()))
-            }
-        };
-        let text = bytes.get(body..).unwrap_or_default();
-        self.at -= text.len() as u64;
-        self.begin(media);
-        if !text.is_empty() {
-            self.pass(text);
-        }
-    }
-
-    /// The body of the last part begins.
-    fn begin(&mut self, media: Media) {
-        let mut opens =
-            media.is_multipart() && media.boundary.is_some() && self.open.len() < DEEPEST;
-        // Whose delimiters are these?
-        for open in &self.open {
-            if let Some(around) = self.parts.get_mut(open.at)
-                && opens
-                && around.media.boundary == media.boundary
-            {
-                around.doubtful = true;
-                opens = false;
-            }
-        }
-        let at = self.parts.len().saturating_sub(1);
-        let Some(part) = self.parts.last_mut() else {
-            return;
-        };
-        if media.is_text() && self.charset.is_none() {
-            self.charset.clone_from(&media.charset);
-        }
-        part.header.end = self.at;
-        part.body = self.at..self.at;
-        part.doubtful = media.ambiguous || (media.is_multipart() && !opens);
-        part.open = opens;
-        self.place = if opens {
-            self.open.push(Open { at, last: None });
-            Place::Between
-        } else {
-            let is_html = media.content_type == "text/html";
-            let is_shown = is_html && media.disposition != Disposition::Attachment;
-            Place::Body {
-                decoder: Decoder::new(media.encoding),
-                scratch: Vec::new(),
-                seeker: is_shown.then(Seeker::default),
-            }
-        };
-        part.media = media;
-    }
-
-    /// Ends the part that we are in, and all that end with a delimiter of the
-    /// multipart at that depth: their bodies at `end`, they at `whole_end`.
-    fn end_parts(&mut self, depth: usize, end: u64, whole_end: u64) {
-        let place = std::mem::replace(&mut self.place, Place::Between);
-        if let Some(part) = self.parts.last_mut() {
-            match place {
-                Place::Between => {}
-                // Its header section does not end.
-                Place::Header(_) => {
-                    part.header.end = whole_end;
-                    part.body = whole_end..whole_end;
-                }
-                Place::Body {
-                    mut decoder,
-                    mut scratch,
-                    seeker,
-                } => {
-                    decoder.finish(&mut scratch);
-                    part.decoded += scratch.len() as u64;
-                    if let Some(mut seeker) = seeker {
-                        seeker.feed(&scratch, &mut self.references);
-                        seeker.finish(&mut self.references);
-                    }
-                    match decoder.verdict() {
-                        Verdict::Certain => {}
-                        Verdict::UrlSafe(size) => {
-                            part.media.encoding = Encoding::Base64Url;
-                            part.decoded = size;
-                        }
-                        Verdict::Doubtful => {
-                            part.media.encoding = Encoding::Unknown;
-                            part.decoded = end.saturating_sub(part.body.start);
-                        }
-                    }
-                }
-            }
-        }
-        let open = self.open.get(depth..).unwrap_or_default();
-        let ended: Vec<usize> = open.iter().filter_map(|open| open.last).collect();
-        for at in ended {
-            self.end(at, end, whole_end);
-        }
-    }
-
-    fn end(&mut self, at: usize, end: u64, whole_end: u64) {
-        if let Some(part) = self.parts.get_mut(at) {
-            part.body.end = end.max(part.body.start);
-            part.whole.end = whole_end;
-        }
-    }
-
-    /// Nothing more is looked for.
-    fn give_up(&mut self) {
-        if let Some(root) = self.parts.first_mut() {
-            root.doubtful = true;
-        }
-        self.open.clear();
+    /// The part of a multipart/related that the others belong to (RFC 2387 3.2): the
+    /// first, if no other is named.
+    pub(in crate::mime) fn main_of(&self, related: &Part) -> Option<&Part> {
+        let start = related.media.start.as_ref();
+        let is_named = |it: &&Part| start.is_some() && it.media.content_id.as_ref() == start;
+        let named = self.children(related).find(is_named);
+        named.or_else(|| self.children(related).next())
     }
 }
 
 impl Part {
-    fn at(parent: Option<usize>, at: u64) -> Self {
+    /// In the multipart of that place, from that offset on.
+    pub(super) fn at(at: usize, parent: Option<usize>, offset: u64) -> Self {
         Self {
+            at,
             parent,
-            whole: at..at,
-            header: at..at,
-            body: at..at,
+            whole: offset..offset,
+            header: offset..offset,
+            body: offset..offset,
             media: Media::unknown(),
             decoded: 0,
             open: false,
+            too_deep: false,
             closed: false,
             doubtful: true,
+            number: 1,
         }
     }
-}
 
-/// Whether a line may be a delimiter, as far as it is there.
-fn may_delimit(line: &[u8]) -> bool {
-    line.starts_with(b"--") || line == b"-"
-}
+    /// Its name as a file, or one that suits its type.
+    pub(in crate::mime) fn file_name(&self) -> String {
+        name_or_default(&self.media, self.number)
+    }
 
-/// Length of the line end that stands at the end, or may go on there.
-fn line_end_of(bytes: &[u8]) -> usize {
-    match bytes {
-        [.., b'\r', b'\n'] => 2,
-        [.., b'\r' | b'\n'] => 1,
-        _ => 0,
+    /// Its header section and its body: what it is as a message.
+    pub(in crate::mime) fn as_message(&self) -> Range<u64> {
+        self.header.start..self.body.end
     }
 }

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 
 use super::RenditionError;
-use super::part::Part;
-use super::part::one_line;
-use super::references::References;
-use crate::mime::body::media::name_or_default;
+use super::parts::Parts;
+use crate::mime::Part;
+use crate::mime::References;
 
 /// A file that comes with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,26 +24,26 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Made of a part, whatever it is. `number` tells it from others without a name,
-    /// `shown` is what the text refers to.
+    /// Made of a part, whatever it is; `shown` is what the text refers to.
     ///
     /// # Errors
     ///
     /// The part cannot be decoded for certain.
     pub(in crate::mime) fn of(
-        part: &Part<'_>,
-        number: usize,
+        parts: &Parts<'_>,
+        part: &Part,
         shown: &References,
     ) -> Result<Self, RenditionError> {
         let content_id = part.media.content_id.clone();
         let (name, media_type, content) = if part.too_deep {
             // With its header section it can be opened as a message.
             let name = "message.eml".to_owned();
-            (name, "message/rfc822".to_owned(), part.raw.to_vec())
+            let content = parts.as_message(part).to_vec();
+            (name, "message/rfc822".to_owned(), content)
         } else {
-            let content = part.content().ok_or_else(|| undecodable(part))?;
-            let name = name_or_default(&part.media, number);
-            (name, part.media.content_type.clone(), content.into_owned())
+            let content = parts.content(part).ok_or_else(|| undecodable(part))?;
+            let media_type = part.media.content_type.clone();
+            (part.file_name(), media_type, content.into_owned())
         };
         Ok(Self {
             name,
@@ -57,28 +56,19 @@ impl Attachment {
 }
 
 /// Says which part cannot be decoded.
-pub(in crate::mime) fn undecodable(part: &Part<'_>) -> RenditionError {
+pub(in crate::mime) fn undecodable(part: &Part) -> RenditionError {
     RenditionError::Undecodable {
-        name: name_or_default(&part.media, 1),
+        name: part.file_name(),
     }
-}
-
-/// Without the angle brackets.
-pub(in crate::mime) fn bare_id(text: &str) -> String {
-    one_line(text.trim().trim_start_matches('<').trim_end_matches('>'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(part: &str) -> Attachment {
-        Attachment::of(
-            &Part::of(part.as_bytes()).unwrap(),
-            1,
-            &References::default(),
-        )
-        .unwrap()
+    fn of(message: &str) -> Attachment {
+        let parts = Parts::read(message);
+        Attachment::of(&parts, parts.root(), &References::default()).unwrap()
     }
 
     #[test]

@@ -8,16 +8,13 @@
 //! cannot be decoded for certain, and a text in a form that cannot be shown here,
 //! is refused: such a message keeps its MIME form.
 
-use std::collections::HashMap;
-
 use super::RenditionError;
 use super::attachment::Attachment;
-use super::attachment::bare_id;
 use super::attachment::undecodable;
 use super::html::shows;
-use super::part::Part;
-use super::references::References;
-use crate::mime::body::media::default_name;
+use super::parts::Parts;
+use crate::mime::Part;
+use crate::mime::References;
 
 /// The one text of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +27,9 @@ pub enum Text {
 
 /// All of it.
 #[derive(Debug)]
-pub(in crate::mime) struct Contents<'p, 'm> {
-    message: &'p Part<'m>,
-    found: Vec<Found<'p, 'm>>,
+pub(in crate::mime) struct Contents<'p> {
+    parts: &'p Parts<'p>,
+    found: Vec<Found<'p>>,
     /// An HTML text without anything to see.
     blank: Option<String>,
     /// An alternative to the text was left out.
@@ -41,33 +38,33 @@ pub(in crate::mime) struct Contents<'p, 'm> {
     unshown: bool,
 }
 
-/// A part without children.
+/// A part without parts.
 #[derive(Debug)]
-enum Found<'p, 'm> {
+enum Found<'p> {
     /// With what it says.
-    Text(&'p Part<'m>, String),
-    File(&'p Part<'m>),
+    Text(&'p Part, String),
+    File(&'p Part),
 }
 
-impl<'p, 'm> Contents<'p, 'm> {
+impl<'p> Contents<'p> {
     /// Of a whole message.
     ///
     /// # Errors
     ///
     /// A text cannot be decoded.
-    pub(in crate::mime) fn of(message: &'p Part<'m>) -> Result<Self, RenditionError> {
+    pub(in crate::mime) fn of(parts: &'p Parts<'p>) -> Result<Self, RenditionError> {
         let mut contents = Self {
-            message,
+            parts,
             found: Vec::new(),
             blank: None,
             chose: false,
             unshown: false,
         };
-        if message.children.is_empty() && is_written(message) && !message.is_attachment() {
+        match parts.structure.parts.as_slice() {
             // A name makes no file of a message that is nothing but its text.
-            contents.write(message)?;
-        } else {
-            contents.take(message)?;
+            [only] if is_written(only) && !only.media.says_attachment() => contents.write(only)?,
+            [message, ..] => contents.take(message)?,
+            [] => {}
         }
         Ok(contents)
     }
@@ -78,7 +75,7 @@ impl<'p, 'm> Contents<'p, 'm> {
     ///
     /// A file cannot be decoded, or the only text cannot be shown.
     pub(in crate::mime) fn finish(self) -> Result<(Text, Vec<Attachment>), RenditionError> {
-        let is_html = |it: &Found<'_, '_>| matches!(it, Found::Text(part, _) if part.is(HTML));
+        let is_html = |it: &Found<'_>| matches!(it, Found::Text(part, _) if is(part, HTML));
         let html = self.found.iter().position(is_html);
         let mut plain = String::new();
         let mut text = None;
@@ -100,37 +97,33 @@ impl<'p, 'm> Contents<'p, 'm> {
             Text::Plain(_) => References::default(),
             Text::Html(html) => References::of(html),
         };
-        let numbers = numbers(self.message);
-        let files = files.into_iter().map(|part| {
-            let number = numbers.iter().find(|(it, _)| std::ptr::eq(*it, part));
-            Attachment::of(part, number.map_or(1, |(_, number)| *number), &shown)
-        });
+        let files = files.into_iter();
+        let files = files.map(|part| Attachment::of(self.parts, part, &shown));
         Ok((text, files.collect::<Result<_, _>>()?))
     }
 
-    fn take(&mut self, part: &'p Part<'m>) -> Result<(), RenditionError> {
-        if part.children.is_empty() {
+    fn take(&mut self, part: &'p Part) -> Result<(), RenditionError> {
+        let structure = &self.parts.structure;
+        let children = structure.children(part);
+        if structure.is_leaf(part) {
             if is_text(part) {
                 return self.write(part);
             }
             self.unshown |= is_rich(part);
             self.found.push(Found::File(part));
-        } else if part.is("multipart/alternative") {
-            return self.choose(part);
-        } else if part.is("multipart/related") {
-            // RFC 2387 3.2: the first is the root, if no other is named.
-            let start = part.parameter("start").map(|start| bare_id(&start));
-            let is_start = |child: &Part<'_>| start.is_some() && child.media.content_id == start;
-            let root = part.children.iter().position(is_start).unwrap_or_default();
-            for (at, child) in part.children.iter().enumerate() {
-                if at == root {
+        } else if is(part, "multipart/alternative") {
+            return self.choose(children.collect());
+        } else if is(part, "multipart/related") {
+            let main = structure.main_of(part).map(|main| main.at);
+            for child in children {
+                if Some(child.at) == main {
                     self.take(child)?;
                 } else {
-                    self.attach(child);
+                    self.found.extend(structure.leaves(child).map(Found::File));
                 }
             }
         } else {
-            for child in &part.children {
+            for child in children {
                 self.take(child)?;
             }
         }
@@ -139,10 +132,9 @@ impl<'p, 'm> Contents<'p, 'm> {
 
     /// RFC 2046 5.1.4: the last is the best; of what can be shown here HTML is, if
     /// it shows something.
-    fn choose(&mut self, part: &'p Part<'m>) -> Result<(), RenditionError> {
-        let children = &part.children;
+    fn choose(&mut self, forms: Vec<&'p Part>) -> Result<(), RenditionError> {
         let says = |media_type: &str| {
-            let each = children.iter().map(|child| says(child, media_type));
+            let each = forms.iter().map(|form| self.says(form, media_type));
             each.collect::<Result<Vec<bool>, _>>()
         };
         let html = says(HTML)?.iter().rposition(|says| *says);
@@ -150,22 +142,22 @@ impl<'p, 'm> Contents<'p, 'm> {
             Some(html) => Some(html),
             None => says(PLAIN)?.iter().position(|says| *says),
         };
-        for (at, child) in children.iter().enumerate() {
+        for (at, form) in forms.into_iter().enumerate() {
             if Some(at) == chosen {
-                self.take(child)?;
+                self.take(form)?;
             } else {
-                self.leave(child);
+                self.leave(form);
             }
         }
         Ok(())
     }
 
     /// Takes what is no text of an alternative that was not chosen.
-    fn leave(&mut self, part: &'p Part<'m>) {
-        if part.children.is_empty() {
+    fn leave(&mut self, form: &'p Part) {
+        for part in self.parts.structure.leaves(form) {
             if is_text(part) {
                 // What cannot be decoded says something, too.
-                let says = says(part, &part.media.content_type);
+                let says = self.says(part, &part.media.content_type);
                 self.chose |= says.unwrap_or(true);
             } else if is_form_of_text(part) {
                 self.chose = true;
@@ -174,54 +166,36 @@ impl<'p, 'm> Contents<'p, 'm> {
                 self.found.push(Found::File(part));
             }
         }
-        for child in &part.children {
-            self.leave(child);
-        }
     }
 
-    fn attach(&mut self, part: &'p Part<'m>) {
-        if part.children.is_empty() {
-            self.found.push(Found::File(part));
-        }
-        for child in &part.children {
-            self.attach(child);
-        }
-    }
-
-    fn write(&mut self, part: &'p Part<'m>) -> Result<(), RenditionError> {
-        let text = part.text().ok_or_else(|| undecodable(part))?;
+    fn write(&mut self, part: &'p Part) -> Result<(), RenditionError> {
+        let text = self.parts.text(part).ok_or_else(|| undecodable(part))?;
         if text.trim().is_empty() {
             return Ok(());
         }
-        if part.is(HTML) && !shows(&text) {
+        if is(part, HTML) && !shows(&text) {
             self.blank.get_or_insert(text);
         } else {
             self.found.push(Found::Text(part, text));
         }
         Ok(())
     }
-}
 
-/// Of the parts without names, which one each of them is that would be called alike.
-fn numbers<'p, 'm>(message: &'p Part<'m>) -> Vec<(&'p Part<'m>, usize)> {
-    fn count<'p, 'm>(
-        part: &'p Part<'m>,
-        seen: &mut HashMap<(&'static str, &'static str), usize>,
-        numbers: &mut Vec<(&'p Part<'m>, usize)>,
-    ) {
-        if part.children.is_empty() {
-            let name = default_name(&part.media.content_type);
-            let before = seen.entry(name).or_default();
-            numbers.push((part, *before + 1));
-            *before += usize::from(part.media.is_counted());
+    /// Whether there is something to read in this form.
+    fn says(&self, form: &Part, media_type: &str) -> Result<bool, RenditionError> {
+        let leaves = self.parts.structure.leaves(form);
+        for part in leaves.filter(|part| is_text(part) && is(part, media_type)) {
+            let text = self.parts.text(part).ok_or_else(|| undecodable(part))?;
+            let says = match media_type {
+                HTML => shows(&text),
+                _ => !text.trim().is_empty(),
+            };
+            if says {
+                return Ok(true);
+            }
         }
-        for child in &part.children {
-            count(child, seen, numbers);
-        }
+        Ok(false)
     }
-    let mut numbers = Vec::new();
-    count(message, &mut HashMap::new(), &mut numbers);
-    numbers
 }
 
 /// Adds a text that begins on a line of its own.
@@ -232,53 +206,45 @@ fn join(plain: &mut String, text: &str) {
     plain.push_str(text);
 }
 
-/// Whether a part without children is text, or a multipart without parts.
-fn is_written(part: &Part<'_>) -> bool {
-    let broken = part.is("multipart/*") && !part.too_deep;
-    part.is(PLAIN) || part.is(HTML) || broken
+fn is(part: &Part, media_type: &str) -> bool {
+    part.media.content_type == media_type
 }
 
-/// Whether a part without children is to be read, and no file.
-fn is_text(part: &Part<'_>) -> bool {
-    is_written(part) && !part.is_attachment() && part.media.name.is_none()
+/// Whether a part without parts is text, or a multipart.
+fn is_written(part: &Part) -> bool {
+    let broken = part.media.is_multipart() && !part.too_deep;
+    is(part, PLAIN) || is(part, HTML) || broken
 }
 
-/// Whether a part without children is a text with a layout of its own that cannot
-/// be shown here, and neither is what RFC 2046 4.1.4 would have shown: its markup.
-fn is_rich(part: &Part<'_>) -> bool {
+/// Whether nothing says that a part is a file.
+fn is_no_file(part: &Part) -> bool {
+    !part.media.says_attachment() && part.media.name.is_none()
+}
+
+/// Whether a part without parts is to be read.
+fn is_text(part: &Part) -> bool {
+    is_written(part) && is_no_file(part)
+}
+
+/// Whether a part without parts is a text with a layout of its own that cannot be
+/// shown here, and neither is what RFC 2046 4.1.4 would have shown: its markup.
+fn is_rich(part: &Part) -> bool {
     let kind = part.media.content_type.as_str();
     let is_rich = matches!(
         kind,
         "text/enriched" | "text/richtext" | "text/x-amp-html" | "text/watch-html"
     );
-    is_rich && !part.is_attachment() && part.media.name.is_none()
+    is_rich && is_no_file(part)
 }
 
 /// Whether a part of an alternative says what the others say, in a form of its own.
-fn is_form_of_text(part: &Part<'_>) -> bool {
+fn is_form_of_text(part: &Part) -> bool {
     let kind = part.media.content_type.as_str();
     let is_data = matches!(
         kind,
         "text/calendar" | "text/csv" | "text/directory" | "text/vcard" | "text/x-vcard"
     );
-    kind.starts_with("text/") && !is_data && !part.is_attachment() && part.media.name.is_none()
-}
-
-/// Whether there is something to read in this form.
-fn says(part: &Part<'_>, media_type: &str) -> Result<bool, RenditionError> {
-    if part.children.is_empty() && is_text(part) && part.is(media_type) {
-        let text = part.text().ok_or_else(|| undecodable(part))?;
-        return Ok(match media_type {
-            HTML => shows(&text),
-            _ => !text.trim().is_empty(),
-        });
-    }
-    for child in &part.children {
-        if says(child, media_type)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    kind.starts_with("text/") && !is_data && is_no_file(part)
 }
 
 const PLAIN: &str = "text/plain";

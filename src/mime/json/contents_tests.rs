@@ -18,8 +18,8 @@ fn multipart(kind: &str, parts: &[String]) -> String {
 }
 
 fn of(message: &str) -> (Text, Vec<Attachment>, bool) {
-    let part = Part::of(message.as_bytes()).unwrap();
-    let contents = Contents::of(&part).unwrap();
+    let parts = Parts::read(message);
+    let contents = Contents::of(&parts).unwrap();
     let chose = contents.chose;
     let (text, files) = contents.finish().unwrap();
     (text, files, chose)
@@ -191,7 +191,7 @@ fn the_root_of_related_parts_may_be_named() {
 fn what_lies_too_deep_is_a_message_of_its_own() {
     let deep = |depth| (0..depth).fold(plain("P"), |inner, _| multipart("mixed", &[inner]));
 
-    let (text, files, _) = of(&deep(40));
+    let (text, files, _) = of(&deep(60));
 
     assert_eq!(text, Text::Plain(String::new()));
     assert_eq!(names(&files), ["message.eml"]);
@@ -243,8 +243,8 @@ fn the_alternative_that_says_something_is_chosen() {
     assert!(matches!(of(&empty).0, Text::Html(_)));
     let alone = multipart("alternative", &[plain(""), enriched.clone()]);
     for message in [&alone, &enriched] {
-        let part = Part::of(message.as_bytes()).unwrap();
-        let refused = Contents::of(&part).and_then(Contents::finish);
+        let parts = Parts::read(message);
+        let refused = Contents::of(&parts).and_then(Contents::finish);
         assert_eq!(refused.err(), Some(RenditionError::Unshown), "{message}");
     }
 }
@@ -276,8 +276,8 @@ fn a_part_that_cannot_be_decoded_refuses_the_whole() {
         (part(unknown, "=ybegin"), "attachment.txt"),
     ] {
         let message = multipart("mixed", &[html("<p>H"), part]);
-        let part = Part::of(message.as_bytes()).unwrap();
-        let refused = Contents::of(&part).and_then(Contents::finish);
+        let parts = Parts::read(&message);
+        let refused = Contents::of(&parts).and_then(Contents::finish);
         let name = name.to_owned();
         assert_eq!(refused.err(), Some(RenditionError::Undecodable { name }));
     }

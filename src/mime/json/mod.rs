@@ -13,11 +13,9 @@
 
 pub(super) mod attachment;
 pub(super) mod contents;
-mod flowed;
 mod html;
-mod part;
+mod parts;
 pub(super) mod properties;
-pub(super) mod references;
 #[cfg(test)]
 mod tests;
 
@@ -26,12 +24,13 @@ use std::fmt;
 use self::attachment::Attachment;
 use self::contents::Contents;
 use self::contents::Text;
-use self::part::Part;
-use self::part::words;
+use self::parts::Parts;
+use self::parts::words;
 use self::properties::Importance;
 use self::properties::Sensitivity;
 use super::Header;
 use super::Item;
+use super::Part;
 use crate::mail::Address;
 
 /// What the JSON form can say of a message.
@@ -161,15 +160,15 @@ impl Rendition {
     /// cannot be decoded.
     pub fn of(message: &[u8]) -> Result<Self, RenditionError> {
         let header = Header::split(message, true).unwrap_or_default();
-        let part = Part::of(message).ok_or(RenditionError::TooManyParts)?;
-        check(&part)?;
-        let contents = Contents::of(&part)?;
+        let parts = Parts::of(&header, message).ok_or(RenditionError::TooManyParts)?;
+        check(&parts)?;
+        let contents = Contents::of(&parts)?;
         let mut lost = Vec::new();
         if contents.chose {
             lost.push(Lost::Alternative);
         }
         let subject = header.all("Subject").next();
-        let whole = subject.map(|field| words(field, part.charset()));
+        let whole = subject.map(|field| words(field, parts.charset()));
         let whole = whole.unwrap_or_default();
         let subject = shortened(&whole);
         if subject.len() < whole.len() {
@@ -208,37 +207,37 @@ impl Rendition {
 
 /// Refuses what would not survive. A signed or encrypted message that is merely
 /// attached is a file like any other.
-fn check(part: &Part<'_>) -> Result<(), RenditionError> {
-    let is_smime = part.is("application/pkcs7-mime") || part.is("application/x-pkcs7-mime");
-    let kind = part.parameter("smime-type").unwrap_or_default();
-    if part.is("multipart/signed") || (is_smime && kind.eq_ignore_ascii_case("signed-data")) {
-        return Err(RenditionError::Signed);
+fn check(parts: &Parts<'_>) -> Result<(), RenditionError> {
+    for part in &parts.structure.parts {
+        let is_signed_data = |kind: &str| kind.eq_ignore_ascii_case("signed-data");
+        match part.media.content_type.as_str() {
+            "multipart/signed" => return Err(RenditionError::Signed),
+            "multipart/encrypted" => return Err(RenditionError::Encrypted),
+            "multipart/report" => return Err(RenditionError::Report),
+            "application/pkcs7-mime" | "application/x-pkcs7-mime" if part.parent.is_none() => {
+                return Err(match &part.media.smime_type {
+                    Some(kind) if is_signed_data(kind) => RenditionError::Signed,
+                    Some(_) | None => RenditionError::Encrypted,
+                });
+            }
+            "text/calendar" if is_invitation(parts, part) => {
+                return Err(RenditionError::Invitation);
+            }
+            _ => {}
+        }
     }
-    if part.is("multipart/encrypted") || is_smime {
-        return Err(RenditionError::Encrypted);
-    }
-    if part.is("multipart/report") {
-        return Err(RenditionError::Report);
-    }
-    if part.children.is_empty() && is_invitation(part) {
-        return Err(RenditionError::Invitation);
-    }
-    // Around them, footers may have been put.
-    let within = part.children.iter();
-    let mut within = within.filter(|child| child.is("multipart/*") || is_invitation(child));
-    within.try_for_each(check)
+    Ok(())
 }
 
 /// Whether a part is meant for the recipient's calendar, not for his disk: it names
 /// a method (RFC 6047 2.4), or has one in it and does not want to be saved.
-fn is_invitation(part: &Part<'_>) -> bool {
-    let named = || part.parameter("method").is_some();
+fn is_invitation(parts: &Parts<'_>, calendar: &Part) -> bool {
     let within = || {
-        let content = part.content().unwrap_or_default();
+        let content = parts.content(calendar).unwrap_or_default();
         let mut lines = content.split(|byte| *byte == b'\n');
-        !part.is_attachment() && lines.any(|line| begins(line, b"method:"))
+        lines.any(|line| begins(line, b"method:"))
     };
-    part.is("text/calendar") && (named() || within())
+    calendar.media.method || (!calendar.media.says_attachment() && within())
 }
 
 fn begins(line: &[u8], with: &[u8]) -> bool {

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use super::part::one_line;
+use super::parts::one_line;
 use crate::mail::Address;
 use crate::mime::Field;
 use crate::mime::Header;

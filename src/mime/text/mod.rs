@@ -3,6 +3,7 @@
 
 pub(super) mod charset;
 mod codepage;
+pub(super) mod flowed;
 pub(super) mod labels;
 pub(super) mod words;
 

@@ -1,7 +1,7 @@
 //! Content-Transfer-Encoding read and undone piece by piece (RFC 2045 6), by one
 //! decoder for every form in which a message is sent.
 //!
-//! It is as tolerant as receivers are. What a part's size is (`body/structure.rs`) and
+//! It is as tolerant as receivers are. What a part's size is (`body/scan.rs`) and
 //! what is read from it are counted by this decoder alone, and it says how certain
 //! the result is: what is [`Verdict::Doubtful`] is never sent as a decoded file.
 

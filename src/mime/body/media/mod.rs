@@ -8,14 +8,15 @@ mod parameters;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::mime) use self::name::default_name;
+pub(super) use self::name::default_name;
 use self::name::file_name;
-pub(in crate::mime) use self::name::name_or_default;
+pub(super) use self::name::name_or_default;
 pub(in crate::mime) use self::parameters::Parameters;
 pub(in crate::mime) use self::parameters::is_known_parameter;
 use crate::mime::Encoding;
 use crate::mime::Field;
 use crate::mime::Header;
+use crate::mime::text::flowed::Flowed;
 
 /// What a part is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct Media {
     pub disposition: Disposition,
     /// How its body is written.
     pub encoding: Encoding,
-    /// What delimits the parts of a multipart, if it can be relied on.
+    /// What delimits the parts of a multipart, as it says.
     pub(in crate::mime) boundary: Option<String>,
     /// The Content-ID of the part of a multipart/related that the others belong to.
     pub(in crate::mime) start: Option<String>,
@@ -39,6 +40,12 @@ pub struct Media {
     pub(in crate::mime) located: bool,
     /// In which its text is written, as it says.
     pub(in crate::mime) charset: Option<String>,
+    /// How the lines of its text flow, if they do.
+    pub(in crate::mime) flowed: Option<Flowed>,
+    /// It names a method (RFC 6047 2.4): programs act by it.
+    pub(in crate::mime) method: bool,
+    /// What kind of S/MIME it is (RFC 8551 3.2.2).
+    pub(in crate::mime) smime_type: Option<String>,
     /// A field is there twice: others may see another part here.
     pub(in crate::mime) ambiguous: bool,
 }
@@ -84,8 +91,8 @@ impl Media {
         };
         let boundaries = typed.as_ref().map_or(0, |typed| typed.count("boundary"));
         let text = |name: &str| typed.as_ref().and_then(|typed| typed.text(name));
-        let own_charset = typed.as_ref().and_then(|typed| typed.word("charset"));
-        let own_charset = own_charset.filter(|label| !label.is_empty());
+        let word = |name: &str| typed.as_ref().and_then(|typed| typed.word(name));
+        let own_charset = word("charset").filter(|label| !label.is_empty());
         let name = best_name(
             shown.as_ref(),
             typed.as_ref(),
@@ -101,10 +108,13 @@ impl Media {
             content_id: content_id.and_then(|field| id(&field.text())),
             disposition,
             encoding,
-            boundary: text("boundary").filter(|text| is_boundary(text)),
+            boundary: text("boundary"),
             start: text("start").and_then(|text| id(&text)),
             located: content_id.is_none() && header.all("Content-Location").next().is_some(),
             charset: own_charset,
+            flowed: Flowed::of(word),
+            method: word("method").is_some(),
+            smime_type: word("smime-type"),
             ambiguous: types || encodings || dispositions || ids || boundaries > 1,
         }
     }
@@ -121,6 +131,9 @@ impl Media {
             start: None,
             located: false,
             charset: None,
+            flowed: None,
+            method: false,
+            smime_type: None,
             ambiguous: true,
         }
     }
@@ -128,6 +141,20 @@ impl Media {
     /// Whether it consists of parts.
     pub fn is_multipart(&self) -> bool {
         self.content_type.starts_with("multipart/")
+    }
+
+    /// What stands behind the two hyphens of a delimiter, if that can be looked for:
+    /// blanks at its end may get lost (RFC 2046 5.1.1).
+    pub(super) fn delimits(&self) -> Option<&str> {
+        let boundary = self.boundary.as_deref()?.trim_end();
+        (1..=LONGEST_BOUNDARY)
+            .contains(&boundary.len())
+            .then_some(boundary)
+    }
+
+    /// Whether all programs look for the same delimiters.
+    pub(super) fn has_sound_boundary(&self) -> bool {
+        self.boundary.as_deref().is_some_and(is_boundary)
     }
 
     /// What a part in this multipart is that does not say so (RFC 2046 5.1.5).
@@ -140,8 +167,13 @@ impl Media {
 
     /// Whether it is a file without a name, which has to be told from others.
     pub(in crate::mime) fn is_counted(&self) -> bool {
-        let is_read = self.is_text() && self.disposition != Disposition::Attachment;
+        let is_read = self.is_text() && !self.says_attachment();
         self.name.is_none() && !is_read && !self.is_multipart()
+    }
+
+    /// Whether it says of itself that it is not to be shown (RFC 2183 2.2).
+    pub(in crate::mime) fn says_attachment(&self) -> bool {
+        self.disposition == Disposition::Attachment
     }
 
     /// Whether it is a text that programs show.
@@ -233,7 +265,7 @@ pub(in crate::mime) fn delimiter(field: &Field<'_>) -> Option<String> {
     let parameters = field.is("Content-Type").then(|| Parameters::of(field))?;
     let boundary = parameters.text("boundary").filter(|it| is_boundary(it))?;
     let is_multipart = parameters.value.starts_with("multipart");
-    is_multipart.then(|| format!("--{}", boundary.trim_end()))
+    is_multipart.then(|| format!("--{boundary}"))
 }
 
 /// Whether a line is that one; blanks may stand behind it (RFC 2046 5.1.1).

@@ -3,8 +3,6 @@
 //! Where the type of a text cannot be said, as in the JSON form, the lines are put
 //! together here, as every mail program shows them.
 
-use crate::mime::body::media::Parameters;
-
 /// How lines flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) struct Flowed {
@@ -16,12 +14,10 @@ pub(in crate::mime) struct Flowed {
 const SIGNATURE: &str = "-- ";
 
 impl Flowed {
-    /// If a Content-Type says so.
-    pub(in crate::mime) fn of(content_type: &Parameters) -> Option<Self> {
-        let is = |name: &str, value: &str| {
-            let own = content_type.word(name);
-            own.is_some_and(|own| own.eq_ignore_ascii_case(value))
-        };
+    /// If a Content-Type says so, of whose parameters `word` gives the one of a name.
+    pub(in crate::mime) fn of(word: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let is =
+            |name: &str, value: &str| word(name).is_some_and(|own| own.eq_ignore_ascii_case(value));
         is("format", "flowed").then(|| Self {
             deletes_blank: is("delsp", "yes"),
         })
@@ -67,13 +63,13 @@ impl Flowed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::mime::Header;
+    use crate::mime::Media;
 
     fn unfolded(parameters: &str, text: &str) -> Option<String> {
         let header = format!("Content-Type: text/plain; {parameters}\r\n");
         let header = Header::split(header.as_bytes(), true).unwrap();
-        let flowed = Flowed::of(&Parameters::of(&header.fields[0]))?;
+        let flowed = Media::of(&header, "text/plain", None).flowed?;
         Some(flowed.unfolded(text))
     }
 

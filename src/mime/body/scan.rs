@@ -1,0 +1,463 @@
+//! The parts of a message at byte offsets (RFC 2046 5.1), found as its body goes
+//! by: of a message of any size only what is said here stays in memory.
+//!
+//! A line delimits parts if it is exactly a delimiter of a multipart that is open:
+//! the innermost first, then those around it, whose delimiters close what was not
+//! closed. Where a line is nearly one, where fields are there twice, where a boundary
+//! is none of RFC 2046 or a header section does not end, other programs may see
+//! something else: such a part is `doubtful`. `split.rs` takes nothing out of a doubtful
+//! multipart; the JSON form shows what was found. What is odd beyond measure (see the
+//! constants) is doubtful as a whole, and has no JSON form.
+//!
+//! A message within a message is one part: its own parts are not looked at.
+
+use std::io;
+
+use memchr::memchr;
+use memchr::memmem;
+
+use super::decode::Decoder;
+use super::decode::Verdict;
+use super::media::LONGEST_BOUNDARY;
+use super::references::Seeker;
+use super::repaired::ends;
+use super::repaired::is_sound;
+use super::repaired::repaired;
+use crate::mime::Encoding;
+use crate::mime::Header;
+use crate::mime::Media;
+use crate::mime::Part;
+use crate::mime::Reader;
+use crate::mime::References;
+use crate::mime::Structure;
+
+/// Multiparts within one another. Writers nest a handful.
+const DEEPEST: usize = 50;
+
+/// The most parts, the message itself among them: each takes far more memory than the
+/// line that begins it. Exchange Online accepts 250 (Exchange Online limits).
+const MOST_PARTS: usize = 1000;
+
+/// The longest header section of a part, in bytes.
+const LARGEST_HEADER: usize = 16 * 1024;
+
+/// Bytes of the header sections of all parts: each byte costs time.
+const LARGEST_HEADERS: usize = 1024 * 1024;
+
+/// A delimiter with the blanks that may stand behind it (RFC 2046 5.1.1).
+const LONGEST_LINE: usize = 2 * LONGEST_BOUNDARY;
+
+/// Reads the structure of a message: `header` is its header section, `body` reads
+/// its body.
+///
+/// # Errors
+///
+/// Those of [`Reader::next`].
+pub async fn structure(header: &Header<'_>, mut body: Reader) -> io::Result<Structure> {
+    let mut scan = Scan::new(header);
+    while let Some(bytes) = body.next().await? {
+        scan.feed(&bytes);
+    }
+    Ok(scan.finish())
+}
+
+/// The structure of a message whose body is in memory, where nobody asks for the sizes
+/// and the references: they are left out.
+pub(in crate::mime) fn parts_of(header: &Header<'_>, body: &[u8]) -> Structure {
+    let mut scan = Scan::begun(header, false);
+    scan.feed(body);
+    scan.finish()
+}
+
+/// Finds the parts in a body that comes in pieces.
+#[derive(Debug)]
+pub(in crate::mime) struct Scan {
+    parts: Vec<Part>,
+    references: References,
+    /// Multiparts whose delimiters count, each in the one before it.
+    open: Vec<Open>,
+    place: Place,
+    /// Bytes that went by, without what is held.
+    at: u64,
+    at_line_start: bool,
+    /// The beginning of a line that may be a delimiter.
+    held: Vec<u8>,
+    /// The line end before, which belongs to a delimiter if one follows.
+    line_end: Vec<u8>,
+    /// Bytes of header sections so far.
+    headers: usize,
+    /// The charset of the first text.
+    charset: Option<String>,
+    /// Bodies are decoded, to know their sizes and what they refer to.
+    measures: bool,
+    /// Nothing more is looked for.
+    gave_up: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    at: usize,
+    /// The part of it that ends with its next delimiter.
+    last: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In the header section of the last part, of which this has gone by.
+    Header(Vec<u8>),
+    /// In the body of the last part.
+    Body {
+        decoder: Decoder,
+        /// What was decoded just now.
+        scratch: Vec<u8>,
+        /// Looks at it, if it is HTML that is shown.
+        seeker: Option<Seeker>,
+    },
+    /// Before or behind the parts of a multipart, or in a body that nobody measures.
+    Between,
+}
+
+impl Scan {
+    pub(in crate::mime) fn new(header: &Header<'_>) -> Self {
+        Self::begun(header, true)
+    }
+
+    fn begun(header: &Header<'_>, measures: bool) -> Self {
+        let mut scan = Self {
+            parts: vec![Part::at(0, None, 0)],
+            references: References::default(),
+            open: Vec::new(),
+            place: Place::Between,
+            at: 0,
+            at_line_start: true,
+            held: Vec::new(),
+            line_end: Vec::new(),
+            headers: 0,
+            charset: None,
+            measures,
+            gave_up: false,
+        };
+        let mut media = Media::of(header, "text/plain", None);
+        // Of its fields the first ones count (`header/quirks.rs`), which says no other.
+        media.ambiguous = false;
+        scan.begin(media);
+        scan
+    }
+
+    /// Goes on with the next piece of the body.
+    pub(in crate::mime) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let holds = !self.held.is_empty() || (self.at_line_start && may_delimit(bytes));
+            let (piece, rest) = bytes.split_at(if holds {
+                memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
+            } else {
+                self.until_a_delimiter(bytes)
+            });
+            bytes = rest;
+            if !holds {
+                self.pass(piece);
+                continue;
+            }
+            self.held.extend_from_slice(piece);
+            if self.held.ends_with(b"\n")
+                || self.held.len() > LONGEST_LINE
+                || !may_delimit(&self.held)
+            {
+                self.line();
+            }
+        }
+    }
+
+    /// Ends all that is open.
+    pub(in crate::mime) fn finish(mut self) -> Structure {
+        self.end_line();
+        self.end_header();
+        self.flush();
+        self.end_parts(0, self.at, self.at);
+        self.end(0, self.at, self.at);
+        Structure::of(self.parts, self.references, self.at, self.gave_up)
+    }
+
+    /// How much of this can be no delimiter.
+    fn until_a_delimiter(&self, bytes: &[u8]) -> usize {
+        if matches!(self.place, Place::Header(_)) {
+            return memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+        }
+        match memmem::find(bytes, b"\n--") {
+            Some(at) => at + 1,
+            None if bytes.ends_with(b"\n-") => bytes.len() - 1,
+            None => bytes.len(),
+        }
+    }
+
+    /// Decides about the line that is held.
+    fn line(&mut self) {
+        let line = std::mem::take(&mut self.held);
+        match self.delimiter(&line) {
+            Some((depth, ends)) => {
+                self.end_header();
+                let start = self.at;
+                self.at += line.len() as u64;
+                self.at_line_start = true;
+                self.delimit(depth, ends, start);
+            }
+            None => self.pass(&line),
+        }
+    }
+
+    /// Which of the open multiparts a line delimits, and whether it closes it.
+    fn delimiter(&mut self, line: &[u8]) -> Option<(usize, bool)> {
+        let text = line.strip_prefix(b"--")?;
+        let mut nearly = Vec::new();
+        for (depth, open) in self.open.iter().enumerate().rev() {
+            let boundary = self.parts.get(open.at)?.media.delimits()?;
+            let Some(behind) = text.strip_prefix(boundary.as_bytes()) else {
+                continue;
+            };
+            let is_blank = |text: &[u8]| text.iter().all(|byte| b" \t\r\n".contains(byte));
+            if line.len() <= LONGEST_LINE && is_blank(behind) {
+                return Some((depth, false));
+            }
+            let closes = behind.strip_prefix(b"--").is_some_and(is_blank);
+            if line.len() <= LONGEST_LINE && closes {
+                return Some((depth, true));
+            }
+            nearly.push(open.at);
+        }
+        // RFC 2046 5.1.1 lets a program see a delimiter in any such line.
+        for at in nearly {
+            if let Some(part) = self.parts.get_mut(at) {
+                part.doubtful = true;
+            }
+        }
+        None
+    }
+
+    /// A delimiter of an open multipart, behind which `at` is.
+    fn delimit(&mut self, depth: usize, closes: bool, start: u64) {
+        let end = start - self.line_end.len() as u64;
+        self.line_end.clear();
+        self.end_parts(depth, end, start);
+        self.open.truncate(depth + 1);
+        let last = self.parts.len();
+        let Some(parent) = self.open.last_mut() else {
+            return;
+        };
+        if closes {
+            if let Some(part) = self.parts.get_mut(parent.at) {
+                part.closed = true;
+            }
+            self.open.pop();
+        } else if last < MOST_PARTS && self.headers < LARGEST_HEADERS {
+            parent.last = Some(last);
+            let mut part = Part::at(last, Some(parent.at), start);
+            part.header = self.at..self.at;
+            self.parts.push(part);
+            self.place = Place::Header(Vec::new());
+        } else {
+            self.give_up();
+        }
+    }
+
+    /// Bytes that are no delimiter.
+    fn pass(&mut self, bytes: &[u8]) {
+        self.at += bytes.len() as u64;
+        self.at_line_start = bytes.ends_with(b"\n");
+        if let Place::Header(header) = &mut self.place {
+            header.extend_from_slice(bytes);
+            if header.len() > LARGEST_HEADER || ends(header) {
+                let header = std::mem::take(header);
+                self.header_ended(&header, false);
+            }
+            return;
+        }
+        let ends_line = bytes.len() - line_end_of(bytes);
+        let (text, line_end) = bytes.split_at(ends_line);
+        if text.is_empty() && self.line_end == b"\r" && line_end == b"\n" {
+            self.line_end.push(b'\n');
+            return;
+        }
+        self.flush();
+        self.decode(text);
+        self.line_end.extend_from_slice(line_end);
+    }
+
+    /// The line end that was held back is no delimiter's.
+    fn flush(&mut self) {
+        let line_end = std::mem::take(&mut self.line_end);
+        self.decode(&line_end);
+    }
+
+    fn decode(&mut self, bytes: &[u8]) {
+        if let Place::Body {
+            decoder,
+            scratch,
+            seeker,
+        } = &mut self.place
+        {
+            decoder.feed(bytes, scratch);
+            if let Some(part) = self.parts.last_mut() {
+                part.decoded += scratch.len() as u64;
+            }
+            if let Some(seeker) = seeker {
+                seeker.feed(scratch, &mut self.references);
+            }
+            scratch.clear();
+        }
+    }
+
+    /// A line ends because all has gone by.
+    fn end_line(&mut self) {
+        if !self.held.is_empty() {
+            self.line();
+        }
+    }
+
+    /// A delimiter or the end of all ends a header section, and what it holds of a body.
+    fn end_header(&mut self) {
+        while let Place::Header(header) = &mut self.place {
+            let header = std::mem::take(header);
+            self.header_ended(&header, true);
+            self.end_line();
+        }
+    }
+
+    /// All that is looked at of a header section, or more; `is_all`: nothing follows.
+    fn header_ended(&mut self, bytes: &[u8], is_all: bool) {
+        let (head, beyond) = bytes.split_at(bytes.len().min(LARGEST_HEADER));
+        self.headers += head.len();
+        let parent = self.parts.last().and_then(|part| part.parent);
+        let parent = parent.and_then(|at| self.parts.get(at));
+        let default = parent.map_or("text/plain", |parent| parent.media.default_within());
+        let charset = self.charset.as_deref();
+        let (media, body) = match Header::split(head, true) {
+            Some(header) if is_sound(&header, head) => {
+                (Media::of(&header, default, charset), head.len())
+            }
+            Some(_) | None => {
+                let repaired = repaired(head, is_all && beyond.is_empty());
+                let read = repaired.and_then(|it| Some((it.media(default, charset)?, it.body)));
+                read.unwrap_or_else(|| (Media::unknown(), head.len()))
+            }
+        };
+        let (own, rest) = bytes.split_at(body);
+        self.at -= rest.len() as u64;
+        self.at_line_start = own.is_empty() || own.ends_with(b"\n");
+        self.begin(media);
+        self.feed(rest);
+    }
+
+    /// The body of the last part begins.
+    fn begin(&mut self, mut media: Media) {
+        let too_deep = media.is_multipart() && self.open.len() >= DEEPEST;
+        let mut opens = media.is_multipart() && media.delimits().is_some() && !too_deep;
+        // Whose delimiters are these?
+        for open in &self.open {
+            if let Some(around) = self.parts.get_mut(open.at)
+                && opens
+                && around.media.delimits() == media.delimits()
+            {
+                around.doubtful = true;
+                opens = false;
+            }
+        }
+        if media.is_multipart() && media.boundary.is_some() && !opens && !too_deep {
+            // It cannot be read for certain, and neither can it as a text.
+            media.encoding = Encoding::Unknown;
+        }
+        let at = self.parts.len().saturating_sub(1);
+        let Some(part) = self.parts.last_mut() else {
+            return;
+        };
+        if media.is_text() && self.charset.is_none() {
+            self.charset.clone_from(&media.charset);
+        }
+        part.header.end = self.at;
+        part.body = self.at..self.at;
+        let is_certain = !media.is_multipart() || (opens && media.has_sound_boundary());
+        part.doubtful = media.ambiguous || !is_certain;
+        part.open = opens;
+        part.too_deep = too_deep;
+        self.place = if opens {
+            self.open.push(Open { at, last: None });
+            Place::Between
+        } else if self.measures {
+            let is_html = media.content_type == "text/html";
+            let is_shown = is_html && !media.says_attachment();
+            Place::Body {
+                decoder: Decoder::new(media.encoding),
+                scratch: Vec::new(),
+                seeker: is_shown.then(Seeker::default),
+            }
+        } else {
+            Place::Between
+        };
+        part.media = media;
+    }
+
+    /// Ends the part that we are in, and all that end with a delimiter of the
+    /// multipart at that depth: their bodies at `end`, they at `whole_end`.
+    fn end_parts(&mut self, depth: usize, end: u64, whole_end: u64) {
+        let place = std::mem::replace(&mut self.place, Place::Between);
+        if let Some(part) = self.parts.last_mut()
+            && let Place::Body {
+                mut decoder,
+                mut scratch,
+                seeker,
+            } = place
+        {
+            decoder.finish(&mut scratch);
+            part.decoded += scratch.len() as u64;
+            if let Some(mut seeker) = seeker {
+                seeker.feed(&scratch, &mut self.references);
+                seeker.finish(&mut self.references);
+            }
+            match decoder.verdict() {
+                Verdict::Certain => {}
+                Verdict::UrlSafe(size) => {
+                    part.media.encoding = Encoding::Base64Url;
+                    part.decoded = size;
+                }
+                Verdict::Doubtful => {
+                    part.media.encoding = Encoding::Unknown;
+                    part.decoded = end.saturating_sub(part.body.start);
+                }
+            }
+        }
+        let open = self.open.get(depth..).unwrap_or_default();
+        let ended: Vec<usize> = open.iter().filter_map(|open| open.last).collect();
+        for at in ended {
+            self.end(at, end, whole_end);
+        }
+    }
+
+    fn end(&mut self, at: usize, end: u64, whole_end: u64) {
+        if let Some(part) = self.parts.get_mut(at) {
+            part.body.end = end.max(part.body.start);
+            part.whole.end = whole_end;
+        }
+    }
+
+    /// Nothing more is looked for.
+    fn give_up(&mut self) {
+        if let Some(root) = self.parts.first_mut() {
+            root.doubtful = true;
+        }
+        self.gave_up = true;
+        self.open.clear();
+    }
+}
+
+/// Whether a line may be a delimiter, as far as it is there.
+fn may_delimit(line: &[u8]) -> bool {
+    line.starts_with(b"--") || line == b"-"
+}
+
+/// Length of the line end that stands at the end, or may go on there.
+fn line_end_of(bytes: &[u8]) -> usize {
+    match bytes {
+        [.., b'\r', b'\n'] => 2,
+        [.., b'\r' | b'\n'] => 1,
+        _ => 0,
+    }
+}
