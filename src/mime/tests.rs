@@ -242,6 +242,9 @@ fn extremely_odd_structure_is_not_followed() {
     let fields = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
     let many = mixed(&"--b\r\n\r\n".repeat(5_000));
     assert!(many.parts[0].doubtful && many.parts.len() == 1000);
+    let inner = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n";
+    let both = format!("{fields}{inner}{}", "--c\r\n\r\n".repeat(5_000));
+    oracle::holds(both.as_bytes(), 0, &[1000]);
     let long = format!("--b\r\nA: {}\r\n\r\n", "x".repeat(16_000));
     let long = mixed(&long.repeat(200));
     assert!(long.parts[0].doubtful && long.parts.len() < 70);

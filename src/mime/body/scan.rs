@@ -444,6 +444,9 @@ impl Scan {
             root.doubtful = true;
         }
         self.gave_up = true;
+        // The innermost has just been ended.
+        self.open.pop();
+        self.end_parts(0, self.at, self.at);
         self.open.clear();
     }
 }
