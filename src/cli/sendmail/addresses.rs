@@ -10,8 +10,14 @@
 /// and comments. Nobody for an empty group (`undisclosed-recipients:;`).
 pub(super) fn listed(text: &str) -> Vec<String> {
     let mut reader = Reader::default();
-    for c in text.chars() {
-        reader.next(c);
+    reader.read(text);
+    if reader.comments > 0 || reader.in_quotes {
+        // What never closes must not hide the recipients behind it.
+        reader = Reader {
+            closes_at_commas: true,
+            ..Reader::default()
+        };
+        reader.read(text);
     }
     reader.end_of_item();
     reader.found
@@ -31,6 +37,8 @@ struct Reader {
     /// The character before was a backslash.
     escaped: bool,
     in_group: bool,
+    /// Comments and quoted strings end at a comma.
+    closes_at_commas: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +49,17 @@ enum Inside {
 }
 
 impl Reader {
+    fn read(&mut self, text: &str) {
+        for c in text.chars() {
+            if c == ',' && self.closes_at_commas {
+                self.comments = 0;
+                self.in_quotes = false;
+                self.escaped = false;
+            }
+            self.next(c);
+        }
+    }
+
     fn next(&mut self, c: char) {
         let is_escaped = std::mem::take(&mut self.escaped);
         if c == '\\' && !is_escaped {
@@ -145,6 +164,14 @@ mod tests {
             ("<>", vec![]),
             ("ups@[IPv6:2001:db8::1]", vec!["ups@[IPv6:2001:db8::1]"]),
             ("All Users", vec!["All Users"]),
+            (
+                "a@b.example (Ada, c@d.example",
+                vec!["a@b.example", "c@d.example"],
+            ),
+            (
+                "\"Ada <a@b.example>, c@d.example",
+                vec!["\"Ada <a@b.example>", "c@d.example"],
+            ),
         ] {
             assert_eq!(listed(text), expected, "{text}");
         }
