@@ -57,7 +57,7 @@ fn canonical(given: &[OsString]) -> Vec<OsString> {
     let mut given = given.iter();
     while let Some(argument) = given.next() {
         match argument.as_bytes() {
-            b"--" => recipients.extend(given.by_ref().cloned()),
+            b"--" => recipients.extend(given.by_ref().map(|it| readable(it))),
             [b'-', b'-', ..] => {
                 options.push(argument.clone());
                 // `--relay HOST:PORT`
@@ -68,7 +68,7 @@ fn canonical(given: &[OsString]) -> Vec<OsString> {
             [b'-', cluster @ ..] if !cluster.is_empty() => {
                 read(cluster, &mut given, &mut options);
             }
-            _ => recipients.push(argument.clone()),
+            _ => recipients.push(readable(argument)),
         }
     }
     options.push("--".into());
@@ -115,7 +115,16 @@ fn read<'a>(
 /// An option that has lost its value is left out.
 fn add(letter: u8, value: Option<OsString>, options: &mut Vec<OsString>) {
     let option = OsString::from_vec(vec![b'-', letter]);
-    options.extend(value.into_iter().flat_map(|value| [option.clone(), value]));
+    options.extend(
+        value
+            .into_iter()
+            .flat_map(|value| [option.clone(), readable(&value)]),
+    );
+}
+
+/// As UTF-8: a full name in an old charset must not keep a message from being sent.
+fn readable(value: &OsStr) -> OsString {
+    value.to_string_lossy().into_owned().into()
 }
 
 /// `-oX` and `-oXVALUE`: options of Sendmail's configuration file in their old form.
@@ -143,7 +152,7 @@ fn aliases(path: &OsStr, options: &mut Vec<OsString>) {
 
 #[cfg(test)]
 mod tests {
-    use super::understood;
+    use super::*;
 
     fn words(line: &str) -> String {
         let arguments = line.split(' ').map(|word| match word {
@@ -230,6 +239,13 @@ mod tests {
             let expected = format!("graph-relay sendmail {expected}");
             assert_eq!(words(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_name_in_an_old_charset_is_understood() {
+        let name = OsString::from_vec(b"-FJ\xFCrgen".to_vec());
+        let understood = understood(vec!["sendmail".into(), name, "root".into()]);
+        assert_eq!(understood[3], "J\u{FFFD}rgen");
     }
 
     #[test]
