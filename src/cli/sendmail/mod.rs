@@ -102,7 +102,7 @@ pub(super) struct Options {
     verbose: bool,
     /// The relay's address. Default: a listener of relay.toml if this user may read it, otherwise
     /// 127.0.0.1:2525
-    #[arg(long, value_name = "HOST:PORT", env = "GRAPH_RELAY_ADDRESS")]
+    #[arg(long, value_name = "HOST[:PORT]", env = "GRAPH_RELAY_ADDRESS")]
     relay: Option<String>,
     /// The file with the aliases of this machine (also -oA)
     #[arg(long, value_name = "FILE", default_value = "/etc/aliases")]

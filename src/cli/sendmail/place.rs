@@ -10,19 +10,37 @@ use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tokio::net::lookup_host;
+
 use crate::config::Config;
 use crate::config::Listener;
 use crate::config::Tls;
 
+/// Of [`Listener::defaults`].
+const DEFAULT_PORT: u16 = 2525;
+
 /// The addresses to try, one after the other.
 pub(super) async fn places(relay: Option<&str>, config: &Path) -> std::io::Result<Vec<SocketAddr>> {
-    if let Some(relay) = relay {
-        return Ok(tokio::net::lookup_host(relay).await?.collect());
+    if let Some(relay) = relay.filter(|it| !it.is_empty()) {
+        return named(relay).await;
     }
     let open = open(&Config::listeners_of(config).unwrap_or_default());
     Ok(match open.is_empty() {
         true => open_by_default(),
         false => open,
+    })
+}
+
+/// A name or an address, with a port or without.
+async fn named(relay: &str) -> std::io::Result<Vec<SocketAddr>> {
+    let ip = relay.trim_matches(['[', ']']).parse::<IpAddr>();
+    let with_port = relay
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    Ok(match ip {
+        Ok(ip) => vec![SocketAddr::new(ip, DEFAULT_PORT)],
+        Err(_) if with_port => lookup_host(relay).await?.collect(),
+        Err(_) => lookup_host((relay, DEFAULT_PORT)).await?.collect(),
     })
 }
 
@@ -68,6 +86,20 @@ mod tests {
             .map(SocketAddr::to_string)
             .collect();
         assert_eq!(places, ["127.0.0.1:2525", "[::1]:2525"]);
+    }
+
+    #[tokio::test]
+    async fn the_port_of_a_relay_that_is_named_may_be_left_out() {
+        for (relay, expected) in [
+            ("192.0.2.1:25", "192.0.2.1:25"),
+            ("192.0.2.1", "192.0.2.1:2525"),
+            ("[::1]:25", "[::1]:25"),
+            ("[::1]", "[::1]:2525"),
+            ("::1", "[::1]:2525"),
+        ] {
+            let places = places(Some(relay), Path::new("/no/such/relay.toml")).await;
+            assert_eq!(places.unwrap(), [expected.parse().unwrap()], "{relay}");
+        }
     }
 
     #[tokio::test]
