@@ -2,6 +2,7 @@
 //! service's user. Needs root, because it uses the rights of other users.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -38,7 +39,8 @@ async fn a_command_without_permission_does_not_report_a_stopped_relay() {
     mode(home.folder.path(), 0o755);
     let _relay = Relay::start(&home);
 
-    for arguments in [&["status"][..], &["queue", "list"], &["accounts"]] {
+    let mailq: &[&str] = &["sendmail", "-bp"];
+    for arguments in [&["status"], &["queue", "list"][..], &["accounts"], mailq] {
         let output = run_as(ANNA, &home, arguments);
         assert_eq!(output.status.code(), Some(77), "{output:?}");
         assert!(said(&output).contains("run this with sudo"), "{output:?}");
@@ -60,6 +62,25 @@ async fn a_command_without_permission_does_not_report_a_stopped_relay() {
         assert!(said.contains("belongs to root (mode 0640)"), "{said}");
         assert!(said.contains("run this with sudo"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn somebody_who_may_read_relay_toml_but_no_secret_sends_mail() {
+    let graph = stand_in().await;
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let listener = format!("[[listener]]\naddress = \"{}\"", free.unwrap());
+    let home = Home::with(&graph).sections(&listener).build();
+    mode(home.folder.path(), 0o755);
+    let relay = Relay::start(&home);
+
+    let output = run_as(ANNA, &home, &["sendmail", "-v", "a@example.org"]);
+
+    assert!(output.status.success(), "{output:?}");
+    let accepted = relay.event("accepted", |_| true);
+    let from = accepted["from"].as_str().unwrap();
+    assert!(from.starts_with(&format!("<{ANNA}@")), "{from}");
+    common::arrived(&graph, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

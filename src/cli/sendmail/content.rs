@@ -59,6 +59,10 @@ pub(super) enum End {
 impl Content {
     /// Reads a message to its end.
     pub(super) fn read(input: impl Read, end: End) -> Result<Self, ReadError> {
+        Self::read_in_pieces(input, end, PIECE)
+    }
+
+    fn read_in_pieces(input: impl Read, end: End, most: u64) -> Result<Self, ReadError> {
         let mut reading = Reading {
             content: Self {
                 header: Header::default(),
@@ -73,7 +77,7 @@ impl Content {
         let mut piece = Vec::new();
         loop {
             piece.clear();
-            let read = input.by_ref().take(PIECE).read_until(b'\n', &mut piece);
+            let read = input.by_ref().take(most).read_until(b'\n', &mut piece);
             if read.map_err(ReadError::Input)? == 0 {
                 break;
             }
@@ -233,6 +237,32 @@ mod tests {
         let expected =
             format!("From: x\r\nX-Long: {long}\r\n\r\n{long}\r\n{dots}\r\n{cut}\r\n{cut}\r\r\n");
         assert_eq!(wire(&message, End::Dot), expected);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_comes_out_alike_however_it_is_cut(text in "[a.\r\n]{0,40}") {
+            let message = format!("\n{text}");
+            let read = |most| {
+                let read = Content::read_in_pieces(message.as_bytes(), End::Input, most);
+                let mut wire = String::new();
+                read.unwrap().body().unwrap().read_to_string(&mut wire).unwrap();
+                wire
+            };
+            let whole = read(PIECE);
+
+            proptest::prop_assert_eq!(&read(4), &whole);
+            // A receiver finds the lines again, and no end before the last.
+            proptest::prop_assert!(!whole.starts_with(".\r\n") && !whole.contains("\n.\r\n"));
+            let mut expected = text.replace("\r\n", "\n");
+            if !expected.is_empty() && !expected.ends_with('\n') {
+                expected = format!("{}\n", expected.strip_suffix('\r').unwrap_or(&expected));
+            }
+            let lines = whole.split_inclusive("\r\n");
+            let lines = lines.map(|line| line.strip_prefix('.').unwrap_or(line));
+            let received: String = lines.map(|line| line.replacen("\r\n", "\n", 1)).collect();
+            proptest::prop_assert_eq!(received, expected);
+        }
     }
 
     #[test]

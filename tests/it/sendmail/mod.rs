@@ -239,6 +239,22 @@ async fn more_recipients_than_a_message_may_have_get_it_in_several() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_relay_is_found_by_its_configuration() {
+    let graph = stand_in().await;
+    let listener = format!("[[listener]]\naddress = \"{}\"", nowhere());
+    let home = Home::with(&graph).sections(&listener).build();
+    let _relay = Relay::start(&home);
+    let sendmail = Named::new("sendmail");
+    let mut command = sendmail.command(nowhere());
+    command.env_remove("GRAPH_RELAY_ADDRESS");
+    command.args(["--config", home.config.to_str().unwrap(), "a@example.org"]);
+
+    done(&given(&mut command, b"Subject: x\n\nhello\n"));
+
+    arrived(&graph, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_may_speak_smtp_itself() {
     let (graph, relay) = relay_with("").await;
     let sendmail = Named::new("sendmail");
