@@ -1,8 +1,8 @@
-//! The configuration that is in force, and whether the file still says the same.
+//! The configuration in force, and whether the file still says the same.
 //!
-//! The relay reads its own file again when it is asked, as its own user and with
-//! its own environment: so it also knows of a file or secret that it may no longer
-//! read. Answers name sections, never values.
+//! For this the relay reads its own file again, as its own user and with its own
+//! environment, so it also notices a file or secret that it may no longer read. Answers name
+//! sections, never values.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -18,19 +18,19 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::Senders;
 
-/// What is in force; clones share it.
+/// The configuration in force; clones share it.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// Nothing where there is no file: in the sandbox.
+    /// `None` if there is no file: in the sandbox.
     file: Option<PathBuf>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// As the relay was started; what needs a restart is still as it says.
+    /// As it was at the start; settings that need a restart still have these values.
     started: Config,
-    /// As it was last reloaded; what needs no restart is as it says.
+    /// As it was last reloaded; settings that need no restart have these values.
     loaded: Config,
     reload: Option<Reload>,
 }
@@ -38,9 +38,9 @@ struct State {
 /// The last reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reload {
-    /// When it was asked for.
+    /// When it was requested.
     pub at: Timestamp,
-    /// Why it changed nothing, if it failed.
+    /// Why it failed, if it did.
     pub error: Option<String>,
 }
 
@@ -49,18 +49,18 @@ pub struct Reload {
 pub struct ConfigurationView {
     /// The file.
     pub file: Option<PathBuf>,
-    /// What in it takes effect at a reload.
+    /// Changed sections that take effect at a reload.
     pub needs_reload: Vec<String>,
-    /// What in it takes effect at a restart.
+    /// Changed sections that take effect at a restart.
     pub needs_restart: Vec<String>,
-    /// Why the relay could not start with it.
+    /// Why the relay could not start with the file.
     pub problems: Vec<String>,
     /// The last reload, if there was one.
     pub last_reload: Option<Reload>,
 }
 
 impl Configuration {
-    /// As the relay is started with.
+    /// The configuration with which the relay starts.
     pub fn new(config: Config, file: Option<&Path>) -> Self {
         Self {
             file: file.map(Path::to_owned),
@@ -72,12 +72,12 @@ impl Configuration {
         }
     }
 
-    /// What becomes of From addresses, since the start.
+    /// Returns the rules for From addresses, as they were at the start.
     pub(super) fn senders(&self) -> Senders {
         self.lock().started.senders.clone()
     }
 
-    /// It was reloaded, or could not be.
+    /// Records a reload, or its failure.
     pub fn reloaded(&self, at: Timestamp, outcome: Result<Config, String>) {
         let mut state = self.lock();
         let error = match outcome {
@@ -126,8 +126,8 @@ impl Configuration {
 }
 
 impl ConfigurationView {
-    /// In words: what differs or cannot be used, and what to do. Nothing where the
-    /// file says what is in force.
+    /// Says what differs or cannot be used, and what to do. `None` if the file says what is in
+    /// force.
     pub fn trouble(&self) -> Option<(String, String)> {
         let file = self.file.as_ref()?.display();
         let failed = self.last_reload.as_ref().and_then(|it| it.error.as_ref());

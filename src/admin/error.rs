@@ -1,5 +1,4 @@
-//! What the admin socket says when it has no answer: a code for programs, and words
-//! for whoever asked.
+//! The errors of the admin socket: a code for programs, and words for people.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -10,32 +9,32 @@ use serde::Serialize;
 
 use crate::spool::SpoolError;
 
-/// An error of the admin socket's, as JSON.
+/// An error of the admin socket, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiError {
-    /// Which.
+    /// The code.
     pub error: ErrorCode,
-    /// In words, for a person.
+    /// The explanation for a person.
     pub message: String,
 }
 
-/// Why there is no answer.
+/// The codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// There is nothing of that name (404).
+    /// Nothing has this name (404).
     Unknown,
-    /// What was asked for cannot be done (422).
+    /// The request cannot be carried out (422).
     Refused,
     /// The spool cannot be read or written (500).
     Spool,
 }
 
-/// Why a request has no answer.
+/// Why a request failed.
 pub(super) enum Failure {
     Unknown,
     Spool(SpoolError),
-    /// What was asked for cannot be done; in words for whoever asked.
+    /// The request cannot be carried out; in words for a person.
     Refused(String),
 }
 

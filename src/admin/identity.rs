@@ -1,7 +1,7 @@
-//! Accounts and sign-ins: how it stands with them, and a person's signing in.
+//! Accounts and sign-ins: their state, and signing in.
 //!
-//! The relay does what needs secrets (verifier, code, tokens); the command line
-//! shows the way and hands back what the browser was given.
+//! The relay handles the secrets (verifier, code, tokens). The command line shows the user
+//! what to do and sends back the address at which the browser ended.
 
 use axum::Json;
 use axum::Router;
@@ -46,57 +46,57 @@ use crate::spool::SpoolError;
 use crate::spool::Which;
 use crate::telemetry::maillog;
 
-/// An account, and how it stands with its tokens.
+/// An account, and the state of its tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountView {
     /// Its name.
     pub name: String,
-    /// Directory (tenant) id or domain.
+    /// Directory (tenant) ID or domain.
     pub tenant: String,
-    /// Application (client) id.
+    /// Application (client) ID.
     pub client_id: String,
-    /// As relay.toml has it.
+    /// As in relay.toml.
     pub cloud: String,
     /// `application` or `delegated`.
     pub sign_in: String,
-    /// What it shows Entra, in words.
+    /// Its credential, in words.
     pub credential: String,
     /// Which mailbox sends: an address, or `from`.
     pub mailbox: String,
-    /// When the credential ends, where that is known.
+    /// When the credential expires, if that is known.
     pub ends: Option<EndingView>,
-    /// Why that cannot be read.
+    /// Why the credential cannot be read.
     pub trouble: Option<String>,
     /// Its tokens: one of an app, one for each mailbox that has signed in.
     pub tokens: Vec<TokenView>,
 }
 
-/// Something that ends.
+/// A credential or certificate that expires.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EndingView {
-    /// What it is.
+    /// Its kind.
     pub what: String,
-    /// When.
+    /// When it expires.
     pub at: Timestamp,
-    /// Whether that is soon, or over.
+    /// Whether it expires soon or has expired.
     pub is_near: bool,
 }
 
-/// A mailbox whose sign-in is wanted, or is to be forgotten.
+/// A mailbox that is to sign in or to be signed out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Wanted {
     /// The mailbox.
     pub mailbox: Address,
-    /// Its account; else the first that sends from it.
+    /// Its account; or else the first that sends from it.
     pub account: Option<String>,
-    /// How the person signs in.
+    /// How the user signs in.
     pub way: Option<Way>,
 }
 
-/// How a person's part of a sign-in has ended.
+/// The end of the user's part in a sign-in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ended {
-    /// The address that the browser ended on; nothing with a device code.
+    /// The address at which the browser ended; nothing with a device code.
     pub address: Option<String>,
 }
 
@@ -107,45 +107,45 @@ pub struct SignedIn {
     pub account: String,
     /// The mailbox.
     pub mailbox: Address,
-    /// Messages that waited for it, and are tried now.
+    /// Messages that waited for it, and are sent now.
     pub waiting: usize,
 }
 
-/// What came of a person's part of a sign-in.
+/// The result of a sign-in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Finished {
     /// The mailbox has signed in.
     SignedIn(SignedIn),
-    /// Somebody or something else came, and the mailbox still can.
+    /// The mailbox has not signed in, but still can.
     StillWaiting {
-        /// What it was.
+        /// Why it has not.
         reason: String,
     },
 }
 
-/// What became of a sign-out.
+/// The result of a sign-out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
     /// Whether there was a sign-in.
     pub was_signed_in: bool,
 }
 
-/// A message that is sent at once, past the queue.
+/// A test message that is sent at once, without the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TestMessage {
     /// Its recipient.
     pub to: Address,
-    /// Its From; else the account's own.
+    /// Its From; or else the account's own.
     pub from: Option<Address>,
 }
 
 /// A test message was submitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sent {
-    /// Through which account.
+    /// The account that sent it.
     pub account: String,
-    /// From which mailbox.
+    /// The mailbox that sent it.
     pub mailbox: Address,
     /// Graph's name for the request.
     pub request_id: Option<String>,
@@ -220,7 +220,7 @@ fn of_app(tokens: &Tokens) -> Vec<TokenView> {
     }
 }
 
-/// The mailboxes that have signed in, and the one that should have.
+/// Returns the mailboxes that have signed in, and the one that should have.
 fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
     let account = tokens.account();
     let standings = tokens.standing();
@@ -294,7 +294,7 @@ async fn finish(
     })))
 }
 
-/// What waited for the sign-in is due now.
+/// Messages that waited for the sign-in are due now.
 async fn try_again(
     office: &Office,
     account: &str,
@@ -303,7 +303,7 @@ async fn try_again(
 ) -> Result<usize, SpoolError> {
     let filter: Result<Filter, _> =
         format!("state=waiting \"account={account}\" \"mailbox={mailbox}\"").parse();
-    // A name that no filter can have waits for its own time.
+    // A name that no filter can contain waits for its own time.
     let Ok(filter) = filter else {
         return Ok(0);
     };
@@ -413,7 +413,7 @@ fn words(error: &SignInError) -> String {
     explained(&error.to_string(), code.as_deref(), "MAILBOX")
 }
 
-/// With the catalogue's remedy, where it knows the code.
+/// Adds the catalogue's remedy, if it knows the code.
 fn explained(words: &str, code: Option<&str>, mailbox: &str) -> String {
     let Some(entry) = code.and_then(catalogue::find) else {
         return words.to_owned();

@@ -1,5 +1,5 @@
-//! How it stands, in numbers, as Prometheus reads them (its page "Exposition
-//! formats"). What a name means stands in its HELP line.
+//! The status in numbers, in the format of Prometheus (its page "Exposition formats"). The
+//! HELP line of a metric explains its name.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::Status;
 use crate::clock::Timestamp;
 use crate::spool::State;
 
-/// A metric: its name, what it says, and its samples.
+/// A metric: its name, its explanation, and its samples.
 struct Gauge {
     name: &'static str,
     help: &'static str,
@@ -16,7 +16,7 @@ struct Gauge {
     samples: Vec<(String, f64)>,
 }
 
-/// All numbers.
+/// Returns all metrics.
 pub(super) fn text(status: &Status) -> String {
     let mut text = String::new();
     for gauge in gauges(status) {
@@ -25,7 +25,7 @@ pub(super) fn text(status: &Status) -> String {
             help,
             samples,
         } = gauge;
-        // A String takes whatever is written.
+        // Writing to a String cannot fail.
         let _taken = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {}", kind(name));
         for (labels, value) in samples {
             let _taken = match labels.as_str() {
@@ -200,7 +200,7 @@ fn delivery(status: &Status) -> [Gauge; 6] {
     ]
 }
 
-/// The relay's own file and log.
+/// Returns the metrics of the relay's own file and log.
 fn itself(status: &Status) -> [Gauge; 3] {
     let view = &status.configuration;
     let failed = view
@@ -267,7 +267,7 @@ fn seconds(moment: Timestamp) -> f64 {
     moment.millis() as f64 / 1000.0
 }
 
-/// Label values are quoted as the page says.
+/// Quotes a label value as the page says.
 fn labels(pairs: &[(&str, &str)]) -> String {
     let label = |(name, value): &(&str, &str)| {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"");

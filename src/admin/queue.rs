@@ -1,4 +1,4 @@
-//! The queue: what waits and why, and what an operator decides about it.
+//! The queue: which messages wait and why, and the commands of an operator.
 
 use std::sync::Arc;
 
@@ -35,24 +35,24 @@ use crate::spool::State as EntryState;
 use crate::spool::Summary;
 use crate::telemetry::maillog;
 
-/// An entry in a list, with what keeps its mailbox waiting.
+/// An entry in a list, with the reason why its mailbox waits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Listed {
     /// The entry.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Why it waits for longer than until it is due.
+    /// Why it waits even when it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
 }
 
-/// All about an entry, with what keeps its mailbox waiting.
+/// Everything about an entry, with the reason why its mailbox waits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shown {
     /// The entry.
     #[serde(flatten)]
     pub entry: EntryView,
-    /// Why it waits for longer than until it is due.
+    /// Why it waits even when it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
 }
@@ -77,11 +77,11 @@ struct Queue {
     spool: Spool,
     standing: Standing,
     clock: Clock,
-    /// What was begun is finished, although who asked for it is gone.
+    /// An action that has begun is finished even if the client has gone.
     orders: TaskTracker,
 }
 
-/// Which page of the queue.
+/// A page of the queue.
 #[derive(Debug, Deserialize)]
 struct Page {
     after: Option<SpoolId>,
@@ -101,7 +101,7 @@ async fn list(
 }
 
 impl Queue {
-    /// What an entry waits for, besides its own time.
+    /// Returns why an entry waits, apart from its own due time.
     fn waits(&self, entry: &Summary) -> Option<Waits> {
         if entry.state != EntryState::Waiting {
             return None;
@@ -120,7 +120,7 @@ impl Queue {
     }
 }
 
-/// What would be concerned.
+/// Counts the messages that an action would change.
 #[derive(Debug, Deserialize)]
 struct Concerned {
     action: Action,

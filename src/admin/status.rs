@@ -31,11 +31,11 @@ use crate::telemetry;
 pub struct Status {
     /// The relay's.
     pub version: String,
-    /// What the relay's clock says.
+    /// The time of the relay's clock.
     pub now: Timestamp,
-    /// Where mail comes in.
+    /// The addresses of the listeners.
     pub listeners: Vec<SocketAddr>,
-    /// When the listeners' certificate ends.
+    /// When the listeners' certificate expires.
     pub certificate: Option<EndingView>,
     /// Accounts and their tokens.
     pub accounts: Vec<AccountView>,
@@ -43,12 +43,12 @@ pub struct Status {
     pub connections: Connections,
     /// The queue.
     pub queue: Overview,
-    /// What is held back and why, and for how long nothing has left.
+    /// What is backing off and why, and for how long nothing has been sent.
     #[serde(flatten)]
     pub delivery: Delivery,
     /// Why the relay accepts no mail, if the spool is full.
     pub full: Option<String>,
-    /// Whether that is because the database was taken away.
+    /// Whether that is because the database was removed.
     #[serde(default)]
     pub is_database_gone: bool,
     /// What the spool holds.
@@ -61,12 +61,12 @@ pub struct Status {
     pub log: LogView,
 }
 
-/// Lines of the log that were dropped because nobody read it.
+/// Log lines that were dropped because nobody read the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogView {
-    /// Since the start.
+    /// Since the relay started.
     pub dropped: u64,
-    /// Of them, those since somebody last read it: more than none, and nobody does.
+    /// Of these, since somebody last read the log: if there are any, nobody reads it now.
     pub unread: u64,
 }
 
@@ -111,7 +111,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         certificate,
         accounts: identity::views(office),
         connections: office.clients.connections(),
-        // Where it cannot be read, the error of the spool says so.
+        // If it cannot be read, the error of the spool says so.
         queue: office.spool.overview().await.unwrap_or_default(),
         delivery: office.standing.delivery(now),
         full: office

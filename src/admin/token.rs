@@ -1,4 +1,4 @@
-//! How it stands with a token, in a word and in full.
+//! The state of a token, in one word and in detail.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use crate::auth::TokenError;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 
-/// The state of a token, or of the sign-in that brings one. The words are those of
-/// JSON and of the screen; they stay as they are.
+/// The state of a token, or of the sign-in that it needs. JSON and the screen use the same
+/// words, which do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenState {
-    /// An access token is in hand.
+    /// There is a valid access token.
     #[serde(rename = "good")]
     Good,
     /// Nothing has needed one yet.
     #[serde(rename = "not asked for")]
     NotAskedFor,
-    /// Entra gives none.
+    /// Entra refuses to issue one.
     #[serde(rename = "refused")]
     Refused,
-    /// Entra does not answer, or is in trouble.
+    /// Entra does not answer, or has a problem.
     #[serde(rename = "unavailable")]
     Unavailable,
-    /// Delegated: signed in, and no access token is in hand now.
+    /// Delegated: signed in, without an access token at the moment.
     #[serde(rename = "signed in")]
     SignedIn,
     /// Delegated: Entra has ended the sign-in.
@@ -38,7 +38,7 @@ pub enum TokenState {
 }
 
 impl TokenState {
-    /// Its words everywhere.
+    /// Returns its words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -51,12 +51,12 @@ impl TokenState {
         }
     }
 
-    /// Whether a person has to sign in before mail goes out.
+    /// Whether a user has to sign in before mail is sent.
     pub fn needs_sign_in(self) -> bool {
         matches!(self, Self::SignedOut | Self::NotSignedIn)
     }
 
-    /// Whether no mail goes out because of it.
+    /// Whether no mail is sent because of it.
     pub fn is_trouble(self) -> bool {
         matches!(self, Self::Refused | Self::Unavailable) || self.needs_sign_in()
     }
@@ -68,14 +68,14 @@ impl fmt::Display for TokenState {
     }
 }
 
-/// How it stands with a token.
+/// The state of a token, in detail.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenView {
-    /// Whose it is, in delegated sign-in.
+    /// The mailbox that it is for, in delegated sign-in.
     pub mailbox: Option<Address>,
     /// Its state.
     pub state: TokenState,
-    /// Until when the access token in hand is good.
+    /// When the access token expires.
     pub good_until: Option<Timestamp>,
     /// Application permissions in it.
     pub roles: Vec<String>,
@@ -87,12 +87,12 @@ pub struct TokenView {
     pub renewed_at: Option<Timestamp>,
     /// Why there is none.
     pub trouble: Option<String>,
-    /// The code of that.
+    /// The code of the error.
     pub code: Option<String>,
 }
 
 impl TokenView {
-    /// How it stands with the token of an account, or of a mailbox that signs in.
+    /// Returns the state of the token of an account, or of a mailbox that signs in.
     pub(super) fn of(standing: &Standing) -> Self {
         let state = match (standing.good_until, standing.trouble.as_deref()) {
             (Some(_), _) => TokenState::Good,
@@ -114,7 +114,7 @@ impl TokenView {
         }
     }
 
-    /// Nothing but a state.
+    /// Makes a state without details.
     pub(super) fn in_state(state: TokenState, mailbox: Option<Address>) -> Self {
         Self {
             mailbox,

@@ -1,4 +1,4 @@
-//! `doctor`: the checks, one line each, with what to do where something is wrong.
+//! `doctor`: prints the checks, one line each, with a fix for everything that is wrong.
 
 use super::ConfigFile;
 use super::Exit;
@@ -49,10 +49,10 @@ pub(super) async fn examine(file: &ConfigFile, json: bool) -> Exit {
     }
 }
 
-/// What the running relay says of itself.
+/// What the running relay reports about itself.
 async fn hear(file: &ConfigFile) -> Heard {
     let Ok(relay) = Relay::of(file) else {
-        // What is wrong with the file is a finding of its own.
+        // Problems of the file have their own line.
         return Heard::Stopped;
     };
     match relay.ask("/status").await {

@@ -1,4 +1,4 @@
-//! `hash-password`: from a password to what `[[user]] password_hash` takes.
+//! `hash-password`: makes the value of `[[user]] password_hash` from a password.
 
 use std::io;
 use std::io::BufRead;
@@ -39,7 +39,7 @@ pub(super) fn run() -> Exit {
     }
 }
 
-/// One line, without its end.
+/// Reads one line, without its end.
 fn read() -> io::Result<SecretString> {
     if terminal::is_there() {
         return terminal::ask_secret(

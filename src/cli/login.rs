@@ -1,9 +1,8 @@
-//! `login` and `logout`: a mailbox signs in once, or not any more.
+//! `login` and `logout`: sign a mailbox in once, or out.
 //!
-//! The running relay asks Entra and keeps what it gets; here the person is shown
-//! the way, and what the browser comes back with is handed on (RFC 8252: a
-//! loopback redirect). Without a browser on this machine the person pastes the
-//! address that any browser ended on.
+//! The running relay asks Entra and keeps the tokens. The command shows the user what to do,
+//! and sends the browser's answer to the relay (RFC 8252: a loopback redirect). Without a
+//! browser on this machine the user pastes the address at which any browser ended.
 
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -108,8 +107,8 @@ async fn sign_in(
     in_browser(&relay, &begun, callback, typing, typed).await
 }
 
-/// By one code after the other, until the mailbox itself has signed in: a code is
-/// used up by whoever signs in with it.
+/// Shows one code after the other, until the mailbox itself has signed in: any user who
+/// signs in uses up a code.
 async fn by_device(relay: &Relay, options: &Options) -> Result<SignedIn, Failure> {
     loop {
         let begun = begin(relay, options, Way::Device).await?;
@@ -144,7 +143,7 @@ async fn finish(
     relay.order_patiently(&path, &Ended { address }).await
 }
 
-/// Shows the way, and opens the browser where there is one.
+/// Shows what to do, and opens a browser if there is one.
 fn invite(begun: &Begun, mailbox: &Address, listens: bool) {
     talk(&format!(
         "Sign in as {mailbox} in a browser:\n\n  {}\n",
@@ -165,9 +164,9 @@ fn invite(begun: &Begun, mailbox: &Address, listens: bool) {
     }
 }
 
-/// Where there is a screen, and never as root (`sudo graph-relay login`): a browser
-/// with root's rights would be worth more to an attacker than the sign-in, and
-/// leave files in the person's profile that only root can change.
+/// Only with a screen, and never as root (`sudo graph-relay login`): a browser with root's
+/// rights would be worth more to an attacker than the sign-in, and would leave files in the
+/// user's profile that only root can change.
 fn may_open_browser() -> bool {
     let has_screen = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
@@ -185,8 +184,7 @@ fn open(url: &str) -> bool {
     browser.is_ok()
 }
 
-/// Waits for the address, from the browser or from the person, until one of them
-/// is right.
+/// Waits for the address, from the browser or from the user, until one of them is right.
 async fn in_browser(
     relay: &Relay,
     begun: &Begun,
@@ -224,8 +222,8 @@ async fn in_browser(
     }
 }
 
-/// A thread of its own, which ends with the program: a line that never comes must
-/// not keep it.
+/// A thread of its own, which ends with the program: waiting for a line must not stop it
+/// from ending.
 fn read_lines(found: mpsc::Sender<String>) {
     std::thread::spawn(move || {
         while let Ok(line) = terminal::line() {
@@ -236,18 +234,18 @@ fn read_lines(found: mpsc::Sender<String>) {
     });
 }
 
-/// Free ports on both loopback addresses are not rare.
+/// A few attempts are enough to find a port that is free on both loopback addresses.
 const TRIES: usize = 10;
 
-/// Where a browser on this machine comes back to.
+/// The address to which a browser on this machine comes back.
 struct Callback {
     sockets: Vec<TcpListener>,
     redirect_uri: String,
 }
 
 impl Callback {
-    /// On both loopback addresses, since a browser may take either for localhost;
-    /// Entra takes any port.
+    /// Listens on both loopback addresses, since a browser may use either for localhost; Entra
+    /// accepts any port.
     async fn listen() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure {
             exit: Exit::CannotCreate,
@@ -263,7 +261,7 @@ impl Callback {
             if let Err(error) = &second
                 && error.kind() == std::io::ErrorKind::AddrInUse
             {
-                // The browser might go to whoever listens there.
+                // Otherwise the browser might go to another program there.
                 continue;
             }
             return Ok(Self {
@@ -274,7 +272,7 @@ impl Callback {
         Err(failed(std::io::ErrorKind::AddrInUse.into()))
     }
 
-    /// Hands on every address that may be the one.
+    /// Passes on every address that may be the right one.
     async fn serve(self, found: mpsc::Sender<String>) {
         let base = self.redirect_uri;
         let answer = move |uri: Uri| {
@@ -283,7 +281,7 @@ impl Callback {
                 if uri.query().is_none() {
                     return (StatusCode::NOT_FOUND, "");
                 }
-                // The command has ended, or will take it.
+                // The command has ended, or will receive it.
                 let _taken = found.send(format!("{base}{uri}")).await;
                 let words = "Go back to the terminal: graph-relay shows there whether the sign-in \
                              worked. You can close this window.\n";
@@ -297,7 +295,7 @@ impl Callback {
     }
 }
 
-/// The person's own mailbox is the best place to see that it works.
+/// The user's own mailbox is the best place to see that it works.
 async fn offer_test(
     options: &Options,
     mailbox: &Address,
@@ -308,7 +306,7 @@ async fn offer_test(
         return Exit::Done;
     }
     terminal::prompt(&format!("Send a test message to {mailbox}? [Y/n] "));
-    // What was typed while the browser was open is no answer.
+    // Keys that were typed while the browser was open are not an answer.
     while typed.try_recv().is_ok() {}
     let answer = typed.recv().await.unwrap_or_else(|| "no".to_owned());
     if !terminal::is_yes(&answer, true) {

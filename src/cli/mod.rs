@@ -52,7 +52,7 @@ use self::running::status;
 use crate::clock::Timestamp;
 use crate::telemetry;
 
-/// Why a command ends.
+/// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Exit {
@@ -136,7 +136,7 @@ enum Command {
     Completions(reference::CompletionsOptions),
 }
 
-/// Which configuration.
+/// The option that names the configuration file.
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
     /// The configuration file
@@ -152,7 +152,7 @@ struct ConfigFile {
 /// Runs the command that the arguments ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::http::install_tls();
-    // Dropped last, also when a panic ends the process.
+    // Dropped last, even if a panic ends the process.
     let _flush = telemetry::FlushAtEnd;
     let arguments = sendmail::arguments::understood(arguments.into_iter().collect());
     let parsed = match CommandLine::try_parse_from(arguments) {
@@ -162,7 +162,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
-            // Nothing more can be said where this cannot be printed.
+            // If this cannot be printed, nothing else can.
             drop(error.print());
             return if asked { Exit::Done } else { Exit::Usage }.into();
         }
@@ -206,17 +206,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .into()
 }
 
-/// Data, to standard output. A reader that went away (`| head`) ends nothing.
+/// Prints data to standard output. A reader that went away (`| head`) ends nothing.
 fn say(line: &str) {
     let _gone = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// Talk, to standard error.
+/// Prints a message to standard error.
 fn talk(line: &str) {
     telemetry::line(line);
 }
 
-/// A moment as people say it, as seen from now: `10:00 UTC`, `tomorrow 10:00 UTC`,
+/// Formats a time for people, relative to now: `10:00 UTC`, `tomorrow 10:00 UTC`,
 /// `2026-11-21 10:00 UTC`.
 fn when(moment: Timestamp, now: Timestamp) -> String {
     let split = |moment: Timestamp| {
@@ -235,7 +235,7 @@ fn when(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A number of things, with an s where it is not one.
+/// Formats a number of things, with an s if it is not one.
 fn counted(number: impl TryInto<u64>, what: &str) -> String {
     match number.try_into().unwrap_or(u64::MAX) {
         1 => format!("1 {what}"),

@@ -1,5 +1,5 @@
-//! `sandbox` in a build without the feature of that name: says so. The help does
-//! not list the command then.
+//! `sandbox` in a build without that feature: says so. The help does not list the command
+//! then.
 
 use std::ffi::OsString;
 

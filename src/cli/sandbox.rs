@@ -1,6 +1,5 @@
-//! `sandbox`: the whole relay against the built-in stand-in for Entra and
-//! Graph. To the relay the stand-in is a URL in its configuration and nothing
-//! else; what runs here is what runs in production.
+//! `sandbox`: the whole relay with the built-in stand-in for Entra and Graph. For the relay the
+//! stand-in is only a URL in its configuration; everything else runs as in production.
 
 use std::fs;
 use std::io;
@@ -38,7 +37,7 @@ pub(super) struct Options {
     once: bool,
 }
 
-/// Faults to begin with; the page lists them all.
+/// The faults on the first screen; the page lists them all.
 const SHOWN_FAULTS: [&str; 5] = ["throttle", "busy", "lost", "invalid", "denied"];
 const RECIPIENT: &str = "you@example.org";
 /// The message goes over loopback only.
@@ -140,7 +139,7 @@ async fn start(
     Ok(service)
 }
 
-/// The first screen: what is where, and what to try.
+/// Prints the first screen: the addresses, and what to try.
 fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
     let mailbox = mailbox_of(settings);
     let port = smtp.port();
@@ -165,7 +164,7 @@ fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
     }
 }
 
-/// Sends one message through real SMTP and says where it is.
+/// Sends one message through real SMTP and shows where it is.
 async fn show_the_way(
     smtp: SocketAddr,
     stand_in: &Sandbox,
@@ -208,7 +207,7 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     disk::create(path)?.write_all(secret.as_bytes())
 }
 
-/// Makes a folder that is removed when the value is dropped. Nobody can guess its name
+/// Creates a folder that is removed when the value is dropped. Nobody can guess its name,
 /// and only this user may enter it.
 fn private_folder() -> io::Result<TempDir> {
     tempfile::Builder::new()

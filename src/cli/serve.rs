@@ -1,4 +1,4 @@
-//! `serve`: the relay in the foreground, as a service manager runs it.
+//! `serve`: runs the relay in the foreground, for a service manager.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -79,7 +79,7 @@ pub(super) async fn run(file: &Path) -> Exit {
     exit
 }
 
-/// Started by hand as root, the relay makes files that the service cannot read.
+/// A relay that root starts by hand creates files that the service cannot read.
 fn foreign_folder(config: &Config) -> Option<String> {
     let folder = std::fs::metadata(&config.data_dir).ok()?;
     if !rustix::process::geteuid().is_root() || folder.uid() == 0 {
@@ -97,14 +97,14 @@ fn foreign_folder(config: &Config) -> Option<String> {
 
 /// How often a start on a full disk is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// How often the log says that room is waited for.
+/// How often the log says that the relay waits for free space.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
-/// What the service manager is to wait longer for each time: far more than
-/// [`TRY_AGAIN`] and a start.
+/// How much more time the service manager gets each time: far more than [`TRY_AGAIN`] and a
+/// start need.
 const EXTENSION_USEC: u32 = 60_000_000;
 
-/// Starts the relay. On a full disk it waits for room, without a port that clients
-/// could wait on; nothing if it is to stop meanwhile.
+/// Starts the relay. On a full disk it waits for free space, without an open port at which
+/// clients would wait; returns `None` if it is stopped meanwhile.
 async fn start(
     config: Config,
     file: &Path,
@@ -143,12 +143,11 @@ async fn start(
     }
 }
 
-/// How often a start that is under way asks for more time, and how often at most: a
-/// start that hangs is ended after an hour.
+/// How often a slow start asks for more time, and at most how many times: a start that hangs
+/// is ended after an hour.
 const MORE_TIME: (Duration, u32) = (Duration::from_secs(20), 180);
 
-/// Has the service manager wait for a start that brings a large spool up to a new
-/// format.
+/// Makes the service manager wait for a start that upgrades a large spool to a new format.
 async fn with_patience<T>(mut start: impl Future<Output = T> + Unpin) -> T {
     let (each, most) = MORE_TIME;
     for _ in 0..most {
@@ -160,7 +159,7 @@ async fn with_patience<T>(mut start: impl Future<Output = T> + Unpin) -> T {
     start.await
 }
 
-/// What the service manager says.
+/// What the relay tells the service manager.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -177,7 +176,7 @@ impl Signals {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, or for the relay to break down.
+/// Waits for SIGTERM or SIGINT, or until the relay fails.
 async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path) -> Exit {
     loop {
         tokio::select! {
@@ -192,7 +191,7 @@ async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path)
     }
 }
 
-/// SIGHUP: a bad file leaves the old one in force.
+/// Handles SIGHUP: a wrong file leaves the old configuration in force.
 fn reload(service: &mut Service, file: &Path) {
     notify_reloading();
     let read = Config::load(file);
@@ -232,8 +231,8 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-/// What the configuration says is wrong until somebody changes it; a file that it
-/// names may lie on a disk that comes later, and the service manager tries again.
+/// Returns the exit code: configuration errors stay until somebody changes the file; a file
+/// that it names may be on a disk that is mounted later, and the service manager tries again.
 fn of_kind(kind: ProblemKind) -> Exit {
     match kind {
         ProblemKind::NotPermitted => Exit::NotPermitted,
@@ -244,8 +243,8 @@ fn of_kind(kind: ProblemKind) -> Exit {
 
 fn exit_of(error: &StartError) -> Exit {
     match error {
-        // Another program may end in a moment, and DHCP, VRRP or a VPN bring an
-        // address later: the service manager tries again.
+        // Another program may end soon, and DHCP, VRRP or a VPN may add an address later: the
+        // service manager tries again.
         StartError::Listen { error, .. }
             if matches!(
                 error.kind(),
@@ -282,12 +281,12 @@ fn exit_of(error: &StartError) -> Exit {
     }
 }
 
-/// Of a file that relay.toml names.
+/// For a file that relay.toml names.
 fn of_file(is_unreadable: bool) -> Exit {
     of_kind(ProblemKind::of_file(is_unreadable))
 }
 
-/// Of a file or folder below data_dir.
+/// For a file or folder below data_dir.
 fn by_io(error: &std::io::Error) -> Exit {
     let is_absent = [
         Errno::NOTCONN,
@@ -306,7 +305,7 @@ fn by_io(error: &std::io::Error) -> Exit {
             ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem
         )
     {
-        // A disk that is not mounted yet, or not for writing yet.
+        // The disk may not be mounted yet, or only for reading.
         Exit::TryLater
     } else {
         Exit::CannotCreate

@@ -119,8 +119,8 @@ fn no_reply(line: &str) -> io::Error {
     io::Error::other(format!("this is not an SMTP server: it said {line:?}"))
 }
 
-/// Sends a message with CRLF line ends and no line that begins with a dot;
-/// returns the reply to DATA.
+/// Sends a message with CRLF line ends and no line that begins with a dot; returns the reply
+/// to DATA.
 pub(super) async fn send(
     server: SocketAddr,
     from: &str,

@@ -1,6 +1,5 @@
-//! `spool`: whether the spool is whole, and reading what is left of a damaged
-//! one. While the relay runs it does the checking itself; salvage needs it
-//! stopped.
+//! `spool`: checks the spool, and recovers messages from a damaged one. The running relay does
+//! the check itself; salvage needs it stopped.
 
 use std::fs;
 use std::io;
@@ -32,7 +31,7 @@ pub(super) enum Command {
     Salvage(Options),
 }
 
-/// What is salvaged.
+/// The spool to salvage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(super) struct Options {
@@ -162,8 +161,8 @@ fn data_dir(file: &ConfigFile) -> Result<PathBuf, Failure> {
     folder.map_err(|error| Failure::of_configuration(&error))
 }
 
-/// Works with the rights of the folder's owner, so that root leaves no file that
-/// the relay cannot open.
+/// Works with the rights of the folder's owner, so that root leaves no file that the relay
+/// cannot open.
 fn as_owner<T: Send>(
     folder: &Path,
     work: impl FnOnce() -> Result<T, SpoolError> + Send,

@@ -1,4 +1,4 @@
-//! Asking the person at the terminal. Nothing is ever asked where there is none.
+//! Questions to the user at the terminal. Without a terminal nothing is asked.
 
 use std::io;
 use std::io::IsTerminal;
@@ -16,13 +16,12 @@ use secrecy::SecretString;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
-/// Whether there is somebody to ask.
+/// Whether there is a terminal.
 pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks a question that is answered by yes or no, until it is; an empty answer is
-/// `usual`.
+/// Asks a question until the answer is yes or no; an empty answer means `usual`.
 pub(super) fn agreed(question: &str, usual: bool) -> bool {
     let hint = if usual { "[Y/n]" } else { "[y/N]" };
     loop {
@@ -36,7 +35,7 @@ pub(super) fn agreed(question: &str, usual: bool) -> bool {
     }
 }
 
-/// What an answer means.
+/// Returns the meaning of an answer.
 pub(super) fn is_yes(answer: &str, usual: bool) -> bool {
     match answer.to_ascii_lowercase().as_str() {
         "" => usual,
@@ -44,22 +43,22 @@ pub(super) fn is_yes(answer: &str, usual: bool) -> bool {
     }
 }
 
-/// One line, without blanks around it.
+/// Reads one line, without spaces around it.
 pub(super) fn ask(text: &str) -> io::Result<String> {
     prompt(text);
     line()
 }
 
-/// Says what an answer is waited for.
+/// Prints a prompt.
 pub(super) fn prompt(text: &str) {
     let _gone = write!(io::stderr().lock(), "{text}");
 }
 
-/// How the terminal was before it hid what is typed.
+/// The state of the terminal before it hid the input.
 static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// From now on Ctrl-C and its like leave the terminal as it was, and wait for what
-/// is done [uninterrupted].
+/// From now on Ctrl-C and similar signals restore the terminal, and wait for actions that are
+/// [uninterrupted].
 pub(super) fn mind_interrupts() {
     static MINDED: Once = Once::new();
     MINDED.call_once(begin_to_mind);
@@ -67,7 +66,7 @@ pub(super) fn mind_interrupts() {
 
 fn begin_to_mind() {
     let (ready, is_ready) = mpsc::channel();
-    // A thread of its own, because questions keep theirs. It ends with the program.
+    // A thread of its own, because questions block theirs. It ends with the program.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -92,10 +91,10 @@ fn begin_to_mind() {
             let _gone = termios::tcsetattr(io::stdin(), OptionalActions::Now, shown);
         }
         let _gone = writeln!(io::stderr().lock());
-        // As shells count it.
+        // The exit code of shells for a signal.
         std::process::exit(128 + number);
     });
-    // Where the thread could not begin, the system's own way remains.
+    // If the thread could not start, the system's default remains.
     let _broken = is_ready.recv();
 }
 
@@ -105,7 +104,7 @@ pub(super) fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// One line that is not shown while it is typed.
+/// Reads one line without showing it.
 pub(super) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
     mind_interrupts();
     let hidden = Hidden::begin()?;
@@ -115,7 +114,7 @@ pub(super) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
     answer.map(SecretString::from)
 }
 
-/// The terminal does not show what is typed, as long as this is there.
+/// While this value exists, the terminal does not show the input.
 struct Hidden;
 
 impl Hidden {
@@ -124,7 +123,7 @@ impl Hidden {
         let shown = termios::tcgetattr(&terminal)?;
         let mut hidden = shown.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
-        // First remembered, then hidden: no interrupt finds it hidden for good.
+        // First stored, then hidden: no interrupt leaves it hidden.
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         let begun = Self;
         termios::tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
@@ -141,7 +140,7 @@ impl Drop for Hidden {
     }
 }
 
-/// One line of standard input; an error at its end.
+/// Reads one line of standard input; the end of input is an error.
 pub(super) fn line() -> io::Result<String> {
     let mut line = String::new();
     if io::stdin().read_line(&mut line)? == 0 {

@@ -1,9 +1,8 @@
-//! Who receives mail for which recipient: `default_recipient_domain`,
-//! `internal_domains`, `[aliases]`, and the keys of `[[listener]]` and `[[user]]`
-//! that bound or redirect recipients.
+//! The recipients of messages: `default_recipient_domain`, `internal_domains`, `[aliases]`,
+//! and the keys of `[[listener]]` and `[[user]]` that limit or redirect recipients.
 //!
-//! Aliases are followed to their ends here (`mail/aliases.rs`), so that a loop or an
-//! end that no mail can reach is found before any mail comes in.
+//! Aliases are resolved here (`mail/aliases.rs`), so that a loop or an unreachable target is
+//! found before any mail is accepted.
 
 use serde::Deserialize;
 
@@ -21,7 +20,7 @@ use crate::mail::Pattern;
 use crate::mail::RecipientPolicy;
 use crate::mail::Surroundings;
 
-/// What of the rest of the configuration counts for recipients.
+/// The other settings that matter for recipients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
     pub(super) hostname: &'a str,
@@ -30,7 +29,7 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
 }
 
-/// The domains, which stand at the top of the file.
+/// The domains, which are at the top of the file.
 pub(super) fn surroundings(top: &mut Section<'_>, context: Context<'_>) -> Surroundings {
     let mut surroundings = Surroundings {
         hostname: context.hostname.to_ascii_lowercase(),
@@ -75,14 +74,14 @@ fn internal_domains(top: &mut Section<'_>) -> Vec<String> {
     known
 }
 
-/// A domain as [`Address::key`] has it.
+/// A domain in the form of [`Address::key`].
 fn domain_key(domain: &str) -> Option<String> {
     let somebody = format!("somebody@{domain}").parse::<Address>().ok()?;
     Some(somebody.key().rsplit_once('@')?.1.to_owned())
 }
 
-/// Who receives mail for `Postmaster` (RFC 5321 4.5.1): whoever gets all reports,
-/// else the mailbox that sends, as for reports without another addressee.
+/// Returns who receives mail for `Postmaster` (RFC 5321 4.5.1): the address that gets all
+/// reports, or else the mailbox that sends.
 fn postmaster<'a>(context: Context<'a>) -> Option<&'a Address> {
     if let Notify::Address(address) = context.notify {
         return Some(address);
@@ -158,8 +157,8 @@ pub(super) fn read(
     }
 }
 
-/// Whether the relay's own host name, at which every alias for a name holds as well,
-/// is a domain with mailboxes, as far as the file says.
+/// Whether the relay's own host name, for which every alias of a name is valid too, is also
+/// a domain with mailboxes, as far as the file says.
 fn has_mailboxes(context: Context<'_>, surroundings: &Surroundings) -> bool {
     let somebody = format!("somebody@{}", context.hostname).parse::<Address>();
     let Ok(somebody) = somebody else {
@@ -179,7 +178,7 @@ fn has_mailboxes(context: Context<'_>, surroundings: &Surroundings) -> bool {
     default.is_some_and(|it| it == somebody.domain_key()) || context.accounts.iter().any(serves)
 }
 
-/// The targets of an alias, as they are written.
+/// The targets of an alias, as written.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -191,7 +190,7 @@ enum OneOrSeveral {
 }
 
 fn key(section: &Section<'_>, name: &Marked<String>) -> Option<AliasKey> {
-    // As patterns elsewhere in the file have it, "*@nas.local" is everybody there.
+    // As in patterns elsewhere in the file, "*@nas.local" means everybody there.
     let text = name.value.as_str();
     let text = text
         .strip_prefix('*')
@@ -295,7 +294,7 @@ pub(super) fn policy(
     policy
 }
 
-/// A pattern of whole addresses; `@contoso.com` is everybody there.
+/// A pattern of whole addresses; `@contoso.com` means everybody there.
 pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
     match text.strip_prefix('@') {
         Some(domain) if !domain.is_empty() => Ok(Pattern::from(format!("*@{domain}"))),

@@ -1,11 +1,11 @@
-//! What of a changed configuration takes effect when.
+//! Compares two configurations: which changes take effect at a reload, which at a restart.
 
 use super::Config;
 use super::Limits;
 use super::Listener;
 
 impl Config {
-    /// The keys that differ from `new` and take effect at a restart only.
+    /// Returns the keys that differ from `new` and take effect only at a restart.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let addresses = |config: &Self| -> Vec<_> {
             let of = |listener: &Listener| listener.address;
@@ -34,11 +34,11 @@ impl Config {
         named(&changed)
     }
 
-    /// The keys that differ from `new` and take effect at a reload.
+    /// Returns the keys that differ from `new` and take effect at a reload.
     pub fn needs_reload(&self, new: &Self) -> Vec<&'static str> {
         let listeners = |config: &Self| -> Vec<Listener> {
             let of = |listener: &Listener| Listener {
-                // Where it stands in the file is no setting.
+                // The position in the file is not a setting.
                 place: None,
                 ..listener.clone()
             };

@@ -1,7 +1,7 @@
-//! The keys of `relay.toml`, their defaults and what is refused.
+//! The keys of `relay.toml`, their defaults and their checks.
 //!
-//! In the order of a message's path. Every default is written here and nowhere
-//! else; `relay.toml` repeats it for people and a test compares the two.
+//! They are in the order of a message's path. Every default is defined here only;
+//! `relay.toml` repeats it for people, and a test compares the two.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -50,28 +50,28 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where the unit's relay has its configuration, and what systemd calls
+/// The folder of the service's configuration, and the folder that systemd calls
 /// `$STATE_DIRECTORY` then.
 const OF_THE_SERVICE: (&str, &str) = ("/etc/graph-relay/relay.toml", "/var/lib/graph-relay");
 
-/// Whether this is the file that the unit's relay reads.
+/// Whether this is the file that the service reads.
 pub fn is_of_the_service(path: &Path) -> bool {
     path == Path::new(OF_THE_SERVICE.0)
 }
 
-/// Whether this is the folder that systemd makes for the service.
+/// Whether this is the folder that systemd creates for the service.
 pub fn is_state_folder(path: &Path) -> bool {
     path == Path::new(OF_THE_SERVICE.1)
 }
 
-/// The text of a configuration file.
+/// Reads the text of a configuration file.
 pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|error| {
         let is = |kind: ErrorKind| error.kind() == kind;
         let kind = if is(ErrorKind::PermissionDenied) {
             ProblemKind::NotPermitted
         } else if is(ErrorKind::NotFound) || is(ErrorKind::InvalidData) {
-            // Whoever has no configuration yet is not to be started again and again.
+            // Without a configuration, systemd should not start the relay again and again.
             ProblemKind::Wrong
         } else {
             ProblemKind::Unreadable
@@ -100,7 +100,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         problems.add(&error.span().unwrap_or(0..0), error.message());
     }
     if !errors.is_empty() {
-        // What could not be read would only be reported as missing.
+        // Values that could not be read would only be reported as missing.
         return Err(problems.finish(path).err().unwrap_or_else(|| {
             ConfigError::whole(path, "this file is not valid TOML".to_owned())
         }));
@@ -196,8 +196,8 @@ fn data_dir(path: &Path) -> PathBuf {
     default_data_dir(path, is_root, |name| std::env::var_os(name))
 }
 
-/// systemd's `$STATE_DIRECTORY`; else the service's folder, for root and for
-/// whoever asks about the service's file; else a folder of the user's own.
+/// Returns systemd's `$STATE_DIRECTORY`; or else the service's folder, for root and for
+/// commands about the service's file; or else a folder of the user's own.
 fn default_data_dir(
     path: &Path,
     is_root: bool,
@@ -218,8 +218,8 @@ fn default_data_dir(
 
 fn limits(top: &mut Section<'_>) -> Limits {
     let mut section = top.table("limits");
-    // All applications of a machine share its address: the default must not stop
-    // them, a limit that somebody wrote down may.
+    // All applications of a machine share its address: the default must not stop them, but an
+    // explicit limit may.
     let is_written = section.has("connections_per_client");
     let per_client = section.at_least_one("connections_per_client", 64);
     let limits = Limits {
@@ -263,12 +263,12 @@ fn limits(top: &mut Section<'_>) -> Limits {
     limits
 }
 
-/// Small enough that it fits whatever it is compared with.
+/// Small enough to fit into every type that it is compared with.
 fn errors_per_session(section: &mut Section<'_>) -> u32 {
     u32::try_from(section.at_least_one("errors_per_session", 20)).unwrap_or(u32::MAX)
 }
 
-/// A time that must not be zero.
+/// Reads a time that must not be zero.
 fn some_time(section: &mut Section<'_>, key: &'static str, default: Duration) -> Duration {
     match section.marked::<Span>(key) {
         Some(marked) if marked.value.0.is_zero() => {
@@ -280,7 +280,7 @@ fn some_time(section: &mut Section<'_>, key: &'static str, default: Duration) ->
     }
 }
 
-/// A size with a lower bound.
+/// Reads a size with a lower bound.
 fn at_least(
     limits: &mut Section<'_>,
     key: &'static str,
@@ -300,8 +300,8 @@ fn at_least(
     }
 }
 
-/// What the spool itself may need: its log of up to some 4 MB goes into the
-/// database while new entries are written behind it.
+/// The space that the spool itself may need: its log of up to about 4 MB is copied into the
+/// database while new entries are written after it.
 const LEAST_FREE_SPACE: (ByteSize, &str, &str) = (
     ByteSize(8_000_000),
     "8 MB",
@@ -313,7 +313,7 @@ const LEAST_MESSAGE_SIZE: (ByteSize, &str, &str) = (
     "10 kB",
     "with less, the relay would refuse almost every message",
 );
-/// Room is looked for before the size of a message is known.
+/// The relay checks for room before it knows the size of a message.
 const LEAST_SPOOL_SIZE: (ByteSize, &str, &str) = (
     ByteSize(1_000_000),
     "1 MB",
@@ -322,8 +322,8 @@ const LEAST_SPOOL_SIZE: (ByteSize, &str, &str) = (
 
 fn delivery(top: &mut Section<'_>) -> Delivery {
     let mut section = top.table("delivery");
-    // Short at first, because most trouble passes; then so that an outage of a
-    // day costs some thirty requests a message.
+    // Short at first, because most problems pass quickly; later such that an outage of a day
+    // costs about thirty requests per message.
     let default = vec![
         Span(10 * SECOND),
         Span(30 * SECOND),
@@ -372,7 +372,7 @@ impl TryFrom<String> for NotifyText {
         match text.as_str() {
             "sender" => Ok(Self(Notify::Sender)),
             "off" => Ok(Self(Notify::Off)),
-            // Exchange Online delivers to no other.
+            // Exchange Online delivers to no other addresses.
             _ => match text.parse::<Address>() {
                 Ok(address) if address.is_routable() => Ok(Self(Notify::Address(address))),
                 Ok(_) | Err(_) => Err(
@@ -383,7 +383,7 @@ impl TryFrom<String> for NotifyText {
     }
 }
 
-/// For how long, and whether with Subjects.
+/// Reads how long the history is kept, and whether with Subjects.
 fn history(top: &mut Section<'_>) -> (Duration, bool) {
     let mut section = top.table("history");
     let keep = section.or("keep", Span(30 * DAY)).0;

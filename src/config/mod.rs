@@ -1,11 +1,9 @@
 //! `relay.toml` as types.
 //!
-//! [`Config::load`] reads the file and reports everything that is wrong with
-//! it at once, each problem with line and column. A `Config` that exists can be
-//! run: addresses are parsed, required keys are there, no listener is an open
-//! relay (promise 6), and every secret could be read when the file was. What a
-//! key means is said in `relay.toml` itself, which a test holds equal to the
-//! defaults here.
+//! [`Config::load`] reads the file and reports all problems at once, each with line and
+//! column. A `Config` can be used as it is: its addresses are parsed, required keys exist, no
+//! listener is an open relay (promise 6), and every secret was readable at that time.
+//! `relay.toml` itself explains the keys, and a test compares its defaults with those here.
 //!
 //! Sizes are bytes, times are [`Duration`]s.
 
@@ -60,77 +58,77 @@ use crate::mail::RecipientPolicy;
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The name in greeting, Received and Message-ID.
+    /// The host name in the greeting, Received and Message-ID.
     pub hostname: String,
-    /// Where spool and admin socket live.
+    /// The folder of the spool and the admin socket.
     pub data_dir: PathBuf,
-    /// Who receives mail for which recipient.
+    /// The recipients of messages.
     pub aliases: Arc<Aliases>,
-    /// Where mail comes in; at least one.
+    /// The sockets that accept mail; at least one.
     pub listeners: Vec<Listener>,
-    /// The certificate that listeners show; there is one if any of them has TLS.
+    /// The certificate of the listeners; present if any of them uses TLS.
     pub tls: Option<CertificateFiles>,
-    /// What one client may ask for.
+    /// The limits for clients and for the spool.
     pub limits: Limits,
-    /// Who may authenticate; names unique.
+    /// The users who may authenticate; names are unique.
     pub users: Vec<User>,
-    /// How mail goes out; at least one, names unique.
+    /// The accounts that send; at least one, names are unique.
     pub accounts: Vec<Account>,
-    /// Whether the Received field that is added names the client.
+    /// Whether the Received field that the relay adds names the client.
     pub received_client: ReceivedClient,
-    /// What becomes of From addresses.
+    /// The rules for From addresses.
     pub senders: Senders,
-    /// When it goes out.
+    /// When messages are sent.
     pub delivery: Delivery,
-    /// Who gets a report when a message has failed.
+    /// Who gets a report about a failed message.
     pub failure_notify: Notify,
-    /// For how long a failed message is kept for the operator.
+    /// How long a failed message is kept for the operator.
     pub failure_keep: Duration,
-    /// For how long it is remembered what became of a message.
+    /// How long the history of a message is kept.
     pub history_keep: Duration,
-    /// Whether it has the Subjects.
+    /// Whether the history contains Subjects.
     pub history_subjects: bool,
     /// The HTTP client.
     pub http: Http,
     /// The log.
     pub log: Log,
-    /// What is probably wrong, and does not keep it from being run.
+    /// Settings that are allowed but probably wrong.
     pub warnings: Vec<Problem>,
 }
 
-/// A socket that takes mail.
+/// A socket that accepts mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Port 0 takes a free one.
+    /// Port 0 means any free port.
     pub address: SocketAddr,
     /// Whether and when TLS begins.
     pub tls: Tls,
     /// Whether a client may or must authenticate.
     pub authentication: Authentication,
-    /// Who may send without, where authentication is required.
+    /// Who may send without authentication, if it is required.
     pub anonymous_networks: Vec<IpNet>,
     /// Who may connect.
     pub networks: Vec<IpNet>,
-    /// What becomes of a line feed without a carriage return.
+    /// How a line feed without a carriage return is treated.
     pub bare_lf: Tolerance,
-    /// What becomes of a carriage return without a line feed.
+    /// How a carriage return without a line feed is treated.
     pub bare_cr: Tolerance,
-    /// What becomes of a NUL.
+    /// How a NUL is treated.
     pub nul: Tolerance,
     /// To whom its clients may send.
     pub recipients: Arc<RecipientPolicy>,
-    /// A default listener may be missing where its address family is.
+    /// A default listener may be missing if the machine lacks its address family.
     pub presence: Presence,
-    /// Line and column of its address in the file, for what goes wrong later.
+    /// Line and column of its address in the file, for later errors.
     pub place: Option<(usize, usize)>,
 }
 
-/// Whether the relay can do without a listener.
+/// Whether the relay can start without a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It was asked for.
+    /// The file asks for it.
     Required,
-    /// It is one of the defaults, and left out where the machine has no IPv6.
+    /// It is a default, and is left out if the machine has no IPv6.
     WhereAvailable,
 }
 
@@ -138,13 +136,13 @@ pub enum Presence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
-    /// Never; nothing is offered that an old device could stumble over.
+    /// Never; nothing is offered that could confuse an old device.
     Off,
-    /// When the client asks for it by STARTTLS (RFC 3207).
+    /// When the client asks for it with STARTTLS (RFC 3207).
     Starttls,
-    /// By STARTTLS, and no mail is taken before.
+    /// With STARTTLS, and no mail is accepted before.
     StarttlsRequired,
-    /// With the connection (RFC 8314 3.3).
+    /// When the connection begins (RFC 8314 3.3).
     Implicit,
 }
 
@@ -154,50 +152,48 @@ pub enum Tls {
 pub enum Authentication {
     /// AUTH is not offered.
     Off,
-    /// It is offered, and mail is taken without it.
+    /// It is offered, and mail is accepted without it.
     Optional,
-    /// No mail is taken without it, but from `anonymous_networks`.
+    /// No mail is accepted without it, except from `anonymous_networks`.
     Required,
-    /// It is offered, and every name and password is accepted without a look at it:
-    /// the client has no more rights afterwards than before.
+    /// It is offered, and every name and password is accepted without a check: the client has
+    /// no more rights afterwards than before.
     Any,
 }
 
-/// What becomes of bytes in DATA that no message may have.
+/// How bytes in DATA are treated that no message may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tolerance {
-    /// They give way to what was meant, and never end DATA.
+    /// They are replaced by what was meant, and never end DATA.
     Normalise,
     /// The message is refused.
     Refuse,
 }
 
-/// [`Limits::connections`] are shared by the listeners, this machine and whoever
-/// comes first; with fewer than shares, none is kept.
+/// [`Limits::connections`] are reserved in shares: one for each listener, one for this
+/// machine, one for all clients. With fewer connections than shares, none is reserved.
 pub const OTHER_SHARES: usize = 2;
 
-/// Bounds of what a client may ask for.
+/// Limits for clients and for the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest message, in bytes of content.
     pub message_size: u64,
     /// Recipients of one message.
     pub recipients: usize,
-    /// Connections at once, of all clients.
+    /// Simultaneous connections of all clients.
     pub connections: usize,
-    /// Connections kept for each listener, and for this machine.
+    /// Connections reserved for each listener, and for this machine.
     pub reserved_connections: usize,
-    /// Connections at once of one client: an IPv4 address, or the /64 of an IPv6
-    /// address.
+    /// Simultaneous connections of one client: an IPv4 address, or the /64 of an IPv6 address.
     pub connections_per_client: usize,
-    /// The same for an address of this machine, whose applications share it; `None`
-    /// is any number.
+    /// The same for an address of this machine, whose applications share it; `None` means no
+    /// limit.
     pub connections_per_local_client: Option<usize>,
-    /// Messages that one client may send in a minute; `None` is any number.
+    /// Messages that one client may send in a minute; `None` means no limit.
     pub messages_per_minute_per_client: Option<u32>,
-    /// Recipients that one client, or whoever authenticated, may have in an hour;
-    /// `None` is any number.
+    /// Recipients that one client or user may have in an hour; `None` means no limit.
     pub recipients_per_hour_per_client: Option<u32>,
     /// The longest time from the connection to AUTH or MAIL.
     pub pre_mail_timeout: Duration,
@@ -207,57 +203,56 @@ pub struct Limits {
     pub data_timeout: Duration,
     /// The longest session.
     pub session_timeout: Duration,
-    /// Refused commands, after which a session is closed.
+    /// Refused commands after which a session is closed.
     pub errors_per_session: u32,
-    /// Received fields of a message, above which it is taken for looping.
+    /// Received fields of a message, above which it counts as looping.
     pub received_headers: usize,
-    /// Bytes of messages that wait, above which no more are taken.
+    /// Bytes of messages in the spool, above which no more are accepted.
     pub spool_size: u64,
-    /// Bytes free on the disk, below which no more are taken.
+    /// Free bytes on the disk, below which no messages are accepted.
     pub free_space: u64,
 }
 
 impl Limits {
-    /// The largest message that can be taken: one of `message_size`, unless the
-    /// spool could not hold it even if nothing else were there.
+    /// Returns the largest message that can be accepted: `message_size`, unless even an empty
+    /// spool could not hold it.
     pub fn largest_message(&self) -> u64 {
-        /// What the spool needs besides the content, for a few recipients: the rows,
-        /// and the rest of the last block.
+        /// The space that an entry needs besides its content, for a few recipients: the rows, and
+        /// the rest of the last block.
         const BESIDES: u64 = 8 * 1024;
         self.message_size
             .min(self.spool_size.saturating_sub(BESIDES))
     }
 }
 
-/// Somebody who may authenticate to a listener.
+/// A user who may authenticate to a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// Compared without regard to case.
     pub name: String,
-    /// Of the password.
+    /// The hash of the password.
     pub password_hash: PasswordHash,
-    /// What this user may send as: MAIL FROM, and the header fields From, Sender,
-    /// Resent-From and Resent-Sender.
+    /// The addresses that this user may send as: in MAIL FROM, and in the header fields From,
+    /// Sender, Resent-From and Resent-Sender.
     pub senders: Vec<Pattern>,
-    /// To whom this user may send, besides what the listener says.
+    /// To whom this user may send, in addition to what the listener says.
     pub recipients: RecipientPolicy,
-    /// The account that sends for this user; else the one that the From address
-    /// belongs to.
+    /// The account that sends for this user; or else the one that the From address selects.
     pub account: Option<String>,
 }
 
 /// An app registration in a tenant and how to send through it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// What log and queue call it.
+    /// Its name in the log and the queue.
     pub name: String,
-    /// Directory (tenant) id or domain; empty for a managed identity.
+    /// Directory (tenant) ID or domain; empty for a managed identity.
     pub tenant: String,
-    /// Application (client) id; empty for a managed identity.
+    /// Application (client) ID; empty for a managed identity.
     pub client_id: String,
-    /// What it shows Entra.
+    /// Its credential.
     pub credential: Credential,
-    /// For whom it acts.
+    /// For whom it sends.
     pub sign_in: SignIn,
     /// Which mailbox sends.
     pub mailbox: Mailbox,
@@ -265,10 +260,9 @@ pub struct Account {
     pub senders: Vec<Pattern>,
     /// From for a message that has no usable one.
     pub default_from: Option<Address>,
-    /// What is handed to Graph, and how.
+    /// How messages are handed to Graph.
     pub submission: Submission,
-    /// Whether one of its messages may have to go by a draft, for which Graph wants
-    /// Mail.ReadWrite.
+    /// Whether one of its messages may have to be sent as a draft, which needs Mail.ReadWrite.
     pub needs_drafts: bool,
     /// Which of Microsoft's clouds the tenant is in.
     pub cloud: Cloud,
@@ -278,16 +272,16 @@ pub struct Account {
     pub graph_url: String,
     /// Graph's name as a resource, which begins every scope.
     pub graph_resource: String,
-    /// How much each of its mailboxes is asked for.
+    /// The rate limits of each of its mailboxes.
     pub pace: Pace,
 }
 
-/// How much one mailbox is asked for; `None` is any amount.
+/// The rate limits of one mailbox; `None` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Requests at once, from 1.
+    /// Simultaneous requests, from 1.
     pub concurrency: u32,
-    /// Messages begun within a minute.
+    /// Messages that may begin within a minute.
     pub messages_per_minute: Option<u32>,
     /// Requests within ten minutes.
     pub requests_per_10_minutes: Option<u32>,
@@ -306,23 +300,23 @@ pub enum Mailbox {
     From,
 }
 
-/// When mail goes out.
+/// When messages are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The waits after the first, second, … deferral; the last one repeats.
     pub retry: Vec<Duration>,
-    /// How long delivery is tried.
+    /// For how long the relay tries to deliver.
     pub expire_after: Duration,
-    /// When the sender gets a delay notice; `None` is never.
+    /// When the sender gets a delay notice; `None` means never.
     pub warn_after: Option<Duration>,
-    /// Attempts at once, over all mailboxes.
+    /// Simultaneous attempts, over all mailboxes.
     pub workers: usize,
 }
 
-/// Who gets a report when a message has failed.
+/// Who gets a report about a failed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notify {
-    /// Its sender, where that is safe; else the mailbox that sends.
+    /// Its sender, if that is safe; otherwise the mailbox that sends.
     Sender,
     /// This address, whoever the sender is.
     Address(Address),
@@ -333,15 +327,15 @@ pub enum Notify {
 /// The HTTP client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
-    /// Instead of the environment's proxy.
+    /// The proxy to use instead of the one in the environment.
     pub proxy: Option<ProxyUrl>,
-    /// Certificates to trust besides the system's (PEM).
+    /// Certificates to trust in addition to the system's (PEM).
     pub ca_file: Option<PathBuf>,
-    /// The longest time until an answer is there; large requests get more.
+    /// The longest wait for an answer; large requests get more.
     pub timeout: Duration,
 }
 
-/// The URL of a proxy, which may hold a password.
+/// The URL of a proxy, which may contain a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(pub String);
 
@@ -361,33 +355,33 @@ impl std::fmt::Debug for ProxyUrl {
 /// The log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least important level that is written.
+    /// The lowest level that is written.
     pub level: LogLevel,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How much is logged.
+/// The levels of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What needs the operator.
+    /// Events that need the operator.
     Error,
-    /// What may need the operator.
+    /// Events that may need the operator.
     Warn,
-    /// One line for each thing that becomes of a message.
+    /// One line for each event of a message.
     Info,
-    /// Also sessions and requests.
+    /// Sessions and requests too.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// How a line of the log looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
     /// One JSON object a line.
     Json,
@@ -398,15 +392,15 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, in the file's order.
+    /// All its problems, in the file's order.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut config = Self::parse(&file::text(path)?, path)?;
         config.warnings.extend(warnings::of_file(&config, path));
         Ok(config)
     }
 
-    /// The folder that a configuration file names, whatever else is in it: for
-    /// commands that talk to the running relay.
+    /// Returns the `data_dir` that a configuration file names, even if other settings are wrong:
+    /// for commands that ask the running relay.
     ///
     /// # Errors
     ///
@@ -428,23 +422,22 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, in the text's order.
+    /// All its problems, in the text's order.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         file::parse(text, path)
     }
 }
 
 impl User {
-    /// Whether this is the user of that name.
+    /// Whether this user has that name.
     pub fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 }
 
 impl Account {
-    /// Whether this process can be the account: not where people have signed in,
-    /// whose tokens the relay keeps, nor where systemd gives the credential to the
-    /// service only.
+    /// Whether this process can act as the account: not with delegated sign-in, where the relay
+    /// has the tokens, and not if systemd gives the credential to the service only.
     pub fn is_usable_here(&self) -> bool {
         self.sign_in == SignIn::Application && self.credential.is_readable_here()
     }
@@ -456,8 +449,8 @@ impl Account {
 }
 
 impl Listener {
-    /// Whether a client at this address may connect. IPv4 addresses that came
-    /// through an IPv6 socket count as IPv4.
+    /// Whether a client at this address may connect. IPv4 addresses from an IPv6 socket count
+    /// as IPv4.
     pub fn admits(&self, client: IpAddr) -> bool {
         contains(&self.networks, client)
     }
@@ -470,9 +463,8 @@ impl Listener {
         }
     }
 
-    /// Whether a client at this address may send a password without TLS: where
-    /// there is no TLS to be had, where nobody can listen in, and where the
-    /// client is trusted without a password anyway.
+    /// Whether a client at this address may send a password without TLS: if the listener has no
+    /// TLS, if nobody can read the network, or if the client needs no password anyway.
     pub fn admits_clear_passwords(&self, client: IpAddr) -> bool {
         match self.tls {
             Tls::Off => true,
@@ -490,7 +482,7 @@ fn contains(networks: &[IpNet], client: IpAddr) -> bool {
 }
 
 impl ProblemKind {
-    /// Of a file that relay.toml names: `true` if it cannot be read.
+    /// Checks a file that relay.toml names: `true` if it cannot be read.
     pub fn of_file(is_unreadable: bool) -> Self {
         match is_unreadable {
             true => Self::Unreadable,

@@ -1,8 +1,8 @@
-//! Reads the sections of a TOML file and collects everything that is wrong,
-//! each problem with its line and column.
+//! Reads the sections of a TOML file and collects all problems, each with its line and
+//! column.
 //!
-//! Knows nothing of the keys: those are in `file.rs`. A key that nobody asked
-//! for is a problem of its own, with the nearest key that was asked for.
+//! The keys are in `file.rs`; this file does not know them. A key that was never read is
+//! unknown, and the problem names the most similar known key.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -18,44 +18,44 @@ use toml::de::ValueDeserializer;
 
 use crate::credentials::handed;
 
-/// Everything that is wrong with a configuration file, in the file's order.
+/// All problems of a configuration file, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it; never empty.
+    /// The problems; never empty.
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong, or probably is.
+/// A problem, or something that is probably one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Line and column, both from 1, where the problem has a place.
     pub place: Option<(usize, usize)>,
-    /// What is wrong and what to do, in one line.
+    /// The problem and its fix, in one line.
     pub message: String,
-    /// Whether it may pass by itself.
+    /// Whether it can go away by itself.
     pub kind: ProblemKind,
 }
 
-/// Whether a problem may pass without a change of the configuration file.
+/// Whether a problem can go away without a change of the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKind {
     /// This process may not read the configuration file.
     NotPermitted,
-    /// A file that it names cannot be read: its disk may come later.
+    /// A file that it names cannot be read: its disk may be mounted later.
     Unreadable,
-    /// The configuration file has to be changed, or what was read is wrong.
+    /// Somebody has to change the configuration file or a file that it names.
     Wrong,
 }
 
 impl ConfigError {
-    /// An error of the file as a whole.
+    /// Makes an error about the file as a whole.
     pub(super) fn whole(file: &Path, message: String) -> Self {
         Self::of_kind(ProblemKind::Wrong, file, message)
     }
 
-    /// The same, of that kind.
+    /// Makes an error of this kind about the file as a whole.
     pub(super) fn of_kind(kind: ProblemKind, file: &Path, message: String) -> Self {
         Self {
             file: file.to_owned(),
@@ -67,8 +67,8 @@ impl ConfigError {
         }
     }
 
-    /// The worst of its problems' kinds: as long as anything is wrong, starting
-    /// again does not help.
+    /// Returns the worst kind among its problems: as long as one of them needs a change,
+    /// starting again does not help.
     pub fn kind(&self) -> ProblemKind {
         let kinds = self.problems.iter().map(|problem| problem.kind);
         kinds.max().unwrap_or(ProblemKind::Wrong)
@@ -85,7 +85,7 @@ impl Problem {
         }
     }
 
-    /// `FILE:LINE:COLUMN: warning: MESSAGE`, for a reader who sees no level.
+    /// `FILE:LINE:COLUMN: warning: MESSAGE`, for output without levels.
     pub fn as_warning_in(&self, file: &Path) -> String {
         let message = format!("warning: {}", self.message);
         let warning = Self {
@@ -103,7 +103,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// A value and where it stands in the file.
+/// A value and its position in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Marked<T> {
     pub(super) value: T,
@@ -136,13 +136,13 @@ impl<'a> Problems<'a> {
         }
     }
 
-    /// Notes a problem of the text at `span`.
+    /// Adds a problem of the text at `span`.
     pub(super) fn add(&self, span: &Range<usize>, message: impl Into<String>) {
         let place = Some(self.place(span));
         self.push(span.start, place, message.into(), ProblemKind::Wrong);
     }
 
-    /// Line and column, both from 1.
+    /// Returns line and column, both from 1.
     fn place(&self, span: &Range<usize>) -> (usize, usize) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
@@ -150,7 +150,7 @@ impl<'a> Problems<'a> {
         (line, column)
     }
 
-    /// Notes a problem that has no place in the file.
+    /// Adds a problem that has no position in the file.
     pub(super) fn add_whole(&self, message: impl Into<String>) {
         self.push(usize::MAX, None, message.into(), ProblemKind::Wrong);
     }
@@ -164,7 +164,7 @@ impl<'a> Problems<'a> {
         self.found.borrow_mut().push((at, problem));
     }
 
-    /// Notes what is probably wrong.
+    /// Adds a warning.
     pub(super) fn warn(&self, place: Option<(usize, usize)>, message: &str) {
         self.warnings.borrow_mut().push(Problem {
             place,
@@ -173,7 +173,7 @@ impl<'a> Problems<'a> {
         });
     }
 
-    /// The error, if there is any problem; else the warnings.
+    /// Returns the error, if there is any problem; otherwise the warnings.
     pub(super) fn finish(self, file: &Path) -> Result<Vec<Problem>, ConfigError> {
         let mut found = self.found.into_inner();
         if found.is_empty() {
@@ -187,12 +187,12 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// One table of the file, whose keys are asked for one by one.
+/// One table of the file, whose keys are read one by one.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
-    /// As it is written in the file: `[limits]`; empty for the top.
+    /// Its name as written in the file: `[limits]`; empty for the top.
     name: String,
-    /// Nothing where the file does not have the section: all defaults.
+    /// `None` if the file does not have the section: all defaults.
     table: Option<&'a DeTable<'a>>,
     span: Range<usize>,
     problems: &'a Problems<'a>,
@@ -200,7 +200,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The whole file.
+    /// Returns the whole file.
     pub(super) fn top(table: &'a DeTable<'a>, problems: &'a Problems<'a>) -> Self {
         Self::new(String::new(), Some(table), 0..0, problems)
     }
@@ -220,14 +220,14 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The value of a key with its place, if it is there and well-formed.
+    /// Returns the value of a key with its position, if it exists and is well-formed.
     pub(super) fn marked<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Marked<T>> {
         let value = self.raw(key)?;
         self.read(key, value)
     }
 
-    /// All keys of a section in which the administrator chooses them, with their
-    /// values as far as those are well-formed.
+    /// Returns all keys of a section in which the administrator chooses them, with the values
+    /// that are well-formed.
     pub(super) fn entries<T: DeserializeOwned>(&self) -> Vec<(Marked<String>, Marked<T>)> {
         let entries = self.table.iter().flat_map(|table| table.iter());
         let read = entries.filter_map(|(key, value)| {
@@ -239,7 +239,7 @@ impl<'a> Section<'a> {
             Some((name, value))
         });
         let mut read: Vec<(Marked<String>, _)> = read.collect();
-        // The table has them by name.
+        // The table is sorted by name.
         read.sort_by_key(|(name, _)| name.span.start);
         read
     }
@@ -268,17 +268,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The value of a key, if it is there and well-formed.
+    /// Returns the value of a key, if it exists and is well-formed.
     pub(super) fn optional<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         self.marked(key).map(|marked| marked.value)
     }
 
-    /// The value of a key, or its default.
+    /// Returns the value of a key, or its default.
     pub(super) fn or<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
         self.optional(key).unwrap_or(default)
     }
 
-    /// The value of a key that must be there; its absence is a problem.
+    /// Returns the value of a required key; its absence is a problem.
     pub(super) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Marked<T>> {
         if !self.has(key) {
             self.known.push(key);
@@ -293,35 +293,35 @@ impl<'a> Section<'a> {
         self.table.is_some()
     }
 
-    /// Notes a problem of what stands under a key.
+    /// Adds a problem with the value of a key.
     pub(super) fn problem_of(&self, key: &str, message: impl Into<String>) {
         let span = self.table.and_then(|table| table.get(key));
         self.problems
             .add(&span.map_or(0..0, Spanned::span), message);
     }
 
-    /// Line and column of a value of this section.
+    /// Returns line and column of a value of this section.
     pub(super) fn place(&self, span: &Range<usize>) -> (usize, usize) {
         self.problems.place(span)
     }
 
-    /// Notes a problem of the section as a whole.
+    /// Adds a problem with the section as a whole.
     pub(super) fn problem(&self, message: impl Into<String>) {
         self.problems.add(&self.span, message);
     }
 
-    /// Notes a problem of what stands at a line and column.
+    /// Adds a problem at a line and column.
     pub(super) fn problem_at_place(&self, place: Option<(usize, usize)>, message: String) {
         let kind = ProblemKind::Wrong;
         self.problems.push(usize::MAX, place, message, kind);
     }
 
-    /// Notes a problem of a value of this section.
+    /// Adds a problem with a value of this section.
     pub(super) fn problem_at(&self, span: &Range<usize>, message: impl Into<String>) {
         self.problems.add(span, message);
     }
 
-    /// Notes what is wrong about a file that a value of this section names.
+    /// Adds a problem with a file that a value of this section names.
     pub(super) fn problem_of_file(
         &self,
         span: &Range<usize>,
@@ -332,7 +332,7 @@ impl<'a> Section<'a> {
         self.problems.push(span.start, place, message.into(), kind);
     }
 
-    /// Whether files can be tested here; notes it where they cannot.
+    /// Whether files can be tested here; adds a warning if not.
     pub(super) fn can_test(&self, span: &Range<usize>, files: &[&Path]) -> bool {
         let away = files.iter().find(|path| handed::is_out_of_reach(path));
         if let Some(path) = away {
@@ -345,22 +345,22 @@ impl<'a> Section<'a> {
         away.is_none()
     }
 
-    /// Where the section stands in the file.
+    /// Returns the position of the section in the file.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Notes what is probably wrong about a value of this section.
+    /// Adds a warning about a value of this section.
     pub(super) fn warning_at(&self, span: &Range<usize>, message: &str) {
         self.problems.warn(Some(self.place(span)), message);
     }
 
-    /// Whether a key is there, well-formed or not.
+    /// Whether a key exists, well-formed or not.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// A number from 1 to a million.
+    /// Reads a number from 1 to a million.
     pub(super) fn at_least_one(&mut self, key: &'static str, default: usize) -> usize {
         match self.marked::<usize>(key) {
             Some(marked) if !(1..=1_000_000).contains(&marked.value) => {
@@ -373,7 +373,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The table under a key, `[key]`; where it is missing, one without keys.
+    /// Returns the table `[key]`; if it is missing, one without keys.
     pub(super) fn table(&mut self, key: &'static str) -> Self {
         let parent = self.name.trim_matches(['[', ']']);
         let dot = if parent.is_empty() { "" } else { "." };
@@ -388,7 +388,7 @@ impl<'a> Section<'a> {
         Self::new(name, table, span, self.problems)
     }
 
-    /// The tables under a key that may come several times, `[[key]]`.
+    /// Returns the tables `[[key]]`, which may occur several times.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Self> {
         let Some(value) = self.raw(key) else {
             return Vec::new();
@@ -410,7 +410,7 @@ impl<'a> Section<'a> {
         sections
     }
 
-    /// Every key that nobody asked for is a problem.
+    /// Reports every key that was never read.
     pub(super) fn finish(self) {
         for key in self.table.iter().flat_map(|table| table.keys()) {
             let name = key.get_ref().as_ref();
@@ -442,7 +442,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// What serde says of a value, in the words of the file.
+/// Translates an error of serde into the words of the file.
 fn in_words(message: &str) -> String {
     message
         .replace(
@@ -454,7 +454,7 @@ fn in_words(message: &str) -> String {
         .replace("unknown variant", "unknown value")
 }
 
-/// Puts the environment's variables where a string says `${NAME}`.
+/// Replaces `${NAME}` in strings by the environment variable.
 fn expand<'a>(value: &DeValue<'a>) -> Result<DeValue<'a>, String> {
     let mut expanded = value.clone();
     expand_in_place(&mut expanded)?;

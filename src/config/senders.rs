@@ -1,6 +1,5 @@
-//! `[[sender]]`: From addresses that become others, or that go out through a mailbox
-//! of another name. What is made of them in a message is in `delivery/attempt/compose.rs`,
-//! which mailbox sends in `routing.rs`.
+//! `[[sender]]`: rules that replace From addresses or choose the mailbox that sends.
+//! `delivery/attempt/compose.rs` applies them to a message, `routing.rs` chooses the mailbox.
 
 use std::sync::Arc;
 
@@ -13,24 +12,24 @@ use super::reader::Section;
 use crate::mail::Address;
 use crate::mail::Pattern;
 
-/// The sections in the file's order: the first that fits an address counts.
+/// The sections in the file's order: the first that matches an address counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Senders {
     rules: Arc<[SenderRule]>,
 }
 
-/// What becomes of some addresses in From and Sender.
+/// A rule for some addresses in From and Sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SenderRule {
     /// The addresses.
     addresses: Pattern,
-    /// What stands in their place; `None` leaves them as they are.
+    /// The new address; `None` keeps the old one.
     from: Option<NewSender>,
-    /// The mailbox that sends; `None` goes by the new address.
+    /// The mailbox that sends; `None` lets the new address decide.
     pub mailbox: Option<Address>,
 }
 
-/// What stands in the place of an address.
+/// The new address of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum NewSender {
     Address(Address),
@@ -39,18 +38,18 @@ enum NewSender {
 }
 
 impl Senders {
-    /// The section that counts for an address.
+    /// Returns the section that counts for an address.
     pub fn rule(&self, address: &Address) -> Option<&SenderRule> {
         let mut rules = self.rules.iter();
         rules.find(|rule| rule.addresses.matches(address))
     }
 
-    /// What stands in the place of an address, if anything else does.
+    /// Returns the new address, if there is one.
     pub fn replaced(&self, address: &Address) -> Option<Address> {
         let new = match self.rule(address)?.from.as_ref()? {
             NewSender::Address(new) => new.clone(),
             NewSender::Domain(domain) => {
-                // A name that needs quotes is nobody's with them.
+                // No mailbox has a name that needs quotes.
                 let name = address.canonical();
                 let new = format!("{}@{domain}", name.local_part()).parse::<Address>();
                 new.ok().filter(Address::is_routable)?
@@ -59,8 +58,7 @@ impl Senders {
         (new.key() != address.key()).then_some(new)
     }
 
-    /// What a message with this From goes out as; `None` if no mailbox can send as
-    /// that.
+    /// Returns the From with which a message leaves; `None` if no mailbox can send as that.
     pub fn outgoing(&self, author: &Address) -> Option<Address> {
         let new = self.replaced(author);
         new.or_else(|| author.is_routable().then(|| author.clone()))

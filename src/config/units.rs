@@ -51,7 +51,7 @@ impl TryFrom<String> for Span {
     }
 }
 
-/// A day as TOML writes it, or in quotes: `2027-11-30`. Its end, in UTC.
+/// A day as in TOML, or in quotes: `2027-11-30`. Read as the end of this day, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenDay")]
 pub(super) struct Day(pub(super) Timestamp);

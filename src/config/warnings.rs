@@ -1,6 +1,6 @@
-//! What a configuration allows and probably should not: passwords that others can
-//! read, senders that anybody can name, connections that one client can take, and
-//! messages that are larger than the spool.
+//! Warnings about settings that are allowed but probably wrong: passwords that others can
+//! read, senders that anybody can use, connections that one client can take, and messages
+//! that are larger than the spool.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -20,7 +20,7 @@ use super::Tls;
 use super::reader::Problems;
 use crate::machine::SERVICE_USER;
 
-/// Warnings about what the file says.
+/// Adds warnings about the text of the file.
 pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
     for listener in &config.listeners {
         if let Some(message) = clear_passwords(listener) {
@@ -112,7 +112,7 @@ fn any_password(listener: &Listener) -> Option<String> {
     })
 }
 
-/// Without a password, by every machine of a network, as anybody.
+/// A listener that lets every machine of a network send as anybody, without a password.
 fn any_sender(account: &Account, listener: &Listener) -> Option<String> {
     let open = match listener.authentication {
         Authentication::Off | Authentication::Optional | Authentication::Any => &listener.networks,
@@ -138,7 +138,7 @@ fn is_beyond_loopback(network: &IpNet) -> bool {
     !(network.network().is_loopback() && network.broadcast().is_loopback())
 }
 
-/// A warning about who may read the file.
+/// Returns a warning about who may read the file.
 pub(super) fn of_file(config: &Config, path: &Path) -> Option<Problem> {
     let metadata = std::fs::metadata(path).ok()?;
     let mode = metadata.mode() & 0o7777;

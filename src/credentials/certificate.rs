@@ -1,8 +1,8 @@
-//! A certificate and its private key, read from their files: what listeners
-//! show, and what an app can show Entra instead of a secret.
+//! A certificate and its private key, read from their files: for listeners, and for apps that
+//! use a certificate instead of a secret.
 //!
-//! Nothing is kept here: whoever holds the certificate asks [`CertificateFiles::stamp`]
-//! whether the files are still the same ones, and loads them again if not.
+//! Nothing is cached here: the owner of the certificate compares
+//! [`CertificateFiles::stamp`] and loads the files again if they have changed.
 
 use std::fs;
 use std::io;
@@ -22,7 +22,7 @@ use x509_cert::der::Decode;
 use super::unreadable;
 use crate::clock::Timestamp;
 
-/// Where certificate and private key are, both in PEM.
+/// The files of a certificate and its private key, both in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// The listener's certificate first, then those between it and the root.
@@ -31,11 +31,11 @@ pub struct CertificateFiles {
     pub private_key_file: PathBuf,
 }
 
-/// What the files were when they were looked at.
+/// The state of the files when they were last looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp([(u64, i64, i64); 2]);
 
-/// Why there is no usable certificate; the text carries the remedy.
+/// Why there is no usable certificate; the text contains the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read.
@@ -55,7 +55,7 @@ pub enum CertificateError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Not PEM, or not of this kind.
+    /// The file is not PEM, or has no item of this kind.
     #[error(
         "{}: this file contains no {what} in PEM format ({error}). Are certificate and key swapped? \
          To convert a PFX file: openssl pkcs12 -in app.pfx -nodes -out app.pem; to decrypt a key: \
@@ -64,7 +64,7 @@ pub enum CertificateError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// What it should contain.
         what: &'static str,
         /// Why.
         #[source]
@@ -112,7 +112,7 @@ impl CertificateFiles {
         CertifiedKey::from_der(chain, key, &provider).map_err(CertificateError::Unusable)
     }
 
-    /// When the first certificate ends (RFC 5280 4.1.2.5).
+    /// Returns when the first certificate expires (RFC 5280 4.1.2.5).
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl CertificateFiles {
         Ok(Timestamp::from_millis(0) + ends.to_unix_duration())
     }
 
-    /// Changes when one of the files does.
+    /// Returns a value that changes when one of the files changes.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl CertificateFiles {
     pub fn stamp(&self) -> io::Result<Stamp> {
         let of = |path: &Path| {
             let metadata = fs::metadata(path)?;
-            // Of the inode: a mode that was corrected counts as a change too.
+            // The change time of the inode: corrected permissions count as a change too.
             io::Result::Ok((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
         };
         Ok(Stamp([
@@ -174,7 +174,7 @@ fn refuse_if_open(path: &Path) -> Result<(), CertificateError> {
 }
 
 impl CertificateError {
-    /// Whether it may pass by itself.
+    /// Whether the problem can go away by itself.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable { .. })
     }

@@ -1,14 +1,14 @@
-//! What systemd hands to the service alone: `LoadCredential=`, named in relay.toml
-//! by `${CREDENTIALS_DIRECTORY}`.
+//! Files that systemd gives to the service only: `LoadCredential=`, named in relay.toml by
+//! `${CREDENTIALS_DIRECTORY}`.
 //!
-//! Outside the service the variable is not set. Its files cannot be tested there,
-//! which does not make the configuration wrong.
+//! Outside the service the variable is not set, so these files cannot be tested there. That
+//! does not make the configuration wrong.
 
 use std::path::Path;
 
-/// What systemd calls their folder (systemd.exec(5)).
+/// The variable with their folder (systemd.exec(5)).
 pub(crate) const VARIABLE: &str = "CREDENTIALS_DIRECTORY";
-/// What stands for it outside the service.
+/// The placeholder for it outside the service.
 pub(crate) const OF_THE_UNIT: &str = "/run/credentials/graph-relay.service";
 
 /// Whether only the service can read this file.

@@ -1,9 +1,9 @@
-//! What proves who somebody is, on this machine: certificates and keys, client secrets,
-//! and the hashes of the passwords of SMTP users.
+//! Credentials on this machine: certificates and keys, client secrets, and the password hashes
+//! of SMTP users.
 //!
-//! Promises that a secret is read when it is needed and shown to nobody (promise 7), and
-//! that a file which everybody can read is refused. Leaves to `config` which of them
-//! relay.toml names, and to `auth` and `listener` what they are used for.
+//! Promises: a secret is read when it is needed and never shown (promise 7). A file with a
+//! secret that everybody can read is refused. `config` decides which of them relay.toml
+//! names; `auth` and `listener` use them.
 
 mod certificate;
 pub(crate) mod handed;
@@ -24,7 +24,7 @@ pub use self::secret::SecretSource;
 use crate::machine;
 use crate::machine::User;
 
-/// Why a file that the relay only reads cannot be read, and what to do.
+/// Says why a file cannot be read that the relay only reads, and what to do.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
     let shown = path.display();
     let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
@@ -38,6 +38,6 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("cannot read {shown}: {error}{remedy}")
 }
 
-/// What to do about a file that does not exist.
+/// Says what to do about a file that does not exist.
 const NOT_THERE: &str =
     "create it, or correct the path; systemd restarts the relay until the file exists";

@@ -1,8 +1,8 @@
 //! Password hashes of SMTP users: argon2id (RFC 9106) in the PHC string format.
 //!
-//! A hash is checked when the configuration is read, so that verifying one is
-//! bounded in time and memory. Verifying takes some 30 ms of a core on purpose
-//! and must not run on a thread that serves others; the listener sees to that.
+//! A hash is checked when the configuration is read, so that verifying a password needs
+//! limited time and memory. It takes about 30 ms of a core on purpose and must not run on a
+//! thread that serves others; the listener sees to that.
 
 use std::fmt;
 
@@ -15,25 +15,25 @@ use argon2::Version;
 use argon2::password_hash::phc;
 use serde::Deserialize;
 
-/// An argon2id hash that this machine can verify within reason.
+/// An argon2id hash that this machine can verify with reasonable effort.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PasswordHash(phc::PasswordHash);
 
-/// Why a text is no usable hash.
+/// Why a text is not a usable hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordHashError {
-    /// Something else, a plain password perhaps.
+    /// Something else, perhaps a plain password.
     #[error("not an argon2id hash: create one with graph-relay hash-password")]
     Format,
-    /// It would take too long, or too much memory, at each sign-in.
+    /// Each verification would need too much time or memory.
     #[error(
         "this hash needs more than 256 MiB or 16 rounds: create one with graph-relay hash-password"
     )]
     Cost,
 }
 
-/// What a verification takes.
+/// The effort of a verification.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// In KiB.
@@ -43,8 +43,8 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Whether it is less than what OWASP calls the minimum for argon2id: whoever
-    /// steals the hash guesses its password that much faster.
+    /// Whether it is below OWASP's minimum for argon2id: whoever steals the hash can guess its
+    /// password faster.
     pub fn is_weak(self) -> bool {
         let reaches =
             |(memory, rounds): &(u32, u32)| self.memory >= *memory && self.rounds >= *rounds;
@@ -52,8 +52,8 @@ impl Cost {
     }
 }
 
-/// Memory in KiB and rounds, each as good as the others (OWASP Password Storage
-/// Cheat Sheet, "Argon2id").
+/// Memory in KiB and rounds, all equally strong (OWASP Password Storage Cheat Sheet,
+/// "Argon2id").
 const MINIMA: [(u32, u32); 5] = [
     (47_104, 1),
     (19_456, 2),
@@ -62,26 +62,26 @@ const MINIMA: [(u32, u32); 5] = [
     (7_168, 5),
 ];
 
-/// In KiB: what one sign-in may take.
+/// The most memory of one verification, in KiB.
 const MOST_MEMORY: u32 = 256 * 1024;
 const MOST_ROUNDS: u32 = 16;
 /// In blocks of 1 KiB: a little more than glibc ever keeps for later.
 const HANDED_BACK: usize = 33 * 1024;
 
 impl PasswordHash {
-    /// Hashes a password with a salt of its own (OWASP's first choice of
-    /// parameters: 19 MiB, 2 rounds, one lane).
+    /// Hashes a password with a new salt (OWASP's first choice of parameters: 19 MiB, 2 rounds,
+    /// one lane).
     ///
     /// # Errors
     ///
-    /// The machine has no randomness to give.
+    /// The machine has no random numbers.
     pub fn of(password: &str) -> Result<Self, argon2::password_hash::Error> {
         Argon2::default()
             .hash_password(password.as_bytes())
             .map(Self)
     }
 
-    /// Whether it is this password.
+    /// Whether it is the hash of this password.
     pub fn verify(&self, password: &str) -> bool {
         let hash = &self.0;
         let version = hash
@@ -92,8 +92,8 @@ impl PasswordHash {
         else {
             return false;
         };
-        // As much as is handed back to the system at once (mallopt(3), M_MMAP_THRESHOLD):
-        // less would stay with each thread that ever verified a password.
+        // This size goes back to the system at once (mallopt(3), M_MMAP_THRESHOLD): less would
+        // stay with each thread that ever verified a password.
         let blocks = params.block_count();
         let mut memory = Vec::with_capacity(blocks.max(HANDED_BACK));
         memory.resize(blocks, Block::default());
@@ -109,7 +109,7 @@ impl PasswordHash {
         hashed.is_ok() && phc::Output::new(&found).is_ok_and(|found| found == expected)
     }
 
-    /// Work that a verification takes: hashes of one cost take the same time.
+    /// The effort of a verification: hashes with the same effort take the same time.
     pub fn cost(&self) -> Cost {
         let params = Params::try_from(&self.0);
         params.map_or_else(
@@ -139,7 +139,7 @@ impl TryFrom<String> for PasswordHash {
     }
 }
 
-/// As it is written in relay.toml.
+/// The hash as it is written in relay.toml.
 impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

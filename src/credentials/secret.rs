@@ -1,8 +1,8 @@
-//! Where a secret comes from, and reading it.
+//! Client secrets: where they are stored, and reading them.
 //!
-//! Promise 7: a secret is a [`SecretString`], which cannot be printed; an error
-//! names the place, never the content. It is read again for every token
-//! request (about once an hour), so a changed file needs no restart.
+//! Promise 7: a secret is a [`SecretString`], which cannot be printed; an error names the
+//! place, never the content. The secret is read for every token request (about once an
+//! hour), so a changed file needs no restart.
 
 use std::fmt;
 use std::fs;
@@ -19,10 +19,10 @@ use super::handed::is_out_of_reach;
 use crate::machine;
 use crate::machine::User;
 
-/// Where the client secret's value is kept.
+/// Where the client secret's value is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// A file that nobody but its owner may read.
+    /// A file that only its owner may read.
     File(PathBuf),
     /// An environment variable.
     Environment(String),
@@ -30,7 +30,7 @@ pub enum SecretSource {
     Credential(String),
 }
 
-/// Why a secret could not be had; the text carries the remedy.
+/// Why a secret cannot be read; the text contains the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
@@ -47,25 +47,25 @@ pub enum SecretError {
         /// Its permission bits.
         mode: u32,
     },
-    /// There is no such variable or credential.
+    /// The variable or credential does not exist.
     #[error("{0} is not set")]
     Unset(SecretSource),
-    /// What is there cannot be a secret of Entra's.
+    /// The content cannot be a secret of Entra's.
     #[error("{0} {1}: it must contain the secret's Value and nothing else, as plain text (UTF-8)")]
     Damaged(SecretSource, &'static str),
-    /// It is there, with nothing in it.
+    /// It exists, but is empty.
     #[error("{0} is empty")]
     Empty(SecretSource),
 }
 
 impl SecretSource {
-    /// What is wrong with a text that is to be a secret of Entra's.
+    /// Says what is wrong with a text that should be a secret of Entra's.
     pub fn damage(secret: &str) -> Option<&'static str> {
         damage(secret)
     }
 
-    /// Whether this process can be expected to read it: a credential is there
-    /// for the service only that systemd gives it to.
+    /// Whether this process can be expected to read it: systemd gives a credential to the
+    /// service only.
     pub fn is_readable_here(&self) -> bool {
         match self {
             Self::File(path) => !is_out_of_reach(path),
@@ -74,12 +74,12 @@ impl SecretSource {
         }
     }
 
-    /// The secret as it is now, without what editors add: line end, blanks around it,
-    /// byte order mark.
+    /// Reads the secret, without what editors add: a line end, spaces around it, a byte order
+    /// mark.
     ///
     /// # Errors
     ///
-    /// Says which place could not be read, and why.
+    /// Says what could not be read, and why.
     pub fn read(&self) -> Result<SecretString, SecretError> {
         let text = match self {
             Self::File(path) => {
@@ -95,7 +95,7 @@ impl SecretSource {
                 self.read_file(&PathBuf::from(folder).join(name))?
             }
         };
-        // What editors leave: a byte order mark, a line end, blanks.
+        // Editors leave a byte order mark, a line end or spaces.
         let secret = text.trim_start_matches('\u{feff}').trim();
         if secret.is_empty() {
             return Err(SecretError::Empty(self.clone()));
@@ -123,7 +123,7 @@ impl fmt::Display for SecretSource {
     }
 }
 
-/// What no secret of Entra's has in it.
+/// Returns what no secret of Entra's contains.
 fn damage(secret: &str) -> Option<&'static str> {
     if secret.starts_with(['"', '\'']) {
         return Some("starts with a quotation mark");
@@ -140,7 +140,7 @@ fn damage(secret: &str) -> Option<&'static str> {
 }
 
 impl SecretError {
-    /// Whether it may pass by itself.
+    /// Whether the problem can go away by itself.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable { .. })
     }

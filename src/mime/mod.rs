@@ -1,19 +1,18 @@
-//! A message as bytes: its header section, seen and edited at byte offsets, and
-//! its parts, of which large attachments can be taken out.
+//! A message as bytes: its header section, read and edited at byte offsets, and its parts, from
+//! which large attachments can be removed.
 //!
-//! Promise 5 lives here: a field that no rule names goes out as the bytes that
-//! came in. The header section is taken apart in one way only, and what other
-//! programs could take apart differently is made unambiguous first (see
-//! [`Header::of_message`] for what clients send, [`Header::split`] for what the relay
-//! has written and for parts). What is odd about it is judged once, by [`Findings`]; what
-//! becomes of a field is decided in `delivery/`.
+//! Promise 5 is kept here: a field that no rule names is sent as the bytes that were received.
+//! There is only one way to parse the header section, and text that other programs could parse
+//! differently is made unambiguous first (see [`Header::of_message`] for messages from clients,
+//! [`Header::split`] for those that the relay has written and for parts). [`Findings`] judges
+//! once what is odd about it; `delivery/` decides what happens to a field.
 //!
-//! The body is looked at only where it does not fit into one request, or where an
-//! account asks for texts in base64 or for the JSON form: [`structure()`] finds its
-//! parts as it goes by, [`Split`] says which of them go and what stays,
-//! [`Detached::read`] reads them decoded, and [`quoted_printable_as_base64`] writes
-//! texts again. Parts that could be read in more than one way are left untouched. A [`Rendition`] says a whole
-//! message in other words, and lists what it cannot say.
+//! The body is read only if it does not fit into one request, or if an account asks for texts in
+//! base64 or for the JSON form. [`structure()`] finds its parts while it is read, [`Split`] says
+//! which of them are removed, [`Detached::read`] decodes these, and
+//! [`quoted_printable_as_base64`] rewrites texts. Parts that could be read in more than one way
+//! are left untouched. A [`Rendition`] is a whole message in Graph's JSON, with a list of what
+//! JSON cannot express.
 
 mod addresses;
 mod body;

@@ -1,5 +1,5 @@
-//! A message on its way out: an edited header section and a body in pieces, of
-//! which a large one stays in its file until it is read, a little at a time.
+//! An outgoing message: an edited header section and a body in pieces. A large body stays in its
+//! file and is read piece by piece.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,7 +12,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncSeekExt;
 
-/// What Graph is to get, byte for byte.
+/// The message for Graph, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The header section with the empty line that ends it.
@@ -21,7 +21,7 @@ pub struct Outgoing {
     pub body: Vec<Piece>,
 }
 
-/// A piece of a body, where it is kept.
+/// A piece of a body, in memory or in a file.
 #[derive(Clone, Debug)]
 pub enum Piece {
     /// In memory.
@@ -38,7 +38,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// Bytes in all.
+    /// Returns the length of the message in bytes.
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -46,7 +46,7 @@ impl Piece {
         }
     }
 
-    /// What of it lies in a range; nothing beyond its end.
+    /// Returns the part of the piece that is in a range; nothing after its end.
     fn slice(&self, range: &Range<u64>) -> Self {
         let start = range.start.min(self.size());
         let end = range.end.clamp(start, self.size());
@@ -65,17 +65,17 @@ impl Piece {
 }
 
 impl Outgoing {
-    /// Bytes in all.
+    /// Returns the length of the piece in bytes.
     pub fn size(&self) -> u64 {
         self.header.len() as u64 + self.body_size()
     }
 
-    /// Bytes of the body.
+    /// Returns the length of the body in bytes.
     pub fn body_size(&self) -> u64 {
         self.body.iter().map(Piece::size).sum()
     }
 
-    /// The pieces that make up a range of the body; nothing beyond its end.
+    /// Returns the pieces of a range of the body; nothing after its end.
     pub fn body_range(&self, range: Range<u64>) -> Vec<Piece> {
         let mut at = 0;
         let mut pieces = Vec::new();
@@ -90,11 +90,11 @@ impl Outgoing {
         pieces
     }
 
-    /// All of it in memory: for what goes in one request.
+    /// Returns the whole message in memory: for messages that fit into one request.
     ///
     /// # Errors
     ///
-    /// Those of reading a file.
+    /// The errors of reading a file.
     pub async fn read(&self) -> io::Result<Bytes> {
         let mut all = BytesMut::with_capacity(usize::try_from(self.size()).unwrap_or_default());
         let mut reader = self.reader();
@@ -104,7 +104,7 @@ impl Outgoing {
         Ok(all.freeze())
     }
 
-    /// Reads all of it, from the header section on.
+    /// Returns a reader of the whole message, from the header section on.
     pub fn reader(&self) -> Reader {
         let mut pieces = vec![Piece::Bytes(self.header.clone())];
         pieces.extend_from_slice(&self.body);
@@ -112,19 +112,19 @@ impl Outgoing {
     }
 }
 
-/// Reads pieces one after the other, a file no more than 64 KiB at once.
+/// Reads pieces one after the other, at most 64 KiB of a file at once.
 #[derive(Debug)]
 pub struct Reader {
     pieces: VecDeque<Piece>,
-    /// The file that the first piece is in, where that piece begins.
+    /// The file of the first piece, at the beginning of that piece.
     open: Option<(PathBuf, u64, File)>,
 }
 
-/// As much of a file as lies in memory: enough for a read to be worth its while.
+/// How much of a file is in memory: enough to make a read worthwhile.
 const READ: usize = 64 * 1024;
 
 impl Reader {
-    /// A reader of these.
+    /// Makes a reader of these pieces.
     pub fn new(pieces: impl IntoIterator<Item = Piece>) -> Self {
         Self {
             pieces: pieces.into_iter().collect(),
@@ -132,11 +132,11 @@ impl Reader {
         }
     }
 
-    /// What comes next, never empty; `None` at the end.
+    /// Returns the next bytes, never empty; `None` at the end.
     ///
     /// # Errors
     ///
-    /// Those of reading a file; it may have become shorter.
+    /// The errors of reading a file, which may have become shorter.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             match self.pieces.pop_front() {

@@ -1,9 +1,9 @@
-//! What the log says about clients, so that no client can flood it.
+//! Log events about clients, limited so that no client can flood the log.
 //!
-//! A complaint of a kind about a client (an IPv4 address, or a /64) is logged at
-//! once and then once a minute, with the number of those in between. So a client
-//! costs at most one line a minute and kind, and no complaint goes uncounted.
-//! Where there are more clients than can be remembered, the others count as one.
+//! An event of one kind about a client (an IPv4 address, or a /64) is logged at once and
+//! then once a minute, with the number of those in between. So a client causes at most one
+//! line per minute and kind, and every event is counted. If there are more clients than the
+//! relay can keep track of, the others count as one.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -24,11 +24,11 @@ use super::transcripts::Trouble;
 use crate::mail::Client;
 use crate::mail::Envelope;
 
-/// A message was refused at DATA or after it; `reply` is what the client was
-/// told, `cause` what it need not know.
+/// A message was refused at DATA or after it; `reply` is what the client received, `cause`
+/// is for the administrator.
 pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Display, cause: &str) {
     let text = reply.to_string();
-    // The words may name an address.
+    // The text may contain an address.
     let code: Vec<&str> = text.splitn(3, ' ').take(2).collect();
     if WARNINGS.is_due(client, "refused", &code.join(" ")) {
         warn!(
@@ -38,7 +38,7 @@ pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Displ
     }
 }
 
-/// A session was refused or broken off.
+/// A session was refused or cut off.
 pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
     let Trouble { what, remedy } = trouble;
     if WARNINGS.is_due(client, "session", remedy) {
@@ -49,7 +49,7 @@ pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
     }
 }
 
-/// A client does something that is tolerated.
+/// A client does something non-standard that the relay tolerates.
 pub fn protocol_deviation(client: IpAddr, quirk: &str) {
     if QUIRKS.is_due(client, "protocol_deviation", quirk) {
         info!(
@@ -64,7 +64,7 @@ pub fn protocol_deviation(client: IpAddr, quirk: &str) {
     }
 }
 
-/// A client gave a wrong name or password.
+/// A client sent a wrong name or password.
 pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
     let user = user.unwrap_or("(unknown)");
     if WARNINGS.is_due(client, "wrong_password", user) {
@@ -75,14 +75,14 @@ pub fn wrong_password(client: IpAddr, user: Option<&str>, in_a_row: u32) {
     }
 }
 
-/// A client could not begin TLS.
+/// A TLS handshake failed.
 pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
     if WARNINGS.is_due(client, "tls", remedy) {
         warn!(event = "tls", %client, %reason, remedy, "TLS handshake with a client failed");
     }
 }
 
-/// A session broke down; the others go on.
+/// A session crashed; the others continue.
 pub fn session_panicked(client: IpAddr) {
     if WARNINGS.is_due(client, "panic", "") {
         error!(event = "panic", %client, "a session crashed and was closed; this is a bug, please \
@@ -90,8 +90,8 @@ pub fn session_panicked(client: IpAddr) {
     }
 }
 
-/// Logs the numbers of those complaints that were not logged one by one, until
-/// `stop`, and the last ones then.
+/// Logs the numbers of the events that were not logged one by one, until `stop`, and the
+/// rest then.
 pub async fn run(stop: CancellationToken) {
     loop {
         let is_last = tokio::select! {
@@ -129,33 +129,33 @@ pub async fn run(stop: CancellationToken) {
     }
 }
 
-/// How often the numbers are looked at.
+/// How often this happens.
 const OFTEN: Duration = Duration::from_secs(5);
 
-/// The log is one for the process, and so is what keeps it from being flooded.
+/// The process has one log, so it also has one limit.
 static WARNINGS: LazyLock<Complaints> = LazyLock::new(|| Complaints {
     again: Duration::from_secs(60),
     most: 1000,
     known: Mutex::default(),
 });
-/// What harms nobody is of interest once, and then once a day.
+/// Harmless behaviour is logged once, and then once a day.
 static QUIRKS: LazyLock<Complaints> = LazyLock::new(|| Complaints {
     again: Duration::from_secs(24 * 60 * 60),
     most: 10_000,
     known: Mutex::default(),
 });
 
-/// What was logged lately about whom.
+/// The events that were logged recently.
 #[derive(Debug)]
 struct Complaints {
-    /// After how long it is logged again.
+    /// After this time it is logged again.
     again: Duration,
-    /// Clients and kinds that are remembered.
+    /// At most this many clients and kinds are kept.
     most: usize,
     known: Mutex<HashMap<About, Since>>,
 }
 
-/// Whom and what a complaint is about; `None` are all clients beyond
+/// The client and the kind of an event; `None` stands for all clients beyond
 /// [`Complaints::most`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct About {
@@ -164,14 +164,14 @@ struct About {
     what: String,
 }
 
-/// When it was logged, and how often it was not since then.
+/// When it was logged, and how often it was not logged since.
 #[derive(Clone, Copy, Debug)]
 struct Since {
     logged: Instant,
     more: u64,
 }
 
-/// A complaint that came again.
+/// An event that was counted.
 #[derive(Debug, PartialEq, Eq)]
 struct Repeated {
     who: String,
@@ -181,7 +181,7 @@ struct Repeated {
 }
 
 impl Complaints {
-    /// Whether this complaint is to be logged by itself; else it is counted.
+    /// Whether this event is to be logged by itself; otherwise it is counted.
     fn is_due(&self, client: IpAddr, event: &'static str, what: &str) -> bool {
         let now = Instant::now();
         let mut about = About {
@@ -210,7 +210,7 @@ impl Complaints {
         }
     }
 
-    /// What came again and is to be logged now; forgets what did not.
+    /// Returns what was counted and is to be logged now; deletes events that did not repeat.
     fn repeated(&self, now: Instant, all: bool) -> Vec<Repeated> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut repeated = Vec::new();

@@ -1,6 +1,6 @@
-//! One function for each thing that can become of a message.
+//! One function for each event in the life of a message.
 //!
-//! The field `event` names it; `id` is the spool id of the reply to DATA.
+//! The field `event` names the event; `id` is the spool ID from the reply to DATA.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -52,11 +52,10 @@ pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane
     );
 }
 
-/// Recipients of which a line of the log says what they were.
+/// How many replaced recipients a log line names.
 const MOST_READDRESSED: usize = 100;
 
-/// The configuration has put other recipients in the place of those that the client
-/// named.
+/// The configuration replaced recipients that the client named.
 pub fn recipients_replaced(id: SpoolId, envelope: &Envelope) {
     let count = envelope.replaced().count();
     if count == 0 {
@@ -109,7 +108,7 @@ pub fn quota_half_used(client: &dyn Display, lane: &Lane, recipients: u64, per_d
     );
 }
 
-/// All connections are taken: who has them.
+/// All connections are in use; the line names the clients.
 pub fn all_taken(taken: usize, limit: usize, holders: &str, listeners: &str) {
     warn!(
         event = "connections_full",
@@ -128,12 +127,12 @@ pub fn authenticated(client: IpAddr, user: &str, mechanism: &dyn Display) {
     debug!(event = "authenticated", %client, user, %mechanism, "a client has authenticated");
 }
 
-/// The certificate's files have changed and are in use.
+/// The certificate's files have changed, and the new certificate is in use.
 pub fn certificate_renewed(file: &Path) {
     info!(event = "certificate", file = %file.display(), "a new certificate is in use");
 }
 
-/// The certificate's files have changed and cannot be used.
+/// The certificate's files have changed, and the new certificate cannot be used.
 pub fn certificate_unusable(reason: &dyn Display) {
     error!(
         event = "certificate", %reason,
@@ -197,8 +196,8 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
     }
 }
 
-/// An attempt is settled, with the report that came of it and those that are
-/// no longer true.
+/// An attempt is recorded, with the report that it caused and the reports that it made
+/// obsolete.
 pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) {
     let about = entry.id;
     for id in withdrawn {
@@ -226,7 +225,7 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
     }
 }
 
-/// A message has failed, and its sender wanted no report.
+/// A message has failed, and its sender requested no report.
 pub fn report_not_wanted(about: SpoolId) {
     info!(
         event = "report_not_wanted", %about,
@@ -234,7 +233,7 @@ pub fn report_not_wanted(about: SpoolId) {
     );
 }
 
-/// An earlier attempt's draft is deleted: its creation had no answer.
+/// The draft of an earlier attempt is deleted: its creation got no answer.
 pub fn draft_deleted(entry: &Claimed) {
     info!(
         event = "draft_deleted", id = %entry.id, mailbox = %entry.lane.mailbox,
@@ -243,7 +242,7 @@ pub fn draft_deleted(entry: &Claimed) {
     );
 }
 
-/// A report could not be made, by a mistake of the relay's.
+/// The relay could not create a report: a bug.
 pub fn report_panicked(about: SpoolId) {
     error!(
         event = "panic", %about,
@@ -251,17 +250,17 @@ pub fn report_panicked(about: SpoolId) {
     );
 }
 
-/// A message goes in MIME form although its account asks for JSON.
+/// A message is sent in MIME form although its account asks for JSON.
 pub fn not_json(id: SpoolId, why: &str) {
     info!(event = "mime", %id, why, "sent in MIME form, with a copy in Sent Items");
 }
 
-/// What the JSON form could not say.
+/// The JSON form cannot express everything in the message.
 pub fn lost_in_json(id: SpoolId, lost: &str) {
     info!(event = "json", %id, lost, "sent in JSON form");
 }
 
-/// What an operator's order has changed: who, what, and each message by its id.
+/// An operator changed messages: one line for each, with who and what.
 pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
     let done = |decision: &&Decision| decision.verdict == Verdict::Done;
     for Decision { id, .. } in decisions.iter().filter(done) {
@@ -281,7 +280,7 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
     }
 }
 
-/// Text parts in quoted-printable were rewritten, or would have been.
+/// Text parts in quoted-printable were rewritten, or should have been.
 pub fn reencoded(id: SpoolId, fits: bool) {
     if fits {
         info!(event = "quoted_printable", %id, "quoted-printable text encoded as base64");
@@ -306,7 +305,7 @@ pub fn attached_whole(id: SpoolId, why: &dyn Display) {
     );
 }
 
-/// Graph refused an attachment by its size in one way, and gets it in the other.
+/// Graph refused an attachment because of its size; the relay tries the other way.
 pub fn other_way(id: SpoolId, size: u64, why: &dyn Display) {
     info!(
         event = "attachment", %id, size, %why,
@@ -314,7 +313,7 @@ pub fn other_way(id: SpoolId, size: u64, why: &dyn Display) {
     );
 }
 
-/// Graph takes less in one request than `request_limit` says.
+/// Graph accepts less in one request than `request_limit` allows.
 pub fn request_too_large(id: SpoolId, size: u64) {
     warn!(
         event = "request_limit", %id, size,
@@ -379,7 +378,7 @@ pub fn logged_out(account: &str, mailbox: &Address, uid: u32) {
     );
 }
 
-/// Entra accepts the sign-in of a mailbox no longer.
+/// Entra no longer accepts the sign-in of a mailbox.
 pub fn signed_out(account: &str, mailbox: &Address, code: &str, reason: &str) {
     error!(
         event = "signed_out", account, %mailbox, code, reason,
@@ -388,13 +387,13 @@ pub fn signed_out(account: &str, mailbox: &Address, code: &str, reason: &str) {
     );
 }
 
-/// A sign-in cannot be read, or not be kept.
+/// A sign-in cannot be read or stored.
 pub fn sign_in_lost(error: &dyn Display) {
     error!(event = "sign_in", reason = %error, "a saved sign-in cannot be read, or a new one \
         cannot be saved");
 }
 
-/// A sign-in that belongs to no account any more.
+/// A sign-in whose account no longer exists.
 pub fn sign_in_orphaned(account: &str, mailbox: &Address) {
     warn!(
         event = "sign_in", account, %mailbox,
@@ -403,7 +402,7 @@ pub fn sign_in_orphaned(account: &str, mailbox: &Address) {
     );
 }
 
-/// A credential or certificate comes to its end, or has come there.
+/// A credential or certificate expires soon or has expired.
 pub fn ends(owner: &str, what: &str, at: Timestamp, now: Timestamp) {
     let days = at.since(now).as_secs() / (24 * 60 * 60);
     if at <= now {
@@ -415,22 +414,22 @@ pub fn ends(owner: &str, what: &str, at: Timestamp, now: Timestamp) {
     }
 }
 
-/// A certificate whose end cannot be read.
+/// A certificate whose expiry date cannot be read.
 pub fn certificate_unreadable(owner: &str, error: &dyn Display) {
     error!(event = "certificate", owner, reason = %error, "the certificate cannot be read");
 }
 
-/// What is probably wrong with the configuration.
+/// A setting is probably wrong.
 pub fn config_warning(what: &str) {
     warn!(event = "config_warning", what, "configuration warning");
 }
 
-/// What was wrong is no longer.
+/// A mailbox sends again after a problem.
 pub fn recovered(lane: &Lane) {
     info!(event = "recovered", mailbox = %lane.mailbox, account = %lane.account, "sending again");
 }
 
-/// One of our own limits holds back what is due.
+/// A limit of the relay's own delays due messages.
 pub fn rate_limited(lane: &Lane, limit: &str, until: Timestamp) {
     info!(
         event = "rate_limited", mailbox = %lane.mailbox, account = %lane.account, limit, %until,
@@ -447,7 +446,7 @@ pub fn concurrency_reduced(lane: &Lane, at_once: u32, until: Timestamp) {
     );
 }
 
-/// A mailbox that was throttled takes as much as before.
+/// A mailbox that was throttled has its full concurrency again.
 pub fn concurrency_restored(lane: &Lane, at_once: u32) {
     info!(
         event = "concurrency_restored", mailbox = %lane.mailbox, account = %lane.account, at_once,
@@ -479,8 +478,8 @@ pub fn no_account(count: usize) {
     );
 }
 
-/// It may have been sent before the relay stopped, and the account wants to hold
-/// such messages.
+/// A message that may have been sent before the relay stopped; the account holds such
+/// messages.
 pub fn held_at_start(id: &SpoolId) {
     warn!(
         event = "held", %id,
@@ -490,7 +489,7 @@ pub fn held_at_start(id: &SpoolId) {
     );
 }
 
-/// Failed messages whose time was over.
+/// Failed messages were removed after `failure.keep`.
 pub fn purged(ids: &[SpoolId]) {
     for id in ids {
         info!(event = "purged", %id, "failed message removed after failure.keep");

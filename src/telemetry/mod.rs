@@ -1,10 +1,10 @@
-//! What the relay says of itself: the log, and in it the mail log; and what
-//! was said in sessions that went wrong.
+//! What the relay reports about itself: the log, with the events of messages, and the
+//! transcripts of sessions that went wrong.
 //!
-//! Log lines go to standard error, and whoever logs never waits for its reader. Every event of a message is written by one
-//! function of `maillog`, so that a line has the same fields wherever it comes
-//! from. No content and no secret is ever logged (promise 7); texts from
-//! outside are cleaned where they are read.
+//! Log lines go to standard error, and logging never waits for a reader. Each event of a
+//! message has one function in `maillog`, so that its line has the same fields wherever it
+//! comes from. The log never contains content or secrets (promise 7). Text from outside is
+//! cleaned where it is read.
 
 pub mod complaints;
 pub mod maillog;
@@ -22,7 +22,7 @@ use crate::config::Log;
 use crate::config::LogFormat;
 use crate::config::LogLevel;
 
-/// Begins to log; later calls change nothing.
+/// Starts the log; later calls change nothing.
 pub fn start(log: &Log) {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -43,7 +43,7 @@ pub fn start(log: &Log) {
         LogFormat::Text => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let builder = builder.with_ansi(colour);
-            // The journal has a clock of its own (systemd.exec, $JOURNAL_STREAM).
+            // The journal adds its own time (systemd.exec, $JOURNAL_STREAM).
             if std::env::var_os("JOURNAL_STREAM").is_some() {
                 builder.without_time().try_init()
             } else {
@@ -51,16 +51,16 @@ pub fn start(log: &Log) {
             }
         }
     };
-    // Fails if it was started before: then there is a log.
+    // Fails if it was started before, which is fine.
     drop(started);
 }
 
-/// The hook of the standard library writes to standard error itself, and would
-/// wait there for a reader.
+/// The hook of the standard library writes to standard error itself, and would wait there
+/// for a reader.
 fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("without a name");
-    // Empty unless RUST_BACKTRACE asks for it.
+    // Empty unless RUST_BACKTRACE asks for a backtrace.
     let trace = std::backtrace::Backtrace::capture();
     let is_there = trace.status() == std::backtrace::BacktraceStatus::Captured;
     let trace = if is_there {
@@ -71,31 +71,31 @@ fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
     line(&format!("thread {name}: {panic}{trace}"));
 }
 
-/// Says a line that is no event, to standard error: in order with the log where
-/// there is one.
+/// Writes a line that is not an event to standard error: in order with the log if there is
+/// one.
 pub fn line(text: &str) {
     if !writer::line(text) {
         let _gone = writeln!(std::io::stderr().lock(), "{text}");
     }
 }
 
-/// Lines of the log that were dropped because nobody reads it.
+/// Log lines that were dropped because nobody reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// Since the start.
+    /// Since the relay started.
     pub all: u64,
-    /// Of them, those dropped since somebody read the log.
+    /// Of these, since somebody last read the log.
     pub now: u64,
 }
 
-/// How many lines nobody could read.
+/// Returns how many lines nobody could read.
 pub fn dropped() -> Dropped {
     let (all, now) = writer::dropped();
     Dropped { all, now }
 }
 
-/// Writes what the log has queued when it is dropped: the last thing that a
-/// process does. Waits for a reader for a bounded time.
+/// Writes everything in the log's queue when it is dropped, as the last action of a process.
+/// Waits for a reader for a limited time.
 #[derive(Debug)]
 pub struct FlushAtEnd;
 

@@ -1,7 +1,6 @@
-//! What befalls the spool itself, for the mail log: damage, files that were
-//! moved, a disk in trouble.
+//! Log events of the spool itself: damage, moved files, disk errors.
 //!
-//! `maillog.rs` passes these functions on, so that there is one place to log by.
+//! `maillog.rs` exports these functions, so that all log events are in one place.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -18,12 +17,12 @@ use crate::spool::Upgrade;
 use crate::spool::Upgraded;
 use crate::telemetry::maillog::clock_changed;
 
-/// The disk or the database is in trouble.
+/// The disk or the database has a problem.
 pub fn spool_trouble(error: &dyn Display) {
     error!(event = "spool", reason = %error, "the spool cannot be read or written; trying again");
 }
 
-/// What became of a message cannot be recorded.
+/// The outcome of a message cannot be recorded.
 pub fn unrecorded(id: SpoolId, outcome: &str, error: &dyn Display) {
     error!(
         event = "spool", %id, outcome, reason = %error,
@@ -54,7 +53,7 @@ pub fn quarantined(entry: &Quarantined) {
     }
 }
 
-/// Somebody has taken the database away, or its log.
+/// Somebody has removed the database, or its log.
 pub fn database_gone(path: &Path) {
     error!(
         event = "database_gone", path = %path.display(),
@@ -65,7 +64,7 @@ pub fn database_gone(path: &Path) {
     );
 }
 
-/// A database that had lost its name was written out.
+/// A database without a file name was written to a new file.
 pub fn database_rewritten(path: &Path) {
     warn!(
         event = "database_rewritten", path = %path.display(),
@@ -73,10 +72,10 @@ pub fn database_rewritten(path: &Path) {
     );
 }
 
-/// Orphans named in one line.
+/// At most this many orphans are named in one line.
 const MOST_NAMED: usize = 20;
 
-/// The spool is about to get this version's format.
+/// The spool will be upgraded to this version's format.
 pub fn upgrading(upgrade: &Upgrade) {
     let Upgrade { from, to, .. } = upgrade;
     info!(
@@ -89,7 +88,7 @@ pub fn upgrading(upgrade: &Upgrade) {
     );
 }
 
-/// What was put right at start.
+/// Recovery at the start: what was repaired.
 pub fn spool_opened(recovered: &Recovered) {
     if let Some(Upgraded { from, to, kept }) = &recovered.upgraded {
         info!(
@@ -135,7 +134,7 @@ pub fn spool_opened(recovered: &Recovered) {
     );
 }
 
-/// Failed messages whose content has yielded to new mail.
+/// The content of failed messages was removed to make room for new mail.
 pub fn content_removed(ids: &[SpoolId]) {
     for id in ids {
         error!(
@@ -146,7 +145,7 @@ pub fn content_removed(ids: &[SpoolId]) {
     }
 }
 
-/// The relay cannot start on a full disk.
+/// The relay cannot start because the disk is full.
 pub fn waits_for_room(data_dir: &Path, error: &dyn Display) {
     error!(
         event = "disk_full", data_dir = %data_dir.display(), reason = %error,

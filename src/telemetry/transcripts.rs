@@ -1,10 +1,10 @@
-//! What was said in sessions that went wrong, so that a refusal can be
-//! understood without a packet capture.
+//! Transcripts of SMTP sessions that went wrong, so that an administrator can understand a
+//! refusal without a packet capture.
 //!
-//! A session that ends well leaves nothing. One with a refusal, or that was cut
-//! off, leaves its lines, with passwords struck out and without the content of
-//! messages. The last [`KEPT`] are kept, in memory: a restart forgets them, and
-//! no client can fill the disk with them, nor push out those of another.
+//! A session that ends well is not kept. A session with a refusal, or one that was cut off,
+//! keeps its lines, without passwords and without the content of messages. The last [`KEPT`]
+//! are kept in memory: a restart deletes them. No client can fill the disk with them, or
+//! push out those of another client.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -22,16 +22,16 @@ use crate::clock::Timestamp;
 use crate::mail::Client;
 use crate::telemetry::complaints;
 
-/// Transcripts that are kept.
+/// How many transcripts are kept.
 pub const KEPT: usize = 300;
-/// Of these, of one client (an IPv4 address, or a /64): so that none can push out
-/// what an administrator needs.
+/// How many of them may belong to one client (an IPv4 address, or a /64), so that no client
+/// can push out what an administrator needs.
 const OF_A_CLIENT: usize = 30;
-/// Of these, that went wrong in the same way.
+/// How many of these may have gone wrong in the same way.
 const OF_A_KIND: usize = 3;
-/// Lines of one transcript from its beginning, and as many from its end.
+/// How many lines of a transcript are kept from its beginning, and as many from its end.
 const LINES: usize = 30;
-/// Characters of a line.
+/// How many characters of a line are kept.
 const LONGEST: usize = 160;
 
 /// The transcripts of the last sessions that went wrong; clones share them.
@@ -54,26 +54,26 @@ pub struct Transcript {
     pub begun_at: Timestamp,
     /// The client.
     pub client: IpAddr,
-    /// Where it connected to.
+    /// The address to which it connected.
     pub listener: SocketAddr,
-    /// What it called itself.
+    /// The name that it gave in HELO or EHLO.
     pub hello: Option<String>,
-    /// Who authenticated.
+    /// The user who authenticated.
     pub user: Option<String>,
     /// Why it is kept; at least one.
     pub troubles: Vec<Trouble>,
-    /// What was said; the middle of a long one is missing.
+    /// The lines; the middle of a long session is missing.
     pub lines: Vec<Line>,
-    /// Lines that are missing.
+    /// How many lines are missing.
     pub omitted: usize,
 }
 
-/// Something that went wrong, and what to change.
+/// A problem, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// The reply, or what happened.
+    /// The reply, or the event.
     pub what: String,
-    /// For the administrator.
+    /// How to fix it, for the administrator.
     pub remedy: String,
 }
 
@@ -84,7 +84,7 @@ pub struct Line {
     pub after_ms: u64,
     /// Who said it.
     pub by: Party,
-    /// Without control characters and secrets, and not too long.
+    /// The text without control characters and secrets, cut to a maximum length.
     pub text: String,
 }
 
@@ -96,11 +96,11 @@ pub enum Party {
     Client,
     /// The relay.
     Relay,
-    /// Nobody: it happened.
+    /// Neither: an event.
     Event,
 }
 
-/// A session that is under way.
+/// A session that has not ended.
 #[derive(Debug)]
 pub struct Recording {
     begun: Instant,
@@ -111,8 +111,8 @@ pub struct Recording {
     troubles: Vec<Trouble>,
 }
 
-/// A line as it came. Nearly all sessions end well, so it is made readable only when it
-/// is kept.
+/// A line as it was received. Nearly all sessions end well, so it is made readable only if
+/// it is kept.
 #[derive(Debug)]
 struct Said {
     after_ms: u64,
@@ -123,10 +123,10 @@ struct Said {
     size: usize,
 }
 
-/// Whether the next line of the client is part of a password exchange.
+/// Whether the client's next line is part of a password exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrecy {
-    /// It is.
+    /// It is part of one.
     Secret,
     /// It is a command.
     Open,
@@ -145,7 +145,7 @@ impl Recording {
         }
     }
 
-    /// The client said a line.
+    /// Records a line of the client.
     pub fn heard(&mut self, line: &[u8], secrecy: Secrecy) {
         match secrecy {
             Secrecy::Secret => self.push(Party::Client, STRUCK_OUT.as_bytes()),
@@ -154,7 +154,7 @@ impl Recording {
         }
     }
 
-    /// The relay said these lines.
+    /// Records the lines of a reply.
     pub fn said(&mut self, lines: &[u8]) {
         for line in lines.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -164,12 +164,12 @@ impl Recording {
         }
     }
 
-    /// Something happened.
+    /// Records an event.
     pub fn happened(&mut self, what: &str) {
         self.push(Party::Event, what.as_bytes());
     }
 
-    /// Something went wrong: the session will be kept.
+    /// Records a problem: the session will be kept.
     pub fn trouble(&mut self, what: &str, remedy: &str) {
         let what = shown(what.as_bytes(), what.len());
         let known = |trouble: &Trouble| trouble.what == what;
@@ -181,8 +181,8 @@ impl Recording {
         }
     }
 
-    /// A message was accepted: what the client tried of TLS and AUTH before, and
-    /// was refused, kept nothing from going on.
+    /// Records that a message was accepted. If the client tried TLS or AUTH before and was
+    /// refused, that did not stop it.
     pub fn succeeded(&mut self) {
         let negotiation = ["502 ", "504 ", "530 ", "538 "];
         let is_over = |trouble: &Trouble| {
@@ -194,7 +194,7 @@ impl Recording {
 
     fn push(&mut self, by: Party, line: &[u8]) {
         let after = self.begun.elapsed().as_millis();
-        // The memory of the line that makes room is for this one.
+        // The memory of the removed line is used again for this one.
         let mut text = Vec::new();
         if self.first.len() == LINES && self.last.len() == LINES {
             text = self
@@ -219,15 +219,14 @@ impl Recording {
 }
 
 const STRUCK_OUT: &str = "***";
-/// What is shown as it is: these take no secret.
+/// Commands that are shown in full: their arguments contain no secret.
 const VERBS: [&str; 12] = [
     "HELO", "EHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "VRFY", "HELP", "QUIT", "STARTTLS",
     "BDAT",
 ];
-/// What other protocols begin with: that much is shown.
+/// The beginnings of other protocols: this much is shown.
 const STRANGERS: [&str; 7] = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PRI"];
-/// Mechanisms of SASL, which are shown; anything else behind AUTH may be a
-/// password.
+/// Mechanisms of SASL, which are shown; anything else after AUTH may be a password.
 const MECHANISMS: [&str; 8] = [
     "PLAIN",
     "LOGIN",
@@ -239,9 +238,9 @@ const MECHANISMS: [&str; 8] = [
     "SCRAM-SHA-256",
 ];
 
-/// A line of the client. Only what is surely a command is shown: a password can
-/// stand on the line of AUTH, however it is spelled, and on one that a confused
-/// client says after it; and what is no command may be a message's content.
+/// Makes a line of the client readable. Only certain commands are shown: a password can be
+/// on the line of AUTH, however it is spelled, and on a line that a confused client sends
+/// after it. A line that is not a command may be content of a message.
 fn without_secrets(line: &[u8]) -> String {
     let strange = is_strange(line);
     let mut words = words(line);
@@ -263,7 +262,7 @@ fn without_secrets(line: &[u8]) -> String {
     format!("{STRUCK_OUT} ({} bytes that are not a command)", line.len())
 }
 
-/// Whether a line is a command whose arguments are no secret.
+/// Whether a line is a command whose arguments contain no secret.
 fn takes_no_secret(line: &[u8]) -> bool {
     let first = words(line).next().unwrap_or_default();
     let mut verbs = VERBS.iter().map(|verb| verb.as_bytes());
@@ -280,7 +279,7 @@ fn is_strange(line: &[u8]) -> bool {
     bytes.any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
 
-/// The beginning of a line of that many bytes, fit for a terminal.
+/// Returns the beginning of a line of that many bytes, safe for a terminal.
 fn shown(line: &[u8], size: usize) -> String {
     let beginning = line.get(..LONGEST).unwrap_or(line);
     let mut text = String::new();
@@ -298,7 +297,7 @@ fn shown(line: &[u8], size: usize) -> String {
 }
 
 impl Transcripts {
-    /// Keeps a session, if something went wrong in it, and logs where it is.
+    /// Keeps a session if something went wrong in it, and logs its number.
     pub fn keep(
         &self,
         recording: Recording,
@@ -336,12 +335,12 @@ impl Transcripts {
         complaints::session_kept(number, client, &first);
     }
 
-    /// All that are kept, the oldest first.
+    /// Returns all that are kept, the oldest first.
     pub fn list(&self) -> Vec<Transcript> {
         self.ring().kept.iter().cloned().collect()
     }
 
-    /// The one of that number.
+    /// Returns the one with that number.
     pub fn show(&self, number: u64) -> Option<Transcript> {
         let ring = self.ring();
         let mut kept = ring.kept.iter();
@@ -354,8 +353,8 @@ impl Transcripts {
 }
 
 impl Ring {
-    /// Forgets the oldest transcripts, those of the same client first where it has
-    /// its share.
+    /// Deletes the oldest transcripts, first those of the same client if it has reached its
+    /// share.
     fn make_room(&mut self, client: IpAddr, trouble: &Trouble) {
         let client = Client::at(client);
         let is_theirs = |kept: &Transcript| Client::at(kept.client) == client;

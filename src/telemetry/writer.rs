@@ -1,11 +1,10 @@
-//! The log on its way to standard error, which may be a pipe that nobody reads.
+//! Writes the log to standard error, which may be a pipe that nobody reads.
 //!
-//! Promises: whoever logs never waits, and nobody's mail waits for the log. Lines
-//! are queued up to a bound and written by a thread of their own, in order. Lines
-//! beyond the bound are dropped and counted, and a line says how many as soon as
-//! somebody reads again. An ordinary burst loses nothing, and [`flush`] writes what
-//! is left before the process ends, within bounds. A closed standard error ends
-//! nothing.
+//! Promises: logging never waits, and no mail waits for the log. A queue holds lines up to a
+//! limit, and its own thread writes them in order. Lines beyond the limit are dropped and
+//! counted, and a line says how many as soon as somebody reads again. An ordinary burst loses
+//! nothing. [`flush`] writes the rest before the process ends, within a time limit. A closed
+//! standard error does not stop the relay.
 
 use std::io;
 use std::sync::Arc;
@@ -25,25 +24,25 @@ use tracing::Level;
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that wait at most: several seconds of the busiest relay.
+/// The most bytes that wait: several seconds of the busiest relay.
 const CAPACITY: usize = 8 * 1024 * 1024;
-/// The last part of them is for warnings and errors.
+/// The last part of them is reserved for warnings and errors.
 const RESERVED: usize = CAPACITY / 8;
-/// How long a first line waits for others: one write for each line, and a call to
-/// the thread for each, cost a busy relay a tenth of its time.
+/// How long a first line waits for others: a write and a wake-up for each line would cost a
+/// busy relay a tenth of its time.
 const GATHER: Duration = Duration::from_millis(2);
-/// How long the end of the process waits while not a byte is read.
+/// How long the end of the process waits without a byte being read.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits in all.
 const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 
 static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
 
-/// Begins to write what is queued; later calls change nothing.
+/// Starts the thread that writes; later calls change nothing.
 ///
 /// # Errors
 ///
-/// The machine has no thread left.
+/// The machine has no free thread.
 pub(super) fn start() -> io::Result<Lines> {
     if let Some(queue) = LOG.get() {
         return Ok(Lines(Arc::clone(queue)));
@@ -55,7 +54,7 @@ pub(super) fn start() -> io::Result<Lines> {
     Ok(Lines(Arc::clone(LOG.get_or_init(|| queue))))
 }
 
-/// Queues a line that is no event. Returns false where there is no log yet.
+/// Queues a line that is not an event. Returns false if there is no log yet.
 pub(super) fn line(text: &str) -> bool {
     let Some(queue) = LOG.get() else {
         return false;
@@ -64,14 +63,14 @@ pub(super) fn line(text: &str) -> bool {
     true
 }
 
-/// Writes what is queued, if somebody reads it; waits a bounded time for that.
+/// Writes everything that is queued, if somebody reads it; waits for a limited time.
 pub(super) fn flush() {
     if let Some(queue) = LOG.get() {
         queue.flush(PATIENCE, LONGEST_FLUSH);
     }
 }
 
-/// Lines that nobody will read: all of them, and those that no line has told of.
+/// Returns how many lines were lost: all of them, and those that no log line mentions yet.
 pub(super) fn dropped() -> (u64, u64) {
     LOG.get().map_or((0, 0), |queue| {
         let state = queue.lock();
@@ -79,7 +78,7 @@ pub(super) fn dropped() -> (u64, u64) {
     })
 }
 
-/// What a subscriber writes its lines to.
+/// Receives the lines of a subscriber.
 #[derive(Clone, Debug)]
 pub(super) struct Lines(Arc<Queue>);
 
@@ -87,7 +86,7 @@ pub(super) struct Lines(Arc<Queue>);
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a Queue, Weight);
 
-/// Whether a line is worth the last room in the queue.
+/// Whether a line may use the reserved part of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weight {
     Light,
@@ -126,9 +125,9 @@ struct Queue {
     capacity: usize,
     reserved: usize,
     state: Mutex<State>,
-    /// Something is queued.
+    /// Signalled when something is queued.
     grown: Condvar,
-    /// Something was written.
+    /// Signalled when something was written.
     shrunk: Condvar,
 }
 
@@ -137,10 +136,10 @@ struct State {
     lines: Vec<u8>,
     /// Bytes that are queued or being written.
     outstanding: usize,
-    /// Nothing is queued, being written, or left to tell.
+    /// Whether nothing is queued, being written, or to be reported.
     idle: bool,
     dropped: u64,
-    /// Of them, those that no line has told of.
+    /// Of these, those that no log line mentions yet.
     untold: u64,
 }
 
@@ -175,14 +174,13 @@ impl Queue {
         state.outstanding += line.len();
         let was_idle = std::mem::replace(&mut state.idle, false);
         drop(state);
-        // Who is at work finds it without being called.
+        // A thread at work finds it without being woken.
         if was_idle {
             self.grown.notify_one();
         }
     }
 
-    /// Writes for as long as the process lives. `tell` logs how many lines were
-    /// dropped.
+    /// Writes as long as the process lives. `tell` logs how many lines were dropped.
     fn run(&self, mut write: impl FnMut(&[u8]) -> io::Result<usize>, tell: impl Fn(u64)) {
         let mut is_read = true;
         let mut batch = Vec::new();
@@ -197,7 +195,7 @@ impl Queue {
                 let piece = rest.get(..PIECE).unwrap_or(rest);
                 let written = write(piece);
                 is_read = written.is_ok();
-                // What cannot be written is lost; the next piece is tried all the same.
+                // A piece that cannot be written is lost; the next one is still tried.
                 let done = written.unwrap_or(piece.len()).min(rest.len());
                 let (gone, left) = rest.split_at(done);
                 rest = left;
@@ -215,8 +213,8 @@ impl Queue {
         }
     }
 
-    /// Waits for lines. Where there are none, but some were dropped and somebody
-    /// reads again: how many.
+    /// Waits for lines. If there are none, but some were dropped and somebody reads again,
+    /// returns how many.
     fn take(&self, batch: &mut Vec<u8>, is_read: bool) -> u64 {
         let mut state = self.lock();
         while state.lines.is_empty() {
@@ -229,7 +227,7 @@ impl Queue {
                 let woken = self.grown.wait(state);
                 state = woken.unwrap_or_else(PoisonError::into_inner);
             }
-            // Nobody notifies now: this passes the time in which lines gather.
+            // Nobody notifies now: this waits while lines gather.
             let gathered = self.grown.wait_timeout(state, GATHER);
             (state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         }
@@ -252,7 +250,7 @@ impl Queue {
     }
 }
 
-/// Written at once: no more than a pipe takes.
+/// How much is written at once: no more than a pipe holds.
 const PIECE: usize = 32 * 1024;
 
 fn tell_dropped(lines: u64) {
@@ -270,7 +268,7 @@ fn write_to_stderr(bytes: &[u8]) -> io::Result<usize> {
         match rustix::io::write(stderr, bytes) {
             Ok(written) => return Ok(written),
             Err(Errno::INTR) => {}
-            // Whoever shares the terminal or pipe has made it so.
+            // Another process with the same terminal or pipe made it non-blocking.
             Err(Errno::AGAIN) => {
                 let mut one = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
                 rustix::event::poll(&mut one, None)?;

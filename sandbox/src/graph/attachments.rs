@@ -1,5 +1,5 @@
-//! Files of a draft: a small one attached in one request, the upload of a large one begun, and the
-//! list of both.
+//! Files of a draft: attaching a small one in one request, beginning the upload of a large one, and
+//! listing both.
 
 use axum::body::Body;
 use axum::body::Bytes;
@@ -30,7 +30,7 @@ use crate::graph::message::submission::message_too_large;
 use crate::server::call::Call;
 use crate::time;
 
-/// `POST .../attachments`: a file whole, as base64.
+/// `POST .../attachments`: a whole file in base64.
 pub(crate) async fn attach(
     Target { owner, item: id }: Target,
     call: Call,
@@ -60,7 +60,7 @@ pub(crate) async fn attach(
     .await
 }
 
-/// `GET .../attachments`: what a message has, without the content. Query options change nothing.
+/// `GET .../attachments`: the files of a message, without their content. Query options are ignored.
 pub(crate) async fn list(
     Target { owner, item: id }: Target,
     call: Call,
@@ -144,7 +144,7 @@ fn begin(call: &Call, work: &Work<'_>, id: &str) -> Result<Response<Bytes>, Refu
     Ok(call.resource(StatusCode::CREATED, &answer))
 }
 
-/// What is to be uploaded, as the action's parameter has it.
+/// The file to upload, as the action's parameter describes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AttachmentItem {

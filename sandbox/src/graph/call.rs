@@ -1,9 +1,9 @@
-//! What every call of Graph goes through, whatever it asks for, in the order Graph judges: token,
-//! mailbox, role, the mailbox's limits, size of the body; then the work of its endpoint.
+//! The checks of every call of Graph, in Graph's order: token, mailbox, role, the mailbox's limits,
+//! size of the body; then the endpoint does its work.
 //!
-//! A refused request's body is still read (up to a bound), so that a client that is
-//! writing it hears the answer and not a reset; except for one that asks first (`Expect`). A fault by
-//! API has its say at three points: while the body is read, before the work, and after it.
+//! The body of a refused request is still read (up to a limit), so that a client that is writing it
+//! gets the answer and not a reset; except if the client asks first (`Expect`). A fault from the
+//! API can act at three points: while the body is read, before the work, and after it.
 
 use std::sync::Arc;
 
@@ -39,16 +39,16 @@ use crate::server::call::Call;
 use crate::server::exchange::Exchange;
 use crate::server::shared::Shared;
 
-/// Whose mailbox a path names.
+/// The mailbox that a path names.
 pub(crate) enum Owner {
-    /// Of whoever signed in.
+    /// The user who signed in.
     Me,
-    /// Of this UPN or object id.
+    /// The user with this UPN or object ID.
     Key(String),
 }
 
 impl Owner {
-    /// How answers name the mailbox: as the path did.
+    /// The mailbox in answers, as the path named it.
     pub(crate) fn named<'a>(&'a self, mailbox: &'a Mailbox) -> &'a str {
         match self {
             Self::Me => &mailbox.upn,
@@ -60,7 +60,7 @@ impl Owner {
 /// What a path names: a mailbox, and within it a message or folder.
 pub(crate) struct Target {
     pub(crate) owner: Owner,
-    /// Empty where the path has none.
+    /// Empty if the path has none.
     pub(crate) item: String,
 }
 
@@ -87,26 +87,26 @@ impl FromRequestParts<Arc<Shared>> for Target {
     }
 }
 
-/// What the work of an endpoint is given.
+/// What an endpoint gets for its work.
 pub(crate) struct Work<'a> {
     pub(crate) mailbox: &'a Arc<Mailbox>,
     pub(crate) body: Vec<u8>,
-    /// The fault that strikes. The work may choose one if there is none, and is told by it
-    /// whether to take a message.
+    /// The fault that applies. The endpoint may choose one if there is none, and the fault says
+    /// whether to accept a message.
     pub(crate) fault: Option<Fault>,
 }
 
 impl Work<'_> {
-    /// Whether what is asked for is done, for all the fault says.
+    /// Whether the fault lets the work be done.
     pub(crate) fn is_done(&self) -> bool {
         self.fault.as_ref().is_none_or(Fault::stores)
     }
 }
 
 impl Call {
-    /// Whether the token is good, the mailbox exists, the app has one of the roles for it, and
-    /// the mailbox is not over its limits. The slot is what Graph counts as one request: to be
-    /// held until the answer is made.
+    /// Checks that the token is valid, the mailbox exists, the app has one of the roles for it, and
+    /// the mailbox is within its limits. The slot is what Graph counts as one request: keep it
+    /// until there is an answer.
     pub(crate) fn admit(&self, owner: &Owner, roles: &[&str]) -> Result<Slot, Refusal> {
         let grant = authorize(&self.shared, &self.headers)?;
         let key = match (owner, grant.user()) {
@@ -150,7 +150,7 @@ impl Call {
         });
     }
 
-    /// Answers: the work is done on the whole body, unless a fault of the station is in its way.
+    /// Answers: the work gets the whole body, unless a fault of the station prevents it.
     pub(crate) async fn answer(
         &self,
         at: Station,
@@ -209,7 +209,7 @@ impl Call {
         fault.play(usual, &self.connection, answer).await
     }
 
-    /// Reads as much of the body as the fault lets it, and resets the connection.
+    /// Reads as much of the body as the fault allows, and resets the connection.
     async fn cut_within(&self, fault: &Fault, body: Body) -> Response<Bytes> {
         let mut read = 0;
         let mut chunks = body.into_data_stream();
@@ -222,7 +222,7 @@ impl Call {
         self.play(fault, self.bare(StatusCode::ACCEPTED)).await
     }
 
-    /// Reads the body up to the limit, and a good deal beyond it without keeping it.
+    /// Reads the body up to the limit, and much more without keeping it.
     async fn read(&self, body: Body) -> Result<Vec<u8>, Refusal> {
         let limit = self.shared.settings.request_limit;
         let announced = content_length(&self.headers).unwrap_or_default();
@@ -278,7 +278,7 @@ impl Call {
         response
     }
 
-    /// The kind of ids that the client prefers (`Prefer: IdType="ImmutableId"`).
+    /// The kind of IDs that the client prefers (`Prefer: IdType="ImmutableId"`).
     pub(crate) fn id_kind(&self) -> IdKind {
         let asked = self.headers.get_all(PREFER).iter().any(|value| {
             value.to_str().is_ok_and(|value| {
@@ -317,7 +317,7 @@ impl Call {
     }
 }
 
-/// What a fault with a status answers, in Graph's words.
+/// The answer of a fault with a status, in Graph's words.
 fn struck(
     fault: &Fault,
     status: StatusCode,
@@ -349,7 +349,7 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
         .and_then(|length| length.to_str().ok()?.parse().ok())
 }
 
-/// A 400: nobody signed in.
+/// A 400: no user signed in.
 fn no_me() -> Refusal {
     Refusal::bad(
         "BadRequest",
@@ -365,6 +365,6 @@ const ODATA_JSON: HeaderValue = HeaderValue::from_static(
      charset=utf-8",
 );
 
-/// Octets beyond the limit that are read and forgotten: more than any message a mailbox may send
+/// Bytes beyond the limit that are read and dropped: more than any message that a mailbox may send
 /// (150 MB and its base64), so that only a runaway client is cut off.
 const PATIENCE: usize = 256 * 1024 * 1024;

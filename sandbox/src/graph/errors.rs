@@ -1,8 +1,7 @@
-//! Graph's error envelope: what every refused call is answered with; and the refusals that more than
-//! one endpoint knows.
+//! Graph's error envelope, which every refused call gets, and the refusals that several endpoints
+//! use.
 //!
-//! A refusal names its status, code and message; the ids and the date of `innerError` come from
-//! the exchange when the answer is made.
+//! A refusal has a status, code and message; the answer adds the IDs and the date of `innerError`.
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
@@ -38,7 +37,7 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// A 401 with the challenge that goes with it.
+    /// A 401 with its challenge.
     pub(crate) fn unauthorized(message: &'static str) -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -64,7 +63,7 @@ impl Refusal {
     }
 }
 
-/// An answer with the error envelope; a 401 carries Graph's challenge.
+/// Makes an answer with the error envelope; a 401 contains Graph's challenge.
 pub(crate) fn envelope(
     status: StatusCode,
     code: &str,
@@ -95,7 +94,7 @@ pub(crate) fn envelope(
     response
 }
 
-/// A 403 for want of a role.
+/// A 403 because a role is missing.
 pub(crate) fn denied() -> Refusal {
     Refusal::new(
         StatusCode::FORBIDDEN,
@@ -104,7 +103,7 @@ pub(crate) fn denied() -> Refusal {
     )
 }
 
-/// A 411: the length of the body must be told beforehand.
+/// A 411: the request must say its length beforehand.
 pub(crate) fn length_required() -> Refusal {
     Refusal::new(
         StatusCode::LENGTH_REQUIRED,
@@ -131,7 +130,7 @@ pub(crate) fn too_large() -> Refusal {
     )
 }
 
-/// A 400 for what is JSON and not what the call wants.
+/// A 400 for JSON that the call does not accept.
 pub(crate) fn unreadable(message: &str) -> Refusal {
     Refusal::bad("RequestBodyRead", message)
 }

@@ -1,4 +1,4 @@
-//! Microsoft Graph: sendMail, drafts, uploads, and whose an alias is.
+//! Microsoft Graph: sendMail, drafts, uploads, and the owners of aliases.
 
 pub(crate) mod attachments;
 pub(crate) mod call;
@@ -21,7 +21,7 @@ use axum::routing::put;
 
 use crate::server::shared::Shared;
 
-/// Graph's endpoints; what no other service answers is Graph's to refuse.
+/// Graph's endpoints. Graph also refuses all paths that no other service has.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/v1.0/users", get(users::list))

@@ -1,5 +1,5 @@
-//! The upload host: another address than Graph's, where the parts of a large file are put one after
-//! the other, by a URL that is a key by itself. An `Authorization` is refused there.
+//! The upload host: another address than Graph's. It accepts the parts of a large file one after
+//! the other at a URL that is a key itself, and refuses an `Authorization`.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) async fn put(call: Call, body: Body) -> Response<Body> {
         .await
 }
 
-/// `GET`: how far the upload is.
+/// `GET`: the progress of the upload.
 pub(crate) async fn progress(call: Call, body: Body) -> Response<Body> {
     let admitted = admit(&call);
     call.answer(Station::Progress, admitted, body, |_| {
@@ -44,7 +44,7 @@ pub(crate) async fn progress(call: Call, body: Body) -> Response<Body> {
     .await
 }
 
-/// `DELETE`: the upload is given up.
+/// `DELETE`: cancels the upload.
 pub(crate) async fn cancel(call: Call, body: Body) -> Response<Body> {
     let admitted = admit(&call);
     call.answer(Station::Cancel, admitted, body, |_| {
@@ -103,7 +103,7 @@ fn part(call: &Call, work: &mut Work<'_>) -> Result<Response<Bytes>, Refusal> {
     Ok(response)
 }
 
-/// An intermediate answer. The capital E is the documentation's.
+/// An intermediate answer. The documentation writes the capital E.
 fn state(call: &Call, session: &Session) -> Value {
     let next = session.received.len();
     let next = match call.shared.settings.next_range {
@@ -120,7 +120,7 @@ fn state(call: &Call, session: &Session) -> Value {
     })
 }
 
-/// The id and the token of an upload URL.
+/// The ID and the token of an upload URL.
 fn key(call: &Call) -> Option<Key<'_>> {
     let (_, rest) = call.uri.path().split_once("/AttachmentSessions('")?;
     let (id, _) = rest.split_once("')")?;

@@ -1,4 +1,4 @@
-//! The uploads of large files that are begun: whose they are, and what came so far.
+//! The unfinished uploads of large files.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,25 +18,25 @@ use crate::lock::locked;
 use crate::settings::Settings;
 use crate::time;
 
-/// The uploads begun and neither finished nor given up.
+/// The uploads that are neither finished nor cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
     open: Mutex<HashMap<String, Session>>,
 }
 
-/// What an upload URL names a session by.
+/// The key of a session in its upload URL.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key<'a> {
     pub(crate) id: &'a str,
     pub(crate) token: &'a str,
 }
 
-/// An upload begun.
+/// An unfinished upload.
 #[derive(Debug)]
 pub(crate) struct Session {
     token: String,
     pub(crate) mailbox: Arc<Mailbox>,
-    /// The immutable id of the draft.
+    /// The immutable ID of the draft.
     pub(crate) draft: String,
     pub(crate) label: Label,
     pub(crate) size: u64,
@@ -81,14 +81,14 @@ impl Uploads {
         begun
     }
 
-    /// How many octets the open uploads of a mailbox will have.
+    /// Returns how many bytes the open uploads of a mailbox will have.
     pub(crate) fn promised(&self, mailbox: &str) -> u64 {
         let open = locked(&self.open);
         let of_mailbox = open.values().filter(|it| it.mailbox.upn == mailbox);
         of_mailbox.map(|session| session.size).sum()
     }
 
-    /// How many uploads a draft has open.
+    /// Returns how many uploads a draft has open.
     pub(crate) fn count(&self, draft: &str) -> usize {
         let open = locked(&self.open);
         open.values().filter(|it| it.draft == draft).count()
@@ -103,7 +103,7 @@ impl Uploads {
         locked(&self.open).clear();
     }
 
-    /// Works on the session that the key opens.
+    /// Works on the session of a key.
     pub(crate) fn with<T>(
         &self,
         key: Option<Key<'_>>,
@@ -119,7 +119,7 @@ impl Uploads {
         session.map(work).ok_or_else(no_session)
     }
 
-    /// Takes the session that the key opens away.
+    /// Removes the session of a key.
     pub(crate) fn close(&self, key: Option<Key<'_>>) -> Result<Session, Refusal> {
         self.with(key, |_| ())?;
         key.and_then(|key| locked(&self.open).remove(key.id))
@@ -174,7 +174,7 @@ impl Range {
     }
 }
 
-/// A 404: no session is open by that URL.
+/// A 404: no session has this URL.
 pub(crate) fn no_session() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,

@@ -1,4 +1,4 @@
-//! `GET /v1.0/users`, as far as it answers whose address a proxy address is: with a filter on
+//! `GET /v1.0/users`, as far as it says which user has a proxy address: with a filter on
 //! `proxyAddresses` and the role `User.Read.All`. (Graph pages "List users", "Advanced query
 //! capabilities on Microsoft Entra ID objects".)
 

@@ -1,6 +1,6 @@
-//! The stand-in's own endpoints under `/sandbox`, for tests and scripts that look from outside.
+//! The stand-in's own endpoints under `/sandbox`, for tests and scripts.
 //!
-//! They are neither recorded nor struck by faults.
+//! Their requests are not recorded, and faults do not apply to them.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ fn listed(attachment: &Attachment) -> Value {
     })
 }
 
-/// A file of a message, by its place in the list from 0.
+/// A file of a message, by its position in the list, from 0.
 async fn attachment(
     State(shared): State<Arc<Shared>>,
     Path((id, file)): Path<(u64, usize)>,
@@ -127,7 +127,7 @@ async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Response
 fn served(media_type: &'static str, content: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, media_type),
-        // Strangers wrote it: no browser is to make a page of it.
+        // The content is from strangers: no browser may show it as a page.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             header::CONTENT_SECURITY_POLICY,
@@ -196,7 +196,7 @@ async fn revoke(State(shared): State<Arc<Shared>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Whose refresh tokens are refused from now on, and with which number.
+/// The user whose refresh tokens are refused from now on, and the error number.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SignOut {

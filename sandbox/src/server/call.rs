@@ -1,5 +1,5 @@
-//! A request of Entra or Graph, with what is needed to answer it. How each of the two judges and
-//! answers is in `entra/answer.rs` and `graph/call.rs`.
+//! A request to Entra or Graph, with everything that is needed to answer it. `entra/answer.rs` and
+//! `graph/call.rs` check and answer it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::server::connection::Connection;
 use crate::server::exchange::Exchange;
 use crate::server::shared::Shared;
 
-/// A request with what is needed to answer it.
+/// A request with everything that is needed to answer it.
 pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) exchange: Arc<Exchange>,
@@ -44,7 +44,7 @@ impl FromRequestParts<Arc<Shared>> for Call {
 }
 
 impl Call {
-    /// What a scheme and host begin that stand for this server, as the client named it.
+    /// Returns the scheme and host of this server, as the client named it.
     pub(crate) fn base(&self) -> String {
         let host = self.headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok());

@@ -1,7 +1,7 @@
-//! The connection beneath a request, which a fault may cut.
+//! The connection of a request, which a fault may cut.
 //!
-//! Every connection hands a [`Connection`] to each of its requests. A request that cuts it never
-//! returns: the connection's task drops it, says the last words if there are any, and closes.
+//! Every request gets a [`Connection`]. A request that cuts it never returns: the connection's task
+//! drops it, sends the last bytes if there are any, and closes.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Has the connection cut after these octets; none at all means a reset.
+    /// Cuts the connection after these bytes; without any, resets it.
     pub(crate) async fn cut(&self, last_words: Option<Bytes>) -> Response<Bytes> {
         *locked(&self.last_words) = last_words;
         self.cut.cancel();
         std::future::pending().await
     }
 
-    /// Waits until a request has the connection cut.
+    /// Waits until a request cuts the connection.
     pub(crate) async fn broken(&self) {
         self.cut.cancelled().await;
     }
@@ -38,13 +38,13 @@ impl Connection {
     }
 }
 
-/// The first half of an answer as it is on the wire: the head and half the body, or, where there is
-/// no body, half the head.
+/// Returns the first half of an answer as it is sent: the head and half of the body or, without a
+/// body, half of the head.
 pub(crate) fn half(response: &Response<Bytes>) -> Bytes {
     let status = response.status();
     let mut head = String::new();
     let reason = status.canonical_reason().unwrap_or_default();
-    // Writing to a String cannot fail; a broken head would be no worse than a cut one.
+    // Writing to a String cannot fail; a broken head is no worse than one that is cut off.
     let written = write!(head, "HTTP/1.1 {} {reason}\r\n", status.as_u16())
         .and_then(|()| {
             response.headers().iter().try_for_each(|(name, value)| {

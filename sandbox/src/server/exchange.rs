@@ -1,11 +1,11 @@
-//! One request and its answer: the ids both carry.
+//! One request and its answer: the IDs in both.
 
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
 
-/// What is known of a request before anything of it is judged.
+/// What is known of a request before it is checked.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     /// The number of its record.
@@ -15,17 +15,17 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// The client's own id, or ours where it gave none.
+    /// The client's own ID, or ours if it gave none.
     pub(crate) fn client_request_id(&self) -> &str {
         self.client_request_id.as_ref().unwrap_or(&self.request_id)
     }
 
-    /// The id that the client gave.
+    /// The ID that the client gave.
     pub(crate) fn given_id(&self) -> Option<&str> {
         self.client_request_id.as_deref()
     }
 
-    /// Adds the headers that every answer of Graph carries.
+    /// Adds the headers of every answer of Graph.
     pub(crate) fn sign(&self, headers: &mut HeaderMap) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
         headers.insert(

@@ -1,4 +1,5 @@
-//! The HTTP server: its sockets, what is known of each request, and what may look at all of it.
+//! The HTTP server: its sockets, the records of requests, and the pages and data under `/` and
+//! `/sandbox`.
 
 pub(crate) mod api;
 pub(crate) mod call;

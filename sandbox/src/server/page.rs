@@ -1,4 +1,5 @@
-//! The page that shows what arrived: no script, and nothing a message says can become one.
+//! The page that shows the received messages. It has no script, and nothing in a message can become
+//! one.
 
 use std::sync::Arc;
 
@@ -99,5 +100,5 @@ fn served(media_type: &'static str, content: String) -> Response {
 const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// Messages on the page: as many as anyone reads; the rest is in `/sandbox/messages`.
+/// How many messages the page shows; `/sandbox/messages` has the others.
 const SHOWN: usize = 200;

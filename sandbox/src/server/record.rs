@@ -1,8 +1,8 @@
-//! The layers around every endpoint of Entra and Graph: the record that is kept of each request, and
-//! the date of its answer.
+//! The layers around every endpoint of Entra and Graph: they record each request, and date its
+//! answer.
 //!
-//! A record is opened when the request's head is there and closed with the status answered; one
-//! that was never answered (the connection was cut, the client left) keeps no status.
+//! A record begins when the request's head has arrived, and ends with the status of the answer. If
+//! there was no answer (the connection was cut, the client left), the record has no status.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::store::RequestKind;
 use crate::store::RequestRecord;
 use crate::time;
 
-/// Keeps a record of each request that passes.
+/// Records each request.
 pub(crate) async fn record(
     State(shared): State<Arc<Shared>>,
     mut request: Request,

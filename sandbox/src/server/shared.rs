@@ -1,4 +1,4 @@
-//! What the endpoints share: the settings, and all that is remembered.
+//! The shared state of the endpoints: the settings, and everything that is kept.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::store::Draft;
 use crate::store::Keep;
 use crate::store::Store;
 
-/// What the endpoints share.
+/// The shared state of the endpoints.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
@@ -66,7 +66,7 @@ impl Shared {
         })
     }
 
-    /// Forgets what arrived, and what was counted of it.
+    /// Deletes the received messages, and their counts.
     pub(crate) fn clear(&self) {
         self.store.clear();
         self.messages.clear();
@@ -75,7 +75,7 @@ impl Shared {
         self.mailboxes.clear();
     }
 
-    /// The drafts that were neither sent nor deleted, oldest first.
+    /// Returns the drafts that were neither sent nor deleted, oldest first.
     pub(crate) fn drafts(&self) -> Vec<Draft> {
         let drafts = self.messages.drafts().into_iter().map(|item| Draft {
             id: item.id(IdKind::Regular).to_owned(),

@@ -1,7 +1,7 @@
-//! The sockets: accepting, one task a connection, cutting one on purpose, and the end.
+//! The sockets: accepting, one task per connection, cutting a connection on purpose, and stopping.
 //!
-//! hyper is driven here and not by `axum::serve`, since a fault must be able to cut a connection
-//! before its answer or within it.
+//! This file uses hyper directly and not `axum::serve`, because a fault must be able to cut a
+//! connection before or within its answer.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -48,8 +48,8 @@ pub(crate) async fn accept(
     }
 }
 
-/// Serves one connection to its end, or until `stop`; then its answers begun are finished, if that
-/// does not take long.
+/// Serves one connection to its end, or until `stop`; then it finishes the answers that have begun,
+/// within a time limit.
 async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "sandbox: setting TCP_NODELAY");
@@ -89,7 +89,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cancel
     }
 }
 
-/// How a connection comes to its end.
+/// How a connection ends.
 enum End {
     /// By itself.
     Over(hyper::Result<()>),
@@ -99,7 +99,7 @@ enum End {
     Stop,
 }
 
-/// Closes after the last words, or with a reset where there are none.
+/// Closes after the last bytes, or with a reset if there are none.
 async fn hang_up(mut stream: TcpStream, handle: &Connection) -> std::io::Result<()> {
     match handle.last_words() {
         None => stream.set_zero_linger(),
@@ -110,9 +110,9 @@ async fn hang_up(mut stream: TcpStream, handle: &Connection) -> std::io::Result<
     }
 }
 
-/// After a failed accept (no file descriptor left, say): long enough not to spin, too short to
-/// notice.
+/// The wait after a failed accept (no file descriptor left, for instance): long enough not to spin,
+/// too short to notice.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long answers begun may take once the sandbox stops: a slow one is cut.
+/// How long answers that have begun may take once the sandbox stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);

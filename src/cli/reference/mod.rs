@@ -1,8 +1,8 @@
-//! What the program knows without a configuration and without asking anybody: what a code
-//! means (`explain`), its own manual pages (`man`), and completions for a shell.
+//! Commands that need no configuration and no network: explaining a code (`explain`), manual
+//! pages (`man`), and completions for a shell.
 //!
-//! Pages and completions are made from the commands themselves, so they cannot differ
-//! from them; the page of relay.toml is the commented file that the program carries.
+//! Pages and completions are generated from the commands themselves, so they always match; the
+//! page of relay.toml is the commented file in the program.
 
 pub(super) mod explain;
 

@@ -1,5 +1,5 @@
-//! `accounts`: accounts, mailboxes, and until when each token and credential is
-//! good, asked of the running relay.
+//! `accounts`: lists accounts and mailboxes, and when their tokens and credentials expire, as
+//! the running relay reports it.
 
 use super::Failure;
 use super::Relay;
@@ -41,7 +41,7 @@ async fn list(options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// An account in a few lines.
+/// Formats an account in a few lines.
 pub(in crate::cli) fn lines(account: &AccountView, now: Timestamp) -> Vec<String> {
     let tenant = match account.tenant.as_str() {
         "" => String::new(),
@@ -64,7 +64,7 @@ pub(in crate::cli) fn lines(account: &AccountView, now: Timestamp) -> Vec<String
     lines
 }
 
-/// When something ends.
+/// Formats an expiry date.
 pub(in crate::cli) fn ending(ends: &EndingView, now: Timestamp) -> String {
     let (what, at) = (&ends.what, ends.at);
     if at <= now {

@@ -1,8 +1,8 @@
-//! `queue retry`, `hold`, `release` and `drop`: one line for what came of each
-//! message, and in the end how many.
+//! `queue retry`, `hold`, `release` and `drop`: one line with the result for each message, and
+//! the totals at the end.
 //!
-//! What concerns many messages at once is asked about first, with their number,
-//! and then concerns none that came in later.
+//! Before an action on many messages, the command shows their number and asks. The action
+//! then does not include messages that arrived later.
 
 use std::collections::HashSet;
 
@@ -26,7 +26,7 @@ use crate::spool::Order;
 use crate::spool::Verdict;
 use crate::spool::Which;
 
-/// What `--help` says of an expression.
+/// The help for an expression.
 pub(in crate::cli) const FILTER: &str = "\
 Only messages that match all of these terms, separated by spaces or commas, such as
 state=failed,from=*@contoso.com
@@ -87,7 +87,7 @@ struct Totals {
 }
 
 pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exit, Failure> {
-    // To delete what a filter finds is as much as to delete all.
+    // Dropping what a filter finds is as dangerous as dropping all.
     let asks = !options.yes && (options.all || options.filter.is_some() && action == Action::Drop);
     if asks && !terminal::is_there() {
         talk(
@@ -135,7 +135,7 @@ async fn count(relay: &Relay, action: Action, filter: Option<&Filter>) -> Result
     count.ok_or_else(Failure::another_version)
 }
 
-/// Gives one order; where the next page begins, if there may be one.
+/// Gives one order. Returns where the next page begins, if there may be one.
 async fn give(
     relay: &Relay,
     action: Action,
@@ -162,7 +162,7 @@ async fn give(
     Ok(decided.next)
 }
 
-/// As `--json` prints it.
+/// The result as `--json` prints it.
 #[derive(Serialize)]
 struct Line<'a> {
     action: Action,

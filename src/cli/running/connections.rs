@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::admin::Connections;
 use crate::clock::span;
 
-/// That all connections were taken is a problem for so long.
+/// For this long it is a problem that all connections were in use.
 const RECENT: Duration = Duration::from_secs(15 * 60);
 
-/// The line of the screen; who holds them where they are short.
+/// The line of the screen; names the clients if connections are short.
 pub(in crate::cli) fn line(connections: &Connections) -> String {
     let Connections { open, limit, .. } = connections;
     let mut line = format!("clients    {open} of {limit} connections");
-    // From four fifths on it is worth knowing whose they are.
+    // From four fifths on it matters who uses them.
     if open * 5 >= limit * 4 || full_ago(connections).is_some() {
         line.push_str(&format!(": {}", holders(connections)));
     }
@@ -26,7 +26,7 @@ pub(in crate::cli) fn line(connections: &Connections) -> String {
     line
 }
 
-/// What needs somebody: clients find no room.
+/// Returns a problem if clients find no free connection.
 pub(in crate::cli) fn problem(connections: &Connections) -> Option<String> {
     let ago = full_ago(connections)?;
     let (limit, holders) = (connections.limit, holders(connections));

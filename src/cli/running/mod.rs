@@ -1,4 +1,4 @@
-//! The running relay, asked over its admin socket.
+//! Commands that ask the running relay over its admin socket.
 
 pub(super) mod accounts;
 mod actions;
@@ -23,10 +23,10 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ProblemKind;
 
-/// A person may have to look for a telephone; a device code lasts 15 minutes.
+/// A user may have to look for a telephone; a device code lasts 15 minutes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// Why the relay was not heard, or would not.
+/// Why the relay could not be asked, or refused.
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) words: String,
@@ -39,7 +39,7 @@ pub(super) struct Relay {
 }
 
 impl Failure {
-    /// The running relay does not know what it is asked for.
+    /// The running relay does not know the request.
     pub(super) fn another_version() -> Self {
         Self {
             exit: Exit::Unreachable,
@@ -60,7 +60,7 @@ impl Failure {
         }
     }
 
-    /// Says it; how the command ends then.
+    /// Prints it. Returns the exit code.
     pub(super) fn tell(self) -> Exit {
         talk(&format!("graph-relay: {}", self.words));
         self.exit
@@ -83,7 +83,7 @@ impl Relay {
         Ok(Self { client, socket })
     }
 
-    /// An answer, or nothing where there is nothing of that name.
+    /// Returns an answer, or `None` if nothing has that name.
     pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
         self.ask_for(path, &[]).await
     }
@@ -102,7 +102,7 @@ impl Relay {
         self.answer(self.client.get(url)).await
     }
 
-    /// Has something done.
+    /// Asks the relay to do something.
     pub(super) async fn order<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -112,7 +112,7 @@ impl Relay {
         self.answer(request.json(order)).await
     }
 
-    /// The same, where a person or Microsoft takes part of it.
+    /// The same, if a user or Microsoft takes part of the time.
     pub(super) async fn order_patiently<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -135,7 +135,7 @@ impl Relay {
         if status.is_client_error() || status.is_server_error() {
             let body = response.bytes().await.map_err(failed)?;
             let Ok(ApiError { error, message }) = serde_json::from_slice(&body) else {
-                // Of a path that it does not know, a relay says no more than 404.
+                // For an unknown path, a relay only says 404.
                 return match status {
                     reqwest::StatusCode::NOT_FOUND => Ok(None),
                     _ => Err(Failure::another_version()),
@@ -158,7 +158,7 @@ impl Relay {
         })
     }
 
-    /// Whether there is somebody who could answer.
+    /// Whether a relay could answer.
     pub(super) fn is_there(&self) -> bool {
         std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }

@@ -1,5 +1,5 @@
-//! `queue`: what waits and why, asked of the running relay over its admin
-//! socket. What changes something is in `actions.rs`.
+//! `queue`: lists the messages that are not delivered and why, as the running relay reports
+//! it. `actions.rs` has the commands that change something.
 
 use std::time::Duration;
 
@@ -166,7 +166,7 @@ fn row(Listed { summary, waits }: &Listed, now: Timestamp) -> String {
     row
 }
 
-/// Why a message waits although it is due.
+/// Says why a message waits although it is due.
 fn reason(waits: &Waits, now: Timestamp) -> String {
     match waits {
         Waits::Limit(limited) => {
@@ -239,7 +239,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// From whom and to whom, with what was asked about reports.
+/// Formats sender and recipients, with the reports that were requested.
 fn say_envelope(entry: &EntryView) {
     let summary = &entry.summary;
     say(&format!("envelope    from <{}>", summary.reverse_path));
@@ -260,7 +260,7 @@ fn say_envelope(entry: &EntryView) {
     }
 }
 
-/// What the client asked for a recipient (RFC 3461).
+/// Formats what the client requested for a recipient (RFC 3461).
 fn asked(requested: &Requested) -> String {
     let notify = requested.notify.as_ref();
     let notify = notify.map_or_else(String::new, |notify| format!("  NOTIFY={notify}"));
@@ -269,7 +269,7 @@ fn asked(requested: &Requested) -> String {
     format!("{notify}{original}")
 }
 
-/// What RET means.
+/// Explains RET.
 fn returns(returned: &str) -> &'static str {
     match returned {
         "FULL" => "a failure report returns the whole message",
@@ -277,7 +277,7 @@ fn returns(returned: &str) -> &'static str {
     }
 }
 
-/// What the client named in place of a recipient.
+/// Formats what the client named instead of a recipient.
 fn for_whom(entry: &EntryView, recipient: &str) -> String {
     let replaced = entry.replaced.iter();
     let originals = replaced.filter(|it| it.recipient.eq_ignore_ascii_case(recipient));
@@ -288,7 +288,7 @@ fn for_whom(entry: &EntryView, recipient: &str) -> String {
     }
 }
 
-/// Where a message came from.
+/// Formats where a message came from.
 fn came(entry: &EntryView) -> String {
     let user = entry.user.as_deref();
     let user = user.map_or_else(String::new, |user| format!(", user {user}"));
@@ -301,7 +301,7 @@ fn came(entry: &EntryView) -> String {
     }
 }
 
-/// What an operator can do about a message.
+/// Says what an operator can do about a message.
 fn next_step(state: State, id: SpoolId) -> Option<String> {
     let command = |command: &str| format!("graph-relay queue {command} {id}");
     let (retry, drop) = (command("retry"), command("drop"));

@@ -1,8 +1,8 @@
-//! `send-test`: a message that says where it came along, each hop timed.
+//! `send-test`: sends a message that describes its own way, and times each step.
 //!
-//! By SMTP it goes the way of any other message, through listener, queue and
-//! Graph. Straight to Graph it passes them by, for when they are in doubt: sent by
-//! this command, or by the running relay where only that can be the account.
+//! By SMTP it goes the way of any other message, through listener, queue and Graph. Directly
+//! to Graph it skips listener and queue, in case they are the problem. This command sends it
+//! then, or the running relay if only that can act as the account.
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ enum Via {
     Graph,
 }
 
-/// How long a message by SMTP is waited for: Graph may take a minute to answer.
+/// How long to wait for a message by SMTP: Graph may take a minute to answer.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -70,7 +70,7 @@ pub(in crate::cli) async fn run(options: &Options) -> Exit {
     outcome.unwrap_or_else(Failure::tell)
 }
 
-/// Straight to Graph.
+/// Sends directly to Graph.
 pub(in crate::cli) async fn by_graph(
     file: &ConfigFile,
     to: &Address,
@@ -114,7 +114,7 @@ async fn directly(
     Ok(Exit::Done)
 }
 
-/// Straight to Graph, by the running relay.
+/// Sends directly to Graph, by the running relay.
 pub(in crate::cli) async fn by_relay(
     file: &ConfigFile,
     to: &Address,
@@ -131,7 +131,7 @@ pub(in crate::cli) async fn by_relay(
     Ok(Exit::Done)
 }
 
-/// Through listener and queue.
+/// Sends through listener and queue.
 async fn by_smtp(file: &ConfigFile, to: &Address, from: Option<&Address>) -> Result<Exit, Failure> {
     let config = load(file)?;
     let lane = lane(&config, from)?;
@@ -161,7 +161,7 @@ async fn by_smtp(file: &ConfigFile, to: &Address, from: Option<&Address>) -> Res
     follow(&relay, &id, begun, to).await
 }
 
-/// Looks at a message until it is done with, or waits for another attempt.
+/// Watches a message until it is finished, or waits for another attempt.
 async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result<Exit, Failure> {
     let path = format!("/queue/{id}");
     while begun.elapsed() < PATIENCE {
@@ -201,7 +201,7 @@ async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result
     })
 }
 
-/// A listener that takes mail from this machine with nothing else.
+/// Returns a listener that accepts mail from this machine without TLS or a password.
 fn open_listener(config: &Config, running: &[SocketAddr]) -> Option<SocketAddr> {
     let here = Ipv4Addr::LOCALHOST.into();
     let open = config.listeners.iter().zip(running).find(|(listener, _)| {

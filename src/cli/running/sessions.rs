@@ -1,5 +1,4 @@
-//! `sessions`: what was said in sessions that went wrong, asked of the running
-//! relay over its admin socket.
+//! `sessions`: shows the sessions that went wrong, as the running relay reports them.
 
 use super::Failure;
 use super::Relay;

@@ -1,4 +1,4 @@
-//! What only an administrator knows: from the options, else from the terminal.
+//! The answers that only an administrator knows: from the options, or else from the terminal.
 
 use std::io;
 use std::io::Read;
@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::credentials::SecretSource;
 use crate::mail::Address;
 
-/// All that relay.toml needs.
+/// Everything that relay.toml needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answers {
     pub(super) tenant: String,
@@ -33,32 +33,31 @@ pub(super) struct Answers {
     pub(super) graph_url: Option<String>,
 }
 
-/// A secret that is to be kept in a file.
+/// A secret that is to be stored in a file.
 #[derive(Debug)]
 pub(super) struct NewSecret {
     pub(super) place: PathBuf,
     pub(super) value: SecretString,
 }
 
-/// What the relay will show Entra.
+/// The credential that the relay will use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// The file, and the day on which the secret expires.
+    /// The file, and the expiry date of the secret.
     SecretFile(PathBuf, Option<String>),
     Certificate(PathBuf, PathBuf),
     ManagedIdentity,
     Nothing,
 }
 
-/// Collects them, and writes nothing; what the answers are worth, the configuration
-/// itself decides.
+/// Collects the answers and writes nothing. The configuration itself checks them.
 pub(super) fn collect(
     options: &Options,
     config: &Path,
 ) -> Result<(Answers, Option<NewSecret>), Failure> {
     let delegated = options.delegated || ask_delegated(options);
     let (tenant, client_id) = match options.managed_identity {
-        // It has its own.
+        // A managed identity has its own.
         true => (String::new(), String::new()),
         false => (
             wanted(
@@ -193,7 +192,7 @@ fn proof(
     Ok((proof, Some(NewSecret { place, value })))
 }
 
-/// Until it can be one.
+/// Asks until the answer can be a secret.
 fn ask_secret(prompt: &str, may_be_none: bool) -> Result<SecretString, Failure> {
     loop {
         let secret = terminal::ask_secret(prompt).map_err(unread)?;

@@ -1,5 +1,5 @@
-//! relay.toml with the answers in it: the manual itself, so that every other key
-//! stands there with its default.
+//! relay.toml with the answers: the manual itself, so that every other key is there with its
+//! default.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::answers::Proof;
 /// The manual.
 const RELAY_TOML: &str = include_str!("../../../relay.toml");
 
-/// Its lines that are answered, as they stand in it.
+/// The lines of the manual that the answers replace.
 const TENANT: &str = "tenant = \"contoso.onmicrosoft.com\"";
 const CLIENT_ID: &str = "client_id = \"22222222-2222-2222-2222-222222222222\"";
 const SECRET_FILE: &str = "client_secret_file = \"/etc/graph-relay/client-secret\"";
@@ -81,7 +81,7 @@ pub(super) fn text(answers: &Answers) -> String {
         })
 }
 
-/// For other machines.
+/// The section for other machines.
 fn listener(answers: &Answers) -> Vec<(&'static str, String)> {
     if answers.networks.is_empty() {
         return Vec::new();
@@ -97,7 +97,7 @@ fn listener(answers: &Answers) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// For a file name in a TOML string, which JSON's quoting fits.
+/// Quotes a file name as a TOML string, for which JSON's quoting works.
 fn quoted(path: &Path) -> String {
     serde_json::Value::from(path.display().to_string()).to_string()
 }

@@ -1,14 +1,14 @@
-//! Puts what was asked for on disk: all of it, or nothing.
+//! Writes the files of setup to disk: all of them, or none.
 //!
-//! Promises: no file changes before everything is answered and makes a
-//! configuration that can be used; each file is there whole or not at all (a file
-//! beside it, fsync, rename, fsync of the folder); if the second of two cannot be
-//! put in place, the first goes back. A secret is for the relay's user alone,
-//! relay.toml for root and the relay's group.
+//! Promises: no file changes before all questions are answered and the answers make a usable
+//! configuration. Each file is complete or not there at all (a temporary file in the same
+//! folder, fsync, rename, fsync of the folder). If the second of two files cannot be put in
+//! place, the first goes back. A secret is readable by the relay's user only, relay.toml by
+//! root and the relay's group.
 //!
-//! What was there before: relay.toml stays as `relay.toml.old`, since it holds no
-//! secret. The old secret stays as `client-secret.old` only until the new one has
-//! shown that it works: a copy that still opens the mailbox is one more to steal.
+//! An old relay.toml is kept as `relay.toml.old`, since it contains no secret. The old secret
+//! is kept as `client-secret.old` only until the new one has worked: a copy that still opens
+//! the mailbox is one more to steal.
 
 use std::fs;
 use std::io;
@@ -21,14 +21,14 @@ use crate::disk;
 use crate::machine::SERVICE_USER;
 use crate::machine::User;
 
-/// A file that is whole on disk, and not in its place yet.
+/// A file that is complete on disk, but not in its place yet.
 #[derive(Debug)]
 pub(super) struct Staged {
     temporary: PathBuf,
     place: PathBuf,
 }
 
-/// For whom a file is.
+/// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readers {
     /// The relay's user.
@@ -38,7 +38,7 @@ pub(super) enum Readers {
 }
 
 impl Staged {
-    /// Writes a file beside the place where it is to be.
+    /// Writes a temporary file in the folder where it is to be.
     pub(super) fn write(place: &Path, content: &[u8], readers: Readers) -> io::Result<Self> {
         let folder = folder(place);
         fs::create_dir_all(folder)?;
@@ -46,7 +46,7 @@ impl Staged {
             temporary: beside(place, "new"),
             place: place.to_owned(),
         };
-        // Of a run that was killed.
+        // Left by a run that was killed.
         disk::remove(&staged.temporary)?;
         let mode = match readers {
             Readers::Relay => 0o600,
@@ -68,7 +68,7 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Where it is now.
+    /// Its current path.
     pub(super) fn path(&self) -> &Path {
         &self.temporary
     }
@@ -78,14 +78,14 @@ impl Staged {
     }
 }
 
-/// What was not put in its place is of no use.
+/// A temporary file that was not put in place is deleted.
 impl Drop for Staged {
     fn drop(&mut self) {
         drop(disk::remove(&self.temporary));
     }
 }
 
-/// Puts both in their places. The old secret's copy, if there was one.
+/// Puts both in their places. Returns the copy of the old secret, if there was one.
 pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<PathBuf>> {
     keep_old(&file.place, &old_name(&file.place))?;
     let Some(secret) = secret else {
@@ -98,7 +98,7 @@ pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<Pat
     match (&ended, before) {
         (Ok(()), Some(before)) => {
             let old = place.with_extension("old");
-            // One of an earlier run has worked, and what came after it has not.
+            // A copy of an earlier run is the one that worked; the secret after it did not.
             if old.exists() {
                 disk::remove(&before)?;
             } else {
@@ -112,12 +112,12 @@ pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<Pat
     }
 }
 
-/// The name under which the old relay.toml stays.
+/// The name of the old relay.toml.
 pub(super) fn old_name(place: &Path) -> PathBuf {
     place.with_extension("toml.old")
 }
 
-/// Keeps a file under another name, which nothing that is written later changes.
+/// Keeps a file under another name; later writes do not change it.
 fn keep_old(place: &Path, old: &Path) -> io::Result<()> {
     match link(place)? {
         Some(before) => disk::rename(&before, old),
@@ -125,14 +125,14 @@ fn keep_old(place: &Path, old: &Path) -> io::Result<()> {
     }
 }
 
-/// A second name of a file, if there is one.
+/// Creates a second name of a file, if there is one.
 fn link(place: &Path) -> io::Result<Option<PathBuf>> {
     let second = beside(place, "old");
     disk::remove(&second)?;
     match fs::hard_link(place, &second) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // Not every file system has links.
+        // Not every file system has hard links.
         Err(_) => {
             fs::copy(place, &second)?;
             disk::sync(&second)?;
@@ -146,8 +146,8 @@ fn folder(path: &Path) -> &Path {
     folder.unwrap_or_else(|| Path::new("."))
 }
 
-/// A hidden name beside a file: always the same, so that the next run finds what a
-/// killed one left.
+/// A hidden name in the same folder: always the same, so that the next run finds the file
+/// that a killed one left.
 fn beside(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{what}"))

@@ -1,9 +1,9 @@
-//! `setup`: from nothing to a relay.toml that works.
+//! `setup`: creates a relay.toml that works, from nothing.
 //!
-//! Says what to do in Entra, asks for what only an administrator knows, then writes
-//! everything at once (`files.rs`), and ends with doctor and a test message. Until
-//! then an interruption leaves everything as it was. Every question has an option, so
-//! that a script can answer it; without a terminal nothing is asked.
+//! It says what to do in Entra, asks for what only an administrator knows, writes everything
+//! at once (`files.rs`), and ends with doctor and a test message. Until then an interruption
+//! leaves everything as it was. Every question has an option, so that a script can answer
+//! it; without a terminal nothing is asked.
 
 mod answers;
 mod file;
@@ -150,8 +150,8 @@ fn may_replace(options: &Options, path: &Path) -> bool {
     options.replace || terminal::is_there() && terminal::agreed(&question, false)
 }
 
-/// Writes everything, if it makes a configuration that can be used; the
-/// configuration, and the copy of the old secret.
+/// Writes everything, if it makes a usable configuration. Returns the configuration, and
+/// the copy of the old secret.
 fn write(
     path: &Path,
     answers: &Answers,
@@ -167,7 +167,7 @@ fn write(
         staged.map_err(|error| uncreated(&secret.place, error))
     });
     let staged = staged.transpose()?;
-    // It is read where it is now, for what is wrong with it to be found.
+    // It is read at its temporary path, so that its problems are found.
     let text = file::text(&match (&answers.proof, &staged) {
         (Proof::SecretFile(_, expires), Some(staged)) => Answers {
             proof: Proof::SecretFile(staged.path().to_owned(), expires.clone()),
@@ -197,7 +197,7 @@ fn write(
     Ok((config, old_secret))
 }
 
-/// Once the new secret has worked the old one is only a risk.
+/// Once the new secret has worked, the old one is only a risk.
 fn settle_old(old: &Path, place: &Path, exit: Exit) {
     let (old_name, place) = (old.display(), place.display());
     if exit != Exit::Done {
@@ -212,7 +212,7 @@ fn settle_old(old: &Path, place: &Path, exit: Exit) {
     }
 }
 
-/// Straight to Graph, because the relay may not run yet.
+/// Sends directly to Graph, because the relay may not run yet.
 async fn offer_test(options: &Options, config: &Config) -> Result<Exit, Failure> {
     let usable = config
         .accounts

@@ -1,10 +1,9 @@
-//! What an administrator does elsewhere: in Entra before, in Exchange and on this
-//! machine afterwards.
+//! The steps outside of setup: in Entra before it, in Exchange and on this machine after it.
 
 use super::answers::Answers;
 use super::answers::Proof;
 
-/// What must be there before the questions can be answered.
+/// What must exist before the questions can be answered.
 pub(super) const IN_ENTRA: &str = "\
 First, in the Entra admin center (entra.microsoft.com):
 
@@ -23,7 +22,7 @@ First, in the Entra admin center (entra.microsoft.com):
      openid, profile, and Mail.ReadWrite for messages over about 3 MB.
 ";
 
-/// What is left to do; `runs` is whether a relay runs here already.
+/// The remaining steps; `runs` says whether a relay already runs here.
 pub(super) fn afterwards(answers: &Answers, runs: bool) -> Vec<String> {
     let mut lines = vec![String::new()];
     if !answers.delegated {
@@ -50,8 +49,8 @@ pub(super) fn afterwards(answers: &Answers, runs: bool) -> Vec<String> {
     lines
 }
 
-/// RBAC for Applications in Exchange Online: the app sends from these mailboxes
-/// only. A grant in Entra would be added to that, and undo it.
+/// RBAC for Applications in Exchange Online limits the app to these mailboxes. A grant in
+/// Entra would be added to that and make it ineffective.
 fn narrowing(answers: &Answers) -> Vec<String> {
     let app = match answers.proof {
         Proof::ManagedIdentity => "APP_ID",

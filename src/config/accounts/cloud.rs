@@ -1,6 +1,6 @@
-//! Microsoft's clouds: which hosts each has. Nothing of one works in another
-//! (Graph page "Microsoft Graph national cloud deployments", Entra page
-//! "Microsoft Entra authentication & national clouds").
+//! Microsoft's clouds and their hosts. Tokens and addresses of one cloud do not work in
+//! another (Graph page "Microsoft Graph national cloud deployments", Entra page "Microsoft
+//! Entra authentication & national clouds").
 
 use serde::Deserialize;
 
@@ -8,18 +8,18 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cloud {
-    /// For everybody.
+    /// The public cloud.
     Global,
     /// GCC High (L4).
     UsGov,
-    /// The Department of Defense's (L5).
+    /// The cloud of the Department of Defense.
     UsDod,
     /// Operated by 21Vianet.
     China,
 }
 
 impl Cloud {
-    /// As relay.toml has it.
+    /// Returns its name in relay.toml.
     pub fn name(self) -> &'static str {
         match self {
             Self::Global => "global",
@@ -29,7 +29,7 @@ impl Cloud {
         }
     }
 
-    /// Scheme and host of the token endpoint. China has a second one in use,
+    /// Returns scheme and host of the token endpoint. China also uses a second one,
     /// `login.chinacloudapi.cn`.
     pub fn login_url(self) -> &'static str {
         match self {
@@ -39,8 +39,8 @@ impl Cloud {
         }
     }
 
-    /// Scheme and host of Graph; also its name as a resource, which begins every
-    /// scope.
+    /// Returns scheme and host of Graph, which are also its name as a resource, at the beginning
+    /// of every scope.
     pub fn graph_url(self) -> &'static str {
         match self {
             Self::Global => "https://graph.microsoft.com",
@@ -50,7 +50,7 @@ impl Cloud {
         }
     }
 
-    /// What a federated token must be meant for (Entra page "Workload identity
+    /// Returns the audience that a federated token must have (Entra page "Workload identity
     /// federation").
     pub fn federation_audience(self) -> &'static str {
         match self {
@@ -60,9 +60,8 @@ impl Cloud {
         }
     }
 
-    /// Uploads go to these hosts and to those below them. Microsoft documents
-    /// only that of the global cloud, so these are the domains of Exchange and
-    /// Graph in each.
+    /// Returns the hosts that uploads may go to, including their subdomains. Microsoft documents
+    /// only those of the global cloud, so these are the domains of Exchange and Graph in each.
     pub fn upload_hosts(self) -> &'static [&'static str] {
         match self {
             Self::Global => &["office.com", "office365.com", "graph.microsoft.com"],
@@ -78,7 +77,6 @@ mod tests {
 
     #[test]
     fn every_cloud_has_hosts_of_its_own() {
-        // microsoft-graph.md F.
         for (cloud, name, login, graph, audience, upload) in [
             (
                 Cloud::Global,

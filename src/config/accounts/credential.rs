@@ -1,8 +1,8 @@
-//! The keys of `[[account]]` that say how Entra knows the relay: what it shows,
-//! and whether it acts as an app or for people who have signed in.
+//! The keys of `[[account]]` that say how the relay authenticates to Entra: its credential,
+//! and whether it acts as an app or for users who have signed in.
 //!
-//! Everything is read again for every token request, so that a file that was
-//! changed is in use with the next token and needs no restart.
+//! The credential is read for every token request, so a changed file is used for the next
+//! token without a restart.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -19,28 +19,27 @@ use crate::credentials::SecretSource;
 use crate::credentials::is_out_of_reach;
 use crate::credentials::unreadable;
 
-/// What the relay shows Entra.
+/// A credential for Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The client secret's value.
     Secret {
-        /// Where it is kept.
+        /// Where the secret is stored.
         source: SecretSource,
         /// The expiry date, if relay.toml has it.
         expires: Option<Timestamp>,
     },
     /// An assertion signed with a certificate's key.
     Certificate(CertificateFiles),
-    /// The machine's own identity in Azure: the one that it has, or of several
-    /// the one with this client id.
+    /// The machine's own identity in Azure: the only one, or the one with this client ID.
     ManagedIdentity(Option<String>),
-    /// Another issuer's token, from this file (workload identity federation).
+    /// The token of another issuer, from this file (workload identity federation).
     FederatedToken(PathBuf),
-    /// Nothing: a public client, for people's own sign-in only.
+    /// None: a public client, for delegated sign-in only.
     Nothing,
 }
 
-/// For whom the relay acts.
+/// For whom the relay sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignIn {
@@ -51,7 +50,7 @@ pub enum SignIn {
 }
 
 impl Credential {
-    /// In an administrator's words.
+    /// Returns its name, in an administrator's words.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Secret { .. } => "client secret",
@@ -62,8 +61,7 @@ impl Credential {
         }
     }
 
-    /// Whether this process can read it: not where systemd gives it to the service
-    /// alone.
+    /// Whether this process can read it: not if systemd gives it to the service only.
     pub fn is_readable_here(&self) -> bool {
         match self {
             Self::Secret { source, .. } => source.is_readable_here(),
@@ -120,12 +118,12 @@ const KEYS: [&str; 8] = [
     "federated_token_file",
 ];
 
-/// Whether there was an attempt at one, which has its own complaint.
+/// Whether the file tries to name one, which has its own problem then.
 fn names_one(section: &Section<'_>) -> bool {
     KEYS.iter().any(|key| section.has(key))
 }
 
-/// A secret is not for a file that others read, back up and send around.
+/// A secret must not be in a file that others read, back up and send around.
 fn written_out(section: &mut Section<'_>) {
     if let Some(secret) = section.marked::<String>("client_secret") {
         let message = "client_secret: the secret itself must not be in this file. Put it into a \
@@ -191,7 +189,7 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
     })
 }
 
-/// The form of the Secret ID; no secret's value has it.
+/// Whether it has the form of the Secret ID; no secret's value has it.
 fn is_guid(secret: &secrecy::SecretString) -> bool {
     uuid::Uuid::try_parse(secrecy::ExposeSecret::expose_secret(secret).trim()).is_ok()
 }

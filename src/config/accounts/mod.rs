@@ -53,7 +53,7 @@ pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Accoun
     accounts
 }
 
-/// Graph counts per app and mailbox.
+/// Graph counts requests per app and mailbox.
 fn same_sender(one: &Account, other: &Account) -> bool {
     let mailbox = |account: &Account| match &account.mailbox {
         Mailbox::Fixed(address) => address.key(),
@@ -95,7 +95,7 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
         senders,
         default_from,
         submission,
-        // Known when the size of messages is.
+        // Set later, when the maximum message size is known.
         needs_drafts: false,
         cloud,
         graph_resource: resource(cloud, graph_url.as_deref()),
@@ -105,8 +105,8 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
     })
 }
 
-/// Tenant and client id. A managed identity belongs to one tenant and has its
-/// own client id: it needs neither here.
+/// Reads tenant and client ID. A managed identity needs neither: it belongs to one tenant
+/// and has its own client ID.
 fn app(
     section: &mut Section<'_>,
     sign_in: SignIn,
@@ -153,13 +153,13 @@ fn app(
     (tenant, client_id)
 }
 
-/// The names under which people of any tenant can sign in.
+/// The tenant names for users of any tenant.
 fn is_shared(tenant: &str) -> bool {
     ["common", "organizations", "consumers"].contains(&tenant)
 }
 
-/// Graph's name in tokens: its URL, except for a stand-in on this machine, which
-/// speaks for the cloud.
+/// Returns the name of Graph in tokens: its URL, except for a stand-in on this machine, which
+/// acts for the cloud.
 fn resource(cloud: Cloud, graph_url: Option<&str>) -> String {
     let elsewhere = graph_url.filter(|url| url.starts_with("https://"));
     elsewhere.map_or_else(|| cloud.graph_url().to_owned(), str::to_owned)
@@ -226,7 +226,7 @@ fn identifier(
     Some(id)
 }
 
-/// Scheme, host and port without a path; plain http only to this machine.
+/// Reads scheme, host and port without a path; plain http is allowed only to this machine.
 fn base_url(section: &mut Section<'_>, key: &'static str) -> Option<String> {
     let marked = section.marked::<String>(key)?;
     let url = marked.value.trim_end_matches('/').to_owned();

@@ -19,7 +19,7 @@ pub(in crate::config) fn read(account: &mut Section<'_>) -> Pace {
     pace
 }
 
-/// Finds the section under its name, or under the one that it had before.
+/// Finds the section by its name, or by its old name.
 fn section<'a>(account: &mut Section<'a>) -> Section<'a> {
     if !account.has(OLD_NAME) {
         return account.table(NAME);
@@ -45,8 +45,8 @@ fn section<'a>(account: &mut Section<'a>) -> Section<'a> {
 const NAME: &str = "rate_limits";
 /// Accepted for one release.
 const OLD_NAME: &str = "pace";
-/// Graph takes four requests at once of an app for a mailbox, and the next two
-/// in their time (Graph page "Outlook service limits").
+/// Graph accepts four simultaneous requests of an app for a mailbox, and the next two limits
+/// within their times (Graph page "Outlook service limits").
 const CONCURRENCY: usize = 4;
 /// See [`CONCURRENCY`].
 const REQUESTS: OrOff = OrOff::Number(10_000);

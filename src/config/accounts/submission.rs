@@ -1,7 +1,7 @@
-//! The keys of `[[account]]` that say what is handed to Graph, and how.
+//! The keys of `[[account]]` that say how messages are handed to Graph.
 //!
-//! What they do is decided in `delivery/`; here they are read, and refused where
-//! two of them contradict each other.
+//! `delivery/` carries them out. Here they are read, and refused if two of them contradict
+//! each other.
 
 use serde::Deserialize;
 
@@ -9,58 +9,58 @@ use crate::config::Mailbox;
 use crate::config::reader::Section;
 use crate::config::units::ByteSize;
 
-/// What is handed to Graph, and how.
+/// How messages are handed to Graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// What becomes of the From field.
+    /// What happens to the From field.
     pub from: FromRule,
-    /// Who says who receives a message.
+    /// What decides who receives a message.
     pub recipients: RecipientRule,
-    /// In which form a message goes.
+    /// The form in which a message is sent.
     pub format: Format,
     /// Whether Graph keeps a copy in Sent Items.
     pub save_to_sent_items: bool,
     /// In one request, or as a draft.
     pub route: Route,
-    /// What becomes of a message that may have been sent.
+    /// What happens to a message that may have been sent.
     pub on_doubt: OnDoubt,
     /// How blind recipients reach Graph.
     pub blind: BlindRule,
-    /// What becomes of a message that cannot be split so that it fits.
+    /// What happens to a message that is too large and cannot be split.
     pub oversize: Oversize,
-    /// Whether quoted-printable stays.
+    /// Whether quoted-printable is kept.
     pub quoted_printable: QuotedPrintable,
     /// The largest request body, in bytes.
     pub request_limit: u64,
 }
 
-/// What becomes of the From field.
+/// What happens to the From field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FromRule {
-    /// It stays.
+    /// It stays as it is.
     Keep,
-    /// It becomes the mailbox, with the display name that came in.
+    /// It becomes the mailbox, with the original display name.
     Mailbox,
 }
 
-/// Who says who receives a message.
+/// What decides who receives a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecipientRule {
     /// The envelope (promise 3).
     Envelope,
-    /// To, Cc and Bcc; the envelope where they name nobody.
+    /// To, Cc and Bcc; the envelope if they name nobody.
     Headers,
 }
 
-/// In which form a message goes.
+/// The form in which a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// As it came in.
+    /// As it was received.
     Mime,
-    /// Taken apart into Graph's properties.
+    /// Converted into Graph's properties.
     Json,
 }
 
@@ -68,13 +68,13 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Route {
-    /// sendMail, where the message fits in one request.
+    /// sendMail, if the message fits into one request.
     Send,
-    /// A draft that is made, recorded and sent.
+    /// A draft that is created, recorded and sent.
     Draft,
 }
 
-/// What becomes of a message that may have been sent.
+/// What happens to a message that may have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDoubt {
@@ -88,30 +88,30 @@ pub enum OnDoubt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlindRule {
-    /// In a Bcc field, which Exchange takes out.
+    /// In a Bcc field, which Exchange removes.
     Header,
     /// In a draft's bccRecipients, so that no Bcc field ever leaves the relay.
     Property,
 }
 
-/// What becomes of a message that cannot be split so that it fits.
+/// What happens to a message that is too large and cannot be split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Oversize {
-    /// It is refused when it has come in.
+    /// The relay refuses it when it receives it.
     Fail,
-    /// It travels as the one attachment of a short message.
+    /// It is sent as the only attachment of a short message.
     Attach,
-    /// The default: what is signed or encrypted is refused, all else is attached.
+    /// The default: signed and encrypted messages are refused, all others are attached.
     #[serde(skip)]
     AttachUnsigned,
 }
 
-/// Whether quoted-printable stays.
+/// Whether quoted-printable is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum QuotedPrintable {
-    /// It stays.
+    /// It is kept.
     Keep,
     /// Text parts outside signed content become base64.
     Base64,
@@ -129,7 +129,7 @@ impl Default for Submission {
             blind: BlindRule::Header,
             oversize: Oversize::AttachUnsigned,
             quoted_printable: QuotedPrintable::Keep,
-            // Microsoft says "4 MB", and not which.
+            // Microsoft says "4 MB", but not which kind.
             request_limit: 4_000_000,
         }
     }
@@ -143,7 +143,7 @@ impl Submission {
             || message_size > self.largest_mime()
     }
 
-    /// The most bytes of MIME that one request carries: base64 makes four of
+    /// Returns the most bytes of MIME that fit into one request: base64 makes four bytes of
     /// three.
     pub fn largest_mime(&self) -> u64 {
         self.request_limit / 4 * 3
@@ -191,8 +191,8 @@ pub(in crate::config) fn read(section: &mut Section<'_>, mailbox: Option<&Mailbo
     submission
 }
 
-/// Nobody allows much more. A header section of 128 KiB, which is the largest
-/// taken, can grow eightfold and has to fit with a Bcc field of 500 recipients.
+/// Nobody allows much more. The largest header section that is accepted has 128 KiB, can
+/// grow eightfold, and must fit together with a Bcc field of 500 recipients.
 fn request_limit(section: &mut Section<'_>, default: u64) -> u64 {
     match section.marked::<ByteSize>("request_limit") {
         Some(marked) if !(4_000_000..=150_000_000).contains(&marked.value.0) => {

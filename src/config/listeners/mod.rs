@@ -1,10 +1,10 @@
-//! The keys of `[[listener]]`, and promise 6: no listener that this
-//! module lets through is an open relay.
+//! The keys of `[[listener]]`, and promise 6: no listener that passes these checks is an open
+//! relay.
 //!
 //! | who can reach it | what it needs |
 //! |---|---|
 //! | this machine only | nothing |
-//! | the machines of a list | `networks`; the same with `authentication = "any"` |
+//! | the machines of a list | `networks`; also with `authentication = "any"` |
 //! | everybody | TLS, and `authentication = "required"` |
 
 pub(super) mod received;
@@ -32,8 +32,8 @@ use super::reader::Section;
 use crate::credentials::CertificateFiles;
 use crate::mail::Surroundings;
 
-/// The lines of a drop-in that let the service take ports below 1024; with fewer
-/// the kernel still refuses.
+/// The lines of a drop-in that let the service use ports below 1024; with fewer of them the
+/// kernel still refuses.
 pub const PRIVILEGED_PORTS: [&str; 4] = [
     "[Service]",
     "AmbientCapabilities=CAP_NET_BIND_SERVICE",
@@ -42,7 +42,7 @@ pub const PRIVILEGED_PORTS: [&str; 4] = [
 ];
 
 impl Listener {
-    /// The listeners of a configuration that names none.
+    /// The listeners of a configuration without any.
     pub fn defaults() -> Vec<Self> {
         let on = |ip: IpAddr, presence| Self {
             address: SocketAddr::new(ip, 2525),
@@ -129,8 +129,8 @@ fn listener(
     let anonymous = networks_of(section, "anonymous_networks");
     let networks = networks_of(section, "networks");
     let bare_lf = section.or("bare_lf", Tolerance::Normalise);
-    // Applications of this machine are its administrator's own; from anywhere else
-    // such bytes are more likely an attack on whoever reads the message.
+    // The administrator controls the applications on this machine. From anywhere else, such
+    // bytes are more likely an attack on the readers of the message.
     let is_local = |marked: &Marked<SocketAddr>| marked.value.ip().is_loopback();
     let strictness = match address.as_ref().is_none_or(is_local) {
         true => Tolerance::Normalise,
@@ -168,7 +168,7 @@ fn listener(
     address.map(|_| listener)
 }
 
-/// Whether clients authenticate, with what is wrong about it.
+/// Reads whether clients authenticate, and adds problems.
 fn authentication(section: &mut Section<'_>, users: &[User]) -> Option<Marked<Authentication>> {
     let authentication = section.marked::<Authentication>("authentication")?;
     match authentication.value {
@@ -197,7 +197,7 @@ fn networks_of(section: &mut Section<'_>, key: &'static str) -> Option<Marked<Ve
     Some(networks.map(|networks| networks.into_iter().map(|network| network.0).collect()))
 }
 
-/// A network as it is written.
+/// A network as written.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Network(IpNet);
@@ -233,7 +233,7 @@ fn address(section: &mut Section<'_>) -> Option<Marked<SocketAddr>> {
     }
 }
 
-/// The table in the module's doc.
+/// Checks a listener against the table in the module's doc.
 fn refuse_open_relay(
     section: &Section<'_>,
     listener: &Listener,
@@ -280,7 +280,7 @@ fn refuse_open_relay(
     }
 }
 
-/// Whether a list holds much of the internet, in however many pieces.
+/// Whether a list contains much of the internet, in however many pieces.
 fn is_everybody(networks: &[IpNet]) -> bool {
     let networks: Vec<IpNet> = networks.to_vec();
     IpNet::aggregate(&networks).iter().any(|network| {
@@ -290,15 +290,15 @@ fn is_everybody(networks: &[IpNet]) -> bool {
             // fc00::/7 and fe80::/10 never come from the internet (RFC 4193, RFC 4291).
             IpNet::V6(v6) if v6.network().is_unique_local() => 7,
             IpNet::V6(v6) if v6.network().is_unicast_link_local() => 10,
-            // A whole site gets a /48, a provider a /32 or a little more.
+            // A site gets a /48, a provider a /32 or a little more.
             IpNet::V6(_) => 24,
         };
         network.prefix_len() < most
     })
 }
 
-/// Whether a list has IPv4 networks in the form of IPv6, which hold nobody:
-/// clients are looked at as IPv4.
+/// Whether a list has IPv4 networks in IPv6 form, which match nobody: the relay compares
+/// clients in IPv4 form.
 fn is_mapped(networks: &[IpNet]) -> bool {
     networks.iter().any(|network| match network {
         IpNet::V4(_) => false,
@@ -306,8 +306,8 @@ fn is_mapped(networks: &[IpNet]) -> bool {
     })
 }
 
-/// Whether two listeners cannot both be: an IPv6 socket of any address takes
-/// IPv4 too.
+/// Whether two listeners exclude each other: an IPv6 socket for any address also receives
+/// IPv4.
 fn collide(one: &Listener, other: &Listener) -> bool {
     let (one, other) = (one.address, other.address);
     let takes_all = |address: SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
@@ -317,7 +317,7 @@ fn collide(one: &Listener, other: &Listener) -> bool {
         && (one == other || (takes_all(one) && any(other)) || (any(one) && takes_all(other)))
 }
 
-/// Stands in for an address that was refused.
+/// Replaces an address that was refused.
 fn unspecified() -> SocketAddr {
     SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)
 }

@@ -1,4 +1,4 @@
-//! `[received]`: what the Received field that the relay adds says of the client.
+//! `[received]`: what the Received field that the relay adds says about the client.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! `[tls]`: the certificate that listeners show.
+//! `[tls]`: the certificate of the listeners.
 
 use std::path::PathBuf;
 

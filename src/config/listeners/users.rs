@@ -1,4 +1,4 @@
-//! The keys of `[[user]]`: who may authenticate to a listener.
+//! The keys of `[[user]]`: the users who may authenticate to a listener.
 
 use crate::config::Account;
 use crate::config::User;
@@ -68,8 +68,8 @@ fn user(
     })
 }
 
-/// As an address or a short word (AMI's boards want 4 to 64 characters that
-/// begin with a letter).
+/// An address or a short word (AMI's boards require 4 to 64 characters, beginning with a
+/// letter).
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+@-".contains(c);
     (1..=254).contains(&name.len()) && name.chars().all(plain)

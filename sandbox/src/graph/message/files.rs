@@ -1,4 +1,4 @@
-//! Files attached to messages: their JSON, their ids and digests.
+//! Files attached to messages: their JSON, IDs and digests.
 
 use axum::body::Bytes;
 use base64::Engine;
@@ -15,7 +15,7 @@ use crate::graph::errors::Refusal;
 use crate::graph::errors::unreadable;
 use crate::store::Attachment;
 
-/// An attachment as it is given whole, within a message or by itself.
+/// An attachment with its content, within a message or alone.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewAttachment {
@@ -32,7 +32,7 @@ pub(crate) struct NewAttachment {
 }
 
 impl NewAttachment {
-    /// The file; none where it is an item or a reference, which are judged and not kept.
+    /// The file; `None` for an item or a reference, which are checked and not kept.
     pub(crate) fn file(self) -> Result<Option<Attachment>, Refusal> {
         let name = self.name.filter(|name| !name.is_empty());
         let kind = self.odata_type.as_deref().unwrap_or_default();
@@ -72,7 +72,7 @@ impl NewAttachment {
     }
 }
 
-/// What is known of a file before its content.
+/// A file before its content is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Label {
     pub(crate) name: String,
@@ -112,7 +112,7 @@ pub(crate) fn resource(attachment: &Attachment) -> Map<String, Value> {
     resource
 }
 
-/// The octets of a file within a message, where it is base64.
+/// The bytes of a file within a message, where it is base64.
 pub(crate) fn inflated(octets: u64) -> u64 {
     octets.div_ceil(3).saturating_mul(4)
 }

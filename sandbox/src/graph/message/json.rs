@@ -1,8 +1,9 @@
-//! The JSON form of a message: sendMail's two members, the message resource, its changes.
+//! The JSON form of a message: the two parameters of sendMail, the message resource, and its
+//! changes.
 //!
-//! The action's own members match in any case (CSDL and the documentation differ); the
-//! properties of a resource are spelled as documented, and one that is not among those that
-//! can be set is refused, so that a client's slip is seen here and not in production.
+//! The parameters of the action match in any case (CSDL and the documentation differ). The
+//! properties of a resource must be spelled as documented, and a property that cannot be set is
+//! refused, so that a client's mistake shows here and not in production.
 
 use axum::body::Bytes;
 use serde::Deserialize;
@@ -73,7 +74,7 @@ fn submission(message: Value, body: Vec<u8>, copy: SentCopy) -> Result<Submissio
     })
 }
 
-/// The body of any request in JSON.
+/// Reads the body of any request in JSON.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let value: Value = serde_json::from_slice(body).map_err(|_| no_json())?;
     if !value.is_object() {
@@ -90,19 +91,19 @@ fn no_json() -> Refusal {
     )
 }
 
-/// The message resource, as far as it can be set on sending.
+/// The message resource, as far as it can be set when sending.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "what nothing reads is named so that its type is judged"
+    reason = "properties that nothing reads are named so that their types are checked"
 )]
 struct Message {
     #[serde(rename = "@odata.type")]
     odata_type: Option<String>,
     subject: Option<String>,
     body: Option<Body>,
-    // Collections refuse null: Graph was seen to, for toRecipients.
+    // Graph refuses null for collections; seen for toRecipients.
     #[serde(default)]
     to_recipients: Vec<Recipient>,
     #[serde(default)]
@@ -139,7 +140,7 @@ struct Body {
     _content: Option<String>,
 }
 
-/// What can be changed of a draft here.
+/// The properties of a draft that can be changed here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Patch {
@@ -160,7 +161,7 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
-    /// Changes the message; nothing of it where a part is refused.
+    /// Changes the message; changes nothing if a part is refused.
     pub(crate) fn apply(self, message: &mut Submission) -> Result<(), Refusal> {
         let author = self.from.iter().chain(&self.sender);
         let author = addresses(author)?;
@@ -183,7 +184,7 @@ impl Patch {
     }
 }
 
-/// A property that may be left out and may not be null.
+/// A property that may be missing and may not be null.
 fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,7 +1,8 @@
-//! The messages in the mailboxes: drafts, and what was sent. Their two ids, and when they are seen.
+//! The messages in the mailboxes: drafts and sent messages, their two IDs, and when look-ups find
+//! them.
 //!
-//! A draft is kept until it is sent or deleted, within a quota of its mailbox. A sent message is
-//! kept as an entry only, for look-ups, and the oldest is forgotten: its content is in the `store`.
+//! A draft is kept until it is sent or deleted, within the quota of its mailbox. Only the entry of
+//! a sent message is kept, for look-ups, and the oldest is deleted; its content is in the `store`.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -25,16 +26,16 @@ use crate::settings::Settings;
 use crate::store::Attachment;
 use crate::time;
 
-/// Which of a message's ids is meant.
+/// The kind of an ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdKind {
-    /// Good until the message moves to another folder.
+    /// Valid until the message moves to another folder.
     Regular,
-    /// Good as long as the message is in the mailbox.
+    /// Valid as long as the message is in the mailbox.
     Immutable,
 }
 
-/// Where a message is.
+/// The folder of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Folder {
     Drafts,
@@ -42,7 +43,7 @@ pub(crate) enum Folder {
 }
 
 impl Folder {
-    /// The folder's id, which a path may have as well as its name.
+    /// The folder's ID, which a path may use instead of its name.
     pub(crate) fn id(self) -> &'static str {
         match self {
             Self::Drafts => "AAMkAGSandboxFolderDrafts=",
@@ -70,18 +71,18 @@ pub(crate) struct StoredMessage {
     regular: String,
     immutable: String,
     pub(crate) folder: Folder,
-    /// As it is now; without its content once it was sent.
+    /// Its current content; `None` once it was sent.
     pub(crate) message: Submission,
-    /// Its own Message-ID, or the one that it was given here.
+    /// Its own Message-ID, or the one that Graph gave it.
     pub(crate) message_id: String,
     pub(crate) has_attachments: bool,
     /// Its size as MaxSendSize counts it.
     octets: u64,
     pub(crate) created: SystemTime,
     pub(crate) changed: SystemTime,
-    /// How often it changed.
+    /// How often it was changed.
     pub(crate) version: u64,
-    /// Look-ups that do not find it yet.
+    /// How many look-ups do not find it yet.
     unseen: u32,
 }
 
@@ -107,7 +108,7 @@ impl StoredMessage {
         }
     }
 
-    /// The copy that sendMail leaves in Sent Messages. Whether its MIME has files is not looked at.
+    /// The copy that sendMail leaves in Sent Messages. Files in its MIME are ignored.
     pub(crate) fn sent(mailbox: &str, message: &Submission, unseen: u32) -> Self {
         let entry = Submission {
             raw: Bytes::new(),
@@ -148,9 +149,9 @@ pub(crate) struct Messages {
 
 #[derive(Debug, Default)]
 struct All {
-    /// By number, so in the order of their creation.
+    /// By number, which is the order of creation.
     items: BTreeMap<u64, StoredMessage>,
-    /// The numbers by id of either kind.
+    /// The numbers by ID of either kind.
     ids: HashMap<String, u64>,
     /// The numbers of sent items, the oldest first.
     sent: VecDeque<u64>,
@@ -177,14 +178,14 @@ impl Messages {
         Ok(())
     }
 
-    /// Puts a sent message into its mailbox.
+    /// Adds a sent message to its mailbox.
     pub(crate) fn file(&self, item: StoredMessage) {
         let mut all = locked(&self.all);
         let number = all.put(item);
         all.keep_sent(number, self.keep);
     }
 
-    /// What a client's look makes of the message.
+    /// The effect of a client's look-up on the message.
     pub(crate) fn look<T>(
         &self,
         mailbox: &str,
@@ -200,7 +201,7 @@ impl Messages {
         Ok(look(item))
     }
 
-    /// The messages of a mailbox that are as wanted, the newest first.
+    /// Returns the messages of a mailbox that match, the newest first.
     pub(crate) fn list(
         &self,
         mailbox: &str,
@@ -230,7 +231,7 @@ impl Messages {
         drafts.cloned().collect()
     }
 
-    /// Changes a draft. What is sent takes no change without a permission that nobody has here.
+    /// Changes a draft. A sent message can be changed only with a permission that no app has here.
     pub(crate) fn change<T>(
         &self,
         mailbox: &str,
@@ -249,7 +250,7 @@ impl Messages {
         }
     }
 
-    /// Whether a draft may have so many octets more, be it now or at the end of an upload.
+    /// Whether a draft may grow by so many bytes, now or at the end of an upload.
     pub(crate) fn may_grow(&self, mailbox: &str, octets: u64) -> Result<(), Refusal> {
         self.room(&locked(&self.all), mailbox, inflated(octets))
     }
@@ -274,7 +275,7 @@ impl Messages {
         })
     }
 
-    /// Takes a message out of its mailbox and gives its immutable id.
+    /// Removes a message from its mailbox and returns its immutable ID.
     pub(crate) fn delete(&self, mailbox: &str, id: &str) -> Result<String, Refusal> {
         let mut all = locked(&self.all);
         all.find(mailbox, id)?;
@@ -283,7 +284,7 @@ impl Messages {
         item.map(|item| item.immutable).ok_or_else(no_item)
     }
 
-    /// A draft as it is, to be judged before it is sent.
+    /// Returns a draft as it is, to be checked before it is sent.
     pub(crate) fn to_send(&self, mailbox: &str, id: &str) -> Result<StoredMessage, Refusal> {
         let mut all = locked(&self.all);
         let item = all.find(mailbox, id)?;
@@ -294,7 +295,7 @@ impl Messages {
         Ok(item.clone())
     }
 
-    /// Moves a draft to Sent Messages, once, and gives it as it was. Its regular id is dead.
+    /// Moves a draft to Sent Messages, once, and returns it. Its regular ID is no longer valid.
     pub(crate) fn send(&self, mailbox: &str, id: &str) -> Result<StoredMessage, Refusal> {
         let mut all = locked(&self.all);
         let item = all.find(mailbox, id)?;
@@ -385,7 +386,7 @@ impl All {
     }
 }
 
-/// A 404 for a message that is not there, or not under this id.
+/// A 404 for a message that does not exist, or not under this ID.
 pub(crate) fn no_item() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
@@ -394,7 +395,7 @@ pub(crate) fn no_item() -> Refusal {
     )
 }
 
-/// Looks as Exchange's ids do, the padding included.
+/// Looks like Exchange's IDs, including the padding.
 fn fresh_id(kind: IdKind) -> String {
     let mut octets = [0; 40];
     for (octet, random) in octets

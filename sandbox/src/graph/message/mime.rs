@@ -1,8 +1,8 @@
 //! The MIME form of a message: base64 of a whole RFC 5322 message.
 //!
-//! There is no envelope: recipients, author and subject are those of the message's own header
-//! section. It is read with another parser than the relay's, so that one's mistake is not the
-//! other's. That parser wants a quoted local part within angle brackets.
+//! There is no envelope: recipients, author and subject come from the message's own header section.
+//! It is read with another parser than the relay's, so that the two do not share a mistake. That
+//! parser requires angle brackets around a quoted local part.
 
 use axum::body::Bytes;
 use base64::Engine;
@@ -30,7 +30,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Submission, Refusal> {
         )
     })?;
     let (fields, _) = parse_headers(&raw).map_err(|error| malformed(&error.to_string()))?;
-    // A file that is no message would pass as a header section: the parser takes any line.
+    // A file that is not a message would pass as a header section: the parser accepts any line.
     if fields.is_empty() || fields.iter().any(|field| !is_name(field.get_key_raw())) {
         return Err(malformed("it does not begin with a header section"));
     }
@@ -51,12 +51,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Submission, Refusal> {
         message_id: text(&fields, "Message-ID"),
         raw: Bytes::from(raw),
         attachments: Vec::new(),
-        // This form has no switch for it.
+        // This form has no parameter for it.
         copy: SentCopy::Kept,
     })
 }
 
-/// The first text of a message, with its kind.
+/// Returns the first text of a message, with its kind.
 pub(crate) fn first_text(raw: &[u8]) -> (&'static str, String) {
     let texts = parse_mail(raw).ok();
     texts
@@ -84,7 +84,7 @@ pub(crate) fn fields(raw: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether a part of it is an attachment, inline ones aside.
+/// Whether one of its parts is an attachment that is not inline.
 pub(crate) fn has_attachments(raw: &[u8]) -> bool {
     parse_mail(raw).is_ok_and(|mail| {
         mail.parts()
@@ -92,7 +92,7 @@ pub(crate) fn has_attachments(raw: &[u8]) -> bool {
     })
 }
 
-/// Standard base64, padded; line breaks may stand anywhere (the documented example is folded).
+/// Standard base64, padded, with line breaks anywhere (the documented example is folded).
 fn decoded(body: &[u8]) -> Option<Vec<u8>> {
     if !body.iter().any(|octet| matches!(octet, b'\r' | b'\n')) {
         return STANDARD.decode(body).ok();
@@ -105,7 +105,7 @@ fn decoded(body: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(unfolded).ok()
 }
 
-/// The addresses of every field of that name, those within groups included.
+/// Returns the addresses of all fields with that name, including those within groups.
 fn addresses(
     fields: &[MailHeader<'_>],
     name: &str,
@@ -126,7 +126,7 @@ fn addresses(
 }
 
 /// The parser leaves the comma of an empty list element (RFC 5322 4.4) and the one after a group at
-/// the head of the next address.
+/// the beginning of the next address.
 fn bare(address: &str) -> String {
     address
         .trim_start_matches(|it: char| it == ',' || it.is_whitespace())
@@ -143,8 +143,8 @@ fn named<'a>(fields: &'a [MailHeader<'a>], name: &str) -> impl Iterator<Item = &
         .filter(move |field| field.get_key_raw().eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// RFC 5322 2.2: a field name is of printable US-ASCII without the colon. White space before the
-/// colon is obsolete syntax (4.5) that receivers take.
+/// RFC 5322 2.2: a field name consists of printable US-ASCII without the colon. White space before
+/// the colon is obsolete syntax (4.5) that receivers accept.
 fn is_name(name: &[u8]) -> bool {
     let name = name.trim_ascii_end();
     !name.is_empty() && name.iter().all(u8::is_ascii_graphic)

@@ -1,4 +1,4 @@
-//! A message: its two forms, the rules for both, and what there is in the mailboxes.
+//! Messages: their two forms, the rules for both, and the contents of the mailboxes.
 
 pub(crate) mod files;
 pub(crate) mod json;

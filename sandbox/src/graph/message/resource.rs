@@ -1,4 +1,4 @@
-//! The message resource, as Graph's answers show it.
+//! The message resource in Graph's answers.
 
 use std::collections::HashSet;
 
@@ -18,12 +18,12 @@ use crate::time;
 pub(crate) struct Select(Option<HashSet<String>>);
 
 impl Select {
-    /// Of the value of `$select`; without it, all.
+    /// From the value of `$select`; all properties without it.
     pub(crate) fn of(value: Option<&str>) -> Self {
         Self(value.map(|names| names.split(',').map(|it| it.trim().to_owned()).collect()))
     }
 
-    /// Whether it is named: some properties are given only then.
+    /// Whether it is named: some properties are returned only then.
     fn names(&self, name: &str) -> bool {
         let Self(names) = self;
         names.as_ref().is_some_and(|names| names.contains(name))
@@ -31,7 +31,7 @@ impl Select {
 
     fn has(&self, name: &str) -> bool {
         let Self(names) = self;
-        // Graph gives these whatever is selected.
+        // Graph returns these whatever is selected.
         name == "id"
             || name == "@odata.etag"
             || names.as_ref().is_none_or(|names| names.contains(name))
@@ -101,7 +101,7 @@ fn body(item: &StoredMessage) -> Value {
     }
 }
 
-/// Those of its MIME, or those that its JSON set.
+/// The fields of its MIME, or those that its JSON set.
 fn header_fields(item: &StoredMessage) -> Value {
     match item.message.form {
         Form::Mime => mime::fields(&item.message.raw)
@@ -115,7 +115,7 @@ fn header_fields(item: &StoredMessage) -> Value {
     }
 }
 
-/// The extended properties of that id: of a message in JSON, as it was created.
+/// The extended properties with that ID: of a message in JSON, as it was created.
 pub(crate) fn properties(item: &StoredMessage, id: &str) -> Vec<Value> {
     let message = match item.message.form {
         Form::Mime => None,

@@ -1,5 +1,5 @@
-//! A message as it was given, by sendMail or as a draft, whichever its form, and the rules that hold
-//! for it when it is sent.
+//! A message as the client gave it, by sendMail or as a draft, in either form, and the rules for
+//! sending it.
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -21,7 +21,7 @@ pub(crate) struct Submission {
     pub(crate) form: Form,
     /// The MIME message, or the JSON body.
     pub(crate) raw: Bytes,
-    /// The addresses of the From field; none leaves it to Graph to fill in the mailbox.
+    /// The addresses of the From field; if there are none, Graph fills in the mailbox.
     pub(crate) from: Vec<String>,
     pub(crate) to: Vec<String>,
     pub(crate) cc: Vec<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Submission {
     pub(crate) bcc_by: Option<BccBy>,
     pub(crate) subject: String,
     pub(crate) message_id: Option<String>,
-    /// The files within the JSON; those of MIME are in `raw` and nowhere else.
+    /// The files within the JSON; files within MIME are only in `raw`.
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) copy: SentCopy,
 }
@@ -46,7 +46,7 @@ impl Submission {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
     }
 
-    /// What tells it from other messages: its Message-ID, without one its content.
+    /// Identifies the message: its Message-ID, or else its content.
     pub(crate) fn identity(&self) -> &[u8] {
         match &self.message_id {
             Some(id) => id.as_bytes(),
@@ -54,7 +54,7 @@ impl Submission {
         }
     }
 
-    /// What is shown of it once it was taken by sendMail.
+    /// Returns the record of a message that sendMail accepted.
     pub(crate) fn arrival(self, mailbox: &str, exchange: &Exchange) -> Arrival {
         Arrival {
             id: 0,
@@ -76,7 +76,7 @@ impl Submission {
         }
     }
 
-    /// Judges recipients and author, as both forms are judged.
+    /// Checks recipients and author, in the same way for both forms.
     pub(crate) fn check(&self, mailbox: &str, settings: &Settings) -> Result<(), Refusal> {
         let mut count = 0;
         for recipient in self.recipients() {
@@ -130,7 +130,7 @@ pub(crate) fn message_too_large() -> Refusal {
     )
 }
 
-/// A 400 in the two sentences of Exchange.
+/// A 400 with the two sentences of Exchange.
 pub(crate) fn invalid_recipients(detail: &str) -> Refusal {
     Refusal::bad(
         "ErrorInvalidRecipients",
