@@ -22,46 +22,46 @@ use crate::lock::locked;
 /// The local parts that ask for a fault, each with what it does.
 pub fn fault_addresses() -> &'static [(&'static str, &'static str)] {
     &[
-        ("throttle", "429 with Retry-After: 2, twice; then taken"),
-        ("busy", "503 ErrorServerBusy, once; then taken"),
+        ("throttle", "429 twice (Retry-After: 2), then accepted"),
+        ("busy", "503 ErrorServerBusy once, then accepted"),
         (
             "unavailable",
-            "503 with an HTML body and no Retry-After, once; then taken",
+            "503 once with an HTML page and no Retry-After, then accepted",
         ),
-        ("html", "502 with an HTML body, once; then taken"),
+        ("html", "502 once with an HTML page, then accepted"),
         (
             "timeout",
-            "taken, yet answered 504, once: a second try makes a duplicate",
+            "accepted, but answered with 504 once: the retry creates a duplicate",
         ),
         (
             "reset",
-            "not taken, the connection reset unanswered, once; then taken",
+            "connection reset once before the message is accepted, then accepted",
         ),
         (
             "lost",
-            "taken, then the connection reset unanswered, once: a second try makes a duplicate",
+            "accepted, but the connection is reset before the answer once: the retry creates a duplicate",
         ),
         (
             "partial",
-            "taken, then the answer cut off, once: a second try makes a duplicate",
+            "accepted, but the answer is cut off once: the retry creates a duplicate",
         ),
-        ("slow", "taken, answered 202 after 5 seconds"),
+        ("slow", "accepted after 5 seconds"),
         (
             "accepted",
-            "taken, answered 202 with Retry-After: must not be sent again",
+            "accepted with 202 and Retry-After: the relay must not send it again",
         ),
         (
             "expired",
-            "401 InvalidAuthenticationToken, once; then taken",
+            "401 InvalidAuthenticationToken once, then accepted",
         ),
-        ("invalid", "400 ErrorInvalidRecipients, always"),
-        ("denied", "403 ErrorAccessDenied, always"),
-        ("sendas", "403 ErrorSendAsDenied, always"),
+        ("invalid", "400 ErrorInvalidRecipients every time"),
+        ("denied", "403 ErrorAccessDenied every time"),
+        ("sendas", "403 ErrorSendAsDenied every time"),
         (
             "quota",
-            "429 ErrorSubmissionQuotaExceeded with Retry-After: 3600, always",
+            "429 ErrorSubmissionQuotaExceeded every time (Retry-After: 3600)",
         ),
-        ("toolarge", "413, always"),
+        ("toolarge", "413 every time"),
     ]
 }
 

@@ -1,12 +1,12 @@
-//! Keeps web pages of others away from an HTTP server on loopback: one layer for
-//! axum, which knows nothing of the stand-in and serves any such server.
+//! Keeps other web pages away from an HTTP server on loopback. It is a layer for axum that works
+//! for any such server.
 //!
-//! Whatever page a browser on this machine shows can send requests here. Two
-//! headers that no page can forge tell them apart. A name that an attacker's DNS
-//! points at this machine ("DNS rebinding") stands in Host, so only this machine's
-//! own names pass there. Another site's request names that site in Origin, so only
-//! the server's own origin may do more than read; and what it reads no browser
-//! hands on, because no answer allows it (no CORS header is ever sent).
+//! Any page that a browser on this machine shows can send requests here. Two headers that no page
+//! can forge tell them apart. Host contains the name that the browser used, also one that an
+//! attacker's DNS points at this machine ("DNS rebinding"), so only this machine's own names are
+//! accepted. Origin names the site of the page, so only the server's own origin may do more than
+//! read. Browsers don't let other sites read the answers, because no answer allows it (no CORS
+//! header is sent).
 
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
@@ -21,15 +21,14 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-/// Answers 421 to a request that does not name this machine as its host, and 403
-/// to one that another origin makes and that could change something. For
-/// [`axum::middleware::from_fn`].
+/// Answers 421 to a request whose host is not this machine, and 403 to one from another origin that
+/// could change something. For [`axum::middleware::from_fn`].
 pub(crate) async fn local_only(request: Request, next: Next) -> Response {
     let mut response = match refusal(&request) {
         None => next.run(request).await,
         Some(refused) => refused.into_response(),
     };
-    // Nor may another page embed what it cannot read.
+    // Other pages may not embed what they cannot read either.
     let headers = response.headers_mut();
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, SAME_ORIGIN);
     response
@@ -40,7 +39,7 @@ fn refusal(request: &Request) -> Option<(StatusCode, &'static str)> {
         return Some((StatusCode::MISDIRECTED_REQUEST, WRONG_HOST));
     };
     let reads = [Method::GET, Method::HEAD].contains(request.method());
-    // Of either scheme: something in front may have the TLS.
+    // Either scheme: a server in front of this one may use TLS.
     let own = ["http", "https"].map(|scheme| format!("{scheme}://{host}"));
     let mut origins = request.headers().get_all(header::ORIGIN).iter();
     let is_own = |origin: &HeaderValue| {
@@ -54,8 +53,8 @@ fn refusal(request: &Request) -> Option<(StatusCode, &'static str)> {
     None
 }
 
-/// Host, if there is one, only one, and it is a name of this machine. A request
-/// target with a host (RFC 9112 3.2.2) must name this machine as well.
+/// Whether there is no more than one Host, with a name of this machine. A request target with a
+/// host (RFC 9112 3.2.2) must name this machine too.
 fn host(request: &Request) -> Option<Authority> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next().filter(|_| hosts.next().is_none())?;
@@ -75,14 +74,14 @@ fn is_local(authority: &Authority) -> bool {
         }
         None => host.parse::<IpAddr>().ok().filter(IpAddr::is_ipv4),
     };
-    // `user@localhost` is no host.
+    // `user@localhost` is not a host.
     !authority.as_str().contains('@')
         && (host.eq_ignore_ascii_case("localhost")
             || address.is_some_and(|address| address.to_canonical().is_loopback()))
 }
 
 const WRONG_HOST: &str =
-    "this server is for its own machine only: name it localhost, 127.0.0.1 or [::1]\n";
+    "this server is only for its own machine: use localhost, 127.0.0.1 or [::1]\n";
 const WRONG_ORIGIN: &str =
     "refused: request from another web page (its Origin is not this server)\n";
 

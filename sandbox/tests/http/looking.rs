@@ -44,7 +44,7 @@ async fn request_record_tells_when_what_and_how() {
 async fn page_shows_what_arrived_and_runs_none_of_it() {
     let tenant = Tenant::new().await;
     let empty = tenant.page("/").await.text().await.unwrap();
-    assert!(empty.contains("Nothing yet") && empty.contains("throttle@"));
+    assert!(empty.contains("No messages yet") && empty.contains("throttle@"));
 
     let mime = message("<a@example.org>").replace("Hi\r\nM", "<script>alert(1)</script>\r\nM");
     assert_eq!(tenant.send(&mime).await.status(), 202);

@@ -209,7 +209,10 @@ pub(crate) async fn decide(
     let request = shared.sign_ins.known().requests.find(&request).cloned();
     let user = choice.user.and_then(|upn| shared.users.find(&upn));
     let response = match (request, user) {
-        (None, _) => notice(StatusCode::NOT_FOUND, "Nobody waits for this sign-in."),
+        (None, _) => notice(
+            StatusCode::NOT_FOUND,
+            "No program waits for this sign-in. Start it again in the terminal.",
+        ),
         (Some(request), _) if choice.decline.is_some() => {
             let text = "AADSTS65004: User declined to consent to access the app.";
             let pairs = [("error", "access_denied"), ("error_description", text)];
@@ -231,7 +234,10 @@ pub(crate) async fn decide(
 /// Back to the client: a URI without a path gets a slash.
 fn redirect(target: &str, state: Option<&str>, pairs: &[(&str, &str)]) -> Response<Bytes> {
     let Ok(mut url) = Url::parse(target) else {
-        return notice(StatusCode::BAD_REQUEST, "The redirect URI is no URL.");
+        return notice(
+            StatusCode::BAD_REQUEST,
+            "The redirect URI is not a valid URL.",
+        );
     };
     url.query_pairs_mut()
         .extend_pairs(pairs)

@@ -190,7 +190,10 @@ fn decided(shared: &Shared, parameters: &Parameters) -> (StatusCode, &'static st
             && now < device.expires
     });
     match (device, user) {
-        (None, _) => (StatusCode::NOT_FOUND, "No device waits with that code."),
+        (None, _) => (
+            StatusCode::NOT_FOUND,
+            "No device waits with this code. Check the code, or ask the device for a new one.",
+        ),
         (Some(device), _) if parameters.given("decline").is_some() => {
             device.decision = Decision::Declined;
             (StatusCode::OK, "Declined.")
@@ -198,7 +201,7 @@ fn decided(shared: &Shared, parameters: &Parameters) -> (StatusCode, &'static st
         (Some(_), None) => (StatusCode::BAD_REQUEST, "There is no such user."),
         (Some(device), Some(user)) => {
             device.decision = Decision::Allowed(user.clone());
-            (StatusCode::OK, "Signed in. The device goes on by itself.")
+            (StatusCode::OK, "Signed in. The device continues by itself.")
         }
     }
 }
