@@ -22,10 +22,10 @@ use crate::session::Session;
 #[derive(Debug)]
 pub(super) struct Policy {
     client: IpAddr,
-    /// The listener's place in the rules.
+    /// The number of the listener in the rules.
     number: usize,
     listener: Arc<Listener>,
-    /// Of the rules, see [`Shared::generation`].
+    /// The generation of the rules, see [`Shared::generation`].
     generation: u64,
     rules: Arc<Rules>,
 }
@@ -107,9 +107,9 @@ impl Policy {
         }
     }
 
-    /// After a reload, at the next command: takes over the new rules, or says why
-    /// the session has to end. Whoever is no longer admitted, or has lost the user,
-    /// its password or what the listener asks for now, must not go on.
+    /// After a reload, at the next command: applies the new rules, or says why the
+    /// session must end. A client that is no longer allowed, or whose user, password or
+    /// TLS no longer satisfies the listener, must not continue.
     pub(super) fn renew(&mut self, session: &mut Session, shared: &Shared) -> Option<Reply> {
         if shared.generation() == self.generation {
             return None;
@@ -133,7 +133,7 @@ impl Policy {
     }
 }
 
-/// Whoever authenticated, as the new rules know it, if the password is the same.
+/// The authenticated user according to the new rules, if the password is the same.
 fn known_still(name: &str, before: &Rules, now: &Rules) -> Option<Identity> {
     let of = |rules: &Rules| {
         let mut users = rules.users.iter();

@@ -1,4 +1,4 @@
-//! How many recipients a client, or whoever authenticated, may have.
+//! How many recipients a client or an authenticated user may have.
 
 use std::net::IpAddr;
 
@@ -43,8 +43,8 @@ impl Allowance<'_> {
         limit.map(|limit| self.clients.recipients_left(self.sender(), limit))
     }
 
-    /// Counts the recipients of a message that is about to come; false if other
-    /// sessions have used up what there was.
+    /// Counts the recipients of a message before it is received; false if other sessions
+    /// have used up the limit.
     pub(super) fn take_recipients(&self, envelope: &Envelope) -> bool {
         let limit = self.rules.limits.recipients_per_hour_per_client;
         limit.is_none_or(|limit| {
@@ -53,7 +53,7 @@ impl Allowance<'_> {
         })
     }
 
-    /// The message was not accepted.
+    /// The message was not accepted, so its recipients do not count.
     pub(super) fn give_recipients_back(&self, envelope: &Envelope) {
         if self.rules.limits.recipients_per_hour_per_client.is_some() {
             let clients = self.clients;
@@ -61,8 +61,8 @@ impl Allowance<'_> {
         }
     }
 
-    /// Counts the recipients of an accepted message against what its mailbox may
-    /// have in a day, and warns once of a sender that has used half of that.
+    /// Counts the recipients of an accepted message against the daily quota of its
+    /// mailbox, and warns once about a sender that has used half of it.
     pub(super) fn use_mailbox(&self, lane: &Lane, envelope: &Envelope) {
         let mut accounts = self.rules.accounts.iter();
         let account = accounts.find(|account| account.name == lane.account);

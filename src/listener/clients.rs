@@ -1,9 +1,9 @@
-//! What each client has sent lately: messages of the last minute, recipients of
-//! the last hour and, for each mailbox, of the last day.
+//! What each client has sent recently: messages of the last minute, recipients of the
+//! last hour and, for each mailbox, of the last day.
 //!
-//! Promises: whatever clients there are, only [`REMEMBERED`] of a kind are known
-//! at once and looking one up costs the same; those beyond count as one. A restart
-//! forgets all.
+//! Promises: for any number of clients, only [`REMEMBERED`] of a kind are remembered at
+//! once and looking one up costs the same; those beyond count as one. A restart forgets
+//! all of them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use tokio::time::Instant;
 use crate::mail::Client;
 use crate::mail::Lane;
 
-/// All clients; clones share what is known.
+/// All clients; clones share the counts.
 #[derive(Clone, Debug)]
 pub(super) struct Clients(Arc<Mutex<Known>>);
 
-/// Who sends: whoever authenticated counts by that, from wherever.
+/// Who sends: an authenticated user counts as itself, from any address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Sender {
     User(String),
@@ -31,16 +31,16 @@ pub(super) enum Sender {
 
 #[derive(Debug)]
 struct Known {
-    /// Windows count from here.
+    /// Where the windows begin.
     begun: Instant,
     messages: Remembered<Client, Bucket>,
-    /// By the minute.
+    /// Messages by the minute.
     hour: Remembered<Sender, Window<60>>,
-    /// By the hour.
+    /// Recipients by the hour.
     day: Remembered<(Sender, Lane), Day>,
 }
 
-/// Messages of a client that count still (a leaky bucket of one minute).
+/// Messages of a client that still count (a leaky bucket of one minute).
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     used: f64,
@@ -50,31 +50,31 @@ struct Bucket {
 /// Counts of the last N units of time.
 #[derive(Clone, Copy, Debug)]
 struct Window<const N: usize> {
-    /// The newest first.
+    /// Counts, the newest first.
     counts: [u32; N],
-    /// The unit of the newest.
+    /// The time unit of the newest.
     last: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Day {
     recipients: Window<24>,
-    /// The hour in which it was logged that half of them are used.
+    /// The hour in which it was logged that half of the quota is used.
     logged: Option<u64>,
 }
 
-/// Values by key, not too many.
+/// Values by key, with a bounded number of keys.
 #[derive(Debug)]
 struct Remembered<K, V> {
     by_key: HashMap<K, V>,
-    /// Of all keys for which there is no room.
+    /// The value for all keys without room.
     others: V,
     tidied: Option<Instant>,
 }
 
-/// Clients that are remembered at once, for each thing that is counted.
+/// Clients that are remembered at once, for each kind of count.
 const REMEMBERED: usize = 10_000;
-/// How often those whose count is over are looked for, at most.
+/// How often expired counts are searched for, at most.
 const TIDY: Duration = Duration::from_secs(1);
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * 60;
@@ -118,7 +118,7 @@ impl Clients {
         usize::try_from(u64::from(per_hour).saturating_sub(used)).unwrap_or(usize::MAX)
     }
 
-    /// Counts the recipients of a message, if the sender may have so many more.
+    /// Counts the recipients of a message, if the sender may have this many more.
     pub(super) fn take_recipients(&self, sender: Sender, count: u32, per_hour: u32) -> bool {
         let (mut known, now) = (self.known(), Instant::now());
         let window = known.hour_of(sender, now);
@@ -135,8 +135,8 @@ impl Clients {
         known.hour_of(sender, now).take_back(count);
     }
 
-    /// Counts recipients of an accepted message for a mailbox that may have so many
-    /// a day. Returns the sender's sum, once a day, when it has come to half of that.
+    /// Counts recipients of an accepted message for a mailbox with this daily quota.
+    /// Returns the sender's sum, once a day, when it reaches half of the quota.
     pub(super) fn use_mailbox(
         &self,
         sender: Sender,
@@ -169,7 +169,7 @@ impl Known {
         (now - self.begun).as_secs()
     }
 
-    /// A sender's recipients.
+    /// The recipients of a sender.
     fn hour_of(&mut self, sender: Sender, now: Instant) -> &mut Window<60> {
         let minute = self.since_begun(now) / MINUTE;
         let is_over = |window: &mut Window<60>| window.at(minute).total() == 0;
@@ -187,7 +187,7 @@ impl<const N: usize> Default for Window<N> {
 }
 
 impl<const N: usize> Window<N> {
-    /// Forgets what is over by that unit.
+    /// Forgets counts that have expired by that unit.
     fn at(&mut self, unit: u64) -> &mut Self {
         let over = unit.saturating_sub(self.last);
         let over = usize::try_from(over).unwrap_or(N).min(N);
@@ -210,7 +210,7 @@ impl<const N: usize> Window<N> {
         }
     }
 
-    /// From the newest on.
+    /// Beginning with the newest.
     fn take_back(&mut self, mut less: u32) {
         for count in &mut self.counts {
             let taken = less.min(*count);
@@ -231,7 +231,7 @@ impl<K, V: Default> Default for Remembered<K, V> {
 }
 
 impl<K: Eq + Hash, V: Default> Remembered<K, V> {
-    /// The value of a key. Those that are over make room for new keys.
+    /// The value of a key. Expired values make room for new keys.
     fn of(&mut self, key: K, now: Instant, is_over: impl Fn(&mut V) -> bool) -> &mut V {
         if self.by_key.len() >= REMEMBERED && !self.by_key.contains_key(&key) {
             if self.tidied.is_none_or(|tidied| now - tidied >= TIDY) {
@@ -246,7 +246,7 @@ impl<K: Eq + Hash, V: Default> Remembered<K, V> {
     }
 }
 
-/// As the log names it.
+/// In the form used in the log.
 impl fmt::Display for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_may_send_so_many_messages_a_minute() {
+    async fn the_limit_of_messages_a_minute_holds_for_each_client() {
         let clients = Clients::default();
         for n in 0..3 {
             assert!(clients.may_send(client(&format!("2001:db8::{n}")), 3));
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(may, REMEMBERED + 1);
         assert_eq!(clients.known().messages.by_key.len(), REMEMBERED);
 
-        // What is over makes room, and those that are known are not touched.
+        // Expired ones make room, and those that are remembered are not touched.
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(clients.may_send(client("192.0.2.1"), 1));
         assert!(clients.may_send(client("192.0.2.2"), 1));

@@ -36,9 +36,9 @@ use crate::session::Verdict;
 use crate::telemetry::complaints;
 use crate::telemetry::transcripts::Secrecy;
 
-/// A TLS handshake that takes longer is none.
+/// The longest time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(60);
-/// Why a client goes away in the middle.
+/// Why a client is disconnected in the middle.
 const GONE_REMEDY: &str = "see the client's own log: it may have timed out, or got a reply that \
     it did not expect";
 
@@ -128,7 +128,7 @@ impl<'a> Dialog<'a> {
             .out_of_time(self.session.is_under_way(), misread)
     }
 
-    /// One line, or waiting for more of it.
+    /// Takes one line, or waits for more of it.
     async fn turn(&mut self) -> Result<(), End> {
         let recording = &mut self.connection.recording;
         let step = match self.connection.input.next_line() {
@@ -172,7 +172,7 @@ impl<'a> Dialog<'a> {
         step
     }
 
-    /// The session is more than a connection from now on.
+    /// The session has now done more than connect.
     fn reached(&mut self, event: Event) {
         self.deadlines.mail_came();
         self.connection.slot.mark(event);
@@ -214,7 +214,7 @@ impl<'a> Dialog<'a> {
         Ok(step)
     }
 
-    /// From DATA to the reply to its content, or to DATA if it cannot come now.
+    /// From DATA to the reply to its content, or to DATA if it cannot be accepted now.
     async fn message(&mut self, go_on: &Reply, envelope: &Envelope) -> Result<Reply, End> {
         let client = self.policy.client();
         if let Err(Refused { verdict, cause }) = self.intake().begin(envelope) {
@@ -282,7 +282,7 @@ impl<'a> Dialog<'a> {
         self.connection.start_tls(config, until).await
     }
 
-    /// Waits for a command, for as long as the configuration and a stop allow.
+    /// Waits for a command, as long as the configuration and a stop allow.
     async fn wait_for_input(&mut self) -> Result<(), End> {
         let silence = self.policy.rules().limits.command_timeout;
         let until = self.deadlines.to_hear(silence);
@@ -315,7 +315,7 @@ impl<'a> Dialog<'a> {
         self.connection.flush(until).await
     }
 
-    /// Leaves the transcript, if something went wrong.
+    /// Keeps the transcript, if something went wrong.
     fn keep(self) {
         let hello = self.session.hello().map(|hello| hello.name.clone());
         let user = self.session.identity().map(|user| user.name.clone());

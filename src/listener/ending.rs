@@ -16,7 +16,7 @@ use crate::session::Reply;
 pub(super) struct Deadlines {
     /// When it has lasted long enough.
     end: Instant,
-    /// Until when AUTH or MAIL has to come; `None` once it has.
+    /// The deadline for AUTH or MAIL; `None` once it has come.
     early: Option<Instant>,
 }
 

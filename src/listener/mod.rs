@@ -1,12 +1,11 @@
 //! Sockets: accepting connections, and bytes to and from the session.
 //!
-//! Promises: connections are accepted even when all are taken, so that
-//! `slots/mod.rs` can decide who has one; no client and no listener can take all of
-//! them; every wait has an end; a panic in one connection ends that one alone. On
-//! stop no new connection is accepted, clients between messages are told `421`,
-//! and a message within DATA may be finished for [`DRAIN`]. What a command means
-//! is left to `session/`, whether a message is taken to `admission/`, and keeping it to
-//! `spool/`.
+//! Promises: connections are accepted even when all slots are taken, so that
+//! `slots/mod.rs` can decide who gets one; no client and no listener can take all of
+//! them; every wait ends; a panic in one connection ends only that connection. On stop no
+//! new connection is accepted, clients between messages get `421`, and a message within
+//! DATA may be finished for [`DRAIN`]. `session/` handles commands, `admission/` decides
+//! whether a message is accepted, and `spool/` stores it.
 
 mod access;
 mod allowance;
@@ -70,34 +69,34 @@ use crate::telemetry::complaints;
 use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Transcripts;
 
-/// On stop, how long a message that is within DATA may take to be finished.
+/// On stop, how long a message within DATA may take to be finished.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// What sessions go by.
+/// The rules that sessions follow.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// What a session knows of the configuration.
+    /// The settings of a session.
     pub session: session::Settings,
     /// Limits and times.
     pub limits: Limits,
-    /// For telling a client at once that nobody sends its message.
+    /// For refusing at once a message that no account sends.
     pub accounts: Vec<Account>,
-    /// What becomes of From addresses.
+    /// How From addresses are replaced.
     pub senders: Senders,
-    /// Who may authenticate.
+    /// The users who may authenticate.
     pub users: Vec<User>,
-    /// One for each socket, in the order of the sockets.
+    /// One for each socket, in the same order.
     pub listeners: Vec<Arc<Listener>>,
-    /// Where any of them has TLS.
+    /// The certificate, if any listener has TLS.
     pub tls: Option<Arc<ServerConfig>>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub struct Shared {
     /// Where accepted messages go.
     spool: Spool,
-    /// Cancelled when the relay is to stop.
+    /// Cancelled when the relay stops.
     stop: CancellationToken,
     clock: Clock,
     rules: Mutex<Arc<Rules>>,
@@ -105,14 +104,14 @@ pub struct Shared {
     generation: AtomicU64,
     transcripts: Transcripts,
     slots: Slots,
-    /// Connections without a slot whose clients may read the last reply.
+    /// Connections without a slot whose clients may still read the last reply.
     lingering: Arc<Semaphore>,
     clients: Clients,
     verifier: Verifier,
 }
 
 impl Shared {
-    /// What all connections of a relay share.
+    /// The state that all connections of a relay share.
     pub fn new(
         spool: Spool,
         rules: Rules,
@@ -134,14 +133,14 @@ impl Shared {
         }
     }
 
-    /// What a session that begins now goes by.
+    /// The rules for a session that begins now.
     pub fn rules(&self) -> Arc<Rules> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&rules)
     }
 
-    /// What sessions go by from now on; as many listeners as before. Sessions that
-    /// have begun take them over at their next command, or end.
+    /// Sets the rules that sessions follow from now on, for the same listeners. Existing
+    /// sessions apply them at their next command, or end.
     pub fn set_rules(&self, rules: Rules) {
         self.verifier.reload(&rules.users);
         let plan = plan(&rules);
@@ -150,13 +149,13 @@ impl Shared {
         self.slots.shrink(&plan);
     }
 
-    /// Whoever asks for this first, and then for the rules, has these or newer ones.
+    /// Reading this first and the rules afterwards gives these rules or newer ones.
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 }
 
-/// Takes an address to listen on.
+/// Binds an address to listen on.
 ///
 /// # Errors
 ///
@@ -166,7 +165,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // So that a restart need not wait for old connections (TIME_WAIT) to end.
+    // So that a restart need not wait for old connections (TIME_WAIT).
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -174,17 +173,17 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Connections that wait in the kernel until they are accepted.
 const BACKLOG: u32 = 1024;
-/// Connections of one listener about which nothing is decided yet.
+/// Connections of one listener that were not decided about yet.
 const ARRIVING: usize = 256;
-/// Of these, how many may wait for a slot.
+/// How many of these may wait for a slot.
 const WAITING: usize = 64;
-/// For how long they may.
+/// How long they may wait.
 const A_MOMENT: Duration = Duration::from_millis(250);
-/// Connections at once that have no slot any more and are not closed yet.
+/// How many connections may be without a slot and not closed yet.
 const LINGERING: usize = 128;
 
-/// Accepts connections until the relay stops; each becomes a task of
-/// `connections`. `number` is the socket's place in [`Rules::listeners`].
+/// Accepts connections until the relay stops; each becomes a task of `connections`.
+/// `number` is the socket's position in [`Rules::listeners`].
 pub async fn run(
     socket: TcpListener,
     number: usize,
@@ -214,8 +213,8 @@ pub async fn run(
         };
         failures = 0;
         let client = peer.ip().to_canonical();
-        // Here and not in a task of its own, so that the last who came is the last
-        // who makes room.
+        // Here and not in a separate task, so that the latest arrival is the last that
+        // makes room.
         let Some(newcomer) = shared.newcomer(client, number) else {
             return;
         };
@@ -227,7 +226,7 @@ pub async fn run(
     }
 }
 
-/// What bounds the connections of one listener that have no slot yet.
+/// Limits the connections of one listener that have no slot yet.
 #[derive(Debug)]
 struct Door {
     arriving: Arc<Semaphore>,
@@ -243,15 +242,15 @@ impl Default for Door {
     }
 }
 
-/// Out of file descriptors, usually: taking none for a while lets some end.
+/// Usually out of file descriptors: a pause lets some connections end.
 fn back_off(failures: u32) -> Duration {
     Duration::from_millis(50) * (1 << failures.min(6))
 }
 
-/// A panic ends the session that it happens in, and is logged.
+/// A panic ends only the session in which it happens, and is logged.
 async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
-    // What a session shares with others is behind locks whose poison is ignored,
-    // because every change under them is one step.
+    // State shared with other sessions is behind locks whose poison is ignored, because
+    // every change under them is one step.
     if AssertUnwindSafe(session).catch_unwind().await.is_err() {
         complaints::session_panicked(client);
     }
@@ -303,7 +302,7 @@ impl Shared {
         Some((policy, slot))
     }
 
-    /// A slot for an arrival: a free one, or one that somebody else has to give up,
+    /// A slot for an arrival: a free one, or one that another session must give up,
     /// unless one is about to become free.
     fn slot(&self, arrival: Arrival, rules: &Rules) -> Result<Slot, Refusal> {
         let plan = plan(rules);
@@ -321,7 +320,7 @@ impl Shared {
         enter(Room::Made)
     }
 
-    /// Waits a moment for a slot where some have just become free.
+    /// Waits a moment for a slot if some have just become free.
     async fn wait(&self, policy: &Policy, door: &Door, refusal: Refusal) -> Result<Slot, Refusal> {
         let (arrival, rules) = (policy.arrival(), policy.rules());
         let plan = plan(rules);
@@ -357,7 +356,7 @@ impl Shared {
     }
 }
 
-/// How connections are shared out by these rules.
+/// How these rules divide the connections.
 fn plan(rules: &Rules) -> Plan {
     let limits = &rules.limits;
     Plan {
@@ -373,14 +372,14 @@ fn plan(rules: &Rules) -> Plan {
     }
 }
 
-/// Says why a connection is not wanted, where that costs nothing: whoever is not
-/// wanted must not hold a place for long, nor fill the log.
+/// Says why a connection is refused, if that costs nothing: a refused client must not
+/// hold a place for long, nor fill the log.
 async fn turn_away(mut stream: TcpStream, policy: &Policy, reply: session::Reply, shared: &Shared) {
     let (client, listener) = (policy.client(), policy.listener());
     if listener.tls != Tls::Implicit {
         let mut bytes = Vec::new();
         reply.write_to(&mut bytes);
-        // A new connection has room for so much.
+        // A new connection has room for this much.
         let said = tokio::time::timeout(SAY_NO, stream.write_all(&bytes)).await;
         drop(said);
     }

@@ -1,8 +1,8 @@
-//! The certificate that clients are shown, which may change under way.
+//! The certificate that clients are shown, which may change while the relay runs.
 //!
-//! Each handshake looks at the files (two `stat`s); when one has changed, both
-//! are read again. Files that cannot be used leave the last good pair in force
-//! and are told of once. Sessions that have TLS are not touched.
+//! Each handshake checks the files (two `stat`s); if one has changed, both are read
+//! again. If the files cannot be used, the last good pair stays in use and the problem is
+//! logged once. Sessions with TLS are not affected.
 
 use std::io;
 use std::sync::Arc;
@@ -28,13 +28,13 @@ struct Certificate {
 
 #[derive(Debug)]
 struct State {
-    /// The last pair that could be used.
+    /// The last usable pair.
     pair: Arc<CertifiedKey>,
-    /// The files when they were last looked at, usable or not.
+    /// The state of the files when they were last checked, usable or not.
     stamp: Option<Stamp>,
 }
 
-/// What TLS begins with: 1.2 and 1.3.
+/// The settings of TLS: versions 1.2 and 1.3.
 ///
 /// # Errors
 ///

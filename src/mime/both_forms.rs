@@ -1,5 +1,5 @@
-//! A part is the same file in both forms in which it leaves its message: taken out
-//! of a large one (`body/split.rs`), and in JSON (`json/mod.rs`).
+//! A part is the same file in both forms: taken out of a large message (`body/split.rs`),
+//! and in JSON (`json/mod.rs`).
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ use super::oracle;
 /// A file: its name, its type, its bytes.
 type File = (String, String, Vec<u8>);
 
-/// All that can be taken out of a message.
+/// Everything that can be taken out of a message.
 fn taken(message: &[u8]) -> Vec<File> {
     let header = Header::split(message, true).unwrap();
     let body = &message[header.body..];
@@ -36,7 +36,7 @@ fn taken(message: &[u8]) -> Vec<File> {
     files.collect()
 }
 
-/// Whether it is a part with its header section, which programs decode that open it.
+/// Whether it is a part with its header section, which programs decode when they open it.
 fn is_whole_part(file: &Detached) -> bool {
     file.name == "attachment.eml" && file.encoding == Encoding::Identity
 }
@@ -152,7 +152,7 @@ fn a_part_that_cannot_be_decoded_for_certain_is_a_decoded_file_in_neither_form()
     }
 }
 
-/// A part as it arrives, in any of the ways in which programs write its fields.
+/// A part as it arrives, with its fields in any of the forms that programs write.
 fn part() -> impl Strategy<Value = Vec<u8>> {
     let types = prop::sample::select(vec![
         "Content-Type: application/pdf",

@@ -1,8 +1,8 @@
-//! What holds for every message that is taken apart, said once for all who try:
-//! the fuzzer (`fuzz/`), proptest, and the replay of `fuzz/seeds` and
-//! `fuzz/findings`. The oracle panics where it does not hold.
+//! What must hold for every message that is split, in one place for the fuzzer (`fuzz/`),
+//! proptest, and the replay of `fuzz/seeds` and `fuzz/findings`. The oracle panics where
+//! it does not hold.
 //!
-//! Not part of the relay: only there with `cfg(test)` and `cfg(fuzzing)`.
+//! Not part of the relay: only compiled with `cfg(test)` and `cfg(fuzzing)`.
 
 use std::ops::Range;
 
@@ -20,8 +20,8 @@ use super::body::scan::Scan;
 use super::body::scan::parts_of;
 use super::quoted_printable_as_base64;
 
-/// Tries a message with LF for line ends. Its first line has the limit, a number,
-/// and how long the pieces are in which it is read.
+/// Tries a message with LF as line end. Its first line has the limit, a number, and the
+/// length of the pieces in which it is read.
 pub fn structure(input: &[u8]) {
     let mut halves = input.splitn(2, |byte| *byte == b'\n');
     let first = String::from_utf8_lossy(halves.next().unwrap_or_default());
@@ -41,7 +41,7 @@ pub fn structure(input: &[u8]) {
     holds(&message, limit, &cuts);
 }
 
-/// Tries a message: the limit is of its body.
+/// Tries a message; the limit is that of its body.
 pub(super) fn holds(message: &[u8], limit: u64, cuts: &[usize]) {
     let header = Header::split(message, true).expect("all of it is there");
     let body = &message[header.body..];
@@ -52,7 +52,7 @@ pub(super) fn holds(message: &[u8], limit: u64, cuts: &[usize]) {
     let size = header.body as u64;
     match Split::of(&found, size, size + limit) {
         Ok(split) => taken_apart(&header, body, &found, &split, limit),
-        // With all that can be taken it is as small as it gets.
+        // With everything taken that can be, it is as small as possible.
         Err(Unsplittable::TooLarge { rest, .. }) => {
             let split = Split::of(&found, size, rest).expect("it fits");
             taken_apart(&header, body, &found, &split, rest - size);
@@ -83,7 +83,7 @@ fn unmeasured(header: &Header<'_>, body: &[u8], mut found: Structure) {
     assert_eq!(found, outlined);
 }
 
-/// It does not matter how it is cut.
+/// The result does not depend on how it is cut.
 fn in_pieces(header: &Header<'_>, mut body: &[u8], cuts: &[usize], found: &Structure) {
     let mut scan = Scan::new(header);
     let mut cuts = cuts.iter().copied().filter(|cut| *cut > 0).cycle();
@@ -96,8 +96,8 @@ fn in_pieces(header: &Header<'_>, mut body: &[u8], cuts: &[usize], found: &Struc
     assert_eq!(&scan.finish(), found);
 }
 
-/// Parts lie in the part that they are in, one behind the other; what a part says
-/// has the size that it is said to have.
+/// Parts are within the part that contains them, one after the other; the content of a
+/// part has the reported size.
 fn is_well_formed(found: &Structure, body: &[u8]) {
     assert_eq!(found.size, body.len() as u64);
     assert_eq!(found.parts[0].whole, 0..found.size);
@@ -125,7 +125,7 @@ fn is_well_formed(found: &Structure, body: &[u8]) {
     }
 }
 
-/// What stays and what was taken are what there was.
+/// The rest and what was taken equal the original.
 fn taken_apart(header: &Header<'_>, body: &[u8], found: &Structure, split: &Split, limit: u64) {
     let mut kept = Vec::new();
     let mut from = 0;
@@ -168,7 +168,7 @@ fn taken_apart(header: &Header<'_>, body: &[u8], found: &Structure, split: &Spli
     if split.attachments.is_empty() {
         assert_eq!(kept, body);
     }
-    // An empty text stands where all else was taken.
+    // An empty text replaces the parts if all were taken.
     let stays = found.parts.iter().filter(|part| !is_taken(part));
     let mut stays = stays.map(|part| outline(part, found, body)).peekable();
     for part in &again.parts {
@@ -183,8 +183,8 @@ fn taken_apart(header: &Header<'_>, body: &[u8], found: &Structure, split: &Spli
     assert_eq!(stays.next(), None, "{shown}");
 }
 
-/// Where the file lies that a part becomes, and how large it is: one that cannot be
-/// decoded goes with its header section.
+/// The position and size of the file that a part becomes; one that cannot be decoded
+/// includes its header section.
 fn as_file(part: &Part) -> (Range<u64>, u64) {
     if part.media.encoding == Encoding::Unknown {
         let range = part.header.start..part.body.end;
@@ -194,8 +194,8 @@ fn as_file(part: &Part) -> (Range<u64>, u64) {
     (part.body.clone(), part.decoded)
 }
 
-/// How deep a part is, what it says with its header section, and whether it is open
-/// to others.
+/// The depth of a part, its content with its header section, and whether it may be
+/// changed.
 fn outline(part: &Part, of: &Structure, body: &[u8]) -> (usize, Vec<u8>, bool, Vec<u8>) {
     let around = std::iter::successors(Some(part), |part| of.parts.get(part.parent?));
     let says = match part.open {
@@ -206,7 +206,7 @@ fn outline(part: &Part, of: &Structure, body: &[u8]) -> (usize, Vec<u8>, bool, V
     (around.count(), says, part.doubtful, header)
 }
 
-/// Written in base64, each part says what it said.
+/// Each part has the same content when it is written in base64.
 fn says_the_same(before: &Structure, body: &[u8], new_header: &[u8], new_body: &[u8]) {
     let header = Header::split(new_header, true).expect("all of it is there");
     let after = scanned(&header, new_body);
@@ -229,7 +229,7 @@ fn bytes<'b>(body: &'b [u8], range: &Range<u64>) -> &'b [u8] {
     &body[start..end]
 }
 
-/// What a part says.
+/// The content of a part.
 pub(super) fn decoded(part: &Part, body: &[u8]) -> Vec<u8> {
     let mut decoder = Decoder::new(part.media.encoding);
     let mut decoded = Vec::new();
@@ -266,7 +266,7 @@ mod tests {
         assert!(count > 0);
     }
 
-    /// A part as a program writes it: fields and body, or a multipart of such.
+    /// A part as a program writes it: fields and body, or a multipart of parts.
     fn part() -> impl Strategy<Value = String> {
         let encoding = prop_oneof![
             "[ -,.-~]{0,60}".prop_map(|text| format!("\r\n{}", text.trim_end())),
@@ -303,7 +303,7 @@ mod tests {
     fn multipart(
         (kind, boundary, parts, preamble): (String, String, Vec<String>, String),
     ) -> String {
-        // No boundary is the beginning of another, or one that is open.
+        // No boundary is the beginning of another, or of an open one.
         let depth = parts.concat().matches("boundary").count();
         let boundary = format!("_{boundary}.{depth}.");
         let parts = parts
@@ -325,7 +325,8 @@ mod tests {
         whole
     }
 
-    /// What the parts say, as mail-parser reads them; a message within is one part.
+    /// The contents of the parts according to mail-parser; an attached message is one
+    /// part.
     fn leaves(message: &[u8]) -> Vec<String> {
         let read = MessageParser::new().parse(message).unwrap();
         let parts = read.parts.iter();
@@ -440,7 +441,7 @@ mod tests {
                     if at > 0 {
                         prop_assert_eq!(ours.body.end + base, u64::from(theirs.raw_end_offset()));
                     }
-                    // Texts it makes UTF-8.
+                    // It converts texts to UTF-8.
                     let decoded = decoded(ours, body);
                     let text = String::from_utf8_lossy(&decoded);
                     let says = match theirs.is_text() {

@@ -30,7 +30,7 @@ pub enum Piece {
     File {
         /// The file.
         path: PathBuf,
-        /// Where the piece begins.
+        /// The position where the piece begins.
         offset: u64,
         /// Its length in bytes.
         size: u64,
@@ -151,7 +151,7 @@ impl Reader {
         }
     }
 
-    /// Reads the beginning of a piece, and puts its rest back.
+    /// Reads the beginning of a piece, and puts the rest back.
     async fn read(&mut self, path: PathBuf, offset: u64, size: u64) -> io::Result<Bytes> {
         let mut file = match self.open.take() {
             Some((open, at, file)) if open == path && at == offset => file,
@@ -193,7 +193,7 @@ mod tests {
         all
     }
 
-    /// `header`, `abc`, bytes 10 and up of a file of 200,010, and `xyz`.
+    /// `header`, `abc`, a file of 200,010 bytes from byte 10 on, and `xyz`.
     fn message() -> (tempfile::NamedTempFile, Outgoing, Vec<u8>) {
         let file = tempfile::NamedTempFile::new().unwrap();
         let content: Vec<u8> = (0..200_010_u32).map(|at| at.to_le_bytes()[0]).collect();

@@ -1,4 +1,4 @@
-//! What is taken out of real messages, in the forms that programs write them.
+//! Attachments of real messages, in the forms that programs write.
 
 use base64::Engine;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ fn message(name: &str) -> Vec<u8> {
     message.replace('\n', "\r\n").into_bytes()
 }
 
-/// Takes all that can be taken.
+/// Takes everything that can be taken.
 fn taken(message: &[u8]) -> Split {
     let header = Header::split(message, true).unwrap();
     let found = oracle::scanned(&header, &message[header.body..]);

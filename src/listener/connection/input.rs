@@ -11,17 +11,17 @@ use crate::session::LONGEST_LINE;
 use crate::session::LineEnd;
 use crate::session::Quirk;
 
-/// Of a line that is too long, so much is read and thrown away.
+/// How much of an overlong line is read and discarded.
 const LONGEST_SKIP: usize = 1024 * 1024;
 
-/// What stands at the beginning of the input.
+/// What is at the beginning of the input.
 pub(in crate::listener) enum Line {
     Whole(BytesMut),
     TooLong,
     Endless,
-    /// A TLS handshake, where none is due.
+    /// A TLS handshake where none is expected.
     ClientHello,
-    /// What a load balancer says for its client, where it is not read.
+    /// A load balancer's PROXY preamble where none is expected.
     Proxy,
     Unfinished,
 }
@@ -30,11 +30,11 @@ pub(in crate::listener) enum Line {
 pub(in crate::listener) struct Input {
     pub(super) bytes: BytesMut,
     preamble: Preamble,
-    /// Bytes of an overlong line thrown away so far.
+    /// Discarded bytes of an overlong line so far.
     skipped: usize,
     /// How the last line ended.
     line_end: LineEnd,
-    /// Within DATA: how the client may have meant to end it.
+    /// Within DATA: how the client may have tried to end it.
     odd_end: Option<LineEnd>,
 }
 
@@ -54,7 +54,8 @@ impl Input {
     /// Takes a line off. LF alone ends a command line, and so does CR CR LF: the
     /// tolerance is for what people type, and a command is not a message.
     pub(in crate::listener) fn next_line(&mut self) -> Line {
-        // RFC 8446 5.1: a handshake record of TLS, whose lengths could be line ends.
+        // RFC 8446 5.1: a handshake record of TLS, whose lengths could look like line
+        // ends.
         if self.bytes.starts_with(&[0x16, 0x03]) && self.skipped == 0 {
             return Line::ClientHello;
         }
@@ -124,8 +125,8 @@ impl Input {
         fed
     }
 
-    /// What the client has ended a line with, or its message, where that is not the
-    /// end: it waits for an answer that does not come.
+    /// The wrong line end with which the client has ended a line, or its message, so that
+    /// it waits for an answer that never comes.
     pub(in crate::listener) fn misread(&self) -> Option<LineEnd> {
         let has = |byte| self.bytes.contains(&byte);
         let unended = has(b'\r') && !has(b'\n');

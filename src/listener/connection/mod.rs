@@ -33,14 +33,14 @@ use crate::session::Reply;
 use crate::telemetry::complaints;
 use crate::telemetry::transcripts::Recording;
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const READ: usize = 16 * 1024;
-/// So much of what a client says ahead of an answer is read. RFC 4954 4 lets AUTH
-/// end a group of commands, so an honest client says nothing there.
+/// How much input is read before the reply. RFC 4954 4 makes AUTH the last command of a
+/// group, so an honest client sends nothing there.
 const MOST_AHEAD: usize = 64 * 1024;
-/// For how long the client may read its last reply, and close.
+/// How long the client may take to read its last reply and close.
 const LINGER: Duration = Duration::from_secs(1);
-/// The same for a client that has to make room, and where too many linger.
+/// The same for a client that must make room, and when too many linger.
 pub(super) const BRIEFLY: Duration = Duration::from_millis(100);
 
 /// One client, its bytes, and its place among the connections.
@@ -48,11 +48,11 @@ pub(super) struct Connection<'a> {
     stream: Stream,
     client: IpAddr,
     shared: &'a Shared,
-    /// Read and not yet used.
+    /// Bytes that were read and not used yet.
     pub(super) input: Input,
-    /// Said and not yet sent.
+    /// Replies that were not sent yet.
     output: Vec<u8>,
-    /// The client does not take replies any more; what it has said is still read.
+    /// Whether the client no longer accepts replies; its input is still read.
     is_deaf: bool,
     pub(super) slot: Slot,
     /// Held while the client may read the last reply without a slot.
@@ -61,12 +61,12 @@ pub(super) struct Connection<'a> {
     pub(super) recording: Recording,
 }
 
-/// Why a connection ends; the client has been told.
+/// Why a connection ends. The client has been told.
 #[derive(Debug)]
 pub(super) enum End {
-    /// It said QUIT, or was told that it must go.
+    /// It sent QUIT, or was told that it must go.
     Closed,
-    /// It went away, or does not read what it is told.
+    /// It disconnected, or does not read its replies.
     Gone,
 }
 
@@ -101,8 +101,8 @@ impl<'a> Connection<'a> {
         config: Arc<ServerConfig>,
         until: Instant,
     ) -> Result<(), End> {
-        // RFC 3207 4.2: what came in the clear behind STARTTLS was not
-        // necessarily said by the client.
+        // RFC 3207 4.2: input that arrived in the clear after STARTTLS may not come from
+        // the client.
         self.input.clear();
         let leave = self.slot.leave().clone();
         let begun = tokio::select! {
@@ -122,7 +122,7 @@ impl<'a> Connection<'a> {
 
     fn log_failed_handshake(&mut self, error: &io::Error) {
         if self.stream.was_silent() {
-            // A health check, or a scan for open ports.
+            // A health check, or a port scan.
             debug!(event = "tls", client = %self.client, %error, "the client sent nothing");
             return;
         }
@@ -135,7 +135,7 @@ impl<'a> Connection<'a> {
 
     /// Reads some bytes.
     pub(super) async fn read(&mut self, until: Instant) -> Result<Read, End> {
-        // What is there already must not let it go on for ever.
+        // Input that has arrived already must not keep the session alive for ever.
         if until <= Instant::now() {
             return Ok(Read::TimedOut);
         }
@@ -151,9 +151,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Waits for the end of the connection. What the client says meanwhile is read
-    /// for later, to a bound beyond which its end is not noticed. A client that
-    /// closes its sending side only counts as gone: it cannot use the answer.
+    /// Waits for the end of the connection. Input is kept for later, up to a bound beyond
+    /// which the end is not noticed. A client that closes only its sending side counts as
+    /// gone, because it cannot use the answer.
     pub(super) async fn gone(&mut self) {
         let bytes = &mut self.input.bytes;
         while bytes.len() < MOST_AHEAD {
@@ -166,7 +166,7 @@ impl<'a> Connection<'a> {
         std::future::pending::<()>().await;
     }
 
-    /// Says something, when the input is used up.
+    /// Sends replies when all input was used.
     pub(super) fn say(&mut self, reply: &Reply) {
         let begin = self.output.len();
         reply.write_to(&mut self.output);
@@ -178,9 +178,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Sends what was said. A client that has closed its connection hears nothing, but
-    /// a whole message that it sent without waiting may be there to be read: only the
-    /// end of what it has said ends the session.
+    /// Sends the replies. A client that has closed its connection does not read them, but
+    /// a complete message that it sent without waiting may still be read, so only the end
+    /// of its input ends the session.
     pub(super) async fn flush(&mut self, until: Instant) -> Result<(), End> {
         if self.output.is_empty() || self.is_deaf {
             self.output.clear();
@@ -194,7 +194,7 @@ impl<'a> Connection<'a> {
         let written = tokio::select! {
             biased;
             written = tokio::time::timeout_at(until, written) => written,
-            // It does not read what it was told last.
+            // It has not read the previous replies.
             () = leave.cancelled() => return Err(End::Gone),
         };
         self.output.clear();

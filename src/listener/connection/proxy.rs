@@ -3,7 +3,7 @@
 
 /// How version 2 begins: lines, to SMTP, the last of them QUIT.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// After so many bytes of it there is no doubt.
+/// After this many bytes of it there is no doubt.
 const TELLING: usize = 7;
 
 /// Whether bytes begin with a preamble, of either version.

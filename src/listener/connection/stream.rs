@@ -19,26 +19,26 @@ use tokio_rustls::server::TlsStream;
 use super::proxy::is_preamble;
 use crate::session::PROXY_REMEDY;
 
-/// What bytes go over.
+/// The transport of the connection.
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-    /// The handshake failed, or there was none.
+    /// The handshake failed, or has not happened.
     Gone(Handshake),
 }
 
-/// How far a handshake came that failed.
+/// How far a failed handshake came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handshake {
-    /// Not a byte was said.
+    /// The client sent nothing.
     Silent,
     /// It had begun.
     Begun,
 }
 
 impl Stream {
-    /// Begins TLS; on failure the connection is gone.
+    /// Begins TLS; on failure the connection is lost.
     pub(super) async fn start_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
         let Self::Plain(tcp) = std::mem::replace(self, Self::Gone(Handshake::Silent)) else {
             return Err(io::ErrorKind::NotConnected.into());
@@ -72,12 +72,12 @@ impl Stream {
     }
 }
 
-/// The connection did not begin with TLS.
+/// The input did not begin with TLS.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection began with a PROXY protocol preamble")]
 struct ProxyPreamble;
 
-/// What an administrator can do about a failed handshake.
+/// The fix for a failed handshake.
 pub(super) fn remedy(error: &io::Error) -> &'static str {
     let cause = error.get_ref();
     if cause.is_some_and(|cause| cause.is::<ProxyPreamble>()) {

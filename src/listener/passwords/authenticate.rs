@@ -1,4 +1,4 @@
-//! Waiting for the verdict on a password, and what the client does meanwhile.
+//! Waits for the verdict on a password, and handles what the client does meanwhile.
 
 use crate::listener::Shared;
 use crate::listener::access::Policy;

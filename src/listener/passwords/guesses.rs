@@ -1,11 +1,10 @@
-//! How many wrong passwords there were in a row, and how long whoever goes on has
-//! to wait.
+//! Counts wrong passwords in a row, and how long a client that continues must wait.
 //!
-//! Counted for a client and a name, for a client and all names that it gave, and
-//! for a name over all clients. Promises: what is remembered is bounded, and what
-//! one client does makes room by forgetting the least, never everything; users of
-//! the configuration are forgotten last. An unknown name is counted and delayed
-//! as a known one.
+//! They are counted for a client and a name, for a client and all names that it gave, and
+//! for a name over all clients. Promises: the memory is bounded, and one client's
+//! activity displaces only the least important counts, never everything; users of the
+//! configuration are forgotten last. An unknown name is counted and delayed like a known
+//! one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::mail::Client;
 
-/// Wrong passwords of the last while.
+/// Recent wrong passwords.
 #[derive(Debug, Default)]
 pub(in crate::listener) struct Guesses(Mutex<Counts>);
 
@@ -35,7 +34,7 @@ struct Table<K>(HashMap<K, Failures>);
 /// Wrong passwords in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Failures {
-    /// The name is that of a `[[user]]`.
+    /// Whether the name is that of a `[[user]]`.
     known: bool,
     count: u32,
     last: Instant,
@@ -48,22 +47,22 @@ pub(in crate::listener) struct Name<'n> {
     pub(in crate::listener) known: bool,
 }
 
-/// The first wrong password is answered after this, each one after it twice as
-/// late as the one before: a person does not notice, a guesser does.
+/// The delay of the reply to the first wrong password; each further one doubles it. A
+/// person does not notice, a guesser does.
 pub(in crate::listener) const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// Doubled at most this often, to 16 seconds: devices wait longer for a reply.
+/// The most doublings, which gives 16 seconds; devices wait longer than that for a reply.
 const DOUBLINGS: u32 = 6;
-/// Wrong passwords in a row for which nobody waits before being verified: a
-/// device with an old password, and a person who tries three of them.
+/// Wrong passwords in a row before the next one must wait for its verification: enough
+/// for a device with an old password, and for a person who tries three.
 const UNDELAYED: u32 = 10;
-/// After so long without another, wrong passwords are forgotten.
+/// How long wrong passwords are remembered without another one.
 pub(in crate::listener) const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// Pairs, clients or names that are remembered at once.
 const REMEMBERED: usize = 10_000;
 
 impl Guesses {
-    /// Counts a wrong password; how many there were in a row. One client that
-    /// tries many names is counted by half of all it tried.
+    /// Counts a wrong password; returns how many there were in a row. A client that tries
+    /// many names is counted by half of all its tries.
     pub(in crate::listener) fn count(&self, client: Client, name: Name<'_>) -> u32 {
         let mut counts = self.counts();
         let key = key(name.text);
@@ -73,8 +72,8 @@ impl Guesses {
         of_pair.max(of_client / 2)
     }
 
-    /// Forgets what a client that gave a right password got wrong before. What
-    /// others tried with the name is still counted.
+    /// Forgets the wrong passwords of a client that gave a correct one. What others tried
+    /// with the name still counts.
     pub(in crate::listener) fn forget(&self, client: Client, name: &str) {
         let mut counts = self.counts();
         counts.of_clients.0.remove(&client);
@@ -86,7 +85,7 @@ impl Guesses {
         self.counts().of_pairs.now(&(client, key(name)))
     }
 
-    /// Wrong passwords that all clients gave for this name.
+    /// Wrong passwords in a row that all clients gave for this name.
     pub(in crate::listener) fn of_name(&self, name: &str) -> u32 {
         self.counts().of_names.now(&key(name))
     }
@@ -96,12 +95,12 @@ impl Guesses {
     }
 }
 
-/// How long the refusal of a wrong password takes, the `count`th in a row.
+/// How long the refusal of the `count`th wrong password in a row is delayed.
 pub(in crate::listener) fn delay_after(count: u32) -> Duration {
     FIRST_DELAY * 2_u32.pow(count.saturating_sub(1).min(DOUBLINGS))
 }
 
-/// How long a password waits before it is verified, after `count` wrong ones.
+/// How long a password waits for its verification after `count` wrong ones.
 pub(in crate::listener) fn delay_before(count: u32) -> Duration {
     match count.checked_sub(UNDELAYED) {
         None | Some(0) => Duration::ZERO,
@@ -109,7 +108,7 @@ pub(in crate::listener) fn delay_before(count: u32) -> Duration {
     }
 }
 
-/// As much of a name as is compared; a client may send any length.
+/// The part of a name that is compared, because a client may send any length.
 pub(in crate::listener) fn key(name: &str) -> String {
     const LONGEST: usize = 254;
     name.to_lowercase().chars().take(LONGEST).collect()
@@ -147,8 +146,8 @@ impl<K: Clone + Eq + Hash> Table<K> {
         failed.map_or(0, |failed| failed.count)
     }
 
-    /// Forgets what is old; if that is not enough, what tells least: unknown names
-    /// before known ones, the fewest failures first, and the oldest of those.
+    /// Forgets old counts; if that is not enough, the least important: unknown names
+    /// before known ones, the fewest failures first, and of those the oldest.
     fn make_room(&mut self, now: Instant) {
         if self.0.len() < REMEMBERED {
             return;
@@ -189,7 +188,7 @@ mod tests {
 
         assert_eq!(guesses.of_name("scanner"), 20);
         assert_eq!(guesses.of_pair(client(3), "SCANNER"), 1);
-        // A right password elsewhere does not call the guessing off.
+        // A correct password from elsewhere does not end the delay for the guessing.
         guesses.forget(client(3), "scanner");
         assert_eq!(guesses.of_pair(client(3), "scanner"), 0);
         assert_eq!(guesses.of_name("scanner"), 20);
@@ -206,7 +205,7 @@ mod tests {
         }
         guesses.count(client(2), known("printer"));
 
-        // Of addresses without number, under names without number, twice each.
+        // From countless addresses, under countless names, twice each.
         for n in 0..REMEMBERED + 100 {
             let at = u32::try_from(n).unwrap();
             let other = Client::at(std::net::Ipv4Addr::from(0x0a00_0000 + at).into());

@@ -1,23 +1,21 @@
-//! Whether a name and a password belong together.
+//! Verifies names and passwords.
 //!
-//! Promises: few verifications run at once, of each client one, and none on a
-//! thread that serves sessions; a verification that nobody waits for any more is
-//! left out. An unknown name costs exactly what a known one does. Wrong passwords
-//! are answered later and later. After many for one name, whoever they came from,
-//! passwords for it wait before they are verified, except those of a client that
-//! has given the right one lately. A right password is never counted, and forgets
-//! the client's wrong ones before it.
+//! Promises: few verifications run at once, only one for each client, and none on a
+//! thread that serves sessions; a verification that nobody waits for any more is skipped.
+//! An unknown name costs exactly as much as a known one. Wrong passwords are answered
+//! later and later. After many for one name, from any clients, passwords for it wait
+//! before they are verified, except those of a client that has recently given the correct
+//! one. A correct password is never counted, and clears the client's earlier wrong ones.
 //!
-//! A password that was right a moment ago waits for no turn and for no other
-//! client. It waits, 16 seconds at most, only while somebody guesses on for the
-//! same name from the same address (behind one NAT, say). Answering it at once
-//! there too would tell a guesser that every password without an answer at once is
-//! wrong: it would close the connection and try the next, as many in a second as it
-//! can connect, and neither the wait before a refusal nor the count would hold it
-//! up.
+//! A password that was correct a moment ago waits for no turn and for no other client. It
+//! waits, 16 seconds at most, only while somebody guesses for the same name from the same
+//! address (for example behind one NAT). An immediate answer would tell that guesser that
+//! every password without an immediate answer is wrong: it would disconnect and try the
+//! next, as fast as it can connect, and neither the delay of refusals nor the count would
+//! slow it down.
 //!
-//! `turns.rs` has the queue, `guesses.rs` the counts, `recent.rs` the passwords
-//! that were right.
+//! `turns.rs` has the queue, `guesses.rs` the counts, `recent.rs` the recent correct
+//! passwords.
 
 pub(super) mod authenticate;
 mod guesses;
@@ -46,7 +44,7 @@ use crate::session::Identity;
 use crate::session::Verification;
 use crate::telemetry::complaints;
 
-/// Verifies passwords and remembers who was wrong.
+/// Verifies passwords and counts wrong ones.
 #[derive(Debug)]
 pub(super) struct Verifier {
     turns: Turns,
@@ -54,29 +52,29 @@ pub(super) struct Verifier {
     recent: Recent,
 }
 
-/// What a client wants to have verified.
+/// A name and a password to be verified.
 #[derive(Clone, Copy, Debug)]
 struct Claim<'c> {
     address: IpAddr,
     client: Client,
     users: &'c [User],
-    /// The one of that name.
+    /// The user with that name.
     user: Option<&'c User>,
     credentials: &'c Credentials,
     standing: Standing,
 }
 
-/// What came of a verification.
+/// The result of a verification.
 #[derive(Clone, Copy, Debug)]
 enum Verified {
     Right,
-    /// With how many wrong ones there were in a row.
+    /// The number of wrong passwords in a row.
     Wrong(u32),
 }
 
-/// Verifications at once: each takes a core and 19 MiB for a while.
+/// Verifications at once: each uses a core and 19 MiB for a while.
 const AT_ONCE: usize = 2;
-/// After so many wrong passwords in a row the session is closed each time.
+/// The number of wrong passwords in a row after which the session is closed each time.
 const TOO_OFTEN: u32 = 10;
 
 impl Verifier {
@@ -88,13 +86,13 @@ impl Verifier {
         }
     }
 
-    /// Forgets passwords that the configuration accepts no longer.
+    /// Forgets passwords that the configuration no longer accepts.
     pub(super) fn reload(&self, users: &[User]) {
         self.recent.keep(users);
     }
 
-    /// Verifies, and waits before it says no. Dropping the future takes the client
-    /// out of the queue.
+    /// Verifies a password, and delays a refusal. Dropping the future removes the client
+    /// from the queue.
     pub(super) async fn verify(
         &self,
         users: &[User],
@@ -120,8 +118,8 @@ impl Verifier {
             self.guesses.forget(client, &credentials.name);
             return accepted(user);
         }
-        // It is known to be wrong, and counts even if the client does not wait for
-        // the answer: otherwise a quick answer would be a free guess.
+        // It is known to be wrong, and counts even if the client does not wait for the
+        // answer. Otherwise disconnecting early would make a guess free.
         let counted = (claim.standing == Standing::Differs).then(|| self.count(&claim));
         match (self.matches(&claim, counted).await, user) {
             (Some(Verified::Right), Some(user)) => {
@@ -134,14 +132,14 @@ impl Verifier {
         }
     }
 
-    /// Verifies when the client's turn has come; `None` if that is impossible.
+    /// Verifies when it is the client's turn; `None` if that is impossible.
     async fn matches(&self, claim: &Claim<'_>, counted: Option<u32>) -> Option<Verified> {
         let trials = trials(claim.users, claim.user)?;
         let begun = Instant::now();
         let turn = loop {
             self.wait(claim, begun).await;
             let turn = self.turns.take(claim.client).await;
-            // Others may have guessed on meanwhile.
+            // Others may have continued to guess meanwhile.
             if begun + self.delay(claim) <= Instant::now() {
                 break turn;
             }
@@ -158,7 +156,7 @@ impl Verifier {
                 right |= matches && trial.counts;
             }
             debug!(event = "verified", client = %address, right, "a password was checked");
-            // Also where the session is gone meanwhile.
+            // Also if the session has ended meanwhile.
             drop(turn);
             if right {
                 return Verified::Right;
@@ -170,7 +168,7 @@ impl Verifier {
         verified.await.ok()
     }
 
-    /// Waits as long as this claim has to; others may guess on meanwhile.
+    /// Waits as long as this claim must; others may continue to guess meanwhile.
     async fn wait(&self, claim: &Claim<'_>, begun: Instant) {
         loop {
             let until = begun + self.delay(claim);
@@ -181,7 +179,7 @@ impl Verifier {
         }
     }
 
-    /// How long this claim has to wait before it is verified.
+    /// How long this claim must wait before it is verified.
     fn delay(&self, claim: &Claim<'_>) -> std::time::Duration {
         let name = &claim.credentials.name;
         let of_pair = self.guesses.of_pair(claim.client, name);
@@ -208,7 +206,7 @@ fn wrong(
 ) -> u32 {
     let known = user.is_some();
     let count = guesses.count(client, Name { text: name, known });
-    // A name that is none may be a password that was typed in its place.
+    // An unknown name may be a password that was typed in its place.
     complaints::wrong_password(address, user.as_deref(), count);
     count
 }
@@ -230,16 +228,16 @@ async fn refused(count: u32) -> Verification {
     }
 }
 
-/// A hash to try a password with.
+/// A hash to compare a password with.
 #[derive(Debug)]
 struct Trial {
     hash: PasswordHash,
-    /// Whether it decides; the others are tried for the time that they take.
+    /// Whether it decides; the others are only computed for the time that they take.
     counts: bool,
 }
 
-/// The same work for every name: one hash of each cost that users have, among
-/// them the user's own. `None` if there are no users.
+/// The same work for every name: one hash of each cost that users have, including the
+/// user's own. `None` if there are no users.
 fn trials(users: &[User], user: Option<&User>) -> Option<Vec<Trial>> {
     let own = user.map(|user| &user.password_hash);
     let mut trials: Vec<Trial> = Vec::new();
@@ -335,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_goes_on_guessing_is_closed_and_forgotten_after_a_while() {
+    async fn a_guessing_client_is_disconnected_and_forgotten_after_a_while() {
         let verifier = Verifier::new();
         for n in 0..18 {
             let (verification, _) = verify(&verifier, &format!("user{n}"), "wrong").await;
@@ -366,7 +364,7 @@ mod tests {
             }
         }
 
-        // Whoever had the right one is not delayed, even without a proof.
+        // A client that has given the correct one is not delayed, even without a proof.
         let (verification, delay) = verify_from(other(250), &verifier, "cheap", CHEAP).await;
         assert!(matches!(verification, Verification::Accepted(_)));
         assert_eq!(delay, Duration::ZERO);
@@ -375,7 +373,7 @@ mod tests {
         assert_eq!(delay, Duration::from_secs(16));
         let (_, delay) = verify_from(other(252), &verifier, "nobody", "wrong").await;
         assert_eq!(delay, Duration::from_secs(16) + FIRST_DELAY);
-        // Other names are nobody's business.
+        // Other names have no effect.
         let (_, delay) = verify_from(other(252), &verifier, "scanner", "Canary123").await;
         assert_eq!(delay, Duration::ZERO);
     }
@@ -394,7 +392,7 @@ mod tests {
         assert!(
             matches!(verification, Verification::Accepted(identity) if identity.name == "Cheap")
         );
-        // Another password, another client and a changed hash do wait.
+        // Another password, another client and a changed hash must wait.
         let waits = |client, users: &[User], password: &str| {
             let credentials = Credentials {
                 name: "cheap".to_owned(),
@@ -452,13 +450,14 @@ mod tests {
             guessing.push(verifying);
         }
 
-        // Had it no wait, whatever is not answered at once would be known as wrong.
+        // Without a wait, every password that is not answered at once would be known to
+        // be wrong.
         let right = verify(&verifier, "cheap", CHEAP);
         let right = tokio::time::timeout(Duration::from_secs(60 * 60), right);
         let (verification, delay) = right.await.unwrap();
         assert!(matches!(verification, Verification::Accepted(_)));
         assert_eq!(delay, Duration::from_secs(16));
-        // It forgets what was guessed before it.
+        // It forgets the earlier guesses.
         let (_, delay) = verify(&verifier, "cheap", CHEAP).await;
         assert_eq!(delay, Duration::ZERO);
     }

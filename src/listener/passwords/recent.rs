@@ -1,12 +1,12 @@
-//! Passwords that were right lately, so that a device need not queue behind those
-//! who guess.
+//! Recent correct passwords, so that a device need not wait in the queue behind clients
+//! that guess.
 //!
-//! A success is remembered for the client that had it, as a proof: an HMAC of
-//! hash and password under a random key of this process, which is nowhere else.
-//! Promises: a proof is short-lived and dies with the hash, so no password is
-//! accepted after the configuration stopped accepting it; memory is bounded. That
-//! a client knew a password stays known for longer than the proof: such a client
-//! does not wait for what others guess.
+//! A success is remembered for its client as a proof: an HMAC of hash and password under
+//! a random key of this process, which is stored nowhere else. Promises: a proof is
+//! short-lived and becomes invalid with the hash, so no password is accepted after the
+//! configuration stops accepting it; memory is bounded. That a client knew a password is
+//! remembered for longer than the proof: such a client does not wait for the guesses of
+//! others.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::mail::Client;
 /// Successes of clients.
 #[derive(Debug)]
 pub(in crate::listener) struct Recent {
-    /// None where the system has no randomness: then every password is verified.
+    /// None if the system has no randomness; then every password is verified.
     key: Option<hmac::Key>,
     successes: Mutex<HashMap<(Client, String), Success>>,
 }
@@ -38,23 +38,23 @@ struct Success {
     at: Instant,
 }
 
-/// How well a client is known that gives a user's name.
+/// How well a client that gives a user's name is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::listener) enum Standing {
     /// It gave this very password a short while ago.
     Proved,
-    /// It gave another password a short while ago: this one is wrong.
+    /// It gave another password a short while ago, so this one is wrong.
     Differs,
     /// It gave the right password within the last day.
     Familiar,
-    /// It did not.
+    /// None of these.
     Stranger,
 }
 
-/// How long a password is accepted without being verified again. Most devices
-/// that send often send more often than this.
+/// How long a password is accepted without being verified again. Most devices that send
+/// often do so more often than this.
 const PROOF: Duration = Duration::from_secs(30 * 60);
-/// How long a client is familiar: a device that reports once a day stays so.
+/// How long a client is familiar: long enough for a device that reports once a day.
 const FAMILIAR: Duration = Duration::from_secs(26 * 60 * 60);
 /// Clients and users that are remembered at once.
 const REMEMBERED: usize = 10_000;
@@ -67,7 +67,7 @@ impl Recent {
         }
     }
 
-    /// What is known of a client that gives this password for this user.
+    /// What is known about a client that gives this password for this user.
     pub(in crate::listener) fn standing(
         &self,
         client: Client,
@@ -95,7 +95,7 @@ impl Recent {
         }
     }
 
-    /// Remembers that the password was verified and is right.
+    /// Remembers that the password was verified and is correct.
     pub(in crate::listener) fn remember(&self, client: Client, user: &User, password: &str) {
         let Some(secret) = &self.key else { return };
         let hash = user.password_hash.clone();
@@ -115,7 +115,7 @@ impl Recent {
         successes.insert(of, success);
     }
 
-    /// Forgets users that are gone or have another hash.
+    /// Forgets users that were removed or have another hash.
     pub(in crate::listener) fn keep(&self, users: &[User]) {
         self.successes().retain(|(_, name), success| {
             let mut users = users.iter();
@@ -130,7 +130,7 @@ impl Recent {
     }
 }
 
-/// A hash has no NUL, so two pairs never have the same text.
+/// A hash contains no NUL, so two pairs never have the same text.
 fn text(hash: &PasswordHash, password: &str) -> Vec<u8> {
     format!("{hash}\0{password}").into_bytes()
 }
@@ -181,10 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_hash_makes_a_stranger_of_everybody() {
+    fn a_changed_hash_makes_all_clients_unfamiliar() {
         let recent = Recent::new();
         let old = user(&PasswordHash::of("Canary123").unwrap());
-        // The same password, another salt.
+        // The same password with another salt.
         let new = user(&PasswordHash::of("Canary123").unwrap());
         recent.remember(client(1), &old, "Canary123");
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_so_many_are_remembered_and_the_oldest_goes() {
+    async fn memory_is_bounded_and_forgets_the_oldest() {
         let recent = Recent::new();
         let user = user(&PasswordHash::of("Canary123").unwrap());
         for n in 0..=REMEMBERED {

@@ -1,8 +1,8 @@
-//! Whose password is verified next.
+//! Decides whose password is verified next.
 //!
-//! Promises: a few verifications run at once, and of each client one; clients
-//! take turns, so a client waits for as many others as there are clients, however
-//! much each of them asks for; whoever stops waiting leaves the queue.
+//! Promises: a few verifications run at once, and only one for each client. Clients take
+//! turns, so the wait of a client depends on the number of other clients, not on how much
+//! each of them asks for. A client that stops waiting leaves the queue.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -15,15 +15,15 @@ use tokio::sync::oneshot;
 
 use crate::mail::Client;
 
-/// A queue in which clients take turns; clones are one queue.
+/// A queue in which clients take turns; clones share it.
 #[derive(Clone, Debug)]
 pub(in crate::listener) struct Turns(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
-    /// Turns that nobody has.
+    /// Free turns.
     free: usize,
-    /// Those who have a turn or wait for one.
+    /// Clients that have a turn or wait for one.
     clients: HashMap<Client, Waiting>,
     /// Clients that wait and have no turn, each once, the longest waiting first.
     next: VecDeque<Client>,
@@ -44,7 +44,7 @@ pub(in crate::listener) struct Turn {
 }
 
 impl Turns {
-    /// A queue that gives out so many turns at once.
+    /// A queue with this number of turns at once.
     pub(in crate::listener) fn new(at_once: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue {
             free: at_once,
@@ -53,20 +53,20 @@ impl Turns {
         })))
     }
 
-    /// Waits for a turn of this client. Dropping the future gives the place up.
+    /// Waits for a turn of this client. Dropping the future gives up the place.
     pub(in crate::listener) async fn take(&self, client: Client) -> Turn {
         loop {
             let (call, called) = oneshot::channel();
             self.queue().enter(client, call);
             self.give_out();
-            // A turn is only lost with the queue itself, which `self` keeps.
+            // A turn is only lost with the queue itself, which `self` keeps alive.
             if let Ok(turn) = called.await {
                 return turn;
             }
         }
     }
 
-    /// Gives the free turns to those who are next.
+    /// Gives the free turns to the next clients.
     fn give_out(&self) {
         loop {
             let Some((client, call)) = self.queue().call_next() else {
@@ -76,7 +76,7 @@ impl Turns {
                 turns: self.clone(),
                 client,
             };
-            // Whoever has just left drops the turn, which gives it to the next one.
+            // A client that has just left drops the turn, which passes it on.
             drop(call.send(turn));
         }
     }
@@ -89,7 +89,7 @@ impl Turns {
 impl Queue {
     fn enter(&mut self, client: Client, call: oneshot::Sender<Turn>) {
         let waiting = self.clients.entry(client).or_default();
-        // Those who gave up must not add up while their client waits.
+        // Abandoned places must not add up while their client waits.
         waiting.calls.retain(|call| !call.is_closed());
         waiting.calls.push_back(call);
         if !waiting.has_turn && !self.next.contains(&client) {
@@ -189,7 +189,7 @@ mod tests {
             self.waiting = still;
         }
 
-        /// Ends the oldest turn; whose it was.
+        /// Ends the oldest turn; returns its client.
         async fn end_turn(&mut self) -> u8 {
             let (name, turn) = self.served.remove(0);
             drop(turn);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_goes_away_leaves_the_queue() {
+    async fn a_client_that_disconnects_leaves_the_queue() {
         let mut crowd = Crowd::new(1);
         crowd.enter(1).await;
         for n in 0..500_u16 {
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(crowd.end_turn().await, 1);
         assert_eq!(crowd.served[0].0, 9);
 
-        // Also one whom its turn has reached and who has not noticed.
+        // Also one that has its turn and has not noticed it.
         crowd.enter(1).await;
         crowd.enter(2).await;
         let (_, turn) = crowd.served.remove(0);

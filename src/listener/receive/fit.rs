@@ -1,8 +1,8 @@
-//! Whether a message that has come in can ever be sent, as far as its size says: the
-//! client hears it at once, and not whoever reads the mailbox's reports.
+//! Whether a received message is small enough to be sent at all, so that the client is
+//! told at once, and not only a reader of the mailbox's reports.
 //!
-//! It is decided as delivery will decide (`delivery/attempt/fit.rs`), which has a last word:
-//! the header section that goes out may be longer, and Graph may take less.
+//! The rule is that of delivery (`delivery/attempt/fit.rs`), which decides finally: the
+//! outgoing header section may be longer, and Graph may accept less.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::mime::Reader;
 use crate::mime::Split;
 use crate::mime::structure;
 
-/// Whether a message can be made to fit; `file` has all of it.
+/// Whether a message can be made to fit; `file` contains all of it.
 ///
 /// # Errors
 ///

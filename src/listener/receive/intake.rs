@@ -167,7 +167,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Says so where `[[sender]]` has an entry for the author.
+    /// Logs it if `[[sender]]` has an entry for the author.
     fn log_sender(self, id: SpoolId, author: Option<&Address>) {
         let senders = &self.policy.rules().senders;
         if let Some(author) = author
@@ -189,7 +189,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// For the Received field: RFC 5321 4.4, and the registry of "mail
+    /// The protocol in the Received field: RFC 5321 4.4, and the registry of "mail
     /// transmission types" (RFC 3848, RFC 6531 4.3).
     fn trace(self, envelope: &Envelope) -> Trace {
         let (hello, identity) = (self.session.hello(), self.session.identity());

@@ -24,7 +24,7 @@ use crate::session::Session;
 use crate::session::Verdict;
 use crate::spool::Incoming;
 
-/// A message that has come in, and what became of it.
+/// A received message and its verdict.
 pub(super) struct Received {
     pub(super) outcome: Result<SpoolId, Refused>,
     /// Bytes of content.
@@ -41,7 +41,7 @@ pub(super) struct Reception<'r, 'c> {
 }
 
 impl Reception<'_, '_> {
-    /// Reads the content of a message, to its end, and stores it.
+    /// Reads the content of a message to its end, and stores it.
     pub(super) async fn receive(mut self, envelope: &Envelope) -> Result<Received, End> {
         let spool = &self.shared.spool;
         let client = self.policy.client();
@@ -53,7 +53,7 @@ impl Reception<'_, '_> {
             let reply = farewell(&self.shared.stop);
             return Err(self.connection.say_last(&reply).await);
         }
-        // Whoever may not send any more does not finish what was begun before.
+        // A client that may no longer send does not finish what it began.
         if let Some(reply) = self.policy.renew(self.session, self.shared) {
             return Err(self.connection.say_last(&reply).await);
         }
@@ -137,8 +137,8 @@ impl Reception<'_, '_> {
     }
 }
 
-/// Stores a piece of content, unless it is too much. Nothing is left of a message
-/// that is refused.
+/// Stores a piece of content, unless the message is too large. Nothing is left of a
+/// refused message.
 async fn write(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Result<(), Refused> {
     if incoming.size() + piece.len() as u64 > limit {
         incoming.discard();

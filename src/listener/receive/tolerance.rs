@@ -1,5 +1,5 @@
-//! Bytes in a message that no message may have: what of them the listener accepts,
-//! and what it notes. What they become is `session/data.rs`.
+//! Bytes that no message may contain: which of them the listener accepts and notes.
+//! `session/data.rs` says what they become.
 
 use crate::config::Listener;
 use crate::config::Tolerance;
@@ -20,7 +20,7 @@ pub(super) fn reader(line_end: LineEnd, listener: &Listener) -> DataReader {
     }
 }
 
-/// Notes the faults of a message; the verdict, if it is refused for them.
+/// Records the faults of a message; returns the verdict if it is refused for them.
 pub(super) fn tolerate(
     faults: Faults,
     content: &Incoming,
@@ -53,8 +53,8 @@ pub(super) fn tolerate(
     Ok(())
 }
 
-/// Whether the faults are those of a file that nobody has encoded: it would not be
-/// what it was without them. Text has them by mistake, and reads better without.
+/// Whether the faults are those of a file without an encoding, which would be damaged.
+/// Text has such bytes by mistake, and is improved by the correction.
 fn is_binary(faults: Faults, content: &Incoming) -> bool {
     if !faults.nul && !faults.bare_cr {
         return false;
@@ -72,7 +72,7 @@ fn is_binary(faults: Faults, content: &Incoming) -> bool {
     let encoding = first_word("Content-Transfer-Encoding").unwrap_or_default();
     match first_word("Content-Type").unwrap_or_default().as_str() {
         "" | "text" => false,
-        // One of its parts may be the file: one of some size has both.
+        // One of its parts may be the file: a file of some size has both.
         "multipart" | "message" => faults.nul && faults.bare_cr,
         _ => !["base64", "quoted-printable"].contains(&encoding.as_str()),
     }

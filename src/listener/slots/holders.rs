@@ -1,4 +1,4 @@
-//! Who holds the connections, for the log and for `status`.
+//! Which clients hold the connections, for the log and for `status`.
 
 use std::sync::Arc;
 
@@ -11,39 +11,39 @@ use crate::listener::Rules;
 use crate::listener::Shared;
 use crate::telemetry::maillog;
 
-/// How it stands with the connections.
+/// The state of the connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connections {
-    /// Open now.
+    /// Connections that are open now.
     pub open: usize,
     /// `limits.connections`.
     pub limit: usize,
-    /// Who has the most, the most first.
+    /// The clients with the most connections, in descending order.
     pub holders: Vec<Holder>,
     /// How long ago a client found all taken, if ever.
     pub full_ago_ms: Option<u64>,
-    /// Clients that were turned away because all were taken, since the start.
+    /// Clients that were refused because all were taken, since the start.
     pub turned_away: u64,
-    /// Clients that were turned away because of `limits.connections_per_client`.
+    /// Clients that were refused because of `limits.connections_per_client`.
     pub over_client_limit: u64,
     /// Sessions that were closed to make room for others.
     pub made_room: u64,
 }
 
-/// Who has how many connections.
+/// A client and its number of connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// An address, or the /64 of an IPv6 address.
     pub client: String,
-    /// How many it has.
+    /// The number of its connections.
     pub connections: usize,
 }
 
-/// How many of those who hold connections are named.
+/// How many clients are named.
 const HOLDERS: usize = 5;
 
 impl Shared {
-    /// How it stands with the connections.
+    /// Returns the state of the connections.
     pub fn connections(&self) -> Connections {
         let holders = self.slots.holders(HOLDERS).into_iter();
         let counts = self.slots.counts();
@@ -64,7 +64,7 @@ impl Shared {
         }
     }
 
-    /// Says once a minute who holds all connections.
+    /// Logs once a minute which clients hold all connections.
     pub(in crate::listener) fn all_taken(&self, plan: &Plan, rules: &Rules) {
         if !self.slots.note_full() {
             return;

@@ -1,15 +1,15 @@
-//! Who holds the connections, and who may have one.
+//! Divides the connections between clients.
 //!
-//! Promises: a flood on one listener leaves [`Plan::reserved`] connections to
-//! each other listener, and a flood from other machines as many to this one; a
-//! client has no more than its share; when a newcomer finds all taken, a session
-//! that has sent no mail makes room, and after these one that has stopped sending,
-//! or whose message hardly comes (`stage.rs`), in the order of `order.rs`: of the
-//! listener, and then of the client, that has the most of them. As many go as are
-//! needed, also after a reload that lowers the limit. Never one whose message is
-//! whole, or comes at a decent pace. A client that holds more than half leaves
-//! newcomers of others a few seconds to begin. A slot is free from
-//! [`Slot::release`] on, and at the latest when it is dropped, even by a panic.
+//! Promises: a flood on one listener leaves [`Plan::reserved`] connections to each other
+//! listener, and a flood from other machines the same number to this one. A client has no
+//! more than its share. When a newcomer finds all taken, a session that has sent no mail
+//! makes room, and after these one that has stopped sending, or whose message makes
+//! hardly any progress (`stage.rs`), in the order of `order.rs`: of the listener, and
+//! then of the client, with the most of them. As many as needed must go, also after a
+//! reload that lowers the limit, but never one whose message is complete or arrives at a
+//! decent pace. A client that holds more than half leaves newcomers of others a few
+//! seconds to begin. A slot is free from [`Slot::release`] on, and at the latest when it
+//! is dropped, even by a panic.
 //!
 //! Decides only; what a session says when it has to go is left to
 //! `listener/dialog.rs`, and the replies to a newcomer to `mod.rs`.
@@ -43,39 +43,40 @@ use self::stage::Worth;
 use crate::config::OTHER_SHARES;
 use crate::mail::Client;
 
-/// Sessions that were sent away for arrivals on one listener and are not gone yet:
-/// with more, nobody else is sent away for it.
+/// The most sessions that were told to go for arrivals on one listener and have not ended
+/// yet. With more, no other session is told to go.
 const LEAVING: usize = 64;
-/// If a slot became free within so long, others are about to: clients connect
-/// again before the end of their last connection is seen.
+/// If a slot became free within this time, others are about to: clients reconnect before
+/// the end of their last connection is noticed.
 const CHURN: Duration = Duration::from_secs(1);
-/// So long a session stays for others whose client has more than half of all.
+/// How long a session is safe from newcomers of a client that has more than half of all.
 const TO_BEGIN: Duration = Duration::from_secs(5);
-/// A client has by far more than another: so many times as many, and this part of all.
+/// When a client has far more connections than another: this many times as many, and this
+/// part of all.
 const TIMES: usize = 4;
 const PART: usize = 8;
 
 /// How often it is logged that all are taken.
 const A_MINUTE: Duration = Duration::from_secs(60);
 
-/// How connections are shared out.
+/// How connections are divided.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     /// Connections at once, of all clients.
     pub(super) connections: usize,
     /// Connections at once of one client on another machine.
     pub(super) per_client: usize,
-    /// Connections at once of one address of this machine; `None` is any number.
+    /// Connections at once of one address of this machine; `None` means any number.
     pub(super) per_local_client: Option<usize>,
-    /// Connections kept for each listener and for this machine.
+    /// Connections kept free for each listener and for this machine.
     pub(super) reserved: usize,
-    /// Listeners.
+    /// The number of listeners.
     pub(super) listeners: usize,
     /// Whether applications of this machine may connect to any of them.
     pub(super) is_local: bool,
 }
 
-/// Somebody who wants a connection.
+/// A client that asks for a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     /// The listener's number.
@@ -83,23 +84,23 @@ pub(super) struct Arrival {
     pub(super) client: Client,
 }
 
-/// Whether somebody else may have to go for an arrival.
+/// Whether another session may have to go for an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// Only what is free.
+    /// Only a free slot.
     Free,
-    /// Also what can be made free.
+    /// Also a slot that can be made free.
     Made,
 }
 
 /// Why an arrival gets no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The client has as many as it may.
+    /// The client has as many as it may have.
     Client,
-    /// All are taken, and nobody can be sent away for it.
+    /// All are taken, and no session may be told to go.
     Full,
-    /// As many as may be are on their way out, and gone in a moment.
+    /// As many as possible have been told to go, and will be gone in a moment.
     Leaving,
 }
 
@@ -117,35 +118,35 @@ struct Inner {
 struct Table {
     /// The number of the last slot.
     last: u64,
-    /// By number, so the oldest come first.
+    /// Sessions by number, so the oldest come first.
     held: BTreeMap<u64, Held>,
     clients: HashMap<Client, Share>,
-    /// By listener.
+    /// The number of sessions for each listener.
     listeners: HashMap<usize, usize>,
     local: usize,
-    /// Sessions that were sent away and are not gone yet, and the listener that
-    /// they made room on.
+    /// Sessions that were told to go and have not ended yet, and the listener that they
+    /// make room on.
     leaving: HashMap<u64, usize>,
     freed: Option<Instant>,
-    /// When an arrival found all taken, the last time.
+    /// When an arrival last found all taken.
     full: Option<Instant>,
-    /// When that was logged, the last time.
+    /// When that was last logged.
     warned: Option<Instant>,
     counts: Counts,
 }
 
-/// What has come of it that connections are limited, since the start.
+/// The effects of the limits since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     /// Sessions that had to make room.
     pub(super) made_room: u64,
     /// Arrivals that found no room.
     pub(super) turned_away: u64,
-    /// Arrivals whose client had as many as it may.
+    /// Arrivals whose client had as many as it may have.
     pub(super) over_client_limit: u64,
 }
 
-/// What one client has.
+/// The connections of one client.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     connections: usize,
@@ -161,7 +162,7 @@ struct Held {
     leave: CancellationToken,
 }
 
-/// A connection's place among all; gives it back when it is dropped.
+/// A connection's slot; freed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Slots,
@@ -172,7 +173,7 @@ pub(super) struct Slot {
 }
 
 impl Plan {
-    /// Where there are few connections, the reserves take a share of them only.
+    /// With few connections, the reserves take only a share of them.
     fn reserve(&self) -> usize {
         let shares = self.listeners.saturating_add(OTHER_SHARES);
         self.reserved.min(self.connections / shares)
@@ -188,7 +189,7 @@ impl Plan {
 }
 
 impl Slots {
-    /// Takes a slot for an arrival, or says why there is none. `stop` ends all.
+    /// Takes a slot for an arrival, or says why there is none. `stop` ends all sessions.
     pub(super) fn enter(
         &self,
         arrival: Arrival,
@@ -223,7 +224,7 @@ impl Slots {
         })
     }
 
-    /// After a change of the plan: those who are too many go, as far as they may.
+    /// After a change of the plan: surplus sessions must go, as far as they may.
     pub(super) fn shrink(&self, plan: &Plan) {
         let mut table = self.table();
         while table.held.len() > plan.connections {
@@ -236,7 +237,8 @@ impl Slots {
         }
     }
 
-    /// Whether it is worth waiting a moment for a slot: some have just become free.
+    /// Whether it is worth waiting a moment for a slot, because some have just become
+    /// free.
     pub(super) fn is_churning(&self, arrival: Arrival, refusal: Refusal) -> bool {
         let table = self.table();
         let freed = match refusal {
@@ -273,7 +275,8 @@ impl Slots {
         self.table().full.map(|full| full.elapsed())
     }
 
-    /// Notes that an arrival found all taken; whether it is the first for a minute.
+    /// Records that an arrival found all taken; returns whether it is the first for a
+    /// minute.
     pub(super) fn note_full(&self) -> bool {
         let mut table = self.table();
         let now = Instant::now();
@@ -285,12 +288,12 @@ impl Slots {
         is_first
     }
 
-    /// How many are taken.
+    /// The number of slots that are taken.
     pub(super) fn taken(&self) -> usize {
         self.table().held.len()
     }
 
-    /// Who holds the most, with how many, the most first.
+    /// The clients that hold the most, with their numbers, in descending order.
     pub(super) fn holders(&self, most: usize) -> Vec<(Client, usize)> {
         let table = self.table();
         let shares = table.clients.iter();
@@ -303,7 +306,7 @@ impl Slots {
         holders
     }
 
-    /// How many a listener has.
+    /// The number of slots of a listener.
     pub(super) fn on_listener(&self, number: usize) -> usize {
         self.table().on(number)
     }
@@ -323,8 +326,8 @@ impl Table {
         share.map_or(0, |share| share.connections)
     }
 
-    /// How many connections an arrival lacks, beyond what is kept for others; with
-    /// one session `less`, if that is given.
+    /// How many connections an arrival lacks, beyond those kept for others; with one
+    /// session `less`, if that is given.
     fn shortage(&self, arrival: Arrival, plan: &Plan, less: Option<Arrival>) -> usize {
         let reserve = plan.reserve();
         let kept = |has: usize, is_less: bool| {
@@ -349,7 +352,7 @@ impl Table {
         (taken + for_listeners + for_this_machine + 1).saturating_sub(plan.connections)
     }
 
-    /// The session that makes room for an arrival, or at least some of what it needs.
+    /// The session that makes room for an arrival, or at least for part of what it needs.
     fn victim(&self, arrival: Arrival, plan: &Plan) -> Option<u64> {
         let has = self.share_of(arrival.client);
         let candidates = self.candidates(|client| {
@@ -368,15 +371,15 @@ impl Table {
         })
     }
 
-    /// Whether a client that has more than half may have the place of a session:
-    /// others have some time to send mail.
+    /// Whether a client that has more than half may take the place of a session, because
+    /// others have some time to send mail first.
     fn may_be_taken_by_half(&self, candidate: &Candidate, client: Client) -> bool {
         let held = self.held.get(&candidate.number);
         let has_begun = || held.is_some_and(|held| held.since.elapsed() >= TO_BEGIN);
         candidate.arrival.client == client || (candidate.worth != Worth::Verifying && has_begun())
     }
 
-    /// Everybody who may have to go, by number.
+    /// All sessions that may have to go, by number.
     fn candidates(&self, owner: impl Fn(Client) -> Owner) -> Vec<Candidate> {
         let now = Instant::now();
         let candidates = self.held.iter().filter_map(|(number, held)| {
@@ -436,12 +439,12 @@ impl Table {
 }
 
 impl Slot {
-    /// Cancelled when the session has to go, for somebody else or at a stop.
+    /// Cancelled when the session must go, for another session or at a stop.
     pub(super) fn leave(&self) -> &CancellationToken {
         &self.leave
     }
 
-    /// Notes what the session has come to; whether it still has its slot.
+    /// Records the progress of the session; returns whether it still has its slot.
     pub(super) fn mark(&self, event: Event) -> bool {
         let mut table = self.slots.table();
         let Some(held) = table.held.get_mut(&self.number) else {
@@ -454,12 +457,12 @@ impl Slot {
         true
     }
 
-    /// Notes that so many bytes have come.
+    /// Records that this many bytes have come.
     pub(super) fn received(&self, bytes: usize) {
         self.flow.received(bytes);
     }
 
-    /// Gives the slot back, before the connection is closed.
+    /// Frees the slot before the connection is closed.
     pub(super) fn release(&mut self) {
         if self.is_released {
             return;

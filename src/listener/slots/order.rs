@@ -1,10 +1,9 @@
-//! Who makes room first.
+//! Decides which session makes room first.
 //!
-//! Promises: a flood makes room by itself. The sessions that are the least worth
-//! go first (`stage.rs`), of these those on the listener that has the most of them,
-//! then those of the client that has the most, then the oldest. Waiting for the
-//! verdict on a password is worth something for one session of a client: guessing
-//! on many does not keep them.
+//! Promises: a flood makes room by itself. The least valuable sessions go first
+//! (`stage.rs`), of these those on the listener with the most of them, then those of the
+//! client with the most, then the oldest. Waiting for the verdict on a password counts
+//! for only one session of a client, so that guessing on many does not keep them.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -19,16 +18,16 @@ use crate::mail::Client;
 /// A session that may have to go.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::listener) struct Candidate {
-    /// The oldest session has the least.
+    /// The oldest session has the lowest number.
     pub(in crate::listener) number: u64,
     pub(in crate::listener) arrival: Arrival,
     pub(in crate::listener) worth: Worth,
-    /// Since when it is worth no more, where that counts.
+    /// Since when it has this value, if that counts.
     pub(in crate::listener) since: Option<Instant>,
 }
 
-/// The first of those that `fit`. The candidates come by number, all of them: also
-/// those that do not fit count for the crowds.
+/// The first of those that `fit`. `candidates` are all sessions, by number: those that do
+/// not fit count towards the crowds too.
 pub(in crate::listener) fn first(
     mut candidates: Vec<Candidate>,
     fits: impl Fn(&Candidate) -> bool,
@@ -58,7 +57,7 @@ pub(in crate::listener) fn first(
     first.map(|it| it.number)
 }
 
-/// A client that guesses passwords has no room besides for being idle.
+/// A client that guesses passwords has no other room for idling.
 fn unproved(worth: Worth) -> Worth {
     if worth == Worth::Verifying {
         Worth::Idle

@@ -1,4 +1,4 @@
-//! How far a session has come, and which sessions make room for others first.
+//! How far a session has come, and so which sessions make room for others first.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A session that has sent mail and then none for so long may have to make room:
-/// its client connects again when it has some (RFC 5321 3.8 lets a server that
-/// has to close a connection say 421 at any time between messages).
+/// How long a session that has sent mail may be idle before it may have to make room: its
+/// client reconnects when it has mail (RFC 5321 3.8 lets a server that must close a
+/// connection reply 421 at any time between messages).
 const STALE: Duration = Duration::from_secs(60);
-/// The same where its client holds by far more connections than the newcomer's.
+/// The same if its client holds far more connections than the newcomer's.
 const STALE_OF_MANY: Duration = Duration::from_secs(15);
-/// A message may fall behind [`Flow`]'s pace by so much.
+/// How far a message may fall behind the pace of [`Flow`].
 const SLOW: Duration = Duration::from_secs(20);
-/// So many transactions in a row count as sending mail although no message of
-/// theirs was accepted.
+/// How many transactions in a row count as sending mail although none of their messages
+/// was accepted.
 const FRUITLESS: u32 = 3;
 
-/// What a session has come to.
+/// An event in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::listener) enum Event {
-    /// A password is to be verified.
+    /// A password is being verified.
     Verifying,
-    /// It was not right, or could not be verified.
+    /// It was wrong, or could not be verified.
     NotVerified,
-    /// It was right.
+    /// It was correct.
     Authenticated,
     /// MAIL was accepted.
     Mail,
@@ -35,11 +35,11 @@ pub(in crate::listener) enum Event {
     Whole,
     /// The message was accepted.
     Accepted,
-    /// It was not.
+    /// The message was not accepted, so its recipients do not count.
     NotAccepted,
 }
 
-/// How far a session has come, as far as its slot depends on it.
+/// The stage of a session, as far as its slot depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::listener) enum Stage {
     Connected,
@@ -48,22 +48,22 @@ pub(in crate::listener) enum Stage {
     Authenticated,
     /// It has sent mail, or begun to.
     Sends(Signs),
-    /// It is within DATA, since then.
+    /// It is within DATA, since that time.
     Receiving(Signs, Instant),
-    /// Its message is whole, and is being stored.
+    /// Its message is complete, and is being stored.
     Storing(Signs),
 }
 
-/// What tells a client that sends mail from one that only says so.
+/// Distinguishes a client that sends mail from one that only pretends to.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::listener) struct Signs {
-    /// The last sign of it.
+    /// The last sign of sending.
     at: Instant,
     /// Transactions since its last accepted message.
     fruitless: u32,
 }
 
-/// What is lost with a session that has to go; the least goes first.
+/// The value of a session that may have to go; the least valuable goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::listener) enum Worth {
     Idle,
@@ -71,26 +71,25 @@ pub(in crate::listener) enum Worth {
     Authenticated,
     /// It has stopped sending mail.
     Stale,
-    /// Its message hardly comes.
+    /// Its message makes hardly any progress.
     Slow,
 }
 
 /// Whose session it is, seen from the newcomer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::listener) enum Owner {
-    /// Somebody who holds by far more connections than the newcomer's client.
+    /// Of a client that holds far more connections than the newcomer's.
     HasMany,
     Other,
 }
 
-/// How steadily a message comes: a byte a millisecond is enough. The slowest line
-/// that mail comes over is some times faster, and what is slower holds a connection
-/// for hours.
+/// How steadily a message arrives: a byte a millisecond is enough. The slowest line for
+/// mail is several times faster, and anything slower holds a connection for hours.
 #[derive(Debug)]
 pub(in crate::listener) struct Flow {
     begun: Instant,
-    /// In milliseconds since then: when the message falls behind by [`SLOW`]. What
-    /// came fast does not count for later.
+    /// In milliseconds since then: when the message falls behind by [`SLOW`]. A fast
+    /// beginning gives no credit for later.
     behind: AtomicU64,
 }
 
@@ -107,10 +106,10 @@ impl Flow {
         self.behind.store(self.now() + slow(), Ordering::Relaxed);
     }
 
-    /// So many bytes of it have come. One task calls this.
+    /// Records that this many bytes of it have come. One task calls this.
     pub(in crate::listener) fn received(&self, bytes: usize) {
         let now = self.now();
-        // Nor does a drop undo a long silence.
+        // Nor does one byte make up for a long silence.
         let least = now.saturating_sub(slow());
         let behind = self.behind.load(Ordering::Relaxed).max(least);
         let behind = behind.saturating_add(bytes as u64).min(now + slow());
@@ -135,7 +134,8 @@ fn millis(time: Duration) -> u64 {
 }
 
 impl Stage {
-    /// What is lost with it, and since when it is no more; `None` is never sent away.
+    /// The value of the session, and since when it is no higher; `None` if it never has
+    /// to go.
     pub(in crate::listener) fn worth(
         self,
         flow: &Flow,
@@ -158,7 +158,7 @@ impl Stage {
         }
     }
 
-    /// What it has come to after an event.
+    /// The stage after an event.
     pub(in crate::listener) fn after(self, event: Event, now: Instant) -> Self {
         let signs = match self {
             Self::Connected | Self::Verifying | Self::Authenticated => Signs {
@@ -185,7 +185,7 @@ impl Stage {
 }
 
 impl Signs {
-    /// Whoever begins again and again and brings no message is not sending.
+    /// A client that begins again and again without a message is not sending.
     fn another(self, now: Instant) -> Self {
         Self {
             at: if self.fruitless < FRUITLESS {

@@ -1,4 +1,5 @@
-//! Who gets a connection and who has to go, with a clock that tests move.
+//! Which arrivals get a connection and which sessions must go, with a clock that tests
+//! move.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ fn enter(slots: &Slots, plan: &Plan, arrival: Arrival, room: Room) -> Result<Slo
     slots.enter(arrival, plan, room, &CancellationToken::new())
 }
 
-/// As many as find room without sending anybody away.
+/// As many as find room without making another session go.
 fn fill(slots: &Slots, plan: &Plan, arrival: Arrival) -> Vec<Slot> {
     std::iter::from_fn(|| enter(slots, plan, arrival, Room::Free).ok()).collect()
 }
@@ -68,7 +69,7 @@ async fn a_flood_from_this_machine_leaves_the_other_listener_its_reserve() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_for_nobody() {
+async fn no_connections_are_kept_where_nobody_can_use_them() {
     let slots = Slots::default();
     let alone = Plan {
         listeners: 1,
@@ -136,7 +137,7 @@ async fn the_oldest_session_without_mail_makes_room() {
     };
     assert_eq!(sent_away(&flood), [2]);
     assert_eq!(slots.taken(), PLAN.connections);
-    // It is marked too late, and given back without harm to the count.
+    // It is marked too late, and freed without harm to the count.
     assert!(!flood[2].mark(Event::Mail));
     drop(flood.remove(2));
     assert_eq!(slots.taken(), PLAN.connections);
@@ -144,7 +145,7 @@ async fn the_oldest_session_without_mail_makes_room() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_away_from_within_the_reserve_of_another_listener() {
+async fn sessions_within_the_reserve_of_another_listener_stay() {
     let slots = Slots::default();
     let few = fill(&slots, &PLAN, arrival(0, "127.0.0.1"));
     assert_eq!(few.len(), 16);
@@ -165,7 +166,7 @@ async fn nobody_is_sent_away_from_within_the_reserve_of_another_listener() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_is_left_and_who_only_begins_to_is_not() {
+async fn sessions_that_send_stay_and_those_that_only_begin_must_go() {
     let slots = Slots::default();
     let plan = Plan {
         connections: 3,
@@ -222,7 +223,7 @@ async fn a_connection_that_is_kept_for_later_makes_room_at_last() {
 }
 
 #[tokio::test]
-async fn those_who_do_not_leave_are_bounded() {
+async fn sessions_that_were_told_to_go_are_bounded() {
     let slots = Slots::default();
     let plan = Plan {
         connections: 1,
@@ -240,7 +241,7 @@ async fn those_who_do_not_leave_are_bounded() {
     assert_eq!(refused, Refusal::Leaving);
     assert!(slots.is_churning(arrival(0, "192.0.2.1"), refused));
     assert_eq!(slots.taken(), 1);
-    // Those of another listener are not kept waiting by that.
+    // Those of another listener are not delayed by that.
     let other = enter(&slots, &plan, arrival(1, "192.0.2.1"), Room::Made);
     assert!(other.is_ok());
 
@@ -249,7 +250,7 @@ async fn those_who_do_not_leave_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_just_gone_is_worth_waiting_for() {
+async fn an_arrival_waits_if_a_session_has_just_ended() {
     let slots = Slots::default();
     let plan = Plan {
         per_client: 2,
@@ -359,7 +360,7 @@ async fn a_lower_limit_holds_at_once_and_shuts_nobody_out() {
     all.iter().for_each(|slot| {
         slot.mark(Event::Mail);
     });
-    // Nobody who sends goes, however low it is.
+    // No session that sends must go, however low the limit is.
     slots.shrink(&alone(1));
     assert!(!is_sent_away(&all[0]) && slots.taken() <= 3);
 }
@@ -440,7 +441,8 @@ async fn a_client_that_holds_all_gives_way_when_it_makes_no_progress() {
 
     assert!(is_sent_away(&rest[0]));
     assert!(!is_sent_away(&few) && !is_sent_away(sends));
-    // It has some time before the client that has most may take its place again.
+    // It has some time before the client with the most connections may take its place
+    // again.
     let again = || enter(&slots, &plan, arrival(0, "192.0.2.1"), Room::Made);
     assert_eq!(again().err(), Some(Refusal::Full));
     tokio::time::advance(Duration::from_secs(5)).await;

@@ -1,5 +1,5 @@
 //! The body of a message: its parts at byte offsets, their encodings, and what can be
-//! left out of it.
+//! taken out of it.
 
 pub(super) mod decode;
 pub(super) mod media;

@@ -10,7 +10,7 @@ use percent_encoding::utf8_percent_encode;
 use crate::mime::Field;
 use crate::mime::header::BLANKS;
 
-/// Content-Type or Content-Disposition as it may go out.
+/// An outgoing Content-Type or Content-Disposition.
 pub(in crate::mime) fn parameters(field: &Field<'_>) -> Vec<u8> {
     let said = field.said();
     let mut pieces = Vec::new();
@@ -43,7 +43,7 @@ pub(in crate::mime) fn parameters(field: &Field<'_>) -> Vec<u8> {
     out
 }
 
-/// The pieces of a field between semicolons that do not stand in quotes.
+/// The pieces of a field between semicolons outside quotes.
 fn outside_quotes(text: &str) -> Vec<&str> {
     let mut is_quoted = false;
     let mut escaped = false;
@@ -62,19 +62,19 @@ fn outside_quotes(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// A parameter by RFC 2231, in pieces where it is long.
+/// A parameter according to RFC 2231, in pieces if it is long.
 fn extended(name: &str, value: &str) -> Vec<String> {
-    /// In octets as they are written.
+    /// The longest piece, in octets as written.
     const LONGEST: usize = 54;
     let (name, value) = match name.strip_suffix('*') {
-        // It has its charset in front, and what is ASCII in it is encoded.
+        // It begins with its charset, and its ASCII characters are encoded.
         Some(name) => (
             name,
             value.rsplit_once('\'').map_or(value, |(_, value)| value),
         ),
         None => (name, value),
     };
-    // `filename*0`: a piece already.
+    // `filename*0`: already a piece.
     let longest = if name.contains('*') {
         usize::MAX
     } else {
@@ -106,7 +106,7 @@ fn extended(name: &str, value: &str) -> Vec<String> {
         .collect()
 }
 
-/// RFC 2231 7: all that is no attribute-char, and a few of those.
+/// RFC 2231 7: everything that is not an attribute-char, and a few of those.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 #[cfg(test)]

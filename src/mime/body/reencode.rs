@@ -1,5 +1,5 @@
-//! Texts in quoted-printable written as base64, for an account that asks for it
-//! (`quoted_printable = "base64"`): what they say stays, byte for byte.
+//! Rewrites quoted-printable texts as base64, for an account that asks for it
+//! (`quoted_printable = "base64"`). The decoded text stays the same byte for byte.
 //!
 //! Nothing is touched but the body of such a text and the field that names its
 //! encoding; nothing within a signature, an encrypted part, a report or another
@@ -17,8 +17,8 @@ use crate::mime::Media;
 use crate::mime::Part;
 use crate::mime::Structure;
 
-/// Writes the texts of a message that are in quoted-printable as base64: its header
-/// section with the empty line, and its body. `None` if there are none.
+/// Rewrites the quoted-printable texts of a message as base64: its header section with
+/// the empty line, and its body. `None` if there are none.
 pub fn quoted_printable_as_base64(header: &[u8], body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let top = Header::split(header, true)?;
     let structure = parts_of(&top, body);
@@ -70,15 +70,15 @@ fn applies(structure: &Structure, part: &Part) -> bool {
         && may_be_changed(structure, part)
 }
 
-/// Whether it is what it was: of a type that cannot be read, such as `i mage/png`, a
-/// part in base64 is taken for a file.
+/// Whether it keeps its meaning: a base64 part of a type that cannot be read, such as `i
+/// mage/png`, is taken for a file.
 fn is_still(media: &Media, edited: &[u8]) -> bool {
     let header = Header::split(edited, true).unwrap_or_default();
     let is_now = Media::of(&header, &media.content_type, None).content_type;
     is_now == media.content_type
 }
 
-/// The header section with the one field changed.
+/// The header section with that one field changed.
 fn as_base64(header: &Header<'_>) -> Vec<u8> {
     let mut edited = Vec::new();
     for field in &header.fields {
@@ -92,7 +92,7 @@ fn as_base64(header: &Header<'_>) -> Vec<u8> {
     edited
 }
 
-/// A text in quoted-printable as lines of base64, the last one without its end.
+/// A quoted-printable text as lines of base64, the last one without its line end.
 fn lines(text: &[u8]) -> Vec<u8> {
     let mut decoder = Decoder::new(Encoding::QuotedPrintable);
     let mut decoded = Vec::new();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_would_be_no_text_in_base64_stays() {
+    fn a_part_that_would_not_be_text_in_base64_is_unchanged() {
         let message = format!("Content-Type: i mage/png\r\n{QP}\r\na=3D\r\n");
 
         assert_eq!(reencoded(&message), None);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_or_a_message_of_its_own_stays() {
+    fn signed_parts_and_attached_messages_are_unchanged() {
         let text = format!("{QP}\r\na=3D\r\n");
         for kind in [
             "multipart/signed",
@@ -189,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_the_texts_say_stays(
+        fn the_decoded_texts_stay_the_same(
             texts in proptest::collection::vec("([g-z.]{1,9}|=3D|=C3=BC|=\r\n| |\t|\r\n){0,30}", 1..4),
         ) {
             let parts = texts.iter().map(|text| format!("--b\r\n{QP}\r\n{text}\r\n"));
@@ -210,7 +210,8 @@ mod tests {
             let before = mail_parser::MessageParser::new().parse(message.as_bytes()).unwrap();
             let pairs = texts.iter().zip(before.parts[1..].iter().zip(&read.parts[1..]));
             for (text, (before, after)) in pairs {
-                // At its end some read a soft break or blanks, and at `==` nothing.
+                // At its end some programs see a soft break or blanks, and at `==`
+                // nothing.
                 let is_plain = !text.ends_with(['=', ' ', '\t', '\n']) && !text.contains("==");
                 if is_plain && before.encoding == mail_parser::Encoding::QuotedPrintable {
                     prop_assert_eq!(after.contents(), before.contents(), "{:?}", text);

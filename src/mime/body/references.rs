@@ -1,6 +1,6 @@
-//! What the HTML texts of a message refer to by `cid:` URLs (RFC 2392), found as
-//! they go by: whether a part is shown within the text is decided by its use, not by
-//! its place among the parts.
+//! Finds what the HTML texts of a message refer to by `cid:` URLs (RFC 2392) while they
+//! are read: whether a part is shown within the text depends on its use, not on its
+//! position among the parts.
 
 use std::collections::HashSet;
 
@@ -8,24 +8,23 @@ use std::collections::HashSet;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct References(HashSet<String>);
 
-/// Finds references in a text that comes in pieces, of any character set that has
-/// ASCII in it.
+/// Finds references in a text that comes in pieces, in any charset that includes ASCII.
 #[derive(Debug, Default)]
 pub(in crate::mime) struct Seeker {
-    /// The bytes that went by last, in lower case.
+    /// The last bytes, in lower case.
     recent: [u8; SCHEME.len() + 1],
-    /// What stands behind `cid:` so far.
+    /// The text after `cid:` so far.
     name: Option<Vec<u8>>,
-    /// The quote in front of `cid:`, or 0.
+    /// The quote before `cid:`, or 0.
     quote: u8,
 }
 
 const SCHEME: &[u8; 4] = b"cid:";
 
-/// More names than a message has parts are not kept.
+/// The most names that are kept; a message has no more parts.
 const MOST: usize = 1000;
 
-/// No Content-ID is longer, every character of it an escape.
+/// The longest Content-ID, with every character escaped.
 const LONGEST: usize = 3 * 255;
 
 impl References {
@@ -38,7 +37,7 @@ impl References {
         references
     }
 
-    /// Whether a text refers to the part of this Content-ID (without its angle
+    /// Whether a text refers to the part with this Content-ID (without its angle
     /// brackets).
     pub fn has(&self, content_id: &str) -> bool {
         self.0.contains(&key(content_id.as_bytes()))
@@ -53,9 +52,9 @@ impl References {
 }
 
 impl Seeker {
-    /// Goes on with the next piece of the text.
+    /// Continues with the next piece of the text.
     pub(in crate::mime) fn feed(&mut self, text: &[u8], found: &mut References) {
-        // UTF-16 is ASCII with NULs between.
+        // UTF-16 is ASCII with NULs in between.
         for byte in text.iter().copied().filter(|byte| *byte != 0) {
             if let Some(name) = &mut self.name {
                 let ends = match self.quote {
@@ -92,8 +91,8 @@ impl Seeker {
     }
 }
 
-/// A name without the entities that an attribute may have (HTML 13.2.5.72), cut
-/// where one of them is a quote.
+/// A name without the entities that an attribute may contain (HTML 13.2.5.72), cut where
+/// one of them is a quote.
 fn plain(name: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(name.len());
     let mut rest = name;
@@ -128,7 +127,7 @@ const ENTITIES: [(&[u8], u8); 11] = [
     (b"&gt;", b'>'),
 ];
 
-/// What two spellings of one Content-ID have in common: programs write escapes (RFC
+/// A key that is equal for all spellings of a Content-ID: programs write escapes (RFC
 /// 3986 2.1) in the text, in the field, in both or in neither.
 fn key(id: &[u8]) -> String {
     let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_like_a_reference_is_none() {
+    fn text_that_resembles_a_reference_is_not_one() {
         for html in [
             "<img src=\"cid:\">",
             "<img src=\"cid:a@bc\">",
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_matter_how_a_text_is_cut() {
+    fn references_are_found_however_a_text_is_cut() {
         let html = b"<img src=\"cid:a%40b\"><img src=cid:c@d><p style='x:url(cid:e@f)'>cid:g@h";
         for size in 1..html.len() {
             let (mut references, mut seeker) = (References::default(), Seeker::default());

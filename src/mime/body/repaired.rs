@@ -1,7 +1,7 @@
-//! The header section of a part with lines that are no fields, read as lenient
-//! programs read it: a parameter whose line is not indented belongs to the field
-//! before it, other odd lines are passed over if a Content- field follows, and else
-//! the text begins there. It also begins with the delimiter of the part's own parts.
+//! The header section of a part with lines that are not fields, read as lenient programs
+//! do: a parameter whose line is not indented belongs to the field before it, and other
+//! odd lines are skipped if a Content- field follows; otherwise the text begins there.
+//! The text also begins with the delimiter of the part's own parts.
 //!
 //! Other programs may read it in another way. So `scan.rs` calls such a part doubtful,
 //! and none of it is rewritten.
@@ -14,9 +14,9 @@ use crate::mime::Media;
 /// A header section without its odd lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::mime) struct Repaired {
-    /// Its fields with the empty line behind them.
+    /// Its fields with the empty line after them.
     pub(in crate::mime) fields: Vec<u8>,
-    /// Where its body begins.
+    /// The position where its body begins.
     pub(in crate::mime) body: usize,
 }
 
@@ -76,7 +76,7 @@ impl Repaired {
     }
 }
 
-/// Where the last field stands that describes a part, before the empty line.
+/// The position of the last field that describes a part, before the empty line.
 fn last_known_field(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut last = None;
@@ -93,7 +93,7 @@ fn last_known_field(bytes: &[u8]) -> Option<usize> {
     last
 }
 
-/// RFC 2045 3: the fields of a part that have a meaning begin with it.
+/// RFC 2045 3: the meaningful fields of a part begin with this.
 const KNOWN: &[u8] = b"Content-";
 
 fn is_field(line: &[u8]) -> bool {
@@ -155,7 +155,7 @@ pub(in crate::mime) fn is_sound(header: &Header<'_>, bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// The fields, and the text behind them.
+    /// The fields, and the text after them.
     fn of(bytes: &str) -> Option<(String, String)> {
         let repaired = repaired(bytes.as_bytes(), false)?;
         let fields = String::from_utf8(repaired.fields).unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn else_the_body_begins_with_the_odd_line() {
+    fn otherwise_the_body_begins_with_the_odd_line() {
         let field = "Content-Transfer-Encoding: base64\r\n";
         for body in [
             "JVBERi0xLjQK\r\nQUJD\r\n",

@@ -1,5 +1,5 @@
-//! The parts of a message at byte offsets (RFC 2046 5.1), found as its body goes
-//! by: of a message of any size only what is said here stays in memory.
+//! Finds the parts of a message at byte offsets (RFC 2046 5.1) while its body is read, so
+//! that for a message of any size only this description is in memory.
 //!
 //! A line delimits parts if it is exactly a delimiter of a multipart that is open:
 //! the innermost first, then those around it, whose delimiters close what was not
@@ -41,10 +41,10 @@ const MOST_PARTS: usize = 1000;
 /// The longest header section of a part, in bytes.
 const LARGEST_HEADER: usize = 16 * 1024;
 
-/// Bytes of the header sections of all parts: each byte costs time.
+/// The most bytes of the header sections of all parts, because each byte costs time.
 const LARGEST_HEADERS: usize = 1024 * 1024;
 
-/// A delimiter with the blanks that may stand behind it (RFC 2046 5.1.1).
+/// The longest delimiter with the blanks that may follow it (RFC 2046 5.1.1).
 const LONGEST_LINE: usize = 2 * LONGEST_BOUNDARY;
 
 /// Reads the structure of a message: `header` is its header section, `body` reads
@@ -74,15 +74,15 @@ pub(in crate::mime) fn parts_of(header: &Header<'_>, body: &[u8]) -> Structure {
 pub(in crate::mime) struct Scan {
     parts: Vec<Part>,
     references: References,
-    /// Multiparts whose delimiters count, each in the one before it.
+    /// The open multiparts, each within the one before it.
     open: Vec<Open>,
     place: Place,
-    /// Bytes that went by, without what is held.
+    /// Bytes that were read, without those held back.
     at: u64,
     at_line_start: bool,
     /// The beginning of a line that may be a delimiter.
     held: Vec<u8>,
-    /// The line end before, which belongs to a delimiter if one follows.
+    /// The preceding line end, which belongs to a delimiter if one follows.
     line_end: Vec<u8>,
     /// Bytes of header sections so far.
     headers: usize,
@@ -97,20 +97,20 @@ pub(in crate::mime) struct Scan {
 #[derive(Debug)]
 struct Open {
     at: usize,
-    /// The part of it that ends with its next delimiter.
+    /// The part whose end is its next delimiter.
     last: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// In the header section of the last part, of which this has gone by.
+    /// In the header section of the last part, with the bytes read so far.
     Header(Vec<u8>),
     /// In the body of the last part.
     Body {
         decoder: Decoder,
-        /// What was decoded just now.
+        /// The bytes that were decoded last.
         scratch: Vec<u8>,
-        /// Looks at it, if it is HTML that is shown.
+        /// Looks for references in it, if it is displayed HTML.
         seeker: Option<Seeker>,
     },
     /// Before or behind the parts of a multipart, or in a body that nobody measures.
@@ -138,13 +138,13 @@ impl Scan {
             gave_up: false,
         };
         let mut media = Media::of(header, "text/plain", None);
-        // Of its fields the first ones count (`header/quirks.rs`), which says no other.
+        // The first of its fields count (`header/quirks.rs`).
         media.ambiguous = false;
         scan.begin(media);
         scan
     }
 
-    /// Goes on with the next piece of the body.
+    /// Continues with the next piece of the body.
     pub(in crate::mime) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let holds = !self.held.is_empty() || (self.at_line_start && may_delimit(bytes));
@@ -168,7 +168,7 @@ impl Scan {
         }
     }
 
-    /// Ends all that is open.
+    /// Ends all open parts.
     pub(in crate::mime) fn finish(mut self) -> Structure {
         self.end_line();
         self.end_header();
@@ -178,7 +178,7 @@ impl Scan {
         Structure::of(self.parts, self.references, self.at, self.gave_up)
     }
 
-    /// How much of this can be no delimiter.
+    /// How many of these bytes cannot belong to a delimiter.
     fn until_a_delimiter(&self, bytes: &[u8]) -> usize {
         if matches!(self.place, Place::Header(_)) {
             return memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
@@ -190,7 +190,7 @@ impl Scan {
         }
     }
 
-    /// Decides about the line that is held.
+    /// Decides about the line that is held back.
     fn line(&mut self) {
         let line = std::mem::take(&mut self.held);
         match self.delimiter(&line) {
@@ -224,7 +224,7 @@ impl Scan {
             }
             nearly.push(open.at);
         }
-        // RFC 2046 5.1.1 lets a program see a delimiter in any such line.
+        // RFC 2046 5.1.1 allows a program to see a delimiter in any such line.
         for at in nearly {
             if let Some(part) = self.parts.get_mut(at) {
                 part.doubtful = true;
@@ -233,7 +233,7 @@ impl Scan {
         None
     }
 
-    /// A delimiter of an open multipart, behind which `at` is.
+    /// Handles a delimiter of an open multipart, which ends at `at`.
     fn delimit(&mut self, depth: usize, closes: bool, start: u64) {
         let end = start - self.line_end.len() as u64;
         self.line_end.clear();
@@ -259,7 +259,7 @@ impl Scan {
         }
     }
 
-    /// Bytes that are no delimiter.
+    /// Handles bytes that are not a delimiter.
     fn pass(&mut self, bytes: &[u8]) {
         self.at += bytes.len() as u64;
         self.at_line_start = bytes.ends_with(b"\n");
@@ -282,7 +282,7 @@ impl Scan {
         self.line_end.extend_from_slice(line_end);
     }
 
-    /// The line end that was held back is no delimiter's.
+    /// The line end that was held back does not belong to a delimiter.
     fn flush(&mut self) {
         let line_end = std::mem::take(&mut self.line_end);
         self.decode(&line_end);
@@ -347,11 +347,11 @@ impl Scan {
         self.feed(rest);
     }
 
-    /// The body of the last part begins.
+    /// Begins the body of the last part.
     fn begin(&mut self, mut media: Media) {
         let too_deep = media.is_multipart() && self.open.len() >= DEEPEST;
         let mut opens = media.is_multipart() && media.delimits().is_some() && !too_deep;
-        // Whose delimiters are these?
+        // It is unclear to which multipart these delimiters belong.
         for open in &self.open {
             if let Some(around) = self.parts.get_mut(open.at)
                 && opens
@@ -395,8 +395,8 @@ impl Scan {
         part.media = media;
     }
 
-    /// Ends the part that we are in, and all that end with a delimiter of the
-    /// multipart at that depth: their bodies at `end`, they at `whole_end`.
+    /// Ends the current part, and all that end with a delimiter of the multipart at that
+    /// depth: their bodies at `end`, the parts at `whole_end`.
     fn end_parts(&mut self, depth: usize, end: u64, whole_end: u64) {
         let place = std::mem::replace(&mut self.place, Place::Between);
         if let Some(part) = self.parts.last_mut()
@@ -451,12 +451,12 @@ impl Scan {
     }
 }
 
-/// Whether a line may be a delimiter, as far as it is there.
+/// Whether a line may be a delimiter, as far as it has been read.
 fn may_delimit(line: &[u8]) -> bool {
     line.starts_with(b"--") || line == b"-"
 }
 
-/// Length of the line end that stands at the end, or may go on there.
+/// The length of the line end that is at the end, or may continue there.
 fn line_end_of(bytes: &[u8]) -> usize {
     match bytes {
         [.., b'\r', b'\n'] => 2,

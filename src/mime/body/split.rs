@@ -1,5 +1,5 @@
-//! Which parts a message does without, so that the rest of it fits into one
-//! request, and what these are as attachments.
+//! Decides which parts are taken out of a message, so that the rest fits into one
+//! request, and describes them as attachments.
 //!
 //! Promise 5: the rest goes out as the bytes that came in; whole parts are left
 //! out, and nothing is written but a delimiter that would be missing and an empty
@@ -8,13 +8,12 @@
 //! text that is shown; nor anything out of a multipart that other programs may see
 //! otherwise (`scan.rs`).
 //!
-//! A part that is itself doubtful is taken after all others, and decoded as far as
-//! the relay is sure of its encoding. Where it is not, the part becomes a message of
-//! its own, unchanged: the recipient's mail program reads it as it would have read it
-//! in its place.
+//! A part that is doubtful itself is taken after all others, and decoded if the relay is
+//! certain of its encoding. Otherwise it becomes an attached message, unchanged, so that
+//! the recipient's mail program reads it as it would have in its place.
 //!
-//! A picture is inline where an HTML text refers to it, wherever it stands. One that
-//! is referred to by its Content-Location would lose that, and is taken late.
+//! A picture is inline if an HTML text refers to it, at any position. A picture that is
+//! referred to by its Content-Location would lose that, and is taken late.
 
 use std::ops::Range;
 
@@ -30,36 +29,36 @@ use crate::mime::Piece;
 use crate::mime::Reader;
 use crate::mime::Structure;
 
-/// The largest attachment in bytes. Graph page "attachment: createUploadSession"
-/// says 150 MB; what it is to Graph that many bytes are not, Graph may say itself.
+/// The largest attachment in bytes. Graph page "attachment: createUploadSession" says 150
+/// MB; whether Graph counts a file of this size as too large is left to Graph.
 pub const LARGEST_ATTACHMENT: u64 = 150 * 1024 * 1024;
 
 /// A message without its large attachments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// What becomes of the message's own body.
+    /// What happens to the message's own body.
     pub root: Root,
-    /// The body that stays, in order.
+    /// The remaining body, in order.
     pub kept: Vec<Kept>,
-    /// What was taken, in the order of the message.
+    /// The parts that were taken, in the order of the message.
     pub attachments: Vec<Detached>,
 }
 
-/// What becomes of the body.
+/// What happens to the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// It stays what it was.
+    /// It is unchanged.
     Kept,
-    /// It is itself the attachment: an empty text takes its place.
+    /// It is the attachment itself; an empty text replaces it.
     Replaced,
 }
 
-/// A piece of the body that stays.
+/// A piece of the remaining body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Bytes that came in.
+    /// Original bytes.
     Range(Range<u64>),
-    /// Bytes of ours.
+    /// Bytes that the relay adds.
     Inserted(Vec<u8>),
 }
 
@@ -72,28 +71,28 @@ pub struct Detached {
     pub content_type: String,
     /// Content-ID without its angle brackets.
     pub content_id: Option<String>,
-    /// It is shown within the text, and not among the attachments.
+    /// Whether it is shown within the text, and not among the attachments.
     pub inline: bool,
-    /// How it is written.
+    /// How it is encoded.
     pub encoding: Encoding,
-    /// Where it is, in the body.
+    /// Its position in the body.
     pub range: Range<u64>,
-    /// Its size in bytes, decoded.
+    /// Its decoded size in bytes.
     pub size: u64,
 }
 
 /// Why a message cannot be made small enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsplittable {
-    /// What may not be taken out is too large.
+    /// The parts that may not be taken out are too large.
     #[error("without its attachments it still has {rest} bytes, and one request may have {limit}")]
     TooLarge {
-        /// Bytes that are left.
+        /// The remaining bytes.
         rest: u64,
-        /// Bytes that fit.
+        /// The bytes that fit.
         limit: u64,
     },
-    /// An attachment is larger than any may be.
+    /// An attachment exceeds the limit.
     #[error("an attachment has {size} bytes, and Graph accepts at most {LARGEST_ATTACHMENT}")]
     AttachmentTooLarge {
         /// Its size in bytes.
@@ -102,12 +101,12 @@ pub enum Unsplittable {
 }
 
 impl Split {
-    /// Takes attachments out, the largest first, until what is left has no more
-    /// than `limit` bytes together with a header section of `header` bytes.
+    /// Takes attachments out, the largest first, until the rest has no more than `limit`
+    /// bytes together with a header section of `header` bytes.
     ///
     /// # Errors
     ///
-    /// When not enough can be taken.
+    /// Not enough can be taken.
     pub fn of(structure: &Structure, header: u64, limit: u64) -> Result<Self, Unsplittable> {
         let mut taking = Taking {
             structure,
@@ -130,7 +129,7 @@ impl Split {
         }
     }
 
-    /// The message without what was taken out of it.
+    /// The message without the parts that were taken.
     pub fn outgoing(&self, message: &Outgoing) -> Outgoing {
         let body = self.kept.iter().flat_map(|kept| match kept {
             Kept::Range(range) => message.body_range(range.clone()),
@@ -148,15 +147,14 @@ impl Split {
 }
 
 impl Detached {
-    /// Reads it, decoded, out of the message that it was taken from, without its
-    /// first `skip` bytes.
+    /// Reads its decoded bytes from the original message, without the first `skip` bytes.
     pub fn read(&self, message: &Outgoing, skip: u64) -> Decoded {
         let encoded = Reader::new(message.body_range(self.range.clone()));
         Decoded::new(encoded, self.encoding, skip)
     }
 }
 
-/// A header section that describes an empty text; what it said of the body stays
+/// A header section that describes an empty text; its original fields about the body stay
 /// visible.
 fn as_empty_text(header: &[u8]) -> Vec<u8> {
     let mut edited = Vec::with_capacity(header.len() + EMPTY_TEXT.len());
@@ -178,17 +176,18 @@ const EMPTY_TEXT: &[u8] = b"Content-Type: text/plain; charset=us-ascii\r\n\r\n";
 
 const RELATED: &str = "multipart/related";
 
-/// What is being taken.
+/// The parts being taken.
 struct Taking<'s> {
     structure: &'s Structure,
-    /// For each part.
+    /// Whether each part is taken.
     taken: Vec<bool>,
-    /// Bytes that are left.
+    /// The remaining bytes.
     rest: u64,
 }
 
 impl<'s> Taking<'s> {
-    /// The parts that may be taken, the largest first of those that lose nothing.
+    /// The parts that may be taken: the largest first, and those that lose something
+    /// last.
     fn candidates(&self) -> Vec<&'s Part> {
         let parts = self.structure.parts.iter();
         let mut candidates: Vec<_> = parts.filter(|part| self.may_go(part)).collect();
@@ -216,7 +215,7 @@ impl<'s> Taking<'s> {
             && may_be_changed(self.structure, part)
     }
 
-    /// Whether a part is in a multipart/related, however deep.
+    /// Whether a part is in a multipart/related at any depth.
     fn is_related(&self, part: &Part) -> bool {
         let mut around = self.structure.around(part);
         around.any(|it| it.media.content_type == RELATED)
@@ -325,7 +324,7 @@ impl<'s> Taking<'s> {
     }
 }
 
-/// Whether it is not known how the part is written.
+/// Whether the encoding of the part is unknown.
 fn is_undecodable(part: &Part) -> bool {
     part.media.encoding == Encoding::Unknown
 }
@@ -338,10 +337,10 @@ fn size(part: &Part) -> u64 {
     }
 }
 
-/// What it may cost to write `X-Original-` and the fields of an empty text.
+/// The most bytes that `X-Original-` and the fields of an empty text need.
 const AROUND_EMPTY_TEXT: u64 = 512;
 
-/// Pieces that stay.
+/// The pieces that stay.
 #[derive(Default)]
 struct Kepts(Vec<Kept>);
 
@@ -360,7 +359,7 @@ fn length(range: &Range<u64>) -> u64 {
 /// Whether a part is something to be saved, not a text to be read.
 fn is_attachment(media: &Media, is_main: bool, is_related: bool) -> bool {
     if media.content_type.starts_with("message/") && !media.is_message() {
-        // message/partial, message/delivery-status: nothing that can be saved.
+        // message/partial, message/delivery-status: these cannot be saved.
         return false;
     }
     let is_referred_to = is_related && media.content_id.is_some() && !is_main;
@@ -377,8 +376,8 @@ pub(super) fn may_be_changed(structure: &Structure, part: &Part) -> bool {
     around.all(|it| !it.doubtful && !is_sealed(&it.media))
 }
 
-/// A multipart that means something as a whole only: a signature, an encrypted
-/// text, a report (RFC 1847, RFC 6522).
+/// A multipart that only has a meaning as a whole: a signature, an encrypted text, a
+/// report (RFC 1847, RFC 6522).
 fn is_sealed(media: &Media) -> bool {
     matches!(
         media.content_type.as_str(),
@@ -387,8 +386,8 @@ fn is_sealed(media: &Media) -> bool {
 }
 
 impl Structure {
-    /// Whether the message, or a part of it that means something as a whole only, is
-    /// signed or encrypted.
+    /// Whether the message, or a part of it that only has a meaning as a whole, is signed
+    /// or encrypted.
     pub fn is_signed_or_encrypted(&self) -> bool {
         let is_one = |part: &Part| {
             let kind = part.media.content_type.as_str();
@@ -399,7 +398,7 @@ impl Structure {
     }
 }
 
-/// A type that says what the message is, where it is the message's own.
+/// A type that describes the whole message, if it is the message's own.
 fn is_whole(media: &Media) -> bool {
     matches!(
         media.content_type.as_str(),

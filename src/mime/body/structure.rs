@@ -13,9 +13,9 @@ use crate::mime::References;
 /// The parts of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Structure {
-    /// The message itself, then each part behind the one that it is in.
+    /// The message itself, then each part after the one that contains it.
     pub parts: Vec<Part>,
-    /// What the HTML texts refer to.
+    /// The Content-IDs that the HTML texts refer to.
     pub references: References,
     /// Bytes of the body.
     pub size: u64,
@@ -28,25 +28,25 @@ pub struct Structure {
 pub struct Part {
     /// Its place among the parts.
     pub at: usize,
-    /// The multipart that it is in; `None` for the message itself.
+    /// The multipart that contains it; `None` for the message itself.
     pub parent: Option<usize>,
-    /// From its delimiter to the next one: what has to go for it to be gone.
+    /// From its delimiter to the next one: the bytes to leave out to remove it.
     pub whole: Range<u64>,
-    /// Its header section with the empty line; the message's is not in the body.
+    /// Its header section with the empty line; that of the message is not in the body.
     pub header: Range<u64>,
-    /// What it says, as it is written, without the line end of the next delimiter.
+    /// Its encoded content, without the line end of the next delimiter.
     pub body: Range<u64>,
-    /// What it is.
+    /// Its description.
     pub media: Media,
-    /// Bytes of the body, decoded; 0 for a multipart that was taken apart.
+    /// The decoded size of the body; 0 for a multipart that was split.
     pub decoded: u64,
-    /// It is a multipart that was taken apart.
+    /// Whether it is a multipart that was split.
     pub open: bool,
     /// It is a multipart within so many others that it was not taken apart.
     pub too_deep: bool,
-    /// Its closing delimiter is there.
+    /// Whether its closing delimiter is there.
     pub closed: bool,
-    /// Other programs may see something else here.
+    /// Whether other programs may see something else here.
     pub doubtful: bool,
     /// Of the files without a name that would be called alike, which one it is.
     number: usize,

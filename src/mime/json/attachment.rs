@@ -1,4 +1,4 @@
-//! A part of a message as a file beside its text.
+//! A part of a message as an attached file.
 
 use bytes::Bytes;
 
@@ -7,10 +7,10 @@ use super::parts::Parts;
 use crate::mime::Part;
 use crate::mime::References;
 
-/// A file that comes with a message.
+/// An attached file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// Never empty, one line.
+    /// The file name: never empty, one line.
     pub name: String,
     /// Type and subtype.
     pub media_type: String,
@@ -18,8 +18,8 @@ pub struct Attachment {
     pub content: Bytes,
     /// Its Content-ID without angle brackets (RFC 2392).
     pub content_id: Option<String>,
-    /// The text shows it. A file that says `inline` and that no text shows is none
-    /// of these: programs would hide it.
+    /// Whether the text shows it. A file marked `inline` that no text shows does not
+    /// count, because programs would hide it.
     pub shown: bool,
 }
 
@@ -55,7 +55,7 @@ impl Attachment {
     }
 }
 
-/// Says which part cannot be decoded.
+/// The error that names the part that cannot be decoded.
 pub(in crate::mime) fn undecodable(part: &Part) -> RenditionError {
     RenditionError::Undecodable {
         name: part.file_name(),

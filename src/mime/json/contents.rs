@@ -1,12 +1,11 @@
-//! What of a message's parts is read and what is attached, where there is room
-//! for one text and a list of files.
+//! Decides which parts of a message are displayed and which are attached, because JSON
+//! has one text and a list of files.
 //!
-//! Nothing is left out but the alternatives to the text that is chosen: HTML, if
-//! there is any that shows something. Several plain texts become one; beside HTML
-//! they are files, which Exchange too makes of the footers of mailing lists.
-//! A message within the message is a file with its bytes as they came in. What
-//! cannot be decoded for certain, and a text in a form that cannot be shown here,
-//! is refused: such a message keeps its MIME form.
+//! Nothing is left out except alternatives to the chosen text: HTML, if there is any that
+//! shows something. Several plain texts become one. With HTML they become files, as
+//! Exchange also does with the footers of mailing lists. An attached message is a file
+//! with its original bytes. A part that cannot be decoded for certain, and a text in a
+//! form that cannot be shown here, are refused: such a message keeps its MIME form.
 
 use super::RenditionError;
 use super::attachment::Attachment;
@@ -16,7 +15,7 @@ use super::parts::Parts;
 use crate::mime::Part;
 use crate::mime::References;
 
-/// The one text of a message.
+/// The text of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
     /// As `text/plain`.
@@ -25,29 +24,29 @@ pub enum Text {
     Html(String),
 }
 
-/// All of it.
+/// The whole text.
 #[derive(Debug)]
 pub(in crate::mime) struct Contents<'p> {
     parts: &'p Parts<'p>,
     found: Vec<Found<'p>>,
-    /// An HTML text without anything to see.
+    /// An HTML text that shows nothing.
     blank: Option<String>,
-    /// An alternative to the text was left out.
+    /// Whether an alternative to the text was left out.
     pub(in crate::mime) chose: bool,
-    /// A text is there in a form that has no place here.
+    /// Whether there is a text in a form that JSON cannot show.
     unshown: bool,
 }
 
 /// A part without parts.
 #[derive(Debug)]
 enum Found<'p> {
-    /// With what it says.
+    /// With its content.
     Text(&'p Part, String),
     File(&'p Part),
 }
 
 impl<'p> Contents<'p> {
-    /// Of a whole message.
+    /// Reads a whole message.
     ///
     /// # Errors
     ///
@@ -61,7 +60,8 @@ impl<'p> Contents<'p> {
             unshown: false,
         };
         match parts.structure.parts.as_slice() {
-            // A name makes no file of a message that is nothing but its text.
+            // The text of a message with a single part is not a file, even if it has a
+            // name.
             [only] if is_written(only) && !only.media.says_attachment() => contents.write(only)?,
             [message, ..] => contents.take(message)?,
             [] => {}
@@ -69,7 +69,7 @@ impl<'p> Contents<'p> {
         Ok(contents)
     }
 
-    /// The text, and the files in the message's order.
+    /// The text, and the files in the order of the message.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl<'p> Contents<'p> {
         Ok(())
     }
 
-    /// RFC 2046 5.1.4: the last is the best; of what can be shown here HTML is, if
-    /// it shows something.
+    /// RFC 2046 5.1.4: the last alternative is the best; here that is HTML, if it shows
+    /// something.
     fn choose(&mut self, forms: Vec<&'p Part>) -> Result<(), RenditionError> {
         let says = |media_type: &str| {
             let each = forms.iter().map(|form| self.says(form, media_type));
@@ -152,11 +152,11 @@ impl<'p> Contents<'p> {
         Ok(())
     }
 
-    /// Takes what is no text of an alternative that was not chosen.
+    /// Takes the files of an alternative that was not chosen.
     fn leave(&mut self, form: &'p Part) {
         for part in self.parts.structure.leaves(form) {
             if is_text(part) {
-                // What cannot be decoded says something, too.
+                // A part that cannot be decoded has content too.
                 let says = self.says(part, &part.media.content_type);
                 self.chose |= says.unwrap_or(true);
             } else if is_form_of_text(part) {
@@ -198,7 +198,7 @@ impl<'p> Contents<'p> {
     }
 }
 
-/// Adds a text that begins on a line of its own.
+/// Adds a text that begins on a new line.
 fn join(plain: &mut String, text: &str) {
     if !plain.is_empty() && !plain.ends_with('\n') {
         plain.push_str("\r\n");
@@ -237,7 +237,7 @@ fn is_rich(part: &Part) -> bool {
     is_rich && is_no_file(part)
 }
 
-/// Whether a part of an alternative says what the others say, in a form of its own.
+/// Whether a part of an alternative has the same content as the others in another form.
 fn is_form_of_text(part: &Part) -> bool {
     let kind = part.media.content_type.as_str();
     let is_data = matches!(

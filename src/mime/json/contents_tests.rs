@@ -1,14 +1,14 @@
-//! Which parts are read and which are attached.
+//! Which parts are displayed and which are attached.
 
 use super::*;
 
-/// A part of these fields and this body; fields alone have none.
+/// A part with these fields and this body; fields alone have none.
 fn part(fields: &str, body: &str) -> String {
     format!("{fields}\r\n\r\n{body}")
 }
 
 fn multipart(kind: &str, parts: &[String]) -> String {
-    // Each its own boundary.
+    // Each has a different boundary.
     let boundary = format!("b{}", parts.iter().map(String::len).sum::<usize>());
     let open = format!("Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n");
     let parts = parts
@@ -69,7 +69,7 @@ fn html_is_chosen_and_the_alternative_left_out() {
 }
 
 #[test]
-fn nothing_of_a_mixed_message_is_left_out() {
+fn no_part_of_a_mixed_message_is_left_out() {
     let alternative = multipart("alternative", &[plain("P"), html("<p>H")]);
     let plain_text = |text: &str| Text::Plain(text.to_owned());
     let html_text = Text::Html("<p>H".to_owned());
@@ -188,7 +188,7 @@ fn the_root_of_related_parts_may_be_named() {
 }
 
 #[test]
-fn what_lies_too_deep_is_a_message_of_its_own() {
+fn a_part_nested_too_deep_becomes_an_attached_message() {
     let deep = |depth| (0..depth).fold(plain("P"), |inner, _| multipart("mixed", &[inner]));
 
     let (text, files, _) = of(&deep(60));

@@ -1,7 +1,7 @@
-//! Whether an HTML text shows anything: programs that write a message in two forms
-//! may leave one of them empty, in markup that is not empty at all.
+//! Whether an HTML text shows anything: programs that write a message in two forms may
+//! leave one of them empty, although its markup is not.
 
-/// Whether an HTML text has anything to see: letters outside of its markup, or a
+/// Whether an HTML text has something to see: letters outside of its markup, or a
 /// picture.
 pub(in crate::mime) fn shows(html: &str) -> bool {
     const PICTURES: [&str; 9] = [
@@ -29,7 +29,7 @@ pub(in crate::mime) fn shows(html: &str) -> bool {
     !bare.chars().all(is_blank)
 }
 
-/// Without what stands between these marks; what is not closed stays.
+/// Removes the text between these marks; unclosed text stays.
 fn without(text: &str, open: &str, close: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,15 +1,14 @@
-//! A message said in the words of Graph's JSON form: the few properties that it
-//! has, and what of the message has no place among them.
+//! A message in Graph's JSON form: the few properties that it has, and a list of what
+//! they cannot express.
 //!
-//! The form cannot carry a message as it is, so this is used only where it alone
-//! can do what was asked; what is lost is listed, for the operator to see. A
-//! signature would not survive, and what is encrypted would not be readable:
-//! those messages have no rendition.
+//! The form cannot carry a message unchanged, so it is used only if it alone can do what
+//! was asked; the operator sees a list of what is lost. A signature would not survive,
+//! and encrypted content would not be readable, so such messages have no JSON form.
 //!
-//! Who receives it is read by the reader that decided about it
-//! (`delivery/attempt/recipients.rs`): To, Cc and Bcc of the header section that goes out,
-//! and what that reader is not sure of names nobody. Whoever sends a rendition
-//! holds [`Rendition::recipients`] against the envelope (promise 3).
+//! The recipients are read by the reader that decided about them
+//! (`delivery/attempt/recipients.rs`): To, Cc and Bcc of the outgoing header section;
+//! items that are not certain name nobody. The caller compares [`Rendition::recipients`]
+//! with the envelope (promise 3).
 
 pub(super) mod attachment;
 pub(super) mod contents;
@@ -33,50 +32,49 @@ use super::Item;
 use super::Part;
 use crate::mail::Address;
 
-/// What the JSON form can say of a message.
+/// The part of a message that the JSON form can express.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendition {
     /// Decoded, on one line, at most 255 UTF-16 units.
     pub subject: String,
-    /// What is read.
+    /// The displayed text.
     pub text: Text,
-    /// In the message's order.
+    /// The files, in the order of the message.
     pub attachments: Vec<Attachment>,
-    /// The author; without one Graph takes the mailbox.
+    /// The author; without one Graph uses the mailbox.
     pub from: Option<Mailbox>,
-    /// Where answers go, if not there.
+    /// Where replies go, if not to the author.
     pub reply_to: Vec<Mailbox>,
-    /// Of the To fields.
+    /// The recipients in To.
     pub to: Vec<Mailbox>,
-    /// Of the Cc fields.
+    /// The recipients in Cc.
     pub cc: Vec<Mailbox>,
-    /// Of the Bcc fields.
+    /// The recipients in Bcc.
     pub bcc: Vec<Mailbox>,
     /// How urgent it is.
     pub importance: Importance,
-    /// How private it is, if it says so.
+    /// How private it is, if that is given.
     pub sensitivity: Option<Sensitivity>,
-    /// The author asks to be told when it is read.
+    /// Whether the author asks for a read receipt.
     pub read_receipt: bool,
-    /// The author asks to be told when it has arrived.
+    /// Whether the author asks for a delivery receipt.
     pub delivery_receipt: bool,
-    /// With its angle brackets.
+    /// The Message-ID, with its angle brackets.
     pub message_id: Option<String>,
-    /// The Message-ID that it answers.
+    /// The Message-ID that it replies to.
     pub in_reply_to: Option<String>,
-    /// Those of the conversation.
+    /// The Message-IDs of the conversation.
     pub references: Option<String>,
-    /// Fields of its own whose names begin with `X-`, at most
-    /// [`MOST_HEADERS`](Self::MOST_HEADERS).
+    /// Fields whose names begin with `X-`, at most [`MOST_HEADERS`](Self::MOST_HEADERS).
     pub headers: Vec<(String, String)>,
-    /// What it cannot say, each once.
+    /// What JSON cannot express, each once.
     pub lost: Vec<Lost>,
 }
 
-/// Somebody with the name that is shown.
+/// A person with the displayed name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Where mail goes.
+    /// The address.
     pub address: Address,
     /// Decoded, one line.
     pub name: Option<String>,
@@ -91,14 +89,14 @@ impl From<Address> for Mailbox {
     }
 }
 
-/// What the JSON form has no place for.
+/// Content that the JSON form cannot express.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// A header field, or what it says beyond what a property can.
+    /// A header field, or the part of it that a property cannot hold.
     Field(String),
     /// The end of a long subject.
     SubjectEnd,
-    /// An alternative to the text, such as the plain one beside HTML.
+    /// An alternative to the text, such as plain text next to HTML.
     Alternative,
 }
 
@@ -112,52 +110,52 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Why a message has no rendition.
+/// Why a message has no JSON form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenditionError {
     /// S/MIME (RFC 8551) or PGP/MIME (RFC 3156).
     #[error("it is signed, and the JSON form would break the signature")]
     Signed,
-    /// By one of the two.
+    /// It is signed or encrypted.
     #[error("it is encrypted, and the JSON form would make it unreadable")]
     Encrypted,
-    /// So many that taking them apart would take memory beyond measure.
+    /// It has so many parts that splitting it would need too much memory.
     #[error("it has too many parts to be taken apart")]
     TooManyParts,
-    /// A part with a calendar method (RFC 6047): programs act by its MIME form.
+    /// It has a part with a calendar method (RFC 6047), which programs need in MIME form.
     #[error(
         "it is an invitation or an answer to one, and the JSON form would make it a plain file"
     )]
     Invitation,
-    /// RFC 6522: a delivery report, a read receipt. Programs act by its MIME form, and
-    /// by Auto-Submitted, which that form cannot say either.
+    /// RFC 6522: it is a delivery report or a read receipt. Programs need its MIME form
+    /// and its Auto-Submitted field, which JSON cannot express either.
     #[error("it is a report, which programs no longer recognise in the JSON form")]
     Report,
-    /// In an encoding or a charset that the relay does not know, or damaged.
+    /// It has a part in an unknown encoding or charset, or a damaged part.
     #[error("its part {name:?} is encoded in a way that the relay cannot read for certain")]
     Undecodable {
         /// Its file name, or one that suits its type.
         name: String,
     },
-    /// There is nothing else to read.
+    /// The only text cannot be shown.
     #[error("its text is neither plain nor HTML, and the JSON form has only those")]
     Unshown,
 }
 
-/// What Exchange keeps of a subject, in UTF-16 units (microsoft-graph.md A2).
+/// The longest subject that Exchange keeps, in UTF-16 units.
 const LONGEST_SUBJECT: usize = 255;
 
 impl Rendition {
-    /// The most `X-` fields that Graph takes (microsoft-graph.md A3).
+    /// The most `X-` fields that Graph accepts.
     pub const MOST_HEADERS: usize = 5;
 
-    /// Of a whole message with CRLF line ends, its header section as it is to go
-    /// out. Takes time that grows with the message, and memory for it twice.
+    /// Converts a whole message with CRLF line ends, with its outgoing header section.
+    /// The time grows with the message, and so does the memory, by twice its size.
     ///
     /// # Errors
     ///
-    /// It is signed, encrypted, an invitation or a report, has too many parts, or has one that
-    /// cannot be decoded.
+    /// It is signed, encrypted, an invitation or a report, has too many parts, or has a
+    /// part that cannot be decoded.
     pub fn of(message: &[u8]) -> Result<Self, RenditionError> {
         let header = Header::split(message, true).unwrap_or_default();
         let parts = Parts::of(&header, message).ok_or(RenditionError::TooManyParts)?;
@@ -198,14 +196,14 @@ impl Rendition {
         })
     }
 
-    /// Everybody who gets it, in the order To, Cc, Bcc.
+    /// All recipients, in the order To, Cc, Bcc.
     pub fn recipients(&self) -> impl Iterator<Item = &Address> {
         let visible = self.to.iter().chain(&self.cc);
         visible.chain(&self.bcc).map(|mailbox| &mailbox.address)
     }
 }
 
-/// Refuses what would not survive. A signed or encrypted message that is merely
+/// Refuses messages that would not survive. A signed or encrypted message that is only
 /// attached is a file like any other.
 fn check(parts: &Parts<'_>) -> Result<(), RenditionError> {
     for part in &parts.structure.parts {
@@ -229,8 +227,8 @@ fn check(parts: &Parts<'_>) -> Result<(), RenditionError> {
     Ok(())
 }
 
-/// Whether a part is meant for the recipient's calendar, not for his disk: it names
-/// a method (RFC 6047 2.4), or has one in it and does not want to be saved.
+/// Whether a part is meant for the recipient's calendar and not for saving: it names a
+/// method (RFC 6047 2.4), or contains one and is not marked as an attachment.
 fn is_invitation(parts: &Parts<'_>, calendar: &Part) -> bool {
     let within = || {
         let content = parts.content(calendar).unwrap_or_default();
@@ -245,7 +243,7 @@ fn begins(line: &[u8], with: &[u8]) -> bool {
     begins.is_some_and(|begins| begins.eq_ignore_ascii_case(with))
 }
 
-/// Those of a field whose addresses are sure, in order.
+/// The addresses of a field that are certain, in order.
 fn mailboxes(header: &Header<'_>, name: &str) -> Vec<Mailbox> {
     let items = header.all(name).flat_map(|field| &field.list().items);
     items.filter_map(mailbox).collect()

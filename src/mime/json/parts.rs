@@ -28,8 +28,8 @@ pub(in crate::mime) struct Parts<'m> {
 }
 
 impl<'m> Parts<'m> {
-    /// Takes a message with CRLF line ends apart; `None` if it has more parts than
-    /// any message that was meant to be read.
+    /// Splits a message with CRLF line ends; `None` if it has more parts than any message
+    /// meant for people.
     pub(in crate::mime) fn of(header: &Header<'_>, message: &'m [u8]) -> Option<Self> {
         let body = message.get(header.body..).unwrap_or_default();
         let structure = parts_of(header, body);
@@ -61,9 +61,8 @@ impl<'m> Parts<'m> {
         decoded(part.media.encoding, body).map(Cow::Owned)
     }
 
-    /// The content as text, without the NULs that no text has and without the line
-    /// breaks that are there for old terminals only (RFC 3676). `None` if it cannot
-    /// be told for certain.
+    /// The content as text, without NULs and without line breaks that are only for old
+    /// terminals (RFC 3676). `None` if it is not certain.
     pub(in crate::mime) fn text(&self, part: &Part) -> Option<String> {
         let content = self.content(part)?;
         let text = labels::text(&content, part.media.charset.as_deref())?;
@@ -82,15 +81,15 @@ impl<'m> Parts<'m> {
     }
 }
 
-/// What a field says to a person: encoded words (RFC 2047) decoded, on one line.
-/// `charset` is the one of the message's text.
+/// The readable text of a field: encoded words (RFC 2047) decoded, on one line. `charset`
+/// is that of the message's text.
 pub(in crate::mime) fn words(field: &Field<'_>, charset: Option<&str>) -> String {
     let bytes = field.value.iter().copied();
     let unfolded: Vec<u8> = bytes.filter(|byte| !b"\r\n".contains(byte)).collect();
     one_line(&words::read(&unfolded, charset))
 }
 
-/// Without control characters, which a field could be forged with.
+/// Removes control characters, which could be used to forge a field.
 pub(in crate::mime) fn one_line(text: &str) -> String {
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     text.chars()
@@ -175,7 +174,7 @@ mod tests {
         let long = message.replace("boundary=a", &format!("boundary={}", "a".repeat(201)));
         let parts = Parts::read(&long);
         assert_eq!(parts.content(parts.root()), None);
-        // One beside another harms nobody.
+        // A second one next to another does no harm.
         let inner =
             "--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b--\r\n";
         let beside =
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_field_with_too_many_parameters_the_first_are_read() {
+    fn only_the_first_of_too_many_parameters_are_read() {
         let many: String = (0..300_000).map(|n| format!("; a{n}*1=b")).collect();
         let message = format!("Content-Type: text/html; charset=big5{many}; name=x\r\n\r\n");
 

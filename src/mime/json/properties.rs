@@ -1,11 +1,11 @@
-//! Header fields that Graph has properties for, the few that may go along under
+//! Header fields that are properties in Graph, the few others that may be sent under
 //! their own names, and the rest.
 //!
-//! Of the fields of their own that begin with `X-` Graph takes five. Those that
-//! this relay set aside come first, because promise 5 wants them visible; the
-//! others in the message's order. Exchange keeps them as named properties, one of
-//! a name, so a repetition does not go along, and neither do its own transport's,
-//! under any name: they would take the places of others.
+//! Graph accepts five fields whose names begin with `X-`. Those that this relay has
+//! renamed come first, because promise 5 wants them visible; the others follow in the
+//! message's order. Exchange stores them as named properties, one for each name, so
+//! repetitions are left out. So are the fields of its own transport, under any name,
+//! because they would take the places of others.
 
 use std::collections::HashSet;
 
@@ -22,10 +22,10 @@ use crate::mime::header::reserved::is_reserved;
 pub enum Importance {
     /// It can wait.
     Low,
-    /// It says nothing else.
+    /// No importance given, or an ordinary one.
     #[default]
     Normal,
-    /// It cannot.
+    /// It is urgent.
     High,
 }
 
@@ -40,7 +40,8 @@ pub enum Sensitivity {
     Confidential,
 }
 
-/// What a header section says that JSON can say too, recipients and subject apart.
+/// Values of a header section that JSON can express too, except for recipients and
+/// subject.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::mime) struct Properties {
     pub(in crate::mime) importance: Importance,
@@ -51,7 +52,7 @@ pub(in crate::mime) struct Properties {
     pub(in crate::mime) in_reply_to: Option<String>,
     pub(in crate::mime) references: Option<String>,
     pub(in crate::mime) headers: Vec<(String, String)>,
-    /// Names of fields, each once, in the message's order.
+    /// Names of fields, each once, in the order of the message.
     pub(in crate::mime) lost: Vec<String>,
 }
 
@@ -87,9 +88,9 @@ pub(in crate::mime) fn of(header: &Header<'_>) -> Properties {
 }
 
 impl Properties {
-    /// Whether a field is said in JSON, by these properties or otherwise.
+    /// Whether JSON expresses a field, by these properties or otherwise.
     fn says(&self, field: &Field<'_>, author: Option<&Address>) -> bool {
-        // Graph knows one author: whoever else is meant is not.
+        // Graph has one author; other authors are lost.
         let only_author = || {
             let named = addresses_of(field);
             let keys: HashSet<String> = named.iter().map(Address::key).collect();
@@ -114,7 +115,7 @@ impl Properties {
     }
 }
 
-/// Positions of the fields that go along under their names.
+/// The positions of the fields that are sent under their names.
 fn headers(header: &Header<'_>) -> Vec<usize> {
     let mut seen = HashSet::new();
     let fields = header.fields.iter().enumerate();
@@ -142,7 +143,7 @@ fn begins(field: &Field<'_>, prefix: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(prefix))
 }
 
-/// The name without what [`Field::renamed`] put in front of it.
+/// The name without the prefix of [`Field::renamed`].
 fn original_name<'f>(field: &'f Field<'_>) -> &'f str {
     if begins(field, SET_ASIDE) {
         field.name.get(SET_ASIDE.len()..).unwrap_or_default()
@@ -151,10 +152,10 @@ fn original_name<'f>(field: &'f Field<'_>) -> &'f str {
     }
 }
 
-/// What [`Field::renamed`] begins with.
+/// The prefix of [`Field::renamed`].
 const SET_ASIDE: &str = "x-original-";
 
-/// What the first field of that name says, on one line, if anything.
+/// The value of the first field with this name, on one line, if there is one.
 fn first(header: &Header<'_>, name: &str) -> Option<String> {
     let field = header.all(name).next()?;
     Some(one_line(&field.text())).filter(|text| !text.is_empty())
@@ -169,8 +170,8 @@ fn addresses_of(field: &Field<'_>) -> Vec<Address> {
     items.filter_map(|item| item.address).collect()
 }
 
-/// Of the fields that say it the first in this order: the standard's (RFC 2156
-/// 5.3.4) and Outlook's before what others made of it.
+/// The first in this order counts: the standard's field (RFC 2156 5.3.4) and Outlook's
+/// before those of others.
 fn importance(header: &Header<'_>) -> Option<Importance> {
     let names = ["Importance", "X-Priority", "X-MSMail-Priority", "Priority"];
     let mut fields = names.into_iter().flat_map(|name| header.all(name));
@@ -212,7 +213,7 @@ fn sensitivity(text: &str) -> Option<Sensitivity> {
     }
 }
 
-/// The id without the comments that may stand around it.
+/// The id without surrounding comments.
 fn message_id(text: &str) -> Option<String> {
     let text = Some(text).filter(|text| is_message_id(text))?;
     let (_, rest) = text.split_once('<')?;
@@ -224,7 +225,7 @@ fn message_id(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Of these lines under a From.
+    /// Reads these lines under a From.
     fn read(lines: &str) -> Properties {
         let head = format!("From: A <a@b.c>\r\n{lines}\r\n");
         of(&Header::split(head.as_bytes(), true).unwrap())
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn five_fields_of_their_own_go_along_and_those_set_aside_first() {
+    fn five_x_fields_are_kept_and_renamed_ones_come_first() {
         let six = "X-1: a\r\nX-2: b\r\n c\r\nX-3: d\r\nX-4: e\r\nX-5: f\r\nX-6: g\r\n";
         let found = read(six);
         assert_eq!(found.headers[1], ("X-2".into(), "b c".into()));
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_graph_would_refuse_does_not_go_along() {
+    fn fields_that_graph_would_refuse_are_left_out() {
         let lines = "X-MS-Exchange-Organization-SCL: 1\r\nX-Original-X-Forefront-Y: b\r\nX-: a\r\nX-A/B: c\r\nX-Empty: \r\n\
             X-Twice: 1\r\nx-twice: 2\r\nXmas: 1\r\nX-Good: B\u{fc}ro\r\n";
 

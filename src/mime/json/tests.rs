@@ -1,4 +1,4 @@
-//! What the JSON form says of a message, and what it refuses.
+//! How the JSON form expresses a message, and which messages it refuses.
 
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn everybody_is_named_with_the_name_that_is_shown() {
 }
 
 #[test]
-fn what_is_not_sure_names_nobody() {
+fn uncertain_items_name_nobody() {
     for line in [
         "To: undisclosed-recipients:;",
         "To: a@b.c or c@d.e",
@@ -92,7 +92,7 @@ fn a_long_subject_is_cut_between_characters() {
 }
 
 #[test]
-fn what_is_signed_or_encrypted_has_no_rendition() {
+fn signed_or_encrypted_messages_have_no_json_form() {
     let mixed = |inner: &str| {
         format!("Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n{inner}\r\n--m--\r\n")
     };
@@ -130,7 +130,7 @@ fn what_is_signed_or_encrypted_has_no_rendition() {
 }
 
 #[test]
-fn what_is_lost_is_said() {
+fn lost_fields_are_listed() {
     let alternative = "Date: x\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n\
         --a\r\n\r\nP\r\n--a\r\nContent-Type: text/html\r\n\r\n<p>H\r\n--a--\r\n";
     let report = "Content-Type: multipart/report; boundary=a\r\n\r\n--a\r\n\r\nP\r\n--a\r\n\
@@ -161,7 +161,7 @@ fn no_blind_recipient_is_in_what_others_see() {
     }
 }
 
-/// Pieces that messages are made of, in any order.
+/// Pieces of messages, in any order.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
         "Content-Type: multipart/mixed; boundary=b",

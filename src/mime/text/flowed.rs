@@ -1,16 +1,16 @@
-//! Plain text whose lines flow (RFC 3676): a blank at the end of a line says that
-//! the paragraph goes on, and a blank at the beginning protects what follows it.
-//! Where the type of a text cannot be said, as in the JSON form, the lines are put
-//! together here, as every mail program shows them.
+//! Plain text with flowed lines (RFC 3676): a blank at the end of a line means that the
+//! paragraph continues, and a blank at the beginning protects what follows. The JSON form
+//! cannot express this type, so the lines are joined here, as every mail program shows
+//! them.
 
 /// How lines flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) struct Flowed {
-    /// The blank at the end of a line is there for the flow alone.
+    /// Whether the blank at the end of a line is only there for the flow.
     deletes_blank: bool,
 }
 
-/// RFC 3676 4.3: it looks as if it flowed, and never does.
+/// RFC 3676 4.3: it looks flowed, and never is.
 const SIGNATURE: &str = "-- ";
 
 impl Flowed {
@@ -23,10 +23,10 @@ impl Flowed {
         })
     }
 
-    /// The text with whole paragraphs as lines.
+    /// The text with each paragraph on one line.
     pub(in crate::mime) fn unfolded(self, text: &str) -> String {
         let mut unfolded = String::with_capacity(text.len());
-        // How deep the quotation of the paragraph is that goes on.
+        // The quotation depth of the paragraph that continues.
         let mut open = None;
         for line in text.split_inclusive('\n') {
             let content = line.trim_end_matches(['\r', '\n']);
@@ -36,7 +36,7 @@ impl Flowed {
             let stuffed = quoted.strip_prefix(' ').unwrap_or(quoted);
             let flows = stuffed.ends_with(' ') && stuffed != SIGNATURE && !end.is_empty();
             if open.is_some_and(|open| open != depth || stuffed == SIGNATURE) {
-                // RFC 3676 4.5: whoever wrote it left it unfinished.
+                // RFC 3676 4.5: the writer left it unfinished.
                 unfolded.push_str("\r\n");
                 open = None;
             }

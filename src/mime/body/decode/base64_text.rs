@@ -1,10 +1,10 @@
-//! Base64 undone piece by piece (RFC 2045 6.8), as it really arrives: with stray
-//! characters between its letters, a footer that an appliance added, padding that
-//! is missing or stands in the middle, or in the URL-safe alphabet (RFC 4648 5).
+//! Decodes base64 piece by piece (RFC 2045 6.8), as it really arrives: with stray
+//! characters between its letters, a footer that an appliance added, missing padding or
+//! padding in the middle, or in the URL-safe alphabet (RFC 4648 5).
 //!
-//! Whatever comes out is either what was encoded or [`Verdict::Doubtful`]: a file
-//! is never wrong in silence. So a reading that only looks likely is doubtful,
-//! and the message travels as the bytes that came in.
+//! The result is either what was encoded or [`Verdict::Doubtful`]: a file is never wrong
+//! silently. A reading that is only likely is doubtful, and then the message is sent with
+//! its original bytes.
 
 use base64::Engine;
 use base64::alphabet;
@@ -15,51 +15,51 @@ use base64::engine::GeneralPurposeConfig;
 use super::Verdict;
 use super::footer;
 
-/// Undoes base64.
+/// A decoder for base64.
 #[derive(Debug)]
 pub(super) struct Base64 {
     alphabet: Alphabet,
-    /// The beginning of a line that has not ended.
+    /// The beginning of an unfinished line.
     line: Vec<u8>,
-    /// The rest of a line that is too long to be held.
+    /// Whether the rest of a line is too long to be held.
     long: bool,
     /// Letters of an unfinished group.
     held: Vec<u8>,
-    /// Something that is not data stood between the last data and here.
+    /// Whether something other than data came after the last data.
     gap: bool,
-    /// Text behind the data, which is skipped.
+    /// Whether text after the data is being skipped.
     footer: bool,
     doubtful: bool,
     /// Letters so far.
     letters: u64,
-    /// Letters since the last padding that others followed.
+    /// Letters since the last padding that was followed by more letters.
     unit: u64,
-    /// Characters of padding behind them.
+    /// Characters of padding after them.
     pads: u64,
-    /// Characters of padding behind a whole group, where there is nothing to pad.
+    /// Characters of padding after a complete group, which needs none.
     idle_pads: u64,
-    /// There was padding in the middle.
+    /// Whether there was padding in the middle.
     joined: bool,
-    /// Padding stood before letters of either alphabet: in the other one, no encoder
-    /// writes that.
+    /// Whether padding came before letters of either alphabet. In the URL-safe one no
+    /// encoder writes that.
     padded_before: bool,
-    /// Data that could have ended went on behind something else.
+    /// Whether data that could have ended continued after something else.
     resumed: bool,
-    /// There are letters whose bits belong to no byte.
+    /// Whether there are letters whose bits belong to no byte.
     cut_off: bool,
     /// Characters of the other alphabet, `-` and `_`, between letters.
     dashes: u64,
-    /// Such characters in lines of their own behind the last letter.
+    /// Such characters in separate lines after the last letter.
     rule: u64,
-    /// The last letter of either alphabet.
+    /// The position of the last letter of either alphabet.
     last: u8,
-    /// There is a `+` or a `/`.
+    /// Whether there is a `+` or a `/`.
     slashes: bool,
     /// Other characters that are neither letters nor blanks.
     strays: u64,
 }
 
-/// Which letters stand for 62 and 63.
+/// Which letters mean 62 and 63.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alphabet {
     /// `+` and `/`.
@@ -71,7 +71,7 @@ pub(super) enum Alphabet {
 /// A longer line is data: some encoders write everything on one line.
 const LONGEST_LINE: usize = 1000;
 
-/// Neither padding nor the bits behind the last byte are looked at.
+/// Neither padding nor the bits after the last byte are checked.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -105,7 +105,7 @@ impl Base64 {
         }
     }
 
-    /// Decodes the next piece; appends to `decoded` what is certain.
+    /// Decodes the next piece; appends what is certain to `decoded`.
     pub(super) fn feed(&mut self, mut encoded: &[u8], decoded: &mut Vec<u8>) {
         while !encoded.is_empty() {
             let end = memchr::memchr(b'\n', encoded);
@@ -130,7 +130,7 @@ impl Base64 {
         }
     }
 
-    /// Decodes what was held back, at the end.
+    /// Decodes at the end what was held back.
     pub(super) fn finish(&mut self, decoded: &mut Vec<u8>) {
         self.held_line(decoded);
         self.ends_short();
@@ -166,7 +166,7 @@ impl Base64 {
     fn held_line(&mut self, decoded: &mut Vec<u8>) {
         let mut line = std::mem::take(&mut self.line);
         self.line(&line, decoded);
-        // Its memory is for the next one.
+        // The next line uses its memory.
         line.clear();
         self.line = line;
     }
@@ -191,7 +191,7 @@ impl Base64 {
             self.resumed |= is_behind && self.is_complete();
             self.data(text, decoded);
         } else if text.iter().all(|byte| matches!(byte, b'-' | b'_')) {
-            // A rule above a footer; in the other alphabet, data.
+            // A rule above a footer; data in the other alphabet.
             self.gap = true;
             self.rule += text.len() as u64;
             self.padded_before |= self.pads + self.idle_pads > 0;
@@ -217,7 +217,7 @@ impl Base64 {
         }
     }
 
-    /// Decodes a line as almost all are: whole groups of letters behind such lines.
+    /// Decodes an ordinary line: complete groups of letters after ordinary lines.
     fn ordinary(&mut self, text: &[u8], decoded: &mut Vec<u8>) -> bool {
         let is_expected = !self.footer && !self.gap && self.held.is_empty();
         let is_expected = is_expected && self.pads == 0 && self.idle_pads == 0;
@@ -238,7 +238,7 @@ impl Base64 {
         true
     }
 
-    /// Whether there is data, and nothing has to follow.
+    /// Whether there is data, and nothing more is required.
     fn is_complete(&self) -> bool {
         self.letters > 0 && (self.pads > 0 || self.unit.is_multiple_of(4))
     }
@@ -287,8 +287,8 @@ impl Base64 {
         }
     }
 
-    /// Letters follow: what was padded before is a unit of its own, as programs
-    /// write that encode a file piece by piece.
+    /// Letters follow. What was padded before is a separate unit, as programs write it
+    /// that encode a file piece by piece.
     fn goes_on(&mut self) {
         if self.pads > 0 {
             self.doubtful |= !(self.unit + self.pads).is_multiple_of(4);
@@ -300,7 +300,7 @@ impl Base64 {
     }
 
     fn pad(&mut self, decoded: &mut Vec<u8>) {
-        // Behind a whole group it pads nothing.
+        // After a complete group it pads nothing.
         if self.pads > 0 || !self.unit.is_multiple_of(4) {
             self.cut_off |= self.pads == 0 && self.unit % 4 == 1;
             self.pads += 1;
@@ -310,7 +310,7 @@ impl Base64 {
         }
     }
 
-    /// What stands at the end without padding.
+    /// Letters at the end without padding.
     fn ends_short(&mut self) {
         if self.pads > 0 || self.unit.is_multiple_of(4) {
             return;
@@ -319,8 +319,8 @@ impl Base64 {
         self.doubtful |= self.joined || self.resumed;
     }
 
-    /// Decodes all letters that are held. Of a group that is cut off, two make a
-    /// byte, three make two bytes, and a single one makes none.
+    /// Decodes all letters that are held. In an incomplete group two letters make one
+    /// byte, three make two, and a single one makes none.
     fn flush(&mut self, decoded: &mut Vec<u8>) {
         if self.held.len() % 4 == 1 {
             self.held.pop();
@@ -336,8 +336,8 @@ impl Base64 {
     }
 }
 
-/// Decodes the letters of an encoded word, where nothing else stands: those of both
-/// alphabets, each run of them by itself.
+/// Decodes the letters of an encoded word, which contains nothing else: those of both
+/// alphabets, each run separately.
 pub(in crate::mime) fn letters(text: &[u8]) -> Vec<u8> {
     let mut decoder = Base64::new(Alphabet::Standard);
     let mut decoded = Vec::new();
@@ -355,7 +355,7 @@ fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
-/// Whether so many letters, without padding, end with a whole byte and nothing more.
+/// Whether this number of letters, without padding, ends exactly with a byte.
 fn ends_whole(letters: u64, last: u8) -> bool {
     match (letters % 4, value_of(last)) {
         (0, _) => true,

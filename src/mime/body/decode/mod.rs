@@ -1,4 +1,4 @@
-//! Content-Transfer-Encoding read and undone piece by piece (RFC 2045 6), by one
+//! Reads Content-Transfer-Encoding and decodes it piece by piece (RFC 2045 6), with one
 //! decoder for every form in which a message is sent.
 //!
 //! It is as tolerant as receivers are. What a part's size is (`body/scan.rs`) and
@@ -26,28 +26,28 @@ use self::uuencode::Uuencode;
 use crate::mime::Reader;
 use crate::mime::addresses::grammar::apart;
 
-/// How the bytes of a part are written.
+/// How the bytes of a part are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As they are: 7bit, 8bit, binary, or nothing said.
+    /// Not encoded: 7bit, 8bit, binary, or no field.
     Identity,
     /// RFC 2045 6.7.
     QuotedPrintable,
     /// RFC 2045 6.8.
     Base64,
-    /// With the alphabet of RFC 4648 5, which some programs use by mistake. No field
-    /// says so; the letters show it.
+    /// With the alphabet of RFC 4648 5, which some programs use by mistake. No field says
+    /// so; only the letters show it.
     Base64Url,
-    /// The format of the Unix program.
+    /// The format of the Unix program uuencode.
     Uuencode,
     /// In a way that the relay does not know, or in two ways.
     Unknown,
 }
 
 impl Encoding {
-    /// Reads the text of a Content-Transfer-Encoding field, whatever stands around
-    /// the word: quotes, comments, a semicolon with parameters. Words that name two
-    /// encodings name none.
+    /// Reads the text of a Content-Transfer-Encoding field, whatever surrounds the word:
+    /// quotes, comments, a semicolon with parameters. A text with two encodings names
+    /// none.
     pub(in crate::mime) fn named(text: &str) -> Self {
         let outside = apart(text).map_or(Cow::Borrowed(text), |(outside, _)| outside);
         let is_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
@@ -76,25 +76,25 @@ impl Encoding {
             "uuencode" | "uuencoded" | "uue" | "uu" => Some(Self::Uuencode),
             "7bit" | "7bits" | "8bit" | "8bits" | "8bitmime" | "binary" | "7" | "8" | "none"
             | "identity" | "plain" | "text" => Some(Self::Identity),
-            // Some write the charset there.
+            // Some programs write the charset there.
             _ => encoding_rs::Encoding::for_label(word.as_bytes()).map(|_| Self::Identity),
         }
     }
 }
 
-/// How certain a decoder is of what it made.
+/// How certain a decoder is of its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) enum Verdict {
     /// This was encoded.
     Certain,
-    /// It is base64 in the other alphabet ([`Encoding::Base64Url`]), and has so many
+    /// It is base64 in the other alphabet ([`Encoding::Base64Url`]), with this number of
     /// bytes.
     UrlSafe(u64),
     /// Something else may have been encoded, or something is missing.
     Doubtful,
 }
 
-/// Undoes an encoding.
+/// A decoder for one encoding.
 #[derive(Debug)]
 pub(in crate::mime) struct Decoder(Kind);
 
@@ -119,7 +119,7 @@ impl Decoder {
         })
     }
 
-    /// Decodes what comes next; appends to `decoded` what needs nothing more.
+    /// Decodes the next bytes; appends to `decoded` what is complete.
     pub(in crate::mime) fn feed(&mut self, encoded: &[u8], decoded: &mut Vec<u8>) {
         match &mut self.0 {
             Kind::Copy(_) => decoded.extend_from_slice(encoded),
@@ -129,7 +129,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes what was held back, at the end.
+    /// Decodes at the end what was held back.
     pub(in crate::mime) fn finish(&mut self, decoded: &mut Vec<u8>) {
         match &mut self.0 {
             Kind::Copy(_) => {}
@@ -139,11 +139,11 @@ impl Decoder {
         }
     }
 
-    /// How certain it is, once it is finished.
+    /// How certain the result is, once it is finished.
     pub(in crate::mime) fn verdict(&self) -> Verdict {
         match &self.0 {
             Kind::Copy(verdict) => *verdict,
-            // What is no escape is kept, as every reader does.
+            // Bytes that are not an escape stay, as in every reader.
             Kind::QuotedPrintable(_) => Verdict::Certain,
             Kind::Base64(decoder) => decoder.verdict(),
             Kind::Uuencode(decoder) => decoder.verdict(),
@@ -151,7 +151,7 @@ impl Decoder {
     }
 }
 
-/// Decodes bytes that are there; `None` if the result is doubtful.
+/// Decodes bytes in memory; `None` if the result is doubtful.
 pub(in crate::mime) fn decoded(encoding: Encoding, encoded: &[u8]) -> Option<Vec<u8>> {
     let mut decoder = Decoder::new(encoding);
     let mut decoded_bytes = Vec::with_capacity(encoded.len());
@@ -164,12 +164,12 @@ pub(in crate::mime) fn decoded(encoding: Encoding, encoded: &[u8]) -> Option<Vec
     }
 }
 
-/// Reads what a part says, decoded.
+/// Reads the decoded content of a part.
 #[derive(Debug)]
 pub struct Decoded {
     reader: Reader,
     decoder: Decoder,
-    /// Decoded bytes that are not asked for.
+    /// Decoded bytes to be skipped.
     skip: u64,
     ended: bool,
 }
@@ -185,7 +185,7 @@ impl Decoded {
         }
     }
 
-    /// What comes next, never empty; `None` at the end.
+    /// The next bytes, never empty; `None` at the end.
     ///
     /// # Errors
     ///

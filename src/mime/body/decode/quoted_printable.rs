@@ -1,21 +1,21 @@
-//! Quoted-printable undone piece by piece (RFC 2045 6.7).
+//! Decodes quoted-printable piece by piece (RFC 2045 6.7).
 //!
-//! As tolerant as receivers are: hexadecimal digits of either case, blanks that
-//! were added at the ends of lines, and an `=` that begins no escape, which stays
-//! as it is. Hand-written HTML is full of those: `href="?id=x"`.
+//! As tolerant as receivers are: hexadecimal digits of either case, blanks that were
+//! added at the ends of lines, and an `=` that begins no escape, which stays as it is.
+//! Hand-written HTML contains many of those: `href="?id=x"`.
 
-/// Undoes quoted-printable.
+/// A decoder for quoted-printable.
 #[derive(Debug, Default)]
 pub(super) struct QuotedPrintable {
-    /// An escape that may go on, or blanks that may end a line.
+    /// An escape that may continue, or blanks that may end a line.
     held: Vec<u8>,
 }
 
-/// More blanks than any line has do not end a line.
+/// More blanks than this do not end a line.
 const LONGEST_HELD: usize = 1000;
 
 impl QuotedPrintable {
-    /// Decodes the next piece; appends to `decoded` what is certain.
+    /// Decodes the next piece; appends what is certain to `decoded`.
     pub(super) fn feed(&mut self, mut encoded: &[u8], decoded: &mut Vec<u8>) {
         while let Some((byte, rest)) = encoded.split_first() {
             let plain = encoded.iter().position(|byte| b"=\r\n \t".contains(byte));
@@ -55,8 +55,8 @@ impl QuotedPrintable {
         }
     }
 
-    /// Goes on with what is held, which begins with `=`; whether the byte belongs
-    /// to it. What is no escape is kept as it is.
+    /// Continues with what is held, which begins with `=`; returns whether the byte
+    /// belongs to it. Bytes that are not an escape stay.
     fn escape(&mut self, byte: u8, decoded: &mut Vec<u8>) -> bool {
         match (self.held.as_slice(), byte) {
             ([b'='], _) if byte.is_ascii_hexdigit() => self.held.push(byte),
@@ -68,7 +68,7 @@ impl QuotedPrintable {
                 decoded.extend(value);
                 self.held.clear();
             }
-            // RFC 2045 6.7 (3): blanks behind a soft break came on the way.
+            // RFC 2045 6.7 (3): blanks after a soft break were added in transport.
             ([b'=', blanks @ ..], _)
                 if !blanks.first().is_some_and(u8::is_ascii_hexdigit)
                     && blanks.len() < LONGEST_HELD
@@ -87,7 +87,7 @@ impl QuotedPrintable {
         true
     }
 
-    /// Decodes what was held back, at the end.
+    /// Decodes at the end what was held back.
     pub(super) fn finish(&mut self, decoded: &mut Vec<u8>) {
         // Neither blanks at the end of a line nor a soft break count.
         if !self.held.iter().all(|byte| b" \t\r=".contains(byte)) {

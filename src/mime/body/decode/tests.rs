@@ -63,7 +63,7 @@ const BASE64: &[(&[u8], Option<&[u8]>)] = &[
     (b"aGVsbG8=", Some(b"hello")),
     (b"aGVs\r\n bG8=\r\n", Some(b"hello")),
     (b"+/+/", Some(b"\xfb\xff\xbf")),
-    // Padding: missing, doubled, in the middle, where none belongs.
+    // Padding: missing, doubled, in the middle, or where none is needed.
     (b"aGVsbG8", Some(b"hello")),
     (b"aGVsbG8==", Some(b"hello")),
     (b"aGVsbA=", Some(b"hell")),
@@ -84,7 +84,7 @@ const BASE64: &[(&[u8], Option<&[u8]>)] = &[
     (b"JVBERi0xLjQK\r\n\r\nThis mail was checked for viruses.\r\nhttps://example.org/\r\n", Some(b"%PDF-1.4\n")),
     (b"aGVsbG8=\r\n_______________\r\nstaff mailing list\r\nstaff@example.org\r\n", Some(b"hello")),
     (b"aGVsbG8=\r\nVertraulich: nur f\xc3\xbcr Empf\xc3\xa4nger\r\n", Some(b"hello")),
-    // Something is missing, or nobody can tell.
+    // Something is missing, or the meaning is unclear.
     (b"aGVsb", None),
     (b"aGVsbG", None),
     (b"a===", None),
@@ -93,7 +93,7 @@ const BASE64: &[(&[u8], Option<&[u8]>)] = &[
     (b"aGVsbG8=\r\n\r\nConfidential\r\n", None),
     (b"filename=\"scan.pdf\"\r\n\r\nJVBERi0xLjQK", None),
     (b"This is no base64 at all.", None),
-    // The other alphabet (RFC 4648 5), where the letters show it.
+    // The other alphabet (RFC 4648 5), which the letters show.
     (b"--__", None),
     (b"aGVs-bG8=", Some(b"hello")),
     (b"aGV-", Some(b"he~")),
@@ -155,7 +155,7 @@ fn uuencoded_files_are_read_or_said_to_be_doubtful() {
         ("begin 644 a\r\n#86)CX\r\n`\r\nend\r\n", Some("abc")),
         ("begin-base64 644 a\r\nYWJj\r\n====\r\n", Some("abc")),
         ("begin 644 a\r\n`\r\nend\r\n", Some("")),
-        // Cut off, damaged, without a beginning, two files.
+        // Truncated, damaged, without a beginning, two files.
         ("begin 644 a\r\n#86)C\r\n`\r\n", None),
         ("begin 644 a\r\n#86)C\r\n", None),
         ("begin 644 a\r\n&86)C`\r\n`\r\nend\r\n", None),
@@ -189,7 +189,8 @@ fn the_alphabet_of_urls_is_recognised() {
 fn a_line_of_dashes_may_be_data_in_the_alphabet_of_urls() {
     let zeros = "A".repeat(59);
     for (encoded, expected) in [
-        // The last letter, a whole line in the middle, and with something else behind it.
+        // The last letter, a whole line in the middle, and one with something else after
+        // it.
         (format!("{zeros}\r\n-"), Verdict::Doubtful),
         ("AAAA\r\n-_-_\r\nAAAA".to_owned(), Verdict::Doubtful),
         ("AAAA-_-_AAAA\r\n***".to_owned(), Verdict::Doubtful),
@@ -199,7 +200,7 @@ fn a_line_of_dashes_may_be_data_in_the_alphabet_of_urls() {
         ),
         ("----\r\n".to_owned(), Verdict::Doubtful),
         ("AAAA\r\nI_s-Fabvvobvdfvvglbv".to_owned(), Verdict::Doubtful),
-        // It is none where the letters before it end the data.
+        // Not if the letters before it end the data.
         ("AAAA\r\n-- \r\n".to_owned(), Verdict::Certain),
         ("YQ==\r\n----\r\n".to_owned(), Verdict::Certain),
         ("++AA\r\n----\r\n".to_owned(), Verdict::Certain),
@@ -242,7 +243,7 @@ fn runs_of_the_same_bytes_are_never_taken_for_words() {
     }
 }
 
-/// What an encoder writes, in lines.
+/// The output of an encoder, in lines.
 fn written(bytes: &[u8], width: usize) -> Vec<u8> {
     let text = BASE64_STANDARD.encode(bytes);
     let lines: Vec<&[u8]> = text.as_bytes().chunks(width).collect();
@@ -267,7 +268,7 @@ fn pieces<'e>(encoded: &'e [u8], cuts: &[usize]) -> Vec<&'e [u8]> {
 
 proptest! {
     #[test]
-    fn it_does_not_matter_how_it_is_cut(
+    fn the_result_does_not_depend_on_how_it_is_cut(
         encoded in "([a-zA-Z0-9+/]{1,6}|=|==|=3D|=[ -~]{2}| |\t|\r\n|\n|\r|-|=\r\n|begin 644 a\r\n|end\r\n|Checked by us[.]|[A-Z]{1200}){0,30}",
         cuts in proptest::collection::vec(0..1300_usize, 0..8),
     ) {
@@ -285,14 +286,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_stands_between_its_letters_base64_is_never_read_wrongly(
+    fn stray_characters_never_make_base64_decode_wrongly(
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
         width in 1..120_usize,
         strays in proptest::collection::vec((any::<prop::sample::Index>(), stray()), 0..12),
         cut in 0..3_usize,
     ) {
         let mut text = written(&bytes, width);
-        // Without padding, as some programs leave it.
+        // Without padding, as some programs write it.
         for _ in 0..cut {
             if text.ends_with(b"=") {
                 text.pop();
@@ -302,7 +303,7 @@ proptest! {
             let at = at.index(text.len() + 1);
             text.splice(at..at, stray.iter().copied());
         }
-        // With one of `-` and `_` for a stray, it may be flawless in the other alphabet.
+        // With a stray `-` or `_` it may be valid in the other alphabet.
         let letters: Vec<u8> = text.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
         let is_other = |read: &[u8]| BASE64_URL_SAFE.encode(read).as_bytes() == letters;
         if let Some(read) = decoded(Encoding::Base64, &text).filter(|read| !is_other(read)) {
@@ -323,8 +324,8 @@ proptest! {
         while !padded && text.ends_with(b"=") {
             text.pop();
         }
-        // A short last line, without padding, may look like a footer, and a line of few
-        // small letters like words: then it is doubtful.
+        // A short last line without padding may look like a footer, and a line of few
+        // small letters like words; then it is doubtful.
         let last = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         let as_words = |line: &[u8]| {
             footer::likeness(line.trim_ascii(), false, false) != footer::Likeness::Data
@@ -373,14 +374,14 @@ proptest! {
         let footer = format!("{between}{}{mark}\r\n", words.join(" "));
         let text = [written(&bytes, 76), footer.into_bytes()].concat();
 
-        // Where it may be data, the part is not decoded at all.
+        // If it may be data, the part is not decoded at all.
         if let Some(read) = decoded(Encoding::Base64, &text) {
             prop_assert_eq!(read, bytes, "{}", text.escape_ascii());
         }
     }
 
     #[test]
-    fn what_mail_parser_reads_is_read_alike(
+    fn mail_parser_reads_the_same(
         text in "([g-z.]{1,9}|=3D|=C3=BC|=\r\n| |\t|\r\n){0,30}",
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {

@@ -5,18 +5,19 @@ use super::Verdict;
 use super::base64_text::Alphabet;
 use super::base64_text::Base64;
 
-/// Undoes uuencode.
+/// A decoder for uuencode.
 #[derive(Debug, Default)]
 pub(super) struct Uuencode {
-    /// The beginning of a line that has not ended.
+    /// The beginning of an unfinished line.
     line: Vec<u8>,
-    /// The rest of a line that is too long to be one of these.
+    /// Whether the rest of a line is too long to be valid.
     long: bool,
     place: Place,
     doubtful: bool,
-    /// A line is shorter than it says: blanks at its end got lost, if blanks are used.
+    /// A line is shorter than it says, because blanks at its end were lost, if blanks are
+    /// used.
     short: bool,
-    /// A back quote stands for zero: then no blank does.
+    /// Whether a back quote means zero; then no blank does.
     back_quotes: bool,
 }
 
@@ -27,16 +28,16 @@ enum Place {
     Data,
     /// `begin-base64`.
     Base64(Box<Base64>),
-    /// Behind the line of length zero.
+    /// After the line of length zero.
     Ending,
     Behind,
 }
 
-/// The longest line has 61 characters and perhaps a checksum.
+/// The longest line has 61 characters and possibly a checksum.
 const LONGEST_LINE: usize = 1000;
 
 impl Uuencode {
-    /// Decodes the next piece; appends to `decoded` what is certain.
+    /// Decodes the next piece; appends what is certain to `decoded`.
     pub(super) fn feed(&mut self, encoded: &[u8], decoded: &mut Vec<u8>) {
         for piece in encoded.split_inclusive(|byte| *byte == b'\n') {
             let ends = piece.ends_with(b"\n");
@@ -54,7 +55,7 @@ impl Uuencode {
         }
     }
 
-    /// Decodes what was held back, at the end.
+    /// Decodes at the end what was held back.
     pub(super) fn finish(&mut self, decoded: &mut Vec<u8>) {
         self.held_line(decoded);
         self.doubtful |= self.short && self.back_quotes;
@@ -97,13 +98,13 @@ impl Uuencode {
             Place::Data if line.is_empty() => {}
             Place::Data => self.data(line, decoded),
             Place::Ending => self.doubtful |= !line.trim_ascii().is_empty(),
-            // A second file has no place.
+            // There is no place for a second file.
             Place::Behind => self.doubtful |= is_beginning(line, b"begin "),
             Place::Before => {}
         }
     }
 
-    /// A line of data: how many bytes it has, and four characters for three bytes.
+    /// A line of data: the number of its bytes, and four characters for three bytes.
     fn data(&mut self, line: &[u8], decoded: &mut Vec<u8>) {
         let values: Option<Vec<u8>> = line.iter().map(|byte| value_of(*byte)).collect();
         let Some((length, values)) = values.as_deref().and_then(<[u8]>::split_first) else {
@@ -119,7 +120,7 @@ impl Uuencode {
         }
         let wanted = length.div_ceil(3) * 4;
         self.short |= values.len() < wanted;
-        // Some write a checksum behind it.
+        // Some programs write a checksum after it.
         self.doubtful |= values.len() > wanted + 2;
         let mut values = values.to_vec();
         values.resize(wanted, 0);

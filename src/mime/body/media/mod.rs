@@ -1,7 +1,6 @@
-//! What the header section of a part says about its body (RFC 2045, 2183, 2231,
-//! 2392): the fields are taken apart by [`Header`], their values by [`Parameters`].
-//! The one reader of types, encodings and file names, for every form in which a
-//! message is sent.
+//! What the header section of a part says about its body (RFC 2045, 2183, 2231, 2392).
+//! [`Header`] splits the fields, [`Parameters`] their values. This is the only reader of
+//! types, encodings and file names, for every form in which a message is sent.
 
 mod name;
 mod parameters;
@@ -18,7 +17,7 @@ use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::text::flowed::Flowed;
 
-/// What a part is.
+/// The description of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     /// Type and subtype, in lower case.
@@ -27,18 +26,18 @@ pub struct Media {
     pub name: Option<String>,
     /// Content-ID, without its angle brackets.
     pub content_id: Option<String>,
-    /// How it wants to be shown.
+    /// Its disposition.
     pub disposition: Disposition,
-    /// How its body is written.
+    /// How its body is encoded.
     pub encoding: Encoding,
     /// What delimits the parts of a multipart, as it says.
     pub(in crate::mime) boundary: Option<String>,
-    /// The Content-ID of the part of a multipart/related that the others belong to.
+    /// The Content-ID of the root part of a multipart/related.
     pub(in crate::mime) start: Option<String>,
-    /// Texts may refer to it by a Content-Location (RFC 2557), which an attachment
-    /// of Graph's does not have.
+    /// Whether texts may refer to it by a Content-Location (RFC 2557), which an
+    /// attachment in Graph does not have.
     pub(in crate::mime) located: bool,
-    /// In which its text is written, as it says.
+    /// The charset that it names.
     pub(in crate::mime) charset: Option<String>,
     /// How the lines of its text flow, if they do.
     pub(in crate::mime) flowed: Option<Flowed>,
@@ -46,31 +45,30 @@ pub struct Media {
     pub(in crate::mime) method: bool,
     /// What kind of S/MIME it is (RFC 8551 3.2.2).
     pub(in crate::mime) smime_type: Option<String>,
-    /// A field is there twice: others may see another part here.
+    /// Whether a field is there twice, so that other programs may see another part here.
     pub(in crate::mime) ambiguous: bool,
 }
 
 /// Content-Disposition (RFC 2183).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// Not said.
+    /// None given.
     Unsaid,
     /// To be shown with the message.
     Inline,
-    /// To be saved; also what no program knows (RFC 2183 2.8).
+    /// To be saved; also every unknown value (RFC 2183 2.8).
     Attachment,
 }
 
-/// The longest boundary that is looked for. RFC 2046 5.1.1 allows 70 octets.
+/// The longest boundary that is supported. RFC 2046 5.1.1 allows 70 octets.
 pub(in crate::mime) const LONGEST_BOUNDARY: usize = 200;
 
 /// The most characters of a Content-ID.
 const LONGEST_ID: usize = 255;
 
 impl Media {
-    /// Reads the fields of a part whose header section says nothing of its type if
-    /// it is `default`. `charset` is the one of the text before it, in which a raw
-    /// name may be written.
+    /// Reads the fields of a part; its type is `default` if its header section names
+    /// none. `charset` is that of the text before it, in which a raw name may be written.
     pub(in crate::mime) fn of(header: &Header<'_>, default: &str, charset: Option<&str>) -> Self {
         let one = |name| {
             let mut fields = header.all(name).filter(|field| !field.text().is_empty());
@@ -119,7 +117,8 @@ impl Media {
         }
     }
 
-    /// What no other can be mistaken for: a part whose header section is unsound.
+    /// The description of a part with an invalid header section, which nothing else
+    /// matches.
     pub(in crate::mime) fn unknown() -> Self {
         Self {
             content_type: "application/octet-stream".to_owned(),
@@ -157,7 +156,7 @@ impl Media {
         self.boundary.as_deref().is_some_and(is_boundary)
     }
 
-    /// What a part in this multipart is that does not say so (RFC 2046 5.1.5).
+    /// The type of a part in this multipart that names none (RFC 2046 5.1.5).
     pub(in crate::mime) fn default_within(&self) -> &'static str {
         match self.content_type.as_str() {
             "multipart/digest" => "message/rfc822",
@@ -165,13 +164,13 @@ impl Media {
         }
     }
 
-    /// Whether it is a file without a name, which has to be told from others.
+    /// Whether it is a file without a name, which must be distinguished from others.
     pub(in crate::mime) fn is_counted(&self) -> bool {
         let is_read = self.is_text() && !self.says_attachment();
         self.name.is_none() && !is_read && !self.is_multipart()
     }
 
-    /// Whether it says of itself that it is not to be shown (RFC 2183 2.2).
+    /// Whether it is marked as not to be shown (RFC 2183 2.2).
     pub(in crate::mime) fn says_attachment(&self) -> bool {
         self.disposition == Disposition::Attachment
     }
@@ -190,7 +189,7 @@ impl Media {
     }
 }
 
-/// The name that the fields give; of several the first that is whole and readable.
+/// The name in the fields; of several the first that is complete and readable.
 fn best_name(
     disposition: Option<&Parameters>,
     content_type: Option<&Parameters>,
@@ -215,8 +214,8 @@ fn best_name(
     best.or_else(|| names.first()).map(|(_, name)| name.clone())
 }
 
-/// RFC 2045 5.2: a part that does not say what it is has the type that its place
-/// gives it; one that says nothing sensible is text, unless it is a file.
+/// RFC 2045 5.2: a part without a type has the type of its position. A part with a
+/// meaningless type is text, unless it is a file.
 fn type_name(content_type: Option<&Parameters>, default: &str, is_file: bool) -> String {
     let Some(content_type) = content_type else {
         return default.to_owned();
@@ -244,10 +243,10 @@ fn type_name(content_type: Option<&Parameters>, default: &str, is_file: bool) ->
     named.to_owned()
 }
 
-/// What is only known to be bytes.
+/// The type of unknown bytes.
 const BYTES: &str = "application/octet-stream";
 
-/// Several fields that contradict each other name no encoding.
+/// Several contradictory fields name no encoding.
 fn transfer_encoding(header: &Header<'_>) -> Encoding {
     let fields = header.all("Content-Transfer-Encoding");
     let texts = fields.map(Field::text).filter(|text| !text.is_empty());
@@ -259,8 +258,7 @@ fn transfer_encoding(header: &Header<'_>) -> Encoding {
     }
 }
 
-/// The line that stands before each part of a multipart, if this is the field that
-/// announces it.
+/// The line before each part of a multipart, if this is the field that announces it.
 pub(in crate::mime) fn delimiter(field: &Field<'_>) -> Option<String> {
     let parameters = field.is("Content-Type").then(|| Parameters::of(field))?;
     let boundary = parameters.text("boundary").filter(|it| is_boundary(it))?;
@@ -268,12 +266,12 @@ pub(in crate::mime) fn delimiter(field: &Field<'_>) -> Option<String> {
     is_multipart.then(|| format!("--{boundary}"))
 }
 
-/// Whether a line is that one; blanks may stand behind it (RFC 2046 5.1.1).
+/// Whether a line is that delimiter; blanks may follow it (RFC 2046 5.1.1).
 pub(in crate::mime) fn is_line(line: &[u8], delimiter: &str) -> bool {
     line.trim_ascii_end() == delimiter.as_bytes()
 }
 
-/// RFC 2046 5.1.1, without what programs don't agree about.
+/// RFC 2046 5.1.1, without what programs read differently.
 fn is_boundary(text: &str) -> bool {
     let of_boundary = |c: char| c == ' ' || c.is_ascii_graphic();
     (1..=LONGEST_BOUNDARY).contains(&text.len())
@@ -281,7 +279,7 @@ fn is_boundary(text: &str) -> bool {
         && text.trim() == text
 }
 
-/// RFC 2392 2: what stands between the brackets.
+/// RFC 2392 2: the text between the brackets.
 pub(in crate::mime) fn id(text: &str) -> Option<String> {
     let id = text.trim().trim_start_matches('<').trim_end_matches('>');
     let is_sound = !id.is_empty() && id.len() <= LONGEST_ID;

@@ -3,12 +3,12 @@
 
 use super::Media;
 
-/// The most characters of a name. Of a longer one the end stays, with what kind of
-/// file it is.
+/// The most characters of a name. The end of a longer one is kept, because it shows the
+/// kind of file.
 const LONGEST_NAME: usize = 255;
 
-/// The last component of a path (RFC 2183 2.3), without control characters; `None`
-/// if nothing is left.
+/// The last component of a path (RFC 2183 2.3), without control characters; `None` if
+/// nothing is left.
 pub(super) fn file_name(name: &str) -> Option<String> {
     let name: String = name.chars().filter(|c| !c.is_control()).collect();
     let mut components = name.rsplit(['/', '\\']).map(str::trim);
@@ -17,11 +17,11 @@ pub(super) fn file_name(name: &str) -> Option<String> {
     Some(name.chars().skip(surplus).collect())
 }
 
-/// The name of a part as a file. `number` counts those without a name of their own
-/// that would otherwise be called alike.
+/// The file name of a part. `number` counts parts without a name that would otherwise get
+/// the same one.
 pub(in crate::mime) fn name_or_default(media: &Media, number: usize) -> String {
     match &media.name {
-        // By anything else no program knows it for a message.
+        // With any other extension no program opens it as a message.
         Some(name) if media.is_message() && !is_mail(name) => format!("{name}.eml"),
         Some(name) => name.clone(),
         None => {
@@ -39,7 +39,7 @@ fn is_mail(name: &str) -> bool {
     extension.is_some_and(|it| it.eq_ignore_ascii_case("eml"))
 }
 
-/// How a nameless part of a type is called, and its extension.
+/// The name and the extension for a nameless part of this type.
 pub(in crate::mime) fn default_name(content_type: &str) -> (&'static str, &'static str) {
     let known = TYPES.iter().find(|(of, _)| *of == content_type);
     let extension = known.map_or_else(|| extension_by_kind(content_type), |(_, it)| it);
@@ -57,7 +57,7 @@ pub(in crate::mime) fn default_name(content_type: &str) -> (&'static str, &'stat
     (stem, extension)
 }
 
-/// RFC 6839: the end of a type's name says how it is written.
+/// RFC 6839: the suffix of a type says how it is written.
 fn extension_by_kind(content_type: &str) -> &'static str {
     let (main, sub) = content_type.split_once('/').unwrap_or((content_type, ""));
     let suffix = sub.rsplit_once('+').map(|(_, suffix)| suffix);

@@ -1,10 +1,10 @@
-//! The value of a field with parameters (RFC 2045 5.1, RFC 2183, RFC 2231), read
-//! as programs really write it: names without quotes that have blanks, quotes
-//! that are not closed or stand within a name, backslashes of Windows paths, commas
-//! or nothing where a semicolon belongs, continuations in any order.
+//! The value of a field with parameters (RFC 2045 5.1, RFC 2183, RFC 2231), as programs
+//! really write it: names with blanks and without quotes, quotes that are unclosed or
+//! within a name, backslashes of Windows paths, commas or nothing instead of a semicolon,
+//! continuations in any order.
 //!
-//! Everything is kept as bytes until it is asked for, because a charset may stand
-//! in another piece than the letters, and a character may be cut in two.
+//! Everything is kept as bytes until it is asked for, because the charset may be in
+//! another piece than the letters, and a character may be split in two.
 
 use crate::mime::Field;
 use crate::mime::text::labels;
@@ -16,22 +16,22 @@ use crate::mime::text::words::escaped;
 /// A value and its parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::mime) struct Parameters {
-    /// What stands in front of them, without comments and quotes, in lower case.
+    /// The text before the parameters, without comments and quotes, in lower case.
     pub(in crate::mime) value: String,
     /// In order, names in lower case.
     all: Vec<(String, Vec<u8>)>,
 }
 
-/// In bytes. File names need a few hundred; what stands behind is not read.
+/// The longest value in bytes. File names need a few hundred; the rest is not read.
 const LONGEST: usize = 16 * 1024;
 
-/// Parameters of one field.
+/// The most parameters of one field.
 const MOST: usize = 500;
 
-/// RFC 2231 3 has no limit; a name has.
+/// The most pieces of a parameter. RFC 2231 3 has no limit; a name has.
 const MOST_PIECES: u16 = 500;
 
-/// Parameters that begin one even where no semicolon stands in front of them.
+/// Parameters that are recognised even without a semicolon before them.
 const KNOWN: [&str; 22] = [
     "boundary",
     "charset",
@@ -110,14 +110,14 @@ impl Parameters {
         Some(text.trim_matches('\'').to_owned())
     }
 
-    /// How often a parameter is there.
+    /// How often a parameter occurs.
     pub(in crate::mime) fn count(&self, name: &str) -> usize {
         self.all.iter().filter(|(own, _)| own == name).count()
     }
 
-    /// The text of a parameter that is a name, in the order of preference: in the
-    /// extended form, which is there for those who understand it (RFC 6266 4.3), and
-    /// in the plain one. `charset` is the one of the message's text.
+    /// The text of a parameter that is a name. The extended form is preferred, because it
+    /// is meant for programs that understand it (RFC 6266 4.3), to the plain one.
+    /// `charset` is that of the message's text.
     pub(super) fn names(&self, name: &str, charset: Option<&str>) -> Vec<Name> {
         let plain = self.plain(name).map(|plain| match with_charset(plain) {
             // The asterisk was forgotten.
@@ -135,7 +135,7 @@ impl Parameters {
         found.map(|(_, value)| value.as_slice())
     }
 
-    /// `name*`, or `name*0*`, `name*1` and so on, put together and decoded.
+    /// `name*`, or `name*0*`, `name*1` and so on, joined and decoded.
     fn extended(&self, name: &str, charset: Option<&str>) -> Option<Name> {
         let mut pieces: Vec<(u16, bool, &[u8])> = Vec::new();
         for (own, value) in &self.all {
@@ -150,14 +150,14 @@ impl Parameters {
                 "" => Some(0),
                 number => number.parse().ok().filter(|at| *at < MOST_PIECES),
             };
-            // Of several with one number the first counts.
+            // Of several pieces with one number the first counts.
             if let Some(at) = at.filter(|at| pieces.iter().all(|(other, _, _)| other != at)) {
                 pieces.push((at, encoded, value));
             }
         }
         pieces.sort_by_key(|(at, _, _)| *at);
         let first = pieces.first()?.0;
-        // Some count from one.
+        // Some programs count from one.
         let numbers = pieces.iter().map(|(at, _, _)| *at).zip(first..);
         let whole = first <= 1 && numbers.into_iter().all(|(at, wanted)| at == wanted);
         let text = match pieces.iter().any(|(_, encoded, _)| *encoded) {
@@ -182,7 +182,7 @@ impl Parameters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) text: String,
-    /// No piece is missing.
+    /// Whether no piece is missing.
     pub(super) whole: bool,
 }
 
@@ -192,8 +192,7 @@ impl Name {
     }
 }
 
-/// Pieces in order, of which some are percent-encoded; the first one names the
-/// charset.
+/// Pieces in order, of which some are percent-encoded; the first one names the charset.
 fn decoded(pieces: &[(u16, bool, &[u8])], charset: Option<&str>) -> String {
     let mut label = None;
     let mut bytes = Vec::new();
@@ -213,7 +212,7 @@ fn decoded(pieces: &[(u16, bool, &[u8])], charset: Option<&str>) -> String {
         Some(label) => in_charset(&bytes, label, charset),
         None => guessed(&bytes, charset),
     };
-    // Encoded words have no place here, and are there.
+    // Encoded words are not allowed here, and occur all the same.
     encoded_words(&text, charset)
 }
 
@@ -236,7 +235,7 @@ fn in_charset(bytes: &[u8], label: &str, charset: Option<&str>) -> String {
     }
 }
 
-/// `charset'language'text`, as far as it is there.
+/// `charset'language'text`, as far as present.
 fn apart(value: &[u8]) -> (Option<&str>, &[u8]) {
     let mut parts = value.splitn(3, |byte| *byte == b'\'');
     match (parts.next(), parts.next(), parts.next()) {
@@ -250,7 +249,7 @@ fn apart(value: &[u8]) -> (Option<&str>, &[u8]) {
     }
 }
 
-/// What an extended value says under the name of a plain one.
+/// An extended value under the name of a plain one.
 fn with_charset(value: &[u8]) -> Option<String> {
     let at = memchr::memmem::find(value, b"''")?;
     let (label, text) = value.split_at_checked(at)?;
@@ -278,7 +277,7 @@ fn unescaped(mut value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Where the parameters begin: behind a semicolon, or what stands in its place.
+/// Where the parameters begin: after a semicolon, or what replaces it.
 fn head_end(text: &[u8]) -> usize {
     let mut depth = 0_u32;
     let is_closed = text.contains(&b')');
@@ -296,8 +295,7 @@ fn head_end(text: &[u8]) -> usize {
     text.len()
 }
 
-/// The value in front of the parameters: one word, around whose slash blanks may
-/// stand.
+/// The value before the parameters: one word, with possible blanks around its slash.
 fn first_word(text: &[u8]) -> String {
     let text = without_comments(text).to_ascii_lowercase();
     let mut words = text.split_whitespace();
@@ -352,8 +350,8 @@ fn trim_separators_once(text: &[u8]) -> &[u8] {
     text.get(start.unwrap_or(text.len())..).unwrap_or_default()
 }
 
-/// Reads behind a quote to the one that closes it: what does not stand before
-/// another parameter or the end does not.
+/// Reads from a quote to the closing one, which is the one before another parameter or
+/// the end.
 fn quoted(inside: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut value = Vec::new();
     let mut at = 0;
@@ -361,7 +359,7 @@ fn quoted(inside: &[u8]) -> (Vec<u8>, &[u8]) {
         let behind = inside.get(at + 1..).unwrap_or_default();
         match (byte, behind) {
             (b'"', _) if closes(behind) => return (value, behind),
-            // The last backslash of a path is not for the quote.
+            // The last backslash of a path does not escape the quote.
             (b'\\', [b'"', after @ ..]) if !closes(after) || after.contains(&b'"') => {
                 value.push(b'"');
                 at += 1;
@@ -409,12 +407,12 @@ fn unquoted(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value.trim_ascii_end().to_vec(), behind)
 }
 
-/// Whether a name with an equals sign stands here.
+/// Whether a name with an equals sign is here.
 fn begins_parameter(text: &[u8]) -> bool {
     parameter_name(text).is_some()
 }
 
-/// Whether a parameter stands here that everybody knows.
+/// Whether a well-known parameter is here.
 pub(in crate::mime) fn is_known_parameter(text: &[u8]) -> bool {
     parameter_name(text).is_some_and(|name| {
         let name = name.split(|byte| *byte == b'*').next().unwrap_or_default();
@@ -424,7 +422,7 @@ pub(in crate::mime) fn is_known_parameter(text: &[u8]) -> bool {
     })
 }
 
-/// The name in front of an equals sign.
+/// The name before an equals sign.
 fn parameter_name(text: &[u8]) -> Option<&[u8]> {
     let text = text.trim_ascii_start();
     let head = text.get(..LONGEST_PARAMETER_NAME).unwrap_or(text);

@@ -1,4 +1,4 @@
-//! What parts say of themselves, in every form in use.
+//! Descriptions of parts, in every form in use.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ fn media(fields: &[u8]) -> Media {
     Media::of(&header, "text/plain", None)
 }
 
-/// Fields as programs write them, and the name that is in them.
+/// Fields as programs write them, and the name in them.
 #[rustfmt::skip]
 const NAMES: &[(&[u8], Option<&str>)] = &[
     (b"Content-Disposition: attachment; filename=a.pdf\r\n", Some("a.pdf")),
@@ -19,7 +19,7 @@ const NAMES: &[(&[u8], Option<&str>)] = &[
     (b"Content-Disposition: attachment; filename=\"a\\\"b.pdf\"\r\n", Some("a\"b.pdf")),
     (b"Content-Type: application/pdf; name=a.pdf\r\n", Some("a.pdf")),
     (b"Content-Type: application/pdf; name=t\r\nContent-Disposition: inline; filename=d\r\n", Some("d")),
-    // RFC 2231: one, split, split within a character, beside a fallback.
+    // RFC 2231: complete, split, split within a character, next to a fallback.
     (b"Content-Disposition: attachment; filename*=UTF-8''B%C3%BCro%20%281%29.pdf\r\n", Some("B\u{fc}ro (1).pdf")),
     (b"Content-Disposition: attachment; filename*=iso-8859-1'de'B%FCro.pdf\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Disposition: attachment;\r\n filename*0=\"Annual Report \";\r\n filename*1=\"2026 100%.pdf\"\r\n", Some("Annual Report 2026 100%.pdf")),
@@ -28,19 +28,20 @@ const NAMES: &[(&[u8], Option<&str>)] = &[
     (b"Content-Disposition: attachment; filename=\"B_ro.pdf\";\r\n filename*=utf-8''B%C3%BCro.pdf\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Disposition: attachment; filename=\"B.pdf\";\r\n filename*0*=utf-8''B%C3%BC;\r\n filename*1*=ro.pdf\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Type: application/pdf; name*1=b.pdf; name*0=a\r\n", Some("ab.pdf")),
-    // RFC 2047 where it is not allowed and everybody has it.
+    // RFC 2047 where it is not allowed and is used all the same.
     (b"Content-Type: application/pdf; name=\"=?utf-8?B?QsO8cm8ucGRm?=\"\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Type: application/pdf;\r\n name=\"=?iso-8859-1?Q?B=FCro_?=\r\n =?utf-8?q?2.pdf?=\"\r\n", Some("B\u{fc}ro 2.pdf")),
     (b"Content-Type: application/pdf; name==?utf-8?B?QsO8cm8ucGRm?=\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Disposition: attachment;\r\n filename=\"=?utf-8?B?w5xiZXJmw6Rs?=\r\n =?utf-8?B?bGlnZS5wZGY=?=\"\r\n", Some("\u{dc}berf\u{e4}llige.pdf")),
     (b"Content-Disposition: attachment;\r\n filename=\"=?utf-8?B?w5xiZXJmw6Rs?=\"\r\n \"=?utf-8?B?bGlnZS5wZGY=?=\"\r\n", Some("\u{dc}berf\u{e4}llige.pdf")),
     (b"Content-Disposition: attachment; filename==?utf-8?Q?a_b;c.pdf?=\r\n", Some("=?utf-8?Q?a_b")),
-    // RFC 2047 within RFC 2231, and the other way round.
+    // RFC 2047 within RFC 2231, and the reverse.
     (b"Content-Disposition: attachment;\r\n filename*0=\"=?UTF-8?Q?Rechnung_M=C3=A4r\";\r\n filename*1=\"z.pdf?=\"\r\n", Some("Rechnung M\u{e4}rz.pdf")),
     (b"Content-Disposition: attachment; filename*=UTF-8''=?UTF-8?Q?M=C3=A4rz.pdf?=\r\n", Some("M\u{e4}rz.pdf")),
     (b"Content-Disposition: attachment; filename*=UTF-8''%3D%3FUTF-8%3FQ%3FM%3DC3%3DA4rz.pdf%3F%3D\r\n", Some("M\u{e4}rz.pdf")),
     (b"Content-Disposition: attachment; filename=\"UTF-8''M%C3%A4rz.pdf\"\r\n", Some("M\u{e4}rz.pdf")),
-    // RFC 2231: cut within a character, in any order, with holes, with quotes, without a charset.
+    // RFC 2231: split within a character, in any order, with gaps, with quotes, without a
+    // charset.
     (b"Content-Disposition: attachment;\r\n filename*0*=SHIFT-JIS''%83%4B%83%43%83%68%83%89%83;\r\n filename*1*=%43%83%93%2E%64%6F%63\r\n", Some("\u{30ac}\u{30a4}\u{30c9}\u{30e9}\u{30a4}\u{30f3}.doc")),
     (b"Content-Disposition: attachment; filename*1*=%9Fe.pdf; filename*0*=utf-8''Gr%C3%BC%C3\r\n", Some("Gr\u{fc}\u{df}e.pdf")),
     (b"Content-Disposition: attachment; filename*1=a; filename*2=b.pdf\r\n", Some("ab.pdf")),
@@ -52,7 +53,7 @@ const NAMES: &[(&[u8], Option<&str>)] = &[
     (b"Content-Disposition: attachment; filename*=ibm850''B%81ro.pdf\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Disposition: attachment; filename*=utf-8''B%FCro.pdf; filename=Buro.pdf\r\n", Some("B\u{fc}ro.pdf")),
     (b"Content-Disposition: attachment; filename=100%25.pdf\r\n", Some("100%25.pdf")),
-    // The extended name, wherever it stands.
+    // The extended name, at any position.
     (b"Content-Disposition: attachment; filename*=UTF-8''R%C3%BCck.pdf; filename=Ruck.pdf\r\n", Some("R\u{fc}ck.pdf")),
     (b"Content-Type: a/b; name*=UTF-8''R%C3%BCck.pdf; name=Ruck.pdf\r\n", Some("R\u{fc}ck.pdf")),
     (b"Content-Type: a/b; name=n.pdf\r\nContent-Disposition: attachment; filename=\"\"\r\n", Some("n.pdf")),
@@ -99,7 +100,7 @@ fn names_are_read_in_every_form_in_use() {
 }
 
 #[test]
-fn of_an_endless_name_the_end_stays() {
+fn the_end_of_an_overlong_name_is_kept() {
     let fields = format!("Content-Type: a/b; name={}.pdf\r\n", "x".repeat(900));
 
     let name = media(fields.as_bytes()).name.unwrap();
@@ -108,7 +109,7 @@ fn of_an_endless_name_the_end_stays() {
     assert!(name.ends_with("x.pdf"));
 }
 
-/// Fields, and the type, the encoding and the disposition that they give.
+/// Fields, and the type, the encoding and the disposition in them.
 #[rustfmt::skip]
 const FIELDS: &[(&str, (&str, Encoding, Disposition))] = &[
     ("\r\n", ("text/plain", Encoding::Identity, Disposition::Unsaid)),
@@ -119,7 +120,7 @@ const FIELDS: &[(&str, (&str, Encoding, Disposition))] = &[
     ("Content-Type: ;\r\nContent-Transfer-Encoding: Quoted-Printable (x)\r\n", ("text/plain", Encoding::QuotedPrintable, Disposition::Unsaid)),
     ("Content-Type: /\r\nContent-Transfer-Encoding: x-uuencode\r\nContent-Disposition: inline\r\n", (BYTES, Encoding::Uuencode, Disposition::Inline)),
     ("Content-Type: ;;\r\nContent-Disposition: form-data; name=x\r\n", (BYTES, Encoding::Identity, Disposition::Attachment)),
-    // RFC 2045 5.2: what has no subtype is text.
+    // RFC 2045 5.2: a type without a subtype is text.
     ("Content-Type: text\r\n", ("text/plain", Encoding::Identity, Disposition::Unsaid)),
     ("Content-Type: Text; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n", ("text/plain", Encoding::Base64, Disposition::Unsaid)),
     ("Content-Type: text/\r\n", ("text/plain", Encoding::Identity, Disposition::Unsaid)),
@@ -128,10 +129,10 @@ const FIELDS: &[(&str, (&str, Encoding, Disposition))] = &[
     ("Content-Type: whatever; name=x.bin\r\n", (BYTES, Encoding::Identity, Disposition::Unsaid)),
     ("Content-Type: text / html (x)\r\n", ("text/html", Encoding::Identity, Disposition::Unsaid)),
     ("Content-Type: multipart; boundary=b\r\n", ("multipart/mixed", Encoding::Identity, Disposition::Unsaid)),
-    // A comma, or nothing, for a semicolon.
+    // A comma, or nothing, instead of a semicolon.
     ("Content-Type: application/pdf, name=a.pdf\r\nContent-Disposition: inline, filename=a\r\n", ("application/pdf", Encoding::Identity, Disposition::Inline)),
     ("Content-Type: application/pdf name=a.pdf\r\nContent-Disposition: filename=a\r\n", ("application/pdf", Encoding::Identity, Disposition::Attachment)),
-    // Said twice, and not alike.
+    // Two different values.
     ("Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n", ("text/plain", Encoding::Unknown, Disposition::Unsaid)),
     ("Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64;\r\n", ("a/b", Encoding::Base64, Disposition::Unsaid)),
 ];
@@ -169,7 +170,7 @@ fn a_boundary_is_sound_if_all_programs_understand_it() {
 }
 
 #[test]
-fn what_is_said_twice_is_ambiguous() {
+fn a_repeated_field_is_ambiguous() {
     assert!(!media(b"Content-Type: a/b\r\nContent-Type:\r\n").ambiguous);
     assert!(!media(b"Content-Type: a/b\r\nContent-type: a/b\r\n").ambiguous);
     assert!(media(b"Content-Type: a/b\r\nContent-type: a/c\r\n").ambiguous);
@@ -204,7 +205,7 @@ fn raw_names_are_read_in_the_charset_of_the_text() {
             "gb18030",
             "\u{6d4b}\u{8bd5}.pdf",
         ),
-        // Its second byte is a backslash, in front of the quote.
+        // Its second byte is a backslash, before the quote.
         (
             b"Content-Type: a/b; name=\"\x95\\\"\r\n",
             "shift_jis",
