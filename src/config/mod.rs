@@ -409,7 +409,7 @@ impl Config {
         Ok(file::data_dir_of(&file::text(path)?, path))
     }
 
-    /// The listeners that it names, likewise: for users who may not read its secrets.
+    /// The names of its listeners, for users without permission to read its secrets.
     ///
     /// # Errors
     ///

@@ -131,6 +131,25 @@ fn files_form_no_circles() {
 
 /// Words that sound translated, so that a reader has to read them twice.
 #[test]
+fn names_of_tests_are_claims() {
+    const QUESTIONS: [&str; 5] = ["what_", "who_", "whoever_", "which_", "whose_"];
+    for folder in ["src", "sandbox/src", "tests/it"] {
+        for (path, text) in files_below(folder) {
+            let mut is_test = false;
+            for line in text.lines().map(str::trim_start) {
+                is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+                let Some((_, name)) = line.split_once("fn ").filter(|_| is_test) else {
+                    continue;
+                };
+                let question = QUESTIONS.iter().find(|word| name.starts_with(*word));
+                assert_eq!(question, None, "{}: {line}", path.display());
+                is_test = false;
+            }
+        }
+    }
+}
+
+#[test]
 fn no_text_uses_words_that_need_a_second_reading() {
     const PHRASES: [&str; 21] = [
         " but for ",
