@@ -10,6 +10,7 @@
 //! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`](crate::spool::Count) |
 //! | `POST /queue/actions` | carries out an [`Order`](crate::spool::Order), in pages; the answer comes after it is on stable storage, as [`Decided`](crate::spool::Decided) |
 //! | `GET /queue/ID` | everything about one message, as [`Shown`]; 404 if unknown |
+//! | `GET /history?text=TEXT&filter=EXPR&after=PLACE&limit=N` | what became of messages, newest first, as [`HistoryPage`]; `text` is anything that is known of one |
 //! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
@@ -25,11 +26,13 @@
 
 mod configuration;
 mod error;
+mod history;
 mod identity;
 mod metrics;
 mod queue;
 mod status;
 mod token;
+mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
@@ -56,6 +59,8 @@ pub use self::configuration::Reload;
 pub use self::error::ApiError;
 pub use self::error::ErrorCode;
 use self::error::Failure;
+pub use self::history::HistoryPage;
+pub use self::history::HistoryRow;
 pub use self::identity::AccountView;
 pub use self::identity::Ended;
 pub use self::identity::EndingView;
@@ -71,6 +76,7 @@ pub use self::status::LogView;
 pub use self::status::Status;
 pub use self::token::TokenState;
 pub use self::token::TokenView;
+pub use self::verdict::Verdict;
 use crate::auth::Means;
 use crate::auth::SignIns;
 use crate::credentials::CertificateFiles;
@@ -137,6 +143,7 @@ pub async fn run(socket: UnixListener, office: Office, stop: CancellationToken) 
         .route("/sessions/{number}", get(session))
         .with_state(office.transcripts.clone());
     let routes = queue::router(&office, orders.clone())
+        .merge(history::router(&office))
         .merge(sessions)
         .merge(identity::router(office.clone(), stop.clone()))
         .merge(status::router(office));

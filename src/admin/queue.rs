@@ -1,6 +1,7 @@
 //! The queue: which messages wait and why, and the commands of an operator.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -18,6 +19,7 @@ use super::Office;
 use super::PAGE;
 use super::Peer;
 use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::delivery::Standing;
 use crate::delivery::Waits;
 use crate::mail::Lane;
@@ -106,17 +108,36 @@ impl Queue {
         if entry.state != EntryState::Waiting {
             return None;
         }
-        let lane = Lane {
-            account: entry.account.clone()?,
-            mailbox: entry.mailbox.as_ref()?.parse().ok()?,
-        };
-        let now = self.clock.now();
-        let waits = self.standing.waits(&lane, now)?;
-        let until = match &waits {
-            Waits::Limit(limited) => limited.until,
-            Waits::Backoff(braked) => braked.until,
-        };
-        (until.since(now).as_millis() > u128::from(entry.due_in_ms)).then_some(waits)
+        let lane = lane(entry.account.as_ref(), entry.mailbox.as_ref())?;
+        let due_in = Duration::from_millis(entry.due_in_ms);
+        waits(&self.standing, &lane, due_in, self.clock.now())
+    }
+}
+
+/// The way of a message that has one.
+pub(super) fn lane(account: Option<&String>, mailbox: Option<&String>) -> Option<Lane> {
+    Some(Lane {
+        account: account?.clone(),
+        mailbox: mailbox?.parse().ok()?,
+    })
+}
+
+/// Why a message waits for longer than until it is due.
+pub(super) fn waits(
+    standing: &Standing,
+    lane: &Lane,
+    due_in: Duration,
+    now: Timestamp,
+) -> Option<Waits> {
+    let waits = standing.waits(lane, now)?;
+    (until(&waits).since(now).as_millis() > due_in.as_millis()).then_some(waits)
+}
+
+/// For how long.
+pub(super) fn until(waits: &Waits) -> Timestamp {
+    match waits {
+        Waits::Limit(limited) => limited.until,
+        Waits::Backoff(braked) => braked.until,
     }
 }
 

@@ -45,6 +45,7 @@ use clap::error::ErrorKind;
 pub use self::reference::command;
 use self::reference::explain;
 use self::running::accounts;
+use self::running::history;
 use self::running::queue;
 use self::running::send_test;
 use self::running::sessions;
@@ -116,6 +117,10 @@ enum Command {
         #[command(subcommand)]
         command: queue::Command,
     },
+    /// List what became of messages, newest first, one row for each recipient
+    History(history::Options),
+    /// Find messages by anything you know of them, and show what became of them and what to do
+    Trace(history::TraceOptions),
     /// Check the spool (the messages on disk), and recover messages from a damaged one
     Spool {
         #[command(subcommand)]
@@ -195,6 +200,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Accounts(options) => accounts::run(&options).await,
                 Command::Status(options) => status::run(&options).await,
                 Command::Queue { command } => queue::run(&command).await,
+                Command::History(options) => history::run(&options).await,
+                Command::Trace(options) => history::trace(&options).await,
                 Command::Spool { command } => spool::run(&command).await,
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),

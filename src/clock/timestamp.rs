@@ -23,7 +23,7 @@ const HTTP_DATES: [&str; 3] = [
 
 impl Timestamp {
     /// From milliseconds since 1970.
-    pub fn from_millis(millis: i64) -> Self {
+    pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
@@ -33,6 +33,16 @@ impl Timestamp {
         // Only this form of a day is the same when it is written again.
         (day.to_string() == text).then_some(())?;
         Self::in_utc(day.at(23, 59, 59, 0))
+    }
+
+    /// The moment that somebody writes in UTC: `2026-11-21`, which is its beginning,
+    /// `2026-11-21T19:00`, with seconds, or as RFC 3339 has it, also with an offset.
+    pub fn from_words(text: &str) -> Option<Self> {
+        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+            return Some(Self(moment.as_millisecond()));
+        }
+        // A date without a time is midnight.
+        Self::in_utc(text.parse().ok()?)
     }
 
     /// The moment in a header field of HTTP (RFC 9110 5.6.7).
@@ -120,6 +130,23 @@ mod tests {
         assert_eq!(leap_day.rfc5322(), "Tue, 29 Feb 2000 00:00:00 +0000");
         let single_digit = Timestamp::from_millis(1_795_287_600_000 + 10 * 86_400_000);
         assert_eq!(single_digit.rfc5322(), "Tue, 1 Dec 2026 19:00:00 +0000");
+    }
+
+    #[test]
+    fn a_moment_is_read_as_people_write_it() {
+        for (text, moment) in [
+            ("2026-11-21", "2026-11-21T00:00:00Z"),
+            ("2026-11-21T19:00", "2026-11-21T19:00:00Z"),
+            ("2026-11-21 19:00:05", "2026-11-21T19:00:05Z"),
+            ("2026-11-21T19:00:00Z", "2026-11-21T19:00:00Z"),
+            ("2026-11-21T20:00:00+01:00", "2026-11-21T19:00:00Z"),
+        ] {
+            let read = Timestamp::from_words(text).map(Timestamp::rfc3339);
+            assert_eq!(read.as_deref(), Some(moment), "{text}");
+        }
+        for wrong in ["", "yesterday", "2026-13-01", "19:00"] {
+            assert_eq!(Timestamp::from_words(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

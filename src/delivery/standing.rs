@@ -38,6 +38,25 @@ pub struct Braked {
     pub told: Option<String>,
 }
 
+impl Braked {
+    /// Why it sends nothing for now, in words.
+    pub fn why(&self) -> String {
+        let cause = match self.cause {
+            BackoffCause::Throttled if self.told.is_some() => {
+                "Graph accepts no more from it for now"
+            }
+            BackoffCause::Throttled => "Graph asked for fewer requests",
+            BackoffCause::Unavailable => {
+                "Graph or Entra did not answer, or reported a problem of its own"
+            }
+            BackoffCause::Configuration => "a configuration error",
+        };
+        let told = self.told.as_ref();
+        let told = told.map_or_else(String::new, |told| format!(" ({told})"));
+        format!("{cause}{told}")
+    }
+}
+
 /// Why a mailbox or an account backs off. JSON has the names in small letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

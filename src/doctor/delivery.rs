@@ -41,27 +41,12 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     findings
 }
 
-/// Says why a mailbox or an account sends nothing at the moment.
-pub fn why_backing_off(braked: &Braked) -> String {
-    let cause = match braked.cause {
-        BackoffCause::Throttled if braked.told.is_some() => "Graph accepts no more from it for now",
-        BackoffCause::Throttled => "Graph asked for fewer requests",
-        BackoffCause::Unavailable => {
-            "Graph or Entra did not answer, or reported a problem of its own"
-        }
-        BackoffCause::Configuration => "a configuration error",
-    };
-    let told = braked.told.as_ref();
-    let told = told.map_or_else(String::new, |told| format!(" ({told})"));
-    format!("{cause}{told}")
-}
-
 fn braked_one(check: &str, braked: &Braked) -> Finding {
     let whose = match &braked.mailbox {
         Some(mailbox) => mailbox.to_string(),
         None => format!("account {}", braked.account),
     };
-    let why = why_backing_off(braked);
+    let why = braked.why();
     let words = format!("{whose} is backing off until {}: {why}", braked.until);
     let entry = braked.told.as_deref().and_then(catalogue::find);
     let remedy = match (braked.cause, entry) {

@@ -19,7 +19,6 @@ mod machine;
 mod network;
 
 pub use self::access::examine as access;
-pub use self::delivery::why_backing_off;
 
 use std::path::Path;
 

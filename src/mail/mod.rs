@@ -40,6 +40,7 @@ pub use envelope::Origin;
 pub use envelope::ReversePath;
 pub use envelope::Trace;
 pub use forward_path::ForwardPath;
+pub use id::NotAnId;
 pub use id::SpoolId;
 pub use lane::Lane;
 pub use pattern::Pattern;

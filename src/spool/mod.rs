@@ -133,11 +133,14 @@ pub use self::operator::order::Order;
 pub use self::operator::order::Verdict;
 pub use self::operator::order::Which;
 use self::room::usage;
-pub use self::view::became::Became;
-pub use self::view::became::Search;
-pub use self::view::became::Sought;
+pub use self::view::history::Became;
+pub use self::view::history::Found;
+pub use self::view::history::LastAttempt;
+pub use self::view::history::Search;
 pub use self::view::overview::Failure;
 pub use self::view::overview::Overview;
+pub use self::view::place::Place;
+pub use self::view::sought::Sought;
 
 pub use self::attempts::settle::AttemptReport;
 pub use self::attempts::settle::Next;

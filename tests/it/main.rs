@@ -21,6 +21,7 @@ mod doctor;
 mod faults;
 mod formats;
 mod full_disk;
+mod history;
 mod identity;
 mod in_force;
 mod json;

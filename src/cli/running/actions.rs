@@ -31,14 +31,23 @@ pub(in crate::cli) const FILTER: &str = "\
 Only messages that match all of these terms, separated by spaces or commas, such as
 state=failed,from=*@contoso.com
 
-  state=STATE      waiting, claimed (being sent), held, failed, quarantined; delivered, dropped
+  state=STATE      waiting, claimed (being sent), held, failed, quarantined; delivered, dropped;
+                   refused (only in the history)
   from=PATTERN     the address in MAIL FROM or in the From header; <> is the null sender
   to=PATTERN       a recipient
+  subject=TEXT     a part of the subject
+  client=PATTERN   the address of the client
+  user=PATTERN     the user who authenticated
+  message-id=PATTERN
+                   the Message-ID that goes out
   mailbox=PATTERN  the mailbox that sends it
   account=NAME     the account that sends it
   code=PATTERN     the error code of the last attempt, such as ErrorAccessDenied
   reason=TEXT      a part of the reason that the list shows; ignores case
   older=TIME       accepted longer ago than this: 90m, 12h, 2d
+  newer=TIME       accepted less long ago than this
+  since=MOMENT     accepted at this moment (UTC) or later: 2026-12-01, 2026-12-01T14:30
+  until=MOMENT     accepted before this moment
 
 In a PATTERN, * stands for any characters; case is ignored. Put a text with spaces in \"...\".";
 

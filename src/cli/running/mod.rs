@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 mod actions;
 mod connections;
+pub(super) mod history;
 pub(super) mod queue;
 pub(super) mod send_test;
 pub(super) mod sessions;

@@ -17,7 +17,6 @@ use crate::cli::when;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::clock::span;
-use crate::doctor;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::AttemptOutcome;
@@ -178,10 +177,7 @@ fn reason(waits: &Waits, now: Timestamp) -> String {
                 Some(mailbox) => mailbox.to_string(),
                 None => format!("account {}", braked.account),
             };
-            format!(
-                "{whose} is backing off: {}",
-                doctor::why_backing_off(braked)
-            )
+            format!("{whose} is backing off: {}", braked.why())
         }
     }
 }

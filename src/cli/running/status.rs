@@ -18,7 +18,6 @@ use crate::cli::say;
 use crate::cli::when;
 use crate::clock::Timestamp;
 use crate::clock::span;
-use crate::doctor;
 use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
@@ -152,10 +151,7 @@ fn of_delivery(delivery: &Delivery) -> Vec<String> {
             Some(mailbox) => mailbox.as_str(),
             None => braked.account.as_str(),
         };
-        troubles.push(format!(
-            "{whose} is backing off: {}",
-            doctor::why_backing_off(braked)
-        ));
+        troubles.push(format!("{whose} is backing off: {}", braked.why()));
     }
     if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
         troubles.push(format!("and {more} more are backing off"));
@@ -265,7 +261,7 @@ fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
         };
         lines.push(format!(
             "  backoff    {whose}: {}, next attempt {next}",
-            doctor::why_backing_off(braked)
+            braked.why()
         ));
     }
     if let more @ 1.. = delivery.braked_count.saturating_sub(LISTED) {

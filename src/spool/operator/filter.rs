@@ -1,18 +1,18 @@
 //! Which entries an operator selects: `state=failed from=*@contoso.com`.
 //!
 //! A filter is passed on as the text that was typed, and only this module interprets it.
-//! It becomes SQL, so that a hundred thousand entries are never held in memory.
+//! It becomes SQL (`condition.rs`), so that a hundred thousand entries are never held in
+//! memory.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rusqlite::types::Value;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::clock;
-use crate::clock::RunningTime;
+use crate::clock::Timestamp;
 use crate::spool::state::State;
 
 /// Terms that must all match. There is no filter without a term: an expression that
@@ -21,12 +21,12 @@ use crate::spool::state::State;
 #[serde(try_from = "String", into = "String")]
 pub struct Filter {
     text: String,
-    terms: Vec<Term>,
+    pub(super) terms: Vec<Term>,
 }
 
 /// Columns compare with a LIKE pattern, except for the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Term {
+pub(super) enum Term {
     State(State),
     From(String),
     To(String),
@@ -34,7 +34,16 @@ enum Term {
     Account(String),
     Code(String),
     Reason(String),
+    Subject(String),
+    Client(String),
+    User(String),
+    MessageId(String),
     Older(Duration),
+    Newer(Duration),
+    Since(Timestamp),
+    Until(Timestamp),
+    /// Not accepted: only the history has these.
+    Refused,
 }
 
 /// Why an expression is invalid; the message shows a valid one.
@@ -50,19 +59,26 @@ pub enum FilterError {
     #[error("unknown key {0:?}: {KEYS}")]
     Key(String),
     /// A state that does not exist.
-    #[error("unknown state {0:?}: waiting, claimed, held, delivered, failed, dropped, quarantined")]
+    #[error(
+        "unknown state {0:?}: waiting, claimed, held, delivered, failed, dropped, quarantined, refused"
+    )]
     State(String),
     /// Not a length of time.
     #[error("{0:?} is not a time: write it like older=90m, older=12h or older=2d")]
     Time(String),
+    /// Not a moment.
+    #[error(
+        "{0:?} is not a moment: write it in UTC like since=2026-12-01 or until=2026-12-01T14:30"
+    )]
+    Moment(String),
     /// An opening quotation mark without a closing one.
     #[error("a quotation mark is not closed")]
     Quote,
 }
 
 /// What every error message about an expression shows.
-const KEYS: &str =
-    "the keys are state, from, to, mailbox, account, code, reason, older, as in state=failed";
+const KEYS: &str = "the keys are state, from, to, subject, client, user, message-id, mailbox, \
+    account, code, reason, older, newer, since, until, as in state=failed";
 
 impl FromStr for Filter {
     type Err = FilterError;
@@ -128,6 +144,7 @@ fn term(word: &str) -> Result<Term, FilterError> {
         Some(_) | None => return Err(FilterError::NoTerm(word.to_owned())),
     };
     match key {
+        "state" if value == REFUSED => Ok(Term::Refused),
         "state" => State::named(value)
             .map(Term::State)
             .ok_or_else(|| FilterError::State(value.to_owned())),
@@ -137,11 +154,24 @@ fn term(word: &str) -> Result<Term, FilterError> {
         "account" => Ok(Term::Account(value.to_owned())),
         "code" => Ok(Term::Code(like(value))),
         "reason" => Ok(Term::Reason(format!("%{}%", escaped(value)))),
-        "older" => clock::parse_span(value)
-            .map(Term::Older)
-            .ok_or_else(|| FilterError::Time(value.to_owned())),
+        "subject" => Ok(Term::Subject(format!("%{}%", escaped(value)))),
+        "client" => Ok(Term::Client(like(value))),
+        "user" => Ok(Term::User(like(value))),
+        "message-id" => Ok(Term::MessageId(format!("<{}>", address(value)))),
+        "older" => span(value).map(Term::Older),
+        "newer" => span(value).map(Term::Newer),
+        "since" => moment(value).map(Term::Since),
+        "until" => moment(value).map(Term::Until),
         _ => Err(FilterError::Key(key.to_owned())),
     }
+}
+
+fn span(value: &str) -> Result<Duration, FilterError> {
+    clock::parse_span(value).ok_or_else(|| FilterError::Time(value.to_owned()))
+}
+
+fn moment(value: &str) -> Result<Timestamp, FilterError> {
+    Timestamp::from_words(value).ok_or_else(|| FilterError::Moment(value.to_owned()))
 }
 
 /// `<a@b>` as lists print it means `a@b`, and `<>` is the null reverse-path.
@@ -155,94 +185,21 @@ fn like(pattern: &str) -> String {
     escaped(pattern).replace('*', "%")
 }
 
-fn escaped(text: &str) -> String {
+pub(in crate::spool) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_")
 }
 
-/// A condition on rows of `entry`, and the values for its `?` in order.
-pub(in crate::spool) struct Condition {
-    pub(in crate::spool) sql: String,
-    pub(in crate::spool) values: Vec<Value>,
-}
-
-impl Condition {
-    /// Selects the entries of these states that match the filter. A state in the filter
-    /// replaces `states`. `now` is the running time that `older` counts back from.
-    pub(in crate::spool) fn of(
-        filter: Option<&Filter>,
-        states: &[State],
-        now: RunningTime,
-    ) -> Self {
-        let terms = filter.map_or(&[][..], |filter| &filter.terms);
-        let named = terms.iter().any(|term| matches!(term, Term::State(_)));
-        let mut condition = Self {
-            sql: "1".to_owned(),
-            values: Vec::new(),
-        };
-        if !named {
-            condition.add_states(states);
-        }
-        for term in terms {
-            condition.add(term, now);
-        }
-        condition
-    }
-
-    fn add_states(&mut self, states: &[State]) {
-        let names: Vec<String> = states
-            .iter()
-            .map(|state| format!("'{}'", state.name()))
-            .collect();
-        self.sql
-            .push_str(&format!(" AND state IN ({})", names.join(", ")));
-        // Written exactly like the index `entry_open`, or SQLite does not use it.
-        if states.iter().all(|state| state.is_open()) {
-            self.sql
-                .push_str(" AND state NOT IN ('delivered', 'dropped')");
-        }
-    }
-
-    fn add(&mut self, term: &Term, now: RunningTime) {
-        const LIKE: &str = "LIKE ? ESCAPE '\\'";
-        let (sql, text) = match term {
-            Term::State(state) => return self.add_states(&[*state]),
-            Term::Older(age) => {
-                self.sql.push_str(" AND accepted_running < ?");
-                self.values.push(Value::Integer((now - *age).millis()));
-                return;
-            }
-            Term::From(pattern) => {
-                self.values.push(Value::Text(pattern.clone()));
-                let either = format!("(reverse_path {LIKE} OR author {LIKE})");
-                (either, pattern)
-            }
-            Term::To(pattern) => {
-                self.values.push(Value::Text(pattern.clone()));
-                let either = format!(
-                    "(EXISTS (SELECT 1 FROM recipient WHERE recipient.entry = entry.id
-                     AND address {LIKE}) OR EXISTS (SELECT 1 FROM asked
-                     WHERE asked.entry = entry.id AND original {LIKE}))"
-                );
-                (either, pattern)
-            }
-            Term::Mailbox(pattern) => (format!("mailbox {LIKE}"), pattern),
-            Term::Account(name) => ("account = ?".to_owned(), name),
-            Term::Code(pattern) => (
-                format!(
-                    "EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id
-                     AND number = entry.attempts AND code {LIKE})"
-                ),
-                pattern,
-            ),
-            Term::Reason(part) => (format!("entry.reason {LIKE}"), part),
-        };
-        self.sql.push_str(" AND ");
-        self.sql.push_str(&sql);
-        self.values.push(Value::Text(text.clone()));
+impl Filter {
+    /// Whether it lets through only what goes to some recipients.
+    pub(in crate::spool) fn names_recipients(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term, Term::To(_)))
     }
 }
+
+/// The state in a filter of what was not accepted.
+const REFUSED: &str = "refused";
 
 #[cfg(test)]
 mod tests {
@@ -279,6 +236,10 @@ mod tests {
             ]
         );
         assert_eq!(parsed("from=<>").unwrap(), [Term::From(String::new())]);
+        for text in ["message-id=<1@app>", "message-id=1@app"] {
+            let message_id = Term::MessageId("<1@app>".to_owned());
+            assert_eq!(parsed(text).unwrap(), [message_id]);
+        }
     }
 
     #[test]
@@ -293,10 +254,17 @@ mod tests {
             "colour=red",
         ] {
             let error = parsed(wrong).unwrap_err().to_string();
-            assert!(error.contains("state, from, to,"), "{wrong:?}: {error}");
+            assert!(
+                error.contains("state, from, to, subject,"),
+                "{wrong:?}: {error}"
+            );
         }
         assert!(matches!(parsed("state=lost"), Err(FilterError::State(_))));
         assert!(matches!(parsed("older=soon"), Err(FilterError::Time(_))));
+        assert!(matches!(
+            parsed("since=yesterday"),
+            Err(FilterError::Moment(_))
+        ));
         assert_eq!(parsed("reason=\"x"), Err(FilterError::Quote));
     }
 }

@@ -5,6 +5,7 @@
 //! entry that is being sent cannot be held or dropped, because the report of it might be
 //! wrong.
 
+pub(super) mod condition;
 pub(super) mod filter;
 pub(super) mod order;
 
@@ -18,7 +19,7 @@ use rusqlite::params;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use self::filter::Condition;
+use self::condition::Condition;
 use super::Action;
 use super::Content;
 use super::ContentError;

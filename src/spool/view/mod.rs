@@ -1,7 +1,10 @@
 //! Reading: what waits, what became of it, and how rows become values.
 
-pub(super) mod became;
+pub(super) mod history;
 pub(super) mod overview;
+pub(super) mod place;
+pub(super) mod query;
+pub(super) mod sought;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,7 +28,7 @@ use super::accept::requests;
 use super::columns;
 use super::content;
 use super::lock_mutex;
-use super::operator::filter::Condition;
+use super::operator::condition::Condition;
 use super::state::AttemptOutcome;
 use super::state::State;
 use crate::clock::Moment;

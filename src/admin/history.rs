@@ -1,0 +1,205 @@
+//! The history: what became of messages, found again by whatever is known of them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract;
+use axum::extract::State;
+use axum::routing::get;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Failure;
+use super::Office;
+use super::PAGE;
+use super::queue;
+use super::verdict;
+use super::verdict::Verdict;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::delivery::Standing;
+use crate::delivery::Waits;
+use crate::spool::Became;
+use crate::spool::Filter;
+use crate::spool::LastAttempt;
+use crate::spool::Place;
+use crate::spool::Search;
+use crate::spool::Sought;
+use crate::spool::Spool;
+use crate::spool::State as EntryState;
+
+/// A page of the history.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The rows, newest first.
+    pub rows: Vec<HistoryRow>,
+    /// Where the next page begins, if there may be one. A page may have fewer rows than
+    /// were asked for, or none, where the search took too long.
+    pub next: Option<Place>,
+}
+
+/// What became of a message for one recipient. Times are as RFC 3339 has them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// Where it is in the history.
+    pub place: Place,
+    /// The ID of the message; missing where it was refused.
+    pub id: Option<String>,
+    /// What became of it: the state of the message.
+    pub state: String,
+    /// Whether an attempt got no answer that says if Microsoft 365 accepted it.
+    pub doubtful: bool,
+    /// When the message came.
+    pub received_at: String,
+    /// When the state last changed.
+    pub changed_at: String,
+    /// The recipient.
+    pub recipient: Option<String>,
+    /// What the client named in its place.
+    pub asked_for: Option<String>,
+    /// Argument of MAIL, empty for `<>`.
+    pub sender: Option<String>,
+    /// The address in the From header.
+    pub author: Option<String>,
+    /// The Subject.
+    pub subject: Option<String>,
+    /// The Message-ID.
+    pub message_id: Option<String>,
+    /// The client's address; missing where the message is the relay's own.
+    pub client: Option<String>,
+    /// What the client called itself.
+    pub hello: Option<String>,
+    /// The user who authenticated.
+    pub user: Option<String>,
+    /// The account that sends it.
+    pub account: Option<String>,
+    /// The mailbox that sends it.
+    pub mailbox: Option<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When the next attempt may start.
+    pub next_attempt_at: Option<String>,
+    /// The enhanced status of what happened last.
+    pub status: Option<String>,
+    /// HTTP status of the last answer.
+    pub http_status: Option<u16>,
+    /// Graph's or Entra's code in it.
+    pub code: Option<String>,
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+    /// What happened last, as the log has it.
+    pub reason: Option<String>,
+    /// The message that this one is a report about.
+    pub about: Option<String>,
+    /// The last report about it.
+    pub report: Option<String>,
+    /// In sentences.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+struct History {
+    spool: Spool,
+    standing: Standing,
+    clock: Clock,
+}
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    text: String,
+    filter: Option<Filter>,
+    after: Option<Place>,
+    limit: Option<u32>,
+}
+
+pub(super) fn router(office: &Office) -> Router {
+    let history = History {
+        spool: office.spool.clone(),
+        standing: office.standing.clone(),
+        clock: office.means.clock.clone(),
+    };
+    Router::new()
+        .route("/history", get(search))
+        .with_state(Arc::new(history))
+}
+
+async fn search(
+    State(history): State<Arc<History>>,
+    extract::Query(asked): extract::Query<Asked>,
+) -> Result<Json<HistoryPage>, Failure> {
+    let search = Search {
+        sought: Sought::of(&asked.text),
+        filter: asked.filter,
+        after: asked.after,
+        limit: asked.limit.unwrap_or(PAGE).min(PAGE),
+    };
+    let found = history.spool.history(search).await?;
+    let now = history.clock.now();
+    let rows = found.rows.into_iter().map(|row| {
+        let waits = history.waits(&row, now);
+        HistoryRow::accepted(row, waits, now)
+    });
+    Ok(Json(HistoryPage {
+        rows: rows.collect(),
+        next: found.next,
+    }))
+}
+
+impl History {
+    fn waits(&self, row: &Became, now: Timestamp) -> Option<Waits> {
+        if row.state != EntryState::Waiting {
+            return None;
+        }
+        let lane = queue::lane(row.account.as_ref(), row.mailbox.as_ref())?;
+        queue::waits(&self.standing, &lane, row.due_in, now)
+    }
+}
+
+impl HistoryRow {
+    fn accepted(row: Became, waits: Option<Waits>, now: Timestamp) -> Self {
+        let verdict = verdict::accepted(&row, waits.as_ref(), now);
+        let next_attempt_at = (row.state == EntryState::Waiting && row.mailbox.is_some())
+            .then(|| waits.as_ref().map_or(row.due_at, queue::until));
+        let LastAttempt {
+            outcome: _,
+            http_status,
+            code,
+            request_id,
+        } = row.last.clone().unwrap_or_default();
+        let place = row.place();
+        let is_own = row.about.is_some();
+        let named = |text: String| Some(text).filter(|text| !is_own && !text.is_empty());
+        Self {
+            place,
+            id: Some(row.id.to_string()),
+            state: row.state.name().to_owned(),
+            doubtful: row.is_doubted,
+            received_at: row.accepted_at.rfc3339(),
+            changed_at: row.at.rfc3339(),
+            recipient: Some(row.recipient),
+            asked_for: row.asked_for,
+            sender: Some(row.reverse_path),
+            author: row.author,
+            subject: row.subject,
+            message_id: row.message_id,
+            client: named(row.client),
+            hello: named(row.hello),
+            user: row.user,
+            account: row.account,
+            mailbox: row.mailbox,
+            attempts: row.attempts,
+            next_attempt_at: next_attempt_at.map(Timestamp::rfc3339),
+            status: row.status,
+            http_status,
+            code,
+            request_id,
+            reason: row.text,
+            about: row.about.map(String::from),
+            report: row.report.map(String::from),
+            verdict,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! `history` and `trace`, by the real binary: what became of messages, and how they are
+//! found.
+
+use graph_relay_sandbox::Sandbox;
+use serde_json::Value;
+
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::message;
+use crate::common::run;
+use crate::common::said;
+use crate::common::send_one;
+use crate::common::stand_in;
+
+/// Graph refuses every message to it.
+const INVALID: &str = "invalid@example.org";
+/// Every message to it is deferred, and no other waits for it.
+const DEFERRED: &str = "sendas@example.org";
+
+/// Nothing is tried twice by itself, and nothing is reported.
+const QUIET: &str = "[delivery]\nretry = [\"1h\"]\n[failure]\nnotify = \"off\"";
+
+async fn quiet() -> (Sandbox, Home) {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(QUIET).build();
+    (graph, home)
+}
+
+/// The rows that a command finds.
+fn rows(home: &Home, arguments: &[&str]) -> Vec<Value> {
+    let output = run(home, &[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().unwrap()
+}
+
+fn field<'a>(rows: &'a [Value], name: &str) -> Vec<&'a str> {
+    let values = rows.iter().map(|row| row[name].as_str().unwrap_or("-"));
+    values.collect()
+}
+
+/// Sends a message and waits for this event of it.
+fn send(relay: &Relay, to: &[&str], subject: &str, event: &str) -> String {
+    let id = send_one(relay, to, &message(subject, to[0]));
+    relay.event(event, |line| line["id"] == *id);
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_found_by_everything_that_is_known_of_it() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    send(&relay, &["b@example.org"], "Other", "delivered");
+    let id = send(&relay, &["Anna@example.org"], "Offer-88", "delivered");
+    let delivered = relay.event("delivered", |line| line["id"] == *id);
+
+    for text in [
+        id.as_str(),
+        "anna@example.org",
+        "anna@ex",
+        "<Offer-88@app.example>",
+        "Offer-88@app.example",
+        "offer-",
+    ] {
+        let found = rows(&home, &["trace", text]);
+        assert_eq!(field(&found, "id"), [id.as_str()], "{text}");
+        assert_eq!(found[0]["recipient"], "Anna@example.org");
+        assert_eq!(found[0]["request_id"], delivered["request_id"]);
+    }
+    for text in [MAILBOX, "relay@", "127.0.0.1", "client.example"] {
+        assert_eq!(rows(&home, &["trace", text]).len(), 2, "{text}");
+    }
+    for text in ["nobody@example.org", "127.0.0.10", "100%"] {
+        assert!(rows(&home, &["trace", text]).is_empty(), "{text}");
+    }
+    let shown = said(&run(&home, &["trace", &id]));
+    let request = delivered["request_id"].as_str().unwrap();
+    for words in [
+        "  subject   Offer-88\n",
+        "  client    127.0.0.1 (client.example)\n",
+        &format!("Microsoft 365 accepted it from {MAILBOX} at 20"),
+        &format!("(request-id {request})."),
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let all = rows(&home, &["history"]);
+    assert_eq!(field(&all, "subject"), ["Offer-88", "Other"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_row_says_what_happens_next_and_what_can_be_done() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let failed = send(&relay, &[INVALID], "failed", "failed");
+    let deferred = send(&relay, &[DEFERRED], "deferred", "deferred");
+    let held = send(&relay, &[DEFERRED], "held", "deferred");
+    run(&home, &["queue", "hold", &held]);
+    let dropped = send(&relay, &[DEFERRED], "dropped", "deferred");
+    run(&home, &["queue", "drop", &dropped]);
+
+    for (id, state, happened, next, action) in [
+        (
+            &failed,
+            "failed",
+            "after 1 attempt: Graph answered 400 ErrorInvalidRecipients",
+            "does not try it again",
+            "graph-relay queue retry ",
+        ),
+        (
+            &deferred,
+            "waiting",
+            "Attempt 1 did not succeed: Graph answered 403 ErrorSendAsDenied",
+            "The next attempt is in ",
+            "to try it now: graph-relay queue retry ",
+        ),
+        (
+            &held,
+            "held",
+            "Held by an operator",
+            "until you release or drop it",
+            "to send it: graph-relay queue release ",
+        ),
+        (
+            &dropped,
+            "dropped",
+            "dropped by an operator",
+            "never sent",
+            "",
+        ),
+    ] {
+        let row = rows(&home, &["trace", id]).remove(0);
+        assert_eq!(row["state"], state);
+        for (name, words) in [("happened", happened), ("next", next), ("action", action)] {
+            let text = row[name].as_str().unwrap_or_default();
+            assert!(text.contains(words), "{state}: {name}: {text}");
+        }
+    }
+    let now = graph_relay::clock::Clock::System.now();
+    let row = rows(&home, &["trace", &deferred]).remove(0);
+    assert!(row["next_attempt_at"].as_str().unwrap() > now.rfc3339().as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_narrows_the_history_and_a_trace() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    send(
+        &relay,
+        &["a@example.org", "b@example.org"],
+        "one",
+        "delivered",
+    );
+    send(&relay, &[INVALID], "two", "failed");
+
+    for (arguments, recipients) in [
+        (
+            vec!["history"],
+            vec![INVALID, "a@example.org", "b@example.org"],
+        ),
+        (vec!["history", "--filter", "state=failed"], vec![INVALID]),
+        (vec!["history", "--filter", "to=b@*"], vec!["b@example.org"]),
+        (
+            vec!["history", "--filter", "subject=on newer=1h"],
+            vec!["a@example.org", "b@example.org"],
+        ),
+        (
+            vec!["history", "--filter", "message-id=two@*"],
+            vec![INVALID],
+        ),
+        (vec!["history", "--filter", "client=127.* user=*"], vec![]),
+        (
+            vec![
+                "history",
+                "--filter",
+                "since=2026-01-01 until=2027-12-31 code=ErrorI*",
+            ],
+            vec![INVALID],
+        ),
+        (vec!["history", "--filter", "until=2026-01-01"], vec![]),
+        (
+            vec!["trace", "example.org", "--filter", "state=delivered to=a@*"],
+            vec!["a@example.org"],
+        ),
+    ] {
+        let found = rows(&home, &arguments);
+        assert_eq!(field(&found, "recipient"), recipients, "{arguments:?}");
+    }
+    let wrong = run(&home, &["history", "--filter", "colour=red"]);
+    assert_eq!(wrong.status.code(), Some(64));
+    let queued = run(
+        &home,
+        &["queue", "list", "--filter", "subject=two", "--json"],
+    );
+    assert!(
+        said(&queued).contains("\"state\":\"failed\""),
+        "{}",
+        said(&queued)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_comes_in_pages() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    for subject in ["one", "two", "three"] {
+        send(
+            &relay,
+            &["a@example.org", "b@example.org"],
+            subject,
+            "delivered",
+        );
+    }
+
+    let first = run(&home, &["history", "--limit", "3"]);
+    let words = String::from_utf8(first.stderr).unwrap();
+    let place = words
+        .split("--after ")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap();
+    let rest = rows(&home, &["history", "--after", place]);
+
+    assert!(
+        words.starts_with("3 rows shown; there may be older ones"),
+        "{words}"
+    );
+    assert_eq!(field(&rest, "subject"), ["two", "one", "one"]);
+    let all = run(&home, &["history", "--limit", "6"]);
+    assert_eq!(String::from_utf8(all.stderr).unwrap(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_message_is_found_whole_and_after_a_restart() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph)
+        .limits("recipients = 1000")
+        .sections(QUIET)
+        .build();
+    let mut relay = Relay::start(&home);
+    let many: Vec<String> = (0..501).map(|n| format!("r{n}@example.org")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let id = send(&relay, &many, "split", "delivered");
+    relay.wait_until(|| relay.events("delivered").len() == 2);
+    assert!(relay.stop().success());
+    let _relay = Relay::start(&home);
+
+    for text in [id.as_str(), "split@app.example"] {
+        let found = rows(&home, &["trace", text, "--limit", "1000"]);
+        assert_eq!(found.len(), 501, "{text}");
+        assert!(found.iter().all(|row| row["state"] == "delivered"));
+    }
+    let last = rows(&home, &["trace", "r500@example.org"]);
+    assert_eq!(last.len(), 1);
+    assert_ne!(last[0]["id"], *id);
+}
