@@ -409,7 +409,7 @@ impl Config {
         Ok(file::data_dir_of(&file::text(path)?, path))
     }
 
-    /// The names of its listeners, for users without permission to read its secrets.
+    /// The listeners in the file, for users without permission to read its secrets.
     ///
     /// # Errors
     ///

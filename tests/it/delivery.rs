@@ -89,7 +89,7 @@ async fn a_refused_from_is_reported_with_mailbox_address_and_permission() {
     }
     // Other authors' messages from this mailbox do not wait.
     let said = fault["message"].as_str().unwrap();
-    assert!(said.starts_with("this message waits"), "{said}");
+    assert!(said.starts_with("only this message"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
