@@ -183,10 +183,11 @@ pub(super) fn on_the_wire(header: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::sendmail::header::Ends;
 
     fn wire(message: &str, end: End) -> String {
         let mut content = Content::read(message.as_bytes(), end).unwrap();
-        let mut wire = on_the_wire(&content.header.outgoing("a@b"));
+        let mut wire = on_the_wire(&content.header.outgoing("a@b", &Ends::new()));
         content.body().unwrap().read_to_end(&mut wire).unwrap();
         String::from_utf8(wire).unwrap()
     }
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn the_size_is_that_of_the_message_without_transparency() {
         let content = Content::read("From: x\n\n.one\n".as_bytes(), End::Input).unwrap();
-        let header = on_the_wire(&content.header.outgoing("a@b"));
+        let header = on_the_wire(&content.header.outgoing("a@b", &Ends::new()));
         assert_eq!(
             content.size(&header),
             "From: x\r\n\r\n.one\r\n".len() as u64

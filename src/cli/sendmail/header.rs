@@ -4,7 +4,12 @@
 //! Everything else goes out as it came in: the relay corrects what Graph and receivers
 //! would refuse, and adds Date and Message-ID (promise 5 of the library's documentation).
 
+use std::collections::BTreeMap;
+
 use super::addresses;
+
+/// The addresses to whom the aliases of this machine lead, by the name in lower case.
+pub(super) type Ends = BTreeMap<String, Vec<String>>;
 
 /// A header section that is being read, line by line.
 #[derive(Debug, Default)]
@@ -97,15 +102,18 @@ impl Header {
     }
 
     /// The section as it goes out, with its own line ends and without the empty line behind
-    /// it: without Bcc, and with a From field of `author` if it has none.
-    pub(super) fn outgoing(&self, author: &str) -> Vec<u8> {
+    /// it: without Bcc, with a From field of `author` if it has none, and with those in To and
+    /// Cc to whom an alias of this machine leads.
+    pub(super) fn outgoing(&self, author: &str, ends: &Ends) -> Vec<u8> {
         let mut outgoing = Vec::with_capacity(self.len());
         if !self.fields.iter().any(|it| it.name == "from") {
             outgoing.extend_from_slice(format!("From: {author}\n").as_bytes());
         }
         let blind = ["bcc", "resent-bcc"];
         for field in &self.fields {
-            if !blind.contains(&field.name.as_str()) {
+            if let Some(written_again) = field.with_ends(ends) {
+                outgoing.extend_from_slice(written_again.as_bytes());
+            } else if !blind.contains(&field.name.as_str()) {
                 outgoing.extend_from_slice(&field.raw);
                 // The message ends within its header section.
                 if !field.raw.ends_with(b"\n") {
@@ -118,6 +126,40 @@ impl Header {
 }
 
 impl Field {
+    /// To or Cc with the addresses of its names, as the relay writes them for its own aliases;
+    /// nothing where there are no such names, or more than names and addresses.
+    fn with_ends(&self, ends: &Ends) -> Option<String> {
+        let name = match self.name.as_str() {
+            "to" => "To",
+            "cc" => "Cc",
+            _ => return None,
+        };
+        let value = self.value();
+        let is_word =
+            |item: &&str| !item.contains(|c: char| c.is_whitespace() || "\"()<>:;".contains(c));
+        let items = value.split(',').map(str::trim);
+        let items: Vec<&str> = items.filter(|item| !item.is_empty()).collect();
+        let has_ends = |item: &&str| ends.contains_key(&item.to_lowercase());
+        if !items.iter().all(is_word) || !items.iter().any(has_ends) {
+            return None;
+        }
+        let written = items.into_iter().flat_map(|item| {
+            let Some(ends) = ends.get(&item.to_lowercase()) else {
+                return vec![item.to_owned()];
+            };
+            let shown = item.split('@').next().unwrap_or(item);
+            ends.iter()
+                .map(|end| format!("\"{shown}\" <{end}>"))
+                .collect()
+        });
+        let written: Vec<String> = written.collect();
+        let original = value.trim();
+        Some(format!(
+            "{name}: {}\nX-Original-{name}: {original}\n",
+            written.join(",\n ")
+        ))
+    }
+
     fn value(&self) -> String {
         let text = String::from_utf8_lossy(&self.raw);
         let value = text.split_once(':').map_or("", |(_, value)| value);
@@ -169,7 +211,38 @@ mod tests {
     }
 
     fn outgoing(text: &str) -> String {
-        String::from_utf8(read(text).0.outgoing("ada@host")).unwrap()
+        with_ends(text, &Ends::new())
+    }
+
+    fn with_ends(text: &str, ends: &Ends) -> String {
+        String::from_utf8(read(text).0.outgoing("ada@host", ends)).unwrap()
+    }
+
+    #[test]
+    fn names_with_aliases_show_who_receives_the_message() {
+        let two = ["it@b.example", "ops@b.example"]
+            .map(str::to_owned)
+            .to_vec();
+        let ends = Ends::from([("root".to_owned(), two)]);
+        let from = "From: a@b.example\n";
+        for (text, expected) in [
+            (
+                "To: Root\r\n",
+                "To: \"Root\" <it@b.example>,\n \"Root\" <ops@b.example>\nX-Original-To: Root\n",
+            ),
+            (
+                "cc: c@d.example,\n root\n",
+                "Cc: c@d.example,\n \"root\" <it@b.example>,\n \"root\" <ops@b.example>\n\
+                 X-Original-Cc: c@d.example, root\n",
+            ),
+            // Not names alone, no alias, another field.
+            ("To: The admin <root>\n", "To: The admin <root>\n"),
+            ("To: bob, c@d.example\n", "To: bob, c@d.example\n"),
+            ("Reply-To: root\n", "Reply-To: root\n"),
+        ] {
+            let outgoing = with_ends(&format!("{from}{text}\n"), &ends);
+            assert_eq!(outgoing, format!("{from}{expected}"));
+        }
     }
 
     #[test]

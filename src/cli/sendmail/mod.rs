@@ -29,6 +29,7 @@ use self::content::End;
 use self::content::on_the_wire;
 use self::failure::Failure;
 use self::failure::Step;
+use self::header::Ends;
 use self::identity::Identity;
 use self::place::places;
 use self::submission::Envelope;
@@ -38,6 +39,7 @@ use super::ConfigFile;
 use super::Exit;
 use super::running::queue;
 use super::say;
+use crate::mail::Address;
 use crate::mail::ForwardPath;
 
 /// What `--help` and the manual page say of them.
@@ -226,8 +228,9 @@ async fn send(options: &Options) -> Result<(), Failure> {
         from => from.to_owned(),
     };
     let author = header::author(options.name.as_deref(), &author);
-    let header = on_the_wire(&content.header.outgoing(&author));
     let recipients = Recipients::of(options, &me, &content)?;
+    let header = content.header.outgoing(&author, &recipients.ends);
+    let header = on_the_wire(&header);
     if recipients.to.is_empty() {
         return recipients.conclude(options, &Sent::default());
     }
@@ -273,6 +276,8 @@ fn sender(options: &Options, me: &Identity) -> Result<String, Failure> {
 struct Recipients {
     /// For the relay: safe to put into a command.
     to: Vec<String>,
+    /// Of the names that are aliases of this machine.
+    ends: Ends,
     /// Those who get nothing, and why.
     problems: Vec<String>,
 }
@@ -290,7 +295,16 @@ impl Recipients {
         }
         let aliases = Aliases::of_file(&options.aliases);
         let read = |path: &str| std::fs::read_to_string(path);
-        let expanded = aliases.expand(&named, |domain| me.is_local(domain), read);
+        let expand = |named: &[String]| aliases.expand(named, |domain| me.is_local(domain), read);
+        let mut ends = Ends::new();
+        for name in &named {
+            let mut found = expand(std::slice::from_ref(name)).recipients;
+            found.retain(|end| end.parse::<Address>().is_ok());
+            if !found.is_empty() && !found.contains(name) {
+                ends.insert(name.to_lowercase(), found);
+            }
+        }
+        let expanded = expand(&named);
         let mut problems = expanded.problems;
         let mut to = expanded.recipients;
         to.retain(|recipient| match recipient.parse::<ForwardPath>() {
@@ -300,7 +314,7 @@ impl Recipients {
                 false
             }
         });
-        Ok(Self { to, problems })
+        Ok(Self { to, ends, problems })
     }
 
     /// Says what came of it.

@@ -145,6 +145,8 @@ async fn recipients_of_the_command_line_get_what_cron_sends() {
     );
     assert_eq!(arrival.from, [MAILBOX]);
     assert!(find(&arrival.raw, b"From: \"Cron Daemon\" <").is_some());
+    let to = b"To: \"root\" <it@example.org>,\r\n \"root\" <ada@example.org>\r\n";
+    assert!(find(&arrival.raw, to).is_some());
     assert!(arrival.raw.ends_with("\r\n\r\nGröße\r\n".as_bytes()));
 }
 
