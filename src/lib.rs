@@ -28,6 +28,7 @@
 //!   room/           what may be stored       damage/    what a crash or a bad disk left
 //!   operator/       what an operator decides view/      reading it
 //!   schema/         formats and upgrades     writer.rs  the one thread that writes
+//!   refusals/       what was not accepted, and why
 //! delivery/       sends due mail in fair turns until it is delivered or has failed
 //!   dispatch/       which message goes next: fairness, limits, backoff
 //!   attempt/        one attempt from top to bottom; who receives it (`recipients.rs`)

@@ -24,6 +24,9 @@ use crate::spool::Became;
 use crate::spool::Filter;
 use crate::spool::LastAttempt;
 use crate::spool::Place;
+use crate::spool::Record;
+use crate::spool::Refused;
+use crate::spool::RefusedMail;
 use crate::spool::Search;
 use crate::spool::Sought;
 use crate::spool::Spool;
@@ -46,7 +49,7 @@ pub struct HistoryRow {
     pub place: Place,
     /// The ID of the message; missing where it was refused.
     pub id: Option<String>,
-    /// What became of it: the state of the message.
+    /// What became of it: the state of the message, or `refused`.
     pub state: String,
     /// Whether an attempt got no answer that says if Microsoft 365 accepted it.
     pub doubtful: bool,
@@ -88,8 +91,15 @@ pub struct HistoryRow {
     pub code: Option<String>,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
-    /// What happened last, as the log has it.
+    /// What happened last, as the log has it; of refused mail, what the client need not
+    /// know.
     pub reason: Option<String>,
+    /// What the client of refused mail was told.
+    pub reply: Option<String>,
+    /// How often it was refused within some minutes.
+    pub times: u32,
+    /// Further recipients that were refused with this one.
+    pub others: u32,
     /// The message that this one is a report about.
     pub about: Option<String>,
     /// The last report about it.
@@ -138,9 +148,12 @@ async fn search(
     };
     let found = history.spool.history(search).await?;
     let now = history.clock.now();
-    let rows = found.rows.into_iter().map(|row| {
-        let waits = history.waits(&row, now);
-        HistoryRow::accepted(row, waits, now)
+    let rows = found.rows.into_iter().map(|row| match row {
+        Record::Accepted(row) => {
+            let waits = history.waits(&row, now);
+            HistoryRow::accepted(*row, waits, now)
+        }
+        Record::Refused(row) => HistoryRow::refused(*row),
     });
     Ok(Json(HistoryPage {
         rows: rows.collect(),
@@ -197,8 +210,62 @@ impl HistoryRow {
             code,
             request_id,
             reason: row.text,
+            reply: None,
+            times: 1,
+            others: 0,
             about: row.about.map(String::from),
             report: row.report.map(String::from),
+            verdict,
+        }
+    }
+    fn refused(row: Refused) -> Self {
+        let verdict = verdict::refused(&row);
+        let place = Record::Refused(Box::new(row.clone())).place();
+        let RefusedMail {
+            client,
+            hello,
+            user,
+            sender,
+            recipient,
+            others,
+            subject,
+            message_id,
+            reply,
+            cause,
+            remedy: _,
+        } = row.refusal;
+        let named = |text: String| Some(text).filter(|text| !text.is_empty());
+        let status = reply.split(' ').nth(1).filter(|it| it.contains('.'));
+        Self {
+            place,
+            id: None,
+            state: "refused".to_owned(),
+            doubtful: false,
+            received_at: row.id.time().rfc3339(),
+            changed_at: row.last_at.rfc3339(),
+            recipient,
+            asked_for: None,
+            sender,
+            author: None,
+            subject,
+            message_id,
+            client: client.map(|client| client.to_string()),
+            hello,
+            user,
+            account: None,
+            mailbox: None,
+            attempts: 0,
+            next_attempt_at: None,
+            status: status.map(str::to_owned),
+            http_status: None,
+            code: None,
+            request_id: None,
+            reason: named(cause),
+            reply: named(reply),
+            times: row.times,
+            others,
+            about: None,
+            report: None,
             verdict,
         }
     }

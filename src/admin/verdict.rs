@@ -12,8 +12,10 @@ use crate::catalogue;
 use crate::clock::Timestamp;
 use crate::clock::span_in_words;
 use crate::delivery::Waits;
+use crate::mail::EnhancedStatus;
 use crate::spool::AttemptOutcome;
 use crate::spool::Became;
+use crate::spool::Refused;
 use crate::spool::State;
 
 /// What there is to say of one row of the history.
@@ -121,6 +123,9 @@ fn waiting(row: &Became, waits: Option<&Waits>, now: Timestamp) -> Verdict {
     }
     let action = match remedy(row) {
         Some(remedy) => format!("{remedy}; then try it at once: {retry}"),
+        None if is_misconfigured(row) => {
+            format!("fix the cause that is named above; then try it at once: {retry}")
+        }
         None => format!("nothing, the relay tries again by itself; to try it now: {retry}"),
     };
     Verdict {
@@ -222,6 +227,54 @@ fn dropped(row: &Became) -> Verdict {
     }
 }
 
+/// Of mail that was not accepted.
+pub(super) fn refused(row: &Refused) -> Verdict {
+    let refusal = &row.refusal;
+    let times = row.times;
+    if row.is_counted_only {
+        return Verdict {
+            happened: format!(
+                "The relay refused {times} more within a minute, and only counted them."
+            ),
+            next: None,
+            action: Some(
+                "see the log (event=\"refused\"), and graph-relay sessions list".to_owned(),
+            ),
+        };
+    }
+    let mut happened = match refusal.reply.as_str() {
+        "" => capital(&ended(&refusal.cause)),
+        reply => format!("The relay refused it: {}", ended(reply)),
+    };
+    if !refusal.reply.is_empty() && !refusal.cause.is_empty() {
+        happened.push_str(&format!(" Cause: {}", ended(&refusal.cause)));
+    }
+    if refusal.others > 0 {
+        let others = refusal.others;
+        happened.push_str(&format!(" The same holds for {others} more recipients."));
+    }
+    if times > 1 {
+        let last = row.last_at;
+        happened.push_str(&format!(
+            " That happened {times} times, the last time at {last}."
+        ));
+    }
+    let next = match refusal.reply.as_bytes().first() {
+        Some(b'5') => {
+            "It is not in the queue. Clients do not send again by themselves what was refused with \
+             5xx."
+        }
+        Some(b'4') => "It is not in the queue. Most clients try again by themselves.",
+        _ => "It is not in the queue. Whether the client tries again is up to the client.",
+    };
+    let action = Some(refusal.remedy.clone()).filter(|remedy| !remedy.is_empty());
+    Verdict {
+        happened,
+        next: Some(next.to_owned()),
+        action,
+    }
+}
+
 /// What the catalogue says of the last answer, unless the reason has said it already.
 fn remedy(row: &Became) -> Option<String> {
     let code = row.last.as_ref()?.code.as_deref()?;
@@ -230,6 +283,11 @@ fn remedy(row: &Became) -> Option<String> {
     let author = row.author.as_deref().unwrap_or(mailbox);
     let remedy = catalogue::named(entry.remedy, mailbox, author);
     (!text(row).contains(&remedy)).then_some(remedy)
+}
+
+/// Whether somebody has to change something; the reason says what.
+fn is_misconfigured(row: &Became) -> bool {
+    row.status.as_deref() == Some(EnhancedStatus::MISCONFIGURED.to_string().as_str())
 }
 
 fn was_doubtful(row: &Became) -> bool {
@@ -263,209 +321,5 @@ fn capital(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::delivery::BackoffCause;
-    use crate::delivery::Braked;
-    use crate::delivery::Limited;
-    use crate::spool::LastAttempt;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_795_287_600_000);
-
-    fn row(state: State, text: Option<&str>) -> Became {
-        Became {
-            id: crate::mail::SpoolId::first_of(NOW),
-            ordinal: 0,
-            recipient: "anna@example.org".to_owned(),
-            asked_for: None,
-            state,
-            status: text.map(|_| "4.3.2".to_owned()),
-            text: text.map(str::to_owned),
-            at: NOW,
-            accepted_at: NOW,
-            due_at: NOW + Duration::from_secs(720),
-            due_in: Duration::from_secs(720),
-            reverse_path: "app@contoso.com".to_owned(),
-            author: Some("app@contoso.com".to_owned()),
-            message_id: Some("<1@app.contoso.com>".to_owned()),
-            subject: Some("Offer 88".to_owned()),
-            client: "192.0.2.17".to_owned(),
-            hello: "printer-2".to_owned(),
-            user: None,
-            account: Some("default".to_owned()),
-            mailbox: Some("relay@contoso.com".to_owned()),
-            attempts: 1,
-            last: Some(LastAttempt {
-                outcome: Some(AttemptOutcome::Deferred),
-                http_status: Some(503),
-                code: None,
-                request_id: Some("a0e8677f".to_owned()),
-            }),
-            is_doubted: false,
-            about: None,
-            report: None,
-        }
-    }
-
-    fn doubtful(row: Became) -> Became {
-        let last = LastAttempt {
-            outcome: Some(AttemptOutcome::Doubtful),
-            ..LastAttempt::default()
-        };
-        Became {
-            last: Some(last),
-            is_doubted: true,
-            ..row
-        }
-    }
-
-    fn with_code(row: Became, code: &str) -> Became {
-        let code = Some(code.to_owned());
-        let last = row.last.clone().map(|last| LastAttempt { code, ..last });
-        Became { last, ..row }
-    }
-
-    /// All sentences, with the case that each is for.
-    #[expect(clippy::too_many_lines, reason = "one table of all cases")]
-    fn all() -> Vec<(&'static str, Verdict)> {
-        let until = NOW + Duration::from_secs(1800);
-        let limit = Waits::Limit(Limited {
-            account: "default".to_owned(),
-            mailbox: "relay@contoso.com".parse().unwrap(),
-            limit: "recipients_per_day".to_owned(),
-            daily: true,
-            until,
-        });
-        let backoff = Waits::Backoff(Braked {
-            account: "default".to_owned(),
-            mailbox: None,
-            until,
-            cause: BackoffCause::Configuration,
-            told: Some("AADSTS7000222".to_owned()),
-        });
-        let waiting = || row(State::Waiting, Some("Graph answered 503: busy"));
-        let new = Became {
-            attempts: 0,
-            last: None,
-            due_in: Duration::ZERO,
-            ..row(State::Waiting, None)
-        };
-        let released = Became {
-            status: None,
-            ..row(State::Waiting, Some("released by an operator (user ID 0)"))
-        };
-        let nowhere = Became {
-            account: None,
-            mailbox: None,
-            status: None,
-            ..row(
-                State::Waiting,
-                Some("no [[account]] sends for its From address"),
-            )
-        };
-        let delivered = || row(State::Delivered, Some("accepted"));
-        let late = Became {
-            attempts: 3,
-            is_doubted: true,
-            ..delivered()
-        };
-        let report = Became {
-            about: Some(crate::mail::SpoolId::first_of(NOW)),
-            message_id: None,
-            ..delivered()
-        };
-        let failed = || {
-            row(
-                State::Failed,
-                Some("Graph answered 400 ErrorInvalidRecipients: no."),
-            )
-        };
-        let told = Became {
-            report: Some(crate::mail::SpoolId::first_of(NOW)),
-            attempts: 2,
-            is_doubted: true,
-            ..with_code(failed(), "ErrorSendAsDenied")
-        };
-        let held = || row(State::Held, Some("held by an operator (user ID 0)"));
-        let unknown = || doubtful(row(State::Waiting, Some("no answer within 60s")));
-        [
-            ("new", &new, None),
-            ("waiting", &waiting(), None),
-            (
-                "waiting, with a remedy",
-                &with_code(waiting(), "AADSTS7000222"),
-                None,
-            ),
-            ("waiting for a limit", &waiting(), Some(&limit)),
-            (
-                "waiting for an account in trouble",
-                &waiting(),
-                Some(&backoff),
-            ),
-            ("released", &released, None),
-            ("without an account", &nowhere, None),
-            ("waiting after doubt", &unknown(), None),
-            ("being sent", &row(State::Claimed, None), None),
-            ("held", &held(), None),
-            (
-                "held after doubt",
-                &doubtful(row(State::Held, Some("no answer"))),
-                None,
-            ),
-            ("delivered", &delivered(), None),
-            ("delivered late", &late, None),
-            ("a report", &report, None),
-            ("failed", &failed(), None),
-            ("failed and reported", &told, None),
-            (
-                "dropped",
-                &row(State::Dropped, Some("dropped by an operator (user ID 0)")),
-                None,
-            ),
-            (
-                "quarantined",
-                &row(State::Quarantined, Some("its content is damaged")),
-                None,
-            ),
-        ]
-        .map(|(case, row, waits)| (case, accepted(row, waits, NOW)))
-        .into()
-    }
-
-    #[test]
-    fn every_state_has_its_sentences() {
-        let mut text = String::new();
-        for (case, verdict) in all() {
-            let Verdict {
-                happened,
-                next,
-                action,
-            } = verdict;
-            text.push_str(&format!("{case}\n  happened  {happened}\n"));
-            for (label, words) in [("next", next), ("you can", action)] {
-                let words = words.unwrap_or_else(|| "-".to_owned());
-                text.push_str(&format!("  {label:10}{words}\n"));
-            }
-        }
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path("../../tests/snapshots");
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        settings.bind(|| insta::assert_snapshot!("verdicts", text));
-    }
-
-    #[test]
-    fn a_remedy_that_the_reason_has_is_not_said_twice() {
-        let remedy = catalogue::SEND_AS_DENIED.remedy;
-        let remedy = catalogue::named(remedy, "relay@contoso.com", "app@contoso.com");
-        let reason = format!("Graph answered 403; {remedy}");
-        let row = with_code(row(State::Waiting, Some(&reason)), "ErrorSendAsDenied");
-
-        let verdict = accepted(&row, None, NOW);
-
-        assert!(verdict.happened.contains(&remedy));
-        assert!(!verdict.action.unwrap().contains(&remedy));
-    }
-}
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -34,6 +34,8 @@ use crate::session::Session;
 use crate::session::Step;
 use crate::session::Verdict;
 use crate::telemetry::complaints;
+use crate::telemetry::refusals::Caption;
+use crate::telemetry::refusals::Whose;
 use crate::telemetry::transcripts::Secrecy;
 
 /// The longest time for a TLS handshake.
@@ -83,6 +85,7 @@ impl<'a> Dialog<'a> {
                 };
                 self.connection.recording.happened(what);
                 self.connection.recording.trouble(what, remedy);
+                self.connection.refusals.cut_off(what, remedy);
             }
             End::Gone => {}
         }
@@ -107,6 +110,9 @@ impl<'a> Dialog<'a> {
             }
             for quirk in self.session.new_quirks() {
                 complaints::protocol_deviation(self.policy.client(), quirk.name());
+            }
+            if !self.session.is_under_way() {
+                self.note_refusals(false);
             }
         }
     }
@@ -162,6 +168,9 @@ impl<'a> Dialog<'a> {
             Secrecy::Open
         };
         self.connection.recording.heard(line, secrecy);
+        if secrecy == Secrecy::Open {
+            self.connection.refusals.heard(line);
+        }
         let was_open = self.session.is_in_transaction();
         let step = self.session.line(line);
         if self.session.is_in_transaction() && !was_open {
@@ -217,9 +226,11 @@ impl<'a> Dialog<'a> {
     /// From DATA to the reply to its content, or to DATA if it cannot be accepted now.
     async fn message(&mut self, go_on: &Reply, envelope: &Envelope) -> Result<Reply, End> {
         let client = self.policy.client();
-        if let Err(Refused { verdict, cause }) = self.intake().begin(envelope) {
+        if let Err(refused) = self.intake().begin(envelope) {
+            let Refused { verdict, cause, .. } = refused;
             let reply = self.session.not_now(verdict);
             complaints::refused(client, envelope, 0, &reply, &cause);
+            self.connection.refusals.content(Caption::default(), &cause);
             return Ok(reply);
         }
         if !self.connection.slot.mark(Event::Data) {
@@ -242,10 +253,16 @@ impl<'a> Dialog<'a> {
                 self.connection.recording.succeeded();
                 Ok(self.session.verdict(Verdict::Queued(id)))
             }
-            Err(Refused { verdict, cause }) => {
+            Err(refused) => {
+                let Refused {
+                    verdict,
+                    cause,
+                    caption,
+                } = refused;
                 let reply = self.session.verdict(verdict);
                 self.connection.slot.mark(Event::NotAccepted);
                 complaints::refused(client, envelope, size, &reply, &cause);
+                self.connection.refusals.content(*caption, &cause);
                 Ok(reply)
             }
         }
@@ -315,8 +332,22 @@ impl<'a> Dialog<'a> {
         self.connection.flush(until).await
     }
 
+    /// Hands over what the session was refused.
+    fn note_refusals(&mut self, is_over: bool) {
+        let (session, client) = (&self.session, self.policy.client());
+        let whose = || Whose {
+            client,
+            hello: session.hello().map(|hello| hello.name.clone()),
+            user: session.identity().map(|user| user.name.clone()),
+        };
+        for refusal in self.connection.refusals.take(is_over, whose) {
+            self.shared.spool.note_refusal(refusal);
+        }
+    }
+
     /// Keeps the transcript, if something went wrong.
-    fn keep(self) {
+    fn keep(mut self) {
+        self.note_refusals(true);
         let hello = self.session.hello().map(|hello| hello.name.clone());
         let user = self.session.identity().map(|user| user.name.clone());
         let (client, listener) = (self.policy.client(), self.policy.listener().address);

@@ -64,6 +64,7 @@ use crate::config::Senders;
 use crate::config::Tls;
 use crate::config::User;
 use crate::session;
+use crate::spool::RefusedMail;
 use crate::spool::Spool;
 use crate::telemetry::complaints;
 use crate::telemetry::transcripts::Recording;
@@ -384,6 +385,12 @@ async fn turn_away(mut stream: TcpStream, policy: &Policy, reply: session::Reply
         drop(said);
     }
     drop(stream);
+    shared.spool.note_refusal(RefusedMail {
+        client: Some(client),
+        reply: reply.to_string(),
+        remedy: reply.remedy.to_owned(),
+        ..RefusedMail::default()
+    });
     let mut recording = Recording::begin(&shared.clock);
     recording.said(reply.to_string().as_bytes());
     recording.trouble(&reply.to_string(), reply.remedy);

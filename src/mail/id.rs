@@ -33,6 +33,11 @@ impl SpoolId {
         Self(Ulid::from_parts(time.millis().unsigned_abs(), 0))
     }
 
+    /// The time that it begins with.
+    pub fn time(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+
     /// The Message-ID that the relay with this name gives a message with this id.
     pub fn message_id(self, hostname: &str) -> String {
         format!("<{self}@{hostname}>")

@@ -310,6 +310,8 @@ impl Service {
         self.workers
             .spawn(watch_database(spool.clone(), stop.clone()));
         self.workers.spawn(tidy);
+        self.workers
+            .spawn(tidy::write_refusals(spool.clone(), stop.clone()));
     }
 
     fn deliver(&self, accounts: Vec<Tokens>, standing: Standing, http: Http) {

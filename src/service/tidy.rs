@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::clock::ClockWatch;
 use crate::config::Config;
 use crate::spool::Spool;
+use crate::spool::WRITTEN_EVERY;
 use crate::telemetry::maillog;
 
 /// A crash loses no more of the running time than this.
@@ -36,6 +37,20 @@ pub(super) async fn run(spool: Spool, clock: Clock, config: Config, stop: Cancel
     }
 }
 
+/// Writes refused mail down until `stop`. What is left then is written when the spool is
+/// closed.
+pub(super) async fn write_refusals(spool: Spool, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(WRITTEN_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = spool.write_refusals().await {
+            maillog::spool_trouble(&error);
+        }
+    }
+}
+
 async fn purge(spool: &Spool, config: &Config) {
     let now = spool.running();
     let purged = spool
@@ -44,5 +59,8 @@ async fn purge(spool: &Spool, config: &Config) {
     match purged {
         Ok(ids) => maillog::purged(&ids),
         Err(error) => maillog::spool_trouble(&error),
+    }
+    if let Err(error) = spool.purge_refusals(config.history_keep).await {
+        maillog::spool_trouble(&error);
     }
 }

@@ -46,6 +46,7 @@
 //!                       asked      what the client named in their place
 //!                       content    the bytes of a small message
 //!                       attempt    what was tried, and what came of it
+//!                       refusal    what was not accepted, and why
 //!                       clock      for how long the relay has run
 //!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message; ID.part while it comes in
@@ -69,6 +70,7 @@ mod content;
 mod damage;
 mod database;
 mod operator;
+mod refusals;
 mod room;
 mod running;
 mod schema;
@@ -132,10 +134,15 @@ pub use self::operator::order::Decision;
 pub use self::operator::order::Order;
 pub use self::operator::order::Verdict;
 pub use self::operator::order::Which;
+use self::refusals::Pending;
+pub use self::refusals::Refusal as RefusedMail;
+pub use self::refusals::Refused;
+pub use self::refusals::WRITTEN_EVERY;
 use self::room::usage;
 pub use self::view::history::Became;
 pub use self::view::history::Found;
 pub use self::view::history::LastAttempt;
+pub use self::view::history::Record;
 pub use self::view::history::Search;
 pub use self::view::overview::Failure;
 pub use self::view::overview::Overview;
@@ -193,6 +200,8 @@ struct Shared {
     arrived: Notify,
     /// Signals that messages were dropped.
     dropped: Notify,
+    /// Not written yet, and the recent ones.
+    refusals: Mutex<Pending>,
     /// Entries that can neither be read nor be quarantined, see `damage/mod.rs`.
     left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
@@ -366,6 +375,7 @@ impl Spool {
         recovered.upgraded = upgraded;
         caption::begin(&connection, settings.subjects)?;
         usage::begin(&connection)?;
+        refusals::store::begin(&connection, settings.subjects, now.running)?;
         let room = Arc::new(Room::new(&settings, &connection));
         let reader = schema::open_reader(&path)?;
         let file = |path: PathBuf| move |error| SpoolError::File { path, error };
@@ -386,6 +396,7 @@ impl Spool {
             arrivals: Mutex::new(Vec::new()),
             arrived: Notify::new(),
             dropped: Notify::new(),
+            refusals: Mutex::default(),
             left_alone: Mutex::new(HashSet::new()),
             _locks: locks,
         };
@@ -429,6 +440,7 @@ impl Spool {
     pub async fn close(&self) -> Option<PathBuf> {
         // Without it at most a minute of running time is lost.
         let _noted = self.note_running().await;
+        let _written = self.write_refusals().await;
         self.shared.writer.close(self.rescue()).await
     }
 

@@ -8,6 +8,7 @@
 
 pub mod complaints;
 pub mod maillog;
+pub mod refusals;
 mod spoollog;
 pub mod transcripts;
 mod writer;

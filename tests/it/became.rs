@@ -22,6 +22,7 @@ use graph_relay::spool::LONGEST_SUBJECT;
 use graph_relay::spool::NewEntry;
 use graph_relay::spool::Next;
 use graph_relay::spool::Order;
+use graph_relay::spool::Record;
 use graph_relay::spool::Search;
 use graph_relay::spool::Settings;
 use graph_relay::spool::Sought;
@@ -64,8 +65,14 @@ fn to(recipient: &str) -> Sought {
     Sought::of(recipient)
 }
 
+/// What a search finds of accepted messages.
 async fn became(spool: &Spool, search: Search) -> Vec<Became> {
-    spool.history(search).await.unwrap().rows
+    let found = spool.history(search).await.unwrap();
+    let rows = found.rows.into_iter().map(|row| match row {
+        Record::Accepted(row) => *row,
+        Record::Refused(row) => panic!("{row:?}"),
+    });
+    rows.collect()
 }
 
 async fn only(spool: &Spool, id: SpoolId) -> Became {
@@ -308,7 +315,8 @@ async fn search_results_are_ordered_by_time_and_paged() {
             ..search(Sought::All)
         };
         let page = spool.history(page).await.unwrap();
-        rows.extend(page.rows.into_iter().map(|row| (row.id, row.ordinal)));
+        let places = page.rows.iter().map(Record::place);
+        rows.extend(places.map(|place| (place.id, place.ordinal)));
         after = page.next;
         if after.is_none() {
             break;

@@ -113,7 +113,7 @@ async fn each_row_says_what_happens_next_and_what_can_be_done() {
             "waiting",
             "Attempt 1 did not succeed: Graph answered 403 ErrorSendAsDenied",
             "The next attempt is in ",
-            "to try it now: graph-relay queue retry ",
+            "try it at once: graph-relay queue retry ",
         ),
         (
             &held,
@@ -256,4 +256,171 @@ async fn a_split_message_is_found_whole_and_after_a_restart() {
     let last = rows(&home, &["trace", "r500@example.org"]);
     assert_eq!(last.len(), 1);
     assert_ne!(last[0]["id"], *id);
+}
+
+/// A listener that accepts mail to one domain only, and a user who may send as one address.
+async fn strict() -> (Sandbox, Home) {
+    let graph = stand_in().await;
+    let allowed = "recipients_allowed = [\"*@example.org\"]";
+    let home = Home::with(&graph).listener(allowed).sections(QUIET).build();
+    (graph, home)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_mail_is_in_the_history_with_its_reply_and_stays_there() {
+    let (_graph, home) = strict().await;
+    let mut relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO printer-2", "250");
+    smtp.expect("MAIL FROM:<scanner@contoso.example>", "250");
+    smtp.expect("RCPT TO:<Boss@elsewhere.example>", "550");
+    smtp.expect("RCPT TO:<a@example.org>", "250");
+    smtp.expect("DATA", "354");
+    let stray = message("Scan-17", "a@example.org").replace(MAILBOX, "stray@elsewhere.example");
+    let reply = smtp.say(&format!("{}\r\n.", stray.trim_end()));
+    assert!(
+        reply.starts_with("250") || reply.starts_with("550"),
+        "{reply}"
+    );
+    smtp.expect("MAIL FROM:<printer", "501");
+    smtp.expect("QUIT", "221");
+    smtp.rest();
+
+    let row = rows(&home, &["trace", "boss@elsewhere.example"]).remove(0);
+    assert_eq!(row["state"], "refused");
+    assert_eq!(
+        (&row["id"], &row["hello"]),
+        (&Value::Null, &"printer-2".into())
+    );
+    assert_eq!(row["sender"], "scanner@contoso.example");
+    let words = row["reply"].as_str().unwrap();
+    assert!(
+        words.starts_with("550 5.7.1 Mail to Boss@elsewhere.example is not"),
+        "{words}"
+    );
+    assert!(
+        row["action"]
+            .as_str()
+            .unwrap()
+            .contains("recipients_allowed")
+    );
+    assert_eq!(
+        rows(&home, &["history", "--filter", "state=refused code=501"]).len(),
+        1
+    );
+    let before = rows(&home, &["history"]);
+    assert!(relay.stop().success());
+    relay = Relay::start(&home);
+
+    assert_eq!(
+        field(&rows(&home, &["history"]), "reply"),
+        field(&before, "reply")
+    );
+    let shown = said(&run(
+        &home,
+        &["trace", "printer-2", "--filter", "state=refused"],
+    ));
+    assert!(
+        shown.contains("  client    127.0.0.1 (printer-2)\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("  next      It is not in the queue."),
+        "{shown}"
+    );
+    assert!(relay.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_content_is_found_by_its_subject() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph)
+        .limits("received_headers = 2")
+        .sections(QUIET)
+        .build();
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    let received = "Received: from a by b; Sat, 21 Nov 2026 19:00:00 +0000\r\n".repeat(3);
+    let content = format!("{received}{}", message("Loop-1", "a@example.org"));
+
+    let reply = smtp.send(
+        MAILBOX,
+        &["a@example.org", "b@example.org"],
+        content.as_bytes(),
+    );
+
+    assert!(reply.starts_with("554 5.4.6"), "{reply}");
+    let found = rows(&home, &["trace", "loop-1"]);
+    let mut recipients = field(&found, "recipient");
+    recipients.sort_unstable();
+    assert_eq!(recipients, ["a@example.org", "b@example.org"]);
+    assert_eq!(field(&found, "message_id"), ["<Loop-1@app.example>"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_refusals_is_counted_and_leaves_the_rest_of_the_history() {
+    let (_graph, home) = strict().await;
+    let relay = Relay::start(&home);
+    send(&relay, &["a@example.org"], "before", "delivered");
+    let commits = || {
+        let db = rusqlite::Connection::open(home.path("data/spool.db")).unwrap();
+        db.query_row("SELECT commits FROM spool", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let before = commits();
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO flood", "250");
+    for round in 0..50 {
+        smtp.expect(&format!("MAIL FROM:<flood{round}@contoso.example>"), "250");
+        smtp.expect("RCPT TO:<same@elsewhere.example>", "550");
+        smtp.expect("RSET", "250");
+        if round % 15 == 14 {
+            smtp.expect("QUIT", "221");
+            smtp = relay.connect();
+            smtp.expect("EHLO flood", "250");
+        }
+    }
+    drop(smtp);
+
+    let enough = || {
+        let found = rows(&home, &["trace", "127.0.0.1", "--filter", "state=refused"]);
+        let times = found.iter().map(|row| row["times"].as_u64().unwrap());
+        (found.len(), times.sum::<u64>())
+    };
+    relay.wait_until(|| enough().1 == 50);
+
+    assert_eq!(enough().0, 31);
+    assert!(commits() - before < 40, "{}", commits() - before);
+    let words = said(&run(&home, &["trace", "127.0.0.1"]));
+    assert!(
+        words.contains("The relay refused 20 more within a minute"),
+        "{words}"
+    );
+    assert_eq!(rows(&home, &["trace", "before"]).len(), 1);
+    send(&relay, &["a@example.org"], "after", "delivered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_breaks_off_is_in_the_history() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO camera", "250");
+    smtp.expect(&format!("MAIL FROM:<{MAILBOX}>"), "250");
+    smtp.expect("RCPT TO:<a@example.org>", "250");
+    smtp.expect("DATA", "354");
+    smtp.write(b"Subject: half\r\n");
+    drop(smtp);
+
+    relay.wait_until(|| !rows(&home, &["trace", "camera"]).is_empty());
+
+    let row = rows(&home, &["trace", "camera"]).remove(0);
+    assert_eq!(
+        (&row["state"], &row["reply"]),
+        (&"refused".into(), &Value::Null)
+    );
+    assert_eq!(row["recipient"], "a@example.org");
+    let words = row["happened"].as_str().unwrap();
+    assert_eq!(words, "The client disconnected before it had finished.");
 }

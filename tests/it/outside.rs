@@ -30,7 +30,7 @@ const INVALID: &str = "invalid@example.org";
 const DEFERRED: &str = "sendas@example.org";
 
 /// Values that differ from run to run.
-const VOLATILE: [(&str, &str); 13] = [
+const VOLATILE: [(&str, &str); 14] = [
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uuid]"),
     (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "[id]"),
     (
@@ -45,6 +45,7 @@ const VOLATILE: [(&str, &str); 13] = [
     (r"\buid \d+", "uid [number]"),
     (r"\d+ MB free", "[number] MB free"),
     (r"after \d+ ms", "after [number] ms"),
+    (r"attempt is in \d+ \w+", "attempt is in [number] minutes"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
     (r"/[^ \x22]*/data\b", "[data_dir]"),
     (r"/[^ \x22]*/relay\.toml\b", "[relay.toml]"),
@@ -183,6 +184,7 @@ async fn json_output_and_metrics_are_unchanged() {
 
     pin("status.json", &busy.json(&["status"]));
     pin("queue-list.json", &busy.json(&["queue", "list"]));
+    pin("history.json", &busy.json(&["history"]));
     pin(
         "queue-show-failed.json",
         &busy.json(&["queue", "show", &busy.failed]),

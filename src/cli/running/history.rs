@@ -122,13 +122,16 @@ fn parameters(
 fn heading(row: &HistoryRow) -> String {
     let sender = row.sender.as_ref().map(|sender| format!("<{sender}>"));
     let recipient = row.recipient.as_ref().map(|it| format!("<{it}>"));
-    let addresses: Vec<String> = sender.into_iter().chain(recipient).collect();
+    let mut who: Vec<String> = sender.into_iter().chain(recipient).collect();
+    if who.is_empty() {
+        who.extend(row.client.clone());
+    }
     format!(
         "{}  {:11}  {:26}  {}",
         row.received_at,
         row.state,
         row.id.as_deref().unwrap_or("-"),
-        addresses.join(", ")
+        who.join(", ")
     )
 }
 

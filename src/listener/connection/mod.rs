@@ -31,6 +31,7 @@ use super::Shared;
 use super::slots::Slot;
 use crate::session::Reply;
 use crate::telemetry::complaints;
+use crate::telemetry::refusals::Refusals;
 use crate::telemetry::transcripts::Recording;
 
 /// How many bytes are read at once.
@@ -59,6 +60,8 @@ pub(super) struct Connection<'a> {
     lingering: Option<OwnedSemaphorePermit>,
     /// What was heard and said.
     pub(super) recording: Recording,
+    /// What was refused.
+    pub(super) refusals: Refusals,
 }
 
 /// Why a connection ends. The client has been told.
@@ -92,6 +95,7 @@ impl<'a> Connection<'a> {
             slot,
             lingering: None,
             recording: Recording::begin(&shared.clock),
+            refusals: Refusals::default(),
         }
     }
 
@@ -172,7 +176,12 @@ impl<'a> Connection<'a> {
         reply.write_to(&mut self.output);
         let said = self.output.get(begin..).unwrap_or_default();
         self.recording.said(said);
-        if reply.is_refusal() && !reply.remedy.is_empty() {
+        if !reply.is_refusal() {
+            return self.refusals.accepted(reply.code);
+        }
+        let text = reply.to_string();
+        self.refusals.refused(reply.code, &text, reply.remedy);
+        if !reply.remedy.is_empty() {
             let said = String::from_utf8_lossy(said);
             self.recording.trouble(said.trim_end(), reply.remedy);
         }

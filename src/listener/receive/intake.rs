@@ -30,18 +30,30 @@ use crate::spool::LONGEST_SUBJECT;
 use crate::spool::NewEntry;
 use crate::telemetry::complaints;
 use crate::telemetry::maillog;
+use crate::telemetry::refusals::Caption;
 
 /// Why a message is not taken.
 pub(in crate::listener) struct Refused {
     pub(in crate::listener) verdict: Verdict,
     /// For the log, as far as the client need not know.
     pub(in crate::listener) cause: String,
+    /// What people know the message by, as far as it was read.
+    pub(in crate::listener) caption: Box<Caption>,
+}
+
+impl Refused {
+    pub(super) fn because(verdict: Verdict, cause: String) -> Self {
+        Self {
+            verdict,
+            cause,
+            caption: Box::default(),
+        }
+    }
 }
 
 impl From<Verdict> for Refused {
     fn from(verdict: Verdict) -> Self {
-        let cause = String::new();
-        Self { verdict, cause }
+        Self::because(verdict, String::new())
     }
 }
 
@@ -52,8 +64,7 @@ impl From<AcceptError> for Refused {
             AcceptError::NeverFits { .. } => Verdict::NeverFits,
             AcceptError::Failed(_) => Verdict::LocalTrouble,
         };
-        let cause = error.to_string();
-        Self { verdict, cause }
+        Self::because(verdict, error.to_string())
     }
 }
 
@@ -81,9 +92,9 @@ impl<'a> Intake<'a> {
         let spool = &self.shared.spool;
         spool.check_room(self.session.declared_size())?;
         let allowance = self.allowance();
-        allowance.take_message().map_err(|limit| Refused {
-            verdict: Verdict::TooMany,
-            cause: format!("more than {limit} messages in a minute"),
+        allowance.take_message().map_err(|limit| {
+            let cause = format!("more than {limit} messages in a minute");
+            Refused::because(Verdict::TooMany, cause)
         })?;
         match allowance.take_recipients(envelope) {
             true => Ok(()),
@@ -111,14 +122,23 @@ impl<'a> Intake<'a> {
             identity: self.session.identity(),
             envelope: &envelope,
         };
+        let (id, size) = (incoming.id(), incoming.size());
+        let known = |refused: Refused| Refused {
+            caption: Box::new(Caption {
+                message_id: self.message_id(id, &header),
+                subject: Some(subject(&header, LONGEST_SUBJECT)).filter(|it| !it.is_empty()),
+            }),
+            ..refused
+        };
+        let admitted = admit(&header, &findings, handed, self.admission());
         let Admitted {
             author,
             lane,
             bound,
             largest_part,
-        } = admit(&header, &findings, handed, self.admission())?;
-        let (id, size) = (incoming.id(), incoming.size());
-        self.fits(&header, file, size, &lane).await?;
+        } = admitted.map_err(|verdict| known(verdict.into()))?;
+        let fits = self.fits(&header, file, size, &lane).await;
+        fits.map_err(known)?;
         let trace = self.trace(&envelope);
         let entry = NewEntry {
             message_id: self.message_id(id, &header),
@@ -160,10 +180,7 @@ impl<'a> Intake<'a> {
         match can_fit(header, file, size, &account.submission).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Verdict::CannotBeSplit(account.submission.largest_mime()).into()),
-            Err(error) => Err(Refused {
-                verdict: Verdict::LocalTrouble,
-                cause: error.to_string(),
-            }),
+            Err(error) => Err(Refused::because(Verdict::LocalTrouble, error.to_string())),
         }
     }
 

@@ -97,10 +97,8 @@ impl Reception<'_, '_> {
                     return Err(self.out_of_time().await);
                 },
                 () = incoming.taken_back() => {
-                    stored = Err(Refused {
-                        verdict: Verdict::StorageFull,
-                        cause: incoming.why_taken_back(),
-                    });
+                    let cause = incoming.why_taken_back();
+                    stored = Err(Refused::because(Verdict::StorageFull, cause));
                     incoming.discard();
                 }
                 reply = &mut cut_off => return Err(self.connection.say_last(&reply).await),

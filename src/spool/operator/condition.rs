@@ -57,6 +57,38 @@ impl Condition {
         condition
     }
 
+    /// The refused mail that the filter lets through; nothing if it asks for what only
+    /// accepted mail has.
+    pub(in crate::spool) fn of_refusals(filter: Option<&Filter>, now: RunningTime) -> Option<Self> {
+        let mut condition = Self::always();
+        let text = |text: &str| Value::Text(text.to_owned());
+        for term in filter.map_or(&[][..], |filter| &filter.terms) {
+            match term {
+                Term::State(_) | Term::Mailbox(_) | Term::Account(_) => return None,
+                Term::Refused => {}
+                Term::Older(age) => condition.and("running < ?", &millis(now - *age)),
+                Term::Newer(age) => condition.and("running >= ?", &millis(now - *age)),
+                Term::Since(moment) => condition.and("id >= ?", &first_id(*moment)),
+                Term::Until(moment) => condition.and("id < ?", &first_id(*moment)),
+                Term::From(pattern) => condition.and(&format!("sender {LIKE}"), &text(pattern)),
+                Term::To(pattern) => condition.and(&format!("recipient {LIKE}"), &text(pattern)),
+                Term::Code(pattern) => {
+                    condition.and(&format!("reply {LIKE}"), &text(&format!("{pattern} %")));
+                }
+                Term::Reason(part) => {
+                    condition.and(&format!("(reply {LIKE} OR cause {LIKE})"), &text(part));
+                }
+                Term::Subject(part) => condition.and(&format!("subject {LIKE}"), &text(part)),
+                Term::Client(pattern) => condition.and(&format!("client {LIKE}"), &text(pattern)),
+                Term::User(pattern) => condition.and(&format!("user {LIKE}"), &text(pattern)),
+                Term::MessageId(pattern) => {
+                    condition.and(&format!("message_id {LIKE}"), &text(pattern));
+                }
+            }
+        }
+        Some(condition)
+    }
+
     fn always() -> Self {
         Self {
             sql: "1".to_owned(),

@@ -16,6 +16,7 @@ use crate::spool::AcceptError;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::content;
+use crate::spool::refusals::store;
 
 /// How often something may yield for one message. In all this allows about ten thousand
 /// entries of history.
@@ -139,6 +140,10 @@ fn yielded_or_damaged<T: Default>(yielded: Result<T, SpoolError>) -> Result<T, S
 
 /// Removes entries without content, those that ended first, until enough bytes are free.
 fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
+    let mut freed = store::forget(db, bytes)?;
+    if freed >= bytes {
+        return Ok(freed);
+    }
     let mut oldest = db.prepare_cached(
         "SELECT id, rows_cost FROM entry WHERE id IN (
             SELECT * FROM (SELECT id FROM entry WHERE state = 'delivered' AND ended_at IS NOT NULL
@@ -156,7 +161,6 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
     })?;
     let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let mut delete = db.prepare_cached("DELETE FROM entry WHERE id = ?1")?;
-    let mut freed = 0;
     for (id, cost) in rows {
         if freed >= bytes {
             break;

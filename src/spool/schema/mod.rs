@@ -212,6 +212,33 @@ CREATE INDEX IF NOT EXISTS entry_message_id ON entry (message_id) WHERE message_
 CREATE INDEX IF NOT EXISTS asked_original ON asked (lower(original));
 ";
 
+/// Refused mail (`refusals/`). As with [`ADDED`], a program that does not know it leaves it
+/// alone.
+const REFUSED: &str = "
+CREATE TABLE IF NOT EXISTS refusal (
+    id         TEXT PRIMARY KEY,
+    running    INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    times      INTEGER NOT NULL,
+    client     TEXT NOT NULL,
+    -- Whom the client counts as.
+    network    TEXT NOT NULL,
+    hello      TEXT,
+    user       TEXT,
+    sender     TEXT,
+    recipient  TEXT,
+    others     INTEGER NOT NULL,
+    subject    TEXT,
+    message_id TEXT,
+    reply      TEXT NOT NULL,
+    cause      TEXT NOT NULL,
+    remedy     TEXT NOT NULL,
+    counted    INTEGER NOT NULL,
+    cost       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS refusal_network ON refusal (network);
+";
+
 /// How a database of an earlier format was upgraded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgraded {
@@ -238,7 +265,7 @@ pub(super) fn open(
     if found == 0 {
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {} PRAGMA user_version = {FORMAT}; COMMIT;",
-            [TABLES, ADDED, SEARCH].map(stored).join(" ")
+            [TABLES, ADDED, SEARCH, REFUSED].map(stored).join(" ")
         ))?;
     } else if found < FORMAT {
         let kept = kept::keep(connection, path, found, free_space)?;
@@ -252,7 +279,7 @@ pub(super) fn open(
             kept,
         });
     }
-    connection.execute_batch(&[ADDED, SEARCH].map(stored).join(" "))?;
+    connection.execute_batch(&[ADDED, SEARCH, REFUSED].map(stored).join(" "))?;
     connection.execute(
         "INSERT INTO spool (id, commits, program)
          SELECT ?1, 0, ?2 WHERE NOT EXISTS (SELECT 1 FROM spool)",
@@ -340,7 +367,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
     // References are checked when all rows are in; see [`open`] for the rest.
     connection.execute_batch(&format!(
         "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {} COMMIT;",
-        [TABLES, ADDED, SEARCH].map(stored).join(" ")
+        [TABLES, ADDED, SEARCH, REFUSED].map(stored).join(" ")
     ))?;
     Ok(connection)
 }

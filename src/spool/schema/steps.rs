@@ -9,6 +9,7 @@ use rusqlite::params;
 use super::ADDED;
 use super::FORMAT;
 use super::PROGRAM;
+use super::REFUSED;
 use super::SEARCH;
 use super::stored;
 use crate::clock::Timestamp;
@@ -58,7 +59,7 @@ fn take(db: &Transaction<'_>, from: i64, now: Timestamp) -> rusqlite::Result<()>
     }
     add_missing(db, &FROM_4)?;
     add_missing(db, &FROM_5)?;
-    db.execute_batch(&[ADDED, SEARCH].map(stored).join(" "))?;
+    db.execute_batch(&[ADDED, SEARCH, REFUSED].map(stored).join(" "))?;
     if from < 4 {
         db.execute_batch(&usage::compute())?;
     }

@@ -8,6 +8,7 @@
 //! where to go on. What the pieces are searched for is in `sought.rs`, refused mail in
 //! `refusals/find.rs`.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -26,10 +27,12 @@ use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 use crate::spool::AttemptOutcome;
 use crate::spool::Filter;
+use crate::spool::Refused;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::State;
 use crate::spool::columns;
+use crate::spool::refusals::find as refusals;
 
 /// What became of an accepted message for one of its recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,11 +116,20 @@ pub struct Search {
     pub limit: u32,
 }
 
+/// A row of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// What became of an accepted message for a recipient.
+    Accepted(Box<Became>),
+    /// What was not accepted.
+    Refused(Box<Refused>),
+}
+
 /// What a search has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The rows, newest first.
-    pub rows: Vec<Became>,
+    pub rows: Vec<Record>,
     /// Where there may be more.
     pub next: Option<Place>,
 }
@@ -138,6 +150,8 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn history(&self, search: Search) -> Result<Found, SpoolError> {
+        // Where they cannot be written, the others can be read all the same.
+        let _written = self.write_refusals().await;
         let now = self.moment();
         self.read(move |db| {
             let begun = Instant::now();
@@ -152,10 +166,10 @@ impl Spool {
                 }
                 // One more shows whether there is more.
                 let missing = limit.saturating_add(1).saturating_sub(rows.len());
-                rows.extend(accepted(db, &search, &range, missing, now)?);
+                rows.extend(found(db, &search, &range, missing, now)?);
                 if rows.len() > limit {
                     rows.truncate(limit);
-                    let next = rows.last().map(Became::place);
+                    let next = rows.last().map(Record::place);
                     return Ok(Found { rows, next });
                 }
                 let Some(oldest) = range.oldest else {
@@ -190,6 +204,27 @@ fn oldest_of(db: &Connection, range: &Range, piece: u32) -> rusqlite::Result<Opt
 
 /// Behind every id.
 const BEHIND_ALL: &str = "~";
+
+/// The newest rows of a piece.
+fn found(
+    db: &Connection,
+    search: &Search,
+    range: &Range,
+    limit: usize,
+    now: Moment,
+) -> rusqlite::Result<Vec<Record>> {
+    let (sought, filter) = (&search.sought, search.filter.as_ref());
+    let refused = refusals::find(db, sought, filter, range, limit, now.running)?;
+    let refused = refused
+        .into_iter()
+        .map(|row| Record::Refused(Box::new(row)));
+    let accepted = accepted(db, search, range, limit, now)?.into_iter();
+    let accepted = accepted.map(|row| Record::Accepted(Box::new(row)));
+    let mut rows: Vec<Record> = accepted.chain(refused).collect();
+    rows.sort_by_key(|row| (Reverse(row.place().id), row.place().ordinal));
+    rows.truncate(limit);
+    Ok(rows)
+}
 
 fn accepted(
     db: &Connection,
@@ -265,6 +300,19 @@ fn became(row: &Row<'_>, now: Moment) -> rusqlite::Result<Became> {
         about: columns::optional(row, 26)?,
         report: columns::optional(row, 27)?,
     })
+}
+
+impl Record {
+    /// Where it is in the order of all rows.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Accepted(row) => row.place(),
+            Self::Refused(row) => Place {
+                id: row.id,
+                ordinal: 0,
+            },
+        }
+    }
 }
 
 impl Became {

@@ -121,7 +121,7 @@ const PARTS: &str = "(entry.subject LIKE ? ESCAPE '\\' OR entry.reverse_path LIK
     OR entry.hello LIKE ? ESCAPE '\\' OR entry.user LIKE ? ESCAPE '\\')";
 
 /// A pattern for whatever has this in it.
-fn part(text: &str) -> String {
+pub(in crate::spool) fn part(text: &str) -> String {
     format!("%{}%", escaped(text))
 }
 

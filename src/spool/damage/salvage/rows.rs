@@ -68,6 +68,7 @@ impl Rows<'_> {
     pub(super) fn copy(&self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
         // Without these two the relay would count from zero.
         let _begins_again = self.copy_rows("clock", "1", "")?;
+        let _copied = self.copy_rows("refusal", "1", "")?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }

@@ -1,0 +1,250 @@
+//! The sentences of `verdict.rs`, for every case.
+
+use std::time::Duration;
+
+use super::*;
+use crate::delivery::BackoffCause;
+use crate::delivery::Braked;
+use crate::delivery::Limited;
+use crate::spool::LastAttempt;
+use crate::spool::RefusedMail;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_287_600_000);
+
+fn row(state: State, text: Option<&str>) -> Became {
+    Became {
+        id: crate::mail::SpoolId::first_of(NOW),
+        ordinal: 0,
+        recipient: "anna@example.org".to_owned(),
+        asked_for: None,
+        state,
+        status: text.map(|_| "4.3.2".to_owned()),
+        text: text.map(str::to_owned),
+        at: NOW,
+        accepted_at: NOW,
+        due_at: NOW + Duration::from_secs(720),
+        due_in: Duration::from_secs(720),
+        reverse_path: "app@contoso.com".to_owned(),
+        author: Some("app@contoso.com".to_owned()),
+        message_id: Some("<1@app.contoso.com>".to_owned()),
+        subject: Some("Offer 88".to_owned()),
+        client: "192.0.2.17".to_owned(),
+        hello: "printer-2".to_owned(),
+        user: None,
+        account: Some("default".to_owned()),
+        mailbox: Some("relay@contoso.com".to_owned()),
+        attempts: 1,
+        last: Some(LastAttempt {
+            outcome: Some(AttemptOutcome::Deferred),
+            http_status: Some(503),
+            code: None,
+            request_id: Some("a0e8677f".to_owned()),
+        }),
+        is_doubted: false,
+        about: None,
+        report: None,
+    }
+}
+
+fn doubtful(row: Became) -> Became {
+    let last = LastAttempt {
+        outcome: Some(AttemptOutcome::Doubtful),
+        ..LastAttempt::default()
+    };
+    Became {
+        last: Some(last),
+        is_doubted: true,
+        ..row
+    }
+}
+
+fn with_code(row: Became, code: &str) -> Became {
+    let code = Some(code.to_owned());
+    let last = row.last.clone().map(|last| LastAttempt { code, ..last });
+    Became { last, ..row }
+}
+
+/// All sentences, with the case that each is for.
+#[expect(clippy::too_many_lines, reason = "one table of all cases")]
+fn all() -> Vec<(&'static str, Verdict)> {
+    let until = NOW + Duration::from_secs(1800);
+    let limit = Waits::Limit(Limited {
+        account: "default".to_owned(),
+        mailbox: "relay@contoso.com".parse().unwrap(),
+        limit: "recipients_per_day".to_owned(),
+        daily: true,
+        until,
+    });
+    let backoff = Waits::Backoff(Braked {
+        account: "default".to_owned(),
+        mailbox: None,
+        until,
+        cause: BackoffCause::Configuration,
+        told: Some("AADSTS7000222".to_owned()),
+    });
+    let waiting = || row(State::Waiting, Some("Graph answered 503: busy"));
+    let new = Became {
+        attempts: 0,
+        last: None,
+        due_in: Duration::ZERO,
+        ..row(State::Waiting, None)
+    };
+    let released = Became {
+        status: None,
+        ..row(State::Waiting, Some("released by an operator (user ID 0)"))
+    };
+    let nowhere = Became {
+        account: None,
+        mailbox: None,
+        status: None,
+        ..row(
+            State::Waiting,
+            Some("no [[account]] sends for its From address"),
+        )
+    };
+    let delivered = || row(State::Delivered, Some("accepted"));
+    let late = Became {
+        attempts: 3,
+        is_doubted: true,
+        ..delivered()
+    };
+    let report = Became {
+        about: Some(crate::mail::SpoolId::first_of(NOW)),
+        message_id: None,
+        ..delivered()
+    };
+    let failed = || {
+        row(
+            State::Failed,
+            Some("Graph answered 400 ErrorInvalidRecipients: no."),
+        )
+    };
+    let told = Became {
+        report: Some(crate::mail::SpoolId::first_of(NOW)),
+        attempts: 2,
+        is_doubted: true,
+        ..with_code(failed(), "ErrorSendAsDenied")
+    };
+    let held = || row(State::Held, Some("held by an operator (user ID 0)"));
+    let unknown = || doubtful(row(State::Waiting, Some("no answer within 60s")));
+    [
+        ("new", &new, None),
+        ("waiting", &waiting(), None),
+        (
+            "waiting, with a remedy",
+            &with_code(waiting(), "AADSTS7000222"),
+            None,
+        ),
+        ("waiting for a limit", &waiting(), Some(&limit)),
+        (
+            "waiting for an account in trouble",
+            &waiting(),
+            Some(&backoff),
+        ),
+        ("released", &released, None),
+        ("without an account", &nowhere, None),
+        ("waiting after doubt", &unknown(), None),
+        ("being sent", &row(State::Claimed, None), None),
+        ("held", &held(), None),
+        (
+            "held after doubt",
+            &doubtful(row(State::Held, Some("no answer"))),
+            None,
+        ),
+        ("delivered", &delivered(), None),
+        ("delivered late", &late, None),
+        ("a report", &report, None),
+        ("failed", &failed(), None),
+        ("failed and reported", &told, None),
+        (
+            "dropped",
+            &row(State::Dropped, Some("dropped by an operator (user ID 0)")),
+            None,
+        ),
+        (
+            "quarantined",
+            &row(State::Quarantined, Some("its content is damaged")),
+            None,
+        ),
+    ]
+    .map(|(case, row, waits)| (case, accepted(row, waits, NOW)))
+    .into()
+}
+
+/// The same of refused mail.
+fn all_refused() -> Vec<(&'static str, Verdict)> {
+    let row = |reply: &str, cause: &str| Refused {
+        id: crate::mail::SpoolId::first_of(NOW),
+        last_at: NOW,
+        times: 1,
+        refusal: RefusedMail {
+            reply: reply.to_owned(),
+            cause: cause.to_owned(),
+            remedy: "add the address to senders of the [[user]]".to_owned(),
+            ..RefusedMail::default()
+        },
+        is_counted_only: false,
+    };
+    let often = Refused {
+        times: 12,
+        ..row("550 5.7.1 scanner may not send as a@b.example", "")
+    };
+    let mut full = row("452 4.3.1 Storage full, try again later", "0 MB free");
+    full.refusal.others = 480;
+    let counted = Refused {
+        times: 970,
+        is_counted_only: true,
+        ..row("", "")
+    };
+    [
+        ("refused for good, often", often),
+        ("refused for now, several recipients", full),
+        (
+            "cut off",
+            row("", "the client disconnected before it had finished"),
+        ),
+        ("counted only", counted),
+    ]
+    .map(|(case, row)| (case, refused(&row)))
+    .into()
+}
+
+#[test]
+fn every_state_has_its_sentences() {
+    let mut text = String::new();
+    for (case, verdict) in all().into_iter().chain(all_refused()) {
+        let Verdict {
+            happened,
+            next,
+            action,
+        } = verdict;
+        text.push_str(&format!("{case}\n  happened  {happened}\n"));
+        for (label, words) in [("next", next), ("you can", action)] {
+            let words = words.unwrap_or_else(|| "-".to_owned());
+            text.push_str(&format!("  {label:10}{words}\n"));
+        }
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("verdicts", text));
+}
+
+#[test]
+fn a_remedy_that_the_reason_has_is_not_said_twice() {
+    let remedy = catalogue::SEND_AS_DENIED.remedy;
+    let remedy = catalogue::named(remedy, "relay@contoso.com", "app@contoso.com");
+    let reason = format!("Graph answered 403; {remedy}");
+    let row = with_code(row(State::Waiting, Some(&reason)), "ErrorSendAsDenied");
+
+    let row = Became {
+        status: Some("4.3.5".to_owned()),
+        ..row
+    };
+
+    let verdict = accepted(&row, None, NOW);
+
+    assert!(verdict.happened.contains(&remedy));
+    assert!(!verdict.action.unwrap().contains(&remedy));
+}
