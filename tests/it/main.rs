@@ -29,6 +29,7 @@ mod large;
 mod layering;
 mod leftovers;
 mod log;
+mod long_history;
 mod messages;
 mod misread;
 mod notify;
