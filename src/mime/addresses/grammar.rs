@@ -13,7 +13,7 @@ use super::tokens::Kind;
 use super::tokens::Token;
 use super::tokens::tokens;
 use crate::mail::Address;
-use crate::mime::header::BLANKS;
+use crate::mime::text::BLANKS;
 
 /// A valid list.
 #[derive(Debug)]

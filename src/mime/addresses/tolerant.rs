@@ -16,7 +16,7 @@ use super::tokens::clean;
 use super::tokens::is_blank;
 use super::tokens::tokens;
 use crate::mail::Address;
-use crate::mime::header::BLANKS;
+use crate::mime::text::BLANKS;
 use crate::mime::text::decoded;
 
 /// An item of the field.

@@ -8,7 +8,7 @@ use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
 
 use crate::mime::Field;
-use crate::mime::header::BLANKS;
+use crate::mime::text::BLANKS;
 
 /// An outgoing Content-Type or Content-Disposition.
 pub(in crate::mime) fn parameters(field: &Field<'_>) -> Vec<u8> {

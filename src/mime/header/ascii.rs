@@ -23,13 +23,13 @@ use std::borrow::Cow;
 use percent_encoding::AsciiSet;
 use percent_encoding::utf8_percent_encode;
 
-use super::BLANKS;
 use crate::mime::Field;
 use crate::mime::Item;
 use crate::mime::addresses::field_of;
-use crate::mime::addresses::phrase::encoded;
-use crate::mime::addresses::phrase::is_encoded;
 use crate::mime::body::parameters::parameters;
+use crate::mime::text::BLANKS;
+use crate::mime::text::words::encoded;
+use crate::mime::text::words::is_encoded;
 
 /// The outgoing field, perhaps followed by the original one.
 pub fn sendable<'f>(field: &'f Field<'_>) -> Cow<'f, [u8]> {

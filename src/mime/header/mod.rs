@@ -19,6 +19,7 @@ use self::head::is_from_line;
 use super::List;
 use super::addresses;
 use super::body::media::is_known_parameter;
+use super::text::BLANKS;
 use super::text::charset::Charset;
 use super::text::charset::guessed_text;
 use super::text::charset::text_charset;
@@ -54,9 +55,6 @@ pub struct Field<'a> {
     /// Its address list, once it was asked for.
     list: OnceLock<Box<List>>,
 }
-
-/// WSP of RFC 5322. Programs disagree about other blank characters.
-pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 impl<'a> Field<'a> {
     /// Makes a field from bytes that begin with its name and a colon.

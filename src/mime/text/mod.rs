@@ -1,5 +1,6 @@
-//! Text that the relay writes itself, in fields and bodies: always ASCII, in lines of
-//! moderate length.
+//! Text in fields and bodies: read in its charset and out of its encoded words, and
+//! written by the relay itself, then always ASCII, in lines of moderate length. Nothing
+//! here knows fields or parts.
 
 pub(super) mod charset;
 mod codepage;
@@ -7,7 +8,23 @@ pub(super) mod flowed;
 pub(super) mod labels;
 pub(super) mod words;
 
-use super::addresses::phrase::encoded;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::GeneralPurpose;
+use base64::engine::GeneralPurposeConfig;
+
+use self::words::encoded;
+
+/// WSP of RFC 5322. Programs disagree about other blank characters.
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Base64, of which neither padding nor the bits after the last byte are checked.
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// RFC 5322 2.1.1 asks for 78, RFC 2047 2 and RFC 2045 6.7 for 76.
 const WIDTH: usize = 76;

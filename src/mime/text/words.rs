@@ -1,10 +1,14 @@
 //! Encoded words (RFC 2047) as they really arrive: without padding, in either alphabet of
 //! base64, cut within a character or within a group of letters, next to raw 8-bit text.
-//! One reader for subjects, display names and file names.
+//! One reader for subjects, display names and file names, and one writer.
 
+use base64::Engine;
+use email_encoding::headers::rfc2047;
+use email_encoding::headers::writer::EmailWriter;
+
+use super::BASE64;
 use super::labels;
 use super::labels::guessed;
-use crate::mime::body::decode;
 
 /// The text of a field or a parameter, with its lines joined. The charset of raw 8-bit
 /// text is guessed; `charset` is that of the message's text part. Text that only
@@ -65,7 +69,7 @@ impl<'b> Run<'b> {
         if is_base64 && each.contains(char::REPLACEMENT_CHARACTER) {
             // Cut within a group of letters, although RFC 2047 5 forbids it.
             let letters: Vec<u8> = words.iter().flat_map(|word| word.text).copied().collect();
-            let joined = text(decode::letters(&letters));
+            let joined = text(of_base64(&letters));
             if !joined.contains(char::REPLACEMENT_CHARACTER) {
                 read.push_str(&joined);
                 return;
@@ -121,7 +125,7 @@ impl<'b> Word<'b> {
 
     fn bytes(&self) -> Vec<u8> {
         if self.is_base64 {
-            return decode::letters(self.text);
+            return of_base64(self.text);
         }
         let mut bytes = Vec::with_capacity(self.text.len());
         let mut rest = self.text;
@@ -143,14 +147,71 @@ impl<'b> Word<'b> {
     }
 }
 
+/// Decodes base64 in either alphabet. Each run of letters up to padding is complete in
+/// itself; what is neither a letter nor padding is skipped.
+fn of_base64(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    for run in text.split(|byte| *byte == b'=') {
+        let mut letters: Vec<u8> = run.iter().copied().filter_map(letter).collect();
+        // A single one makes no byte.
+        if letters.len() % 4 == 1 {
+            letters.pop();
+        }
+        let done = BASE64.decode_vec(&letters, &mut decoded);
+        debug_assert!(done.is_ok(), "only letters, and no single one");
+    }
+    decoded
+}
+
+/// A letter of base64, in the alphabet of RFC 2045 6.8.
+fn letter(byte: u8) -> Option<u8> {
+    match byte {
+        b'+' | b'-' => Some(b'+'),
+        b'/' | b'_' => Some(b'/'),
+        _ => byte.is_ascii_alphanumeric().then_some(byte),
+    }
+}
+
 /// Two hexadecimal digits.
 pub(in crate::mime) fn escaped(high: u8, low: u8) -> Option<u8> {
     let [high, low] = [high, low].map(|digit| char::from(digit).to_digit(16));
     u8::try_from(high? * 16 + low?).ok()
 }
 
+/// RFC 2047 4.1, one word a line.
+pub(in crate::mime) fn encoded(plain: &str) -> String {
+    let mut written = String::new();
+    // The first word follows the blank of a folded line, like all others.
+    let mut writer = EmailWriter::new(&mut written, 1, 0, false);
+    // Writing to a String cannot fail.
+    let _taken = rfc2047::encode(plain, &mut writer);
+    drop(writer);
+    written
+}
+
+/// RFC 2047 2, with the characters that it may have in a phrase (5, rule 3).
+pub(in crate::mime) fn is_encoded(word: &str) -> bool {
+    let Some(inside) = word.strip_prefix("=?").and_then(|w| w.strip_suffix("?=")) else {
+        return false;
+    };
+    let parts: Vec<&str> = inside.split('?').collect();
+    let [charset, encoding, text] = *parts else {
+        return false;
+    };
+    let made_of = |part: &str, more: &str| {
+        part.chars()
+            .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    word.len() <= 75
+        && !charset.is_empty()
+        && made_of(charset, "-_*.:+")
+        && ["b", "q"].contains(&encoding.to_ascii_lowercase().as_str())
+        && made_of(text, "!*+-/=_")
+}
+
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     use super::*;
@@ -198,10 +259,23 @@ mod tests {
         assert_eq!(read(b"\xb2\xe2\xca\xd4.pdf", Some("gb18030")), "测试.pdf");
     }
 
+    #[test]
+    fn encoded_words_are_short_and_cut_between_characters() {
+        let written = encoded(&"ü".repeat(60));
+
+        let words: Vec<&str> = written.split("\r\n ").collect();
+        assert_eq!(words.len(), 3);
+        for word in words {
+            assert!(is_encoded(word), "{word}");
+            let text = word.trim_start_matches("=?utf-8?b?").trim_end_matches("?=");
+            assert!(String::from_utf8(STANDARD.decode(text).unwrap()).is_ok());
+        }
+    }
+
     proptest! {
         #[test]
         fn text_that_was_encoded_is_read_back(text in "\\PC{0,40}", plain in "[a-z ]{0,9}") {
-            let encoded = crate::mime::addresses::phrase::encoded(&text);
+            let encoded = encoded(&text);
 
             let raw = format!("{plain}. {}", encoded.replace("\r\n", ""));
 

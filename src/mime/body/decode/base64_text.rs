@@ -7,13 +7,10 @@
 //! its original bytes.
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::GeneralPurpose;
-use base64::engine::GeneralPurposeConfig;
 
 use super::Verdict;
 use super::footer;
+use crate::mime::text::BASE64;
 
 /// A decoder for base64.
 #[derive(Debug)]
@@ -70,14 +67,6 @@ pub(super) enum Alphabet {
 
 /// A longer line is data: some encoders write everything on one line.
 const LONGEST_LINE: usize = 1000;
-
-/// Neither padding nor the bits after the last byte are checked.
-const ENGINE: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 impl Base64 {
     pub(super) fn new(alphabet: Alphabet) -> Self {
@@ -227,7 +216,7 @@ impl Base64 {
             return false;
         }
         let before = decoded.len();
-        if ENGINE.decode_vec(text, decoded).is_err() {
+        if BASE64.decode_vec(text, decoded).is_err() {
             decoded.truncate(before);
             return false;
         }
@@ -330,25 +319,10 @@ impl Base64 {
 
     fn decode(&mut self, count: usize, decoded: &mut Vec<u8>) {
         let letters = self.held.get(..count).unwrap_or_default();
-        let done = ENGINE.decode_vec(letters, decoded);
+        let done = BASE64.decode_vec(letters, decoded);
         debug_assert!(done.is_ok(), "only letters, and no single one");
         self.held.drain(..count);
     }
-}
-
-/// Decodes the letters of an encoded word, which contains nothing else: those of both
-/// alphabets, each run separately.
-pub(in crate::mime) fn letters(text: &[u8]) -> Vec<u8> {
-    let mut decoder = Base64::new(Alphabet::Standard);
-    let mut decoded = Vec::new();
-    let standard = text.iter().map(|byte| match byte {
-        b'-' => b'+',
-        b'_' => b'/',
-        other => *other,
-    });
-    decoder.data(&standard.collect::<Vec<_>>(), &mut decoded);
-    decoder.flush(&mut decoded);
-    decoded
 }
 
 fn is_letter(byte: u8) -> bool {

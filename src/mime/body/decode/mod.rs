@@ -20,7 +20,6 @@ use bytes::Bytes;
 
 use self::base64_text::Alphabet;
 use self::base64_text::Base64;
-pub(in crate::mime) use self::base64_text::letters;
 use self::quoted_printable::QuotedPrintable;
 use self::uuencode::Uuencode;
 use crate::mime::Reader;

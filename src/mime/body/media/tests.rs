@@ -302,7 +302,7 @@ proptest! {
             let charset = if at == 0 { "utf-8''" } else { "" };
             format!(" filename*{at}*={charset}{}", piece.concat())
         }).collect();
-        let word = crate::mime::addresses::phrase::encoded(name);
+        let word = crate::mime::text::words::encoded(name);
         let is_plain = !name.contains("=?") && !name.contains("''");
         for field in [
             format!("filename*=UTF-8''{}", percent.concat()),
