@@ -1,15 +1,11 @@
-//! Splits a header section into fields (RFC 5322 2.2, 2.2.3). `head.rs` finds the header
+//! Splits a header section into fields (RFC 5322 2.2, 2.2.3). `head/` finds the header
 //! section of a message that does not follow the standard.
 
 pub(super) mod ascii;
 pub(super) mod caption;
 mod date;
 mod head;
-#[cfg(test)]
-mod head_tests;
-mod known;
 pub(super) mod quirks;
-mod refold;
 pub(super) mod reserved;
 
 use std::borrow::Cow;

@@ -5,8 +5,8 @@
 //! begins with `X-`. It is *evidence* of a header section only if its value fits as well,
 //! because people write `To: the whole team` and `Date: 29.11.2026` in their texts.
 
-use super::date::is_date;
 use crate::mime::Field;
+use crate::mime::header::date::is_date;
 
 /// Whether a text is unlikely to contain such a field: who sent a message and when, to
 /// whom, about what, and in what form.

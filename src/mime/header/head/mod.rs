@@ -21,19 +21,24 @@
 //! To read a header section that the relay has written, or that of a part, use
 //! [`Header::split`].
 
+mod known;
+mod refold;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
+use self::known::is_blind;
+use self::known::is_evidence;
+use self::known::is_of_a_program;
+use self::known::is_recognised;
+use self::refold::field_of_lines;
+use self::refold::goes_on_with;
+use self::refold::with_rest_of_word;
 use super::date::is_mbox_date;
 use super::field;
 use super::field_end;
-use super::known::is_blind;
-use super::known::is_evidence;
-use super::known::is_of_a_program;
-use super::known::is_recognised;
 use super::line_length;
-use super::refold::field_of_lines;
-use super::refold::goes_on_with;
-use super::refold::with_rest_of_word;
 use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::body::media::delimiter;

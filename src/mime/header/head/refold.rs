@@ -7,8 +7,8 @@
 //! programs that encode a whole message as quoted-printable cut it like any other long
 //! line.
 
-use super::well_folded;
 use crate::mime::Field;
+use crate::mime::header::well_folded;
 
 /// A Subject longer than this is not joined, because each line requires reading all of
 /// it.
