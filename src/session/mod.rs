@@ -231,7 +231,7 @@ pub enum Verdict {
     NotThisSubstitute(Address),
     /// This recipient is not allowed by the rules in force now.
     NotThisRecipient(Address),
-    /// The user may not use this address in this field (`mime/addresses/acting.rs`).
+    /// The user may not use this address in this field (`mime/header/acting.rs`).
     NotThisActor(&'static str, Address),
     /// This client has reached its limit of messages for now.
     TooMany,

@@ -21,7 +21,7 @@
 //!   MIME-Version, Content-Type and Content-Transfer-Encoding the first usable one
 //!   counts.
 //! - Sender, Resent-From and Resent-Sender, if they do not clearly name a mailbox:
-//!   renamed (`mime/addresses/acting.rs`). The listener refuses addresses that its user
+//!   renamed (`mime/header/acting.rs`). The listener refuses addresses that its user
 //!   may not use.
 //! - Fields that only Exchange's transport may write (`mime/header/reserved.rs`):
 //!   renamed.

@@ -7,8 +7,6 @@
 //! and they are rewritten. A second parser checks the result in either case
 //! (`delivery/attempt/recipients.rs`).
 
-pub(super) mod acting;
-pub(super) mod author;
 pub(super) mod grammar;
 pub(super) mod phrase;
 #[cfg(test)]
@@ -19,7 +17,6 @@ mod tolerant;
 use std::borrow::Cow;
 
 use self::phrase::phrase;
-use super::Field;
 use crate::mail::Address;
 
 /// One item of an address list.
@@ -145,17 +142,28 @@ impl List {
         self.by_the_book
     }
 
+    /// The list of a field that is not UTF-8 and was read octet by octet: `guess` turns
+    /// pieces of that text into what was probably written.
+    pub(super) fn guessed(mut self, guess: impl Fn(&str) -> String) -> Self {
+        for item in &mut self.items {
+            // It is unknown how other programs read it.
+            item.address.take_if(|address| !address.is_ascii());
+            item.name = Some(guess(&item.beside()));
+            item.text = guess(&item.text);
+        }
+        self
+    }
+
     /// Whether it may stay unchanged, because every item is settled.
     pub fn is_settled(&self) -> bool {
         self.plain && self.items.iter().all(Item::is_settled)
     }
 }
 
-/// Reads an address list: for [`Field::list`].
-pub(super) fn read(field: &Field<'_>) -> List {
-    let text = field.text();
-    let mut list = by_the_book(&text).unwrap_or_else(|| {
-        let read = tolerant::read(&text);
+/// Reads the text of an address field, on one line.
+pub(super) fn read(text: &str) -> List {
+    let mut list = by_the_book(text).unwrap_or_else(|| {
+        let read = tolerant::read(text);
         let items = read.items.into_iter().map(|found| Item {
             // The grammar reads all of `=?utf-8?q?B?=a@b` as an address.
             by_the_book: grammar::list(&found.text).is_some_and(|list| {
@@ -177,14 +185,6 @@ pub(super) fn read(field: &Field<'_>) -> List {
         // Programs differ about text that resembles an encoded word (RFC 2047).
         item.address
             .take_if(|address| address.as_str().contains("=?"));
-    }
-    if !field.is_utf8() {
-        for item in &mut list.items {
-            // It is unknown how other programs read it.
-            item.address.take_if(|address| !address.is_ascii());
-            item.name = Some(field.guess(&item.beside()));
-            item.text = field.guess(&item.text);
-        }
     }
     list
 }

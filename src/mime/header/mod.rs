@@ -1,8 +1,11 @@
 //! Splits a header section into fields (RFC 5322 2.2, 2.2.3). `head/` finds the header
 //! section of a message that does not follow the standard.
 
+pub(super) mod acting;
 pub(super) mod ascii;
+pub(super) mod author;
 pub(super) mod caption;
+mod charset;
 mod date;
 mod head;
 pub(super) mod quirks;
@@ -11,6 +14,7 @@ pub(super) mod reserved;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use self::charset::text_charset;
 use self::head::is_from_line;
 use super::List;
 use super::addresses;
@@ -18,7 +22,6 @@ use super::body::media::is_known_parameter;
 use super::text::BLANKS;
 use super::text::charset::Charset;
 use super::text::charset::guessed_text;
-use super::text::charset::text_charset;
 
 /// The fields of a message's header section, and where its body begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +106,13 @@ impl Field<'_> {
 
     /// Its address list (RFC 5322 3.4), read when it is first asked for.
     pub fn list(&self) -> &List {
-        self.list.get_or_init(|| Box::new(addresses::read(self)))
+        self.list.get_or_init(|| {
+            let list = addresses::read(&self.text());
+            Box::new(match self.is_utf8() {
+                true => list,
+                false => list.guessed(|piece| self.guess(piece)),
+            })
+        })
     }
 
     /// The value as a person reads it, without folding and surrounding blanks.

@@ -9,6 +9,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::acting;
+use super::author::usable;
 use super::date::is_date;
 use super::date::with_the_full_year;
 use super::date::with_the_zone_as_a_number;
@@ -16,8 +18,6 @@ use super::reserved::is_reserved;
 use crate::mime::Author;
 use crate::mime::Field;
 use crate::mime::Header;
-use crate::mime::addresses::acting;
-use crate::mime::addresses::author::usable;
 
 /// An oddity of a header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
