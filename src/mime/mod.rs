@@ -13,6 +13,9 @@
 //! [`quoted_printable_as_base64`] rewrites texts. Parts that could be read in more than one way
 //! are left untouched. A [`Rendition`] is a whole message in Graph's JSON, with a list of what
 //! JSON cannot express.
+//!
+//! Each of the folders uses only those before it: `text/`, `addresses/`, `header/`, `body/`,
+//! `json/`.
 
 mod addresses;
 mod body;

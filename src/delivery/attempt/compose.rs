@@ -27,7 +27,7 @@
 //!   renamed.
 //! - Malformed names (`Contoso, Inc. <a@b.c>`) in From, Sender and Reply-To, and every
 //!   field that is not ASCII: rewritten so that all programs read them alike
-//!   (`mime/header/ascii.rs`). Renamed fields are ASCII too.
+//!   (`mime/header/ascii/`). Renamed fields are ASCII too.
 //! - Odd beginnings and ends of the header section: `mime/header/head/mod.rs`.
 //! - To, Cc, Bcc and their Resent- forms: `recipients.rs`.
 //!

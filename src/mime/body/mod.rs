@@ -3,7 +3,6 @@
 
 pub(super) mod decode;
 pub(super) mod media;
-pub(super) mod parameters;
 pub(super) mod reencode;
 pub(super) mod references;
 mod repaired;

@@ -6,10 +6,10 @@
 //! Other programs may read it in another way. So `scan.rs` calls such a part doubtful,
 //! and none of it is rewritten.
 
-use super::media::delimiter;
-use super::media::is_line;
 use crate::mime::Header;
 use crate::mime::Media;
+use crate::mime::header::boundary::delimiter;
+use crate::mime::header::boundary::is_line;
 
 /// A header section without its odd lines.
 #[derive(Debug, PartialEq, Eq)]

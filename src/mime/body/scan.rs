@@ -18,7 +18,6 @@ use memchr::memmem;
 
 use super::decode::Decoder;
 use super::decode::Verdict;
-use super::media::LONGEST_BOUNDARY;
 use super::references::Seeker;
 use super::repaired::ends;
 use super::repaired::is_sound;
@@ -30,6 +29,7 @@ use crate::mime::Part;
 use crate::mime::Reader;
 use crate::mime::References;
 use crate::mime::Structure;
+use crate::mime::header::boundary::LONGEST_BOUNDARY;
 
 /// Multiparts within one another. Writers nest a handful.
 const DEEPEST: usize = 50;

@@ -59,7 +59,7 @@ pub(in crate::mime) fn is_sure(field: &Field<'_>) -> bool {
     let addresses = list.items.iter().map(|item| item.address.as_ref());
     let is_mailbox = |address: &Address| address.is_routable() && address.is_plain();
     let most = if field.is("Sender") { 1 } else { usize::MAX };
-    // A malformed one is rewritten (`header/ascii.rs`).
+    // A malformed one is rewritten (`header/ascii/`).
     let is_clear = match list.is_by_the_book() {
         true => list.plain && list.items.iter().all(Item::is_plain),
         false => !list.is_lossy(),

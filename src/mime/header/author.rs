@@ -60,7 +60,7 @@ pub(in crate::mime) fn usable<'f>(field: &'f Field<'_>) -> Option<&'f Item> {
 }
 
 /// Whether a list is exactly one item, without a group or a gap. Its name may have any
-/// spelling, because it goes out in one that all programs read alike (`header/ascii.rs`).
+/// spelling, because it goes out in one that all programs read alike (`header/ascii/`).
 fn is_alone(list: &List) -> bool {
     let is_one = list.items.len() == 1 && !list.groups;
     is_one && (list.plain || !list.is_by_the_book())

@@ -4,10 +4,12 @@
 pub(super) mod acting;
 pub(super) mod ascii;
 pub(super) mod author;
+pub(super) mod boundary;
 pub(super) mod caption;
 mod charset;
 mod date;
 mod head;
+pub(super) mod parameters;
 pub(super) mod quirks;
 pub(super) mod reserved;
 
@@ -16,9 +18,9 @@ use std::sync::OnceLock;
 
 use self::charset::text_charset;
 use self::head::is_from_line;
+use self::parameters::is_known_parameter;
 use super::List;
 use super::addresses;
-use super::body::media::is_known_parameter;
 use super::text::BLANKS;
 use super::text::charset::Charset;
 use super::text::charset::guessed_text;

@@ -99,9 +99,6 @@ fn no_folder_has_more_files_than_the_limit() {
     }
 }
 
-/// Folders whose files still form circles.
-const CIRCLES_LEFT: [&str; 1] = ["mime"];
-
 #[test]
 fn files_form_no_circles() {
     let root = root().join("src");
@@ -110,23 +107,11 @@ fn files_form_no_circles() {
         (path.to_owned(), text)
     });
     let circles = circles::circles(&files.collect::<Vec<_>>());
-    let is_of = |circle: &circles::Circle, folder: &str| {
-        let mut files = circle.files.iter();
-        files.all(|file| file.starts_with(folder))
-    };
     let found: Vec<_> = circles
         .iter()
-        .filter(|circle| !CIRCLES_LEFT.iter().any(|folder| is_of(circle, folder)))
         .map(|circle| circle.ties.join("\n"))
         .collect();
     assert!(found.is_empty(), "circles:\n{}", found.join("\n\n"));
-    for folder in CIRCLES_LEFT {
-        let has_one = circles.iter().any(|circle| is_of(circle, folder));
-        assert!(
-            has_one,
-            "{folder} has no circles any more: take it off the list"
-        );
-    }
 }
 
 /// Words that sound translated, so that a reader has to read them twice.

@@ -3,18 +3,18 @@
 //! types, encodings and file names, for every form in which a message is sent.
 
 mod name;
-mod parameters;
 #[cfg(test)]
 mod tests;
 
 pub(super) use self::name::default_name;
 use self::name::file_name;
 pub(super) use self::name::name_or_default;
-pub(in crate::mime) use self::parameters::Parameters;
-pub(in crate::mime) use self::parameters::is_known_parameter;
 use crate::mime::Encoding;
 use crate::mime::Field;
 use crate::mime::Header;
+use crate::mime::header::boundary::LONGEST_BOUNDARY;
+use crate::mime::header::boundary::is_boundary;
+use crate::mime::header::parameters::Parameters;
 use crate::mime::text::flowed::Flowed;
 
 /// The description of a part.
@@ -59,9 +59,6 @@ pub enum Disposition {
     /// To be saved; also every unknown value (RFC 2183 2.8).
     Attachment,
 }
-
-/// The longest boundary that is supported. RFC 2046 5.1.1 allows 70 octets.
-pub(in crate::mime) const LONGEST_BOUNDARY: usize = 200;
 
 /// The most characters of a Content-ID.
 const LONGEST_ID: usize = 255;
@@ -256,27 +253,6 @@ fn transfer_encoding(header: &Header<'_>) -> Encoding {
         true => first,
         false => Encoding::Unknown,
     }
-}
-
-/// The line before each part of a multipart, if this is the field that announces it.
-pub(in crate::mime) fn delimiter(field: &Field<'_>) -> Option<String> {
-    let parameters = field.is("Content-Type").then(|| Parameters::of(field))?;
-    let boundary = parameters.text("boundary").filter(|it| is_boundary(it))?;
-    let is_multipart = parameters.value.starts_with("multipart");
-    is_multipart.then(|| format!("--{boundary}"))
-}
-
-/// Whether a line is that delimiter; blanks may follow it (RFC 2046 5.1.1).
-pub(in crate::mime) fn is_line(line: &[u8], delimiter: &str) -> bool {
-    line.trim_ascii_end() == delimiter.as_bytes()
-}
-
-/// RFC 2046 5.1.1, without what programs read differently.
-fn is_boundary(text: &str) -> bool {
-    let of_boundary = |c: char| c == ' ' || c.is_ascii_graphic();
-    (1..=LONGEST_BOUNDARY).contains(&text.len())
-        && text.chars().all(of_boundary)
-        && text.trim() == text
 }
 
 /// RFC 2392 2: the text between the brackets.

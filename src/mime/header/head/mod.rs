@@ -35,14 +35,14 @@ use self::known::is_recognised;
 use self::refold::field_of_lines;
 use self::refold::goes_on_with;
 use self::refold::with_rest_of_word;
+use super::boundary::delimiter;
+use super::boundary::is_line;
 use super::date::is_mbox_date;
 use super::field;
 use super::field_end;
 use super::line_length;
 use crate::mime::Field;
 use crate::mime::Header;
-use crate::mime::body::media::delimiter;
-use crate::mime::body::media::is_line;
 
 impl<'a> Header<'a> {
     /// Finds the header section of a received message, with CRLF line ends; `None` if it

@@ -18,15 +18,17 @@
 //!
 //! `text/charset.rs` guesses the charset of 8-bit text.
 
+mod parameters;
+
 use std::borrow::Cow;
 
 use percent_encoding::AsciiSet;
 use percent_encoding::utf8_percent_encode;
 
+use self::parameters::parameters;
 use crate::mime::Field;
 use crate::mime::Item;
 use crate::mime::addresses::field_of;
-use crate::mime::body::parameters::parameters;
 use crate::mime::text::BLANKS;
 use crate::mime::text::words::encoded;
 use crate::mime::text::words::is_encoded;

@@ -118,7 +118,7 @@ impl Parameters {
     /// The text of a parameter that is a name. The extended form is preferred, because it
     /// is meant for programs that understand it (RFC 6266 4.3), to the plain one.
     /// `charset` is that of the message's text.
-    pub(super) fn names(&self, name: &str, charset: Option<&str>) -> Vec<Name> {
+    pub(in crate::mime) fn names(&self, name: &str, charset: Option<&str>) -> Vec<Name> {
         let plain = self.plain(name).map(|plain| match with_charset(plain) {
             // The asterisk was forgotten.
             Some(text) => Name::whole(encoded_words(&text, charset)),
@@ -180,10 +180,10 @@ impl Parameters {
 
 /// A name as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) text: String,
+pub(in crate::mime) struct Name {
+    pub(in crate::mime) text: String,
     /// Whether no piece is missing.
-    pub(super) whole: bool,
+    pub(in crate::mime) whole: bool,
 }
 
 impl Name {

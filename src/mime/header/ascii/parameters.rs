@@ -1,7 +1,7 @@
 //! The parameters of Content-Type and Content-Disposition in ASCII (RFC 2231).
 //!
 //! Old programs write file names as raw octets. What those mean is guessed by
-//! `text/charset.rs`; reading parameters is left to `media/`.
+//! `text/charset.rs`; reading parameters is left to `header/parameters.rs`.
 
 use percent_encoding::AsciiSet;
 use percent_encoding::NON_ALPHANUMERIC;
@@ -11,7 +11,7 @@ use crate::mime::Field;
 use crate::mime::text::BLANKS;
 
 /// An outgoing Content-Type or Content-Disposition.
-pub(in crate::mime) fn parameters(field: &Field<'_>) -> Vec<u8> {
+pub(super) fn parameters(field: &Field<'_>) -> Vec<u8> {
     let said = field.said();
     let mut pieces = Vec::new();
     let mut is_lossy = false;
