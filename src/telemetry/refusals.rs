@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_before_tls_or_authentication_matters_only_if_no_message_follows() {
+    fn refusals_before_tls_or_authentication_count_only_without_a_message() {
         let tried = [("EHLO x", "250 hi"), ("MAIL FROM:<a>", "530 login first")];
         let mut refusals = session(&tried);
         assert!(taken(&mut refusals, false).is_empty());

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_is_one_row_with_a_number() {
+    fn repeated_refusals_are_one_row_with_a_number() {
         let mut pending = Pending::default();
         for second in 0..100 {
             note(&mut pending, refusal([192, 0, 2, 1], "a"), at(second));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_written_later() {
+    fn rows_that_could_not_be_written_are_written_later() {
         let mut pending = Pending::default();
         note(&mut pending, refusal([192, 0, 2, 1], "a"), at(0));
         let rows = pending.take(at(0).running);
