@@ -7,11 +7,14 @@ use serde_json::Value;
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
+use crate::common::find;
 use crate::common::message;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::users::PLAIN;
+use crate::common::users::USERS;
 
 /// Graph refuses every message to it.
 const INVALID: &str = "invalid@example.org";
@@ -423,4 +426,52 @@ async fn a_session_that_breaks_off_is_in_the_history() {
     assert_eq!(row["recipient"], "a@example.org");
     let words = row["happened"].as_str().unwrap();
     assert_eq!(words, "The client disconnected before it had finished.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_in_the_history_without_the_password() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph)
+        .listener("authentication = \"required\"")
+        .sections(QUIET)
+        .sections(USERS)
+        .build();
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO mfp-3", "250");
+    // scanner, wrong
+    smtp.expect("AUTH PLAIN AHNjYW5uZXIAd3Jvbmc=", "535");
+    smtp.expect("MAIL FROM:<relay@sandbox.example>", "530");
+    smtp.expect("QUIT", "221");
+    smtp.rest();
+
+    relay.wait_until(|| rows(&home, &["trace", "mfp-3"]).len() == 2);
+
+    let found = rows(&home, &["trace", "mfp-3", "--filter", "code=535"]);
+    assert_eq!(field(&found, "client"), ["127.0.0.1"]);
+    let action = found[0]["action"].as_str().unwrap();
+    assert!(
+        action.contains("name and password with the [[user]]"),
+        "{action}"
+    );
+    let database = std::fs::read(home.path("data/spool.db-wal")).unwrap();
+    assert!(find(&database, b"AHNjYW5u").is_none());
+
+    // Asked for a password and then authenticated: nothing was wrong.
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO mfp-4", "250");
+    smtp.expect("MAIL FROM:<relay@sandbox.example>", "530");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+    let content = message("Scan-4", "a@example.org");
+    assert!(
+        smtp.send(MAILBOX, &["a@example.org"], content.as_bytes())
+            .starts_with("250")
+    );
+    smtp.expect("QUIT", "221");
+    smtp.rest();
+    relay.event("delivered", |_| true);
+    assert_eq!(
+        field(&rows(&home, &["trace", "mfp-4"]), "state"),
+        ["delivered"]
+    );
 }
