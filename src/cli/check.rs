@@ -9,6 +9,7 @@ use crate::config::Account;
 use crate::config::Authentication;
 use crate::config::Cloud;
 use crate::config::Config;
+use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::Mailbox;
 use crate::config::ProblemKind;
@@ -141,5 +142,12 @@ fn access(listener: &Listener) -> String {
         Authentication::Required => &required(listener),
         Authentication::Any => ", with any name and password, none of which is checked",
     };
-    format!("{tls}{authentication}")
+    let untested = match &listener.address {
+        ListenAddress::Socket(_) => String::new(),
+        ListenAddress::Systemd(name) => format!(
+            "; not tested here: systemd passes this socket to the service \
+             (graph-relay-{name}.socket)"
+        ),
+    };
+    format!("{tls}{authentication}{untested}")
 }

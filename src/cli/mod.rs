@@ -51,6 +51,7 @@ use self::running::send_test;
 use self::running::sessions;
 use self::running::status;
 use crate::clock::Timestamp;
+use crate::service::Passed;
 use crate::telemetry;
 
 /// The exit codes.
@@ -172,6 +173,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if asked { Exit::Done } else { Exit::Usage }.into();
         }
     };
+    // While there is one thread only: it changes the environment.
+    let passed = match matches!(parsed.command, Command::Serve(_)) {
+        true => Passed::take(),
+        false => Ok(Passed::default()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -185,7 +191,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     runtime
         .block_on(async {
             match parsed.command {
-                Command::Serve(file) => serve::run(&file.config).await,
+                Command::Serve(file) => serve::run(&file.config, passed).await,
                 #[cfg(not(feature = "sandbox"))]
                 Command::Sandbox(_) => no_sandbox::run(),
                 #[cfg(feature = "sandbox")]

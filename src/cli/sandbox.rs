@@ -21,6 +21,7 @@ use super::smtp;
 use super::talk;
 use crate::config::Config;
 use crate::disk;
+use crate::service::Passed;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -120,7 +121,7 @@ async fn start(
     );
     let config = Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
     let log = config.log.clone();
-    let service = Service::start(config, None)
+    let service = Service::start(config, None, &Passed::default())
         .await
         .map_err(|error| match error {
             crate::service::StartError::Listen { .. } => {

@@ -22,13 +22,25 @@ use crate::auth::StoreError;
 use crate::config::Config;
 use crate::config::ProblemKind;
 use crate::machine::User;
+use crate::service::ListenError;
+use crate::service::Passed;
 use crate::service::Service;
 use crate::service::StartError;
 use crate::spool::SpoolError;
 use crate::telemetry;
 use crate::telemetry::maillog;
 
-pub(super) async fn run(file: &Path) -> Exit {
+pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
+    let passed = match passed {
+        Ok(passed) => passed,
+        Err(error) => {
+            talk(&format!(
+                "graph-relay: cannot use the sockets that systemd passes (LISTEN_FDS, LISTEN_FDNAMES): \
+                 {error}"
+            ));
+            return Exit::Configuration;
+        }
+    };
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(error) => {
@@ -40,7 +52,8 @@ pub(super) async fn run(file: &Path) -> Exit {
     for warning in &config.warnings {
         maillog::config_warning(&warning.in_file(file));
     }
-    if let Some(warning) = foreign_folder(&config) {
+    let others = passed.warnings(&config).into_iter();
+    for warning in others.chain(foreign_folder(&config)) {
         maillog::config_warning(&warning);
     }
     // Before systemd learns that it runs: an early reload must not end it.
@@ -51,23 +64,21 @@ pub(super) async fn run(file: &Path) -> Exit {
         );
         return Exit::BrokeDown;
     };
-    let mut service = match start(config, file, &mut signals).await {
+    let mut service = match start(config, file, &passed, &mut signals).await {
         Ok(Some(service)) => service,
         Ok(None) => return Exit::Done,
         Err(error) => {
             let place = match &error {
-                StartError::Listen {
-                    place: Some((line, column)),
-                    ..
-                } => format!(":{line}:{column}"),
-                StartError::Listen { place: None, .. }
-                | StartError::Credential { .. }
+                StartError::Listen(error) => error.place(),
+                StartError::Credential { .. }
                 | StartError::SignIns(_)
                 | StartError::Tls(_)
                 | StartError::Spool(_)
                 | StartError::Http(_)
-                | StartError::Admin { .. } => String::new(),
+                | StartError::Admin { .. } => None,
             };
+            let place =
+                place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
             talk(&format!("{}{place}: {error}", file.display()));
             return exit_of(&error);
         }
@@ -108,11 +119,12 @@ const EXTENSION_USEC: u32 = 60_000_000;
 async fn start(
     config: Config,
     file: &Path,
+    passed: &Passed,
     signals: &mut Signals,
 ) -> Result<Option<Service>, StartError> {
     let mut said: Option<Instant> = None;
     loop {
-        let attempt = Box::pin(Service::start(config.clone(), Some(file)));
+        let attempt = Box::pin(Service::start(config.clone(), Some(file), passed));
         let error = match with_patience(attempt).await {
             Ok(service) => {
                 if said.is_some() {
@@ -245,7 +257,7 @@ fn exit_of(error: &StartError) -> Exit {
     match error {
         // Another program may end soon, and DHCP, VRRP or a VPN may add an address later: the
         // service manager tries again.
-        StartError::Listen { error, .. }
+        StartError::Listen(ListenError::Open { error, .. })
             if matches!(
                 error.kind(),
                 ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
@@ -261,9 +273,7 @@ fn exit_of(error: &StartError) -> Exit {
         }),
         StartError::Tls(error) => of_file(error.is_unreadable()),
         StartError::SignIns(StoreError::File { error, .. }) => by_io(error),
-        StartError::SignIns(_) | StartError::Http(_) | StartError::Listen { .. } => {
-            Exit::Configuration
-        }
+        StartError::SignIns(_) | StartError::Http(_) | StartError::Listen(_) => Exit::Configuration,
         StartError::Admin { error, .. } | StartError::Spool(SpoolError::File { error, .. }) => {
             by_io(error)
         }

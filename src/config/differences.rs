@@ -8,7 +8,7 @@ impl Config {
     /// Returns the keys that differ from `new` and take effect only at a restart.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let addresses = |config: &Self| -> Vec<_> {
-            let of = |listener: &Listener| listener.address;
+            let of = |listener: &Listener| listener.address.clone();
             config.listeners.iter().map(of).collect()
         };
         let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);

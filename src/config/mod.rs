@@ -18,7 +18,6 @@ mod units;
 mod warnings;
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +41,7 @@ pub use self::accounts::submission::Submission;
 pub use self::file::is_of_the_service;
 pub use self::file::is_state_folder;
 pub use self::listeners::PRIVILEGED_PORTS;
+pub use self::listeners::address::ListenAddress;
 pub use self::listeners::received::ReceivedClient;
 pub use self::reader::ConfigError;
 pub use self::reader::Problem;
@@ -99,8 +99,8 @@ pub struct Config {
 /// A socket that accepts mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Port 0 means any free port.
-    pub address: SocketAddr,
+    /// Where it accepts connections.
+    pub address: ListenAddress,
     /// Whether and when TLS begins.
     pub tls: Tls,
     /// Whether a client may or must authenticate.

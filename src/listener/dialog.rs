@@ -350,7 +350,8 @@ impl<'a> Dialog<'a> {
         self.note_refusals(true);
         let hello = self.session.hello().map(|hello| hello.name.clone());
         let user = self.session.identity().map(|user| user.name.clone());
-        let (client, listener) = (self.policy.client(), self.policy.listener().address);
+        let client = self.policy.client();
+        let listener = self.policy.listener().address.to_string();
         let transcripts = &self.shared.transcripts;
         transcripts.keep(self.connection.recording, client, listener, hello, user);
     }

@@ -394,7 +394,7 @@ async fn turn_away(mut stream: TcpStream, policy: &Policy, reply: session::Reply
     let mut recording = Recording::begin(&shared.clock);
     recording.said(reply.to_string().as_bytes());
     recording.trouble(&reply.to_string(), reply.remedy);
-    let address = listener.address;
+    let address = listener.address.to_string();
     shared
         .transcripts
         .keep(recording, client, address, None, None);

@@ -8,9 +8,12 @@
 mod identities;
 mod reload;
 mod room;
+mod sockets;
 mod tidy;
 
 pub use self::reload::ReloadError;
+pub use self::sockets::ListenError;
+pub use self::sockets::Passed;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,7 +39,6 @@ use crate::config;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Limits;
-use crate::config::Presence;
 use crate::credentials::CertificateError;
 use crate::delivery;
 use crate::delivery::Standing;
@@ -93,17 +95,9 @@ pub enum StartError {
     /// The HTTP client.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// A listener's address.
-    #[error("[[listener]]: cannot listen on {address}: {error}{}", remedy(.error, .address))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Line and column of the address in the configuration.
-        place: Option<(usize, usize)>,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
+    /// A listener.
+    #[error("[[listener]]: {0}")]
+    Listen(#[from] ListenError),
     /// The admin socket.
     #[error("the admin socket {}: {error}", path.display())]
     Admin {
@@ -120,15 +114,20 @@ pub enum StartError {
 const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
 
 impl Service {
-    /// Starts the relay. `file` is the file that its configuration was read from.
+    /// Starts the relay. `file` is the file that its configuration was read from, `passed`
+    /// what systemd passed to this process.
     ///
     /// # Errors
     ///
     /// Says which part could not be started, and what to do.
-    pub async fn start(config: Config, file: Option<&Path>) -> Result<Self, StartError> {
+    pub async fn start(
+        config: Config,
+        file: Option<&Path>,
+        passed: &Passed,
+    ) -> Result<Self, StartError> {
         let clock = Clock::System;
         let mut means = identities::means(&config, &clock)?;
-        let (sockets, listeners) = bind(&config)?;
+        let (sockets, listeners) = sockets::open(&config, passed)?;
         let rules = rules(&config, listeners)?;
         let spool = open_spool(&config, clock.clone()).await?;
         means.store = identities::store(&config)?;
@@ -354,28 +353,6 @@ async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> 
     Ok(spool)
 }
 
-/// Listens on the addresses of all listeners.
-fn bind(config: &Config) -> Result<(Vec<TcpListener>, Vec<Arc<config::Listener>>), StartError> {
-    let (mut sockets, mut listeners) = (Vec::new(), Vec::new());
-    for settings in &config.listeners {
-        match listener::bind(settings.address) {
-            Ok(socket) => {
-                sockets.push(socket);
-                listeners.push(Arc::new(settings.clone()));
-            }
-            Err(error) if is_left_out(settings.presence, &error) => {}
-            Err(error) => {
-                return Err(StartError::Listen {
-                    address: settings.address,
-                    place: settings.place,
-                    error,
-                });
-            }
-        }
-    }
-    Ok((sockets, listeners))
-}
-
 /// Returns the rules of sessions, for these listeners of the configuration.
 fn rules(
     config: &Config,
@@ -400,42 +377,6 @@ fn session_settings(config: &Config) -> session::Settings {
         errors: config.limits.errors_per_session,
         aliases: Arc::clone(&config.aliases),
     }
-}
-
-/// `[::1]` of the default listeners, on a machine without IPv6.
-fn is_left_out(presence: Presence, error: &std::io::Error) -> bool {
-    let no_such_family = matches!(
-        error.kind(),
-        std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
-    ) || error.raw_os_error()
-        == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
-    presence == Presence::WhereAvailable && no_such_family
-}
-
-fn remedy(error: &std::io::Error, address: &SocketAddr) -> String {
-    let port = address.port();
-    if error.kind() == std::io::ErrorKind::AddrInUse {
-        return format!(
-            ": another program uses this port (ss -ltnp 'sport = :{port}' shows it): stop it, or \
-                 choose another port"
-        );
-    }
-    if error.kind() == std::io::ErrorKind::PermissionDenied {
-        return format!(
-            ": ports below 1024 need a privilege: choose a port such as 2525; or, for port {port}, \
-             run systemctl edit graph-relay, add these four lines, and restart it:\n  {}",
-            config::PRIVILEGED_PORTS.join("\n  ")
-        );
-    }
-    if error.kind() == std::io::ErrorKind::AddrNotAvailable {
-        return format!(
-            ": this machine does not have the address {} now: correct it in relay.toml, or wait: \
-                 systemd restarts the relay until the address exists (ip address shows the \
-                 addresses of this machine)",
-            address.ip()
-        );
-    }
-    String::new()
 }
 
 /// Logs what was removed to make room.

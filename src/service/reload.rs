@@ -9,12 +9,12 @@
 //! then with `421`: `listener/access.rs`. If a change would take away something that an open
 //! socket needs, the reload is refused as a whole: it takes a restart.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Authentication;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::Tls;
 use crate::credentials::CertificateError;
@@ -36,7 +36,7 @@ pub enum ReloadError {
     )]
     StillNeeded {
         /// Its address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// The section.
         what: &'static str,
     },
@@ -65,7 +65,7 @@ pub(super) fn check(in_force: &Rules, new: &Config) -> Result<(), ReloadError> {
             ),
         ];
         if let Some((_, what)) = missing.into_iter().find(|(missing, _)| *missing) {
-            let address = listener.address;
+            let address = listener.address.clone();
             return Err(ReloadError::StillNeeded { address, what });
         }
     }
@@ -87,12 +87,14 @@ pub(super) fn check(in_force: &Rules, new: &Config) -> Result<(), ReloadError> {
 pub(super) fn listeners(running: &[Arc<Listener>], new: &Config) -> Vec<Arc<Listener>> {
     let mut left: Vec<&Listener> = new.listeners.iter().collect();
     let renewed = running.iter().map(|old| {
-        // Several may have port 0: each is used once, in order.
         let same = left.iter().position(|new| new.address == old.address);
-        match same.map(|at| left.remove(at)) {
-            Some(new) => Arc::new(new.clone()),
-            None => Arc::clone(old),
-        }
+        let new = same.and_then(|at| match &old.address {
+            // Several may have port 0: each is used once, in order.
+            ListenAddress::Socket(_) => Some(left.remove(at)),
+            // systemd may pass several sockets with one name.
+            ListenAddress::Systemd(_) => left.get(at).copied(),
+        });
+        new.map_or_else(|| Arc::clone(old), |new| Arc::new(new.clone()))
     });
     renewed.collect()
 }

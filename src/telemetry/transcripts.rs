@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -54,8 +53,8 @@ pub struct Transcript {
     pub begun_at: Timestamp,
     /// The client.
     pub client: IpAddr,
-    /// The address to which it connected.
-    pub listener: SocketAddr,
+    /// The address of the listener, as in relay.toml.
+    pub listener: String,
     /// The name that it gave in HELO or EHLO.
     pub hello: Option<String>,
     /// The user who authenticated.
@@ -302,7 +301,7 @@ impl Transcripts {
         &self,
         recording: Recording,
         client: IpAddr,
-        listener: SocketAddr,
+        listener: String,
         hello: Option<String>,
         user: Option<String>,
     ) {

@@ -56,5 +56,6 @@ mod service_user;
 mod setup;
 mod sign_in;
 mod smtp;
+mod sockets;
 mod spool;
 mod tolerance;

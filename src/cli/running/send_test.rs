@@ -26,6 +26,8 @@ use crate::cli::talk;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Config;
+use crate::config::ListenAddress;
+use crate::config::Listener;
 use crate::config::Tls;
 use crate::graph::Caller;
 use crate::graph::Graph;
@@ -204,14 +206,27 @@ async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result
 /// Returns a listener that accepts mail from this machine without TLS or a password.
 fn open_listener(config: &Config, running: &[SocketAddr]) -> Option<SocketAddr> {
     let here = Ipv4Addr::LOCALHOST.into();
-    let open = config.listeners.iter().zip(running).find(|(listener, _)| {
+    let is_open = |listener: &Listener| {
         let tls = matches!(listener.tls, Tls::Off | Tls::Starttls);
         tls && listener.admits(here) && listener.admits_anonymous(here)
+    };
+    let open = config.listeners.iter().enumerate();
+    let open = open.filter(|(_, listener)| is_open(listener));
+    let mut running_open = open.filter_map(|(number, listener)| match &listener.address {
+        ListenAddress::Socket(address) if address.port() == 0 => running.get(number),
+        ListenAddress::Socket(address) => running.iter().find(|it| *it == address),
+        // Which of the sockets are its own is not known here.
+        ListenAddress::Systemd(_) => {
+            let port = listener.address.usual_port();
+            running.iter().find(|it| Some(it.port()) == port)
+        }
     });
-    open.map(|(_, address)| match address.ip().is_unspecified() {
-        true => SocketAddr::new(here, address.port()),
-        false => *address,
-    })
+    running_open
+        .next()
+        .map(|address| match address.ip().is_unspecified() {
+            true => SocketAddr::new(here, address.port()),
+            false => *address,
+        })
 }
 
 fn lane(config: &Config, from: Option<&Address>) -> Result<Lane, Failure> {

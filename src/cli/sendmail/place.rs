@@ -13,6 +13,7 @@ use std::path::Path;
 use tokio::net::lookup_host;
 
 use crate::config::Config;
+use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::Tls;
 
@@ -50,19 +51,32 @@ fn open_by_default() -> Vec<SocketAddr> {
 
 /// Those that take mail from this machine without TLS and without a password.
 fn open(listeners: &[Listener]) -> Vec<SocketAddr> {
-    let reached = listeners.iter().filter_map(|listener| {
-        let ip = match listener.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            IpAddr::V4(_) | IpAddr::V6(_) => listener.address.ip(),
+    let reached = listeners.iter().flat_map(|listener| {
+        let is_open = |ip: &IpAddr| {
+            matches!(listener.tls, Tls::Off | Tls::Starttls)
+                && listener.admits(*ip)
+                && listener.admits_anonymous(*ip)
         };
-        // The kernel gives a connection to an address of this machine that very address.
-        let is_open = matches!(listener.tls, Tls::Off | Tls::Starttls)
-            && listener.admits(ip)
-            && listener.admits_anonymous(ip);
-        is_open.then_some(SocketAddr::new(ip, listener.address.port()))
+        let port = listener.address.usual_port().unwrap_or(0);
+        let open = ips(&listener.address).into_iter().filter(is_open);
+        let open: Vec<_> = open.map(|ip| SocketAddr::new(ip, port)).collect();
+        open
     });
     reached.filter(|address| address.port() != 0).collect()
+}
+
+/// Where this machine reaches a listener. The kernel gives a connection to an address of
+/// this machine that very address.
+fn ips(address: &ListenAddress) -> Vec<IpAddr> {
+    let here = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+    match address {
+        ListenAddress::Socket(address) => vec![match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => here.0,
+            IpAddr::V6(ip) if ip.is_unspecified() => here.1,
+            IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
+        }],
+        ListenAddress::Systemd(_) => vec![here.0, here.1],
+    }
 }
 
 #[cfg(test)]
@@ -118,5 +132,13 @@ mod tests {
             [[listener]]\naddress = \"127.0.0.1:587\"\nauthentication = \"required\"\n\
             [[listener]]\naddress = \"192.0.2.2:25\"\nnetworks = [\"192.0.2.0/24\"]\n";
         assert_eq!(of(sections).await, ["127.0.0.1:25", "192.0.2.2:25"]);
+    }
+
+    #[tokio::test]
+    async fn sockets_of_systemd_are_at_the_port_of_their_unit() {
+        let sections = "[[listener]]\naddress = \"systemd:smtp\"\n\
+            [[listener]]\naddress = \"systemd:submissions\"\ntls = \"implicit\"\n\
+            [[listener]]\naddress = \"systemd:own\"\n";
+        assert_eq!(of(sections).await, ["127.0.0.1:25", "[::1]:25"]);
     }
 }

@@ -7,6 +7,7 @@
 //! | the machines of a list | `networks`; also with `authentication = "any"` |
 //! | everybody | TLS, and `authentication = "required"` |
 
+pub(super) mod address;
 pub(super) mod received;
 pub(super) mod tls;
 pub(super) mod users;
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::Authentication;
+use super::ListenAddress;
 use super::Listener;
 use super::Presence;
 use super::Tls;
@@ -45,7 +47,7 @@ impl Listener {
     /// The listeners of a configuration without any.
     pub fn defaults() -> Vec<Self> {
         let on = |ip: IpAddr, presence| Self {
-            address: SocketAddr::new(ip, 2525),
+            address: ListenAddress::Socket(SocketAddr::new(ip, 2525)),
             tls: Tls::Off,
             authentication: Authentication::Off,
             anonymous_networks: Vec::new(),
@@ -85,12 +87,17 @@ pub(super) fn read(
     for (at, one) in listeners.iter().enumerate() {
         let mut before = listeners.iter().take(at);
         if let Some(other) = before.find(|other| collide(one, other)) {
-            let message = format!(
-                "address: {} and {} cannot be used at the same time: keep only one of them ([::] \
-                 includes IPv4)",
-                other.address, one.address
-            );
-            top.problem_at_place(one.place, message);
+            let (one, other, place) = (&one.address, &other.address, one.place);
+            let message = match one {
+                ListenAddress::Systemd(_) => {
+                    format!("address: two [[listener]] name {one}: keep only one of them")
+                }
+                ListenAddress::Socket(_) => format!(
+                    "address: {other} and {one} cannot be used at the same time: keep only one of \
+                     them ([::] includes IPv4)"
+                ),
+            };
+            top.problem_at_place(place, message);
         }
     }
     let nobody_authenticates = |listener: &Listener| {
@@ -130,8 +137,12 @@ fn listener(
     let networks = networks_of(section, "networks");
     let bare_lf = section.or("bare_lf", Tolerance::Normalise);
     // The administrator controls the applications on this machine. From anywhere else, such
-    // bytes are more likely an attack on the readers of the message.
-    let is_local = |marked: &Marked<SocketAddr>| marked.value.ip().is_loopback();
+    // bytes are more likely an attack on the readers of the message. The addresses of a socket
+    // that systemd opens are not known here.
+    let is_local = |marked: &Marked<ListenAddress>| match &marked.value {
+        ListenAddress::Socket(address) => address.ip().is_loopback(),
+        ListenAddress::Systemd(_) => networks.as_ref().is_none_or(|it| is_loopback(&it.value)),
+    };
     let strictness = match address.as_ref().is_none_or(is_local) {
         true => Tolerance::Normalise,
         false => Tolerance::Refuse,
@@ -143,7 +154,7 @@ fn listener(
         place: address.as_ref().map(|marked| section.place(&marked.span)),
         address: address
             .as_ref()
-            .map_or_else(unspecified, |marked| marked.value),
+            .map_or_else(unspecified, |marked| marked.value.clone()),
         tls: tls.map_or(Tls::Off, |marked| marked.value),
         authentication: authentication.map_or(Authentication::Off, |marked| marked.value),
         anonymous_networks: anonymous
@@ -217,17 +228,12 @@ impl TryFrom<String> for Network {
     }
 }
 
-fn address(section: &mut Section<'_>) -> Option<Marked<SocketAddr>> {
+fn address(section: &mut Section<'_>) -> Option<Marked<ListenAddress>> {
     let written = section.required::<String>("address")?;
-    match written.value.parse::<SocketAddr>() {
+    match written.value.parse::<ListenAddress>() {
         Ok(address) => Some(written.map(|_| address)),
-        Err(_) => {
-            let message = format!(
-                "address: {:?} is not an IP address with a port: write it like \
-                 \"127.0.0.1:2525\" or \"[::1]:2525\"",
-                written.value
-            );
-            section.problem_at(&written.span, message);
+        Err(why) => {
+            section.problem_at(&written.span, format!("address: {why}"));
             None
         }
     }
@@ -237,12 +243,16 @@ fn address(section: &mut Section<'_>) -> Option<Marked<SocketAddr>> {
 fn refuse_open_relay(
     section: &Section<'_>,
     listener: &Listener,
-    address: Option<&Marked<SocketAddr>>,
+    address: Option<&Marked<ListenAddress>>,
     networks: Option<&Marked<Vec<IpNet>>>,
     anonymous: Option<&Marked<Vec<IpNet>>>,
 ) {
+    // Through a socket of systemd's only this machine may send, unless networks says more.
     if let Some(address) = address
-        && !address.value.ip().is_loopback()
+        && address
+            .value
+            .socket()
+            .is_some_and(|it| !it.ip().is_loopback())
         && !section.has("networks")
     {
         let message = format!(
@@ -309,7 +319,10 @@ fn is_mapped(networks: &[IpNet]) -> bool {
 /// Whether two listeners exclude each other: an IPv6 socket for any address also receives
 /// IPv4.
 fn collide(one: &Listener, other: &Listener) -> bool {
-    let (one, other) = (one.address, other.address);
+    let (one, other) = match (&one.address, &other.address) {
+        (ListenAddress::Socket(one), ListenAddress::Socket(other)) => (*one, *other),
+        (one, other) => return one == other,
+    };
     let takes_all = |address: SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
     let any = |address: SocketAddr| address.ip().is_unspecified();
     one.port() == other.port()
@@ -318,8 +331,14 @@ fn collide(one: &Listener, other: &Listener) -> bool {
 }
 
 /// Replaces an address that was refused.
-fn unspecified() -> SocketAddr {
-    SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)
+fn unspecified() -> ListenAddress {
+    ListenAddress::Socket(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))
+}
+
+/// Whether all of a list is this machine.
+fn is_loopback(networks: &[IpNet]) -> bool {
+    let is_here = |net: &IpNet| net.network().is_loopback() && net.broadcast().is_loopback();
+    networks.iter().all(is_here)
 }
 
 /// `127.0.0.0/8` and `::1`.
