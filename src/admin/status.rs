@@ -1,6 +1,7 @@
 //! The overall status of the relay, on one screen.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -18,11 +19,13 @@ use super::identity;
 use super::metrics;
 use crate::auth::Ending;
 use crate::clock::Timestamp;
+use crate::clock::span;
 use crate::credentials::CertificateFiles;
 use crate::delivery::Delivery;
 use crate::listener::Connections;
 use crate::spool::Holdings;
 use crate::spool::Overview;
+use crate::spool::State as Queued;
 use crate::spool::Trouble;
 use crate::telemetry;
 
@@ -75,6 +78,60 @@ pub(super) fn router(office: Office) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(measured))
         .with_state(office)
+}
+
+/// As many accounts as fit on a line.
+const ACCOUNTS: usize = 3;
+
+impl Office {
+    /// Returns the state of the queue and of the tokens in one line.
+    pub async fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        if let Err(error) = self.spool.check_room(None) {
+            parts.push(format!("no mail is accepted: {error}"));
+        }
+        parts.push(match self.spool.overview().await {
+            Ok(overview) => queue(&overview),
+            Err(error) => format!("the queue cannot be read: {error}"),
+        });
+        let accounts = identity::views(self);
+        let shown = accounts.iter().take(ACCOUNTS);
+        parts.extend(shown.map(token));
+        if let more @ 1.. = accounts.len().saturating_sub(ACCOUNTS) {
+            parts.push(format!("{more} more accounts"));
+        }
+        // A line ends the status.
+        parts.join("; ").replace(['\n', '\r'], " ")
+    }
+}
+
+fn queue(overview: &Overview) -> String {
+    let waiting = overview.count(Queued::Waiting);
+    let mut words = format!("{waiting} waiting");
+    if let Some(oldest) = overview.oldest_waiting_ms {
+        let oldest = span(Duration::from_millis(oldest));
+        words.push_str(&format!(" (the oldest for {oldest})"));
+    }
+    for state in [Queued::Held, Queued::Failed, Queued::Quarantined] {
+        if let count @ 1.. = overview.count(state) {
+            words.push_str(&format!(", {count} {state}"));
+        }
+    }
+    words
+}
+
+/// The state of an account's token; of several, one that keeps mail from being sent.
+fn token(account: &AccountView) -> String {
+    let tokens = &account.tokens;
+    let worst = tokens.iter().find(|it| it.state.is_trouble());
+    let Some(token) = worst.or_else(|| tokens.first()) else {
+        return format!("{}: not signed in", account.name);
+    };
+    let whose = match &token.mailbox {
+        Some(mailbox) => format!(", {mailbox}"),
+        None => String::new(),
+    };
+    format!("token of {}{whose}: {}", account.name, token.state)
 }
 
 async fn status(State(office): State<Office>) -> Result<Json<Status>, Failure> {

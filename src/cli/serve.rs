@@ -84,6 +84,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
         }
     };
     notify(&[NotifyState::Ready]);
+    service.report_to_systemd();
     let exit = until_stopped(signals, &mut service, file).await;
     notify(&[NotifyState::Stopping]);
     service.stop().await;

@@ -12,6 +12,7 @@
 //! All modules ask a [`Clock`] and never the system, so that a test can set the time.
 //! Waiting is `tokio::time`, which tests pause.
 
+mod pulse;
 mod span;
 mod timestamp;
 
@@ -28,6 +29,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use self::pulse::Beat;
+pub use self::pulse::Pulse;
 pub use self::span::parse_span;
 pub use self::span::span;
 pub use self::span::span_in_words;

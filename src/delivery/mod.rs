@@ -47,7 +47,9 @@ pub use self::standing::STALLED;
 pub use self::standing::Standing;
 pub use self::standing::Waits;
 use crate::auth::Tokens;
+use crate::clock::Beat;
 use crate::clock::Clock;
+use crate::clock::Pulse;
 use crate::config::Account;
 use crate::config::Config;
 use crate::config::OnDoubt;
@@ -113,7 +115,8 @@ const ROUND: Duration = Duration::from_micros(300);
 const ROUND_IN_A_BURST: Duration = Duration::from_millis(20);
 
 /// Delivers through these accounts until `stop`, then waits for the running attempts. The
-/// caller limits that wait; an attempt that is cut off is found again at the next start.
+/// caller limits that wait; an attempt that is cut off is found again at the next start. `pulse`
+/// hears from it while it runs.
 ///
 /// # Errors
 ///
@@ -124,7 +127,7 @@ pub async fn run(
     accounts: &[Tokens],
     standing: Standing,
     http: Http,
-    clock: Clock,
+    pulse: &Pulse,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
     decide_again(config, &spool).await?;
@@ -158,8 +161,8 @@ pub async fn run(
     let (report, reports) = mpsc::channel(config.delivery.workers);
     let dispatcher = Dispatcher {
         context: Arc::new(Context {
+            clock: spool.clock(),
             spool,
-            clock,
             hostname: config.hostname.clone(),
             received_client: config.received_client,
             senders: config.senders.clone(),
@@ -177,7 +180,7 @@ pub async fn run(
     };
     let context = Arc::clone(&dispatcher.context);
     tokio::select! {
-        () = dispatcher.run(stop) => {}
+        () = dispatcher.run(stop, pulse.beat("delivery")) => {}
         () = abandoned::run(&context) => {}
     }
     Ok(())
@@ -225,7 +228,7 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
-    async fn run(mut self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken, mut beat: Beat) {
         let mut next_round = Instant::now();
         let mut arriving = false;
         while !stop.is_cancelled() {
@@ -251,12 +254,14 @@ impl Dispatcher {
                 }
                 Some(settled) = self.reports.recv() => self.settled(&settled),
                 () = tokio::time::sleep(wake) => {}
+                () = beat.answer() => {}
                 () = stop.cancelled() => {}
             }
             while let Ok(settled) = self.reports.try_recv() {
                 self.settled(&settled);
             }
         }
+        drop(beat);
         self.attempts.close();
         loop {
             tokio::select! {

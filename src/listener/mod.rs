@@ -56,6 +56,7 @@ use self::slots::Slots;
 pub use self::slots::holders::Connections;
 pub use self::slots::holders::Holder;
 pub use self::tls::server as tls_server;
+use crate::clock::Beat;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Limits;
@@ -184,23 +185,26 @@ const A_MOMENT: Duration = Duration::from_millis(250);
 const LINGERING: usize = 128;
 
 /// Accepts connections until the relay stops; each becomes a task of `connections`.
-/// `number` is the socket's position in [`Rules::listeners`].
+/// `number` is the socket's position in [`Rules::listeners`]; `beat` shows that it runs.
 pub async fn run(
     socket: TcpListener,
     number: usize,
     shared: Arc<Shared>,
     connections: TaskTracker,
+    mut beat: Beat,
 ) {
     let door = Arc::new(Door::default());
     let mut failures = 0;
     loop {
         let arriving = tokio::select! {
             arriving = Arc::clone(&door.arriving).acquire_owned() => arriving,
+            () = beat.answer() => continue,
             () = shared.stop.cancelled() => return,
         };
         let Ok(arriving) = arriving else { return };
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
+            () = beat.answer() => continue,
             () = shared.stop.cancelled() => return,
         };
         let (stream, peer) = match accepted {

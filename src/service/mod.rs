@@ -9,6 +9,7 @@ mod identities;
 mod reload;
 mod room;
 mod sockets;
+mod systemd;
 mod tidy;
 
 pub use self::reload::ReloadError;
@@ -35,6 +36,7 @@ use crate::auth::SignIns;
 use crate::auth::StoreError;
 use crate::auth::Tokens;
 use crate::clock::Clock;
+use crate::clock::Pulse;
 use crate::config;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -69,6 +71,10 @@ pub struct Service {
     workers: TaskTracker,
     /// Cancelled when delivery has ended by itself.
     broken: CancellationToken,
+    /// Whether the loops run.
+    pulse: Pulse,
+    /// Cancelled when systemd has been told that the relay has started.
+    ready: CancellationToken,
 }
 
 /// Why the relay could not start.
@@ -154,6 +160,8 @@ impl Service {
             connections: TaskTracker::new(),
             workers: TaskTracker::new(),
             broken: CancellationToken::new(),
+            pulse: Pulse::default(),
+            ready: CancellationToken::new(),
         };
         service.listen(sockets);
         service.work(admin, transcripts, means);
@@ -219,6 +227,12 @@ impl Service {
         &self.addresses
     }
 
+    /// From now on systemd is told regularly that the relay works, and its status. Call it
+    /// after `READY=1`.
+    pub fn report_to_systemd(&self) {
+        self.ready.cancel();
+    }
+
     /// Returns when the relay can no longer work, with the reason.
     pub async fn broken(&self) -> String {
         tokio::select! {
@@ -272,7 +286,8 @@ impl Service {
             }
             let connections = self.connections.clone();
             let shared = Arc::clone(&self.shared);
-            let accepting = listener::run(socket, number, shared, connections);
+            let beat = self.pulse.beat("a listener");
+            let accepting = listener::run(socket, number, shared, connections, beat);
             self.connections.spawn(accepting);
         }
     }
@@ -302,6 +317,9 @@ impl Service {
         let clock = means.clock.clone();
         let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());
         let tidy = tidy::run(spool.clone(), clock, config.clone(), stop.clone());
+        let ready = self.ready.clone();
+        let systemd = systemd::run(office.clone(), self.pulse.clone(), ready, stop.clone());
+        self.workers.spawn(systemd);
         self.workers.spawn(admin::run(admin, office, stop.clone()));
         self.workers
             .spawn(tell_removed(spool.clone(), stop.clone()));
@@ -315,12 +333,12 @@ impl Service {
 
     fn deliver(&self, accounts: Vec<Tokens>, standing: Standing, http: Http) {
         let (config, spool) = (self.config.clone(), self.spool.clone());
-        let (clock, stop) = (Clock::System, self.stop_delivery.clone());
+        let (pulse, stop) = (self.pulse.clone(), self.stop_delivery.clone());
         let asked = stop.clone();
         // Also cancelled if the task panics.
         let broken = self.broken.clone().drop_guard();
         self.workers.spawn(async move {
-            let delivery = delivery::run(&config, spool, &accounts, standing, http, clock, stop);
+            let delivery = delivery::run(&config, spool, &accounts, standing, http, &pulse, stop);
             if let Err(error) = delivery.await {
                 error!(event = "delivery_failed", reason = %error, "delivery could not start");
             }

@@ -52,6 +52,11 @@ impl Running {
 }
 
 impl Spool {
+    /// The clock that the spool was opened with.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock.clone()
+    }
+
     /// The running time.
     pub fn running(&self) -> RunningTime {
         self.moment().running

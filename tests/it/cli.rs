@@ -298,9 +298,14 @@ async fn the_relay_notifies_the_service_manager_of_start_and_stop() {
     let mut relay = Relay::start_by(&mut command);
 
     let told = |socket: &UnixDatagram| {
-        let mut text = [0; 256];
-        let length = socket.recv(&mut text).unwrap();
-        String::from_utf8_lossy(&text[..length]).into_owned()
+        let mut text = [0; 4096];
+        loop {
+            let length = socket.recv(&mut text).unwrap();
+            let said = String::from_utf8_lossy(&text[..length]).into_owned();
+            if !said.starts_with("STATUS=") {
+                return said;
+            }
+        }
     };
     assert_eq!(told(&socket).trim(), "READY=1");
     relay.signal("HUP");

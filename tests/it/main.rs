@@ -59,3 +59,4 @@ mod smtp;
 mod sockets;
 mod spool;
 mod tolerance;
+mod watchdog;
