@@ -16,7 +16,6 @@ use tracing::info;
 use tracing::warn;
 
 use super::Exit;
-use super::talk;
 use crate::auth::CredentialError;
 use crate::auth::StoreError;
 use crate::config::Config;
@@ -34,7 +33,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
     let passed = match passed {
         Ok(passed) => passed,
         Err(error) => {
-            talk(&format!(
+            telemetry::error(&format!(
                 "graph-relay: cannot use the sockets that systemd passes (LISTEN_FDS, LISTEN_FDNAMES): \
                  {error}"
             ));
@@ -44,7 +43,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(error) => {
-            talk(&error.to_string());
+            telemetry::error(&error.to_string());
             return of_kind(error.kind());
         }
     };
@@ -79,7 +78,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
             };
             let place =
                 place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-            talk(&format!("{}{place}: {error}", file.display()));
+            telemetry::error(&format!("{}{place}: {error}", file.display()));
             return exit_of(&error);
         }
     };

@@ -7,6 +7,7 @@
 //! cleaned where it is read.
 
 pub mod complaints;
+mod journal;
 pub mod maillog;
 pub mod refusals;
 mod spoollog;
@@ -16,6 +17,7 @@ mod writer;
 use std::io::IsTerminal;
 use std::io::Write;
 
+use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -32,8 +34,9 @@ pub fn start(log: &Log) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let writer =
-        writer::start().map_or_else(|_| BoxMakeWriter::new(std::io::stderr), BoxMakeWriter::new);
+    let is_journal = journal::is_there();
+    let writer = writer::start(is_journal)
+        .map_or_else(|_| BoxMakeWriter::new(std::io::stderr), BoxMakeWriter::new);
     std::panic::set_hook(Box::new(tell_panic));
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -44,8 +47,8 @@ pub fn start(log: &Log) {
         LogFormat::Text => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let builder = builder.with_ansi(colour);
-            // The journal adds its own time (systemd.exec, $JOURNAL_STREAM).
-            if std::env::var_os("JOURNAL_STREAM").is_some() {
+            // The journal adds its own time.
+            if is_journal {
                 builder.without_time().try_init()
             } else {
                 builder.try_init()
@@ -69,13 +72,23 @@ fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
     } else {
         String::new()
     };
-    line(&format!("thread {name}: {panic}{trace}"));
+    error(&format!("thread {name}: {panic}{trace}"));
 }
 
 /// Writes a line that is not an event to standard error: in order with the log if there is
 /// one.
 pub fn line(text: &str) {
-    if !writer::line(text) {
+    say(Level::WARN, text);
+}
+
+/// The same for an error that ends the process: the journal shows it as one.
+pub fn error(text: &str) {
+    say(Level::ERROR, text);
+}
+
+fn say(level: Level, text: &str) {
+    let text = journal::marked(level, text);
+    if !writer::line(&text) {
         let _gone = writeln!(std::io::stderr().lock(), "{text}");
     }
 }

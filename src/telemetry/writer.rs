@@ -24,6 +24,8 @@ use tracing::Level;
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::journal;
+
 /// The most bytes that wait: several seconds of the busiest relay.
 const CAPACITY: usize = 8 * 1024 * 1024;
 /// The last part of them is reserved for warnings and errors.
@@ -43,15 +45,19 @@ static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
 /// # Errors
 ///
 /// The machine has no free thread.
-pub(super) fn start() -> io::Result<Lines> {
+pub(super) fn start(is_journal: bool) -> io::Result<Lines> {
+    let lines = |queue: &Arc<Queue>| Lines {
+        queue: Arc::clone(queue),
+        is_journal,
+    };
     if let Some(queue) = LOG.get() {
-        return Ok(Lines(Arc::clone(queue)));
+        return Ok(lines(queue));
     }
     let queue = Arc::new(Queue::new(CAPACITY, RESERVED));
     let work = Arc::clone(&queue);
     let named = std::thread::Builder::new().name("log".to_owned());
     named.spawn(move || work.run(write_to_stderr, tell_dropped))?;
-    Ok(Lines(Arc::clone(LOG.get_or_init(|| queue))))
+    Ok(lines(LOG.get_or_init(|| queue)))
 }
 
 /// Queues a line that is not an event. Returns false if there is no log yet.
@@ -80,11 +86,19 @@ pub(super) fn dropped() -> (u64, u64) {
 
 /// Receives the lines of a subscriber.
 #[derive(Clone, Debug)]
-pub(super) struct Lines(Arc<Queue>);
+pub(super) struct Lines {
+    queue: Arc<Queue>,
+    /// Whether each line begins with its priority.
+    is_journal: bool,
+}
 
 /// One line.
 #[derive(Debug)]
-pub(super) struct Line<'a>(&'a Queue, Weight);
+pub(super) struct Line<'a> {
+    queue: &'a Queue,
+    weight: Weight,
+    priority: &'static str,
+}
 
 /// Whether a line may use the reserved part of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,21 +111,34 @@ impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0, Weight::Light)
+        self.line(Level::INFO)
     }
 
     fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
-        let weight = match *of.level() <= Level::WARN {
-            true => Weight::Heavy,
-            false => Weight::Light,
-        };
-        Line(&self.0, weight)
+        self.line(*of.level())
+    }
+}
+
+impl Lines {
+    fn line(&self, level: Level) -> Line<'_> {
+        Line {
+            queue: &self.queue,
+            weight: match level <= Level::WARN {
+                true => Weight::Heavy,
+                false => Weight::Light,
+            },
+            priority: match self.is_journal {
+                true => journal::priority(level),
+                false => "",
+            },
+        }
     }
 }
 
 impl io::Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line, self.1);
+        let priority = self.priority.as_bytes();
+        self.queue.push_both(priority, line, self.weight);
         Ok(line.len())
     }
 
@@ -160,18 +187,24 @@ impl Queue {
     }
 
     fn push(&self, line: &[u8], weight: Weight) {
+        self.push_both(b"", line, weight);
+    }
+
+    fn push_both(&self, priority: &[u8], line: &[u8], weight: Weight) {
+        let length = priority.len().saturating_add(line.len());
         let room = match weight {
             Weight::Heavy => self.capacity,
             Weight::Light => self.capacity.saturating_sub(self.reserved),
         };
         let mut state = self.lock();
-        if state.outstanding.saturating_add(line.len()) > room {
+        if state.outstanding.saturating_add(length) > room {
             state.dropped += 1;
             state.untold += 1;
             return;
         }
+        state.lines.extend_from_slice(priority);
         state.lines.extend_from_slice(line);
-        state.outstanding += line.len();
+        state.outstanding += length;
         let was_idle = std::mem::replace(&mut state.idle, false);
         drop(state);
         // A thread at work finds it without being woken.

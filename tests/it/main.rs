@@ -24,6 +24,7 @@ mod full_disk;
 mod history;
 mod identity;
 mod in_force;
+mod journal_log;
 mod json;
 mod large;
 mod layering;
