@@ -1,5 +1,6 @@
 //! Compares two configurations: which changes take effect at a reload, which at a restart.
 
+use super::Account;
 use super::Config;
 use super::Limits;
 use super::Listener;
@@ -14,6 +15,14 @@ impl Config {
         let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);
         let failure = |config: &Self| (config.failure_notify.clone(), config.failure_keep);
         let history = |config: &Self| (config.history_keep, config.history_subjects);
+        // This follows from limits.message_size; an account checks its permissions by it.
+        let accounts = |config: &Self| -> Vec<Account> {
+            let of = |account: &Account| Account {
+                needs_drafts: false,
+                ..account.clone()
+            };
+            config.accounts.iter().map(of).collect()
+        };
         let changed = [
             ("hostname", self.hostname != new.hostname),
             ("data_dir", self.data_dir != new.data_dir),
@@ -22,7 +31,7 @@ impl Config {
                 "[limits] spool_size, free_space",
                 fixed(&self.limits) != fixed(&new.limits),
             ),
-            ("[[account]]", self.accounts != new.accounts),
+            ("[[account]]", accounts(self) != accounts(new)),
             ("[received]", self.received_client != new.received_client),
             ("[[sender]]", self.senders != new.senders),
             ("[delivery]", self.delivery != new.delivery),

@@ -149,7 +149,9 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
         client_request_id,
         ..
     } = entry;
-    let age_ms = now.running.since(entry.accepted_running).as_millis();
+    // JSON has no number of 128 bits.
+    let age = now.running.since(entry.accepted_running).as_millis();
+    let age_ms = u64::try_from(age).unwrap_or(u64::MAX);
     let request_id = report.request_id.as_deref().unwrap_or("-");
     let code = report.code.as_deref().unwrap_or("-");
     let status = report

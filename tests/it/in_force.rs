@@ -187,3 +187,15 @@ async fn received_names_or_hides_the_client_as_configured() {
     assert!(!hidden.contains("127.0.0.1"), "{hidden}");
     assert!(!hidden.contains("client.example"), "{hidden}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_larger_message_size_needs_no_restart() {
+    let graph = stand_in().await;
+    let home = home(&graph, "");
+    let relay = Relay::start(&home);
+
+    home.change("3 MB", "30 MB");
+
+    assert_eq!(reload(&relay, "reloaded").get("needs_restart"), None);
+    is_the_same(&home);
+}

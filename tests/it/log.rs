@@ -17,11 +17,13 @@ use serde_json::Value;
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::PATIENCE;
+use crate::common::Relay;
 use crate::common::Smtp;
 use crate::common::arrived;
 use crate::common::binary;
 use crate::common::message;
 use crate::common::run;
+use crate::common::send_one;
 use crate::common::stand_in;
 
 /// Enough for several pipes full of log lines (pipe(7): 64 KiB each).
@@ -151,4 +153,15 @@ async fn a_log_whose_reader_is_gone_does_not_stop_the_relay() {
 
     relay.terminate();
     assert!(relay.ended().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_a_message_is_a_number_in_json() {
+    let graph = stand_in().await;
+    let relay = Relay::start(&Home::new(&graph));
+
+    send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
+
+    let delivered = relay.event("delivered", |_| true);
+    assert!(delivered["age_ms"].is_u64(), "{delivered}");
 }
