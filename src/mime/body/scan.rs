@@ -147,7 +147,7 @@ impl Scan {
     /// Continues with the next piece of the body.
     pub(in crate::mime) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let holds = !self.held.is_empty() || (self.at_line_start && may_delimit(bytes));
+            let holds = !self.held.is_empty() || self.may_delimit(bytes);
             let (piece, rest) = bytes.split_at(if holds {
                 memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
             } else {
@@ -178,8 +178,16 @@ impl Scan {
         Structure::of(self.parts, self.references, self.at, self.gave_up)
     }
 
+    /// Whether a delimiter may begin here.
+    fn may_delimit(&self, bytes: &[u8]) -> bool {
+        self.at_line_start && !self.open.is_empty() && may_delimit(bytes)
+    }
+
     /// How many of these bytes cannot belong to a delimiter.
     fn until_a_delimiter(&self, bytes: &[u8]) -> usize {
+        if self.open.is_empty() {
+            return bytes.len();
+        }
         if matches!(self.place, Place::Header(_)) {
             return memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
         }
@@ -462,5 +470,23 @@ fn line_end_of(bytes: &[u8]) -> usize {
         [.., b'\r', b'\n'] => 2,
         [.., b'\r' | b'\n'] => 1,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_held_back_where_no_multipart_is_open() {
+        for (content_type, held) in [("text/plain", ""), ("multipart/mixed; boundary=b", "--")] {
+            let head = format!("Content-Type: {content_type}\r\n\r\n");
+            let header = Header::split(head.as_bytes(), true).unwrap();
+            let mut scan = Scan::new(&header);
+
+            scan.feed(b"--");
+
+            assert_eq!(scan.held, held.as_bytes(), "{content_type}");
+        }
     }
 }
