@@ -167,7 +167,7 @@ impl History {
             return None;
         }
         let lane = queue::lane(row.account.as_ref(), row.mailbox.as_ref())?;
-        queue::waits(&self.standing, &lane, row.due_in, now)
+        queue::waits(&self.spool, &self.standing, &lane, row.due_in, now)
     }
 }
 
@@ -175,7 +175,8 @@ impl HistoryRow {
     fn accepted(row: Became, waits: Option<Waits>, now: Timestamp) -> Self {
         let verdict = verdict::accepted(&row, waits.as_ref(), now);
         let next_attempt_at = (row.state == EntryState::Waiting && row.mailbox.is_some())
-            .then(|| waits.as_ref().map_or(row.due_at, queue::until));
+            .then(|| waits.as_ref().map_or(Some(row.due_at), queue::until))
+            .flatten();
         let LastAttempt {
             outcome: _,
             http_status,

@@ -159,14 +159,26 @@ fn queue(status: &Status) -> [Gauge; 2] {
     ]
 }
 
-fn delivery(status: &Status) -> [Gauge; 6] {
+fn delivery(status: &Status) -> [Gauge; 8] {
     let delivery = &status.delivery;
+    let of_mailbox = status.paused.iter().filter(|it| it.mailbox.is_some());
+    let of_mailbox = of_mailbox.count();
     let single = |name, help, value| Gauge {
         name,
         help,
         samples: vec![(String::new(), value)],
     };
     [
+        single(
+            "graphrelay_delivery_paused",
+            "1 if an operator has paused all delivery, otherwise 0.",
+            f64::from(u8::from(status.paused.len() > of_mailbox)),
+        ),
+        single(
+            "graphrelay_paused_mailboxes",
+            "Mailboxes whose delivery an operator has paused.",
+            of_mailbox as f64,
+        ),
         single(
             "graphrelay_held_back",
             "Mailboxes and accounts that are backing off after errors.",

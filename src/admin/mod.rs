@@ -11,6 +11,9 @@
 //! | `POST /queue/actions` | carries out an [`Order`](crate::spool::Order), in pages; the answer comes after it is on stable storage, as [`Decided`](crate::spool::Decided) |
 //! | `GET /queue/ID` | everything about one message, as [`Shown`]; 404 if unknown |
 //! | `GET /history?text=TEXT&filter=EXPR&after=PLACE&limit=N` | what became of messages, newest first, as [`HistoryPage`]; `text` is anything that is known of one |
+//! | `GET /pauses` | what is paused, as [`Pause`](crate::spool::Pause) |
+//! | `POST /pauses` | pauses delivery, from [`ToPause`]; as [`Paused`] |
+//! | `POST /pauses/end` | resumes it, from [`ToResume`]; as [`Resumed`] |
 //! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
@@ -29,6 +32,7 @@ mod error;
 mod history;
 mod identity;
 mod metrics;
+mod pauses;
 mod queue;
 mod status;
 mod token;
@@ -70,6 +74,10 @@ pub use self::identity::Sent;
 pub use self::identity::SignedIn;
 pub use self::identity::TestMessage;
 pub use self::identity::Wanted;
+pub use self::pauses::Paused;
+pub use self::pauses::Resumed;
+pub use self::pauses::ToPause;
+pub use self::pauses::ToResume;
 pub use self::queue::Listed;
 pub use self::queue::Shown;
 pub use self::status::LogView;
@@ -145,6 +153,7 @@ pub async fn run(socket: UnixListener, office: Office, stop: CancellationToken) 
     let routes = queue::router(&office, orders.clone())
         .merge(history::router(&office))
         .merge(sessions)
+        .merge(pauses::router(office.clone()))
         .merge(identity::router(office.clone(), stop.clone()))
         .merge(status::router(office));
     let routes = routes.into_make_service_with_connect_info::<Peer>();

@@ -110,7 +110,7 @@ impl Queue {
         }
         let lane = lane(entry.account.as_ref(), entry.mailbox.as_ref())?;
         let due_in = Duration::from_millis(entry.due_in_ms);
-        waits(&self.standing, &lane, due_in, self.clock.now())
+        waits(&self.spool, &self.standing, &lane, due_in, self.clock.now())
     }
 }
 
@@ -124,20 +124,26 @@ pub(super) fn lane(account: Option<&String>, mailbox: Option<&String>) -> Option
 
 /// Why a message waits for longer than until it is due.
 pub(super) fn waits(
+    spool: &Spool,
     standing: &Standing,
     lane: &Lane,
     due_in: Duration,
     now: Timestamp,
 ) -> Option<Waits> {
+    if let Some(pause) = spool.paused(&lane.mailbox) {
+        return Some(Waits::Pause(pause));
+    }
     let waits = standing.waits(lane, now)?;
-    (until(&waits).since(now).as_millis() > due_in.as_millis()).then_some(waits)
+    let until = until(&waits)?;
+    (until.since(now).as_millis() > due_in.as_millis()).then_some(waits)
 }
 
-/// For how long.
-pub(super) fn until(waits: &Waits) -> Timestamp {
+/// For how long, if that is known.
+pub(super) fn until(waits: &Waits) -> Option<Timestamp> {
     match waits {
-        Waits::Limit(limited) => limited.until,
-        Waits::Backoff(braked) => braked.until,
+        Waits::Limit(limited) => Some(limited.until),
+        Waits::Backoff(braked) => Some(braked.until),
+        Waits::Pause(_) => None,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::delivery::Delivery;
 use crate::listener::Connections;
 use crate::spool::Holdings;
 use crate::spool::Overview;
+use crate::spool::Pause;
 use crate::spool::State as Queued;
 use crate::spool::Trouble;
 use crate::telemetry;
@@ -49,6 +50,9 @@ pub struct Status {
     /// What is backing off and why, and for how long nothing has been sent.
     #[serde(flatten)]
     pub delivery: Delivery,
+    /// What an operator has paused.
+    #[serde(default)]
+    pub paused: Vec<Pause>,
     /// Why the relay accepts no mail, if the spool is full.
     pub full: Option<String>,
     /// Whether that is because the database was removed.
@@ -171,6 +175,7 @@ async fn of(office: &Office) -> Result<Status, Failure> {
         // If it cannot be read, the error of the spool says so.
         queue: office.spool.overview().await.unwrap_or_default(),
         delivery: office.standing.delivery(now),
+        paused: office.spool.pauses().iter().cloned().collect(),
         full: office
             .spool
             .check_room(None)

@@ -121,6 +121,13 @@ fn waiting(row: &Became, waits: Option<&Waits>, now: Timestamp) -> Verdict {
     if was_doubtful(row) {
         next.push_str(" If it was accepted, it arrives twice.");
     }
+    if let Some(Waits::Pause(pause)) = waits {
+        return Verdict {
+            happened,
+            next: Some(next),
+            action: Some(format!("to let delivery go on: {}", pause.remedy())),
+        };
+    }
     let action = match remedy(row) {
         Some(remedy) => format!("{remedy}; then try it at once: {retry}"),
         None if is_misconfigured(row) => {
@@ -154,6 +161,13 @@ fn when(row: &Became, waits: Option<&Waits>, now: Timestamp) -> String {
                 braked.why(),
                 span_in_words(braked.until.since(now)),
                 braked.until
+            )
+        }
+        Some(Waits::Pause(pause)) => {
+            let (what, since, uid) = (capital(&pause.what()), pause.since, pause.uid);
+            format!(
+                "{what} has been paused since {since} by user ID {uid}{}.",
+                pause.why()
             )
         }
         None if row.due_in.as_secs() > 0 => format!(

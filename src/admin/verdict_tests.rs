@@ -7,6 +7,7 @@ use crate::delivery::BackoffCause;
 use crate::delivery::Braked;
 use crate::delivery::Limited;
 use crate::spool::LastAttempt;
+use crate::spool::Pause;
 use crate::spool::RefusedMail;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_287_600_000);
@@ -82,6 +83,12 @@ fn all() -> Vec<(&'static str, Verdict)> {
         cause: BackoffCause::Configuration,
         told: Some("AADSTS7000222".to_owned()),
     });
+    let pause = Waits::Pause(Pause {
+        mailbox: None,
+        since: NOW,
+        uid: 0,
+        reason: Some("maintenance".to_owned()),
+    });
     let waiting = || row(State::Waiting, Some("Graph answered 503: busy"));
     let new = Became {
         attempts: 0,
@@ -136,6 +143,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
             None,
         ),
         ("waiting for a limit", &waiting(), Some(&limit)),
+        ("waiting in a pause", &waiting(), Some(&pause)),
         (
             "waiting for an account in trouble",
             &waiting(),

@@ -46,6 +46,7 @@ pub use self::reference::command;
 use self::reference::explain;
 use self::running::accounts;
 use self::running::history;
+use self::running::pause;
 use self::running::queue;
 use self::running::send_test;
 use self::running::sessions;
@@ -122,6 +123,10 @@ enum Command {
     History(history::Options),
     /// Find messages by anything you know of them, and show what became of them and what to do
     Trace(history::TraceOptions),
+    /// Pause all delivery, or that of one mailbox; mail is still accepted and waits
+    Pause(pause::Options),
+    /// Resume delivery after a pause
+    Resume(pause::ResumeOptions),
     /// Check the spool (the messages on disk), and recover messages from a damaged one
     Spool {
         #[command(subcommand)]
@@ -208,6 +213,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Queue { command } => queue::run(&command).await,
                 Command::History(options) => history::run(&options).await,
                 Command::Trace(options) => history::trace(&options).await,
+                Command::Pause(options) => pause::pause(&options).await,
+                Command::Resume(options) => pause::resume(&options).await,
                 Command::Spool { command } => spool::run(&command).await,
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),

@@ -67,6 +67,7 @@ use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Urgency;
 use crate::telemetry::maillog;
+use crate::telemetry::operatorlog;
 
 /// What all attempts share.
 #[derive(Debug)]
@@ -149,6 +150,8 @@ pub async fn run(
         standing.clone(),
     );
     let now = Instant::now();
+    lanes.set_pauses(spool.pauses(), now);
+    spool.pauses().iter().for_each(operatorlog::still_paused);
     match spool.spent(pace::MEMORY).await {
         Ok(spent) => spent.iter().for_each(|spent| lanes.remember(spent, now)),
         // Graph's own limits still hold.
@@ -253,6 +256,9 @@ impl Dispatcher {
                     self.arrived(arrivals);
                 }
                 Some(settled) = self.reports.recv() => self.settled(&settled),
+                () = self.context.spool.pauses_changed() => {
+                    self.lanes.set_pauses(self.context.spool.pauses(), Instant::now());
+                }
                 () = tokio::time::sleep(wake) => {}
                 () = beat.answer() => {}
                 () = stop.cancelled() => {}

@@ -22,6 +22,7 @@ use super::outcome::Cause;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Lane;
+use crate::spool::Pause;
 
 /// A mailbox or an account that backs off after failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +93,8 @@ pub enum Waits {
     Limit(Limited),
     /// The mailbox or account backs off after failures.
     Backoff(Braked),
+    /// An operator has paused it.
+    Pause(Pause),
 }
 
 /// The state of delivery.

@@ -12,14 +12,40 @@ use crate::delivery::Braked;
 use crate::delivery::Delivery;
 use crate::delivery::Limited;
 use crate::delivery::STALLED;
+use crate::spool::Pause;
 
 /// At most this many mailboxes have a line of their own.
 const NAMED: usize = 10;
 
-pub(super) fn examine(config: &Config, delivery: &Delivery) -> Vec<Finding> {
-    let mut findings = held_back(config, delivery);
+pub(super) fn examine(config: &Config, delivery: &Delivery, paused: &[Pause]) -> Vec<Finding> {
+    let mut findings = pauses(paused);
+    findings.extend(held_back(config, delivery));
     findings.extend(limited(delivery));
     findings.push(leaves(delivery));
+    findings
+}
+
+/// Reports what an operator has paused, which is easily forgotten.
+fn pauses(paused: &[Pause]) -> Vec<Finding> {
+    let check = "pause";
+    let one = |pause: &Pause| {
+        let (what, since, uid) = (pause.what(), pause.since, pause.uid);
+        let why = pause.why();
+        let words = format!("{what} has been paused since {since} by user ID {uid}{why}");
+        Finding::warning(check, words, format!("to go on: {}", pause.remedy()))
+    };
+    let mut findings: Vec<Finding> = paused.iter().take(NAMED).map(one).collect();
+    if let more @ 1.. = paused.len().saturating_sub(NAMED) {
+        let words = format!("{more} more mailboxes are paused");
+        findings.push(Finding::warning(
+            check,
+            words,
+            "see graph-relay status --json",
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(check, "nothing is paused"));
+    }
     findings
 }
 

@@ -145,7 +145,11 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
     let of_these = running.filter(|status| !status.configuration.has_other_accounts());
     findings.extend(identity::examine(&config, &means, of_these).await);
     if let Some(running) = running {
-        findings.extend(delivery::examine(&config, &running.delivery));
+        findings.extend(delivery::examine(
+            &config,
+            &running.delivery,
+            &running.paused,
+        ));
     }
     findings
 }

@@ -48,6 +48,7 @@
 //!                       attempt    what was tried, and what came of it
 //!                       refusal    what was not accepted, and why
 //!                       clock      for how long the relay has run
+//!                       pause      what an operator has paused
 //!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message; ID.part while it comes in
 //!   orphans/ID          files that the database did not know at a start
@@ -64,6 +65,7 @@
 //! about when the next attempt is due.
 
 mod accept;
+mod arrivals;
 mod attempts;
 mod columns;
 mod content;
@@ -103,6 +105,8 @@ pub use self::accept::dsn::Dsn;
 pub use self::accept::dsn::DsnKind;
 pub use self::accept::error::AcceptError;
 pub use self::accept::requests::Requested;
+pub use self::arrivals::Arrival;
+pub use self::arrivals::Urgency;
 pub use self::attempts::Claimed;
 pub use self::attempts::claim::Claims;
 pub use self::attempts::doubt::Abandoned;
@@ -134,6 +138,8 @@ pub use self::operator::order::Decision;
 pub use self::operator::order::Order;
 pub use self::operator::order::Verdict;
 pub use self::operator::order::Which;
+pub use self::operator::pauses::Pause;
+pub use self::operator::pauses::Pauses;
 use self::refusals::Pending;
 pub use self::refusals::Refusal as RefusedMail;
 pub use self::refusals::Refused;
@@ -175,7 +181,6 @@ pub use self::view::Totals;
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::clock::Moment;
-use crate::mail::Lane;
 use crate::mail::SpoolId;
 
 /// A handle to the spool; clones share it.
@@ -200,30 +205,14 @@ struct Shared {
     arrived: Notify,
     /// Signals that messages were dropped.
     dropped: Notify,
+    /// What an operator has paused.
+    pauses: operator::pauses::Board,
     /// Not written yet, and the recent ones.
     refusals: Mutex<Pending>,
     /// Entries that can neither be read nor be quarantined, see `damage/mod.rs`.
     left_alone: Mutex<HashSet<String>>,
     /// Locked as long as the spool is open.
     _locks: [File; 2],
-}
-
-/// A lane in which something became due.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrival {
-    /// The lane.
-    pub lane: Lane,
-    /// How urgent it is.
-    pub urgency: Urgency,
-}
-
-/// How urgent something due is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// It waits for its turn.
-    Ordinary,
-    /// An operator wants to know now whether it can be sent.
-    AtOnce,
 }
 
 /// Where the spool is and how large it may become.
@@ -375,6 +364,7 @@ impl Spool {
         recovered.upgraded = upgraded;
         caption::begin(&connection, settings.subjects)?;
         usage::begin(&connection)?;
+        let pauses = operator::pauses::Board::read(&connection)?;
         refusals::store::begin(&connection, settings.subjects, now.running)?;
         let room = Arc::new(Room::new(&settings, &connection));
         let reader = schema::open_reader(&path)?;
@@ -396,6 +386,7 @@ impl Spool {
             arrivals: Mutex::new(Vec::new()),
             arrived: Notify::new(),
             dropped: Notify::new(),
+            pauses,
             refusals: Mutex::default(),
             left_alone: Mutex::new(HashSet::new()),
             _locks: locks,
@@ -416,24 +407,6 @@ impl Spool {
         self.shared.running.moment(&self.shared.clock)
     }
 
-    /// Waits for lanes in which something became due since the last call, and returns
-    /// each once for each urgency.
-    pub async fn arrivals(&self) -> Vec<Arrival> {
-        loop {
-            let arrived = self.shared.arrived.notified();
-            let mut taken = {
-                let mut arrivals = lock_mutex(&self.shared.arrivals);
-                std::mem::take(&mut *arrivals)
-            };
-            if !taken.is_empty() {
-                taken.sort();
-                taken.dedup();
-                return taken;
-            }
-            arrived.await;
-        }
-    }
-
     /// Writes what is outstanding and closes the database, with everything in its main
     /// file. Remaining handles get [`SpoolError::Closed`]. Returns where the database was
     /// written, if its file had been removed.
@@ -442,17 +415,6 @@ impl Spool {
         let _noted = self.note_running().await;
         let _written = self.write_refusals().await;
         self.shared.writer.close(self.rescue()).await
-    }
-
-    fn announce(&self, lane: Lane, urgency: Urgency) {
-        let arrival = Arrival { lane, urgency };
-        let mut arrivals = lock_mutex(&self.shared.arrivals);
-        // Many messages of one lane in a row are the usual case.
-        if arrivals.last() != Some(&arrival) {
-            arrivals.push(arrival);
-        }
-        drop(arrivals);
-        self.shared.arrived.notify_one();
     }
 
     /// What it holds, for status and metrics.

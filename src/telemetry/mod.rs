@@ -9,6 +9,7 @@
 pub mod complaints;
 mod journal;
 pub mod maillog;
+pub mod operatorlog;
 pub mod refusals;
 mod spoollog;
 pub mod transcripts;

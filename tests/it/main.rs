@@ -41,6 +41,7 @@ mod own_trouble;
 mod owners;
 mod pace;
 mod pages;
+mod pause;
 mod promises;
 mod queue;
 mod recipients;

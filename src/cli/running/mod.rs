@@ -4,6 +4,7 @@ pub(super) mod accounts;
 mod actions;
 mod connections;
 pub(super) mod history;
+pub(super) mod pause;
 pub(super) mod queue;
 pub(super) mod send_test;
 pub(super) mod sessions;

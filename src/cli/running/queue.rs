@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Failure;
 use super::Relay;
 use super::actions;
+use super::pause;
 use crate::admin::Listed;
 use crate::admin::Shown;
 use crate::admin::Waits;
@@ -132,6 +133,7 @@ fn row(Listed { summary, waits }: &Listed, now: Timestamp) -> String {
     let next = match entry.state {
         State::Waiting if waits.is_some() => match waits {
             Some(Waits::Backoff(braked)) => format!("in {}", span(braked.until.since(now))),
+            Some(Waits::Pause(_)) => "paused".to_owned(),
             Some(Waits::Limit(_)) | None => "limited".to_owned(),
         },
         State::Waiting if entry.due_in_ms > 0 => {
@@ -168,6 +170,7 @@ fn row(Listed { summary, waits }: &Listed, now: Timestamp) -> String {
 /// Says why a message waits although it is due.
 fn reason(waits: &Waits, now: Timestamp) -> String {
     match waits {
+        Waits::Pause(paused) => pause::words(paused, now),
         Waits::Limit(limited) => {
             let until = when(limited.until, now);
             format!("rate-limited until {until} ({})", limited.limit)

@@ -8,6 +8,7 @@ use super::Failure;
 use super::Relay;
 use super::accounts;
 use super::connections;
+use super::pause;
 use crate::admin::AccountView;
 use crate::admin::Delivery;
 use crate::admin::STALLED;
@@ -18,6 +19,7 @@ use crate::cli::say;
 use crate::cli::when;
 use crate::clock::Timestamp;
 use crate::clock::span;
+use crate::spool::Pause;
 use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
@@ -85,6 +87,7 @@ fn troubles(status: &Status) -> Vec<String> {
     if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
         troubles.push("the listeners' certificate expires soon or has expired".to_owned());
     }
+    troubles.extend(of_pauses(&status.paused, status.now));
     troubles.extend(of_delivery(&status.delivery));
     if let count @ 1.. = status.queue.own_trouble {
         troubles.push(format!(
@@ -142,6 +145,18 @@ fn itself(status: &Status) -> Vec<String> {
     let log =
         (unread > 0).then(|| format!("nothing reads the log: {unread} lines are lost so far"));
     configuration.into_iter().chain(log).collect()
+}
+
+fn of_pauses(paused: &[Pause], now: Timestamp) -> Vec<String> {
+    let one = |paused: &Pause| {
+        let (words, remedy) = (pause::words(paused, now), paused.remedy());
+        format!("{words}; to go on: {remedy}")
+    };
+    let mut troubles: Vec<String> = paused.iter().take(NAMED).map(one).collect();
+    if let more @ 1.. = paused.len().saturating_sub(NAMED) {
+        troubles.push(format!("and {more} more are paused"));
+    }
+    troubles
 }
 
 fn of_delivery(delivery: &Delivery) -> Vec<String> {
@@ -238,6 +253,12 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
         });
         let reason = failure.reason.as_deref().unwrap_or_default();
         lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
+    }
+    for paused in status.paused.iter().take(LISTED) {
+        lines.push(format!("  paused     {}", pause::words(paused, now)));
+    }
+    if let more @ 1.. = status.paused.len().saturating_sub(LISTED) {
+        lines.push(format!("  paused     and {more} more"));
     }
     lines.extend(delivery(&status.delivery, now));
     lines.push("\naccounts".to_owned());

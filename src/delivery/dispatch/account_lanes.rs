@@ -35,7 +35,7 @@ pub(in crate::delivery) struct AccountLanes {
     pub(in crate::delivery) suspects: Shared,
     /// The mailbox that an operator asked for, to be probed first.
     pub(in crate::delivery) first: Option<Address>,
-    /// Lanes with mail that waits or is under way.
+    /// Lanes with mail that waits for the relay, or is under way.
     pub(in crate::delivery) busy: usize,
     lanes: BTreeMap<Address, LaneState>,
     ready: BTreeSet<Address>,
@@ -58,6 +58,8 @@ pub(in crate::delivery) struct LaneState {
     pub(in crate::delivery) told: Option<Limit>,
     /// Whether the dispatcher knows that it waits for a limit.
     pub(in crate::delivery) is_limited: bool,
+    /// Whether an operator has paused it.
+    pub(in crate::delivery) is_paused: bool,
     /// Whether it counts as busy.
     counted: bool,
     place: Place,
@@ -91,6 +93,11 @@ impl AccountLanes {
         self.lanes.entry(mailbox.clone()).or_insert_with(new)
     }
 
+    /// The mailboxes of all lanes.
+    pub(in crate::delivery) fn mailboxes(&self) -> impl Iterator<Item = &Address> {
+        self.lanes.keys()
+    }
+
     /// The number of lanes.
     #[cfg(test)]
     pub(in crate::delivery) fn count(&self) -> usize {
@@ -102,7 +109,7 @@ impl AccountLanes {
         let Some(state) = self.lanes.get_mut(mailbox) else {
             return false;
         };
-        if state.counted != state.has_mail() {
+        if state.counted != state.is_busy() {
             state.counted = !state.counted;
             match state.counted {
                 true => self.busy += 1,
@@ -254,7 +261,7 @@ pub(in crate::delivery) enum Wanted {
 }
 
 impl LaneState {
-    pub(in crate::delivery) fn new(pace: Arc<MailboxPace>) -> Self {
+    pub(in crate::delivery) fn new(pace: Arc<MailboxPace>, is_paused: bool) -> Self {
         Self {
             in_flight: 0,
             due: None,
@@ -264,6 +271,7 @@ impl LaneState {
             held: None,
             told: None,
             is_limited: false,
+            is_paused,
             counted: false,
             place: Place::Nowhere,
         }
@@ -271,6 +279,11 @@ impl LaneState {
 
     fn has_mail(&self) -> bool {
         self.due.is_some() || self.in_flight > 0
+    }
+
+    /// Whether something is under way, or waits for its turn and not for an operator.
+    fn is_busy(&self) -> bool {
+        self.in_flight > 0 || self.due.is_some() && !self.is_paused
     }
 
     /// How many attempts may be under way: one while it is probed.
@@ -286,7 +299,7 @@ impl LaneState {
         if !self.has_mail() {
             return self.brake.until;
         }
-        if self.in_flight >= self.limit() {
+        if self.is_paused || self.in_flight >= self.limit() {
             return None;
         }
         let due = self.due?;

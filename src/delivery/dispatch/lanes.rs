@@ -34,6 +34,7 @@ use crate::delivery::outcome::suspects::Jury;
 use crate::delivery::standing::Standing;
 use crate::mail::Address;
 use crate::mail::Lane;
+use crate::spool::Pauses;
 use crate::spool::Spent;
 use crate::spool::Want;
 
@@ -46,6 +47,8 @@ pub(in crate::delivery) struct Lanes {
     /// The lane that was served last.
     last: Option<Lane>,
     changes: Vec<Change>,
+    /// What an operator has paused.
+    pauses: Pauses,
     /// The state for `status` and metrics.
     standing: Standing,
     /// Lanes looked at so far, for tests.
@@ -92,6 +95,25 @@ impl Lanes {
     /// Counts what was used before the relay was started.
     pub(in crate::delivery) fn remember(&mut self, spent: &Spent, now: Instant) {
         self.paces.remember(spent, now);
+    }
+
+    /// Wants nothing of what an operator has paused. Backoffs and limits go on.
+    pub(in crate::delivery) fn set_pauses(&mut self, pauses: Pauses, now: Instant) {
+        self.pauses = pauses;
+        let lanes = self.accounts.iter().flat_map(|(account, lanes)| {
+            let lane = |mailbox: &Address| Lane {
+                account: account.clone(),
+                mailbox: mailbox.clone(),
+            };
+            lanes.mailboxes().map(lane).collect::<Vec<_>>()
+        });
+        for lane in lanes.collect::<Vec<_>>() {
+            let is_paused = self.pauses.of(&lane.mailbox).is_some();
+            if let Some(state) = self.known(&lane) {
+                state.is_paused = is_paused;
+                self.place(&lane, now);
+            }
+        }
     }
 
     /// Records that the mailbox of a lane is an alias of this one, so that Graph's limits
@@ -428,8 +450,11 @@ impl Lanes {
 
     fn state(&mut self, lane: &Lane, now: Instant) -> &mut LaneState {
         let account = self.accounts.entry(lane.account.clone()).or_default();
-        let paces = &mut self.paces;
-        account.get_or_insert(&lane.mailbox, || LaneState::new(paces.of(lane, now)))
+        let (paces, pauses) = (&mut self.paces, &self.pauses);
+        account.get_or_insert(&lane.mailbox, || {
+            let is_paused = pauses.of(&lane.mailbox).is_some();
+            LaneState::new(paces.of(lane, now), is_paused)
+        })
     }
 
     /// Puts a lane where it belongs after a change.

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -19,6 +21,7 @@ use super::read_with;
 use crate::clock::Moment;
 use crate::mail::Lane;
 use crate::spool::Claimed;
+use crate::spool::Pauses;
 use crate::spool::Quarantined;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -26,6 +29,7 @@ use crate::spool::Upcoming;
 use crate::spool::Want;
 use crate::spool::damage;
 use crate::spool::damage::is_of_the_entry;
+use crate::spool::lock_mutex;
 
 /// The result of a claim.
 #[derive(Debug, Default)]
@@ -54,6 +58,7 @@ impl Spool {
         let claimant = Claimant {
             folder: self.shared.settings.folder.clone(),
             skip: self.left_alone(),
+            pauses: Arc::clone(&self.shared.pauses.pauses),
             now,
         };
         let (all, claim) = (wants.clone(), claimant.clone());
@@ -148,6 +153,8 @@ impl Spool {
 struct Claimant {
     folder: PathBuf,
     skip: HashSet<String>,
+    /// Checked with every entry: one may be paused after the dispatcher has asked.
+    pauses: Arc<Mutex<Pauses>>,
     now: Moment,
 }
 
@@ -179,7 +186,7 @@ impl Claimant {
         Ok(claims)
     }
 
-    /// None if the entry no longer waits. If the record of its attempts is lost, its
+    /// None if the entry no longer waits or is paused. If the record of its attempts is lost, its
     /// state alone shows that one was begun.
     fn one(
         &self,
@@ -188,6 +195,9 @@ impl Claimant {
         lane: &Lane,
         record: Record,
     ) -> rusqlite::Result<Option<Claimed>> {
+        if lock_mutex(&self.pauses).of(&lane.mailbox).is_some() {
+            return Ok(None);
+        }
         let waiting = db
             .prepare_cached(
                 // OR FAIL: usage.rs.

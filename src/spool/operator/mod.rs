@@ -1,4 +1,4 @@
-//! What an operator decides: retry, hold, release, drop.
+//! What an operator decides: retry, hold, release, drop; and what is paused.
 //!
 //! A decision is on stable storage before it is reported. `drop` is the only way for a
 //! message to disappear without delivery (promise 2), and only this file does it. An
@@ -7,19 +7,21 @@
 
 pub(super) mod condition;
 pub(super) mod filter;
+mod found;
 pub(super) mod order;
+pub(super) mod pauses;
 
 use super::columns;
 use std::fs::File;
 use std::path::Path;
 
 use rusqlite::Connection;
-use rusqlite::OptionalExtension;
 use rusqlite::params;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use self::condition::Condition;
+use self::found::Found;
 use super::Action;
 use super::Content;
 use super::ContentError;
@@ -29,6 +31,7 @@ use super::Decision;
 use super::Digest;
 use super::Filter;
 use super::Order;
+use super::Pauses;
 use super::Spool;
 use super::SpoolError;
 use super::Urgency;
@@ -174,6 +177,7 @@ impl Spool {
     ) -> Result<Vec<Decision>, SpoolError> {
         let now = self.moment();
         let folder = self.shared.settings.folder.clone();
+        let pauses = self.pauses();
         let decide = move |db: &Connection, extent| {
             let mut changes = Changes::default();
             for id in &ids {
@@ -191,6 +195,7 @@ impl Spool {
                     db,
                     found: &found,
                     folder: &folder,
+                    pauses: &pauses,
                     now,
                     uid,
                     extent,
@@ -253,54 +258,12 @@ impl Changes {
     }
 }
 
-/// What a decision is based on.
-struct Found {
-    id: SpoolId,
-    state: String,
-    size: u64,
-    in_file: bool,
-    lane: Option<Lane>,
-}
-
-impl Found {
-    fn read(
-        db: &Connection,
-        id: SpoolId,
-        condition: Option<Condition>,
-    ) -> rusqlite::Result<Option<Self>> {
-        let (sql, values) = match condition {
-            Some(condition) => (condition.sql, condition.values),
-            None => ("1".to_owned(), Vec::new()),
-        };
-        let sql = format!(
-            "SELECT state, size, in_file, account, mailbox FROM entry WHERE {sql} AND id = ?"
-        );
-        let mut values = values;
-        values.push(Value::Text(id.to_string()));
-        db.prepare_cached(&sql)?
-            .query_row(params_from_iter(values), |row| {
-                let account: Option<String> = row.get(3)?;
-                // A mailbox that cannot be read counts as none.
-                let mailbox = columns::optional(row, 4).unwrap_or_default();
-                Ok(Self {
-                    id,
-                    state: row.get(0)?,
-                    size: columns::unsigned(row, 1)?,
-                    in_file: row.get(2)?,
-                    lane: account
-                        .zip(mailbox)
-                        .map(|(account, mailbox)| Lane { account, mailbox }),
-                })
-            })
-            .optional()
-    }
-}
-
 /// One entry to decide about.
 struct Change<'a> {
     db: &'a Connection,
     found: &'a Found,
     folder: &'a Path,
+    pauses: &'a Pauses,
     now: Moment,
     uid: u32,
     extent: Extent,
@@ -377,16 +340,23 @@ impl Change<'_> {
         }
         self.set_waiting("tried again", state != State::Waiting)?;
         changes.lanes.push(lane.clone());
-        changes.say(self.found.id, Verdict::Done, None);
+        changes.say(
+            self.found.id,
+            Verdict::Done,
+            self.pauses.remark(lane).as_deref(),
+        );
         Ok(())
     }
 
     fn release(&self, changes: &mut Changes) -> rusqlite::Result<()> {
         self.set_waiting("released", true)?;
         // Without a lane it waits for one, and only waiting entries get one.
-        let remark = self.found.lane.is_none().then_some(NO_ACCOUNT);
+        let remark = match &self.found.lane {
+            None => Some(NO_ACCOUNT.to_owned()),
+            Some(lane) => self.pauses.remark(lane),
+        };
         changes.lanes.extend(self.found.lane.clone());
-        changes.say(self.found.id, Verdict::Done, remark);
+        changes.say(self.found.id, Verdict::Done, remark.as_deref());
         Ok(())
     }
 

@@ -190,9 +190,9 @@ CREATE TABLE spool (
 ) STRICT;
 ";
 
-/// What attempts have spent recently, and what clients named instead of the recipients.
-/// They do not change the format: a program that does not know these tables still
-/// maintains them.
+/// What attempts have spent recently, what clients named instead of the recipients, and
+/// what an operator has paused. They do not change the format: a program that does not
+/// know these tables still maintains them.
 const ADDED: &str = "
 CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);
 CREATE TABLE IF NOT EXISTS asked (
@@ -201,6 +201,13 @@ CREATE TABLE IF NOT EXISTS asked (
     original  TEXT NOT NULL,
     recipient TEXT NOT NULL,
     PRIMARY KEY (entry, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pause (
+    mailbox       TEXT PRIMARY KEY,
+    since_at      INTEGER NOT NULL,
+    since_running INTEGER NOT NULL,
+    uid           INTEGER NOT NULL,
+    reason        TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 

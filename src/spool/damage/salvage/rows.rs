@@ -69,6 +69,8 @@ impl Rows<'_> {
         // Without these two the relay would count from zero.
         let _begins_again = self.copy_rows("clock", "1", "")?;
         let _copied = self.copy_rows("refusal", "1", "")?;
+        // What was paused before may not go out.
+        let _unreadable = self.copy_rows("pause", "1", "")?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }

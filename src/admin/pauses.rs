@@ -1,0 +1,123 @@
+//! What is paused: who stopped delivery, and the order to stop it or to go on.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::extract::State;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Failure;
+use super::Office;
+use super::Peer;
+use crate::mail::Address;
+use crate::spool::Pause;
+use crate::telemetry::operatorlog;
+
+/// What to pause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ToPause {
+    /// The mailbox; none for all delivery.
+    pub mailbox: Option<Address>,
+    /// Why, for whoever looks later.
+    pub reason: Option<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Paused {
+    /// As it is now.
+    #[serde(flatten)]
+    pub pause: Pause,
+    /// Whether it was not paused before.
+    pub is_new: bool,
+    /// How many messages wait because of it.
+    pub waiting: u64,
+}
+
+/// What to resume.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ToResume {
+    /// The mailbox; none for all delivery.
+    pub mailbox: Option<Address>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The pause that has ended, if there was one.
+    pub ended: Option<Pause>,
+    /// What is still paused.
+    pub left: Vec<Pause>,
+    /// How many messages waited because of it.
+    pub waiting: u64,
+}
+
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 300;
+
+pub(super) fn router(office: Office) -> Router {
+    Router::new()
+        .route("/pauses", get(list))
+        .route("/pauses", post(pause))
+        .route("/pauses/end", post(resume))
+        .with_state(office)
+}
+
+async fn list(State(office): State<Office>) -> Json<Vec<Pause>> {
+    Json(office.spool.pauses().iter().cloned().collect())
+}
+
+async fn pause(
+    State(office): State<Office>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(wanted): Json<ToPause>,
+) -> Result<Json<Paused>, Failure> {
+    let wanted = Pause {
+        mailbox: wanted.mailbox,
+        since: office.means.clock.now(),
+        uid: peer.uid,
+        reason: wanted.reason.map(|reason| one_line(&reason)),
+    };
+    let (pause, is_new) = office.spool.pause(wanted).await?;
+    if is_new {
+        operatorlog::paused(&pause);
+    }
+    let waiting = office.spool.waiting(pause.mailbox.as_ref()).await?;
+    Ok(Json(Paused {
+        pause,
+        is_new,
+        waiting,
+    }))
+}
+
+async fn resume(
+    State(office): State<Office>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(wanted): Json<ToResume>,
+) -> Result<Json<Resumed>, Failure> {
+    let mailbox = wanted.mailbox.as_ref();
+    let waiting = office.spool.waiting(mailbox).await?;
+    let ended = office.spool.resume(mailbox).await?;
+    if let Some(ended) = &ended {
+        operatorlog::resumed(ended, peer.uid);
+    }
+    Ok(Json(Resumed {
+        ended,
+        left: office.spool.pauses().iter().cloned().collect(),
+        waiting,
+    }))
+}
+
+/// A reason that fits into a line of the log and of `status`.
+fn one_line(reason: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    reason
+        .trim()
+        .chars()
+        .take(LONGEST_REASON)
+        .map(printable)
+        .collect()
+}

@@ -1,0 +1,285 @@
+//! Pauses: an operator stops all delivery, or that of one mailbox, until it is resumed.
+//!
+//! From the moment that a pause is reported, no attempt of what it covers begins, also
+//! after a restart: the writer's thread checks it with every claim. Attempts under way
+//! finish, and mail is still accepted. Paused time does not count towards expiry, in the
+//! same way as that of a configuration fault.
+//!
+//! A pause that damage makes unreadable is not in force. The dispatcher must not look for
+//! mail that is paused; that is left to `delivery/`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use rusqlite::Connection;
+use rusqlite::params;
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::clock::Moment;
+use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Lane;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::columns;
+use crate::spool::damage;
+use crate::spool::lock_mutex;
+
+/// Delivery that an operator has stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// The mailbox; none if all delivery is paused.
+    pub mailbox: Option<Address>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The user who paused it.
+    pub uid: u32,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+}
+
+impl Pause {
+    /// What it covers, as the beginning of a sentence.
+    pub fn what(&self) -> String {
+        match &self.mailbox {
+            Some(mailbox) => format!("delivery from {mailbox}"),
+            None => "all delivery".to_owned(),
+        }
+    }
+
+    /// The reason in brackets, if there is one, to follow other words.
+    pub fn why(&self) -> String {
+        let reason = self.reason.as_ref();
+        reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+    }
+
+    /// The command that ends it.
+    pub fn remedy(&self) -> String {
+        match &self.mailbox {
+            Some(mailbox) => format!("graph-relay resume --mailbox {mailbox}"),
+            None => "graph-relay resume".to_owned(),
+        }
+    }
+}
+
+/// Everything that is paused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pauses {
+    by_mailbox: BTreeMap<Option<Address>, Pause>,
+}
+
+impl Pauses {
+    /// The pause that covers a mailbox; that of all delivery comes first.
+    pub fn of(&self, mailbox: &Address) -> Option<&Pause> {
+        let all = self.by_mailbox.get(&None);
+        all.or_else(|| self.by_mailbox.get(&Some(mailbox.canonical())))
+    }
+
+    /// Why a message of this lane is not sent although it is due, if it is paused.
+    pub(in crate::spool) fn remark(&self, lane: &Lane) -> Option<String> {
+        let pause = self.of(&lane.mailbox)?;
+        let (what, remedy) = (pause.what(), pause.remedy());
+        Some(format!("but {what} is paused; to go on: {remedy}"))
+    }
+
+    /// All of them; that of all delivery comes first.
+    pub fn iter(&self) -> impl Iterator<Item = &Pause> {
+        self.by_mailbox.values()
+    }
+}
+
+/// The pauses in force, for everybody who asks.
+#[derive(Debug, Default)]
+pub(in crate::spool) struct Board {
+    /// Also read by the writer's thread.
+    pub(in crate::spool) pauses: Arc<Mutex<Pauses>>,
+    /// One change at a time, so that memory and database agree.
+    turn: tokio::sync::Mutex<()>,
+    changed: Notify,
+}
+
+impl Board {
+    /// The pauses that the database has.
+    pub(in crate::spool) fn read(db: &Connection) -> Result<Self, SpoolError> {
+        let pauses = match read(db) {
+            Err(error) if damage::is_damage(&error) => Pauses::default(),
+            pauses => pauses?,
+        };
+        Ok(Self {
+            pauses: Arc::new(Mutex::new(pauses)),
+            ..Self::default()
+        })
+    }
+}
+
+impl Spool {
+    /// Everything that is paused.
+    pub fn pauses(&self) -> Pauses {
+        lock_mutex(&self.shared.pauses.pauses).clone()
+    }
+
+    /// The pause that covers a mailbox, if there is one.
+    pub fn paused(&self, mailbox: &Address) -> Option<Pause> {
+        lock_mutex(&self.shared.pauses.pauses).of(mailbox).cloned()
+    }
+
+    /// Waits until something was paused or resumed since the last call.
+    pub async fn pauses_changed(&self) {
+        self.shared.pauses.changed.notified().await;
+    }
+
+    /// Pauses a mailbox, or all delivery. If it is paused already, only a new reason
+    /// changes it. Returns the pause and whether it is new.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; nothing has changed then.
+    pub async fn pause(&self, wanted: Pause) -> Result<(Pause, bool), SpoolError> {
+        let board = &self.shared.pauses;
+        let _turn = board.turn.lock().await;
+        let mailbox = wanted.mailbox.as_ref().map(Address::canonical);
+        let before = lock_mutex(&board.pauses).by_mailbox.get(&mailbox).cloned();
+        let pause = match &before {
+            Some(before) if wanted.reason.is_none() => return Ok((before.clone(), false)),
+            Some(before) => Pause {
+                since: before.since,
+                mailbox: mailbox.clone(),
+                ..wanted
+            },
+            None => Pause {
+                mailbox: mailbox.clone(),
+                ..wanted
+            },
+        };
+        let (pauses, new, now) = (Arc::clone(&board.pauses), pause.clone(), self.moment());
+        let write = move |db: &Connection| {
+            // Claims run on this thread too, so none comes between this and the commit.
+            let mut pauses = lock_mutex(&pauses);
+            pauses.by_mailbox.insert(new.mailbox.clone(), new.clone());
+            drop(pauses);
+            insert(db, &new, now)
+        };
+        let written = self.shared.writer.write(write).await;
+        if let Err(error) = written {
+            let mut pauses = lock_mutex(&board.pauses);
+            match before {
+                Some(before) => drop(pauses.by_mailbox.insert(mailbox, before)),
+                None => drop(pauses.by_mailbox.remove(&mailbox)),
+            }
+            return Err(error);
+        }
+        board.changed.notify_one();
+        Ok((pause, before.is_none()))
+    }
+
+    /// Ends the pause of a mailbox, or that of all delivery. Returns it, if there was one.
+    /// Mailboxes that are paused by themselves stay so.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; nothing has changed then.
+    pub async fn resume(&self, mailbox: Option<&Address>) -> Result<Option<Pause>, SpoolError> {
+        let board = &self.shared.pauses;
+        let _turn = board.turn.lock().await;
+        let mailbox = mailbox.map(Address::canonical);
+        let known = lock_mutex(&board.pauses).by_mailbox.get(&mailbox).cloned();
+        let Some(pause) = known else { return Ok(None) };
+        let (key, now) = (key(mailbox.as_ref()), self.moment());
+        let write = move |db: &Connection, extent| end(db, &key, now, extent);
+        let extents = [Extent::Whole, Extent::OnlyPause];
+        self.write_as_far_as_possible(&extents, write).await?;
+        lock_mutex(&board.pauses).by_mailbox.remove(&mailbox);
+        board.changed.notify_one();
+        Ok(Some(pause))
+    }
+
+    /// The number of messages that wait, for a mailbox or in all.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn waiting(&self, mailbox: Option<&Address>) -> Result<u64, SpoolError> {
+        let key = key(mailbox.map(Address::canonical).as_ref());
+        self.read(move |db| {
+            db.query_row(
+                "SELECT count(*) FROM entry WHERE state = 'waiting' AND (?1 = '' OR mailbox = ?1)",
+                [key],
+                |row| columns::unsigned(row, 0),
+            )
+        })
+        .await
+    }
+}
+
+/// How much of a resumption is done when damage stops the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// Without the time of messages that waited.
+    OnlyPause,
+}
+
+/// The name of a mailbox in the table; all delivery has the empty one.
+fn key(mailbox: Option<&Address>) -> String {
+    mailbox.map_or("", Address::as_str).to_owned()
+}
+
+fn read(db: &Connection) -> rusqlite::Result<Pauses> {
+    let mut statement = db.prepare("SELECT mailbox, since_at, uid, reason FROM pause")?;
+    let rows = statement.query_map([], |row| {
+        let mailbox: String = row.get(0)?;
+        Ok(Pause {
+            mailbox: match mailbox.as_str() {
+                "" => None,
+                _ => Some(columns::parsed(row, 0)?),
+            },
+            since: Timestamp::from_millis(row.get(1)?),
+            uid: row.get(2)?,
+            reason: row.get(3)?,
+        })
+    })?;
+    let mut pauses = Pauses::default();
+    for pause in rows {
+        let pause = pause?;
+        pauses.by_mailbox.insert(pause.mailbox.clone(), pause);
+    }
+    Ok(pauses)
+}
+
+fn insert(db: &Connection, pause: &Pause, now: Moment) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO pause (mailbox, since_at, since_running, uid, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (mailbox) DO UPDATE SET uid = excluded.uid, reason = excluded.reason",
+    )?
+    .execute(params![
+        key(pause.mailbox.as_ref()),
+        pause.since.millis(),
+        now.running.millis(),
+        pause.uid,
+        pause.reason
+    ])?;
+    Ok(())
+}
+
+/// Ends a pause. Messages that had failed before get the time of the pause back, up to the
+/// beginning of another pause that still covers them and will give back the rest.
+fn end(db: &Connection, key: &str, now: Moment, extent: Extent) -> rusqlite::Result<()> {
+    if extent == Extent::Whole {
+        db.prepare_cached(
+            "UPDATE entry SET trouble_since = trouble_since + max(0,
+                 ifnull((SELECT min(since_running) FROM pause
+                     WHERE mailbox IN ('', entry.mailbox) AND mailbox <> ?1), ?2)
+                 - max(trouble_since, (SELECT since_running FROM pause WHERE mailbox = ?1)))
+             WHERE state = 'waiting' AND trouble_since IS NOT NULL
+             AND (?1 = '' OR mailbox = ?1) AND EXISTS (SELECT 1 FROM pause WHERE mailbox = ?1)",
+        )?
+        .execute(params![key, now.running.millis()])?;
+    }
+    db.prepare_cached("DELETE FROM pause WHERE mailbox = ?1")?
+        .execute([key])?;
+    Ok(())
+}

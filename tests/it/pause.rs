@@ -1,0 +1,183 @@
+//! `pause` and `resume`, with the real binary: nothing that is paused is sent, also after a
+//! restart, everybody who looks sees it, and no message fails because of it.
+
+use std::process::Output;
+use std::time::Duration;
+
+use graph_relay::clock::Clock;
+use graph_relay::clock::Timestamp;
+use graph_relay::mail::Address;
+use graph_relay::spool::AttemptReport;
+use graph_relay::spool::Next;
+use graph_relay::spool::Pause;
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Station;
+use rustix::process::geteuid;
+use serde_json::Value;
+
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::arrived;
+use crate::common::entries;
+use crate::common::message;
+use crate::common::run;
+use crate::common::said;
+use crate::common::send_many;
+use crate::common::send_one;
+use crate::common::stand_in;
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn shown(home: &Home, id: &str) -> Value {
+    let output = run(home, &["queue", "show", id, "--json"]);
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+fn one(relay: &Relay, subject: &str) -> String {
+    send_one(
+        relay,
+        &["a@example.org"],
+        &message(subject, "a@example.org"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paused_delivery_accepts_mail_and_sends_none_until_it_is_resumed() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = Relay::start(&home);
+
+    let paused = run(&home, &["pause", "--reason", "maintenance"]);
+
+    let words = "all delivery is paused: 0 messages wait; mail is still accepted. To go on: \
+                 graph-relay resume\n";
+    assert_eq!(said(&paused), words);
+    let logged = relay.event("paused", |_| true);
+    assert_eq!(logged["uid"], geteuid().as_raw());
+    assert_eq!(logged["reason"], "maintenance");
+    let ids = send_many(&relay, "m", 3);
+    relay.kill();
+    let relay = Relay::start(&home);
+    relay.event("paused", |line| line["since"].is_string());
+    let show = stdout(&run(&home, &["queue", "show", &ids[0]]));
+    assert!(
+        show.contains("all delivery has been paused since "),
+        "{show}"
+    );
+    let list = stdout(&run(&home, &["queue", "list"]));
+    assert!(list.contains("  paused    <"), "{list}");
+    let retried = run(&home, &["queue", "retry", &ids[1]]);
+    let remark = "waiting again, due now: but all delivery is paused; to go on: graph-relay resume";
+    assert_eq!(stdout(&retried), format!("{}  {remark}\n", ids[1]));
+    let status = run(&home, &["status"]);
+    assert!(
+        said(&status).contains(" (maintenance); to go on: graph-relay resume"),
+        "{}",
+        said(&status)
+    );
+    assert_eq!(status.status.code(), Some(1));
+    assert!(graph.arrivals().is_empty());
+    assert!(ids.iter().all(|id| shown(&home, id)["attempts"] == 0));
+
+    let resumed = run(&home, &["resume"]);
+
+    assert_eq!(said(&resumed), "all delivery is resumed: 3 messages wait\n");
+    arrived(&graph, 3).await;
+    relay.event("resumed", |_| true);
+    relay.wait_until(|| {
+        ids.iter()
+            .all(|id| shown(&home, id)["state"] == "delivered")
+    });
+    assert_eq!(run(&home, &["status"]).status.code(), Some(0));
+    let again = run(&home, &["resume"]);
+    assert_eq!(said(&again), "nothing to do: it is not paused\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_mailbox_waits_alone_and_the_attempt_under_way_finishes() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).account("from", "").build();
+    let relay = Relay::start(&home);
+    graph.inject(Fault {
+        delay: Duration::from_secs(1),
+        ..Fault::usual(Station::Send)
+    });
+    let under_way = one(&relay, "under-way");
+    relay.wait_until(|| shown(&home, &under_way)["state"] == "claimed");
+
+    let upper = MAILBOX.to_uppercase();
+    let paused = run(&home, &["pause", "--mailbox", &upper]);
+
+    let remedy = format!("To go on: graph-relay resume --mailbox {MAILBOX}\n");
+    assert!(said(&paused).ends_with(&remedy), "{}", said(&paused));
+    let waits = one(&relay, "waits");
+    let other = {
+        let mut smtp = relay.connect();
+        smtp.expect("EHLO client.example", "250");
+        let content = message("other", "a@example.org").replace(MAILBOX, OTHER);
+        smtp.send(OTHER, &["a@example.org"], content.as_bytes());
+        "other"
+    };
+    let seen = arrived(&graph, 2).await;
+    let mut subjects: Vec<_> = seen.iter().map(|it| it.subject.as_str()).collect();
+    subjects.sort_unstable();
+    assert_eq!(subjects, [other, "under-way"]);
+    assert_eq!(shown(&home, &waits)["waits"]["pause"]["mailbox"], MAILBOX);
+    let whole = run(&home, &["resume"]);
+    assert!(said(&whole).contains(&remedy), "{}", said(&whole));
+    assert_eq!(whole.status.code(), Some(1));
+
+    assert!(
+        run(&home, &["resume", "--mailbox", MAILBOX])
+            .status
+            .success()
+    );
+
+    assert_eq!(arrived(&graph, 3).await[2].subject, "waits");
+}
+
+/// Another mailbox of the stand-in's tenant.
+const OTHER: &str = "reports@sandbox.example";
+
+/// Trouble since 10 s, all delivery paused from 20 s to 50 s, the mailbox from 30 s to 70 s.
+#[tokio::test(start_paused = true)]
+async fn paused_time_does_not_count_towards_expiry_and_counts_once_where_pauses_overlap() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let clock = Clock::starting_at(Timestamp::from_millis(1_000_000));
+    let (spool, _) = entries::open(folder.path(), clock.clone());
+    let begin = spool.running();
+    let second = |n: u32| begin + Duration::from_secs(n.into());
+    let pause = |mailbox: Option<Address>| Pause {
+        mailbox,
+        since: clock.now(),
+        uid: 0,
+        reason: None,
+    };
+    let mailbox = entries::lane().mailbox;
+    entries::accept(&spool, b"m").await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let claimed = entries::claim(&spool).await.remove(0);
+    let report = AttemptReport {
+        trouble_since: Some(second(10)),
+        ..entries::report(Next::Wait(second(20)))
+    };
+    spool.settle(&claimed, report).await.unwrap();
+    tokio::time::advance(Duration::from_secs(10)).await;
+
+    spool.pause(pause(None)).await.unwrap();
+    assert!(entries::claim(&spool).await.is_empty());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    spool.pause(pause(Some(mailbox.clone()))).await.unwrap();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    spool.resume(None).await.unwrap();
+    assert!(entries::claim(&spool).await.is_empty());
+    tokio::time::advance(Duration::from_secs(20)).await;
+    spool.resume(Some(&mailbox)).await.unwrap();
+
+    // 70 s have passed, 50 s of them in a pause, and 10 s before there was trouble.
+    let claimed = entries::claim(&spool).await.remove(0);
+    assert_eq!(claimed.trouble_since, Some(second(60)));
+}
