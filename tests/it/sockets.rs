@@ -10,6 +10,8 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::common;
 use crate::common::Home;
 use crate::common::Relay;
@@ -232,4 +234,35 @@ async fn a_wrong_name_of_a_socket_is_refused_and_so_is_an_open_relay() {
         assert_eq!(output.status.code(), Some(78), "{output:?}");
         assert!(said(&output).contains(words), "{words}: {output:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs systemd-socket-activate: package systemd, installed by .ci/run"]
+async fn systemd_socket_activate_passes_each_listener_its_socket() {
+    let graph = stand_in().await;
+    let sections = "[[listener]]\naddress = \"systemd:other\"\nnetworks = [\"192.0.2.1\"]";
+    let home = Home::with(&graph).sections(SMTP).sections(sections).build();
+    // Free a moment ago; the tool takes no port 0.
+    let [smtp, other] = [socket(), socket()].map(|it| it.local_addr().unwrap());
+    let mut command = Command::new("systemd-socket-activate");
+    for address in [other, smtp] {
+        command.arg("--listen").arg(address.to_string());
+    }
+    command
+        .arg("--fdname=other:smtp")
+        .arg(binary().get_program())
+        .arg("serve")
+        .arg("--config")
+        .arg(&home.config);
+
+    let relay = Relay::spawn(&mut command);
+    let is_listening = |line: &Value| line.as_str().is_some_and(|it| it.ends_with(" as 4."));
+    relay.wait_until(|| relay.all().iter().any(is_listening));
+    // The first connection starts the relay.
+    let first = TcpStream::connect(smtp).unwrap();
+    relay.event("started", |_| true);
+
+    assert!(greeting(&first).starts_with("220 "));
+    assert!(greeting(&TcpStream::connect(other).unwrap()).starts_with("554 "));
+    assert_eq!(relay.addresses(), [smtp, other]);
 }
