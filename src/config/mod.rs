@@ -15,6 +15,7 @@ mod listeners;
 mod reader;
 mod senders;
 mod units;
+mod unknown;
 mod warnings;
 
 use std::net::IpAddr;

@@ -2,7 +2,7 @@
 //! column.
 //!
 //! The keys are in `file.rs`; this file does not know them. A key that was never read is
-//! unknown, and the problem names the most similar known key.
+//! unknown: see `unknown.rs`.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,6 +16,7 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 use toml::de::ValueDeserializer;
 
+use super::unknown::Keys;
 use crate::credentials::handed;
 
 /// All problems of a configuration file, in the file's order.
@@ -125,6 +126,7 @@ pub(super) struct Problems<'a> {
     text: &'a str,
     found: RefCell<Vec<(usize, Problem)>>,
     warnings: RefCell<Vec<Problem>>,
+    keys: RefCell<Keys>,
 }
 
 impl<'a> Problems<'a> {
@@ -133,6 +135,7 @@ impl<'a> Problems<'a> {
             text,
             found: RefCell::new(Vec::new()),
             warnings: RefCell::new(Vec::new()),
+            keys: RefCell::default(),
         }
     }
 
@@ -175,6 +178,9 @@ impl<'a> Problems<'a> {
 
     /// Returns the error, if there is any problem; otherwise the warnings.
     pub(super) fn finish(self, file: &Path) -> Result<Vec<Problem>, ConfigError> {
+        for (span, message) in self.keys.take().problems() {
+            self.add(&span, message);
+        }
         let mut found = self.found.into_inner();
         if found.is_empty() {
             return Ok(self.warnings.into_inner());
@@ -412,28 +418,13 @@ impl<'a> Section<'a> {
 
     /// Reports every key that was never read.
     pub(super) fn finish(self) {
-        for key in self.table.iter().flat_map(|table| table.keys()) {
-            let name = key.get_ref().as_ref();
-            if self.known.contains(&name) {
-                continue;
-            }
-            let nearest = self
-                .known
-                .iter()
-                .map(|known| (strsim::damerau_levenshtein(known, name), *known))
-                .filter(|(distance, known)| *distance <= 1 + known.len() / 3)
-                .min();
-            let place = if self.name.is_empty() {
-                String::new()
-            } else {
-                format!(" in {}", self.name)
-            };
-            let message = match nearest {
-                Some((_, near)) => format!("unknown key {name:?}{place}: did you mean {near:?}?"),
-                None => format!("unknown key {name:?}{place}: see relay.toml for all keys"),
-            };
-            self.problems.add(&key.span(), message);
-        }
+        let keys = self.table.iter().flat_map(|table| table.keys());
+        let unknown = keys.filter(|key| !self.known.contains(&key.get_ref().as_ref()));
+        let unknown: Vec<_> = unknown
+            .map(|key| (key.span(), key.get_ref().to_string()))
+            .collect();
+        let mut keys = self.problems.keys.borrow_mut();
+        keys.add(self.name, self.known, unknown.into_iter());
     }
 
     fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {

@@ -86,6 +86,25 @@ fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
 }
 
 #[test]
+fn a_key_outside_its_section_is_reported_with_the_section_that_it_belongs_to() {
+    let said = complaint(&format!(
+        "message_size = \"5 MB\"\nkeep = \"5d\"\n{ACCOUNT}expire_after = \"2d\"\n\
+         [log]\nhostname = \"x\"\n"
+    ));
+
+    assert_eq!(
+        said,
+        [
+            "relay.toml:1:1: unknown key \"message_size\": it belongs to [limits]",
+            "relay.toml:2:1: unknown key \"keep\": it belongs to [failure] or [history]",
+            "relay.toml:8:1: unknown key \"expire_after\" in [[account]]: it belongs to [delivery]",
+            "relay.toml:10:1: unknown key \"hostname\" in [log]: it belongs to the top of the file, \
+             before the first section",
+        ]
+    );
+}
+
+#[test]
 fn all_errors_are_reported_together() {
     let said = complaint(
         "[[listener]]\naddress = \"localhost\"\nnetworks = [\"10.0.0.0/99\"]\n\
