@@ -44,6 +44,7 @@
 //!   credentials/    what is shown to Entra   sign_in/   mailboxes that sign in themselves
 //!
 //! admin/ cli/ doctor/ service/ telemetry/    running it, asking it, looking after it
+//! metrics.rs                                what is counted on the way
 //! catalogue/                                 what each code of Microsoft's means, and what to do
 //! config/ credentials/ routing.rs            relay.toml; secrets and keys; which account sends what
 //! mail/ http.rs clock.rs disk.rs machine.rs  what all of them stand on
@@ -87,17 +88,17 @@
 //! |---|---|
 //! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine` |
-//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock` |
-//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue` |
-//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock` |
+//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics` |
+//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `metrics` |
+//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
-//! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue` |
+//! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue`, `metrics` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock` |
 //! | `routing` | `config`, `mail` |
-//! | `graph` | `auth`, `http`, `mime`, `mail` |
+//! | `graph` | `auth`, `http`, `mime`, `mail`, `metrics` |
 //! | `auth` | `http`, `config`, `credentials`, `mail`, `clock`, `disk` |
 //! | `http` | `config`, `clock` |
-//! | `spool` | `mail`, `clock`, `disk` |
+//! | `spool` | `mail`, `clock`, `disk`, `metrics` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
 //! | `config` | `credentials`, `mail`, `clock`, `machine` |
@@ -107,6 +108,7 @@
 //! | `catalogue` | |
 //! | `machine` | |
 //! | `disk` | |
+//! | `metrics` | |
 //!
 //! So `listener` and `delivery` share only the spool. `session` knows nothing of Graph and
 //! `graph` nothing of SMTP; `delivery/outcome/` translates between them. The sandbox is a
@@ -144,6 +146,7 @@ pub mod http;
 pub mod listener;
 pub mod machine;
 pub mod mail;
+pub mod metrics;
 pub mod mime;
 pub mod routing;
 pub mod service;

@@ -367,6 +367,7 @@ async fn send_test(
     let tokens = office.sign_ins.accounts().iter().find(of);
     let tokens = tokens.ok_or(Failure::Unknown)?;
     let graph = Graph::new(office.means.http.clone(), tokens.clone());
+    let graph = graph.counted_in(office.metrics.requests.clone());
     let caller = Caller {
         mailbox: &mailbox,
         client_request_id: Uuid::new_v4(),

@@ -21,7 +21,8 @@
 //! | `POST /sign-outs` | forgets a sign-in, from [`Wanted`]; as [`Forgotten`] |
 //! | `POST /test-messages` | sends one at once, past the queue, from [`TestMessage`]; as [`Sent`] |
 //! | `GET /status` | how it stands with everything, as [`Status`] |
-//! | `GET /metrics` | the same in numbers, as Prometheus reads them |
+//! | `GET /metrics` | the same in numbers, and what the relay counts, as Prometheus reads them |
+//! | `GET /livez`, `GET /readyz` | whether it answers, and whether clients can send mail: [`monitoring`] |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
 //!
@@ -31,7 +32,7 @@ mod configuration;
 mod error;
 mod history;
 mod identity;
-mod metrics;
+pub mod monitoring;
 mod pauses;
 mod queue;
 mod status;
@@ -87,6 +88,7 @@ pub use self::token::TokenView;
 pub use self::verdict::Verdict;
 use crate::auth::Means;
 use crate::auth::SignIns;
+use crate::clock::Pulse;
 use crate::credentials::CertificateFiles;
 pub use crate::delivery::BackoffCause;
 pub use crate::delivery::Braked;
@@ -97,6 +99,7 @@ use crate::delivery::Standing;
 pub use crate::delivery::Waits;
 use crate::listener;
 pub use crate::listener::Connections;
+use crate::metrics::Metrics;
 use crate::spool::Spool;
 use crate::telemetry::transcripts::Transcript;
 use crate::telemetry::transcripts::Transcripts;
@@ -141,6 +144,12 @@ pub struct Office {
     pub certificate: Option<CertificateFiles>,
     /// What is in force.
     pub configuration: Configuration,
+    /// What the relay counts.
+    pub metrics: Metrics,
+    /// Whether the relay's loops run.
+    pub pulse: Pulse,
+    /// Cancelled when the relay stops accepting connections.
+    pub stopping: CancellationToken,
 }
 
 /// Answers until `stop`.
@@ -155,6 +164,7 @@ pub async fn run(socket: UnixListener, office: Office, stop: CancellationToken) 
         .merge(sessions)
         .merge(pauses::router(office.clone()))
         .merge(identity::router(office.clone(), stop.clone()))
+        .merge(monitoring::router(office.clone()))
         .merge(status::router(office));
     let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(Guarded(socket), routes)

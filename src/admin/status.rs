@@ -16,7 +16,6 @@ use super::EndingView;
 use super::Failure;
 use super::Office;
 use super::identity;
-use super::metrics;
 use crate::auth::Ending;
 use crate::clock::Timestamp;
 use crate::clock::span;
@@ -80,7 +79,6 @@ pub struct LogView {
 pub(super) fn router(office: Office) -> Router {
     Router::new()
         .route("/status", get(status))
-        .route("/metrics", get(measured))
         .with_state(office)
 }
 
@@ -142,11 +140,8 @@ async fn status(State(office): State<Office>) -> Result<Json<Status>, Failure> {
     Ok(Json(of(&office).await?))
 }
 
-async fn measured(State(office): State<Office>) -> Result<String, Failure> {
-    Ok(metrics::text(&of(&office).await?))
-}
-
-async fn of(office: &Office) -> Result<Status, Failure> {
+/// The status of a relay now.
+pub(super) async fn of(office: &Office) -> Result<Status, Failure> {
     let now = office.means.clock.now();
     let dropped = telemetry::dropped();
     let certificate = office.certificate.as_ref().map(CertificateFiles::ends);

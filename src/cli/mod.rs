@@ -45,6 +45,7 @@ use clap::error::ErrorKind;
 pub use self::reference::command;
 use self::reference::explain;
 use self::running::accounts;
+use self::running::healthcheck;
 use self::running::history;
 use self::running::pause;
 use self::running::queue;
@@ -114,6 +115,8 @@ enum Command {
     Accounts(accounts::Options),
     /// Show the overall status on one screen
     Status(status::Options),
+    /// Ask whether clients can send mail now: exit code 0 if so. For containers
+    Healthcheck(healthcheck::Options),
     /// Show and manage the messages that are not delivered
     Queue {
         #[command(subcommand)]
@@ -210,6 +213,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Logout(options) => login::log_out(&options).await,
                 Command::Accounts(options) => accounts::run(&options).await,
                 Command::Status(options) => status::run(&options).await,
+                Command::Healthcheck(options) => healthcheck::run(&options).await,
                 Command::Queue { command } => queue::run(&command).await,
                 Command::History(options) => history::run(&options).await,
                 Command::Trace(options) => history::trace(&options).await,

@@ -132,6 +132,7 @@ async fn start(
             | crate::service::StartError::Tls(_)
             | crate::service::StartError::Spool(_)
             | crate::service::StartError::Http(_)
+            | crate::service::StartError::Metrics(_)
             | crate::service::StartError::Admin { .. }) => other.to_string(),
         })?;
     if !options.once {

@@ -74,6 +74,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
                 | StartError::Tls(_)
                 | StartError::Spool(_)
                 | StartError::Http(_)
+                | StartError::Metrics(_)
                 | StartError::Admin { .. } => None,
             };
             let place =
@@ -258,6 +259,7 @@ fn exit_of(error: &StartError) -> Exit {
         // Another program may end soon, and DHCP, VRRP or a VPN may add an address later: the
         // service manager tries again.
         StartError::Listen(ListenError::Open { error, .. })
+        | StartError::Metrics(ListenError::Open { error, .. })
             if matches!(
                 error.kind(),
                 ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
@@ -273,7 +275,10 @@ fn exit_of(error: &StartError) -> Exit {
         }),
         StartError::Tls(error) => of_file(error.is_unreadable()),
         StartError::SignIns(StoreError::File { error, .. }) => by_io(error),
-        StartError::SignIns(_) | StartError::Http(_) | StartError::Listen(_) => Exit::Configuration,
+        StartError::SignIns(_)
+        | StartError::Http(_)
+        | StartError::Listen(_)
+        | StartError::Metrics(_) => Exit::Configuration,
         StartError::Admin { error, .. } | StartError::Spool(SpoolError::File { error, .. }) => {
             by_io(error)
         }

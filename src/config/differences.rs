@@ -38,6 +38,7 @@ impl Config {
             ("[failure]", failure(self) != failure(new)),
             ("[history]", history(self) != history(new)),
             ("[http]", self.http != new.http),
+            ("[admin]", self.metrics != new.metrics),
             ("[log]", self.log != new.log),
         ];
         named(&changed)

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use super::Notify;
 use super::ProblemKind;
 use super::ProxyUrl;
 use super::accounts;
+use super::admin;
 use super::aliases;
 use super::listeners;
 use super::listeners::received;
@@ -140,6 +142,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         history_keep,
         history_subjects,
         http: http(&mut top),
+        metrics: admin::read(&mut top),
         log: log(&mut top),
         warnings: Vec::new(),
     };
@@ -153,18 +156,46 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-pub(super) fn data_dir_of(text: &str, path: &Path) -> PathBuf {
-    let problems = Problems::new(text);
-    let (table, _) = DeTable::parse_recoverable(text);
-    let given = Section::top(table.get_ref(), &problems).optional("data_dir");
-    given.unwrap_or_else(|| data_dir(path))
+/// What commands need of a configuration file, whatever else is in it: they talk to the
+/// running relay, and a user without permission to read its secrets can run them.
+impl Config {
+    /// The folder that it names.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn data_dir_of(path: &Path) -> Result<PathBuf, ConfigError> {
+        let given = part_of(path, |top| top.optional("data_dir"))?;
+        Ok(given.unwrap_or_else(|| data_dir(path)))
+    }
+
+    /// The listeners that it names.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn listeners_of(path: &Path) -> Result<Vec<Listener>, ConfigError> {
+        part_of(path, |top| {
+            listeners::read(top, None, &[], &Surroundings::default())
+        })
+    }
+
+    /// Where it has metrics and health checks served.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn metrics_of(path: &Path) -> Result<Option<SocketAddr>, ConfigError> {
+        part_of(path, admin::read)
+    }
 }
 
-pub(super) fn listeners_of(text: &str) -> Vec<Listener> {
-    let problems = Problems::new(text);
-    let (table, _) = DeTable::parse_recoverable(text);
+fn part_of<T>(path: &Path, read: impl FnOnce(&mut Section<'_>) -> T) -> Result<T, ConfigError> {
+    let text = text(path)?;
+    let problems = Problems::new(&text);
+    let (table, _) = DeTable::parse_recoverable(&text);
     let mut top = Section::top(table.get_ref(), &problems);
-    listeners::read(&mut top, None, &[], &Surroundings::default())
+    Ok(read(&mut top))
 }
 
 fn hostname(top: &mut Section<'_>) -> String {

@@ -8,6 +8,7 @@
 //! Sizes are bytes, times are [`Duration`]s.
 
 mod accounts;
+mod admin;
 mod aliases;
 mod differences;
 mod file;
@@ -19,6 +20,7 @@ mod unknown;
 mod warnings;
 
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,6 +93,8 @@ pub struct Config {
     pub history_subjects: bool,
     /// The HTTP client.
     pub http: Http,
+    /// Where metrics and health checks are served over TCP, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The log.
     pub log: Log,
     /// Settings that are allowed but probably wrong.
@@ -398,25 +402,6 @@ impl Config {
         let mut config = Self::parse(&file::text(path)?, path)?;
         config.warnings.extend(warnings::of_file(&config, path));
         Ok(config)
-    }
-
-    /// Returns the `data_dir` that a configuration file names, even if other settings are wrong:
-    /// for commands that ask the running relay.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read.
-    pub fn data_dir_of(path: &Path) -> Result<PathBuf, ConfigError> {
-        Ok(file::data_dir_of(&file::text(path)?, path))
-    }
-
-    /// The listeners in the file, for users without permission to read its secrets.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read.
-    pub fn listeners_of(path: &Path) -> Result<Vec<Listener>, ConfigError> {
-        Ok(file::listeners_of(&file::text(path)?))
     }
 
     /// Reads a configuration from a text; `path` is the name it has in errors.

@@ -60,6 +60,7 @@ use crate::graph::Graph;
 use crate::http::Http;
 use crate::mail::Lane;
 use crate::mail::Origin;
+use crate::metrics::Metrics;
 use crate::spool::Arrival;
 use crate::spool::Claimed;
 use crate::spool::Next;
@@ -82,6 +83,7 @@ struct Context {
     /// How long a failed message is kept.
     keep: Duration,
     outlets: HashMap<String, Outlet>,
+    metrics: Metrics,
 }
 
 /// An account ready to send.
@@ -137,7 +139,8 @@ pub async fn run(
         let name = account.name.clone();
         let outlet = Outlet {
             account,
-            graph: Graph::new(http.clone(), tokens.clone()),
+            graph: Graph::new(http.clone(), tokens.clone())
+                .counted_in(standing.metrics().requests.clone()),
             uploads: Semaphore::new(UPLOADS),
         };
         (name, outlet)
@@ -173,6 +176,7 @@ pub async fn run(
             notify: config.failure_notify.clone(),
             keep: config.failure_keep,
             outlets: accounts.iter().map(outlet).collect(),
+            metrics: standing.metrics().clone(),
         }),
         lanes,
         faults: Faults::default(),

@@ -22,6 +22,7 @@ use super::outcome::Cause;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Lane;
+use crate::metrics::Metrics;
 use crate::spool::Pause;
 
 /// A mailbox or an account that backs off after failures.
@@ -127,6 +128,8 @@ const LISTED: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Standing {
     board: Arc<Mutex<Board>>,
+    /// Where delivery counts.
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -149,6 +152,13 @@ struct Backoff {
 
 impl Default for Standing {
     fn default() -> Self {
+        Self::new(Metrics::default())
+    }
+}
+
+impl Standing {
+    /// That of a delivery that counts there.
+    pub fn new(metrics: Metrics) -> Self {
         let board = Board {
             accounts: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
@@ -158,11 +168,15 @@ impl Default for Standing {
         };
         Self {
             board: Arc::new(Mutex::new(board)),
+            metrics,
         }
     }
-}
 
-impl Standing {
+    /// Where delivery counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The state now.
     pub fn delivery(&self, wall: Timestamp) -> Delivery {
         let (board, now) = (self.lock(), Instant::now());

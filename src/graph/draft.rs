@@ -26,6 +26,7 @@ use super::segment;
 use super::submitted;
 use crate::http::Answer;
 use crate::mail::Address;
+use crate::metrics::Operation;
 
 /// What happened to a draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ impl Graph {
         form: Form<'_>,
     ) -> Result<String, GraphError> {
         let call = Call {
+            operation: Operation::CreateDraft,
             method: Method::POST,
             // The answer repeats the text of the message. Microsoft does not say whether `$select`
             // works for a POST.
@@ -215,6 +217,7 @@ impl Graph {
     ) -> Result<Vec<String>, GraphError> {
         let quoted = segment(&message_id.replace('\'', "''"));
         let call = Call {
+            operation: Operation::Read,
             method: Method::GET,
             path: format!(
                 "mailFolders/drafts/messages?$filter=internetMessageId%20eq%20'{quoted}'\
@@ -287,7 +290,15 @@ impl Graph {
 }
 
 fn of_draft<'a>(method: Method, draft: &str, behind: &str, payload: Payload<'a>) -> Call<'a> {
+    // Of all requests about a draft, only sending it is a POST without a payload.
+    let operation = match (&method, &payload) {
+        (&Method::GET, _) => Operation::Read,
+        (&Method::DELETE, _) => Operation::DeleteDraft,
+        (&Method::POST, Payload::Nothing) => Operation::SendDraft,
+        _ => Operation::FillDraft,
+    };
     Call {
+        operation,
         method,
         path: format!("messages/{}{behind}", segment(draft)),
         payload,

@@ -33,6 +33,7 @@ use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 use reqwest::Url;
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 use tracing::debug;
 use uuid::Uuid;
 
@@ -55,6 +56,8 @@ use crate::http::Answer;
 use crate::http::Http;
 use crate::http::TransportError;
 use crate::mail::Address;
+use crate::metrics::Operation;
+use crate::metrics::Requests;
 use crate::mime::Outgoing;
 
 /// Graph, with the tokens of one account.
@@ -64,6 +67,8 @@ pub struct Graph {
     tokens: Tokens,
     place: Place,
     owners: Arc<Owners>,
+    /// Where requests are counted.
+    requests: Requests,
 }
 
 /// The address of Graph.
@@ -102,6 +107,7 @@ pub struct Submitted {
 
 /// A request to a mailbox.
 struct Call<'a> {
+    operation: Operation,
     method: Method,
     /// The path after the mailbox.
     path: String,
@@ -134,7 +140,14 @@ impl Graph {
             tokens,
             place,
             owners: Arc::default(),
+            requests: Requests::default(),
         }
+    }
+
+    /// Counts its requests there.
+    #[must_use]
+    pub fn counted_in(self, requests: Requests) -> Self {
+        Self { requests, ..self }
     }
 
     /// Submits a message in one request (Graph page "user: sendMail"). Only the JSON form can
@@ -149,6 +162,7 @@ impl Graph {
         form: Form<'_>,
     ) -> Result<Submitted, GraphError> {
         let call = Call {
+            operation: Operation::SendMail,
             method: Method::POST,
             path: "sendMail".to_owned(),
             payload: form.into(),
@@ -246,12 +260,27 @@ impl Graph {
                 .header("content-type", "text/plain")
                 .body(body::encoded(message).await.map_err(GraphError::Content)?),
         };
-        let answer = if call.is_repeated {
-            self.http.send_to_be_repeated(request, size).await
-        } else {
-            self.http.send(request, size).await
+        let answer = async {
+            if call.is_repeated {
+                self.http.send_to_be_repeated(request, size).await
+            } else {
+                self.http.send(request, size).await
+            }
         };
-        Ok(answer?)
+        Ok(self.counted(call.operation, answer).await?)
+    }
+
+    /// Waits for an answer, and counts the request with it.
+    async fn counted(
+        &self,
+        operation: Operation,
+        answer: impl Future<Output = Result<Answer, TransportError>>,
+    ) -> Result<Answer, TransportError> {
+        let begun = Instant::now();
+        let answer = answer.await;
+        let status = answer.as_ref().map(|answer| answer.status).ok();
+        self.requests.count(operation, status, begun.elapsed());
+        answer
     }
 }
 

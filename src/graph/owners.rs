@@ -28,6 +28,7 @@ use super::request_id;
 use super::segment;
 use crate::http::TransportError;
 use crate::mail::Address;
+use crate::metrics::Operation;
 
 /// Known owners of addresses that are not user principal names.
 #[derive(Debug, Default)]
@@ -160,7 +161,8 @@ impl Graph {
             .bearer_auth(token.secret().expose_secret())
             .header("consistencylevel", "eventual")
             .header("client-request-id", caller.client_request_id.to_string());
-        let answer = self.http.send(request, 0).await?;
+        let answer = self.http.send(request, 0);
+        let answer = self.counted(Operation::Read, answer).await?;
         expect(200, &answer)?;
         let users: Users = serde_json::from_slice(&answer.body)
             .map_err(|_| GraphError::of(&answer, request_id(&answer)))?;

@@ -13,6 +13,7 @@ use super::Submitted;
 use super::expect;
 use super::submitted;
 use crate::mail::Address;
+use crate::metrics::Operation;
 
 impl Graph {
     /// Tests whether Graph lets this mailbox send, without sending: a message without
@@ -78,6 +79,7 @@ impl Graph {
 
 fn send(parameters: &serde_json::Value) -> Call<'static> {
     Call {
+        operation: Operation::SendMail,
         method: Method::POST,
         path: "sendMail".to_owned(),
         payload: Payload::Json(Bytes::from(parameters.to_string())),

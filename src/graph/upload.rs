@@ -19,6 +19,7 @@ use super::expect;
 use super::request_id;
 use crate::http::Answer;
 use crate::http::one_line;
+use crate::metrics::Operation;
 
 /// An unfinished upload.
 pub struct UploadSession {
@@ -99,7 +100,8 @@ impl Graph {
                 format!("bytes {first}-{last}/{}", session.size),
             )
             .body(bytes);
-        let answer = self.http.send(request, length).await?;
+        let answer = self.http.send(request, length);
+        let answer = self.counted(Operation::Upload, answer).await?;
         if answer.status == 201 {
             return Ok(Progress::Done);
         }
@@ -113,7 +115,8 @@ impl Graph {
     /// Anything other than `200` with the next range.
     pub async fn upload_progress(&self, session: &UploadSession) -> Result<Progress, GraphError> {
         let request = self.http.request(Method::GET, session.url.clone());
-        next(&self.http.send(request, 0).await?)
+        let answer = self.http.send(request, 0);
+        next(&self.counted(Operation::Upload, answer).await?)
     }
 }
 

@@ -24,10 +24,12 @@ use super::receive::Received;
 use super::receive::Reception;
 use super::receive::intake::Intake;
 use super::receive::intake::Refused;
+use super::receive::reason;
 use super::slots::Slot;
 use super::slots::stage::Event;
 use crate::config::Tls;
 use crate::mail::Envelope;
+use crate::metrics::Refusal;
 use crate::session::Credentials;
 use crate::session::Reply;
 use crate::session::Session;
@@ -67,6 +69,7 @@ impl<'a> Dialog<'a> {
     pub(super) async fn run(mut self) {
         let client = self.policy.client();
         debug!(event = "connected", %client, "a client has connected");
+        self.shared.metrics.sessions.inc();
         let end = self.talk().await;
         let how = format!("{end:?}");
         if matches!(end, End::Gone) {
@@ -173,12 +176,39 @@ impl<'a> Dialog<'a> {
         }
         let was_open = self.session.is_in_transaction();
         let step = self.session.line(line);
+        self.count_step(line, &step);
         if self.session.is_in_transaction() && !was_open {
             self.reached(Event::Mail);
             let left = self.intake().allowance().recipients_left();
             self.session.allow_recipients(left);
         }
         step
+    }
+
+    /// Counts what MAIL and RCPT were refused.
+    fn count_step(&self, line: &[u8], step: &Step) {
+        let (Step::Say(reply) | Step::Close(reply)) = step else {
+            return;
+        };
+        if !reply.is_refusal() {
+            return;
+        }
+        let metrics = &self.shared.metrics;
+        match line.get(..4) {
+            Some(verb) if verb.eq_ignore_ascii_case(b"MAIL") => {
+                metrics.refused(Refusal::MailCommand);
+            }
+            Some(verb) if verb.eq_ignore_ascii_case(b"RCPT") => {
+                metrics.recipients_refused.inc();
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn count_refused(&self, verdict: &Verdict) {
+        if let Some(refusal) = reason::of(verdict) {
+            self.shared.metrics.refused(refusal);
+        }
     }
 
     /// The session has now done more than connect.
@@ -228,6 +258,7 @@ impl<'a> Dialog<'a> {
         let client = self.policy.client();
         if let Err(refused) = self.intake().begin(envelope) {
             let Refused { verdict, cause, .. } = refused;
+            self.count_refused(&verdict);
             let reply = self.session.not_now(verdict);
             complaints::refused(client, envelope, 0, &reply, &cause);
             self.connection.refusals.content(Caption::default(), &cause);
@@ -251,6 +282,7 @@ impl<'a> Dialog<'a> {
             Ok(id) => {
                 self.connection.slot.mark(Event::Accepted);
                 self.connection.recording.succeeded();
+                self.shared.metrics.messages_accepted.inc();
                 Ok(self.session.verdict(Verdict::Queued(id)))
             }
             Err(refused) => {
@@ -259,6 +291,7 @@ impl<'a> Dialog<'a> {
                     cause,
                     caption,
                 } = refused;
+                self.count_refused(&verdict);
                 let reply = self.session.verdict(verdict);
                 self.connection.slot.mark(Event::NotAccepted);
                 complaints::refused(client, envelope, size, &reply, &cause);

@@ -64,6 +64,7 @@ use crate::config::Listener;
 use crate::config::Senders;
 use crate::config::Tls;
 use crate::config::User;
+use crate::metrics::Metrics;
 use crate::session;
 use crate::spool::RefusedMail;
 use crate::spool::Spool;
@@ -105,6 +106,7 @@ pub struct Shared {
     /// How often the rules have changed.
     generation: AtomicU64,
     transcripts: Transcripts,
+    metrics: Metrics,
     slots: Slots,
     /// Connections without a slot whose clients may still read the last reply.
     lingering: Arc<Semaphore>,
@@ -118,6 +120,7 @@ impl Shared {
         spool: Spool,
         rules: Rules,
         transcripts: Transcripts,
+        metrics: Metrics,
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {
@@ -130,6 +133,7 @@ impl Shared {
             rules: Mutex::new(Arc::new(rules)),
             generation: AtomicU64::new(0),
             transcripts,
+            metrics,
             clients: Clients::default(),
             verifier: Verifier::new(),
         }

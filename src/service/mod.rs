@@ -5,6 +5,7 @@
 //! Stopping: it accepts no new connections, ends sessions, lets running attempts end within
 //! a time limit, and closes the spool. The next start finds everything that was cut off.
 
+mod error;
 mod identities;
 mod reload;
 mod room;
@@ -12,13 +13,13 @@ mod sockets;
 mod systemd;
 mod tidy;
 
+pub use self::error::StartError;
 pub use self::reload::ReloadError;
 pub use self::sockets::ListenError;
 pub use self::sockets::Passed;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,10 +31,9 @@ use tracing::error;
 use tracing::info;
 
 use crate::admin;
+use crate::admin::monitoring;
 use crate::auth;
-use crate::auth::CredentialError;
 use crate::auth::SignIns;
-use crate::auth::StoreError;
 use crate::auth::Tokens;
 use crate::clock::Clock;
 use crate::clock::Pulse;
@@ -45,8 +45,8 @@ use crate::credentials::CertificateError;
 use crate::delivery;
 use crate::delivery::Standing;
 use crate::http::Http;
-use crate::http::HttpError;
 use crate::listener;
+use crate::metrics::Metrics;
 use crate::session;
 use crate::spool;
 use crate::spool::Spool;
@@ -77,44 +77,6 @@ pub struct Service {
     ready: CancellationToken,
 }
 
-/// Why the relay could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The credential of an account.
-    #[error("[[account]] {account}: {error}")]
-    Credential {
-        /// The account.
-        account: String,
-        /// Why.
-        #[source]
-        error: CredentialError,
-    },
-    /// The sign-ins of delegated accounts.
-    #[error(transparent)]
-    SignIns(#[from] StoreError),
-    /// The certificate.
-    #[error("[tls]: {0}")]
-    Tls(#[from] CertificateError),
-    /// The spool.
-    #[error("data_dir: {0}")]
-    Spool(#[from] SpoolError),
-    /// The HTTP client.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// A listener.
-    #[error("[[listener]]: {0}")]
-    Listen(#[from] ListenError),
-    /// The admin socket.
-    #[error("the admin socket {}: {error}", path.display())]
-    Admin {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
-}
-
 /// How long running attempts may take to end. Together with [`listener::DRAIN`] it stays
 /// well below systemd's 90 seconds.
 const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
@@ -135,17 +97,20 @@ impl Service {
         let mut means = identities::means(&config, &clock)?;
         let (sockets, listeners) = sockets::open(&config, passed)?;
         let rules = rules(&config, listeners)?;
+        let monitoring = config.metrics.map(bind_metrics).transpose()?;
         let spool = open_spool(&config, clock.clone()).await?;
         means.store = identities::store(&config)?;
         let path = config.data_dir.join("admin.sock");
         let admin = admin::bind(&path).map_err(|error| StartError::Admin { path, error })?;
 
         let transcripts = Transcripts::default();
+        let metrics = Metrics::new(spool.commit_times());
         let stop_listening = CancellationToken::new();
         let shared = listener::Shared::new(
             spool.clone(),
             rules,
             transcripts.clone(),
+            metrics.clone(),
             clock,
             stop_listening.clone(),
         );
@@ -164,7 +129,10 @@ impl Service {
             ready: CancellationToken::new(),
         };
         service.listen(sockets);
-        service.work(admin, transcripts, means);
+        let office = service.work(admin, transcripts, metrics, means);
+        if let Some(socket) = monitoring {
+            service.monitor(socket, office);
+        }
         info!(
             event = "started",
             version = env!("CARGO_PKG_VERSION"),
@@ -293,11 +261,17 @@ impl Service {
     }
 
     /// Starts everything except the listeners.
-    fn work(&self, admin: UnixListener, transcripts: Transcripts, means: auth::Means) {
+    fn work(
+        &self,
+        admin: UnixListener,
+        transcripts: Transcripts,
+        metrics: Metrics,
+        means: auth::Means,
+    ) -> admin::Office {
         let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
         let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
         let sign_ins = SignIns::new(config.accounts.iter().map(tokens).collect());
-        let standing = Standing::default();
+        let standing = Standing::new(metrics.clone());
         self.deliver(
             sign_ins.accounts().to_vec(),
             standing.clone(),
@@ -313,6 +287,9 @@ impl Service {
             listeners: self.addresses.clone(),
             certificate: config.tls.clone(),
             configuration: self.configuration.clone(),
+            metrics,
+            pulse: self.pulse.clone(),
+            stopping: self.stop_listening.clone(),
         };
         let clock = means.clock.clone();
         let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());
@@ -320,7 +297,8 @@ impl Service {
         let ready = self.ready.clone();
         let systemd = systemd::run(office.clone(), self.pulse.clone(), ready, stop.clone());
         self.workers.spawn(systemd);
-        self.workers.spawn(admin::run(admin, office, stop.clone()));
+        self.workers
+            .spawn(admin::run(admin, office.clone(), stop.clone()));
         self.workers
             .spawn(tell_removed(spool.clone(), stop.clone()));
         self.workers.spawn(watch);
@@ -329,6 +307,16 @@ impl Service {
         self.workers.spawn(tidy);
         self.workers
             .spawn(tidy::write_refusals(spool.clone(), stop.clone()));
+        office
+    }
+
+    /// Serves metrics and health checks over TCP.
+    fn monitor(&self, socket: TcpListener, office: admin::Office) {
+        if let Ok(address) = socket.local_addr() {
+            info!(event = "monitoring", %address, "serving metrics and health checks");
+        }
+        let stop = self.stop_delivery.clone();
+        self.workers.spawn(monitoring::run(socket, office, stop));
     }
 
     fn deliver(&self, accounts: Vec<Tokens>, standing: Standing, http: Http) {
@@ -369,6 +357,16 @@ async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> 
     let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
     maillog::spool_opened(&recovered);
     Ok(spool)
+}
+
+/// Listens for whoever asks for metrics.
+fn bind_metrics(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |error| ListenError::Open {
+        address,
+        place: None,
+        error,
+    };
+    listener::bind(address).map_err(|error| StartError::Metrics(failed(error)))
 }
 
 /// Returns the rules of sessions, for these listeners of the configuration.

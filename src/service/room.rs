@@ -35,6 +35,7 @@ impl StartError {
             | Self::SignIns(_)
             | Self::Credential { .. }
             | Self::Tls(_)
+            | Self::Metrics(_)
             | Self::Http(_)
             | Self::Listen { .. } => false,
         }

@@ -21,6 +21,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::ffi;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::SpoolError;
 use super::damage::mark;
@@ -275,11 +276,14 @@ impl WriterThread {
         }
         let changed = transaction.total_changes() != before;
         let commits = changed.then(|| mark::count(&transaction)).transpose()?;
+        let begun = Instant::now();
         transaction.commit()?;
+        let took = begun.elapsed();
         let is_safe = self.save()?;
         if let Some(commits) = commits {
             let whole = is_checkpointed(&self.connection);
             self.mark.committed(commits, whole);
+            self.room.commit_times.observe(took.as_secs_f64());
             // Before any waiting session continues.
             self.room.publish(&self.connection);
         }

@@ -33,6 +33,7 @@ mod log;
 mod long_history;
 mod messages;
 mod misread;
+mod monitoring;
 mod notify;
 mod once;
 mod outside;

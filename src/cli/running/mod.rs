@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 mod actions;
 mod connections;
+pub(super) mod healthcheck;
 pub(super) mod history;
 pub(super) mod pause;
 pub(super) mod queue;
@@ -13,6 +14,7 @@ pub(super) mod status;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -104,6 +106,15 @@ impl Relay {
         self.answer(self.client.get(url)).await
     }
 
+    /// The status of an answer and its text, whatever they are.
+    pub(super) async fn get(&self, path: &str) -> Result<(StatusCode, String), Failure> {
+        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let response = self.client.get(format!("http://relay{path}")).send().await;
+        let response = response.map_err(failed)?;
+        let status = response.status();
+        Ok((status, response.text().await.map_err(failed)?))
+    }
+
     /// Asks the relay to do something.
     pub(super) async fn order<T: DeserializeOwned>(
         &self,
@@ -139,7 +150,7 @@ impl Relay {
             let Ok(ApiError { error, message }) = serde_json::from_slice(&body) else {
                 // For an unknown path, a relay only says 404.
                 return match status {
-                    reqwest::StatusCode::NOT_FOUND => Ok(None),
+                    StatusCode::NOT_FOUND => Ok(None),
                     _ => Err(Failure::another_version()),
                 };
             };

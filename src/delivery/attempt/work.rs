@@ -10,6 +10,7 @@ use super::Ended;
 use super::Left;
 use super::Means;
 use super::draft;
+use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::config::Mailbox;
 use crate::config::OnDoubt;
@@ -25,6 +26,7 @@ use crate::delivery::outcome::explain;
 use crate::delivery::outcome::schedule;
 use crate::delivery::outcome::suspects::Verdict;
 use crate::delivery::report::Ending;
+use crate::metrics::Metrics;
 use crate::spool::AttemptOutcome;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
@@ -94,7 +96,7 @@ impl Context {
             requests: usage.requests,
             uploaded: usage.uploaded,
         };
-        maillog::attempted(&entry, &report, now);
+        record(&self.metrics, &entry, &report, now);
         // The next start looks for drafts that are not on record.
         if self.settle(&entry, &report).await == Settlement::Recorded {
             self.clear_up(&entry, &outcome, next, left).await;
@@ -211,6 +213,25 @@ impl Context {
         }
         Next::Wait(due)
     }
+}
+
+/// Counts an attempt, and logs it. A failure after a doubtful attempt counts as both.
+fn record(metrics: &Metrics, entry: &Claimed, report: &AttemptReport, now: Moment) {
+    if report.outcome == AttemptOutcome::Doubtful {
+        metrics.messages_doubtful.inc();
+    }
+    match report.next {
+        Next::Delivered => metrics.delivered(now.running.since(entry.accepted_running)),
+        Next::Failed => {
+            metrics.messages_failed.inc();
+        }
+        Next::Wait(_) if report.outcome == AttemptOutcome::Deferred => {
+            metrics.messages_deferred.inc();
+        }
+        // The gauge of messages by state shows these.
+        Next::Wait(_) | Next::Held | Next::Quarantined => {}
+    }
+    maillog::attempted(entry, report, now);
 }
 
 /// Whether an earlier attempt may have submitted the message. If the draft changed during

@@ -23,8 +23,14 @@ pub(in crate::listener) async fn authenticate(
     let leave = connection.slot.leave().clone();
     tokio::select! {
         verification = verifying => {
-            if let Verification::Accepted(identity) = &verification {
-                maillog::authenticated(client, &identity.name, &mechanism);
+            match &verification {
+                Verification::Accepted(identity) => {
+                    maillog::authenticated(client, &identity.name, &mechanism);
+                }
+                Verification::Refused | Verification::RefusedTooOften => {
+                    shared.metrics.authentication_failures.inc();
+                }
+                Verification::Unavailable => {}
             }
             Ok(verification)
         }

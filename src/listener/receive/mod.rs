@@ -3,6 +3,7 @@
 
 mod fit;
 pub(super) mod intake;
+pub(super) mod reason;
 mod tolerance;
 
 use self::intake::Intake;

@@ -4,6 +4,7 @@ pub(super) mod asked;
 pub(super) mod caption;
 pub(super) mod dsn;
 pub(super) mod error;
+mod ready;
 pub(super) mod requests;
 
 use std::net::Ipv4Addr;

@@ -43,6 +43,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
+use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -83,6 +84,7 @@ pub(super) struct Room {
     removed: Mutex<Vec<SpoolId>>,
     has_removed: Notify,
     pub(super) troubles: Troubles,
+    pub(super) commit_times: Histogram,
     /// The last answer of the disk about its free space, and when it came.
     asked: Mutex<Option<(Instant, u64)>>,
 }
@@ -187,6 +189,7 @@ impl Room {
             removed: Mutex::new(Vec::new()),
             has_removed: Notify::new(),
             troubles: Troubles::default(),
+            commit_times: crate::metrics::commit_times(),
             asked: Mutex::new(None),
         };
         room.publish(connection);

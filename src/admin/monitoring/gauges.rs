@@ -1,10 +1,11 @@
 //! The status in numbers, in the format of Prometheus (its page "Exposition formats"). The
-//! HELP line of a metric explains its name.
+//! HELP line of a metric explains its name. What is counted over time, and how long
+//! things take, is in `metrics.rs`.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::Status;
+use crate::admin::Status;
 use crate::clock::Timestamp;
 use crate::spool::State;
 
