@@ -15,6 +15,7 @@
 //! | 77 | not permitted: run it with sudo |
 //! | 78 | the configuration or a file that it names is wrong; starting again does not help |
 
+mod backup;
 mod check;
 mod doctor;
 mod hash_password;
@@ -135,6 +136,10 @@ enum Command {
         #[command(subcommand)]
         command: spool::Command,
     },
+    /// Copy the spool (waiting messages and history) to a folder, also while the relay runs
+    Backup(backup::Options),
+    /// Put a backup into an empty data_dir; stop the relay first
+    Restore(backup::RestoreOptions),
     /// Show SMTP sessions that were refused or broken off, with their transcripts
     Sessions {
         #[command(subcommand)]
@@ -169,17 +174,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Dropped last, even if a panic ends the process.
     let _flush = telemetry::FlushAtEnd;
     let arguments = sendmail::arguments::understood(arguments.into_iter().collect());
-    let parsed = match CommandLine::try_parse_from(arguments) {
+    let parsed = match parsed(arguments) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            let asked = matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            );
-            // If this cannot be printed, nothing else can.
-            drop(error.print());
-            return if asked { Exit::Done } else { Exit::Usage }.into();
-        }
+        Err(exit) => return exit.into(),
     };
     // While there is one thread only: it changes the environment.
     let passed = match matches!(parsed.command, Command::Serve(_)) {
@@ -220,6 +217,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Pause(options) => pause::pause(&options).await,
                 Command::Resume(options) => pause::resume(&options).await,
                 Command::Spool { command } => spool::run(&command).await,
+                Command::Backup(options) => backup::run(&options),
+                Command::Restore(options) => backup::restore(&options),
                 Command::Sessions { command } => sessions::run(&command).await,
                 Command::HashPassword => hash_password::run(),
                 Command::Sendmail(options) => Box::pin(sendmail::run(*options)).await,
@@ -228,6 +227,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         })
         .into()
+}
+
+/// Parses the arguments, or prints what is wrong or the help that was asked for.
+fn parsed(arguments: Vec<OsString>) -> Result<CommandLine, Exit> {
+    CommandLine::try_parse_from(arguments).map_err(|error| {
+        let asked = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        );
+        // If this cannot be printed, nothing else can.
+        drop(error.print());
+        if asked { Exit::Done } else { Exit::Usage }
+    })
 }
 
 /// Prints data to standard output. A reader that went away (`| head`) ends nothing.

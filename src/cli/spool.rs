@@ -156,14 +156,14 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
     }
 }
 
-fn data_dir(file: &ConfigFile) -> Result<PathBuf, Failure> {
+pub(super) fn data_dir(file: &ConfigFile) -> Result<PathBuf, Failure> {
     let folder = Config::data_dir_of(&file.config);
     folder.map_err(|error| Failure::of_configuration(&error))
 }
 
 /// Works with the rights of the folder's owner, so that root leaves no file that the relay
 /// cannot open.
-fn as_owner<T: Send>(
+pub(super) fn as_owner<T: Send>(
     folder: &Path,
     work: impl FnOnce() -> Result<T, SpoolError> + Send,
 ) -> Result<T, Failure> {

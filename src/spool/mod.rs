@@ -67,6 +67,7 @@
 mod accept;
 mod arrivals;
 mod attempts;
+pub mod backup;
 mod columns;
 mod content;
 mod damage;

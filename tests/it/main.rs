@@ -4,6 +4,7 @@
 mod access;
 mod any_password;
 mod attacks;
+mod backup;
 mod became;
 mod bombs;
 mod book;

@@ -34,6 +34,9 @@ pub struct Checked {
     pub is_database_damaged: bool,
 }
 
+/// The states of messages that will be sent, or may be.
+const SENDABLE: [State; 3] = [State::Waiting, State::Claimed, State::Held];
+
 /// The most problems that SQLite lists.
 const MOST_PROBLEMS: u32 = 100;
 
@@ -100,7 +103,7 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
     }
     let found = match schema::version(&db)? {
         schema::FORMAT | 0 => check(&db, folder),
-        format => check_earlier(&mut db, folder, format),
+        format => check_earlier(&mut db, folder, format, &State::OPEN),
     };
     checked.messages = found.messages;
     checked.problems.extend(found.problems);
@@ -108,11 +111,29 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
     Ok(checked)
 }
 
+/// Checks a copy that was made while a relay ran. A message in quarantine is known to be
+/// damaged, and the content of a failed one may have been removed to make room.
+pub(in crate::spool) fn of_copy(db: &Connection, folder: &Path) -> Checked {
+    check_states(db, folder, &SENDABLE)
+}
+
+/// The same for a backup, before it is restored: also whether the next start can upgrade
+/// it.
+pub(in crate::spool) fn before_restore(
+    db: &mut Connection,
+    folder: &Path,
+) -> Result<Checked, SpoolError> {
+    Ok(match schema::version(db)? {
+        schema::FORMAT => of_copy(db, folder),
+        format => check_earlier(db, folder, format, &SENDABLE),
+    })
+}
+
 /// For a format that the next start will upgrade: checks the upgraded form, and that the
 /// upgrade works.
-fn check_earlier(db: &mut Connection, folder: &Path, format: i64) -> Checked {
+fn check_earlier(db: &mut Connection, folder: &Path, format: i64, states: &[State]) -> Checked {
     let now = Clock::System.now();
-    let rehearsed = schema::rehearse(db, now, |db| check(db, folder));
+    let rehearsed = schema::rehearse(db, now, |db| check_states(db, folder, states));
     rehearsed.unwrap_or_else(|error| Checked {
         messages: 0,
         problems: vec![format!(
@@ -123,12 +144,19 @@ fn check_earlier(db: &mut Connection, folder: &Path, format: i64) -> Checked {
 }
 
 fn check(db: &Connection, folder: &Path) -> Checked {
+    check_states(db, folder, &State::OPEN)
+}
+
+fn check_states(db: &Connection, folder: &Path, states: &[State]) -> Checked {
     let mut checked = Checked::default();
     if let Err(error) = integrity(db, &mut checked.problems) {
         checked.problems.push(format!("the database: {error}"));
     }
     checked.is_database_damaged = !checked.problems.is_empty();
-    let open = State::OPEN.map(|state| format!("'{}'", state.name()));
+    let open: Vec<_> = states
+        .iter()
+        .map(|state| format!("'{}'", state.name()))
+        .collect();
     let query = format!("SELECT id FROM entry WHERE state IN ({})", open.join(", "));
     match recover::ids(db, &query) {
         Ok(ids) => {

@@ -95,6 +95,11 @@ pub(in crate::spool) fn before_opening(folder: &Path) -> Result<Beside, SpoolErr
     Ok(beside)
 }
 
+/// The files next to a database that a relay has open and has checked.
+pub(in crate::spool) fn while_open(folder: &Path) -> Result<Beside, SpoolError> {
+    Beside::of(folder)
+}
+
 /// Checks the database as SQLite sees it, with its log.
 pub(in crate::spool) fn opened(connection: &Connection, beside: &Beside) -> Result<(), SpoolError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
