@@ -82,8 +82,8 @@ pub(super) fn router(office: Office) -> Router {
         .with_state(office)
 }
 
-/// As many accounts as fit on a line.
-const ACCOUNTS: usize = 3;
+/// As many accounts, and as many pauses, as fit on a line.
+const SHOWN: usize = 3;
 
 impl Office {
     /// Returns the state of the queue and of the tokens in one line.
@@ -92,14 +92,17 @@ impl Office {
         if let Err(error) = self.spool.check_room(None) {
             parts.push(format!("no mail is accepted: {error}"));
         }
+        let pauses = self.spool.pauses();
+        let paused = |pause: &Pause| format!("{} is paused{}", pause.what(), pause.why());
+        parts.extend(pauses.iter().take(SHOWN).map(paused));
         parts.push(match self.spool.overview().await {
             Ok(overview) => queue(&overview),
             Err(error) => format!("the queue cannot be read: {error}"),
         });
         let accounts = identity::views(self);
-        let shown = accounts.iter().take(ACCOUNTS);
+        let shown = accounts.iter().take(SHOWN);
         parts.extend(shown.map(token));
-        if let more @ 1.. = accounts.len().saturating_sub(ACCOUNTS) {
+        if let more @ 1.. = accounts.len().saturating_sub(SHOWN) {
             parts.push(format!("{more} more accounts"));
         }
         // A line ends the status.

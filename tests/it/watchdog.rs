@@ -11,6 +11,7 @@ use crate::common::PATIENCE;
 use crate::common::Relay;
 use crate::common::binary;
 use crate::common::message;
+use crate::common::run;
 use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::stored::database;
@@ -106,4 +107,20 @@ async fn the_status_has_the_queue_the_oldest_message_and_the_token() {
     );
     let token = "; token of relay@sandbox.example: ";
     assert!(status.contains(token), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_says_that_delivery_is_paused() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = Relay::start(&home);
+    let paused = run(&home, &["pause", "--reason", "maintenance"]);
+    assert!(paused.status.success(), "{paused:?}");
+    assert!(relay.stop().success());
+
+    let (_relay, hears) = watched(&home, "60000000");
+
+    let status = wait_for(&hears, |said| said.starts_with("STATUS="));
+    let words = "STATUS=all delivery is paused (maintenance); 0 waiting; ";
+    assert!(status.starts_with(words), "{status}");
 }
