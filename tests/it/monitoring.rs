@@ -1,12 +1,15 @@
 //! Metrics and health checks over TCP, and the command `healthcheck`.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
+use std::process::Command;
 use std::process::Output;
+use std::process::Stdio;
 
 use graph_relay_sandbox::Cut;
 use graph_relay_sandbox::Fault;
@@ -391,4 +394,53 @@ async fn visitors_that_say_nothing_or_too_much_make_room_for_others() {
         fields += 1;
     }
     assert!(fields < 100_000);
+}
+
+/// Every name of a metric in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|it| it.starts_with("graphrelay_")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alert_rules_and_dashboard_use_metrics_that_exist() {
+    let graph = stand_in().await;
+    let relay = Home::with(&graph).sections(ON).start();
+    let (_, text) = get(&relay, "/metrics").await;
+    let known = names(&text);
+    for file in ["graph-relay.rules.yml", "grafana-dashboard.json"] {
+        let path = format!("{}/docs/monitoring/{file}", env!("CARGO_MANIFEST_DIR"));
+        let used = fs::read_to_string(path).unwrap();
+        let unknown: Vec<_> = names(&used).difference(&known).copied().collect();
+        assert!(names(&used).len() > 10, "{file}");
+        assert!(unknown.is_empty(), "{file}: {unknown:?}");
+        if file.ends_with(".json") {
+            serde_json::from_str::<serde_json::Value>(&used).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs promtool"]
+async fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let graph = stand_in().await;
+    let relay = Home::with(&graph).sections(ON).start();
+    let id = send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    relay.event("delivered", |line| line["id"] == *id);
+    let (_, text) = get(&relay, "/metrics").await;
+
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = promtool.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let output = promtool.wait_with_output().unwrap();
+
+    assert_eq!(said(&output), "");
+    assert!(output.status.success());
 }
