@@ -202,11 +202,12 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn waiting(&self, mailbox: Option<&Address>) -> Result<u64, SpoolError> {
-        let key = key(mailbox.map(Address::canonical).as_ref());
+        let mailbox = mailbox.map(Address::canonical);
+        let mailbox = mailbox.map_or_else(String::new, |it| it.to_string());
         self.read(move |db| {
             db.query_row(
                 "SELECT count(*) FROM entry WHERE state = 'waiting' AND (?1 = '' OR mailbox = ?1)",
-                [key],
+                [mailbox],
                 |row| columns::unsigned(row, 0),
             )
         })
@@ -222,13 +223,15 @@ enum Extent {
     OnlyPause,
 }
 
-/// The name of a mailbox in the table; all delivery has the empty one.
+/// The key of a pause in the table; that of all delivery names no mailbox.
 fn key(mailbox: Option<&Address>) -> String {
-    mailbox.map_or("", Address::as_str).to_owned()
+    format!("pause {}", mailbox.map_or("", Address::as_str))
 }
 
 fn read(db: &Connection) -> rusqlite::Result<Pauses> {
-    let mut statement = db.prepare("SELECT mailbox, since_at, uid, reason FROM pause")?;
+    let mut statement = db.prepare(
+        "SELECT substr(key, 7), at, uid, text FROM ordered WHERE key BETWEEN 'pause ' AND 'pause~'",
+    )?;
     let rows = statement.query_map([], |row| {
         let mailbox: String = row.get(0)?;
         Ok(Pause {
@@ -251,9 +254,8 @@ fn read(db: &Connection) -> rusqlite::Result<Pauses> {
 
 fn insert(db: &Connection, pause: &Pause, now: Moment) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO pause (mailbox, since_at, since_running, uid, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (mailbox) DO UPDATE SET uid = excluded.uid, reason = excluded.reason",
+        "INSERT INTO ordered (key, at, running, uid, text) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (key) DO UPDATE SET uid = excluded.uid, text = excluded.text",
     )?
     .execute(params![
         key(pause.mailbox.as_ref()),
@@ -271,15 +273,16 @@ fn end(db: &Connection, key: &str, now: Moment, extent: Extent) -> rusqlite::Res
     if extent == Extent::Whole {
         db.prepare_cached(
             "UPDATE entry SET trouble_since = trouble_since + max(0,
-                 ifnull((SELECT min(since_running) FROM pause
-                     WHERE mailbox IN ('', entry.mailbox) AND mailbox <> ?1), ?2)
-                 - max(trouble_since, (SELECT since_running FROM pause WHERE mailbox = ?1)))
+                 ifnull((SELECT min(running) FROM ordered
+                     WHERE key IN ('pause ', 'pause ' || entry.mailbox) AND key <> ?1), ?2)
+                 - max(trouble_since, (SELECT running FROM ordered WHERE key = ?1)))
              WHERE state = 'waiting' AND trouble_since IS NOT NULL
-             AND (?1 = '' OR mailbox = ?1) AND EXISTS (SELECT 1 FROM pause WHERE mailbox = ?1)",
+             AND ?1 IN ('pause ', 'pause ' || mailbox)
+             AND EXISTS (SELECT 1 FROM ordered WHERE key = ?1)",
         )?
         .execute(params![key, now.running.millis()])?;
     }
-    db.prepare_cached("DELETE FROM pause WHERE mailbox = ?1")?
+    db.prepare_cached("DELETE FROM ordered WHERE key = ?1")?
         .execute([key])?;
     Ok(())
 }

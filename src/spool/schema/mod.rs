@@ -191,8 +191,9 @@ CREATE TABLE spool (
 ";
 
 /// What attempts have spent recently, what clients named instead of the recipients, and
-/// what an operator has paused. They do not change the format: a program that does not
-/// know these tables still maintains them.
+/// what an operator has ordered. They do not change the format: a program that does not
+/// know these tables still maintains them. `ordered` has few words, because [`stored`]
+/// tables must fit into the first page: `key` is `pause MAILBOX` (`operator/pauses.rs`).
 const ADDED: &str = "
 CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);
 CREATE TABLE IF NOT EXISTS asked (
@@ -202,13 +203,7 @@ CREATE TABLE IF NOT EXISTS asked (
     recipient TEXT NOT NULL,
     PRIMARY KEY (entry, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pause (
-    mailbox       TEXT PRIMARY KEY,
-    since_at      INTEGER NOT NULL,
-    since_running INTEGER NOT NULL,
-    uid           INTEGER NOT NULL,
-    reason        TEXT
-) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ordered(key PRIMARY KEY,at,running,uid,text)WITHOUT ROWID;
 ";
 
 /// Indexes for searching, see the module's doc. New columns come last, so these come

@@ -70,7 +70,7 @@ impl Rows<'_> {
         let _begins_again = self.copy_rows("clock", "1", "")?;
         let _copied = self.copy_rows("refusal", "1", "")?;
         // What was paused before may not go out.
-        let _unreadable = self.copy_rows("pause", "1", "")?;
+        let _unreadable = self.copy_rows("ordered", "1", "")?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }
