@@ -77,6 +77,19 @@ impl Configuration {
         self.lock().started.senders.clone()
     }
 
+    /// Returns the configuration in force: from the last reload what takes effect then, and
+    /// the rest from the start.
+    pub(super) fn in_force(&self) -> Config {
+        let state = self.lock();
+        Config {
+            listeners: state.loaded.listeners.clone(),
+            users: state.loaded.users.clone(),
+            aliases: Arc::clone(&state.loaded.aliases),
+            limits: state.loaded.limits.clone(),
+            ..state.started.clone()
+        }
+    }
+
     /// Records a reload, or its failure.
     pub fn reloaded(&self, at: Timestamp, outcome: Result<Config, String>) {
         let mut state = self.lock();

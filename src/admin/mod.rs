@@ -14,6 +14,7 @@
 //! | `GET /pauses` | what is paused, as [`Pause`](crate::spool::Pause) |
 //! | `POST /pauses` | pauses delivery, from [`ToPause`]; as [`Paused`] |
 //! | `POST /pauses/end` | resumes it, from [`ToResume`]; as [`Resumed`] |
+//! | `POST /queue/resends` | sends a copy of a message, from [`ToResend`]; as [`ResendAnswer`] |
 //! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
@@ -80,7 +81,10 @@ pub use self::pauses::Resumed;
 pub use self::pauses::ToPause;
 pub use self::pauses::ToResume;
 pub use self::queue::Listed;
+pub use self::queue::ResendAnswer;
+pub use self::queue::Resent;
 pub use self::queue::Shown;
+pub use self::queue::ToResend;
 pub use self::status::LogView;
 pub use self::status::Status;
 pub use self::token::TokenState;

@@ -48,7 +48,7 @@
 //!                       attempt    what was tried, and what came of it
 //!                       refusal    what was not accepted, and why
 //!                       clock      for how long the relay has run
-//!                       pause      what an operator has paused
+//!                       ordered    what an operator has ordered
 //!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message; ID.part while it comes in
 //!   orphans/ID          files that the database did not know at a start
@@ -141,6 +141,8 @@ pub use self::operator::order::Verdict;
 pub use self::operator::order::Which;
 pub use self::operator::pauses::Pause;
 pub use self::operator::pauses::Pauses;
+pub use self::operator::resend::NotResent;
+pub use self::operator::resend::Original;
 use self::refusals::Pending;
 pub use self::refusals::Refusal as RefusedMail;
 pub use self::refusals::Refused;

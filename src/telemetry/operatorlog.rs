@@ -1,10 +1,13 @@
-//! What an operator has done, for the mail log: paused and resumed delivery.
+//! What an operator has done, for the mail log: paused and resumed delivery, and
+//! sent messages again.
 //! A line without a mailbox is about all delivery.
 
 use tracing::info;
 use tracing::warn;
 
 use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::SpoolId;
 use crate::spool::Pause;
 
 /// An operator has paused delivery.
@@ -35,6 +38,20 @@ pub fn resumed(pause: &Pause, uid: u32) {
         "delivery resumed by an operator"
     );
 }
+
+/// An operator has sent a message again; `id` is that of the copy.
+pub fn resent(id: SpoolId, of: SpoolId, uid: u32, envelope: &Envelope) {
+    let to = envelope.recipients.iter().take(MOST_NAMED);
+    let to: Vec<_> = to.map(Address::as_str).collect();
+    info!(
+        event = "resent", %id, resend_of = %of, uid, from = %envelope.reverse_path,
+        recipients = envelope.recipients.len(), to = to.join(", "),
+        "copy of a message accepted on an operator's order"
+    );
+}
+
+/// Recipients that a line of the log names.
+const MOST_NAMED: usize = 100;
 
 fn mailbox(pause: &Pause) -> Option<&str> {
     pause.mailbox.as_ref().map(Address::as_str)

@@ -50,6 +50,7 @@ mod recipients;
 mod reference;
 mod remedies;
 mod reports;
+mod resend;
 mod restore;
 mod room;
 mod salvage;

@@ -191,7 +191,7 @@ fn every_field_of_a_log_event_is_explained() {
 #[test]
 fn every_request_that_the_admin_socket_answers_is_in_the_reference_and_no_other() {
     let mut routes = BTreeSet::new();
-    let folders = ["src/admin", "src/admin/monitoring"];
+    let folders = ["src/admin", "src/admin/monitoring", "src/admin/queue"];
     let entries = folders.map(|folder| fs::read_dir(format!("{ROOT}/{folder}")).unwrap());
     for entry in entries.into_iter().flatten() {
         let path = entry.unwrap().path();

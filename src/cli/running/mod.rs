@@ -7,6 +7,7 @@ pub(super) mod healthcheck;
 pub(super) mod history;
 pub(super) mod pause;
 pub(super) mod queue;
+mod resend;
 pub(super) mod send_test;
 pub(super) mod sessions;
 pub(super) mod status;
@@ -26,6 +27,7 @@ use crate::admin::ErrorCode;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ProblemKind;
+use crate::mail::SpoolId;
 
 /// A user may have to look for a telephone; a device code lasts 15 minutes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
@@ -69,6 +71,11 @@ impl Failure {
         talk(&format!("graph-relay: {}", self.words));
         self.exit
     }
+}
+
+/// There is no message with this id, and why.
+fn no_message(id: SpoolId) -> String {
+    format!("no message {id}: it never existed, or it is older than history.keep allows")
 }
 
 impl Relay {

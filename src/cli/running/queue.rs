@@ -7,6 +7,7 @@ use super::Failure;
 use super::Relay;
 use super::actions;
 use super::pause;
+use super::resend;
 use crate::admin::Listed;
 use crate::admin::Shown;
 use crate::admin::Waits;
@@ -56,6 +57,8 @@ pub(in crate::cli) enum Command {
     Hold(actions::Options),
     /// Release held messages, so that they are sent
     Release(actions::Options),
+    /// Send a copy of a message, to its recipients or to somebody else
+    Resend(resend::Options),
     /// Drop messages: never send them, and delete their content
     Drop(actions::Options),
 }
@@ -83,6 +86,7 @@ pub(in crate::cli) async fn run(command: &Command) -> Exit {
         Command::Retry(options) => actions::run(Action::Retry, options).await,
         Command::Hold(options) => actions::run(Action::Hold, options).await,
         Command::Release(options) => actions::run(Action::Release, options).await,
+        Command::Resend(options) => resend::run(options).await,
         Command::Drop(options) => actions::run(Action::Drop, options).await,
     };
     outcome.unwrap_or_else(Failure::tell)
@@ -188,9 +192,7 @@ fn reason(waits: &Waits, now: Timestamp) -> String {
 async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failure> {
     let relay = Relay::of(file)?;
     let Some(shown) = relay.ask::<Shown>(&format!("/queue/{id}")).await? else {
-        talk(&format!(
-            "graph-relay: no message {id}: it never existed, or it is older than history.keep allows"
-        ));
+        talk(&format!("graph-relay: {}", super::no_message(id)));
         return Ok(Exit::CheckFailed);
     };
     if json {
@@ -221,6 +223,9 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     say(&format!("{}  {}", summary.accepted_at, came(&entry)));
     for attempt in &entry.timeline {
         say(&attempt_line(attempt));
+    }
+    for copy in &entry.resent_as {
+        say(&format!("copy        {copy}"));
     }
     if let Some(ended) = entry.ended_at.filter(|_| summary.state == State::Dropped) {
         say(&format!("{ended}  dropped"));
@@ -291,12 +296,16 @@ fn for_whom(entry: &EntryView, recipient: &str) -> String {
 fn came(entry: &EntryView) -> String {
     let user = entry.user.as_deref();
     let user = user.map_or_else(String::new, |user| format!(", user {user}"));
-    match entry.about {
-        Some(about) => format!("created as the report about {about}"),
-        None => format!(
-            "accepted from {} ({}) by {}{user}",
-            entry.client, entry.hello, entry.protocol
+    let client = format!(
+        "from {} ({}) by {}{user}",
+        entry.client, entry.hello, entry.protocol
+    );
+    match (entry.about, entry.resend_of) {
+        (Some(about), _) => format!("created as the report about {about}"),
+        (None, Some(of)) => format!(
+            "accepted as a copy of {of}, on an operator's order; the original came {client}"
         ),
+        (None, None) => format!("accepted {client}"),
     }
 }
 

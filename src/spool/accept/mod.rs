@@ -2,6 +2,7 @@
 
 pub(super) mod asked;
 pub(super) mod caption;
+pub(super) mod copies;
 pub(super) mod dsn;
 pub(super) mod error;
 mod ready;
@@ -14,6 +15,7 @@ use rusqlite::params;
 use tokio::io::AsyncWriteExt;
 
 use self::caption::Caption;
+use self::copies::Resend;
 use self::dsn::Dsn;
 use self::error::AcceptError;
 use self::error::NotSynced;
@@ -101,6 +103,15 @@ impl Spool {
     ///
     /// Nothing is kept then.
     pub async fn accept(&self, entry: NewEntry) -> Result<Accepted, AcceptError> {
+        self.accept_as(entry, None).await
+    }
+
+    /// The same for a message that may be a copy.
+    pub(super) async fn accept_as(
+        &self,
+        entry: NewEntry,
+        resend: Option<Resend>,
+    ) -> Result<Accepted, AcceptError> {
         let NewEntry {
             mut content,
             envelope,
@@ -135,16 +146,14 @@ impl Spool {
             parts,
             digest: content.digester.digest(),
             now: self.moment(),
-            inline: match file {
-                Some(_) => None,
-                None => Some(content.head),
-            },
+            inline: file.is_none().then_some(content.head),
             size: i64::try_from(size).unwrap_or(i64::MAX),
             trace,
             author,
             lane: lane.clone(),
             bound,
             about: None,
+            resend,
             caption,
             costs,
         };
@@ -269,6 +278,8 @@ pub(super) struct Row {
     lane: Lane,
     bound: Option<String>,
     about: Option<String>,
+    /// The message that it is a copy of.
+    resend: Option<Resend>,
     caption: Caption,
     /// The cost of each part.
     costs: Vec<Cost>,
@@ -308,6 +319,7 @@ impl Row {
             bound: Some(dsn.lane.account.clone()),
             lane: dsn.lane,
             about: Some(about.to_string()),
+            resend: None,
             caption,
         }
     }
@@ -376,6 +388,9 @@ impl Row {
         usage::add(db, rows_cost, content_cost, in_file)?;
         requests::insert_recipients(db, &id, envelope)?;
         asked::insert(db, &id, &envelope.asked)?;
+        if let Some(resend) = self.resend {
+            copies::insert(db, &id, resend, self.now)?;
+        }
         if let Some(bytes) = &self.inline {
             let mut content =
                 db.prepare_cached("INSERT INTO content (entry, bytes) VALUES (?1, ?2)")?;

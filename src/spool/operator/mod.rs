@@ -1,4 +1,5 @@
-//! What an operator decides: retry, hold, release, drop; and what is paused.
+//! What an operator decides: retry, hold, release, drop; what is paused, and what is
+//! sent again.
 //!
 //! A decision is on stable storage before it is reported. `drop` is the only way for a
 //! message to disappear without delivery (promise 2), and only this file does it. An
@@ -10,6 +11,7 @@ pub(super) mod filter;
 mod found;
 pub(super) mod order;
 pub(super) mod pauses;
+pub(super) mod resend;
 
 use super::columns;
 use std::fs::File;

@@ -24,6 +24,7 @@ use super::SpoolError;
 use super::accept::asked::Replaced;
 use super::accept::asked::recipients;
 use super::accept::asked::replaced;
+use super::accept::copies;
 use super::accept::requests;
 use super::columns;
 use super::content;
@@ -85,6 +86,12 @@ pub struct EntryView {
     pub user: Option<String>,
     /// The entry that it is a report about; then it came from no client.
     pub about: Option<SpoolId>,
+    /// The message that it is a copy of, by an operator's order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resend_of: Option<SpoolId>,
+    /// Its own copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resent_as: Vec<SpoolId>,
     /// RET: `FULL` or `HDRS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ret: Option<String>,
@@ -440,6 +447,8 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
     })?;
     Ok(EntryView {
         replaced: replaced(db, &row.get::<_, String>(0)?),
+        resend_of: copies::original_of(db, &id),
+        resent_as: copies::copies_of(db, &id),
         timeline: timeline.filter_map(Result::ok).collect(),
         summary: summary(db, row, now)?,
         client: row.get(12)?,

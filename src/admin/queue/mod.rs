@@ -1,5 +1,7 @@
 //! The queue: which messages wait and why, and the commands of an operator.
 
+mod resend;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
+pub use self::resend::ResendAnswer;
+pub use self::resend::Resent;
+pub use self::resend::ToResend;
 use super::Failure;
 use super::Office;
 use super::PAGE;
@@ -64,7 +69,7 @@ pub(super) fn router(office: &Office, orders: TaskTracker) -> Router {
         spool: office.spool.clone(),
         standing: office.standing.clone(),
         clock: office.means.clock.clone(),
-        orders,
+        orders: orders.clone(),
     };
     Router::new()
         .route("/queue", get(list))
@@ -73,6 +78,7 @@ pub(super) fn router(office: &Office, orders: TaskTracker) -> Router {
         .route("/queue/{id}", get(show))
         .route("/spool/check", post(check))
         .with_state(Arc::new(queue))
+        .merge(resend::router(office.clone(), orders))
 }
 
 struct Queue {

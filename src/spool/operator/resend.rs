@@ -1,0 +1,246 @@
+//! Sending a message again: a new entry with the content of an old one.
+//!
+//! The new entry has an id of its own and says of which message it is a copy. The old one
+//! stays as it is. The content is verified while it is copied, and the copy needs room
+//! like new mail. To whom it may go, and which account sends it, is decided by whoever
+//! asks (`admin/resend.rs`).
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use tokio::io::AsyncReadExt;
+
+use crate::mail::Address;
+use crate::mail::Envelope;
+use crate::mail::Lane;
+use crate::mail::SpoolId;
+use crate::mail::Trace;
+use crate::spool::AcceptError;
+use crate::spool::Content;
+use crate::spool::ContentError;
+use crate::spool::Digest;
+use crate::spool::Incoming;
+use crate::spool::NewEntry;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::accept::copies::Resend;
+use crate::spool::attempts;
+use crate::spool::damage;
+use crate::spool::state::State;
+
+/// A message whose content is still there.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// Its id.
+    pub id: SpoolId,
+    /// Its state.
+    pub state: State,
+    /// Its sender and its recipients.
+    pub envelope: Envelope,
+    /// How it was received.
+    pub trace: Trace,
+    /// The address in its From header.
+    pub author: Option<Address>,
+    /// The only account that may send it, if there is one.
+    pub bound: Option<String>,
+    /// Whether an attempt got no reliable answer.
+    pub may_have_arrived: bool,
+    subject: String,
+    message_id: Option<String>,
+    content: Content,
+    digest: Option<Digest>,
+}
+
+/// Why a message cannot be sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum NotResent {
+    /// There is no such message.
+    #[error("no such message")]
+    Unknown,
+    /// It cannot be sent again; the text says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no room for the copy.
+    #[error(transparent)]
+    NotAccepted(#[from] AcceptError),
+    /// The spool cannot be read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl Spool {
+    /// Finds a message to send again.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be sent again.
+    pub async fn original(&self, id: SpoolId) -> Result<Original, NotResent> {
+        let folder = self.shared.settings.folder.clone();
+        let read = self.read(move |db| {
+            let Some(known) = Known::read(db, id)? else {
+                return Ok(Err(NotResent::Unknown));
+            };
+            if let Some(why) = known.why_not(id) {
+                return Ok(Err(NotResent::Refused(why)));
+            }
+            // Its lane does not matter: the copy gets a new one.
+            let Some(lane) = nowhere() else {
+                return Ok(Err(NotResent::Unknown));
+            };
+            match attempts::read(db, &id.to_string(), &lane, &folder) {
+                Ok(entry) => Ok(Ok(known.with(entry))),
+                Err(error) if damage::is_of_the_entry(&error) => Ok(Err(NotResent::Refused(
+                    format!("it cannot be read: {error}"),
+                ))),
+                Err(error) => Err(error),
+            }
+        });
+        read.await?
+    }
+
+    /// Accepts a copy for these recipients, sent through this lane, on the order of this
+    /// user. Returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is sent then.
+    pub async fn resend(
+        &self,
+        original: Original,
+        envelope: Envelope,
+        lane: Lane,
+        uid: u32,
+    ) -> Result<SpoolId, NotResent> {
+        let content = self.copy(&original).await?;
+        let entry = NewEntry {
+            content,
+            // What its header section names was split before.
+            largest_part: match envelope.is_all_asked() {
+                true => LARGEST_PART,
+                false => usize::MAX,
+            },
+            envelope,
+            trace: original.trace,
+            author: original.author,
+            lane,
+            bound: original.bound,
+            message_id: original.message_id,
+            subject: original.subject,
+        };
+        let resend = Resend {
+            of: original.id,
+            uid,
+        };
+        Ok(self.accept_as(entry, Some(resend)).await?.id)
+    }
+
+    async fn copy(&self, original: &Original) -> Result<Incoming, NotResent> {
+        let mut copy = self.receive(self.new_id());
+        match &original.content {
+            Content::Inline(bytes) => copy.write(bytes).await?,
+            Content::File { path, .. } => {
+                let unreadable = |error| NotResent::Refused(format!("{}: {error}", path.display()));
+                let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+                let mut piece = vec![0; PIECE];
+                loop {
+                    let count = file.read(&mut piece).await.map_err(unreadable)?;
+                    match piece.get(..count) {
+                        None | Some([]) => break,
+                        Some(read) => copy.write(read).await?,
+                    }
+                }
+            }
+        }
+        let copied = copy.digester.digest();
+        if original.digest.is_some_and(|digest| digest != copied) {
+            return Err(NotResent::Refused(ContentError::Changed.to_string()));
+        }
+        Ok(copy)
+    }
+}
+
+/// Bytes that are copied at once.
+const PIECE: usize = 64 * 1024;
+/// The number of recipients that Exchange accepts in one message.
+const LARGEST_PART: usize = 500;
+
+/// What decides whether a message can be sent again.
+struct Known {
+    state: State,
+    has_content: bool,
+    bound: Option<String>,
+    subject: Option<String>,
+    is_report: bool,
+}
+
+impl Known {
+    fn read(db: &Connection, id: SpoolId) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(
+            "SELECT state, in_file OR EXISTS (SELECT 1 FROM content WHERE content.entry = entry.id),
+             bound, subject, about IS NOT NULL FROM entry WHERE id = ?1",
+        )?
+        .query_row([id.to_string()], |row| {
+            Ok(Self {
+                state: row.get(0)?,
+                has_content: row.get(1)?,
+                bound: row.get(2)?,
+                subject: row.get(3)?,
+                is_report: row.get(4)?,
+            })
+        })
+        .optional()
+    }
+
+    fn why_not(&self, id: SpoolId) -> Option<String> {
+        let why = match self.state {
+            State::Waiting | State::Claimed => format!(
+                "it has not been delivered yet, and the relay goes on trying; to try it now: \
+                 graph-relay queue retry {id}; to send it to somebody else, hold it first: \
+                 graph-relay queue hold {id}"
+            ),
+            State::Quarantined => format!(
+                "it is in quarantine; when it can be read again: graph-relay queue retry {id}"
+            ),
+            State::Delivered => "it was delivered, and its content is gone: forward it from Sent \
+                Items of the mailbox, or send it again from the application"
+                .to_owned(),
+            State::Dropped => {
+                "it was dropped, and its content was deleted: send it again from the \
+                application"
+                    .to_owned()
+            }
+            State::Failed | State::Held if self.is_report => format!(
+                "it is a report by the relay; to try it again: graph-relay queue retry {id}"
+            ),
+            State::Failed | State::Held if !self.has_content => {
+                "its content was removed to make room for new mail: send it again from the \
+                 application"
+                    .to_owned()
+            }
+            State::Failed | State::Held => return None,
+        };
+        Some(why)
+    }
+
+    fn with(self, entry: attempts::Claimed) -> Original {
+        Original {
+            id: entry.id,
+            state: self.state,
+            envelope: entry.envelope,
+            trace: entry.trace,
+            author: entry.author,
+            bound: self.bound,
+            may_have_arrived: entry.doubted || entry.unanswered,
+            subject: self.subject.unwrap_or_default(),
+            message_id: entry.message_id,
+            content: entry.content,
+            digest: entry.digest,
+        }
+    }
+}
+
+/// A lane for a place that needs one and does not use it.
+fn nowhere() -> Option<Lane> {
+    let mailbox = "nobody@invalid.example".parse().ok()?;
+    let account = String::new();
+    Some(Lane { account, mailbox })
+}
