@@ -490,7 +490,7 @@ mod tests {
         let text = metrics.text();
 
         assert!(text.contains("\ngraphrelay_messages_delivered_total 1\n"));
-        let bucket = "graphrelay_delivery_duration_seconds_bucket{le=\"5.0\"} 1\n";
+        let bucket = "graphrelay_delivery_duration_seconds_bucket{le=\"5\"} 1\n";
         assert!(text.contains(bucket), "{text}");
     }
 }
