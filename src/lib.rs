@@ -29,7 +29,7 @@
 //!   operator/       what an operator decides view/      reading it
 //!   schema/         formats and upgrades     writer.rs  the one thread that writes
 //!   refusals/       what was not accepted, and why
-//!   backup.rs       a copy of it while it is in use, and back
+//!   backup/         a copy of it while it is in use, and back
 //! delivery/       sends due mail in fair turns until it is delivered or has failed
 //!   dispatch/       which message goes next: fairness, limits, backoff
 //!   attempt/        one attempt from top to bottom; who receives it (`recipients.rs`)

@@ -3,7 +3,7 @@
 //!
 //! Both work with the rights of the owner of data_dir, which is the user of the service, so
 //! that the backup belongs to that user and root leaves no file that the relay cannot open.
-//! What a backup is, and when it is complete: `spool/backup.rs`.
+//! What a backup is, and when it is complete: `spool/backup/mod.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -90,7 +90,12 @@ fn back_up(options: &Options) -> Result<Exit, Failure> {
         if is_new {
             drop(fs::remove_dir(to));
         }
-        with_reader(failure, &from, to)
+        with_reader(failure, &from, |user| {
+            let name = &user.name;
+            format!(
+                "user {name} must be able to enter the folders above it; or name another folder"
+            )
+        })
     })?;
     let folder = to.display();
     say(&format!(
@@ -167,7 +172,13 @@ fn put_back(options: &RestoreOptions) -> Result<Exit, Failure> {
     make_data_dir(&to)?;
     let now = Clock::System.now();
     let restored = as_owner(&to, || backup::restore(from, &to, options.hold, now));
-    let restored = restored.map_err(|failure| with_reader(failure, &to, from))?;
+    let restored = restored.map_err(|failure| {
+        with_reader(failure, &to, |user| {
+            let (owner, from) = (user.as_owner(), from.display());
+            let name = &user.name;
+            format!("user {name} must be able to read it, and to enter the folders above: chown -R {owner} {from}")
+        })
+    })?;
     let (backup, held) = match restored {
         Restored::Done { backup, held } => (backup, held),
         Restored::Refused(problems) => {
@@ -249,19 +260,14 @@ fn cannot(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// Root may do what the user of the service may not.
-fn with_reader(mut failure: Failure, data_dir: &Path, folder: &Path) -> Failure {
+/// Root may do what the user of the service may not. Adds what to do about it.
+fn with_reader(mut failure: Failure, data_dir: &Path, advice: impl Fn(&User) -> String) -> Failure {
     if failure.exit == Exit::NotPermitted
         && rustix::process::geteuid().is_root()
         && let Ok(found) = fs::metadata(data_dir)
     {
         let user = User::numbered(found.uid(), found.gid());
-        failure.words += &format!(
-            ": user {} must be able to enter the folders above {folder} and to read it: chown -R {} {folder}",
-            user.name,
-            user.as_owner(),
-            folder = folder.display()
-        );
+        failure.words += &format!(": {}", advice(&user));
     }
     failure
 }

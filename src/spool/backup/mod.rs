@@ -6,7 +6,7 @@
 //! - The database is copied as it was at one instant (a read transaction of SQLite; the
 //!   relay continues meanwhile), and every message that it knows has its content. Large
 //!   contents are hard links, or copies on another file system: the relay writes each
-//!   once and never changes it. See [`Contents::gather`].
+//!   once and never changes it (`contents.rs`).
 //! - `spool.db` gets its name last. The relay refuses a folder in which a backup or a
 //!   restore was interrupted, because `spool.state` or content without a database is
 //!   there (`damage/examine.rs`).
@@ -15,36 +15,32 @@
 //! It leaves to the command who owns the folders, and to the operator what was delivered
 //! since the backup: that would be sent again, unless it is held.
 
+mod contents;
+
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::path::PathBuf;
 
 use rusqlite::Connection;
-use rusqlite::Transaction;
 use rusqlite::backup::StepResult;
 use rusqlite::params;
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::contents::Contents;
 use super::SpoolError;
 use super::content;
 use super::damage::check;
 use super::damage::examine;
 use super::damage::mark;
 use super::damage::mark::Mark;
-use super::damage::recover;
 use super::database::open_without_log;
 use super::lock;
 use super::schema;
 use super::trouble::failed;
 use crate::clock::Timestamp;
 use crate::disk;
-use crate::mail::SpoolId;
 
 /// A backup, as `backup.json` describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,13 +84,6 @@ const PART: &str = "spool.db.part";
 /// What may be in a folder that a spool is restored into.
 const OTHERS: [&str; 3] = ["sign-ins", "token-key", "lost+found"];
 
-/// Messages whose content is in a file.
-const IN_FILES: &str =
-    "SELECT id FROM entry WHERE in_file = 1 AND state NOT IN ('delivered', 'dropped')";
-
-/// Each is shorter than the one before; more than a few mean that something else is wrong.
-const ROUNDS: usize = 100;
-
 const HELD: &str = "held by a restore: it may have been delivered since the backup";
 
 /// Copies the spool in `from` to the empty folder `to`, whether a relay has it or not.
@@ -132,12 +121,13 @@ fn write_backup(
     content::make_folders(to)?;
     let mut contents = Contents::new(from, to, true);
     let instant = contents.gather(db)?;
+    let (spool, commits) = examine::progress(&instant)?.unwrap_or_default();
+    write_state(to, &spool, commits)?;
     let part = to.join(PART);
     copy_database(&instant, &part)?;
     // The log of the spool grows as long as this lasts.
     drop(instant);
     let copy = open_without_log(&part).ok_or_else(|| cannot_open(&part))?;
-    let (spool, commits) = examine::progress(&copy)?.unwrap_or_default();
     let backup = Backup {
         made_at: now.rfc3339(),
         program: schema::PROGRAM.to_owned(),
@@ -149,7 +139,6 @@ fn write_backup(
         problems: check::of_copy(&copy, to).problems,
     };
     drop(copy);
-    write_state(to, &backup)?;
     finish(to, &part)?;
     let manifest = to.join(MANIFEST);
     let text = serde_json::to_vec_pretty(&backup).map_err(|error| failed(&manifest)(error.into()));
@@ -187,7 +176,7 @@ fn write_spool(
     hold: Option<Timestamp>,
 ) -> Result<Restored, SpoolError> {
     let (database, part) = (from.join("spool.db"), to.join(PART));
-    write_state(to, &backup)?;
+    write_state(to, &backup.spool, backup.commits)?;
     disk::copy(&database, &part).map_err(failed(&database))?;
     let mut db = match opened(&part, &backup) {
         Ok(db) => db,
@@ -197,8 +186,8 @@ fn write_spool(
         Err(error) => return Err(error),
     };
     let Some(connection) = &mut db else {
-        let why = "spool.db belongs to another backup than backup.json".to_owned();
-        return Ok(Restored::Refused(vec![why]));
+        let why = "spool.db belongs to another backup than backup.json";
+        return Ok(Restored::Refused(vec![why.to_owned()]));
     };
     let problems = check::before_restore(connection, from)?.problems;
     if !problems.is_empty() {
@@ -258,102 +247,6 @@ fn hold_what_waits(db: &Connection, now: Timestamp) -> Result<u64, SpoolError> {
     Ok(held? as u64)
 }
 
-/// The large contents, on their way from one folder to another.
-struct Contents<'a> {
-    from: &'a Path,
-    to: &'a Path,
-    /// Whether a file may be a link to the one that it comes from.
-    may_link: bool,
-    kept: BTreeSet<SpoolId>,
-    /// Copies by the device and inode that they are of: entries that were split share one.
-    copies: HashMap<(u64, u64), PathBuf>,
-    linked: u64,
-    copied: u64,
-}
-
-impl<'a> Contents<'a> {
-    fn new(from: &'a Path, to: &'a Path, may_link: bool) -> Self {
-        Self {
-            from,
-            to,
-            may_link,
-            kept: BTreeSet::new(),
-            copies: HashMap::new(),
-            linked: 0,
-            copied: 0,
-        }
-    }
-
-    /// Takes over every content that the database knows at one instant, and returns that
-    /// instant.
-    ///
-    /// A message may be delivered, and its file removed, after the instant and before its
-    /// file is taken over. Then a later instant is tried, at which it has ended: only what
-    /// is new has to be taken over by then. A file that is missing at two instants is
-    /// missing in the spool too, and the check reports it.
-    fn gather<'db>(&mut self, db: &'db Connection) -> Result<Transaction<'db>, SpoolError> {
-        let mut before = BTreeSet::new();
-        for _ in 0..ROUNDS {
-            let instant = db.unchecked_transaction()?;
-            let ids = recover::ids(&instant, IN_FILES)?;
-            let mut missing = BTreeSet::new();
-            for id in &ids {
-                if !self.kept.contains(id) && !self.take(*id)? {
-                    missing.insert(*id);
-                }
-            }
-            if missing.is_subset(&before) {
-                self.leave_only(&ids.into_iter().collect())?;
-                return Ok(instant);
-            }
-            before = missing;
-        }
-        let words = "large messages come and go too quickly: try again";
-        Err(failed(&content::folder(self.from))(io::Error::new(
-            io::ErrorKind::WouldBlock,
-            words,
-        )))
-    }
-
-    /// Returns whether the file was there.
-    fn take(&mut self, id: SpoolId) -> Result<bool, SpoolError> {
-        let (from, to) = (content::path(self.from, id), content::path(self.to, id));
-        let file = match fs::metadata(&from) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed(&from)(error)),
-        };
-        // Another file system, or one without links: copied.
-        let linked = self.may_link && fs::hard_link(&from, &to).is_ok();
-        let identity = (file.dev(), file.ino());
-        let has_copy = self.copies.get(&identity);
-        if linked {
-            self.linked += 1;
-        } else if has_copy.is_some_and(|copy| fs::hard_link(copy, &to).is_ok()) {
-            self.copied += 1;
-        } else {
-            match disk::copy(&from, &to) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(failed(&to)(error)),
-            }
-            self.copies.insert(identity, to);
-            self.copied += 1;
-        }
-        self.kept.insert(id);
-        Ok(true)
-    }
-
-    /// Removes what has ended since it was taken over.
-    fn leave_only(&self, ids: &BTreeSet<SpoolId>) -> Result<(), SpoolError> {
-        for id in self.kept.difference(ids) {
-            let path = content::path(self.to, *id);
-            disk::remove(&path).map_err(failed(&path))?;
-        }
-        Ok(())
-    }
-}
-
 /// Copies the database as the transaction sees it.
 fn copy_database(instant: &Connection, to: &Path) -> Result<(), SpoolError> {
     // SQLite would create one that everybody can read.
@@ -368,11 +261,12 @@ fn copy_database(instant: &Connection, to: &Path) -> Result<(), SpoolError> {
     }
 }
 
-fn write_state(folder: &Path, backup: &Backup) -> Result<(), SpoolError> {
+/// Before the database, so that the relay does not start in a folder without it.
+fn write_state(folder: &Path, spool: &str, commits: u64) -> Result<(), SpoolError> {
     let state = mark::State {
-        id: backup.spool.clone(),
-        commits: backup.commits,
-        checkpointed: backup.commits,
+        id: spool.to_owned(),
+        commits,
+        checkpointed: commits,
     };
     Mark::write(folder, state).map_err(failed(&mark::path(folder)))?;
     Ok(())
