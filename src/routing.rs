@@ -9,7 +9,7 @@ use crate::config::FromRule;
 use crate::config::Mailbox;
 use crate::config::Senders;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 
@@ -17,7 +17,7 @@ use crate::mail::ReversePath;
 /// `[[sender]]` has changed it; for a message without a usable From, for the
 /// [`substitute`]. If `[[sender]]` names the mailbox that sends, returns the first account
 /// that sends from it. A user with an account of its own uses no other.
-pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option<Lane> {
+pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option<Destination> {
     if origin.is_report {
         return route_report(accounts, origin);
     }
@@ -28,32 +28,32 @@ pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option
     accounts.iter().filter(may).find_map(|account| {
         let author = origin.author.as_ref();
         let from = from(account, senders, author, &origin.reverse_path)?;
-        let lane = lane(account, mailbox.unwrap_or(&from));
-        let is_asked = mailbox.is_none_or(|mailbox| mailbox.key() == lane.mailbox.key());
-        (account.serves(&from) && is_asked).then_some(lane)
+        let destination = destination(account, mailbox.unwrap_or(&from));
+        let is_asked = mailbox.is_none_or(|mailbox| mailbox.key() == destination.mailbox.key());
+        (account.serves(&from) && is_asked).then_some(destination)
     })
 }
 
 /// A report goes through the account of the message that it is about, whatever its
 /// `senders` say: its From is that account's own. If the account no longer exists, any
 /// other is better than none.
-fn route_report(accounts: &[Account], origin: &Origin) -> Option<Lane> {
+fn route_report(accounts: &[Account], origin: &Origin) -> Option<Destination> {
     let from = origin.author.as_ref()?;
     let same = |account: &&Account| origin.bound.as_ref() == Some(&account.name);
     let account = accounts.iter().find(same);
     account
         .or_else(|| accounts.iter().find(|account| account.serves(from)))
         .or_else(|| accounts.first())
-        .map(|account| lane(account, from))
+        .map(|account| destination(account, from))
 }
 
 /// Returns account and mailbox for this From.
-pub fn lane(account: &Account, from: &Address) -> Lane {
+pub fn destination(account: &Account, from: &Address) -> Destination {
     let mailbox = match &account.mailbox {
         Mailbox::Fixed(mailbox) => mailbox,
         Mailbox::From => from,
     };
-    Lane {
+    Destination {
         account: account.name.clone(),
         // One mailbox is one destination, however it is spelled.
         mailbox: mailbox.canonical(),
@@ -123,7 +123,7 @@ mod tests {
         senders = ["*@contoso.com"]
     "#;
 
-    fn lane(author: Option<&str>, extra: &str) -> Option<String> {
+    fn destination(author: Option<&str>, extra: &str) -> Option<String> {
         let text = format!("{ACCOUNTS}{extra}");
         let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
         let author: Option<Address> = author.map(|text| text.parse().unwrap());
@@ -133,7 +133,7 @@ mod tests {
             bound: None,
             is_report: false,
         };
-        route(&config.accounts, &config.senders, &origin).map(|lane| lane.to_string())
+        route(&config.accounts, &config.senders, &origin).map(|destination| destination.to_string())
     }
 
     /// An account with `mailbox = "from"` only.
@@ -151,21 +151,21 @@ mod tests {
             bound: None,
             is_report: false,
         };
-        let lane = route(&config.accounts, &config.senders, &origin);
-        lane.map(|lane| lane.mailbox.as_str().to_owned())
+        let destination = route(&config.accounts, &config.senders, &origin);
+        destination.map(|destination| destination.mailbox.as_str().to_owned())
     }
 
     #[test]
     fn the_first_account_that_serves_the_author_sends() {
         assert_eq!(
-            lane(Some("scanner-3@contoso.com"), "").unwrap(),
+            destination(Some("scanner-3@contoso.com"), "").unwrap(),
             "scan@contoso.com (scanners)"
         );
         assert_eq!(
-            lane(Some("Anna@contoso.com"), "").unwrap(),
+            destination(Some("Anna@contoso.com"), "").unwrap(),
             "anna@contoso.com (people)"
         );
-        assert_eq!(lane(Some("eve@elsewhere.example"), ""), None);
+        assert_eq!(destination(Some("eve@elsewhere.example"), ""), None);
     }
 
     #[test]
@@ -194,7 +194,11 @@ mod tests {
             ("backup@nas.local", Some("scan@contoso.com (scanners)")),
             ("eve@elsewhere.example", None),
         ] {
-            assert_eq!(lane(Some(author), senders).as_deref(), expected, "{author}");
+            assert_eq!(
+                destination(Some(author), senders).as_deref(),
+                expected,
+                "{author}"
+            );
         }
     }
 
@@ -225,7 +229,10 @@ mod tests {
 
     #[test]
     fn a_message_without_author_is_from_default_from_the_mailbox_or_the_reverse_path() {
-        assert_eq!(lane(None, "").unwrap(), "scan@contoso.com (scanners)");
+        assert_eq!(
+            destination(None, "").unwrap(),
+            "scan@contoso.com (scanners)"
+        );
         let default_from = "default_from = \"noreply@contoso.com\"";
         for (reverse_path, extra, expected) in [
             ("Anna@contoso.com", "", Some("anna@contoso.com")),

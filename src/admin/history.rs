@@ -10,8 +10,8 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::AdminState;
 use super::Failure;
-use super::Office;
 use super::PAGE;
 use super::queue;
 use super::verdict;
@@ -125,11 +125,11 @@ struct Asked {
     limit: Option<u32>,
 }
 
-pub(super) fn router(office: &Office) -> Router {
+pub(super) fn router(admin_state: &AdminState) -> Router {
     let history = History {
-        spool: office.spool.clone(),
-        standing: office.standing.clone(),
-        clock: office.means.clock.clone(),
+        spool: admin_state.spool.clone(),
+        standing: admin_state.standing.clone(),
+        clock: admin_state.means.clock.clone(),
     };
     Router::new()
         .route("/history", get(search))
@@ -166,8 +166,8 @@ impl History {
         if row.state != EntryState::Waiting {
             return None;
         }
-        let lane = queue::lane(row.account.as_ref(), row.mailbox.as_ref())?;
-        queue::waits(&self.spool, &self.standing, &lane, row.due_in, now)
+        let destination = queue::destination(row.account.as_ref(), row.mailbox.as_ref())?;
+        queue::waits(&self.spool, &self.standing, &destination, row.due_in, now)
     }
 }
 

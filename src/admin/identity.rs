@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 use uuid::Uuid;
 
+use super::AdminState;
 use super::Failure;
-use super::Office;
 use super::Peer;
 use super::token::TokenState;
 use super::token::TokenView;
@@ -35,7 +35,7 @@ use crate::config::Mailbox;
 use crate::graph::Caller;
 use crate::graph::Graph;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 use crate::routing;
@@ -152,32 +152,32 @@ pub struct Sent {
 }
 
 #[derive(Clone)]
-struct Desk {
-    office: Office,
+struct IdentityState {
+    admin_state: AdminState,
     stop: CancellationToken,
 }
 
-pub(super) fn router(office: Office, stop: CancellationToken) -> Router {
+pub(super) fn router(admin_state: AdminState, stop: CancellationToken) -> Router {
     Router::new()
         .route("/accounts", get(accounts))
         .route("/sign-ins", post(begin))
         .route("/sign-ins/{id}", post(finish))
         .route("/sign-outs", post(forget))
         .route("/test-messages", post(send_test))
-        .with_state(Desk { office, stop })
+        .with_state(IdentityState { admin_state, stop })
 }
 
-async fn accounts(State(desk): State<Desk>) -> Json<Vec<AccountView>> {
-    Json(views(&desk.office))
+async fn accounts(State(identity_state): State<IdentityState>) -> Json<Vec<AccountView>> {
+    Json(views(&identity_state.admin_state))
 }
 
 /// All accounts, in the configuration's order.
-pub(super) fn views(office: &Office) -> Vec<AccountView> {
-    let sign_ins = office.means.store.as_ref().map(auth::Store::list);
+pub(super) fn views(admin_state: &AdminState) -> Vec<AccountView> {
+    let sign_ins = admin_state.means.store.as_ref().map(auth::Store::list);
     let sign_ins = sign_ins.unwrap_or_default();
-    let accounts = office.sign_ins.accounts().iter();
+    let accounts = admin_state.sign_ins.accounts().iter();
     accounts
-        .map(|tokens| view(tokens, &sign_ins, office.means.clock.now()))
+        .map(|tokens| view(tokens, &sign_ins, admin_state.means.clock.now()))
         .collect()
 }
 
@@ -257,24 +257,27 @@ fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
 }
 
 async fn begin(
-    State(desk): State<Desk>,
+    State(identity_state): State<IdentityState>,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Begun>, Failure> {
     let way = wanted.way.unwrap_or(Way::Device);
     let account = wanted.account.as_deref();
-    let begun = desk.office.sign_ins.begin(wanted.mailbox, account, way);
+    let begun = identity_state
+        .admin_state
+        .sign_ins
+        .begin(wanted.mailbox, account, way);
     Ok(Json(begun.await?))
 }
 
 async fn finish(
-    State(desk): State<Desk>,
+    State(identity_state): State<IdentityState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     extract::Path(id): extract::Path<Ulid>,
     Json(ended): Json<Ended>,
 ) -> Result<Json<Finished>, Failure> {
-    let Desk { office, stop } = desk;
+    let IdentityState { admin_state, stop } = identity_state;
     let finished = tokio::select! {
-        finished = office.sign_ins.finish(id, ended.address.as_deref()) => finished,
+        finished = admin_state.sign_ins.finish(id, ended.address.as_deref()) => finished,
         () = stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
     };
     let (tokens, mailbox) = match finished {
@@ -286,7 +289,7 @@ async fn finish(
     };
     let account = tokens.account().name.clone();
     maillog::signed_in(&account, &mailbox, peer.uid);
-    let waiting = try_again(&office, &account, &mailbox, peer.uid).await?;
+    let waiting = try_again(&admin_state, &account, &mailbox, peer.uid).await?;
     Ok(Json(Finished::SignedIn(SignedIn {
         account,
         mailbox,
@@ -296,7 +299,7 @@ async fn finish(
 
 /// Messages that waited for the sign-in are due now.
 async fn try_again(
-    office: &Office,
+    admin_state: &AdminState,
     account: &str,
     mailbox: &Address,
     uid: u32,
@@ -313,11 +316,11 @@ async fn try_again(
             action: Action::Retry,
             which: Which::Matching {
                 filter: Some(filter.clone()),
-                accepted_by: office.spool.running(),
+                accepted_by: admin_state.spool.running(),
                 after,
             },
         };
-        let decided = office.spool.operate(order, uid).await?;
+        let decided = admin_state.spool.operate(order, uid).await?;
         maillog::decided(Action::Retry, uid, &decided.decisions);
         count += decided.decisions.len();
         after = decided.next;
@@ -328,14 +331,17 @@ async fn try_again(
 }
 
 async fn forget(
-    State(desk): State<Desk>,
+    State(identity_state): State<IdentityState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Forgotten>, Failure> {
     let Wanted {
         mailbox, account, ..
     } = wanted;
-    let forgotten = desk.office.sign_ins.forget(&mailbox, account.as_deref());
+    let forgotten = identity_state
+        .admin_state
+        .sign_ins
+        .forget(&mailbox, account.as_deref());
     let (account, was_signed_in) = forgotten.await?;
     if was_signed_in {
         maillog::logged_out(&account, &mailbox, peer.uid);
@@ -344,11 +350,11 @@ async fn forget(
 }
 
 async fn send_test(
-    State(desk): State<Desk>,
+    State(identity_state): State<IdentityState>,
     Json(message): Json<TestMessage>,
 ) -> Result<Json<Sent>, Failure> {
-    let office = &desk.office;
-    let accounts = office.sign_ins.accounts().iter();
+    let admin_state = &identity_state.admin_state;
+    let accounts = admin_state.sign_ins.accounts().iter();
     let accounts: Vec<_> = accounts.map(|tokens| tokens.account().clone()).collect();
     let origin = Origin {
         author: message.from.clone(),
@@ -356,18 +362,18 @@ async fn send_test(
         bound: None,
         is_report: false,
     };
-    let senders = office.configuration.senders();
-    let lane = routing::route(&accounts, &senders, &origin);
-    let Lane { account, mailbox } = lane.ok_or_else(|| {
+    let senders = admin_state.configuration.senders();
+    let destination = routing::route(&accounts, &senders, &origin);
+    let Destination { account, mailbox } = destination.ok_or_else(|| {
         Failure::Refused(
             "no [[account]] sends for this From address: choose another with --from".to_owned(),
         )
     })?;
     let of = |tokens: &&Tokens| tokens.account().name == account;
-    let tokens = office.sign_ins.accounts().iter().find(of);
+    let tokens = admin_state.sign_ins.accounts().iter().find(of);
     let tokens = tokens.ok_or(Failure::Unknown)?;
-    let graph = Graph::new(office.means.http.clone(), tokens.clone());
-    let graph = graph.counted_in(office.metrics.requests.clone());
+    let graph = Graph::new(admin_state.means.http.clone(), tokens.clone());
+    let graph = graph.counted_in(admin_state.metrics.requests.clone());
     let caller = Caller {
         mailbox: &mailbox,
         client_request_id: Uuid::new_v4(),
@@ -376,7 +382,7 @@ async fn send_test(
     let from = from.flatten().unwrap_or_else(|| mailbox.clone());
     let sent = tokio::select! {
         sent = graph.send_test(caller, &from, &message.to) => sent,
-        () = desk.stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
+        () = identity_state.stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
     };
     let sent = sent.map_err(|error| {
         let (words, code) = (error.to_string(), error.code());

@@ -94,8 +94,8 @@ use crate::auth::Means;
 use crate::auth::SignIns;
 use crate::clock::Pulse;
 use crate::credentials::CertificateFiles;
+pub use crate::delivery::BackingOff;
 pub use crate::delivery::BackoffCause;
-pub use crate::delivery::Braked;
 pub use crate::delivery::Delivery;
 pub use crate::delivery::Limited;
 pub use crate::delivery::STALLED;
@@ -129,7 +129,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 
 /// What is asked about.
 #[derive(Clone, Debug)]
-pub struct Office {
+pub struct AdminState {
     /// The queue.
     pub spool: Spool,
     /// Sessions that went wrong.
@@ -157,19 +157,19 @@ pub struct Office {
 }
 
 /// Answers until `stop`.
-pub async fn run(socket: UnixListener, office: Office, stop: CancellationToken) {
+pub async fn run(socket: UnixListener, admin_state: AdminState, stop: CancellationToken) {
     let orders = TaskTracker::new();
     let sessions = Router::new()
         .route("/sessions", get(sessions))
         .route("/sessions/{number}", get(session))
-        .with_state(office.transcripts.clone());
-    let routes = queue::router(&office, orders.clone())
-        .merge(history::router(&office))
+        .with_state(admin_state.transcripts.clone());
+    let routes = queue::router(&admin_state, orders.clone())
+        .merge(history::router(&admin_state))
         .merge(sessions)
-        .merge(pauses::router(office.clone()))
-        .merge(identity::router(office.clone(), stop.clone()))
-        .merge(monitoring::router(office.clone()))
-        .merge(status::router(office));
+        .merge(pauses::router(admin_state.clone()))
+        .merge(identity::router(admin_state.clone(), stop.clone()))
+        .merge(monitoring::router(admin_state.clone()))
+        .merge(status::router(admin_state));
     let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(Guarded(socket), routes)
         .with_graceful_shutdown(stop.cancelled_owned())

@@ -9,8 +9,8 @@ use axum::routing::post;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::AdminState;
 use super::Failure;
-use super::Office;
 use super::Peer;
 use crate::mail::Address;
 use crate::spool::Pause;
@@ -58,34 +58,34 @@ pub struct Resumed {
 /// The longest reason, in characters.
 const LONGEST_REASON: usize = 300;
 
-pub(super) fn router(office: Office) -> Router {
+pub(super) fn router(admin_state: AdminState) -> Router {
     Router::new()
         .route("/pauses", get(list))
         .route("/pauses", post(pause))
         .route("/pauses/end", post(resume))
-        .with_state(office)
+        .with_state(admin_state)
 }
 
-async fn list(State(office): State<Office>) -> Json<Vec<Pause>> {
-    Json(office.spool.pauses().iter().cloned().collect())
+async fn list(State(admin_state): State<AdminState>) -> Json<Vec<Pause>> {
+    Json(admin_state.spool.pauses().iter().cloned().collect())
 }
 
 async fn pause(
-    State(office): State<Office>,
+    State(admin_state): State<AdminState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToPause>,
 ) -> Result<Json<Paused>, Failure> {
     let wanted = Pause {
         mailbox: wanted.mailbox,
-        since: office.means.clock.now(),
+        since: admin_state.means.clock.now(),
         uid: peer.uid,
         reason: wanted.reason.map(|reason| one_line(&reason)),
     };
-    let (pause, is_new) = office.spool.pause(wanted).await?;
+    let (pause, is_new) = admin_state.spool.pause(wanted).await?;
     if is_new {
         operatorlog::paused(&pause);
     }
-    let waiting = office.spool.waiting(pause.mailbox.as_ref()).await?;
+    let waiting = admin_state.spool.waiting(pause.mailbox.as_ref()).await?;
     Ok(Json(Paused {
         pause,
         is_new,
@@ -94,19 +94,19 @@ async fn pause(
 }
 
 async fn resume(
-    State(office): State<Office>,
+    State(admin_state): State<AdminState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToResume>,
 ) -> Result<Json<Resumed>, Failure> {
     let mailbox = wanted.mailbox.as_ref();
-    let waiting = office.spool.waiting(mailbox).await?;
-    let ended = office.spool.resume(mailbox).await?;
+    let waiting = admin_state.spool.waiting(mailbox).await?;
+    let ended = admin_state.spool.resume(mailbox).await?;
     if let Some(ended) = &ended {
         operatorlog::resumed(ended, peer.uid);
     }
     Ok(Json(Resumed {
         ended,
-        left: office.spool.pauses().iter().cloned().collect(),
+        left: admin_state.spool.pauses().iter().cloned().collect(),
         waiting,
     }))
 }

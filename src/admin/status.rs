@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::AccountView;
+use super::AdminState;
 use super::ConfigurationView;
 use super::EndingView;
 use super::Failure;
-use super::Office;
 use super::identity;
 use crate::auth::Ending;
 use crate::clock::Timestamp;
@@ -76,16 +76,16 @@ pub struct LogView {
     pub unread: u64,
 }
 
-pub(super) fn router(office: Office) -> Router {
+pub(super) fn router(admin_state: AdminState) -> Router {
     Router::new()
         .route("/status", get(status))
-        .with_state(office)
+        .with_state(admin_state)
 }
 
 /// As many accounts, and as many pauses, as fit on a line.
 const SHOWN: usize = 3;
 
-impl Office {
+impl AdminState {
     /// Returns the state of the queue and of the tokens in one line.
     pub async fn summary(&self) -> String {
         let mut parts = Vec::new();
@@ -139,15 +139,15 @@ fn token(account: &AccountView) -> String {
     format!("token of {}{whose}: {}", account.name, token.state)
 }
 
-async fn status(State(office): State<Office>) -> Result<Json<Status>, Failure> {
-    Ok(Json(of(&office).await?))
+async fn status(State(admin_state): State<AdminState>) -> Result<Json<Status>, Failure> {
+    Ok(Json(of(&admin_state).await?))
 }
 
 /// The status of a relay now.
-pub(super) async fn of(office: &Office) -> Result<Status, Failure> {
-    let now = office.means.clock.now();
+pub(super) async fn of(admin_state: &AdminState) -> Result<Status, Failure> {
+    let now = admin_state.means.clock.now();
     let dropped = telemetry::dropped();
-    let certificate = office.certificate.as_ref().map(CertificateFiles::ends);
+    let certificate = admin_state.certificate.as_ref().map(CertificateFiles::ends);
     // Doctor and the log report a certificate that cannot be read.
     let certificate = certificate.and_then(Result::ok).map(|at| EndingView {
         what: "certificate".to_owned(),
@@ -161,26 +161,26 @@ pub(super) async fn of(office: &Office) -> Result<Status, Failure> {
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
-        listeners: office.listeners.clone(),
-        configuration: office.configuration.view().await,
+        listeners: admin_state.listeners.clone(),
+        configuration: admin_state.configuration.view().await,
         log: LogView {
             dropped: dropped.all,
             unread: dropped.now,
         },
         certificate,
-        accounts: identity::views(office),
-        connections: office.clients.connections(),
+        accounts: identity::views(admin_state),
+        connections: admin_state.clients.connections(),
         // If it cannot be read, the error of the spool says so.
-        queue: office.spool.overview().await.unwrap_or_default(),
-        delivery: office.standing.delivery(now),
-        paused: office.spool.pauses().iter().cloned().collect(),
-        full: office
+        queue: admin_state.spool.overview().await.unwrap_or_default(),
+        delivery: admin_state.standing.delivery(now),
+        paused: admin_state.spool.pauses().iter().cloned().collect(),
+        full: admin_state
             .spool
             .check_room(None)
             .err()
             .map(|error| error.to_string()),
-        is_database_gone: office.spool.look_for_database().is_err(),
-        spool: office.spool.holdings(),
-        spool_error: office.spool.trouble(),
+        is_database_gone: admin_state.spool.look_for_database().is_err(),
+        spool: admin_state.spool.holdings(),
+        spool_error: admin_state.spool.trouble(),
     })
 }

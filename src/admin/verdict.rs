@@ -151,16 +151,16 @@ fn when(row: &Became, waits: Option<&Waits>, now: Timestamp) -> String {
             span_in_words(limited.until.since(now)),
             limited.until
         ),
-        Some(Waits::Backoff(braked)) => {
-            let whose = match &braked.mailbox {
+        Some(Waits::Backoff(backing_off)) => {
+            let whose = match &backing_off.mailbox {
                 Some(mailbox) => mailbox.to_string(),
-                None => format!("Account {}", braked.account),
+                None => format!("Account {}", backing_off.account),
             };
             format!(
                 "{whose} is backing off: {}. The next attempt is in {} ({}).",
-                braked.why(),
-                span_in_words(braked.until.since(now)),
-                braked.until
+                backing_off.why(),
+                span_in_words(backing_off.until.since(now)),
+                backing_off.until
             )
         }
         Some(Waits::Pause(pause)) => {

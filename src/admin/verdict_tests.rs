@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::delivery::BackingOff;
 use crate::delivery::BackoffCause;
-use crate::delivery::Braked;
 use crate::delivery::Limited;
 use crate::spool::LastAttempt;
 use crate::spool::Pause;
@@ -76,7 +76,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
         daily: true,
         until,
     });
-    let backoff = Waits::Backoff(Braked {
+    let backoff = Waits::Backoff(BackingOff {
         account: "default".to_owned(),
         mailbox: None,
         until,

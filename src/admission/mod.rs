@@ -12,8 +12,8 @@ use crate::config::RecipientRule;
 use crate::config::Senders;
 use crate::config::User;
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
-use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mime::Actor;
 use crate::mime::Findings;
@@ -64,7 +64,7 @@ pub struct Admitted {
     /// The address in its From field, if there is a usable one.
     pub author: Option<Address>,
     /// The account and the mailbox.
-    pub lane: Lane,
+    pub destination: Destination,
     /// The only account that may send it, if there is one.
     pub bound: Option<String>,
     /// The most recipients of one submission.
@@ -95,10 +95,10 @@ pub fn admit(
     if let Some(foreign) = handed.names_without_right(header, origin.author.as_ref()) {
         return Err(foreign);
     }
-    let Some(lane) = route(rules.accounts, rules.senders, &origin) else {
+    let Some(destination) = route(rules.accounts, rules.senders, &origin) else {
         return Err(Verdict::NoAccount(origin.author));
     };
-    let account = rules.account(&lane);
+    let account = rules.account(&destination);
     if let Some(from) = account.and_then(|it| puts_in(it, rules.senders, &origin))
         && !handed.may_send_as(&from)
     {
@@ -107,16 +107,16 @@ pub fn admit(
     Ok(Admitted {
         largest_part: largest_part(account, handed.envelope),
         author: origin.author,
-        lane,
+        destination,
         bound: origin.bound,
     })
 }
 
 impl<'r> Rules<'r> {
-    /// The account of a lane.
-    pub fn account(&self, lane: &Lane) -> Option<&'r Account> {
+    /// The account of a destination.
+    pub fn account(&self, destination: &Destination) -> Option<&'r Account> {
         let mut accounts = self.accounts.iter();
-        accounts.find(|account| account.name == lane.account)
+        accounts.find(|account| account.name == destination.account)
     }
 
     /// Why a message counts as looping, if it does.

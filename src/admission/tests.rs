@@ -69,10 +69,10 @@ fn admitted(head: &str, identity: Option<&Identity>, extra: &str) -> Result<Admi
 
 #[test]
 fn the_author_decides_about_account_and_mailbox() {
-    let lane = |head: &str| admitted(head, None, "").map(|it| it.lane.to_string());
+    let destination = |head: &str| admitted(head, None, "").map(|it| it.destination.to_string());
 
-    let scanner = lane("From: Scanner <scan1@contoso.com>\r\n").unwrap();
-    let person = lane("From: anna@contoso.com\r\n").unwrap();
+    let scanner = destination("From: Scanner <scan1@contoso.com>\r\n").unwrap();
+    let person = destination("From: anna@contoso.com\r\n").unwrap();
     let stranger: Address = "eve@fabrikam.com".parse().unwrap();
 
     assert!(
@@ -84,7 +84,7 @@ fn the_author_decides_about_account_and_mailbox() {
         "{person}"
     );
     assert_eq!(
-        lane("From: eve@fabrikam.com\r\n"),
+        destination("From: eve@fabrikam.com\r\n"),
         Err(Verdict::NoAccount(Some(stranger)))
     );
 }

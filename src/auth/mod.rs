@@ -11,7 +11,7 @@
 //!
 //! | file | contains |
 //! |---|---|
-//! | `flight` | the cache of one token: asking, renewing, invalidating |
+//! | `cache` | the cache of one token: asking, renewing, invalidating |
 //! | `entra`, `answer` | requests to the token endpoint, and its answers |
 //! | `assertion`, `managed_identity` | the credentials of apps without a secret |
 //! | `delegated`, `store`, `sealed` | tokens for users who have signed in |
@@ -46,9 +46,9 @@ pub use self::sign_in::store::SignIn;
 pub use self::sign_in::store::Store;
 pub use self::sign_in::store::StoreError;
 pub use self::tokens::answer::Claims;
+use self::tokens::cache::TokenCache;
 use self::tokens::delegated;
 use self::tokens::entra::Entra;
-use self::tokens::flight::Flight;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::config;
@@ -154,7 +154,7 @@ struct Shared {
     account: Account,
     means: Means,
     /// One cache for an app; one for each mailbox in delegated sign-in.
-    flights: Mutex<BTreeMap<Option<String>, Arc<Flight>>>,
+    fetches: Mutex<BTreeMap<Option<String>, Arc<TokenCache>>>,
 }
 
 /// Checks whether the relay can read an account's credential.
@@ -173,7 +173,7 @@ impl Tokens {
             shared: Arc::new(Shared {
                 account,
                 means,
-                flights: Mutex::default(),
+                fetches: Mutex::default(),
             }),
         }
     }
@@ -199,26 +199,26 @@ impl Tokens {
             let mailbox = mailbox.clone();
             return Err(Arc::new(TokenError::NotSignedIn { mailbox }));
         }
-        let flight = self.flight(mailbox);
-        flight.token(self.shared.grant(mailbox)).await
+        let cache = self.cache(mailbox);
+        cache.token(self.shared.grant(mailbox)).await
     }
 
     /// Graph refused this token: it is not used again.
     pub fn refuse(&self, token: &Token) {
-        let flights = self.shared.flights();
+        let fetches = self.shared.fetches();
         let name = token.mailbox.as_ref().map(Address::key);
-        if let Some(flight) = flights.get(&name) {
-            flight.refuse(token);
+        if let Some(cache) = fetches.get(&name) {
+            cache.refuse(token);
         }
     }
 
     /// Graph refused a request that this token does not allow. The permission may have been
     /// granted since, so a new token is requested; this one is used until it arrives.
     pub fn outdate(&self, token: &Token) {
-        let flights = self.shared.flights();
+        let fetches = self.shared.fetches();
         let name = token.mailbox.as_ref().map(Address::key);
-        if let Some(flight) = flights.get(&name) {
-            flight.outdate(token);
+        if let Some(cache) = fetches.get(&name) {
+            cache.outdate(token);
         }
     }
 
@@ -231,11 +231,11 @@ impl Tokens {
 
     /// Returns the state of each token that was requested so far.
     pub fn standing(&self) -> Vec<Standing> {
-        let flights = self.shared.flights();
-        let standing = flights.values().map(|flight| {
-            let (token, trouble) = flight.standing();
+        let fetches = self.shared.fetches();
+        let standing = fetches.values().map(|cache| {
+            let (token, trouble) = cache.standing();
             Standing {
-                mailbox: flight.mailbox.clone(),
+                mailbox: cache.mailbox.clone(),
                 good_until: token.as_ref().map(|(_, until)| *until),
                 claims: token.and_then(|(token, _)| token.claims()),
                 trouble,
@@ -244,15 +244,15 @@ impl Tokens {
         standing.collect()
     }
 
-    fn flight(&self, mailbox: &Address) -> Arc<Flight> {
+    fn cache(&self, mailbox: &Address) -> Arc<TokenCache> {
         let Shared { account, means, .. } = &*self.shared;
         let mailbox = match account.sign_in {
             config::SignIn::Application => None,
             config::SignIn::Delegated => Some(mailbox),
         };
-        let new = || Arc::new(Flight::new(mailbox.cloned(), means.clock.clone()));
-        let mut flights = self.shared.flights();
-        Arc::clone(flights.entry(mailbox.map(Address::key)).or_insert_with(new))
+        let new = || Arc::new(TokenCache::new(mailbox.cloned(), means.clock.clone()));
+        let mut fetches = self.shared.fetches();
+        Arc::clone(fetches.entry(mailbox.map(Address::key)).or_insert_with(new))
     }
 }
 
@@ -271,7 +271,7 @@ impl Shared {
         Ok(answer.granted())
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, BTreeMap<Option<String>, Arc<Flight>>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    fn fetches(&self) -> std::sync::MutexGuard<'_, BTreeMap<Option<String>, Arc<TokenCache>>> {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

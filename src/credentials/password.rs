@@ -39,7 +39,7 @@ pub struct Cost {
     /// In KiB.
     memory: u32,
     rounds: u32,
-    lanes: u32,
+    destinations: u32,
 }
 
 impl Cost {
@@ -70,7 +70,7 @@ const HANDED_BACK: usize = 33 * 1024;
 
 impl PasswordHash {
     /// Hashes a password with a new salt (OWASP's first choice of parameters: 19 MiB, 2 rounds,
-    /// one lane).
+    /// one destination).
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl PasswordHash {
             |params| Cost {
                 memory: params.m_cost(),
                 rounds: params.t_cost(),
-                lanes: params.p_cost(),
+                destinations: params.p_cost(),
             },
         )
     }

@@ -1,7 +1,7 @@
 //! Sends due mail in fair turns until each entry is delivered or has failed.
 //!
 //! Begin to read at `attempt/mod.rs`, one attempt from top to bottom. One task, the
-//! dispatcher below, decides who may go next (`dispatch/lanes.rs`). Each attempt is a
+//! dispatcher below, decides who may go next (`dispatch/destinations.rs`). Each attempt is a
 //! task of its own, which settles its entry in the spool whatever happens (promise 2) and
 //! then reports to the dispatcher. `outcome/` has the table of what each failure means.
 //! `attempt/recipients.rs` and `attempt/compose.rs` make the outgoing message,
@@ -27,10 +27,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::attempt::abandoned;
-use self::dispatch::brake::Failed;
-use self::dispatch::brake::News;
-use self::dispatch::lanes::Change;
-use self::dispatch::lanes::Lanes;
+use self::dispatch::backoff::Failed;
+use self::dispatch::backoff::Notice;
+use self::dispatch::destinations::Change;
+use self::dispatch::destinations::Destinations;
 use self::dispatch::pace;
 use self::dispatch::pace::Need;
 use self::outcome::Kind;
@@ -39,8 +39,8 @@ use self::outcome::Scope;
 use self::outcome::faults::Faults;
 use self::outcome::schedule;
 use self::outcome::suspects::Verdict;
+pub use self::standing::BackingOff;
 pub use self::standing::BackoffCause;
-pub use self::standing::Braked;
 pub use self::standing::Delivery;
 pub use self::standing::Limited;
 pub use self::standing::STALLED;
@@ -58,7 +58,7 @@ use crate::config::Route;
 use crate::config::Submission;
 use crate::graph::Graph;
 use crate::http::Http;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::Origin;
 use crate::metrics::Metrics;
 use crate::spool::Arrival;
@@ -82,13 +82,13 @@ struct Context {
     notify: crate::config::Notify,
     /// How long a failed message is kept.
     keep: Duration,
-    outlets: HashMap<String, Outlet>,
+    account_clients: HashMap<String, AccountClient>,
     metrics: Metrics,
 }
 
 /// An account ready to send.
 #[derive(Debug)]
-struct Outlet {
+struct AccountClient {
     account: Account,
     graph: Graph,
     /// See [`UPLOADS`].
@@ -134,35 +134,35 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
     decide_again(config, &spool).await?;
-    let outlet = |tokens: &Tokens| {
+    let account_client = |tokens: &Tokens| {
         let account = tokens.account().clone();
         let name = account.name.clone();
-        let outlet = Outlet {
+        let account_client = AccountClient {
             account,
             graph: Graph::new(http.clone(), tokens.clone())
                 .counted_in(standing.metrics().requests.clone()),
             uploads: Semaphore::new(UPLOADS),
         };
-        (name, outlet)
+        (name, account_client)
     };
     let pace = |account: &Account| (account.name.clone(), account.pace);
     let workers = u32::try_from(config.delivery.workers).unwrap_or(u32::MAX);
-    let mut lanes = Lanes::new(
+    let mut destinations = Destinations::new(
         config.accounts.iter().map(pace).collect(),
         workers,
         standing.clone(),
     );
     let now = Instant::now();
-    lanes.set_pauses(spool.pauses(), now);
+    destinations.set_pauses(spool.pauses(), now);
     spool.pauses().iter().for_each(operatorlog::still_paused);
     match spool.spent(pace::MEMORY).await {
-        Ok(spent) => spent.iter().for_each(|spent| lanes.remember(spent, now)),
+        Ok(spent) => spent.iter().for_each(|it| destinations.remember(it, now)),
         // Graph's own limits still hold.
         Err(error) if error.is_damage() => maillog::spool_trouble(&error),
         Err(error) => return Err(error),
     }
-    for (lane, due_in) in spool.lanes().await? {
-        lanes.has_due(&lane, now + due_in, now);
+    for (destination, due_in) in spool.destinations().await? {
+        destinations.has_due(&destination, now + due_in, now);
     }
     let (report, reports) = mpsc::channel(config.delivery.workers);
     let dispatcher = Dispatcher {
@@ -175,10 +175,10 @@ pub async fn run(
             settings: config.delivery.clone(),
             notify: config.failure_notify.clone(),
             keep: config.failure_keep,
-            outlets: accounts.iter().map(outlet).collect(),
+            account_clients: accounts.iter().map(account_client).collect(),
             metrics: standing.metrics().clone(),
         }),
-        lanes,
+        destinations,
         faults: Faults::default(),
         attempts: TaskTracker::new(),
         report,
@@ -225,7 +225,7 @@ async fn decide_again(config: &Config, spool: &Spool) -> Result<(), SpoolError> 
 /// Decides what goes next. Owned by its task.
 struct Dispatcher {
     context: Arc<Context>,
-    lanes: Lanes,
+    destinations: Destinations,
     faults: Faults,
     attempts: TaskTracker,
     report: mpsc::Sender<Settled>,
@@ -261,7 +261,7 @@ impl Dispatcher {
                 }
                 Some(settled) = self.reports.recv() => self.settled(&settled),
                 () = self.context.spool.pauses_changed() => {
-                    self.lanes.set_pauses(self.context.spool.pauses(), Instant::now());
+                    self.destinations.set_pauses(self.context.spool.pauses(), Instant::now());
                 }
                 () = tokio::time::sleep(wake) => {}
                 () = beat.answer() => {}
@@ -283,12 +283,16 @@ impl Dispatcher {
 
     fn arrived(&mut self, arrivals: Vec<Arrival>) {
         let now = Instant::now();
-        for Arrival { lane, urgency } in arrivals {
+        for Arrival {
+            destination,
+            urgency,
+        } in arrivals
+        {
             match urgency {
                 Urgency::Ordinary => {}
-                Urgency::AtOnce => self.lanes.ease(&lane, now),
+                Urgency::AtOnce => self.destinations.ease(&destination, now),
             }
-            self.lanes.has_due(&lane, now, now);
+            self.destinations.has_due(&destination, now, now);
         }
     }
 
@@ -298,25 +302,27 @@ impl Dispatcher {
         for more in self.faults.counted(now) {
             maillog::more_faults(&more.account, &more.what, more.count);
         }
-        let wants = self.lanes.wants(now);
+        let wants = self.destinations.wants(now);
         self.tell_changes();
         if wants.is_empty() {
             return Ok(0);
         }
-        let asked: Vec<Lane> = wants.iter().map(|want| want.lane.clone()).collect();
+        let asked: Vec<Destination> = wants.iter().map(|want| want.destination.clone()).collect();
         let claims = self.context.spool.claim(wants).await;
         let mut claims = claims.inspect_err(|error| maillog::spool_trouble(error))?;
         claims.quarantined.iter().for_each(maillog::quarantined);
-        for lane in asked {
-            let next = claims.upcoming.remove(&lane);
+        for destination in asked {
+            let next = claims.upcoming.remove(&destination);
             let next = next.map(|next| (now + next.due_in, Need::of(next.size, next.recipients)));
-            self.lanes.set_upcoming(&lane, next, now);
+            self.destinations.set_upcoming(&destination, next, now);
         }
         let count = claims.claimed.len();
         for entry in claims.claimed {
             let recipients = entry.envelope.recipients.len() as u64;
             let need = Need::of(entry.content.size(), recipients);
-            let begun = self.lanes.begun(&entry.lane, Instant::now(), need);
+            let begun = self
+                .destinations
+                .begun(&entry.destination, Instant::now(), need);
             let context = Arc::clone(&self.context);
             let report = self.report.clone();
             // An attempt has some ten kilobytes, which would be copied at each layer.
@@ -334,7 +340,7 @@ impl Dispatcher {
             return SPOOL_AGAIN;
         }
         let idle = Duration::from_secs(60);
-        let wakes = [self.lanes.wake_at(), self.faults.next()];
+        let wakes = [self.destinations.wake_at(), self.faults.next()];
         let wake = wakes.into_iter().flatten().min();
         wake.map_or(idle, |at| {
             at.saturating_duration_since(Instant::now()).min(idle)
@@ -350,29 +356,33 @@ impl Dispatcher {
         let now = Instant::now();
         if let Next::Wait(due) = next {
             let due_in = due.since(self.context.spool.running());
-            self.lanes.has_due(&entry.lane, now + due_in, now);
+            self.destinations
+                .has_due(&entry.destination, now + due_in, now);
         }
         let failed = |cause, wait| Failed {
             id: entry.id,
             cause,
             wait,
         };
-        match (outcome.verdict, schedule::braked(outcome.kind)) {
+        match (outcome.verdict, schedule::backing_off(outcome.kind)) {
             (Some(Verdict::Own | Verdict::Open), _) | (_, None) => {}
             (_, Some((Scope::Account, cause, wait))) => {
                 let failed = failed(cause, wait);
-                self.lanes.brake_account(&entry.lane, now, failed);
+                self.destinations
+                    .back_off_account(&entry.destination, now, failed);
             }
             (_, Some((_, cause, wait))) => {
                 let failed = failed(cause, wait);
-                self.lanes.brake_mailbox(&entry.lane, now, failed);
+                self.destinations
+                    .back_off_mailbox(&entry.destination, now, failed);
             }
         }
-        let mailbox = outcome.shows_that_mailbox_works() && self.lanes.worked(&entry.lane, now);
-        let account =
-            outcome.shows_that_account_works() && self.lanes.account_worked(&entry.lane, now);
+        let mailbox =
+            outcome.shows_that_mailbox_works() && self.destinations.worked(&entry.destination, now);
+        let account = outcome.shows_that_account_works()
+            && self.destinations.account_worked(&entry.destination, now);
         if mailbox || account {
-            maillog::recovered(&entry.lane);
+            maillog::recovered(&entry.destination);
         }
         if outcome.kind == Kind::Delivered {
             self.standing.delivered(now);
@@ -382,28 +392,34 @@ impl Dispatcher {
             && let Some(code) = &outcome.code
         {
             // The remedy differs from that for a mailbox that sends too fast.
-            self.lanes.tell_mailbox(&entry.lane, code, now);
+            self.destinations
+                .tell_mailbox(&entry.destination, code, now);
         }
-        let outlet = self.context.outlets.get(&entry.lane.account);
-        if let Some(owner) = outlet.and_then(|outlet| outlet.graph.owner(&entry.lane.mailbox)) {
-            self.lanes.shares_limits_with(&entry.lane, &owner, now);
+        let account_client = self.context.account_clients.get(&entry.destination.account);
+        if let Some(owner) = account_client
+            .and_then(|account_client| account_client.graph.owner(&entry.destination.mailbox))
+        {
+            self.destinations
+                .shares_limits_with(&entry.destination, &owner, now);
         }
         self.tell_changes();
-        self.lanes.ended(&entry.lane, now);
+        self.destinations.ended(&entry.destination, now);
     }
 
     fn tell_changes(&mut self) {
         let (wall, now) = (self.context.clock.now(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
-        for change in self.lanes.changes() {
+        for change in self.destinations.changes() {
             match change {
-                Change::Held(lane, limit, until) => {
-                    maillog::rate_limited(&lane, limit.key(), at(until));
+                Change::Held(destination, limit, until) => {
+                    maillog::rate_limited(&destination, limit.key(), at(until));
                 }
-                Change::Narrowed(lane, at_once, until) => {
-                    maillog::concurrency_reduced(&lane, at_once, at(until));
+                Change::Narrowed(destination, at_once, until) => {
+                    maillog::concurrency_reduced(&destination, at_once, at(until));
                 }
-                Change::Widened(lane, at_once) => maillog::concurrency_restored(&lane, at_once),
+                Change::Widened(destination, at_once) => {
+                    maillog::concurrency_restored(&destination, at_once);
+                }
             }
         }
     }
@@ -419,12 +435,14 @@ impl Dispatcher {
             Some(Verdict::Own | Verdict::Open) => Scope::Message,
             Some(Verdict::Common) | None => scope,
         };
-        let news = match scope {
-            Scope::Account => self.lanes.tell_account(&entry.lane, what),
-            Scope::Mailbox => self.lanes.tell_mailbox(&entry.lane, what, now),
+        let notice = match scope {
+            Scope::Account => self.destinations.tell_account(&entry.destination, what),
+            Scope::Mailbox => self
+                .destinations
+                .tell_mailbox(&entry.destination, what, now),
             Scope::Message => self.faults.of_message(entry),
         };
-        if news == News::New && self.faults.is_named(&entry.lane.account, what, now) {
+        if notice == Notice::New && self.faults.is_named(&entry.destination.account, what, now) {
             let words = outcome::named(remedy, entry, &self.context.goes_out_from(entry));
             let waits = match scope {
                 Scope::Account => maillog::Waits::Account,

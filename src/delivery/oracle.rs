@@ -20,8 +20,8 @@ use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::config::ReceivedClient;
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
-use crate::mail::Lane;
 use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::Trace;
@@ -71,7 +71,7 @@ pub(super) fn entry(content: &[u8], recipients: Vec<Address>) -> Claimed {
     let mailbox: Address = "relay@contoso.com".parse().expect("an address");
     Claimed {
         id: "01M7ZZDH4TKT6XKYKEMYK3N3EJ".parse().expect("an id"),
-        lane: Lane {
+        destination: Destination {
             account: "default".to_owned(),
             mailbox,
         },
@@ -113,8 +113,8 @@ pub(super) fn composed(entry: &Claimed) -> (Vec<u8>, Vec<u8>) {
         panic!("entries of the oracle are small");
     };
     let rules = Rules {
-        from: &entry.lane.mailbox,
-        mailbox: &entry.lane.mailbox,
+        from: &entry.destination.mailbox,
+        mailbox: &entry.destination.mailbox,
         submission: &crate::config::Submission::default(),
         hostname: "relay.test",
         client: ReceivedClient::Full,
@@ -162,7 +162,7 @@ pub(super) fn outgoing(entry: &Claimed) {
     assert!(out.len() <= most, "{} bytes: {shown}", out.len());
     only_ruled_fields_changed(&sent, &gone, &shown);
     // The decisions match what goes out, for every reader.
-    let decided = author_of(&sent).unwrap_or_else(|| entry.lane.mailbox.clone());
+    let decided = author_of(&sent).unwrap_or_else(|| entry.destination.mailbox.clone());
     let read = author_of(&gone).map(|author| author.key());
     assert_eq!(read, Some(decided.key()), "{shown}");
     let whole = [&out[..], &body].concat();

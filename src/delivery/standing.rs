@@ -16,18 +16,18 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::dispatch::brake::Brake;
+use super::dispatch::backoff::BackoffState;
 use super::dispatch::pace::Limit;
 use super::outcome::Cause;
 use crate::clock::Timestamp;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::metrics::Metrics;
 use crate::spool::Pause;
 
 /// A mailbox or an account that backs off after failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Braked {
+pub struct BackingOff {
     /// The account.
     pub account: String,
     /// The mailbox; none if the whole account backs off.
@@ -40,7 +40,7 @@ pub struct Braked {
     pub told: Option<String>,
 }
 
-impl Braked {
+impl BackingOff {
     /// Why it sends nothing for now, in words.
     pub fn why(&self) -> String {
         let cause = match self.cause {
@@ -93,7 +93,7 @@ pub enum Waits {
     /// A rate limit is reached.
     Limit(Limited),
     /// The mailbox or account backs off after failures.
-    Backoff(Braked),
+    Backoff(BackingOff),
     /// An operator has paused it.
     Pause(Pause),
 }
@@ -104,9 +104,11 @@ pub enum Waits {
 pub struct Delivery {
     /// What backs off after failures: accounts first, and only the first ones if there
     /// are many.
-    pub braked: Vec<Braked>,
+    #[serde(rename = "braked")]
+    pub backing_off: Vec<BackingOff>,
     /// The number of mailboxes and accounts that back off.
-    pub braked_count: usize,
+    #[serde(rename = "braked_count")]
+    pub backing_off_count: usize,
     /// What waits for a rate limit: daily limits first, and only the first ones if there
     /// are many.
     pub limited: Vec<Limited>,
@@ -135,8 +137,8 @@ pub struct Standing {
 #[derive(Debug)]
 struct Board {
     accounts: BTreeMap<String, Backoff>,
-    mailboxes: BTreeMap<Lane, Backoff>,
-    limited: BTreeMap<Lane, (Limit, Instant)>,
+    mailboxes: BTreeMap<Destination, Backoff>,
+    limited: BTreeMap<Destination, (Limit, Instant)>,
     last_delivery: Instant,
     /// Since when mail waits without a delivery.
     waits_since: Option<Instant>,
@@ -183,20 +185,20 @@ impl Standing {
         let at = |until: Instant| wall + until.saturating_duration_since(now);
         let accounts = board.accounts.iter();
         let accounts = accounts.map(|(name, backoff)| backoff.view(name, None, at(backoff.until)));
-        let mailboxes = board.mailboxes.iter().map(|(lane, backoff)| {
+        let mailboxes = board.mailboxes.iter().map(|(destination, backoff)| {
             let until = at(backoff.until);
-            backoff.view(&lane.account, Some(&lane.mailbox), until)
+            backoff.view(&destination.account, Some(&destination.mailbox), until)
         });
-        let of_day = |(_, (limit, _)): &(&Lane, &(Limit, Instant))| limit.is_daily();
+        let of_day = |(_, (limit, _)): &(&Destination, &(Limit, Instant))| limit.is_daily();
         let daily = board.limited.iter().filter(of_day);
         let others = board.limited.iter().filter(|it| !of_day(it));
         let limited = daily
             .clone()
             .chain(others)
-            .map(|(lane, (limit, until))| limited(lane, *limit, at(*until)));
+            .map(|(destination, (limit, until))| limited(destination, *limit, at(*until)));
         Delivery {
-            braked: accounts.chain(mailboxes).take(LISTED).collect(),
-            braked_count: board.accounts.len() + board.mailboxes.len(),
+            backing_off: accounts.chain(mailboxes).take(LISTED).collect(),
+            backing_off_count: board.accounts.len() + board.mailboxes.len(),
             limited: limited.take(LISTED).collect(),
             limited_count: board.limited.len(),
             limited_for_a_day: daily.count(),
@@ -208,53 +210,57 @@ impl Standing {
     }
 
     /// Why due mail of a mailbox waits, if the reason is not its turn.
-    pub fn waits(&self, lane: &Lane, wall: Timestamp) -> Option<Waits> {
+    pub fn waits(&self, destination: &Destination, wall: Timestamp) -> Option<Waits> {
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
-        if let Some(backoff) = board.accounts.get(&lane.account) {
-            let view = backoff.view(&lane.account, None, at(backoff.until));
+        if let Some(backoff) = board.accounts.get(&destination.account) {
+            let view = backoff.view(&destination.account, None, at(backoff.until));
             return Some(Waits::Backoff(view));
         }
-        if let Some(backoff) = board.mailboxes.get(lane) {
-            let view = backoff.view(&lane.account, Some(&lane.mailbox), at(backoff.until));
+        if let Some(backoff) = board.mailboxes.get(destination) {
+            let view = backoff.view(
+                &destination.account,
+                Some(&destination.mailbox),
+                at(backoff.until),
+            );
             return Some(Waits::Backoff(view));
         }
-        let (limit, until) = board.limited.get(lane)?;
-        Some(Waits::Limit(limited(lane, *limit, at(*until))))
+        let (limit, until) = board.limited.get(destination)?;
+        Some(Waits::Limit(limited(destination, *limit, at(*until))))
     }
 
     /// The backoff of an account now; none for an account without mail.
-    pub(super) fn account(&self, name: &str, brake: &Brake, has_mail: bool) {
+    pub(super) fn account(&self, name: &str, backoff: &BackoffState, has_mail: bool) {
         let mut board = self.lock();
-        match Backoff::of(brake).filter(|_| has_mail) {
+        match Backoff::of(backoff).filter(|_| has_mail) {
             Some(backoff) => drop(board.accounts.insert(name.to_owned(), backoff)),
             None => drop(board.accounts.remove(name)),
         }
     }
 
     /// The backoff of a mailbox now.
-    pub(super) fn mailbox(&self, lane: &Lane, brake: &Brake) {
+    pub(super) fn mailbox(&self, destination: &Destination, backoff: &BackoffState) {
         let mut board = self.lock();
-        match Backoff::of(brake) {
-            Some(backoff) => drop(board.mailboxes.insert(lane.clone(), backoff)),
-            None => drop(board.mailboxes.remove(lane)),
+        match Backoff::of(backoff) {
+            Some(backoff) => drop(board.mailboxes.insert(destination.clone(), backoff)),
+            None => drop(board.mailboxes.remove(destination)),
         }
     }
 
     /// The limit that a mailbox waits for, and until when.
-    pub(super) fn limited(&self, lane: &Lane, limit: Option<(Limit, Instant)>) {
+    pub(super) fn limited(&self, destination: &Destination, limit: Option<(Limit, Instant)>) {
         let mut board = self.lock();
         match limit {
-            Some(limit) => drop(board.limited.insert(lane.clone(), limit)),
-            None => drop(board.limited.remove(lane)),
+            Some(limit) => drop(board.limited.insert(destination.clone(), limit)),
+            None => drop(board.limited.remove(destination)),
         }
     }
 
     /// Forgets a mailbox.
-    pub(super) fn forget(&self, lane: &Lane) {
+    pub(super) fn forget(&self, destination: &Destination) {
         let mut board = self.lock();
-        board.mailboxes.remove(lane);
-        board.limited.remove(lane);
+        board.mailboxes.remove(destination);
+        board.limited.remove(destination);
     }
 
     /// Records that a message was sent.
@@ -277,9 +283,9 @@ impl Standing {
 }
 
 impl Backoff {
-    fn of(brake: &Brake) -> Option<Self> {
-        let until = brake.until.filter(|_| brake.failures > 0)?;
-        let cause = match brake.cause? {
+    fn of(backoff: &BackoffState) -> Option<Self> {
+        let until = backoff.until.filter(|_| backoff.failures > 0)?;
+        let cause = match backoff.cause? {
             Cause::Throttled => BackoffCause::Throttled,
             Cause::Unavailable => BackoffCause::Unavailable,
             Cause::Configuration(_) => BackoffCause::Configuration,
@@ -287,12 +293,12 @@ impl Backoff {
         Some(Self {
             until,
             cause,
-            told: brake.told.clone(),
+            told: backoff.told.clone(),
         })
     }
 
-    fn view(&self, account: &str, mailbox: Option<&Address>, until: Timestamp) -> Braked {
-        Braked {
+    fn view(&self, account: &str, mailbox: Option<&Address>, until: Timestamp) -> BackingOff {
+        BackingOff {
             account: account.to_owned(),
             mailbox: mailbox.cloned(),
             until,
@@ -302,10 +308,10 @@ impl Backoff {
     }
 }
 
-fn limited(lane: &Lane, limit: Limit, until: Timestamp) -> Limited {
+fn limited(destination: &Destination, limit: Limit, until: Timestamp) -> Limited {
     Limited {
-        account: lane.account.clone(),
-        mailbox: lane.mailbox.clone(),
+        account: destination.account.clone(),
+        mailbox: destination.mailbox.clone(),
         limit: limit.key().to_owned(),
         daily: limit.is_daily(),
         until,
@@ -319,8 +325,8 @@ pub const STALLED: Duration = Duration::from_secs(15 * 60);
 mod tests {
     use super::*;
 
-    fn lane(name: &str) -> Lane {
-        Lane {
+    fn destination(name: &str) -> Destination {
+        Destination {
             account: "a".to_owned(),
             mailbox: format!("{name}@contoso.com").parse().unwrap(),
         }
@@ -334,7 +340,7 @@ mod tests {
     async fn times_are_shown_by_the_wall_clock_and_measured_by_another() {
         let standing = Standing::default();
         let until = Instant::now() + Duration::from_secs(60);
-        standing.limited(&lane("one"), Some((Limit::Recipients, until)));
+        standing.limited(&destination("one"), Some((Limit::Recipients, until)));
         tokio::time::advance(Duration::from_secs(20)).await;
 
         // The wall clock was set meanwhile.
@@ -377,14 +383,14 @@ mod tests {
             } else {
                 Limit::Messages
             };
-            standing.limited(&lane(&format!("box{n:04}")), Some((limit, until)));
+            standing.limited(&destination(&format!("box{n:04}")), Some((limit, until)));
         }
 
         let seen = standing.delivery(wall(0));
 
         assert_eq!((seen.limited.len(), seen.limited_count), (LISTED, 1000));
         assert!(seen.limited[0].daily);
-        let shown = standing.waits(&lane("box0500"), wall(0));
+        let shown = standing.waits(&destination("box0500"), wall(0));
         assert!(matches!(shown, Some(Waits::Limit(_))), "{shown:?}");
     }
 }

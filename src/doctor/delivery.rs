@@ -7,8 +7,8 @@ use super::Finding;
 use crate::catalogue;
 use crate::clock::span_in_words;
 use crate::config::Config;
+use crate::delivery::BackingOff;
 use crate::delivery::BackoffCause;
-use crate::delivery::Braked;
 use crate::delivery::Delivery;
 use crate::delivery::Limited;
 use crate::delivery::STALLED;
@@ -52,14 +52,16 @@ fn pauses(paused: &[Pause]) -> Vec<Finding> {
 /// Reports what is backing off after errors.
 fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     let check = "throttling";
-    if delivery.braked.is_empty() {
+    if delivery.backing_off.is_empty() {
         let accounts = config.accounts.len();
         let words = format!("nothing is backing off, accounts: {accounts}");
         return vec![Finding::ok(check, words)];
     }
-    let named = delivery.braked.iter().take(NAMED);
-    let mut findings: Vec<Finding> = named.map(|braked| braked_one(check, braked)).collect();
-    if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
+    let named = delivery.backing_off.iter().take(NAMED);
+    let mut findings: Vec<Finding> = named
+        .map(|backing_off| backing_off_one(check, backing_off))
+        .collect();
+    if let more @ 1.. = delivery.backing_off_count.saturating_sub(NAMED) {
         let words = format!("{more} more mailboxes are backing off");
         let remedy = "see graph-relay status --json, and the log (event=\"fault\")";
         findings.push(Finding::warning(check, words, remedy));
@@ -67,15 +69,15 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     findings
 }
 
-fn braked_one(check: &str, braked: &Braked) -> Finding {
-    let whose = match &braked.mailbox {
+fn backing_off_one(check: &str, backing_off: &BackingOff) -> Finding {
+    let whose = match &backing_off.mailbox {
         Some(mailbox) => mailbox.to_string(),
-        None => format!("account {}", braked.account),
+        None => format!("account {}", backing_off.account),
     };
-    let why = braked.why();
-    let words = format!("{whose} is backing off until {}: {why}", braked.until);
-    let entry = braked.told.as_deref().and_then(catalogue::find);
-    let remedy = match (braked.cause, entry) {
+    let why = backing_off.why();
+    let words = format!("{whose} is backing off until {}: {why}", backing_off.until);
+    let entry = backing_off.told.as_deref().and_then(catalogue::find);
+    let remedy = match (backing_off.cause, entry) {
         (BackoffCause::Unavailable, _) => "wait: the relay tries again by itself",
         (_, Some(entry)) => entry.remedy,
         (BackoffCause::Throttled, None) => {
@@ -84,7 +86,10 @@ fn braked_one(check: &str, braked: &Braked) -> Finding {
         }
         (BackoffCause::Configuration, None) => "see the log (event=\"fault\")",
     };
-    let mailbox = braked.mailbox.as_ref().map_or("MAILBOX", |it| it.as_str());
+    let mailbox = backing_off
+        .mailbox
+        .as_ref()
+        .map_or("MAILBOX", |it| it.as_str());
     let remedy = catalogue::named(remedy, mailbox, mailbox);
     Finding::warning(check, words, remedy)
 }
@@ -124,7 +129,7 @@ fn leaves(delivery: &Delivery) -> Finding {
         None => Finding::ok(check, "no mail is waiting"),
         // It may be on its way, or wait as long as the backoff lasts.
         Some(stalled) if stalled < STALLED => {
-            let words = match delivery.braked.is_empty() {
+            let words = match delivery.backing_off.is_empty() {
                 true => "mail is being sent".to_owned(),
                 false => {
                     let seconds = stalled.as_secs();
@@ -169,15 +174,15 @@ mod tests {
 
     #[test]
     fn mail_that_is_held_back_does_not_leave() {
-        let held_back = |braked| {
+        let held_back = |backing_off| {
             let stalled_seconds = Some(60);
             leaves(&Delivery {
                 stalled_seconds,
-                braked,
+                backing_off,
                 ..Delivery::default()
             })
         };
-        let braked = Braked {
+        let backing_off = BackingOff {
             account: "contoso".to_owned(),
             mailbox: None,
             until: crate::clock::Timestamp::from_millis(0),
@@ -186,7 +191,7 @@ mod tests {
         };
 
         assert_eq!(held_back(Vec::new()).words, "mail is being sent");
-        let words = held_back(vec![braked]).words;
+        let words = held_back(vec![backing_off]).words;
         assert!(words.contains("nothing has been sent for 60 s"), "{words}");
     }
 }

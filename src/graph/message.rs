@@ -1,5 +1,5 @@
 //! The message resource of Graph's JSON (Graph page "message resource type"): wire types
-//! for a [`Rendition`], and the request bodies made of them.
+//! for a [`JsonMessage`], and the request bodies made of them.
 //!
 //! Empty values are left out: Graph refuses a `null` where it expects a list, and an empty
 //! `internetMessageHeaders`. Importance is always written, because messages with custom
@@ -14,8 +14,8 @@ use serde::Serializer;
 use super::FileAttachment;
 use crate::mime;
 use crate::mime::Importance;
+use crate::mime::JsonMessage;
 use crate::mime::Mailbox;
-use crate::mime::Rendition;
 use crate::mime::Sensitivity;
 use crate::mime::Text;
 
@@ -131,31 +131,31 @@ struct SendMail<'m, 'r> {
 }
 
 impl<'r> Message<'r> {
-    /// Takes over the content of a rendition.
-    pub fn of(rendition: &'r Rendition) -> Self {
+    /// Takes over the content of a json_message.
+    pub fn of(json_message: &'r JsonMessage) -> Self {
         let recipients = |them: &'r [Mailbox]| them.iter().map(Recipient::of).collect();
-        let headers = rendition.headers.iter();
+        let headers = json_message.headers.iter();
         Self {
-            subject: &rendition.subject,
-            body: ItemBody::of(&rendition.text),
-            from: rendition.from.as_ref().map(Recipient::of),
-            to_recipients: recipients(&rendition.to),
-            cc_recipients: recipients(&rendition.cc),
-            bcc_recipients: recipients(&rendition.bcc),
-            reply_to: recipients(&rendition.reply_to),
-            importance: match rendition.importance {
+            subject: &json_message.subject,
+            body: ItemBody::of(&json_message.text),
+            from: json_message.from.as_ref().map(Recipient::of),
+            to_recipients: recipients(&json_message.to),
+            cc_recipients: recipients(&json_message.cc),
+            bcc_recipients: recipients(&json_message.bcc),
+            reply_to: recipients(&json_message.reply_to),
+            importance: match json_message.importance {
                 Importance::Low => "low",
                 Importance::Normal => "normal",
                 Importance::High => "high",
             },
-            is_read_receipt_requested: rendition.read_receipt,
-            is_delivery_receipt_requested: rendition.delivery_receipt,
-            internet_message_id: rendition.message_id.as_deref(),
+            is_read_receipt_requested: json_message.read_receipt,
+            is_delivery_receipt_requested: json_message.delivery_receipt,
+            internet_message_id: json_message.message_id.as_deref(),
             internet_message_headers: headers
                 .map(|(name, value)| InternetMessageHeader { name, value })
                 .collect(),
-            single_value_extended_properties: properties(rendition),
-            attachments: rendition
+            single_value_extended_properties: properties(json_message),
+            attachments: json_message
                 .attachments
                 .iter()
                 .map(WireAttachment::of)
@@ -213,15 +213,17 @@ impl<'r> Recipient<'r> {
     }
 }
 
-fn properties(rendition: &Rendition) -> Vec<ExtendedProperty<'_>> {
-    let sensitivity = rendition.sensitivity.map(|sensitivity| match sensitivity {
-        Sensitivity::Personal => "1",
-        Sensitivity::Private => "2",
-        Sensitivity::Confidential => "3",
-    });
+fn properties(json_message: &JsonMessage) -> Vec<ExtendedProperty<'_>> {
+    let sensitivity = json_message
+        .sensitivity
+        .map(|sensitivity| match sensitivity {
+            Sensitivity::Personal => "1",
+            Sensitivity::Private => "2",
+            Sensitivity::Confidential => "3",
+        });
     let properties = [
-        (IN_REPLY_TO, rendition.in_reply_to.as_deref()),
-        (REFERENCES, rendition.references.as_deref()),
+        (IN_REPLY_TO, json_message.in_reply_to.as_deref()),
+        (REFERENCES, json_message.references.as_deref()),
         (SENSITIVITY, sensitivity),
     ];
     let said = properties.into_iter();
@@ -280,8 +282,8 @@ mod tests {
 
     use super::*;
 
-    fn rendition(message: &str) -> Rendition {
-        Rendition::of(message.as_bytes()).unwrap()
+    fn json_message(message: &str) -> JsonMessage {
+        JsonMessage::of(message.as_bytes()).unwrap()
     }
 
     fn text(json: serde_json::Result<Json>) -> String {
@@ -298,8 +300,8 @@ mod tests {
 
     #[test]
     fn a_report_is_written_as_graph_documents_it() {
-        let rendition = rendition(REPORT);
-        let message = Message::of(&rendition);
+        let json_message = json_message(REPORT);
+        let message = Message::of(&json_message);
 
         let json = text(Json::send_mail(&message, SentItems::NotKept));
 
@@ -323,9 +325,12 @@ mod tests {
 
     #[test]
     fn absent_values_are_left_out() {
-        let rendition = rendition("To: a@example.org\r\n\r\n");
+        let json_message = json_message("To: a@example.org\r\n\r\n");
 
-        let json = text(Json::send_mail(&Message::of(&rendition), SentItems::Kept));
+        let json = text(Json::send_mail(
+            &Message::of(&json_message),
+            SentItems::Kept,
+        ));
 
         assert_eq!(
             json,
@@ -339,7 +344,7 @@ mod tests {
 
     #[test]
     fn every_property_has_its_name() {
-        let said = rendition(
+        let said = json_message(
             "From: a@b.c\r\nCc: d@e.f\r\nImportance: high\r\nSensitivity: private\r\n\
              References: <1@a> <2@a>\r\nDisposition-Notification-To: a@b.c\r\n\
              Return-Receipt-To: a@b.c\r\nContent-Type: multipart/related; boundary=b\r\n\r\n\
@@ -382,8 +387,8 @@ mod tests {
             ("Sensitivity: personal", "normal", json!("1")),
             ("Sensitivity: company-confidential", "normal", json!("3")),
         ] {
-            let rendition = rendition(&format!("{line}\r\n\r\n"));
-            let message = serde_json::to_value(Message::of(&rendition)).unwrap();
+            let json_message = json_message(&format!("{line}\r\n\r\n"));
+            let message = serde_json::to_value(Message::of(&json_message)).unwrap();
 
             assert_eq!(message["importance"], importance, "{line}");
             let property = &message["singleValueExtendedProperties"][0]["value"];
@@ -399,8 +404,8 @@ mod tests {
             let message = format!(
                 "Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}{file}\r\n--b--\r\n"
             );
-            let rendition = rendition(&message);
-            Json::send_mail(&Message::of(&rendition), SentItems::NotKept).unwrap()
+            let json_message = json_message(&message);
+            Json::send_mail(&Message::of(&json_message), SentItems::NotKept).unwrap()
         };
 
         assert!(most(2_990_000).body().len() <= 4_000_000);
@@ -428,8 +433,8 @@ mod tests {
             let head = format!("To: {to}\r\n{fields}\r\n");
             let message = [head.as_bytes(), &body].concat();
 
-            let rendition = Rendition::of(&message).unwrap();
-            let json = Json::send_mail(&Message::of(&rendition), SentItems::NotKept).unwrap();
+            let json_message = JsonMessage::of(&message).unwrap();
+            let json = Json::send_mail(&Message::of(&json_message), SentItems::NotKept).unwrap();
 
             let value: Value = serde_json::from_slice(json.body()).unwrap();
             prop_assert!(is_said(&value), "{}", value);

@@ -6,8 +6,8 @@ use super::Rules;
 use super::clients::Clients;
 use super::clients::Sender;
 use crate::mail::Client;
+use crate::mail::Destination;
 use crate::mail::Envelope;
-use crate::mail::Lane;
 use crate::session::Identity;
 use crate::telemetry::maillog;
 
@@ -63,18 +63,18 @@ impl Allowance<'_> {
 
     /// Counts the recipients of an accepted message against the daily quota of its
     /// mailbox, and warns once about a sender that has used half of it.
-    pub(super) fn use_mailbox(&self, lane: &Lane, envelope: &Envelope) {
+    pub(super) fn use_mailbox(&self, destination: &Destination, envelope: &Envelope) {
         let mut accounts = self.rules.accounts.iter();
-        let account = accounts.find(|account| account.name == lane.account);
+        let account = accounts.find(|account| account.name == destination.account);
         let Some(per_day) = account.and_then(|account| account.pace.recipients_per_day) else {
             return;
         };
         let (sender, count) = (self.sender(), count(envelope));
         let used = self
             .clients
-            .use_mailbox(sender.clone(), lane, count, per_day);
+            .use_mailbox(sender.clone(), destination, count, per_day);
         if let Some(used) = used {
-            maillog::quota_half_used(&sender, lane, used, per_day);
+            maillog::quota_half_used(&sender, destination, used, per_day);
         }
     }
 }

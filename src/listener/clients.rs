@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::mail::Client;
-use crate::mail::Lane;
+use crate::mail::Destination;
 
 /// All clients; clones share the counts.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ struct Known {
     /// Messages by the minute.
     hour: Remembered<Sender, Window<60>>,
     /// Recipients by the hour.
-    day: Remembered<(Sender, Lane), Day>,
+    day: Remembered<(Sender, Destination), Day>,
 }
 
 /// Messages of a client that still count (a leaky bucket of one minute).
@@ -140,14 +140,14 @@ impl Clients {
     pub(super) fn use_mailbox(
         &self,
         sender: Sender,
-        lane: &Lane,
+        destination: &Destination,
         count: u32,
         per_day: u32,
     ) -> Option<u64> {
         let (mut known, now) = (self.known(), Instant::now());
         let hour = known.since_begun(now) / HOUR;
         let is_over = |day: &mut Day| day.recipients.at(hour).total() == 0;
-        let day = known.day.of((sender, lane.clone()), now, is_over);
+        let day = known.day.of((sender, destination.clone()), now, is_over);
         let recipients = day.recipients.at(hour);
         recipients.add(count);
         let total = recipients.total();
@@ -322,13 +322,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn half_of_a_mailboxs_day_is_reported_once_a_day() {
         let clients = Clients::default();
-        let lane = |mailbox: &str| Lane {
+        let destination = |mailbox: &str| Destination {
             account: "default".into(),
             mailbox: mailbox.parse().unwrap(),
         };
         let send = |mailbox: &str, count| {
             let sender = sender("192.0.2.1");
-            clients.use_mailbox(sender, &lane(mailbox), count, 100)
+            clients.use_mailbox(sender, &destination(mailbox), count, 100)
         };
         assert_eq!(send("a@contoso.com", 49), None);
         assert_eq!(send("b@contoso.com", 49), None);

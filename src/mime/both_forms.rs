@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::Detached;
 use super::Encoding;
 use super::Header;
-use super::Rendition;
-use super::RenditionError;
+use super::JsonMessage;
+use super::JsonMessageError;
 use super::Split;
 use super::Unsplittable;
 use super::oracle;
@@ -41,8 +41,8 @@ fn is_whole_part(file: &Detached) -> bool {
     file.name == "attachment.eml" && file.encoding == Encoding::Identity
 }
 
-fn in_json(message: &[u8]) -> Result<Vec<File>, RenditionError> {
-    let files = Rendition::of(message)?.attachments.into_iter();
+fn in_json(message: &[u8]) -> Result<Vec<File>, JsonMessageError> {
+    let files = JsonMessage::of(message)?.attachments.into_iter();
     Ok(files
         .map(|file| (file.name, file.media_type, file.content.to_vec()))
         .collect())
@@ -147,7 +147,10 @@ fn a_part_that_cannot_be_decoded_for_certain_is_a_decoded_file_in_neither_form()
         let message = mixed(&[b"\r\nHello".to_vec(), file.into_bytes()]);
 
         let name = "a.pdf".to_owned();
-        assert_eq!(in_json(&message), Err(RenditionError::Undecodable { name }));
+        assert_eq!(
+            in_json(&message),
+            Err(JsonMessageError::Undecodable { name })
+        );
         assert_eq!(taken(&message), [], "{encoding}");
     }
 }
@@ -216,10 +219,10 @@ proptest! {
                     prop_assert!(files.contains(file), "{:?} is not in {:?}", file, files);
                 }
             }
-            Err(RenditionError::Undecodable { .. }) => {
+            Err(JsonMessageError::Undecodable { .. }) => {
                 let header = Header::split(&message, true).unwrap();
                 let found = oracle::scanned(&header, &message[header.body..]);
-                prop_assert!(found.parts.iter().any(|part| part.media.encoding == Encoding::Unknown));
+                prop_assert!(found.parts.iter().any(|part| part.part_headers.encoding == Encoding::Unknown));
             }
             Err(error) => prop_assert!(false, "{}", error),
         }

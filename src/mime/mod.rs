@@ -11,7 +11,7 @@
 //! base64 or for the JSON form. [`structure()`] finds its parts while it is read, [`Split`] says
 //! which of them are removed, [`Detached::read`] decodes these, and
 //! [`quoted_printable_as_base64`] rewrites texts. Parts that could be read in more than one way
-//! are left untouched. A [`Rendition`] is a whole message in Graph's JSON, with a list of what
+//! are left untouched. A [`JsonMessage`] is a whole message in Graph's JSON, with a list of what
 //! JSON cannot express.
 //!
 //! Each of the folders uses only those before it: `text/`, `addresses/`, `header/`, `body/`,
@@ -35,8 +35,8 @@ pub use self::addresses::List;
 pub use self::addresses::field_of;
 pub use self::body::decode::Decoded;
 pub use self::body::decode::Encoding;
-pub use self::body::media::Disposition;
-pub use self::body::media::Media;
+pub use self::body::part_headers::Disposition;
+pub use self::body::part_headers::PartHeaders;
 pub use self::body::reencode::quoted_printable_as_base64;
 pub use self::body::references::References;
 pub use self::body::scan::structure;
@@ -60,10 +60,10 @@ pub use self::header::caption::subject;
 pub use self::header::quirks::Findings;
 pub use self::header::quirks::Quirk;
 pub use self::header::quirks::is_message_id;
+pub use self::json::JsonMessage;
+pub use self::json::JsonMessageError;
 pub use self::json::Lost;
 pub use self::json::Mailbox;
-pub use self::json::Rendition;
-pub use self::json::RenditionError;
 pub use self::json::attachment::Attachment;
 pub use self::json::contents::Text;
 pub use self::json::properties::Importance;

@@ -78,7 +78,7 @@ fn unmeasured(header: &Header<'_>, body: &[u8], mut found: Structure) {
     found.references = References::default();
     for (part, other) in found.parts.iter_mut().zip(&outlined.parts) {
         part.decoded = 0;
-        part.media.encoding = other.media.encoding;
+        part.part_headers.encoding = other.part_headers.encoding;
     }
     assert_eq!(found, outlined);
 }
@@ -150,7 +150,7 @@ fn taken_apart(header: &Header<'_>, body: &[u8], found: &Structure, split: &Spli
         let around = std::iter::successors(Some(part), |part| found.parts.get(part.parent?));
         for it in around {
             assert!(!it.doubtful || std::ptr::eq(it, part), "{it:?}");
-            let kind = it.media.content_type.as_str();
+            let kind = it.part_headers.content_type.as_str();
             assert!(!matches!(
                 kind,
                 "multipart/signed" | "multipart/encrypted" | "multipart/report"
@@ -177,7 +177,7 @@ fn taken_apart(header: &Header<'_>, body: &[u8], found: &Structure, split: &Spli
             stays.next();
         } else {
             assert_eq!(outline.1, b"", "{shown}");
-            assert_eq!(part.media.content_type, "text/plain", "{shown}");
+            assert_eq!(part.part_headers.content_type, "text/plain", "{shown}");
         }
     }
     assert_eq!(stays.next(), None, "{shown}");
@@ -186,7 +186,7 @@ fn taken_apart(header: &Header<'_>, body: &[u8], found: &Structure, split: &Spli
 /// The position and size of the file that a part becomes; one that cannot be decoded
 /// includes its header section.
 fn as_file(part: &Part) -> (Range<u64>, u64) {
-    if part.media.encoding == Encoding::Unknown {
+    if part.part_headers.encoding == Encoding::Unknown {
         let range = part.header.start..part.body.end;
         let size = range.end - range.start;
         return (range, size);
@@ -212,13 +212,13 @@ fn says_the_same(before: &Structure, body: &[u8], new_header: &[u8], new_body: &
     let after = scanned(&header, new_body);
     assert_eq!(before.parts.len(), after.parts.len());
     for (old, new) in before.parts.iter().zip(&after.parts) {
-        assert_eq!(old.media.content_type, new.media.content_type);
+        assert_eq!(old.part_headers.content_type, new.part_headers.content_type);
         assert_eq!((old.open, old.doubtful), (new.open, new.doubtful));
         if old.open {
             continue;
         }
         assert_eq!(decoded(old, body), decoded(new, new_body), "{old:?}");
-        if old.media.encoding != Encoding::QuotedPrintable {
+        if old.part_headers.encoding != Encoding::QuotedPrintable {
             assert_eq!(bytes(body, &old.body), bytes(new_body, &new.body));
         }
     }
@@ -231,7 +231,7 @@ fn bytes<'b>(body: &'b [u8], range: &Range<u64>) -> &'b [u8] {
 
 /// The content of a part.
 pub(super) fn decoded(part: &Part, body: &[u8]) -> Vec<u8> {
-    let mut decoder = Decoder::new(part.media.encoding);
+    let mut decoder = Decoder::new(part.part_headers.encoding);
     let mut decoded = Vec::new();
     decoder.feed(bytes(body, &part.body), &mut decoded);
     decoder.finish(&mut decoded);
@@ -422,7 +422,7 @@ mod tests {
             let body = &message.as_bytes()[header.body..];
             let ours = scanned(&header, body);
 
-            if ours.parts.iter().any(|part| part.media.is_message()) {
+            if ours.parts.iter().any(|part| part.part_headers.is_message()) {
                 return Ok(()); // It goes into those, and counts their parts with theirs.
             }
 

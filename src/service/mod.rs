@@ -129,9 +129,9 @@ impl Service {
             ready: CancellationToken::new(),
         };
         service.listen(sockets);
-        let office = service.work(admin, transcripts, metrics, means);
+        let admin_state = service.work(admin, transcripts, metrics, means);
         if let Some(socket) = monitoring {
-            service.monitor(socket, office);
+            service.monitor(socket, admin_state);
         }
         info!(
             event = "started",
@@ -267,7 +267,7 @@ impl Service {
         transcripts: Transcripts,
         metrics: Metrics,
         means: auth::Means,
-    ) -> admin::Office {
+    ) -> admin::AdminState {
         let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
         let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
         let sign_ins = SignIns::new(config.accounts.iter().map(tokens).collect());
@@ -277,7 +277,7 @@ impl Service {
             standing.clone(),
             means.http.clone(),
         );
-        let office = admin::Office {
+        let admin_state = admin::AdminState {
             spool: spool.clone(),
             transcripts,
             sign_ins: sign_ins.clone(),
@@ -295,10 +295,10 @@ impl Service {
         let watch = identities::watch(sign_ins, means, config.tls.clone(), stop.clone());
         let tidy = tidy::run(spool.clone(), clock, config.clone(), stop.clone());
         let ready = self.ready.clone();
-        let systemd = systemd::run(office.clone(), self.pulse.clone(), ready, stop.clone());
+        let systemd = systemd::run(admin_state.clone(), self.pulse.clone(), ready, stop.clone());
         self.workers.spawn(systemd);
         self.workers
-            .spawn(admin::run(admin, office.clone(), stop.clone()));
+            .spawn(admin::run(admin, admin_state.clone(), stop.clone()));
         self.workers
             .spawn(tell_removed(spool.clone(), stop.clone()));
         self.workers.spawn(watch);
@@ -307,16 +307,17 @@ impl Service {
         self.workers.spawn(tidy);
         self.workers
             .spawn(tidy::write_refusals(spool.clone(), stop.clone()));
-        office
+        admin_state
     }
 
     /// Serves metrics and health checks over TCP.
-    fn monitor(&self, socket: TcpListener, office: admin::Office) {
+    fn monitor(&self, socket: TcpListener, admin_state: admin::AdminState) {
         if let Ok(address) = socket.local_addr() {
             info!(event = "monitoring", %address, "serving metrics and health checks");
         }
         let stop = self.stop_delivery.clone();
-        self.workers.spawn(monitoring::run(socket, office, stop));
+        self.workers
+            .spawn(monitoring::run(socket, admin_state, stop));
     }
 
     fn deliver(&self, accounts: Vec<Tokens>, standing: Standing, http: Http) {

@@ -18,7 +18,7 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use crate::admin::Office;
+use crate::admin::AdminState;
 use crate::clock::Pulse;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -28,12 +28,12 @@ const STATUS: Duration = Duration::from_secs(10);
 
 /// Reports until `stop`, once the relay is `ready`.
 pub(super) async fn run(
-    office: Office,
+    admin_state: AdminState,
     pulse: Pulse,
     ready: CancellationToken,
     stop: CancellationToken,
 ) {
-    let spool = office.spool.clone();
+    let spool = admin_state.spool.clone();
     let reports = async {
         ready.cancelled().await;
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
@@ -45,7 +45,7 @@ pub(super) async fn run(
                 feed(watchdog / 3, &spool, &pulse).await;
             }
         };
-        tokio::join!(feed, show(&office));
+        tokio::join!(feed, show(&admin_state));
     };
     tokio::select! {
         () = reports => {}
@@ -110,10 +110,10 @@ fn is_for_a_restart(error: &SpoolError) -> bool {
 }
 
 /// Tells systemd the status whenever it changes.
-async fn show(office: &Office) {
+async fn show(admin_state: &AdminState) {
     let mut shown = String::new();
     loop {
-        let status = office.summary().await;
+        let status = admin_state.summary().await;
         if status != shown {
             notify(&NotifyState::Status(&status));
             shown = status;

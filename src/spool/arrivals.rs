@@ -1,15 +1,15 @@
-//! Tells the dispatcher in which lanes something became due. It lasts only until it is
-//! asked for: after a start the dispatcher looks at every lane.
+//! Tells the dispatcher in which destinations something became due. It lasts only until it is
+//! asked for: after a start the dispatcher looks at every destination.
 
 use super::Spool;
 use super::lock_mutex;
-use crate::mail::Lane;
+use crate::mail::Destination;
 
-/// A lane in which something became due.
+/// A destination in which something became due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival {
-    /// The lane.
-    pub lane: Lane,
+    /// The destination.
+    pub destination: Destination,
     /// How urgent it is.
     pub urgency: Urgency,
 }
@@ -24,7 +24,7 @@ pub enum Urgency {
 }
 
 impl Spool {
-    /// Waits for lanes in which something became due since the last call, and returns
+    /// Waits for destinations in which something became due since the last call, and returns
     /// each once for each urgency.
     pub async fn arrivals(&self) -> Vec<Arrival> {
         loop {
@@ -42,10 +42,13 @@ impl Spool {
         }
     }
 
-    pub(super) fn announce(&self, lane: Lane, urgency: Urgency) {
-        let arrival = Arrival { lane, urgency };
+    pub(super) fn announce(&self, destination: Destination, urgency: Urgency) {
+        let arrival = Arrival {
+            destination,
+            urgency,
+        };
         let mut arrivals = lock_mutex(&self.shared.arrivals);
-        // Many messages of one lane in a row are the usual case.
+        // Many messages of one destination in a row are the usual case.
         if arrivals.last() != Some(&arrival) {
             arrivals.push(arrival);
         }

@@ -203,7 +203,7 @@ struct Shared {
     reader: Mutex<Connection>,
     /// What the spool holds, and what is on its way in.
     room: Arc<Room>,
-    /// Lanes in which something became due, until somebody asks.
+    /// Destinations in which something became due, until somebody asks.
     arrivals: Mutex<Vec<Arrival>>,
     arrived: Notify,
     /// Signals that messages were dropped.

@@ -16,22 +16,20 @@ use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::clock::span;
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
 use crate::mail::EnvelopeId;
-use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 use crate::spool::Accepted;
-use crate::spool::Action;
 use crate::spool::AttemptOutcome;
 use crate::spool::AttemptReport;
 use crate::spool::Claimed;
-use crate::spool::Decision;
 use crate::spool::Dsn;
 use crate::spool::DsnKind;
 use crate::spool::Next;
-use crate::spool::Verdict;
 
+pub use crate::telemetry::operatorlog::decided;
 pub use crate::telemetry::spoollog::content_removed;
 pub use crate::telemetry::spoollog::database_gone;
 pub use crate::telemetry::spoollog::database_rewritten;
@@ -43,12 +41,18 @@ pub use crate::telemetry::spoollog::upgrading;
 pub use crate::telemetry::spoollog::waits_for_room;
 
 /// A message is safe on disk.
-pub fn accepted(id: SpoolId, trace: &Trace, envelope: &Envelope, size: u64, lane: &Lane) {
+pub fn accepted(
+    id: SpoolId,
+    trace: &Trace,
+    envelope: &Envelope,
+    size: u64,
+    destination: &Destination,
+) {
     let envid = envelope.reports.envelope_id.as_ref();
     info!(
         event = "accepted", %id, client = %trace.client, user = trace.user,
         from = %envelope.reverse_path, recipients = envelope.recipients.len(), size,
-        envid = envid.map(EnvelopeId::as_str), mailbox = %lane.mailbox, account = %lane.account, "message accepted"
+        envid = envid.map(EnvelopeId::as_str), mailbox = %destination.mailbox, account = %destination.account, "message accepted"
     );
 }
 
@@ -98,9 +102,14 @@ pub fn split(accepted: &Accepted) {
 }
 
 /// A client has used half of the recipients that a mailbox may have in a day.
-pub fn quota_half_used(client: &dyn Display, lane: &Lane, recipients: u64, per_day: u32) {
+pub fn quota_half_used(
+    client: &dyn Display,
+    destination: &Destination,
+    recipients: u64,
+    per_day: u32,
+) {
     warn!(
-        event = "quota_half_used", %client, mailbox = %lane.mailbox, account = %lane.account,
+        event = "quota_half_used", %client, mailbox = %destination.mailbox, account = %destination.account,
         recipients, recipients_per_day = per_day,
         remedy = "find out what the client sends; limits.recipients_per_hour_per_client can limit \
             it",
@@ -144,7 +153,7 @@ pub fn certificate_unusable(reason: &dyn Display) {
 pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
     let Claimed {
         id,
-        lane,
+        destination,
         attempt,
         client_request_id,
         ..
@@ -157,7 +166,7 @@ pub fn attempted(entry: &Claimed, report: &AttemptReport, now: Moment) {
     let status = report
         .http_status
         .map_or_else(|| "-".to_owned(), |status| status.to_string());
-    let (mailbox, reason) = (&lane.mailbox, report.reason.as_str());
+    let (mailbox, reason) = (&destination.mailbox, report.reason.as_str());
     let dsn = report.dsn.as_ref();
     let reported_to = dsn.map_or("nobody", |dsn| dsn.recipient.as_str());
     let due = match report.next {
@@ -217,12 +226,12 @@ pub fn reported(entry: &Claimed, report: &AttemptReport, withdrawn: &[SpoolId]) 
         let Dsn {
             id,
             recipient,
-            lane,
+            destination,
             ..
         } = dsn;
         info!(
-            event = "report", %id, %about, kind, to = %recipient, mailbox = %lane.mailbox,
-            account = %lane.account, "report queued"
+            event = "report", %id, %about, kind, to = %recipient, mailbox = %destination.mailbox,
+            account = %destination.account, "report queued"
         );
     }
 }
@@ -238,7 +247,7 @@ pub fn report_not_wanted(about: SpoolId) {
 /// The draft of an earlier attempt is deleted: its creation got no answer.
 pub fn draft_deleted(entry: &Claimed) {
     info!(
-        event = "draft_deleted", id = %entry.id, mailbox = %entry.lane.mailbox,
+        event = "draft_deleted", id = %entry.id, mailbox = %entry.destination.mailbox,
         "deleted an unsent draft of this message, left in Drafts by an earlier attempt that got \
          no answer"
     );
@@ -260,26 +269,6 @@ pub fn not_json(id: SpoolId, why: &str) {
 /// The JSON form cannot express everything in the message.
 pub fn lost_in_json(id: SpoolId, lost: &str) {
     info!(event = "json", %id, lost, "sent in JSON form");
-}
-
-/// An operator changed messages: one line for each, with who and what.
-pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
-    let done = |decision: &&Decision| decision.verdict == Verdict::Done;
-    for Decision { id, .. } in decisions.iter().filter(done) {
-        match action {
-            Action::Retry => {
-                info!(event = "retried", %id, uid, "message retried by an operator");
-            }
-            Action::Hold => info!(event = "held", %id, uid, "message held by an operator"),
-            Action::Release => {
-                info!(event = "released", %id, uid, "message released by an operator");
-            }
-            Action::Drop => warn!(
-                event = "dropped", %id, uid,
-                "message dropped by an operator: it is not sent, and its content is deleted"
-            ),
-        }
-    }
 }
 
 /// Text parts in quoted-printable were rewritten, or should have been.
@@ -350,8 +339,8 @@ pub fn fault(entry: &Claimed, waits: Waits, code: Option<&str>, reason: &str, re
     let author = entry.author.as_ref().map_or("-", |author| author.as_str());
     let which_messages_wait = waits.words();
     error!(
-        event = "fault", id = %entry.id, mailbox = %entry.lane.mailbox,
-        account = %entry.lane.account, %author, code = %code.unwrap_or("-"), reason, remedy,
+        event = "fault", id = %entry.id, mailbox = %entry.destination.mailbox,
+        account = %entry.destination.account, %author, code = %code.unwrap_or("-"), reason, remedy,
         "{which_messages_wait} until this is fixed"
     );
 }
@@ -427,31 +416,31 @@ pub fn config_warning(what: &str) {
 }
 
 /// A mailbox sends again after a problem.
-pub fn recovered(lane: &Lane) {
-    info!(event = "recovered", mailbox = %lane.mailbox, account = %lane.account, "sending again");
+pub fn recovered(destination: &Destination) {
+    info!(event = "recovered", mailbox = %destination.mailbox, account = %destination.account, "sending again");
 }
 
 /// A limit of the relay's own delays due messages.
-pub fn rate_limited(lane: &Lane, limit: &str, until: Timestamp) {
+pub fn rate_limited(destination: &Destination, limit: &str, until: Timestamp) {
     info!(
-        event = "rate_limited", mailbox = %lane.mailbox, account = %lane.account, limit, %until,
+        event = "rate_limited", mailbox = %destination.mailbox, account = %destination.account, limit, %until,
         "messages wait: this mailbox has reached a limit of [account.rate_limits]"
     );
 }
 
 /// Graph throttles a mailbox.
-pub fn concurrency_reduced(lane: &Lane, at_once: u32, until: Timestamp) {
+pub fn concurrency_reduced(destination: &Destination, at_once: u32, until: Timestamp) {
     warn!(
-        event = "concurrency_reduced", mailbox = %lane.mailbox, account = %lane.account, at_once,
+        event = "concurrency_reduced", mailbox = %destination.mailbox, account = %destination.account, at_once,
         %until, "Graph throttles this mailbox: no requests until then, after that at most {at_once} at \
          once until Graph accepts more"
     );
 }
 
 /// A mailbox that was throttled has its full concurrency again.
-pub fn concurrency_restored(lane: &Lane, at_once: u32) {
+pub fn concurrency_restored(destination: &Destination, at_once: u32) {
     info!(
-        event = "concurrency_restored", mailbox = %lane.mailbox, account = %lane.account, at_once,
+        event = "concurrency_restored", mailbox = %destination.mailbox, account = %destination.account, at_once,
         "Graph no longer throttles this mailbox: full concurrency restored"
     );
 }

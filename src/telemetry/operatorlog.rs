@@ -8,7 +8,10 @@ use tracing::warn;
 use crate::mail::Address;
 use crate::mail::Envelope;
 use crate::mail::SpoolId;
+use crate::spool::Action;
+use crate::spool::Decision;
 use crate::spool::Pause;
+use crate::spool::Verdict;
 
 /// An operator has paused delivery.
 pub fn paused(pause: &Pause) {
@@ -59,4 +62,24 @@ fn mailbox(pause: &Pause) -> Option<&str> {
 
 fn reason(pause: &Pause) -> Option<&str> {
     pause.reason.as_deref()
+}
+
+/// An operator changed messages: one line for each, with who and what.
+pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
+    let done = |decision: &&Decision| decision.verdict == Verdict::Done;
+    for Decision { id, .. } in decisions.iter().filter(done) {
+        match action {
+            Action::Retry => {
+                info!(event = "retried", %id, uid, "message retried by an operator");
+            }
+            Action::Hold => info!(event = "held", %id, uid, "message held by an operator"),
+            Action::Release => {
+                info!(event = "released", %id, uid, "message released by an operator");
+            }
+            Action::Drop => warn!(
+                event = "dropped", %id, uid,
+                "message dropped by an operator: it is not sent, and its content is deleted"
+            ),
+        }
+    }
 }

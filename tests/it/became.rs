@@ -40,7 +40,7 @@ use crate::common::arrived;
 use crate::common::entries;
 use crate::common::entries::accept;
 use crate::common::entries::claim;
-use crate::common::entries::lane;
+use crate::common::entries::destination;
 use crate::common::entries::report;
 use crate::common::find;
 use crate::common::message;
@@ -104,7 +104,7 @@ async fn send(spool: &Spool, name: &str, recipients: &[&str], largest_part: usiz
             user: None,
         },
         author: None,
-        lane: lane(),
+        destination: destination(),
         bound: None,
         largest_part,
         message_id: Some(format!("<{name}@app.example>")),

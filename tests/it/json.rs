@@ -21,7 +21,7 @@ use graph_relay::graph::Message;
 use graph_relay::graph::SentItems;
 use graph_relay::graph::Submitted;
 use graph_relay::mail::Address;
-use graph_relay::mime::Rendition;
+use graph_relay::mime::JsonMessage;
 use graph_relay_sandbox::Form;
 use graph_relay_sandbox::Framing;
 use graph_relay_sandbox::Sandbox;
@@ -72,8 +72,8 @@ impl Tenant {
     }
 
     async fn send(&self, message: &[u8]) -> Result<Submitted, GraphError> {
-        let rendition = Rendition::of(message).unwrap();
-        let json = Json::send_mail(&Message::of(&rendition), SentItems::NotKept).unwrap();
+        let json_message = JsonMessage::of(message).unwrap();
+        let json = Json::send_mail(&Message::of(&json_message), SentItems::NotKept).unwrap();
         assert!(json.body().len() <= LARGEST);
         let mailbox: Address = MAILBOX.parse().unwrap();
         let caller = Caller {

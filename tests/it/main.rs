@@ -3,10 +3,8 @@
 
 mod access;
 mod any_password;
-mod attacks;
 mod backup;
 mod became;
-mod bombs;
 mod book;
 mod cli;
 mod clients;
@@ -23,6 +21,7 @@ mod faults;
 mod formats;
 mod full_disk;
 mod history;
+mod hostile_input;
 mod identity;
 mod in_force;
 mod journal_log;
@@ -51,6 +50,7 @@ mod reference;
 mod remedies;
 mod reports;
 mod resend;
+mod resource_limits;
 mod restore;
 mod room;
 mod salvage;

@@ -156,7 +156,7 @@ async fn paused_time_does_not_count_towards_expiry_and_counts_once_where_pauses_
         uid: 0,
         reason: None,
     };
-    let mailbox = entries::lane().mailbox;
+    let mailbox = entries::destination().mailbox;
     entries::accept(&spool, b"m").await;
     tokio::time::advance(Duration::from_secs(10)).await;
     let claimed = entries::claim(&spool).await.remove(0);

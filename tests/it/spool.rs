@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use graph_relay::clock::Clock;
 use graph_relay::clock::RunningTime;
-use graph_relay::mail::Lane;
+use graph_relay::mail::Destination;
 use graph_relay::mail::Origin;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
@@ -36,7 +36,7 @@ use tempfile::TempDir;
 use crate::common::entries;
 use crate::common::entries::accept;
 use crate::common::entries::claim;
-use crate::common::entries::lane;
+use crate::common::entries::destination;
 use crate::common::entries::report;
 
 fn open(folder: &Path) -> (Spool, Recovered) {
@@ -70,7 +70,10 @@ async fn an_unreadable_entry_is_quarantined_and_the_others_are_sent() {
         .filter(|entry| entry.state == State::Quarantined);
     assert_eq!((listed.len(), aside.count()), (5, 4));
     assert_eq!(
-        spool.reroute(Vec::new(), |_| Some(lane())).await.unwrap(),
+        spool
+            .reroute(Vec::new(), |_| Some(destination()))
+            .await
+            .unwrap(),
         0
     );
 }
@@ -102,9 +105,9 @@ fn dsn(spool: &Spool, kind: DsnKind) -> Dsn {
         content: b"Subject: report\r\n\r\n".to_vec(),
         message_id: "<report@relay.example>".to_owned(),
         subject: "report".to_owned(),
-        author: lane().mailbox,
+        author: destination().mailbox,
         recipient: "anna@contoso.example".parse().unwrap(),
-        lane: lane(),
+        destination: destination(),
     }
 }
 
@@ -466,7 +469,10 @@ async fn a_message_that_no_account_sends_is_not_tried_but_can_be_held_and_releas
     assert_eq!(released.verdict, Verdict::Done);
     assert!(released.remark.unwrap().contains("[[account]]"));
     assert_eq!(
-        spool.reroute(Vec::new(), |_| Some(lane())).await.unwrap(),
+        spool
+            .reroute(Vec::new(), |_| Some(destination()))
+            .await
+            .unwrap(),
         0
     );
     assert_eq!(claim(&spool).await[0].id, id);
@@ -588,18 +594,30 @@ async fn a_message_that_may_have_been_sent_stays_with_the_mailbox_of_its_draft()
         stage: sending,
     };
     spool.note_draft(id, Some(draft)).await.unwrap();
-    let other = Lane {
+    let other = Destination {
         mailbox: "other@contoso.com".parse().unwrap(),
-        ..lane()
+        ..destination()
     };
     let elsewhere = move |_: &Origin| Some(other.clone());
 
-    let known = vec![lane().account];
+    let known = vec![destination().account];
     spool.reroute(known, elsewhere.clone()).await.unwrap();
-    assert!(spool.lanes().await.unwrap().contains_key(&lane()));
+    assert!(
+        spool
+            .destinations()
+            .await
+            .unwrap()
+            .contains_key(&destination())
+    );
 
     spool.reroute(Vec::new(), elsewhere).await.unwrap();
-    assert!(!spool.lanes().await.unwrap().contains_key(&lane()));
+    assert!(
+        !spool
+            .destinations()
+            .await
+            .unwrap()
+            .contains_key(&destination())
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -222,9 +222,9 @@ const SIGNED: [&str; 4] = [
      From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: checked\r\n",
     // A newsletter.
     "List-Unsubscribe: <mailto:u@sandbox.example>, <https://sandbox.example/u?a=1>\r\n\
-     List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nList-Id: News <news.sandbox.example>\r\n\
+     List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nList-Id: Notice <notice.sandbox.example>\r\n\
      Feedback-ID: a:b:c\r\nReturn-Path: <bounce@sandbox.example>\r\nAuto-Submitted: auto-generated\r\n\
-     From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: news\r\n",
+     From: App <{mailbox}>\r\nTo: a@example.org\r\nSubject: notice\r\n",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

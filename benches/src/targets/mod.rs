@@ -47,12 +47,12 @@ pub(crate) struct Running {
     /// The server; its descendants count as its own.
     pub(crate) server: Process,
     /// Where its messages go.
-    pub(crate) outlet: Outlet,
+    pub(crate) account_client: AccountClient,
 }
 
 /// Where the messages of a target go.
 #[derive(Debug)]
-pub(crate) enum Outlet {
+pub(crate) enum AccountClient {
     /// Nowhere.
     Nothing,
     /// Into an smtp-sink that counts them.
@@ -96,7 +96,7 @@ impl Target {
     }
 }
 
-impl Outlet {
+impl AccountClient {
     /// How many messages came out so far; nothing for a target that throws them away.
     pub(crate) fn delivered(&mut self) -> Result<Option<u64>> {
         match self {

@@ -183,7 +183,7 @@ fn delivery(status: &Status) -> [Gauge; 8] {
         single(
             "graphrelay_held_back",
             "Mailboxes and accounts that are backing off after errors.",
-            delivery.braked_count as f64,
+            delivery.backing_off_count as f64,
         ),
         single(
             "graphrelay_limited_mailboxes",

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Office;
+use crate::admin::AdminState;
 use crate::clock::Pulse;
 use crate::spool::Spool;
 
@@ -31,11 +31,11 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn of(office: &Office) -> Self {
+    pub(super) fn of(admin_state: &AdminState) -> Self {
         Self {
-            spool: office.spool.clone(),
-            pulse: office.pulse.clone(),
-            stopping: office.stopping.clone(),
+            spool: admin_state.spool.clone(),
+            pulse: admin_state.pulse.clone(),
+            stopping: admin_state.stopping.clone(),
             last: Mutex::new(None),
         }
     }

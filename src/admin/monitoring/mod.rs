@@ -33,8 +33,8 @@ use tracing::warn;
 
 use self::bounded::Bounded;
 use self::health::Health;
+use super::AdminState;
 use super::Failure;
-use super::Office;
 use super::status;
 
 /// Prometheus page "Exposition formats".
@@ -43,15 +43,15 @@ const TEXT_FORMAT: HeaderValue =
 
 #[derive(Debug)]
 struct Monitoring {
-    office: Office,
+    admin_state: AdminState,
     health: Health,
 }
 
 /// Answers at the address of `[admin] metrics` until `stop`. Requests that are under way
 /// then are cut off: whoever asks asks again.
-pub async fn run(socket: TcpListener, office: Office, stop: CancellationToken) {
+pub async fn run(socket: TcpListener, admin_state: AdminState, stop: CancellationToken) {
     // One request for each connection: the next visitor need not wait for this one's end.
-    let routes = router(office).layer(axum::middleware::map_response(last_answer));
+    let routes = router(admin_state).layer(axum::middleware::map_response(last_answer));
     let served = async { axum::serve(Bounded::new(socket), routes).await };
     tokio::select! {
         served = served => if let Err(error) = served {
@@ -61,10 +61,10 @@ pub async fn run(socket: TcpListener, office: Office, stop: CancellationToken) {
     }
 }
 
-pub(super) fn router(office: Office) -> Router {
+pub(super) fn router(admin_state: AdminState) -> Router {
     let monitoring = Monitoring {
-        health: Health::of(&office),
-        office,
+        health: Health::of(&admin_state),
+        admin_state,
     };
     Router::new()
         .route("/metrics", get(measured))
@@ -80,9 +80,9 @@ async fn last_answer(mut response: Response) -> Response {
 }
 
 async fn measured(State(monitoring): State<Arc<Monitoring>>) -> Result<Response, Failure> {
-    let office = &monitoring.office;
-    let mut text = office.metrics.text();
-    text.push_str(&gauges::text(&status::of(office).await?));
+    let admin_state = &monitoring.admin_state;
+    let mut text = admin_state.metrics.text();
+    text.push_str(&gauges::text(&status::of(admin_state).await?));
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, TEXT_FORMAT)]);
     Ok((headers, text).into_response())
 }

@@ -19,15 +19,15 @@ use tokio_util::task::TaskTracker;
 pub use self::resend::ResendAnswer;
 pub use self::resend::Resent;
 pub use self::resend::ToResend;
+use super::AdminState;
 use super::Failure;
-use super::Office;
 use super::PAGE;
 use super::Peer;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::delivery::Standing;
 use crate::delivery::Waits;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::Checked;
@@ -64,11 +64,11 @@ pub struct Shown {
     pub waits: Option<Waits>,
 }
 
-pub(super) fn router(office: &Office, orders: TaskTracker) -> Router {
+pub(super) fn router(admin_state: &AdminState, orders: TaskTracker) -> Router {
     let queue = Queue {
-        spool: office.spool.clone(),
-        standing: office.standing.clone(),
-        clock: office.means.clock.clone(),
+        spool: admin_state.spool.clone(),
+        standing: admin_state.standing.clone(),
+        clock: admin_state.means.clock.clone(),
         orders: orders.clone(),
     };
     Router::new()
@@ -78,7 +78,7 @@ pub(super) fn router(office: &Office, orders: TaskTracker) -> Router {
         .route("/queue/{id}", get(show))
         .route("/spool/check", post(check))
         .with_state(Arc::new(queue))
-        .merge(resend::router(office.clone(), orders))
+        .merge(resend::router(admin_state.clone(), orders))
 }
 
 struct Queue {
@@ -114,15 +114,24 @@ impl Queue {
         if entry.state != EntryState::Waiting {
             return None;
         }
-        let lane = lane(entry.account.as_ref(), entry.mailbox.as_ref())?;
+        let destination = destination(entry.account.as_ref(), entry.mailbox.as_ref())?;
         let due_in = Duration::from_millis(entry.due_in_ms);
-        waits(&self.spool, &self.standing, &lane, due_in, self.clock.now())
+        waits(
+            &self.spool,
+            &self.standing,
+            &destination,
+            due_in,
+            self.clock.now(),
+        )
     }
 }
 
 /// The way of a message that has one.
-pub(super) fn lane(account: Option<&String>, mailbox: Option<&String>) -> Option<Lane> {
-    Some(Lane {
+pub(super) fn destination(
+    account: Option<&String>,
+    mailbox: Option<&String>,
+) -> Option<Destination> {
+    Some(Destination {
         account: account?.clone(),
         mailbox: mailbox?.parse().ok()?,
     })
@@ -132,14 +141,14 @@ pub(super) fn lane(account: Option<&String>, mailbox: Option<&String>) -> Option
 pub(super) fn waits(
     spool: &Spool,
     standing: &Standing,
-    lane: &Lane,
+    destination: &Destination,
     due_in: Duration,
     now: Timestamp,
 ) -> Option<Waits> {
-    if let Some(pause) = spool.paused(&lane.mailbox) {
+    if let Some(pause) = spool.paused(&destination.mailbox) {
         return Some(Waits::Pause(pause));
     }
-    let waits = standing.waits(lane, now)?;
+    let waits = standing.waits(destination, now)?;
     let until = until(&waits)?;
     (until.since(now).as_millis() > due_in.as_millis()).then_some(waits)
 }
@@ -148,7 +157,7 @@ pub(super) fn waits(
 pub(super) fn until(waits: &Waits) -> Option<Timestamp> {
     match waits {
         Waits::Limit(limited) => Some(limited.until),
-        Waits::Backoff(braked) => Some(braked.until),
+        Waits::Backoff(backing_off) => Some(backing_off.until),
         Waits::Pause(_) => None,
     }
 }

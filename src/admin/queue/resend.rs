@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::AdminState;
 use crate::admin::Failure;
-use crate::admin::Office;
 use crate::admin::Peer;
 use crate::config::Config;
 use crate::config::Listener;
@@ -69,32 +69,39 @@ pub struct Resent {
 }
 
 #[derive(Clone)]
-struct Desk {
-    office: Office,
+struct IdentityState {
+    admin_state: AdminState,
     /// What has begun is finished even if the client has gone.
     orders: TaskTracker,
 }
 
-pub(super) fn router(office: Office, orders: TaskTracker) -> Router {
+pub(super) fn router(admin_state: AdminState, orders: TaskTracker) -> Router {
     Router::new()
         .route("/queue/resends", post(resend))
-        .with_state(Desk { office, orders })
+        .with_state(IdentityState {
+            admin_state,
+            orders,
+        })
 }
 
 async fn resend(
-    State(desk): State<Desk>,
+    State(identity_state): State<IdentityState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToResend>,
 ) -> Result<Json<ResendAnswer>, Failure> {
-    let office = desk.office;
-    let resent = async move { carry_out(&office, wanted, peer.uid).await };
-    let resent = desk.orders.spawn(resent).await;
+    let admin_state = identity_state.admin_state;
+    let resent = async move { carry_out(&admin_state, wanted, peer.uid).await };
+    let resent = identity_state.orders.spawn(resent).await;
     resent.map_err(|_| SpoolError::Closed)?.map(Json)
 }
 
-async fn carry_out(office: &Office, wanted: ToResend, uid: u32) -> Result<ResendAnswer, Failure> {
-    let original = office.spool.original(wanted.id).await?;
-    let config = office.configuration.in_force();
+async fn carry_out(
+    admin_state: &AdminState,
+    wanted: ToResend,
+    uid: u32,
+) -> Result<ResendAnswer, Failure> {
+    let original = admin_state.spool.original(wanted.id).await?;
+    let config = admin_state.configuration.in_force();
     let envelope = envelope(&original, &wanted.to, &config).map_err(Failure::Refused)?;
     if !wanted.confirmed
         && let Some(question) = question(&original, &envelope)
@@ -107,17 +114,19 @@ async fn carry_out(office: &Office, wanted: ToResend, uid: u32) -> Result<Resend
         bound: original.bound.clone(),
         is_report: false,
     };
-    let lane = routing::route(&config.accounts, &config.senders, &origin);
-    let lane = lane.ok_or_else(|| Failure::Refused(NO_ACCOUNT.to_owned()))?;
+    let destination = routing::route(&config.accounts, &config.senders, &origin);
+    let destination = destination.ok_or_else(|| Failure::Refused(NO_ACCOUNT.to_owned()))?;
     let (of, state) = (original.id, original.state);
-    let mailbox = lane.mailbox.clone();
-    let id = office.spool.resend(original, envelope.clone(), lane, uid);
+    let mailbox = destination.mailbox.clone();
+    let id = admin_state
+        .spool
+        .resend(original, envelope.clone(), destination, uid);
     let id = id.await?;
     operatorlog::resent(id, of, uid, &envelope);
     let mut remarks = vec![format!(
         "message {of} stays {state}; when it is no longer needed: graph-relay queue drop {of}"
     )];
-    let paused = office.spool.paused(&mailbox);
+    let paused = admin_state.spool.paused(&mailbox);
     remarks.extend(paused.map(|it| format!("{} is paused; to go on: {}", it.what(), it.remedy())));
     Ok(ResendAnswer::Resent(Resent {
         id,

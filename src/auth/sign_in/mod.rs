@@ -312,7 +312,7 @@ impl SignIns {
             None => Ok(false),
         };
         // Requests under way find no sign-in any more, and earlier tokens are deleted.
-        tokens.flight(mailbox).empty().await;
+        tokens.cache(mailbox).empty().await;
         Ok((name, forgotten?))
     }
 
@@ -489,6 +489,6 @@ async fn keep(tokens: &Tokens, mailbox: &Address, answer: &TokenAnswer) -> Resul
             refused: None,
         })
         .await?;
-    drop(tokens.flight(mailbox).keep(answer.granted()));
+    drop(tokens.cache(mailbox).keep(answer.granted()));
     Ok(())
 }

@@ -136,7 +136,9 @@ fn row(Listed { summary, waits }: &Listed, now: Timestamp) -> String {
     let entry = summary;
     let next = match entry.state {
         State::Waiting if waits.is_some() => match waits {
-            Some(Waits::Backoff(braked)) => format!("in {}", span(braked.until.since(now))),
+            Some(Waits::Backoff(backing_off)) => {
+                format!("in {}", span(backing_off.until.since(now)))
+            }
             Some(Waits::Pause(_)) => "paused".to_owned(),
             Some(Waits::Limit(_)) | None => "limited".to_owned(),
         },
@@ -179,12 +181,12 @@ fn reason(waits: &Waits, now: Timestamp) -> String {
             let until = when(limited.until, now);
             format!("rate-limited until {until} ({})", limited.limit)
         }
-        Waits::Backoff(braked) => {
-            let whose = match &braked.mailbox {
+        Waits::Backoff(backing_off) => {
+            let whose = match &backing_off.mailbox {
                 Some(mailbox) => mailbox.to_string(),
-                None => format!("account {}", braked.account),
+                None => format!("account {}", backing_off.account),
             };
-            format!("{whose} is backing off: {}", braked.why())
+            format!("{whose} is backing off: {}", backing_off.why())
         }
     }
 }
@@ -201,7 +203,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     }
     let Shown { entry, waits } = shown;
     let summary = &entry.summary;
-    let lane = match (&summary.mailbox, &summary.account) {
+    let destination = match (&summary.mailbox, &summary.account) {
         (Some(mailbox), Some(account)) => format!("{mailbox} (account {account})"),
         _ => "no [[account]] sends it".to_owned(),
     };
@@ -218,7 +220,7 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
         "From header {}",
         summary.author.as_deref().unwrap_or("no usable address")
     ));
-    say(&format!("sent by     {lane}"));
+    say(&format!("sent by     {destination}"));
     say(&format!("size        {} bytes", summary.size));
     say(&format!("{}  {}", summary.accepted_at, came(&entry)));
     for attempt in &entry.timeline {

@@ -32,7 +32,7 @@ use crate::config::Tls;
 use crate::graph::Caller;
 use crate::graph::Graph;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 use crate::routing;
@@ -79,10 +79,13 @@ pub(in crate::cli) async fn by_graph(
     from: Option<&Address>,
 ) -> Result<Exit, Failure> {
     let config = load(file)?;
-    let lane = lane(&config, from)?;
-    let account = config.accounts.iter().find(|it| it.name == lane.account);
+    let destination = destination(&config, from)?;
+    let account = config
+        .accounts
+        .iter()
+        .find(|it| it.name == destination.account);
     match account.filter(|account| account.is_usable_here()) {
-        Some(account) => directly(&config, account, &lane, to, from).await,
+        Some(account) => directly(&config, account, &destination, to, from).await,
         None => by_relay(file, to, from).await,
     }
 }
@@ -90,7 +93,7 @@ pub(in crate::cli) async fn by_graph(
 async fn directly(
     config: &Config,
     account: &Account,
-    lane: &Lane,
+    destination: &Destination,
     to: &Address,
     from: Option<&Address>,
 ) -> Result<Exit, Failure> {
@@ -102,17 +105,17 @@ async fn directly(
     let http = means.http.clone();
     let tokens = Tokens::new(account.clone(), means);
     let begun = Instant::now();
-    let token = tokens.token(&lane.mailbox).await;
+    let token = tokens.token(&destination.mailbox).await;
     token.map_err(|error| failed(error.to_string()))?;
     hop(begun, &format!("token for account {}", account.name));
     let caller = Caller {
-        mailbox: &lane.mailbox,
+        mailbox: &destination.mailbox,
         client_request_id: Uuid::new_v4(),
     };
-    let from = from.unwrap_or(&lane.mailbox);
+    let from = from.unwrap_or(&destination.mailbox);
     let sent = Graph::new(http, tokens).send_test(caller, from, to).await;
     let sent = sent.map_err(|error| failed(error.to_string()))?;
-    told(begun, &lane.mailbox, sent.request_id.as_deref(), to);
+    told(begun, &destination.mailbox, sent.request_id.as_deref(), to);
     Ok(Exit::Done)
 }
 
@@ -136,8 +139,8 @@ pub(in crate::cli) async fn by_relay(
 /// Sends through listener and queue.
 async fn by_smtp(file: &ConfigFile, to: &Address, from: Option<&Address>) -> Result<Exit, Failure> {
     let config = load(file)?;
-    let lane = lane(&config, from)?;
-    let from = from.unwrap_or(&lane.mailbox);
+    let destination = destination(&config, from)?;
+    let from = from.unwrap_or(&destination.mailbox);
     let relay = Relay::of(file)?;
     let status: Option<Status> = relay.ask("/status").await?;
     let status = status.ok_or_else(Failure::another_version)?;
@@ -229,7 +232,7 @@ fn open_listener(config: &Config, running: &[SocketAddr]) -> Option<SocketAddr> 
         })
 }
 
-fn lane(config: &Config, from: Option<&Address>) -> Result<Lane, Failure> {
+fn destination(config: &Config, from: Option<&Address>) -> Result<Destination, Failure> {
     let origin = Origin {
         author: from.cloned(),
         reverse_path: ReversePath::Null,

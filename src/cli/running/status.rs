@@ -161,14 +161,14 @@ fn of_pauses(paused: &[Pause], now: Timestamp) -> Vec<String> {
 
 fn of_delivery(delivery: &Delivery) -> Vec<String> {
     let mut troubles = Vec::new();
-    for braked in delivery.braked.iter().take(NAMED) {
-        let whose = match &braked.mailbox {
+    for backing_off in delivery.backing_off.iter().take(NAMED) {
+        let whose = match &backing_off.mailbox {
             Some(mailbox) => mailbox.as_str(),
-            None => braked.account.as_str(),
+            None => backing_off.account.as_str(),
         };
-        troubles.push(format!("{whose} is backing off: {}", braked.why()));
+        troubles.push(format!("{whose} is backing off: {}", backing_off.why()));
     }
-    if let more @ 1.. = delivery.braked_count.saturating_sub(NAMED) {
+    if let more @ 1.. = delivery.backing_off_count.saturating_sub(NAMED) {
         troubles.push(format!("and {more} more are backing off"));
     }
     let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
@@ -270,22 +270,22 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
 
 fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    for braked in delivery.braked.iter().take(LISTED) {
-        let whose = match &braked.mailbox {
-            Some(mailbox) => format!("{mailbox} ({})", braked.account),
-            None => format!("account {}", braked.account),
+    for backing_off in delivery.backing_off.iter().take(LISTED) {
+        let whose = match &backing_off.mailbox {
+            Some(mailbox) => format!("{mailbox} ({})", backing_off.account),
+            None => format!("account {}", backing_off.account),
         };
-        let left = braked.until.since(now);
+        let left = backing_off.until.since(now);
         let next = match left.as_secs() {
             0 => "now".to_owned(),
             _ => format!("in {}", span(left)),
         };
         lines.push(format!(
             "  backoff    {whose}: {}, next attempt {next}",
-            braked.why()
+            backing_off.why()
         ));
     }
-    if let more @ 1.. = delivery.braked_count.saturating_sub(LISTED) {
+    if let more @ 1.. = delivery.backing_off_count.saturating_sub(LISTED) {
         lines.push(format!("  backoff    and {more} more"));
     }
     for limited in delivery.limited.iter().take(LISTED) {
@@ -304,8 +304,8 @@ fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::BackingOff;
     use crate::admin::BackoffCause;
-    use crate::admin::Braked;
     use crate::admin::Limited;
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
     fn backoff_is_explained_and_a_time_that_is_over_is_now() {
         let now = Timestamp::from_millis(0);
         let with = |cause, until| {
-            let braked = Braked {
+            let backing_off = BackingOff {
                 account: "contoso".to_owned(),
                 mailbox: None,
                 until,
@@ -337,8 +337,8 @@ mod tests {
             };
             delivery(
                 &Delivery {
-                    braked: vec![braked],
-                    braked_count: 1,
+                    backing_off: vec![backing_off],
+                    backing_off_count: 1,
                     ..Delivery::default()
                 },
                 now,
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn very_many_mailboxes_in_trouble_fit_on_a_screen() {
         let (now, mailbox) = (Timestamp::from_millis(0), "a@contoso.com");
-        let braked = Braked {
+        let backing_off = BackingOff {
             account: "contoso".to_owned(),
             mailbox: mailbox.parse().ok(),
             until: now,
@@ -373,8 +373,8 @@ mod tests {
             until: now,
         };
         let many = Delivery {
-            braked: vec![braked; 100],
-            braked_count: 1255,
+            backing_off: vec![backing_off; 100],
+            backing_off_count: 1255,
             limited: vec![limited; 100],
             limited_count: 300,
             limited_for_a_day: 200,

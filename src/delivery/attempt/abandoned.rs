@@ -53,17 +53,17 @@ async fn delete(context: &Context, abandoned: &Abandoned) -> bool {
     let Abandoned {
         id,
         may_be_retried,
-        lane,
+        destination,
         draft,
     } = abandoned;
-    let Some(outlet) = context.outlets.get(&lane.account) else {
+    let Some(account_client) = context.account_clients.get(&destination.account) else {
         return false;
     };
     let caller = Caller {
-        mailbox: &lane.mailbox,
+        mailbox: &destination.mailbox,
         client_request_id: Uuid::new_v4(),
     };
-    let deleted = match draft::abandon(caller, &outlet.graph, draft).await {
+    let deleted = match draft::abandon(caller, &account_client.graph, draft).await {
         Ok(deleted) => deleted,
         Err(error) if is_beyond_deletion(&error) => {
             debug!(%id, "the draft of an abandoned message stays in the mailbox");

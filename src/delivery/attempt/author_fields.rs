@@ -19,11 +19,13 @@ impl Context {
     /// The From that a message goes out with.
     pub(in crate::delivery) fn goes_out_from(&self, entry: &Claimed) -> Address {
         let (author, path) = (entry.author.as_ref(), &entry.envelope.reverse_path);
-        let from = match self.outlets.get(&entry.lane.account) {
-            Some(outlet) => goes_out_as(&outlet.account, &self.senders, author, path),
+        let from = match self.account_clients.get(&entry.destination.account) {
+            Some(account_client) => {
+                goes_out_as(&account_client.account, &self.senders, author, path)
+            }
             None => author.and_then(|author| self.senders.outgoing(author)),
         };
-        from.unwrap_or_else(|| entry.lane.mailbox.clone())
+        from.unwrap_or_else(|| entry.destination.mailbox.clone())
     }
 }
 

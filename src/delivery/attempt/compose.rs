@@ -376,8 +376,8 @@ mod tests {
                 user: Some("anna".to_owned()),
             };
             let rules = Rules {
-                from: &entry.lane.mailbox,
-                mailbox: &entry.lane.mailbox,
+                from: &entry.destination.mailbox,
+                mailbox: &entry.destination.mailbox,
                 submission: &Submission::default(),
                 hostname: "relay.test",
                 client,

@@ -29,7 +29,7 @@ use super::upload;
 use super::upload::Large;
 use crate::config::Format;
 use crate::config::OnDoubt;
-use crate::delivery::Outlet;
+use crate::delivery::AccountClient;
 use crate::delivery::dispatch::pace::Pace;
 use crate::delivery::outcome::error;
 use crate::delivery::outcome::error::AttemptError;
@@ -61,7 +61,7 @@ const SMALL: u64 = 1;
 #[derive(Debug)]
 pub(in crate::delivery) struct Way<'a> {
     pub(in crate::delivery) entry: &'a Claimed,
-    pub(in crate::delivery) outlet: &'a Outlet,
+    pub(in crate::delivery) account_client: &'a AccountClient,
     pub(in crate::delivery) spool: &'a Spool,
     pub(in crate::delivery) pace: &'a Pace,
     /// The draft on record.
@@ -117,7 +117,7 @@ impl<'a> Way<'a> {
             DraftState::Absent if self.spool.running().since(since) < LOOKED_FOR => {
                 Err(AttemptError::DraftNotFound)
             }
-            DraftState::Absent => match self.outlet.account.submission.on_doubt {
+            DraftState::Absent => match self.account_client.account.submission.on_doubt {
                 OnDoubt::Retry => {
                     self.note(None).await?;
                     Ok(None)
@@ -164,7 +164,7 @@ impl<'a> Way<'a> {
             return Ok(());
         };
         self.pace.admit(SMALL).await;
-        match sweep(self.entry, self.outlet, message_id).await {
+        match sweep(self.entry, self.account_client, message_id).await {
             Ok(()) => {}
             Err(error) if error::may_leave_strays(&error) => {}
             Err(error) => return Err(Step::Prepare.failed()(error)),
@@ -196,7 +196,7 @@ impl<'a> Way<'a> {
     }
 
     pub(in crate::delivery) fn graph(&self) -> &'a Graph {
-        &self.outlet.graph
+        &self.account_client.graph
     }
 
     pub(in crate::delivery) fn caller(&self) -> Caller<'a> {
@@ -225,11 +225,11 @@ pub(in crate::delivery) async fn abandon(
 /// Deletes the drafts with the message's Message-ID that were created for this entry.
 pub(in crate::delivery) async fn sweep(
     entry: &Claimed,
-    outlet: &Outlet,
+    account_client: &AccountClient,
     message_id: &str,
 ) -> Result<(), GraphError> {
-    let (caller, graph) = (caller(entry), &outlet.graph);
-    let marked = outlet.account.submission.format == Format::Json;
+    let (caller, graph) = (caller(entry), &account_client.graph);
+    let marked = account_client.account.submission.format == Format::Json;
     for draft in graph.drafts_with(caller, message_id).await? {
         let origin = graph.draft_origin(caller, &draft, marked).await?;
         let is_marked = origin.entry == Some(entry.id.to_string());
@@ -253,7 +253,7 @@ fn is_ours(field: &HeaderField, id: SpoolId) -> bool {
 
 pub(in crate::delivery) fn caller(entry: &Claimed) -> Caller<'_> {
     Caller {
-        mailbox: &entry.lane.mailbox,
+        mailbox: &entry.destination.mailbox,
         client_request_id: entry.client_request_id,
     }
 }

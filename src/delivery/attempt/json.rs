@@ -15,8 +15,8 @@ use crate::graph::Json;
 use crate::graph::Message;
 use crate::graph::SentItems;
 use crate::mail::Address;
+use crate::mime::JsonMessage;
 use crate::mime::Mailbox;
-use crate::mime::Rendition;
 use crate::spool::Claimed;
 use crate::telemetry::maillog;
 
@@ -33,9 +33,9 @@ pub(in crate::delivery) async fn form(
     let read = composed.message.read().await;
     let bytes = read.map_err(AttemptError::unread)?;
     // Parsing a message of several MB keeps a thread busy.
-    let rendered = tokio::task::spawn_blocking(move || Rendition::of(&bytes)).await;
-    let mut rendition = match rendered {
-        Ok(Ok(rendition)) => rendition,
+    let rendered = tokio::task::spawn_blocking(move || JsonMessage::of(&bytes)).await;
+    let mut json_message = match rendered {
+        Ok(Ok(json_message)) => json_message,
         Ok(Err(error)) => {
             maillog::not_json(entry.id, &error.to_string());
             return Ok(None);
@@ -50,8 +50,8 @@ pub(in crate::delivery) async fn form(
     };
     // No field names them, and in the JSON form none has to.
     let blind = composed.blind.iter().cloned();
-    rendition.bcc.extend(blind.map(Mailbox::from));
-    let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
+    json_message.bcc.extend(blind.map(Mailbox::from));
+    let named: HashSet<String> = json_message.recipients().map(Address::key).collect();
     let wanted: HashSet<String> = composed.recipients.iter().map(Address::key).collect();
     if named != wanted {
         maillog::not_json(
@@ -65,7 +65,7 @@ pub(in crate::delivery) async fn form(
         false => SentItems::NotKept,
     };
     let entry_id = entry.id.to_string();
-    let said = Message::of(&rendition);
+    let said = Message::of(&json_message);
     let json = match submission.route {
         Route::Send => Json::send_mail(&said, sent_items),
         Route::Draft => Json::draft(said, &entry_id),
@@ -75,7 +75,7 @@ pub(in crate::delivery) async fn form(
         maillog::not_json(entry.id, "it is too large for one request");
         return Ok(None);
     }
-    let lost = rendition.lost.iter().map(ToString::to_string);
+    let lost = json_message.lost.iter().map(ToString::to_string);
     maillog::lost_in_json(entry.id, &lost.collect::<Vec<_>>().join(", "));
     Ok(Some(json))
 }

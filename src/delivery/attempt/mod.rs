@@ -21,7 +21,7 @@ use self::compose::compose;
 use self::draft::Parts;
 use self::draft::Way;
 use self::fit::fit;
-use super::Outlet;
+use super::AccountClient;
 use super::dispatch::pace::Pace;
 use super::outcome::Outcome;
 use super::outcome::error::AttemptError;
@@ -42,7 +42,7 @@ use crate::telemetry::maillog;
 /// What an attempt needs in addition to its entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Means<'a> {
-    pub(super) outlet: Option<&'a Outlet>,
+    pub(super) account_client: Option<&'a AccountClient>,
     pub(super) spool: &'a Spool,
     pub(super) hostname: &'a str,
     /// What the Received field says about the client.
@@ -69,8 +69,8 @@ pub(super) struct Left {
 
 /// Tries to submit an entry through its account.
 pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
-    let Some(outlet) = means.outlet else {
-        let gone = AttemptError::NoAccount(entry.lane.account.clone());
+    let Some(account_client) = means.account_client else {
+        let gone = AttemptError::NoAccount(entry.destination.account.clone());
         return Ended {
             outcome: Outcome::of(Err(gone), SignIn::Application),
             left: Left::default(),
@@ -78,7 +78,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
     };
     let mut way = Way {
         entry,
-        outlet,
+        account_client,
         spool: means.spool,
         pace: means.pace,
         draft: entry.draft.clone(),
@@ -87,7 +87,7 @@ pub(super) async fn attempt(entry: &Claimed, means: Means<'_>) -> Ended {
     };
     let result = submit(&mut way, means).await;
     Ended {
-        outcome: Outcome::of(result, outlet.account.sign_in),
+        outcome: Outcome::of(result, account_client.account.sign_in),
         left: Left {
             draft: way.draft,
             unrecorded: way.message_id.filter(|_| way.unrecorded),
@@ -99,18 +99,18 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
     if let Some(submitted) = way.resume().await? {
         return Ok(submitted);
     }
-    let (entry, outlet) = (way.entry, way.outlet);
+    let (entry, account_client) = (way.entry, way.account_client);
     // Checked before the first byte leaves, so that wrong bytes are never sent.
     let verified = entry.content.verify(entry.digest).await;
     verified.map_err(AttemptError::unverified)?;
     let head = entry.content.head().await;
     let head = head.map_err(AttemptError::unread)?;
-    // The address that the lane was chosen by.
-    let from = substitute(&outlet.account, &entry.envelope.reverse_path);
+    // The address that the destination was chosen by.
+    let from = substitute(&account_client.account, &entry.envelope.reverse_path);
     let rules = Rules {
-        from: from.unwrap_or(&entry.lane.mailbox),
-        mailbox: &entry.lane.mailbox,
-        submission: &outlet.account.submission,
+        from: from.unwrap_or(&entry.destination.mailbox),
+        mailbox: &entry.destination.mailbox,
+        submission: &account_client.account.submission,
         hostname: means.hostname,
         client: means.client,
         senders: means.senders,
@@ -138,7 +138,7 @@ async fn submit(way: &mut Way<'_>, means: Means<'_>) -> Result<Submitted, Attemp
 /// Sends in MIME form, made smaller until Graph accepts it or it cannot get smaller.
 async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted, AttemptError> {
     let Composed { message, blind, .. } = composed;
-    let (id, submission) = (way.entry.id, &way.outlet.account.submission);
+    let (id, submission) = (way.entry.id, &way.account_client.account.submission);
     let mut fitted = fit(id, message, submission.largest_mime(), submission).await?;
     if !blind.is_empty() {
         maillog::bcc_draft(id, blind.len());
@@ -165,7 +165,7 @@ async fn submit_mime(way: &mut Way<'_>, composed: Composed) -> Result<Submitted,
 async fn hand_over(way: &mut Way<'_>, parts: &Parts<'_>) -> Result<Submitted, AttemptError> {
     let Parts { form, blind, large } = *parts;
     let is_all = blind.is_empty() && large.is_empty();
-    if way.outlet.account.submission.route == Route::Draft || !is_all {
+    if way.account_client.account.submission.route == Route::Draft || !is_all {
         let (id, size) = (way.entry.id, form.size());
         debug!(%id, size, large = large.len(), "sending as a draft");
         return way.submit(parts).await;

@@ -358,7 +358,7 @@ mod tests {
     use super::*;
     use crate::mail::ReportRequest;
     use crate::mail::ReversePath;
-    use crate::mime::Rendition;
+    use crate::mime::JsonMessage;
 
     fn envelope(recipients: &[String]) -> Envelope {
         Envelope {
@@ -429,10 +429,10 @@ mod tests {
 
             for visible in [Visible::AsWritten, Visible::Nobody] {
                 let edited = edited(header.as_bytes(), &envelope, visible);
-                let rendition = Rendition::of(&edited).unwrap();
+                let json_message = JsonMessage::of(&edited).unwrap();
 
                 if names_exactly(&edited, &envelope.recipients) {
-                    let named: HashSet<String> = rendition.recipients().map(Address::key).collect();
+                    let named: HashSet<String> = json_message.recipients().map(Address::key).collect();
                     let wanted = envelope.recipients.iter().map(Address::key).collect();
                     prop_assert_eq!(named, wanted, "{}", String::from_utf8_lossy(&edited));
                 }

@@ -108,7 +108,7 @@ pub(in crate::delivery) async fn attach(
 /// In one request.
 async fn at_once(way: &Way<'_>, draft: &str, large: &Large) -> Result<(), AttemptError> {
     way.pace.admit(graph::encoded_size(large.size)).await;
-    let _turn = way.outlet.uploads.acquire().await;
+    let _turn = way.account_client.uploads.acquire().await;
     let read = Source::new(large).take(0, large.size).await;
     let bytes = read.map_err(AttemptError::unread)?;
     let described = large.described();
@@ -140,7 +140,7 @@ async fn upload(way: &Way<'_>, session: &UploadSession, large: &Large) -> Result
     loop {
         let length = large.size.saturating_sub(next).min(most);
         way.pace.admit(length).await;
-        let turn = way.outlet.uploads.acquire().await;
+        let turn = way.account_client.uploads.acquire().await;
         let chunk = source
             .take(next, length)
             .await

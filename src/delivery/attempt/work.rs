@@ -18,7 +18,7 @@ use crate::delivery::Context;
 use crate::delivery::SPOOL_AGAIN;
 use crate::delivery::Settled;
 use crate::delivery::attempt;
-use crate::delivery::dispatch::lanes::Begun;
+use crate::delivery::dispatch::destinations::Begun;
 use crate::delivery::outcome::Doubt;
 use crate::delivery::outcome::Kind;
 use crate::delivery::outcome::Outcome;
@@ -47,9 +47,9 @@ impl Context {
     /// One attempt and its settlement.
     pub(in crate::delivery) async fn work(&self, entry: Claimed, begun: Begun) -> Settled {
         let Begun { pace, jury } = begun;
-        let outlet = self.outlets.get(&entry.lane.account);
+        let account_client = self.account_clients.get(&entry.destination.account);
         let means = Means {
-            outlet,
+            account_client,
             spool: &self.spool,
             hostname: &self.hostname,
             client: self.received_client,
@@ -135,11 +135,11 @@ impl Context {
     /// draft is gone, forgets that draft, because whoever retries the message wants it
     /// sent.
     async fn clear_up(&self, entry: &Claimed, outcome: &Outcome, next: Next, left: Left) {
-        let Some(outlet) = self.outlets.get(&entry.lane.account) else {
+        let Some(account_client) = self.account_clients.get(&entry.destination.account) else {
             return;
         };
         if let (Next::Failed, Some(message_id)) = (next, left.unrecorded)
-            && let Err(error) = draft::sweep(entry, outlet, &message_id).await
+            && let Err(error) = draft::sweep(entry, account_client, &message_id).await
         {
             debug!(id = %entry.id, %error, "a draft may stay in the mailbox");
         }
@@ -150,7 +150,8 @@ impl Context {
         let gone = match next {
             Next::Held => true,
             Next::Failed if unsent => {
-                let abandoned = draft::abandon(draft::caller(entry), &outlet.graph, &draft).await;
+                let abandoned =
+                    draft::abandon(draft::caller(entry), &account_client.graph, &draft).await;
                 abandoned.unwrap_or_else(|error| {
                     debug!(id = %entry.id, %error, "the draft stays in the mailbox");
                     false
@@ -164,8 +165,10 @@ impl Context {
     }
 
     fn on_doubt(&self, entry: &Claimed) -> OnDoubt {
-        let outlet = self.outlets.get(&entry.lane.account);
-        outlet.map_or(OnDoubt::Retry, |outlet| outlet.account.submission.on_doubt)
+        let account_client = self.account_clients.get(&entry.destination.account);
+        account_client.map_or(OnDoubt::Retry, |account_client| {
+            account_client.account.submission.on_doubt
+        })
     }
 
     fn trouble_since(
@@ -175,8 +178,9 @@ impl Context {
         now: RunningTime,
     ) -> Option<RunningTime> {
         // With mailbox = "from", a missing mailbox is the message's own fault.
-        let outlet = self.outlets.get(&entry.lane.account);
-        let by_author = outlet.is_some_and(|outlet| outlet.account.mailbox == Mailbox::From);
+        let account_client = self.account_clients.get(&entry.destination.account);
+        let by_author = account_client
+            .is_some_and(|account_client| account_client.account.mailbox == Mailbox::From);
         if by_author && outcome.is_mailbox_unknown() {
             return Some(entry.trouble_since.unwrap_or(now));
         }

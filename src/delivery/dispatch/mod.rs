@@ -3,11 +3,12 @@
 //!
 //! Without I/O; `delivery/mod.rs` passes the time and starts the attempts.
 
-mod account_lanes;
-pub(super) mod brake;
-pub(super) mod lanes;
+mod account_destinations;
+pub(super) mod backoff;
+pub(super) mod destinations;
 #[cfg(test)]
-mod lanes_tests;
+mod destinations_tests;
+mod failures;
 pub(super) mod pace;
 #[cfg(test)]
 mod pace_tests;

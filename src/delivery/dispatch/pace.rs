@@ -26,7 +26,7 @@ use super::window::Window;
 use crate::config;
 use crate::delivery::outcome::suspects::Shared;
 use crate::graph;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::spool::Allowance;
 use crate::spool::Spent;
 
@@ -122,7 +122,7 @@ pub(in crate::delivery) fn first_request(size: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(in crate::delivery) struct Paces {
     settings: HashMap<String, config::Pace>,
-    mailboxes: HashMap<Lane, Arc<MailboxPace>>,
+    mailboxes: HashMap<Destination, Arc<MailboxPace>>,
     /// How many were left when idle ones were last forgotten.
     left: usize,
 }
@@ -139,9 +139,13 @@ impl Paces {
         }
     }
 
-    /// The rate limits of a lane's mailbox.
-    pub(in crate::delivery) fn of(&mut self, lane: &Lane, now: Instant) -> Arc<MailboxPace> {
-        if let Some(known) = self.mailboxes.get(lane) {
+    /// The rate limits of a destination's mailbox.
+    pub(in crate::delivery) fn of(
+        &mut self,
+        destination: &Destination,
+        now: Instant,
+    ) -> Arc<MailboxPace> {
+        if let Some(known) = self.mailboxes.get(destination) {
             return Arc::clone(known);
         }
         if self.mailboxes.len() >= 2 * self.left + TIDY_AFTER {
@@ -151,24 +155,28 @@ impl Paces {
             self.left = self.mailboxes.len();
         }
         // An account that no longer exists sends nothing.
-        let settings = self.settings.get(&lane.account).unwrap_or(&config::Pace {
-            concurrency: 1,
-            messages_per_minute: None,
-            requests_per_10_minutes: None,
-            upload_per_5_minutes: None,
-            recipients_per_day: None,
-        });
+        let settings = self
+            .settings
+            .get(&destination.account)
+            .unwrap_or(&config::Pace {
+                concurrency: 1,
+                messages_per_minute: None,
+                requests_per_10_minutes: None,
+                upload_per_5_minutes: None,
+                recipients_per_day: None,
+            });
         let pace = Arc::new(MailboxPace::new(settings, now));
-        self.mailboxes.insert(lane.clone(), Arc::clone(&pace));
+        self.mailboxes
+            .insert(destination.clone(), Arc::clone(&pace));
         pace
     }
 
-    /// One set of limits for a lane and for the mailbox that it is an alias of, with what
+    /// One set of limits for a destination and for the mailbox that it is an alias of, with what
     /// was used through both.
     pub(in crate::delivery) fn share(
         &mut self,
-        alias: &Lane,
-        owner: &Lane,
+        alias: &Destination,
+        owner: &Destination,
         now: Instant,
     ) -> Arc<MailboxPace> {
         let pace = self.of(owner, now);
@@ -182,7 +190,7 @@ impl Paces {
     /// Counts what was used before the relay was started.
     pub(in crate::delivery) fn remember(&mut self, spent: &Spent, now: Instant) {
         let at = now.checked_sub(spent.ago).unwrap_or(now);
-        let pace = self.of(&spent.lane, now);
+        let pace = self.of(&spent.destination, now);
         let mut state = pace.lock();
         state.messages.spend(at, spent.messages);
         state.recipients.spend(at, spent.recipients);

@@ -146,7 +146,7 @@ const OWN: &str = "; only this message is affected: others get through the same 
 
 /// A remedy with the names that it concerns: the mailbox, and the outgoing From.
 pub(in crate::delivery) fn named(remedy: &str, entry: &Claimed, from: &Address) -> String {
-    catalogue::named(remedy, entry.lane.mailbox.as_str(), from.as_str())
+    catalogue::named(remedy, entry.destination.mailbox.as_str(), from.as_str())
 }
 
 /// Used if Entra's number is not in the catalogue, or if there is none.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::delivery::dispatch::brake::News;
+use crate::delivery::dispatch::backoff::Notice;
 use crate::spool::Claimed;
 
 /// How many mailboxes with the same fault are logged one by one.
@@ -50,14 +50,14 @@ pub(in crate::delivery) struct More {
 
 impl Faults {
     /// Whether the fault of a single message is new.
-    pub(in crate::delivery) fn of_message(&mut self, entry: &Claimed) -> News {
+    pub(in crate::delivery) fn of_message(&mut self, entry: &Claimed) -> Notice {
         if self.messages.len() >= MOST {
             self.messages.clear();
         }
-        let who = format!("{} {:?}", entry.lane, entry.author);
+        let who = format!("{} {:?}", entry.destination, entry.author);
         match self.messages.insert(who) {
-            true => News::New,
-            false => News::Known,
+            true => Notice::New,
+            false => Notice::Known,
         }
     }
 

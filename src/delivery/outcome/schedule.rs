@@ -42,7 +42,7 @@ pub(in crate::delivery) fn next_wait(
             let own = match (scope, cause) {
                 (Scope::Message, _) => regular,
                 (_, Cause::Throttled) => Duration::ZERO,
-                (_, Cause::Unavailable) => regular.min(LONGEST_BRAKE),
+                (_, Cause::Unavailable) => regular.min(LONGEST_BACKOFF),
                 (_, Cause::Configuration(_)) => regular.min(LONGEST_CONFIGURATION),
             };
             (own, wait)
@@ -82,9 +82,13 @@ pub(in crate::delivery) fn is_expired(
 }
 
 /// How long a mailbox or an account waits after `failures` in a row.
-pub(in crate::delivery) fn brake(cause: Cause, wait: Option<Duration>, failures: u32) -> Duration {
+pub(in crate::delivery) fn backoff(
+    cause: Cause,
+    wait: Option<Duration>,
+    failures: u32,
+) -> Duration {
     let (first, longest) = match cause {
-        Cause::Throttled | Cause::Unavailable => (FIRST_BRAKE, LONGEST_BRAKE),
+        Cause::Throttled | Cause::Unavailable => (FIRST_BACKOFF, LONGEST_BACKOFF),
         Cause::Configuration(_) => (FIRST_CONFIGURATION, LONGEST_CONFIGURATION),
     };
     let doubled = first.saturating_mul(1 << failures.min(16));
@@ -93,8 +97,8 @@ pub(in crate::delivery) fn brake(cause: Cause, wait: Option<Duration>, failures:
 }
 
 /// The end of an outage is noticed within this time.
-const LONGEST_BRAKE: Duration = Duration::from_secs(60);
-const FIRST_BRAKE: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// A corrected configuration is noticed within this time. One request in that time is no
 /// burden for Entra.
 const LONGEST_CONFIGURATION: Duration = Duration::from_secs(5 * 60);
@@ -103,7 +107,7 @@ const FIRST_CONFIGURATION: Duration = Duration::from_secs(1);
 
 /// What a backoff applies to; nothing if the problem is one message's. A doubtful answer
 /// makes its mailbox back off, because each one may be a message that arrives twice.
-pub(in crate::delivery) fn braked(kind: Kind) -> Option<(Scope, Cause, Option<Duration>)> {
+pub(in crate::delivery) fn backing_off(kind: Kind) -> Option<(Scope, Cause, Option<Duration>)> {
     match kind {
         Kind::Deferred {
             scope: scope @ (Scope::Mailbox | Scope::Account),
@@ -167,7 +171,7 @@ mod tests {
     fn graph_is_never_called_before_it_said() {
         for failures in 0..5 {
             let wait = Some(Duration::from_secs(90));
-            assert!(brake(Cause::Throttled, wait, failures) >= Duration::from_secs(90));
+            assert!(backoff(Cause::Throttled, wait, failures) >= Duration::from_secs(90));
         }
         let wait = next_wait(deferred(Cause::Unavailable, Some(30)), 1, &settings());
         assert!(wait.unwrap() >= Duration::from_secs(30));

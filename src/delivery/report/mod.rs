@@ -59,7 +59,7 @@ use crate::mail::ReportRequest;
 use crate::mail::Returned;
 use crate::mail::ReversePath;
 use crate::mime::Header;
-use crate::routing::lane;
+use crate::routing::destination;
 use crate::routing::substitute;
 use crate::spool::Claimed;
 use crate::spool::Dsn;
@@ -93,7 +93,7 @@ impl Context {
 
     async fn make_report(&self, entry: &Claimed, ending: Ending<'_>) -> Option<Dsn> {
         let kind = self.kind(entry, ending)?;
-        let outlet = self.outlets.get(&entry.lane.account)?;
+        let account_client = self.account_clients.get(&entry.destination.account)?;
         let head = entry.content.head().await.unwrap_or_default();
         let whole = head.len() as u64 == entry.content.size();
         let header = Header::of_message(&head, whole);
@@ -101,11 +101,11 @@ impl Context {
             let answers = kind == DsnKind::Relayed && answers_a_report(header, &self.hostname);
             answers || is_automatic(header)
         });
-        let accounts = self.outlets.values().map(|outlet| &outlet.account);
+        let accounts = self.account_clients.values().map(|it| &it.account);
         let recipient = addressee(kind, &self.notify, entry, automatic, accounts)?;
-        let from = substitute(&outlet.account, &ReversePath::Null);
-        let author = from.unwrap_or(&entry.lane.mailbox).clone();
-        let rule = outlet.account.submission.recipients;
+        let from = substitute(&account_client.account, &ReversePath::Null);
+        let author = from.unwrap_or(&entry.destination.mailbox).clone();
+        let rule = account_client.account.submission.recipients;
         let header = header.as_ref();
         let envelope = header.map(|header| effective(header, &entry.envelope, rule));
         let envelope = envelope.as_deref().unwrap_or(&entry.envelope);
@@ -144,7 +144,7 @@ impl Context {
             content: dsn::compose(&facts),
             message_id: id.message_id(&self.hostname),
             subject: dsn::title(&facts),
-            lane: lane(&outlet.account, &author),
+            destination: destination(&account_client.account, &author),
             author,
             recipient,
         })
@@ -316,7 +316,7 @@ fn addressee<'a>(
             let known = entry.trace.user.is_some() || accounts.any(|account| is_of(path, account));
             match kind {
                 _ if known && may_receive && path.is_routable() => Some(path.canonical()),
-                DsnKind::Failure => Some(entry.lane.mailbox.clone()),
+                DsnKind::Failure => Some(entry.destination.mailbox.clone()),
                 DsnKind::Delay | DsnKind::Relayed => None,
             }
         }

@@ -13,8 +13,8 @@ use crate::listener::Shared;
 use crate::listener::access::Policy;
 use crate::listener::allowance::Allowance;
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
-use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 use crate::mime::Findings;
@@ -133,11 +133,11 @@ impl<'a> Intake<'a> {
         let admitted = admit(&header, &findings, handed, self.admission());
         let Admitted {
             author,
-            lane,
+            destination,
             bound,
             largest_part,
         } = admitted.map_err(|verdict| known(verdict.into()))?;
-        let fits = self.fits(&header, file, size, &lane).await;
+        let fits = self.fits(&header, file, size, &destination).await;
         fits.map_err(known)?;
         let trace = self.trace(&envelope);
         let entry = NewEntry {
@@ -147,15 +147,15 @@ impl<'a> Intake<'a> {
             trace: trace.clone(),
             envelope: envelope.clone(),
             author: author.clone(),
-            lane: lane.clone(),
+            destination: destination.clone(),
             bound,
             largest_part,
         };
         let accepted = self.shared.spool.accept(entry).await?;
-        maillog::accepted(id, &trace, &envelope, size, &lane);
+        maillog::accepted(id, &trace, &envelope, size, &destination);
         maillog::recipients_replaced(id, &envelope);
         self.log_sender(id, author.as_ref());
-        self.allowance().use_mailbox(&lane, &envelope);
+        self.allowance().use_mailbox(&destination, &envelope);
         maillog::split(&accepted);
         Ok(id)
     }
@@ -172,9 +172,9 @@ impl<'a> Intake<'a> {
         header: &Header<'_>,
         file: Option<PathBuf>,
         size: u64,
-        lane: &Lane,
+        destination: &Destination,
     ) -> Result<(), Refused> {
-        let Some((file, account)) = file.zip(self.admission().account(lane)) else {
+        let Some((file, account)) = file.zip(self.admission().account(destination)) else {
             return Ok(());
         };
         match can_fit(header, file, size, &account.submission).await {

@@ -2,7 +2,7 @@
 //! taken out of it.
 
 pub(super) mod decode;
-pub(super) mod media;
+pub(super) mod part_headers;
 pub(super) mod reencode;
 pub(super) mod references;
 mod repaired;

@@ -13,8 +13,8 @@ use super::scan::parts_of;
 use super::split::may_be_changed;
 use crate::mime::Encoding;
 use crate::mime::Header;
-use crate::mime::Media;
 use crate::mime::Part;
+use crate::mime::PartHeaders;
 use crate::mime::Structure;
 
 /// Rewrites the quoted-printable texts of a message as base64: its header section with
@@ -40,7 +40,7 @@ pub fn quoted_printable_as_base64(header: &[u8], body: &[u8]) -> Option<(Vec<u8>
             true => as_base64(&top),
             false => as_base64(&Header::split(body.get(head.clone())?, true)?),
         };
-        if !is_still(&part.media, &edited) {
+        if !is_still(&part.part_headers, &edited) {
             continue;
         }
         if is_top {
@@ -65,17 +65,17 @@ pub fn quoted_printable_as_base64(header: &[u8], body: &[u8]) -> Option<(Vec<u8>
 fn applies(structure: &Structure, part: &Part) -> bool {
     !part.open
         && !part.doubtful
-        && part.media.encoding == Encoding::QuotedPrintable
-        && part.media.content_type.starts_with("text/")
+        && part.part_headers.encoding == Encoding::QuotedPrintable
+        && part.part_headers.content_type.starts_with("text/")
         && may_be_changed(structure, part)
 }
 
 /// Whether it keeps its meaning: a base64 part of a type that cannot be read, such as `i
 /// mage/png`, is taken for a file.
-fn is_still(media: &Media, edited: &[u8]) -> bool {
+fn is_still(part_headers: &PartHeaders, edited: &[u8]) -> bool {
     let header = Header::split(edited, true).unwrap_or_default();
-    let is_now = Media::of(&header, &media.content_type, None).content_type;
-    is_now == media.content_type
+    let is_now = PartHeaders::of(&header, &part_headers.content_type, None).content_type;
+    is_now == part_headers.content_type
 }
 
 /// The header section with that one field changed.

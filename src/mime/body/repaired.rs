@@ -7,7 +7,7 @@
 //! and none of it is rewritten.
 
 use crate::mime::Header;
-use crate::mime::Media;
+use crate::mime::PartHeaders;
 use crate::mime::header::boundary::delimiter;
 use crate::mime::header::boundary::is_line;
 
@@ -68,11 +68,15 @@ impl Repaired {
     }
 
     /// What the part is.
-    pub(in crate::mime) fn media(&self, default: &str, charset: Option<&str>) -> Option<Media> {
+    pub(in crate::mime) fn part_headers(
+        &self,
+        default: &str,
+        charset: Option<&str>,
+    ) -> Option<PartHeaders> {
         let header = Header::split(&self.fields, true)?;
-        let mut media = Media::of(&header, default, charset);
-        media.ambiguous = true;
-        Some(media)
+        let mut part_headers = PartHeaders::of(&header, default, charset);
+        part_headers.ambiguous = true;
+        Some(part_headers)
     }
 }
 

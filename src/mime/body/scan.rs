@@ -24,8 +24,8 @@ use super::repaired::is_sound;
 use super::repaired::repaired;
 use crate::mime::Encoding;
 use crate::mime::Header;
-use crate::mime::Media;
 use crate::mime::Part;
+use crate::mime::PartHeaders;
 use crate::mime::Reader;
 use crate::mime::References;
 use crate::mime::Structure;
@@ -137,10 +137,10 @@ impl Scan {
             measures,
             gave_up: false,
         };
-        let mut media = Media::of(header, "text/plain", None);
+        let mut part_headers = PartHeaders::of(header, "text/plain", None);
         // The first of its fields count (`header/quirks.rs`).
-        media.ambiguous = false;
-        scan.begin(media);
+        part_headers.ambiguous = false;
+        scan.begin(part_headers);
         scan
     }
 
@@ -218,7 +218,7 @@ impl Scan {
         let text = line.strip_prefix(b"--")?;
         let mut nearly = Vec::new();
         for (depth, open) in self.open.iter().enumerate().rev() {
-            let boundary = self.parts.get(open.at)?.media.delimits()?;
+            let boundary = self.parts.get(open.at)?.part_headers.delimits()?;
             let Some(behind) = text.strip_prefix(boundary.as_bytes()) else {
                 continue;
             };
@@ -336,71 +336,74 @@ impl Scan {
         self.headers += head.len();
         let parent = self.parts.last().and_then(|part| part.parent);
         let parent = parent.and_then(|at| self.parts.get(at));
-        let default = parent.map_or("text/plain", |parent| parent.media.default_within());
+        let default = parent.map_or("text/plain", |parent| parent.part_headers.default_within());
         let charset = self.charset.as_deref();
-        let (media, body) = match Header::split(head, true) {
+        let (part_headers, body) = match Header::split(head, true) {
             Some(header) if is_sound(&header, head) => {
-                (Media::of(&header, default, charset), head.len())
+                (PartHeaders::of(&header, default, charset), head.len())
             }
             Some(_) | None => {
                 let repaired = repaired(head, is_all && beyond.is_empty());
-                let read = repaired.and_then(|it| Some((it.media(default, charset)?, it.body)));
-                read.unwrap_or_else(|| (Media::unknown(), head.len()))
+                let read =
+                    repaired.and_then(|it| Some((it.part_headers(default, charset)?, it.body)));
+                read.unwrap_or_else(|| (PartHeaders::unknown(), head.len()))
             }
         };
         let (own, rest) = bytes.split_at(body);
         self.at -= rest.len() as u64;
         self.at_line_start = own.is_empty() || own.ends_with(b"\n");
-        self.begin(media);
+        self.begin(part_headers);
         self.feed(rest);
     }
 
     /// Begins the body of the last part.
-    fn begin(&mut self, mut media: Media) {
-        let too_deep = media.is_multipart() && self.open.len() >= DEEPEST;
-        let mut opens = media.is_multipart() && media.delimits().is_some() && !too_deep;
+    fn begin(&mut self, mut part_headers: PartHeaders) {
+        let too_deep = part_headers.is_multipart() && self.open.len() >= DEEPEST;
+        let mut opens =
+            part_headers.is_multipart() && part_headers.delimits().is_some() && !too_deep;
         // It is unclear to which multipart these delimiters belong.
         for open in &self.open {
             if let Some(around) = self.parts.get_mut(open.at)
                 && opens
-                && around.media.delimits() == media.delimits()
+                && around.part_headers.delimits() == part_headers.delimits()
             {
                 around.doubtful = true;
                 opens = false;
             }
         }
-        if media.is_multipart() && media.boundary.is_some() && !opens && !too_deep {
+        if part_headers.is_multipart() && part_headers.boundary.is_some() && !opens && !too_deep {
             // It cannot be read for certain, and neither can it as a text.
-            media.encoding = Encoding::Unknown;
+            part_headers.encoding = Encoding::Unknown;
         }
         let at = self.parts.len().saturating_sub(1);
         let Some(part) = self.parts.last_mut() else {
             return;
         };
-        if media.is_text() && self.charset.is_none() {
-            self.charset.clone_from(&media.charset);
+        if part_headers.is_text() && self.charset.is_none() {
+            self.charset.clone_from(&part_headers.charset);
         }
         part.header.end = self.at;
         part.body = self.at..self.at;
-        let is_certain = !media.is_multipart() || (opens && media.has_sound_boundary());
-        part.doubtful = media.ambiguous || !is_certain;
+        let is_certain =
+            !part_headers.is_multipart() || (opens && part_headers.has_sound_boundary());
+        part.doubtful = part_headers.ambiguous || !is_certain;
         part.open = opens;
         part.too_deep = too_deep;
         self.place = if opens {
             self.open.push(Open { at, last: None });
             Place::Between
         } else if self.measures {
-            let is_html = media.content_type == "text/html";
-            let is_shown = is_html && !media.says_attachment();
+            let is_html = part_headers.content_type == "text/html";
+            let is_shown = is_html && !part_headers.says_attachment();
             Place::Body {
-                decoder: Decoder::new(media.encoding),
+                decoder: Decoder::new(part_headers.encoding),
                 scratch: Vec::new(),
                 seeker: is_shown.then(Seeker::default),
             }
         } else {
             Place::Between
         };
-        part.media = media;
+        part.part_headers = part_headers;
     }
 
     /// Ends the current part, and all that end with a delimiter of the multipart at that
@@ -423,11 +426,11 @@ impl Scan {
             match decoder.verdict() {
                 Verdict::Certain => {}
                 Verdict::UrlSafe(size) => {
-                    part.media.encoding = Encoding::Base64Url;
+                    part.part_headers.encoding = Encoding::Base64Url;
                     part.decoded = size;
                 }
                 Verdict::Doubtful => {
-                    part.media.encoding = Encoding::Unknown;
+                    part.part_headers.encoding = Encoding::Unknown;
                     part.decoded = end.saturating_sub(part.body.start);
                 }
             }

@@ -22,9 +22,9 @@ use bytes::Bytes;
 use crate::mime::Decoded;
 use crate::mime::Encoding;
 use crate::mime::Header;
-use crate::mime::Media;
 use crate::mime::Outgoing;
 use crate::mime::Part;
+use crate::mime::PartHeaders;
 use crate::mime::Piece;
 use crate::mime::Reader;
 use crate::mime::Structure;
@@ -193,7 +193,7 @@ impl<'s> Taking<'s> {
         let mut candidates: Vec<_> = parts.filter(|part| self.may_go(part)).collect();
         candidates.sort_by_key(|part| {
             let is_doubtful = part.doubtful || is_undecodable(part);
-            let is_located = part.media.located && self.is_related(part);
+            let is_located = part.part_headers.located && self.is_related(part);
             let smaller = std::cmp::Reverse(length(&part.whole));
             (is_doubtful, is_located, smaller)
         });
@@ -202,15 +202,17 @@ impl<'s> Taking<'s> {
 
     fn may_go(&self, part: &Part) -> bool {
         let parent = self.structure.around(part).next();
-        let is_form = parent.is_some_and(|it| it.media.content_type == "multipart/alternative");
-        let main = parent.filter(|it| it.media.content_type == RELATED);
+        let is_form =
+            parent.is_some_and(|it| it.part_headers.content_type == "multipart/alternative");
+        let main = parent.filter(|it| it.part_headers.content_type == RELATED);
         let main = main.and_then(|it| self.structure.main_of(it));
         let is_main = main.is_some_and(|main| main.at == part.at);
-        let may_be_message = !part.doubtful && !is_undecodable(part) && !is_whole(&part.media);
+        let may_be_message =
+            !part.doubtful && !is_undecodable(part) && !is_whole(&part.part_headers);
         !part.open
-            && !part.media.is_multipart()
+            && !part.part_headers.is_multipart()
             && !is_form
-            && is_attachment(&part.media, is_main, self.is_related(part))
+            && is_attachment(&part.part_headers, is_main, self.is_related(part))
             && (parent.is_some() || may_be_message)
             && may_be_changed(self.structure, part)
     }
@@ -218,7 +220,7 @@ impl<'s> Taking<'s> {
     /// Whether a part is in a multipart/related at any depth.
     fn is_related(&self, part: &Part) -> bool {
         let mut around = self.structure.around(part);
-        around.any(|it| it.media.content_type == RELATED)
+        around.any(|it| it.part_headers.content_type == RELATED)
     }
 
     fn is_taken(&self, part: &Part) -> bool {
@@ -249,7 +251,7 @@ impl<'s> Taking<'s> {
     /// which part: where it would be without parts, or without the end of its last one.
     fn instead(&self, part: &Part) -> Option<(usize, Vec<u8>)> {
         let multipart = self.structure.around(part).next()?;
-        let boundary = multipart.media.boundary.as_deref()?;
+        let boundary = multipart.part_headers.boundary.as_deref()?;
         let last = self.structure.children(multipart).last()?;
         if !self.is_taken(last) {
             return None;
@@ -298,7 +300,7 @@ impl<'s> Taking<'s> {
     }
 
     fn attachment(&self, part: &Part) -> Detached {
-        let media = &part.media;
+        let part_headers = &part.part_headers;
         if is_undecodable(part) {
             return Detached {
                 name: "attachment.eml".to_owned(),
@@ -311,13 +313,13 @@ impl<'s> Taking<'s> {
             };
         }
         let references = &self.structure.references;
-        let id = media.content_id.as_deref();
+        let id = part_headers.content_id.as_deref();
         Detached {
             name: part.file_name(),
-            content_type: media.content_type.clone(),
-            content_id: media.content_id.clone(),
+            content_type: part_headers.content_type.clone(),
+            content_id: part_headers.content_id.clone(),
             inline: id.is_some_and(|id| references.has(id)),
-            encoding: media.encoding,
+            encoding: part_headers.encoding,
             range: part.body.clone(),
             size: size(part),
         }
@@ -326,7 +328,7 @@ impl<'s> Taking<'s> {
 
 /// Whether the encoding of the part is unknown.
 fn is_undecodable(part: &Part) -> bool {
-    part.media.encoding == Encoding::Unknown
+    part.part_headers.encoding == Encoding::Unknown
 }
 
 /// The size of a part as an attachment.
@@ -357,15 +359,15 @@ fn length(range: &Range<u64>) -> u64 {
 }
 
 /// Whether a part is something to be saved, not a text to be read.
-fn is_attachment(media: &Media, is_main: bool, is_related: bool) -> bool {
-    if media.content_type.starts_with("message/") && !media.is_message() {
+fn is_attachment(part_headers: &PartHeaders, is_main: bool, is_related: bool) -> bool {
+    if part_headers.content_type.starts_with("message/") && !part_headers.is_message() {
         // message/partial, message/delivery-status: these cannot be saved.
         return false;
     }
-    let is_referred_to = is_related && media.content_id.is_some() && !is_main;
-    !media.is_text()
-        || media.says_attachment()
-        || (media.name.is_some() && !is_main)
+    let is_referred_to = is_related && part_headers.content_id.is_some() && !is_main;
+    !part_headers.is_text()
+        || part_headers.says_attachment()
+        || (part_headers.name.is_some() && !is_main)
         || is_referred_to
 }
 
@@ -373,14 +375,14 @@ fn is_attachment(media: &Media, is_main: bool, is_related: bool) -> bool {
 /// something as a whole only.
 pub(super) fn may_be_changed(structure: &Structure, part: &Part) -> bool {
     let mut around = structure.around(part);
-    around.all(|it| !it.doubtful && !is_sealed(&it.media))
+    around.all(|it| !it.doubtful && !is_sealed(&it.part_headers))
 }
 
 /// A multipart that only has a meaning as a whole: a signature, an encrypted text, a
 /// report (RFC 1847, RFC 6522).
-fn is_sealed(media: &Media) -> bool {
+fn is_sealed(part_headers: &PartHeaders) -> bool {
     matches!(
-        media.content_type.as_str(),
+        part_headers.content_type.as_str(),
         "multipart/signed" | "multipart/encrypted" | "multipart/report"
     )
 }
@@ -390,18 +392,18 @@ impl Structure {
     /// or encrypted.
     pub fn is_signed_or_encrypted(&self) -> bool {
         let is_one = |part: &Part| {
-            let kind = part.media.content_type.as_str();
+            let kind = part.part_headers.content_type.as_str();
             matches!(kind, "multipart/signed" | "multipart/encrypted")
         };
         let root = self.parts.first();
-        root.is_some_and(|root| is_whole(&root.media)) || self.parts.iter().any(is_one)
+        root.is_some_and(|root| is_whole(&root.part_headers)) || self.parts.iter().any(is_one)
     }
 }
 
 /// A type that describes the whole message, if it is the message's own.
-fn is_whole(media: &Media) -> bool {
+fn is_whole(part_headers: &PartHeaders) -> bool {
     matches!(
-        media.content_type.as_str(),
+        part_headers.content_type.as_str(),
         "application/pkcs7-mime"
             | "application/x-pkcs7-mime"
             | "application/pgp-encrypted"

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::media::default_name;
-use super::media::name_or_default;
-use crate::mime::Media;
+use super::part_headers::default_name;
+use super::part_headers::name_or_default;
+use crate::mime::PartHeaders;
 use crate::mime::References;
 
 /// The parts of a message.
@@ -37,7 +37,7 @@ pub struct Part {
     /// Its encoded content, without the line end of the next delimiter.
     pub body: Range<u64>,
     /// Its description.
-    pub media: Media,
+    pub part_headers: PartHeaders,
     /// The decoded size of the body; 0 for a multipart that was split.
     pub decoded: u64,
     /// Whether it is a multipart that was split.
@@ -63,10 +63,10 @@ impl Structure {
         let mut seen = HashMap::<_, usize>::new();
         for part in &mut parts {
             let before = seen
-                .entry(default_name(&part.media.content_type))
+                .entry(default_name(&part.part_headers.content_type))
                 .or_default();
             part.number = *before + 1;
-            *before += usize::from(part.media.is_counted());
+            *before += usize::from(part.part_headers.is_counted());
         }
         Self {
             parts,
@@ -109,8 +109,8 @@ impl Structure {
     /// The part of a multipart/related that the others belong to (RFC 2387 3.2): the
     /// first, if no other is named.
     pub(in crate::mime) fn main_of(&self, related: &Part) -> Option<&Part> {
-        let start = related.media.start.as_ref();
-        let is_named = |it: &&Part| start.is_some() && it.media.content_id.as_ref() == start;
+        let start = related.part_headers.start.as_ref();
+        let is_named = |it: &&Part| start.is_some() && it.part_headers.content_id.as_ref() == start;
         let named = self.children(related).find(is_named);
         named.or_else(|| self.children(related).next())
     }
@@ -125,7 +125,7 @@ impl Part {
             whole: offset..offset,
             header: offset..offset,
             body: offset..offset,
-            media: Media::unknown(),
+            part_headers: PartHeaders::unknown(),
             decoded: 0,
             open: false,
             too_deep: false,
@@ -137,7 +137,7 @@ impl Part {
 
     /// Its name as a file, or one that suits its type.
     pub(in crate::mime) fn file_name(&self) -> String {
-        name_or_default(&self.media, self.number)
+        name_or_default(&self.part_headers, self.number)
     }
 
     /// Its header section and its body: what it is as a message.

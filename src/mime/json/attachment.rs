@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::RenditionError;
+use super::JsonMessageError;
 use super::parts::Parts;
 use crate::mime::Part;
 use crate::mime::References;
@@ -33,8 +33,8 @@ impl Attachment {
         parts: &Parts<'_>,
         part: &Part,
         shown: &References,
-    ) -> Result<Self, RenditionError> {
-        let content_id = part.media.content_id.clone();
+    ) -> Result<Self, JsonMessageError> {
+        let content_id = part.part_headers.content_id.clone();
         let (name, media_type, content) = if part.too_deep {
             // With its header section it can be opened as a message.
             let name = "message.eml".to_owned();
@@ -42,7 +42,7 @@ impl Attachment {
             (name, "message/rfc822".to_owned(), content)
         } else {
             let content = parts.content(part).ok_or_else(|| undecodable(part))?;
-            let media_type = part.media.content_type.clone();
+            let media_type = part.part_headers.content_type.clone();
             (part.file_name(), media_type, content.into_owned())
         };
         Ok(Self {
@@ -56,8 +56,8 @@ impl Attachment {
 }
 
 /// The error that names the part that cannot be decoded.
-pub(in crate::mime) fn undecodable(part: &Part) -> RenditionError {
-    RenditionError::Undecodable {
+pub(in crate::mime) fn undecodable(part: &Part) -> JsonMessageError {
+    JsonMessageError::Undecodable {
         name: part.file_name(),
     }
 }

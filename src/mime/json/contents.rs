@@ -7,7 +7,7 @@
 //! with its original bytes. A part that cannot be decoded for certain, and a text in a
 //! form that cannot be shown here, are refused: such a message keeps its MIME form.
 
-use super::RenditionError;
+use super::JsonMessageError;
 use super::attachment::Attachment;
 use super::attachment::undecodable;
 use super::html::shows;
@@ -51,7 +51,7 @@ impl<'p> Contents<'p> {
     /// # Errors
     ///
     /// A text cannot be decoded.
-    pub(in crate::mime) fn of(parts: &'p Parts<'p>) -> Result<Self, RenditionError> {
+    pub(in crate::mime) fn of(parts: &'p Parts<'p>) -> Result<Self, JsonMessageError> {
         let mut contents = Self {
             parts,
             found: Vec::new(),
@@ -62,7 +62,9 @@ impl<'p> Contents<'p> {
         match parts.structure.parts.as_slice() {
             // The text of a message with a single part is not a file, even if it has a
             // name.
-            [only] if is_written(only) && !only.media.says_attachment() => contents.write(only)?,
+            [only] if is_written(only) && !only.part_headers.says_attachment() => {
+                contents.write(only)?;
+            }
             [message, ..] => contents.take(message)?,
             [] => {}
         }
@@ -74,7 +76,7 @@ impl<'p> Contents<'p> {
     /// # Errors
     ///
     /// A file cannot be decoded, or the only text cannot be shown.
-    pub(in crate::mime) fn finish(self) -> Result<(Text, Vec<Attachment>), RenditionError> {
+    pub(in crate::mime) fn finish(self) -> Result<(Text, Vec<Attachment>), JsonMessageError> {
         let is_html = |it: &Found<'_>| matches!(it, Found::Text(part, _) if is(part, HTML));
         let html = self.found.iter().position(is_html);
         let mut plain = String::new();
@@ -89,7 +91,7 @@ impl<'p> Contents<'p> {
         }
         let text = match (text, self.blank) {
             (Some(text), _) => text,
-            (None, _) if plain.is_empty() && self.unshown => return Err(RenditionError::Unshown),
+            (None, _) if plain.is_empty() && self.unshown => return Err(JsonMessageError::Unshown),
             (None, Some(blank)) if plain.is_empty() => Text::Html(blank),
             (None, _) => Text::Plain(plain),
         };
@@ -102,7 +104,7 @@ impl<'p> Contents<'p> {
         Ok((text, files.collect::<Result<_, _>>()?))
     }
 
-    fn take(&mut self, part: &'p Part) -> Result<(), RenditionError> {
+    fn take(&mut self, part: &'p Part) -> Result<(), JsonMessageError> {
         let structure = &self.parts.structure;
         let children = structure.children(part);
         if structure.is_leaf(part) {
@@ -132,7 +134,7 @@ impl<'p> Contents<'p> {
 
     /// RFC 2046 5.1.4: the last alternative is the best; here that is HTML, if it shows
     /// something.
-    fn choose(&mut self, forms: Vec<&'p Part>) -> Result<(), RenditionError> {
+    fn choose(&mut self, forms: Vec<&'p Part>) -> Result<(), JsonMessageError> {
         let says = |media_type: &str| {
             let each = forms.iter().map(|form| self.says(form, media_type));
             each.collect::<Result<Vec<bool>, _>>()
@@ -157,7 +159,7 @@ impl<'p> Contents<'p> {
         for part in self.parts.structure.leaves(form) {
             if is_text(part) {
                 // A part that cannot be decoded has content too.
-                let says = self.says(part, &part.media.content_type);
+                let says = self.says(part, &part.part_headers.content_type);
                 self.chose |= says.unwrap_or(true);
             } else if is_form_of_text(part) {
                 self.chose = true;
@@ -168,7 +170,7 @@ impl<'p> Contents<'p> {
         }
     }
 
-    fn write(&mut self, part: &'p Part) -> Result<(), RenditionError> {
+    fn write(&mut self, part: &'p Part) -> Result<(), JsonMessageError> {
         let text = self.parts.text(part).ok_or_else(|| undecodable(part))?;
         if text.trim().is_empty() {
             return Ok(());
@@ -182,7 +184,7 @@ impl<'p> Contents<'p> {
     }
 
     /// Whether there is something to read in this form.
-    fn says(&self, form: &Part, media_type: &str) -> Result<bool, RenditionError> {
+    fn says(&self, form: &Part, media_type: &str) -> Result<bool, JsonMessageError> {
         let leaves = self.parts.structure.leaves(form);
         for part in leaves.filter(|part| is_text(part) && is(part, media_type)) {
             let text = self.parts.text(part).ok_or_else(|| undecodable(part))?;
@@ -207,18 +209,18 @@ fn join(plain: &mut String, text: &str) {
 }
 
 fn is(part: &Part, media_type: &str) -> bool {
-    part.media.content_type == media_type
+    part.part_headers.content_type == media_type
 }
 
 /// Whether a part without parts is text, or a multipart.
 fn is_written(part: &Part) -> bool {
-    let broken = part.media.is_multipart() && !part.too_deep;
+    let broken = part.part_headers.is_multipart() && !part.too_deep;
     is(part, PLAIN) || is(part, HTML) || broken
 }
 
 /// Whether nothing says that a part is a file.
 fn is_no_file(part: &Part) -> bool {
-    !part.media.says_attachment() && part.media.name.is_none()
+    !part.part_headers.says_attachment() && part.part_headers.name.is_none()
 }
 
 /// Whether a part without parts is to be read.
@@ -229,7 +231,7 @@ fn is_text(part: &Part) -> bool {
 /// Whether a part without parts is a text with a layout of its own that cannot be
 /// shown here, and neither is what RFC 2046 4.1.4 would have shown: its markup.
 fn is_rich(part: &Part) -> bool {
-    let kind = part.media.content_type.as_str();
+    let kind = part.part_headers.content_type.as_str();
     let is_rich = matches!(
         kind,
         "text/enriched" | "text/richtext" | "text/x-amp-html" | "text/watch-html"
@@ -239,7 +241,7 @@ fn is_rich(part: &Part) -> bool {
 
 /// Whether a part of an alternative has the same content as the others in another form.
 fn is_form_of_text(part: &Part) -> bool {
-    let kind = part.media.content_type.as_str();
+    let kind = part.part_headers.content_type.as_str();
     let is_data = matches!(
         kind,
         "text/calendar" | "text/csv" | "text/directory" | "text/vcard" | "text/x-vcard"

@@ -245,7 +245,7 @@ fn the_alternative_that_says_something_is_chosen() {
     for message in [&alone, &enriched] {
         let parts = Parts::read(message);
         let refused = Contents::of(&parts).and_then(Contents::finish);
-        assert_eq!(refused.err(), Some(RenditionError::Unshown), "{message}");
+        assert_eq!(refused.err(), Some(JsonMessageError::Unshown), "{message}");
     }
 }
 
@@ -279,6 +279,6 @@ fn a_part_that_cannot_be_decoded_refuses_the_whole() {
         let parts = Parts::read(&message);
         let refused = Contents::of(&parts).and_then(Contents::finish);
         let name = name.to_owned();
-        assert_eq!(refused.err(), Some(RenditionError::Undecodable { name }));
+        assert_eq!(refused.err(), Some(JsonMessageError::Undecodable { name }));
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! The recipients are read by the reader that decided about them
 //! (`delivery/attempt/recipients.rs`): To, Cc and Bcc of the outgoing header section;
-//! items that are not certain name nobody. The caller compares [`Rendition::recipients`]
+//! items that are not certain name nobody. The caller compares [`JsonMessage::recipients`]
 //! with the envelope (promise 3).
 
 pub(super) mod attachment;
@@ -34,7 +34,7 @@ use crate::mail::Address;
 
 /// The part of a message that the JSON form can express.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rendition {
+pub struct JsonMessage {
     /// Decoded, on one line, at most 255 UTF-16 units.
     pub subject: String,
     /// The displayed text.
@@ -112,7 +112,7 @@ impl fmt::Display for Lost {
 
 /// Why a message has no JSON form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RenditionError {
+pub enum JsonMessageError {
     /// S/MIME (RFC 8551) or PGP/MIME (RFC 3156).
     #[error("it is signed, and the JSON form would break the signature")]
     Signed,
@@ -145,7 +145,7 @@ pub enum RenditionError {
 /// The longest subject that Exchange keeps, in UTF-16 units.
 const LONGEST_SUBJECT: usize = 255;
 
-impl Rendition {
+impl JsonMessage {
     /// The most `X-` fields that Graph accepts.
     pub const MOST_HEADERS: usize = 5;
 
@@ -156,9 +156,9 @@ impl Rendition {
     ///
     /// It is signed, encrypted, an invitation or a report, has too many parts, or has a
     /// part that cannot be decoded.
-    pub fn of(message: &[u8]) -> Result<Self, RenditionError> {
+    pub fn of(message: &[u8]) -> Result<Self, JsonMessageError> {
         let header = Header::split(message, true).unwrap_or_default();
-        let parts = Parts::of(&header, message).ok_or(RenditionError::TooManyParts)?;
+        let parts = Parts::of(&header, message).ok_or(JsonMessageError::TooManyParts)?;
         check(&parts)?;
         let contents = Contents::of(&parts)?;
         let mut lost = Vec::new();
@@ -205,21 +205,21 @@ impl Rendition {
 
 /// Refuses messages that would not survive. A signed or encrypted message that is only
 /// attached is a file like any other.
-fn check(parts: &Parts<'_>) -> Result<(), RenditionError> {
+fn check(parts: &Parts<'_>) -> Result<(), JsonMessageError> {
     for part in &parts.structure.parts {
         let is_signed_data = |kind: &str| kind.eq_ignore_ascii_case("signed-data");
-        match part.media.content_type.as_str() {
-            "multipart/signed" => return Err(RenditionError::Signed),
-            "multipart/encrypted" => return Err(RenditionError::Encrypted),
-            "multipart/report" => return Err(RenditionError::Report),
+        match part.part_headers.content_type.as_str() {
+            "multipart/signed" => return Err(JsonMessageError::Signed),
+            "multipart/encrypted" => return Err(JsonMessageError::Encrypted),
+            "multipart/report" => return Err(JsonMessageError::Report),
             "application/pkcs7-mime" | "application/x-pkcs7-mime" if part.parent.is_none() => {
-                return Err(match &part.media.smime_type {
-                    Some(kind) if is_signed_data(kind) => RenditionError::Signed,
-                    Some(_) | None => RenditionError::Encrypted,
+                return Err(match &part.part_headers.smime_type {
+                    Some(kind) if is_signed_data(kind) => JsonMessageError::Signed,
+                    Some(_) | None => JsonMessageError::Encrypted,
                 });
             }
             "text/calendar" if is_invitation(parts, part) => {
-                return Err(RenditionError::Invitation);
+                return Err(JsonMessageError::Invitation);
             }
             _ => {}
         }
@@ -235,7 +235,7 @@ fn is_invitation(parts: &Parts<'_>, calendar: &Part) -> bool {
         let mut lines = content.split(|byte| *byte == b'\n');
         lines.any(|line| begins(line, b"method:"))
     };
-    calendar.media.method || (!calendar.media.says_attachment() && within())
+    calendar.part_headers.method || (!calendar.part_headers.says_attachment() && within())
 }
 
 fn begins(line: &[u8], with: &[u8]) -> bool {

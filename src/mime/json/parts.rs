@@ -2,8 +2,8 @@
 //! from what is attached.
 //!
 //! The parts are found by `body/scan.rs`, what each says of itself is read by
-//! [`Media`](crate::mime::Media), and what is in it is decoded by `body/decode/`, as for
-//! every other form. What cannot be decoded for certain is said to be so, and never
+//! [`PartHeaders`](crate::mime::PartHeaders), and what is in it is decoded by `body/decode/`,
+//! as for every other form. What cannot be decoded for certain is said to be so, and never
 //! guessed.
 
 use std::borrow::Cow;
@@ -42,8 +42,8 @@ impl<'m> Parts<'m> {
             .structure
             .parts
             .iter()
-            .filter(|part| part.media.is_text());
-        texts.find_map(|part| part.media.charset.as_deref())
+            .filter(|part| part.part_headers.is_text());
+        texts.find_map(|part| part.part_headers.charset.as_deref())
     }
 
     /// What a part is as a message.
@@ -55,20 +55,20 @@ impl<'m> Parts<'m> {
     /// cannot be told for certain.
     pub(in crate::mime) fn content(&self, part: &Part) -> Option<Cow<'m, [u8]>> {
         let body = self.bytes(&part.body);
-        if part.media.encoding == Encoding::Identity {
+        if part.part_headers.encoding == Encoding::Identity {
             return Some(Cow::Borrowed(body));
         }
-        decoded(part.media.encoding, body).map(Cow::Owned)
+        decoded(part.part_headers.encoding, body).map(Cow::Owned)
     }
 
     /// The content as text, without NULs and without line breaks that are only for old
     /// terminals (RFC 3676). `None` if it is not certain.
     pub(in crate::mime) fn text(&self, part: &Part) -> Option<String> {
         let content = self.content(part)?;
-        let text = labels::text(&content, part.media.charset.as_deref())?;
+        let text = labels::text(&content, part.part_headers.charset.as_deref())?;
         let text = text.replace('\0', "");
-        let is_plain = part.media.content_type == "text/plain";
-        match part.media.flowed.filter(|_| is_plain) {
+        let is_plain = part.part_headers.content_type == "text/plain";
+        match part.part_headers.flowed.filter(|_| is_plain) {
             Some(flowed) => Some(flowed.unfolded(&text)),
             None => Some(text),
         }
@@ -305,10 +305,10 @@ mod tests {
 
         let parts = Parts::read(&message);
 
-        let media = &parts.root().media;
-        assert_eq!(media.content_type, "text/html");
-        assert_eq!(media.charset.as_deref(), Some("big5"));
-        assert_eq!(media.name, None);
+        let part_headers = &parts.root().part_headers;
+        assert_eq!(part_headers.content_type, "text/html");
+        assert_eq!(part_headers.charset.as_deref(), Some("big5"));
+        assert_eq!(part_headers.name, None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::parts::one_line;
 use crate::mail::Address;
 use crate::mime::Field;
 use crate::mime::Header;
-use crate::mime::Rendition;
+use crate::mime::JsonMessage;
 use crate::mime::header::quirks::is_message_id;
 use crate::mime::header::reserved::is_reserved;
 
@@ -124,7 +124,7 @@ fn headers(header: &Header<'_>) -> Vec<usize> {
     let (mut chosen, others): (Vec<_>, Vec<_>) =
         own.partition(|(_, field)| begins(field, SET_ASIDE));
     chosen.extend(others);
-    chosen.truncate(Rendition::MOST_HEADERS);
+    chosen.truncate(JsonMessage::MOST_HEADERS);
     chosen.into_iter().map(|(at, _)| at).collect()
 }
 

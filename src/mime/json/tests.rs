@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn of(message: &str) -> Rendition {
-    Rendition::of(message.as_bytes()).unwrap()
+fn of(message: &str) -> JsonMessage {
+    JsonMessage::of(message.as_bytes()).unwrap()
 }
 
 fn shown(mailboxes: &[Mailbox]) -> Vec<(&str, Option<&str>)> {
@@ -76,7 +76,7 @@ fn a_subject_is_one_decoded_line() {
     ] {
         assert_eq!(of(&format!("{field}\r\n\r\n")).subject, expected, "{field}");
     }
-    let latin_1 = Rendition::of(b"Subject: Z\xfcrich\r\n\r\n").unwrap();
+    let latin_1 = JsonMessage::of(b"Subject: Z\xfcrich\r\n\r\n").unwrap();
     assert_eq!(latin_1.subject, "Z\u{fc}rich");
 }
 
@@ -99,23 +99,23 @@ fn signed_or_encrypted_messages_have_no_json_form() {
     let signed = "Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\nx\r\n--s--\r\n";
     let smime = |kind: &str| format!("Content-Type: application/{kind}\r\n\r\nMIAG\r\n");
     for (message, expected) in [
-        (signed.to_owned(), Some(RenditionError::Signed)),
-        (mixed(signed), Some(RenditionError::Signed)),
+        (signed.to_owned(), Some(JsonMessageError::Signed)),
+        (mixed(signed), Some(JsonMessageError::Signed)),
         (
             smime("pkcs7-mime; smime-type=Signed-Data"),
-            Some(RenditionError::Signed),
+            Some(JsonMessageError::Signed),
         ),
         (
             smime("x-pkcs7-mime; smime-type=enveloped-data"),
-            Some(RenditionError::Encrypted),
+            Some(JsonMessageError::Encrypted),
         ),
         (
             smime("pkcs7-mime; name=smime.p7m"),
-            Some(RenditionError::Encrypted),
+            Some(JsonMessageError::Encrypted),
         ),
         (
             "Content-Type: multipart/encrypted; boundary=e\r\n\r\n".to_owned(),
-            Some(RenditionError::Encrypted),
+            Some(JsonMessageError::Encrypted),
         ),
         (mixed(&smime("pkcs7-mime")), None),
         (
@@ -124,7 +124,7 @@ fn signed_or_encrypted_messages_have_no_json_form() {
         ),
         (smime("pkcs7-signature"), None),
     ] {
-        let refused = Rendition::of(message.as_bytes()).err();
+        let refused = JsonMessage::of(message.as_bytes()).err();
         assert_eq!(refused, expected, "{message}");
     }
 }
@@ -139,8 +139,8 @@ fn lost_fields_are_listed() {
     let chosen = of(alternative);
 
     assert_eq!(chosen.lost, [Lost::Alternative, Lost::Field("Date".into())]);
-    let refused = Rendition::of(report.as_bytes()).err();
-    assert_eq!(refused, Some(RenditionError::Report));
+    let refused = JsonMessage::of(report.as_bytes()).err();
+    assert_eq!(refused, Some(JsonMessageError::Report));
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn no_blind_recipient_is_in_what_others_see() {
         "Bcc: v@w.x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nx".to_owned(),
         "Bcc: v@w.x\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n".to_owned(),
     ] {
-        let rendition = of(&message);
-        let mut files = rendition.attachments.iter();
+        let json_message = of(&message);
+        let mut files = json_message.attachments.iter();
         let names = |content: &[u8]| content.windows(5).any(|bytes| bytes == b"v@w.x");
         assert!(!files.any(|file| names(&file.content)), "{message}");
-        assert!(!format!("{:?}", rendition.text).contains("v@w.x"));
+        assert!(!format!("{:?}", json_message.text).contains("v@w.x"));
     }
 }
 
@@ -211,11 +211,11 @@ fn field(name: &'static str) -> impl Strategy<Value = (String, Vec<String>)> {
 proptest! {
     #[test]
     fn any_bytes_are_rendered_or_refused(message in lines()) {
-        if let Ok(rendition) = Rendition::of(&message) {
-            prop_assert!(rendition.headers.len() <= Rendition::MOST_HEADERS);
-            prop_assert!(!rendition.subject.contains(char::is_control));
-            prop_assert!(rendition.attachments.iter().all(|file| !file.name.is_empty()));
-            for mailbox in rendition.recipients() {
+        if let Ok(json_message) = JsonMessage::of(&message) {
+            prop_assert!(json_message.headers.len() <= JsonMessage::MOST_HEADERS);
+            prop_assert!(!json_message.subject.contains(char::is_control));
+            prop_assert!(json_message.attachments.iter().all(|file| !file.name.is_empty()));
+            for mailbox in json_message.recipients() {
                 let text = String::from_utf8_lossy(&message).into_owned();
                 prop_assert!(text.contains(mailbox.as_str()));
             }
@@ -223,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn promise_3_a_rendition_names_whom_the_header_section_names(
+    fn promise_3_a_json_message_names_whom_the_header_section_names(
         to in field("To"),
         cc in field("Cc"),
         bcc in field("Bcc"),
@@ -232,13 +232,13 @@ proptest! {
         let message = format!("{}{}{}\r\n", bcc.0, to.0, cc.0).into_bytes();
         let message = [message, rest].concat();
 
-        let rendition = Rendition::of(&message).unwrap();
+        let json_message = JsonMessage::of(&message).unwrap();
 
         let named = |them: &[Mailbox]| -> Vec<String> {
             them.iter().map(|it| it.address.to_string()).collect()
         };
-        prop_assert_eq!(named(&rendition.to), to.1);
-        prop_assert_eq!(named(&rendition.cc), cc.1);
-        prop_assert_eq!(named(&rendition.bcc), bcc.1);
+        prop_assert_eq!(named(&json_message.to), to.1);
+        prop_assert_eq!(named(&json_message.cc), cc.1);
+        prop_assert_eq!(named(&json_message.bcc), bcc.1);
     }
 }

@@ -64,12 +64,12 @@ impl Flowed {
 #[cfg(test)]
 mod tests {
     use crate::mime::Header;
-    use crate::mime::Media;
+    use crate::mime::PartHeaders;
 
     fn unfolded(parameters: &str, text: &str) -> Option<String> {
         let header = format!("Content-Type: text/plain; {parameters}\r\n");
         let header = Header::split(header.as_bytes(), true).unwrap();
-        let flowed = Media::of(&header, "text/plain", None).flowed?;
+        let flowed = PartHeaders::of(&header, "text/plain", None).flowed?;
         Some(flowed.unfolded(text))
     }
 

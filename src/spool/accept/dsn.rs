@@ -2,7 +2,7 @@
 //! goes, is decided in `delivery/report/`.
 
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 
 /// A report about an entry (RFC 3464): a small message made by the relay.
@@ -22,8 +22,8 @@ pub struct Dsn {
     pub author: Address,
     /// Its recipients.
     pub recipient: Address,
-    /// The lane it is sent through.
-    pub lane: Lane,
+    /// The destination it is sent through.
+    pub destination: Destination,
 }
 
 /// What a report says about the message.

@@ -32,9 +32,9 @@ use super::seal::Digest;
 use super::seal::seal;
 use crate::clock::Moment;
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
 use crate::mail::EnvelopeId;
-use crate::mail::Lane;
 use crate::mail::ReportRequest;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
@@ -51,8 +51,8 @@ pub struct NewEntry {
     pub trace: Trace,
     /// The address in its From header, if there is a usable one.
     pub author: Option<Address>,
-    /// The lane it is sent through.
-    pub lane: Lane,
+    /// The destination it is sent through.
+    pub destination: Destination,
     /// The only account that may send it, if there is one.
     pub bound: Option<String>,
     /// The most recipients of one entry; a message with more becomes several entries.
@@ -117,7 +117,7 @@ impl Spool {
             envelope,
             trace,
             author,
-            lane,
+            destination,
             bound,
             largest_part,
             message_id,
@@ -150,7 +150,7 @@ impl Spool {
             size: i64::try_from(size).unwrap_or(i64::MAX),
             trace,
             author,
-            lane: lane.clone(),
+            destination: destination.clone(),
             bound,
             about: None,
             resend,
@@ -167,7 +167,7 @@ impl Spool {
         let writer = &self.shared.writer;
         let written = writer.write_then(move |db| row.insert(db), bytes, committed);
         written.await.map_err(|error| self.full_or_failed(error))?;
-        self.announce(lane, Urgency::Ordinary);
+        self.announce(destination, Urgency::Ordinary);
         Ok(Accepted { id, parts: others })
     }
 
@@ -275,7 +275,7 @@ pub(super) struct Row {
     size: i64,
     trace: Trace,
     author: Option<Address>,
-    lane: Lane,
+    destination: Destination,
     bound: Option<String>,
     about: Option<String>,
     /// The message that it is a copy of.
@@ -316,8 +316,8 @@ impl Row {
             inline: Some(dsn.content),
             trace,
             author: Some(dsn.author),
-            bound: Some(dsn.lane.account.clone()),
-            lane: dsn.lane,
+            bound: Some(dsn.destination.account.clone()),
+            destination: dsn.destination,
             about: Some(about.to_string()),
             resend: None,
             caption,
@@ -360,8 +360,8 @@ impl Row {
         entry.execute(params![
             id,
             self.now.at.millis(),
-            self.lane.account,
-            self.lane.mailbox.as_str(),
+            self.destination.account,
+            self.destination.mailbox.as_str(),
             reverse_path.map_or("", Address::as_str),
             self.author.as_ref().map(Address::as_str),
             envelope.utf8,

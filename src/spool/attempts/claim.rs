@@ -1,6 +1,6 @@
 //! Claiming entries for an attempt.
 //!
-//! Entries of all lanes are claimed in one transaction. If damage stops it, each entry is
+//! Entries of all destinations are claimed in one transaction. If damage stops it, each entry is
 //! claimed in a transaction of its own and unreadable entries are quarantined, so that
 //! one bad sector harms one message.
 
@@ -19,7 +19,7 @@ use super::due;
 use super::due::Reading;
 use super::read_with;
 use crate::clock::Moment;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::spool::Claimed;
 use crate::spool::Pauses;
 use crate::spool::Quarantined;
@@ -38,12 +38,12 @@ pub struct Claims {
     pub claimed: Vec<Claimed>,
     /// Entries that could not be read.
     pub quarantined: Vec<Quarantined>,
-    /// The next entry of each lane that was asked about; a lane without waiting entries
-    /// is missing.
-    pub upcoming: HashMap<Lane, Upcoming>,
+    /// The next entry of each destination that was asked about; a destination without waiting
+    /// entries is missing.
+    pub upcoming: HashMap<Destination, Upcoming>,
 }
 
-/// When to ask again about a lane whose queue cannot be read.
+/// When to ask again about a destination whose queue cannot be read.
 const UNREADABLE_AGAIN: Duration = Duration::from_secs(60);
 
 impl Spool {
@@ -78,13 +78,13 @@ impl Spool {
         let mut claims = Claims::default();
         let mut stopped = None;
         for want in wants {
-            let lane = want.lane.clone();
-            match self.claim_lane(want, &claimant, &mut claims).await {
+            let destination = want.destination.clone();
+            match self.claim_destination(want, &claimant, &mut claims).await {
                 Ok(Some(upcoming)) => {
-                    claims.upcoming.insert(lane, upcoming);
+                    claims.upcoming.insert(destination, upcoming);
                 }
                 Ok(None) => {}
-                // The other lanes continue, and this one is asked again later.
+                // The other destinations continue, and this one is asked again later.
                 Err(error) => {
                     stopped = Some(error);
                     let again = Upcoming {
@@ -92,7 +92,7 @@ impl Spool {
                         size: 0,
                         recipients: 0,
                     };
-                    claims.upcoming.insert(lane, again);
+                    claims.upcoming.insert(destination, again);
                 }
             }
         }
@@ -103,17 +103,17 @@ impl Spool {
         }
     }
 
-    async fn claim_lane(
+    async fn claim_destination(
         &self,
         want: Want,
         claimant: &Claimant,
         claims: &mut Claims,
     ) -> Result<Option<Upcoming>, SpoolError> {
         let (now, skip) = (claimant.now, claimant.skip.clone());
-        let (lane, wanted) = (want.lane.clone(), want.clone());
+        let (destination, wanted) = (want.destination.clone(), want.clone());
         let due = move |db: &Connection, how| due::due(db, &wanted, now.running, &skip, how);
         for id in self.read_somehow(due).await? {
-            let (single, row, of) = (claimant.clone(), id.clone(), lane.clone());
+            let (single, row, of) = (claimant.clone(), id.clone(), destination.clone());
             let records = [Record::Readable, Record::Damaged];
             let claim = move |db: &Connection, record| single.one(db, &row, &of, record);
             match self.write_as_far_as_possible(&records, claim).await {
@@ -163,7 +163,7 @@ impl Claimant {
         let mut claims = Claims::default();
         for want in wants {
             for id in due::due(db, want, self.now.running, &self.skip, Reading::Ordinary)? {
-                match self.one(db, &id, &want.lane, Record::Readable) {
+                match self.one(db, &id, &want.destination, Record::Readable) {
                     Ok(entry) => claims.claimed.extend(entry),
                     Err(error) if is_of_the_entry(&error) => {
                         let reason = damage::reason(&error);
@@ -180,7 +180,7 @@ impl Claimant {
             let now = self.now.running;
             let upcoming = due::upcoming(db, want, now, &self.skip, Reading::Ordinary)?;
             if let Some(upcoming) = upcoming {
-                claims.upcoming.insert(want.lane.clone(), upcoming);
+                claims.upcoming.insert(want.destination.clone(), upcoming);
             }
         }
         Ok(claims)
@@ -192,10 +192,10 @@ impl Claimant {
         &self,
         db: &Connection,
         id: &str,
-        lane: &Lane,
+        destination: &Destination,
         record: Record,
     ) -> rusqlite::Result<Option<Claimed>> {
-        if lock_mutex(&self.pauses).of(&lane.mailbox).is_some() {
+        if lock_mutex(&self.pauses).of(&destination.mailbox).is_some() {
             return Ok(None);
         }
         let waiting = db
@@ -208,7 +208,7 @@ impl Claimant {
         if waiting == 0 {
             return Ok(None);
         }
-        let entry = read_with(db, id, lane, &self.folder, record)?;
+        let entry = read_with(db, id, destination, &self.folder, record)?;
         if record == Record::Damaged {
             return Ok(Some(entry));
         }

@@ -7,7 +7,7 @@ use rusqlite::Row;
 use rusqlite::params;
 
 use crate::clock::RunningTime;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -28,8 +28,8 @@ pub struct Abandoned {
     pub id: SpoolId,
     /// Whether an operator may retry the entry, which needs the evidence of its draft.
     pub may_be_retried: bool,
-    /// The lane whose mailbox has it.
-    pub lane: Lane,
+    /// The destination whose mailbox has it.
+    pub destination: Destination,
     /// The draft.
     pub draft: Draft,
 }
@@ -121,7 +121,7 @@ impl Spool {
                  AND draft IS NOT NULL AND account IS NOT NULL ORDER BY random() LIMIT ?1",
             )?;
             let rows = statement.query_map(params![most, since.millis()], |row| {
-                let lane = Lane {
+                let destination = Destination {
                     account: row.get(1)?,
                     mailbox: columns::parsed(row, 2)?,
                 };
@@ -130,7 +130,7 @@ impl Spool {
                 Ok(draft.map(|draft| Abandoned {
                     id,
                     may_be_retried,
-                    lane,
+                    destination,
                     draft,
                 }))
             })?;

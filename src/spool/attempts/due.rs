@@ -1,4 +1,4 @@
-//! Which waiting entries of a lane are due and fit the amounts it may send now.
+//! Which waiting entries of a destination are due and fit the amounts it may send now.
 //!
 //! They come in the order in which they are due, followed by those that have failed
 //! recently. The first entry that does not fit ends the list, so that small messages do
@@ -12,14 +12,14 @@ use rusqlite::Connection;
 use rusqlite::params;
 
 use crate::clock::RunningTime;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 
-/// How much of this lane may be claimed.
+/// How much of this destination may be claimed.
 #[derive(Clone, Debug)]
 pub struct Want {
-    /// The lane.
-    pub lane: Lane,
+    /// The destination.
+    pub destination: Destination,
     /// The largest number of entries.
     pub count: u32,
     /// Bytes of their first requests.
@@ -36,9 +36,9 @@ pub struct Want {
 
 impl Want {
     /// This number of entries, of any size.
-    pub fn any(lane: Lane, count: u32) -> Self {
+    pub fn any(destination: Destination, count: u32) -> Self {
         Self {
-            lane,
+            destination,
             count,
             upload: Allowance::ANY,
             recipients: Allowance::ANY,
@@ -76,7 +76,7 @@ impl Allowance {
     }
 }
 
-/// The waiting entry of a lane that is due next.
+/// The waiting entry of a destination that is due next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upcoming {
     /// How long it still has to wait.
@@ -146,7 +146,7 @@ pub(in crate::spool) fn due(
     Ok(ids)
 }
 
-/// The next entry of a lane, due or not.
+/// The next entry of a destination, due or not.
 pub(in crate::spool) fn upcoming(
     db: &Connection,
     want: &Want,
@@ -187,7 +187,7 @@ fn in_turn(
     Ok(rows)
 }
 
-/// Waiting entries of a lane in the order in which they are due, or reversed: those due
+/// Waiting entries of a destination in the order in which they are due, or reversed: those due
 /// by a time, at most `count`.
 fn waiting(
     db: &Connection,
@@ -206,7 +206,7 @@ fn waiting(
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let limit = most.saturating_add(skip.len());
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let (account, mailbox) = (&want.lane.account, want.lane.mailbox.as_str());
+    let (account, mailbox) = (&want.destination.account, want.destination.mailbox.as_str());
     let mut rows = statement.query(params![account, mailbox, by, limit])?;
     let mut waiting = Vec::new();
     while let Some(row) = rows.next()? {

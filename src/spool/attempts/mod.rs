@@ -1,4 +1,4 @@
-//! Entries as an attempt needs them, and the lane that each takes.
+//! Entries as an attempt needs them, and the destination that each takes.
 
 pub(super) mod claim;
 pub(super) mod doubt;
@@ -30,8 +30,8 @@ use super::seal::seal;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
-use crate::mail::Lane;
 use crate::mail::Origin;
 use crate::mail::ReversePath;
 use crate::mail::SpoolId;
@@ -42,8 +42,8 @@ use crate::mail::Trace;
 pub struct Claimed {
     /// Its id.
     pub id: SpoolId,
-    /// Its lane.
-    pub lane: Lane,
+    /// Its destination.
+    pub destination: Destination,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// The same moment in running time.
@@ -83,14 +83,17 @@ pub struct Claimed {
 }
 
 impl Spool {
-    /// Every lane with waiting entries, and how long its first entry still has to wait.
+    /// Every destination with waiting entries, and how long its first entry still has to wait.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn lanes(&self) -> Result<HashMap<Lane, Duration>, SpoolError> {
+    pub async fn destinations(&self) -> Result<HashMap<Destination, Duration>, SpoolError> {
         let now = self.running();
-        self.shared.writer.write(move |db| lanes(db, now)).await
+        self.shared
+            .writer
+            .write(move |db| destinations(db, now))
+            .await
     }
 
     /// Routes every waiting or held entry again; `route` gets its origin. An entry
@@ -103,7 +106,7 @@ impl Spool {
     /// Those of the database; nothing has changed then.
     pub async fn reroute<F>(&self, accounts: Vec<String>, route: F) -> Result<usize, SpoolError>
     where
-        F: Fn(&Origin) -> Option<Lane> + Send + 'static,
+        F: Fn(&Origin) -> Option<Destination> + Send + 'static,
     {
         let reroute = move |db: &Connection| reroute(db, &accounts, &route);
         self.shared.writer.write(reroute).await
@@ -114,10 +117,10 @@ impl Spool {
 pub(super) fn read(
     db: &Connection,
     id: &str,
-    lane: &Lane,
+    destination: &Destination,
     folder: &std::path::Path,
 ) -> rusqlite::Result<Claimed> {
-    read_with(db, id, lane, folder, Record::Readable)
+    read_with(db, id, destination, folder, Record::Readable)
 }
 
 /// Whether the record of an entry's attempts can be read.
@@ -155,14 +158,14 @@ impl Record {
 pub(super) fn read_with(
     db: &Connection,
     id: &str,
-    lane: &Lane,
+    destination: &Destination,
     folder: &std::path::Path,
     record: Record,
 ) -> rusqlite::Result<Claimed> {
     let client_request_id = Uuid::new_v4();
     let (mut entry, sealed, bound) =
         db.prepare_cached(&record.query())?.query_row([id], |row| {
-            let entry = claimed(row, lane, folder, client_request_id)?;
+            let entry = claimed(row, destination, folder, client_request_id)?;
             Ok((
                 entry,
                 row.get::<_, Option<Digest>>(21)?,
@@ -212,7 +215,7 @@ fn verify_seal(
 /// The row of an entry, still without recipients and inline content.
 fn claimed(
     row: &Row<'_>,
-    lane: &Lane,
+    destination: &Destination,
     folder: &std::path::Path,
     client_request_id: Uuid,
 ) -> rusqlite::Result<Claimed> {
@@ -220,7 +223,7 @@ fn claimed(
     let in_file: bool = row.get(9)?;
     Ok(Claimed {
         id,
-        lane: lane.clone(),
+        destination: destination.clone(),
         accepted_at: Timestamp::from_millis(row.get(1)?),
         accepted_running: RunningTime::from_millis(row.get(23)?),
         envelope: Envelope {
@@ -260,7 +263,10 @@ fn claimed(
     })
 }
 
-fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Duration>> {
+fn destinations(
+    db: &Connection,
+    now: RunningTime,
+) -> rusqlite::Result<HashMap<Destination, Duration>> {
     let mut statement = db.prepare(
         "SELECT account, mailbox, min(due_running) FROM entry
          WHERE state = 'waiting' AND account IS NOT NULL GROUP BY account, mailbox",
@@ -269,8 +275,8 @@ fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Du
         let mailbox = columns::parsed(row, 1);
         let due_in = RunningTime::from_millis(row.get(2)?).since(now);
         Ok(mailbox.ok().zip(row.get(0).ok()).map(|(mailbox, account)| {
-            let lane = Lane { account, mailbox };
-            (lane, due_in)
+            let destination = Destination { account, mailbox };
+            (destination, due_in)
         }))
     })?;
     // An entry whose mailbox cannot be read stays where it is.
@@ -279,7 +285,7 @@ fn lanes(db: &Connection, now: RunningTime) -> rusqlite::Result<HashMap<Lane, Du
 
 fn reroute<F>(db: &Connection, accounts: &[String], route: &F) -> rusqlite::Result<usize>
 where
-    F: Fn(&Origin) -> Option<Lane>,
+    F: Fn(&Origin) -> Option<Destination>,
 {
     let mut waiting = db.prepare(
         "SELECT id, author, reverse_path, bound, about, draft_stage, account, mailbox,
@@ -312,14 +318,18 @@ where
     for (id, origin, now, is_held) in rows.into_iter().flatten() {
         match route(&origin) {
             // Unchanged rows are not written, which avoids damaged pages.
-            Some(lane)
+            Some(destination)
                 if now.is_some_and(|(a, m): (String, String)| {
-                    a == lane.account && m == lane.mailbox.as_str()
+                    a == destination.account && m == destination.mailbox.as_str()
                 }) =>
             {
                 0
             }
-            Some(lane) => set.execute(params![id, lane.account, lane.mailbox.as_str()])?,
+            Some(destination) => set.execute(params![
+                id,
+                destination.account,
+                destination.mailbox.as_str()
+            ])?,
             // Held mail is not sent now; the check happens when it is released.
             None if is_held => 0,
             None => {

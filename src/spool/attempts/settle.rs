@@ -86,7 +86,7 @@ impl Spool {
         let (id, number) = (entry.id, entry.attempt);
         let (next, subjects) = (report.next, self.shared.settings.subjects);
         let taken_in = report.dsn.as_ref();
-        let taken_in = taken_in.map(|dsn| dsn.lane.clone());
+        let taken_in = taken_in.map(|dsn| dsn.destination.clone());
         let write = move |db: &Connection, extent| {
             settle_one(db, &id.to_string(), number, now, &report, extent)?;
             let done = matches!(next, Next::Delivered | Next::Failed);
@@ -107,10 +107,10 @@ impl Spool {
             Ok(withdrawn)
         };
         let (withdrawn, extent) = self.write_as_far_as_possible(&Extent::ALL, write).await?;
-        if let Some(lane) = taken_in
+        if let Some(destination) = taken_in
             && extent.with_report()
         {
-            self.announce(lane, Urgency::Ordinary);
+            self.announce(destination, Urgency::Ordinary);
         }
         if next == Next::Delivered
             && let Content::File { path, .. } = &entry.content

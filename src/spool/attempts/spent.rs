@@ -1,7 +1,7 @@
 //! What attempts have recently used of a mailbox's rate limits, so that a restart does
 //! not forget it.
 //!
-//! It is read once at start from the record of attempts, summed up by lane and time in
+//! It is read once at start from the record of attempts, summed up by destination and time in
 //! the database. Attempts that are no longer on record, because the history is kept for
 //! less than a day, are not counted.
 
@@ -13,15 +13,15 @@ use rusqlite::Row;
 use rusqlite::params;
 
 use crate::clock::RunningTime;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
-/// What a lane used at one time.
+/// What a destination used at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// The lane.
-    pub lane: Lane,
+    /// The destination.
+    pub destination: Destination,
     /// How long ago it was, to the second, or for recipients to the minute.
     pub ago: Duration,
     /// Attempts begun.
@@ -113,7 +113,7 @@ fn rows(
     let mut statement = db.prepare(query)?;
     let spent = |row: &Row<'_>| {
         Ok(Spent {
-            lane: Lane {
+            destination: Destination {
                 account: row.get(0)?,
                 mailbox: columns::parsed(row, 1)?,
             },

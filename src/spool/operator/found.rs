@@ -6,7 +6,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::condition::Condition;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::columns;
 
@@ -17,7 +17,7 @@ pub(super) struct Found {
     pub(super) state: String,
     pub(super) size: u64,
     pub(super) in_file: bool,
-    pub(super) lane: Option<Lane>,
+    pub(super) destination: Option<Destination>,
 }
 
 impl Found {
@@ -41,13 +41,14 @@ impl Found {
                 let account: Option<String> = row.get(3)?;
                 // A mailbox that cannot be read counts as none.
                 let mailbox = columns::optional(row, 4).unwrap_or_default();
-                let lane = account.zip(mailbox);
+                let destination = account.zip(mailbox);
                 Ok(Self {
                     id,
                     state: row.get(0)?,
                     size: columns::unsigned(row, 1)?,
                     in_file: row.get(2)?,
-                    lane: lane.map(|(account, mailbox)| Lane { account, mailbox }),
+                    destination: destination
+                        .map(|(account, mailbox)| Destination { account, mailbox }),
                 })
             })
             .optional()

@@ -45,7 +45,7 @@ use super::damage;
 use super::state::State;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 
 /// Entries changed in one transaction, so that accepting mail does not wait for long.
@@ -210,8 +210,8 @@ impl Spool {
         if !changes.dropped.is_empty() {
             self.shared.dropped.notify_one();
         }
-        for lane in changes.lanes {
-            self.announce(lane, Urgency::AtOnce);
+        for destination in changes.destinations {
+            self.announce(destination, Urgency::AtOnce);
         }
         for (id, in_file) in changes.dropped {
             if in_file {
@@ -244,8 +244,8 @@ const NO_ACCOUNT: &str = "no [[account]] sends for its From address: add one who
 #[derive(Default)]
 struct Changes {
     decisions: Vec<Decision>,
-    /// Lanes that now have something due.
-    lanes: Vec<Lane>,
+    /// Destinations that now have something due.
+    destinations: Vec<Destination>,
     /// Whether the content is in a file.
     dropped: Vec<(SpoolId, bool)>,
 }
@@ -326,7 +326,7 @@ impl Change<'_> {
     }
 
     fn retry(&self, state: State, changes: &mut Changes) -> rusqlite::Result<()> {
-        let Some(lane) = &self.found.lane else {
+        let Some(destination) = &self.found.destination else {
             changes.say(self.found.id, Verdict::Refused, Some(NO_ACCOUNT));
             return Ok(());
         };
@@ -335,29 +335,29 @@ impl Change<'_> {
             return Ok(());
         }
         if state == State::Quarantined
-            && let Some(why) = self.unreadable(lane)?
+            && let Some(why) = self.unreadable(destination)?
         {
             changes.say(self.found.id, Verdict::Refused, Some(&why));
             return Ok(());
         }
         self.set_waiting("tried again", state != State::Waiting)?;
-        changes.lanes.push(lane.clone());
+        changes.destinations.push(destination.clone());
         changes.say(
             self.found.id,
             Verdict::Done,
-            self.pauses.remark(lane).as_deref(),
+            self.pauses.remark(destination).as_deref(),
         );
         Ok(())
     }
 
     fn release(&self, changes: &mut Changes) -> rusqlite::Result<()> {
         self.set_waiting("released", true)?;
-        // Without a lane it waits for one, and only waiting entries get one.
-        let remark = match &self.found.lane {
+        // Without a destination it waits for one, and only waiting entries get one.
+        let remark = match &self.found.destination {
             None => Some(NO_ACCOUNT.to_owned()),
-            Some(lane) => self.pauses.remark(lane),
+            Some(destination) => self.pauses.remark(destination),
         };
-        changes.lanes.extend(self.found.lane.clone());
+        changes.destinations.extend(self.found.destination.clone());
         changes.say(self.found.id, Verdict::Done, remark.as_deref());
         Ok(())
     }
@@ -433,9 +433,9 @@ impl Change<'_> {
     }
 
     /// Why a quarantined entry still cannot be sent, if that is so.
-    fn unreadable(&self, lane: &Lane) -> rusqlite::Result<Option<String>> {
+    fn unreadable(&self, destination: &Destination) -> rusqlite::Result<Option<String>> {
         let id = self.found.id.to_string();
-        let entry = match attempts::read(self.db, &id, lane, self.folder) {
+        let entry = match attempts::read(self.db, &id, destination, self.folder) {
             Ok(entry) => entry,
             Err(error) if damage::is_of_the_entry(&error) || damage::is_damage(&error) => {
                 return Ok(Some(format!("it still cannot be read: {error}")));

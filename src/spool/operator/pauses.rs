@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::columns;
@@ -78,9 +78,9 @@ impl Pauses {
         all.or_else(|| self.by_mailbox.get(&Some(mailbox.canonical())))
     }
 
-    /// Why a message of this lane is not sent although it is due, if it is paused.
-    pub(in crate::spool) fn remark(&self, lane: &Lane) -> Option<String> {
-        let pause = self.of(&lane.mailbox)?;
+    /// Why a message of this destination is not sent although it is due, if it is paused.
+    pub(in crate::spool) fn remark(&self, destination: &Destination) -> Option<String> {
+        let pause = self.of(&destination.mailbox)?;
         let (what, remedy) = (pause.what(), pause.remedy());
         Some(format!("but {what} is paused; to go on: {remedy}"))
     }

@@ -10,8 +10,8 @@ use rusqlite::OptionalExtension;
 use tokio::io::AsyncReadExt;
 
 use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::Envelope;
-use crate::mail::Lane;
 use crate::mail::SpoolId;
 use crate::mail::Trace;
 use crate::spool::AcceptError;
@@ -82,11 +82,11 @@ impl Spool {
             if let Some(why) = known.why_not(id) {
                 return Ok(Err(NotResent::Refused(why)));
             }
-            // Its lane does not matter: the copy gets a new one.
-            let Some(lane) = nowhere() else {
+            // Its destination does not matter: the copy gets a new one.
+            let Some(destination) = nowhere() else {
                 return Ok(Err(NotResent::Unknown));
             };
-            match attempts::read(db, &id.to_string(), &lane, &folder) {
+            match attempts::read(db, &id.to_string(), &destination, &folder) {
                 Ok(entry) => Ok(Ok(known.with(entry))),
                 Err(error) if damage::is_of_the_entry(&error) => Ok(Err(NotResent::Refused(
                     format!("it cannot be read: {error}"),
@@ -97,7 +97,7 @@ impl Spool {
         read.await?
     }
 
-    /// Accepts a copy for these recipients, sent through this lane, on the order of this
+    /// Accepts a copy for these recipients, sent through this destination, on the order of this
     /// user. Returns its id.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl Spool {
         &self,
         original: Original,
         envelope: Envelope,
-        lane: Lane,
+        destination: Destination,
         uid: u32,
     ) -> Result<SpoolId, NotResent> {
         let content = self.copy(&original).await?;
@@ -121,7 +121,7 @@ impl Spool {
             envelope,
             trace: original.trace,
             author: original.author,
-            lane,
+            destination,
             bound: original.bound,
             message_id: original.message_id,
             subject: original.subject,
@@ -238,9 +238,9 @@ impl Known {
     }
 }
 
-/// A lane for a place that needs one and does not use it.
-fn nowhere() -> Option<Lane> {
+/// A destination for a place that needs one and does not use it.
+fn nowhere() -> Option<Destination> {
     let mailbox = "nobody@invalid.example".parse().ok()?;
     let account = String::new();
-    Some(Lane { account, mailbox })
+    Some(Destination { account, mailbox })
 }

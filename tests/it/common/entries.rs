@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use graph_relay::clock::Clock;
+use graph_relay::mail::Destination;
 use graph_relay::mail::EnhancedStatus;
 use graph_relay::mail::Envelope;
-use graph_relay::mail::Lane;
 use graph_relay::mail::ReportRequest;
 use graph_relay::mail::ReversePath;
 use graph_relay::mail::SpoolId;
@@ -58,8 +58,8 @@ pub(crate) fn when_free<T>(
 }
 
 /// The destination of every message here.
-pub(crate) fn lane() -> Lane {
-    Lane {
+pub(crate) fn destination() -> Destination {
+    Destination {
         account: "default".to_owned(),
         mailbox: "relay@contoso.example".parse().unwrap(),
     }
@@ -84,7 +84,7 @@ pub(crate) async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
             user: None,
         },
         author: None,
-        lane: lane(),
+        destination: destination(),
         bound: None,
         largest_part: 500,
         message_id: None,
@@ -95,7 +95,7 @@ pub(crate) async fn accept(spool: &Spool, content: &[u8]) -> SpoolId {
 
 /// Claims everything that is due.
 pub(crate) async fn claim(spool: &Spool) -> Vec<Claimed> {
-    let wants = vec![Want::any(lane(), 10)];
+    let wants = vec![Want::any(destination(), 10)];
     spool.claim(wants).await.unwrap().claimed
 }
 

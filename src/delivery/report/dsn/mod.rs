@@ -263,7 +263,7 @@ mod tests {
             recipients: &entry.envelope.recipients,
             others: 0,
             hostname: "relay.test",
-            author: &entry.lane.mailbox,
+            author: &entry.destination.mailbox,
             recipient: &sender,
             now: entry.accepted_at + late,
             until: Some(entry.accepted_at + Duration::from_secs(4 * 24 * 60 * 60)),

@@ -17,7 +17,7 @@ use super::Salvaged;
 use crate::clock::Timestamp;
 use crate::disk;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Content;
 use crate::spool::SpoolError;
@@ -166,12 +166,12 @@ impl Rows<'_> {
 
     /// Why a copied message cannot be sent as it is.
     fn unsound(&self, id: &str) -> Result<Option<String>, SpoolError> {
-        // A message without a way has no lane, and is read like the others.
-        let lane = Lane {
+        // A message without a way has no destination, and is read like the others.
+        let destination = Destination {
             account: String::new(),
             mailbox: nobody()?,
         };
-        let entry = match attempts::read(self.target, id, &lane, self.from) {
+        let entry = match attempts::read(self.target, id, &destination, self.from) {
             Ok(entry) => entry,
             Err(error) if damage::is_of_the_entry(&error) => return Ok(Some(error.to_string())),
             Err(error) => return Err(error.into()),

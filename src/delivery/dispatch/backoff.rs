@@ -12,7 +12,7 @@ use crate::mail::SpoolId;
 
 /// Failures in a row.
 #[derive(Debug, Default)]
-pub(in crate::delivery) struct Brake {
+pub(in crate::delivery) struct BackoffState {
     /// 0 means no backoff.
     pub(in crate::delivery) failures: u32,
     pub(in crate::delivery) until: Option<Instant>,
@@ -39,14 +39,14 @@ pub(in crate::delivery) struct Failed {
 
 /// Whether a configuration fault's code or text is new to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::delivery) enum News {
+pub(in crate::delivery) enum Notice {
     /// It was logged before.
     Known,
     /// It has to be logged.
     New,
 }
 
-impl Brake {
+impl BackoffState {
     pub(in crate::delivery) fn holds(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until > now)
     }
@@ -60,7 +60,7 @@ impl Brake {
             self.failures += 1;
         }
         self.cause = Some(cause);
-        let until = now + schedule::brake(cause, wait, self.failures - 1);
+        let until = now + schedule::backoff(cause, wait, self.failures - 1);
         self.until = self.until.max(Some(until));
         let asked = match cause {
             // However long it is, Graph asked for it.
@@ -99,11 +99,11 @@ impl Brake {
         self.told.take().is_some()
     }
 
-    pub(in crate::delivery) fn tell(&mut self, what: &str) -> News {
+    pub(in crate::delivery) fn tell(&mut self, what: &str) -> Notice {
         if self.told.as_deref() == Some(what) {
-            return News::Known;
+            return Notice::Known;
         }
         self.told = Some(what.to_owned());
-        News::New
+        Notice::New
     }
 }

@@ -1,11 +1,11 @@
-//! The lanes of one account, ordered by when each may begin its next attempt, so that
-//! lanes which cannot begin cost no time. A lane is one mailbox of the account and its
-//! waiting mail.
+//! The destinations of one account, ordered by when each may begin its next attempt, so that
+//! destinations which cannot begin cost no time. A destination is one mailbox of the account
+//! and its waiting mail.
 //!
-//! A lane is in one of three places: in `ready` if its time has come, in `timed` if that
-//! time is known, and in neither while everything it may send is under way. Every change
-//! of a lane calls [`AccountLanes::place`]. A lane with nothing waiting and nothing under
-//! way is forgotten; one in backoff, when that is over.
+//! A destination is in one of three places: in `ready` if its time has come, in `timed` if that
+//! time is known, and in neither while everything it may send is under way. Every change of a
+//! destination calls [`AccountDestinations::place`]. A destination with nothing waiting and
+//! nothing under way is forgotten; one in backoff, when that is over.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::brake::Brake;
+use super::backoff::BackoffState;
 use super::pace;
 use super::pace::Limit;
 use super::pace::MailboxPace;
@@ -23,34 +23,34 @@ use super::pace::Need;
 use super::pace::Room;
 use crate::delivery::outcome::suspects::Shared;
 use crate::mail::Address;
-use crate::mail::Lane;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Want;
 
-/// The lanes of an account, and the account's own backoff.
+/// The destinations of an account, and the account's own backoff.
 #[derive(Debug, Default)]
-pub(in crate::delivery) struct AccountLanes {
-    pub(in crate::delivery) brake: Brake,
+pub(in crate::delivery) struct AccountDestinations {
+    pub(in crate::delivery) backoff: BackoffState,
     /// Recent failures of this account.
     pub(in crate::delivery) suspects: Shared,
     /// The mailbox that an operator asked for, to be probed first.
     pub(in crate::delivery) first: Option<Address>,
-    /// Lanes with mail that waits for the relay, or is under way.
+    /// Destinations with mail that waits for the relay, or is under way.
     pub(in crate::delivery) busy: usize,
-    lanes: BTreeMap<Address, LaneState>,
+    destinations: BTreeMap<Address, DestinationState>,
     ready: BTreeSet<Address>,
     timed: BTreeSet<(Instant, Address)>,
 }
 
 /// A mailbox and what waits for it.
 #[derive(Debug)]
-pub(in crate::delivery) struct LaneState {
+pub(in crate::delivery) struct DestinationState {
     pub(in crate::delivery) in_flight: u32,
     /// When its next waiting entry is due, if known.
     pub(in crate::delivery) due: Option<Instant>,
     /// What that entry needs, if known.
     pub(in crate::delivery) need: Option<Need>,
-    pub(in crate::delivery) brake: Brake,
+    pub(in crate::delivery) backoff: BackoffState,
     pub(in crate::delivery) pace: Arc<MailboxPace>,
     /// The rate limits leave no room before this time.
     pub(in crate::delivery) held: Option<Instant>,
@@ -72,41 +72,44 @@ enum Place {
     Timed(Instant),
 }
 
-/// How long until a lane at its rate limit is looked at again: an operator may have
+/// How long until a destination at its rate limit is looked at again: an operator may have
 /// changed what is next in it.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-impl AccountLanes {
-    pub(in crate::delivery) fn get(&self, mailbox: &Address) -> Option<&LaneState> {
-        self.lanes.get(mailbox)
+impl AccountDestinations {
+    pub(in crate::delivery) fn get(&self, mailbox: &Address) -> Option<&DestinationState> {
+        self.destinations.get(mailbox)
     }
 
-    pub(in crate::delivery) fn get_mut(&mut self, mailbox: &Address) -> Option<&mut LaneState> {
-        self.lanes.get_mut(mailbox)
+    pub(in crate::delivery) fn get_mut(
+        &mut self,
+        mailbox: &Address,
+    ) -> Option<&mut DestinationState> {
+        self.destinations.get_mut(mailbox)
     }
 
     pub(in crate::delivery) fn get_or_insert(
         &mut self,
         mailbox: &Address,
-        new: impl FnOnce() -> LaneState,
-    ) -> &mut LaneState {
-        self.lanes.entry(mailbox.clone()).or_insert_with(new)
+        new: impl FnOnce() -> DestinationState,
+    ) -> &mut DestinationState {
+        self.destinations.entry(mailbox.clone()).or_insert_with(new)
     }
 
-    /// The mailboxes of all lanes.
+    /// The mailboxes of all destinations.
     pub(in crate::delivery) fn mailboxes(&self) -> impl Iterator<Item = &Address> {
-        self.lanes.keys()
+        self.destinations.keys()
     }
 
-    /// The number of lanes.
+    /// The number of destinations.
     #[cfg(test)]
     pub(in crate::delivery) fn count(&self) -> usize {
-        self.lanes.len()
+        self.destinations.len()
     }
 
-    /// Puts a lane where it belongs after a change. Returns whether it still exists.
+    /// Puts a destination where it belongs after a change. Returns whether it still exists.
     pub(in crate::delivery) fn place(&mut self, mailbox: &Address) -> bool {
-        let Some(state) = self.lanes.get_mut(mailbox) else {
+        let Some(state) = self.destinations.get_mut(mailbox) else {
             return false;
         };
         if state.counted != state.is_busy() {
@@ -127,24 +130,24 @@ impl AccountLanes {
         if let Some(at) = next {
             self.timed.insert((at, mailbox.clone()));
         } else if !stays {
-            self.lanes.remove(mailbox);
+            self.destinations.remove(mailbox);
         }
         stays
     }
 
-    /// Moves lanes whose time has come. Returns those that are forgotten.
+    /// Moves destinations whose time has come. Returns those that are forgotten.
     pub(in crate::delivery) fn wake(&mut self, now: Instant) -> Vec<Address> {
         let mut forgotten = Vec::new();
         while self.timed.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, mailbox)) = self.timed.pop_first()
         {
-            match self.lanes.get_mut(&mailbox) {
+            match self.destinations.get_mut(&mailbox) {
                 Some(state) if state.has_mail() => {
                     state.place = Place::Ready;
                     self.ready.insert(mailbox);
                 }
                 Some(_) | None => {
-                    self.lanes.remove(&mailbox);
+                    self.destinations.remove(&mailbox);
                     forgotten.push(mailbox);
                 }
             }
@@ -152,12 +155,12 @@ impl AccountLanes {
         forgotten
     }
 
-    /// Whether the time of any lane has come.
+    /// Whether the time of any destination has come.
     pub(in crate::delivery) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// The next lane in a range whose time has come.
+    /// The next destination in a range whose time has come.
     pub(in crate::delivery) fn ready_in(
         &self,
         range: (Bound<&Address>, Bound<&Address>),
@@ -165,7 +168,7 @@ impl AccountLanes {
         self.ready.range::<Address, _>(range).next().cloned()
     }
 
-    /// The lane to probe with, of those whose time has come: the one an operator asked
+    /// The destination to probe with, of those whose time has come: the one an operator asked
     /// for, otherwise the one with the newest mail.
     pub(in crate::delivery) fn newest(&self) -> Option<Address> {
         let first = self.first.as_ref().filter(|it| self.ready.contains(it));
@@ -173,22 +176,22 @@ impl AccountLanes {
         first.or_else(|| self.ready.iter().max_by_key(due)).cloned()
     }
 
-    /// When the first of its lanes may begin something by itself. A ready lane counts if
-    /// it `may` have a worker with this number of attempts under way.
+    /// When the first of its destinations may begin something by itself. A ready destination
+    /// counts if it `may` have a worker with this number of attempts under way.
     pub(in crate::delivery) fn next(&self, may: impl Fn(u32) -> bool) -> Option<Instant> {
         let ready = self.ready.iter().filter_map(|mailbox| self.get(mailbox));
         let mut ready = ready.filter(|state| may(state.in_flight));
-        let ready = ready.find_map(LaneState::next);
+        let ready = ready.find_map(DestinationState::next);
         let timed = self.timed.first().map(|(at, _)| *at);
         ready.into_iter().chain(timed).min()
     }
 
-    /// What a lane may claim now.
-    pub(in crate::delivery) fn want(&mut self, lane: &Lane, now: Instant) -> Wanted {
-        let Some(state) = self.lanes.get_mut(&lane.mailbox) else {
+    /// What a destination may claim now.
+    pub(in crate::delivery) fn want(&mut self, destination: &Destination, now: Instant) -> Wanted {
+        let Some(state) = self.destinations.get_mut(&destination.mailbox) else {
             return Wanted::Nothing;
         };
-        let limit = match self.brake.failures {
+        let limit = match self.backoff.failures {
             0 => state.limit(),
             _ => 1,
         };
@@ -205,12 +208,12 @@ impl AccountLanes {
             } => {
                 state.held = None;
                 let want = Want {
-                    lane: lane.clone(),
+                    destination: destination.clone(),
                     count: free.min(messages),
                     upload,
                     recipients,
-                    behind: state.behind(&self.brake, &self.suspects),
-                    newest_first: state.brake.probes_newest() || self.brake.probes_newest(),
+                    behind: state.behind(&self.backoff, &self.suspects),
+                    newest_first: state.backoff.probes_newest() || self.backoff.probes_newest(),
                     first_request: pace::first_request,
                 };
                 let was_limited = std::mem::take(&mut state.is_limited);
@@ -221,13 +224,13 @@ impl AccountLanes {
                 let soonest = now + Duration::from_millis(5);
                 state.held = Some(until.clamp(soonest, now + LOOK_AGAIN));
                 state.need = None;
-                let is_news = state.told != Some(limit);
+                let is_new = state.told != Some(limit);
                 state.told = Some(limit);
                 state.is_limited = true;
                 Wanted::Full {
                     limit,
                     until,
-                    is_news,
+                    is_new,
                 }
             }
         }
@@ -242,7 +245,7 @@ impl AccountLanes {
     }
 }
 
-/// What a lane may claim.
+/// What a destination may claim.
 #[derive(Debug)]
 pub(in crate::delivery) enum Wanted {
     Nothing,
@@ -256,17 +259,17 @@ pub(in crate::delivery) enum Wanted {
         limit: Limit,
         until: Instant,
         /// It is the first time in this backlog.
-        is_news: bool,
+        is_new: bool,
     },
 }
 
-impl LaneState {
+impl DestinationState {
     pub(in crate::delivery) fn new(pace: Arc<MailboxPace>, is_paused: bool) -> Self {
         Self {
             in_flight: 0,
             due: None,
             need: None,
-            brake: Brake::default(),
+            backoff: BackoffState::default(),
             pace,
             held: None,
             told: None,
@@ -288,7 +291,7 @@ impl LaneState {
 
     /// How many attempts may be under way: one while it is probed.
     fn limit(&self) -> u32 {
-        match self.brake.failures {
+        match self.backoff.failures {
             0 => self.pace.at_once(),
             _ => 1,
         }
@@ -297,22 +300,22 @@ impl LaneState {
     /// When to look at it: it may begin something then, or is forgotten.
     fn next(&self) -> Option<Instant> {
         if !self.has_mail() {
-            return self.brake.until;
+            return self.backoff.until;
         }
         if self.is_paused || self.in_flight >= self.limit() {
             return None;
         }
         let due = self.due?;
-        let others = [self.brake.until, self.held];
+        let others = [self.backoff.until, self.held];
         others.into_iter().flatten().chain([due]).max()
     }
 
     /// What failed since the last success; anything else goes first.
-    fn behind(&self, account: &Brake, suspects: &Shared) -> Vec<SpoolId> {
-        if self.brake.eased || account.eased {
+    fn behind(&self, account: &BackoffState, suspects: &Shared) -> Vec<SpoolId> {
+        if self.backoff.eased || account.eased {
             return Vec::new();
         }
-        let probes_newest = self.brake.probes_newest() || account.probes_newest();
+        let probes_newest = self.backoff.probes_newest() || account.probes_newest();
         let mut behind = Vec::new();
         for suspects in [&self.pace.suspects, suspects] {
             let suspects = suspects.lock();
@@ -322,7 +325,7 @@ impl LaneState {
                 behind.extend(suspects.suspected());
             }
         }
-        behind.extend(self.brake.last);
+        behind.extend(self.backoff.last);
         behind.extend(account.last);
         behind
     }

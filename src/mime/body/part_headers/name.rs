@@ -1,7 +1,7 @@
 //! The name of a part as a file: its own, without what no name has, or one that
 //! says what kind of file it is, so that a click opens it.
 
-use super::Media;
+use super::PartHeaders;
 
 /// The most characters of a name. The end of a longer one is kept, because it shows the
 /// kind of file.
@@ -19,13 +19,13 @@ pub(super) fn file_name(name: &str) -> Option<String> {
 
 /// The file name of a part. `number` counts parts without a name that would otherwise get
 /// the same one.
-pub(in crate::mime) fn name_or_default(media: &Media, number: usize) -> String {
-    match &media.name {
+pub(in crate::mime) fn name_or_default(part_headers: &PartHeaders, number: usize) -> String {
+    match &part_headers.name {
         // With any other extension no program opens it as a message.
-        Some(name) if media.is_message() && !is_mail(name) => format!("{name}.eml"),
+        Some(name) if part_headers.is_message() && !is_mail(name) => format!("{name}.eml"),
         Some(name) => name.clone(),
         None => {
-            let (stem, extension) = default_name(&media.content_type);
+            let (stem, extension) = default_name(&part_headers.content_type);
             match number {
                 0 | 1 => format!("{stem}.{extension}"),
                 number => format!("{stem}-{number}.{extension}"),

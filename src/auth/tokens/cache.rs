@@ -21,7 +21,7 @@ use crate::mail::Address;
 
 /// The cached token of an app, or of one mailbox.
 #[derive(Debug)]
-pub(in crate::auth) struct Flight {
+pub(in crate::auth) struct TokenCache {
     /// The mailbox that it is for, in delegated sign-in.
     pub(in crate::auth) mailbox: Option<Address>,
     clock: Clock,
@@ -31,7 +31,7 @@ pub(in crate::auth) struct Flight {
     /// last request.
     under_way: tokio::sync::Mutex<Option<Arc<TokenError>>>,
     /// The number of finished requests.
-    flights: AtomicU64,
+    fetches: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A token that is about to expire might expire on the way.
 const MARGIN: Duration = Duration::from_secs(5);
 
-impl Flight {
+impl TokenCache {
     pub(in crate::auth) fn new(mailbox: Option<Address>, clock: Clock) -> Self {
         Self {
             mailbox,
@@ -86,7 +86,7 @@ impl Flight {
                 outdated: None,
             }),
             under_way: tokio::sync::Mutex::new(None),
-            flights: AtomicU64::new(0),
+            fetches: AtomicU64::new(0),
         }
     }
 
@@ -98,12 +98,12 @@ impl Flight {
         if let Some(token) = self.fresh() {
             return Ok(token);
         }
-        let flights = self.flights.load(Ordering::Acquire);
+        let fetches = self.fetches.load(Ordering::Acquire);
         let mut last = self.under_way.lock().await;
         if let Some(token) = self.fresh() {
             return Ok(token);
         }
-        if self.flights.load(Ordering::Acquire) != flights
+        if self.fetches.load(Ordering::Acquire) != fetches
             && let Some(error) = &*last
         {
             return Err(Arc::clone(error));
@@ -114,7 +114,7 @@ impl Flight {
                 Ok(self.keep(granted))
             }
             Err(error) => {
-                self.flights.fetch_add(1, Ordering::AcqRel);
+                self.fetches.fetch_add(1, Ordering::AcqRel);
                 let error = Arc::new(error);
                 *last = Some(Arc::clone(&error));
                 self.state().trouble = Some(Arc::clone(&error));
@@ -125,7 +125,7 @@ impl Flight {
 
     /// Stores a token that came with a sign-in.
     pub(in crate::auth) fn keep(&self, granted: Granted) -> Token {
-        let serial = self.flights.fetch_add(1, Ordering::AcqRel);
+        let serial = self.fetches.fetch_add(1, Ordering::AcqRel);
         let now = Instant::now();
         let lasts = granted.lasts.min(LONGEST).saturating_sub(MARGIN);
         // A short-lived token is renewed after half of its lifetime.
@@ -249,8 +249,8 @@ impl Flight {
 mod tests {
     use super::*;
 
-    fn flight() -> Flight {
-        Flight::new(None, Clock::starting_at(Timestamp::from_millis(0)))
+    fn cache() -> TokenCache {
+        TokenCache::new(None, Clock::starting_at(Timestamp::from_millis(0)))
     }
 
     fn lasting(seconds: u64) -> Granted {
@@ -260,76 +260,76 @@ mod tests {
         }
     }
 
-    async fn serial(flight: &Flight, answer: Result<Granted, TokenError>) -> Option<u64> {
-        let token = flight.token(std::future::ready(answer)).await;
+    async fn serial(cache: &TokenCache, answer: Result<Granted, TokenError>) -> Option<u64> {
+        let token = cache.token(std::future::ready(answer)).await;
         token.ok().map(|token| token.serial)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_renewed_before_it_ends_and_serves_until_then_if_that_fails() {
-        let flight = flight();
-        let first = serial(&flight, Ok(lasting(3600))).await;
+        let cache = cache();
+        let first = serial(&cache, Ok(lasting(3600))).await;
 
         tokio::time::advance(Duration::from_secs(3200)).await;
-        assert_eq!(serial(&flight, Err(TokenError::no_answer())).await, first);
+        assert_eq!(serial(&cache, Err(TokenError::no_answer())).await, first);
         tokio::time::advance(Duration::from_secs(150)).await;
-        let failed = serial(&flight, Err(TokenError::no_answer())).await;
+        let failed = serial(&cache, Err(TokenError::no_answer())).await;
         assert_eq!(failed, first);
         tokio::time::advance(Duration::from_secs(31)).await;
-        assert_ne!(serial(&flight, Ok(lasting(60))).await, first);
+        assert_ne!(serial(&cache, Ok(lasting(60))).await, first);
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(serial(&flight, Err(TokenError::no_answer())).await, None);
+        assert_eq!(serial(&cache, Err(TokenError::no_answer())).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_outdated_token_serves_until_there_is_a_new_one() {
-        let flight = flight();
-        let first = flight.token(std::future::ready(Ok(lasting(3600))));
+        let cache = cache();
+        let first = cache.token(std::future::ready(Ok(lasting(3600))));
         let first = first.await.unwrap();
 
-        flight.outdate(&first);
-        let failed = serial(&flight, Err(TokenError::no_answer())).await;
+        cache.outdate(&first);
+        let failed = serial(&cache, Err(TokenError::no_answer())).await;
         assert_eq!(failed, Some(first.serial));
         tokio::time::advance(RENEW_AGAIN).await;
-        let second = serial(&flight, Ok(lasting(3600))).await.unwrap();
+        let second = serial(&cache, Ok(lasting(3600))).await.unwrap();
         assert_ne!(second, first.serial);
         // Not for every message that Graph refuses.
-        let token = flight.token(std::future::pending()).await.unwrap();
-        flight.outdate(&token);
+        let token = cache.token(std::future::pending()).await.unwrap();
+        cache.outdate(&token);
         assert_eq!(
-            flight.token(std::future::pending()).await.unwrap().serial,
+            cache.token(std::future::pending()).await.unwrap().serial,
             second
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_life_that_is_nonsense_breaks_nothing() {
-        let flight = flight();
+        let cache = cache();
 
-        assert!(serial(&flight, Ok(lasting(u64::MAX))).await.is_some());
+        assert!(serial(&cache, Ok(lasting(u64::MAX))).await.is_some());
         tokio::time::advance(LONGEST).await;
-        assert!(serial(&flight, Ok(lasting(0))).await.is_some());
-        assert_eq!(serial(&flight, Err(TokenError::no_answer())).await, None);
+        assert!(serial(&cache, Ok(lasting(0))).await.is_some());
+        assert_eq!(serial(&cache, Err(TokenError::no_answer())).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_machine_that_slept_asks_again() {
         let clock = Clock::starting_at(Timestamp::from_millis(0));
-        let mut flight = Flight::new(None, clock);
-        let first = serial(&flight, Ok(lasting(3600))).await;
+        let mut cache = TokenCache::new(None, clock);
+        let first = serial(&cache, Ok(lasting(3600))).await;
 
         // Tokio's clock stops while the machine sleeps; the system clock does not.
-        flight.clock = Clock::starting_at(Timestamp::from_millis(3_600_000));
-        assert_ne!(serial(&flight, Ok(lasting(3600))).await, first);
+        cache.clock = Clock::starting_at(Timestamp::from_millis(3_600_000));
+        assert_ne!(serial(&cache, Ok(lasting(3600))).await, first);
         // A clock that was set back changes nothing.
-        flight.clock = Clock::starting_at(Timestamp::from_millis(-1_000_000_000));
-        let second = serial(&flight, Err(TokenError::no_answer())).await;
+        cache.clock = Clock::starting_at(Timestamp::from_millis(-1_000_000_000));
+        let second = serial(&cache, Err(TokenError::no_answer())).await;
         assert!(second.is_some() && second != first);
     }
 
     #[tokio::test(start_paused = true)]
     async fn however_many_ask_one_flight_is_under_way_and_all_share_its_end() {
-        let flight = flight();
+        let cache = cache();
         let asked = AtomicU64::new(0);
         let ask = async || {
             asked.fetch_add(1, Ordering::Relaxed);
@@ -337,7 +337,7 @@ mod tests {
             Err(TokenError::no_answer())
         };
 
-        let all = futures_util::future::join_all((0..50).map(|_| flight.token(ask()))).await;
+        let all = futures_util::future::join_all((0..50).map(|_| cache.token(ask()))).await;
 
         assert!(all.iter().all(Result::is_err));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
@@ -345,18 +345,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_token_is_not_handed_out_again_and_a_later_one_is_not_refused_for_it() {
-        let flight = flight();
-        let first = flight
+        let cache = cache();
+        let first = cache
             .token(std::future::ready(Ok(lasting(3600))))
             .await
             .unwrap();
-        flight.refuse(&first);
-        let second = serial(&flight, Ok(lasting(3600))).await.unwrap();
+        cache.refuse(&first);
+        let second = serial(&cache, Ok(lasting(3600))).await.unwrap();
 
         assert_ne!(second, first.serial);
-        flight.refuse(&first);
+        cache.refuse(&first);
         assert_eq!(
-            serial(&flight, Err(TokenError::no_answer())).await,
+            serial(&cache, Err(TokenError::no_answer())).await,
             Some(second)
         );
     }

@@ -8,7 +8,7 @@
 //! at the wrong time, cancelled AUTH, control characters and source routes
 //! (`tests/dialogs`); listeners that would be open relays (`tests/it/configuration.rs`);
 //! the recipients that Graph gets (`tests/it/promises.rs`, promise 3); exhausted
-//! resources (`tests/it/bombs`).
+//! resources (`tests/it/resource_limits`).
 
 mod authentication;
 mod commands;

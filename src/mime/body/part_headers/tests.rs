@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn media(fields: &[u8]) -> Media {
+fn part_headers(fields: &[u8]) -> PartHeaders {
     let header = Header::split(fields, true).unwrap();
-    Media::of(&header, "text/plain", None)
+    PartHeaders::of(&header, "text/plain", None)
 }
 
 /// Fields as programs write them, and the name in them.
@@ -95,7 +95,7 @@ const NAMES: &[(&[u8], Option<&str>)] = &[
 fn names_are_read_in_every_form_in_use() {
     for (fields, name) in NAMES {
         let shown = fields.escape_ascii();
-        assert_eq!(media(fields).name.as_deref(), *name, "{shown}");
+        assert_eq!(part_headers(fields).name.as_deref(), *name, "{shown}");
     }
 }
 
@@ -103,7 +103,7 @@ fn names_are_read_in_every_form_in_use() {
 fn the_end_of_an_overlong_name_is_kept() {
     let fields = format!("Content-Type: a/b; name={}.pdf\r\n", "x".repeat(900));
 
-    let name = media(fields.as_bytes()).name.unwrap();
+    let name = part_headers(fields.as_bytes()).name.unwrap();
 
     assert_eq!(name.len(), 255);
     assert!(name.ends_with("x.pdf"));
@@ -140,11 +140,11 @@ const FIELDS: &[(&str, (&str, Encoding, Disposition))] = &[
 #[test]
 fn types_encodings_and_dispositions_are_read() {
     for (fields, expected) in FIELDS {
-        let media = media(fields.as_bytes());
+        let part_headers = part_headers(fields.as_bytes());
         let found = (
-            media.content_type.as_str(),
-            media.encoding,
-            media.disposition,
+            part_headers.content_type.as_str(),
+            part_headers.encoding,
+            part_headers.disposition,
         );
         assert_eq!(found, *expected, "{fields}");
     }
@@ -163,19 +163,19 @@ fn a_boundary_is_sound_if_all_programs_understand_it() {
         (&"b".repeat(201), None, false),
     ] {
         let fields = format!("Content-Type: multipart/mixed; boundary={value}\r\n");
-        let media = media(fields.as_bytes());
-        let found = (media.delimits(), media.has_sound_boundary());
+        let part_headers = part_headers(fields.as_bytes());
+        let found = (part_headers.delimits(), part_headers.has_sound_boundary());
         assert_eq!(found, (delimits, is_sound), "{value}");
     }
 }
 
 #[test]
 fn a_repeated_field_is_ambiguous() {
-    assert!(!media(b"Content-Type: a/b\r\nContent-Type:\r\n").ambiguous);
-    assert!(!media(b"Content-Type: a/b\r\nContent-type: a/b\r\n").ambiguous);
-    assert!(media(b"Content-Type: a/b\r\nContent-type: a/c\r\n").ambiguous);
-    assert!(media(b"Content-Type: multipart/mixed; boundary=a; boundary=b\r\n").ambiguous);
-    assert!(media(b"Content-ID: <a>\r\nContent-ID: <b>\r\n").ambiguous);
+    assert!(!part_headers(b"Content-Type: a/b\r\nContent-Type:\r\n").ambiguous);
+    assert!(!part_headers(b"Content-Type: a/b\r\nContent-type: a/b\r\n").ambiguous);
+    assert!(part_headers(b"Content-Type: a/b\r\nContent-type: a/c\r\n").ambiguous);
+    assert!(part_headers(b"Content-Type: multipart/mixed; boundary=a; boundary=b\r\n").ambiguous);
+    assert!(part_headers(b"Content-ID: <a>\r\nContent-ID: <b>\r\n").ambiguous);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn an_id_has_no_brackets() {
 fn raw_names_are_read_in_the_charset_of_the_text() {
     let name = |fields: &[u8], charset: &str| {
         let header = Header::split(fields, true).unwrap();
-        Media::of(&header, "text/plain", Some(charset))
+        PartHeaders::of(&header, "text/plain", Some(charset))
             .name
             .unwrap()
     };
@@ -272,8 +272,8 @@ fn a_part_without_a_name_is_called_after_what_it_is() {
         ),
         ("application/ms-tnef", "winmail.dat", "winmail-2.dat"),
     ] {
-        let media = media(format!("Content-Type: {content_type}\r\n").as_bytes());
-        let names = [1, 2].map(|number| name_or_default(&media, number));
+        let part_headers = part_headers(format!("Content-Type: {content_type}\r\n").as_bytes());
+        let names = [1, 2].map(|number| name_or_default(&part_headers, number));
         assert_eq!(names, [first, second]);
     }
 }
@@ -287,7 +287,7 @@ proptest! {
         for tail in [&bytes[..], pieces.as_bytes()] {
             let fields = [b"Content-Type: a/b; ", tail, b"\r\n"].concat();
             let header = Header::split(&fields, true).unwrap();
-            if let Some(name) = Media::of(&header, "text/plain", None).name {
+            if let Some(name) = PartHeaders::of(&header, "text/plain", None).name {
                 prop_assert!(!name.is_empty() && name.chars().count() <= 255);
                 prop_assert!(!name.contains(char::is_control) && !name.contains(['/', '\\']));
             }
@@ -313,7 +313,7 @@ proptest! {
             format!("filename=\"{name}\""),
         ] {
             let fields = format!("Content-Disposition: attachment;\r\n {field}\r\n");
-            let read = media(fields.as_bytes()).name;
+            let read = part_headers(fields.as_bytes()).name;
             if is_plain {
                 prop_assert_eq!(read.as_deref(), Some(name), "{}", fields);
             }

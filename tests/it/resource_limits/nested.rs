@@ -1,9 +1,9 @@
 //! Deeply nested MIME: the relay sends it unchanged and need not read it.
 
-use crate::bombs::messages::Bomb;
-use crate::bombs::messages::TAKEN;
-use crate::bombs::messages::TOO_BIG;
-use crate::bombs::messages::explode;
+use crate::resource_limits::messages::Bomb;
+use crate::resource_limits::messages::TAKEN;
+use crate::resource_limits::messages::TOO_BIG;
+use crate::resource_limits::messages::explode;
 
 /// Multiparts nested to this depth, to follow a header section.
 fn multipart(depth: usize) -> String {

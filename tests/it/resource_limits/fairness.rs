@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::bombs::connections::may_open;
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::PATIENCE;
@@ -30,6 +29,7 @@ use crate::common::users::PLAIN;
 use crate::common::users::USERS;
 use crate::common::wire::connect_from;
 use crate::common::wire::in_transaction;
+use crate::resource_limits::connections::may_open;
 
 /// Idle connections from 127.0.0.2 to 127.0.0.10, each accepted by the kernel.
 fn idle(to: SocketAddr, count: usize) -> Vec<TcpStream> {

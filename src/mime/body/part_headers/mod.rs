@@ -19,7 +19,7 @@ use crate::mime::text::flowed::Flowed;
 
 /// The description of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media {
+pub struct PartHeaders {
     /// Type and subtype, in lower case.
     pub content_type: String,
     /// The name of the file, if it has one.
@@ -63,7 +63,7 @@ pub enum Disposition {
 /// The most characters of a Content-ID.
 const LONGEST_ID: usize = 255;
 
-impl Media {
+impl PartHeaders {
     /// Reads the fields of a part; its type is `default` if its header section names
     /// none. `charset` is that of the text before it, in which a raw name may be written.
     pub(in crate::mime) fn of(header: &Header<'_>, default: &str, charset: Option<&str>) -> Self {
