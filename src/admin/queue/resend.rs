@@ -69,7 +69,7 @@ pub struct Resent {
 }
 
 #[derive(Clone)]
-struct IdentityState {
+struct OrderState {
     admin_state: AdminState,
     /// What has begun is finished even if the client has gone.
     orders: TaskTracker,
@@ -78,20 +78,20 @@ struct IdentityState {
 pub(super) fn router(admin_state: AdminState, orders: TaskTracker) -> Router {
     Router::new()
         .route("/queue/resends", post(resend))
-        .with_state(IdentityState {
+        .with_state(OrderState {
             admin_state,
             orders,
         })
 }
 
 async fn resend(
-    State(identity_state): State<IdentityState>,
+    State(order_state): State<OrderState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToResend>,
 ) -> Result<Json<ResendAnswer>, Failure> {
-    let admin_state = identity_state.admin_state;
+    let admin_state = order_state.admin_state;
     let resent = async move { carry_out(&admin_state, wanted, peer.uid).await };
-    let resent = identity_state.orders.spawn(resent).await;
+    let resent = order_state.orders.spawn(resent).await;
     resent.map_err(|_| SpoolError::Closed)?.map(Json)
 }
 
