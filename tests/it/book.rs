@@ -263,7 +263,7 @@ fn root() -> &'static Path {
 }
 
 /// The README and every page of the book, with their texts; what mdBook gets.
-fn pages() -> Vec<(PathBuf, String)> {
+pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = vec![root().join("README.md")];
     let mut folders = vec![root().join("docs/src")];
     while let Some(folder) = folders.pop() {
@@ -291,7 +291,7 @@ fn pages() -> Vec<(PathBuf, String)> {
 }
 
 /// The blocks in a language, without the indentation of a surrounding list.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (before, block) in text.split("```").zip(text.split("```").skip(1)).step_by(2) {
         let Some((kind, block)) = block.split_once('\n') else {

@@ -59,6 +59,7 @@ mod senders;
 mod sendmail;
 mod service_user;
 mod setup;
+mod shell_blocks;
 mod sign_in;
 mod smtp;
 mod sockets;
