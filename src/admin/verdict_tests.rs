@@ -81,7 +81,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
         mailbox: None,
         until,
         cause: BackoffCause::Configuration,
-        told: Some("AADSTS7000222".to_owned()),
+        reported: Some("AADSTS7000222".to_owned()),
     });
     let pause = Waits::Pause(Pause {
         mailbox: None,

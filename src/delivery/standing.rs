@@ -37,14 +37,15 @@ pub struct BackingOff {
     /// The reason.
     pub cause: BackoffCause,
     /// What was logged about a configuration fault: its code or text.
-    pub told: Option<String>,
+    #[serde(rename = "told")]
+    pub reported: Option<String>,
 }
 
 impl BackingOff {
     /// Why it sends nothing for now, in words.
     pub fn why(&self) -> String {
         let cause = match self.cause {
-            BackoffCause::Throttled if self.told.is_some() => {
+            BackoffCause::Throttled if self.reported.is_some() => {
                 "Graph accepts no more from it for now"
             }
             BackoffCause::Throttled => "Graph asked for fewer requests",
@@ -53,9 +54,9 @@ impl BackingOff {
             }
             BackoffCause::Configuration => "a configuration error",
         };
-        let told = self.told.as_ref();
-        let told = told.map_or_else(String::new, |told| format!(" ({told})"));
-        format!("{cause}{told}")
+        let reported = self.reported.as_ref();
+        let reported = reported.map_or_else(String::new, |reported| format!(" ({reported})"));
+        format!("{cause}{reported}")
     }
 }
 
@@ -149,7 +150,7 @@ struct Board {
 struct Backoff {
     until: Instant,
     cause: BackoffCause,
-    told: Option<String>,
+    reported: Option<String>,
 }
 
 impl Default for Standing {
@@ -293,7 +294,7 @@ impl Backoff {
         Some(Self {
             until,
             cause,
-            told: backoff.told.clone(),
+            reported: backoff.reported.clone(),
         })
     }
 
@@ -303,7 +304,7 @@ impl Backoff {
             mailbox: mailbox.cloned(),
             until,
             cause: self.cause,
-            told: self.told.clone(),
+            reported: self.reported.clone(),
         }
     }
 }

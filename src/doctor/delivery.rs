@@ -76,7 +76,7 @@ fn backing_off_one(check: &str, backing_off: &BackingOff) -> Finding {
     };
     let why = backing_off.why();
     let words = format!("{whose} is backing off until {}: {why}", backing_off.until);
-    let entry = backing_off.told.as_deref().and_then(catalogue::find);
+    let entry = backing_off.reported.as_deref().and_then(catalogue::find);
     let remedy = match (backing_off.cause, entry) {
         (BackoffCause::Unavailable, _) => "wait: the relay tries again by itself",
         (_, Some(entry)) => entry.remedy,
@@ -187,7 +187,7 @@ mod tests {
             mailbox: None,
             until: crate::clock::Timestamp::from_millis(0),
             cause: BackoffCause::Unavailable,
-            told: None,
+            reported: None,
         };
 
         assert_eq!(held_back(Vec::new()).words, "mail is being sent");

@@ -333,7 +333,7 @@ mod tests {
                 mailbox: None,
                 until,
                 cause,
-                told: Some("AADSTS7000222".to_owned()),
+                reported: Some("AADSTS7000222".to_owned()),
             };
             delivery(
                 &Delivery {
@@ -363,7 +363,7 @@ mod tests {
             mailbox: mailbox.parse().ok(),
             until: now,
             cause: BackoffCause::Configuration,
-            told: None,
+            reported: None,
         };
         let limited = Limited {
             account: "contoso".to_owned(),

@@ -55,7 +55,7 @@ pub(in crate::delivery) struct DestinationState {
     /// The rate limits leave no room before this time.
     pub(in crate::delivery) held: Option<Instant>,
     /// The limit that was reported as reached.
-    pub(in crate::delivery) told: Option<Limit>,
+    pub(in crate::delivery) reported: Option<Limit>,
     /// Whether the dispatcher knows that it waits for a limit.
     pub(in crate::delivery) is_limited: bool,
     /// Whether an operator has paused it.
@@ -224,8 +224,8 @@ impl AccountDestinations {
                 let soonest = now + Duration::from_millis(5);
                 state.held = Some(until.clamp(soonest, now + LOOK_AGAIN));
                 state.need = None;
-                let is_new = state.told != Some(limit);
-                state.told = Some(limit);
+                let is_new = state.reported != Some(limit);
+                state.reported = Some(limit);
                 state.is_limited = true;
                 Wanted::Full {
                     limit,
@@ -272,7 +272,7 @@ impl DestinationState {
             backoff: BackoffState::default(),
             pace,
             held: None,
-            told: None,
+            reported: None,
             is_limited: false,
             is_paused,
             counted: false,

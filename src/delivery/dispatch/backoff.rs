@@ -19,7 +19,7 @@ pub(in crate::delivery) struct BackoffState {
     /// The part of the wait that Graph or Entra asked for.
     pub(in crate::delivery) asked: Option<Instant>,
     /// What was logged about a configuration fault.
-    pub(in crate::delivery) told: Option<String>,
+    pub(in crate::delivery) reported: Option<String>,
     /// The time of the last failure.
     pub(in crate::delivery) cause: Option<Cause>,
     /// The message that failed last. The probe is another message if there is one.
@@ -96,14 +96,14 @@ impl BackoffState {
         self.eased = false;
         self.until = None;
         self.asked = None;
-        self.told.take().is_some()
+        self.reported.take().is_some()
     }
 
     pub(in crate::delivery) fn tell(&mut self, what: &str) -> Notice {
-        if self.told.as_deref() == Some(what) {
+        if self.reported.as_deref() == Some(what) {
             return Notice::Known;
         }
-        self.told = Some(what.to_owned());
+        self.reported = Some(what.to_owned());
         Notice::New
     }
 }

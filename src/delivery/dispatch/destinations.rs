@@ -163,7 +163,7 @@ impl Destinations {
         state.due = next.map(|(due, _)| due);
         state.need = next.map(|(_, need)| need);
         if state.due.is_none_or(|due| due > now) {
-            state.told = None;
+            state.reported = None;
             if std::mem::take(&mut state.is_limited) {
                 self.standing.limited(destination, None);
             }
