@@ -83,6 +83,18 @@ fn back_up(options: &Options) -> Result<Exit, Failure> {
     let from = data_dir(&options.file)?;
     let to = &options.folder;
     // A wrong data_dir must not leave an empty folder.
+    if let Err(error) = fs::metadata(from.join("spool.db"))
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        let words = format!(
+            "there is no spool in {}. If the relay uses another configuration, give it with --config",
+            from.display()
+        );
+        return Err(Failure {
+            exit: Exit::CannotCreate,
+            words,
+        });
+    }
     let owner = fs::metadata(&from).map_err(|error| cannot(&from, &error))?;
     let is_new = prepare(to, owner.uid(), owner.gid())?;
     let now = Clock::System.now();

@@ -321,5 +321,6 @@ async fn a_backup_without_a_spool_leaves_no_folder() {
     let (folder, output) = backup(&home, "backup");
 
     assert_eq!(output.status.code(), Some(73), "{}", said(&output));
+    assert!(said(&output).contains("give it with --config"));
     assert!(!folder.exists());
 }
