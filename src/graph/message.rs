@@ -290,7 +290,7 @@ mod tests {
         String::from_utf8(json.unwrap().body().to_vec()).unwrap()
     }
 
-    /// The message in microsoft-graph.md H5, as an application writes it.
+    /// A message as an application writes it, with every field that sendMail takes in this form.
     const REPORT: &str = "Bcc: b@example.org\r\nSubject: Report\r\nFrom: Relay <relay@contoso.com>\r\n\
         To: a@example.org\r\nReply-To: desk@contoso.com\r\nMessage-ID: <123@app.contoso.com>\r\n\
         In-Reply-To: <parent@app.contoso.com>\r\nX-Relay-Id: 01H\r\n\
