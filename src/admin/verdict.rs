@@ -306,7 +306,7 @@ fn is_misconfigured(row: &Became) -> bool {
 
 fn was_doubtful(row: &Became) -> bool {
     let last = row.last.as_ref().and_then(|last| last.outcome);
-    // Whatever an operator decides after that is no answer of Microsoft's.
+    // Whatever an operator decides after that is not an answer of Microsoft's.
     last == Some(AttemptOutcome::Doubtful)
 }
 

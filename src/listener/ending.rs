@@ -56,7 +56,7 @@ impl Deadlines {
     }
 
     /// What is said to a client that has not come further in time: `is_under_way` if it
-    /// has begun something, `misread` if it waits for an answer to what is no line.
+    /// has begun something, `misread` if it waits for an answer to something that is not a line.
     pub(super) fn out_of_time(&self, is_under_way: bool, misread: Option<LineEnd>) -> Reply {
         let now = Instant::now();
         let reply = if now >= self.end {

@@ -41,7 +41,7 @@ pub(super) fn link(word: &str) -> Option<String> {
     anchor(word).map(|id| format!("relay-toml.md#{id}"))
 }
 
-/// A key counts without its section too, if it is no ordinary word and only one section has it.
+/// A key counts without its section too, if it is not an ordinary word and only one section has it.
 fn anchor(word: &str) -> Option<&'static String> {
     ANCHORS.get(word).or_else(|| {
         let is_key = |name: &str| name.rsplit('.').next() == Some(word);

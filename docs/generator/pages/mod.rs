@@ -69,7 +69,7 @@ fn source(path: &str) -> Result<String, Problem> {
     fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// A text that is no Markdown, so that it reads as it is. What is between backticks stays code.
+/// A text that is not Markdown, so that it reads as it is. What is between backticks stays code.
 fn plain(text: &str) -> String {
     linked(text, |_| None)
 }

@@ -26,7 +26,7 @@ pub(super) struct Aliases {
 enum Target {
     /// An address, or a name that may be an alias too.
     Recipient(String),
-    /// `\name`: the name, which is no alias here.
+    /// `\name`: the name, which is not an alias here.
     Final(String),
     Nobody,
     /// `:include:FILE`: a file with a list.

@@ -250,7 +250,7 @@ impl Messages {
         }
     }
 
-    /// Whether a draft may grow by so many bytes, now or at the end of an upload.
+    /// Whether a draft may grow by this number of bytes, now or at the end of an upload.
     pub(crate) fn may_grow(&self, mailbox: &str, octets: u64) -> Result<(), Refusal> {
         self.room(&locked(&self.all), mailbox, inflated(octets))
     }
