@@ -290,7 +290,8 @@ fn permissions(check: &str, claims: &Claims, account: &Account) -> Vec<Finding> 
     let mut findings = vec![if has("Mail.Send") {
         Finding::ok(
             check,
-            "Mail.Send, for every mailbox of the tenant; the documentation says how to limit it",
+            "Mail.Send, for every mailbox of the tenant; to change that: Limit the app to some \
+             mailboxes, in the documentation",
         )
     } else {
         Finding::warning(
