@@ -13,6 +13,9 @@ use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
 use graph_relay_sandbox::fault_addresses;
 use tempfile::TempDir;
+use tokio::signal::unix::Signal;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 use tokio::time::Instant;
 
 use super::Exit;
@@ -89,12 +92,25 @@ pub(super) async fn run(options: &Options) -> Exit {
         }
     };
     if !options.once && exit == Exit::Done {
+        let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
         say("\nReady. Stop with Ctrl-C.");
-        let _stopped = tokio::signal::ctrl_c().await;
+        stopped(signals).await;
     }
     service.stop().await;
     stand_in.stop().await;
     exit
+}
+
+/// Returns at Ctrl-C and at SIGTERM, so that the folder of the spool is removed after both.
+async fn stopped([interrupt, terminate]: [io::Result<Signal>; 2]) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        // They end the process by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 async fn start(

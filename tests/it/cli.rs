@@ -1,10 +1,13 @@
 //! The command line, with the real binary, and the blocks in README.
 
 use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::process::Output;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -54,6 +57,27 @@ fn sandbox_once_shows_a_message_arriving_as_the_readme_says() {
         .unwrap();
     let block = block.replace("\nReady. Stop with Ctrl-C.\n", "");
     assert_eq!(normal(&stdout(&output)), normal(&block));
+}
+
+#[test]
+fn a_sandbox_that_is_terminated_leaves_no_folder() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut sandbox = binary()
+        .args(["sandbox", "--smtp", "127.0.0.1:0", "--page", "127.0.0.1:0"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(sandbox.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("Ready.")));
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_some());
+
+    let id = rustix::process::Pid::from_child(&sandbox);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+
+    assert_eq!(sandbox.wait().unwrap().code(), Some(0));
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
 }
 
 /// Ports, times and ids differ from run to run.
