@@ -13,7 +13,7 @@ use crate::failure::Result;
 use crate::load;
 use crate::load::Load;
 use crate::targets::Ground;
-use crate::targets::AccountClient;
+use crate::targets::Outlet;
 use crate::targets::Target;
 use crate::usage::Usage;
 
@@ -58,16 +58,16 @@ pub(crate) async fn measure(
     if let Some(refusal) = warm.refusal {
         return Err(Failure::new(format!("{}: {refusal}", target.name())));
     }
-    drained(&mut running.account_client, warm.acknowledged, LONGEST_DRAIN).await?;
+    drained(&mut running.outlet, warm.acknowledged, LONGEST_DRAIN).await?;
     let before = Usage::of_tree(running.server.id());
 
     let start = Instant::now();
     let tally = load::send(running.address, load, warm_up.messages).await;
     let at_end = Usage::of_tree(running.server.id());
-    let meanwhile = running.account_client.delivered()?;
+    let meanwhile = running.outlet.delivered()?;
 
     let wanted = warm.acknowledged + tally.acknowledged;
-    let delivered = drained(&mut running.account_client, wanted, LONGEST_DRAIN).await?;
+    let delivered = drained(&mut running.outlet, wanted, LONGEST_DRAIN).await?;
     let draining = start.elapsed();
     let after = Usage::of_tree(running.server.id());
 
@@ -101,10 +101,10 @@ fn warm_up(load: &Load, ground: &Ground) -> Load {
 }
 
 /// Waits until so many messages came out; gives how many did in the time.
-async fn drained(account_client: &mut AccountClient, wanted: u64, longest: Duration) -> Result<Option<u64>> {
+async fn drained(outlet: &mut Outlet, wanted: u64, longest: Duration) -> Result<Option<u64>> {
     let start = Instant::now();
     loop {
-        let Some(delivered) = account_client.delivered()? else {
+        let Some(delivered) = outlet.delivered()? else {
             return Ok(None);
         };
         if delivered >= wanted || start.elapsed() > longest {

@@ -7,7 +7,7 @@ use crate::failure::Result;
 use crate::process::Process;
 use crate::process::free_address;
 use crate::process::this_program;
-use crate::targets::AccountClient;
+use crate::targets::Outlet;
 use crate::targets::Running;
 
 /// Starts it.
@@ -24,6 +24,6 @@ pub(super) async fn start(folder: &Path) -> Result<Running> {
     Ok(Running {
         address,
         server,
-        account_client: AccountClient::Nothing,
+        outlet: Outlet::Nothing,
     })
 }

@@ -47,12 +47,12 @@ pub(crate) struct Running {
     /// The server; its descendants count as its own.
     pub(crate) server: Process,
     /// Where its messages go.
-    pub(crate) account_client: AccountClient,
+    pub(crate) outlet: Outlet,
 }
 
 /// Where the messages of a target go.
 #[derive(Debug)]
-pub(crate) enum AccountClient {
+pub(crate) enum Outlet {
     /// Nowhere.
     Nothing,
     /// Into an smtp-sink that counts them.
@@ -96,7 +96,7 @@ impl Target {
     }
 }
 
-impl AccountClient {
+impl Outlet {
     /// How many messages came out so far; nothing for a target that throws them away.
     pub(crate) fn delivered(&mut self) -> Result<Option<u64>> {
         match self {

@@ -24,7 +24,7 @@ use crate::process::free_address;
 use crate::process::this_program;
 use crate::stand_in;
 use crate::targets::Ground;
-use crate::targets::AccountClient;
+use crate::targets::Outlet;
 use crate::targets::Running;
 
 /// Why it cannot run here.
@@ -57,7 +57,7 @@ pub(super) async fn start(ground: &Ground, folder: &Path) -> Result<Running> {
     Ok(Running {
         address,
         server,
-        account_client: AccountClient::StandIn(stand_in),
+        outlet: Outlet::StandIn(stand_in),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::failure::Result;
 use crate::failure::Trying;
 use crate::process::Process;
 use crate::process::free_address;
-use crate::targets::AccountClient;
+use crate::targets::Outlet;
 use crate::targets::Running;
 
 /// Why it cannot run here.
@@ -36,7 +36,7 @@ pub(super) async fn start(folder: &Path) -> Result<Running> {
     Ok(Running {
         address,
         server,
-        account_client: AccountClient::Nothing,
+        outlet: Outlet::Nothing,
     })
 }
 
