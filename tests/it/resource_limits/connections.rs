@@ -198,6 +198,7 @@ async fn refused_clients_occupy_no_connection() {
     for mut stream in unwanted {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     }
+    relay.event("session", |_| true);
     assert_eq!(relay.events("session").len(), 1, "told once a minute");
 }
 
