@@ -3,7 +3,7 @@
 //! The new entry has an id of its own and says of which message it is a copy. The old one
 //! stays as it is. The content is verified while it is copied, and the copy needs room
 //! like new mail. To whom it may go, and which account sends it, is decided by whoever
-//! asks (`admin/resend.rs`).
+//! asks (`admin/queue/resend.rs`).
 
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
