@@ -15,9 +15,9 @@ use rusqlite::Connection;
 use rusqlite::params;
 
 use super::Record;
+use super::claimed;
 use super::due;
 use super::due::Reading;
-use super::read_with;
 use crate::clock::Moment;
 use crate::mail::Destination;
 use crate::spool::Claimed;
@@ -208,7 +208,7 @@ impl Claimant {
         if waiting == 0 {
             return Ok(None);
         }
-        let entry = read_with(db, id, destination, &self.folder, record)?;
+        let entry = claimed(db, id, destination, &self.folder, record)?;
         if record == Record::Damaged {
             return Ok(Some(entry));
         }

@@ -8,6 +8,7 @@ pub(super) mod spent;
 
 use super::columns;
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -113,14 +114,30 @@ impl Spool {
     }
 }
 
-/// An entry with everything that an attempt needs. Changes nothing.
-pub(super) fn read(
-    db: &Connection,
-    id: &str,
-    destination: &Destination,
-    folder: &std::path::Path,
-) -> rusqlite::Result<Claimed> {
-    read_with(db, id, destination, folder, Record::Readable)
+/// An entry as it is stored, for whoever does not send it.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) id: SpoolId,
+    pub(super) envelope: Envelope,
+    pub(super) trace: Trace,
+    pub(super) author: Option<Address>,
+    /// The only account that may send it, if there is one.
+    pub(super) bound: Option<String>,
+    pub(super) content: Content,
+    /// See [`Claimed::digest`].
+    pub(super) digest: Option<Digest>,
+    /// See [`Claimed::doubted`].
+    pub(super) doubted: bool,
+    /// See [`Claimed::unanswered`].
+    pub(super) unanswered: bool,
+    pub(super) message_id: Option<String>,
+}
+
+/// Reads an entry with its content, and verifies its seal. Changes nothing.
+pub(super) fn read(db: &Connection, id: &str, folder: &Path) -> rusqlite::Result<Stored> {
+    let record = Record::Readable;
+    db.prepare_cached(&record.query())?
+        .query_row([id], |row| stored(db, row, folder, record))
 }
 
 /// Whether the record of an entry's attempts can be read.
@@ -132,7 +149,7 @@ pub(super) enum Record {
 }
 
 impl Record {
-    /// The columns of an entry that [`claimed`] expects, and its seal.
+    /// The columns of an entry that [`stored`] and [`claimed`] expect.
     fn query(self) -> String {
         let (doubted, unanswered) = match self {
             Self::Readable => (
@@ -154,78 +171,54 @@ impl Record {
     }
 }
 
-/// [`read`], with as much of the attempts as can be read.
-pub(super) fn read_with(
+/// Reads an entry for an attempt, with as much of the earlier attempts as can be read.
+pub(super) fn claimed(
     db: &Connection,
     id: &str,
     destination: &Destination,
-    folder: &std::path::Path,
+    folder: &Path,
     record: Record,
 ) -> rusqlite::Result<Claimed> {
     let client_request_id = Uuid::new_v4();
-    let (mut entry, sealed, bound) =
-        db.prepare_cached(&record.query())?.query_row([id], |row| {
-            let entry = claimed(row, destination, folder, client_request_id)?;
-            Ok((
-                entry,
-                row.get::<_, Option<Digest>>(21)?,
-                row.get::<_, Option<String>>(22)?,
-            ))
-        })?;
-    requests::read_recipients(db, id, &mut entry.envelope)?;
-    // If this table is damaged too, entries without rows in it are not affected. The seal
-    // of an entry that has rows does not match without them.
-    if record == Record::Readable {
-        entry.envelope.asked = asked::read(db, id)?;
-    }
-    verify_seal(&entry, sealed, bound.as_deref())?;
-    if let Content::Inline(bytes) = &mut entry.content {
-        let read: Vec<u8> = db
-            .prepare_cached("SELECT bytes FROM content WHERE entry = ?1")?
-            .query_row([id], |row| row.get(0))?;
-        *bytes = Bytes::from(read);
-    }
-    Ok(entry)
+    let claimed = |row: &Row<'_>| {
+        let stored = stored(db, row, folder, record)?;
+        Ok(Claimed {
+            id: stored.id,
+            destination: destination.clone(),
+            accepted_at: Timestamp::from_millis(row.get(1)?),
+            accepted_running: RunningTime::from_millis(row.get(23)?),
+            envelope: stored.envelope,
+            trace: stored.trace,
+            author: stored.author,
+            content: stored.content,
+            digest: stored.digest,
+            trouble_since: row.get::<_, Option<i64>>(11)?.map(RunningTime::from_millis),
+            own_trouble: row.get(24)?,
+            attempt: row.get(10)?,
+            client_request_id,
+            draft: doubt::draft(row, 13)?,
+            part_of: columns::optional(row, 16)?,
+            about: columns::optional(row, 17)?,
+            warned: row.get(18)?,
+            doubted: stored.doubted,
+            unanswered: stored.unanswered,
+            message_id: stored.message_id,
+        })
+    };
+    db.prepare_cached(&record.query())?.query_row([id], claimed)
 }
 
-fn verify_seal(
-    entry: &Claimed,
-    sealed: Option<Digest>,
-    bound: Option<&str>,
-) -> rusqlite::Result<()> {
-    let found = entry.digest.map(|digest| {
-        seal(
-            entry.id,
-            digest,
-            &entry.envelope,
-            entry.author.as_ref(),
-            bound,
-        )
-    });
-    if found == sealed {
-        return Ok(());
-    }
-    Err(rusqlite::Error::FromSqlConversionFailure(
-        21,
-        Type::Blob,
-        Box::new(BrokenSeal),
-    ))
-}
-
-/// The row of an entry, still without recipients and inline content.
-fn claimed(
+/// The entry in a row of [`Record::query`].
+fn stored(
+    db: &Connection,
     row: &Row<'_>,
-    destination: &Destination,
-    folder: &std::path::Path,
-    client_request_id: Uuid,
-) -> rusqlite::Result<Claimed> {
-    let id = columns::id(row, 0)?;
+    folder: &Path,
+    record: Record,
+) -> rusqlite::Result<Stored> {
+    let (id, text): (_, String) = (columns::id(row, 0)?, row.get(0)?);
     let in_file: bool = row.get(9)?;
-    Ok(Claimed {
+    let mut entry = Stored {
         id,
-        destination: destination.clone(),
-        accepted_at: Timestamp::from_millis(row.get(1)?),
-        accepted_running: RunningTime::from_millis(row.get(23)?),
         envelope: Envelope {
             reverse_path: columns::reverse_path(row, 2)?,
             recipients: Vec::new(),
@@ -240,27 +233,47 @@ fn claimed(
             user: row.get(12)?,
         },
         author: columns::optional(row, 7)?,
-        content: if in_file {
-            Content::File {
-                path: content::path(folder, id),
-                size: columns::unsigned(row, 8)?,
-            }
-        } else {
-            Content::Inline(Bytes::new())
-        },
-        attempt: row.get(10)?,
-        trouble_since: row.get::<_, Option<i64>>(11)?.map(RunningTime::from_millis),
-        client_request_id,
-        draft: doubt::draft(row, 13)?,
-        part_of: columns::optional(row, 16)?,
-        about: columns::optional(row, 17)?,
-        warned: row.get(18)?,
-        doubted: row.get(19)?,
+        bound: row.get(22)?,
+        content: Content::Inline(Bytes::new()),
         digest: row.get(20)?,
-        own_trouble: row.get(24)?,
+        doubted: row.get(19)?,
         unanswered: row.get(25)?,
         message_id: row.get(29)?,
-    })
+    };
+    requests::read_recipients(db, &text, &mut entry.envelope)?;
+    // If this table is damaged too, entries without rows in it are not affected. The seal
+    // of an entry that has rows does not match without them.
+    if record == Record::Readable {
+        entry.envelope.asked = asked::read(db, &text)?;
+    }
+    verify_seal(&entry, row.get(21)?)?;
+    entry.content = if in_file {
+        Content::File {
+            path: content::path(folder, id),
+            size: columns::unsigned(row, 8)?,
+        }
+    } else {
+        let bytes: Vec<u8> = db
+            .prepare_cached("SELECT bytes FROM content WHERE entry = ?1")?
+            .query_row([&text], |row| row.get(0))?;
+        Content::Inline(Bytes::from(bytes))
+    };
+    Ok(entry)
+}
+
+fn verify_seal(entry: &Stored, sealed: Option<Digest>) -> rusqlite::Result<()> {
+    let found = entry.digest.map(|digest| {
+        let (author, bound) = (entry.author.as_ref(), entry.bound.as_deref());
+        seal(entry.id, digest, &entry.envelope, author, bound)
+    });
+    if found == sealed {
+        return Ok(());
+    }
+    Err(rusqlite::Error::FromSqlConversionFailure(
+        21,
+        Type::Blob,
+        Box::new(BrokenSeal),
+    ))
 }
 
 fn destinations(

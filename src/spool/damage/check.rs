@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::examine;
 use super::recover;
 use crate::clock::Clock;
-use crate::mail::Destination;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::attempts;
@@ -197,12 +196,7 @@ fn integrity(db: &Connection, problems: &mut Vec<String>) -> rusqlite::Result<()
 
 /// Why a message could not be sent.
 fn unsound(db: &Connection, id: &str, folder: &Path) -> Option<String> {
-    // A message without a way has no destination, and is read like the others.
-    let destination = Destination {
-        account: String::new(),
-        mailbox: "nobody@invalid.example".parse().ok()?,
-    };
-    match attempts::read(db, id, &destination, folder) {
+    match attempts::read(db, id, folder) {
         Ok(entry) => Some(entry.content.verify_now(entry.digest).err()?.to_string()),
         Err(error) => Some(damage::reason(&error)),
     }

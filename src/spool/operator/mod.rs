@@ -335,7 +335,7 @@ impl Change<'_> {
             return Ok(());
         }
         if state == State::Quarantined
-            && let Some(why) = self.unreadable(destination)?
+            && let Some(why) = self.unreadable()?
         {
             changes.say(self.found.id, Verdict::Refused, Some(&why));
             return Ok(());
@@ -433,9 +433,9 @@ impl Change<'_> {
     }
 
     /// Why a quarantined entry still cannot be sent, if that is so.
-    fn unreadable(&self, destination: &Destination) -> rusqlite::Result<Option<String>> {
+    fn unreadable(&self) -> rusqlite::Result<Option<String>> {
         let id = self.found.id.to_string();
-        let entry = match attempts::read(self.db, &id, destination, self.folder) {
+        let entry = match attempts::read(self.db, &id, self.folder) {
             Ok(entry) => entry,
             Err(error) if damage::is_of_the_entry(&error) || damage::is_damage(&error) => {
                 return Ok(Some(format!("it still cannot be read: {error}")));

@@ -82,11 +82,7 @@ impl Spool {
             if let Some(why) = known.why_not(id) {
                 return Ok(Err(NotResent::Refused(why)));
             }
-            // Its destination does not matter: the copy gets a new one.
-            let Some(destination) = nowhere() else {
-                return Ok(Err(NotResent::Unknown));
-            };
-            match attempts::read(db, &id.to_string(), &destination, &folder) {
+            match attempts::read(db, &id.to_string(), &folder) {
                 Ok(entry) => Ok(Ok(known.with(entry))),
                 Err(error) if damage::is_of_the_entry(&error) => Ok(Err(NotResent::Refused(
                     format!("it cannot be read: {error}"),
@@ -167,7 +163,6 @@ const LARGEST_PART: usize = 500;
 struct Known {
     state: State,
     has_content: bool,
-    bound: Option<String>,
     subject: Option<String>,
     is_report: bool,
 }
@@ -176,15 +171,14 @@ impl Known {
     fn read(db: &Connection, id: SpoolId) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(
             "SELECT state, in_file OR EXISTS (SELECT 1 FROM content WHERE content.entry = entry.id),
-             bound, subject, about IS NOT NULL FROM entry WHERE id = ?1",
+             subject, about IS NOT NULL FROM entry WHERE id = ?1",
         )?
         .query_row([id.to_string()], |row| {
             Ok(Self {
                 state: row.get(0)?,
                 has_content: row.get(1)?,
-                bound: row.get(2)?,
-                subject: row.get(3)?,
-                is_report: row.get(4)?,
+                subject: row.get(2)?,
+                is_report: row.get(3)?,
             })
         })
         .optional()
@@ -221,14 +215,14 @@ impl Known {
         Some(why)
     }
 
-    fn with(self, entry: attempts::Claimed) -> Original {
+    fn with(self, entry: attempts::Stored) -> Original {
         Original {
             id: entry.id,
             state: self.state,
             envelope: entry.envelope,
             trace: entry.trace,
             author: entry.author,
-            bound: self.bound,
+            bound: entry.bound,
             may_have_arrived: entry.doubted || entry.unanswered,
             subject: self.subject.unwrap_or_default(),
             message_id: entry.message_id,
@@ -236,11 +230,4 @@ impl Known {
             digest: entry.digest,
         }
     }
-}
-
-/// A destination for a place that needs one and does not use it.
-fn nowhere() -> Option<Destination> {
-    let mailbox = "nobody@invalid.example".parse().ok()?;
-    let account = String::new();
-    Some(Destination { account, mailbox })
 }

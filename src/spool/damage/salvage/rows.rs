@@ -16,8 +16,6 @@ use rusqlite::types::Value;
 use super::Salvaged;
 use crate::clock::Timestamp;
 use crate::disk;
-use crate::mail::Address;
-use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Content;
 use crate::spool::SpoolError;
@@ -166,12 +164,7 @@ impl Rows<'_> {
 
     /// Why a copied message cannot be sent as it is.
     fn unsound(&self, id: &str) -> Result<Option<String>, SpoolError> {
-        // A message without a way has no destination, and is read like the others.
-        let destination = Destination {
-            account: String::new(),
-            mailbox: nobody()?,
-        };
-        let entry = match attempts::read(self.target, id, &destination, self.from) {
+        let entry = match attempts::read(self.target, id, self.from) {
             Ok(entry) => entry,
             Err(error) if damage::is_of_the_entry(&error) => return Ok(Some(error.to_string())),
             Err(error) => return Err(error.into()),
@@ -348,11 +341,4 @@ impl Rows<'_> {
         salvaged.orphans.sort();
         Ok(())
     }
-}
-
-/// An address that nobody has, for a place that needs one and is not used.
-fn nobody() -> Result<Address, SpoolError> {
-    "nobody@invalid.example"
-        .parse()
-        .map_err(|_| SpoolError::Closed)
 }
