@@ -10,9 +10,11 @@ use crate::common::Home;
 use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::binary;
+use crate::common::message;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
+use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::stored::damage_leaf;
 use crate::common::stored::database;
@@ -104,6 +106,42 @@ async fn salvage_sends_intact_messages_and_holds_those_possibly_delivered() {
     assert_eq!(graph.arrivals().len(), sent + 1, "nobody else's was sent");
     let whole = run(&home, &["spool", "check"]);
     assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_messages_whose_content_made_room_are_not_damaged() {
+    let graph = stand_in().await;
+    let sections = "[limits]\nspool_size = \"1 MB\"\n[failure]\nnotify = \"off\"";
+    let home = Home::with(&graph).sections(sections).build();
+    let mut relay = Relay::start(&home);
+    let failing = |size: usize| {
+        let line = format!("{}\r\n", "x".repeat(76));
+        let content = message("bad", "invalid@example.org") + &line.repeat(size / 78);
+        send_one(&relay, &["invalid@example.org"], &content)
+    };
+    // The second makes room for the third, in the database and in a file.
+    let ids = [100_000, 400_000, 800_000].map(|size| {
+        let id = failing(size);
+        relay.event("failed", |line| line["id"] == *id);
+        id
+    });
+    for id in &ids[..2] {
+        relay.event("content_removed", |line| line["id"] == *id);
+    }
+
+    let running = run(&home, &["spool", "check"]);
+    assert!(relay.stop().success());
+    let stopped = run(&home, &["spool", "check"]);
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    for whole in [&running, &stopped, &salvaged] {
+        assert_eq!(whole.status.code(), Some(0), "{}", said(whole));
+    }
+    assert!(said(&running).contains("1 message"), "{}", said(&running));
+    let _relay = Relay::start(&home);
+    let failed = said(&run(&home, &["queue", "list", "--filter", "state=failed"]));
+    // The record of the first has made room too.
+    assert!(ids[1..].iter().all(|id| failed.contains(id)), "{failed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

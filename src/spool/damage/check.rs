@@ -18,6 +18,7 @@ use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
 use crate::spool::lock;
+use crate::spool::room::yields::YIELDED;
 use crate::spool::schema;
 use crate::spool::state::State;
 
@@ -156,7 +157,10 @@ fn check_states(db: &Connection, folder: &Path, states: &[State]) -> Checked {
         .iter()
         .map(|state| format!("'{}'", state.name()))
         .collect();
-    let query = format!("SELECT id FROM entry WHERE state IN ({})", open.join(", "));
+    let query = format!(
+        "SELECT id FROM entry WHERE state IN ({}) AND NOT ({YIELDED})",
+        open.join(", ")
+    );
     match recover::ids(db, &query) {
         Ok(ids) => {
             for id in ids.iter().map(ToString::to_string) {

@@ -34,7 +34,7 @@
 
 pub(super) mod reservation;
 pub(super) mod usage;
-mod yields;
+pub(super) mod yields;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

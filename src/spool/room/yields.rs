@@ -34,6 +34,10 @@ const ORDINARY_ROWS: u64 = 2048;
 /// The reason shown for a failed entry whose content was removed.
 const REMOVED: &str = "; its content was removed to make room";
 
+/// Which entries lack content because it was removed to make room, as SQL.
+pub(in crate::spool) const YIELDED: &str = "state = 'failed' AND content_cost = 0 AND in_file = 0
+    AND NOT EXISTS (SELECT 1 FROM content WHERE content.entry = entry.id)";
+
 impl Spool {
     /// Waits for messages whose content was removed to make room, and returns those since
     /// the last call.

@@ -22,6 +22,7 @@ use crate::spool::SpoolError;
 use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
+use crate::spool::room::yields::YIELDED;
 use crate::spool::state::State;
 use crate::spool::trouble::failed;
 
@@ -145,6 +146,7 @@ impl Rows<'_> {
         let why = match (recipients, content) {
             (Err(error), _) => Some(format!("its recipients cannot be read: {error}")),
             (_, Err(error)) => Some(format!("its content cannot be read: {error}")),
+            (Ok(_), Ok(_)) if self.has_yielded(id)? => None,
             (Ok(_), Ok(_)) => self.unsound(id)?,
         };
         if let Some(why) = why {
@@ -160,6 +162,12 @@ impl Rows<'_> {
             *salvaged.saved.entry(state).or_default() += 1;
         }
         Ok(())
+    }
+
+    /// Whether the content of a copied message was removed to make room for new mail.
+    fn has_yielded(&self, id: &str) -> Result<bool, SpoolError> {
+        let query = format!("SELECT 1 FROM entry WHERE id = ?1 AND {YIELDED}");
+        Ok(self.target.prepare(&query)?.exists([id])?)
     }
 
     /// Why a copied message cannot be sent as it is.
