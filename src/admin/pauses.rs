@@ -80,6 +80,7 @@ async fn pause(
         since: admin_state.means.clock.now(),
         uid: peer.uid,
         reason: wanted.reason.map(|reason| one_line(&reason)),
+        by_relay: false,
     };
     let (pause, is_new) = admin_state.spool.pause(wanted).await?;
     if is_new {

@@ -164,11 +164,9 @@ fn when(row: &Became, waits: Option<&Waits>, now: Timestamp) -> String {
             )
         }
         Some(Waits::Pause(pause)) => {
-            let (what, since, uid) = (capital(&pause.what()), pause.since, pause.uid);
-            format!(
-                "{what} has been paused since {since} by user ID {uid}{}.",
-                pause.why()
-            )
+            let (what, since) = (capital(&pause.what()), pause.since);
+            let (by, why) = (pause.by(), pause.why());
+            format!("{what} has been paused since {since} {by}{why}.")
         }
         None if row.due_in.as_secs() > 0 => format!(
             "The next attempt is in {} ({}).",

@@ -88,6 +88,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
         since: NOW,
         uid: 0,
         reason: Some("maintenance".to_owned()),
+        by_relay: false,
     });
     let waiting = || row(State::Waiting, Some("Graph answered 503: busy"));
     let new = Became {

@@ -54,6 +54,9 @@ const ORPHANS: &str = "An orphan is a message as it was received, without its en
 next start moves it to orphans/. To send it to the recipients in its To and Cc: sendmail -t < FILE, with a \
 sendmail that sends through the relay.";
 
+const PAUSES: &str = "What was paused could not be read, so all delivery is paused. To let it go on: graph-relay \
+resume";
+
 pub(super) async fn run(command: &Command) -> Exit {
     let outcome = match command {
         Command::Check(file) => check(file).await,
@@ -114,6 +117,7 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
         lost,
         orphans,
         behind,
+        are_pauses_lost,
         unreadable,
         kept,
     } = salvaged;
@@ -136,6 +140,9 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
     if let Some(behind) = behind {
         talk(behind);
     }
+    if *are_pauses_lost {
+        talk(PAUSES);
+    }
     if *unreadable > 0 {
         talk(&format!(
             "could not read {} of the files",
@@ -149,7 +156,7 @@ fn tell(salvaged: &Salvaged, to: &Path) -> Exit {
         to.display()
     ));
     let whole = [held, quarantined, lost].iter().all(|list| list.is_empty());
-    if whole && orphans.is_empty() && behind.is_none() {
+    if whole && orphans.is_empty() && behind.is_none() && !are_pauses_lost {
         Exit::Done
     } else {
         Exit::CheckFailed

@@ -29,9 +29,9 @@ pub(super) fn examine(config: &Config, delivery: &Delivery, paused: &[Pause]) ->
 fn pauses(paused: &[Pause]) -> Vec<Finding> {
     let check = "pause";
     let one = |pause: &Pause| {
-        let (what, since, uid) = (pause.what(), pause.since, pause.uid);
-        let why = pause.why();
-        let words = format!("{what} has been paused since {since} by user ID {uid}{why}");
+        let (what, since) = (pause.what(), pause.since);
+        let (by, why) = (pause.by(), pause.why());
+        let words = format!("{what} has been paused since {since} {by}{why}");
         Finding::warning(check, words, format!("to go on: {}", pause.remedy()))
     };
     let mut findings: Vec<Finding> = paused.iter().take(NAMED).map(one).collect();

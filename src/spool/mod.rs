@@ -367,7 +367,7 @@ impl Spool {
         recovered.upgraded = upgraded;
         caption::begin(&connection, settings.subjects)?;
         usage::begin(&connection)?;
-        let pauses = operator::pauses::Board::read(&connection)?;
+        let pauses = operator::pauses::Board::read(&connection, now)?;
         refusals::store::begin(&connection, settings.subjects, now.running)?;
         let room = Arc::new(Room::new(&settings, &connection));
         let reader = schema::open_reader(&path)?;

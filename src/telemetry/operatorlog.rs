@@ -2,6 +2,7 @@
 //! sent messages again.
 //! A line without a mailbox is about all delivery.
 
+use tracing::error;
 use tracing::info;
 use tracing::warn;
 
@@ -25,8 +26,17 @@ pub fn paused(pause: &Pause) {
     );
 }
 
-/// Delivery was paused before the relay started.
+/// Delivery was paused before the relay started, or the relay has paused it.
 pub fn still_paused(pause: &Pause) {
+    if pause.by_relay {
+        error!(
+            event = "paused", reason = reason(pause), since = %pause.since,
+            remedy = pause.remedy(),
+            "the relay cannot read what an operator had paused, so all delivery is paused to be \
+             safe: mail is accepted and waits"
+        );
+        return;
+    }
     warn!(
         event = "paused", mailbox = mailbox(pause), uid = pause.uid, reason = reason(pause),
         since = %pause.since, remedy = pause.remedy(),

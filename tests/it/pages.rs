@@ -89,6 +89,7 @@ fn sound_after(graph: &Sandbox, home: &Home, ids: &BTreeSet<String>, what: &str)
         );
         Relay::start(home)
     });
+    resume_if_paused(home);
     relay.wait_until(|| {
         ids.iter()
             .all(|id| named.contains(id) || is_settled(&relay, id))
@@ -109,6 +110,7 @@ fn sound_after(graph: &Sandbox, home: &Home, ids: &BTreeSet<String>, what: &str)
 
     relay.stop();
     let relay = Relay::start(home);
+    resume_if_paused(home);
     if let Some(id) = accepts(&relay) {
         relay.wait_until(|| is_settled(&relay, &id));
         let second = delivered(&relay);
@@ -121,6 +123,17 @@ fn sound_after(graph: &Sandbox, home: &Home, ids: &BTreeSet<String>, what: &str)
             .filter(|line| line.starts_with("line of message"));
         let lengths: BTreeSet<usize> = whole.map(str::len).collect();
         assert!(lengths.len() <= 1, "{what}: {text}");
+    }
+}
+
+/// A relay that cannot read what was paused, or a salvage that has lost it, waits for an
+/// operator.
+fn resume_if_paused(home: &Home) {
+    let status = said(&run(home, &["status"]));
+    if status.contains("all delivery has been paused since ") {
+        assert!(status.contains("what was paused before "), "{status}");
+        let resumed = run(home, &["resume"]);
+        assert!(resumed.status.success(), "{}", said(&resumed));
     }
 }
 

@@ -26,6 +26,7 @@ use crate::common::said;
 use crate::common::send_many;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::stored::damage_leaf;
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -139,6 +140,53 @@ async fn a_paused_mailbox_waits_alone_and_the_attempt_under_way_finishes() {
     assert_eq!(arrived(&graph, 3).await[2].subject, "waits");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn all_delivery_is_paused_while_the_record_of_pauses_is_unreadable() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = Relay::start(&home);
+    let paused = run(&home, &["pause", "--mailbox", OTHER]);
+    assert!(paused.status.success(), "{}", said(&paused));
+    assert!(relay.stop().success());
+    damage_leaf(&home, "ordered", 0);
+
+    let mut relay = Relay::start(&home);
+
+    let logged = relay.event("paused", |_| true);
+    assert_eq!(logged["level"], "ERROR");
+    assert_eq!(logged["remedy"], "graph-relay resume");
+    let first = one(&relay, "first");
+    let show = stdout(&run(&home, &["queue", "show", &first]));
+    let words = " by the relay (what was paused before cannot be read from the spool: ";
+    assert!(show.contains(words), "{show}");
+    let status = run(&home, &["status"]);
+    assert!(said(&status).contains(words), "{}", said(&status));
+    assert_eq!(status.status.code(), Some(1));
+    assert!(graph.arrivals().is_empty());
+    let resumed = run(&home, &["resume"]);
+    let words = "the next start pauses delivery again";
+    assert!(said(&resumed).contains(words), "{}", said(&resumed));
+    assert_eq!(arrived(&graph, 1).await[0].subject, "first");
+    relay.wait_until(|| shown(&home, &first)["state"] == "delivered");
+    assert!(relay.stop().success());
+
+    let salvaged = run(&home, &["spool", "salvage"]);
+
+    let words = "What was paused could not be read, so all delivery is paused";
+    assert!(said(&salvaged).contains(words), "{}", said(&salvaged));
+    assert_eq!(salvaged.status.code(), Some(1));
+    let mut relay = Relay::start(&home);
+    let second = one(&relay, "second");
+    let paused = &shown(&home, &second)["waits"]["pause"];
+    assert_eq!(paused["reason"], "salvaged: what was paused before is lost");
+    assert!(run(&home, &["resume"]).status.success());
+    assert_eq!(arrived(&graph, 2).await[1].subject, "second");
+    relay.wait_until(|| shown(&home, &second)["state"] == "delivered");
+    assert!(relay.stop().success());
+    let _relay = Relay::start(&home);
+    assert_eq!(run(&home, &["status"]).status.code(), Some(0));
+}
+
 /// Another mailbox of the stand-in's tenant.
 const OTHER: &str = "reports@sandbox.example";
 
@@ -155,6 +203,7 @@ async fn paused_time_does_not_count_towards_expiry_and_counts_once_where_pauses_
         since: clock.now(),
         uid: 0,
         reason: None,
+        by_relay: false,
     };
     let mailbox = entries::destination().mailbox;
     entries::accept(&spool, b"m").await;

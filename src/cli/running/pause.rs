@@ -85,6 +85,9 @@ fn conclude(mailbox: &Option<Address>, resumed: &Resumed) -> Exit {
     } = resumed;
     if let Some(ended) = ended {
         say(&format!("{} is resumed: {}", ended.what(), waits(*waiting)));
+        if ended.by_relay {
+            talk(STILL_UNREADABLE);
+        }
     }
     // What is paused by itself does not concern another mailbox.
     let concerns = |pause: &&Pause| mailbox.is_none() || pause.mailbox.is_none();
@@ -103,6 +106,11 @@ fn conclude(mailbox: &Option<Address>, resumed: &Resumed) -> Exit {
     }
 }
 
+/// What to know when a pause by the relay ends.
+const STILL_UNREADABLE: &str = "What was paused before is still unreadable, so the next start \
+    pauses delivery again. To repair the spool: systemctl stop graph-relay, then graph-relay spool \
+    salvage";
+
 fn waits(count: u64) -> String {
     match count {
         1 => "1 message waits".to_owned(),
@@ -113,6 +121,6 @@ fn waits(count: u64) -> String {
 /// Since when something is paused, by whom and why.
 pub(super) fn words(pause: &Pause, now: Timestamp) -> String {
     let (what, since) = (pause.what(), when(pause.since, now));
-    let (uid, why) = (pause.uid, pause.why());
-    format!("{what} has been paused since {since} by user ID {uid}{why}")
+    let (by, why) = (pause.by(), pause.why());
+    format!("{what} has been paused since {since} {by}{why}")
 }

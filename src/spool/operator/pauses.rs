@@ -5,8 +5,13 @@
 //! finish, and mail is still accepted. Paused time does not count towards expiry, in the
 //! same way as that of a configuration fault.
 //!
-//! A pause that damage makes unreadable is not in force. The dispatcher must not look for
-//! mail that is paused; that is left to `delivery/`.
+//! If damage makes the record of pauses unreadable, nobody knows what was paused. Then the
+//! relay itself pauses all delivery until an operator resumes it: mail that waits can still
+//! be sent, and mail that somebody had stopped on purpose cannot be taken back. A restart
+//! pauses again, until a salvage has made the record readable; a salvage that loses the
+//! record pauses all delivery too.
+//!
+//! The dispatcher must not look for mail that is paused; that is left to `delivery/`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +24,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::clock::Moment;
+use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Destination;
@@ -39,9 +45,31 @@ pub struct Pause {
     pub uid: u32,
     /// Why, in the operator's words.
     pub reason: Option<String>,
+    /// Whether it was not an operator but the relay, because it cannot read what was paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_relay: bool,
 }
 
 impl Pause {
+    /// All delivery, because what was paused cannot be read.
+    fn assumed(error: &rusqlite::Error, since: Timestamp) -> Self {
+        Self {
+            mailbox: None,
+            since,
+            uid: rustix::process::geteuid().as_raw(),
+            reason: Some(format!("{UNREADABLE}: {error}")),
+            by_relay: true,
+        }
+    }
+
+    /// Who paused it, to follow other words.
+    pub fn by(&self) -> String {
+        match self.by_relay {
+            true => "by the relay".to_owned(),
+            false => format!("by user ID {}", self.uid),
+        }
+    }
+
     /// What it covers, as the beginning of a sentence.
     pub fn what(&self) -> String {
         match &self.mailbox {
@@ -64,6 +92,12 @@ impl Pause {
         }
     }
 }
+
+/// Why the relay itself pauses all delivery.
+const UNREADABLE: &str = "what was paused before cannot be read from the spool";
+
+/// Why a salvage pauses all delivery.
+const LOST: &str = "salvaged: what was paused before is lost";
 
 /// Everything that is paused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,25 +126,34 @@ impl Pauses {
 }
 
 /// The pauses in force, for everybody who asks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::spool) struct Board {
     /// Also read by the writer's thread.
     pub(in crate::spool) pauses: Arc<Mutex<Pauses>>,
+    /// Since when a pause by the relay has lasted: since this start.
+    begun: RunningTime,
     /// One change at a time, so that memory and database agree.
     turn: tokio::sync::Mutex<()>,
     changed: Notify,
 }
 
 impl Board {
-    /// The pauses that the database has.
-    pub(in crate::spool) fn read(db: &Connection) -> Result<Self, SpoolError> {
+    /// The pauses that the database has; if they cannot be read, that of all delivery.
+    pub(in crate::spool) fn read(db: &Connection, now: Moment) -> Result<Self, SpoolError> {
         let pauses = match read(db) {
-            Err(error) if damage::is_damage(&error) => Pauses::default(),
+            Err(error) if damage::is_damage(&error) || damage::is_of_the_entry(&error) => {
+                let all = Pause::assumed(&error, now.at);
+                Pauses {
+                    by_mailbox: [(None, all)].into(),
+                }
+            }
             pauses => pauses?,
         };
         Ok(Self {
             pauses: Arc::new(Mutex::new(pauses)),
-            ..Self::default()
+            begun: now.running,
+            turn: tokio::sync::Mutex::default(),
+            changed: Notify::default(),
         })
     }
 }
@@ -188,9 +231,19 @@ impl Spool {
         let known = lock_mutex(&board.pauses).by_mailbox.get(&mailbox).cloned();
         let Some(pause) = known else { return Ok(None) };
         let (key, now) = (key(mailbox.as_ref()), self.moment());
-        let write = move |db: &Connection, extent| end(db, &key, now, extent);
-        let extents = [Extent::Whole, Extent::OnlyPause];
-        self.write_as_far_as_possible(&extents, write).await?;
+        if pause.by_relay {
+            let begun = board.begun;
+            let write = move |db: &Connection| give_back(db, begun, now);
+            match self.shared.writer.write(write).await {
+                // Entries that cannot be read are not sent anyway.
+                Err(error) if !error.is_damage() => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        } else {
+            let write = move |db: &Connection, extent| end(db, &key, now, extent);
+            let extents = [Extent::Whole, Extent::OnlyPause];
+            self.write_as_far_as_possible(&extents, write).await?;
+        }
         lock_mutex(&board.pauses).by_mailbox.remove(&mailbox);
         board.changed.notify_one();
         Ok(Some(pause))
@@ -242,6 +295,7 @@ fn read(db: &Connection) -> rusqlite::Result<Pauses> {
             since: Timestamp::from_millis(row.get(1)?),
             uid: row.get(2)?,
             reason: row.get(3)?,
+            by_relay: false,
         })
     })?;
     let mut pauses = Pauses::default();
@@ -264,6 +318,27 @@ fn insert(db: &Connection, pause: &Pause, now: Moment) -> rusqlite::Result<()> {
         pause.uid,
         pause.reason
     ])?;
+    Ok(())
+}
+
+/// Records that all delivery is paused, in a salvaged database that has lost what was
+/// paused.
+pub(in crate::spool) fn insert_lost(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO ordered (key, at, running, uid, text)
+         VALUES ('pause ', ?1, ifnull((SELECT running FROM clock), 0), ?2, ?3)",
+        params![now.millis(), rustix::process::geteuid().as_raw(), LOST],
+    )?;
+    Ok(())
+}
+
+/// Gives messages that had failed before the time of a pause by the relay back.
+fn give_back(db: &Connection, begun: RunningTime, now: Moment) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE entry SET trouble_since = trouble_since + max(0, ?2 - max(trouble_since, ?1))
+         WHERE state = 'waiting' AND trouble_since IS NOT NULL",
+        params![begun.millis(), now.running.millis()],
+    )?;
     Ok(())
 }
 

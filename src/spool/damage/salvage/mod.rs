@@ -7,6 +7,7 @@
 //! - Intact messages continue as they were. Damaged ones are quarantined. If the state of
 //!   a message is lost, it may have been delivered, so it is held: an operator decides,
 //!   and the relay does not send it twice.
+//! - If the record of what was paused is lost, all delivery is paused.
 //! - A database with fewer transactions than `spool.state` counts is older. Its waiting
 //!   mail may have been delivered since, and is held.
 //! - The new database is complete before it replaces the old one. The next salvage
@@ -57,6 +58,8 @@ pub struct Salvaged {
     pub orphans: Vec<String>,
     /// What is missing, if the database is older than the rest of the spool or gone.
     pub behind: Option<String>,
+    /// Whether the record of pauses is lost, so that all delivery is paused.
+    pub are_pauses_lost: bool,
     /// Sectors of the files that could not be read.
     pub unreadable: u64,
     /// Where the damaged files are.

@@ -22,6 +22,7 @@ use crate::spool::SpoolError;
 use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
+use crate::spool::operator::pauses;
 use crate::spool::room::yields::YIELDED;
 use crate::spool::state::State;
 use crate::spool::trouble::failed;
@@ -69,7 +70,10 @@ impl Rows<'_> {
         let _begins_again = self.copy_rows("clock", "1", "")?;
         let _copied = self.copy_rows("refusal", "1", "")?;
         // What was paused before may not go out.
-        let _unreadable = self.copy_rows("ordered", "1", "")?;
+        if self.copy_rows("ordered", "1", "")?.is_err() && self.has_table("ordered") {
+            pauses::insert_lost(self.target, self.now)?;
+            salvaged.are_pauses_lost = true;
+        }
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }
@@ -91,6 +95,13 @@ impl Rows<'_> {
         salvaged.saved.remove(&State::Waiting);
         salvaged.saved.remove(&State::Claimed);
         Ok(())
+    }
+
+    /// Whether the damaged database has a table, which one of an earlier version may lack.
+    fn has_table(&self, name: &str) -> bool {
+        let query = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?1";
+        let found = self.source.query_row(query, [name], |row| row.get(0));
+        found.unwrap_or(true)
     }
 
     fn ids(&self) -> BTreeSet<String> {
