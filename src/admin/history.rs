@@ -102,6 +102,8 @@ pub struct HistoryRow {
     pub others: u32,
     /// The message that this one is a report about.
     pub about: Option<String>,
+    /// The message that this one is a copy of, by an operator's order.
+    pub resend_of: Option<String>,
     /// The last report about it.
     pub report: Option<String>,
     /// In sentences.
@@ -215,6 +217,7 @@ impl HistoryRow {
             times: 1,
             others: 0,
             about: row.about.map(String::from),
+            resend_of: row.resend_of.map(String::from),
             report: row.report.map(String::from),
             verdict,
         }
@@ -266,6 +269,7 @@ impl HistoryRow {
             times: row.times,
             others,
             about: None,
+            resend_of: None,
             report: None,
             verdict,
         }

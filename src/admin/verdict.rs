@@ -58,6 +58,10 @@ pub(super) fn accepted(row: &Became, waits: Option<&Waits>, now: Timestamp) -> V
         let report = format!("This is a report of the relay about message {about}. ");
         verdict.happened.insert_str(0, &report);
     }
+    if let Some(of) = row.resend_of {
+        let copy = format!("This is a copy of message {of}, on an operator's order. ");
+        verdict.happened.insert_str(0, &copy);
+    }
     verdict
 }
 

@@ -43,6 +43,7 @@ fn row(state: State, text: Option<&str>) -> Became {
         }),
         is_doubted: false,
         about: None,
+        resend_of: None,
         report: None,
     }
 }

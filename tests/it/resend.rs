@@ -86,6 +86,13 @@ async fn a_failed_message_goes_to_somebody_else_and_not_to_those_that_its_header
     assert_eq!(shown(&home, &id)["state"], "failed");
     let logged = relay.event("resent", |line| line["id"] == *copy);
     assert_eq!(logged["resend_of"], *id);
+    for command in ["trace", "history"] {
+        let words = format!("This is a copy of message {id}, on an operator's order. ");
+        let text = (command == "trace").then_some(copy.as_str());
+        let arguments: Vec<&str> = std::iter::once(command).chain(text).collect();
+        let listed = stdout(&run(&home, &arguments));
+        assert!(listed.contains(&words), "{listed}");
+    }
     let show = stdout(&run(&home, &["queue", "show", &copy]));
     assert!(
         show.contains(&format!("accepted as a copy of {id}")),

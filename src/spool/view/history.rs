@@ -31,6 +31,7 @@ use crate::spool::Refused;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::State;
+use crate::spool::accept::copies;
 use crate::spool::columns;
 use crate::spool::refusals::find as refusals;
 
@@ -86,6 +87,8 @@ pub struct Became {
     pub is_doubted: bool,
     /// The message that it is a report about.
     pub about: Option<SpoolId>,
+    /// The message that it is a copy of, by an operator's order.
+    pub resend_of: Option<SpoolId>,
     /// The last report about it.
     pub report: Option<SpoolId>,
 }
@@ -241,7 +244,11 @@ fn accepted(
     query.add(" ORDER BY found.entry DESC, found.ordinal LIMIT ?", [limit]);
     let mut statement = db.prepare_cached(&query.sql)?;
     let rows = statement.query_map(params_from_iter(query.values), |row| became(row, now))?;
-    rows.collect()
+    let mut rows: Vec<Became> = rows.collect::<rusqlite::Result<_>>()?;
+    for row in &mut rows {
+        row.resend_of = copies::original_of(db, &row.id.to_string());
+    }
+    Ok(rows)
 }
 
 /// What a row is made of.
@@ -298,6 +305,7 @@ fn became(row: &Row<'_>, now: Moment) -> rusqlite::Result<Became> {
         last: is_tried.map(|_| last),
         is_doubted: row.get(25)?,
         about: columns::optional(row, 26)?,
+        resend_of: None,
         report: columns::optional(row, 27)?,
     })
 }
