@@ -30,6 +30,7 @@
 //!   schema/         formats and upgrades     writer.rs  the one thread that writes
 //!   refusals/       what was not accepted, and why
 //!   backup/         a copy of it while it is in use, and back
+//!   kept/           content of ended messages, for sending them again
 //! delivery/       sends due mail in fair turns until it is delivered or has failed
 //!   dispatch/       which message goes next: fairness, limits, backoff
 //!   attempt/        one attempt from top to bottom; who receives it (`recipients.rs`)

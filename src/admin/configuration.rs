@@ -86,6 +86,7 @@ impl Configuration {
             users: state.loaded.users.clone(),
             aliases: Arc::clone(&state.loaded.aliases),
             limits: state.loaded.limits.clone(),
+            history_content: state.loaded.history_content,
             ..state.started.clone()
         }
     }

@@ -104,6 +104,8 @@ pub struct HistoryRow {
     pub about: Option<String>,
     /// The message that this one is a copy of, by an operator's order.
     pub resend_of: Option<String>,
+    /// Until when it can be sent again, if it has ended and its content is kept.
+    pub kept_until_at: Option<String>,
     /// The last report about it.
     pub report: Option<String>,
     /// In sentences.
@@ -218,6 +220,7 @@ impl HistoryRow {
             others: 0,
             about: row.about.map(String::from),
             resend_of: row.resend_of.map(String::from),
+            kept_until_at: row.resend_until.map(Timestamp::rfc3339),
             report: row.report.map(String::from),
             verdict,
         }
@@ -270,6 +273,7 @@ impl HistoryRow {
             others,
             about: None,
             resend_of: None,
+            kept_until_at: None,
             report: None,
             verdict,
         }

@@ -84,16 +84,17 @@ fn delivered(row: &Became) -> Verdict {
     }
     let next = "The relay is done with it. If Microsoft 365 cannot deliver it, Microsoft 365 sends \
         a report of its own.";
-    let action = row.message_id.as_ref().map(|message_id| {
+    let follow = row.message_id.as_ref().map(|message_id| {
         format!(
             "to follow it further: the message trace of the Exchange admin center, with Message-ID \
              {message_id}"
         )
     });
+    let actions: Vec<String> = follow.into_iter().chain(resend(row)).collect();
     Verdict {
         happened,
         next: Some(next.to_owned()),
-        action,
+        action: Some(actions.join("; ")).filter(|action| !action.is_empty()),
     }
 }
 
@@ -220,6 +221,9 @@ fn failed(row: &Became) -> Verdict {
         );
     }
     let mut next = "The relay does not try it again by itself.".to_owned();
+    if let Some(until) = row.resend_until {
+        next.push_str(&format!(" It can be sent again until {until}."));
+    }
     if let Some(report) = row.report {
         next.push_str(&format!(" The last report about it is message {report}."));
     }
@@ -236,11 +240,30 @@ fn failed(row: &Became) -> Verdict {
 }
 
 fn dropped(row: &Became) -> Verdict {
+    let (next, action) = match (row.resend_until, resend(row)) {
+        (Some(until), Some(resend)) => (
+            format!("It is not sent. Its content is kept until {until}."),
+            Some(format!(
+                "{resend}; to delete its content now: {}",
+                command("drop", row)
+            )),
+        ),
+        _ => (
+            "It is never sent, and its content is deleted.".to_owned(),
+            None,
+        ),
+    };
     Verdict {
         happened: format!("At {}: {}", row.at, ended(text(row))),
-        next: Some("It is never sent, and its content is deleted.".to_owned()),
-        action: None,
+        next: Some(next),
+        action,
     }
+}
+
+/// How to send a message again, while that is possible.
+fn resend(row: &Became) -> Option<String> {
+    let (until, command) = (row.resend_until?, command("resend", row));
+    Some(format!("to send it again, until {until}: {command}"))
 }
 
 /// Of mail that was not accepted.

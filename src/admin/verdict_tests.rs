@@ -44,6 +44,7 @@ fn row(state: State, text: Option<&str>) -> Became {
         is_doubted: false,
         about: None,
         resend_of: None,
+        resend_until: None,
         report: None,
     }
 }

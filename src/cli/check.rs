@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Exit;
 use super::say;
 use super::talk;
+use crate::clock::span_in_words;
 use crate::config::Account;
 use crate::config::Authentication;
 use crate::config::Cloud;
@@ -68,6 +69,13 @@ pub(super) fn run(file: &Path) -> Exit {
         "  keeps messages in {}",
         config.data_dir.display()
     ));
+    if let Some(length) = config.history_content {
+        say(&format!(
+            "  keeps the content of delivered and dropped messages for {}: root and the relay's \
+             user can read it",
+            span_in_words(length)
+        ));
+    }
     spool(&config)
 }
 

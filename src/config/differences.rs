@@ -36,7 +36,7 @@ impl Config {
             ("[[sender]]", self.senders != new.senders),
             ("[delivery]", self.delivery != new.delivery),
             ("[failure]", failure(self) != failure(new)),
-            ("[history]", history(self) != history(new)),
+            ("[history] keep, subjects", history(self) != history(new)),
             ("[http]", self.http != new.http),
             ("[admin]", self.metrics != new.metrics),
             ("[log]", self.log != new.log),
@@ -64,6 +64,10 @@ impl Config {
             ("[tls]", self.tls != new.tls),
             ("[limits]", clients(&self.limits) != clients(&new.limits)),
             ("[[user]]", self.users != new.users),
+            (
+                "[history] keep_content",
+                self.history_content != new.history_content,
+            ),
             (
                 "[aliases], default_recipient_domain, internal_domains",
                 self.aliases != new.aliases,

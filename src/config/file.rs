@@ -124,7 +124,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let users = users::read(&mut top, &accounts, &surroundings);
     let listeners = listeners::read(&mut top, tls.as_ref(), &users, &surroundings);
     let aliases = aliases::read(&mut top, surroundings, context);
-    let (history_keep, history_subjects) = history(&mut top);
+    let (history_keep, history_content, history_subjects) = history(&mut top);
     let mut config = Config {
         data_dir: top.optional("data_dir").unwrap_or_else(|| data_dir(path)),
         aliases: Arc::new(aliases),
@@ -140,6 +140,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         failure_notify,
         failure_keep,
         history_keep,
+        history_content,
         history_subjects,
         http: http(&mut top),
         metrics: admin::read(&mut top),
@@ -373,10 +374,7 @@ fn delivery(top: &mut Section<'_>) -> Delivery {
     let delivery = Delivery {
         retry: retry.into_iter().map(|span| span.0).collect(),
         expire_after: some_time(&mut section, "expire_after", 4 * DAY),
-        warn_after: match section.or("warn_after", SpanOrOff::Span(4 * HOUR)) {
-            SpanOrOff::Span(span) => Some(span),
-            SpanOrOff::Off => None,
-        },
+        warn_after: section.or("warn_after", SpanOrOff::Span(4 * HOUR)).span(),
         workers: section.at_least_one("workers", 32),
     };
     section.finish();
@@ -414,13 +412,22 @@ impl TryFrom<String> for NotifyText {
     }
 }
 
-/// Reads how long the history is kept, and whether with Subjects.
-fn history(top: &mut Section<'_>) -> (Duration, bool) {
+/// Reads how long the history is kept, how long content, and whether Subjects are.
+fn history(top: &mut Section<'_>) -> (Duration, Option<Duration>, bool) {
     let mut section = top.table("history");
     let keep = section.or("keep", Span(30 * DAY)).0;
+    let content = section.marked::<SpanOrOff>("keep_content");
+    if let Some(content) = &content
+        && content.value.span().is_some_and(|content| content > keep)
+    {
+        let wrong = "keep_content: must not be more than keep: what is no longer in the history \
+                     cannot be sent again";
+        section.problem_at(&content.span, wrong);
+    }
+    let content = content.and_then(|content| content.value.span());
     let subjects = section.or("subjects", true);
     section.finish();
-    (keep, subjects)
+    (keep, content, subjects)
 }
 
 fn http(top: &mut Section<'_>) -> Http {

@@ -89,6 +89,8 @@ pub struct Config {
     pub failure_keep: Duration,
     /// How long the history of a message is kept.
     pub history_keep: Duration,
+    /// How long the content of delivered and dropped messages is kept, if at all.
+    pub history_content: Option<Duration>,
     /// Whether the history contains Subjects.
     pub history_subjects: bool,
     /// The HTTP client.

@@ -123,6 +123,15 @@ pub(super) enum SpanOrOff {
     Off,
 }
 
+impl SpanOrOff {
+    pub(super) fn span(self) -> Option<Duration> {
+        match self {
+            Self::Span(span) => Some(span),
+            Self::Off => None,
+        }
+    }
+}
+
 impl TryFrom<String> for SpanOrOff {
     type Error = String;
 

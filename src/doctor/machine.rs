@@ -13,6 +13,7 @@ use super::Heard;
 use crate::admin::Status;
 use crate::auth::Ending;
 use crate::clock::Clock;
+use crate::clock::span_in_words;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::config::Listener;
@@ -219,7 +220,11 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
     let count = |state| status.queue.count(state);
     let (waiting, failed) = (count(State::Waiting), count(State::Failed));
     let stopped = count(State::Quarantined) + count(State::Held);
-    let words = format!("{waiting} waiting, {failed} failed, {stopped} held or quarantined");
+    let mut words = format!("{waiting} waiting, {failed} failed, {stopped} held or quarantined");
+    if let Some(length) = config.history_content {
+        let length = span_in_words(length);
+        words += &format!("; the content of delivered and dropped messages is kept for {length}");
+    }
     if count(State::Quarantined) > 0 {
         let remedy = "graph-relay queue list --filter state=quarantined";
         return Finding::warning(check, words, remedy);

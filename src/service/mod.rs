@@ -49,6 +49,7 @@ use crate::listener;
 use crate::metrics::Metrics;
 use crate::session;
 use crate::spool;
+use crate::spool::KeepFor;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::telemetry::complaints;
@@ -156,6 +157,12 @@ impl Service {
         let applied = read
             .map_err(ReloadError::File)
             .and_then(|config| self.put_in_force(&config).map(|()| config));
+        if let Ok(config) = &applied {
+            self.spool.keep_content(self.keep_for(config));
+            let spool = self.spool.clone();
+            self.workers
+                .spawn(async move { tidy::purge_content(&spool).await });
+        }
         match applied {
             Ok(config) => {
                 let needs_restart = self.config.needs_restart(&config);
@@ -188,6 +195,14 @@ impl Service {
         rules.senders.clone_from(&in_force.senders);
         self.shared.set_rules(rules);
         Ok(())
+    }
+
+    /// Returns for how long content is kept: that of failed messages as at the start.
+    fn keep_for(&self, config: &Config) -> KeepFor {
+        KeepFor {
+            ended: config.history_content,
+            failed: self.config.failure_keep,
+        }
     }
 
     /// Returns the addresses of the listeners, in the order of the configuration.
@@ -357,6 +372,10 @@ async fn open_spool(config: &Config, clock: Clock) -> Result<Spool, SpoolError> 
     let opened = tokio::task::spawn_blocking(move || Spool::open(settings, clock)).await;
     let (spool, recovered) = opened.map_err(|_| SpoolError::Closed)??;
     maillog::spool_opened(&recovered);
+    spool.keep_content(KeepFor {
+        ended: config.history_content,
+        failed: config.failure_keep,
+    });
     Ok(spool)
 }
 
@@ -400,7 +419,7 @@ fn session_settings(config: &Config) -> session::Settings {
 async fn tell_removed(spool: Spool, stop: CancellationToken) {
     loop {
         tokio::select! {
-            ids = spool.removed() => maillog::content_removed(&ids),
+            removed = spool.removed() => maillog::content_removed(&removed),
             () = stop.cancelled() => return,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | takes effect at the next command | needs a restart |
 //! |---|---|
-//! | `[[listener]]` except its address, `[tls]`, `[[user]]`, `[limits]` of clients, `[aliases]` and the domains of recipients | everything else |
+//! | `[[listener]]` except its address, `[tls]`, `[[user]]`, `[limits]` of clients, `[aliases]` and the domains of recipients, `[history] keep_content` (deletes what is kept for longer) | everything else |
 //!
 //! Sessions that have begun follow the new rules from their next command on. A session that
 //! they no longer allow (its network, user, password, or what the listener requires) ends

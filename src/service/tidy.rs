@@ -1,5 +1,5 @@
 //! Regular work of the relay, every minute and every hour: recording its running time,
-//! noticing that the machine's clock was set, and deleting old history.
+//! noticing that the machine's clock was set, and deleting old history and content.
 
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub(super) async fn run(spool: Spool, clock: Clock, config: Config, stop: Cancel
     loop {
         purge(&spool, &config).await;
         for _ in 0..MINUTES {
+            purge_content(&spool).await;
             tokio::select! {
                 () = tokio::time::sleep(MINUTE) => {}
                 () = stop.cancelled() => return,
@@ -48,6 +49,13 @@ pub(super) async fn write_refusals(spool: Spool, stop: CancellationToken) {
         if let Err(error) = spool.write_refusals().await {
             maillog::spool_trouble(&error);
         }
+    }
+}
+
+/// Deletes the content of delivered and dropped messages that was kept for long enough.
+pub(super) async fn purge_content(spool: &Spool) {
+    if let Err(error) = spool.purge_content().await {
+        maillog::spool_trouble(&error);
     }
 }
 

@@ -220,6 +220,11 @@ pub enum Content {
 }
 
 impl Content {
+    /// Whether it is in a file.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+
     /// Bytes in all.
     pub fn size(&self) -> u64 {
         match self {

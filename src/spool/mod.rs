@@ -14,8 +14,8 @@
 //! - How much may come in, and what yields to it when there is no room: `room/mod.rs`.
 //! - A message with too many recipients becomes several entries in that one transaction;
 //!   the file of a large one has a name (a hard link) for each entry.
-//! - Content is deleted in the transaction that settles its entry; a file is
-//!   removed after that transaction.
+//! - Content is deleted in the transaction that settles its entry, or kept for a while
+//!   (`kept/`); a file is removed after that transaction.
 //! - A report about an entry is accepted in the transaction that settles the entry
 //!   (promise 2), and reports that are no longer true are withdrawn in it.
 //! - An attempt is on record as begun before it begins (promise 4). At start an
@@ -59,7 +59,8 @@
 //! `waiting` (due at `due_running`), `claimed` (an attempt is under way), `held` (until
 //! an operator releases it), `delivered`, `failed` (its content is kept for the operator
 //! until new mail needs the room), `dropped` (by an operator, or a report that is no
-//! longer true), `quarantined` (it cannot be read, or differs from what was accepted).
+//! longer true), `quarantined` (it cannot be read, or differs from what was accepted). The
+//! content of `delivered` and `dropped` ones may be kept for a while (`kept/`).
 //!
 //! The spool knows neither SMTP replies nor Graph; `delivery/` decides about outcomes and
 //! about when the next attempt is due.
@@ -72,6 +73,7 @@ mod columns;
 mod content;
 mod damage;
 mod database;
+mod kept;
 mod operator;
 mod refusals;
 mod room;
@@ -130,6 +132,9 @@ use self::damage::mark::Mark;
 use self::damage::recover;
 pub use self::damage::recover::FILE_GONE;
 pub use self::damage::recover::Recovered;
+use self::kept::KEPT;
+pub use self::kept::KeepFor;
+use self::kept::Keeping;
 pub use self::operator::filter::Filter;
 pub use self::operator::filter::FilterError;
 pub use self::operator::order::Action;
@@ -164,6 +169,7 @@ pub use self::attempts::spent::Spent;
 pub use self::damage::salvage::Salvaged;
 pub use self::damage::salvage::salvage;
 use self::damage::watch::Watch;
+pub use self::room::Removed;
 use self::room::Room;
 pub use self::room::usage::Holdings;
 pub use self::room::usage::megabytes;
@@ -210,6 +216,8 @@ struct Shared {
     dropped: Notify,
     /// What an operator has paused.
     pauses: operator::pauses::Board,
+    /// How long content is kept.
+    keeping: Keeping,
     /// Not written yet, and the recent ones.
     refusals: Mutex<Pending>,
     /// Entries that can neither be read nor be quarantined, see `damage/mod.rs`.
@@ -390,6 +398,7 @@ impl Spool {
             arrived: Notify::new(),
             dropped: Notify::new(),
             pauses,
+            keeping: Keeping::default(),
             refusals: Mutex::default(),
             left_alone: Mutex::new(HashSet::new()),
             _locks: locks,

@@ -77,7 +77,7 @@ fn reason(pause: &Pause) -> Option<&str> {
 /// An operator changed messages: one line for each, with who and what.
 pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
     let done = |decision: &&Decision| decision.verdict == Verdict::Done;
-    for Decision { id, .. } in decisions.iter().filter(done) {
+    for Decision { id, remark, .. } in decisions.iter().filter(done) {
         match action {
             Action::Retry => {
                 info!(event = "retried", %id, uid, "message retried by an operator");
@@ -87,8 +87,9 @@ pub fn decided(action: Action, uid: u32, decisions: &[Decision]) {
                 info!(event = "released", %id, uid, "message released by an operator");
             }
             Action::Drop => warn!(
-                event = "dropped", %id, uid,
-                "message dropped by an operator: it is not sent, and its content is deleted"
+                event = "dropped", %id, uid, remark = remark.as_deref(),
+                "message dropped by an operator: it is not sent, and its content is deleted, now or \
+                 after history.keep_content"
             ),
         }
     }

@@ -13,6 +13,7 @@ use crate::mail::SpoolId;
 use crate::spool::FILE_GONE;
 use crate::spool::Quarantined;
 use crate::spool::Recovered;
+use crate::spool::Removed;
 use crate::spool::Upgrade;
 use crate::spool::Upgraded;
 use crate::telemetry::maillog::clock_changed;
@@ -134,9 +135,17 @@ pub fn spool_opened(recovered: &Recovered) {
     );
 }
 
-/// The content of failed messages was removed to make room for new mail.
-pub fn content_removed(ids: &[SpoolId]) {
-    for id in ids {
+/// Content was removed to make room for new mail.
+pub fn content_removed(removed: &Removed) {
+    if removed.kept > 0 {
+        info!(
+            event = "kept_content_removed",
+            bytes = removed.kept,
+            "content of delivered or dropped messages was removed to make room for new mail, \
+             before history.keep_content had passed: these messages cannot be sent again"
+        );
+    }
+    for id in &removed.failed {
         error!(
             event = "content_removed", %id,
             "the content of a failed message was removed to make room for new mail; \

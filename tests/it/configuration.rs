@@ -110,7 +110,8 @@ fn all_errors_are_reported_together() {
         "[[listener]]\naddress = \"localhost\"\nnetworks = [\"10.0.0.0/99\"]\n\
          [[account]]\ntenant = \"a/b\"\nmailbox = \"nobody\"\nlogin_url = \"http://example.org\"\n\
          [limits]\nmessage_size = 35\nconnections = 0\nfree_space = \"1 MB\"\n[delivery]\nexpire_after = \"4 weeks\"\n\
-         warn_after = \"0s\"\n[failure]\nnotify = \"root@localhost\"\n",
+         warn_after = \"0s\"\n[failure]\nnotify = \"root@localhost\"\n\
+         [history]\nkeep = \"1d\"\nkeep_content = \"25h\"\n",
     );
 
     let expected = [
@@ -127,6 +128,7 @@ fn all_errors_are_reported_together() {
         "relay.toml:13:16: expire_after: \"4 weeks\" is not a time",
         "relay.toml:14:14: warn_after: must be more than 0; or write \"off\"",
         "relay.toml:16:10: notify: write \"sender\", \"off\", or an address like",
+        "relay.toml:19:16: keep_content: must not be more than keep",
     ];
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, expected) in said.iter().zip(expected) {

@@ -11,32 +11,40 @@ use std::time::Duration;
 
 use graph_relay_sandbox::Sandbox;
 
+use crate::common;
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::PATIENCE;
 use crate::common::Relay;
 use crate::common::Smtp;
 use crate::common::message;
+use crate::common::said;
 use crate::common::stand_in;
 
 const CLIENTS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_messages_under_kill_9_are_all_delivered() {
-    all_are_delivered_under_kill_9(200, Duration::from_millis(300)).await;
+    all_are_delivered_under_kill_9(200, Duration::from_millis(300), "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_messages_under_kill_9_are_kept_and_not_sent_again() {
+    let keep = "[history]\nkeep_content = \"1d\"";
+    all_are_delivered_under_kill_9(200, Duration::from_millis(300), keep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: five thousand messages"]
 async fn five_thousand_messages_under_kill_9_are_all_delivered() {
-    all_are_delivered_under_kill_9(5000, Duration::from_secs(1)).await;
+    all_are_delivered_under_kill_9(5000, Duration::from_secs(1), "").await;
 }
 
 /// At least this number of messages and at least four kills; each relay lives for this
 /// long.
-async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
+async fn all_are_delivered_under_kill_9(messages: u32, life: Duration, sections: &str) {
     let graph = stand_in().await;
-    let home = Home::new(&graph);
+    let home = Home::with(&graph).sections(sections).build();
     let state = Mutex::new(State::default());
     let run = Run {
         messages,
@@ -67,7 +75,7 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
     });
 
     // The last one was killed too, and this relay delivers what it left.
-    let _relay = Relay::start(&home);
+    let mut relay = Relay::start(&home);
     let state = run.state.into_inner().unwrap();
     let count = delivered(&graph, &state.accepted).await;
     assert!(state.accepted.len() >= messages as usize);
@@ -80,6 +88,18 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration) {
         "{twice} more than once with {} kills",
         state.kills
     );
+
+    // What has ended has ended: after another kill only the new message goes out.
+    let listed = || common::run(&home, &["queue", "list", "--json"]).stdout;
+    relay.wait_until(|| listed().is_empty());
+    let before = graph.arrivals().len();
+    relay.kill();
+    let relay = Relay::start(&home);
+    while !send(relay.address, &message("last", "a@example.org")) {}
+    relay.event("delivered", |_| true);
+    assert_eq!(graph.arrivals().len(), before + 1);
+    let checked = common::run(&home, &["spool", "check"]);
+    assert!(checked.status.success(), "{}", said(&checked));
 }
 
 struct Run {

@@ -26,6 +26,7 @@ mod identity;
 mod in_force;
 mod journal_log;
 mod json;
+mod kept;
 mod large;
 mod layering;
 mod leftovers;

@@ -182,9 +182,12 @@ async fn a_message_without_content_is_not_sent_again_and_the_reason_is_given() {
     for (id, words) in [
         (
             delivered.as_str(),
-            "it was delivered, and its content is gone",
+            "it was delivered, and its content is gone: history.keep_content is \"off\"",
         ),
-        (&dropped, "it was dropped, and its content was deleted"),
+        (
+            &dropped,
+            "it was dropped, and its content is gone: history.keep_content is",
+        ),
         ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "it never existed"),
     ] {
         let refused = resend(&home, id, &["--yes"]);

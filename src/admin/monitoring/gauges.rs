@@ -252,7 +252,7 @@ fn spool(status: &Status) -> [Gauge; 4] {
     [
         Gauge {
             name: "graphrelay_spool_bytes",
-            help: "Disk space that messages use, by state; history is what remains of delivered, dropped and refused messages.",
+            help: "Disk space that messages use, by state; history is what remains of delivered, dropped and refused messages, and kept their content.",
             samples: bytes
                 .into_iter()
                 .map(|(state, bytes)| (labels(&[("state", state)]), bytes as f64))

@@ -123,9 +123,12 @@ async fn carry_out(
         .resend(original, envelope.clone(), destination, uid);
     let id = id.await?;
     operatorlog::resent(id, of, uid, &envelope);
-    let mut remarks = vec![format!(
-        "message {of} stays {state}; when it is no longer needed: graph-relay queue drop {of}"
-    )];
+    let mut remarks = Vec::new();
+    if state.is_open() {
+        remarks.push(format!(
+            "message {of} stays {state}; when it is no longer needed: graph-relay queue drop {of}"
+        ));
+    }
     let paused = admin_state.spool.paused(&mailbox);
     remarks.extend(paused.map(|it| format!("{} is paused; to go on: {}", it.what(), it.remedy())));
     Ok(ResendAnswer::Resent(Resent {

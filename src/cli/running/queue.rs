@@ -232,6 +232,11 @@ async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failur
     if let Some(ended) = entry.ended_at.filter(|_| summary.state == State::Dropped) {
         say(&format!("{ended}  dropped"));
     }
+    if let Some(until) = entry.kept_until_at {
+        say(&format!(
+            "content     kept until {until}; to send it again: graph-relay queue resend {id}"
+        ));
+    }
     if summary.state == State::Waiting {
         say(&format!("{}  next attempt", summary.due_at));
         if let Some(waits) = waits {

@@ -16,6 +16,7 @@ use crate::spool::Urgency;
 use crate::spool::accept::Row;
 use crate::spool::accept::dsn::Dsn;
 use crate::spool::accept::dsn::DsnKind;
+use crate::spool::kept;
 use crate::spool::room::usage;
 use crate::spool::state::AttemptOutcome;
 use crate::spool::state::State;
@@ -52,7 +53,7 @@ pub struct AttemptReport {
 /// What happens to an entry after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is finished; its content is deleted.
+    /// It is finished; its content is deleted, or kept for a while (`kept/`).
     Delivered,
     /// It is finished; its content is kept for the operator.
     Failed,
@@ -87,8 +88,11 @@ impl Spool {
         let (next, subjects) = (report.next, self.shared.settings.subjects);
         let taken_in = report.dsn.as_ref();
         let taken_in = taken_in.map(|dsn| dsn.destination.clone());
+        let keeps = self.keeping().keeps(entry.content.is_file());
         let write = move |db: &Connection, extent| {
             settle_one(db, &id.to_string(), number, now, &report, extent)?;
+            let is_kept =
+                next == Next::Delivered && end_content(db, &id.to_string(), keeps, extent)?;
             let done = matches!(next, Next::Delivered | Next::Failed);
             let withdrawn = if done && extent.with_end() {
                 withdraw(db, id, now, extent)?
@@ -104,15 +108,17 @@ impl Spool {
                         .execute([id.to_string()])?;
                 }
             }
-            Ok(withdrawn)
+            Ok((withdrawn, is_kept))
         };
-        let (withdrawn, extent) = self.write_as_far_as_possible(&Extent::ALL, write).await?;
+        let ((withdrawn, is_kept), extent) =
+            self.write_as_far_as_possible(&Extent::ALL, write).await?;
         if let Some(destination) = taken_in
             && extent.with_report()
         {
             self.announce(destination, Urgency::Ordinary);
         }
         if next == Next::Delivered
+            && !is_kept
             && let Content::File { path, .. } = &entry.content
         {
             // What cannot be removed now is removed at the next start.
@@ -209,11 +215,20 @@ fn settle_one(
         report.status.to_string(),
         now.at.millis()
     ])?;
-    if report.next == Next::Delivered && extent == Extent::Whole {
+    Ok(())
+}
+
+/// Keeps or deletes the content of an entry that was delivered. Returns whether it is kept.
+fn end_content(db: &Connection, id: &str, keeps: bool, extent: Extent) -> rusqlite::Result<bool> {
+    if extent != Extent::Whole {
+        return Ok(false);
+    }
+    let is_kept = keeps && kept::keep(db, id)?;
+    if !is_kept {
         db.prepare_cached("DELETE FROM content WHERE entry = ?1")?
             .execute([id])?;
     }
-    Ok(())
+    Ok(is_kept)
 }
 
 fn end_attempt(

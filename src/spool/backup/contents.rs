@@ -14,14 +14,26 @@ use rusqlite::Transaction;
 
 use crate::disk;
 use crate::mail::SpoolId;
+use crate::spool::KEPT;
 use crate::spool::SpoolError;
 use crate::spool::content;
 use crate::spool::damage::recover;
 use crate::spool::trouble::failed;
 
 /// Messages whose content is in a file.
-const IN_FILES: &str =
-    "SELECT id FROM entry WHERE in_file = 1 AND state NOT IN ('delivered', 'dropped')";
+fn in_files(db: &Connection) -> rusqlite::Result<String> {
+    // Formats before 4 lack the column, and keep no content of ended messages.
+    let has_cost: bool = db.query_row(
+        "SELECT count(*) > 0 FROM pragma_table_info('entry') WHERE name = 'content_cost'",
+        [],
+        |row| row.get(0),
+    )?;
+    let kept = if has_cost { KEPT } else { "0" };
+    Ok(format!(
+        "SELECT id FROM entry WHERE in_file = 1
+         AND (state NOT IN ('delivered', 'dropped') OR ({kept}))"
+    ))
+}
 
 /// Each is shorter than the one before; more than a few mean that something else is wrong.
 const ROUNDS: usize = 100;
@@ -73,7 +85,7 @@ impl<'a> Contents<'a> {
         let mut before = BTreeSet::new();
         for _ in 0..ROUNDS {
             let instant = begin()?;
-            let ids = recover::ids(&instant, IN_FILES)?;
+            let ids = recover::ids(&instant, &in_files(&instant)?)?;
             let mut missing = BTreeSet::new();
             for id in &ids {
                 if !self.kept.contains(id) && !self.take(*id)? {
@@ -155,10 +167,12 @@ mod tests {
     /// Waiting messages with these ids, whose content is in files.
     fn database(path: &Path, ids: &[&str]) -> Connection {
         let db = Connection::open(path).unwrap();
-        db.execute_batch("CREATE TABLE entry (id TEXT, state TEXT, in_file INTEGER)")
-            .unwrap();
+        db.execute_batch(
+            "CREATE TABLE entry (id TEXT, state TEXT, in_file INTEGER, content_cost INTEGER)",
+        )
+        .unwrap();
         for id in ids {
-            db.execute("INSERT INTO entry VALUES (?1, 'waiting', 1)", [id])
+            db.execute("INSERT INTO entry VALUES (?1, 'waiting', 1, 4096)", [id])
                 .unwrap();
         }
         db
@@ -189,7 +203,7 @@ mod tests {
             })
             .unwrap();
 
-        let waits = recover::ids(&instant, IN_FILES).unwrap();
+        let waits = recover::ids(&instant, &in_files(&instant).unwrap()).unwrap();
         assert_eq!((instants, waits), (2, Vec::new()));
         let left = fs::read_dir(content::folder(&to)).unwrap().count();
         assert_eq!(left, 0, "content of ended messages is left out");

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::examine;
 use super::recover;
 use crate::clock::Clock;
+use crate::spool::KEPT;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::attempts;
@@ -157,17 +158,18 @@ fn check_states(db: &Connection, folder: &Path, states: &[State]) -> Checked {
         .iter()
         .map(|state| format!("'{}'", state.name()))
         .collect();
-    let query = format!(
-        "SELECT id FROM entry WHERE state IN ({}) AND NOT ({YIELDED})",
-        open.join(", ")
-    );
+    let mut condition = format!("(state IN ({}) AND NOT ({YIELDED}))", open.join(", "));
+    if states == State::OPEN {
+        condition += &format!(" OR ({KEPT})");
+    }
+    let query = format!("SELECT id FROM entry WHERE {condition}");
     match recover::ids(db, &query) {
         Ok(ids) => {
             for id in ids.iter().map(ToString::to_string) {
                 checked.messages += 1;
                 if let Some(why) = unsound(db, &id, folder)
-                    // It may have been sent meanwhile.
-                    && is_kept(db, &id)
+                    // It may have been sent, or its content removed, meanwhile.
+                    && is_still(db, &id, &condition)
                 {
                     checked.problems.push(format!("message {id}: {why}"));
                 }
@@ -206,11 +208,11 @@ fn unsound(db: &Connection, id: &str, folder: &Path) -> Option<String> {
     }
 }
 
-fn is_kept(db: &Connection, id: &str) -> bool {
-    let state = db.query_row("SELECT state FROM entry WHERE id = ?1", [id], |row| {
-        row.get::<_, State>(0)
-    });
-    state.map_or(true, State::is_open)
+/// Whether a condition still holds for an entry, as far as that can be read.
+fn is_still(db: &Connection, id: &str, condition: &str) -> bool {
+    let query = format!("SELECT 1 FROM entry WHERE id = ?1 AND ({condition})");
+    let found = db.prepare(&query).and_then(|mut found| found.exists([id]));
+    found.unwrap_or(true)
 }
 
 fn files(db: &Connection, folder: &Path, problems: &mut Vec<String>) -> Result<(), SpoolError> {

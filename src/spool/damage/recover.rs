@@ -4,7 +4,8 @@
 //! |---|---|
 //! | an attempt without an end | doubtful; its entry waits again |
 //! | an entry without its file | quarantined |
-//! | the file of a finished entry | removed |
+//! | the file of a finished entry | removed, unless its content is kept (`kept/`) |
+//! | a finished entry without the file that was kept | has no content any more |
 //! | `ID.part`: a message that was still coming in | removed; its client got no 250 |
 //! | a file without an entry | moved to `orphans/`, and logged |
 //! | any other name | left alone |
@@ -27,6 +28,7 @@ use crate::clock::Moment;
 use crate::disk;
 use crate::mail::EnhancedStatus;
 use crate::mail::SpoolId;
+use crate::spool::KEPT;
 use crate::spool::SpoolError;
 use crate::spool::Upgraded;
 use crate::spool::attempts::doubt::INTERRUPTED;
@@ -93,6 +95,10 @@ pub(in crate::spool) fn recover(
         )?;
     }
     let files = Files::read(&transaction, folder)?;
+    for id in &files.lost {
+        let lost = "UPDATE entry SET content_cost = 0 WHERE id = ?1";
+        transaction.execute(lost, [id.to_string()])?;
+    }
     for id in &files.missing {
         damage::quarantine(&transaction, &id.to_string(), Some(now), FILE_GONE)?;
     }
@@ -152,6 +158,8 @@ fn settle_again(
 struct Files {
     /// Entries whose file is missing.
     missing: Vec<SpoolId>,
+    /// Finished entries whose file was kept and is missing.
+    lost: HashSet<SpoolId>,
     /// Files that are no longer needed.
     done: Vec<PathBuf>,
     /// Files without an entry.
@@ -165,7 +173,10 @@ impl Files {
             Ok(ids(connection, &query)?.into_iter().collect())
         };
         let mut missing = of("state IN ('waiting', 'held', 'failed')")?;
-        let ended = of("state IN ('delivered', 'dropped')")?;
+        let ended = of(&format!(
+            "state IN ('delivered', 'dropped') AND NOT ({KEPT})"
+        ))?;
+        let mut lost = of(KEPT)?;
         // An operator may have put the file of a quarantined entry back. The state of a
         // later version is left alone.
         let others = of("state NOT IN ('waiting', 'held', 'failed', 'delivered', 'dropped')")?;
@@ -183,7 +194,7 @@ impl Files {
             };
             if ended.contains(&id) {
                 done.push(file.path());
-            } else if !missing.remove(&id) && !others.contains(&id) {
+            } else if !missing.remove(&id) && !lost.remove(&id) && !others.contains(&id) {
                 unknown.push(id);
             }
         }
@@ -192,6 +203,7 @@ impl Files {
         unknown.sort();
         Ok(Self {
             missing,
+            lost,
             done,
             unknown,
         })

@@ -2,11 +2,12 @@
 //! sent again.
 //!
 //! A decision is on stable storage before it is reported. `drop` is the only way for a
-//! message to disappear without delivery (promise 2), and only this file does it. An
+//! message to disappear without delivery (promise 2), and only `drop.rs` does it. An
 //! entry that is being sent cannot be held or dropped, because the report of it might be
 //! wrong.
 
 pub(super) mod condition;
+mod drop;
 pub(super) mod filter;
 mod found;
 pub(super) mod order;
@@ -42,6 +43,7 @@ use super::Which;
 use super::attempts;
 use super::content;
 use super::damage;
+use super::kept;
 use super::state::State;
 use crate::clock::Moment;
 use crate::clock::RunningTime;
@@ -179,7 +181,7 @@ impl Spool {
     ) -> Result<Vec<Decision>, SpoolError> {
         let now = self.moment();
         let folder = self.shared.settings.folder.clone();
-        let pauses = self.pauses();
+        let (pauses, keeping) = (self.pauses(), self.keeping());
         let decide = move |db: &Connection, extent| {
             let mut changes = Changes::default();
             for id in &ids {
@@ -198,6 +200,7 @@ impl Spool {
                     found: &found,
                     folder: &folder,
                     pauses: &pauses,
+                    keeping,
                     now,
                     uid,
                     extent,
@@ -234,8 +237,10 @@ enum Extent {
 
 const UNKNOWN: &str = "unknown ID: no such message was accepted, or its history.keep has passed";
 const BEING_SENT: &str = "it is being sent now: try again";
-const WAS_DELIVERED: &str = "it was delivered, and its content is gone";
-const WAS_DROPPED: &str = "it was dropped, and its content is gone";
+const WAS_DELIVERED: &str = "it was delivered; to send it again while its content is kept \
+                             (history.keep_content): graph-relay queue resend";
+const WAS_DROPPED: &str = "it was dropped; to send it while its content is kept \
+                           (history.keep_content): graph-relay queue resend";
 const HAS_YIELDED: &str = "its content was removed to make room for new mail";
 const NO_ACCOUNT: &str = "no [[account]] sends for its From address: add one whose senders match, \
                           then systemctl restart graph-relay";
@@ -266,6 +271,7 @@ struct Change<'a> {
     found: &'a Found,
     folder: &'a Path,
     pauses: &'a Pauses,
+    keeping: kept::Rule,
     now: Moment,
     uid: u32,
     extent: Extent,
@@ -315,8 +321,8 @@ impl Change<'_> {
                 self.drop_it(changes)
             }
             (Action::Hold | Action::Drop, State::Claimed) => refused(changes, BEING_SENT),
-            (Action::Drop, State::Dropped) => already(changes, "it was dropped"),
-            (Action::Retry | Action::Hold | Action::Release | Action::Drop, State::Delivered) => {
+            (Action::Drop, State::Delivered | State::Dropped) => self.drop_content(state, changes),
+            (Action::Retry | Action::Hold | Action::Release, State::Delivered) => {
                 refused(changes, WAS_DELIVERED)
             }
             (Action::Retry | Action::Hold | Action::Release, State::Dropped) => {
@@ -394,29 +400,6 @@ impl Change<'_> {
                 self.now.at.millis()
             ])?;
         changes.say(self.found.id, Verdict::Done, None);
-        Ok(())
-    }
-
-    fn drop_it(&self, changes: &mut Changes) -> rusqlite::Result<()> {
-        let Found { id, in_file, .. } = self.found;
-        self.db
-            .prepare_cached(
-                "UPDATE entry SET state = 'dropped', ended_at = ?2, reason = ?3, ended_running = ?4,
-                 status = NULL, changed_at = ?2 WHERE id = ?1",
-            )?
-            .execute(params![
-                id.to_string(),
-                self.now.at.millis(),
-                self.reason("dropped"),
-                self.now.running.millis()
-            ])?;
-        if self.extent == Extent::Whole {
-            self.db
-                .prepare_cached("DELETE FROM content WHERE entry = ?1")?
-                .execute([id.to_string()])?;
-        }
-        changes.dropped.push((*id, *in_file));
-        changes.say(*id, Verdict::Done, None);
         Ok(())
     }
 

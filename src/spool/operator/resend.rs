@@ -5,10 +5,13 @@
 //! like new mail. To whom it may go, and which account sends it, is decided by whoever
 //! asks (`admin/queue/resend.rs`).
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use tokio::io::AsyncReadExt;
 
+use crate::clock::span_in_words;
 use crate::mail::Address;
 use crate::mail::Destination;
 use crate::mail::Envelope;
@@ -19,6 +22,7 @@ use crate::spool::Content;
 use crate::spool::ContentError;
 use crate::spool::Digest;
 use crate::spool::Incoming;
+use crate::spool::KEPT;
 use crate::spool::NewEntry;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -75,11 +79,12 @@ impl Spool {
     /// Why it cannot be sent again.
     pub async fn original(&self, id: SpoolId) -> Result<Original, NotResent> {
         let folder = self.shared.settings.folder.clone();
+        let kept_for = self.keeping().ended();
         let read = self.read(move |db| {
             let Some(known) = Known::read(db, id)? else {
                 return Ok(Err(NotResent::Unknown));
             };
-            if let Some(why) = known.why_not(id) {
+            if let Some(why) = known.why_not(id, kept_for) {
                 return Ok(Err(NotResent::Refused(why)));
             }
             match attempts::read(db, &id.to_string(), &folder) {
@@ -169,10 +174,11 @@ struct Known {
 
 impl Known {
     fn read(db: &Connection, id: SpoolId) -> rusqlite::Result<Option<Self>> {
-        db.prepare_cached(
-            "SELECT state, in_file OR EXISTS (SELECT 1 FROM content WHERE content.entry = entry.id),
-             subject, about IS NOT NULL FROM entry WHERE id = ?1",
-        )?
+        db.prepare_cached(&format!(
+            "SELECT state, (state NOT IN ('delivered', 'dropped') OR {KEPT})
+             AND (in_file OR EXISTS (SELECT 1 FROM content WHERE content.entry = entry.id)),
+             subject, about IS NOT NULL FROM entry WHERE id = ?1"
+        ))?
         .query_row([id.to_string()], |row| {
             Ok(Self {
                 state: row.get(0)?,
@@ -184,7 +190,18 @@ impl Known {
         .optional()
     }
 
-    fn why_not(&self, id: SpoolId) -> Option<String> {
+    /// `kept_for`: for how long the content of ended messages is kept.
+    fn why_not(&self, id: SpoolId, kept_for: Option<Duration>) -> Option<String> {
+        let gone = |what: &str| {
+            let why = match kept_for {
+                None => "history.keep_content is \"off\"".to_owned(),
+                Some(length) => format!(
+                    "history.keep_content keeps it for {}, or until new mail needs the room",
+                    span_in_words(length)
+                ),
+            };
+            format!("it was {what}, and its content is gone: {why}. ")
+        };
         let why = match self.state {
             State::Waiting | State::Claimed => format!(
                 "it has not been delivered yet, and the relay goes on trying; to try it now: \
@@ -194,23 +211,25 @@ impl Known {
             State::Quarantined => format!(
                 "it is in quarantine; when it can be read again: graph-relay queue retry {id}"
             ),
-            State::Delivered => "it was delivered, and its content is gone: forward it from Sent \
-                Items of the mailbox, or send it again from the application"
-                .to_owned(),
-            State::Dropped => {
-                "it was dropped, and its content was deleted: send it again from the \
-                application"
-                    .to_owned()
+            State::Delivered if !self.has_content => {
+                gone("delivered")
+                    + "Forward it from Sent Items of the mailbox, or send it again from the \
+                       application"
             }
-            State::Failed | State::Held if self.is_report => format!(
-                "it is a report by the relay; to try it again: graph-relay queue retry {id}"
-            ),
+            State::Dropped if !self.has_content => {
+                gone("dropped") + "Send it again from the application"
+            }
+            State::Failed | State::Held | State::Delivered | State::Dropped if self.is_report => {
+                format!(
+                    "it is a report by the relay; to try it again: graph-relay queue retry {id}"
+                )
+            }
             State::Failed | State::Held if !self.has_content => {
                 "its content was removed to make room for new mail: send it again from the \
                  application"
                     .to_owned()
             }
-            State::Failed | State::Held => return None,
+            State::Failed | State::Held | State::Delivered | State::Dropped => return None,
         };
         Some(why)
     }

@@ -24,14 +24,17 @@
 //! together makes enough room:
 //!
 //! 1. receptions that have stalled for [`STALLED`];
-//! 2. the history of ended messages: entries without content, including failed messages
+//! 2. the content of messages that were delivered or dropped (`kept/`); as long as there
+//!    is any, the other limits on what yields for one message do not count;
+//! 3. the history of ended messages: entries without content, including failed messages
 //!    whose content was removed to make room;
-//! 3. the content of failed messages; the entry stays in the history and says so;
-//! 4. for a complete message: receptions, beginning with the client that holds the most
+//! 4. the content of failed messages; the entry stays in the history and says so;
+//! 5. for a complete message: receptions, beginning with the client that holds the most
 //!    room.
 //!
 //! Mail that waits, is held by an operator or is in quarantine never yields.
 
+mod amounts;
 pub(super) mod reservation;
 pub(super) mod usage;
 pub(super) mod yields;
@@ -81,7 +84,7 @@ pub(super) struct Room {
     pub(super) ended: Notify,
     /// Held by the task that makes room.
     pub(super) making: tokio::sync::Mutex<()>,
-    removed: Mutex<Vec<SpoolId>>,
+    removed: Mutex<Removed>,
     has_removed: Notify,
     pub(super) troubles: Troubles,
     pub(super) commit_times: Histogram,
@@ -186,7 +189,7 @@ impl Room {
             ledger: Mutex::new(Ledger::default()),
             ended: Notify::new(),
             making: tokio::sync::Mutex::new(()),
-            removed: Mutex::new(Vec::new()),
+            removed: Mutex::default(),
             has_removed: Notify::new(),
             troubles: Troubles::default(),
             commit_times: crate::metrics::commit_times(),
@@ -285,18 +288,6 @@ impl Room {
         Ok(None)
     }
 
-    /// Whether the parts that may yield are large enough for the missing room.
-    pub(super) fn is_worth_making(&self, short: Short, purpose: Purpose) -> bool {
-        self.can_yield(&self.ledger(), short, purpose)
-    }
-
-    /// The bytes of history and of failed content that may be deleted from the database
-    /// to make room.
-    pub(super) fn yields(&self, short: Short, purpose: Purpose) -> (u64, u64) {
-        let ledger = self.ledger();
-        self.yielding_rows(&ledger, short.limit, purpose)
-    }
-
     fn short(
         &self,
         ledger: &Ledger,
@@ -343,7 +334,8 @@ impl Room {
         Ok(free.saturating_sub(set_aside))
     }
 
-    fn has_plenty(&self) -> bool {
+    /// Whether much more of the disk is free than has to be.
+    pub(in crate::spool) fn has_plenty(&self) -> bool {
         let free = self.disk_free().unwrap_or(0);
         self.is_plenty(free)
     }
@@ -368,35 +360,6 @@ impl Room {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         *asked = Some((Instant::now(), free));
         Ok(free)
-    }
-
-    fn can_yield(&self, ledger: &Ledger, short: Short, purpose: Purpose) -> bool {
-        let whom = match purpose {
-            Purpose::Rows => Yielding::All,
-            Purpose::Step(_) => Yielding::Stalled,
-        };
-        let receptions = ledger.receptions.iter();
-        let receptions: u64 = receptions
-            .filter(|(number, it)| Purpose::Step(**number) != purpose && it.may_yield(whom))
-            .map(|(_, it)| it.reserved)
-            .sum();
-        let (history, failed) = self.yielding_rows(ledger, short.limit, purpose);
-        receptions + history + failed >= short.missing
-    }
-
-    /// History, and content of failed messages, that counts against a limit.
-    fn yielding_rows(&self, ledger: &Ledger, limit: Limit, purpose: Purpose) -> (u64, u64) {
-        let (history, failed) = (ledger.usage.history(), ledger.usage.failed());
-        match (limit, purpose) {
-            (Limit::Spool, _) => (history.rows + failed.rows, failed.content()),
-            // Deleted rows leave their pages to new rows, not to the disk.
-            (Limit::Disk, Purpose::Step(_)) => (0, failed.files),
-            (Limit::Disk, Purpose::Rows) => {
-                let most = (self.free_space / 2).saturating_sub(ledger.reusable());
-                let history = (history.rows + failed.rows).min(most);
-                (history, failed.inline.min(most - history) + failed.files)
-            }
-        }
     }
 
     /// Which limit was reached, and what fills the spool.
@@ -462,24 +425,38 @@ impl Room {
         self.ledger().receptions.contains_key(&number)
     }
 
-    /// Records messages whose content was removed to make room.
-    pub(super) fn note_removed(&self, ids: impl IntoIterator<Item = SpoolId>) {
-        lock_mutex(&self.removed).extend(ids);
+    /// Whether content of ended messages is kept.
+    pub(in crate::spool) fn has_kept(&self) -> bool {
+        self.ledger().usage.history().content() > 0
+    }
+
+    /// Records what was removed to make room.
+    pub(super) fn note_removed(&self, note: impl FnOnce(&mut Removed)) {
+        note(&mut lock_mutex(&self.removed));
         self.has_removed.notify_one();
     }
 
-    /// Waits for messages whose content was removed to make room, and returns those since
-    /// the last call.
-    pub(super) async fn removed(&self) -> Vec<SpoolId> {
+    /// Waits for content that was removed to make room, and returns what was since the last
+    /// call.
+    pub(super) async fn removed(&self) -> Removed {
         loop {
             let noted = self.has_removed.notified();
-            let ids = std::mem::take(&mut *lock_mutex(&self.removed));
-            if !ids.is_empty() {
-                return ids;
+            let removed = std::mem::take(&mut *lock_mutex(&self.removed));
+            if removed != Removed::default() {
+                return removed;
             }
             noted.await;
         }
     }
+}
+
+/// Content that was removed to make room for new mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Failed messages that lost theirs.
+    pub failed: Vec<SpoolId>,
+    /// Bytes of content that was kept for sending delivered or dropped messages again.
+    pub kept: u64,
 }
 
 impl Ledger {

@@ -1,7 +1,7 @@
 //! What the messages of the spool occupy on disk, rows included.
 //!
 //! Each entry stores the cost of its rows (`entry.rows_cost`) and the cost of its content
-//! while that is kept (`entry.content_cost`). The sums by state are kept in memory, in a
+//! while that is kept (`entry.content_cost`; negative after the end, see `kept/`). The sums by state are kept in memory, in a
 //! temporary table of the writer's connection. Triggers update them with every change of
 //! an entry, and a rollback undoes their work too, so code that changes an entry need not
 //! think of the sums. They are computed from the entries at start. A claimed entry counts
@@ -169,16 +169,19 @@ pub(in crate::spool) enum Part {
     Held,
     Failed,
     Quarantined,
+    /// Content of ended messages, so that they can be sent again.
+    Kept,
     /// The history: ended messages, without content.
     History,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Waiting,
         Self::Held,
         Self::Failed,
         Self::Quarantined,
+        Self::Kept,
         Self::History,
     ];
 
@@ -189,6 +192,7 @@ impl Part {
             Self::Held => "held",
             Self::Failed => "failed",
             Self::Quarantined => "quarantined",
+            Self::Kept => KEPT_NAME,
             Self::History => "history",
         }
     }
@@ -200,7 +204,7 @@ impl Part {
             Self::Held => &[State::Held],
             Self::Failed => &[State::Failed],
             Self::Quarantined => &[State::Quarantined],
-            Self::History => &[State::Delivered, State::Dropped],
+            Self::Kept | Self::History => &[State::Delivered, State::Dropped],
         }
     }
 
@@ -213,10 +217,16 @@ impl Part {
             Self::Quarantined => {
                 " quarantined (graph-relay queue drop --filter state=quarantined makes room)"
             }
+            Self::Kept => {
+                " kept for sending again (history.keep_content), removed when new mail needs the room"
+            }
             Self::History => " of history, removed when new mail needs the room",
         }
     }
 }
+
+/// The name of [`Part::Kept`].
+const KEPT_NAME: &str = "kept";
 
 /// What the spool holds, by state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -235,14 +245,22 @@ impl Usage {
         self.of(Part::Failed.states())
     }
 
-    /// What the history of ended messages holds.
+    /// What the history of ended messages holds, with the content that is kept.
     pub(in crate::spool) fn history(&self) -> Share {
         self.of(Part::History.states())
     }
 
     /// The sizes by what an operator would do about them.
-    pub(in crate::spool) fn parts(&self) -> [(Part, u64); 5] {
-        Part::ALL.map(|part| (part, self.of(part.states()).all()))
+    pub(in crate::spool) fn parts(&self) -> [(Part, u64); 6] {
+        Part::ALL.map(|part| {
+            let share = self.of(part.states());
+            let bytes = match part {
+                Part::Kept => share.content(),
+                Part::History => share.rows,
+                Part::Waiting | Part::Held | Part::Failed | Part::Quarantined => share.all(),
+            };
+            (part, bytes)
+        })
     }
 
     /// What fills the spool, and what makes room.
@@ -275,7 +293,7 @@ impl Usage {
 pub struct Holdings {
     /// `limits.spool_size`.
     pub limit: u64,
-    /// What messages occupy, by state; `history` is what has ended.
+    /// What messages occupy, by state; `history` is what has ended, and `kept` its content.
     pub states: BTreeMap<String, u64>,
     /// What is reserved for messages that are being received.
     pub receiving: u64,
@@ -286,7 +304,14 @@ impl Holdings {
     pub fn words(&self) -> String {
         let all = self.states.values().sum::<u64>() + self.receiving;
         let limit = megabytes(self.limit);
-        format!("{} of {limit} (limits.spool_size)", megabytes(all))
+        let kept = match self.states.get(KEPT_NAME).copied().unwrap_or(0) {
+            0 => String::new(),
+            kept => format!(
+                ", {} of it kept for sending again (history.keep_content)",
+                megabytes(kept)
+            ),
+        };
+        format!("{} of {limit} (limits.spool_size){kept}", megabytes(all))
     }
 }
 
@@ -302,9 +327,11 @@ pub fn megabytes(bytes: u64) -> String {
 
 /// Begins to keep the sums on this connection, which is the only one that writes.
 pub(in crate::spool) fn begin(db: &Connection) -> rusqlite::Result<()> {
-    let sums = "ifnull(sum(rows_cost), 0),
-         ifnull(sum(iif(in_file, 0, content_cost)), 0),
-         ifnull(sum(iif(in_file, content_cost, 0)), 0)";
+    let cost = content_cost("main.entry");
+    let sums = format!(
+        "ifnull(sum(rows_cost), 0), ifnull(sum(iif(in_file, 0, {cost})), 0),
+         ifnull(sum(iif(in_file, {cost}, 0)), 0)"
+    );
     db.execute_batch(
         "CREATE TEMP TABLE usage (
              state TEXT PRIMARY KEY, rows INTEGER NOT NULL, inline INTEGER NOT NULL,
@@ -320,9 +347,7 @@ pub(in crate::spool) fn begin(db: &Connection) -> rusqlite::Result<()> {
     let state = counted_as("state");
     db.execute_batch(&format!(
         "INSERT OR REPLACE INTO temp.usage SELECT {state}, {sums} FROM main.entry
-             WHERE state NOT IN ('delivered', 'dropped') GROUP BY {state};
-         INSERT OR REPLACE INTO temp.usage SELECT state, ifnull(sum(rows_cost), 0), 0, 0
-             FROM main.entry WHERE state IN ('delivered', 'dropped') GROUP BY state;
+             GROUP BY {state};
          CREATE TEMP TRIGGER usage_removed AFTER DELETE ON main.entry BEGIN {off} END;
          CREATE TEMP TRIGGER usage_changed
              AFTER UPDATE OF state, rows_cost, content_cost, in_file ON main.entry
@@ -352,15 +377,23 @@ pub(in crate::spool) fn add(
     add.execute([rows, inline, files]).map(drop)
 }
 
-/// Adds a row of `entry` to the sums of its state, or subtracts it. The content of a
-/// delivered or dropped message is deleted, so its cost does not count.
+/// The cost of the content that a row of `entry` has. That of an ended message counts only
+/// if it is kept; earlier versions leave the cost when they delete the content.
+fn content_cost(row: &str) -> String {
+    format!(
+        "iif({row}.state IN ('delivered', 'dropped'), max(-{row}.content_cost, 0),
+         {row}.content_cost)"
+    )
+}
+
+/// Adds a row of `entry` to the sums of its state, or subtracts it.
 fn change(row: &str, sign: char) -> String {
-    let ended = format!("{row}.state IN ('delivered', 'dropped')");
+    let cost = content_cost(row);
     let state = counted_as(&format!("{row}.state"));
     format!(
         "UPDATE usage SET rows = rows {sign} {row}.rows_cost,
-         inline = inline {sign} iif({row}.in_file OR {ended}, 0, {row}.content_cost),
-         files = files {sign} iif(NOT {row}.in_file OR {ended}, 0, {row}.content_cost)
+         inline = inline {sign} iif({row}.in_file, 0, {cost}),
+         files = files {sign} iif({row}.in_file, {cost}, 0)
          WHERE state = {state};"
     )
 }
@@ -381,116 +414,5 @@ pub(in crate::spool) fn read(db: &Connection) -> rusqlite::Result<Usage> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mail::RecipientRequest;
-    use crate::mail::ReportRequest;
-    use crate::mail::ReversePath;
-    use crate::spool::accept::requests;
-    use crate::spool::schema;
-
-    #[test]
-    fn requests_for_reports_cost_the_same_accepted_or_salvaged() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let db = schema::create(&folder.path().join("spool.db")).unwrap();
-        let recipient: Address = "\"a\"@m\u{fc}ller.example".parse().unwrap();
-        let original = format!("rfc822;{}@example.org", "x".repeat(300));
-        let mut envelope = Envelope {
-            reverse_path: ReversePath::Null,
-            recipients: vec![recipient.clone()],
-            asked: Vec::new(),
-            utf8: false,
-            reports: ReportRequest::new("FULL".parse().ok(), "QQ 314159".parse().ok()),
-        };
-        let trace = Trace {
-            client: [127, 0, 0, 1].into(),
-            hello: "client".to_owned(),
-            protocol: String::new(),
-            user: None,
-        };
-        envelope.reports.add(
-            &recipient,
-            RecipientRequest {
-                notify: "NEVER".parse().ok(),
-                original: original.parse().ok(),
-            },
-        );
-        db.execute_batch(
-            "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8, client,
-             hello, protocol, size, in_file, ret, envid, message_id, subject)
-             VALUES ('x', 'waiting', 0, 0, '', 0, '', 'client', '', 0, 0, 'FULL', 'QQ 314159',
-             '<1@app>', 'Gr\u{fc}\u{df}e')",
-        )
-        .unwrap();
-        requests::insert_recipients(&db, "x", &envelope).unwrap();
-
-        db.execute_batch(&compute()).unwrap();
-
-        let computed = db.query_row("SELECT rows_cost FROM entry", [], |row| {
-            columns::unsigned(row, 0)
-        });
-        let caption = Caption {
-            message_id: Some("<1@app>".to_owned()),
-            subject: Some("Gr\u{fc}\u{df}e".to_owned()),
-        };
-        let accepted = rows_cost(&envelope, &trace, None, &caption);
-        assert_eq!(computed.unwrap(), accepted);
-        let plain = Envelope {
-            reports: ReportRequest::default(),
-            ..envelope
-        };
-        let more = original.len() + "NEVER".len() + "FULL".len() + "QQ 314159".len();
-        assert_eq!(
-            accepted - rows_cost(&plain, &trace, None, &caption),
-            more as u64
-        );
-    }
-
-    #[test]
-    fn the_sums_follow_an_entry_through_all_states_and_a_rollback() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("spool.db");
-        let db = schema::create(&path).unwrap();
-        let add_entries = |db: &Connection| {
-            db.execute_batch(
-                "INSERT INTO entry (id, state, accepted_at, due_running, reverse_path, utf8,
-                 client, hello, protocol, size, in_file, rows_cost, content_cost)
-                 VALUES ('inline', 'waiting', 0, 0, '', 0, '', '', '', 0, 0, 500, 3000),
-                 ('file', 'claimed', 0, 0, '', 0, '', '', '', 0, 1, 600, 8192)",
-            )
-        };
-        add_entries(&db).unwrap();
-        begin(&db).unwrap();
-        // Counted again from the rows, as at a start.
-        let afresh = || {
-            let other = schema::open_reader(&path).unwrap();
-            begin(&other).unwrap();
-            read(&other).unwrap()
-        };
-        assert_eq!(read(&db).unwrap(), afresh());
-        assert_eq!(read(&db).unwrap().total(), 12_292);
-
-        for state in State::ALL.into_iter().chain(State::ALL.into_iter().rev()) {
-            db.execute(
-                "UPDATE OR FAIL entry SET state = ?1, rows_cost = rows_cost + 7",
-                [state],
-            )
-            .unwrap();
-            assert_eq!(read(&db).unwrap(), afresh(), "{state:?}");
-        }
-        let before = read(&db).unwrap();
-        let changes = "BEGIN; DELETE FROM entry WHERE id = 'file';
-             UPDATE entry SET content_cost = 0; ROLLBACK";
-        db.execute_batch(changes).unwrap();
-        assert_eq!(read(&db).unwrap(), before);
-        db.execute("DELETE FROM entry WHERE id = 'file'", [])
-            .unwrap();
-        assert_eq!(read(&db).unwrap(), afresh());
-    }
-
-    #[test]
-    fn sizes_are_in_megabytes_and_never_rounded_to_nothing() {
-        let shown: Vec<_> = [0, 1, 9_893_380, 10_000_000].map(megabytes).into();
-        assert_eq!(shown, ["0 MB", "0.1 MB", "9.9 MB", "10 MB"]);
-    }
-}
+#[path = "usage_tests.rs"]
+mod tests;

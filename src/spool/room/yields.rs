@@ -9,8 +9,10 @@ use rusqlite::params;
 
 use super::Limit;
 use super::Purpose;
+use super::Removed;
 use super::Short;
 use super::Yielding;
+use super::amounts::Yields;
 use crate::mail::SpoolId;
 use crate::spool::AcceptError;
 use crate::spool::Spool;
@@ -38,10 +40,18 @@ const REMOVED: &str = "; its content was removed to make room";
 pub(in crate::spool) const YIELDED: &str = "state = 'failed' AND content_cost = 0 AND in_file = 0
     AND NOT EXISTS (SELECT 1 FROM content WHERE content.entry = entry.id)";
 
+/// What has yielded.
+enum Yielded {
+    Nothing,
+    /// Kept content.
+    Kept,
+    Other,
+}
+
 impl Spool {
-    /// Waits for messages whose content was removed to make room, and returns those since
-    /// the last call.
-    pub async fn removed(&self) -> Vec<SpoolId> {
+    /// Waits for content that was removed to make room, and returns what was since the last
+    /// call.
+    pub async fn removed(&self) -> Removed {
         self.shared.room.removed().await
     }
 
@@ -62,33 +72,51 @@ impl Spool {
             let Some(short) = room.try_take(bytes, purpose)? else {
                 return Ok(());
             };
-            round += 1;
-            if round > ROUNDS || !self.make_room(short, purpose).await? {
-                return Err(AcceptError::Full(room.words(short)));
+            match self.make_room(short, purpose).await? {
+                // New mail is never refused because of it.
+                Yielded::Kept => {}
+                Yielded::Other if round < ROUNDS => round += 1,
+                Yielded::Other | Yielded::Nothing => {
+                    return Err(AcceptError::Full(room.words(short)));
+                }
             }
         }
     }
 
-    /// Whether anything yielded.
-    async fn make_room(&self, short: Short, purpose: Purpose) -> Result<bool, SpoolError> {
+    async fn make_room(&self, short: Short, purpose: Purpose) -> Result<Yielded, SpoolError> {
         let room = &self.shared.room;
-        if !room.is_worth_making(short, purpose) {
-            return Ok(false);
+        if !room.can_yield(&room.ledger(), short, purpose) {
+            return Ok(Yielded::Nothing);
         }
         if self.take_back(Yielding::Stalled, purpose).await {
-            return Ok(true);
+            return Ok(Yielded::Other);
         }
-        let (history, failed) = room.yields(short, purpose);
-        if history > 0 && self.forget(history.min(short.missing + MARGIN)).await? > 0 {
-            return Ok(true);
-        }
-        if failed > 0 {
-            let only_files = short.limit == Limit::Disk && matches!(purpose, Purpose::Step(_));
-            if self.remove_failed(short.missing, only_files).await? > 0 {
-                return Ok(true);
+        let Yields {
+            kept,
+            history,
+            failed,
+        } = room.yields(&room.ledger(), short.limit, purpose);
+        let only_files = short.limit == Limit::Disk && matches!(purpose, Purpose::Step(_));
+        if kept > 0 {
+            let removed = self.yield_kept(short.missing + MARGIN, only_files);
+            let removed = yielded_or_damaged(removed.await)?;
+            if removed > 0 {
+                room.note_removed(|all| all.kept += removed);
+                return Ok(Yielded::Kept);
             }
         }
-        Ok(purpose == Purpose::Rows && self.take_back(Yielding::All, purpose).await)
+        if history > 0 && self.forget(history.min(short.missing + MARGIN)).await? > 0 {
+            return Ok(Yielded::Other);
+        }
+        if failed > 0 && self.remove_failed(short.missing, only_files).await? > 0 {
+            return Ok(Yielded::Other);
+        }
+        let is_last = purpose == Purpose::Rows && self.take_back(Yielding::All, purpose).await;
+        Ok(if is_last {
+            Yielded::Other
+        } else {
+            Yielded::Nothing
+        })
     }
 
     /// Takes the room of one reception back, and waits until it is free.
@@ -129,7 +157,7 @@ impl Spool {
             let _left = tokio::fs::remove_file(content::path(folder, failed.id)).await;
         }
         let room = &self.shared.room;
-        room.note_removed(removed.iter().map(|failed| failed.id));
+        room.note_removed(|all| all.failed.extend(removed.iter().map(|failed| failed.id)));
         Ok(removed.iter().map(|failed| failed.cost).sum())
     }
 }
@@ -151,10 +179,10 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
     let mut oldest = db.prepare_cached(
         "SELECT id, rows_cost FROM entry WHERE id IN (
             SELECT * FROM (SELECT id FROM entry WHERE state = 'delivered' AND ended_at IS NOT NULL
-                ORDER BY ended_running LIMIT ?1)
+                AND content_cost >= 0 ORDER BY ended_running LIMIT ?1)
             UNION ALL
             SELECT * FROM (SELECT id FROM entry WHERE state = 'dropped' AND ended_at IS NOT NULL
-                ORDER BY ended_running LIMIT ?1)
+                AND content_cost >= 0 ORDER BY ended_running LIMIT ?1)
             UNION ALL
             SELECT * FROM (SELECT id FROM entry WHERE state = 'failed' AND ended_at IS NOT NULL
                 AND content_cost = 0 AND in_file = 0 ORDER BY ended_running LIMIT ?1))
@@ -176,7 +204,7 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
 }
 
 /// A failed entry whose content was removed.
-struct Removed {
+struct Failed {
     id: SpoolId,
     cost: u64,
     in_file: bool,
@@ -185,14 +213,14 @@ struct Removed {
 
 /// Removes the content of failed entries, those that failed first, until enough bytes are
 /// free.
-fn remove_failed(db: &Connection, bytes: u64, only_files: bool) -> rusqlite::Result<Vec<Removed>> {
+fn remove_failed(db: &Connection, bytes: u64, only_files: bool) -> rusqlite::Result<Vec<Failed>> {
     let mut oldest = db.prepare_cached(
         "SELECT id, content_cost, in_file, rows_cost FROM entry
          WHERE state = 'failed' AND ended_at IS NOT NULL AND content_cost > 0
          AND in_file >= ?2 ORDER BY ended_running LIMIT ?1",
     )?;
     let rows = oldest.query_map(params![AT_ONCE, only_files], |row| {
-        Ok(Removed {
+        Ok(Failed {
             id: columns::id(row, 0)?,
             cost: columns::unsigned(row, 1)?,
             in_file: row.get(2)?,

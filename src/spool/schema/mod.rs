@@ -115,7 +115,8 @@ CREATE TABLE entry (
     ended_running INTEGER,
     -- Whether it is known to fail while other messages get through.
     own_trouble  INTEGER NOT NULL DEFAULT 0,
-    -- What its rows and its content take up on disk (room/usage.rs).
+    -- What its rows and its content take up on disk (room/usage.rs); the latter is negative
+    -- if the content of an ended entry is kept (kept/).
     rows_cost    INTEGER NOT NULL DEFAULT 0,
     content_cost INTEGER NOT NULL DEFAULT 0,
     -- RET and ENVID of MAIL (RFC 3461).

@@ -33,6 +33,7 @@ use crate::spool::SpoolError;
 use crate::spool::State;
 use crate::spool::accept::copies;
 use crate::spool::columns;
+use crate::spool::kept;
 use crate::spool::refusals::find as refusals;
 
 /// What became of an accepted message for one of its recipients.
@@ -89,6 +90,8 @@ pub struct Became {
     pub about: Option<SpoolId>,
     /// The message that it is a copy of, by an operator's order.
     pub resend_of: Option<SpoolId>,
+    /// Until when it can be sent again, if it has ended and its content is kept.
+    pub resend_until: Option<Timestamp>,
     /// The last report about it.
     pub report: Option<SpoolId>,
 }
@@ -137,6 +140,13 @@ pub struct Found {
     pub next: Option<Place>,
 }
 
+/// What an answer depends on besides the rows.
+#[derive(Clone, Copy)]
+struct Now {
+    moment: Moment,
+    keeping: kept::Rule,
+}
+
 /// A search answers after this, and says where to go on.
 const PATIENCE: Duration = Duration::from_millis(60);
 /// Messages in the first piece.
@@ -155,7 +165,10 @@ impl Spool {
     pub async fn history(&self, search: Search) -> Result<Found, SpoolError> {
         // Where they cannot be written, the others can be read all the same.
         let _written = self.write_refusals().await;
-        let now = self.moment();
+        let now = Now {
+            moment: self.moment(),
+            keeping: self.keeping(),
+        };
         self.read(move |db| {
             let begun = Instant::now();
             let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
@@ -214,10 +227,10 @@ fn found(
     search: &Search,
     range: &Range,
     limit: usize,
-    now: Moment,
+    now: Now,
 ) -> rusqlite::Result<Vec<Record>> {
     let (sought, filter) = (&search.sought, search.filter.as_ref());
-    let refused = refusals::find(db, sought, filter, range, limit, now.running)?;
+    let refused = refusals::find(db, sought, filter, range, limit, now.moment.running)?;
     let refused = refused
         .into_iter()
         .map(|row| Record::Refused(Box::new(row)));
@@ -234,12 +247,16 @@ fn accepted(
     search: &Search,
     range: &Range,
     limit: usize,
-    now: Moment,
+    now: Now,
 ) -> rusqlite::Result<Vec<Became>> {
     let filter = search.filter.as_ref();
-    let mut query = search.sought.keys(filter, range, now.running);
-    query.sql = format!("WITH found (entry, ordinal) AS ({}) {COLUMNS}", query.sql);
-    query.add_rows_condition(filter, now.running);
+    let mut query = search.sought.keys(filter, range, now.moment.running);
+    query.sql = format!(
+        "WITH found (entry, ordinal) AS ({}) {VALUES}, {} {TABLES}",
+        query.sql,
+        kept::COLUMNS
+    );
+    query.add_rows_condition(filter, now.moment.running);
     let limit = Value::from(i64::try_from(limit).unwrap_or(i64::MAX));
     query.add(" ORDER BY found.entry DESC, found.ordinal LIMIT ?", [limit]);
     let mut statement = db.prepare_cached(&query.sql)?;
@@ -252,7 +269,7 @@ fn accepted(
 }
 
 /// What a row is made of.
-const COLUMNS: &str = "SELECT entry.id, recipient.ordinal, recipient.address,
+const VALUES: &str = "SELECT entry.id, recipient.ordinal, recipient.address,
     (SELECT group_concat(original, ', ') FROM asked WHERE asked.entry = entry.id
         AND asked.recipient = recipient.address AND original <> recipient.address),
     coalesce(recipient.state, entry.state),
@@ -265,13 +282,15 @@ const COLUMNS: &str = "SELECT entry.id, recipient.ordinal, recipient.address,
     attempt.request_id,
     EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
     entry.about,
-    (SELECT max(report.id) FROM entry AS report WHERE report.about = entry.id)
-    FROM found CROSS JOIN entry ON entry.id = found.entry
+    (SELECT max(report.id) FROM entry AS report WHERE report.about = entry.id)";
+
+/// Where they come from.
+const TABLES: &str = "FROM found CROSS JOIN entry ON entry.id = found.entry
     CROSS JOIN recipient ON recipient.entry = found.entry AND recipient.ordinal = found.ordinal
     LEFT JOIN attempt ON attempt.entry = entry.id AND attempt.number = entry.attempts
     WHERE ";
 
-fn became(row: &Row<'_>, now: Moment) -> rusqlite::Result<Became> {
+fn became(row: &Row<'_>, now: Now) -> rusqlite::Result<Became> {
     let due = RunningTime::from_millis(row.get(9)?);
     let is_tried: Option<u32> = row.get(20)?;
     let last = LastAttempt {
@@ -290,8 +309,8 @@ fn became(row: &Row<'_>, now: Moment) -> rusqlite::Result<Became> {
         text: row.get(6)?,
         at: Timestamp::from_millis(row.get(7)?),
         accepted_at: Timestamp::from_millis(row.get(8)?),
-        due_at: now.wall(due),
-        due_in: due.since(now.running),
+        due_at: now.moment.wall(due),
+        due_in: due.since(now.moment.running),
         reverse_path: row.get(10)?,
         author: row.get(11)?,
         message_id: row.get(12)?,
@@ -306,6 +325,7 @@ fn became(row: &Row<'_>, now: Moment) -> rusqlite::Result<Became> {
         is_doubted: row.get(25)?,
         about: columns::optional(row, 26)?,
         resend_of: None,
+        resend_until: now.keeping.of_row(row, 28, now.moment)?,
         report: columns::optional(row, 27)?,
     })
 }

@@ -28,6 +28,7 @@ use super::accept::copies;
 use super::accept::requests;
 use super::columns;
 use super::content;
+use super::kept;
 use super::lock_mutex;
 use super::operator::condition::Condition;
 use super::state::AttemptOutcome;
@@ -103,6 +104,9 @@ pub struct EntryView {
     pub requested: Vec<Requested>,
     /// When it was finished.
     pub ended_at: Option<Timestamp>,
+    /// Until when it can be sent again, if it has ended and its content is kept.
+    #[serde(default)]
+    pub kept_until_at: Option<Timestamp>,
     /// Recipients that replace those that the client named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Replaced>,
@@ -200,15 +204,19 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn show(&self, id: SpoolId) -> Result<Option<EntryView>, SpoolError> {
-        let now = self.moment();
+        let (now, keeping) = (self.moment(), self.keeping());
         self.read(move |db| {
             let entry = db
-                .prepare_cached(
+                .prepare_cached(&format!(
                     "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
                      author, attempts, reason, accepted_running, client, hello, protocol, ended_at,
-                     user, about, ret, envid FROM entry WHERE id = ?1",
-                )?
-                .query_row([id.to_string()], |row| entry_view(db, row, now))
+                     user, about, ret, envid, {} FROM entry WHERE id = ?1",
+                    kept::COLUMNS
+                ))?
+                .query_row([id.to_string()], |row| {
+                    let kept_until_at = keeping.of_row(row, 20, now)?;
+                    entry_view(db, row, now, kept_until_at)
+                })
                 .optional()?;
             Ok(entry)
         })
@@ -242,7 +250,7 @@ impl Spool {
     }
 
     /// Removes entries that were delivered before `delivered`, and those that failed
-    /// before `failed` with their content. Returns the failed ones. Both are running
+    /// before `failed`, with their content. Returns the failed ones. Both are running
     /// times, so that a wrong clock purges nothing.
     ///
     /// # Errors
@@ -261,12 +269,12 @@ impl Spool {
             let Some(gone) = gone else {
                 return Ok(forgotten);
             };
-            for (id, in_file) in gone {
-                if in_file {
+            for entry in gone {
+                if entry.has_file {
                     // What cannot be removed now is removed at the next start.
-                    let _left = tokio::fs::remove_file(content::path(&folder, id)).await;
+                    let _left = tokio::fs::remove_file(content::path(&folder, entry.id)).await;
                 }
-                forgotten.push(id);
+                forgotten.extend(entry.had_failed.then_some(entry.id));
             }
         }
     }
@@ -330,8 +338,15 @@ impl Spool {
 /// for long.
 const PURGED_AT_ONCE: u32 = 500;
 
-/// Removes one batch and returns the failed entries of it; none if nothing is left.
-type Purged = Option<Vec<(SpoolId, bool)>>;
+/// The entries of one batch that were removed; none if nothing is left.
+type Purged = Option<Vec<Gone>>;
+
+/// An entry that was removed.
+struct Gone {
+    id: SpoolId,
+    had_failed: bool,
+    has_file: bool,
+}
 
 /// The entries to remove now, and `more` that cannot be removed.
 fn ended(
@@ -354,32 +369,30 @@ fn ended(
     rows.collect()
 }
 
-/// Returns those that had failed.
 fn forget(
     db: &Connection,
     ids: &[SpoolId],
     delivered: RunningTime,
     failed: RunningTime,
-) -> rusqlite::Result<Vec<(SpoolId, bool)>> {
+) -> rusqlite::Result<Vec<Gone>> {
     let mut statement = db.prepare_cached(
         "DELETE FROM entry WHERE id = ?1
          AND ((state IN ('delivered', 'dropped') AND ended_running < ?2)
          OR (state IN ('failed', 'quarantined') AND ended_running < ?3))
-         RETURNING state, in_file",
+         RETURNING state, in_file, content_cost < 0",
     )?;
     let mut gone = Vec::new();
     for id in ids {
         let bounds = params![id.to_string(), delivered.millis(), failed.millis()];
         let row = statement.query_row(bounds, |row| {
-            let state: State = row.get(0)?;
-            Ok((state, row.get(1)?))
+            let (state, in_file): (State, bool) = (row.get(0)?, row.get(1)?);
+            Ok(Gone {
+                id: *id,
+                had_failed: state.is_open(),
+                has_file: in_file && (state.is_open() || row.get(2)?),
+            })
         });
-        match row.optional()? {
-            Some((state, in_file)) if state.is_open() => {
-                gone.push((*id, in_file));
-            }
-            Some(_) | None => {}
-        }
+        gone.extend(row.optional()?);
     }
     Ok(gone)
 }
@@ -419,7 +432,12 @@ fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summ
 /// Shown instead of recipients that cannot be read.
 const UNREADABLE: &str = "(unreadable)";
 
-fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<EntryView> {
+fn entry_view(
+    db: &Connection,
+    row: &Row<'_>,
+    now: Moment,
+    kept_until_at: Option<Timestamp>,
+) -> rusqlite::Result<EntryView> {
     let id: String = row.get(0)?;
     let mut statement = db.prepare_cached(
         "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
@@ -455,6 +473,7 @@ fn entry_view(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<E
         hello: row.get(13)?,
         protocol: row.get(14)?,
         ended_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
+        kept_until_at,
         user: row.get(16)?,
         about: columns::optional(row, 17)?,
         ret: row.get(18)?,

@@ -16,14 +16,16 @@ const LONGEST_LIFE: usize = 60;
 async fn many_kills_under_load_lose_nothing() {
     tokio::task::block_in_place(|| {
         for mode in [Mode::Send, Mode::Draft] {
-            kills(mode, 30);
+            kills(mode, 30, "");
         }
+        // What is kept after its end stays ended.
+        kills(Mode::Send, 15, "[history]\nkeep_content = \"1d\"");
     });
 }
 
-fn kills(mode: Mode, kills: usize) {
+fn kills(mode: Mode, kills: usize, sections: &str) {
     let graph = stand_in();
-    let home = mode.home(&graph, "");
+    let home = mode.home(&graph, sections);
     let mut random = fastrand::Rng::with_seed(2);
     let mut interrupted = 0;
     let (letters, acknowledged) = Load::during(|load| {

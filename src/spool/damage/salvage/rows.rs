@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::disk;
 use crate::mail::SpoolId;
 use crate::spool::Content;
+use crate::spool::KEPT;
 use crate::spool::SpoolError;
 use crate::spool::attempts;
 use crate::spool::content;
@@ -50,6 +51,7 @@ const SOURCES: [(&str, &str); 9] = [
 const LATER: [(&str, i64); 1] = [("due_running", 0)];
 
 const STATE_LOST: &str = "salvaged: its state and sender are lost; it may have been delivered";
+const ENTRY_LOST: &str = "salvaged: it was delivered; its sender is lost";
 const OLDER: &str = "salvaged from an older database; it may have been delivered";
 const ATTEMPTS_LOST: &str = "salvaged: its attempts are lost; it may have been delivered";
 
@@ -151,6 +153,8 @@ impl Rows<'_> {
             copied => copied,
         };
         if !state.is_open() {
+            let is_whole = recipients.is_ok() && content.is_ok();
+            self.kept_content(id, is_whole)?;
             *salvaged.saved.entry(state).or_default() += 1;
             return Ok(());
         }
@@ -171,6 +175,22 @@ impl Rows<'_> {
                 .push((id.to_owned(), ATTEMPTS_LOST.to_owned()));
         } else {
             *salvaged.saved.entry(state).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Leaves a message that has ended the content that is kept for it, if that is sound.
+    fn kept_content(&self, id: &str, is_whole: bool) -> Result<(), SpoolError> {
+        let query = format!("SELECT 1 FROM entry WHERE id = ?1 AND {KEPT}");
+        let is_kept = self.target.prepare(&query)?.exists([id])?;
+        if is_kept && is_whole && self.unsound(id)?.is_none() {
+            return Ok(());
+        }
+        self.target
+            .execute("DELETE FROM content WHERE entry = ?1", [id])?;
+        if is_kept {
+            let lost = "UPDATE entry SET content_cost = 0 WHERE id = ?1";
+            self.target.execute(lost, [id])?;
         }
         Ok(())
     }
@@ -202,6 +222,9 @@ impl Rows<'_> {
         let Ok(parsed) = id.parse::<SpoolId>() else {
             return Ok(());
         };
+        if self.was_delivered(id) {
+            return self.delivered(id, salvaged);
+        }
         let bytes =
             self.source
                 .query_row("SELECT bytes FROM content WHERE entry = ?1", [id], |row| {
@@ -245,6 +268,30 @@ impl Rows<'_> {
             self.set_state(id, State::Quarantined, &format!("salvaged: {why}"))?;
             salvaged.quarantined.push((id.to_owned(), why.to_owned()));
         }
+        Ok(())
+    }
+
+    /// Whether the record of a message's attempts says that one has delivered it.
+    fn was_delivered(&self, id: &str) -> bool {
+        let query = "SELECT count(*) > 0 FROM attempt WHERE entry = ?1 AND outcome = 'delivered'";
+        self.source
+            .query_row(query, [id], |row| row.get(0))
+            .unwrap_or(false)
+    }
+
+    /// Handles a delivered message whose entry is lost: it stays in the history, and what was
+    /// kept of its content does not.
+    fn delivered(&self, id: &str, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
+        self.target.execute(
+            "INSERT INTO entry (id, state, accepted_at, due_running, ended_at, reverse_path, utf8,
+             client, hello, protocol, size, in_file, reason, status, changed_at)
+             VALUES (?1, 'delivered', ?2, 0, ?2, '', 0, '0.0.0.0', '', '', 0, 1, ?3, '2.0.0', ?2)",
+            params![id, self.now.millis(), ENTRY_LOST],
+        )?;
+        for table in ["recipient", "attempt"] {
+            let _copied = self.copy_rows(table, "entry = ?1", id)?;
+        }
+        *salvaged.saved.entry(State::Delivered).or_default() += 1;
         Ok(())
     }
 
