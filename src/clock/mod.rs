@@ -35,6 +35,7 @@ pub use self::span::parse_span;
 pub use self::span::span;
 pub use self::span::span_in_words;
 pub use self::timestamp::Timestamp;
+pub use self::timestamp::in_millis;
 
 /// A moment in milliseconds that the relay has run, summed over all its starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

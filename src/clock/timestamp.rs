@@ -8,11 +8,69 @@ use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::Serializer;
 
-/// A moment in milliseconds since 1970 (UTC), as stored in the spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A moment in milliseconds since 1970 (UTC), as stored in the spool. JSON has it as RFC 3339
+/// writes it, with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "Read")]
 pub struct Timestamp(i64);
+
+/// A moment in JSON. Earlier versions wrote milliseconds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Read {
+    Millis(i64),
+    Words(String),
+}
+
+impl TryFrom<Read> for Timestamp {
+    type Error = jiff::Error;
+
+    fn try_from(read: Read) -> Result<Self, jiff::Error> {
+        match read {
+            Read::Millis(millis) => Ok(Self(millis)),
+            Read::Words(text) => {
+                let moment: jiff::Timestamp = text.parse()?;
+                Ok(Self(moment.as_millisecond()))
+            }
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.written("%Y-%m-%dT%H:%M:%S.%3fZ"))
+    }
+}
+
+/// Moments as numbers, in files that an earlier version may have to read.
+pub mod in_millis {
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Serializer;
+    use super::Timestamp;
+
+    /// Writes milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(moment.millis())
+    }
+
+    /// Reads either form.
+    ///
+    /// # Errors
+    ///
+    /// It is neither a number nor a moment.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::deserialize(deserializer)
+    }
+}
 
 /// RFC 9110 5.6.7: the form to write, and two more that must be read.
 const HTTP_DATES: [&str; 3] = [
@@ -147,6 +205,21 @@ mod tests {
         for wrong in ["", "yesterday", "2026-13-01", "19:00"] {
             assert_eq!(Timestamp::from_words(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn json_has_a_moment_as_rfc_3339_and_reads_milliseconds_too() {
+        let moment = Timestamp::from_millis(1_795_287_600_123);
+
+        let json = serde_json::to_string(&moment).unwrap();
+
+        assert_eq!(json, "\"2026-11-21T19:00:00.123Z\"");
+        for text in [json.as_str(), "1795287600123"] {
+            assert_eq!(serde_json::from_str::<Timestamp>(text).unwrap(), moment);
+        }
+        let ends = Timestamp::from_millis(i64::MAX);
+        let json = serde_json::to_string(&ends).unwrap();
+        assert!(serde_json::from_str::<Timestamp>(&json).is_ok(), "{json}");
     }
 
     #[test]

@@ -56,7 +56,9 @@ struct File {
 #[derive(Serialize, Deserialize)]
 struct Content {
     refresh_token: String,
+    #[serde(with = "crate::clock::in_millis")]
     signed_in_at: Timestamp,
+    #[serde(with = "crate::clock::in_millis")]
     renewed_at: Timestamp,
     refused: Option<Refused>,
 }

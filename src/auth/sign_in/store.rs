@@ -68,8 +68,10 @@ pub struct SignIn {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refused {
     /// When Entra first refused it.
+    #[serde(with = "crate::clock::in_millis")]
     pub at: Timestamp,
     /// When the relay last tried it.
+    #[serde(with = "crate::clock::in_millis")]
     pub tried_at: Timestamp,
     /// `AADSTSn`, or else the error word of RFC 6749.
     pub code: String,
