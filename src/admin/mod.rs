@@ -6,7 +6,8 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /queue?after=ID&filter=EXPR` | the next page of what is not delivered, or of what the [`Filter`](crate::spool::Filter) lets through, as [`Listed`] |
+//! | `GET /queue?after=ID&filter=EXPR&limit=N` | the next page of what is not delivered, or of what the [`Filter`](crate::spool::Filter) lets through, as [`Listed`] |
+//! | `GET /queue/totals?filter=EXPR` | how many these are together, and how large, as [`Sum`](crate::spool::Sum) |
 //! | `GET /queue/count?action=ACTION&filter=EXPR` | how many an action would concern now, as [`Count`](crate::spool::Count) |
 //! | `POST /queue/actions` | carries out an [`Order`](crate::spool::Order), in pages; the answer comes after it is on stable storage, as [`Decided`](crate::spool::Decided) |
 //! | `GET /queue/ID` | everything about one message, as [`Shown`]; 404 if unknown |
@@ -15,7 +16,7 @@
 //! | `POST /pauses` | pauses delivery, from [`ToPause`]; as [`Paused`] |
 //! | `POST /pauses/end` | resumes it, from [`ToResume`]; as [`Resumed`] |
 //! | `POST /queue/resends` | sends a copy of a message, from [`ToResend`]; as [`ResendAnswer`] |
-//! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked) |
+//! | `POST /spool/check` | reads the whole spool and compares it with its checksums, as [`Checked`](crate::spool::Checked); with `?steps=true` in lines, each a [`Followed`] |
 //! | `GET /accounts` | accounts, tokens, sign-ins and what ends when, as [`AccountView`] |
 //! | `POST /sign-ins` | begins a sign-in, from [`Wanted`]; as [`Begun`](crate::auth::Begun) |
 //! | `POST /sign-ins/ID` | goes on with it, from [`Ended`]; as [`Finished`]. Waits where the person has a device code |
@@ -80,6 +81,7 @@ pub use self::pauses::Paused;
 pub use self::pauses::Resumed;
 pub use self::pauses::ToPause;
 pub use self::pauses::ToResume;
+pub use self::queue::Followed;
 pub use self::queue::Listed;
 pub use self::queue::ResendAnswer;
 pub use self::queue::Resent;

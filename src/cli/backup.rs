@@ -24,10 +24,13 @@ use super::say;
 use super::spool::as_owner;
 use super::spool::data_dir;
 use super::talk;
+use super::terminal::Progress;
 use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::disk;
 use crate::machine::SERVICE_USER;
 use crate::machine::User;
+use crate::spool::SpoolError;
 use crate::spool::backup;
 use crate::spool::backup::Backup;
 use crate::spool::backup::Restored;
@@ -98,7 +101,7 @@ fn back_up(options: &Options) -> Result<Exit, Failure> {
     let owner = fs::metadata(&from).map_err(|error| cannot(&from, &error))?;
     let is_new = prepare(to, owner.uid(), owner.gid())?;
     let now = Clock::System.now();
-    let backup = as_owner(&from, || backup::backup(&from, to, now)).map_err(|failure| {
+    let backup = as_owner(&from, || written(&from, to, now)).map_err(|failure| {
         if is_new {
             drop(fs::remove_dir(to));
         }
@@ -137,6 +140,12 @@ fn back_up(options: &Options) -> Result<Exit, Failure> {
         counted(backup.problems.len(), "problem")
     ));
     Ok(Exit::CheckFailed)
+}
+
+/// Writes the backup, and shows how far it is.
+fn written(from: &Path, to: &Path, now: Timestamp) -> Result<Backup, SpoolError> {
+    let progress = Progress::begin("backing up");
+    backup::backup(from, to, now, &|step| progress.step(step))
 }
 
 /// Makes the folder for a backup. Returns whether it is new.
@@ -183,7 +192,12 @@ fn put_back(options: &RestoreOptions) -> Result<Exit, Failure> {
     fs::metadata(from).map_err(|error| cannot(from, &error))?;
     make_data_dir(&to)?;
     let now = Clock::System.now();
-    let restored = as_owner(&to, || backup::restore(from, &to, options.hold, now));
+    let progress = Progress::begin("restoring");
+    let on_step = |step| progress.step(step);
+    let restored = as_owner(&to, || {
+        backup::restore(from, &to, options.hold, now, &on_step)
+    });
+    drop(progress);
     let restored = restored.map_err(|failure| {
         with_reader(failure, &to, |user| {
             let (owner, from) = (user.as_owner(), from.display());

@@ -6,7 +6,11 @@ use super::counted;
 use super::running::Failure;
 use super::running::Relay;
 use super::say;
+use super::say_json;
+use super::say_styled;
 use super::talk;
+use super::terminal::Progress;
+use super::terminal::Style;
 use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::Heard;
@@ -26,10 +30,12 @@ pub(super) async fn run(options: &Options) -> Exit {
 }
 
 pub(super) async fn examine(file: &ConfigFile, json: bool) -> Exit {
+    let progress = Progress::begin("checking");
     let findings = doctor::examine(&file.config, &hear(file).await).await;
+    drop(progress);
     for finding in &findings {
         if json {
-            say(&serde_json::to_string(finding).unwrap_or_default());
+            say_json(finding);
         } else {
             tell(finding);
         }
@@ -73,12 +79,16 @@ fn tell(finding: &Finding) {
         remedy,
         place,
     } = finding;
-    let state = match state {
-        State::Ok => "ok",
-        State::Warning => "warning",
-        State::Failure => "FAILURE",
+    let (style, state) = match state {
+        State::Ok => (Style::Good, "ok"),
+        State::Warning => (Style::Warning, "warning"),
+        State::Failure => (Style::Bad, "FAILURE"),
     };
-    say(&format!("{state:8} {check}: {words}"));
+    let blanks = " ".repeat("FAILURE  ".len() - state.len());
+    say_styled(&[
+        (style, state),
+        (Style::Plain, &format!("{blanks}{check}: {words}")),
+    ]);
     for line in remedy.iter().chain(place) {
         say(&format!("         -> {line}"));
     }

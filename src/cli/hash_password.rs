@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
 use super::Exit;
-use super::say;
+use super::say_exactly;
 use super::talk;
 use super::terminal;
 use crate::credentials::PasswordHash;
@@ -29,7 +29,7 @@ pub(super) fn run() -> Exit {
     }
     match PasswordHash::of(password.expose_secret()) {
         Ok(hash) => {
-            say(&hash.to_string());
+            say_exactly(&hash.to_string());
             Exit::Done
         }
         Err(error) => {

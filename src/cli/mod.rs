@@ -14,6 +14,7 @@
 //! | 75 | try again later: something is missing that may appear, such as the address of a listener or a file that relay.toml names |
 //! | 77 | not permitted: run it with sudo |
 //! | 78 | the configuration or a file that it names is wrong; starting again does not help |
+//! | 130 | interrupted by Ctrl-C: what is left was not done |
 
 mod backup;
 mod check;
@@ -32,12 +33,11 @@ mod setup;
 mod smtp;
 mod spool;
 mod terminal;
+mod words;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -53,7 +53,16 @@ use self::running::queue;
 use self::running::send_test;
 use self::running::sessions;
 use self::running::status;
-use crate::clock::Timestamp;
+use self::terminal::say;
+use self::terminal::say_exactly;
+use self::terminal::say_json;
+use self::terminal::say_styled;
+use self::terminal::talk;
+use self::words::ago;
+use self::words::counted;
+use self::words::grouped;
+use self::words::size;
+use self::words::when;
 use crate::service::Passed;
 use crate::telemetry;
 
@@ -72,6 +81,7 @@ enum Exit {
     TryLater = 75,
     NotPermitted = 77,
     Configuration = 78,
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -240,41 +250,4 @@ fn parsed(arguments: Vec<OsString>) -> Result<CommandLine, Exit> {
         drop(error.print());
         if asked { Exit::Done } else { Exit::Usage }
     })
-}
-
-/// Prints data to standard output. A reader that went away (`| head`) ends nothing.
-fn say(line: &str) {
-    let _gone = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// Prints a message to standard error.
-fn talk(line: &str) {
-    telemetry::line(line);
-}
-
-/// Formats a time for people, relative to now: `10:00 UTC`, `tomorrow 10:00 UTC`,
-/// `2026-11-21 10:00 UTC`.
-fn when(moment: Timestamp, now: Timestamp) -> String {
-    let split = |moment: Timestamp| {
-        let text = moment.rfc3339();
-        let (date, time) = text.split_once('T').unwrap_or((text.as_str(), ""));
-        let minutes: String = time.chars().take("10:00".len()).collect();
-        (date.to_owned(), minutes)
-    };
-    let (date, time) = split(moment);
-    let (today, _) = split(now);
-    let (tomorrow, _) = split(now + Duration::from_secs(24 * 60 * 60));
-    match date {
-        date if date == today => format!("{time} UTC"),
-        date if date == tomorrow => format!("tomorrow {time} UTC"),
-        date => format!("{date} {time} UTC"),
-    }
-}
-
-/// Formats a number of things, with an s if it is not one.
-fn counted(number: impl TryInto<u64>, what: &str) -> String {
-    match number.try_into().unwrap_or(u64::MAX) {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
-    }
 }

@@ -19,7 +19,7 @@ use tokio::signal::unix::signal;
 use tokio::time::Instant;
 
 use super::Exit;
-use super::say;
+use super::say_exactly;
 use super::smtp;
 use super::talk;
 use crate::config::Config;
@@ -93,7 +93,7 @@ pub(super) async fn run(options: &Options) -> Exit {
     };
     if !options.once && exit == Exit::Done {
         let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-        say("\nReady. Stop with Ctrl-C.");
+        say_exactly("\nReady. Stop with Ctrl-C.");
         stopped(signals).await;
     }
     service.stop().await;
@@ -161,19 +161,19 @@ async fn start(
 fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
     let mailbox = mailbox_of(settings);
     let port = smtp.port();
-    say("graph-relay SANDBOX: nothing leaves this machine.\n");
-    say(&format!("  mail in    smtp://{smtp}"));
-    say(&format!(
+    say_exactly("graph-relay SANDBOX: nothing leaves this machine.\n");
+    say_exactly(&format!("  mail in    smtp://{smtp}"));
+    say_exactly(&format!(
         "  mail out   {}/  (the mail that Graph would receive)",
         stand_in.url()
     ));
-    say(&format!(
+    say_exactly(&format!(
         "  try        swaks --server 127.0.0.1:{port} --from {mailbox} --to {RECIPIENT}"
     ));
     let mut label = "  fails      ";
     for (name, meaning) in fault_addresses() {
         if SHOWN_FAULTS.contains(name) {
-            say(&format!(
+            say_exactly(&format!(
                 "{label}{:22} {meaning}",
                 format!("{name}@example.org")
             ));
@@ -195,21 +195,21 @@ async fn show_the_way(
     );
     let begun = Instant::now();
     let since = || format!("{:>5} ms", begun.elapsed().as_millis());
-    say("\nSending a test message:");
+    say_exactly("\nSending a test message:");
     let queued = smtp::send(smtp, mailbox, RECIPIENT, &message).await;
     let queued = queued.map_err(|error| error.to_string())?;
-    say(&format!("  {}  safe on disk: {queued}", since()));
+    say_exactly(&format!("  {}  safe on disk: {queued}", since()));
     let arrived = tokio::time::timeout(ARRIVAL_TIMEOUT, stand_in.arrived(1)).await;
     arrived.map_err(|_| format!("nothing arrived within {ARRIVAL_TIMEOUT:?}"))?;
     let arrivals = stand_in.arrivals();
     let arrival = arrivals.first().ok_or("the substitute did not keep it")?;
-    say(&format!(
+    say_exactly(&format!(
         "  {}  submitted to Graph for {}: 202 Accepted, request-id {}",
         since(),
         arrival.mailbox,
         arrival.request_id
     ));
-    say(&format!(
+    say_exactly(&format!(
         "  see it     {}/sandbox/messages/{}/raw",
         stand_in.url(),
         arrival.id

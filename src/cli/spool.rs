@@ -14,6 +14,7 @@ use super::running::Failure;
 use super::running::Relay;
 use super::say;
 use super::talk;
+use super::terminal::Progress;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::machine;
@@ -67,12 +68,15 @@ pub(super) async fn run(command: &Command) -> Exit {
 
 async fn check(file: &ConfigFile) -> Result<Exit, Failure> {
     let folder = data_dir(file)?;
-    let checked: Checked = match Relay::of(file)?.order_patiently("/spool/check", &()).await {
+    let progress = Progress::begin("checking");
+    let on_step = |step| progress.step(step);
+    let checked: Checked = match Relay::of(file)?.follow("/spool/check", on_step).await {
         Err(failure) if failure.exit == Exit::Unreachable => {
-            as_owner(&folder, || spool::check_stopped(&folder))?
+            as_owner(&folder, || spool::check_stopped(&folder, &on_step))?
         }
         checked => checked?,
     };
+    drop(progress);
     for problem in &checked.problems {
         say(problem);
     }
@@ -105,7 +109,11 @@ fn salvage(options: &Options) -> Result<Exit, Failure> {
     };
     let to = options.to.clone().unwrap_or_else(|| from.clone());
     let now = Clock::System.now();
-    let salvaged = as_owner(&from, || spool::salvage(&from, &to, now))?;
+    let progress = Progress::begin("salvaging");
+    let on_step = |step| progress.step(step);
+    let salvaged = as_owner(&from, || spool::salvage(&from, &to, now, &on_step));
+    drop(progress);
+    let salvaged = salvaged?;
     Ok(tell(&salvaged, &to))
 }
 

@@ -46,8 +46,7 @@ pub fn start(log: &Log) {
     let started = match log.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let builder = builder.with_ansi(colour);
+            let builder = builder.with_ansi(has_colour());
             // The journal adds its own time.
             if is_journal {
                 builder.without_time().try_init()
@@ -58,6 +57,13 @@ pub fn start(log: &Log) {
     };
     // Fails if it was started before, which is fine.
     drop(started);
+}
+
+/// Whether standard error is a terminal that shows colours, and nobody has turned them off.
+fn has_colour() -> bool {
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+    std::io::stderr().is_terminal() && !is_off && !is_dumb
 }
 
 /// The hook of the standard library writes to standard error itself, and would wait there

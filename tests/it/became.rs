@@ -379,8 +379,10 @@ async fn a_salvaged_spool_can_be_searched_as_before() {
     spool.close().await;
     drop(spool);
 
-    entries::when_free(|| spool::salvage(folder.path(), folder.path(), Clock::System.now()))
-        .unwrap();
+    entries::when_free(|| {
+        spool::salvage(folder.path(), folder.path(), Clock::System.now(), &|_| ())
+    })
+    .unwrap();
 
     let (spool, _) = entries::open(folder.path(), Clock::System);
     for sought in [

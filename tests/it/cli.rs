@@ -175,7 +175,8 @@ async fn queue_lists_waiting_messages_with_the_reason() {
     assert!(
         lines[1].starts_with(&busy) && lines[1].contains("waiting") && lines[1].contains("in ")
     );
-    assert!(lines[1].ends_with("<relay@sandbox.example>, <busy@example.org> and 1 more"));
+    let addresses = "relay@sandbox.example  busy@example.org and 1 more";
+    assert!(lines[1].contains(addresses), "{list}");
     assert!(
         lines[2]
             .trim_start()

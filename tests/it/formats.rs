@@ -293,11 +293,13 @@ async fn the_refusal_of_a_later_format_names_the_version_that_reads_it() {
     );
     assert!(!words.contains("To go back"), "{words}");
     for error in [
-        entries::when_free(|| spool::check_stopped(folder.path())).unwrap_err(),
+        entries::when_free(|| spool::check_stopped(folder.path(), &|_| ())).unwrap_err(),
         entries::when_free(|| spool::would_open(folder.path())).unwrap_err(),
         entries::when_free(|| spool::upgrade_ahead(folder.path(), 0)).unwrap_err(),
-        entries::when_free(|| spool::salvage(folder.path(), folder.path(), Clock::System.now()))
-            .unwrap_err(),
+        entries::when_free(|| {
+            spool::salvage(folder.path(), folder.path(), Clock::System.now(), &|_| ())
+        })
+        .unwrap_err(),
     ] {
         assert_eq!(error.to_string(), words);
     }
@@ -307,7 +309,7 @@ async fn the_refusal_of_a_later_format_names_the_version_that_reads_it() {
     let mut older = before.clone();
     older[63] = 6;
     fs::write(&kept, older).unwrap();
-    let words = entries::when_free(|| spool::check_stopped(folder.path()))
+    let words = entries::when_free(|| spool::check_stopped(folder.path(), &|_| ()))
         .unwrap_err()
         .to_string();
     assert!(
@@ -323,7 +325,7 @@ async fn a_spool_of_an_earlier_format_can_be_checked_before_the_upgrade() {
         let path = written(folder.path(), format);
         let before = fs::read(&path).unwrap();
 
-        let checked = entries::when_free(|| spool::check_stopped(folder.path())).unwrap();
+        let checked = entries::when_free(|| spool::check_stopped(folder.path(), &|_| ())).unwrap();
 
         assert_eq!(checked.problems, Vec::<String>::new(), "format {format}");
         assert_eq!(checked.messages, if format < 3 { 4 } else { 5 });
@@ -340,7 +342,7 @@ async fn salvage_reads_an_earlier_format_and_leaves_the_kept_copy_alone() {
         fs::write(&kept, "kept").unwrap();
 
         let salvaged = entries::when_free(|| {
-            spool::salvage(folder.path(), folder.path(), Clock::System.now())
+            spool::salvage(folder.path(), folder.path(), Clock::System.now(), &|_| ())
         })
         .unwrap();
 

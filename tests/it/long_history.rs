@@ -26,7 +26,7 @@ fn id(number: u64) -> String {
     SpoolId::first_of(time(number)).to_string()
 }
 
-fn fill(folder: &std::path::Path, messages: u64) {
+pub(crate) fn fill(folder: &std::path::Path, messages: u64) {
     let mut db = Connection::open(folder.join("spool.db")).unwrap();
     let transaction = db.transaction().unwrap();
     {

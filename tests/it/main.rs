@@ -65,5 +65,6 @@ mod sign_in;
 mod smtp;
 mod sockets;
 mod spool;
+mod terminal;
 mod tolerance;
 mod watchdog;

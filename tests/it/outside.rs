@@ -54,7 +54,7 @@ const VOLATILE: [(&str, &str); 14] = [
 ];
 
 /// Compares with the snapshot of this name.
-fn pin(name: &str, text: &str) {
+pub(crate) fn pin(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);

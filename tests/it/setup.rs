@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::Read;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Child;
@@ -18,7 +17,6 @@ use graph_relay_sandbox::Settings;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
-use rustix::pty::OpenptFlags;
 use rustix::termios;
 use rustix::termios::LocalModes;
 
@@ -27,6 +25,7 @@ use crate::common::MAILBOX;
 use crate::common::PATIENCE;
 use crate::common::binary;
 use crate::common::stand_in;
+use crate::common::terminal::open;
 use crate::common::write_private;
 
 /// `graph-relay setup` with a person at its terminal.
@@ -53,16 +52,7 @@ impl Person {
 
     /// With this command on the terminal.
     fn at(command: &mut Command) -> Self {
-        let terminal = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        rustix::pty::grantpt(&terminal).unwrap();
-        rustix::pty::unlockpt(&terminal).unwrap();
-        let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
-        let inner = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(0o400) // O_NOCTTY
-            .open(name.to_str().unwrap())
-            .unwrap();
+        let (terminal, inner) = open(80);
         let child = command
             .stdin(Stdio::from(inner.try_clone().unwrap()))
             .stdout(Stdio::from(inner.try_clone().unwrap()))
@@ -71,8 +61,8 @@ impl Person {
             .unwrap();
         Self {
             child,
-            terminal: File::from(terminal),
-            inner: inner.into(),
+            terminal,
+            inner,
             said: String::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! The queue: which messages wait and why, and the commands of an operator.
 
+mod follow;
 mod resend;
 
 use std::sync::Arc;
@@ -10,12 +11,16 @@ use axum::Router;
 use axum::extract;
 use axum::extract::ConnectInfo;
 use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Deserialize;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
+pub use self::follow::Followed;
+use self::follow::followed;
 pub use self::resend::ResendAnswer;
 pub use self::resend::Resent;
 pub use self::resend::ToResend;
@@ -30,7 +35,6 @@ use crate::delivery::Waits;
 use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Action;
-use crate::spool::Checked;
 use crate::spool::Count;
 use crate::spool::Decided;
 use crate::spool::EntryView;
@@ -39,6 +43,7 @@ use crate::spool::Order;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::State as EntryState;
+use crate::spool::Sum;
 use crate::spool::Summary;
 use crate::telemetry::maillog;
 
@@ -73,6 +78,7 @@ pub(super) fn router(admin_state: &AdminState, orders: TaskTracker) -> Router {
     };
     Router::new()
         .route("/queue", get(list))
+        .route("/queue/totals", get(totals))
         .route("/queue/count", get(count))
         .route("/queue/actions", post(act))
         .route("/queue/{id}", get(show))
@@ -94,18 +100,33 @@ struct Queue {
 struct Page {
     after: Option<SpoolId>,
     filter: Option<Filter>,
+    limit: Option<u32>,
 }
 
 async fn list(
     State(queue): State<Arc<Queue>>,
     extract::Query(page): extract::Query<Page>,
 ) -> Result<Json<Vec<Listed>>, Failure> {
-    let found = queue.spool.search(page.filter, page.after, PAGE).await?;
+    let limit = page.limit.unwrap_or(PAGE).min(PAGE);
+    let found = queue.spool.search(page.filter, page.after, limit).await?;
     let listed = found.into_iter().map(|summary| Listed {
         waits: queue.waits(&summary),
         summary,
     });
     Ok(Json(listed.collect()))
+}
+
+/// What is added up.
+#[derive(Debug, Deserialize)]
+struct Whole {
+    filter: Option<Filter>,
+}
+
+async fn totals(
+    State(queue): State<Arc<Queue>>,
+    extract::Query(of): extract::Query<Whole>,
+) -> Result<Json<Sum>, Failure> {
+    Ok(Json(queue.spool.sum(of.filter).await?))
 }
 
 impl Queue {
@@ -192,8 +213,25 @@ async fn act(
     Ok(Json(decided?))
 }
 
-async fn check(State(queue): State<Arc<Queue>>) -> Result<Json<Checked>, Failure> {
-    Ok(Json(queue.spool.check().await?))
+/// How a check is answered.
+#[derive(Debug, Deserialize)]
+struct How {
+    /// With its steps, one JSON object a line.
+    #[serde(default)]
+    steps: bool,
+}
+
+async fn check(
+    State(queue): State<Arc<Queue>>,
+    extract::Query(how): extract::Query<How>,
+) -> Result<Response, Failure> {
+    let spool = queue.spool.clone();
+    if !how.steps {
+        return Ok(Json(spool.check(|_| ()).await?).into_response());
+    }
+    Ok(followed(&queue.orders, move |on_step| async move {
+        spool.check(on_step).await
+    }))
 }
 
 async fn show(

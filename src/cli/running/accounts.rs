@@ -9,6 +9,7 @@ use crate::admin::TokenView;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::say;
+use crate::cli::say_json;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::clock::span;
@@ -33,7 +34,7 @@ async fn list(options: &Options) -> Result<Exit, Failure> {
     let now = Clock::System.now();
     for account in &accounts {
         if options.json {
-            say(&serde_json::to_string(account).unwrap_or_default());
+            say_json(account);
         } else {
             lines(account, now).iter().for_each(|line| say(line));
         }

@@ -4,16 +4,28 @@
 
 use super::Failure;
 use super::Relay;
-use super::actions;
+use super::queue;
+use super::queue::actions;
 use crate::admin::HistoryPage;
 use crate::admin::HistoryRow;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
+use crate::cli::ago;
 use crate::cli::counted;
 use crate::cli::say;
+use crate::cli::say_json;
+use crate::cli::say_styled;
 use crate::cli::talk;
+use crate::cli::terminal::Column;
+use crate::cli::terminal::Progress;
+use crate::cli::terminal::Style;
+use crate::cli::terminal::Table;
+use crate::cli::when;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::spool::Filter;
 use crate::spool::Place;
+use crate::spool::State;
 
 /// Rows that are shown where nobody says how many.
 const LIMIT: &str = "50";
@@ -24,7 +36,7 @@ pub(in crate::cli) struct Options {
     #[arg(long, value_name = "EXPR", long_help = actions::FILTER)]
     filter: Option<Filter>,
     /// Show at most this many rows
-    #[arg(long, value_name = "N", default_value = LIMIT)]
+    #[arg(long, value_name = "N", default_value = LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Continue where an earlier list ended, at the place that its last line names
     #[arg(long, value_name = "PLACE")]
@@ -65,8 +77,11 @@ pub(in crate::cli) async fn trace(options: &TraceOptions) -> Exit {
 async fn show(text: &str, options: &Options, detail: Detail) -> Result<Exit, Failure> {
     let relay = Relay::of(&options.file)?;
     let mut after = options.after;
-    let mut left = options.limit.max(1);
+    let mut left = options.limit;
     let mut count = 0_u64;
+    let mut table = Table::new(&COLUMNS);
+    let progress = Progress::begin("searching");
+    let now = Clock::System.now();
     loop {
         let page: Option<HistoryPage> = relay
             .ask_for("/history", &parameters(text, options, after, left))
@@ -74,13 +89,14 @@ async fn show(text: &str, options: &Options, detail: Detail) -> Result<Exit, Fai
         let page = page.ok_or_else(Failure::another_version)?;
         for row in &page.rows {
             match (options.json, detail) {
-                (true, _) => say(&serde_json::to_string(row).unwrap_or_default()),
-                (false, Detail::Brief) => brief(row).iter().for_each(|line| say(line)),
-                (false, Detail::Full) => full(row, count == 0).iter().for_each(|line| say(line)),
+                (true, _) => say_json(row),
+                (false, Detail::Brief) => brief(&mut table, row, now),
+                (false, Detail::Full) => full(row, count == 0, now),
             }
             count += 1;
             left = left.saturating_sub(1);
         }
+        table.print();
         let Some(next) = page.next else {
             break;
         };
@@ -91,8 +107,10 @@ async fn show(text: &str, options: &Options, detail: Detail) -> Result<Exit, Fai
             ));
             return Ok(Exit::Done);
         }
+        progress.next(&format!("searching before {}", when(next.id.time(), now)));
         after = Some(next);
     }
+    drop(progress);
     if count == 0 {
         let words = match options.filter.is_some() || !text.is_empty() || options.after.is_some() {
             true => {
@@ -118,37 +136,75 @@ fn parameters(
     parameters
 }
 
-/// When, what became of it, and who: one line.
-fn heading(row: &HistoryRow) -> String {
+const COLUMNS: [Column; 7] = [
+    Column::text("TIME"),
+    Column::text("AGE"),
+    Column::text("STATE"),
+    Column::text("ID"),
+    Column::long("FROM"),
+    Column::long("TO"),
+    Column::long("SUBJECT"),
+];
+
+/// A row of the list; below it what happened.
+fn brief(table: &mut Table, row: &HistoryRow, now: Timestamp) {
+    let client = || row.client.clone().unwrap_or_default();
+    let cells = vec![
+        row.received_at.as_str().into(),
+        age(row, now).into(),
+        (style(&row.state), row.state.clone()).into(),
+        row.id.as_deref().unwrap_or("-").into(),
+        row.sender.as_deref().map_or_else(client, bare).into(),
+        row.recipient.as_deref().unwrap_or_default().into(),
+        row.subject.as_deref().unwrap_or_default().into(),
+    ];
+    table.row(cells, vec![row.verdict.happened.clone()]);
+}
+
+/// How long ago it came.
+fn age(row: &HistoryRow, now: Timestamp) -> String {
+    let came = Timestamp::from_words(&row.received_at);
+    came.map_or_else(String::new, |came| ago(now.since(came)))
+}
+
+/// The null sender has a name that can be seen.
+fn bare(sender: &str) -> String {
+    match sender {
+        "" => "<>".to_owned(),
+        sender => sender.to_owned(),
+    }
+}
+
+fn style(state: &str) -> Style {
+    match State::named(state) {
+        Some(state) => queue::style(state),
+        None => Style::Warning,
+    }
+}
+
+/// A row with everything that an operator asks about it.
+fn full(row: &HistoryRow, is_first: bool, now: Timestamp) {
+    if !is_first {
+        say("");
+    }
     let sender = row.sender.as_ref().map(|sender| format!("<{sender}>"));
     let recipient = row.recipient.as_ref().map(|it| format!("<{it}>"));
     let mut who: Vec<String> = sender.into_iter().chain(recipient).collect();
     if who.is_empty() {
         who.extend(row.client.clone());
     }
-    format!(
-        "{}  {:11}  {:26}  {}",
-        row.received_at,
-        row.state,
-        row.id.as_deref().unwrap_or("-"),
-        who.join(", ")
-    )
-}
-
-fn brief(row: &HistoryRow) -> Vec<String> {
-    vec![heading(row), format!("{:22}{}", "", row.verdict.happened)]
-}
-
-fn full(row: &HistoryRow, is_first: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    if !is_first {
-        lines.push(String::new());
-    }
-    lines.push(heading(row));
-    let mut line = |label: &str, text: Option<&String>| {
-        let text = text.filter(|text| !text.is_empty());
-        lines.extend(text.map(|text| format!("  {label:10}{text}")));
+    let id = row.id.as_deref().unwrap_or("-");
+    say_styled(&[
+        (Style::Plain, &format!("{}  ", row.received_at)),
+        (style(&row.state), &format!("{:11}", row.state)),
+        (Style::Plain, &format!("  {id:26}  {}", who.join(", "))),
+    ]);
+    let line = |label: &str, text: Option<&String>| {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            say(&format!("  {label:10}{text}"));
+        }
     };
+    line("received", Some(&age(row, now)));
     line("subject", row.subject.as_ref());
     line("for", row.asked_for.as_ref());
     let from = row.author.as_ref();
@@ -160,7 +216,6 @@ fn full(row: &HistoryRow, is_first: bool) -> Vec<String> {
     line("happened", Some(&row.verdict.happened));
     line("next", row.verdict.next.as_ref());
     line("you can", row.verdict.action.as_ref());
-    lines
 }
 
 fn client(row: &HistoryRow) -> Option<String> {

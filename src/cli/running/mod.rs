@@ -1,13 +1,11 @@
 //! Commands that ask the running relay over its admin socket.
 
 pub(super) mod accounts;
-mod actions;
 mod connections;
 pub(super) mod healthcheck;
 pub(super) mod history;
 pub(super) mod pause;
 pub(super) mod queue;
-mod resend;
 pub(super) mod send_test;
 pub(super) mod sessions;
 pub(super) mod status;
@@ -24,10 +22,12 @@ use super::Exit;
 use super::talk;
 use crate::admin::ApiError;
 use crate::admin::ErrorCode;
+use crate::admin::Followed;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ProblemKind;
 use crate::mail::SpoolId;
+use crate::spool::Step;
 
 /// A user may have to look for a telephone; a device code lasts 15 minutes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
@@ -52,6 +52,17 @@ impl Failure {
             words:
                 "the running relay is older than this command: run systemctl restart graph-relay"
                     .to_owned(),
+        }
+    }
+
+    /// The relay refused.
+    fn of(error: ApiError) -> Self {
+        Self {
+            exit: match error.error {
+                ErrorCode::Unknown | ErrorCode::Refused => Exit::CheckFailed,
+                ErrorCode::Spool => Exit::TryLater,
+            },
+            words: error.message,
         }
     }
 
@@ -145,6 +156,36 @@ impl Relay {
             .ok_or_else(Failure::another_version)
     }
 
+    /// Orders something that takes long, and hears of its steps.
+    pub(in crate::cli) async fn follow<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        on_step: impl Fn(Step),
+    ) -> Result<T, Failure> {
+        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let request = self.client.post(format!("http://relay{path}?steps=true"));
+        let request = request.timeout(LONGEST_PATIENCE);
+        let mut response = request.send().await.map_err(failed)?;
+        let mut text = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(failed)? {
+            text.extend_from_slice(&piece);
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                match serde_json::from_slice(&line) {
+                    Ok(Followed::Step(step)) => on_step(step),
+                    Ok(Followed::Done(done)) => return Ok(done),
+                    Ok(Followed::Failed(error)) => return Err(Failure::of(error)),
+                    Err(_) => return Err(Failure::another_version()),
+                }
+            }
+        }
+        // An error, or the answer of an earlier version, which has no steps.
+        match serde_json::from_slice(&text) {
+            Ok(error) => Err(Failure::of(error)),
+            Err(_) => serde_json::from_slice(&text).map_err(|_| Failure::another_version()),
+        }
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
@@ -154,20 +195,17 @@ impl Relay {
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let body = response.bytes().await.map_err(failed)?;
-            let Ok(ApiError { error, message }) = serde_json::from_slice(&body) else {
+            let Ok(error) = serde_json::from_slice::<ApiError>(&body) else {
                 // For an unknown path, a relay only says 404.
                 return match status {
                     StatusCode::NOT_FOUND => Ok(None),
                     _ => Err(Failure::another_version()),
                 };
             };
-            let exit = match error {
-                ErrorCode::Unknown => return Ok(None),
-                ErrorCode::Refused => Exit::CheckFailed,
-                ErrorCode::Spool => Exit::TryLater,
+            return match error.error {
+                ErrorCode::Unknown => Ok(None),
+                ErrorCode::Refused | ErrorCode::Spool => Err(Failure::of(error)),
             };
-            let words = message;
-            return Err(Failure { exit, words });
         }
         response.json().await.map(Some).map_err(|error| {
             if error.is_decode() {

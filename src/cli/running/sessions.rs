@@ -1,12 +1,17 @@
 //! `sessions`: shows the sessions that went wrong, as the running relay reports them.
 
+use std::time::Duration;
+
 use super::Failure;
 use super::Relay;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::counted;
 use crate::cli::say;
+use crate::cli::say_json;
 use crate::cli::talk;
+use crate::cli::terminal::Column;
+use crate::cli::terminal::Table;
 use crate::clock::Clock;
 use crate::clock::span;
 use crate::telemetry::transcripts::Line;
@@ -50,26 +55,27 @@ async fn list(file: &ConfigFile, json: bool) -> Result<Exit, Failure> {
         talk("no session has been refused or broken off since the relay started");
     }
     let now = Clock::System.now();
-    for (at, session) in kept.iter().enumerate() {
+    let mut table = Table::new(&[
+        Column::number("NUMBER"),
+        Column::number("AGE"),
+        Column::text("CLIENT"),
+        Column::long("PROBLEM"),
+    ]);
+    for session in &kept {
         if json {
-            say(&serde_json::to_string(session).unwrap_or_default());
+            say_json(session);
             continue;
         }
-        if at == 0 {
-            say(&format!(
-                "{:>6}  {:>6}  {:15}  PROBLEM",
-                "NUMBER", "AGE", "CLIENT"
-            ));
-        }
         let first = session.troubles.first();
-        say(&format!(
-            "{:>6}  {:>6}  {:15}  {}",
-            session.number,
-            span(now.since(session.begun_at)),
-            session.client,
-            first.map_or("", |trouble| trouble.what.as_str()),
-        ));
+        let cells = vec![
+            session.number.to_string().into(),
+            span(now.since(session.begun_at).max(Duration::from_secs(1))).into(),
+            session.client.to_string().into(),
+            first.map_or("", |trouble| trouble.what.as_str()).into(),
+        ];
+        table.row(cells, Vec::new());
     }
+    table.print();
     Ok(Exit::Done)
 }
 
@@ -85,7 +91,7 @@ async fn show(file: &ConfigFile, number: u64, json: bool) -> Result<Exit, Failur
         return Ok(Exit::CheckFailed);
     };
     if json {
-        say(&serde_json::to_string(&session).unwrap_or_default());
+        say_json(&session);
         return Ok(Exit::Done);
     }
     let hello = session.hello.as_deref();

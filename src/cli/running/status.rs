@@ -1,7 +1,6 @@
 //! `status`: the overall status on one screen; exit code 0 if all is OK, 1 if
 //! something needs attention.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::Failure;
@@ -15,8 +14,13 @@ use crate::admin::STALLED;
 use crate::admin::Status;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
-use crate::cli::say;
+use crate::cli::ago;
+use crate::cli::say_json;
+use crate::cli::say_styled;
+use crate::cli::terminal;
+use crate::cli::terminal::Style;
 use crate::cli::when;
+use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::clock::span;
 use crate::spool::Pause;
@@ -45,37 +49,55 @@ const NAMED: usize = 3;
 const EVERY: Duration = Duration::from_secs(2);
 
 pub(in crate::cli) async fn run(options: &Options) -> Exit {
-    loop {
-        let exit = show(options).await.unwrap_or_else(Failure::tell);
-        // A relay that does not answer now will not answer in two seconds either.
-        if !options.watch || !matches!(exit, Exit::Done | Exit::CheckFailed) {
-            return exit;
+    if options.watch {
+        return watch(options).await;
+    }
+    let shown = async {
+        let status = ask(options).await?;
+        let troubles = troubles(&status);
+        if options.json {
+            say_json(&status);
+        } else {
+            say_styled(&styled(&screen(&status, &troubles, status.now)));
         }
+        Ok(exit(&troubles))
+    };
+    shown.await.unwrap_or_else(Failure::tell)
+}
+
+/// Shows the screen again and again, also while the relay restarts.
+async fn watch(options: &Options) -> Exit {
+    loop {
+        let time = format!("Every {}, last at {}\n\n", span(EVERY), Clock::System.now());
+        let mut shown = match ask(options).await {
+            Ok(status) => screen(&status, &troubles(&status), status.now),
+            Err(failure) if failure.exit == Exit::Unreachable => {
+                vec![(Style::Bad, format!("graph-relay: {}", failure.words))]
+            }
+            Err(failure) => return failure.tell(),
+        };
+        shown.insert(0, (Style::Plain, time));
+        terminal::show_screen(&styled(&shown));
         tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn show(options: &Options) -> Result<Exit, Failure> {
+async fn ask(options: &Options) -> Result<Status, Failure> {
     let relay = Relay::of(&options.file)?;
-    let status: Option<Status> = relay.ask("/status").await?;
-    let status = status.ok_or_else(Failure::another_version)?;
-    let now = status.now;
-    let troubles = troubles(&status);
-    if options.json {
-        say(&serde_json::to_string(&status).unwrap_or_default());
-    } else {
-        if options.watch && std::io::stdout().is_terminal() {
-            // ECMA-48: erase the screen, and go to its beginning.
-            say("\x1b[2J\x1b[H");
-        }
-        screen(&status, &troubles, now)
-            .iter()
-            .for_each(|line| say(line));
+    let status = relay.ask("/status").await?;
+    status.ok_or_else(Failure::another_version)
+}
+
+fn exit(troubles: &[String]) -> Exit {
+    match troubles {
+        [] => Exit::Done,
+        _ => Exit::CheckFailed,
     }
-    Ok(match troubles.is_empty() {
-        true => Exit::Done,
-        false => Exit::CheckFailed,
-    })
+}
+
+fn styled(parts: &[(Style, String)]) -> Vec<(Style, &str)> {
+    let parts = parts.iter();
+    parts.map(|(style, text)| (*style, text.as_str())).collect()
 }
 
 /// The problems that somebody has to look at.
@@ -110,9 +132,9 @@ fn troubles(status: &Status) -> Vec<String> {
     troubles.extend(status.full.clone());
     troubles.extend(itself(status));
     if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
-        let ago = span(Duration::from_millis(error.ago_ms));
+        let ago = ago(Duration::from_millis(error.ago_ms));
         troubles.push(format!(
-            "cannot write or read the spool (last error {ago} ago): {}",
+            "cannot write or read the spool (last error {ago}): {}",
             error.reason
         ));
     }
@@ -212,23 +234,32 @@ fn of_account(account: &AccountView) -> Vec<String> {
     troubles
 }
 
-fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
+/// The verdict and everything else, as parts of one text.
+fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<(Style, String)> {
+    let verdict = match troubles {
+        [] => (Style::Good, "OK".to_owned()),
+        [one] => (Style::Bad, one.clone()),
+        some => (Style::Bad, format!("{} problems", some.len())),
+    };
+    let mut rest = String::new();
+    if troubles.len() > 1 {
+        rest = format!("\n  - {}", troubles.join("\n  - "));
+    }
+    for line in facts(status, now) {
+        rest.push('\n');
+        rest.push_str(&line);
+    }
+    let program = format!("graph-relay {}: ", status.version);
+    vec![(Style::Plain, program), verdict, (Style::Plain, rest)]
+}
+
+fn facts(status: &Status, now: Timestamp) -> Vec<String> {
     let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
     let queue = &status.queue;
     let oldest = queue.oldest_waiting_ms.map_or_else(String::new, |waits| {
         format!(", the oldest for {}", span(Duration::from_millis(waits)))
     });
     let mut lines = vec![
-        match troubles {
-            [] => format!("graph-relay {}: OK", status.version),
-            [one] => format!("graph-relay {}: {one}", status.version),
-            some => format!(
-                "graph-relay {}: {} problems\n  - {}",
-                status.version,
-                some.len(),
-                some.join("\n  - ")
-            ),
-        },
         format!("\nlisteners  {}", listeners.join(" ")),
         connections::line(&status.connections),
     ];
@@ -243,14 +274,13 @@ fn screen(status: &Status, troubles: &[String], now: Timestamp) -> Vec<String> {
     ));
     lines.push(format!("spool      {}", status.spool.words()));
     lines.extend(status.spool_error.as_ref().map(|error| {
-        let ago = span(Duration::from_millis(error.ago_ms));
+        let ago = ago(Duration::from_millis(error.ago_ms));
         let (count, reason) = (error.count, &error.reason);
-        format!("  errors   {count} since the start, the last one {ago} ago: {reason}")
+        format!("  errors   {count} since the start, the last one {ago}: {reason}")
     }));
     for failure in &queue.failures {
-        let ago = failure.ended_ago_ms.map_or_else(String::new, |ago| {
-            format!(" {} ago", span(Duration::from_millis(ago)))
-        });
+        let ended = failure.ended_ago_ms.map(Duration::from_millis);
+        let ago = ended.map_or_else(String::new, |ended| format!(" {}", ago(ended)));
         let reason = failure.reason.as_deref().unwrap_or_default();
         lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
     }

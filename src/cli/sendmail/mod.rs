@@ -39,6 +39,7 @@ use super::ConfigFile;
 use super::Exit;
 use super::running::queue;
 use super::say;
+use super::say_exactly;
 use crate::mail::Address;
 use crate::mail::ForwardPath;
 
@@ -175,7 +176,7 @@ fn help() -> Exit {
     let mut command = super::CommandLine::command();
     command.build();
     if let Some(sendmail) = command.find_subcommand_mut("sendmail") {
-        say(sendmail.render_long_help().to_string().trim_end());
+        say_exactly(sendmail.render_long_help().to_string().trim_end());
     }
     Exit::Done
 }

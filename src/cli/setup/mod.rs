@@ -28,6 +28,7 @@ use super::running::Failure;
 use super::running::Relay;
 use super::running::send_test;
 use super::say;
+use super::say_exactly;
 use super::talk;
 use super::terminal;
 use crate::config::Config;
@@ -131,7 +132,7 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
     let runs = Relay::of(&options.file).is_ok_and(|relay| relay.is_there());
     steps::afterwards(&answers, runs)
         .iter()
-        .for_each(|line| say(line));
+        .for_each(|line| say_exactly(line));
     say("");
     let exit = doctor::examine(&options.file, false).await;
     if let (Some(old), Some(secret)) = (&old_secret, &secret) {

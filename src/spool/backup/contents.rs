@@ -15,6 +15,8 @@ use rusqlite::Transaction;
 use crate::disk;
 use crate::mail::SpoolId;
 use crate::spool::KEPT;
+use crate::spool::OnStep;
+use crate::spool::Phase;
 use crate::spool::SpoolError;
 use crate::spool::content;
 use crate::spool::damage::recover;
@@ -44,6 +46,7 @@ pub(super) struct Contents<'a> {
     to: &'a Path,
     /// Whether a file may be a link to the one that it comes from.
     may_link: bool,
+    on_step: OnStep<'a>,
     kept: BTreeSet<SpoolId>,
     /// Copies by the device and inode that they are of: entries that were split share one.
     copies: HashMap<(u64, u64), PathBuf>,
@@ -52,11 +55,12 @@ pub(super) struct Contents<'a> {
 }
 
 impl<'a> Contents<'a> {
-    pub(super) fn new(from: &'a Path, to: &'a Path, may_link: bool) -> Self {
+    pub(super) fn new(from: &'a Path, to: &'a Path, may_link: bool, on_step: OnStep<'a>) -> Self {
         Self {
             from,
             to,
             may_link,
+            on_step,
             kept: BTreeSet::new(),
             copies: HashMap::new(),
             linked: 0,
@@ -87,7 +91,8 @@ impl<'a> Contents<'a> {
             let instant = begin()?;
             let ids = recover::ids(&instant, &in_files(&instant)?)?;
             let mut missing = BTreeSet::new();
-            for id in &ids {
+            for (at, id) in ids.iter().enumerate() {
+                Phase::CopyingContents.passes(at, ids.len(), self.on_step);
                 if !self.kept.contains(id) && !self.take(*id)? {
                     missing.insert(*id);
                 }
@@ -192,7 +197,7 @@ mod tests {
         let db = Connection::open(&path).unwrap();
         let mut instants = 0;
 
-        let mut contents = Contents::new(&from, &to, true);
+        let mut contents = Contents::new(&from, &to, true, &|_| ());
         let instant = contents
             .gather_at(|| {
                 instants += 1;
@@ -218,7 +223,7 @@ mod tests {
         fs::hard_link(file(&from, IDS[1]), file(&from, IDS[2])).unwrap();
 
         for may_link in [true, false] {
-            let mut contents = Contents::new(&from, &to, may_link);
+            let mut contents = Contents::new(&from, &to, may_link, &|_| ());
             contents.gather(&db).unwrap();
 
             let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();

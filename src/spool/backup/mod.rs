@@ -29,6 +29,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use self::contents::Contents;
+use super::OnStep;
+use super::Phase;
 use super::SpoolError;
 use super::content;
 use super::damage::check;
@@ -91,7 +93,12 @@ const HELD: &str = "held by a restore: it may have been delivered since the back
 /// # Errors
 ///
 /// The spool cannot be read, or the backup cannot be written; `to` is empty again then.
-pub fn backup(from: &Path, to: &Path, now: Timestamp) -> Result<Backup, SpoolError> {
+pub fn backup(
+    from: &Path,
+    to: &Path,
+    now: Timestamp,
+    on_step: OnStep<'_>,
+) -> Result<Backup, SpoolError> {
     let database = from.join("spool.db");
     fs::metadata(&database).map_err(failed(&database))?;
     must_be_empty(to, &[])?;
@@ -105,7 +112,7 @@ pub fn backup(from: &Path, to: &Path, now: Timestamp) -> Result<Backup, SpoolErr
     schema::keep_log(&db, true)?;
     schema::must_be_known(&db, &database)?;
     examine::opened(&db, &beside)?;
-    let written = write_backup(&db, from, to, now);
+    let written = write_backup(&db, from, to, now, on_step);
     if written.is_err() {
         clear(to);
     }
@@ -117,14 +124,15 @@ fn write_backup(
     from: &Path,
     to: &Path,
     now: Timestamp,
+    on_step: OnStep<'_>,
 ) -> Result<Backup, SpoolError> {
     content::make_folders(to)?;
-    let mut contents = Contents::new(from, to, true);
+    let mut contents = Contents::new(from, to, true, on_step);
     let instant = contents.gather(db)?;
     let (spool, commits) = examine::progress(&instant)?.unwrap_or_default();
     write_state(to, &spool, commits)?;
     let part = to.join(PART);
-    copy_database(&instant, &part)?;
+    copy_database(&instant, &part, on_step)?;
     // The log of the spool grows as long as this lasts.
     drop(instant);
     let copy = open_without_log(&part).ok_or_else(|| cannot_open(&part))?;
@@ -136,7 +144,7 @@ fn write_backup(
         messages: by_state(&copy)?,
         linked: contents.linked,
         copied: contents.copied,
-        problems: check::of_copy(&copy, to).problems,
+        problems: check::of_copy(&copy, to, on_step).problems,
     };
     drop(copy);
     finish(to, &part)?;
@@ -153,14 +161,20 @@ fn write_backup(
 ///
 /// The folder has a spool, the backup cannot be read, or the disk cannot be written; the
 /// folder is as it was then.
-pub fn restore(from: &Path, to: &Path, hold: bool, now: Timestamp) -> Result<Restored, SpoolError> {
+pub fn restore(
+    from: &Path,
+    to: &Path,
+    hold: bool,
+    now: Timestamp,
+    on_step: OnStep<'_>,
+) -> Result<Restored, SpoolError> {
     must_be_empty(to, &OTHERS)?;
     let backup = match manifest(from)? {
         Ok(backup) => backup,
         Err(why) => return Ok(Restored::Refused(vec![why])),
     };
     let locks = lock(to)?;
-    let restored = write_spool(from, to, backup, hold.then_some(now));
+    let restored = write_spool(from, to, backup, hold.then_some(now), on_step);
     if !matches!(restored, Ok(Restored::Done { .. })) {
         clear(to);
     }
@@ -174,7 +188,9 @@ fn write_spool(
     to: &Path,
     backup: Backup,
     hold: Option<Timestamp>,
+    on_step: OnStep<'_>,
 ) -> Result<Restored, SpoolError> {
+    Phase::CopyingDatabase.begins(on_step);
     let (database, part) = (from.join("spool.db"), to.join(PART));
     write_state(to, &backup.spool, backup.commits)?;
     disk::copy(&database, &part).map_err(failed(&database))?;
@@ -189,13 +205,13 @@ fn write_spool(
         let why = "spool.db belongs to another backup than backup.json";
         return Ok(Restored::Refused(vec![why.to_owned()]));
     };
-    let problems = check::before_restore(connection, from)?.problems;
+    let problems = check::before_restore(connection, from, on_step)?.problems;
     if !problems.is_empty() {
         return Ok(Restored::Refused(problems));
     }
     let held = hold.map_or(Ok(0), |now| hold_what_waits(connection, now))?;
     content::make_folders(to)?;
-    let mut contents = Contents::new(from, to, false);
+    let mut contents = Contents::new(from, to, false, on_step);
     drop(contents.gather(connection)?);
     // Into the file itself, because the log does not get its new name.
     connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
@@ -247,12 +263,24 @@ fn hold_what_waits(db: &Connection, now: Timestamp) -> Result<u64, SpoolError> {
     Ok(held? as u64)
 }
 
-/// Copies the database as the transaction sees it.
-fn copy_database(instant: &Connection, to: &Path) -> Result<(), SpoolError> {
+/// Pages that are copied between two steps: 16 MB.
+const PAGES: i32 = 4096;
+
+/// Copies the database as the transaction sees it. What is written meanwhile does not change
+/// what it sees, so no step begins again.
+fn copy_database(instant: &Connection, to: &Path, on_step: OnStep<'_>) -> Result<(), SpoolError> {
     // SQLite would create one that everybody can read.
     drop(disk::create(to).map_err(failed(to))?);
     let mut copy = Connection::open(to)?;
-    let step = rusqlite::backup::Backup::new(instant, &mut copy)?.step(-1)?;
+    let copying = rusqlite::backup::Backup::new(instant, &mut copy)?;
+    let mut step = copying.step(PAGES)?;
+    while step == StepResult::More {
+        let progress = copying.progress();
+        let pages = |count| u64::try_from(count).unwrap_or(0);
+        let (left, of) = (pages(progress.remaining), pages(progress.pagecount));
+        Phase::CopyingDatabase.at(of.saturating_sub(left), of, on_step);
+        step = copying.step(PAGES)?;
+    }
     if step == StepResult::Done {
         Ok(())
     } else {

@@ -13,8 +13,11 @@ use super::examine;
 use super::recover;
 use crate::clock::Clock;
 use crate::spool::KEPT;
+use crate::spool::OnStep;
+use crate::spool::Phase;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
+use crate::spool::Step;
 use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
@@ -47,13 +50,16 @@ impl Spool {
     /// # Errors
     ///
     /// The database cannot even be opened.
-    pub async fn check(&self) -> Result<Checked, SpoolError> {
+    pub async fn check(
+        &self,
+        on_step: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Result<Checked, SpoolError> {
         let folder = self.shared.settings.folder.clone();
         let gone = self.look_for_database();
         let check = move || {
             gone?;
             let db = schema::open_reader(&folder.join("spool.db"))?;
-            Ok(check(&db, &folder))
+            Ok(check(&db, &folder, &on_step))
         };
         let task = tokio::task::spawn_blocking(check);
         task.await.map_err(|_| SpoolError::Closed)?
@@ -65,7 +71,7 @@ impl Spool {
 /// # Errors
 ///
 /// A relay has it, or its files cannot be opened.
-pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
+pub fn check_stopped(folder: &Path, on_step: OnStep<'_>) -> Result<Checked, SpoolError> {
     let database = folder.join("spool.db");
     if !folder.is_dir() {
         let error = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -103,8 +109,8 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
         Ok(()) => {}
     }
     let found = match schema::version(&db)? {
-        schema::FORMAT | 0 => check(&db, folder),
-        format => check_earlier(&mut db, folder, format, &State::OPEN),
+        schema::FORMAT | 0 => check(&db, folder, on_step),
+        format => check_earlier(&mut db, folder, format, &State::OPEN, on_step),
     };
     checked.messages = found.messages;
     checked.problems.extend(found.problems);
@@ -114,8 +120,8 @@ pub fn check_stopped(folder: &Path) -> Result<Checked, SpoolError> {
 
 /// Checks a copy that was made while a relay ran. A message in quarantine is known to be
 /// damaged, and the content of a failed one may have been removed to make room.
-pub(in crate::spool) fn of_copy(db: &Connection, folder: &Path) -> Checked {
-    check_states(db, folder, &SENDABLE)
+pub(in crate::spool) fn of_copy(db: &Connection, folder: &Path, on_step: OnStep<'_>) -> Checked {
+    check_states(db, folder, &SENDABLE, on_step)
 }
 
 /// The same for a backup, before it is restored: also whether the next start can upgrade
@@ -123,18 +129,25 @@ pub(in crate::spool) fn of_copy(db: &Connection, folder: &Path) -> Checked {
 pub(in crate::spool) fn before_restore(
     db: &mut Connection,
     folder: &Path,
+    on_step: OnStep<'_>,
 ) -> Result<Checked, SpoolError> {
     Ok(match schema::version(db)? {
-        schema::FORMAT => of_copy(db, folder),
-        format => check_earlier(db, folder, format, &SENDABLE),
+        schema::FORMAT => of_copy(db, folder, on_step),
+        format => check_earlier(db, folder, format, &SENDABLE, on_step),
     })
 }
 
 /// For a format that the next start will upgrade: checks the upgraded form, and that the
 /// upgrade works.
-fn check_earlier(db: &mut Connection, folder: &Path, format: i64, states: &[State]) -> Checked {
+fn check_earlier(
+    db: &mut Connection,
+    folder: &Path,
+    format: i64,
+    states: &[State],
+    on_step: OnStep<'_>,
+) -> Checked {
     let now = Clock::System.now();
-    let rehearsed = schema::rehearse(db, now, |db| check_states(db, folder, states));
+    let rehearsed = schema::rehearse(db, now, |db| check_states(db, folder, states, on_step));
     rehearsed.unwrap_or_else(|error| Checked {
         messages: 0,
         problems: vec![format!(
@@ -144,12 +157,13 @@ fn check_earlier(db: &mut Connection, folder: &Path, format: i64, states: &[Stat
     })
 }
 
-fn check(db: &Connection, folder: &Path) -> Checked {
-    check_states(db, folder, &State::OPEN)
+fn check(db: &Connection, folder: &Path, on_step: OnStep<'_>) -> Checked {
+    check_states(db, folder, &State::OPEN, on_step)
 }
 
-fn check_states(db: &Connection, folder: &Path, states: &[State]) -> Checked {
+fn check_states(db: &Connection, folder: &Path, states: &[State], on_step: OnStep<'_>) -> Checked {
     let mut checked = Checked::default();
+    Phase::CheckingDatabase.begins(on_step);
     if let Err(error) = integrity(db, &mut checked.problems) {
         checked.problems.push(format!("the database: {error}"));
     }
@@ -165,7 +179,8 @@ fn check_states(db: &Connection, folder: &Path, states: &[State]) -> Checked {
     let query = format!("SELECT id FROM entry WHERE {condition}");
     match recover::ids(db, &query) {
         Ok(ids) => {
-            for id in ids.iter().map(ToString::to_string) {
+            for (at, id) in ids.iter().map(ToString::to_string).enumerate() {
+                Phase::CheckingMessages.passes(at, ids.len(), on_step);
                 checked.messages += 1;
                 if let Some(why) = unsound(db, &id, folder)
                     // It may have been sent, or its content removed, meanwhile.

@@ -65,6 +65,9 @@ pub struct Summary {
     pub author: Option<String>,
     /// Its recipients, as stored.
     pub recipients: Vec<String>,
+    /// Its Subject, decoded and cut; missing where the history keeps none.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
     /// The explanation of the last attempt, or of why there was none.
@@ -187,7 +190,7 @@ impl Spool {
             values.push(limit.into());
             let mut statement = db.prepare_cached(&format!(
                 "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
-                 author, attempts, reason, accepted_running FROM entry
+                 author, attempts, reason, accepted_running, subject FROM entry
                  WHERE {} AND id > ? ORDER BY id LIMIT ?",
                 condition.sql
             ))?;
@@ -209,12 +212,12 @@ impl Spool {
             let entry = db
                 .prepare_cached(&format!(
                     "SELECT id, state, accepted_at, due_running, size, account, mailbox, reverse_path,
-                     author, attempts, reason, accepted_running, client, hello, protocol, ended_at,
-                     user, about, ret, envid, {} FROM entry WHERE id = ?1",
+                     author, attempts, reason, accepted_running, subject, client, hello, protocol,
+                     ended_at, user, about, ret, envid, {} FROM entry WHERE id = ?1",
                     kept::COLUMNS
                 ))?
                 .query_row([id.to_string()], |row| {
-                    let kept_until_at = keeping.of_row(row, 20, now)?;
+                    let kept_until_at = keeping.of_row(row, 21, now)?;
                     entry_view(db, row, now, kept_until_at)
                 })
                 .optional()?;
@@ -424,6 +427,7 @@ fn summary(db: &Connection, row: &Row<'_>, now: Moment) -> rusqlite::Result<Summ
         author: row.get(8)?,
         // Thus an entry with a damaged part can be listed, shown and dropped.
         recipients: recipients(db, &id.to_string()).unwrap_or_else(|_| vec![UNREADABLE.to_owned()]),
+        subject: row.get(12)?,
         attempts: row.get(9)?,
         reason: row.get(10)?,
     })
@@ -469,15 +473,15 @@ fn entry_view(
         resent_as: copies::copies_of(db, &id),
         timeline: timeline.filter_map(Result::ok).collect(),
         summary: summary(db, row, now)?,
-        client: row.get(12)?,
-        hello: row.get(13)?,
-        protocol: row.get(14)?,
-        ended_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
+        client: row.get(13)?,
+        hello: row.get(14)?,
+        protocol: row.get(15)?,
+        ended_at: row.get::<_, Option<i64>>(16)?.map(Timestamp::from_millis),
         kept_until_at,
-        user: row.get(16)?,
-        about: columns::optional(row, 17)?,
-        ret: row.get(18)?,
-        envid: row.get(19)?,
+        user: row.get(17)?,
+        about: columns::optional(row, 18)?,
+        ret: row.get(19)?,
+        envid: row.get(20)?,
         requested: requests::shown(db, &id).unwrap_or_default(),
     })
 }

@@ -1,16 +1,19 @@
 //! The state of the queue as a whole.
 
-use crate::spool::columns;
 use std::collections::BTreeMap;
 
+use rusqlite::params_from_iter;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
+use crate::spool::Filter;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
+use crate::spool::columns;
+use crate::spool::operator::condition::Condition;
 use crate::spool::state::State;
 use crate::spool::view;
 
@@ -31,6 +34,15 @@ pub struct Overview {
     pub without_account: u64,
     /// The last entries that have failed, the newest first.
     pub failures: Vec<Failure>,
+}
+
+/// How much entries are together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// How many.
+    pub messages: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
 }
 
 /// An entry that has failed.
@@ -57,6 +69,29 @@ impl Overview {
 }
 
 impl Spool {
+    /// Adds up what [`Spool::search`] finds over all its pages.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn sum(&self, filter: Option<Filter>) -> Result<Sum, SpoolError> {
+        let now = self.moment();
+        self.read(move |db| {
+            let condition = Condition::of(filter.as_ref(), &State::OPEN, now.running);
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT count(*), coalesce(sum(size), 0) FROM entry WHERE {}",
+                condition.sql
+            ))?;
+            statement.query_row(params_from_iter(condition.values), |row| {
+                Ok(Sum {
+                    messages: columns::unsigned(row, 0)?,
+                    bytes: columns::unsigned(row, 1)?,
+                })
+            })
+        })
+        .await
+    }
+
     /// Returns the state of the queue.
     ///
     /// # Errors

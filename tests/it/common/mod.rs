@@ -13,6 +13,7 @@ pub(crate) mod load;
 pub(crate) mod relay;
 pub(crate) mod smtp;
 pub(crate) mod stored;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod users;
 pub(crate) mod wire;

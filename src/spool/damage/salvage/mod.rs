@@ -34,6 +34,8 @@ use super::mark::Mark;
 use super::mark::State;
 use crate::clock::Timestamp;
 use crate::disk;
+use crate::spool::OnStep;
+use crate::spool::Phase;
 use crate::spool::SpoolError;
 use crate::spool::content;
 use crate::spool::lock;
@@ -74,7 +76,12 @@ const BLOCK: usize = 4096;
 /// # Errors
 ///
 /// A relay is running, or the disk cannot be written; the old files are unchanged.
-pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, SpoolError> {
+pub fn salvage(
+    from: &Path,
+    to: &Path,
+    now: Timestamp,
+    on_step: OnStep<'_>,
+) -> Result<Salvaged, SpoolError> {
     must_be_a_spool(from)?;
     // It would lose what this version does not know.
     if let Some(error) = schema::of_later_format(&from.join("spool.db")) {
@@ -109,7 +116,9 @@ pub fn salvage(from: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, Spool
             disk::remove(&to.join(name)).map_err(failed(to))?;
         }
         let copy = kept.join("copy.db");
+        Phase::CopyingDatabase.begins(on_step);
         salvaged.unreadable = copy_database(from, &copy)?;
+        Phase::Salvaging.begins(on_step);
         write_new(from, to, &copy, &new, &mut salvaged, now)?;
         for name in ["copy.db", "copy.db-wal", "copy.db-shm"] {
             disk::remove(&kept.join(name)).map_err(failed(&kept))?;

@@ -16,13 +16,15 @@ use secrecy::SecretString;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
+use super::clean;
+
 /// Whether there is a terminal.
-pub(super) fn is_there() -> bool {
+pub(in crate::cli) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks a question until the answer is yes or no; an empty answer means `usual`.
-pub(super) fn agreed(question: &str, usual: bool) -> bool {
+pub(in crate::cli) fn agreed(question: &str, usual: bool) -> bool {
     let hint = if usual { "[Y/n]" } else { "[y/N]" };
     loop {
         let Ok(answer) = ask(&format!("{question} {hint} ")) else {
@@ -36,7 +38,7 @@ pub(super) fn agreed(question: &str, usual: bool) -> bool {
 }
 
 /// Returns the meaning of an answer.
-pub(super) fn is_yes(answer: &str, usual: bool) -> bool {
+pub(in crate::cli) fn is_yes(answer: &str, usual: bool) -> bool {
     match answer.to_ascii_lowercase().as_str() {
         "" => usual,
         answer => answer == "y" || answer == "yes",
@@ -44,14 +46,14 @@ pub(super) fn is_yes(answer: &str, usual: bool) -> bool {
 }
 
 /// Reads one line, without spaces around it.
-pub(super) fn ask(text: &str) -> io::Result<String> {
+pub(in crate::cli) fn ask(text: &str) -> io::Result<String> {
     prompt(text);
     line()
 }
 
 /// Prints a prompt.
-pub(super) fn prompt(text: &str) {
-    let _gone = write!(io::stderr().lock(), "{text}");
+pub(in crate::cli) fn prompt(text: &str) {
+    let _gone = write!(io::stderr().lock(), "{}", clean(text));
 }
 
 /// The state of the terminal before it hid the input.
@@ -59,7 +61,7 @@ static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// From now on Ctrl-C and similar signals restore the terminal, and wait for actions that are
 /// [uninterrupted].
-pub(super) fn mind_interrupts() {
+pub(in crate::cli) fn mind_interrupts() {
     static MINDED: Once = Once::new();
     MINDED.call_once(begin_to_mind);
 }
@@ -99,13 +101,13 @@ fn begin_to_mind() {
 }
 
 /// Does something that an interrupt must not cut in two.
-pub(super) fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
+pub(in crate::cli) fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
     let _held = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
     work()
 }
 
 /// Reads one line without showing it.
-pub(super) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
+pub(in crate::cli) fn ask_secret(prompt: &str) -> io::Result<SecretString> {
     mind_interrupts();
     let hidden = Hidden::begin()?;
     let answer = ask(prompt);
@@ -141,7 +143,7 @@ impl Drop for Hidden {
 }
 
 /// Reads one line of standard input; the end of input is an error.
-pub(super) fn line() -> io::Result<String> {
+pub(in crate::cli) fn line() -> io::Result<String> {
     let mut line = String::new();
     if io::stdin().read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());

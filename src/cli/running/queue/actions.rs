@@ -1,21 +1,29 @@
 //! `queue retry`, `hold`, `release` and `drop`: one line with the result for each message, and
-//! the totals at the end.
+//! the totals at the end. Of many messages a terminal gets only the lines that say more than
+//! that it was done.
 //!
 //! Before an action on many messages, the command shows their number and asks. The action
-//! then does not include messages that arrived later.
+//! then does not include messages that arrived later. It goes on in slices; Ctrl-C ends it
+//! after one, and the totals say how much was done.
 
 use std::collections::HashSet;
 
+use futures_util::FutureExt;
 use serde::Serialize;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 
 use super::Failure;
 use super::Relay;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::counted;
+use crate::cli::grouped;
 use crate::cli::say;
+use crate::cli::say_json;
 use crate::cli::talk;
 use crate::cli::terminal;
+use crate::cli::terminal::Progress;
 use crate::mail::SpoolId;
 use crate::spool::Action;
 use crate::spool::Count;
@@ -31,8 +39,8 @@ pub(in crate::cli) const FILTER: &str = "\
 Only messages that match all of these terms, separated by spaces or commas, such as
 state=failed,from=*@contoso.com
 
-  state=STATE      waiting, claimed (being sent), held, failed, quarantined; delivered, dropped;
-                   refused (only in the history)
+  state=STATE      waiting, claimed (being sent), held, failed, quarantined;
+                   delivered, dropped; refused (only in the history)
   from=PATTERN     the address in MAIL FROM or in the From header; <> is the null sender
   to=PATTERN       a recipient
   subject=TEXT     a part of the subject
@@ -49,7 +57,8 @@ state=failed,from=*@contoso.com
   since=MOMENT     accepted at this moment (UTC) or later: 2026-12-01, 2026-12-01T14:30
   until=MOMENT     accepted before this moment
 
-In a PATTERN, * stands for any characters; case is ignored. Put a text with spaces in \"...\".";
+In a PATTERN, * stands for any characters; case is ignored.
+Put a text with spaces in \"...\".";
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true))]
@@ -110,7 +119,8 @@ pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exi
         let mut seen = HashSet::new();
         let mut ids = options.ids.clone();
         ids.retain(|id| seen.insert(*id));
-        give(&relay, action, Which::Ids(ids), options.json, &mut totals).await?;
+        let decided = give(&relay, action, Which::Ids(ids)).await?;
+        totals.add(action, &decided, Shown::of(options));
         return Ok(conclude(action, &totals));
     }
     let count = count(&relay, action, options.filter.as_ref()).await?;
@@ -122,6 +132,20 @@ pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exi
         talk("nothing was changed");
         return Ok(Exit::CheckFailed);
     }
+    all(&relay, action, options, &count, &mut totals).await
+}
+
+/// Gives the order for everything that was counted, slice by slice.
+async fn all(
+    relay: &Relay,
+    action: Action,
+    options: &Options,
+    count: &Count,
+    totals: &mut Totals,
+) -> Result<Exit, Failure> {
+    let of = count.states.values().sum();
+    let progress = Progress::begin(present(action));
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
     let mut after = None;
     loop {
         let which = Which::Matching {
@@ -129,9 +153,28 @@ pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exi
             accepted_by: count.at,
             after,
         };
-        after = give(&relay, action, which, options.json, &mut totals).await?;
+        let decided = match give(relay, action, which).await {
+            Ok(decided) => decided,
+            Err(failure) => {
+                drop(progress);
+                conclude(action, totals);
+                return Err(failure);
+            }
+        };
+        totals.add(action, &decided, Shown::of(options));
+        progress.at(totals.all(), of);
+        after = decided.next;
         if after.is_none() {
-            return Ok(conclude(action, &totals));
+            drop(progress);
+            return Ok(conclude(action, totals));
+        }
+        let interrupted = interrupt.as_mut().map(|interrupt| interrupt.recv());
+        if interrupted.is_some_and(|interrupted| interrupted.now_or_never().is_some()) {
+            drop(progress);
+            conclude(action, totals);
+            let left = grouped(of.saturating_sub(totals.all()));
+            talk(&format!("interrupted: about {left} were left as they are"));
+            return Ok(Exit::Interrupted);
         }
     }
 }
@@ -144,31 +187,56 @@ async fn count(relay: &Relay, action: Action, filter: Option<&Filter>) -> Result
     count.ok_or_else(Failure::another_version)
 }
 
-/// Gives one order. Returns where the next page begins, if there may be one.
-async fn give(
-    relay: &Relay,
-    action: Action,
-    which: Which,
-    json: bool,
-    totals: &mut Totals,
-) -> Result<Option<SpoolId>, Failure> {
+/// Gives one order. Returns what came of it, and where the next slice begins, if there may
+/// be one.
+async fn give(relay: &Relay, action: Action, which: Which) -> Result<Decided, Failure> {
     let order = Order { action, which };
-    let decided: Option<Decided> = relay.order("/queue/actions", &order).await?;
-    let decided = decided.ok_or_else(Failure::another_version)?;
-    for decision in &decided.decisions {
-        match decision.verdict {
-            Verdict::Done => totals.done += 1,
-            Verdict::Already => totals.already += 1,
-            Verdict::Refused => totals.refused += 1,
-        }
-        if json {
-            let line = Line { action, decision };
-            say(&serde_json::to_string(&line).unwrap_or_default());
-        } else {
-            say(&format!("{}  {}", decision.id, words(action, decision)));
+    let decided = relay.order("/queue/actions", &order).await?;
+    decided.ok_or_else(Failure::another_version)
+}
+
+/// How much of the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Json,
+    Everything,
+    /// Only lines that say more than that it was done.
+    Exceptions,
+}
+
+impl Shown {
+    fn of(options: &Options) -> Self {
+        match (options.json, options.ids.is_empty()) {
+            (true, _) => Self::Json,
+            (false, true) if terminal::is_watched() => Self::Exceptions,
+            (false, _) => Self::Everything,
         }
     }
-    Ok(decided.next)
+}
+
+impl Totals {
+    fn all(&self) -> u64 {
+        self.done + self.already + self.refused
+    }
+
+    /// Adds a slice, and prints it.
+    fn add(&mut self, action: Action, decided: &Decided, shown: Shown) {
+        for decision in &decided.decisions {
+            match decision.verdict {
+                Verdict::Done => self.done += 1,
+                Verdict::Already => self.already += 1,
+                Verdict::Refused => self.refused += 1,
+            }
+            let is_plain = decision.verdict == Verdict::Done && decision.remark.is_none();
+            match shown {
+                Shown::Json => say_json(&Line { action, decision }),
+                Shown::Exceptions if is_plain => {}
+                Shown::Everything | Shown::Exceptions => {
+                    say(&format!("{}  {}", decision.id, words(action, decision)));
+                }
+            }
+        }
+    }
 }
 
 /// The result as `--json` prints it.
@@ -203,6 +271,15 @@ fn verb(action: Action) -> &'static str {
         Action::Hold => "hold",
         Action::Release => "release",
         Action::Drop => "drop",
+    }
+}
+
+fn present(action: Action) -> &'static str {
+    match action {
+        Action::Retry => "retrying",
+        Action::Hold => "holding",
+        Action::Release => "releasing",
+        Action::Drop => "dropping",
     }
 }
 

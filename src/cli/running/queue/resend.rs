@@ -2,12 +2,14 @@
 
 use super::Failure;
 use super::Relay;
+use super::no_message;
 use crate::admin::ResendAnswer;
 use crate::admin::Resent;
 use crate::admin::ToResend;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::say;
+use crate::cli::say_json;
 use crate::cli::talk;
 use crate::cli::terminal;
 use crate::mail::Address;
@@ -40,7 +42,7 @@ pub(in crate::cli) async fn run(options: &Options) -> Result<Exit, Failure> {
     loop {
         let answer: Option<ResendAnswer> = relay.order("/queue/resends", &wanted).await?;
         let Some(answer) = answer else {
-            talk(&format!("graph-relay: {}", super::no_message(options.id)));
+            talk(&format!("graph-relay: {}", no_message(options.id)));
             return Ok(Exit::CheckFailed);
         };
         match answer {
@@ -67,7 +69,7 @@ pub(in crate::cli) async fn run(options: &Options) -> Result<Exit, Failure> {
 
 fn print(resent: &Resent, json: bool) {
     if json {
-        say(&serde_json::to_string(resent).unwrap_or_default());
+        say_json(resent);
         return;
     }
     let to: Vec<&str> = resent.recipients.iter().map(Address::as_str).collect();

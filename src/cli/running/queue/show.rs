@@ -1,0 +1,229 @@
+//! `queue show`: one message with every attempt, and what an operator can do about it.
+
+use std::time::Duration;
+
+use super::Failure;
+use super::Relay;
+use super::no_message;
+use super::reason;
+use super::style;
+use crate::admin::Shown;
+use crate::admin::Waits;
+use crate::cli::ConfigFile;
+use crate::cli::Exit;
+use crate::cli::ago;
+use crate::cli::say;
+use crate::cli::say_json;
+use crate::cli::say_styled;
+use crate::cli::talk;
+use crate::cli::terminal::Style;
+use crate::clock::Clock;
+use crate::clock::Timestamp;
+use crate::clock::span;
+use crate::clock::span_in_words;
+use crate::mail::SpoolId;
+use crate::spool::AttemptOutcome;
+use crate::spool::AttemptView;
+use crate::spool::EntryView;
+use crate::spool::Requested;
+use crate::spool::State;
+
+pub(super) async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<Exit, Failure> {
+    let relay = Relay::of(file)?;
+    let Some(shown) = relay.ask::<Shown>(&format!("/queue/{id}")).await? else {
+        talk(&format!("graph-relay: {}", no_message(id)));
+        return Ok(Exit::CheckFailed);
+    };
+    if json {
+        say_json(&shown);
+        return Ok(Exit::Done);
+    }
+    let Shown { entry, waits } = shown;
+    let summary = &entry.summary;
+    let destination = match (&summary.mailbox, &summary.account) {
+        (Some(mailbox), Some(account)) => format!("{mailbox} (account {account})"),
+        _ => "no [[account]] sends it".to_owned(),
+    };
+    say(&format!("message     {}", summary.id));
+    let now = Clock::System.now();
+    say_styled(&[
+        (Style::Plain, "state       "),
+        (style(summary.state), summary.state.name()),
+        (Style::Plain, &since(&entry, now)),
+    ]);
+    let told = |attempt: &AttemptView| attempt.reason == summary.reason;
+    if let Some(reason) = &summary.reason
+        && !entry.timeline.last().is_some_and(told)
+    {
+        say(&format!("            {reason}"));
+    }
+    say_envelope(&entry);
+    say(&format!(
+        "From header {}",
+        summary.author.as_deref().unwrap_or("no usable address")
+    ));
+    say(&format!("sent by     {destination}"));
+    let subject = summary.subject.iter();
+    subject.for_each(|subject| say(&format!("subject     {subject}")));
+    say(&format!("size        {} bytes", summary.size));
+    say(&format!("{}  {}", summary.accepted_at, came(&entry)));
+    for attempt in &entry.timeline {
+        say(&attempt_line(attempt));
+    }
+    say_outcome(&entry, waits.as_ref(), now);
+    Ok(Exit::Done)
+}
+
+/// Formats what followed the attempts, and what can be done.
+fn say_outcome(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) {
+    let (summary, id) = (&entry.summary, entry.summary.id);
+    for copy in &entry.resent_as {
+        say(&format!("copy        {copy}"));
+    }
+    if let Some(ended) = entry.ended_at.filter(|_| summary.state == State::Dropped) {
+        say(&format!("{ended}  dropped"));
+    }
+    if let Some(until) = entry.kept_until_at {
+        say(&format!(
+            "content     kept until {until}; to send it again: graph-relay queue resend {id}"
+        ));
+    }
+    if summary.state == State::Waiting {
+        say(&format!("{}  next attempt", summary.due_at));
+        if let Some(waits) = waits {
+            say(&format!("            {}", reason(waits, now)));
+        }
+    }
+    if let Some(next) = next_step(summary.state, id) {
+        say(&format!("next        {next}"));
+    }
+}
+
+/// Says how long ago it was accepted and ended, and when the next attempt is.
+fn since(entry: &EntryView, now: Timestamp) -> String {
+    let summary = &entry.summary;
+    let ended = entry.ended_at.map(|at| format!(" {}", ago(now.since(at))));
+    let next = Duration::from_millis(summary.due_in_ms);
+    let next = match (summary.state, next.as_secs()) {
+        (State::Waiting, 1..) => format!(", next attempt in {}", span_in_words(next)),
+        (State::Waiting, 0) => ", next attempt now".to_owned(),
+        (
+            State::Claimed
+            | State::Held
+            | State::Delivered
+            | State::Failed
+            | State::Dropped
+            | State::Quarantined,
+            _,
+        ) => String::new(),
+    };
+    let accepted = ago(Duration::from_millis(summary.age_ms));
+    format!("{}, accepted {accepted}{next}", ended.unwrap_or_default())
+}
+
+/// Formats sender and recipients, with the reports that were requested.
+fn say_envelope(entry: &EntryView) {
+    let summary = &entry.summary;
+    say(&format!("envelope    from <{}>", summary.reverse_path));
+    for recipient in &summary.recipients {
+        let requested = entry.requested.iter().find(|it| it.recipient == *recipient);
+        let asked = requested.map(asked).unwrap_or_default();
+        let for_whom = for_whom(entry, recipient);
+        say(&format!("            to   <{recipient}>{for_whom}{asked}"));
+    }
+    if let Some(returned) = &entry.ret {
+        say(&format!(
+            "            RET={returned}: {}",
+            returns(returned)
+        ));
+    }
+    if let Some(id) = &entry.envid {
+        say(&format!("            ENVID={id}"));
+    }
+}
+
+/// Formats what the client requested for a recipient (RFC 3461).
+fn asked(requested: &Requested) -> String {
+    let notify = requested.notify.as_ref();
+    let notify = notify.map_or_else(String::new, |notify| format!("  NOTIFY={notify}"));
+    let original = requested.orcpt.as_ref();
+    let original = original.map_or_else(String::new, |original| format!("  ORCPT={original}"));
+    format!("{notify}{original}")
+}
+
+/// Explains RET.
+fn returns(returned: &str) -> &'static str {
+    match returned {
+        "FULL" => "a failure report returns the whole message",
+        _ => "a failure report returns the header section",
+    }
+}
+
+/// Formats what the client named instead of a recipient.
+fn for_whom(entry: &EntryView, recipient: &str) -> String {
+    let replaced = entry.replaced.iter();
+    let originals = replaced.filter(|it| it.recipient.eq_ignore_ascii_case(recipient));
+    let originals: Vec<_> = originals.map(|it| format!("<{}>", it.original)).collect();
+    match originals.is_empty() {
+        true => String::new(),
+        false => format!(", for {}", originals.join(", ")),
+    }
+}
+
+/// Formats where a message came from.
+fn came(entry: &EntryView) -> String {
+    let user = entry.user.as_deref();
+    let user = user.map_or_else(String::new, |user| format!(", user {user}"));
+    let client = format!(
+        "from {} ({}) by {}{user}",
+        entry.client, entry.hello, entry.protocol
+    );
+    match (entry.about, entry.resend_of) {
+        (Some(about), _) => format!("created as the report about {about}"),
+        (None, Some(of)) => format!(
+            "accepted as a copy of {of}, on an operator's order; the original came {client}"
+        ),
+        (None, None) => format!("accepted {client}"),
+    }
+}
+
+/// Says what an operator can do about a message.
+fn next_step(state: State, id: SpoolId) -> Option<String> {
+    let command = |command: &str| format!("graph-relay queue {command} {id}");
+    let (retry, drop) = (command("retry"), command("drop"));
+    match state {
+        State::Waiting => Some(format!("to try it now: {retry}")),
+        State::Held => Some(format!("to send it: {}; or: {drop}", command("release"))),
+        State::Failed => Some(format!("when the cause is fixed: {retry}; or: {drop}")),
+        State::Quarantined => Some(format!("when it can be read again: {retry}; or: {drop}")),
+        State::Claimed | State::Delivered | State::Dropped => None,
+    }
+}
+
+fn attempt_line(attempt: &AttemptView) -> String {
+    let outcome = attempt.outcome.map_or("in progress", AttemptOutcome::name);
+    let mut line = format!(
+        "{}  attempt {}: {outcome}",
+        attempt.begun_at, attempt.number
+    );
+    if let Some(status) = attempt.http_status {
+        line.push_str(&format!(", HTTP {status}"));
+    }
+    if let Some(code) = &attempt.code {
+        line.push_str(&format!(" {code}"));
+    }
+    if let Some(took) = attempt.took_ms {
+        line.push_str(&format!(", after {}", span(Duration::from_millis(took))));
+    }
+    if let Some(reason) = &attempt.reason {
+        line.push_str(&format!("\n            {reason}"));
+    }
+    line.push_str(&format!(
+        "\n            client-request-id {}",
+        attempt.client_request_id
+    ));
+    if let Some(request_id) = &attempt.request_id {
+        line.push_str(&format!(", request-id {request_id}"));
+    }
+    line
+}
