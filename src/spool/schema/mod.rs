@@ -304,7 +304,7 @@ fn connect(path: &Path, beside: &Beside) -> Result<Connection, SpoolError> {
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -4096;
+         PRAGMA cache_size = -2048;
          PRAGMA journal_size_limit = 4194304;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
