@@ -114,8 +114,9 @@ const SPOOL_AGAIN: Duration = Duration::from_secs(1);
 /// a mailbox whose requests are answered quickly would wait for the next round.
 const ROUND: Duration = Duration::from_micros(300);
 /// The same while mail is coming in: accepting a burst quickly, so that no client waits, matters
-/// more than sending it a little sooner. Delivery still goes on.
-const ROUND_IN_A_BURST: Duration = Duration::from_millis(20);
+/// more than sending it a little sooner. Delivery still goes on. Until the next round the
+/// dispatcher sleeps, because waking for each message would cost a part of accepting it.
+const ROUND_IN_A_BURST: Duration = Duration::from_millis(50);
 
 /// Delivers through these accounts until `stop`, then waits for the running attempts. The
 /// caller limits that wait; an attempt that is cut off is found again at the next start. `pulse`
@@ -237,38 +238,36 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(mut self, stop: CancellationToken, mut beat: Beat) {
         let mut next_round = Instant::now();
-        let mut arriving = false;
+        let (mut arriving, mut in_burst) = (false, false);
         while !stop.is_cancelled() {
-            let now = Instant::now();
-            let wake = if now < next_round {
-                next_round - now
-            } else {
+            let mut wake = next_round.saturating_duration_since(Instant::now());
+            if wake.is_zero() {
+                arriving |= self.catch_up();
                 let claimed = self.claim().await;
                 if matches!(claimed, Err(SpoolError::Closed)) {
                     return; // the writer is gone: the service notices, and ends
                 }
-                if matches!(claimed, Ok(1..)) {
-                    let round = if arriving { ROUND_IN_A_BURST } else { ROUND };
-                    next_round = Instant::now() + round;
+                wake = self.sleep_time(claimed.is_err());
+                let has_begun = matches!(claimed, Ok(1..));
+                in_burst = arriving && has_begun;
+                if has_begun {
+                    wake = if arriving { ROUND_IN_A_BURST } else { ROUND };
+                    next_round = Instant::now() + wake;
                     arriving = false;
                 }
-                self.sleep_time(claimed.is_err())
-            };
+            }
             tokio::select! {
-                arrivals = self.context.spool.arrivals() => {
+                arrivals = self.context.spool.arrivals(), if !in_burst => {
                     arriving = true;
                     self.arrived(arrivals);
                 }
-                Some(settled) = self.reports.recv() => self.settled(&settled),
+                Some(settled) = self.reports.recv(), if !in_burst => self.settled(&settled),
                 () = self.context.spool.pauses_changed() => {
                     self.destinations.set_pauses(self.context.spool.pauses(), Instant::now());
                 }
                 () = tokio::time::sleep(wake) => {}
                 () = beat.answer() => {}
                 () = stop.cancelled() => {}
-            }
-            while let Ok(settled) = self.reports.try_recv() {
-                self.settled(&settled);
             }
         }
         drop(beat);
@@ -279,6 +278,17 @@ impl Dispatcher {
                 Some(settled) = self.reports.recv() => self.settled(&settled),
             }
         }
+    }
+
+    /// Takes in what has come up since. Returns whether mail has arrived.
+    fn catch_up(&mut self) -> bool {
+        while let Ok(settled) = self.reports.try_recv() {
+            self.settled(&settled);
+        }
+        let arrivals = self.context.spool.arrivals_so_far();
+        let has_arrived = !arrivals.is_empty();
+        self.arrived(arrivals);
+        has_arrived
     }
 
     fn arrived(&mut self, arrivals: Vec<Arrival>) {

@@ -23,23 +23,30 @@ pub enum Urgency {
     AtOnce,
 }
 
+/// The number of the last arrivals that a new one is compared with, so that a burst does not
+/// list each of its messages.
+const COMPARED: usize = 16;
+
 impl Spool {
     /// Waits for destinations in which something became due since the last call, and returns
     /// each once for each urgency.
     pub async fn arrivals(&self) -> Vec<Arrival> {
         loop {
             let arrived = self.shared.arrived.notified();
-            let mut taken = {
-                let mut arrivals = lock_mutex(&self.shared.arrivals);
-                std::mem::take(&mut *arrivals)
-            };
+            let taken = self.arrivals_so_far();
             if !taken.is_empty() {
-                taken.sort();
-                taken.dedup();
                 return taken;
             }
             arrived.await;
         }
+    }
+
+    /// The same without waiting.
+    pub fn arrivals_so_far(&self) -> Vec<Arrival> {
+        let mut taken = std::mem::take(&mut *lock_mutex(&self.shared.arrivals));
+        taken.sort();
+        taken.dedup();
+        taken
     }
 
     pub(super) fn announce(&self, destination: Destination, urgency: Urgency) {
@@ -48,8 +55,13 @@ impl Spool {
             urgency,
         };
         let mut arrivals = lock_mutex(&self.shared.arrivals);
-        // Many messages of one destination in a row are the usual case.
-        if arrivals.last() != Some(&arrival) {
+        // Many messages of a few destinations are the usual case.
+        if !arrivals
+            .iter()
+            .rev()
+            .take(COMPARED)
+            .any(|it| *it == arrival)
+        {
             arrivals.push(arrival);
         }
         drop(arrivals);
