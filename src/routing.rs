@@ -28,9 +28,12 @@ pub fn route(accounts: &[Account], senders: &Senders, origin: &Origin) -> Option
     accounts.iter().filter(may).find_map(|account| {
         let author = origin.author.as_ref();
         let from = from(account, senders, author, &origin.reverse_path)?;
+        if !account.serves(&from) {
+            return None;
+        }
         let destination = destination(account, mailbox.unwrap_or(&from));
         let is_asked = mailbox.is_none_or(|mailbox| mailbox.key() == destination.mailbox.key());
-        (account.serves(&from) && is_asked).then_some(destination)
+        is_asked.then_some(destination)
     })
 }
 
