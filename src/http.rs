@@ -50,9 +50,15 @@ pub enum HttpError {
         /// Why.
         error: String,
     },
-    /// TLS or proxy settings.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Setup(#[source] reqwest::Error),
+    /// The proxy.
+    #[error("http.proxy cannot be used: {0}")]
+    Proxy(String),
+    /// There are no certificates to verify Entra and Graph with, or they cannot be used.
+    #[error(
+        "TLS cannot be set up: {0}. If this machine has no CA certificates, install the package \
+         ca-certificates, or name a file with them in [http] ca_file"
+    )]
+    Tls(String),
 }
 
 /// An answer, whatever its status.
@@ -126,7 +132,8 @@ impl Http {
         if reach == Reach::Direct {
             builder = builder.no_proxy();
         } else if let Some(proxy) = &settings.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(&proxy.0).map_err(HttpError::Setup)?);
+            let failed = |error| HttpError::Proxy(words(error));
+            builder = builder.proxy(reqwest::Proxy::all(&proxy.0).map_err(failed)?);
         }
         if let Some(path) = &settings.ca_file {
             let failed = |error: String| HttpError::CaFile {
@@ -141,8 +148,9 @@ impl Http {
             }
             builder = builder.tls_certs_merge(certificates);
         }
+        let client = builder.build();
         Ok(Self {
-            client: builder.build().map_err(HttpError::Setup)?,
+            client: client.map_err(|error| HttpError::Tls(words(error)))?,
             connect_timeout,
             timeout: settings.timeout,
             clock,

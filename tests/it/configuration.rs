@@ -688,6 +688,28 @@ fn an_unreadable_file_exits_with_75_unless_something_else_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_ca_certificates_the_relay_says_what_to_install() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut command = binary();
+    command.env("SSL_CERT_FILE", "/dev/null");
+    command.env_remove("SSL_CERT_DIR");
+    command.arg("serve").arg("--config").arg(&home.config);
+
+    let output = command.output().unwrap();
+
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "No CA certificates",
+        "install the package ca-certificates",
+        "[http] ca_file",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_spool_in_use_is_refused() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
