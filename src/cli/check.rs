@@ -20,12 +20,13 @@ use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::State;
 use crate::spool;
+use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> Exit {
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(error) => {
-            talk(&error.to_string());
+            telemetry::error(&error.to_string());
             return match error.kind() {
                 ProblemKind::NotPermitted => Exit::NotPermitted,
                 ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
@@ -36,14 +37,11 @@ pub(super) fn run(file: &Path) -> Exit {
         talk(&warning.as_warning_in(file));
     }
     let closed = doctor::access(&config, file);
-    let mut failures = closed.iter().filter(|it| it.state == State::Failure);
-    for Finding { words, remedy, .. } in &closed {
-        if let Some(remedy) = remedy {
-            talk(&format!("{}: {words}: {remedy}", file.display()));
-        }
+    for finding in &closed {
+        tell(finding, file);
     }
     // The service would not start: the same end as when its own user checks.
-    if failures.next().is_some() {
+    if closed.iter().any(|it| it.state == State::Failure) {
         return Exit::Configuration;
     }
     say(&format!("{}: correct", file.display()));
@@ -77,6 +75,18 @@ pub(super) fn run(file: &Path) -> Exit {
         ));
     }
     spool(&config)
+}
+
+/// Prints a file that the service cannot read, and how to change that.
+fn tell(finding: &Finding, file: &Path) {
+    let Some(remedy) = &finding.remedy else {
+        return;
+    };
+    let text = format!("{}: {}: {remedy}", file.display(), finding.words);
+    match finding.state {
+        State::Failure => telemetry::error(&text),
+        State::Ok | State::Warning => talk(&text),
+    }
 }
 
 /// Says what the next start does to the spool: an upgrade, for instance.

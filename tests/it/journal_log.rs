@@ -96,6 +96,22 @@ async fn why_the_relay_did_not_start_is_an_error_in_the_journal() {
     assert!(text.lines().all(|line| line.starts_with("<3>")), "{text}");
 }
 
+/// The unit's reload begins with `check`.
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_file_does_not_pass_the_check_is_an_error_in_the_journal() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    home.append("[nonsense]");
+    let mut command = binary();
+    command.arg("check").arg("--config").arg(&home.config);
+    with_journal(&home, &mut command);
+
+    assert_eq!(command.status().unwrap().code(), Some(78));
+
+    let text = journal(&home);
+    has(&text, "<3>", "unknown key \"nonsense\"");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_have_no_priority_if_standard_error_is_not_the_journal() {
     let graph = stand_in().await;
