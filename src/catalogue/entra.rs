@@ -24,7 +24,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             instead of its Value. A new secret can also take half a minute until it works \
             everywhere.",
         remedy: "copy the client secret's Value (not its Secret ID), which Entra shows only when \
-            you create the secret, or create a new one, and save it where relay.toml expects it",
+            you create the secret, or create a new one, and save it where relay.toml expects it; a \
+            new systemd credential needs a restart",
         place: place::SECRETS,
     },
     Entry {
@@ -32,14 +33,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         cause: "Entra does not accept the client secret; this is an older wording of \
             AADSTS7000215.",
         remedy: "copy the client secret's Value (not its Secret ID), or create a new secret, and \
-            save it where relay.toml expects it",
+            save it where relay.toml expects it; a new systemd credential needs a restart",
         place: place::SECRETS,
     },
     Entry {
         code: "AADSTS7000222",
         cause: "The client secret was right, but has expired.",
         remedy: "create a new client secret, save its Value where relay.toml expects it, and write \
-            the new expiry date into client_secret_expires; a certificate lasts longer",
+            the new expiry date into client_secret_expires; a new systemd credential needs a \
+            restart; a certificate lasts longer",
         place: place::SECRETS,
     },
     Entry {
