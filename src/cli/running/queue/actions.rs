@@ -7,9 +7,10 @@
 //! after one, and the totals say how much was done.
 
 use std::collections::HashSet;
+use std::pin::pin;
 
-use futures_util::FutureExt;
 use serde::Serialize;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
@@ -153,7 +154,9 @@ async fn all(
             accepted_by: count.at,
             after,
         };
-        let decided = match give(relay, action, which).await {
+        let order = give(relay, action, which);
+        let (decided, is_interrupted) = finished(order, &mut interrupt).await;
+        let decided = match decided {
             Ok(decided) => decided,
             Err(failure) => {
                 drop(progress);
@@ -168,14 +171,36 @@ async fn all(
             drop(progress);
             return Ok(conclude(action, totals));
         }
-        let interrupted = interrupt.as_mut().map(|interrupt| interrupt.recv());
-        if interrupted.is_some_and(|interrupted| interrupted.now_or_never().is_some()) {
+        if is_interrupted {
             drop(progress);
             conclude(action, totals);
             let left = grouped(of.saturating_sub(totals.all()));
-            talk(&format!("interrupted: about {left} were left as they are"));
+            talk(&format!("about {left} were left as they are"));
             return Ok(Exit::Interrupted);
         }
+    }
+}
+
+/// Waits for a slice, also after Ctrl-C. Returns whether that came.
+async fn finished(
+    order: impl Future<Output = Result<Decided, Failure>>,
+    interrupt: &mut Option<Signal>,
+) -> (Result<Decided, Failure>, bool) {
+    let mut order = pin!(order);
+    tokio::select! {
+        decided = &mut order => return (decided, false),
+        () = interrupted(interrupt) => {}
+    }
+    talk("interrupted: waiting until the messages under way are done");
+    (order.await, true)
+}
+
+async fn interrupted(interrupt: &mut Option<Signal>) {
+    match interrupt {
+        Some(interrupt) => {
+            interrupt.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }
 
