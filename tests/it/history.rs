@@ -58,6 +58,8 @@ async fn a_message_is_found_by_everything_that_is_known_of_it() {
     send(&relay, &["b@example.org"], "Other", "delivered");
     let id = send(&relay, &["Anna@example.org"], "Offer-88", "delivered");
     let delivered = relay.event("delivered", |line| line["id"] == *id);
+    // The log has it before the spool.
+    relay.wait_until(|| field(&rows(&home, &["trace", &id]), "state") == ["delivered"]);
 
     for text in [
         id.as_str(),
