@@ -15,6 +15,8 @@
 //! ```text
 //! listener/       sockets, TLS, who may connect: bytes to and from a session
 //!   slots/          who holds the connections, and who makes room
+//!   newcomer.rs     from accepting a connection to its dialog
+//!   proxy/          load balancers that say who the client is
 //!   connection/     bytes from a client and to it, with TLS or without
 //!   access.rs       what it may do       dialog.rs  its lines to the session, and replies back
 //!   passwords/      whether a name and a password belong together

@@ -41,10 +41,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "421 4.7.0",
         cause: "The relay's own reply: this client has too many connections, made too many errors, \
-            tried too many wrong passwords, or does not speak SMTP (HTTP or the PROXY protocol).",
+            tried too many wrong passwords, does not speak SMTP (HTTP), or \
+            comes through a load balancer whose PROXY protocol header is missing or not expected.",
         remedy: "read the text after the code: it names the limit in relay.toml; for wrong \
-            passwords correct the name and password in the device; for PROXY turn it off in the \
-            load balancer",
+            passwords correct the name and password in the device; for the PROXY protocol compare \
+            the load balancer with proxy_protocol_from of the [[listener]]",
         place: place::SESSIONS,
     },
     Entry {

@@ -146,6 +146,19 @@ fn required(listener: &Listener) -> String {
     }
 }
 
+/// Names the load balancers that say who the client is.
+fn proxies(listener: &Listener) -> String {
+    let proxies = listener.proxy_protocol_from.iter();
+    let proxies: Vec<String> = proxies.map(ToString::to_string).collect();
+    match proxies.as_slice() {
+        [] => String::new(),
+        proxies => format!(
+            ", by the PROXY protocol header of load balancers in {} (proxy_protocol_from)",
+            proxies.join(", ")
+        ),
+    }
+}
+
 /// Says what a client of this listener needs.
 fn access(listener: &Listener) -> String {
     let tls = match listener.tls {
@@ -167,5 +180,6 @@ fn access(listener: &Listener) -> String {
              (graph-relay-{name}.socket)"
         ),
     };
-    format!("{tls}{authentication}{untested}")
+    let proxies = proxies(listener);
+    format!("{tls}{authentication}{proxies}{untested}")
 }

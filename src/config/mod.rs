@@ -116,6 +116,8 @@ pub struct Listener {
     pub anonymous_networks: Vec<IpNet>,
     /// Who may connect.
     pub networks: Vec<IpNet>,
+    /// Which proxies say by a PROXY protocol header who connects.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// How a line feed without a carriage return is treated.
     pub bare_lf: Tolerance,
     /// How a carriage return without a line feed is treated.
@@ -437,6 +439,12 @@ impl Account {
 }
 
 impl Listener {
+    /// Whether a connection from this address has to begin with a PROXY protocol header, which
+    /// then says where the client is.
+    pub fn expects_header_from(&self, peer: IpAddr) -> bool {
+        contains(&self.proxy_protocol_from, peer)
+    }
+
     /// Whether a client at this address may connect. IPv4 addresses from an IPv6 socket count
     /// as IPv4.
     pub fn admits(&self, client: IpAddr) -> bool {

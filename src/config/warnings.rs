@@ -96,7 +96,7 @@ fn clear_passwords(listener: &Listener) -> Option<String> {
          addresses in networks of a listener without authentication",
         listener.address
     );
-    (is_clear && reached && !listener.address.is_loopback()).then_some(message)
+    (is_clear && reached && !listener.is_local()).then_some(message)
 }
 
 fn any_password(listener: &Listener) -> Option<String> {
@@ -123,7 +123,7 @@ fn any_sender(account: &Account, listener: &Listener) -> Option<String> {
     };
     let wide = account.senders.iter().find(|senders| senders.is_wide());
     let (network, senders) = open.iter().find(whole).zip(wide)?;
-    if account.mailbox != Mailbox::From || listener.address.is_loopback() {
+    if account.mailbox != Mailbox::From || listener.is_local() {
         return None;
     }
     Some(format!(

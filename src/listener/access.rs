@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::Rules;
 use super::Shared;
-use super::slots::Arrival;
+use super::proxy::Visitor;
+use super::slots::party::Arrival;
+use super::slots::party::Party;
 use crate::config::Authentication;
 use crate::config::Listener;
 use crate::config::Tls;
@@ -16,12 +18,13 @@ use crate::session::Access;
 use crate::session::ClearPasswords;
 use crate::session::Identity;
 use crate::session::Reply;
+use crate::session::Sending;
 use crate::session::Session;
 
 /// A client of a listener, and the rules that hold for it.
 #[derive(Debug)]
 pub(super) struct Policy {
-    client: IpAddr,
+    visitor: Visitor,
     /// The number of the listener in the rules.
     number: usize,
     listener: Arc<Listener>,
@@ -32,12 +35,12 @@ pub(super) struct Policy {
 
 impl Policy {
     /// What holds now; `None` if there is no such listener.
-    pub(super) fn now(client: IpAddr, number: usize, shared: &Shared) -> Option<Self> {
+    pub(super) fn now(visitor: Visitor, number: usize, shared: &Shared) -> Option<Self> {
         let generation = shared.generation();
         let rules = shared.rules();
         let listener = rules.listeners.get(number).cloned()?;
         Some(Self {
-            client,
+            visitor,
             number,
             listener,
             generation,
@@ -47,11 +50,16 @@ impl Policy {
 
     /// Whom it is about.
     pub(super) fn client(&self) -> IpAddr {
-        self.client
+        self.visitor.client()
+    }
+
+    /// The proxy that has passed the connection on.
+    pub(super) fn proxy(&self) -> Option<IpAddr> {
+        self.visitor.proxy()
     }
 
     /// Where the client has connected.
-    pub(super) fn listener(&self) -> &Listener {
+    pub(super) fn listener(&self) -> &Arc<Listener> {
         &self.listener
     }
 
@@ -64,13 +72,13 @@ impl Policy {
     pub(super) fn arrival(&self) -> Arrival {
         Arrival {
             listener: self.number,
-            client: Client::at(self.client),
+            party: Party::Client(Client::at(self.client())),
         }
     }
 
     /// Whether the client may connect.
     pub(super) fn admits(&self) -> bool {
-        self.listener.admits(self.client)
+        self.visitor.is_admitted_by(&self.listener)
     }
 
     /// A session that begins now.
@@ -80,8 +88,13 @@ impl Policy {
 
     /// What the client may do in a session.
     fn access(&self) -> Access {
-        let listener = &self.listener;
+        let (listener, client) = (&self.listener, self.client());
+        let sending = match self.visitor.may_send_to(listener) {
+            true => Sending::Allowed,
+            false => Sending::Refused,
+        };
         Access {
+            sending,
             tls: match listener.tls {
                 Tls::Off => session::Tls::Off,
                 Tls::Starttls => session::Tls::Offered,
@@ -90,15 +103,16 @@ impl Policy {
             },
             authentication: match listener.authentication {
                 Authentication::Off => session::Authentication::Off,
+                _ if sending == Sending::Refused => session::Authentication::Off,
                 Authentication::Any => session::Authentication::Any,
-                Authentication::Required if !listener.admits_anonymous(self.client) => {
+                Authentication::Required if !listener.admits_anonymous(client) => {
                     session::Authentication::Required
                 }
                 Authentication::Optional | Authentication::Required => {
                     session::Authentication::Optional
                 }
             },
-            clear_passwords: if listener.admits_clear_passwords(self.client) {
+            clear_passwords: if listener.admits_clear_passwords(client) {
                 ClearPasswords::Taken
             } else {
                 ClearPasswords::Refused
@@ -114,7 +128,7 @@ impl Policy {
         if shared.generation() == self.generation {
             return None;
         }
-        let now = Self::now(self.client, self.number, shared)?;
+        let now = Self::now(self.visitor, self.number, shared)?;
         if !now.admits() {
             return Some(Reply::no_longer_admitted());
         }

@@ -68,7 +68,12 @@ impl<'a> Dialog<'a> {
     /// All of it, to the end of the connection.
     pub(super) async fn run(mut self) {
         let client = self.policy.client();
-        debug!(event = "connected", %client, "a client has connected");
+        let proxy = self.policy.proxy();
+        debug!(event = "connected", %client, proxy = proxy.map(tracing::field::display), "a client has connected");
+        if let Some(proxy) = proxy {
+            let what = format!("the connection came through the proxy {proxy}");
+            self.connection.recording.happened(&what);
+        }
         self.shared.metrics.sessions.inc();
         let end = self.talk().await;
         let how = format!("{end:?}");
@@ -150,7 +155,10 @@ impl<'a> Dialog<'a> {
             }
             Line::Proxy => {
                 recording.happened("the connection began with a PROXY protocol preamble");
-                Step::Close(Reply::proxy_unexpected())
+                Step::Close(match self.policy.proxy() {
+                    Some(_) => Reply::proxy_twice(),
+                    None => Reply::proxy_unexpected(),
+                })
             }
             Line::Unfinished => {
                 self.flush().await?;

@@ -13,15 +13,15 @@ mod clients;
 mod connection;
 mod dialog;
 mod ending;
+mod newcomer;
 mod passwords;
+mod proxy;
 mod receive;
 mod slots;
 mod tls;
 
 use std::io;
 use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -33,25 +33,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustls::ServerConfig;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use self::access::Policy;
 use self::clients::Clients;
-use self::dialog::Dialog;
+use self::newcomer::Door;
+use self::newcomer::Newcomer;
 use self::passwords::Verifier;
-use self::slots::Arrival;
-use self::slots::Plan;
-use self::slots::Refusal;
-use self::slots::Room;
-use self::slots::Slot;
+use self::proxy::Peer;
+#[cfg(any(test, fuzzing))]
+pub use self::proxy::oracle;
 use self::slots::Slots;
 pub use self::slots::holders::Connections;
 pub use self::slots::holders::Holder;
@@ -62,14 +57,11 @@ use crate::config::Account;
 use crate::config::Limits;
 use crate::config::Listener;
 use crate::config::Senders;
-use crate::config::Tls;
 use crate::config::User;
 use crate::metrics::Metrics;
 use crate::session;
-use crate::spool::RefusedMail;
 use crate::spool::Spool;
 use crate::telemetry::complaints;
-use crate::telemetry::transcripts::Recording;
 use crate::telemetry::transcripts::Transcripts;
 
 /// On stop, how long a message within DATA may take to be finished.
@@ -149,7 +141,7 @@ impl Shared {
     /// sessions apply them at their next command, or end.
     pub fn set_rules(&self, rules: Rules) {
         self.verifier.reload(&rules.users);
-        let plan = plan(&rules);
+        let plan = newcomer::plan(&rules);
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         self.generation.fetch_add(1, Ordering::Release);
         self.slots.shrink(&plan);
@@ -179,12 +171,6 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Connections that wait in the kernel until they are accepted.
 const BACKLOG: u32 = 1024;
-/// Connections of one listener that were not decided about yet.
-const ARRIVING: usize = 256;
-/// How many of these may wait for a slot.
-const WAITING: usize = 64;
-/// How long they may wait.
-const A_MOMENT: Duration = Duration::from_millis(250);
 /// How many connections may be without a slot and not closed yet.
 const LINGERING: usize = 128;
 
@@ -221,33 +207,17 @@ pub async fn run(
             }
         };
         failures = 0;
-        let client = peer.ip().to_canonical();
         // Here and not in a separate task, so that the latest arrival is the last that
         // makes room.
-        let Some(newcomer) = shared.newcomer(client, number) else {
+        let Some(newcomer) = Newcomer::new(Peer::at(peer.ip()), number, &shared) else {
             return;
         };
         let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
         connections.spawn(async move {
-            let serving = serve(stream, newcomer, &shared, &door, arriving);
-            contained(client, serving).await;
+            let address = newcomer.address();
+            let serving = newcomer.serve(stream, &shared, &door, arriving);
+            contained(address, serving).await;
         });
-    }
-}
-
-/// Limits the connections of one listener that have no slot yet.
-#[derive(Debug)]
-struct Door {
-    arriving: Arc<Semaphore>,
-    waiting: Semaphore,
-}
-
-impl Default for Door {
-    fn default() -> Self {
-        Self {
-            arriving: Arc::new(Semaphore::new(ARRIVING)),
-            waiting: Semaphore::new(WAITING),
-        }
     }
 }
 
@@ -265,158 +235,13 @@ async fn contained(client: IpAddr, session: impl Future<Output = ()>) {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    newcomer: (Policy, Option<Result<Slot, Refusal>>),
-    shared: &Shared,
-    door: &Door,
-    arriving: OwnedSemaphorePermit,
-) {
-    let (policy, slot) = newcomer;
-    let turn_away = |stream, reply| turn_away(stream, &policy, reply, shared);
-    let Some(slot) = slot else {
-        return turn_away(stream, session::Reply::network_not_allowed()).await;
-    };
-    let slot = match slot {
-        Ok(slot) => Ok(slot),
-        Err(refusal) => shared.wait(&policy, door, refusal).await,
-    };
-    let slot = match slot {
-        Ok(slot) => slot,
-        Err(refusal) => {
-            shared.slots.note_refusal(refusal);
-            let reply = match refusal {
-                Refusal::Client => session::Reply::too_many_connections(),
-                Refusal::Full | Refusal::Leaving => session::Reply::all_taken(),
-            };
-            return turn_away(stream, reply).await;
-        }
-    };
-    drop(arriving);
-    Dialog::new(stream, policy, slot, shared).run().await;
-}
-
-impl Shared {
-    /// What holds for a newcomer, and its slot; no slot where the listener is not for
-    /// this client, and `None` where there is no such listener.
-    fn newcomer(
-        &self,
-        client: IpAddr,
-        number: usize,
-    ) -> Option<(Policy, Option<Result<Slot, Refusal>>)> {
-        let policy = Policy::now(client, number, self)?;
-        let slot = policy
-            .admits()
-            .then(|| self.slot(policy.arrival(), policy.rules()));
-        Some((policy, slot))
-    }
-
-    /// A slot for an arrival: a free one, or one that another session must give up,
-    /// unless one is about to become free.
-    fn slot(&self, arrival: Arrival, rules: &Rules) -> Result<Slot, Refusal> {
-        let plan = plan(rules);
-        let enter = |room| self.slots.enter(arrival, &plan, room, &self.stop);
-        let refusal = match enter(Room::Free) {
-            Ok(slot) => return Ok(slot),
-            Err(refusal) => refusal,
-        };
-        if self.slots.is_churning(arrival, refusal) {
-            return Err(refusal);
-        }
-        if refusal != Refusal::Client {
-            self.all_taken(&plan, rules);
-        }
-        enter(Room::Made)
-    }
-
-    /// Waits a moment for a slot if some have just become free.
-    async fn wait(&self, policy: &Policy, door: &Door, refusal: Refusal) -> Result<Slot, Refusal> {
-        let (arrival, rules) = (policy.arrival(), policy.rules());
-        let plan = plan(rules);
-        let enter = |room| self.slots.enter(arrival, &plan, room, &self.stop);
-        if !self.slots.is_churning(arrival, refusal) {
-            return Err(refusal);
-        }
-        if let Ok(_waits) = door.waiting.try_acquire() {
-            let moment = tokio::time::sleep(A_MOMENT);
-            tokio::pin!(moment);
-            loop {
-                let freed = self.slots.freed();
-                tokio::pin!(freed);
-                freed.as_mut().enable();
-                let room = match refusal {
-                    Refusal::Leaving => Room::Made,
-                    Refusal::Client | Refusal::Full => Room::Free,
-                };
-                if let Ok(slot) = enter(room) {
-                    return Ok(slot);
-                }
-                tokio::select! {
-                    () = freed => {}
-                    () = &mut moment => break,
-                    () = self.stop.cancelled() => break,
-                }
-            }
-        }
-        if refusal != Refusal::Client {
-            self.all_taken(&plan, rules);
-        }
-        enter(Room::Made)
-    }
-}
-
-/// How these rules divide the connections.
-fn plan(rules: &Rules) -> Plan {
-    let limits = &rules.limits;
-    Plan {
-        connections: limits.connections,
-        per_client: limits.connections_per_client,
-        per_local_client: limits.connections_per_local_client,
-        reserved: limits.reserved_connections,
-        listeners: rules.listeners.len(),
-        is_local: rules.listeners.iter().any(|listener| {
-            let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            here.iter().any(|address| listener.admits(*address))
-        }),
-    }
-}
-
-/// Says why a connection is refused, if that costs nothing: a refused client must not
-/// hold a place for long, nor fill the log.
-async fn turn_away(mut stream: TcpStream, policy: &Policy, reply: session::Reply, shared: &Shared) {
-    let (client, listener) = (policy.client(), policy.listener());
-    if listener.tls != Tls::Implicit {
-        let mut bytes = Vec::new();
-        reply.write_to(&mut bytes);
-        // A new connection has room for this much.
-        let said = tokio::time::timeout(SAY_NO, stream.write_all(&bytes)).await;
-        drop(said);
-    }
-    drop(stream);
-    shared.spool.note_refusal(RefusedMail {
-        client: Some(client),
-        reply: reply.to_string(),
-        remedy: reply.remedy.to_owned(),
-        ..RefusedMail::default()
-    });
-    let mut recording = Recording::begin(&shared.clock);
-    recording.said(reply.to_string().as_bytes());
-    recording.trouble(&reply.to_string(), reply.remedy);
-    let address = listener.address.to_string();
-    shared
-        .transcripts
-        .keep(recording, client, address, None, None);
-}
-
-const SAY_NO: Duration = Duration::from_millis(100);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn a_panic_in_a_session_is_contained() {
-        contained(Ipv4Addr::LOCALHOST.into(), async {
+        contained(std::net::Ipv4Addr::LOCALHOST.into(), async {
             panic!("in a session");
         })
         .await;

@@ -5,14 +5,13 @@ use std::collections::HashSet;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
-use super::Access;
 use super::Authentication;
-use super::ClearPasswords;
 use super::Exchange;
 use super::Hello;
 use super::Outcome;
 use super::Quirk;
 use super::Reply;
+use super::Sending;
 use super::Session;
 use super::State;
 use super::Step;
@@ -35,6 +34,9 @@ impl Session {
         }
         if self.access.tls == Tls::Required && needs_tls(&command) {
             return Err(Reply::tls_required());
+        }
+        if self.access.sending == Sending::Refused && matches!(command, Command::Mail(_)) {
+            return Err(Reply::only_checks());
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
         let (state, step) = match (state, command) {
@@ -237,16 +239,6 @@ impl Session {
 
 /// A mail client does not send this many commands without a message in between.
 pub(super) const IDLE_COMMANDS: u32 = 1000;
-
-impl Access {
-    /// Whether a password is allowed now.
-    fn takes_passwords(&self) -> bool {
-        // A password that is not checked needs no protection. But no AUTH is accepted
-        // before TLS where TLS is required.
-        let is_any = self.authentication == Authentication::Any && self.tls != Tls::Required;
-        self.tls == Tls::Active || self.clear_passwords == ClearPasswords::Taken || is_any
-    }
-}
 
 /// RFC 3207 4: the reply of a server that requires TLS.
 fn needs_tls(command: &Command) -> bool {

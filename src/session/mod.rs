@@ -8,6 +8,7 @@
 //! user stays authenticated until the connection ends. The table of the dialog is in
 //! `dialog.rs`. Uses no clock, no socket and no spool.
 
+mod access;
 mod auth;
 mod before;
 mod data;
@@ -26,6 +27,11 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+pub use self::access::Access;
+pub use self::access::Authentication;
+pub use self::access::ClearPasswords;
+pub use self::access::Sending;
+pub use self::access::Tls;
 pub use self::auth::Credentials;
 use self::auth::Exchange;
 pub use self::auth::Mechanism;
@@ -38,12 +44,11 @@ pub use self::identity::Identity;
 pub use self::quirk::Quirk;
 use self::quirk::Quirks;
 pub use self::replies::Reply;
-pub use self::replies::ending::PROXY_REMEDY;
+pub use self::replies::proxy::PROXY_REMEDY;
 use self::syntax::Command;
 use crate::mail::Address;
 use crate::mail::Aliases;
 use crate::mail::Envelope;
-use crate::mail::RecipientPolicy;
 use crate::mail::SpoolId;
 
 /// The settings of the configuration that a session needs.
@@ -59,54 +64,6 @@ pub struct Settings {
     pub errors: u32,
     /// Who receives the mail for each recipient.
     pub aliases: Arc<Aliases>,
-}
-
-/// The rights of this client on this listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// Whether the connection has TLS, or can get it.
-    pub tls: Tls,
-    /// Whether mail is accepted without authentication.
-    pub authentication: Authentication,
-    /// Whether a password is allowed without TLS.
-    pub clear_passwords: ClearPasswords,
-    /// To whom the client may send.
-    pub recipients: Arc<RecipientPolicy>,
-}
-
-/// Whether the connection has TLS, or can get it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// TLS is not available.
-    Off,
-    /// With STARTTLS, if the client wants it.
-    Offered,
-    /// With STARTTLS, and no mail before it.
-    Required,
-    /// The connection uses TLS.
-    Active,
-}
-
-/// Whether mail is accepted without authentication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authentication {
-    /// AUTH is not offered.
-    Off,
-    /// The client may authenticate.
-    Optional,
-    /// No mail is accepted without it.
-    Required,
-    /// The client may authenticate with any name and password, which are ignored.
-    Any,
-}
-
-/// Whether a password is allowed without TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClearPasswords {
-    /// AUTH is offered without TLS too.
-    Taken,
-    /// AUTH is only offered within TLS.
-    Refused,
 }
 
 /// One connection's dialog.

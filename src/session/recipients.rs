@@ -174,6 +174,7 @@ mod tests {
     use crate::session::Authentication;
     use crate::session::ClearPasswords;
     use crate::session::Identity;
+    use crate::session::Sending;
     use crate::session::Session;
     use crate::session::Settings;
     use crate::session::Step;
@@ -229,6 +230,7 @@ mod tests {
             authentication: Authentication::Optional,
             clear_passwords: ClearPasswords::Taken,
             recipients: Arc::new(listener.clone()),
+            sending: Sending::Allowed,
         }
     }
 

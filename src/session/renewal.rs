@@ -4,6 +4,7 @@
 use super::Access;
 use super::Authentication;
 use super::Identity;
+use super::Sending;
 use super::Session;
 use super::Settings;
 use super::State;
@@ -34,7 +35,7 @@ impl Session {
         let of = |identity: Option<&Identity>| identity.map(|it| it.recipients.clone());
         let is_other = self.access.recipients != access.recipients
             || of(self.identity.as_ref()) != of(identity.as_ref());
-        if is_named && is_other {
+        if is_named && (is_other || access.sending == Sending::Refused) {
             return false;
         }
         if let State::Transaction(transaction) = &self.state

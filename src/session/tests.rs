@@ -3,6 +3,7 @@
 use super::Identity;
 use super::dialog::IDLE_COMMANDS;
 use super::*;
+use crate::mail::RecipientPolicy;
 
 fn open() -> Access {
     Access {
@@ -10,6 +11,7 @@ fn open() -> Access {
         authentication: Authentication::Off,
         clear_passwords: ClearPasswords::Taken,
         recipients: Arc::default(),
+        sending: Sending::Allowed,
     }
 }
 

@@ -357,6 +357,79 @@ fn a_bare_address_is_a_network_of_one_machine() {
 }
 
 #[test]
+fn promise_6_clients_that_anybody_can_make_up_are_refused() {
+    let listener =
+        |keys: &str| format!("[[listener]]\naddress = \"127.0.0.1:2525\"\n{keys}\n{ACCOUNT}{USER}");
+    let clients = "networks = [\"192.0.2.0/24\"]";
+    for everybody in ["0.0.0.0/0", "::/0", "0.0.0.0/1\", \"128.0.0.0/1"] {
+        let said = complaint(&listener(&format!(
+            "{clients}\nproxy_protocol_from = [\"{everybody}\"]"
+        )));
+        let forged = "relay.toml:4:23: proxy_protocol_from: everybody could claim to be a client";
+        assert!(said.iter().any(|line| line.starts_with(forged)), "{said:?}");
+    }
+    for (keys, expected) in [
+        (
+            "proxy_protocol_from = [\"192.0.2.5\"]",
+            "relay.toml:3:23: proxy_protocol_from: clients on other machines connect through the load \
+             balancer: name those that may send",
+        ),
+        (
+            "networks = [\"192.0.2.0/24\"]\nproxy_protocol_from = [\"::ffff:192.0.2.5\"]",
+            "relay.toml:4:23: proxy_protocol_from: write IPv4 networks in IPv4 form",
+        ),
+        (
+            "networks = [\"192.0.2.0/24\"]\nproxy_protocol_from = [\"balancer\"]",
+            "relay.toml:4:23: proxy_protocol_from: \"balancer\" is not a network",
+        ),
+        (
+            "networks = [\"192.0.2.0/24\"]\ntls = \"implicit\"",
+            "relay.toml:4:7: tls: this needs a certificate",
+        ),
+    ] {
+        let said = complaint(&listener(keys));
+        assert!(
+            said.iter().any(|line| line.starts_with(expected)),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn check_names_load_balancers_and_warns_if_they_are_everybody() {
+    let home = Home::empty();
+    let tls = Identity::new().section(&home);
+    let listener = |keys: &str| {
+        let networks = "networks = [\"192.0.2.0/24\"]";
+        format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{networks}\n{keys}\n")
+    };
+
+    let named = listener("proxy_protocol_from = [\"192.0.2.5\"]");
+    let output = run("check", &home_with(&format!("{named}{ACCOUNT}")));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    let words = "by the PROXY protocol header of load balancers in 192.0.2.5/32";
+    assert!(said.contains(words), "{said}");
+    assert_eq!(warnings(&format!("{named}{ACCOUNT}"), 0o600), "");
+
+    let everybody = "proxy_protocol_from = [\"0.0.0.0/0\"]\n\
+                     tls = \"implicit\"\nauthentication = \"required\"";
+    let everybody = listener(everybody);
+    let said = warnings(&format!("{everybody}{tls}{USER}{ACCOUNT}"), 0o600);
+    let warning = "relay.toml:4:23: warning: proxy_protocol_from: everybody who reaches this \
+                   listener can claim to be any client";
+    assert!(said.contains(warning), "{said}");
+
+    // Clients of other machines reach even an address of loopback.
+    let clear = listener("proxy_protocol_from = [\"127.0.0.1\"]\nauthentication = \"optional\"");
+    let said = warnings(&format!("{clear}{USER}{ACCOUNT}"), 0o600);
+    assert!(
+        said.contains("passwords cross the network unencrypted"),
+        "{said}"
+    );
+}
+
+#[test]
 fn conflicting_listeners_and_empty_networks_are_reported() {
     let said = complaint(&format!(
         "[[listener]]\naddress = \"0.0.0.0:2525\"\nnetworks = [\"10.0.0.0/8\", \"fc00::/7\"]\n\

@@ -45,6 +45,7 @@ mod pace;
 mod pages;
 mod pause;
 mod promises;
+mod proxied;
 mod queue;
 mod recipients;
 mod reference;

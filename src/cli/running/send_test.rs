@@ -28,7 +28,6 @@ use crate::config::Account;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::config::Listener;
-use crate::config::Tls;
 use crate::graph::Caller;
 use crate::graph::Graph;
 use crate::mail::Address;
@@ -209,10 +208,7 @@ async fn follow(relay: &Relay, id: &str, begun: Instant, to: &Address) -> Result
 /// Returns a listener that accepts mail from this machine without TLS or a password.
 fn open_listener(config: &Config, running: &[SocketAddr]) -> Option<SocketAddr> {
     let here = Ipv4Addr::LOCALHOST.into();
-    let is_open = |listener: &Listener| {
-        let tls = matches!(listener.tls, Tls::Off | Tls::Starttls);
-        tls && listener.admits(here) && listener.admits_anonymous(here)
-    };
+    let is_open = |listener: &Listener| listener.is_open_to(here);
     let open = config.listeners.iter().enumerate();
     let open = open.filter(|(_, listener)| is_open(listener));
     let mut running_open = open.filter_map(|(number, listener)| match &listener.address {

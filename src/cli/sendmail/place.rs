@@ -15,7 +15,6 @@ use tokio::net::lookup_host;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::config::Listener;
-use crate::config::Tls;
 
 /// Of [`Listener::defaults`].
 const DEFAULT_PORT: u16 = 2525;
@@ -52,11 +51,7 @@ fn open_by_default() -> Vec<SocketAddr> {
 /// Those that take mail from this machine without TLS and without a password.
 fn open(listeners: &[Listener]) -> Vec<SocketAddr> {
     let reached = listeners.iter().flat_map(|listener| {
-        let is_open = |ip: &IpAddr| {
-            matches!(listener.tls, Tls::Off | Tls::Starttls)
-                && listener.admits(*ip)
-                && listener.admits_anonymous(*ip)
-        };
+        let is_open = |ip: &IpAddr| listener.is_open_to(*ip);
         let port = listener.address.usual_port().unwrap_or(0);
         let open = ips(&listener.address).into_iter().filter(is_open);
         let open: Vec<_> = open.map(|ip| SocketAddr::new(ip, port)).collect();

@@ -44,6 +44,19 @@ pub const PRIVILEGED_PORTS: [&str; 4] = [
 ];
 
 impl Listener {
+    /// Whether it is certain that only clients on this machine reach it.
+    pub fn is_local(&self) -> bool {
+        self.address.is_loopback() && self.proxy_protocol_from.is_empty()
+    }
+
+    /// Whether a client at this address may send mail without TLS, a password or a proxy.
+    pub fn is_open_to(&self, client: IpAddr) -> bool {
+        matches!(self.tls, Tls::Off | Tls::Starttls)
+            && self.admits(client)
+            && self.admits_anonymous(client)
+            && !self.expects_header_from(client)
+    }
+
     /// The listeners of a configuration without any.
     pub fn defaults() -> Vec<Self> {
         let on = |ip: IpAddr, presence| Self {
@@ -52,6 +65,7 @@ impl Listener {
             authentication: Authentication::Off,
             anonymous_networks: Vec::new(),
             networks: loopback(),
+            proxy_protocol_from: Vec::new(),
             bare_lf: Tolerance::Normalise,
             bare_cr: Tolerance::Normalise,
             nul: Tolerance::Normalise,
@@ -135,11 +149,14 @@ fn listener(
     let authentication = authentication(section, users);
     let anonymous = networks_of(section, "anonymous_networks");
     let networks = networks_of(section, "networks");
+    let proxies = networks_of(section, "proxy_protocol_from");
     let bare_lf = section.or("bare_lf", Tolerance::Normalise);
     // The administrator controls the applications on this machine. From anywhere else, such
     // bytes are more likely an attack on the readers of the message. The addresses of a socket
     // that systemd opens are not known here.
     let is_local = |marked: &Marked<ListenAddress>| match &marked.value {
+        // A proxy passes on what comes from anywhere.
+        _ if proxies.is_some() => false,
         ListenAddress::Socket(address) => address.ip().is_loopback(),
         ListenAddress::Systemd(_) => networks.as_ref().is_none_or(|it| is_loopback(&it.value)),
     };
@@ -163,6 +180,9 @@ fn listener(
         networks: networks
             .as_ref()
             .map_or_else(loopback, |marked| marked.value.clone()),
+        proxy_protocol_from: proxies
+            .as_ref()
+            .map_or_else(Vec::new, |marked| marked.value.clone()),
         bare_lf,
         bare_cr,
         nul,
@@ -176,6 +196,9 @@ fn listener(
         networks.as_ref(),
         anonymous.as_ref(),
     );
+    if let Some(proxies) = &proxies {
+        refuse_forged_clients(section, &listener, proxies);
+    }
     address.map(|_| listener)
 }
 
@@ -287,6 +310,36 @@ fn refuse_open_relay(
                            without that, networks decides who may send";
             section.problem_at(&anonymous.span, message);
         }
+    }
+}
+
+/// Checks who may say by a header who the client is.
+fn refuse_forged_clients(section: &Section<'_>, listener: &Listener, proxies: &Marked<Vec<IpNet>>) {
+    if !section.has("networks") {
+        let message = "proxy_protocol_from: clients on other machines connect through the load \
+                       balancer: name those that may send, like networks = [\"192.0.2.0/24\"]";
+        section.problem_at(&proxies.span, message);
+    }
+    if is_mapped(&proxies.value) {
+        let message =
+            "proxy_protocol_from: write IPv4 networks in IPv4 form, like \"192.0.2.0/24\"";
+        section.problem_at(&proxies.span, message);
+    }
+    if !is_everybody(&proxies.value) {
+        return;
+    }
+    let is_guarded = listener.tls != Tls::Off
+        && listener.authentication == Authentication::Required
+        && listener.anonymous_networks.is_empty();
+    if is_guarded {
+        let message = "proxy_protocol_from: everybody who reaches this listener can claim to be any \
+                       client, so networks, limits and the log cannot be relied on: name only the \
+                       load balancers, like proxy_protocol_from = [\"192.0.2.5\"]";
+        section.warning_at(&proxies.span, message);
+    } else {
+        let message = "proxy_protocol_from: everybody could claim to be a client that may send: name \
+                       only the load balancers, like proxy_protocol_from = [\"192.0.2.5\"]";
+        section.problem_at(&proxies.span, message);
     }
 }
 

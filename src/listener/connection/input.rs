@@ -4,7 +4,7 @@
 use bytes::Buf;
 use bytes::BytesMut;
 
-use super::proxy::Preamble;
+use crate::listener::proxy::unexpected::Preamble;
 use crate::session::DataReader;
 use crate::session::Fed;
 use crate::session::LONGEST_LINE;

@@ -9,7 +9,6 @@
 //! What is said, and until when to wait, is left to `dialog.rs` and `receive/`.
 
 pub(super) mod input;
-mod proxy;
 mod stream;
 
 use std::io;

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::proxy::is_preamble;
+use crate::listener::proxy::unexpected::is_preamble;
 use crate::session::PROXY_REMEDY;
 
 /// The transport of the connection.

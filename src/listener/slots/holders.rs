@@ -33,7 +33,8 @@ pub struct Connections {
 /// A client and its number of connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// An address, or the /64 of an IPv6 address.
+    /// An address, or the /64 of an IPv6 address; with `(proxy)` for connections whose
+    /// PROXY protocol header has not come yet.
     pub client: String,
     /// The number of its connections.
     pub connections: usize,
@@ -52,8 +53,8 @@ impl Shared {
             open: self.slots.taken(),
             limit: self.rules().limits.connections,
             holders: holders
-                .map(|(client, connections)| Holder {
-                    client: client.to_string(),
+                .map(|(party, connections)| Holder {
+                    client: party.to_string(),
                     connections,
                 })
                 .collect(),
@@ -72,7 +73,7 @@ impl Shared {
         let holders = self.slots.holders(HOLDERS);
         let holders = holders
             .iter()
-            .map(|(client, count)| format!("{count} by {client}"));
+            .map(|(party, count)| format!("{count} by {party}"));
         let holders: Vec<String> = holders.collect();
         let on = |(number, listener): (usize, &Arc<Listener>)| {
             format!("{} on {}", self.slots.on_listener(number), listener.address)

@@ -16,6 +16,8 @@
 
 pub(super) mod holders;
 mod order;
+pub(super) mod party;
+pub(super) mod plan;
 pub(super) mod stage;
 #[cfg(test)]
 mod tests;
@@ -35,13 +37,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::order::Candidate;
+use self::party::Arrival;
+use self::party::Party;
+use self::plan::Plan;
 use self::stage::Event;
 use self::stage::Flow;
 use self::stage::Owner;
 use self::stage::Stage;
 use self::stage::Worth;
-use crate::config::OTHER_SHARES;
-use crate::mail::Client;
 
 /// The most sessions that were told to go for arrivals on one listener and have not ended
 /// yet. With more, no other session is told to go.
@@ -58,31 +61,6 @@ const PART: usize = 8;
 
 /// How often it is logged that all are taken.
 const A_MINUTE: Duration = Duration::from_secs(60);
-
-/// How connections are divided.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    /// Connections at once, of all clients.
-    pub(super) connections: usize,
-    /// Connections at once of one client on another machine.
-    pub(super) per_client: usize,
-    /// Connections at once of one address of this machine; `None` means any number.
-    pub(super) per_local_client: Option<usize>,
-    /// Connections kept free for each listener and for this machine.
-    pub(super) reserved: usize,
-    /// The number of listeners.
-    pub(super) listeners: usize,
-    /// Whether applications of this machine may connect to any of them.
-    pub(super) is_local: bool,
-}
-
-/// A client that asks for a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
-    /// The listener's number.
-    pub(super) listener: usize,
-    pub(super) client: Client,
-}
 
 /// Whether another session may have to go for an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +98,7 @@ struct Table {
     last: u64,
     /// Sessions by number, so the oldest come first.
     held: BTreeMap<u64, Held>,
-    clients: HashMap<Client, Share>,
+    parties: HashMap<Party, Share>,
     /// The number of sessions for each listener.
     listeners: HashMap<usize, usize>,
     local: usize,
@@ -172,22 +150,6 @@ pub(super) struct Slot {
     is_released: bool,
 }
 
-impl Plan {
-    /// With few connections, the reserves take only a share of them.
-    fn reserve(&self) -> usize {
-        let shares = self.listeners.saturating_add(OTHER_SHARES);
-        self.reserved.min(self.connections / shares)
-    }
-
-    fn limit_of(&self, client: Client) -> usize {
-        if client.is_loopback() {
-            self.per_local_client.unwrap_or(usize::MAX)
-        } else {
-            self.per_client
-        }
-    }
-}
-
 impl Slots {
     /// Takes a slot for an arrival, or says why there is none. `stop` ends all sessions.
     pub(super) fn enter(
@@ -198,7 +160,7 @@ impl Slots {
         stop: &CancellationToken,
     ) -> Result<Slot, Refusal> {
         let mut table = self.table();
-        if table.share_of(arrival.client) >= plan.limit_of(arrival.client) {
+        if table.share_of(arrival.party) >= plan.limit_of(arrival.party) {
             return Err(Refusal::Client);
         }
         while table.shortage(arrival, plan, None) > 0 {
@@ -243,7 +205,7 @@ impl Slots {
         let table = self.table();
         let freed = match refusal {
             Refusal::Client => {
-                let share = table.clients.get(&arrival.client);
+                let share = table.parties.get(&arrival.party);
                 share.and_then(|share| share.freed)
             }
             Refusal::Full => table.freed,
@@ -294,14 +256,14 @@ impl Slots {
     }
 
     /// The clients that hold the most, with their numbers, in descending order.
-    pub(super) fn holders(&self, most: usize) -> Vec<(Client, usize)> {
+    pub(super) fn holders(&self, most: usize) -> Vec<(Party, usize)> {
         let table = self.table();
-        let shares = table.clients.iter();
+        let shares = table.parties.iter();
         let mut holders: Vec<_> = shares
-            .map(|(client, share)| (*client, share.connections))
+            .map(|(party, share)| (*party, share.connections))
             .collect();
         drop(table);
-        holders.sort_by_key(|(client, count)| (Reverse(*count), *client));
+        holders.sort_by_key(|(party, count)| (Reverse(*count), *party));
         holders.truncate(most);
         holders
     }
@@ -321,8 +283,8 @@ impl Table {
         self.listeners.get(&listener).copied().unwrap_or(0)
     }
 
-    fn share_of(&self, client: Client) -> usize {
-        let share = self.clients.get(&client);
+    fn share_of(&self, party: Party) -> usize {
+        let share = self.parties.get(&party);
         share.map_or(0, |share| share.connections)
     }
 
@@ -343,10 +305,10 @@ impl Table {
                 )
             })
             .sum();
-        let for_this_machine = if arrival.client.is_loopback() || !plan.is_local {
+        let for_this_machine = if arrival.party.is_local() || !plan.is_local {
             0
         } else {
-            kept(self.local, less.is_some_and(|it| it.client.is_loopback()))
+            kept(self.local, less.is_some_and(|it| it.party.is_local()))
         };
         let taken = self.held.len() - usize::from(less.is_some());
         (taken + for_listeners + for_this_machine + 1).saturating_sub(plan.connections)
@@ -354,9 +316,9 @@ impl Table {
 
     /// The session that makes room for an arrival, or at least for part of what it needs.
     fn victim(&self, arrival: Arrival, plan: &Plan) -> Option<u64> {
-        let has = self.share_of(arrival.client);
-        let candidates = self.candidates(|client| {
-            let many = self.share_of(client);
+        let has = self.share_of(arrival.party);
+        let candidates = self.candidates(|party| {
+            let many = self.share_of(party);
             let is_by_far = many >= (has + 1) * TIMES && many >= plan.connections / PART;
             match is_by_far {
                 true => Owner::HasMany,
@@ -366,24 +328,24 @@ impl Table {
         let now = self.shortage(arrival, plan, None);
         let has_half = has * 2 > plan.connections;
         order::first(candidates, |candidate| {
-            let may = !has_half || self.may_be_taken_by_half(candidate, arrival.client);
+            let may = !has_half || self.may_be_taken_by_half(candidate, arrival.party);
             may && self.shortage(arrival, plan, Some(candidate.arrival)) < now
         })
     }
 
     /// Whether a client that has more than half may take the place of a session, because
     /// others have some time to send mail first.
-    fn may_be_taken_by_half(&self, candidate: &Candidate, client: Client) -> bool {
+    fn may_be_taken_by_half(&self, candidate: &Candidate, party: Party) -> bool {
         let held = self.held.get(&candidate.number);
         let has_begun = || held.is_some_and(|held| held.since.elapsed() >= TO_BEGIN);
-        candidate.arrival.client == client || (candidate.worth != Worth::Verifying && has_begun())
+        candidate.arrival.party == party || (candidate.worth != Worth::Verifying && has_begun())
     }
 
     /// All sessions that may have to go, by number.
-    fn candidates(&self, owner: impl Fn(Client) -> Owner) -> Vec<Candidate> {
+    fn candidates(&self, owner: impl Fn(Party) -> Owner) -> Vec<Candidate> {
         let now = Instant::now();
         let candidates = self.held.iter().filter_map(|(number, held)| {
-            let owner = owner(held.arrival.client);
+            let owner = owner(held.arrival.party);
             let (worth, since) = held.stage.worth(&held.flow, owner, now)?;
             Some(Candidate {
                 number: *number,
@@ -406,8 +368,7 @@ impl Table {
     fn add(&mut self, arrival: Arrival, flow: Arc<Flow>, leave: CancellationToken) -> u64 {
         self.last += 1;
         *self.listeners.entry(arrival.listener).or_default() += 1;
-        self.clients.entry(arrival.client).or_default().connections += 1;
-        self.local += usize::from(arrival.client.is_loopback());
+        self.count(arrival.party);
         let stage = Stage::Connected;
         let held = Held {
             arrival,
@@ -422,19 +383,28 @@ impl Table {
 
     fn remove(&mut self, number: u64) -> Option<Held> {
         let held = self.held.remove(&number)?;
-        let Arrival { listener, client } = held.arrival;
+        let Arrival { listener, party } = held.arrival;
         if let Some(count) = self.listeners.get_mut(&listener) {
             *count -= 1;
         }
-        if let Some(share) = self.clients.get_mut(&client) {
+        self.count_off(party);
+        Some(held)
+    }
+
+    fn count(&mut self, party: Party) {
+        self.parties.entry(party).or_default().connections += 1;
+        self.local += usize::from(party.is_local());
+    }
+
+    fn count_off(&mut self, party: Party) {
+        if let Some(share) = self.parties.get_mut(&party) {
             share.connections -= 1;
             share.freed = Some(Instant::now());
             if share.connections == 0 {
-                self.clients.remove(&client);
+                self.parties.remove(&party);
             }
         }
-        self.local -= usize::from(client.is_loopback());
-        Some(held)
+        self.local -= usize::from(party.is_local());
     }
 }
 
@@ -442,6 +412,22 @@ impl Slot {
     /// Cancelled when the session must go, for another session or at a stop.
     pub(super) fn leave(&self) -> &CancellationToken {
         &self.leave
+    }
+
+    /// The slot of a proxy's connection counts for its client from now on, unless the client
+    /// has as many as it may have.
+    pub(super) fn hand_over(&self, party: Party, plan: &Plan) -> Result<(), Refusal> {
+        let mut table = self.slots.table();
+        if table.share_of(party) >= plan.limit_of(party) {
+            return Err(Refusal::Client);
+        }
+        // Without its slot, the session says so and ends.
+        if let Some(held) = table.held.get_mut(&self.number) {
+            let before = std::mem::replace(&mut held.arrival.party, party);
+            table.count_off(before);
+            table.count(party);
+        }
+        Ok(())
     }
 
     /// Records the progress of the session; returns whether it still has its slot.

@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::Arrival;
+use super::Party;
 use super::stage::Worth;
-use crate::mail::Client;
 
 /// A session that may have to go.
 #[derive(Clone, Copy, Debug)]
@@ -34,24 +34,24 @@ pub(in crate::listener) fn first(
 ) -> Option<u64> {
     let mut verifying = HashSet::new();
     for it in &mut candidates {
-        if it.worth == Worth::Verifying && !verifying.insert(it.arrival.client) {
+        if it.worth == Worth::Verifying && !verifying.insert(it.arrival.party) {
             it.worth = Worth::Idle;
         }
     }
     let mut on_listener: HashMap<(Worth, usize), usize> = HashMap::new();
-    let mut of_client: HashMap<(Worth, Client), usize> = HashMap::new();
+    let mut of_party: HashMap<(Worth, Party), usize> = HashMap::new();
     for Candidate { arrival, worth, .. } in &candidates {
         *on_listener.entry((*worth, arrival.listener)).or_default() += 1;
-        *of_client
-            .entry((unproved(*worth), arrival.client))
+        *of_party
+            .entry((unproved(*worth), arrival.party))
             .or_default() += 1;
     }
     let fitting = candidates.iter().filter(|candidate| fits(candidate));
     let first = fitting.min_by_key(|it| {
-        let Arrival { listener, client } = it.arrival;
+        let Arrival { listener, party } = it.arrival;
         let on_listener = on_listener.get(&(it.worth, listener)).copied();
-        let of_client = of_client.get(&(unproved(it.worth), client)).copied();
-        let crowds = (Reverse(on_listener), Reverse(of_client));
+        let of_party = of_party.get(&(unproved(it.worth), party)).copied();
+        let crowds = (Reverse(on_listener), Reverse(of_party));
         (it.worth, crowds, it.since, it.number)
     });
     first.map(|it| it.number)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Arrival;
+use super::Party;
 use super::Plan;
 use super::Refusal;
 use super::Room;
@@ -27,7 +28,7 @@ const PLAN: Plan = Plan {
 fn arrival(listener: usize, client: &str) -> Arrival {
     Arrival {
         listener,
-        client: Client::at(client.parse().unwrap()),
+        party: Party::Client(Client::at(client.parse().unwrap())),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::session::Access;
 use crate::session::Authentication;
 use crate::session::ClearPasswords;
+use crate::session::Sending;
 use crate::session::Settings;
 use crate::session::Tls;
 
@@ -21,6 +22,7 @@ pub(super) fn settings(letters: &[u8]) -> (Settings, Access) {
         authentication: Authentication::Off,
         clear_passwords: ClearPasswords::Taken,
         recipients: Arc::default(),
+        sending: Sending::Allowed,
     };
     for letter in letters {
         match letter {

@@ -13,12 +13,6 @@ impl Reply {
         self.remedy(line_end.remedy())
     }
 
-    /// A proxy in front of the client began the connection with a PROXY preamble.
-    pub fn proxy_unexpected() -> Self {
-        let text = "This port does not expect the PROXY protocol, closing";
-        Self::new(421, EnhancedStatus::OTHER_PROTOCOL, text).remedy(PROXY_REMEDY)
-    }
-
     /// All connections are in use, and none can be freed.
     pub fn all_taken() -> Self {
         let text = "All connections are in use, try again later (limits.connections)";
@@ -84,13 +78,6 @@ impl Reply {
         Self::new(421, EnhancedStatus::TIMED_OUT, text)
     }
 }
-
-/// The fix for a PROXY preamble.
-pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins each connection with \
-    the PROXY protocol, which the relay does not support: turn it off in the load balancer for \
-    this port (HAProxy: remove send-proxy or send-proxy-v2 from the server line); the relay then \
-    sees the load balancer's address as the client, which has to be in networks of the \
-    [[listener]]";
 
 impl LineEnd {
     /// The fix for a client that ends its message in this way and waits for ever.

@@ -7,6 +7,7 @@
 //! administrator and not to the client.
 
 pub(super) mod ending;
+pub(super) mod proxy;
 mod rights;
 mod too_big;
 
