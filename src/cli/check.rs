@@ -166,6 +166,7 @@ fn access(listener: &Listener) -> String {
         Tls::Starttls => ", with STARTTLS",
         Tls::StarttlsRequired => ", with STARTTLS only",
         Tls::Implicit => ", with TLS",
+        Tls::Auto => ", with TLS or STARTTLS",
     };
     let authentication = match listener.authentication {
         Authentication::Off => "",

@@ -153,6 +153,9 @@ pub enum Tls {
     StarttlsRequired,
     /// When the connection begins (RFC 8314 3.3).
     Implicit,
+    /// When the connection begins, if the client's first byte says so; else when it asks for it
+    /// with STARTTLS.
+    Auto,
 }
 
 /// Whether a client may or must authenticate (RFC 4954).
@@ -464,7 +467,7 @@ impl Listener {
     pub fn admits_clear_passwords(&self, client: IpAddr) -> bool {
         match self.tls {
             Tls::Off => true,
-            Tls::Starttls => {
+            Tls::Starttls | Tls::Auto => {
                 client.to_canonical().is_loopback() || contains(&self.anonymous_networks, client)
             }
             Tls::StarttlsRequired | Tls::Implicit => false,

@@ -97,7 +97,7 @@ impl Policy {
             sending,
             tls: match listener.tls {
                 Tls::Off => session::Tls::Off,
-                Tls::Starttls => session::Tls::Offered,
+                Tls::Starttls | Tls::Auto => session::Tls::Offered,
                 Tls::StarttlsRequired => session::Tls::Required,
                 Tls::Implicit => session::Tls::Active,
             },

@@ -42,6 +42,11 @@ use crate::telemetry::transcripts::Secrecy;
 
 /// The longest time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(60);
+/// How long a listener with `tls = "auto"` waits for the first byte before it greets the
+/// client. A client that begins with TLS sends it at once; a slow device needs some hundred
+/// milliseconds for its keys. Every client that waits for the greeting waits this long, each
+/// time it connects.
+const FIRST_BYTE: Duration = Duration::from_secs(1);
 /// Why a client is disconnected in the middle.
 const GONE_REMEDY: &str = "see the client's own log: it may have timed out, or got a reply that \
     it did not expect";
@@ -102,9 +107,7 @@ impl<'a> Dialog<'a> {
     }
 
     async fn talk(&mut self) -> End {
-        if self.policy.listener().tls == Tls::Implicit
-            && let Err(end) = self.handshake().await
-        {
+        if let Err(end) = self.begin_tls().await {
             return end;
         }
         self.connection.say(&self.session.greeting());
@@ -121,6 +124,22 @@ impl<'a> Dialog<'a> {
             }
             if !self.session.is_under_way() {
                 self.note_refusals(false);
+            }
+        }
+    }
+
+    /// Before the greeting: TLS, if it begins with the connection.
+    async fn begin_tls(&mut self) -> Result<(), End> {
+        match self.policy.listener().tls {
+            Tls::Off | Tls::Starttls | Tls::StarttlsRequired => Ok(()),
+            Tls::Implicit => self.handshake().await,
+            Tls::Auto => {
+                let until = self.deadlines.to_hear(FIRST_BYTE);
+                if self.connection.begins_with_tls(until).await? {
+                    self.handshake().await?;
+                    self.session.tls_started();
+                }
+                Ok(())
             }
         }
     }
@@ -151,7 +170,12 @@ impl<'a> Dialog<'a> {
             Line::Endless => Step::Close(Reply::line_too_long()),
             Line::ClientHello => {
                 recording.happened("the client began with a TLS handshake");
-                Step::Close(Reply::tls_unexpected())
+                Step::Close(match self.policy.listener().tls {
+                    Tls::Auto => Reply::tls_too_late(),
+                    Tls::Off | Tls::Starttls | Tls::StarttlsRequired | Tls::Implicit => {
+                        Reply::tls_unexpected()
+                    }
+                })
             }
             Line::Proxy => {
                 recording.happened("the connection began with a PROXY protocol preamble");

@@ -20,6 +20,7 @@ use tracing::debug;
 use super::Rules;
 use super::Shared;
 use super::access::Policy;
+use super::connection::HANDSHAKE;
 use super::dialog::Dialog;
 use super::ending::farewell;
 use super::proxy::Expected;
@@ -394,7 +395,7 @@ impl TurnedAway {
             closing,
         } = self;
         let Some(reply) = reply else { return };
-        if listener.tls != Tls::Implicit {
+        if speaks_in_clear(&stream, listener.tls).await {
             let mut bytes = Vec::new();
             reply.write_to(&mut bytes);
             // A new connection has room for this much.
@@ -432,4 +433,17 @@ async fn close_gently(stream: &mut TcpStream) {
         }
     };
     let _gone = tokio::time::timeout(SAY_NO, closing).await;
+}
+
+/// Whether a reply without TLS makes sense to the client.
+async fn speaks_in_clear(stream: &TcpStream, tls: Tls) -> bool {
+    match tls {
+        Tls::Off | Tls::Starttls | Tls::StarttlsRequired => true,
+        Tls::Implicit => false,
+        Tls::Auto => {
+            let mut first = [0];
+            let peeked = tokio::time::timeout(SAY_NO, stream.peek(&mut first)).await;
+            !(matches!(peeked, Ok(Ok(1))) && first == [HANDSHAKE])
+        }
+    }
 }

@@ -383,7 +383,7 @@ fn promise_6_clients_that_anybody_can_make_up_are_refused() {
             "relay.toml:4:23: proxy_protocol_from: \"balancer\" is not a network",
         ),
         (
-            "networks = [\"192.0.2.0/24\"]\ntls = \"implicit\"",
+            "networks = [\"192.0.2.0/24\"]\ntls = \"auto\"",
             "relay.toml:4:7: tls: this needs a certificate",
         ),
     ] {
@@ -413,7 +413,7 @@ fn check_names_load_balancers_and_warns_if_they_are_everybody() {
     assert_eq!(warnings(&format!("{named}{ACCOUNT}"), 0o600), "");
 
     let everybody = "proxy_protocol_from = [\"0.0.0.0/0\"]\n\
-                     tls = \"implicit\"\nauthentication = \"required\"";
+                     tls = \"auto\"\nauthentication = \"required\"";
     let everybody = listener(everybody);
     let said = warnings(&format!("{everybody}{tls}{USER}{ACCOUNT}"), 0o600);
     let warning = "relay.toml:4:23: warning: proxy_protocol_from: everybody who reaches this \

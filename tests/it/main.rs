@@ -3,6 +3,7 @@
 
 mod access;
 mod any_password;
+mod auto_tls;
 mod backup;
 mod became;
 mod book;

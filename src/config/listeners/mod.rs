@@ -51,7 +51,7 @@ impl Listener {
 
     /// Whether a client at this address may send mail without TLS, a password or a proxy.
     pub fn is_open_to(&self, client: IpAddr) -> bool {
-        matches!(self.tls, Tls::Off | Tls::Starttls)
+        matches!(self.tls, Tls::Off | Tls::Starttls | Tls::Auto)
             && self.admits(client)
             && self.admits_anonymous(client)
             && !self.expects_header_from(client)

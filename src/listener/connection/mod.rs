@@ -33,6 +33,9 @@ use crate::telemetry::complaints;
 use crate::telemetry::refusals::Refusals;
 use crate::telemetry::transcripts::Recording;
 
+/// The first byte of TLS: the type of a handshake record (RFC 8446 5.1). No command begins
+/// with it.
+pub(super) const HANDSHAKE: u8 = 0x16;
 /// How many bytes are read at once.
 const READ: usize = 16 * 1024;
 /// How much input is read before the reply. RFC 4954 4 makes AUTH the last command of a
@@ -95,6 +98,21 @@ impl<'a> Connection<'a> {
             lingering: None,
             recording: Recording::begin(&shared.clock),
             refusals: Refusals::default(),
+        }
+    }
+
+    /// Waits for a client that begins with TLS, and leaves its first byte unread; false if the
+    /// client begins otherwise, or is silent until then.
+    pub(super) async fn begins_with_tls(&mut self, until: Instant) -> Result<bool, End> {
+        let leave = self.slot.leave().clone();
+        tokio::select! {
+            first = tokio::time::timeout_at(until, self.stream.first_byte()) => match first {
+                Ok(Ok(Some(first))) => Ok(first == HANDSHAKE),
+                Ok(Ok(None) | Err(_)) => Err(End::Gone),
+                Err(_) => Ok(false),
+            },
+            // The dialog says so.
+            () = leave.cancelled() => Ok(false),
         }
     }
 

@@ -57,6 +57,16 @@ impl Stream {
         Ok(())
     }
 
+    /// The first byte of the client, which stays unread; none if it has closed the connection.
+    pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let Self::Plain(tcp) = self else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut first = [0];
+        let length = tcp.peek(&mut first).await?;
+        Ok(first.first().copied().filter(|_| length > 0))
+    }
+
     /// Whether it failed without a byte from the client.
     pub(super) fn was_silent(&self) -> bool {
         matches!(self, Self::Gone(Handshake::Silent))

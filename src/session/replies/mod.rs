@@ -235,7 +235,17 @@ impl Reply {
         let text = "This port does not use implicit TLS";
         Self::new(500, EnhancedStatus::SYNTAX, text).remedy(
             "the client is set to SSL/TLS: set it to STARTTLS or to no encryption, or add a \
-             [[listener]] with tls = \"implicit\"",
+             [[listener]] with tls = \"implicit\" (or set tls = \"auto\" in this one)",
+        )
+    }
+
+    /// The client began with a TLS handshake after the relay had greeted it without.
+    pub fn tls_too_late() -> Self {
+        let text = "Too late for implicit TLS on this port";
+        Self::new(500, EnhancedStatus::SYNTAX, text).remedy(
+            "with tls = \"auto\" the relay waits one second for TLS from the first byte, and the \
+             client began later: set it to STARTTLS, or give it a [[listener]] with tls = \
+             \"implicit\"",
         )
     }
 

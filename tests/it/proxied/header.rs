@@ -120,7 +120,7 @@ async fn a_header_byte_by_byte_is_read_like_a_whole_one_and_nothing_after_it() {
 async fn tls_follows_a_header_with_the_connection_or_after_starttls() {
     let graph = stand_in().await;
     let identity = Identity::new();
-    for tls in ["implicit", "starttls"] {
+    for tls in ["implicit", "starttls", "auto"] {
         let keys = format!("{BEHIND}tls = \"{tls}\"");
         let home = Home::with(&graph).listener(&keys).tls(&identity).build();
         let relay = Relay::start(&home);
