@@ -1,8 +1,10 @@
 //! Load balancers that pass connections on with a PROXY protocol header: which headers are
 //! read and believed (`header.rs`), and that everything then has the client's address and
-//! not the load balancer's (`client.rs`).
+//! not the load balancer's (`client.rs`). Load balancers and clients written by others are in
+//! `clients.rs`.
 
 mod client;
+mod clients;
 mod header;
 
 use std::io::Write;
