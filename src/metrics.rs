@@ -412,6 +412,11 @@ impl Metrics {
         ]
     }
 
+    /// Refused messages, for all reasons.
+    pub fn messages_refused(&self) -> u64 {
+        self.refused.0.iter().map(|(_, count)| count.get()).sum()
+    }
+
     /// Counts a refused message.
     pub fn refused(&self, why: Refusal) {
         let reason = why.name();
@@ -486,7 +491,6 @@ mod tests {
     fn a_clone_counts_in_the_same_place() {
         let metrics = Metrics::default();
         metrics.clone().delivered(Duration::from_secs(3));
-
         let text = metrics.text();
 
         assert!(text.contains("\ngraphrelay_messages_delivered_total 1\n"));

@@ -1,7 +1,5 @@
 //! The history: what became of messages, found again by whatever is known of them.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::Router;
 use axum::extract;
@@ -16,9 +14,7 @@ use super::PAGE;
 use super::queue;
 use super::verdict;
 use super::verdict::Verdict;
-use crate::clock::Clock;
 use crate::clock::Timestamp;
-use crate::delivery::Standing;
 use crate::delivery::Waits;
 use crate::spool::Became;
 use crate::spool::Filter;
@@ -29,7 +25,7 @@ use crate::spool::Refused;
 use crate::spool::RefusedMail;
 use crate::spool::Search;
 use crate::spool::Sought;
-use crate::spool::Spool;
+use crate::spool::SpoolError;
 use crate::spool::State as EntryState;
 
 /// A page of the history.
@@ -113,12 +109,6 @@ pub struct HistoryRow {
     pub verdict: Verdict,
 }
 
-struct History {
-    spool: Spool,
-    standing: Standing,
-    clock: Clock,
-}
-
 /// What is asked.
 #[derive(Debug, Deserialize)]
 struct Asked {
@@ -129,43 +119,56 @@ struct Asked {
     limit: Option<u32>,
 }
 
-pub(super) fn router(admin_state: &AdminState) -> Router {
-    let history = History {
-        spool: admin_state.spool.clone(),
-        standing: admin_state.standing.clone(),
-        clock: admin_state.means.clock.clone(),
-    };
+pub(super) fn router(admin_state: AdminState) -> Router {
     Router::new()
         .route("/history", get(search))
-        .with_state(Arc::new(history))
+        .with_state(admin_state)
 }
 
 async fn search(
-    State(history): State<Arc<History>>,
+    State(admin_state): State<AdminState>,
     extract::Query(asked): extract::Query<Asked>,
 ) -> Result<Json<HistoryPage>, Failure> {
-    let search = Search {
-        sought: Sought::of(&asked.text),
-        filter: asked.filter,
-        after: asked.after,
-        limit: asked.limit.unwrap_or(PAGE).min(PAGE),
-    };
-    let found = history.spool.history(search).await?;
-    let now = history.clock.now();
-    let rows = found.rows.into_iter().map(|row| match row {
-        Record::Accepted(row) => {
-            let waits = history.waits(&row, now);
-            HistoryRow::accepted(*row, waits, now)
-        }
-        Record::Refused(row) => HistoryRow::refused(*row),
-    });
-    Ok(Json(HistoryPage {
-        rows: rows.collect(),
-        next: found.next,
-    }))
+    let limit = asked.limit.unwrap_or(PAGE);
+    let page = admin_state.history(&asked.text, asked.filter, asked.after, limit);
+    Ok(Json(page.await?))
 }
 
-impl History {
+impl AdminState {
+    /// Looks for messages by anything that is known of them, the newest first: at most
+    /// `limit` rows, and never more than [`PAGE`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the spool.
+    pub async fn history(
+        &self,
+        text: &str,
+        filter: Option<Filter>,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<HistoryPage, SpoolError> {
+        let search = Search {
+            sought: Sought::of(text),
+            filter,
+            after,
+            limit: limit.min(PAGE),
+        };
+        let found = self.spool.history(search).await?;
+        let now = self.means.clock.now();
+        let rows = found.rows.into_iter().map(|row| match row {
+            Record::Accepted(row) => {
+                let waits = self.waits(&row, now);
+                HistoryRow::accepted(*row, waits, now)
+            }
+            Record::Refused(row) => HistoryRow::refused(*row),
+        });
+        Ok(HistoryPage {
+            rows: rows.collect(),
+            next: found.next,
+        })
+    }
+
     fn waits(&self, row: &Became, now: Timestamp) -> Option<Waits> {
         if row.state != EntryState::Waiting {
             return None;
@@ -176,6 +179,17 @@ impl History {
 }
 
 impl HistoryRow {
+    /// What became of it; nothing where it was refused.
+    pub fn state(&self) -> Option<EntryState> {
+        EntryState::named(&self.state)
+    }
+
+    /// The sender as people know it: the address in From, or the argument of MAIL.
+    pub fn shown_sender(&self) -> Option<&str> {
+        let sender = self.author.as_deref().or(self.sender.as_deref());
+        sender.filter(|sender| !sender.is_empty())
+    }
+
     fn accepted(row: Became, waits: Option<Waits>, now: Timestamp) -> Self {
         let verdict = verdict::accepted(&row, waits.as_ref(), now);
         let next_attempt_at = (row.state == EntryState::Waiting && row.mailbox.is_some())

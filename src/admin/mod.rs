@@ -166,7 +166,7 @@ pub async fn run(socket: UnixListener, admin_state: AdminState, stop: Cancellati
         .route("/sessions/{number}", get(session))
         .with_state(admin_state.transcripts.clone());
     let routes = queue::router(&admin_state, orders.clone())
-        .merge(history::router(&admin_state))
+        .merge(history::router(admin_state.clone()))
         .merge(sessions)
         .merge(pauses::router(admin_state.clone()))
         .merge(identity::router(admin_state.clone(), stop.clone()))

@@ -86,6 +86,11 @@ pub(super) fn router(admin_state: AdminState) -> Router {
 const SHOWN: usize = 3;
 
 impl AdminState {
+    /// Returns how it stands with everything; `None` if that cannot be found out.
+    pub async fn status(&self) -> Option<Status> {
+        of(self).await.ok()
+    }
+
     /// Returns the state of the queue and of the tokens in one line.
     pub async fn summary(&self) -> String {
         let mut parts = Vec::new();

@@ -28,7 +28,6 @@ use super::AdminState;
 use super::Failure;
 use super::PAGE;
 use super::Peer;
-use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::delivery::Standing;
 use crate::delivery::Waits;
@@ -71,9 +70,7 @@ pub struct Shown {
 
 pub(super) fn router(admin_state: &AdminState, orders: TaskTracker) -> Router {
     let queue = Queue {
-        spool: admin_state.spool.clone(),
-        standing: admin_state.standing.clone(),
-        clock: admin_state.means.clock.clone(),
+        admin_state: admin_state.clone(),
         orders: orders.clone(),
     };
     Router::new()
@@ -88,9 +85,7 @@ pub(super) fn router(admin_state: &AdminState, orders: TaskTracker) -> Router {
 }
 
 struct Queue {
-    spool: Spool,
-    standing: Standing,
-    clock: Clock,
+    admin_state: AdminState,
     /// An action that has begun is finished even if the client has gone.
     orders: TaskTracker,
 }
@@ -108,9 +103,10 @@ async fn list(
     extract::Query(page): extract::Query<Page>,
 ) -> Result<Json<Vec<Listed>>, Failure> {
     let limit = page.limit.unwrap_or(PAGE).min(PAGE);
-    let found = queue.spool.search(page.filter, page.after, limit).await?;
+    let spool = &queue.admin_state.spool;
+    let found = spool.search(page.filter, page.after, limit).await?;
     let listed = found.into_iter().map(|summary| Listed {
-        waits: queue.waits(&summary),
+        waits: queue.admin_state.keeps_waiting(&summary),
         summary,
     });
     Ok(Json(listed.collect()))
@@ -126,25 +122,7 @@ async fn totals(
     State(queue): State<Arc<Queue>>,
     extract::Query(of): extract::Query<Whole>,
 ) -> Result<Json<Sum>, Failure> {
-    Ok(Json(queue.spool.sum(of.filter).await?))
-}
-
-impl Queue {
-    /// Returns why an entry waits, apart from its own due time.
-    fn waits(&self, entry: &Summary) -> Option<Waits> {
-        if entry.state != EntryState::Waiting {
-            return None;
-        }
-        let destination = destination(entry.account.as_ref(), entry.mailbox.as_ref())?;
-        let due_in = Duration::from_millis(entry.due_in_ms);
-        waits(
-            &self.spool,
-            &self.standing,
-            &destination,
-            due_in,
-            self.clock.now(),
-        )
-    }
+    Ok(Json(queue.admin_state.spool.sum(of.filter).await?))
 }
 
 /// The way of a message that has one.
@@ -194,7 +172,9 @@ async fn count(
     State(queue): State<Arc<Queue>>,
     extract::Query(of): extract::Query<Concerned>,
 ) -> Result<Json<Count>, Failure> {
-    Ok(Json(queue.spool.count(of.action, of.filter).await?))
+    Ok(Json(
+        queue.admin_state.spool.count(of.action, of.filter).await?,
+    ))
 }
 
 async fn act(
@@ -202,15 +182,50 @@ async fn act(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(order): Json<Order>,
 ) -> Result<Json<Decided>, Failure> {
-    let spool = queue.spool.clone();
-    let task = queue.orders.spawn(async move {
-        let action = order.action;
-        let decided = spool.operate(order, peer.uid).await?;
-        maillog::decided(action, peer.uid, &decided.decisions);
-        Ok(decided)
-    });
+    let admin_state = queue.admin_state.clone();
+    let task = queue
+        .orders
+        .spawn(async move { admin_state.act(order, peer.uid).await });
     let decided: Result<Decided, SpoolError> = task.await.map_err(|_| SpoolError::Closed)?;
     Ok(Json(decided?))
+}
+
+impl AdminState {
+    /// Returns everything about one message, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// Those of the spool.
+    pub async fn message(&self, id: SpoolId) -> Result<Option<Shown>, SpoolError> {
+        let Some(entry) = self.spool.show(id).await? else {
+            return Ok(None);
+        };
+        let waits = self.keeps_waiting(&entry.summary);
+        Ok(Some(Shown { entry, waits }))
+    }
+
+    /// Carries out an order of the user with this id, and logs it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the spool. Entries that were not reported may have been changed.
+    pub async fn act(&self, order: Order, uid: u32) -> Result<Decided, SpoolError> {
+        let action = order.action;
+        let decided = self.spool.operate(order, uid).await?;
+        maillog::decided(action, uid, &decided.decisions);
+        Ok(decided)
+    }
+
+    /// Returns why an entry waits, apart from its own due time.
+    fn keeps_waiting(&self, entry: &Summary) -> Option<Waits> {
+        if entry.state != EntryState::Waiting {
+            return None;
+        }
+        let destination = destination(entry.account.as_ref(), entry.mailbox.as_ref())?;
+        let due_in = Duration::from_millis(entry.due_in_ms);
+        let now = self.means.clock.now();
+        waits(&self.spool, &self.standing, &destination, due_in, now)
+    }
 }
 
 /// How a check is answered.
@@ -225,7 +240,7 @@ async fn check(
     State(queue): State<Arc<Queue>>,
     extract::Query(how): extract::Query<How>,
 ) -> Result<Response, Failure> {
-    let spool = queue.spool.clone();
+    let spool = queue.admin_state.spool.clone();
     if !how.steps {
         return Ok(Json(spool.check(|_| ()).await?).into_response());
     }
@@ -238,7 +253,6 @@ async fn show(
     State(queue): State<Arc<Queue>>,
     extract::Path(id): extract::Path<SpoolId>,
 ) -> Result<Json<Shown>, Failure> {
-    let entry = queue.spool.show(id).await?.ok_or(Failure::Unknown)?;
-    let waits = queue.waits(&entry.summary);
-    Ok(Json(Shown { entry, waits }))
+    let shown = queue.admin_state.message(id).await?;
+    shown.map(Json).ok_or(Failure::Unknown)
 }

@@ -95,6 +95,24 @@ async fn resend(
     resent.map_err(|_| SpoolError::Closed)?.map(Json)
 }
 
+impl AdminState {
+    /// Sends a copy of a message on the order of the user with this id. An error says in
+    /// words why it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// There is no such message, it cannot be sent again, or the spool fails.
+    pub async fn resend(&self, wanted: ToResend, uid: u32) -> Result<ResendAnswer, String> {
+        carry_out(self, wanted, uid)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Unknown => "there is no such message".to_owned(),
+                Failure::Refused(words) => words,
+                Failure::Spool(error) => error.to_string(),
+            })
+    }
+}
+
 async fn carry_out(
     admin_state: &AdminState,
     wanted: ToResend,
