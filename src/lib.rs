@@ -48,6 +48,7 @@
 //!   credentials/    what is shown to Entra   sign_in/   mailboxes that sign in themselves
 //!
 //! admin/ cli/ doctor/ service/ telemetry/    running it, asking it, looking after it
+//! page/                                     the admin page: the same in a browser
 //! metrics.rs                                what is counted on the way
 //! catalogue/                                 what each code of Microsoft's means, and what to do
 //! config/ credentials/ routing.rs            relay.toml; secrets and keys; which account sends what
@@ -92,7 +93,8 @@
 //! |---|---|
 //! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine` |
-//! | `service` | `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics` |
+//! | `service` | `page`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics` |
+//! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `metrics` |
 //! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
@@ -152,6 +154,7 @@ pub mod machine;
 pub mod mail;
 pub mod metrics;
 pub mod mime;
+pub mod page;
 pub mod routing;
 pub mod service;
 pub mod session;

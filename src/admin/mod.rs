@@ -23,6 +23,7 @@
 //! | `POST /sign-outs` | forgets a sign-in, from [`Wanted`]; as [`Forgotten`] |
 //! | `POST /test-messages` | sends one at once, past the queue, from [`TestMessage`]; as [`Sent`] |
 //! | `GET /status` | how it stands with everything, as [`Status`] |
+//! | `POST /page-links` | makes a link that logs in to the admin page once, from [`ToLink`]; as [`PageLink`] |
 //! | `GET /metrics` | the same in numbers, and what the relay counts, as Prometheus reads them |
 //! | `GET /livez`, `GET /readyz` | whether it answers, and whether clients can send mail: [`monitoring`] |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
@@ -35,6 +36,7 @@ mod error;
 mod history;
 mod identity;
 pub mod monitoring;
+mod page_links;
 mod pauses;
 mod queue;
 mod status;
@@ -77,6 +79,12 @@ pub use self::identity::Sent;
 pub use self::identity::SignedIn;
 pub use self::identity::TestMessage;
 pub use self::identity::Wanted;
+pub use self::page_links::PageLink;
+pub use self::page_links::PageLinks;
+pub use self::page_links::PageRole;
+pub use self::page_links::Secret;
+pub use self::page_links::ToLink;
+pub use self::page_links::secret;
 pub use self::pauses::Paused;
 pub use self::pauses::Resumed;
 pub use self::pauses::ToPause;
@@ -152,6 +160,8 @@ pub struct AdminState {
     pub configuration: Configuration,
     /// What the relay counts.
     pub metrics: Metrics,
+    /// Links to the admin page.
+    pub page_links: PageLinks,
     /// Whether the relay's loops run.
     pub pulse: Pulse,
     /// Cancelled when the relay stops accepting connections.
@@ -168,6 +178,7 @@ pub async fn run(socket: UnixListener, admin_state: AdminState, stop: Cancellati
     let routes = queue::router(&admin_state, orders.clone())
         .merge(history::router(admin_state.clone()))
         .merge(sessions)
+        .merge(page_links::router(admin_state.page_links.clone()))
         .merge(pauses::router(admin_state.clone()))
         .merge(identity::router(admin_state.clone(), stop.clone()))
         .merge(monitoring::router(admin_state.clone()))

@@ -48,6 +48,7 @@ use self::reference::explain;
 use self::running::accounts;
 use self::running::healthcheck;
 use self::running::history;
+use self::running::page;
 use self::running::pause;
 use self::running::queue;
 use self::running::send_test;
@@ -137,6 +138,8 @@ enum Command {
     History(history::Options),
     /// Find messages by anything you know of them, and show what became of them and what to do
     Trace(history::TraceOptions),
+    /// Print a link that logs in to the admin page, once
+    Page(page::Options),
     /// Pause all delivery, or that of one mailbox; mail is still accepted and waits
     Pause(pause::Options),
     /// Resume delivery after a pause
@@ -224,6 +227,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Queue { command } => queue::run(&command).await,
                 Command::History(options) => history::run(&options).await,
                 Command::Trace(options) => history::trace(&options).await,
+                Command::Page(options) => page::run(&options).await,
                 Command::Pause(options) => pause::pause(&options).await,
                 Command::Resume(options) => pause::resume(&options).await,
                 Command::Spool { command } => spool::run(&command).await,

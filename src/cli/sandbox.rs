@@ -149,6 +149,7 @@ async fn start(
             | crate::service::StartError::Spool(_)
             | crate::service::StartError::Http(_)
             | crate::service::StartError::Metrics(_)
+            | crate::service::StartError::Page(_)
             | crate::service::StartError::Admin { .. }) => other.to_string(),
         })?;
     if !options.once {

@@ -67,16 +67,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
         Ok(Some(service)) => service,
         Ok(None) => return Exit::Done,
         Err(error) => {
-            let place = match &error {
-                StartError::Listen(error) => error.place(),
-                StartError::Credential { .. }
-                | StartError::SignIns(_)
-                | StartError::Tls(_)
-                | StartError::Spool(_)
-                | StartError::Http(_)
-                | StartError::Metrics(_)
-                | StartError::Admin { .. } => None,
-            };
+            let place = place_of(&error);
             let place =
                 place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
             telemetry::error(&format!("{}{place}: {error}", file.display()));
@@ -89,6 +80,21 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
     notify(&[NotifyState::Stopping]);
     service.stop().await;
     exit
+}
+
+/// Line and column of relay.toml, if the error is about one.
+fn place_of(error: &StartError) -> Option<(usize, usize)> {
+    match error {
+        StartError::Listen(error) => error.place(),
+        StartError::Credential { .. }
+        | StartError::SignIns(_)
+        | StartError::Tls(_)
+        | StartError::Spool(_)
+        | StartError::Http(_)
+        | StartError::Metrics(_)
+        | StartError::Page(_)
+        | StartError::Admin { .. } => None,
+    }
 }
 
 /// A relay that root starts by hand creates files that the service cannot read.
@@ -260,6 +266,7 @@ fn exit_of(error: &StartError) -> Exit {
         // service manager tries again.
         StartError::Listen(ListenError::Open { error, .. })
         | StartError::Metrics(ListenError::Open { error, .. })
+        | StartError::Page(ListenError::Open { error, .. })
             if matches!(
                 error.kind(),
                 ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
@@ -278,7 +285,8 @@ fn exit_of(error: &StartError) -> Exit {
         StartError::SignIns(_)
         | StartError::Http(_)
         | StartError::Listen(_)
-        | StartError::Metrics(_) => Exit::Configuration,
+        | StartError::Metrics(_)
+        | StartError::Page(_) => Exit::Configuration,
         StartError::Admin { error, .. } | StartError::Spool(SpoolError::File { error, .. }) => {
             by_io(error)
         }

@@ -38,7 +38,7 @@ impl Config {
             ("[failure]", failure(self) != failure(new)),
             ("[history] keep, subjects", history(self) != history(new)),
             ("[http]", self.http != new.http),
-            ("[admin]", self.metrics != new.metrics),
+            ("[admin]", self.admin != new.admin),
             ("[log]", self.log != new.log),
         ];
         named(&changed)

@@ -111,6 +111,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let accounts = accounts::read(&mut top, &problems);
     let senders = senders::read(&mut top, &accounts);
     let tls = tls::read_section(&mut top);
+    let has_certificate = tls.is_some();
     let (failure_notify, failure_keep) = failure(&mut top);
     let hostname = hostname(&mut top);
     let limits = limits(&mut top);
@@ -143,7 +144,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         history_content,
         history_subjects,
         http: http(&mut top),
-        metrics: admin::read(&mut top),
+        admin: admin::read(&mut top, has_certificate),
         log: log(&mut top),
         warnings: Vec::new(),
     };
@@ -187,7 +188,7 @@ impl Config {
     ///
     /// The file cannot be read.
     pub fn metrics_of(path: &Path) -> Result<Option<SocketAddr>, ConfigError> {
-        part_of(path, admin::read)
+        part_of(path, |top| admin::read(top, true).metrics)
     }
 }
 

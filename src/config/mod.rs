@@ -20,7 +20,6 @@ mod unknown;
 mod warnings;
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +40,8 @@ pub use self::accounts::submission::QuotedPrintable;
 pub use self::accounts::submission::RecipientRule;
 pub use self::accounts::submission::Route;
 pub use self::accounts::submission::Submission;
+pub use self::admin::Admin;
+pub use self::admin::AdminPage;
 pub use self::file::is_of_the_service;
 pub use self::file::is_state_folder;
 pub use self::listeners::PRIVILEGED_PORTS;
@@ -95,8 +96,8 @@ pub struct Config {
     pub history_subjects: bool,
     /// The HTTP client.
     pub http: Http,
-    /// Where metrics and health checks are served over TCP, if anywhere.
-    pub metrics: Option<SocketAddr>,
+    /// What the relay serves about itself over TCP.
+    pub admin: Admin,
     /// The log.
     pub log: Log,
     /// Settings that are allowed but probably wrong.

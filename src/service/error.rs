@@ -39,6 +39,9 @@ pub enum StartError {
     /// The address of metrics and health checks.
     #[error("[admin] metrics: {0}")]
     Metrics(#[source] ListenError),
+    /// The address of the admin page.
+    #[error("[admin] address: {0}")]
+    Page(#[source] ListenError),
     /// The admin socket.
     #[error("the admin socket {}: {error}", path.display())]
     Admin {

@@ -7,6 +7,7 @@
 
 mod error;
 mod identities;
+mod page;
 mod reload;
 mod room;
 mod sockets;
@@ -98,7 +99,8 @@ impl Service {
         let mut means = identities::means(&config, &clock)?;
         let (sockets, listeners) = sockets::open(&config, passed)?;
         let rules = rules(&config, listeners)?;
-        let monitoring = config.metrics.map(bind_metrics).transpose()?;
+        let monitoring = config.admin.metrics.map(bind_metrics).transpose()?;
+        let page = page::open(&config)?;
         let spool = open_spool(&config, clock.clone()).await?;
         means.store = identities::store(&config)?;
         let path = config.data_dir.join("admin.sock");
@@ -131,6 +133,11 @@ impl Service {
         };
         service.listen(sockets);
         let admin_state = service.work(admin, transcripts, metrics, means);
+        if let Some(page) = page {
+            let stop = service.stop_delivery.clone();
+            let serving = page.serve(admin_state.clone(), stop);
+            service.workers.spawn(serving);
+        }
         if let Some(socket) = monitoring {
             service.monitor(socket, admin_state);
         }
@@ -303,6 +310,7 @@ impl Service {
             certificate: config.tls.clone(),
             configuration: self.configuration.clone(),
             metrics,
+            page_links: admin::PageLinks::default(),
             pulse: self.pulse.clone(),
             stopping: self.stop_listening.clone(),
         };

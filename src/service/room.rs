@@ -37,7 +37,8 @@ impl StartError {
             | Self::Tls(_)
             | Self::Metrics(_)
             | Self::Http(_)
-            | Self::Listen { .. } => false,
+            | Self::Listen { .. }
+            | Self::Page(_) => false,
         }
     }
 }

@@ -1,6 +1,8 @@
-//! What an operator has done, for the mail log: paused and resumed delivery, and
-//! sent messages again.
+//! What an operator has done, for the mail log: paused and resumed delivery,
+//! sent messages again, and logged in to the admin page.
 //! A line without a mailbox is about all delivery.
+
+use std::net::IpAddr;
 
 use tracing::error;
 use tracing::info;
@@ -60,6 +62,35 @@ pub fn resent(id: SpoolId, of: SpoolId, uid: u32, envelope: &Envelope) {
         event = "resent", %id, resend_of = %of, uid, from = %envelope.reverse_path,
         recipients = envelope.recipients.len(), to = to.join(", "),
         "copy of a message accepted on an operator's order"
+    );
+}
+
+/// An operator has a link to the admin page.
+pub fn page_link(uid: u32, role: &str) {
+    info!(
+        event = "page_link",
+        uid, role, "an operator was given a link to the admin page"
+    );
+}
+
+/// Somebody has logged in to the admin page.
+pub fn logged_in(client: IpAddr, user: &str, role: &str) {
+    info!(event = "page_log_in", %client, user, role, "log-in to the admin page");
+}
+
+/// Somebody could not log in to the admin page.
+pub fn not_logged_in(client: IpAddr, reason: &str) {
+    warn!(
+        event = "page_log_in_failed",
+        %client, reason, "a log-in to the admin page was refused"
+    );
+}
+
+/// Somebody gave an order on the admin page, about this number of messages.
+pub fn page_action(client: IpAddr, user: &str, action: &str, messages: usize) {
+    info!(
+        event = "page_action", %client, user, action, messages,
+        "order given on the admin page"
     );
 }
 

@@ -15,17 +15,19 @@ use tempfile::TempDir;
 use crate::common::entries;
 
 /// Messages in the history.
-const MESSAGES: u64 = 100_000;
+pub(crate) const MESSAGES: u64 = 100_000;
 
 /// One message a second.
 fn time(number: u64) -> Timestamp {
     Timestamp::from_millis(1_795_287_600_000) + Duration::from_secs(number)
 }
 
-fn id(number: u64) -> String {
+/// The ID of one of them.
+pub(crate) fn id(number: u64) -> String {
     SpoolId::first_of(time(number)).to_string()
 }
 
+/// Adds messages to the database of a spool that nobody has open.
 pub(crate) fn fill(folder: &std::path::Path, messages: u64) {
     let mut db = Connection::open(folder.join("spool.db")).unwrap();
     let transaction = db.transaction().unwrap();

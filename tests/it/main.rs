@@ -43,6 +43,7 @@ mod oversize;
 mod own_trouble;
 mod owners;
 mod pace;
+mod page;
 mod pages;
 mod pause;
 mod promises;

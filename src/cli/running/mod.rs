@@ -4,6 +4,7 @@ pub(super) mod accounts;
 mod connections;
 pub(super) mod healthcheck;
 pub(super) mod history;
+pub(super) mod page;
 pub(super) mod pause;
 pub(super) mod queue;
 pub(super) mod send_test;

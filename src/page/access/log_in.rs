@@ -1,0 +1,172 @@
+//! Logging in and out: with a link that `graph-relay page` prints, or with the password of
+//! `[admin] password_hash`.
+//!
+//! Opening a link does not use it up; the button of its page does. So no program that
+//! looks at links ahead logs in, and the cookie is set by a request of the page itself.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::Router;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::cookie_name;
+use super::sessions::LONGEST;
+use crate::page::Broken;
+use crate::page::Page;
+use crate::page::layout::Layout;
+use crate::page::visitor::Role;
+use crate::page::visitor::Visitor;
+use crate::telemetry::operatorlog;
+
+/// The only page that needs no log-in.
+pub(in crate::page) const PATH: &str = "/log-in";
+
+/// Who used a link: only root and the relay's own user can get one.
+const BY_LINK: &str = "link";
+/// Who used the password of relay.toml.
+const BY_PASSWORD: &str = "password";
+
+#[derive(Template)]
+#[template(path = "log_in.html")]
+struct LogIn {
+    layout: Layout,
+    link: Option<String>,
+    has_password: bool,
+    problem: Option<&'static str>,
+}
+
+pub(in crate::page) fn router() -> Router<Arc<Page>> {
+    Router::new()
+        .route(PATH, get(ask).post(answer))
+        .route("/log-out", post(log_out))
+}
+
+#[derive(Debug, Deserialize)]
+struct Opened {
+    link: Option<String>,
+}
+
+async fn ask(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Query(opened): Query<Opened>,
+) -> Result<Response, Broken> {
+    if visitor.session().is_some() {
+        return Ok(Redirect::to("/").into_response());
+    }
+    form(&page, &visitor, opened.link, None)
+}
+
+fn form(
+    page: &Page,
+    visitor: &Visitor,
+    link: Option<String>,
+    problem: Option<&'static str>,
+) -> Result<Response, Broken> {
+    crate::page::shown(&LogIn {
+        layout: Layout::new(visitor, None, &page.hostname, Vec::new()),
+        link: link.filter(|_| problem.is_none()),
+        has_password: page.access.password.is_some(),
+        problem,
+    })
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    link: Option<String>,
+    password: Option<String>,
+}
+
+async fn answer(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Form(shown): Form<Shown>,
+) -> Result<Response, Broken> {
+    let (access, client, now) = (&page.access, visitor.client, Instant::now());
+    let texts = &visitor.texts().access;
+    // A link cannot be guessed: whoever has one need not wait because of others.
+    let link = shown.link.unwrap_or_default();
+    if let Some(role) = access.links.redeem(&link, now) {
+        return Ok(begin(&page, &visitor, BY_LINK, role));
+    }
+    if access.attempts.must_wait(client, now) {
+        operatorlog::not_logged_in(client, "too many wrong attempts: the client has to wait");
+        let response = form(&page, &visitor, None, Some(texts.wait))?;
+        return Ok((StatusCode::TOO_MANY_REQUESTS, response).into_response());
+    }
+    if let Some(password) = shown.password
+        && verify(&page, password).await
+    {
+        // Whoever set it may change relay.toml.
+        return Ok(begin(&page, &visitor, BY_PASSWORD, Role::Administrator));
+    }
+    access.attempts.failed(client, now);
+    let (reason, problem) = match link.is_empty() {
+        true => ("wrong password", texts.wrong_password),
+        false => (
+            "the link was used, has expired or never existed",
+            texts.wrong_link,
+        ),
+    };
+    operatorlog::not_logged_in(client, reason);
+    let response = form(&page, &visitor, None, Some(problem))?;
+    Ok((StatusCode::FORBIDDEN, response).into_response())
+}
+
+/// Verifies a password, one at a time, on a thread of its own.
+async fn verify(page: &Page, password: String) -> bool {
+    let Some(hash) = page.access.password.clone() else {
+        return false;
+    };
+    // Fails only for a closed semaphore, and nobody closes this one.
+    let _turn = page.access.passwords.acquire().await;
+    let verified = tokio::task::spawn_blocking(move || hash.verify(&password)).await;
+    verified.unwrap_or(false)
+}
+
+fn begin(page: &Page, visitor: &Visitor, name: &str, role: Role) -> Response {
+    let begun = page.access.sessions.begin(name, role, Instant::now());
+    let Ok(secret) = begun else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    operatorlog::logged_in(visitor.client, name, role.name());
+    let mut response = Redirect::to("/").into_response();
+    set_cookie(&mut response, visitor, &secret, LONGEST.as_secs());
+    response
+}
+
+async fn log_out(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    headers: axum::http::HeaderMap,
+) -> Response {
+    if let Some(secret) = super::cookie(&headers, cookie_name(visitor.is_encrypted)) {
+        page.access.sessions.end(secret);
+    }
+    let mut response = Redirect::to(PATH).into_response();
+    set_cookie(&mut response, &visitor, "", 0);
+    response
+}
+
+fn set_cookie(response: &mut Response, visitor: &Visitor, value: &str, seconds: u64) {
+    let name = cookie_name(visitor.is_encrypted);
+    let secure = if visitor.is_encrypted { "; Secure" } else { "" };
+    let cookie =
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}

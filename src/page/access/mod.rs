@@ -1,0 +1,306 @@
+//! Who may see what: every request passes [`guard`] before a page handles it.
+//!
+//! | what is checked | against |
+//! |---|---|
+//! | Host is one of a list | DNS rebinding |
+//! | the Origin of a change is the page itself | changes that another site makes a browser send |
+//! | a change names the token of its session | the same |
+//! | there is a session, whose cookie no other site makes a browser send (`SameSite=Strict`) | everybody else |
+//! | body, time, and requests that work at once are limited | using up the relay |
+//!
+//! Every answer forbids scripts and styles from elsewhere or inside a page, framing,
+//! guessing of types, and keeping a copy.
+
+mod attempts;
+pub(in crate::page) mod log_in;
+mod origin;
+pub(in crate::page) mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Form;
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::extract::FromRequest;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use ring::digest;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use self::attempts::Attempts;
+use self::sessions::By;
+use self::sessions::Sessions;
+use super::Connection;
+use super::Page;
+use super::Settings;
+use super::assets;
+use super::texts::Language;
+use super::visitor;
+use super::visitor::Visitor;
+use crate::admin::AdminState;
+use crate::admin::PageLinks;
+use crate::credentials::PasswordHash;
+
+/// The most bytes of a form.
+const LARGEST_BODY: usize = 64 * 1024;
+/// How long a body may take to come in.
+const BODY: Duration = Duration::from_secs(10);
+/// The longest time of a request, without its body.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Requests that work at once: they share the spool with the delivery of mail.
+const AT_ONCE: usize = 2;
+/// Passwords that are verified at once: each takes 20 MB and a core.
+const PASSWORDS_AT_ONCE: usize = 1;
+/// With it, the page updates itself, and nobody need be there.
+const LIVE: HeaderName = HeaderName::from_static("x-live");
+/// htmx makes the request.
+const HTMX: HeaderName = HeaderName::from_static("hx-request");
+/// htmx goes there.
+const HTMX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+/// The names of cookies. A browser takes the first only over TLS and from this very host.
+const COOKIE_OVER_TLS: &str = "__Host-graph-relay";
+const COOKIE: &str = "graph-relay";
+
+/// What the guard needs to know.
+#[derive(Debug)]
+pub(super) struct Access {
+    /// Further names of the page.
+    hosts: Vec<String>,
+    links: PageLinks,
+    password: Option<PasswordHash>,
+    sessions: Sessions,
+    attempts: Attempts,
+    passwords: Semaphore,
+    turns: Semaphore,
+}
+
+impl Access {
+    pub(super) fn new(settings: &Settings, admin_state: &AdminState) -> Self {
+        let mut hosts = settings.page.hosts.clone();
+        hosts.push(settings.hostname.to_ascii_lowercase());
+        Self {
+            hosts,
+            links: admin_state.page_links.clone(),
+            password: settings.page.password_hash.clone(),
+            sessions: Sessions::default(),
+            attempts: Attempts::default(),
+            passwords: Semaphore::new(PASSWORDS_AT_ONCE),
+            turns: Semaphore::new(AT_ONCE),
+        }
+    }
+}
+
+/// Lets a request through to its page, or refuses it.
+pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
+    let checked = check(&page, request).await;
+    let mut response = match checked {
+        Err(refused) => *refused,
+        Ok(request) => {
+            let answered = async {
+                // Fails only for a closed semaphore, and nobody closes this one.
+                let _turn = page.access.turns.acquire().await;
+                next.run(request).await
+            };
+            match tokio::time::timeout(LONGEST, answered).await {
+                Ok(response) => response,
+                Err(_) => (StatusCode::SERVICE_UNAVAILABLE, BUSY).into_response(),
+            }
+        }
+    };
+    harden(response.headers_mut());
+    response
+}
+
+const BUSY: &str = "The relay is too busy to show this page. Mail is not affected. Try again in a \
+    moment.\nDas Relay ist gerade zu beschäftigt für diese Seite. E-Mails sind nicht betroffen. \
+    Bitte gleich noch einmal versuchen.\n";
+
+/// The answer that refuses a request.
+type Refused = Box<Response>;
+
+fn with(answer: impl IntoResponse) -> Refused {
+    Box::new(answer.into_response())
+}
+
+/// The request with its [`Visitor`], or the answer that refuses it.
+async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
+    let (mut parts, body) = request.into_parts();
+    let host = host(&parts, &page.access.hosts)?;
+    let visitor = visitor(page, &parts)?;
+    let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+    if !is_read && parts.method != Method::POST {
+        return Err(with(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    let origin = single(&parts.headers, &header::ORIGIN);
+    if !is_read && !origin.is_some_and(|origin| origin::is_own(origin, &host)) {
+        let texts = &visitor.texts().access;
+        return Err(with(refused(&visitor, texts.foreign_title, texts.foreign)));
+    }
+    let path = parts.uri.path();
+    let is_open = path == log_in::PATH || path.starts_with(assets::FOLDER);
+    if visitor.session.is_none() && !is_open {
+        return Err(with(to_log_in(&parts.headers)));
+    }
+    let body = match is_read {
+        true => Body::empty(),
+        false => {
+            let body = received(body).await?;
+            let token = visitor.session.as_ref().map(|session| &session.csrf);
+            // Whoever logs in has no session yet; its secret is the link or the password.
+            let is_named = match token {
+                Some(token) => names(&parts.headers, body.clone(), token).await,
+                None => false,
+            };
+            if path != log_in::PATH && !is_named {
+                let texts = &visitor.texts().access;
+                return Err(with(refused(&visitor, texts.stale_title, texts.stale)));
+            }
+            Body::from(body)
+        }
+    };
+    parts.extensions.insert(visitor);
+    Ok(Request::from_parts(parts, body))
+}
+
+/// The Host of a request, if it is one by which the page may be reached.
+fn host(parts: &Parts, hosts: &[String]) -> Result<String, Refused> {
+    const UNKNOWN: &str = "This name does not belong to the admin page. To use it, add it to hosts \
+        under [admin] in relay.toml, then restart the relay.\n";
+    let connection = parts.extensions.get::<Connection>();
+    let host = single(&parts.headers, &header::HOST);
+    let known = connection.zip(host).filter(|(connection, host)| {
+        let target = parts.uri.authority();
+        target.is_none_or(|target| target.as_str().eq_ignore_ascii_case(host))
+            && origin::is_known(host, connection.local, hosts)
+    });
+    match known {
+        Some((_, host)) => Ok(host.to_owned()),
+        None => Err(with((StatusCode::MISDIRECTED_REQUEST, UNKNOWN))),
+    }
+}
+
+fn visitor(page: &Page, parts: &Parts) -> Result<Visitor, Refused> {
+    let connection = parts.extensions.get::<Connection>();
+    let connection = connection.ok_or_else(|| with(StatusCode::INTERNAL_SERVER_ERROR))?;
+    let by = match parts.headers.contains_key(LIVE) {
+        true => By::Page,
+        false => By::Person,
+    };
+    let secret = cookie(&parts.headers, cookie_name(connection.is_encrypted));
+    let session = secret.and_then(|secret| page.access.sessions.find(secret, by, Instant::now()));
+    let chosen = cookie(&parts.headers, visitor::LANGUAGE).and_then(Language::of_tag);
+    let accepted = single(&parts.headers, &header::ACCEPT_LANGUAGE);
+    Ok(Visitor {
+        session,
+        language: chosen.unwrap_or_else(|| Language::accepted(accepted.unwrap_or_default())),
+        client: connection.client.ip().to_canonical(),
+        here: parts
+            .uri
+            .path_and_query()
+            .map_or("/", |it| it.as_str())
+            .to_owned(),
+        is_encrypted: connection.is_encrypted,
+    })
+}
+
+fn cookie_name(is_encrypted: bool) -> &'static str {
+    match is_encrypted {
+        true => COOKIE_OVER_TLS,
+        false => COOKIE,
+    }
+}
+
+/// The value of a field that a request has once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// The value of a cookie (RFC 6265 5.4).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let fields = headers.get_all(header::COOKIE).iter();
+    let pairs = fields
+        .filter_map(|field| field.to_str().ok())
+        .flat_map(|field| field.split(';'));
+    let mut named = pairs.filter_map(|pair| pair.trim().split_once('='));
+    named.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+async fn received(body: Body) -> Result<Bytes, Refused> {
+    let body = axum::body::to_bytes(body, LARGEST_BODY);
+    match tokio::time::timeout(BODY, body).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(with(StatusCode::PAYLOAD_TOO_LARGE)),
+        Err(_) => Err(with(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+/// Whether a form names this token.
+async fn names(headers: &HeaderMap, body: Bytes, token: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Named {
+        csrf: String,
+    }
+    let mut form = Request::new(Body::from(body));
+    *form.method_mut() = Method::POST;
+    let kind = headers.get(header::CONTENT_TYPE).cloned();
+    form.headers_mut()
+        .extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+    let form = Form::<Named>::from_request(form, &()).await;
+    // Digests, so that the time of the comparison tells nothing.
+    let of = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
+    form.is_ok_and(|Form(named)| of(&named.csrf).as_ref() == of(token).as_ref())
+}
+
+fn refused(visitor: &Visitor, title: &'static str, words: &'static str) -> Response {
+    super::layout::told(visitor, StatusCode::FORBIDDEN, title, words)
+}
+
+fn to_log_in(headers: &HeaderMap) -> Response {
+    if headers.contains_key(HTMX) {
+        // A redirect would put the log-in into the middle of the page.
+        let place = HeaderValue::from_static(log_in::PATH);
+        return (StatusCode::UNAUTHORIZED, [(HTMX_REDIRECT, place)]).into_response();
+    }
+    Redirect::to(log_in::PATH).into_response()
+}
+
+/// Sets what every answer says.
+fn harden(headers: &mut HeaderMap) {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // Not "no-referrer": with it, browsers send `Origin: null` with a form (Fetch 3.2).
+        (header::REFERRER_POLICY, "same-origin"),
+        (OPENER_POLICY, "same-origin"),
+        (RESOURCE_POLICY, "same-origin"),
+        (PERMISSIONS, "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");

@@ -1,0 +1,199 @@
+//! The frame of every page: navigation, language, log-out, and what needs attention.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::Query;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::Page;
+use super::access::sessions::Session;
+use super::attention::Notice;
+use super::texts::Language;
+use super::texts::Texts;
+use super::visitor::LANGUAGE;
+use super::visitor::NotAllowed;
+use super::visitor::Visitor;
+
+/// A page of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tab {
+    Overview,
+    Messages,
+}
+
+impl Tab {
+    const ALL: [Self; 2] = [Self::Overview, Self::Messages];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Overview => "/",
+            Self::Messages => "/messages",
+        }
+    }
+
+    fn title(self, texts: &Texts) -> &'static str {
+        match self {
+            Self::Overview => texts.layout.overview,
+            Self::Messages => texts.layout.messages,
+        }
+    }
+}
+
+/// A line of the navigation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) title: &'static str,
+    pub(super) path: &'static str,
+    pub(super) is_current: bool,
+}
+
+/// What `templates/layout.html` shows.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) texts: &'static Texts,
+    pub(super) language: Language,
+    pub(super) hostname: String,
+    /// Path and query of this page.
+    pub(super) here: String,
+    pub(super) version: &'static str,
+    pub(super) tabs: Vec<Entry>,
+    pub(super) session: Option<Session>,
+    pub(super) notices: Vec<Notice>,
+    /// This page in the other languages: their names and addresses.
+    pub(super) languages: Vec<(Language, String)>,
+}
+
+impl Layout {
+    pub(super) fn new(
+        visitor: &Visitor,
+        tab: Option<Tab>,
+        hostname: &str,
+        notices: Vec<Notice>,
+    ) -> Self {
+        let texts = visitor.texts();
+        let entries = Tab::ALL.map(|it| Entry {
+            title: it.title(texts),
+            path: it.path(),
+            is_current: tab == Some(it),
+        });
+        let others = Language::ALL
+            .into_iter()
+            .filter(|it| *it != visitor.language);
+        let address = |language: Language| {
+            let back: String = percent_encoding::utf8_percent_encode(
+                &visitor.here,
+                percent_encoding::NON_ALPHANUMERIC,
+            )
+            .collect();
+            (
+                language,
+                format!("/language/{}?back={back}", language.tag()),
+            )
+        };
+        let session = visitor.session().cloned();
+        Self {
+            texts,
+            language: visitor.language,
+            hostname: hostname.to_owned(),
+            here: visitor.here.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            tabs: match session {
+                Some(_) => entries.to_vec(),
+                None => Vec::new(),
+            },
+            languages: match session {
+                Some(_) => others.map(address).collect(),
+                None => Vec::new(),
+            },
+            session,
+            notices,
+        }
+    }
+
+    /// What the visitor may do, in a word.
+    pub(super) fn role(&self) -> &'static str {
+        let session = self.session.as_ref();
+        session.map_or("", |session| (self.texts.access.role)(session.role))
+    }
+
+    /// What every form has to name.
+    pub(super) fn csrf(&self) -> &str {
+        self.session.as_ref().map_or("", |session| &session.csrf)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "told.html")]
+struct Told {
+    layout: Layout,
+    title: &'static str,
+    words: &'static str,
+}
+
+/// A page that says one thing.
+pub(super) fn told(
+    visitor: &Visitor,
+    status: StatusCode,
+    title: &'static str,
+    words: &'static str,
+) -> Response {
+    let told = Told {
+        layout: Layout::new(visitor, None, "", Vec::new()),
+        title,
+        words,
+    };
+    match told.render() {
+        Ok(page) => (status, Html(page)).into_response(),
+        Err(_) => (status, words).into_response(),
+    }
+}
+
+impl IntoResponse for NotAllowed {
+    fn into_response(self) -> Response {
+        let texts = &self.0.texts().access;
+        let (title, words) = (texts.not_allowed_title, texts.not_allowed);
+        told(&self.0, StatusCode::FORBIDDEN, title, words)
+    }
+}
+
+pub(super) fn router() -> Router<Arc<Page>> {
+    Router::new().route("/language/{tag}", get(choose))
+}
+
+#[derive(Debug, Deserialize)]
+struct Chosen {
+    back: Option<String>,
+}
+
+/// Keeps the language in a cookie; nothing else changes.
+async fn choose(Path(tag): Path<String>, Query(chosen): Query<Chosen>) -> Response {
+    let Some(language) = Language::of_tag(&tag) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    // Only a place of this page: a browser reads `//host` and `/\host` as another site.
+    let is_here = |back: &String| {
+        back.starts_with('/') && !back.starts_with("//") && !back.contains(['\\', '\r', '\n', '\t'])
+    };
+    let back = chosen
+        .back
+        .filter(is_here)
+        .unwrap_or_else(|| "/".to_owned());
+    let mut response = Redirect::to(&back).into_response();
+    let (name, tag) = (LANGUAGE, language.tag());
+    let cookie = format!("{name}={tag}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,214 @@
+//! The admin page: what the relay does, in a browser. It is off unless `[admin] address`
+//! is set.
+//!
+//! Promises:
+//!
+//! - The page cannot stop mail. Its connections, the time and the bytes of each, and the
+//!   requests that work at once are bounded (`server.rs`, `access/`), whatever clients do.
+//! - Nobody sees anything without a log-in, except for the log-in itself and the files of
+//!   `static/`. Every request passes [`access::guard`], which is the one place for the
+//!   rules: Host, Origin, token, session.
+//! - Beyond loopback it is served with TLS only: `config/admin.rs`.
+//! - No secret is shown: what it shows is what the commands show, from the same functions
+//!   of `admin`.
+//! - Everything works without scripts; `static/` only adds to it.
+//!
+//! # To add to it
+//!
+//! - A page: a folder or file with a `router`, a template in `templates/` (at the
+//!   top of the repository) that extends
+//!   `layout.html`, a [`layout::Tab`], and a line in [`router`]. Its handler takes
+//!   [`visitor::Visitor`] and begins with [`Page::layout`].
+//! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
+//! - A change: a `POST` route whose form has the hidden field `csrf`, and whose handler
+//!   begins with [`visitor::Visitor::require`].
+
+mod access;
+mod assets;
+mod attention;
+mod badge;
+mod layout;
+mod messages;
+mod overview;
+mod server;
+mod texts;
+mod visitor;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::access::Access;
+use self::layout::Layout;
+use self::layout::Tab;
+use self::overview::counts::Counts;
+use self::visitor::Visitor;
+use crate::admin::AdminState;
+use crate::admin::Status;
+use crate::config::AdminPage;
+
+/// What all pages share.
+#[derive(Debug)]
+struct Page {
+    admin_state: AdminState,
+    /// The name of the relay.
+    hostname: String,
+    access: Access,
+    counts: Arc<Counts>,
+    /// Orders that have begun are finished, even if the browser has gone.
+    orders: TaskTracker,
+    /// The last status that was read.
+    status: Mutex<Option<(Instant, Arc<Status>)>>,
+}
+
+/// For how long a status is shown again: every page has what needs attention.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where and for whom the page is served.
+#[derive(Debug)]
+pub struct Settings {
+    /// `[admin]`.
+    pub page: AdminPage,
+    /// The name of the relay.
+    pub hostname: String,
+    /// The certificate, beyond loopback.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Serves the page until `stop`. Requests that are under way then are cut off.
+pub async fn run(
+    socket: TcpListener,
+    settings: Settings,
+    admin_state: AdminState,
+    stop: CancellationToken,
+) {
+    let orders = TaskTracker::new();
+    let counts = Arc::new(Counts::new(admin_state.metrics.clone()));
+    let page = Page {
+        access: Access::new(&settings, &admin_state),
+        hostname: settings.hostname,
+        counts: Arc::clone(&counts),
+        status: Mutex::default(),
+        orders: orders.clone(),
+        admin_state,
+    };
+    let routes = router(Arc::new(page));
+    tokio::select! {
+        () = server::serve(socket, settings.tls, routes) => {}
+        never = counts.keep() => match never {},
+        () = stop.cancelled() => {}
+    }
+    orders.close();
+    orders.wait().await;
+}
+
+fn router(page: Arc<Page>) -> Router {
+    Router::new()
+        .merge(overview::router())
+        .merge(messages::router())
+        .merge(access::log_in::router())
+        .merge(layout::router())
+        .merge(assets::router())
+        .fallback(nothing_here)
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&page),
+            access::guard,
+        ))
+        .with_state(page)
+}
+
+impl Page {
+    /// The frame of a page: navigation, and what needs attention.
+    async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
+        let status = self.status().await?;
+        let notices = attention::notices(&status);
+        Ok(Layout::new(visitor, tab, &self.hostname, notices))
+    }
+
+    /// The status of the relay, a second old at most.
+    async fn status(&self) -> Result<Arc<Status>, Broken> {
+        // Whoever waits here gets the status that is being read.
+        let mut last = self.status.lock().await;
+        if let Some((at, status)) = &*last
+            && at.elapsed() < AGAIN
+        {
+            return Ok(Arc::clone(status));
+        }
+        let status = self.admin_state.status().await.ok_or(Broken::Spool)?;
+        let status = Arc::new(status);
+        *last = Some((Instant::now(), Arc::clone(&status)));
+        Ok(status)
+    }
+}
+
+/// Why a page cannot be shown.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    /// The spool cannot be read.
+    Spool,
+    /// The template: a mistake of the relay.
+    Template,
+}
+
+impl From<askama::Error> for Broken {
+    fn from(_: askama::Error) -> Self {
+        Self::Template
+    }
+}
+
+impl From<crate::spool::SpoolError> for Broken {
+    fn from(_: crate::spool::SpoolError) -> Self {
+        Self::Spool
+    }
+}
+
+impl IntoResponse for Broken {
+    fn into_response(self) -> Response {
+        let words = match self {
+            Self::Spool => {
+                "The relay cannot read its spool. Run: graph-relay doctor\n\
+                 Das Relay kann seinen Spool nicht lesen. Bitte ausführen: graph-relay doctor\n"
+            }
+            Self::Template => "This page could not be made. Please report it as a bug.\n",
+        };
+        (StatusCode::INTERNAL_SERVER_ERROR, words).into_response()
+    }
+}
+
+/// A page as an answer.
+fn shown(template: &impl askama::Template) -> Result<Response, Broken> {
+    Ok(Html(template.render()?).into_response())
+}
+
+async fn nothing_here(visitor: Visitor) -> Response {
+    let texts = visitor.texts();
+    layout::told(
+        &visitor,
+        StatusCode::NOT_FOUND,
+        texts.access.not_found_title,
+        texts.access.not_found,
+    )
+}
+
+/// The client of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    /// Its address.
+    client: SocketAddr,
+    /// The address that it has reached.
+    local: SocketAddr,
+    /// Whether it uses TLS.
+    is_encrypted: bool,
+}

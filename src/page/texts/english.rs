@@ -1,0 +1,208 @@
+//! The texts of the page in English.
+
+use super::AccessTexts;
+use super::LayoutTexts;
+use super::MessageTexts;
+use super::MessagesTexts;
+use super::OverviewTexts;
+use super::Texts;
+use super::TimeTexts;
+use crate::admin::PageRole as Role;
+use crate::page::badge::Badge;
+use crate::spool::Action;
+
+pub(super) static TEXTS: Texts = Texts {
+    layout: LayoutTexts {
+        skip: "Skip to content",
+        pages: "Pages",
+        overview: "Overview",
+        messages: "Messages",
+        attention: "Needs attention",
+        all_well: "All is well: mail is accepted and delivered.",
+        since: "Since",
+        show_them: "Show the messages",
+        log_out: "Log out",
+    },
+    access: AccessTexts {
+        log_in: "Log in",
+        with_link: "This link logs you in to the admin page. It works once.",
+        how: "To log in, run this command on the machine of the relay, and open the address that \
+              it prints:",
+        password: "Password",
+        wrong_link: "This link does not work: it was used, it is older than ten minutes, or it is \
+                     not complete. Make another one.",
+        wrong_password: "This password is wrong.",
+        wait: "Too many wrong attempts from your address. Wait ten minutes, or log in with a link.",
+        foreign_title: "This request came from another site",
+        foreign: "Nothing was changed. If you meant to change something, go to the page and do it \
+                  there.",
+        stale_title: "This form is out of date",
+        stale: "Nothing was changed. Load the page again and repeat what you did.",
+        not_allowed_title: "Not permitted",
+        not_allowed: "You may look at this, but not change it. Ask an administrator of the relay.",
+        not_found_title: "There is nothing here",
+        not_found: "The address may be mistyped, or what it showed is no longer kept.",
+        role: |role| match role {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Administrator => "administrator",
+        },
+    },
+    overview: OverviewTexts {
+        accepted: "Accepted",
+        delivered: "Delivered",
+        deferred: "Deferred",
+        deferred_help: "Attempts after which a message waits for another.",
+        failed: "Failed",
+        refused: "Refused at the door",
+        hour: "Last hour",
+        day: "Last 24 hours",
+        week: "Last 7 days",
+        span: "Time",
+        since_start: |span| format!("The relay was started {span} ago and counts from then on."),
+        most_in_a_bar: |most| format!("the highest bar is {most}"),
+        waiting: "Waiting",
+        oldest: |span| format!("The oldest has waited for {span}."),
+        nothing_waits: "Nothing waits.",
+        held: "Held",
+        show_waiting: "Show what waits",
+        show_failed: "Show what failed",
+        show_refused: "Show what was refused",
+        mailboxes: "Mailboxes",
+        mailbox: "Mailbox",
+        state: "State",
+        next_free: "Sends again",
+        sending: "Ready to send",
+        limited: "Waits for a limit",
+        backing_off: "Waits after failures",
+        paused: "Paused",
+        no_mailbox: "No mailbox has sent anything yet.",
+        listening: "Listening",
+        version: |version| format!("graph-relay {version}"),
+        first_title: "No message has come in yet",
+        first: "Send one to the address below, for example with this command:",
+    },
+    messages: MessagesTexts {
+        search_help: "Recipient, sender, subject, ID or device",
+        state: "State",
+        all_states: "All",
+        time: "Time",
+        any_time: "Any time",
+        last_hour: "Last hour",
+        last_day: "Last 24 hours",
+        last_week: "Last 7 days",
+        find: "Search",
+        only: "Only",
+        without: "Without this filter",
+        caption: "One row for each recipient, the newest first: accepted and refused. Times are in UTC.",
+        from: "From",
+        to: "To",
+        subject: "Subject",
+        happened: "What happened",
+        client: "Device",
+        no_subject: "no subject",
+        no_sender: "no sender",
+        itself: "the relay",
+        nothing: "No message matches.",
+        nothing_yet: "There is no message yet.",
+        nothing_so_far: "No newer message matches. The search goes on with older messages.",
+        older: "Older messages",
+        newest: "Back to the newest",
+        live: "The list updates itself, except while you select or type.",
+        bad_filter: "This filter cannot be used:",
+        select: "Select",
+        select_first: "For the selected messages.",
+        status: |badge| match badge {
+            Badge::Waiting => "Waiting",
+            Badge::Claimed => "Being sent",
+            Badge::Held => "Held",
+            Badge::Delivered => "Delivered",
+            Badge::Failed => "Failed",
+            Badge::Dropped => "Dropped",
+            Badge::Quarantined => "In quarantine",
+            Badge::Refused => "Refused",
+        },
+    },
+    message: MessageTexts {
+        unknown_title: "No such message",
+        unknown: "It never existed, or it is older than [history] keep allows.",
+        recipients: "Recipients",
+        instead_of: "instead of",
+        details: "Details",
+        envelope_sender: "Envelope sender",
+        mailbox: "Mailbox",
+        size: "Bytes",
+        report_about: "Report about",
+        copy_of: "Copy of",
+        copy: "Sent again as",
+        made: "Made by the relay, and safe on disk.",
+        accepted: |client, hello| format!("Accepted from {client} ({hello}), and safe on disk."),
+        attempt: |number, outcome| format!("Attempt {number}: {outcome}."),
+        planned: |number| format!("Attempt {number} is planned."),
+        under_way: "under way",
+        delivered: "delivered to Microsoft 365",
+        deferred: "did not succeed",
+        failed: "failed for good",
+        doubtful: "it is unknown whether Microsoft 365 accepted it",
+        code: "code",
+        took: "took",
+        retry: "Retry",
+        hold: "Hold",
+        release: "Release",
+        drop: "Drop",
+        question: |action, count| {
+            let messages = counted_usize(count, "message");
+            match action {
+                Action::Retry => format!("Retry {messages} now?"),
+                Action::Hold => format!("Hold {messages}?"),
+                Action::Release => format!("Release {messages}?"),
+                Action::Drop => format!("Drop {messages}?"),
+            }
+        },
+        confirm: |action, count| {
+            let messages = counted_usize(count, "message");
+            match action {
+                Action::Retry => format!("Retry {messages}"),
+                Action::Hold => format!("Hold {messages}"),
+                Action::Release => format!("Release {messages}"),
+                Action::Drop => format!("Drop {messages}"),
+            }
+        },
+        drop_help: "What is dropped is never sent, and its content is deleted. No report is sent.",
+        done: |action, count| {
+            let messages = counted_usize(count, "message");
+            match action {
+                Action::Retry => format!("{messages} will be tried at once"),
+                Action::Hold => format!("{messages} held"),
+                Action::Release => format!("{messages} released"),
+                Action::Drop => format!("{messages} dropped"),
+            }
+        },
+        unchanged: |count| format!("{} not changed.", counted_usize(count, "message")),
+        back: "Back",
+        cancel: "Cancel",
+        resend_title: "Send it again",
+        resend_to: "To these addresses; leave it empty for the original recipients",
+        resend: "Send again",
+        resend_question: "Somebody may receive it twice",
+        resent: |to| format!("A copy goes to {to}"),
+        not_resent: "It was not sent again",
+        not_an_address: "This is not an address. Write addresses like anna@contoso.com, with commas \
+                         between them.",
+    },
+    time: TimeTexts {
+        seconds: |count| counted(count, "second"),
+        minutes: |count| counted(count, "minute"),
+        hours: |count| counted(count, "hour"),
+        days: |count| counted(count, "day"),
+    },
+};
+
+fn counted_usize(count: usize, unit: &str) -> String {
+    counted(u64::try_from(count).unwrap_or(u64::MAX), unit)
+}
+
+fn counted(count: u64, unit: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}

@@ -1,0 +1,216 @@
+//! The texts of the page in German.
+
+use super::AccessTexts;
+use super::LayoutTexts;
+use super::MessageTexts;
+use super::MessagesTexts;
+use super::OverviewTexts;
+use super::Texts;
+use super::TimeTexts;
+use crate::admin::PageRole as Role;
+use crate::page::badge::Badge;
+use crate::spool::Action;
+
+pub(super) static TEXTS: Texts = Texts {
+    layout: LayoutTexts {
+        skip: "Zum Inhalt",
+        pages: "Seiten",
+        overview: "Übersicht",
+        messages: "Nachrichten",
+        attention: "Braucht Aufmerksamkeit",
+        all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
+        since: "Seit",
+        show_them: "Nachrichten anzeigen",
+        log_out: "Abmelden",
+    },
+    access: AccessTexts {
+        log_in: "Anmelden",
+        with_link: "Mit diesem Link melden Sie sich an der Verwaltungsseite an. Er gilt einmal.",
+        how: "Zum Anmelden führen Sie auf dem Rechner des Relays diesen Befehl aus und öffnen die \
+              Adresse, die er ausgibt:",
+        password: "Passwort",
+        wrong_link: "Dieser Link gilt nicht: Er wurde schon benutzt, ist älter als zehn Minuten \
+                     oder unvollständig. Erzeugen Sie einen neuen.",
+        wrong_password: "Das Passwort ist falsch.",
+        wait: "Zu viele falsche Versuche von Ihrer Adresse. Warten Sie zehn Minuten, oder melden \
+               Sie sich mit einem Link an.",
+        foreign_title: "Diese Anfrage kam von einer anderen Website",
+        foreign: "Es wurde nichts geändert. Wenn Sie etwas ändern wollten, tun Sie es auf der \
+                  Seite selbst.",
+        stale_title: "Dieses Formular ist veraltet",
+        stale: "Es wurde nichts geändert. Laden Sie die Seite neu, und wiederholen Sie den Schritt.",
+        not_allowed_title: "Nicht erlaubt",
+        not_allowed: "Sie dürfen dies ansehen, aber nicht ändern. Wenden Sie sich an den \
+                      Administrator des Relays.",
+        not_found_title: "Hier ist nichts",
+        not_found: "Vielleicht ist die Adresse falsch geschrieben, oder der Inhalt wird nicht mehr \
+                    aufbewahrt.",
+        role: |role| match role {
+            Role::Viewer => "Betrachter",
+            Role::Operator => "Operator",
+            Role::Administrator => "Administrator",
+        },
+    },
+    overview: OverviewTexts {
+        accepted: "Angenommen",
+        delivered: "Zugestellt",
+        deferred: "Aufgeschoben",
+        deferred_help: "Versuche, nach denen eine Nachricht auf den nächsten wartet.",
+        failed: "Fehlgeschlagen",
+        refused: "Abgewiesen",
+        hour: "Letzte Stunde",
+        day: "Letzte 24 Stunden",
+        week: "Letzte 7 Tage",
+        span: "Zeitraum",
+        since_start: |span| format!("Das Relay läuft seit {span} und zählt seitdem."),
+        most_in_a_bar: |most| format!("der höchste Balken steht für {most}"),
+        waiting: "Wartend",
+        oldest: |span| format!("Die älteste wartet seit {span}."),
+        nothing_waits: "Nichts wartet.",
+        held: "Angehalten",
+        show_waiting: "Wartende anzeigen",
+        show_failed: "Fehlgeschlagene anzeigen",
+        show_refused: "Abgewiesene anzeigen",
+        mailboxes: "Postfächer",
+        mailbox: "Postfach",
+        state: "Zustand",
+        next_free: "Sendet wieder",
+        sending: "Sendebereit",
+        limited: "Wartet auf eine Grenze",
+        backing_off: "Wartet nach Fehlern",
+        paused: "Pausiert",
+        no_mailbox: "Noch hat kein Postfach etwas gesendet.",
+        listening: "Empfang",
+        version: |version| format!("graph-relay {version}"),
+        first_title: "Noch ist keine Nachricht angekommen",
+        first: "Senden Sie eine an die Adresse unten, zum Beispiel mit diesem Befehl:",
+    },
+    messages: MessagesTexts {
+        search_help: "Empfänger, Absender, Betreff, ID oder Gerät",
+        state: "Zustand",
+        all_states: "Alle",
+        time: "Zeitraum",
+        any_time: "Beliebig",
+        last_hour: "Letzte Stunde",
+        last_day: "Letzte 24 Stunden",
+        last_week: "Letzte 7 Tage",
+        find: "Suchen",
+        only: "Nur",
+        without: "Ohne diesen Filter",
+        caption: "Eine Zeile je Empfänger, die neueste zuerst: angenommene und abgewiesene. \
+                  Zeiten in UTC.",
+        from: "Von",
+        to: "An",
+        subject: "Betreff",
+        happened: "Was geschah",
+        client: "Gerät",
+        no_subject: "kein Betreff",
+        no_sender: "kein Absender",
+        itself: "das Relay",
+        nothing: "Keine Nachricht passt dazu.",
+        nothing_yet: "Noch gibt es keine Nachricht.",
+        nothing_so_far: "Keine neuere Nachricht passt dazu. Die Suche geht bei älteren weiter.",
+        older: "Ältere Nachrichten",
+        newest: "Zurück zu den neuesten",
+        live: "Die Liste erneuert sich selbst, außer während Sie auswählen oder tippen.",
+        bad_filter: "Dieser Filter ist nicht verwendbar:",
+        select: "Auswählen",
+        select_first: "Für die ausgewählten Nachrichten.",
+        status: |badge| match badge {
+            Badge::Waiting => "Wartet",
+            Badge::Claimed => "Wird gesendet",
+            Badge::Held => "Angehalten",
+            Badge::Delivered => "Zugestellt",
+            Badge::Failed => "Fehlgeschlagen",
+            Badge::Dropped => "Verworfen",
+            Badge::Quarantined => "In Quarantäne",
+            Badge::Refused => "Abgewiesen",
+        },
+    },
+    message: MessageTexts {
+        unknown_title: "Diese Nachricht gibt es nicht",
+        unknown: "Es hat sie nie gegeben, oder sie ist älter, als [history] keep erlaubt.",
+        recipients: "Empfänger",
+        instead_of: "statt",
+        details: "Einzelheiten",
+        envelope_sender: "Absender im Umschlag",
+        mailbox: "Postfach",
+        size: "Bytes",
+        report_about: "Bericht über",
+        copy_of: "Kopie von",
+        copy: "Erneut gesendet als",
+        made: "Vom Relay selbst erzeugt und sicher gespeichert.",
+        accepted: |client, hello| {
+            format!("Von {client} ({hello}) angenommen und sicher gespeichert.")
+        },
+        attempt: |number, outcome| format!("Versuch {number}: {outcome}."),
+        planned: |number| format!("Versuch {number} ist geplant."),
+        under_way: "läuft",
+        delivered: "an Microsoft 365 übergeben",
+        deferred: "erfolglos",
+        failed: "endgültig fehlgeschlagen",
+        doubtful: "unbekannt, ob Microsoft 365 sie angenommen hat",
+        code: "Code",
+        took: "Dauer",
+        retry: "Erneut versuchen",
+        hold: "Anhalten",
+        release: "Freigeben",
+        drop: "Verwerfen",
+        question: |action, count| {
+            let messages = messages(count);
+            match action {
+                Action::Retry => format!("{messages} jetzt erneut versuchen?"),
+                Action::Hold => format!("{messages} anhalten?"),
+                Action::Release => format!("{messages} freigeben?"),
+                Action::Drop => format!("{messages} verwerfen?"),
+            }
+        },
+        confirm: |action, count| {
+            let messages = messages(count);
+            match action {
+                Action::Retry => format!("{messages} erneut versuchen"),
+                Action::Hold => format!("{messages} anhalten"),
+                Action::Release => format!("{messages} freigeben"),
+                Action::Drop => format!("{messages} verwerfen"),
+            }
+        },
+        drop_help: "Was verworfen ist, wird nie gesendet, und der Inhalt wird gelöscht. Niemand \
+                    erhält einen Bericht.",
+        done: |action, count| {
+            let messages = messages(count);
+            match action {
+                Action::Retry => format!("Sofort versucht: {messages}"),
+                Action::Hold => format!("Angehalten: {messages}"),
+                Action::Release => format!("Freigegeben: {messages}"),
+                Action::Drop => format!("Verworfen: {messages}"),
+            }
+        },
+        unchanged: |count| format!("Nicht geändert: {}.", messages(count)),
+        back: "Zurück",
+        cancel: "Abbrechen",
+        resend_title: "Erneut senden",
+        resend_to: "An diese Adressen; leer lassen für die ursprünglichen Empfänger",
+        resend: "Erneut senden",
+        resend_question: "Jemand könnte sie zweimal erhalten",
+        resent: |to| format!("Eine Kopie geht an {to}"),
+        not_resent: "Sie wurde nicht erneut gesendet",
+        not_an_address: "Das ist keine Adresse. Schreiben Sie Adressen wie anna@contoso.com, durch \
+                         Kommas getrennt.",
+    },
+    time: TimeTexts {
+        seconds: |count| counted(count, "Sekunde", "Sekunden"),
+        minutes: |count| counted(count, "Minute", "Minuten"),
+        hours: |count| counted(count, "Stunde", "Stunden"),
+        days: |count| counted(count, "Tag", "Tagen"),
+    },
+};
+
+fn messages(count: usize) -> String {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    counted(count, "Nachricht", "Nachrichten")
+}
+
+fn counted(count: u64, one: &str, more: &str) -> String {
+    let unit = if count == 1 { one } else { more };
+    format!("{count} {unit}")
+}

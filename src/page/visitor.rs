@@ -1,0 +1,59 @@
+//! Who makes a request.
+
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+
+use super::access::sessions::Session;
+use super::texts::Language;
+use super::texts::Texts;
+pub(super) use crate::admin::PageRole as Role;
+
+/// The cookie with the language that somebody chose.
+pub(super) const LANGUAGE: &str = "graph-relay-language";
+
+/// Who makes a request, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    /// Who it is; none at the log-in only.
+    pub(super) session: Option<Session>,
+    pub(super) language: Language,
+    pub(super) client: IpAddr,
+    /// Path and query of the request.
+    pub(super) here: String,
+    pub(super) is_encrypted: bool,
+}
+
+impl Visitor {
+    /// The texts in the visitor's language.
+    pub(super) fn texts(&self) -> &'static Texts {
+        self.language.texts()
+    }
+
+    /// Whoever is logged in.
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Whoever is logged in and may do this.
+    pub(super) fn require(&self, role: Role) -> Result<&Session, NotAllowed> {
+        let session = self.session.as_ref().filter(|it| it.role >= role);
+        session.ok_or_else(|| NotAllowed(Box::new(self.clone())))
+    }
+}
+
+/// A visitor whose role does not suffice.
+#[derive(Debug)]
+pub(super) struct NotAllowed(pub(super) Box<Visitor>);
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        let visitor = parts.extensions.get::<Self>().cloned();
+        // The guard has put it there.
+        visitor.ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}

@@ -1,0 +1,59 @@
+//! The socket of the admin page, opened at the start: an address that is taken or missing
+//! is an error then.
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::error::StartError;
+use super::sockets::ListenError;
+use crate::admin::AdminState;
+use crate::config::Config;
+use crate::listener;
+use crate::page;
+use crate::page::Settings;
+
+/// A page that is not served yet.
+pub(super) struct Opened {
+    socket: TcpListener,
+    settings: Settings,
+}
+
+/// Opens the socket, if the page is on.
+pub(super) fn open(config: &Config) -> Result<Option<Opened>, StartError> {
+    let Some(page) = config.admin.page.clone() else {
+        return Ok(None);
+    };
+    let failed = |error| {
+        StartError::Page(ListenError::Open {
+            address: page.address,
+            place: None,
+            error,
+        })
+    };
+    let socket = listener::bind(page.address).map_err(failed)?;
+    let tls = config.tls.clone().filter(|_| page.has_tls());
+    let settings = Settings {
+        page,
+        hostname: config.hostname.clone(),
+        tls: tls.map(listener::tls_server).transpose()?,
+    };
+    Ok(Some(Opened { socket, settings }))
+}
+
+impl Opened {
+    /// Serves the page until `stop`.
+    pub(super) fn serve(
+        self,
+        admin_state: AdminState,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send {
+        let Self { socket, settings } = self;
+        if let Ok(address) = socket.local_addr() {
+            let (links, page) = (&admin_state.page_links, &settings.page);
+            links.serve(page, address, &settings.hostname);
+            info!(event = "page", %address, "serving the admin page");
+        }
+        page::run(socket, settings, admin_state, stop)
+    }
+}

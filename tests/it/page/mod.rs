@@ -1,0 +1,43 @@
+//! The admin page, by the real binary and a client that sends exactly what the test says.
+
+mod attacks;
+mod client;
+mod log_in;
+mod messages;
+mod overloads;
+mod pages;
+mod scale;
+mod settings;
+
+use crate::common::Home;
+use crate::common::Relay;
+use crate::common::home::Setup;
+use crate::common::run;
+use crate::common::said;
+
+pub(crate) const ON: &str = "[admin]\naddress = \"127.0.0.1:0\"";
+
+/// A relay with its page, not built yet.
+fn with_page(graph: &graph_relay_sandbox::Sandbox) -> Setup {
+    Home::with(graph).sections(ON)
+}
+
+/// The address of a relay's page.
+fn address(relay: &Relay) -> std::net::SocketAddr {
+    let line = relay.event("page", |_| true);
+    line["address"].as_str().unwrap().parse().unwrap()
+}
+
+/// The path of a new link, as `graph-relay page` prints it.
+fn link(home: &Home) -> String {
+    link_for(home, "administrator")
+}
+
+/// The same for a role.
+fn link_for(home: &Home, role: &str) -> String {
+    let output = run(home, &["page", "--role", role]);
+    assert!(output.status.success(), "{}", said(&output));
+    let url = String::from_utf8(output.stdout).unwrap();
+    let path = url.trim().split_once("://").unwrap().1;
+    format!("/{}", path.split_once('/').unwrap().1)
+}

@@ -1,0 +1,112 @@
+//! Where the page may be served, and with TLS.
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+
+use super::address;
+use super::client::encoded;
+use crate::common::Home;
+use crate::common::PATIENCE;
+use crate::common::Relay;
+use crate::common::run;
+use crate::common::said;
+use crate::common::stand_in;
+use crate::common::tls::Identity;
+
+/// Reached from this machine only by these tests, and yet beyond loopback.
+const BEYOND: &str = "[admin]\naddress = \"0.0.0.0:0\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_this_machine_the_page_needs_a_certificate() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(BEYOND).build();
+
+    for command in ["check", "serve"] {
+        let output = run(&home, &[command]);
+        assert_eq!(output.status.code(), Some(78), "{}", said(&output));
+        let words = "other machines can reach 0.0.0.0:0, so the admin page needs TLS";
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+    for (key, words) in [
+        ("hosts = [\"relay.example:8025\"]", "is not a host name"),
+        ("hosts = [\"\"]", "is not a host name"),
+        ("password_hash = \"secret\"", "not an argon2id hash"),
+        ("adress = \"off\"", "address"),
+    ] {
+        let text = fs::read_to_string(&home.config).unwrap();
+        let new = text.replace(
+            "address = \"0.0.0.0:0\"",
+            &format!("address = \"127.0.0.1:0\"\n{key}"),
+        );
+        fs::write(&home.config, &new).unwrap();
+        let output = run(&home, &["check"]);
+        assert_eq!(output.status.code(), Some(78), "{key}: {}", said(&output));
+        assert!(said(&output).contains(words), "{key}: {}", said(&output));
+        assert!(!said(&output).contains("\"secret\""), "{}", said(&output));
+        fs::write(&home.config, text).unwrap();
+    }
+}
+
+/// An answer over TLS.
+fn over_tls(identity: &Identity, relay: &Relay, request: &str) -> String {
+    let stream = TcpStream::connect(("127.0.0.1", address(relay).port())).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = identity.handshake(stream).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // The relay may close without an alert.
+    drop(stream.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_certificate_the_page_speaks_tls_and_its_cookie_never_travels_without() {
+    let graph = stand_in().await;
+    let identity = Identity::new();
+    let home = Home::with(&graph).sections(BEYOND).tls(&identity).build();
+    let relay = Relay::start(&home);
+    let port = address(&relay).port();
+    let url = String::from_utf8(run(&home, &["page"]).stdout).unwrap();
+    let host = format!("relay.test.example:{port}");
+    let (_, link) = url
+        .split_once(&format!("https://{host}/log-in?link="))
+        .unwrap();
+    let form = encoded(&[("link", link.trim())]);
+
+    let answer = over_tls(
+        &identity,
+        &relay,
+        &format!(
+            "POST /log-in HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n\
+             Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        ),
+    );
+
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+    let (_, cookie) = answer.split_once("set-cookie: ").unwrap();
+    let cookie = cookie.lines().next().unwrap();
+    assert!(cookie.starts_with("__Host-graph-relay="), "{cookie}");
+    assert!(
+        cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().unwrap();
+    let request = |name: &str| {
+        format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n")
+    };
+    let page = over_tls(&identity, &relay, &request(&host));
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    let page = over_tls(&identity, &relay, &request("evil.example"));
+    assert!(page.starts_with("HTTP/1.1 421"), "{page}");
+
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    plain.set_read_timeout(Some(PATIENCE)).unwrap();
+    plain.write_all(request(&host).as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    drop(plain.read_to_end(&mut answer));
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
