@@ -102,6 +102,16 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Returns the bytes that are free for this user on the disk of a file or folder.
+///
+/// # Errors
+///
+/// It does not exist, or its disk does not say.
+pub fn free_space(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Writes a file's content, or the names in a folder, to stable storage.
 ///
 /// # Errors

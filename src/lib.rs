@@ -48,6 +48,8 @@
 //!   credentials/    what is shown to Entra   sign_in/   mailboxes that sign in themselves
 //!
 //! admin/ cli/ doctor/ service/ telemetry/    running it, asking it, looking after it
+//!   admin/attention/  what needs attention
+//! alerts/                                    telling people of it, by webhook or by mail
 //! page/                                     the admin page: the same in a browser
 //! metrics.rs                                what is counted on the way
 //! catalogue/                                 what each code of Microsoft's means, and what to do
@@ -82,7 +84,7 @@
 //!    rule replaces stays visible as `X-Original-...`: `delivery/attempt/compose.rs` has the
 //!    rules, [`mime`] the code that they use.
 //! 6. No open relay: `config/listeners/mod.rs`.
-//! 7. Secrets don't leak: [`config`], [`auth`], [`http`],
+//! 7. Secrets don't leak: [`config`], [`auth`], [`http`], `alerts/webhook.rs`,
 //!    `telemetry/transcripts.rs`.
 //!
 //! # Who may import whom
@@ -92,10 +94,11 @@
 //! | module | may use |
 //! |---|---|
 //! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
-//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine` |
-//! | `service` | `page`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics` |
+//! | `service` | `page`, `alerts`, `doctor`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics` |
 //! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics` |
-//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `metrics` |
+//! | `alerts` | `admin`, `telemetry`, `http`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `disk` |
+//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
+//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics` |
 //! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue`, `metrics` |
@@ -138,6 +141,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod alerts;
 pub mod auth;
 pub mod catalogue;
 pub mod cli;

@@ -77,6 +77,13 @@ impl Configuration {
         self.lock().started.senders.clone()
     }
 
+    /// Returns the folder of the spool, and `limits.free_space`.
+    pub(super) fn disk(&self) -> (PathBuf, u64) {
+        let state = self.lock();
+        let started = &state.started;
+        (started.data_dir.clone(), started.limits.free_space)
+    }
+
     /// Returns the configuration in force: from the last reload what takes effect then, and
     /// the rest from the start.
     pub(super) fn in_force(&self) -> Config {

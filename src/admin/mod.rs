@@ -24,6 +24,7 @@
 //! | `POST /test-messages` | sends one at once, past the queue, from [`TestMessage`]; as [`Sent`] |
 //! | `GET /status` | how it stands with everything, as [`Status`] |
 //! | `POST /page-links` | makes a link that logs in to the admin page once, from [`ToLink`]; as [`PageLink`] |
+//! | `POST /alerts/test` | sends a test alert to each `[[alert]]`, as [`AlertTested`](attention::AlertTested) |
 //! | `GET /metrics` | the same in numbers, and what the relay counts, as Prometheus reads them |
 //! | `GET /livez`, `GET /readyz` | whether it answers, and whether clients can send mail: [`monitoring`] |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
@@ -31,6 +32,7 @@
 //!
 //! What cannot be answered has an [`ApiError`] as its answer.
 
+pub mod attention;
 mod configuration;
 mod error;
 mod history;
@@ -55,6 +57,7 @@ use axum::extract;
 use axum::extract::State;
 use axum::extract::connect_info::Connected;
 use axum::routing::get;
+use axum::routing::post;
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
@@ -62,6 +65,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use self::attention::AlertDesks;
+use self::attention::LastCheckup;
 pub use self::configuration::Configuration;
 pub use self::configuration::ConfigurationView;
 pub use self::configuration::Reload;
@@ -164,6 +169,10 @@ pub struct AdminState {
     pub page_links: PageLinks,
     /// Whether the relay's loops run.
     pub pulse: Pulse,
+    /// The `[[alert]]`s.
+    pub alerts: AlertDesks,
+    /// What the relay found when it last examined itself.
+    pub checkup: LastCheckup,
     /// Cancelled when the relay stops accepting connections.
     pub stopping: CancellationToken,
 }
@@ -175,10 +184,14 @@ pub async fn run(socket: UnixListener, admin_state: AdminState, stop: Cancellati
         .route("/sessions", get(sessions))
         .route("/sessions/{number}", get(session))
         .with_state(admin_state.transcripts.clone());
+    let alerts = Router::new()
+        .route("/alerts/test", post(attention::test))
+        .with_state(admin_state.alerts.clone());
     let routes = queue::router(&admin_state, orders.clone())
         .merge(history::router(admin_state.clone()))
         .merge(sessions)
         .merge(page_links::router(admin_state.page_links.clone()))
+        .merge(alerts)
         .merge(pauses::router(admin_state.clone()))
         .merge(identity::router(admin_state.clone(), stop.clone()))
         .merge(monitoring::router(admin_state.clone()))

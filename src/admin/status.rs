@@ -14,13 +14,15 @@ use super::AccountView;
 use super::AdminState;
 use super::ConfigurationView;
 use super::EndingView;
-use super::Failure;
+use super::attention::AlertView;
+use super::attention::Checkup;
 use super::identity;
 use crate::auth::Ending;
 use crate::clock::Timestamp;
 use crate::clock::span;
 use crate::credentials::CertificateFiles;
 use crate::delivery::Delivery;
+use crate::disk;
 use crate::listener::Connections;
 use crate::spool::Holdings;
 use crate::spool::Overview;
@@ -65,6 +67,24 @@ pub struct Status {
     pub configuration: ConfigurationView,
     /// The log.
     pub log: LogView,
+    /// Free space on the disk of the spool, if it is known.
+    #[serde(default)]
+    pub disk: Option<DiskView>,
+    /// How it stands with each `[[alert]]`.
+    #[serde(default)]
+    pub alerts: Vec<AlertView>,
+    /// What the relay found when it last examined itself.
+    #[serde(default)]
+    pub checkup: Option<Checkup>,
+}
+
+/// Free space on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskView {
+    /// Free bytes.
+    pub free: u64,
+    /// `limits.free_space`: with less, no mail is accepted.
+    pub least: u64,
 }
 
 /// Log lines that were dropped because nobody read the log.
@@ -86,11 +106,6 @@ pub(super) fn router(admin_state: AdminState) -> Router {
 const SHOWN: usize = 3;
 
 impl AdminState {
-    /// Returns how it stands with everything; `None` if that cannot be found out.
-    pub async fn status(&self) -> Option<Status> {
-        of(self).await.ok()
-    }
-
     /// Returns the state of the queue and of the tokens in one line.
     pub async fn summary(&self) -> String {
         let mut parts = Vec::new();
@@ -144,12 +159,27 @@ fn token(account: &AccountView) -> String {
     format!("token of {}{whose}: {}", account.name, token.state)
 }
 
-async fn status(State(admin_state): State<AdminState>) -> Result<Json<Status>, Failure> {
-    Ok(Json(of(&admin_state).await?))
+async fn status(State(admin_state): State<AdminState>) -> Json<Status> {
+    Json(admin_state.status().await)
 }
 
-/// The status of a relay now.
-pub(super) async fn of(admin_state: &AdminState) -> Result<Status, Failure> {
+impl AdminState {
+    /// The status of the relay now.
+    pub async fn status(&self) -> Status {
+        let configuration = self.configuration.view().await;
+        Status {
+            configuration,
+            ..of(self).await
+        }
+    }
+
+    /// The same without a look at the configuration file, for whoever asks often.
+    pub async fn live_status(&self) -> Status {
+        of(self).await
+    }
+}
+
+async fn of(admin_state: &AdminState) -> Status {
     let now = admin_state.means.clock.now();
     let dropped = telemetry::dropped();
     let certificate = admin_state.certificate.as_ref().map(CertificateFiles::ends);
@@ -163,11 +193,12 @@ pub(super) async fn of(admin_state: &AdminState) -> Result<Status, Failure> {
         }
         .is_near(now),
     });
-    Ok(Status {
+    let (folder, least) = admin_state.configuration.disk();
+    Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         listeners: admin_state.listeners.clone(),
-        configuration: admin_state.configuration.view().await,
+        configuration: ConfigurationView::default(),
         log: LogView {
             dropped: dropped.all,
             unread: dropped.now,
@@ -187,5 +218,10 @@ pub(super) async fn of(admin_state: &AdminState) -> Result<Status, Failure> {
         is_database_gone: admin_state.spool.look_for_database().is_err(),
         spool: admin_state.spool.holdings(),
         spool_error: admin_state.spool.trouble(),
-    })
+        disk: disk::free_space(&folder)
+            .ok()
+            .map(|free| DiskView { free, least }),
+        alerts: admin_state.alerts.views(),
+        checkup: admin_state.checkup.get(),
+    }
 }

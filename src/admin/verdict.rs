@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::clock::span_in_words;
 use crate::delivery::Waits;
 use crate::mail::EnhancedStatus;
+use crate::mail::SpoolId;
 use crate::spool::AttemptOutcome;
 use crate::spool::Became;
 use crate::spool::Refused;
@@ -55,7 +56,10 @@ pub(super) fn accepted(row: &Became, waits: Option<&Waits>, now: Timestamp) -> V
         },
     };
     if let Some(about) = row.about {
-        let report = format!("This is a report of the relay about message {about}. ");
+        let report = match about == SpoolId::ALERT {
+            true => "This is an alert of the relay itself. ".to_owned(),
+            false => format!("This is a report of the relay about message {about}. "),
+        };
         verdict.happened.insert_str(0, &report);
     }
     if let Some(of) = row.resend_of {

@@ -14,7 +14,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_287_600_000);
 
 fn row(state: State, text: Option<&str>) -> Became {
     Became {
-        id: crate::mail::SpoolId::first_of(NOW),
+        id: SpoolId::first_of(NOW),
         ordinal: 0,
         recipient: "anna@example.org".to_owned(),
         asked_for: None,
@@ -119,7 +119,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
         ..delivered()
     };
     let report = Became {
-        about: Some(crate::mail::SpoolId::first_of(NOW)),
+        about: Some(SpoolId::first_of(NOW)),
         message_id: None,
         ..delivered()
     };
@@ -130,7 +130,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
         )
     };
     let told = Became {
-        report: Some(crate::mail::SpoolId::first_of(NOW)),
+        report: Some(SpoolId::first_of(NOW)),
         attempts: 2,
         is_doubted: true,
         ..with_code(failed(), "ErrorSendAsDenied")
@@ -185,7 +185,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
 /// The same of refused mail.
 fn all_refused() -> Vec<(&'static str, Verdict)> {
     let row = |reply: &str, cause: &str| Refused {
-        id: crate::mail::SpoolId::first_of(NOW),
+        id: SpoolId::first_of(NOW),
         last_at: NOW,
         times: 1,
         refusal: RefusedMail {

@@ -46,6 +46,7 @@ use clap::error::ErrorKind;
 pub use self::reference::command;
 use self::reference::explain;
 use self::running::accounts;
+use self::running::alert_test;
 use self::running::healthcheck;
 use self::running::history;
 use self::running::page;
@@ -119,6 +120,8 @@ enum Command {
     Explain(explain::Options),
     /// Send a test message and show how long each step takes
     SendTest(send_test::Options),
+    /// Send a test alert to every [[alert]] of the running relay
+    AlertTest(alert_test::Options),
     /// Sign in a mailbox, for an [[account]] with sign_in = "delegated"
     Login(login::Options),
     /// Delete the stored sign-in of a mailbox
@@ -219,6 +222,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Doctor(options) => Box::pin(doctor::run(&options)).await,
                 Command::Explain(options) => explain::run(&options),
                 Command::SendTest(options) => Box::pin(send_test::run(&options)).await,
+                Command::AlertTest(options) => alert_test::run(&options).await,
                 Command::Login(options) => Box::pin(login::run(&options)).await,
                 Command::Logout(options) => login::log_out(&options).await,
                 Command::Accounts(options) => accounts::run(&options).await,

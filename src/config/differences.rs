@@ -39,6 +39,8 @@ impl Config {
             ("[history] keep, subjects", history(self) != history(new)),
             ("[http]", self.http != new.http),
             ("[admin]", self.admin != new.admin),
+            ("[[alert]]", self.alerts != new.alerts),
+            ("[doctor]", self.doctor_every != new.doctor_every),
             ("[log]", self.log != new.log),
         ];
         named(&changed)

@@ -28,6 +28,7 @@ use super::ProblemKind;
 use super::ProxyUrl;
 use super::accounts;
 use super::admin;
+use super::alerts;
 use super::aliases;
 use super::listeners;
 use super::listeners::received;
@@ -126,7 +127,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let listeners = listeners::read(&mut top, tls.as_ref(), &users, &surroundings);
     let aliases = aliases::read(&mut top, surroundings, context);
     let (history_keep, history_content, history_subjects) = history(&mut top);
-    let mut config = Config {
+    let config = Config {
         data_dir: top.optional("data_dir").unwrap_or_else(|| data_dir(path)),
         aliases: Arc::new(aliases),
         listeners,
@@ -134,6 +135,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         limits,
         hostname,
         users,
+        alerts: alerts::read(&mut top, &accounts),
         accounts,
         received_client: received::read(&mut top),
         senders,
@@ -145,10 +147,15 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         history_subjects,
         http: http(&mut top),
         admin: admin::read(&mut top, has_certificate),
+        doctor_every: alerts::doctor_every(&mut top),
         log: log(&mut top),
         warnings: Vec::new(),
     };
     top.finish();
+    checked(config, problems, path)
+}
+
+fn checked(mut config: Config, problems: Problems<'_>, path: &Path) -> Result<Config, ConfigError> {
     for account in &mut config.accounts {
         let size = config.limits.message_size;
         account.needs_drafts = account.submission.needs_drafts(size);

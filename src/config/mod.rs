@@ -9,6 +9,7 @@
 
 mod accounts;
 mod admin;
+pub mod alerts;
 mod aliases;
 mod differences;
 mod file;
@@ -42,6 +43,7 @@ pub use self::accounts::submission::Route;
 pub use self::accounts::submission::Submission;
 pub use self::admin::Admin;
 pub use self::admin::AdminPage;
+pub use self::alerts::Alert;
 pub use self::file::is_of_the_service;
 pub use self::file::is_state_folder;
 pub use self::listeners::PRIVILEGED_PORTS;
@@ -98,6 +100,10 @@ pub struct Config {
     pub http: Http,
     /// What the relay serves about itself over TCP.
     pub admin: Admin,
+    /// Whom the relay tells when something needs attention.
+    pub alerts: Vec<Alert>,
+    /// How often the running relay examines itself; `None` means never.
+    pub doctor_every: Option<Duration>,
     /// The log.
     pub log: Log,
     /// Settings that are allowed but probably wrong.

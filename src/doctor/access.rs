@@ -159,6 +159,13 @@ fn needed(config: &Config, file: &Path, is_service: bool) -> Vec<Needed> {
             &files.private_key_file,
         ));
     }
+    for alert in &config.alerts {
+        if let config::alerts::AlertTarget::Webhook(webhook) = &alert.target
+            && let Some(SecretSource::File(path)) = &webhook.secret
+        {
+            needed.push(Needed::new("the webhook's secret", path, Kind::Secret));
+        }
+    }
     if let Some(path) = &config.http.ca_file {
         needed.push(shared("http.ca_file", path));
     }

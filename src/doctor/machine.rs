@@ -20,6 +20,7 @@ use crate::config::Listener;
 use crate::config::PRIVILEGED_PORTS;
 use crate::config::Presence;
 use crate::credentials::is_out_of_reach;
+use crate::disk;
 use crate::machine::User;
 use crate::spool;
 use crate::spool::SpoolError;
@@ -263,8 +264,7 @@ fn space(config: &Config) -> Option<Finding> {
     // Of the folder, or of the one in which it will be.
     let mut there = config.data_dir.ancestors().filter(|path| path.exists());
     let folder = there.next()?;
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = disk::free_space(folder).ok()?;
     let least = config.limits.free_space;
     let megabytes = |bytes: u64| bytes / 1_000_000;
     let words = format!(

@@ -19,43 +19,16 @@ mod machine;
 mod network;
 
 pub use self::access::examine as access;
+pub use crate::admin::attention::Finding;
+pub use crate::admin::attention::FindingState as State;
 
 use std::path::Path;
-
-use serde::Serialize;
 
 use crate::admin::ConfigurationView;
 use crate::admin::Status;
 use crate::auth::Means;
 use crate::catalogue;
 use crate::clock::Clock;
-
-/// The result of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What was checked.
-    pub check: String,
-    /// The result.
-    pub state: State,
-    /// The explanation, one line.
-    pub words: String,
-    /// How to fix it.
-    pub remedy: Option<String>,
-    /// Where to click, or which command to run.
-    pub place: Option<String>,
-}
-
-/// The result in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Correct.
-    Ok,
-    /// Possibly wrong, or wrong soon.
-    Warning,
-    /// Mail cannot be sent.
-    Failure,
-}
 
 impl Finding {
     fn ok(check: &str, words: impl Into<String>) -> Self {

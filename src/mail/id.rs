@@ -20,6 +20,10 @@ pub struct SpoolId(Ulid);
 pub struct NotAnId;
 
 impl SpoolId {
+    /// No message has this id: what is on record as being about it is an alert of the relay
+    /// itself.
+    pub const ALERT: Self = Self(Ulid::nil());
+
     /// A new id. Two of the same millisecond differ in 80 random bits.
     pub fn generate(now: Timestamp) -> Self {
         Self(Ulid::from_parts(

@@ -146,8 +146,7 @@ impl Page {
         {
             return Ok(Arc::clone(status));
         }
-        let status = self.admin_state.status().await.ok_or(Broken::Spool)?;
-        let status = Arc::new(status);
+        let status = Arc::new(self.admin_state.status().await);
         *last = Some((Instant::now(), Arc::clone(&status)));
         Ok(status)
     }

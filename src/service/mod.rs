@@ -5,6 +5,7 @@
 //! Stopping: it accepts no new connections, ends sessions, lets running attempts end within
 //! a time limit, and closes the spool. The next start finds everything that was cut off.
 
+mod checkup;
 mod error;
 mod identities;
 mod page;
@@ -32,7 +33,10 @@ use tracing::error;
 use tracing::info;
 
 use crate::admin;
+use crate::admin::attention::AlertDesks;
+use crate::admin::attention::LastCheckup;
 use crate::admin::monitoring;
+use crate::alerts::Alerts;
 use crate::auth;
 use crate::auth::SignIns;
 use crate::auth::Tokens;
@@ -97,6 +101,7 @@ impl Service {
     ) -> Result<Self, StartError> {
         let clock = Clock::System;
         let mut means = identities::means(&config, &clock)?;
+        let alerts = Alerts::new(&config)?;
         let (sockets, listeners) = sockets::open(&config, passed)?;
         let rules = rules(&config, listeners)?;
         let monitoring = config.admin.metrics.map(bind_metrics).transpose()?;
@@ -132,7 +137,8 @@ impl Service {
             ready: CancellationToken::new(),
         };
         service.listen(sockets);
-        let admin_state = service.work(admin, transcripts, metrics, means);
+        let admin_state = service.work(admin, transcripts, metrics, means, alerts.desks());
+        service.look_after(&admin_state, alerts, file);
         if let Some(page) = page {
             let stop = service.stop_delivery.clone();
             let serving = page.serve(admin_state.clone(), stop);
@@ -289,6 +295,7 @@ impl Service {
         transcripts: Transcripts,
         metrics: Metrics,
         means: auth::Means,
+        alerts: AlertDesks,
     ) -> admin::AdminState {
         let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
         let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
@@ -312,6 +319,8 @@ impl Service {
             metrics,
             page_links: admin::PageLinks::default(),
             pulse: self.pulse.clone(),
+            alerts,
+            checkup: LastCheckup::default(),
             stopping: self.stop_listening.clone(),
         };
         let clock = means.clock.clone();
@@ -331,6 +340,18 @@ impl Service {
         self.workers
             .spawn(tidy::write_refusals(spool.clone(), stop.clone()));
         admin_state
+    }
+
+    /// Starts the alerts, and the examination of the relay by itself.
+    fn look_after(&self, admin_state: &admin::AdminState, alerts: Alerts, file: Option<&Path>) {
+        let stop = &self.stop_delivery;
+        alerts.start(admin_state, &self.workers, stop);
+        // Without a file, as in the sandbox, there is nothing to examine.
+        if let (Some(every), Some(file)) = (self.config.doctor_every, file) {
+            let admin_state = admin_state.clone();
+            let examined = checkup::run(every, file.to_owned(), admin_state, stop.clone());
+            self.workers.spawn(examined);
+        }
     }
 
     /// Serves metrics and health checks over TCP.

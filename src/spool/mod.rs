@@ -101,6 +101,7 @@ use tokio::sync::Notify;
 
 pub use self::accept::Accepted;
 pub use self::accept::NewEntry;
+pub use self::accept::alert::AlertMessage;
 pub use self::accept::asked::Replaced;
 use self::accept::caption;
 pub use self::accept::caption::LONGEST_SUBJECT;

@@ -6,6 +6,7 @@
 //! comes from. The log never contains content or secrets (promise 7). Text from outside is
 //! cleaned where it is read.
 
+pub mod alertlog;
 pub mod complaints;
 mod journal;
 pub mod maillog;

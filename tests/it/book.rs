@@ -168,7 +168,7 @@ fn completed(block: &str, home: &Home) -> String {
 /// The test's file in place of the one that a key names.
 fn file_of(key: &str) -> Option<&'static str> {
     match key {
-        "client_secret_file" => Some("secret"),
+        "client_secret_file" | "secret_file" => Some("secret"),
         "certificate_file" | "ca_file" => Some("certificate"),
         "private_key_file" => Some("key"),
         "federated_token_file" => Some("token"),

@@ -2,6 +2,7 @@
 //! `tests/README.md` says which module takes a new case.
 
 mod access;
+mod alerts;
 mod any_password;
 mod auto_tls;
 mod backup;

@@ -75,7 +75,7 @@ async fn paused_delivery_accepts_mail_and_sends_none_until_it_is_resumed() {
     assert_eq!(stdout(&retried), format!("{}  {remark}\n", ids[1]));
     let status = run(&home, &["status"]);
     assert!(
-        said(&status).contains(" (maintenance); to go on: graph-relay resume"),
+        said(&status).contains(" (maintenance); run: graph-relay resume"),
         "{}",
         said(&status)
     );

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::admin::Status;
+use crate::admin::attention::AlertView;
+use crate::admin::attention::FindingState;
 use crate::clock::Timestamp;
 use crate::spool::State;
 
@@ -60,6 +62,7 @@ fn gauges(status: &Status) -> Vec<Gauge> {
     gauges.extend(itself(status));
     gauges.extend(spool(status));
     gauges.extend(delivery(status));
+    gauges.extend(alerts(status));
     gauges
 }
 
@@ -236,6 +239,49 @@ fn itself(status: &Status) -> [Gauge; 3] {
             name: "graphrelay_log_lines_dropped",
             help: "Log lines lost since the start because nothing read the log.",
             samples: vec![(String::new(), status.log.dropped as f64)],
+        },
+    ]
+}
+
+fn alerts(status: &Status) -> [Gauge; 5] {
+    let of_kind = |count: fn(&AlertView) -> u64| {
+        let of = |kind: &'static str| {
+            let alerts = status.alerts.iter().filter(|alert| alert.kind == kind);
+            let sum: u64 = alerts.map(count).sum();
+            (labels(&[("kind", kind)]), sum as f64)
+        };
+        vec![of("webhook"), of("mail")]
+    };
+    let failures = status.checkup.as_ref().map(|checkup| {
+        let findings = checkup.findings.iter();
+        let failures = findings.filter(|it| it.state == FindingState::Failure);
+        (String::new(), failures.count() as f64)
+    });
+    [
+        Gauge {
+            name: "graphrelay_alerts_sent_total",
+            help: "Alerts that a webhook has accepted or that were put into the queue as mail.",
+            samples: of_kind(|alert| alert.sent),
+        },
+        Gauge {
+            name: "graphrelay_alert_failures_total",
+            help: "Attempts to send an alert that failed.",
+            samples: of_kind(|alert| alert.failures),
+        },
+        Gauge {
+            name: "graphrelay_alerts_given_up_total",
+            help: "Alerts that were never sent.",
+            samples: of_kind(|alert| alert.given_up),
+        },
+        Gauge {
+            name: "graphrelay_alerts_waiting",
+            help: "Alerts that wait to be sent.",
+            samples: of_kind(|alert| alert.waiting as u64),
+        },
+        Gauge {
+            name: "graphrelay_doctor_failures",
+            help: "Failures that the relay found when it last examined itself.",
+            samples: failures.into_iter().collect(),
         },
     ]
 }

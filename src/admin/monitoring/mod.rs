@@ -35,7 +35,6 @@ use self::bounded::Bounded;
 use self::health::Health;
 use super::AdminState;
 use super::Failure;
-use super::status;
 
 /// Prometheus page "Exposition formats".
 const TEXT_FORMAT: HeaderValue =
@@ -82,7 +81,7 @@ async fn last_answer(mut response: Response) -> Response {
 async fn measured(State(monitoring): State<Arc<Monitoring>>) -> Result<Response, Failure> {
     let admin_state = &monitoring.admin_state;
     let mut text = admin_state.metrics.text();
-    text.push_str(&gauges::text(&status::of(admin_state).await?));
+    text.push_str(&gauges::text(&admin_state.status().await));
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, TEXT_FORMAT)]);
     Ok((headers, text).into_response())
 }

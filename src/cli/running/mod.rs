@@ -1,6 +1,8 @@
 //! Commands that ask the running relay over its admin socket.
 
 pub(super) mod accounts;
+pub(super) mod alert_test;
+mod care;
 mod connections;
 pub(super) mod healthcheck;
 pub(super) mod history;

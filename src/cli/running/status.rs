@@ -1,17 +1,21 @@
 //! `status`: the overall status on one screen; exit code 0 if all is OK, 1 if
 //! something needs attention.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Failure;
 use super::Relay;
 use super::accounts;
+use super::care;
 use super::connections;
 use super::pause;
-use crate::admin::AccountView;
 use crate::admin::Delivery;
-use crate::admin::STALLED;
 use crate::admin::Status;
+use crate::admin::attention::Condition;
+use crate::admin::attention::Kind;
+use crate::admin::attention::LONG;
+use crate::admin::attention::conditions;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::ago;
@@ -23,7 +27,6 @@ use crate::cli::when;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::clock::span;
-use crate::spool::Pause;
 use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
@@ -38,13 +41,9 @@ pub(in crate::cli) struct Options {
     file: ConfigFile,
 }
 
-/// Mail that has waited for longer is a problem.
-const LONG: Duration = Duration::from_secs(15 * 60);
-/// Older failures are not a problem any more.
-const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
 /// At most this many mailboxes are listed,
 const LISTED: usize = 10;
-/// and this many among the problems.
+/// and this many of a kind among the problems.
 const NAMED: usize = 3;
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -100,138 +99,27 @@ fn styled(parts: &[(Style, String)]) -> Vec<(Style, &str)> {
     parts.map(|(style, text)| (*style, text.as_str())).collect()
 }
 
-/// The problems that somebody has to look at.
+/// The problems that somebody has to look at, the first few of each kind.
 fn troubles(status: &Status) -> Vec<String> {
-    let mut troubles = Vec::new();
-    for account in &status.accounts {
-        troubles.extend(of_account(account));
-    }
-    if status.certificate.as_ref().is_some_and(|ends| ends.is_near) {
-        troubles.push("the listeners' certificate expires soon or has expired".to_owned());
-    }
-    troubles.extend(of_pauses(&status.paused, status.now));
-    troubles.extend(of_delivery(&status.delivery));
-    if let count @ 1.. = status.queue.own_trouble {
-        troubles.push(format!(
-            "{} while other mail is delivered: graph-relay queue list",
-            match count {
-                1 => "1 message keeps failing".to_owned(),
-                count => format!("{count} messages keep failing"),
-            }
-        ));
-    }
-    if let count @ 1.. = status.queue.without_account {
-        troubles.push(format!(
-            "{} for which no [[account]] matches: graph-relay queue list",
-            match count {
-                1 => "1 message waits".to_owned(),
-                count => format!("{count} messages wait"),
-            }
-        ));
-    }
-    troubles.extend(status.full.clone());
-    troubles.extend(itself(status));
-    if let Some(error) = status.spool_error.as_ref().filter(|it| it.is_recent()) {
-        let ago = ago(Duration::from_millis(error.ago_ms));
-        troubles.push(format!(
-            "cannot write or read the spool (last error {ago}): {}",
-            error.reason
-        ));
-    }
-    troubles.extend(connections::problem(&status.connections));
-    let oldest = status.queue.oldest_waiting_ms.map(Duration::from_millis);
-    if let Some(waits) = oldest.filter(|waits| *waits > LONG) {
-        let waits = span(waits);
-        troubles.push(format!(
-            "a message has waited for {waits}: graph-relay queue list"
-        ));
-    }
-    let is_recent = |millis| Duration::from_millis(millis) < RECENT;
-    let mut failures = status.queue.failures.iter();
-    if failures.any(|failure| failure.ended_ago_ms.is_some_and(is_recent)) {
-        troubles.push("messages have failed in the last 24 hours".to_owned());
-    }
-    for state in [State::Held, State::Quarantined] {
-        if let count @ 1.. = status.queue.count(state) {
-            troubles.push(format!("{count} {state}: graph-relay queue list"));
+    lines_of(&conditions(status, LONG))
+}
+
+fn lines_of(conditions: &[Condition]) -> Vec<String> {
+    let mut seen: BTreeMap<Kind, usize> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for (number, condition) in conditions.iter().enumerate() {
+        let before = seen.entry(condition.kind).or_default();
+        *before += 1;
+        if *before <= NAMED {
+            lines.push(condition.to_string());
+        } else if *before == NAMED + 1 {
+            let rest = conditions.iter().skip(number);
+            let rest = rest.filter(|it| it.kind == condition.kind);
+            let count: u64 = rest.map(|it| it.count).sum();
+            lines.push(format!("and {count} {}", condition.kind.of_more()));
         }
     }
-    troubles
-}
-
-/// What is wrong with the relay's own file and log.
-fn itself(status: &Status) -> Vec<String> {
-    let configuration = status.configuration.trouble();
-    let configuration = configuration.map(|(words, remedy)| format!("{words}; run: {remedy}"));
-    let unread = status.log.unread;
-    let log =
-        (unread > 0).then(|| format!("nothing reads the log: {unread} lines are lost so far"));
-    configuration.into_iter().chain(log).collect()
-}
-
-fn of_pauses(paused: &[Pause], now: Timestamp) -> Vec<String> {
-    let one = |paused: &Pause| {
-        let (words, remedy) = (pause::words(paused, now), paused.remedy());
-        format!("{words}; to go on: {remedy}")
-    };
-    let mut troubles: Vec<String> = paused.iter().take(NAMED).map(one).collect();
-    if let more @ 1.. = paused.len().saturating_sub(NAMED) {
-        troubles.push(format!("and {more} more are paused"));
-    }
-    troubles
-}
-
-fn of_delivery(delivery: &Delivery) -> Vec<String> {
-    let mut troubles = Vec::new();
-    for backing_off in delivery.backing_off.iter().take(NAMED) {
-        let whose = match &backing_off.mailbox {
-            Some(mailbox) => mailbox.as_str(),
-            None => backing_off.account.as_str(),
-        };
-        troubles.push(format!("{whose} is backing off: {}", backing_off.why()));
-    }
-    if let more @ 1.. = delivery.backing_off_count.saturating_sub(NAMED) {
-        troubles.push(format!("and {more} more are backing off"));
-    }
-    let of_a_day = delivery.limited.iter().filter(|limited| limited.daily);
-    for limited in of_a_day.take(NAMED) {
-        let (mailbox, limit) = (&limited.mailbox, &limited.limit);
-        troubles.push(format!("{mailbox} has reached {limit}"));
-    }
-    if let more @ 1.. = delivery.limited_for_a_day.saturating_sub(NAMED) {
-        troubles.push(format!("and {more} more have reached a daily limit"));
-    }
-    let stalled = delivery.stalled_seconds.map(Duration::from_secs);
-    if let Some(stalled) = stalled.filter(|stalled| *stalled >= STALLED) {
-        let stalled = span(stalled);
-        troubles.push(format!(
-            "nothing has been sent for {stalled} although mail is waiting"
-        ));
-    }
-    troubles
-}
-
-fn of_account(account: &AccountView) -> Vec<String> {
-    let name = &account.name;
-    let mut troubles = Vec::new();
-    if account.ends.as_ref().is_some_and(|ends| ends.is_near) {
-        troubles.push(format!(
-            "the credential of {name} expires soon or has expired"
-        ));
-    }
-    troubles.extend(account.trouble.clone());
-    for token in &account.tokens {
-        let whose = match &token.mailbox {
-            Some(mailbox) => mailbox.as_str(),
-            None => name.as_str(),
-        };
-        if token.state.needs_sign_in() {
-            troubles.push(format!("{whose} needs to sign in"));
-        } else if token.state.is_trouble() {
-            troubles.push(format!("{whose} gets no token"));
-        }
-    }
-    troubles
+    lines
 }
 
 /// The verdict and everything else, as parts of one text.
@@ -291,6 +179,7 @@ fn facts(status: &Status, now: Timestamp) -> Vec<String> {
         lines.push(format!("  paused     and {more} more"));
     }
     lines.extend(delivery(&status.delivery, now));
+    lines.extend(care::lines(status, now));
     lines.push("\naccounts".to_owned());
     for account in &status.accounts {
         lines.extend(accounts::lines(account, now));
@@ -337,22 +226,7 @@ mod tests {
     use crate::admin::BackingOff;
     use crate::admin::BackoffCause;
     use crate::admin::Limited;
-
-    #[test]
-    fn mail_that_waits_while_nothing_leaves_is_trouble_after_a_quarter_of_an_hour() {
-        let stalled = |seconds| Delivery {
-            stalled_seconds: seconds,
-            last_delivery_seconds: 100_000,
-            ..Delivery::default()
-        };
-
-        assert!(of_delivery(&stalled(None)).is_empty());
-        assert!(of_delivery(&stalled(Some(899))).is_empty());
-        assert_eq!(
-            of_delivery(&stalled(Some(900))),
-            ["nothing has been sent for 15m although mail is waiting"]
-        );
-    }
+    use crate::admin::attention::of_delivery;
 
     #[test]
     fn backoff_is_explained_and_a_time_that_is_over_is_now() {
@@ -412,7 +286,7 @@ mod tests {
         };
 
         let lines = delivery(&many, now).join("\n");
-        let troubles = of_delivery(&many).join("; ");
+        let troubles = lines_of(&of_delivery(&many)).join("; ");
 
         assert!(lines.contains("backoff    and 1245 more"), "{lines}");
         assert!(lines.contains("limited    and 290 more"), "{lines}");

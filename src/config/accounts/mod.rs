@@ -236,17 +236,20 @@ fn base_url(section: &mut Section<'_>, key: &'static str) -> Option<String> {
     Some(url)
 }
 
+/// Whether a URL leads to this machine and nowhere else.
+pub(super) fn is_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<std::net::IpAddr>();
+    bare == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
+}
+
 fn check_base_url(url: &str) -> Result<(), String> {
     let parsed = reqwest::Url::parse(url).map_err(|error| format!("{url:?}: {error}"))?;
     let host = parsed.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = bare == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
     match parsed.scheme() {
         "https" => {}
-        "http" if loopback => {}
+        "http" if is_this_machine(&parsed) => {}
         "http" => {
             return Err(format!(
                 "http:// is allowed only to this machine: write https://{host}"

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -40,6 +42,28 @@ pub struct Holder {
     pub connections: usize,
 }
 
+impl Connections {
+    /// How long ago all were in use, if that was in the last quarter of an hour.
+    pub fn recently_full(&self) -> Option<Duration> {
+        let ago = self.full_ago_ms.map(Duration::from_millis);
+        ago.filter(|ago| *ago < RECENT)
+    }
+
+    /// Who has them, in words.
+    pub fn held_by(&self) -> String {
+        let holders = self.holders.iter();
+        let holders: Vec<String> = holders
+            .map(|holder| format!("{} by {}", holder.connections, holder.client))
+            .collect();
+        match holders.as_slice() {
+            [] => "none".to_owned(),
+            some => some.join(", "),
+        }
+    }
+}
+
+/// For this long it is a problem that all connections were in use.
+const RECENT: Duration = Duration::from_secs(15 * 60);
 /// How many clients are named.
 const HOLDERS: usize = 5;
 

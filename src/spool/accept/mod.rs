@@ -1,5 +1,6 @@
 //! Accepting a message: promise 1.
 
+pub(super) mod alert;
 pub(super) mod asked;
 pub(super) mod caption;
 pub(super) mod copies;

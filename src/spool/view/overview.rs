@@ -56,6 +56,9 @@ pub struct Failure {
     pub ended_ago_ms: Option<u64>,
     /// The reason.
     pub reason: Option<String>,
+    /// Whether it is an alert of the relay itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_alert: bool,
 }
 
 /// As many as fit on a screen with everything else.
@@ -126,15 +129,17 @@ impl Spool {
                 overview.states.insert(state, columns::unsigned(row, 1)?);
             }
             let mut statement = db.prepare_cached(
-                "SELECT id, ended_at, reason, ended_running FROM entry WHERE state = 'failed'
+                "SELECT id, ended_at, reason, ended_running, about FROM entry WHERE state = 'failed'
                  AND ended_at IS NOT NULL
                  ORDER BY ended_running DESC, ended_at DESC LIMIT ?1",
             )?;
+            let alert = Some(SpoolId::ALERT.to_string());
             let failures = statement.query_map([FAILURES], |row| {
                 Ok(Failure {
                     id: columns::id(row, 0)?,
                     ended_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
                     reason: row.get(2)?,
+                    is_alert: row.get::<_, Option<String>>(4)? == alert,
                     ended_ago_ms: row
                         .get::<_, Option<i64>>(3)?
                         .map(|at| view::millis_since(now, RunningTime::from_millis(at))),

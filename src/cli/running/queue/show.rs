@@ -179,6 +179,7 @@ fn came(entry: &EntryView) -> String {
         entry.client, entry.hello, entry.protocol
     );
     match (entry.about, entry.resend_of) {
+        (Some(SpoolId::ALERT), _) => "created as an alert of the relay itself".to_owned(),
         (Some(about), _) => format!("created as the report about {about}"),
         (None, Some(of)) => format!(
             "accepted as a copy of {of}, on an operator's order; the original came {client}"
