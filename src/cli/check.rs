@@ -10,9 +10,11 @@ use crate::config::Account;
 use crate::config::Authentication;
 use crate::config::Cloud;
 use crate::config::Config;
+use crate::config::FromVariable;
 use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::Mailbox;
+use crate::config::Origin;
 use crate::config::ProblemKind;
 use crate::config::SignIn;
 use crate::config::Tls;
@@ -44,7 +46,16 @@ pub(super) fn run(file: &Path) -> Exit {
     if closed.iter().any(|it| it.state == State::Failure) {
         return Exit::Configuration;
     }
-    say(&format!("{}: correct", file.display()));
+    summary(&config, file);
+    spool(&config)
+}
+
+/// Says what the configuration means.
+fn summary(config: &Config, file: &Path) {
+    say(&match config.origin.is_file_missing {
+        true => format!("the environment: correct (there is no {})", file.display()),
+        false => format!("{}: correct", file.display()),
+    });
     for listener in &config.listeners {
         say(&format!(
             "  accepts mail on {}{}",
@@ -74,7 +85,28 @@ pub(super) fn run(file: &Path) -> Exit {
             span_in_words(length)
         ));
     }
-    spool(&config)
+    environment(&config.origin);
+}
+
+/// Says which values come from environment variables, but not the values: there may be
+/// secrets among them.
+fn environment(origin: &Origin) {
+    if !origin.variables.is_empty() {
+        say("  takes these values from environment variables, in preference to the file:");
+    }
+    for FromVariable {
+        name,
+        file,
+        replaces,
+    } in &origin.variables
+    {
+        let file = file
+            .as_ref()
+            .map(|file| format!(" (in the file {})", file.display()));
+        let replaces = replaces.map(|line| format!(" (instead of line {line})"));
+        let [file, replaces] = [file, replaces].map(Option::unwrap_or_default);
+        say(&format!("    {name}{file}{replaces}"));
+    }
 }
 
 /// Prints a file that the service cannot read, and how to change that.

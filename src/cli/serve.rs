@@ -19,6 +19,8 @@ use super::Exit;
 use crate::auth::CredentialError;
 use crate::auth::StoreError;
 use crate::config::Config;
+use crate::config::Origin;
+use crate::config::Problem;
 use crate::config::ProblemKind;
 use crate::machine::User;
 use crate::service::ListenError;
@@ -48,6 +50,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
         }
     };
     telemetry::start(&config.log);
+    log_environment(&config.origin);
     for warning in &config.warnings {
         maillog::config_warning(&warning.in_file(file));
     }
@@ -66,13 +69,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
     let mut service = match start(config, file, &passed, &mut signals).await {
         Ok(Some(service)) => service,
         Ok(None) => return Exit::Done,
-        Err(error) => {
-            let place = place_of(&error);
-            let place =
-                place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-            telemetry::error(&format!("{}{place}: {error}", file.display()));
-            return exit_of(&error);
-        }
+        Err(error) => return ended(&error, file),
     };
     notify(&[NotifyState::Ready]);
     service.report_to_systemd();
@@ -82,10 +79,10 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
     exit
 }
 
-/// Line and column of relay.toml, if the error is about one.
-fn place_of(error: &StartError) -> Option<(usize, usize)> {
-    match error {
-        StartError::Listen(error) => error.place(),
+/// Says why the relay does not start, and where the reason is.
+fn ended(error: &StartError, file: &Path) -> Exit {
+    let place = match error {
+        StartError::Listen(error) => error.place().cloned(),
         StartError::Credential { .. }
         | StartError::SignIns(_)
         | StartError::Tls(_)
@@ -94,6 +91,25 @@ fn place_of(error: &StartError) -> Option<(usize, usize)> {
         | StartError::Metrics(_)
         | StartError::Page(_)
         | StartError::Admin { .. } => None,
+    };
+    let problem = Problem {
+        place,
+        message: error.to_string(),
+        kind: ProblemKind::Wrong,
+    };
+    telemetry::error(&problem.in_file(file));
+    exit_of(error)
+}
+
+/// Logs which values come from environment variables, by their names.
+fn log_environment(origin: &Origin) {
+    let names: Vec<&str> = origin.variables.iter().map(|it| it.name.as_str()).collect();
+    if !names.is_empty() {
+        info!(
+            event = "config_environment",
+            variables = names.join(", "),
+            "these environment variables take precedence over relay.toml"
+        );
     }
 }
 
@@ -214,6 +230,9 @@ async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path)
 fn reload(service: &mut Service, file: &Path) {
     notify_reloading();
     let read = Config::load(file);
+    let is_fixed = read
+        .as_ref()
+        .is_ok_and(|config| !config.origin.variables.is_empty());
     let warnings = read
         .as_ref()
         .map_or(Vec::new(), |config| config.warnings.clone());
@@ -221,6 +240,10 @@ fn reload(service: &mut Service, file: &Path) {
         maillog::config_warning(&warning.in_file(file));
     }
     match service.reload(read) {
+        Ok(restart) if restart.is_empty() && is_fixed => info!(
+            event = "reloaded",
+            "relay.toml was reloaded; values of environment variables stay as they were at the start"
+        ),
         Ok(restart) if restart.is_empty() => info!(event = "reloaded", "relay.toml was reloaded"),
         Ok(restart) => warn!(
             event = "reloaded",

@@ -3,8 +3,6 @@
 //! They are in the order of a message's path. Every default is defined here only;
 //! `relay.toml` repeats it for people, and a test compares the two.
 
-use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -24,6 +22,7 @@ use super::Log;
 use super::LogFormat;
 use super::LogLevel;
 use super::Notify;
+use super::Origin;
 use super::ProblemKind;
 use super::ProxyUrl;
 use super::accounts;
@@ -34,8 +33,10 @@ use super::listeners;
 use super::listeners::received;
 use super::listeners::tls;
 use super::listeners::users;
+use super::places;
 use super::reader::Problems;
 use super::reader::Section;
+use super::reader::Source;
 use super::senders;
 use super::units::ByteSize;
 use super::units::OrOff;
@@ -43,8 +44,6 @@ use super::units::Span;
 use super::units::SpanOrOff;
 use super::warnings;
 use crate::credentials::unreadable;
-use crate::machine;
-use crate::machine::User;
 use crate::mail::Address;
 use crate::mail::Surroundings;
 
@@ -53,63 +52,33 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The folder of the service's configuration, and the folder that systemd calls
-/// `$STATE_DIRECTORY` then.
-const OF_THE_SERVICE: (&str, &str) = ("/etc/graph-relay/relay.toml", "/var/lib/graph-relay");
-
-/// Whether this is the file that the service reads.
-pub fn is_of_the_service(path: &Path) -> bool {
-    path == Path::new(OF_THE_SERVICE.0)
-}
-
-/// Whether this is the folder that systemd creates for the service.
-pub fn is_state_folder(path: &Path) -> bool {
-    path == Path::new(OF_THE_SERVICE.1)
-}
-
-/// Reads the text of a configuration file.
-pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let is = |kind: ErrorKind| error.kind() == kind;
-        let kind = if is(ErrorKind::PermissionDenied) {
-            ProblemKind::NotPermitted
-        } else if is(ErrorKind::NotFound) || is(ErrorKind::InvalidData) {
-            // Without a configuration, systemd should not start the relay again and again.
-            ProblemKind::Wrong
-        } else {
-            ProblemKind::Unreadable
-        };
-        let remedy = if is(ErrorKind::PermissionDenied) {
-            let shown = path.display();
-            let fix = |user: &User| format!("chgrp {} {shown}; chmod 640 {shown}", user.group);
-            format!(": {}", machine::denied(path, fix))
-        } else if is(ErrorKind::NotFound) {
-            ". Run graph-relay setup to create it, or give another file with --config".to_owned()
-        } else {
-            String::new()
-        };
-        ConfigError::of_kind(
-            kind,
-            path,
-            format!("cannot read this file: {error}{remedy}"),
-        )
-    })
-}
-
-pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let problems = Problems::new(text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        problems.add(&error.span().unwrap_or(0..0), error.message());
-    }
-    if !errors.is_empty() {
+pub(super) fn parse(source: &Source, path: &Path) -> Result<Config, ConfigError> {
+    let problems = source.problems();
+    let (table, is_toml) = source.table(&problems);
+    if !is_toml {
         // Values that could not be read would only be reported as missing.
         return Err(problems.finish(path).err().unwrap_or_else(|| {
             ConfigError::whole(path, "this file is not valid TOML".to_owned())
         }));
     }
-    let mut top = Section::top(table.get_ref(), &problems);
-    let accounts = accounts::read(&mut top, &problems);
+    let mut config = everything(&table, &problems, path);
+    config.origin = Origin {
+        is_file_missing: !source.has_file(),
+        variables: problems.used(),
+    };
+    warnings::of_text(&config, &problems);
+    config.warnings = problems.finish(path)?;
+    Ok(config)
+}
+
+/// Reads every section, and adds problems.
+pub(super) fn everything<'a>(
+    table: &'a DeTable<'a>,
+    problems: &'a Problems<'a>,
+    path: &Path,
+) -> Config {
+    let mut top = Section::top(table, problems);
+    let accounts = accounts::read(&mut top, problems);
     let senders = senders::read(&mut top, &accounts);
     let tls = tls::read_section(&mut top);
     let has_certificate = tls.is_some();
@@ -128,7 +97,9 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let aliases = aliases::read(&mut top, surroundings, context);
     let (history_keep, history_content, history_subjects) = history(&mut top);
     let config = Config {
-        data_dir: top.optional("data_dir").unwrap_or_else(|| data_dir(path)),
+        data_dir: top
+            .optional("data_dir")
+            .unwrap_or_else(|| places::data_dir(path)),
         aliases: Arc::new(aliases),
         listeners,
         tls,
@@ -149,20 +120,20 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         admin: admin::read(&mut top, has_certificate),
         doctor_every: alerts::doctor_every(&mut top),
         log: log(&mut top),
+        origin: Origin::default(),
         warnings: Vec::new(),
     };
     top.finish();
-    checked(config, problems, path)
+    with_needs(config)
 }
 
-fn checked(mut config: Config, problems: Problems<'_>, path: &Path) -> Result<Config, ConfigError> {
+/// Notes which accounts send messages so large that they need drafts.
+fn with_needs(mut config: Config) -> Config {
     for account in &mut config.accounts {
         let size = config.limits.message_size;
         account.needs_drafts = account.submission.needs_drafts(size);
     }
-    warnings::of_text(&config, &problems);
-    config.warnings = problems.finish(path)?;
-    Ok(config)
+    config
 }
 
 /// What commands need of a configuration file, whatever else is in it: they talk to the
@@ -175,7 +146,7 @@ impl Config {
     /// The file cannot be read.
     pub fn data_dir_of(path: &Path) -> Result<PathBuf, ConfigError> {
         let given = part_of(path, |top| top.optional("data_dir"))?;
-        Ok(given.unwrap_or_else(|| data_dir(path)))
+        Ok(given.unwrap_or_else(|| places::data_dir(path)))
     }
 
     /// The listeners that it names.
@@ -200,10 +171,10 @@ impl Config {
 }
 
 fn part_of<T>(path: &Path, read: impl FnOnce(&mut Section<'_>) -> T) -> Result<T, ConfigError> {
-    let text = text(path)?;
-    let problems = Problems::new(&text);
-    let (table, _) = DeTable::parse_recoverable(&text);
-    let mut top = Section::top(table.get_ref(), &problems);
+    let source = Source::read(path)?;
+    let problems = source.problems();
+    let (table, _) = source.table(&problems);
+    let mut top = Section::top(&table, &problems);
     Ok(read(&mut top))
 }
 
@@ -229,31 +200,6 @@ fn hostname(top: &mut Section<'_>) -> String {
             _ => "localhost".to_owned(),
         },
     }
-}
-
-fn data_dir(path: &Path) -> PathBuf {
-    let is_root = rustix::process::geteuid().is_root();
-    default_data_dir(path, is_root, |name| std::env::var_os(name))
-}
-
-/// Returns systemd's `$STATE_DIRECTORY`; or else the service's folder, for root and for
-/// commands about the service's file; or else a folder of the user's own.
-fn default_data_dir(
-    path: &Path,
-    is_root: bool,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> PathBuf {
-    if let Some(given) = variable("STATE_DIRECTORY") {
-        return given.into();
-    }
-    if is_root || is_of_the_service(path) {
-        return OF_THE_SERVICE.1.into();
-    }
-    let state = variable("XDG_STATE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(variable("HOME").unwrap_or_default());
-    state
-        .unwrap_or_else(|| home().join(".local/state"))
-        .join("graph-relay")
 }
 
 fn limits(top: &mut Section<'_>) -> Limits {
@@ -471,28 +417,4 @@ fn log(top: &mut Section<'_>) -> Log {
     };
     section.finish();
     log
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_for_the_services_file_use_the_services_folder() {
-        let home = |name: &str| (name == "HOME").then(|| OsString::from("/home/anna"));
-        let folder = |path: &str, is_root| default_data_dir(Path::new(path), is_root, home);
-        let services = Path::new("/var/lib/graph-relay");
-
-        assert_eq!(folder("/etc/graph-relay/relay.toml", false), services);
-        assert_eq!(folder("/etc/graph-relay/relay.toml", true), services);
-        assert_eq!(folder("relay.toml", true), services);
-        assert_eq!(
-            folder("relay.toml", false),
-            Path::new("/home/anna/.local/state/graph-relay")
-        );
-        let given = default_data_dir(Path::new("/etc/graph-relay/relay.toml"), false, |name| {
-            (name == "STATE_DIRECTORY").then(|| OsString::from("/srv/relay"))
-        });
-        assert_eq!(given, Path::new("/srv/relay"));
-    }
 }

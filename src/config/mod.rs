@@ -14,10 +14,12 @@ mod aliases;
 mod differences;
 mod file;
 mod listeners;
+mod places;
 mod reader;
 mod senders;
+#[cfg(test)]
+mod tests;
 mod units;
-mod unknown;
 mod warnings;
 
 use std::net::IpAddr;
@@ -44,14 +46,17 @@ pub use self::accounts::submission::Submission;
 pub use self::admin::Admin;
 pub use self::admin::AdminPage;
 pub use self::alerts::Alert;
-pub use self::file::is_of_the_service;
-pub use self::file::is_state_folder;
 pub use self::listeners::PRIVILEGED_PORTS;
 pub use self::listeners::address::ListenAddress;
 pub use self::listeners::received::ReceivedClient;
+pub use self::places::is_of_the_service;
+pub use self::places::is_state_folder;
 pub use self::reader::ConfigError;
+pub use self::reader::FromVariable;
+pub use self::reader::Place;
 pub use self::reader::Problem;
 pub use self::reader::ProblemKind;
+use self::reader::Source;
 pub use self::senders::SenderRule;
 pub use self::senders::Senders;
 use crate::credentials::CertificateFiles;
@@ -106,8 +111,19 @@ pub struct Config {
     pub doctor_every: Option<Duration>,
     /// The log.
     pub log: Log,
+    /// Where the values come from.
+    pub origin: Origin,
     /// Settings that are allowed but probably wrong.
     pub warnings: Vec<Problem>,
+}
+
+/// Where the values of a configuration come from: the file, except for these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether there is no file, so that all values come from the environment.
+    pub is_file_missing: bool,
+    /// The environment variables with values.
+    pub variables: Vec<FromVariable>,
 }
 
 /// A socket that accepts mail.
@@ -135,8 +151,8 @@ pub struct Listener {
     pub recipients: Arc<RecipientPolicy>,
     /// A default listener may be missing if the machine lacks its address family.
     pub presence: Presence,
-    /// Line and column of its address in the file, for later errors.
-    pub place: Option<(usize, usize)>,
+    /// The position of its address, for later errors.
+    pub place: Option<Place>,
 }
 
 /// Whether the relay can start without a listener.
@@ -407,24 +423,26 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads a configuration file.
+    /// Reads a configuration file, and the environment variables that take precedence over it.
     ///
     /// # Errors
     ///
     /// All its problems, in the file's order.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let mut config = Self::parse(&file::text(path)?, path)?;
-        config.warnings.extend(warnings::of_file(&config, path));
+        let source = Source::read(path)?;
+        let mut config = file::parse(&source, path)?;
+        let warning = warnings::of_file(&config, path, source.text());
+        config.warnings.extend(warning);
         Ok(config)
     }
 
-    /// Reads a configuration from a text; `path` is the name it has in errors.
+    /// Reads a configuration from a text alone; `path` is the name it has in errors.
     ///
     /// # Errors
     ///
     /// All its problems, in the text's order.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        file::parse(text, path)
+        file::parse(&Source::new(text.to_owned(), std::iter::empty()), path)
     }
 }
 

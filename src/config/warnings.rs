@@ -24,14 +24,14 @@ use crate::machine::SERVICE_USER;
 pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
     for listener in &config.listeners {
         if let Some(message) = clear_passwords(listener) {
-            problems.warn(listener.place, &message);
+            problems.warn(listener.place.clone(), &message);
         }
         if let Some(message) = any_password(listener) {
-            problems.warn(listener.place, &message);
+            problems.warn(listener.place.clone(), &message);
         }
         for account in &config.accounts {
             if let Some(message) = any_sender(account, listener) {
-                problems.warn(listener.place, &message);
+                problems.warn(listener.place.clone(), &message);
             }
         }
     }
@@ -138,14 +138,15 @@ fn is_beyond_loopback(network: &IpNet) -> bool {
     !(network.network().is_loopback() && network.broadcast().is_loopback())
 }
 
-/// Returns a warning about who may read the file.
-pub(super) fn of_file(config: &Config, path: &Path) -> Option<Problem> {
+/// Returns a warning about who may read the file with this text.
+pub(super) fn of_file(config: &Config, path: &Path, text: &str) -> Option<Problem> {
     let metadata = std::fs::metadata(path).ok()?;
     let mode = metadata.mode() & 0o7777;
     let proxy = config.http.proxy.as_ref();
-    let held = if !config.users.is_empty() {
+    // Environment variables may have them instead.
+    let held = if !config.users.is_empty() && text.contains("password_hash") {
         "password hashes"
-    } else if proxy.is_some_and(ProxyUrl::has_password) {
+    } else if proxy.is_some_and(ProxyUrl::has_password) && text.contains("proxy") {
         "the proxy's password"
     } else {
         return None;

@@ -133,7 +133,10 @@ fn is_unit_installed() -> bool {
 }
 
 fn needed(config: &Config, file: &Path, is_service: bool) -> Vec<Needed> {
-    let mut needed = vec![shared("the configuration", file)];
+    let mut needed = Vec::new();
+    if !config.origin.is_file_missing {
+        needed.push(shared("the configuration", file));
+    }
     for account in &config.accounts {
         match &account.credential {
             Credential::Secret {

@@ -36,7 +36,7 @@ pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
                 remedy: None,
                 ..Finding::warning(check, it.in_file(file), "")
             };
-            let mut findings = vec![Finding::ok(check, format!("{} is correct", file.display()))];
+            let mut findings = vec![Finding::ok(check, correct(&config, file))];
             findings.extend(config.warnings.iter().map(warning));
             (findings, Some(config))
         }
@@ -47,6 +47,22 @@ pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
                 |it: &crate::config::Problem| Finding::failure(check, it.in_file(file), remedy);
             (problems.map(failure).collect(), None)
         }
+    }
+}
+
+/// Says where the configuration comes from.
+fn correct(config: &Config, file: &Path) -> String {
+    let variables = config.origin.variables.len();
+    let file = file.display();
+    match (config.origin.is_file_missing, variables) {
+        (true, _) => format!(
+            "the configuration in {variables} environment variables is correct (there is no {file})"
+        ),
+        (false, 0) => format!("{file} is correct"),
+        (false, _) => format!(
+            "{file} is correct, with {variables} values from environment variables (graph-relay \
+             check names them)"
+        ),
     }
 }
 

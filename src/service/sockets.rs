@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::PRIVILEGED_PORTS;
+use crate::config::Place;
 use crate::config::Presence;
 use crate::listener;
 
@@ -28,8 +29,8 @@ pub enum ListenError {
     Open {
         /// The address.
         address: SocketAddr,
-        /// Line and column of the address in the configuration.
-        place: Option<(usize, usize)>,
+        /// The position of the address in the configuration.
+        place: Option<Place>,
         /// Why.
         #[source]
         error: io::Error,
@@ -43,8 +44,8 @@ pub enum ListenError {
     NotPassed {
         /// The name.
         name: String,
-        /// Line and column of the address in the configuration.
-        place: Option<(usize, usize)>,
+        /// The position of the address in the configuration.
+        place: Option<Place>,
         /// The names that it did pass.
         passed: String,
     },
@@ -56,8 +57,8 @@ pub enum ListenError {
     Unusable {
         /// The name.
         name: String,
-        /// Line and column of the address in the configuration.
-        place: Option<(usize, usize)>,
+        /// The position of the address in the configuration.
+        place: Option<Place>,
         /// Why.
         #[source]
         error: io::Error,
@@ -65,12 +66,12 @@ pub enum ListenError {
 }
 
 impl ListenError {
-    /// Returns line and column of the address in the configuration.
-    pub fn place(&self) -> Option<(usize, usize)> {
+    /// Returns the position of the address in the configuration.
+    pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Open { place, .. }
             | Self::NotPassed { place, .. }
-            | Self::Unusable { place, .. } => *place,
+            | Self::Unusable { place, .. } => place.as_ref(),
         }
     }
 }
@@ -112,10 +113,10 @@ impl Passed {
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         });
         let sockets: io::Result<Vec<_>> = sockets.collect();
-        let place = listener.place;
+        let place = listener.place.clone();
         let sockets = sockets.map_err(|error| ListenError::Unusable {
             name: name.to_owned(),
-            place,
+            place: place.clone(),
             error,
         })?;
         if sockets.is_empty() {
@@ -195,7 +196,7 @@ fn opened(
         Err(error) if is_left_out(listener.presence, &error) => Ok(Vec::new()),
         Err(error) => Err(ListenError::Open {
             address,
-            place: listener.place,
+            place: listener.place.clone(),
             error,
         }),
     }
@@ -214,7 +215,7 @@ fn taken(
     let sockets: io::Result<Vec<_>> = sockets.collect();
     sockets.map_err(|error| ListenError::Unusable {
         name: name.to_owned(),
-        place: listener.place,
+        place: listener.place.clone(),
         error,
     })
 }

@@ -19,6 +19,7 @@ mod damage;
 mod delivery;
 mod dialogs;
 mod doctor;
+mod environment;
 mod faults;
 mod formats;
 mod full_disk;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::clock::Timestamp;
 use crate::config::ProblemKind;
 use crate::config::reader::Marked;
+use crate::config::reader::Secret;
 use crate::config::reader::Section;
 use crate::config::units::Day;
 use crate::credentials::CertificateFiles;
@@ -123,23 +124,28 @@ fn names_one(section: &Section<'_>) -> bool {
     KEYS.iter().any(|key| section.has(key))
 }
 
-/// A secret must not be in a file that others read, back up and send around.
-fn written_out(section: &mut Section<'_>) {
-    if let Some(secret) = section.marked::<String>("client_secret") {
-        let message = "client_secret: the secret itself must not be in this file. Put it into a \
-                       separate file (chmod 600) and name that file: client_secret_file = \
-                       \"/etc/graph-relay/client-secret\"";
-        section.problem_at(&secret.span, message);
+/// A secret must not be in a file that others read, back up and send around. An environment
+/// variable may have it: it is then read as with `client_secret_env`.
+fn written_out(section: &mut Section<'_>) -> Option<Marked<SecretSource>> {
+    match section.secret("client_secret")? {
+        Secret::InVariable(name) => Some(name.map(SecretSource::Environment)),
+        Secret::InFile(span) => {
+            let message = "client_secret: the secret itself must not be in this file. Put it into a \
+                           separate file (chmod 600) and name that file: client_secret_file = \
+                           \"/etc/graph-relay/client-secret\"";
+            section.problem_at(&span, message);
+            None
+        }
     }
 }
 
 fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
-    written_out(section);
+    let written = written_out(section);
     let file = section.marked::<PathBuf>("client_secret_file");
     let environment = section.marked::<String>("client_secret_env");
     let credential = section.marked::<String>("client_secret_credential");
     let expires = section.marked::<Day>("client_secret_expires");
-    let mut sources: Vec<Marked<SecretSource>> = Vec::new();
+    let mut sources: Vec<Marked<SecretSource>> = written.into_iter().collect();
     sources.extend(file.map(|m| m.map(SecretSource::File)));
     sources.extend(environment.map(|m| m.map(SecretSource::Environment)));
     sources.extend(credential.map(|m| m.map(SecretSource::Credential)));
@@ -157,6 +163,10 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
         }
         return None;
     };
+    if let Some(message) = misplaced(section, &source) {
+        section.problem_at(&source.span, message);
+        return None;
+    }
     // A credential can only be read by the service that systemd gives it to.
     let can_test = match &source.value {
         SecretSource::File(path) => section.can_test(&source.span, &[path]),
@@ -187,6 +197,30 @@ fn client_secret(section: &mut Section<'_>) -> Option<Credential> {
         source: source.value,
         expires: expires.map(|day| day.value.0),
     })
+}
+
+/// Returns what to say about a name or a path that is probably the secret itself, which then
+/// must not be shown.
+fn misplaced(section: &Section<'_>, source: &Marked<SecretSource>) -> Option<&'static str> {
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.is_empty()
+    };
+    match &source.value {
+        SecretSource::Environment(name) if !is_name(name) && std::env::var_os(name).is_none() => {
+            Some(
+                "client_secret_env: write the name of the environment variable that contains the \
+             secret, not the secret",
+            )
+        }
+        SecretSource::File(path) if section.is_in_variable(&source.span) && !path.is_absolute() => {
+            Some(
+                "client_secret_file: write the path of a file, from the root, like \
+                 /run/secrets/client-secret: the variable names the file with the secret",
+            )
+        }
+        SecretSource::File(_) | SecretSource::Environment(_) | SecretSource::Credential(_) => None,
+    }
 }
 
 /// Whether it has the form of the Secret ID; no secret's value has it.

@@ -101,7 +101,7 @@ pub(super) fn read(
     for (at, one) in listeners.iter().enumerate() {
         let mut before = listeners.iter().take(at);
         if let Some(other) = before.find(|other| collide(one, other)) {
-            let (one, other, place) = (&one.address, &other.address, one.place);
+            let (one, other, place) = (&one.address, &other.address, one.place.clone());
             let message = match one {
                 ListenAddress::Systemd(_) => {
                     format!("address: two [[listener]] name {one}: keep only one of them")

@@ -1,0 +1,113 @@
+//! Where a configuration comes from: the file, and the environment.
+//!
+//! There may be no file: then all values come from environment variables, as in a container.
+//! This is so only for the default path. A file that somebody names must exist, because a
+//! relay without the settings in it might send what it should not.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::ConfigError;
+use super::ProblemKind;
+use super::Problems;
+use super::variables::Variables;
+use crate::config::places;
+use crate::machine;
+use crate::machine::User;
+
+/// The text of a configuration file, and environment variables.
+#[derive(Debug)]
+pub(in crate::config) struct Source {
+    text: String,
+    has_file: bool,
+    variables: Variables,
+}
+
+impl Source {
+    /// Reads a file and the environment.
+    pub(in crate::config) fn read(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self::new(text, std::env::vars_os())),
+            Err(error) => {
+                let nothing = Self {
+                    has_file: false,
+                    ..Self::new(String::new(), std::env::vars_os())
+                };
+                let is_absent = error.kind() == ErrorKind::NotFound;
+                if is_absent && places::is_of_the_service(path) && !nothing.variables.is_empty() {
+                    return Ok(nothing);
+                }
+                Err(unreadable(path, &error, &nothing.variables))
+            }
+        }
+    }
+
+    /// A file with this text, and an environment.
+    pub(in crate::config) fn new(
+        text: String,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        Self {
+            variables: Variables::new(text.len(), environment),
+            text,
+            has_file: true,
+        }
+    }
+
+    /// Whether there is a file.
+    pub(in crate::config) fn has_file(&self) -> bool {
+        self.has_file
+    }
+
+    /// The text of the file.
+    pub(in crate::config) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns where problems are collected, with those of the variables' names.
+    pub(in crate::config) fn problems(&self) -> Problems<'_> {
+        Problems::new(&self.text, self.has_file, &self.variables)
+    }
+
+    /// Parses the text as far as possible; adds the errors to the problems.
+    pub(in crate::config) fn table<'a>(&'a self, problems: &Problems<'_>) -> (DeTable<'a>, bool) {
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        for error in &errors {
+            problems.add(&error.span().unwrap_or(0..0), error.message());
+        }
+        (table.into_inner(), errors.is_empty())
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, variables: &Variables) -> ConfigError {
+    let is = |kind: ErrorKind| error.kind() == kind;
+    let kind = if is(ErrorKind::PermissionDenied) {
+        ProblemKind::NotPermitted
+    } else if is(ErrorKind::NotFound) || is(ErrorKind::InvalidData) {
+        // Without a configuration, systemd should not start the relay again and again.
+        ProblemKind::Wrong
+    } else {
+        ProblemKind::Unreadable
+    };
+    let remedy = if is(ErrorKind::PermissionDenied) {
+        let shown = path.display();
+        let fix = |user: &User| format!("chgrp {} {shown}; chmod 640 {shown}", user.group);
+        format!(": {}", machine::denied(path, fix))
+    } else if is(ErrorKind::NotFound) && !variables.is_empty() {
+        ". Create it, or leave out --config and GRAPH_RELAY_CONFIG if environment variables contain \
+         the whole configuration"
+            .to_owned()
+    } else if is(ErrorKind::NotFound) {
+        ". Run graph-relay setup to create it, or give another file with --config".to_owned()
+    } else {
+        String::new()
+    };
+    ConfigError::of_kind(
+        kind,
+        path,
+        format!("cannot read this file: {error}{remedy}"),
+    )
+}
