@@ -18,9 +18,6 @@ use super::Delivery;
 use super::Http;
 use super::Limits;
 use super::Listener;
-use super::Log;
-use super::LogFormat;
-use super::LogLevel;
 use super::Notify;
 use super::Origin;
 use super::ProblemKind;
@@ -33,6 +30,7 @@ use super::listeners;
 use super::listeners::received;
 use super::listeners::tls;
 use super::listeners::users;
+use super::log;
 use super::places;
 use super::reader::Problems;
 use super::reader::Section;
@@ -119,7 +117,7 @@ pub(super) fn everything<'a>(
         http: http(&mut top),
         admin: admin::read(&mut top, has_certificate),
         doctor_every: alerts::doctor_every(&mut top),
-        log: log(&mut top),
+        log: log::read(&mut top),
         origin: Origin::default(),
         warnings: Vec::new(),
     };
@@ -407,14 +405,4 @@ fn http(top: &mut Section<'_>) -> Http {
     };
     section.finish();
     http
-}
-
-fn log(top: &mut Section<'_>) -> Log {
-    let mut section = top.table("log");
-    let log = Log {
-        level: section.or("level", LogLevel::Info),
-        format: section.or("format", LogFormat::Text),
-    };
-    section.finish();
-    log
 }

@@ -14,6 +14,7 @@ mod aliases;
 mod differences;
 mod file;
 mod listeners;
+mod log;
 mod places;
 mod reader;
 mod senders;
@@ -49,6 +50,9 @@ pub use self::alerts::Alert;
 pub use self::listeners::PRIVILEGED_PORTS;
 pub use self::listeners::address::ListenAddress;
 pub use self::listeners::received::ReceivedClient;
+pub use self::log::Log;
+pub use self::log::LogFormat;
+pub use self::log::LogLevel;
 pub use self::places::is_of_the_service;
 pub use self::places::is_state_folder;
 pub use self::reader::ConfigError;
@@ -385,41 +389,6 @@ impl std::fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ProxyUrl(..)")
     }
-}
-
-/// The log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// The lowest level that is written.
-    pub level: LogLevel,
-    /// The format of a line.
-    pub format: LogFormat,
-}
-
-/// The levels of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Events that need the operator.
-    Error,
-    /// Events that may need the operator.
-    Warn,
-    /// One line for each event of a message.
-    Info,
-    /// Sessions and requests too.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// The format of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 impl Config {

@@ -1,7 +1,7 @@
 //! What the relay reports about itself: the log, with the events of messages, and the
 //! transcripts of sessions that went wrong.
 //!
-//! Log lines go to standard error, and logging never waits for a reader. Each event of a
+//! Log lines go to standard error or to systemd's journal, and logging never waits for a reader. Each event of a
 //! message has one function in `maillog`, so that its line has the same fields wherever it
 //! comes from. The log never contains content or secrets (promise 7). Text from outside is
 //! cleaned where it is read.
@@ -10,6 +10,7 @@ pub mod alertlog;
 pub mod complaints;
 mod journal;
 pub mod maillog;
+mod native;
 pub mod operatorlog;
 pub mod refusals;
 mod spoollog;
@@ -22,6 +23,8 @@ use std::io::Write;
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Log;
 use crate::config::LogFormat;
@@ -36,17 +39,48 @@ pub fn start(log: &Log) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    std::panic::set_hook(Box::new(tell_panic));
+    if log.format == LogFormat::Journald {
+        match start_native(level) {
+            Ok(()) => return,
+            Err(error) => {
+                start_on_stderr(LogFormat::Text, level);
+                maillog::config_warning(&format!(
+                    "[log] format = \"journald\": the relay cannot reach the journal ({error}), so the \
+                     log goes to standard error, as text"
+                ));
+                return;
+            }
+        }
+    }
+    start_on_stderr(log.format, level);
+}
+
+/// Starts a log whose lines go to the journal, with their fields.
+fn start_native(level: LevelFilter) -> std::io::Result<()> {
+    let journal = native::Journal::find()?;
+    let lines = writer::start_with(false, move |entries| journal.send(entries))?;
+    let entries = native::Entries::new(lines);
+    drop(
+        tracing_subscriber::registry()
+            .with(level)
+            .with(entries)
+            .try_init(),
+    );
+    Ok(())
+}
+
+fn start_on_stderr(format: LogFormat, level: LevelFilter) {
     let is_journal = journal::is_there();
     let writer = writer::start(is_journal)
         .map_or_else(|_| BoxMakeWriter::new(std::io::stderr), BoxMakeWriter::new);
-    std::panic::set_hook(Box::new(tell_panic));
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
         .with_writer(writer);
-    let started = match log.format {
+    let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => {
+        LogFormat::Text | LogFormat::Journald => {
             let builder = builder.with_ansi(has_colour());
             // The journal adds its own time.
             if is_journal {
@@ -95,6 +129,9 @@ pub fn error(text: &str) {
 }
 
 fn say(level: Level, text: &str) {
+    if native::line(level, text) {
+        return;
+    }
     let text = journal::marked(level, text);
     if !writer::line(&text) {
         let _gone = writeln!(std::io::stderr().lock(), "{text}");

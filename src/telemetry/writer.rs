@@ -1,4 +1,5 @@
-//! Writes the log to standard error, which may be a pipe that nobody reads.
+//! Writes the log to standard error, which may be a pipe that nobody reads, or to the journal
+//! (`native.rs`).
 //!
 //! Promises: logging never waits, and no mail waits for the log. A queue holds lines up to a
 //! limit, and its own thread writes them in order. Lines beyond the limit are dropped and
@@ -40,12 +41,31 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 
 static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
 
-/// Starts the thread that writes; later calls change nothing.
+/// What could not be written, and is lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) bytes: usize,
+    pub(super) lines: u64,
+}
+
+/// Starts the thread that writes to standard error; later calls change nothing.
 ///
 /// # Errors
 ///
 /// The machine has no free thread.
 pub(super) fn start(is_journal: bool) -> io::Result<Lines> {
+    start_with(is_journal, in_pieces(write_to_stderr))
+}
+
+/// Starts the thread that writes by this function: it returns how many bytes it has written.
+///
+/// # Errors
+///
+/// The machine has no free thread.
+pub(super) fn start_with(
+    is_journal: bool,
+    write: impl FnMut(&[u8]) -> Result<usize, Lost> + Send + 'static,
+) -> io::Result<Lines> {
     let lines = |queue: &Arc<Queue>| Lines {
         queue: Arc::clone(queue),
         is_journal,
@@ -56,7 +76,7 @@ pub(super) fn start(is_journal: bool) -> io::Result<Lines> {
     let queue = Arc::new(Queue::new(CAPACITY, RESERVED));
     let work = Arc::clone(&queue);
     let named = std::thread::Builder::new().name("log".to_owned());
-    named.spawn(move || work.run(write_to_stderr, tell_dropped))?;
+    named.spawn(move || work.run(write, tell_dropped))?;
     Ok(lines(LOG.get_or_init(|| queue)))
 }
 
@@ -120,6 +140,11 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Lines {
+    /// Queues these bytes for a line of this level.
+    pub(super) fn push(&self, level: Level, bytes: &[u8]) {
+        self.queue.push(bytes, self.line(level).weight);
+    }
+
     fn line(&self, level: Level) -> Line<'_> {
         Line {
             queue: &self.queue,
@@ -214,7 +239,7 @@ impl Queue {
     }
 
     /// Writes as long as the process lives. `tell` logs how many lines were dropped.
-    fn run(&self, mut write: impl FnMut(&[u8]) -> io::Result<usize>, tell: impl Fn(u64)) {
+    fn run(&self, mut write: impl FnMut(&[u8]) -> Result<usize, Lost>, tell: impl Fn(u64)) {
         let mut is_read = true;
         let mut batch = Vec::new();
         loop {
@@ -225,19 +250,18 @@ impl Queue {
             }
             let mut rest = batch.as_slice();
             while !rest.is_empty() {
-                let piece = rest.get(..PIECE).unwrap_or(rest);
-                let written = write(piece);
+                let written = write(rest);
                 is_read = written.is_ok();
-                // A piece that cannot be written is lost; the next one is still tried.
-                let done = written.unwrap_or(piece.len()).min(rest.len());
-                let (gone, left) = rest.split_at(done);
-                rest = left;
+                // What cannot be written is lost; the rest is still tried.
+                let (done, lost) = match written {
+                    Ok(bytes) => (bytes, 0),
+                    Err(Lost { bytes, lines }) => (bytes, lines),
+                };
+                let done = done.min(rest.len());
+                rest = rest.get(done..).unwrap_or_default();
                 let mut state = self.lock();
-                if !is_read {
-                    let lost = gone.iter().filter(|byte| **byte == b'\n').count();
-                    state.dropped += lost as u64;
-                    state.untold += lost as u64;
-                }
+                state.dropped += lost;
+                state.untold += lost;
                 state.outstanding = state.outstanding.saturating_sub(done);
                 drop(state);
                 self.shrunk.notify_all();
@@ -286,6 +310,19 @@ impl Queue {
 /// How much is written at once: no more than a pipe holds.
 const PIECE: usize = 32 * 1024;
 
+/// Writes at most a piece at once.
+fn in_pieces(
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> impl FnMut(&[u8]) -> Result<usize, Lost> {
+    move |rest| {
+        let piece = rest.get(..PIECE).unwrap_or(rest);
+        write(piece).map_err(|_| Lost {
+            bytes: piece.len(),
+            lines: piece.iter().filter(|byte| **byte == b'\n').count() as u64,
+        })
+    }
+}
+
 fn tell_dropped(lines: u64) {
     tracing::warn!(
         event = "log_dropped",
@@ -327,7 +364,8 @@ mod tests {
         let (work, told) = (Arc::clone(&queue), Arc::clone(&queue));
         std::thread::spawn(move || {
             let tell = |lines| told.push(format!("{lines} dropped\n").as_bytes(), Weight::Heavy);
-            work.run(|bytes| writer.write_all(bytes).map(|()| bytes.len()), tell);
+            let write = |bytes: &[u8]| writer.write_all(bytes).map(|()| bytes.len());
+            work.run(in_pieces(write), tell);
         });
         (queue, reader)
     }

@@ -27,6 +27,7 @@ mod history;
 mod hostile_input;
 mod identity;
 mod in_force;
+mod journal_fields;
 mod journal_log;
 mod json;
 mod kept;
