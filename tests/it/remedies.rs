@@ -22,7 +22,7 @@ mailbox = \"a@contoso.com\"
 ";
 
 /// The places of a key after that.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 15] = [
     "",
     "[tls]",
     "[[listener]]",
@@ -35,6 +35,8 @@ const SECTIONS: [&str; 13] = [
     "[delivery]",
     "[failure]",
     "[http]",
+    "[[alert]]",
+    "[doctor]",
     "[log]",
 ];
 
