@@ -22,7 +22,7 @@ use crate::machine::User;
 /// Where the client secret's value is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// A file that only its owner may read.
+    /// A file that only its owner may read; or root's, with a group that may read it.
     File(PathBuf),
     /// An environment variable.
     Environment(String),
@@ -167,17 +167,24 @@ fn remedy(source: &SecretSource, error: &io::Error) -> String {
     }
 }
 
+/// A file of root's may be readable by a group: root chose that group. So Kubernetes and
+/// Debian pass secrets to a service.
 fn refuse_if_open(source: &SecretSource, path: &Path) -> Result<(), SecretError> {
     let metadata =
         fs::metadata(path).map_err(|error| SecretError::Unreadable(source.clone(), error))?;
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 == 0 {
+    if !is_open(mode, metadata.uid()) {
         return Ok(());
     }
     Err(SecretError::Open {
         path: path.to_owned(),
         mode,
     })
+}
+
+fn is_open(mode: u32, owner: u32) -> bool {
+    let others = if owner == 0 { 0o037 } else { 0o077 };
+    mode & others != 0
 }
 
 #[cfg(test)]
@@ -187,6 +194,23 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+
+    #[test]
+    fn a_group_may_read_a_secret_only_if_it_belongs_to_root() {
+        for (mode, owner, open) in [
+            (0o600, 1000, false),
+            (0o400, 0, false),
+            (0o640, 0, false),
+            (0o440, 0, false),
+            (0o640, 1000, true),
+            (0o440, 65532, true),
+            (0o644, 0, true),
+            (0o660, 0, true),
+            (0o604, 0, true),
+        ] {
+            assert_eq!(is_open(mode, owner), open, "{mode:04o} of {owner}");
+        }
+    }
 
     #[test]
     fn line_ends_of_editors_are_ignored_and_damage_is_reported() {
