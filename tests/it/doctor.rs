@@ -392,6 +392,9 @@ async fn setup_without_a_terminal_writes_a_working_file() {
     let nothing = setup(&[]);
     assert_eq!(nothing.status.code(), Some(64), "{nothing:?}");
     let value = secret.display().to_string();
+    // As the packages install it: nobody has written anything there yet.
+    let packaged = concat!(env!("CARGO_MANIFEST_DIR"), "/packages/relay.toml");
+    fs::copy(packaged, &home.config).unwrap();
     let done = setup(&["--secret-file", &value, "--secret-expires", "2099-12-31"]);
     assert!(done.status.success(), "{done:?}");
     let said = String::from_utf8(done.stdout).unwrap();

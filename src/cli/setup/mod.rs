@@ -10,6 +10,7 @@ mod file;
 mod files;
 mod steps;
 
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -148,7 +149,16 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
 
 fn may_replace(options: &Options, path: &Path) -> bool {
     let question = format!("{} already exists. Replace it?", path.display());
-    options.replace || terminal::is_there() && terminal::agreed(&question, false)
+    options.replace
+        || has_no_keys(path)
+        || terminal::is_there() && terminal::agreed(&question, false)
+}
+
+/// As the packages install it: with comments only.
+fn has_no_keys(path: &Path) -> bool {
+    let text = fs::read_to_string(path).ok();
+    text.and_then(|text| text.parse::<toml::Table>().ok())
+        .is_some_and(|keys| keys.is_empty())
 }
 
 /// Writes everything, if it makes a usable configuration. Returns the configuration, and
