@@ -1,0 +1,54 @@
+#!/bin/sh
+# Installs the files of this folder as a service, as root; run it again to upgrade. The environment variable DESTDIR
+# names another root. `./install.sh remove` takes away what it installed, and leaves the configuration and the mail.
+set -eu
+cd "$(dirname "$0")"
+root=${DESTDIR:-}
+
+if [ "${1:-}" = remove ]; then
+    if [ -z "$root" ] && [ -d /run/systemd/system ]; then
+        systemctl disable --now graph-relay.service graph-relay-smtp.socket graph-relay-submission.socket \
+            graph-relay-submissions.socket || true
+    fi
+    rm -f "$root"/usr/bin/graph-relay "$root"/usr/lib/systemd/system/graph-relay.service \
+        "$root"/usr/lib/systemd/system/graph-relay-*.socket "$root"/usr/lib/sysusers.d/graph-relay.conf \
+        "$root"/usr/share/man/man1/graph-relay*.1.gz "$root"/usr/share/man/man5/relay.toml.5.gz \
+        "$root"/usr/share/bash-completion/completions/graph-relay
+    rm -rf "$root"/usr/share/doc/graph-relay
+    echo "Removed. The configuration is still in $root/etc/graph-relay, and mail that waits in $root/var/lib/graph-relay."
+    exit 0
+fi
+
+# A file that is in use cannot be written, but it can be replaced.
+install -D -m 755 graph-relay "$root/usr/bin/.graph-relay.new"
+mv "$root/usr/bin/.graph-relay.new" "$root/usr/bin/graph-relay"
+for unit in systemd/*.service systemd/*.socket; do
+    install -D -m 644 "$unit" "$root/usr/lib/systemd/system/${unit#systemd/}"
+done
+install -D -m 644 systemd/sysusers.d/graph-relay.conf "$root/usr/lib/sysusers.d/graph-relay.conf"
+for page in man/*/*; do
+    install -D -m 644 "$page" "$root/usr/share/$page"
+done
+install -D -m 644 completions/graph-relay "$root/usr/share/bash-completion/completions/graph-relay"
+for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT doc/relay.toml; do
+    install -D -m 644 "$document" "$root/usr/share/doc/graph-relay/${document#doc/}"
+done
+if [ -z "$root" ]; then
+    if command -v systemd-sysusers >/dev/null; then
+        systemd-sysusers graph-relay.conf
+    elif ! getent passwd graph-relay >/dev/null; then
+        useradd --system --user-group --home-dir /var/lib/graph-relay --no-create-home --shell /sbin/nologin graph-relay
+    fi
+fi
+if [ ! -e "$root/etc/graph-relay/relay.toml" ]; then
+    install -d -m 750 "$root/etc/graph-relay"
+    install -m 640 relay.toml "$root/etc/graph-relay/relay.toml"
+    if [ -z "$root" ]; then
+        chown root:graph-relay /etc/graph-relay /etc/graph-relay/relay.toml
+    fi
+    echo "Next: sudo graph-relay setup && sudo systemctl enable --now graph-relay"
+elif [ -z "$root" ] && [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    systemctl try-restart graph-relay.service
+    echo "Upgraded. If the service ran, it runs the new version now: sudo graph-relay status"
+fi
