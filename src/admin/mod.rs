@@ -105,6 +105,7 @@ pub use self::status::Status;
 pub use self::token::TokenState;
 pub use self::token::TokenView;
 pub use self::verdict::Verdict;
+pub(crate) use self::verdict::capital;
 use crate::auth::Means;
 use crate::auth::SignIns;
 use crate::clock::Pulse;

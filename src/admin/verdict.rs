@@ -357,7 +357,8 @@ fn ended(text: &str) -> String {
 }
 
 /// A text as the beginning of a sentence.
-fn capital(text: &str) -> String {
+/// Begins a text with a capital letter.
+pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     format!("{}{}", first.unwrap_or_default(), letters.as_str())

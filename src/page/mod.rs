@@ -6,7 +6,7 @@
 //! - The page cannot stop mail. Its connections, the time and the bytes of each, and the
 //!   requests that work at once are bounded (`server.rs`, `access/`), whatever clients do.
 //! - Nobody sees anything without a log-in, except for the log-in itself and the files of
-//!   `static/`. Every request passes [`access::guard`], which is the one place for the
+//!   `static/`. Every request passes `access::guard`, which is the one place for the
 //!   rules: Host, Origin, token, session.
 //! - Beyond loopback it is served with TLS only: `config/admin.rs`.
 //! - No secret is shown: what it shows is what the commands show, from the same functions
@@ -17,11 +17,11 @@
 //!
 //! - A page: a folder or file with a `router`, a template in `templates/` (at the
 //!   top of the repository) that extends
-//!   `layout.html`, a [`layout::Tab`], and a line in [`router`]. Its handler takes
-//!   [`visitor::Visitor`] and begins with [`Page::layout`].
+//!   `layout.html`, a `layout::Tab`, and a line in `router`. Its handler takes
+//!   `visitor::Visitor` and begins with `Page::layout`.
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
 //! - A change: a `POST` route whose form has the hidden field `csrf`, and whose handler
-//!   begins with [`visitor::Visitor::require`].
+//!   begins with `visitor::Visitor::require`.
 
 mod access;
 mod assets;
@@ -135,6 +135,11 @@ impl Page {
         let status = self.status().await?;
         let notices = attention::notices(&status);
         Ok(Layout::new(visitor, tab, &self.hostname, notices))
+    }
+
+    /// The next page reads the status again: an order has changed it.
+    async fn forget_status(&self) {
+        *self.status.lock().await = None;
     }
 
     /// The status of the relay, a second old at most.

@@ -21,7 +21,7 @@ pub(super) struct Visitor {
     pub(super) session: Option<Session>,
     pub(super) language: Language,
     pub(super) client: IpAddr,
-    /// Path and query of the request.
+    /// Path and query of the request; of an order, of the list that it is about.
     pub(super) here: String,
     pub(super) is_encrypted: bool,
 }

@@ -82,6 +82,16 @@ pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
     }
 }
 
+/// Somebody could not log in to the admin page.
+pub fn not_logged_in(client: IpAddr, reason: &str) {
+    if WARNINGS.is_due(client, "page_log_in_failed", reason) {
+        warn!(
+            event = "page_log_in_failed",
+            %client, reason, "a log-in to the admin page was refused"
+        );
+    }
+}
+
 /// A session crashed; the others continue.
 pub fn session_panicked(client: IpAddr) {
     if WARNINGS.is_due(client, "panic", "") {

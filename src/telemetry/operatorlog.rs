@@ -78,14 +78,6 @@ pub fn logged_in(client: IpAddr, user: &str, role: &str) {
     info!(event = "page_log_in", %client, user, role, "log-in to the admin page");
 }
 
-/// Somebody could not log in to the admin page.
-pub fn not_logged_in(client: IpAddr, reason: &str) {
-    warn!(
-        event = "page_log_in_failed",
-        %client, reason, "a log-in to the admin page was refused"
-    );
-}
-
 /// Somebody gave an order on the admin page, about this number of messages.
 pub fn page_action(client: IpAddr, user: &str, action: &str, messages: usize) {
     info!(

@@ -2,7 +2,7 @@
 //!
 //! This is the one place that decides what a problem is. `status` prints the list, and
 //! `alerts/` tells people when a condition begins and ends. A condition is made of the
-//! status alone, so whoever has a [`Status`] can compute the same list; `conditions.rs`
+//! status alone, so whoever has a `Status` can compute the same list; `conditions.rs`
 //! has the rules. What a condition has in common with the one of a moment ago is its
 //! [`Kind`] and its subject, never its words: these contain times and numbers.
 

@@ -29,6 +29,7 @@ use crate::page::Page;
 use crate::page::layout::Layout;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
+use crate::telemetry::complaints;
 use crate::telemetry::operatorlog;
 
 /// The only page that needs no log-in.
@@ -103,7 +104,7 @@ async fn answer(
         return Ok(begin(&page, &visitor, BY_LINK, role));
     }
     if access.attempts.must_wait(client, now) {
-        operatorlog::not_logged_in(client, "too many wrong attempts: the client has to wait");
+        complaints::not_logged_in(client, "too many wrong attempts: the client has to wait");
         let response = form(&page, &visitor, None, Some(texts.wait))?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, response).into_response());
     }
@@ -121,7 +122,7 @@ async fn answer(
             texts.wrong_link,
         ),
     };
-    operatorlog::not_logged_in(client, reason);
+    complaints::not_logged_in(client, reason);
     let response = form(&page, &visitor, None, Some(problem))?;
     Ok((StatusCode::FORBIDDEN, response).into_response())
 }

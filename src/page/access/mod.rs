@@ -106,6 +106,7 @@ impl Access {
 
 /// Lets a request through to its page, or refuses it.
 pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
+    let is_order = request.method() == Method::POST;
     let checked = check(&page, request).await;
     let mut response = match checked {
         Err(refused) => *refused,
@@ -117,7 +118,10 @@ pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next:
             };
             match tokio::time::timeout(LONGEST, answered).await {
                 Ok(response) => response,
-                Err(_) => (StatusCode::SERVICE_UNAVAILABLE, BUSY).into_response(),
+                Err(_) => {
+                    let words = if is_order { BUSY_WITH_ORDER } else { BUSY };
+                    (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
+                }
             }
         }
     };
@@ -128,6 +132,12 @@ pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next:
 const BUSY: &str = "The relay is too busy to show this page. Mail is not affected. Try again in a \
     moment.\nDas Relay ist gerade zu beschäftigt für diese Seite. E-Mails sind nicht betroffen. \
     Bitte gleich noch einmal versuchen.\n";
+
+/// An order that has begun goes on.
+const BUSY_WITH_ORDER: &str = "The relay has not answered in time. It may still carry out what you \
+    asked for: look at the message before you ask again.\nDas Relay hat nicht rechtzeitig \
+    geantwortet. Vielleicht führt es den Auftrag noch aus: Bitte vor einem zweiten Versuch die \
+    Nachricht ansehen.\n";
 
 /// The answer that refuses a request.
 type Refused = Box<Response>;
@@ -208,13 +218,18 @@ fn visitor(page: &Page, parts: &Parts) -> Result<Visitor, Refused> {
         session,
         language: chosen.unwrap_or_else(|| Language::accepted(accepted.unwrap_or_default())),
         client: connection.client.ip().to_canonical(),
-        here: parts
-            .uri
-            .path_and_query()
-            .map_or("/", |it| it.as_str())
-            .to_owned(),
+        here: here(parts),
         is_encrypted: connection.is_encrypted,
     })
+}
+
+/// Where a link back leads: what was asked for, if it can be asked for again.
+fn here(parts: &Parts) -> String {
+    let asked = parts.uri.path_and_query().map_or("/", |it| it.as_str());
+    match parts.method {
+        Method::GET | Method::HEAD => asked.to_owned(),
+        _ => "/messages".to_owned(),
+    }
 }
 
 fn cookie_name(is_encrypted: bool) -> &'static str {
@@ -282,7 +297,7 @@ fn to_log_in(headers: &HeaderMap) -> Response {
 
 /// Sets what every answer says.
 fn harden(headers: &mut HeaderMap) {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -195,6 +195,8 @@ pub(super) async fn act(
         admin_state.act(order, uid).await
     });
     let decided = order.await.map_err(|_| Broken::Spool)??;
+    page.forget_status().await;
+    let layout = page.layout(&visitor, Some(Tab::Messages)).await?;
     Ok(super::super::shown(&conclusion(
         layout,
         action,
@@ -268,6 +270,8 @@ pub(super) async fn resend(
             decided.back = format!("/messages/{}", resent.id);
             let remarks = resent.remarks.into_iter().map(|remark| (id, remark));
             decided.remarks = remarks.collect();
+            page.forget_status().await;
+            decided.layout = page.layout(&visitor, Some(Tab::Messages)).await?;
         }
         Ok(ResendAnswer::Asks(question)) => {
             decided.title = texts.resend_question.to_owned();

@@ -118,10 +118,10 @@ fn buttons(state: Became, texts: &MessageTexts) -> Vec<Button> {
     let drop = button("drop", texts.drop, "danger");
     match state {
         Became::Waiting => vec![retry, hold, drop],
-        Became::Claimed => vec![hold, drop],
         Became::Held => vec![release, drop],
         Became::Failed | Became::Quarantined => vec![retry, drop],
-        Became::Delivered | Became::Dropped => Vec::new(),
+        // What is being sent cannot be stopped.
+        Became::Claimed | Became::Delivered | Became::Dropped => Vec::new(),
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) static TEXTS: Texts = Texts {
         overview: "Overview",
         messages: "Messages",
         attention: "Needs attention",
+        what_to_do: "What to do:",
         all_well: "All is well: mail is accepted and delivered.",
         since: "Since",
         show_them: "Show the messages",
@@ -168,7 +169,8 @@ pub(super) static TEXTS: Texts = Texts {
                 Action::Drop => format!("Drop {messages}"),
             }
         },
-        drop_help: "What is dropped is never sent, and its content is deleted. No report is sent.",
+        drop_help: "What is dropped is never sent. Its content is deleted, or kept for \
+                    history.keep_content. No report is sent.",
         done: |action, count| {
             let messages = counted_usize(count, "message");
             match action {

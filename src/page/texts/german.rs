@@ -18,6 +18,7 @@ pub(super) static TEXTS: Texts = Texts {
         overview: "Übersicht",
         messages: "Nachrichten",
         attention: "Braucht Aufmerksamkeit",
+        what_to_do: "Was zu tun ist:",
         all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
         since: "Seit",
         show_them: "Nachrichten anzeigen",
@@ -89,7 +90,7 @@ pub(super) static TEXTS: Texts = Texts {
         search_help: "Empfänger, Absender, Betreff, ID oder Gerät",
         state: "Zustand",
         all_states: "Alle",
-        time: "Zeitraum",
+        time: "Zeit",
         any_time: "Beliebig",
         last_hour: "Letzte Stunde",
         last_day: "Letzte 24 Stunden",
@@ -174,8 +175,8 @@ pub(super) static TEXTS: Texts = Texts {
                 Action::Drop => format!("{messages} verwerfen"),
             }
         },
-        drop_help: "Was verworfen ist, wird nie gesendet, und der Inhalt wird gelöscht. Niemand \
-                    erhält einen Bericht.",
+        drop_help: "Was verworfen ist, wird nie gesendet. Der Inhalt wird gelöscht oder für \
+                    history.keep_content aufbewahrt. Niemand erhält einen Bericht.",
         done: |action, count| {
             let messages = messages(count);
             match action {

@@ -89,6 +89,7 @@ pub(super) struct LayoutTexts {
     pub(super) overview: &'static str,
     pub(super) messages: &'static str,
     pub(super) attention: &'static str,
+    pub(super) what_to_do: &'static str,
     pub(super) all_well: &'static str,
     pub(super) since: &'static str,
     pub(super) show_them: &'static str,

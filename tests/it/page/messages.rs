@@ -106,9 +106,11 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
     relay.event("page_action", |line| {
         line["action"] == "retry" && line["messages"] == 1
     });
+    relay.event("deferred", |line| line["id"] == *id && line["attempt"] == 3);
+    relay.wait_until(|| state(&home, &id) != "claimed");
     let page = act("drop");
     assert!(page.contains("<h1>Drop 1 message?</h1>"), "{page}");
-    assert!(page.contains("its content is deleted"), "{page}");
+    assert!(page.contains("Its content is deleted"), "{page}");
     assert_ne!(state(&home, &id), "dropped");
     let fields = [("action", "drop"), ("id", &*id), ("confirmed", "1")];
     let page = browser.change("/messages/actions", &fields).body;

@@ -11,6 +11,8 @@ use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::message;
+use crate::common::run;
+use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
 
@@ -112,6 +114,28 @@ async fn problems_are_on_top_of_every_page_with_their_list() {
         assert!(attention.contains("ailed"), "{attention}");
         assert!(!attention.contains("All is well"), "{attention}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_green_only_while_status_finds_no_problem() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    send(&relay, DEFERRED, "one", "deferred");
+    let mut browser = Browser::logged_in(&relay, &home);
+    assert!(browser.get("/").body.contains("All is well"));
+    assert!(run(&home, &["status"]).status.success());
+
+    let held = run(&home, &["queue", "hold", "--all", "--yes"]);
+    assert!(held.status.success(), "{}", said(&held));
+
+    relay.wait_until(|| {
+        browser
+            .get("/")
+            .body
+            .contains("href=\"/messages?state=held\"")
+    });
+    assert!(!browser.get("/").body.contains("All is well"));
+    assert_eq!(run(&home, &["status"]).status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
