@@ -209,10 +209,14 @@ impl Incidents {
         })
     }
 
-    /// Corrects times that another spool has counted.
+    /// Begins again after a start: what lasted until the stop has not been looked for since,
+    /// and another spool may have counted the times.
     pub(super) fn correct(&mut self, now: RunningTime) {
         for incident in &mut self.open {
-            incident.seen = incident.seen.min(now);
+            incident.seen = match incident.happened {
+                Some(_) => incident.seen.min(now),
+                None => now,
+            };
         }
         self.past.retain(|past| past.happened <= now);
     }
@@ -363,6 +367,20 @@ mod tests {
             reported(&mut incidents, 21, &waits),
             (vec![Kind::MailWaits], vec![])
         );
+    }
+
+    #[test]
+    fn a_restart_does_not_end_a_problem_that_is_only_seen_again_some_time_later() {
+        let mut incidents = Incidents::default();
+        let token = [(Kind::NoToken, "contoso")];
+        assert_eq!(reported(&mut incidents, 0, &token).0, [Kind::NoToken]);
+
+        // The file was last written an hour ago.
+        incidents.correct(at(60).running);
+
+        assert_eq!(reported(&mut incidents, 60, &[]), (vec![], vec![]));
+        assert_eq!(reported(&mut incidents, 61, &token), (vec![], vec![]));
+        assert_eq!(reported(&mut incidents, 70, &[]).1, [Kind::NoToken]);
     }
 
     #[test]

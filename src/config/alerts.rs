@@ -205,12 +205,8 @@ fn alert(section: &mut Section<'_>, accounts: &[Account]) -> Option<Alert> {
     let webhook = webhook(section);
     let mail = mail(section, accounts);
     let on = events(section);
-    let alert = |target| Alert {
-        target,
-        on,
-        mail_waits_after: MAIL_WAITS,
-        over_after: OVER,
-    };
+    let mail_waits_after = more_than_0(section, "mail_waits_after", MAIL_WAITS);
+    let over_after = more_than_0(section, "over_after", OVER);
     let both = (section.has("webhook"), section.has("mail"));
     match both {
         (true, true) => section.problem(
@@ -225,19 +221,22 @@ fn alert(section: &mut Section<'_>, accounts: &[Account]) -> Option<Alert> {
     let target = webhook
         .map(AlertTarget::Webhook)
         .or_else(|| mail.map(AlertTarget::Mail));
-    let mut alert = alert(target?);
-    for (key, value) in [
-        ("mail_waits_after", &mut alert.mail_waits_after),
-        ("over_after", &mut alert.over_after),
-    ] {
-        if let Some(span) = section.marked::<Span>(key) {
-            if span.value.0.is_zero() {
-                section.problem_at(&span.span, format!("{key}: must be more than 0"));
-            }
-            *value = span.value.0;
-        }
+    Some(Alert {
+        target: target?,
+        on,
+        mail_waits_after,
+        over_after,
+    })
+}
+
+fn more_than_0(section: &mut Section<'_>, key: &'static str, default: Duration) -> Duration {
+    let Some(span) = section.marked::<Span>(key) else {
+        return default;
+    };
+    if span.value.0.is_zero() {
+        section.problem_at(&span.span, format!("{key}: must be more than 0"));
     }
-    Some(alert)
+    span.value.0
 }
 
 fn events(section: &mut Section<'_>) -> Vec<AlertEvent> {
