@@ -382,13 +382,23 @@ fn history(top: &mut Section<'_>) -> (Duration, Option<Duration>, bool) {
     (keep, content, subjects)
 }
 
+/// Other kinds of proxies would be passed over in silence. Without a scheme it is http.
+fn is_of_http(proxy: &str) -> bool {
+    let scheme = proxy.split_once("://").map(|(scheme, _)| scheme);
+    let is_known =
+        scheme.is_none_or(|it| it.eq_ignore_ascii_case("http") || it.eq_ignore_ascii_case("https"));
+    is_known && reqwest::Proxy::all(proxy).is_ok()
+}
+
 fn http(top: &mut Section<'_>) -> Http {
     let mut section = top.table("http");
     let proxy = section.marked::<String>("proxy");
     if let Some(proxy) = &proxy
-        && let Err(error) = reqwest::Proxy::all(proxy.value.as_str())
+        && !is_of_http(&proxy.value)
     {
-        section.problem_at(&proxy.span, format!("proxy: {error}"));
+        let message =
+            "proxy: write the URL of an HTTP proxy, like \"http://proxy.contoso.com:8080\"";
+        section.problem_at(&proxy.span, message);
     }
     let ca_file = section.marked::<PathBuf>("ca_file");
     if let Some(ca_file) = &ca_file

@@ -301,6 +301,32 @@ fn wrong_values_are_reported_with_the_name_of_their_variable() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_file_is_not_shown() {
+    let home = home();
+    write_private(&home.path("mixed-up"), CANARY);
+    let file = home.path("mixed-up").display().to_string();
+    for name in ["TENANT", "CLIENT_ID", "MAILBOX"] {
+        let name = format!("ACCOUNT__{name}_FILE");
+        let output = with_file("check", &home, &[(&name, file.as_str())]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&name), "{said}");
+        assert!(!said.contains(CANARY), "{said}");
+    }
+}
+
+#[test]
+fn a_proxy_of_another_kind_is_refused() {
+    let home = home();
+    for proxy in ["socks5://127.0.0.1:1080", "htp://127.0.0.1:8080"] {
+        let said = complaint(&home, &[("HTTP__PROXY", proxy)]);
+        assert!(
+            said[0].contains("write the URL of an HTTP proxy"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn problems_of_files_that_variables_name_say_which_file_and_how_to_fix_it() {
     let home = home();
     fs::write(home.path("empty"), "\n").unwrap();

@@ -408,7 +408,10 @@ impl<'a> Section<'a> {
             (Ok(text), Form::Value) => Ok((text.clone(), None)),
             (Ok(path), Form::File) => {
                 let path = PathBuf::from(path);
-                content(&path).map(|text| (text, Some(path)))
+                content(&path).map(|text| {
+                    self.problems.hide(&value.name, &text);
+                    (text, Some(path))
+                })
             }
         };
         match text {

@@ -135,6 +135,8 @@ pub(in crate::config) struct Problems<'a> {
     warnings: RefCell<Vec<Problem>>,
     pub(super) keys: RefCell<Keys>,
     used: RefCell<Vec<FromVariable>>,
+    /// Variables that name a file, and the content of each.
+    hidden: RefCell<Vec<(String, String)>>,
 }
 
 impl<'a> Problems<'a> {
@@ -148,6 +150,7 @@ impl<'a> Problems<'a> {
             warnings: RefCell::new(Vec::new()),
             keys: RefCell::default(),
             used: RefCell::default(),
+            hidden: RefCell::default(),
         };
         for (span, message) in &variables.problems {
             problems.add(span, message);
@@ -198,10 +201,28 @@ impl<'a> Problems<'a> {
         self.push(usize::MAX, place, message, ProblemKind::Wrong);
     }
 
+    /// Quotes this text in no problem of this variable: it came from a file that may have been
+    /// mixed up with one that has a secret.
+    pub(super) fn hide(&self, name: &str, text: &str) {
+        let hidden = (name.to_owned(), text.to_owned());
+        self.hidden.borrow_mut().push(hidden);
+    }
+
+    fn without_hidden(&self, place: Option<&Place>, message: &str) -> String {
+        let Some(Place::Variable(name)) = place else {
+            return message.to_owned();
+        };
+        let hidden = self.hidden.borrow();
+        let of_variable = hidden.iter().filter(|(of, _)| of == name);
+        of_variable.fold(message.to_owned(), |message, (_, text)| {
+            message.replace(&format!("{text:?}"), "the content of the file")
+        })
+    }
+
     fn push(&self, at: usize, place: Option<Place>, message: String, kind: ProblemKind) {
         let problem = Problem {
+            message: self.without_hidden(place.as_ref(), &message),
             place: place.or_else(|| self.without_file.clone()),
-            message,
             kind,
         };
         self.found.borrow_mut().push((at, problem));
@@ -210,8 +231,8 @@ impl<'a> Problems<'a> {
     /// Adds a warning.
     pub(in crate::config) fn warn(&self, place: Option<Place>, message: &str) {
         self.warnings.borrow_mut().push(Problem {
+            message: self.without_hidden(place.as_ref(), message),
             place: place.or_else(|| self.without_file.clone()),
-            message: message.to_owned(),
             kind: ProblemKind::Wrong,
         });
     }
