@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
@@ -328,6 +329,24 @@ fn a_wrong_command_line_is_answered_with_the_correct_form() {
     assert_eq!(not_running.status.code(), Some(69));
 }
 
+#[test]
+fn a_relay_that_hangs_up_is_said_to_run_and_not_to_answer() {
+    let home = Home::empty();
+    let text = format!("data_dir = {:?}\n", home.path("data"));
+    fs::write(&home.config, text).unwrap();
+    fs::create_dir(home.path("data")).unwrap();
+    let socket = UnixListener::bind(home.path("data/admin.sock")).unwrap();
+    // Whoever connects is cut off.
+    std::thread::spawn(move || socket.incoming().for_each(drop));
+
+    let output = queue(&home, &["list"]);
+
+    assert_eq!(output.status.code(), Some(69));
+    let said = stderr(&output);
+    assert!(said.contains("is running but does not answer"), "{said}");
+    assert!(!said.contains("http://"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_terminal_queue_drop_asks_with_the_number_of_messages() {
     let graph = stand_in().await;
@@ -346,7 +365,7 @@ async fn on_a_terminal_queue_drop_asks_with_the_number_of_messages() {
     let (no, yes) = (on_a_terminal(&home, "n\n"), on_a_terminal(&home, "y\n"));
 
     let question =
-        "3 messages (3 waiting) will be dropped: never sent, and the content is deleted.";
+        "3 messages (3 waiting) will be dropped: never sent, and the content is deleted unless";
     assert!(
         no.contains(question) && no.contains("nothing was changed"),
         "{no}"

@@ -32,6 +32,8 @@ use crate::config::ProblemKind;
 use crate::mail::SpoolId;
 use crate::spool::Step;
 
+/// The relay answers within milliseconds; longer work comes in slices or with a longer limit.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A user may have to look for a telephone; a device code lasts 15 minutes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
 
@@ -99,7 +101,7 @@ impl Relay {
         let socket = folder.join("admin.sock");
         let client = reqwest::Client::builder()
             .unix_socket(socket.clone())
-            .timeout(Duration::from_secs(30))
+            .timeout(PATIENCE)
             .build();
         let client = client.map_err(|error| Failure {
             exit: Exit::Unreachable,
@@ -242,10 +244,23 @@ impl Relay {
             Ok(_) => Failure {
                 exit: Exit::Unreachable,
                 words: format!(
-                    "the relay is running but does not answer on {socket}: {error}. If this lasts, \
-                     run systemctl restart graph-relay"
+                    "the relay is running but does not answer on {socket}: {}. If this lasts, run \
+                     systemctl restart graph-relay",
+                    reason(error)
                 ),
             },
         }
     }
+}
+
+/// Why there was no answer, without the URL, which nobody typed.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {} s", PATIENCE.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }

@@ -328,7 +328,9 @@ fn question(action: Action, count: &Count) -> String {
         Action::Retry => "will be tried now",
         Action::Hold => "will be held",
         Action::Release => "will be released and sent",
-        Action::Drop => "will be dropped: never sent, and the content is deleted",
+        Action::Drop => {
+            "will be dropped: never sent, and the content is deleted unless history.keep_content keeps it"
+        }
     };
     let messages = counted(total, "message");
     format!("{messages} ({}) {what}.", states.join(", "))
