@@ -14,6 +14,7 @@ use crate::common::arrived;
 use crate::common::message;
 use crate::common::run;
 use crate::common::said;
+use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::tls::Identity;
 use crate::common::users::PLAIN;
@@ -163,6 +164,8 @@ async fn connections_that_say_nothing_are_no_problem() {
         drop(connected(&relay));
     }
     let quiet = relay.connect();
+    let to = "a@example.org";
+    send_one(&relay, &[to], &message("m", to));
     assert!(relay.events("session").is_empty() && relay.events("tls").is_empty());
     drop(quiet);
 

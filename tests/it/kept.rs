@@ -280,6 +280,7 @@ async fn kept_content_yields_to_new_mail_the_oldest_first_and_before_failed_mail
 
     let removed = relay.event("kept_content_removed", |_| true);
     assert!(removed["bytes"].as_u64().unwrap() >= 200_000, "{removed}");
+    relay.wait_until(|| relay.events("delivered").len() == 4);
     assert!(!is_kept(&home, &kept[0]));
     assert!(is_kept(&home, &kept[2]));
     assert!(relay.events("content_removed").is_empty());
