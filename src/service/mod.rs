@@ -246,10 +246,7 @@ impl Service {
         self.stop_listening.cancel();
         self.connections.close();
         let drained = listener::DRAIN + Duration::from_secs(5);
-        if tokio::time::timeout(drained, self.connections.wait())
-            .await
-            .is_err()
-        {
+        if !ended(&self.connections, "sessions", drained).await {
             error!(
                 event = "stop_timeout",
                 "some sessions did not end in time and were cut off"
@@ -257,10 +254,7 @@ impl Service {
         }
         self.stop_delivery.cancel();
         self.workers.close();
-        if tokio::time::timeout(DRAIN_ATTEMPTS, self.workers.wait())
-            .await
-            .is_err()
-        {
+        if !ended(&self.workers, "delivery attempts", DRAIN_ATTEMPTS).await {
             error!(
                 event = "stop_timeout",
                 "some delivery attempts did not end in time: the next start treats them as doubtful"
@@ -475,5 +469,24 @@ async fn watch_database(spool: Spool, stop: CancellationToken) {
     tokio::select! {
         path = gone => maillog::database_gone(&path),
         () = stop.cancelled() => {}
+    }
+}
+
+/// Whether everything ends within `limit`. If it takes more than a second, the log says so,
+/// less and less often.
+async fn ended(tasks: &TaskTracker, what: &'static str, limit: Duration) -> bool {
+    let mut ending = std::pin::pin!(tokio::time::timeout(limit, tasks.wait()));
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::select! {
+            ended = &mut ending => return ended.is_ok(),
+            () = tokio::time::sleep(pause) => info!(
+                event = "draining",
+                left = tasks.len(),
+                limit_s = limit.as_secs(),
+                "the relay is stopping and waits for {what} to end"
+            ),
+        }
+        pause *= 2;
     }
 }

@@ -313,6 +313,8 @@ async fn sigterm_finishes_messages_in_data_and_answers_421_to_the_rest() {
     relay.signal("TERM");
     assert!(idle.reply().starts_with("421 4.3.2 "));
     assert_eq!(idle.rest(), "");
+    let waits = relay.event("draining", |_| true);
+    assert!(waits["left"].as_u64() >= Some(1), "{waits}");
     busy.write(format!("{}.\r\n", message("drained", "a@example.org")).as_bytes());
     let queued = busy.reply();
     id_of(&queued);
