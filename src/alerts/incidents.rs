@@ -81,6 +81,9 @@ const ABOUT: Duration = Duration::from_secs(1);
 /// After an alert, the next one waits for this long, or for `over_after` if that is less.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// What a problem leads to shows within this time: mail waits, or doctor looks every hour.
+const CONSEQUENCES: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// The event of a kind of problem; none if it is only shown.
 fn event(kind: Kind) -> Option<AlertEvent> {
     Some(match kind {
@@ -302,11 +305,14 @@ impl Incidents {
         }
     }
 
-    /// Whether a problem that it may follow from is open.
+    /// Whether a problem that it may follow from is open and began not long before it.
     fn is_consequence(&self, incident: &Incident) -> bool {
         let causes = causes(incident.condition.kind);
-        let mut open = self.open.iter();
-        open.any(|other| causes.contains(&other.condition.kind))
+        let is_cause = |other: &Incident| {
+            causes.contains(&other.condition.kind)
+                && incident.began.since(other.began) <= CONSEQUENCES
+        };
+        self.open.iter().any(is_cause)
     }
 }
 
@@ -366,6 +372,24 @@ mod tests {
         assert_eq!(
             reported(&mut incidents, 21, &waits),
             (vec![Kind::MailWaits], vec![])
+        );
+    }
+
+    #[test]
+    fn a_problem_that_begins_long_after_a_lasting_one_is_reported_by_itself() {
+        let mut incidents = Incidents::default();
+        let (paused, waits) = (
+            (Kind::DeliveryPaused, "a@contoso.com"),
+            (Kind::MailWaits, ""),
+        );
+
+        assert_eq!(
+            reported(&mut incidents, 0, &[paused]).0,
+            [Kind::DeliveryPaused]
+        );
+        assert_eq!(
+            reported(&mut incidents, 24 * 60, &[paused, waits]).0,
+            [Kind::MailWaits]
         );
     }
 
