@@ -17,6 +17,8 @@ use rustix::net::RecvAncillaryBuffer;
 use rustix::net::RecvAncillaryMessage;
 use rustix::net::RecvFlags;
 
+use graph_relay_sandbox::Sandbox;
+
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::PATIENCE;
@@ -162,6 +164,12 @@ fn command(home: &Home) -> Command {
     command
 }
 
+/// A relay whose log goes to the journal.
+fn journaled(graph: &Sandbox) -> Home {
+    let section = "[log]\nformat = \"journald\"";
+    Home::with(graph).sections(section).build()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_is_an_entry_with_its_fields_and_its_priority() {
     let graph = stand_in().await;
@@ -196,9 +204,7 @@ async fn each_event_is_an_entry_with_its_fields_and_its_priority() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_too_large_for_a_datagram_arrives_whole() {
     let graph = stand_in().await;
-    let home = Home::with(&graph)
-        .sections("[log]\nformat = \"journald\"")
-        .build();
+    let home = journaled(&graph);
     let mut journal = Journal::at(&home);
     let relay = Running::start(&home, &mut journal);
     let sections: Vec<String> = (0..2000)
@@ -216,9 +222,7 @@ async fn an_entry_too_large_for_a_datagram_arrives_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_nobody_reads_delays_no_mail_and_gets_every_entry_later() {
     let graph = stand_in().await;
-    let home = Home::with(&graph)
-        .sections("[log]\nformat = \"journald\"")
-        .build();
+    let home = journaled(&graph);
     let mut journal = Journal::at(&home);
     let relay = Running::start(&home, &mut journal);
 
@@ -239,9 +243,7 @@ async fn a_journal_that_nobody_reads_delays_no_mail_and_gets_every_entry_later()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_journal_delays_no_mail_and_loses_no_entry() {
     let graph = stand_in().await;
-    let home = Home::with(&graph)
-        .sections("[log]\nformat = \"journald\"")
-        .build();
+    let home = journaled(&graph);
     let mut journal = Journal::at(&home);
     let relay = Running::start(&home, &mut journal);
 
@@ -265,9 +267,7 @@ async fn a_restart_of_the_journal_delays_no_mail_and_loses_no_entry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_journal_the_log_goes_to_standard_error_with_a_warning() {
     let graph = stand_in().await;
-    let home = Home::with(&graph)
-        .sections("[log]\nformat = \"journald\"")
-        .build();
+    let home = journaled(&graph);
     let stderr = home.path("stderr");
     let notify = UnixDatagram::bind(home.path("notify")).unwrap();
     notify.set_read_timeout(Some(PATIENCE)).unwrap();

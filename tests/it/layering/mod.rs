@@ -170,6 +170,7 @@ fn no_text_uses_words_that_need_a_second_reading() {
     for folder in ["src", "sandbox/src", "tests/it"] {
         texts.extend(files_below(folder));
     }
+    texts.extend(with_ending("docs/src", "md"));
     for (path, text) in texts {
         if path.ends_with("layering/mod.rs") {
             continue;
@@ -292,6 +293,10 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn files_below(folder: &str) -> Vec<(PathBuf, String)> {
+    with_ending(folder, "rs")
+}
+
+fn with_ending(folder: &str, wanted: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -299,7 +304,7 @@ fn files_below(folder: &str) -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
+            } else if path.extension().is_some_and(|ending| ending == wanted) {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push((path, text));
             }
