@@ -1,6 +1,7 @@
 //! Every text of the page, in one table for each language. A table without one of the
 //! texts does not compile. To add a language: a file like `german.rs`, and a line each in
-//! [`Language`].
+//! [`Language`]. To add a page: a struct of its texts in a file of this folder or of the
+//! page's, a field in [`Texts`], and its values in each language.
 //!
 //! What the relay says about a message or an error (`admin/verdict.rs`, the catalogue) is
 //! in English; the page marks it as such.
