@@ -1,0 +1,63 @@
+// The list of messages, and what an operator does there.
+
+import { strict as assert } from "node:assert";
+import { DEFERRED, REFUSED_BY_GRAPH } from "../harness/relay.mjs";
+
+export async function prepare(relay) {
+  const delivered = await relay.send(
+    { to: ["anna@example.org", "bernd@example.org"], subject: "Invoice 2026-118" },
+    "delivered",
+  );
+  await relay.send({ to: REFUSED_BY_GRAPH, subject: "Scan 0001" }, "failed");
+  await relay.send({ to: DEFERRED, subject: "Backup finished" }, "deferred");
+  const wide = "a".repeat(60);
+  await relay.send({ to: `${wide}@${wide}.example.org`, subject: "b".repeat(200) }, "delivered");
+  return { delivered };
+}
+
+export const pages = [
+  {
+    name: "messages",
+    path: "/messages",
+    images: [
+      { image: "messages", width: 1280 },
+      { image: "messages-phone", width: 390 },
+    ],
+  },
+  { name: "messages-filtered", path: "/messages?state=failed&q=Scan", role: "viewer" },
+  { name: "messages-none", path: "/messages?q=nothing-like-this" },
+  { name: "messages-bad-filter", path: "/messages?newer=never" },
+];
+
+export const cases = {
+  "a search is typed, found and kept in the address, without a mouse": async ({ visit }) => {
+    const visitor = await visit({ role: "viewer" });
+    await visitor.go("/messages");
+    await visitor.page.keyboard.type("/Invoice");
+    await visitor.follow(() => visitor.page.keyboard.press("Enter"));
+    assert.match(visitor.path, /q=Invoice/);
+    assert.equal(await visitor.count("#messages tbody tr"), 2);
+  },
+
+  "a selected message is dropped only after a question, also without scripts": async ({ relay, visit }) => {
+    for (const scripts of [true, false]) {
+      const id = await relay.send({ to: DEFERRED, subject: "To be dropped" }, "deferred");
+      const visitor = await visit({ scripts, role: "operator" });
+      await visitor.go("/messages");
+      await visitor.page.click(`input[value="${id}"]`);
+      await visitor.press("button[value=drop]");
+      assert.match(await visitor.text(), /1 message/);
+      await visitor.judge();
+      await visitor.press("#decided form button");
+      assert.match(await visitor.text("h1"), /1 message dropped/);
+      await relay.event("dropped", (line) => line.id === id);
+    }
+  },
+
+  "a new message appears by itself": async ({ relay, visit }) => {
+    const visitor = await visit({ role: "viewer" });
+    await visitor.go("/messages");
+    await relay.send({ to: "carla@example.org", subject: "Just now" }, "delivered");
+    await visitor.sees("Just now", "#messages");
+  },
+};

@@ -1,0 +1,74 @@
+// What makes a page hard to read or to use; each judge returns what it finds, in words.
+
+import axe from "axe-core";
+
+// What axe-core finds that is serious or critical.
+export async function axeFindings(page) {
+  // Where scripts are off, those of the page have not run by now, and do not run any more.
+  await page.setJavaScriptEnabled(true);
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate(async () => {
+    const result = await window.axe.run(document, { resultTypes: ["violations"] });
+    return result.violations.map(({ id, impact, help, nodes }) => ({
+      id,
+      impact,
+      help,
+      nodes: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
+    }));
+  });
+  return violations
+    .filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, impact, help, nodes }) => `axe: ${impact}: ${id}: ${help}\n${nodes.join("\n")}`);
+}
+
+// Whether the document is wider than the window, and what sticks out of it.
+export function overflow(page) {
+  return page.evaluate(() => {
+    const room = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= room) return [];
+    const far = [...document.querySelectorAll("body *")].filter((element) => {
+      return element.getBoundingClientRect().right > room + 1 && !element.closest(".scroll");
+    });
+    const names = far.map(({ tagName, id, className }) => `${tagName}#${id}.${className}`);
+    return [`wider than the window of ${room} pixels: ${names.slice(0, 5).join(", ")}`];
+  });
+}
+
+// Walks through a page with Tab. Returns what Tab does not reach, and where one does not see the focus.
+export async function tabStops(page) {
+  const all = await page.evaluate(() => {
+    const kinds = "a[href], button, input, select, textarea, summary, iframe, [tabindex='0']";
+    const isReached = (element) =>
+      element.checkVisibility({ visibilityProperty: true }) &&
+      !element.disabled &&
+      element.type !== "hidden" &&
+      element.tabIndex >= 0 &&
+      // Of the choices of one question, Tab reaches one; the arrows reach the others.
+      (element.type !== "radio" || element.checked);
+    const reached = [...document.querySelectorAll(kinds)].filter(isReached);
+    reached.forEach((element, number) => (element.dataset.tabStop = number));
+    document.activeElement?.blur();
+    return reached.map((element) => element.outerHTML.slice(0, 120));
+  });
+  const found = [];
+  const missed = new Set(all.keys());
+  for (let step = 0; step < all.length + 2 && missed.size > 0; step += 1) {
+    await page.keyboard.press("Tab");
+    const stop = await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return null;
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const { top, bottom, left, right } = element.getBoundingClientRect();
+      return {
+        number: Number(element.dataset.tabStop),
+        isShown: outlineStyle !== "none" && parseFloat(outlineWidth) > 0,
+        isInside: bottom > 0 && right > 0 && top < innerHeight && left < innerWidth,
+      };
+    });
+    if (stop === null) continue;
+    if (!stop.isShown) found.push(`no sign of the focus: ${all[stop.number]}`);
+    if (!stop.isInside) found.push(`the focus is outside of the window: ${all[stop.number]}`);
+    missed.delete(stop.number);
+  }
+  return [...found, ...[...missed].map((number) => `Tab does not reach: ${all[number]}`)];
+}

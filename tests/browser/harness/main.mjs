@@ -1,0 +1,111 @@
+// Runs the cases of cases/: each file has a relay of its own, and every page that it names is looked
+// at in all settings. README.md says how to write one.
+
+import { strict as assert } from "node:assert";
+import { readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Relay } from "./relay.mjs";
+import { Visitor, chromium } from "./visitor.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "../../..");
+// What the tests saw, to look at after a failure; and the pictures of the book.
+const seen = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "browser");
+const images = join(root, "docs/src/run/images");
+
+const takesScreenshots = process.argv.includes("--screenshots");
+const wanted = process.argv.slice(2).filter((it) => it !== "--screenshots");
+
+// Without scripts in German, whose words are longer: so both languages are seen in every width.
+const looks = [390, 700, 1280].flatMap((width) =>
+  ["light", "dark"].flatMap((scheme) => [
+    { width, scheme, scripts: true, language: "en" },
+    { width, scheme, scripts: false, language: "de" },
+  ]),
+);
+const inWords = ({ width, scheme, scripts }) =>
+  `${width} pixels, ${scheme}, ${scripts ? "with" : "without"} scripts`;
+
+const all = (await readdir(join(here, "../cases"))).map((it) => it.replace(/\.mjs$/, "")).sort();
+for (const name of wanted) assert.ok(all.includes(name), `there is no cases/${name}.mjs`);
+const files = await Promise.all(
+  all
+    .filter((name) => wanted.length === 0 || wanted.includes(name))
+    .map(async (name) => ({ name, ...(await import(`../cases/${name}.mjs`)) })),
+);
+
+// One file: its relay, its pages in all settings, and its cases.
+function register(file) {
+  let browser;
+  let relay;
+  let given;
+
+  before(async () => {
+    browser = await chromium();
+    relay = await Relay.start(file.relay);
+    given = await file.prepare?.(relay);
+  });
+  after(async () => {
+    await browser?.close();
+    await relay?.stop();
+  });
+
+  // Gives visitors to a case, and asks each at the end whether anything went wrong.
+  const withVisitors = (run) => async () => {
+    const visitors = [];
+    const visit = async (look) => {
+      const visitor = await Visitor.open(browser, relay, look);
+      visitors.push(visitor);
+      return visitor;
+    };
+    await run({ relay, given, visit });
+    for (const visitor of visitors) await visitor.close();
+  };
+  const each = async (look, visit, lookAt) => {
+    const roles = new Set(file.pages.map(({ role }) => role));
+    for (const role of roles) {
+      const visitor = await visit({ ...look, role });
+      for (const page of file.pages.filter((it) => it.role === role)) {
+        const path = typeof page.path === "function" ? page.path(given) : page.path;
+        await visitor.go(path, page.status);
+        await lookAt(visitor, page);
+      }
+    }
+  };
+
+  if (takesScreenshots) {
+    for (const { image, ...look } of (file.pages ?? []).flatMap((page) => page.images ?? [])) {
+      const page = file.pages.find((it) => it.images?.some((other) => other.image === image));
+      const take = async ({ visit }) => {
+        const visitor = await visit({ ...look, role: page.role });
+        await visitor.go(typeof page.path === "function" ? page.path(given) : page.path);
+        const height = await visitor.page.evaluate(() => document.documentElement.scrollHeight);
+        const clip = { x: 0, y: 0, width: visitor.width, height: Math.min(height, 1000) };
+        const file = join(images, `${image}.webp`);
+        await visitor.screenshot(file, { type: "webp", quality: 70, clip });
+      };
+      test(`${image}.webp`, withVisitors(take));
+    }
+    return;
+  }
+  for (const look of file.pages ? looks : []) {
+    const lookAt = async (visitor, { name }) => {
+      const picture = `${name}-${look.width}-${look.scheme}-${look.language}.png`;
+      await visitor.screenshot(join(seen, picture), { fullPage: true });
+      await visitor.judge();
+    };
+    test(inWords(look), withVisitors(({ visit }) => each(look, visit, lookAt)));
+  }
+  if (file.pages) {
+    const lookAt = (visitor) => visitor.judgeKeyboard();
+    test("by keyboard", withVisitors(({ visit }) => each({}, visit, lookAt)));
+  }
+  for (const [name, run] of Object.entries(file.cases ?? {})) test(name, withVisitors(run));
+}
+
+// Two at a time: much of a case is waiting.
+describe("the admin page in Chromium", { concurrency: 2 }, () => {
+  for (const file of files) describe(file.name, () => register(file));
+});

@@ -1,0 +1,128 @@
+// The real relay with a stand-in for Entra and Graph, and what a test asks of it.
+
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Program, RELAY } from "./process.mjs";
+import { send } from "./smtp.mjs";
+
+const run = promisify(execFile);
+
+// The stand-in's own, `sandbox/src/settings.rs`.
+export const MAILBOX = "relay@sandbox.example";
+export const OTHER_MAILBOX = "reports@sandbox.example";
+export const TENANT = "5a4db0c5-0000-4000-8000-000000000001";
+export const CLIENT_ID = "5a4db0c5-0000-4000-8000-000000000002";
+export const SECRET = "sandbox~Canary.not_a-secret+0000000000";
+
+// What a message to these becomes.
+export const REFUSED_BY_GRAPH = "invalid@example.org";
+export const DEFERRED = "sendas@example.org";
+export const SLOW = "throttle@example.org";
+
+// Runs the stand-in, as `graph-relay sandbox` has it. The relay that comes with it is not used.
+async function standIn() {
+  const options = ["sandbox", "--smtp", "127.0.0.1:0", "--page", "127.0.0.1:0"];
+  const program = new Program(RELAY, options, "stdout");
+  const found = (line) => line.match(/^ +mail out +(http:\S+[0-9])\//)?.[1];
+  const url = await program.line(found, "the address of the stand-in");
+  return { program, url };
+}
+
+// The sections of relay.toml that a case can give itself; each is left out here if it does.
+function usual(url, folder) {
+  return {
+    "[admin]": 'address = "127.0.0.1:0"\n',
+    "[limits]": 'free_space = "8 MB"\n',
+    "[delivery]": 'retry = ["1h"]\n',
+    "[failure]": 'notify = "off"\n',
+    "[[listener]]": 'address = "127.0.0.1:0"\n',
+    "[[account]]":
+      `name = "default"\ntenant = "${TENANT}"\nclient_id = "${CLIENT_ID}"\n` +
+      `client_secret_file = "${folder}/client-secret"\nmailbox = "${MAILBOX}"\n` +
+      `login_url = "${url}"\ngraph_url = "${url}"\n`,
+    "[log]": 'format = "json"\nlevel = "debug"\n',
+  };
+}
+
+export class Relay {
+  // `config` has sections of relay.toml in addition to the usual ones, or a function that makes them
+  // from { url, folder }; `top` has keys before the first section.
+  static async start({ config = "", top = "" } = {}) {
+    const relay = new Relay();
+    relay.standIn = await standIn();
+    relay.folder = await mkdtemp(join(tmpdir(), "graph-relay-browser-"));
+    relay.config = join(relay.folder, "relay.toml");
+    const own = { mode: 0o600 };
+    await writeFile(join(relay.folder, "client-secret"), SECRET, own);
+    const { folder } = relay;
+    const { url } = relay.standIn;
+    const added = typeof config === "function" ? config({ url, folder }) : config;
+    const sections = Object.entries(usual(url, folder))
+      .filter(([name]) => !added.includes(name))
+      .map(([name, keys]) => `${name}\n${keys}`);
+    const data = `hostname = "relay.contoso.example"\ndata_dir = "${folder}/data"\n`;
+    await writeFile(relay.config, `${data}${top}\n${sections.join("\n")}\n${added}\n`, own);
+    await relay.serve();
+    return relay;
+  }
+
+  async serve() {
+    this.program = new Program(RELAY, ["serve", "--config", this.config], "stderr");
+    await this.event("started");
+    this.port = Number((await this.event("listening")).address.split(":").at(-1));
+    this.origin = `http://${(await this.event("page")).address}`;
+  }
+
+  // The first line of the log with this event for which `is` holds; waits for it.
+  event(name, is = () => true) {
+    const find = (line) => {
+      const event = line.startsWith("{") ? JSON.parse(line) : {};
+      return event.event === name && is(event) ? event : null;
+    };
+    return this.program.line(find, `the event ${name} in the log`);
+  }
+
+  // Sends a message by SMTP: { to, from, subject, body, text, hello, user, password }. Returns the
+  // last reply.
+  mail(message) {
+    return send(this.port, { from: MAILBOX, ...message });
+  }
+
+  // The same for a message that the relay accepts. Returns its id, and waits for an event of it.
+  async send(message, event = "accepted") {
+    const reply = await this.mail(message);
+    const id = reply.match(/queued as (\w+)/)?.[1];
+    if (!id) throw new Error(`not accepted: ${reply}`);
+    await this.event(event, (line) => line.id === id);
+    return id;
+  }
+
+  // What a command prints, with this relay's configuration.
+  async command(...options) {
+    const { stdout } = await run(RELAY, [...options, "--config", this.config]);
+    return stdout;
+  }
+
+  // A new link that logs in.
+  async link(role = "administrator") {
+    return (await this.command("page", "--role", role)).trim();
+  }
+
+  readConfig() {
+    return readFile(this.config, "utf8");
+  }
+
+  async restart() {
+    await this.program.stop();
+    await this.serve();
+  }
+
+  async stop() {
+    await this.program.stop();
+    await this.standIn.program.stop();
+    await rm(this.folder, { recursive: true });
+  }
+}

@@ -1,0 +1,132 @@
+// A person with a browser: opens pages of one relay, and notices everything that goes wrong there.
+
+import { strict as assert } from "node:assert";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import puppeteer from "puppeteer-core";
+import { axeFindings, overflow, tabStops } from "./judges.mjs";
+import { PATIENCE } from "./process.mjs";
+
+// Chromium, without a window and without a way out of this machine.
+export function chromium() {
+  const args = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--disable-gpu"];
+  // Its own sandbox needs another user than root.
+  if (process.getuid() === 0) args.push("--no-sandbox");
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  return puppeteer.launch({ executablePath, args, headless: true, protocolTimeout: PATIENCE * 3 });
+}
+
+// How somebody looks at the page.
+export const USUAL = { width: 1280, scheme: "light", scripts: true, language: "en" };
+
+export class Visitor {
+  // `role` is viewer, operator or administrator; null does not log in.
+  static async open(browser, relay, { role = "administrator", ...look } = {}) {
+    const visitor = new Visitor();
+    Object.assign(visitor, { relay, faults: [], expected: new Set() }, USUAL, look);
+    visitor.context = await browser.createBrowserContext();
+    visitor.page = await visitor.context.newPage();
+    await visitor.setUp();
+    if (role !== null) await visitor.logIn(role);
+    return visitor;
+  }
+
+  async setUp() {
+    const { page } = this;
+    const height = this.width < 640 ? 844 : 800;
+    page.setDefaultTimeout(PATIENCE);
+    await page.setViewport({ width: this.width, height });
+    await page.setJavaScriptEnabled(this.scripts);
+    await page.setExtraHTTPHeaders({ "Accept-Language": this.language });
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: this.scheme }]);
+    page.on("console", (message) => {
+      const isExpected = this.expected.size > 0 && message.text().includes("Failed to load resource");
+      if (["error", "warn"].includes(message.type()) && !isExpected) {
+        this.faults.push(`the console says: ${message.text()}`);
+      }
+    });
+    page.on("pageerror", (error) => this.faults.push(`a script fails: ${error.message}`));
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      const isOwn = url.origin === this.relay.origin || url.protocol === "data:";
+      if (!isOwn) this.faults.push(`a request leaves the page: ${url}`);
+    });
+    page.on("response", (response) => {
+      const status = response.status();
+      if (status >= 400 && !this.expected.has(status)) {
+        this.faults.push(`${response.url()}: ${status}`);
+      }
+    });
+  }
+
+  // Logs in with a link, as the person who runs `graph-relay page` does.
+  async logIn(role) {
+    await this.page.goto(await this.relay.link(role));
+    await this.follow(() => this.page.click("main button"));
+  }
+
+  // Opens a path of the page, or a whole address of it. `status` is the answer that is expected.
+  async go(path, status = 200) {
+    this.expected = new Set(status >= 400 ? [status] : []);
+    const response = await this.page.goto(new URL(path, this.relay.origin).href);
+    assert.equal(response.status(), status, path);
+  }
+
+  // Does something that leads to another page, and waits for that page.
+  async follow(deed) {
+    await Promise.all([this.page.waitForNavigation(), deed()]);
+  }
+
+  // Clicks on what a selector names (also by text: `::-p-text(Retry)`), and waits for the next page.
+  async press(selector) {
+    await this.follow(() => this.page.click(selector));
+  }
+
+  // Writes into a field, in place of what it has.
+  async fill(selector, text) {
+    await this.page.locator(selector).fill(text);
+  }
+
+  // What a person reads in an element.
+  async text(selector = "main") {
+    return this.page.$eval(selector, (element) => element.innerText);
+  }
+
+  get path() {
+    const { pathname, search } = new URL(this.page.url());
+    return pathname + search;
+  }
+
+  async count(selector) {
+    return (await this.page.$$(selector)).length;
+  }
+
+  // Waits until a text stands on the page, which changes by itself.
+  async sees(text, selector = "main") {
+    const shows = (where, wanted) => document.querySelector(where)?.innerText.includes(wanted);
+    await this.page.waitForFunction(shows, {}, selector, text);
+  }
+
+  // Nothing on this page keeps anybody from reading or using it.
+  async judge() {
+    const { page } = this;
+    const wide = await overflow(page);
+    const found = await axeFindings(page);
+    assert.deepEqual([...this.faults, ...wide, ...found], [], this.path);
+  }
+
+  // Everything on this page can be reached and seen with Tab alone.
+  async judgeKeyboard() {
+    assert.deepEqual(await tabStops(this.page), [], this.path);
+  }
+
+  async screenshot(file, options = {}) {
+    await mkdir(dirname(file), { recursive: true });
+    await this.page.screenshot({ path: file, ...options });
+  }
+
+  async close() {
+    await this.context.close();
+    assert.deepEqual(this.faults, []);
+  }
+}
