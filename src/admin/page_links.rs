@@ -5,7 +5,6 @@
 //! its secret only a digest is kept. What a log-in leads to is decided by the page.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -27,7 +26,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::Peer;
-use crate::config::AdminPage;
+use crate::config::PageUrl;
 use crate::telemetry::operatorlog;
 
 /// For how long a link is valid.
@@ -80,8 +79,8 @@ pub struct PageLinks(Arc<Mutex<Issued>>);
 
 #[derive(Debug, Default)]
 struct Issued {
-    /// The beginning of every link, if the page is served.
-    base: Option<String>,
+    /// Where every link leads, if the page is served.
+    base: Option<PageUrl>,
     /// The oldest first.
     valid: VecDeque<Link>,
 }
@@ -122,17 +121,9 @@ pub fn secret() -> Result<String, ring::error::Unspecified> {
 }
 
 impl PageLinks {
-    /// From now on links lead to the page at this address, of a relay with this name.
-    pub fn serve(&self, page: &AdminPage, bound: SocketAddr, hostname: &str) {
-        let scheme = if page.has_tls() { "https" } else { "http" };
-        let port = bound.port();
-        let host = match page.hosts.first() {
-            _ if !page.has_tls() => bound.to_string(),
-            Some(host) => format!("{host}:{port}"),
-            None if bound.ip().is_unspecified() => format!("{hostname}:{port}"),
-            None => bound.to_string(),
-        };
-        self.lock().base = Some(format!("{scheme}://{host}"));
+    /// From now on links lead to the page at this address.
+    pub fn serve(&self, url: PageUrl) {
+        self.lock().base = Some(url);
     }
 
     /// Makes a link that is valid from `now` on; `None` if no page is served.
@@ -155,7 +146,7 @@ impl PageLinks {
             role,
         });
         Ok(Some(PageLink {
-            url: format!("{base}/log-in?link={secret}"),
+            url: base.to(&format!("/log-in?link={secret}")),
             valid_seconds: LIFE.as_secs(),
         }))
     }
@@ -205,21 +196,23 @@ async fn link(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AdminPage;
 
     fn links() -> PageLinks {
         let links = PageLinks::default();
-        let address = "127.0.0.1:8025".parse().unwrap();
+        let address: std::net::SocketAddr = "127.0.0.1:8025".parse().unwrap();
         let page = AdminPage {
             address,
             hosts: Vec::new(),
+            url: None,
             password_hash: None,
         };
-        links.serve(&page, address, "relay.example");
+        links.serve(page.url(address, "relay.example"));
         links
     }
 
     fn secret_of(link: &PageLink) -> String {
-        let secret = link.url.strip_prefix("http://127.0.0.1:8025/log-in?link=");
+        let secret = link.url.strip_prefix("http://localhost:8025/log-in?link=");
         secret.unwrap().to_owned()
     }
 

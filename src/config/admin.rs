@@ -1,9 +1,15 @@
 //! `[admin]`: the admin page, and what the relay serves about itself over TCP.
 
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
+use reqwest::Url;
 use serde::Deserialize;
 
+use super::accounts::check_base_url;
 use super::reader::Marked;
 use super::reader::Section;
 use crate::credentials::PasswordHash;
@@ -16,6 +22,8 @@ pub struct AdminPage {
     /// Names, in small letters, by which browsers may reach it, besides those of this
     /// machine.
     pub hosts: Vec<String>,
+    /// The beginning of its addresses, as browsers write them, if it is stated.
+    pub url: Option<PageUrl>,
     /// The password of an administrator, if there is one.
     pub password_hash: Option<PasswordHash>,
 }
@@ -24,6 +32,75 @@ impl AdminPage {
     /// Whether it is served with TLS: everywhere except on loopback.
     pub fn has_tls(&self) -> bool {
         !self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// Returns the beginning of its addresses: `url`, or what follows from the address that
+    /// it was bound to and from the name of the relay.
+    pub fn url(&self, bound: SocketAddr, hostname: &str) -> PageUrl {
+        let (address, port) = (bound.ip().to_canonical(), bound.port());
+        let default = || match self.hosts.first() {
+            Some(host) if self.has_tls() => format!("https://{host}:{port}"),
+            None if self.has_tls() => format!("https://{hostname}:{port}"),
+            // Entra allows http in redirect addresses for this name only.
+            _ if address == IpAddr::V4(Ipv4Addr::LOCALHOST)
+                || address == IpAddr::V6(Ipv6Addr::LOCALHOST) =>
+            {
+                format!("http://localhost:{port}")
+            }
+            _ => format!("http://{bound}"),
+        };
+        self.url.clone().unwrap_or_else(|| {
+            let text = default();
+            // Without the port that the scheme implies, as a browser does.
+            text.parse().unwrap_or(PageUrl(text))
+        })
+    }
+}
+
+/// Scheme, host and port of the page, such as `https://relay.contoso.com`, without a slash
+/// at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageUrl(String);
+
+impl FromStr for PageUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        check_base_url(text)?;
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        Ok(Self(url.origin().ascii_serialization()))
+    }
+}
+
+impl PageUrl {
+    /// Returns the address of a path such as `/log-in`.
+    pub fn to(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    /// Returns it as text: what a browser sends as `Origin`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns host and port: what a browser sends as `Host`.
+    pub fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, rest)| rest)
+    }
+
+    /// Returns the host without port and brackets.
+    pub fn host(&self) -> &str {
+        let authority = self.authority();
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Whether browsers reach it by TLS, of the relay or of a proxy.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
@@ -42,14 +119,23 @@ pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
     let metrics = section.or("metrics", AddressOrOff(None)).0;
     let address = section.marked::<AddressOrOff>("address");
     let hosts = section.marked::<Vec<String>>("hosts");
+    let url = section.marked::<String>("url");
     let password_hash = section.optional::<PasswordHash>("password_hash");
     let page = address.and_then(|marked| {
         let Marked { value, span } = marked;
         let page = AdminPage {
             address: value.0?,
             hosts: hosts_of(&section, hosts.as_ref()),
+            url: url.as_ref().and_then(|url| url_of(&section, url)),
             password_hash,
         };
+        if let (Some(url), Some(marked)) = (&page.url, &url)
+            && page.has_tls()
+            && !url.is_https()
+        {
+            let message = "url: other machines reach this address by TLS only: write https://";
+            section.problem_at(&marked.span, message);
+        }
         if page.has_tls() && !has_certificate {
             section.problem_at(
                 &span,
@@ -89,6 +175,16 @@ fn hosts_of(section: &Section<'_>, hosts: Option<&Marked<Vec<String>>>) -> Vec<S
     value.iter().map(|host| host.to_ascii_lowercase()).collect()
 }
 
+fn url_of(section: &Section<'_>, url: &Marked<String>) -> Option<PageUrl> {
+    match url.value.parse() {
+        Ok(url) => Some(url),
+        Err(wrong) => {
+            section.problem_at(&url.span, format!("url: {wrong}"));
+            None
+        }
+    }
+}
+
 /// An address with its port, or `"off"`.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
@@ -103,5 +199,78 @@ impl TryFrom<String> for AddressOrOff {
         }
         let address = text.parse().map(|address| Self(Some(address)));
         address.map_err(|_| "write an address with a port, like \"127.0.0.1:9092\", or \"off\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_url_the_page_has_the_one_that_its_address_suggests() {
+        for (bound, hosts, expected) in [
+            ("127.0.0.1:8025", &[][..], "http://localhost:8025"),
+            (
+                "127.0.0.1:8025",
+                &["relay.contoso.com"],
+                "http://localhost:8025",
+            ),
+            ("[::1]:8025", &[], "http://localhost:8025"),
+            ("127.0.0.2:8025", &[], "http://127.0.0.2:8025"),
+            ("192.0.2.1:8025", &[], "https://mx.contoso.com:8025"),
+            (
+                "[::]:443",
+                &["relay.contoso.com"],
+                "https://relay.contoso.com",
+            ),
+        ] {
+            let address = bound.parse().unwrap();
+            let page = AdminPage {
+                address,
+                hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+                url: None,
+                password_hash: None,
+            };
+
+            assert_eq!(page.url(address, "mx.contoso.com").as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_url_is_kept_as_browsers_write_it() {
+        for (text, origin, host) in [
+            (
+                "https://Relay.Contoso.com:443/",
+                "https://relay.contoso.com",
+                "relay.contoso.com",
+            ),
+            (
+                "http://localhost:8025",
+                "http://localhost:8025",
+                "localhost",
+            ),
+            (
+                "https://[2001:DB8::1]:8443",
+                "https://[2001:db8::1]:8443",
+                "2001:db8::1",
+            ),
+            (
+                "https://[2001:db8::1]",
+                "https://[2001:db8::1]",
+                "2001:db8::1",
+            ),
+        ] {
+            let url = PageUrl::from_str(text).unwrap();
+
+            assert_eq!((url.as_str(), url.host()), (origin, host));
+        }
+        for refused in [
+            "relay.contoso.com",
+            "http://relay.contoso.com",
+            "https://a/b",
+            "ftp://a",
+        ] {
+            assert!(PageUrl::from_str(refused).is_err(), "{refused}");
+        }
     }
 }

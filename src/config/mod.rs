@@ -46,6 +46,7 @@ pub use self::accounts::submission::Route;
 pub use self::accounts::submission::Submission;
 pub use self::admin::Admin;
 pub use self::admin::AdminPage;
+pub use self::admin::PageUrl;
 pub use self::alerts::Alert;
 pub use self::listeners::PRIVILEGED_PORTS;
 pub use self::listeners::address::ListenAddress;

@@ -58,6 +58,7 @@ use self::visitor::Visitor;
 use crate::admin::AdminState;
 use crate::admin::Status;
 use crate::config::AdminPage;
+use crate::config::PageUrl;
 
 /// What all pages share.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ struct Page {
     admin_state: AdminState,
     /// The name of the relay.
     hostname: String,
+    /// The beginning of its addresses, as browsers write them.
+    url: PageUrl,
     access: Access,
     counts: Arc<Counts>,
     /// Orders that have begun are finished, even if the browser has gone.
@@ -81,6 +84,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// `[admin]`.
     pub page: AdminPage,
+    /// The beginning of its addresses, as browsers write them.
+    pub url: PageUrl,
     /// The name of the relay.
     pub hostname: String,
     /// The certificate, beyond loopback.
@@ -99,6 +104,7 @@ pub async fn run(
     let page = Page {
         access: Access::new(&settings, &admin_state),
         hostname: settings.hostname,
+        url: settings.url,
         counts: Arc::clone(&counts),
         status: Mutex::default(),
         orders: orders.clone(),

@@ -32,8 +32,10 @@ pub(super) fn open(config: &Config) -> Result<Option<Opened>, StartError> {
         })
     };
     let socket = listener::bind(page.address).map_err(failed)?;
+    let bound = socket.local_addr().map_err(failed)?;
     let tls = config.tls.clone().filter(|_| page.has_tls());
     let settings = Settings {
+        url: page.url(bound, &config.hostname),
         page,
         hostname: config.hostname.clone(),
         tls: tls.map(listener::tls_server).transpose()?,
@@ -50,9 +52,9 @@ impl Opened {
     ) -> impl Future<Output = ()> + Send {
         let Self { socket, settings } = self;
         if let Ok(address) = socket.local_addr() {
-            let (links, page) = (&admin_state.page_links, &settings.page);
-            links.serve(page, address, &settings.hostname);
-            info!(event = "page", %address, "serving the admin page");
+            admin_state.page_links.serve(settings.url.clone());
+            let url = settings.url.as_str();
+            info!(event = "page", %address, url, "serving the admin page");
         }
         page::run(socket, settings, admin_state, stop)
     }

@@ -244,7 +244,8 @@ pub(super) fn is_this_machine(url: &reqwest::Url) -> bool {
     bare == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
 }
 
-fn check_base_url(url: &str) -> Result<(), String> {
+/// Checks an address of scheme, host and port.
+pub(super) fn check_base_url(url: &str) -> Result<(), String> {
     let parsed = reqwest::Url::parse(url).map_err(|error| format!("{url:?}: {error}"))?;
     let host = parsed.host_str().unwrap_or_default();
     match parsed.scheme() {

@@ -92,6 +92,7 @@ impl Access {
     pub(super) fn new(settings: &Settings, admin_state: &AdminState) -> Self {
         let mut hosts = settings.page.hosts.clone();
         hosts.push(settings.hostname.to_ascii_lowercase());
+        hosts.push(settings.url.host().to_owned());
         Self {
             hosts,
             links: admin_state.page_links.clone(),
@@ -150,13 +151,13 @@ fn with(answer: impl IntoResponse) -> Refused {
 async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
     let (mut parts, body) = request.into_parts();
     let host = host(&parts, &page.access.hosts)?;
-    let visitor = visitor(page, &parts)?;
+    let visitor = visitor(page, &parts, &host)?;
     let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
     if !is_read && parts.method != Method::POST {
         return Err(with(StatusCode::METHOD_NOT_ALLOWED));
     }
     let origin = single(&parts.headers, &header::ORIGIN);
-    if !is_read && !origin.is_some_and(|origin| origin::is_own(origin, &host)) {
+    if !is_read && !origin.is_some_and(|origin| origin::is_own(origin, &host, &page.url)) {
         let texts = &visitor.texts().access;
         return Err(with(refused(&visitor, texts.foreign_title, texts.foreign)));
     }
@@ -198,19 +199,22 @@ fn host(parts: &Parts, hosts: &[String]) -> Result<String, Refused> {
             && origin::is_known(host, connection.local, hosts)
     });
     match known {
-        Some((_, host)) => Ok(host.to_owned()),
+        Some((_, host)) => Ok(host.to_ascii_lowercase()),
         None => Err(with((StatusCode::MISDIRECTED_REQUEST, UNKNOWN))),
     }
 }
 
-fn visitor(page: &Page, parts: &Parts) -> Result<Visitor, Refused> {
+fn visitor(page: &Page, parts: &Parts, host: &str) -> Result<Visitor, Refused> {
     let connection = parts.extensions.get::<Connection>();
     let connection = connection.ok_or_else(|| with(StatusCode::INTERNAL_SERVER_ERROR))?;
     let by = match parts.headers.contains_key(LIVE) {
         true => By::Page,
         false => By::Person,
     };
-    let secret = cookie(&parts.headers, cookie_name(connection.is_encrypted));
+    // A proxy may end TLS in front of the page; then `url` says so.
+    let is_encrypted =
+        connection.is_encrypted || (page.url.is_https() && page.url.authority() == host);
+    let secret = cookie(&parts.headers, cookie_name(is_encrypted));
     let session = secret.and_then(|secret| page.access.sessions.find(secret, by, Instant::now()));
     let chosen = cookie(&parts.headers, visitor::LANGUAGE).and_then(Language::of_tag);
     let accepted = single(&parts.headers, &header::ACCEPT_LANGUAGE);
@@ -219,7 +223,7 @@ fn visitor(page: &Page, parts: &Parts) -> Result<Visitor, Refused> {
         language: chosen.unwrap_or_else(|| Language::accepted(accepted.unwrap_or_default())),
         client: connection.client.ip().to_canonical(),
         here: here(parts),
-        is_encrypted: connection.is_encrypted,
+        is_encrypted,
     })
 }
 

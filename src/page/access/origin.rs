@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use crate::config::PageUrl;
+
 /// The part of a URL that names host and port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Authority<'a> {
@@ -34,26 +36,31 @@ impl<'a> Authority<'a> {
 }
 
 /// Whether the page may be reached by this Host. `local` is the address that the client
-/// has reached; an address as Host must be that one, because a site cannot make a browser
-/// take a number for its own name.
+/// has reached; an address as Host must be that one, or be listed. (A site cannot make a
+/// browser take a number for its own name.)
 pub(super) fn is_known(host: &str, local: SocketAddr, hosts: &[String]) -> bool {
     let Some(Authority { host, .. }) = Authority::of(host) else {
         return false;
     };
     let local = local.ip().to_canonical();
+    let is_listed = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
     if let Ok(address) = host.parse::<IpAddr>() {
-        return address.to_canonical() == local;
+        return address.to_canonical() == local || is_listed(host);
     }
     let host = host.trim_end_matches('.');
-    (local.is_loopback() && host.eq_ignore_ascii_case("localhost"))
-        || hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+    (local.is_loopback() && host.eq_ignore_ascii_case("localhost")) || is_listed(host)
 }
 
-/// Whether this Origin is the page itself, as reached by this Host.
-pub(super) fn is_own(origin: &str, host: &str) -> bool {
+/// Whether this Origin is the page itself, as reached by this Host. `url` is how browsers
+/// should reach it.
+pub(super) fn is_own(origin: &str, host: &str, url: &PageUrl) -> bool {
+    if host == url.authority() {
+        return origin.eq_ignore_ascii_case(url.as_str());
+    }
     let schemes = ["http://", "https://"];
     let own = schemes.iter().find_map(|it| origin.strip_prefix(it));
-    // A proxy in front of the page may end TLS, so the scheme is not compared.
+    // By its other names, a proxy in front of the page may end TLS, so the scheme is not
+    // compared.
     own.is_some_and(|origin| !host.is_empty() && origin.eq_ignore_ascii_case(host))
 }
 
@@ -109,6 +116,7 @@ mod tests {
 
     #[test]
     fn an_origin_is_the_page_itself_only_with_its_host_and_port() {
+        let is_own = |origin, host| is_own(origin, host, &url("http://localhost:8025"));
         assert!(is_own("http://127.0.0.1:8025", "127.0.0.1:8025"));
         assert!(is_own("https://relay.example", "relay.example"));
         for foreign in [
@@ -124,5 +132,17 @@ mod tests {
             assert!(!is_own(foreign, "127.0.0.1:8025"), "{foreign}");
         }
         assert!(!is_own("http://", ""));
+    }
+
+    #[test]
+    fn by_the_stated_url_the_scheme_of_an_origin_counts() {
+        let is_own = |origin| is_own(origin, "relay.example", &url("https://relay.example"));
+        assert!(is_own("https://relay.example"));
+        assert!(!is_own("http://relay.example"));
+        assert!(!is_own("https://relay.example:8443"));
+    }
+
+    fn url(text: &str) -> PageUrl {
+        text.parse().unwrap()
     }
 }

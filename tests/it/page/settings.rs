@@ -5,7 +5,9 @@ use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 
+use super::ON;
 use super::address;
+use super::client::Browser;
 use super::client::encoded;
 use crate::common::Home;
 use crate::common::PATIENCE;
@@ -32,6 +34,14 @@ async fn beyond_this_machine_the_page_needs_a_certificate() {
     for (key, words) in [
         ("hosts = [\"relay.example:8025\"]", "is not a host name"),
         ("hosts = [\"\"]", "is not a host name"),
+        (
+            "url = \"http://relay.example\"",
+            "url: http:// is allowed only to this machine: write https://relay.example",
+        ),
+        (
+            "url = \"https://relay.example/page\"",
+            "write scheme and host only",
+        ),
         ("password_hash = \"secret\"", "not an argon2id hash"),
         ("adress = \"off\"", "address"),
     ] {
@@ -109,4 +119,56 @@ async fn with_a_certificate_the_page_speaks_tls_and_its_cookie_never_travels_wit
     let mut answer = Vec::new();
     drop(plain.read_to_end(&mut answer));
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_url_of_the_page_is_where_links_lead_and_a_name_of_the_page() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(ON).build();
+    let relay = Relay::start(&home);
+    let port = address(&relay).port();
+    let output = run(&home, &["page"]);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let start = format!("http://localhost:{port}/log-in?link=");
+    assert!(printed.starts_with(&start), "{printed}");
+    drop(relay);
+
+    let url = format!("{ON}\nurl = \"https://Relay.Example/\"");
+    home.change(ON, &url);
+    let relay = Relay::start(&home);
+    let output = run(&home, &["page"]);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let link = printed.strip_prefix("https://relay.example").unwrap();
+    // What a proxy passes on that ends TLS.
+    let mut browser = Browser::at(&relay);
+    browser.host = "relay.example".to_owned();
+    let secret = browser.get(link.trim()).field("link");
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let from = |origin| [form.as_slice(), &[("Origin", origin)]].concat();
+    let body = encoded(&[("link", &secret)]);
+
+    let answer = browser.send("POST", "/log-in", &from("http://relay.example"), &body);
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    let answer = browser.send("POST", "/log-in", &from("https://relay.example"), &body);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("__Host-graph-relay="), "{cookie}");
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+    assert_eq!(browser.get("/").status, 200);
+    // Through a tunnel, past the proxy, there is no TLS.
+    Browser::logged_in(&relay, &home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_without_tls_is_refused_where_the_page_has_tls() {
+    let graph = stand_in().await;
+    let identity = Identity::new();
+    let url = format!("{BEYOND}\nurl = \"http://localhost:8025\"");
+    let home = Home::with(&graph).sections(&url).tls(&identity).build();
+
+    let output = run(&home, &["check"]);
+
+    assert_eq!(output.status.code(), Some(78), "{}", said(&output));
+    let words = "url: other machines reach this address by TLS only: write https://";
+    assert!(said(&output).contains(words), "{}", said(&output));
 }
