@@ -8,9 +8,9 @@ use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use crate::platform::files;
 
 /// The ending of a file's name while [`replace`] writes it.
 pub const HALF: &str = "new";
@@ -36,7 +36,10 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Also if a file of that name exists.
 pub fn create(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.write(true).create_new(true).mode(0o600).open(path)
+    files::with_mode(&mut options, files::PRIVATE)
+        .write(true)
+        .create_new(true)
+        .open(path)
 }
 
 /// Creates a folder that only its owner can enter, and the folders above it.
@@ -45,8 +48,7 @@ pub fn create(path: &Path) -> io::Result<File> {
 ///
 /// A folder cannot be created. An existing one is not an error.
 pub fn create_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path)
+    files::private_folders().recursive(true).create(path)
 }
 
 /// Copies a file to a new one that only its owner can read. Its content is on stable
@@ -108,8 +110,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 ///
 /// It does not exist, or its disk does not say.
 pub fn free_space(path: &Path) -> io::Result<u64> {
-    let disk = rustix::fs::statvfs(path)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    Ok(files::free(path)?.bytes)
 }
 
 /// Writes a file's content, or the names in a folder, to stable storage.
@@ -136,8 +137,6 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -150,8 +149,8 @@ mod tests {
         replace(&path, b"now").unwrap();
 
         assert_eq!(fs::read(&path).unwrap(), b"now");
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let mode = files::mode(&fs::metadata(&path).unwrap());
+        assert_eq!(mode, 0o600);
         assert!(!path.with_extension(HALF).exists());
     }
 

@@ -54,7 +54,8 @@
 //! metrics.rs                                what is counted on the way
 //! catalogue/                                 what each code of Microsoft's means, and what to do
 //! config/ credentials/ routing.rs            relay.toml; secrets and keys; which account sends what
-//! mail/ http.rs clock.rs disk.rs machine.rs  what all of them stand on
+//! mail/ http.rs clock.rs disk.rs             what all of them stand on
+//! platform/                                  all that only Unix has
 //! ```
 //!
 //! Read `session/dialog.rs` for the dialog, `listener/receive/` for a message
@@ -93,31 +94,31 @@
 //!
 //! | module | may use |
 //! |---|---|
-//! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
-//! | `service` | `page`, `alerts`, `doctor`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics` |
-//! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics` |
+//! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
+//! | `service` | `page`, `alerts`, `doctor`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics`, `platform` |
+//! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics`, `platform` |
 //! | `alerts` | `admin`, `telemetry`, `http`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `disk` |
-//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `machine`, `disk` |
-//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics` |
+//! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
+//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics`, `platform` |
 //! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue`, `metrics` |
-//! | `telemetry` | `spool`, `config`, `mail`, `clock` |
+//! | `telemetry` | `spool`, `config`, `mail`, `clock`, `platform` |
 //! | `routing` | `config`, `mail` |
 //! | `graph` | `auth`, `http`, `mime`, `mail`, `metrics` |
-//! | `auth` | `http`, `config`, `credentials`, `mail`, `clock`, `disk` |
+//! | `auth` | `http`, `config`, `credentials`, `mail`, `clock`, `disk`, `platform` |
 //! | `http` | `config`, `clock` |
-//! | `spool` | `mail`, `clock`, `disk`, `metrics` |
+//! | `spool` | `mail`, `clock`, `disk`, `metrics`, `platform` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
-//! | `config` | `credentials`, `mail`, `clock`, `machine` |
-//! | `credentials` | `clock`, `machine` |
+//! | `config` | `credentials`, `mail`, `clock`, `platform` |
+//! | `credentials` | `clock`, `platform` |
 //! | `mail` | `clock` |
-//! | `clock` | |
+//! | `clock` | `platform` |
 //! | `catalogue` | |
-//! | `machine` | |
-//! | `disk` | |
+//! | `disk` | `platform` |
 //! | `metrics` | |
+//! | `platform` | |
 //!
 //! So `listener` and `delivery` share only the spool. `session` knows nothing of Graph and
 //! `graph` nothing of SMTP; `delivery/outcome/` translates between them. The sandbox is a
@@ -154,11 +155,11 @@ pub mod doctor;
 pub mod graph;
 pub mod http;
 pub mod listener;
-pub mod machine;
 pub mod mail;
 pub mod metrics;
 pub mod mime;
 pub mod page;
+pub mod platform;
 pub mod routing;
 pub mod service;
 pub mod session;

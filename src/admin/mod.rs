@@ -47,7 +47,6 @@ mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,8 +58,6 @@ use axum::extract::connect_info::Connected;
 use axum::routing::get;
 use axum::routing::post;
 use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
-use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -120,6 +117,10 @@ pub use crate::delivery::Waits;
 use crate::listener;
 pub use crate::listener::Connections;
 use crate::metrics::Metrics;
+use crate::platform::sockets;
+use crate::platform::sockets::LocalListener;
+use crate::platform::sockets::LocalStream;
+use crate::platform::users;
 use crate::spool::Spool;
 use crate::telemetry::transcripts::Transcript;
 use crate::telemetry::transcripts::Transcripts;
@@ -133,14 +134,12 @@ pub const PAGE: u32 = 500;
 /// # Errors
 ///
 /// Those of binding it.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
+pub fn bind(path: &Path) -> io::Result<LocalListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let socket = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(socket)
+    sockets::bind(path)
 }
 
 /// What is asked about.
@@ -179,7 +178,7 @@ pub struct AdminState {
 }
 
 /// Answers until `stop`.
-pub async fn run(socket: UnixListener, admin_state: AdminState, stop: CancellationToken) {
+pub async fn run(socket: LocalListener, admin_state: AdminState, stop: CancellationToken) {
     let orders = TaskTracker::new();
     let sessions = Router::new()
         .route("/sessions", get(sessions))
@@ -221,7 +220,7 @@ async fn session(
 }
 
 /// Takes connections of the relay's own user and of root only.
-struct Guarded(UnixListener);
+struct Guarded(LocalListener);
 
 /// Who has connected.
 #[derive(Clone, Copy, Debug)]
@@ -236,20 +235,20 @@ impl Connected<IncomingStream<'_, Guarded>> for Peer {
 }
 
 impl axum::serve::Listener for Guarded {
-    type Io = UnixStream;
+    type Io = LocalStream;
     type Addr = Peer;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, _) = axum::serve::Listener::accept(&mut self.0).await;
-            let own = rustix::process::geteuid().as_raw();
-            match stream.peer_cred() {
-                Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
-                    return (stream, Peer { uid: peer.uid() });
+            let own = users::own_uid();
+            match sockets::uid_of_peer(&stream) {
+                Ok(uid) if uid == own || uid == 0 => {
+                    return (stream, Peer { uid });
                 }
-                Ok(peer) => warn!(
+                Ok(uid) => warn!(
                     event = "admin",
-                    uid = peer.uid(),
+                    uid,
                     "refused a user at the admin socket: only root and the relay's own user may use it"
                 ),
                 Err(error) => warn!(
@@ -262,7 +261,7 @@ impl axum::serve::Listener for Guarded {
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
         Ok(Peer {
-            uid: rustix::process::geteuid().as_raw(),
+            uid: users::own_uid(),
         })
     }
 }

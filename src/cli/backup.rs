@@ -7,11 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -28,8 +24,11 @@ use super::terminal::Progress;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::disk;
-use crate::machine::SERVICE_USER;
-use crate::machine::User;
+use crate::platform::files;
+use crate::platform::files::Owner;
+use crate::platform::users;
+use crate::platform::users::SERVICE_USER;
+use crate::platform::users::User;
 use crate::spool::SpoolError;
 use crate::spool::backup;
 use crate::spool::backup::Backup;
@@ -99,7 +98,7 @@ fn back_up(options: &Options) -> Result<Exit, Failure> {
         });
     }
     let owner = fs::metadata(&from).map_err(|error| cannot(&from, &error))?;
-    let is_new = prepare(to, owner.uid(), owner.gid())?;
+    let is_new = prepare(to, files::owner(&owner))?;
     let now = Clock::System.now();
     let backup = as_owner(&from, || written(&from, to, now)).map_err(|failure| {
         if is_new {
@@ -149,9 +148,9 @@ fn written(from: &Path, to: &Path, now: Timestamp) -> Result<Backup, SpoolError>
 }
 
 /// Makes the folder for a backup. Returns whether it is new.
-fn prepare(folder: &Path, uid: u32, gid: u32) -> Result<bool, Failure> {
+fn prepare(folder: &Path, owner: Owner) -> Result<bool, Failure> {
     let failed = |error: io::Error| cannot(folder, &error);
-    let is_new = match DirBuilder::new().mode(0o700).create(folder) {
+    let is_new = match files::private_folders().create(folder) {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
         Err(error) => return Err(failed(error)),
@@ -169,11 +168,11 @@ fn prepare(folder: &Path, uid: u32, gid: u32) -> Result<bool, Failure> {
         });
     }
     let found = fs::metadata(folder).map_err(failed)?;
-    if found.mode() & 0o777 != 0o700 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    if files::mode(&found) & 0o777 != files::PRIVATE_FOLDER {
+        fs::set_permissions(folder, files::permissions(files::PRIVATE_FOLDER)).map_err(failed)?;
     }
-    if rustix::process::geteuid().is_root() && found.uid() != uid {
-        std::os::unix::fs::chown(folder, Some(uid), Some(gid)).map_err(failed)?;
+    if users::is_root() && files::owner(&found).uid != owner.uid {
+        files::give(folder, Some(owner.uid), owner.gid).map_err(failed)?;
     }
     // Its name survives a power cut too.
     disk::sync_folder_of(folder).map_err(failed)?;
@@ -262,10 +261,10 @@ fn make_data_dir(folder: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| cannot(folder, &error);
     disk::create_folder(folder).map_err(failed)?;
     disk::sync_folder_of(folder).map_err(failed)?;
-    if rustix::process::geteuid().is_root()
+    if users::is_root()
         && let Some(user) = User::named(SERVICE_USER)
     {
-        std::os::unix::fs::chown(folder, Some(user.uid), Some(user.gid)).map_err(failed)?;
+        files::give(folder, Some(user.uid), user.gid).map_err(failed)?;
     }
     Ok(())
 }
@@ -289,10 +288,10 @@ fn cannot(path: &Path, error: &io::Error) -> Failure {
 /// Root may do what the user of the service may not. Adds what to do about it.
 fn with_reader(mut failure: Failure, data_dir: &Path, advice: impl Fn(&User) -> String) -> Failure {
     if failure.exit == Exit::NotPermitted
-        && rustix::process::geteuid().is_root()
+        && users::is_root()
         && let Ok(found) = fs::metadata(data_dir)
     {
-        let user = User::numbered(found.uid(), found.gid());
+        let user = User::owning(&found);
         failure.words += &format!(": {}", advice(&user));
     }
     failure

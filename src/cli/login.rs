@@ -32,6 +32,7 @@ use crate::admin::Wanted;
 use crate::auth::Begun;
 use crate::auth::Way;
 use crate::mail::Address;
+use crate::platform::users;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -171,7 +172,7 @@ fn may_open_browser() -> bool {
     let has_screen = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
-    has_screen && !rustix::process::geteuid().is_root() && !rustix::process::getuid().is_root()
+    has_screen && !users::is_root() && !users::is_started_by_root()
 }
 
 fn open(url: &str) -> bool {

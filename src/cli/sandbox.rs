@@ -1,11 +1,9 @@
 //! `sandbox`: the whole relay with the built-in stand-in for Entra and Graph. For the relay the
 //! stand-in is only a URL in its configuration; everything else runs as in production.
 
-use std::fs;
 use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,9 +11,6 @@ use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
 use graph_relay_sandbox::fault_addresses;
 use tempfile::TempDir;
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 use tokio::time::Instant;
 
 use super::Exit;
@@ -24,6 +19,9 @@ use super::smtp;
 use super::talk;
 use crate::config::Config;
 use crate::disk;
+use crate::platform::files;
+use crate::platform::signals;
+use crate::platform::signals::Signal;
 use crate::service::Passed;
 use crate::service::Service;
 use crate::telemetry;
@@ -92,7 +90,7 @@ pub(super) async fn run(options: &Options) -> Exit {
         }
     };
     if !options.once && exit == Exit::Done {
-        let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        let signals = [signals::interrupt(), signals::terminate()];
         say_exactly("\nReady. Stop with Ctrl-C.");
         stopped(signals).await;
     }
@@ -231,7 +229,7 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
 fn private_folder() -> io::Result<TempDir> {
     tempfile::Builder::new()
         .prefix("graph-relay-sandbox-")
-        .permissions(fs::Permissions::from_mode(0o700))
+        .permissions(files::permissions(files::PRIVATE_FOLDER))
         .tempdir()
 }
 
@@ -243,7 +241,7 @@ mod tests {
     fn only_its_user_may_enter_the_folder_of_the_sandbox() {
         let folder = private_folder().unwrap();
 
-        let mode = fs::metadata(folder.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o7777, 0o700);
+        let mode = files::mode(&std::fs::metadata(folder.path()).unwrap());
+        assert_eq!(mode, 0o700);
     }
 }

@@ -1,15 +1,10 @@
 //! `serve`: runs the relay in the foreground, for a service manager.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use sd_notify::NotifyState;
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 use tokio::time::Instant;
 use tracing::error;
 use tracing::info;
@@ -22,7 +17,12 @@ use crate::config::Config;
 use crate::config::Origin;
 use crate::config::Problem;
 use crate::config::ProblemKind;
-use crate::machine::User;
+use crate::platform::errors;
+use crate::platform::files;
+use crate::platform::signals;
+use crate::platform::signals::Signal;
+use crate::platform::users;
+use crate::platform::users::User;
 use crate::service::ListenError;
 use crate::service::Passed;
 use crate::service::Service;
@@ -116,10 +116,10 @@ fn log_environment(origin: &Origin) {
 /// A relay that root starts by hand creates files that the service cannot read.
 fn foreign_folder(config: &Config) -> Option<String> {
     let folder = std::fs::metadata(&config.data_dir).ok()?;
-    if !rustix::process::geteuid().is_root() || folder.uid() == 0 {
+    if !users::is_root() || files::owner(&folder).uid == 0 {
         return None;
     }
-    let owner = User::numbered(folder.uid(), folder.gid());
+    let owner = User::owning(&folder);
     let (name, shown) = (&owner.name, config.data_dir.display());
     Some(format!(
         "{shown} belongs to user {name}, but this relay runs as root: {name} will not be able to \
@@ -204,9 +204,9 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            terminate: signals::terminate()?,
+            interrupt: signals::interrupt()?,
+            hangup: signals::hangup()?,
         })
     }
 }
@@ -334,18 +334,9 @@ fn of_file(is_unreadable: bool) -> Exit {
 
 /// For a file or folder below data_dir.
 fn by_io(error: &std::io::Error) -> Exit {
-    let is_absent = [
-        Errno::NOTCONN,
-        Errno::NODEV,
-        Errno::IO,
-        Errno::STALE,
-        Errno::HOSTDOWN,
-    ]
-    .iter()
-    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
     if error.kind() == ErrorKind::PermissionDenied {
         Exit::NotPermitted
-    } else if is_absent
+    } else if errors::is_disk_absent(error)
         || matches!(
             error.kind(),
             ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem

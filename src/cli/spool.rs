@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -17,8 +16,9 @@ use super::talk;
 use super::terminal::Progress;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::machine;
-use crate::machine::User;
+use crate::platform::files;
+use crate::platform::users;
+use crate::platform::users::User;
 use crate::spool;
 use crate::spool::Checked;
 use crate::spool::Salvaged;
@@ -189,11 +189,10 @@ pub(super) fn as_owner<T: Send>(
             folder.display()
         ),
     })?;
-    let own = rustix::process::geteuid();
-    let done = if own.as_raw() == owner.uid() {
+    let done = if users::own_uid() == files::owner(&owner).uid {
         Ok(work())
-    } else if own.is_root() {
-        machine::as_user(&User::numbered(owner.uid(), owner.gid()), work)
+    } else if users::is_root() {
+        users::as_user(&User::owning(&owner), work)
     } else {
         Err(io::Error::from(io::ErrorKind::PermissionDenied))
     };

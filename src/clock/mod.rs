@@ -16,6 +16,7 @@ mod pulse;
 mod span;
 mod timestamp;
 
+use crate::platform::system;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use rustix::time::ClockId;
 use serde::Deserialize;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -146,12 +146,7 @@ impl Clock {
     /// machine is suspended.
     pub fn steady(&self) -> Duration {
         match self {
-            Self::System => {
-                let time = rustix::time::clock_gettime(ClockId::Boottime);
-                let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-                let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
-                Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
-            }
+            Self::System => system::since_boot(),
             Self::Tokio { origin, .. } => origin.elapsed(),
         }
     }
@@ -160,9 +155,8 @@ impl Clock {
     /// compared within one boot. An identifier that cannot be read equals no other.
     pub fn boot(&self) -> Uuid {
         match self {
-            Self::System => std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .ok()
-                .and_then(|text| text.trim().parse().ok())
+            Self::System => system::boot_id()
+                .and_then(|text| text.parse().ok())
                 .unwrap_or_else(Uuid::new_v4),
             Self::Tokio { boot, .. } => *boot,
         }

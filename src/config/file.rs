@@ -44,6 +44,7 @@ use super::warnings;
 use crate::credentials::unreadable;
 use crate::mail::Address;
 use crate::mail::Surroundings;
+use crate::platform::system;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -184,7 +185,7 @@ fn hostname(top: &mut Section<'_>) -> String {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
     };
-    let machine = rustix::system::uname();
+    let machine = system::hostname();
     match top.marked::<String>("hostname") {
         Some(marked) => {
             if !usable(&marked.value) {
@@ -193,10 +194,8 @@ fn hostname(top: &mut Section<'_>) -> String {
             }
             marked.value
         }
-        None => match machine.nodename().to_str() {
-            Ok(name) if usable(name) => name.to_owned(),
-            _ => "localhost".to_owned(),
-        },
+        None if usable(&machine) => machine,
+        None => "localhost".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The paths that the service uses, and the default of `data_dir`.
 
+use crate::platform::users;
 use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ pub fn is_state_folder(path: &Path) -> bool {
 
 /// Returns the default of `data_dir` for this file.
 pub(super) fn data_dir(path: &Path) -> PathBuf {
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = users::is_root();
     default_data_dir(path, is_root, |name| std::env::var_os(name))
 }
 

@@ -2,7 +2,6 @@
 //! read, senders that anybody can use, connections that one client can take, and messages
 //! that are larger than the spool.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -18,7 +17,8 @@ use super::ProblemKind;
 use super::ProxyUrl;
 use super::Tls;
 use super::reader::Problems;
-use crate::machine::SERVICE_USER;
+use crate::platform::files;
+use crate::platform::users::SERVICE_USER;
 
 /// Adds warnings about the text of the file.
 pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
@@ -141,7 +141,7 @@ fn is_beyond_loopback(network: &IpNet) -> bool {
 /// Returns a warning about who may read the file with this text.
 pub(super) fn of_file(config: &Config, path: &Path, text: &str) -> Option<Problem> {
     let metadata = std::fs::metadata(path).ok()?;
-    let mode = metadata.mode() & 0o7777;
+    let mode = files::mode(&metadata);
     let proxy = config.http.proxy.as_ref();
     // Environment variables may have them instead.
     let held = if !config.users.is_empty() && text.contains("password_hash") {
@@ -155,7 +155,7 @@ pub(super) fn of_file(config: &Config, path: &Path, text: &str) -> Option<Proble
         return None;
     }
     let shown = path.display();
-    let group = match metadata.uid() {
+    let group = match files::owner(&metadata).uid {
         0 => format!("chgrp {} {shown}; ", SERVICE_USER),
         _ => String::new(),
     };

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use x509_cert::der::Decode;
 
 use super::unreadable;
 use crate::clock::Timestamp;
+use crate::platform::files;
 
 /// The files of a certificate and its private key, both in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl CertificateFiles {
         let of = |path: &Path| {
             let metadata = fs::metadata(path)?;
             // The change time of the inode: corrected permissions count as a change too.
-            io::Result::Ok((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+            io::Result::Ok(files::stamp(&metadata))
         };
         Ok(Stamp([
             of(&self.certificate_file)?,
@@ -163,7 +163,7 @@ fn refuse_if_open(path: &Path) -> Result<(), CertificateError> {
         path: path.to_owned(),
         error,
     })?;
-    let mode = metadata.mode() & 0o7777;
+    let mode = files::mode(&metadata);
     if mode & 0o007 == 0 {
         return Ok(());
     }

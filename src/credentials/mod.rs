@@ -21,15 +21,15 @@ pub use self::password::PasswordHash;
 pub use self::password::PasswordHashError;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
-use crate::machine;
-use crate::machine::User;
+use crate::platform::users;
+use crate::platform::users::User;
 
 /// Says why a file cannot be read that the relay only reads, and what to do.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
     let shown = path.display();
     let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
         let fix = |user: &User| format!("chgrp {} {shown}; chmod g+r {shown}", user.group);
-        format!(": {}", machine::denied(path, fix))
+        format!(": {}", users::denied(path, fix))
     } else if error.kind() == io::ErrorKind::NotFound {
         format!(": {NOT_THERE}")
     } else {

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -16,8 +15,9 @@ use secrecy::SecretString;
 use super::NOT_THERE;
 use super::handed::VARIABLE;
 use super::handed::is_out_of_reach;
-use crate::machine;
-use crate::machine::User;
+use crate::platform::files;
+use crate::platform::users;
+use crate::platform::users::User;
 
 /// Where the client secret's value is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ fn remedy(source: &SecretSource, error: &io::Error) -> String {
                 path.display()
             )
         };
-        format!(": {}", machine::denied(path, fix))
+        format!(": {}", users::denied(path, fix))
     } else if error.kind() == io::ErrorKind::NotFound {
         format!(": {NOT_THERE}")
     } else {
@@ -172,8 +172,8 @@ fn remedy(source: &SecretSource, error: &io::Error) -> String {
 fn refuse_if_open(source: &SecretSource, path: &Path) -> Result<(), SecretError> {
     let metadata =
         fs::metadata(path).map_err(|error| SecretError::Unreadable(source.clone(), error))?;
-    let mode = metadata.mode() & 0o7777;
-    if !is_open(mode, metadata.uid()) {
+    let mode = files::mode(&metadata);
+    if !is_open(mode, files::owner(&metadata).uid) {
         return Ok(());
     }
     Err(SecretError::Open {
@@ -189,7 +189,6 @@ fn is_open(mode: u32, owner: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
 
     use secrecy::ExposeSecret;
 
@@ -218,7 +217,7 @@ mod tests {
         let path = folder.path().join("secret");
         let read = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            fs::set_permissions(&path, files::permissions(0o600)).unwrap();
             let secret = SecretSource::File(path.clone()).read();
             secret.map(|secret| secret.expose_secret().to_owned())
         };

@@ -1,11 +1,10 @@
 //! Checks whether the service's user may read what relay.toml names, and store messages.
 //!
 //! Root may read every file, so root asks the kernel with the rights of the service
-//! ([`machine::as_user`]). Any other user has read the files with its own rights when the
+//! ([`users::as_user`]). Any other user has read the files with its own rights when the
 //! configuration was loaded.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,11 +14,12 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Credential;
 use crate::credentials::SecretSource;
-use crate::machine;
-use crate::machine::Obstacle;
-use crate::machine::SERVICE_USER;
-use crate::machine::User;
-use crate::machine::Write;
+use crate::platform::files;
+use crate::platform::users;
+use crate::platform::users::Obstacle;
+use crate::platform::users::SERVICE_USER;
+use crate::platform::users::User;
+use crate::platform::users::Write;
 
 const CHECK: &str = "access";
 
@@ -46,7 +46,7 @@ enum Kind {
 /// Returns what the service could not do; nothing if the caller is not root, or if the
 /// service runs as root.
 pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
-    if !rustix::process::geteuid().is_root() {
+    if !users::is_root() {
         return Vec::new();
     }
     let is_service = config::is_of_the_service(file);
@@ -65,7 +65,7 @@ pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
     if is_service {
         findings.extend(needed.iter().filter_map(hidden));
     }
-    match machine::as_user(&user, || obstacles(&needed)) {
+    match users::as_user(&user, || obstacles(&needed)) {
         Ok(obstacles) => {
             let closed = needed.iter().zip(obstacles);
             findings.extend(closed.filter_map(|(needed, obstacle)| {
@@ -103,7 +103,7 @@ fn service_user(config: &Config, is_service: bool) -> Option<User> {
         return Some(user).filter(|user| user.uid != 0);
     }
     let folder = fs::metadata(&config.data_dir).ok()?;
-    (folder.uid() != 0).then(|| User::numbered(folder.uid(), folder.gid()))
+    (files::owner(&folder).uid != 0).then(|| User::owning(&folder))
 }
 
 /// As systemd sees the unit with all drop-ins, where systemd runs; else as the package has
@@ -207,8 +207,8 @@ fn obstacle(needed: &Needed) -> Option<Obstacle> {
     } = needed;
     if *kind != Kind::Folder {
         // A link may lead to a folder that the service may not enter.
-        let target = machine::obstacle(target, Write::NotWanted);
-        return match machine::obstacle(path, Write::NotWanted) {
+        let target = users::obstacle(target, Write::NotWanted);
+        return match users::obstacle(path, Write::NotWanted) {
             Some(Obstacle::Folder(folder)) => Some(Obstacle::Folder(folder)),
             Some(Obstacle::File(_)) | None => target,
         };
@@ -216,7 +216,7 @@ fn obstacle(needed: &Needed) -> Option<Obstacle> {
     // The relay creates what is missing.
     let there = path.ancestors().find(|folder| folder.exists());
     let at = there.unwrap_or(path);
-    machine::obstacle(at, Write::Wanted)
+    users::obstacle(at, Write::Wanted)
 }
 
 fn closed_to(user: &User, needed: &Needed, obstacle: &Obstacle) -> Finding {

@@ -5,7 +5,6 @@ use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Finding;
@@ -21,7 +20,10 @@ use crate::config::PRIVILEGED_PORTS;
 use crate::config::Presence;
 use crate::credentials::is_out_of_reach;
 use crate::disk;
-use crate::machine::User;
+use crate::platform::errors;
+use crate::platform::files;
+use crate::platform::users;
+use crate::platform::users::User;
 use crate::spool;
 use crate::spool::SpoolError;
 use crate::spool::State;
@@ -93,7 +95,7 @@ pub(super) fn examine(config: &Config, file: &Path, heard: &Heard) -> Vec<Findin
 
 /// Whoever can write it can send as everybody.
 fn relay_toml(file: &Path) -> Option<Finding> {
-    let mode = fs::metadata(file).ok()?.mode() & 0o7777;
+    let mode = files::mode(&fs::metadata(file).ok()?);
     (mode & 0o002 != 0).then(|| {
         let path = file.display();
         Finding::failure(
@@ -123,7 +125,7 @@ fn data_dir(config: &Config) -> Vec<Finding> {
         return vec![finding];
     }
     let mut findings = Vec::new();
-    let mode = metadata.mode() & 0o7777;
+    let mode = files::mode(&metadata);
     if mode & 0o077 != 0 {
         findings.push(Finding::failure(
             check,
@@ -151,9 +153,9 @@ fn foreign(folder: &Path, metadata: &fs::Metadata) -> Option<Finding> {
             let Ok(inside) = entry.metadata() else {
                 continue;
             };
-            if inside.uid() != metadata.uid() {
+            if files::owner(&inside).uid != files::owner(metadata).uid {
                 count += 1;
-                let found = || (entry.path(), User::numbered(inside.uid(), inside.gid()));
+                let found = || (entry.path(), User::owning(&inside));
                 first.get_or_insert_with(found);
             }
             if inside.is_dir() {
@@ -162,7 +164,7 @@ fn foreign(folder: &Path, metadata: &fs::Metadata) -> Option<Finding> {
         }
     }
     let (path, user) = first?;
-    let owner = User::numbered(metadata.uid(), metadata.gid());
+    let owner = User::owning(metadata);
     let shown = folder.display();
     let others = match count {
         1 => String::new(),
@@ -191,9 +193,8 @@ fn unusable(shown: &dyn Display, metadata: &fs::Metadata) -> Option<Finding> {
         let words = format!("{shown} is not a folder");
         return Some(Finding::failure(check, words, "set data_dir to a folder"));
     }
-    let uid = rustix::process::geteuid();
-    if !uid.is_root() && uid.as_raw() != metadata.uid() {
-        let owner = User::numbered(metadata.uid(), metadata.gid()).name;
+    if !users::is_root() && users::own_uid() != files::owner(metadata).uid {
+        let owner = User::owning(metadata).name;
         let words = format!("{shown} belongs to user {owner}");
         let remedy =
             "run doctor with sudo; to run the relay as your own user, set another data_dir";
@@ -331,17 +332,15 @@ fn port(listener: &Listener) -> Finding {
     };
     let port = address.port();
     match TcpListener::bind(address) {
-        Ok(_) if (1..1024).contains(&port) && rustix::process::geteuid().is_root() => {
-            Finding::warning(
-                check,
-                format!(
-                    "{address} is free; for a port below 1024 the service needs a drop-in with {}",
-                    PRIVILEGED_PORTS.join(", ")
-                ),
-                "check with systemctl cat graph-relay whether it has these lines; if not, add them \
+        Ok(_) if (1..1024).contains(&port) && users::is_root() => Finding::warning(
+            check,
+            format!(
+                "{address} is free; for a port below 1024 the service needs a drop-in with {}",
+                PRIVILEGED_PORTS.join(", ")
+            ),
+            "check with systemctl cat graph-relay whether it has these lines; if not, add them \
                  with systemctl edit graph-relay",
-            )
-        }
+        ),
         Ok(_) => Finding::ok(check, format!("{address} is free (the relay is stopped)")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::failure(
             check,
@@ -372,8 +371,7 @@ fn port(listener: &Listener) -> Finding {
 /// The default listener on `[::1]`, on a machine without IPv6.
 fn is_left_out(listener: &Listener, error: &io::Error) -> bool {
     listener.presence == Presence::WhereAvailable
-        && (error.kind() == io::ErrorKind::AddrNotAvailable
-            || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()))
+        && (error.kind() == io::ErrorKind::AddrNotAvailable || errors::is_no_such_family(error))
 }
 
 /// Checks the certificate of the listeners.

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -52,6 +51,7 @@ use crate::delivery::Standing;
 use crate::http::Http;
 use crate::listener;
 use crate::metrics::Metrics;
+use crate::platform::sockets::LocalListener;
 use crate::session;
 use crate::spool;
 use crate::spool::KeepFor;
@@ -285,7 +285,7 @@ impl Service {
     /// Starts everything except the listeners.
     fn work(
         &self,
-        admin: UnixListener,
+        admin: LocalListener,
         transcripts: Transcripts,
         metrics: Metrics,
         means: auth::Means,

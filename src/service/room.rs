@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::StartError;
 use crate::auth::StoreError;
+use crate::platform::files;
 use crate::spool::SpoolError;
 
 /// A start that fails while less than this is free has failed because the disk is full,
@@ -53,9 +54,8 @@ fn is_full(error: &io::Error) -> bool {
 /// Looks at the folder, or at the one in which it will be.
 fn is_disk_full(folder: &Path) -> bool {
     let mut there = folder.ancestors().filter(|path| path.exists());
-    let Some(Ok(disk)) = there.next().map(rustix::fs::statvfs) else {
+    let Some(Ok(free)) = there.next().map(files::free) else {
         return false;
     };
-    let has_inodes = disk.f_files == 0 || disk.f_favail > 0;
-    disk.f_bavail.saturating_mul(disk.f_frsize) < NO_ROOM || !has_inodes
+    free.bytes < NO_ROOM || !free.has_inodes
 }

@@ -20,6 +20,7 @@ use crate::config::PRIVILEGED_PORTS;
 use crate::config::Place;
 use crate::config::Presence;
 use crate::listener;
+use crate::platform::errors;
 
 /// Why a listener cannot accept connections.
 #[derive(Debug, thiserror::Error)]
@@ -225,8 +226,7 @@ fn is_left_out(presence: Presence, error: &io::Error) -> bool {
     let no_such_family = matches!(
         error.kind(),
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-    ) || error.raw_os_error()
-        == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    ) || errors::is_no_such_family(error);
     presence == Presence::WhereAvailable && no_such_family
 }
 

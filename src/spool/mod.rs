@@ -89,14 +89,12 @@ mod writer;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 
 use rusqlite::Connection;
-use rustix::fs::FlockOperation;
 use tokio::sync::Notify;
 
 pub use self::accept::Accepted;
@@ -197,6 +195,7 @@ use self::writer::Writer;
 use crate::clock::Clock;
 use crate::clock::Moment;
 use crate::mail::SpoolId;
+use crate::platform::files;
 
 /// A handle to the spool; clones share it.
 #[derive(Clone, Debug)]
@@ -453,12 +452,9 @@ fn lock_mutex<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// the folder itself, which cannot be replaced unnoticed.
 fn lock(folder: &Path) -> Result<[File; 2], SpoolError> {
     let path = folder.join("spool.lock");
-    let opened = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path);
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    let opened = files::with_mode(&mut options, files::PRIVATE).open(&path);
     let file = |path: &Path| {
         let path = path.to_owned();
         move |error| SpoolError::File { path, error }
@@ -468,12 +464,8 @@ fn lock(folder: &Path) -> Result<[File; 2], SpoolError> {
         File::open(folder).map_err(file(folder))?,
     ];
     for lock in &locks {
-        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(SpoolError::InUse(folder.to_owned()));
-            }
-            Err(error) => return Err(file(&path)(error.into())),
+        if !files::lock(lock).map_err(file(&path))? {
+            return Err(SpoolError::InUse(folder.to_owned()));
         }
     }
     Ok(locks)

@@ -32,6 +32,7 @@ use crate::mail::EnvelopeId;
 use crate::mail::OriginalRecipient;
 use crate::mail::RecipientRequest;
 use crate::mail::SpoolId;
+use crate::platform::errors;
 
 /// A SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,9 +239,7 @@ fn failed(path: &Path, error: io::Error) -> ContentError {
             | io::ErrorKind::OutOfMemory
             | io::ErrorKind::Interrupted
             | io::ErrorKind::TimedOut
-    ) || [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    ) || errors::is_too_many_files(&error);
     if of_the_moment {
         ContentError::Unread { path, error }
     } else {

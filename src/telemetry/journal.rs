@@ -2,9 +2,10 @@
 //! journal takes it off again, and `journalctl -p warning` finds the line.
 
 use std::borrow::Cow;
-use std::os::fd::AsFd;
 
 use tracing::Level;
+
+use crate::platform::output;
 
 /// Whether standard error goes to the journal: `$JOURNAL_STREAM` names device and inode
 /// (systemd.exec(5)). A program that was started with another standard error inherits the
@@ -13,9 +14,7 @@ pub(super) fn is_there() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
     };
-    let stderr = rustix::stdio::stderr();
-    rustix::fs::fstat(stderr.as_fd())
-        .is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
+    output::identity_of_stderr().is_some_and(|identity| identity == stream)
 }
 
 /// Returns what begins a line of this level.

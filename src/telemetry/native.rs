@@ -4,29 +4,15 @@
 //!
 //! The entries wait in the queue of `writer.rs`, whose promises hold here too: only the thread
 //! of the log waits for a journal that nobody reads. While the journal restarts, the thread
-//! tries again until it is back. An entry that is too large for a datagram is passed as a
-//! sealed file in memory.
+//! tries again until it is back. The socket is in `platform/journal.rs`.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::io::ErrorKind;
-use std::io::IoSlice;
-use std::io::Write;
-use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::fs::MemfdFlags;
-use rustix::fs::SealFlags;
-use rustix::io::Errno;
-use rustix::net::SendAncillaryBuffer;
-use rustix::net::SendAncillaryMessage;
-use rustix::net::SendFlags;
-use rustix::net::SocketAddrUnix;
 use tracing::Event;
 use tracing::Level;
 use tracing::Subscriber;
@@ -37,6 +23,7 @@ use tracing_subscriber::layer::Context;
 
 use super::writer::Lines;
 use super::writer::Lost;
+use crate::platform::journal::JournalSocket;
 
 /// Where journald receives entries.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -58,10 +45,7 @@ static IN_USE: OnceLock<Lines> = OnceLock::new();
 
 /// A journal that receives entries.
 #[derive(Debug)]
-pub(super) struct Journal {
-    socket: UnixDatagram,
-    path: PathBuf,
-}
+pub(super) struct Journal(JournalSocket);
 
 impl Journal {
     /// Finds the journal.
@@ -71,17 +55,7 @@ impl Journal {
     /// Nothing receives entries; says at which path.
     pub(super) fn find() -> io::Result<Self> {
         let path = std::env::var_os(VARIABLE).map_or_else(|| SOCKET.into(), PathBuf::from);
-        let found = UnixDatagram::unbound().and_then(|socket| {
-            UnixDatagram::unbound()?.connect(&path)?;
-            Ok(socket)
-        });
-        match found {
-            Ok(socket) => Ok(Self { socket, path }),
-            Err(error) => {
-                let words = format!("{}: {error}", path.display());
-                Err(io::Error::new(error.kind(), words))
-            }
-        }
+        JournalSocket::find(path).map(Self)
     }
 
     /// Sends the first of these entries; waits until the journal receives it.
@@ -91,7 +65,7 @@ impl Journal {
             return Err(Lost { bytes, lines: 1 });
         };
         loop {
-            let Err(error) = self.try_send(entry) else {
+            let Err(error) = self.0.send(entry) else {
                 return Ok(taken);
             };
             let is = |kind: ErrorKind| error.kind() == kind;
@@ -106,39 +80,6 @@ impl Journal {
             }
         }
     }
-
-    fn try_send(&self, entry: &[u8]) -> io::Result<()> {
-        match self.socket.send_to(entry, &self.path) {
-            Ok(_) => Ok(()),
-            Err(error) if is_too_large(&error) => self.send_as_file(entry),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn send_as_file(&self, entry: &[u8]) -> io::Result<()> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let mut file = File::from(rustix::fs::memfd_create(IDENTIFIER, flags)?);
-        file.write_all(entry)?;
-        // journald maps it, and accepts only what nobody can change any more.
-        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
-        rustix::fs::fcntl_add_seals(&file, seals)?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let files = [file.as_fd()];
-        if !control.push(SendAncillaryMessage::ScmRights(&files)) {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        let address = SocketAddrUnix::new(&self.path)?;
-        let nothing = [IoSlice::new(&[])];
-        let flags = SendFlags::NOSIGNAL;
-        rustix::net::sendmsg_addr(&self.socket, &address, &nothing, &mut control, flags)?;
-        Ok(())
-    }
-}
-
-fn is_too_large(error: &io::Error) -> bool {
-    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
-    is(Errno::MSGSIZE) || is(Errno::NOBUFS)
 }
 
 /// Returns the first entry, and its length with what is before it in the queue.

@@ -17,15 +17,12 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
-use rustix::event::PollFd;
-use rustix::event::PollFlags;
-use rustix::fd::BorrowedFd;
-use rustix::io::Errno;
 use tracing::Level;
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::journal;
+use crate::platform::output::write_to_stderr;
 
 /// The most bytes that wait: several seconds of the busiest relay.
 const CAPACITY: usize = 8 * 1024 * 1024;
@@ -329,23 +326,6 @@ fn tell_dropped(lines: u64) {
         lines,
         "{lines} log lines were dropped because nobody reads the log"
     );
-}
-
-/// Blocks as long as nobody reads.
-fn write_to_stderr(bytes: &[u8]) -> io::Result<usize> {
-    let stderr: BorrowedFd<'_> = rustix::stdio::stderr();
-    loop {
-        match rustix::io::write(stderr, bytes) {
-            Ok(written) => return Ok(written),
-            Err(Errno::INTR) => {}
-            // Another process with the same terminal or pipe made it non-blocking.
-            Err(Errno::AGAIN) => {
-                let mut one = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
-                rustix::event::poll(&mut one, None)?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -155,7 +155,13 @@ async fn a_stopped_relay_is_backed_up_with_what_a_kill_left_in_the_log() {
     let words = said(&output);
     assert_eq!(output.status.code(), Some(0), "{words}");
     // The kill may have come during an attempt.
-    let waits = ["4 waiting", "1 claimed", "2 claimed", "3 claimed", "4 claimed"];
+    let waits = [
+        "4 waiting",
+        "1 claimed",
+        "2 claimed",
+        "3 claimed",
+        "4 claimed",
+    ];
     assert!(waits.iter().any(|it| words.contains(it)), "{words}");
     assert!(words.contains("large contents: 1 linked"), "{words}");
     assert!(words.contains("Not in it: relay.toml"), "{words}");

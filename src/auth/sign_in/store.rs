@@ -22,8 +22,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +38,7 @@ use super::sealed::Key;
 use crate::clock::Timestamp;
 use crate::disk;
 use crate::mail::Address;
+use crate::platform::files;
 
 /// The sign-ins; clones share them.
 #[derive(Clone, Debug)]
@@ -153,7 +152,7 @@ impl Store {
         let key = key(data_dir)?;
         let folder = data_dir.join(FOLDER);
         let failed = |error| file_error(&folder, error);
-        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        let made = files::private_folders().create(&folder);
         match made {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(failed(error));
@@ -334,7 +333,7 @@ fn key(data_dir: &Path) -> Result<Key, StoreError> {
     let failed = |error| file_error(&path, error);
     match fs::metadata(&path) {
         Ok(metadata) => {
-            let mode = metadata.mode() & 0o7777;
+            let mode = files::mode(&metadata);
             if mode & 0o077 != 0 {
                 return Err(StoreError::Open { path, mode });
             }

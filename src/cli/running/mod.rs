@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ProblemKind;
 use crate::mail::SpoolId;
+use crate::platform::sockets;
 use crate::spool::Step;
 
 /// The relay answers within milliseconds; longer work comes in slices or with a longer limit.
@@ -223,13 +224,13 @@ impl Relay {
 
     /// Whether a relay could answer.
     pub(super) fn is_there(&self) -> bool {
-        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+        sockets::probe(&self.socket).is_ok()
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let socket = self.socket.display();
         // The reason is in the socket's own error, not in the client's.
-        match std::os::unix::net::UnixStream::connect(&self.socket) {
+        match sockets::probe(&self.socket) {
             Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Failure {
                 exit: Exit::NotPermitted,
                 words: format!("{socket}: permission denied: run this with sudo"),

@@ -6,10 +6,9 @@
 //! know and that change nothing here are left out, unknown ones too: a program that sends
 //! mail must not fail because of `-G`.
 
+use crate::platform::strings::from_bytes;
 use std::ffi::OsStr;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::ffi::OsStringExt;
 
 /// Options with a value that mean something here.
 const VALUES: &[u8] = b"fFbNRV";
@@ -56,12 +55,12 @@ fn canonical(given: &[OsString]) -> Vec<OsString> {
     let mut recipients = Vec::new();
     let mut given = given.iter();
     while let Some(argument) = given.next() {
-        match argument.as_bytes() {
+        match argument.as_encoded_bytes() {
             b"--" => recipients.extend(given.by_ref().map(|it| readable(it))),
             [b'-', b'-', ..] => {
                 options.push(argument.clone());
                 // `--relay HOST:PORT`
-                if !argument.as_bytes().contains(&b'=') && argument != "--help" {
+                if !argument.as_encoded_bytes().contains(&b'=') && argument != "--help" {
                     options.extend(given.next().cloned());
                 }
             }
@@ -86,12 +85,12 @@ fn read<'a>(
     while let [letter, behind @ ..] = rest {
         let mut value = || match behind {
             [] => given.next().cloned(),
-            _ => Some(OsString::from_vec(behind.to_vec())),
+            _ => Some(from_bytes(behind.to_vec())),
         };
         match letter {
             // Sendmail and Postfix have -r for -f.
             b'r' => add(b'f', value(), options),
-            b'o' => set(value().unwrap_or_default().as_bytes(), options),
+            b'o' => set(value().unwrap_or_default().as_encoded_bytes(), options),
             b'O' => set_long(&value().unwrap_or_default().to_string_lossy(), options),
             // -q is to deliver what waits; -qINTERVAL is a daemon's.
             b'q' => options.push("-q".into()),
@@ -102,7 +101,7 @@ fn read<'a>(
             letter if IGNORED_REST.contains(letter) => {}
             letter => {
                 if FLAGS.contains(letter) {
-                    options.push(OsString::from_vec(vec![b'-', *letter]));
+                    options.push(from_bytes(vec![b'-', *letter]));
                 }
                 rest = behind;
                 continue;
@@ -114,7 +113,7 @@ fn read<'a>(
 
 /// An option that has lost its value is left out.
 fn add(letter: u8, value: Option<OsString>, options: &mut Vec<OsString>) {
-    let option = OsString::from_vec(vec![b'-', letter]);
+    let option = from_bytes(vec![b'-', letter]);
     options.extend(
         value
             .into_iter()
@@ -131,7 +130,7 @@ fn readable(value: &OsStr) -> OsString {
 fn set(option: &[u8], options: &mut Vec<OsString>) {
     match option {
         b"i" => options.push("-i".into()),
-        [b'A', path @ ..] if !path.is_empty() => aliases(OsStr::from_bytes(path), options),
+        [b'A', path @ ..] if !path.is_empty() => aliases(&from_bytes(path.to_vec()), options),
         _ => {}
     }
 }
@@ -243,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_name_in_an_old_charset_is_understood() {
-        let name = OsString::from_vec(b"-FJ\xFCrgen".to_vec());
+        let name = from_bytes(b"-FJ\xFCrgen".to_vec());
         let understood = understood(vec!["sendmail".into(), name, "root".into()]);
         assert_eq!(understood[3], "J\u{FFFD}rgen");
     }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::machine::User;
 use crate::mail::Address;
+use crate::platform::system;
+use crate::platform::users::User;
 
 /// Where Debian keeps the domain of mail that comes from this machine (mailname(5)).
 const MAILNAME: &str = "/etc/mailname";
@@ -20,10 +21,7 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn of_this_process() -> Self {
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
+        let host = system::hostname();
         let host = match format!("root@{host}").parse::<Address>() {
             Ok(_) => host,
             Err(_) => "localhost".to_owned(),

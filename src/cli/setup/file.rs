@@ -158,7 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "canary").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        let mode = crate::platform::files::permissions(0o600);
         std::fs::set_permissions(&secret, mode).unwrap();
         let mut answers = answers(Proof::SecretFile(secret, Some("2027-11-30".to_owned())));
         answers.networks = vec!["192.0.2.0/24".parse().unwrap()];

@@ -13,13 +13,14 @@
 use std::fs;
 use std::io;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
 use crate::disk;
-use crate::machine::SERVICE_USER;
-use crate::machine::User;
+use crate::platform::files;
+use crate::platform::users;
+use crate::platform::users::SERVICE_USER;
+use crate::platform::users::User;
 
 /// A file that is complete on disk, but not in its place yet.
 #[derive(Debug)]
@@ -52,16 +53,14 @@ impl Staged {
             Readers::Relay => 0o600,
             Readers::Group => 0o640,
         };
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&staged.temporary)?;
-        if rustix::process::geteuid().is_root()
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        let mut file = files::with_mode(&mut options, mode).open(&staged.temporary)?;
+        if users::is_root()
             && let Some(user) = User::named(SERVICE_USER)
         {
             let owner = (readers == Readers::Relay).then_some(user.uid);
-            std::os::unix::fs::fchown(&file, owner, Some(user.gid))?;
+            files::give_file(&file, owner, user.gid)?;
         }
         file.write_all(content)?;
         file.sync_all()?;
@@ -155,12 +154,10 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
+        files::mode(&fs::metadata(path).unwrap())
     }
 
     fn names(folder: &Path) -> Vec<String> {

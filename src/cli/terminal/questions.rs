@@ -8,15 +8,12 @@ use std::sync::Once;
 use std::sync::PoisonError;
 use std::sync::mpsc;
 
-use rustix::termios;
-use rustix::termios::LocalModes;
-use rustix::termios::OptionalActions;
-use rustix::termios::Termios;
 use secrecy::SecretString;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 
 use super::clean;
+use crate::platform::signals;
+use crate::platform::terminal;
+use crate::platform::terminal::Settings;
 
 /// Whether there is a terminal.
 pub(in crate::cli) fn is_there() -> bool {
@@ -57,7 +54,7 @@ pub(in crate::cli) fn prompt(text: &str) {
 }
 
 /// The state of the terminal before it hid the input.
-static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
+static SHOWN: Mutex<Option<Settings>> = Mutex::new(None);
 
 /// From now on Ctrl-C and similar signals restore the terminal, and wait for actions that are
 /// [uninterrupted].
@@ -75,10 +72,10 @@ fn begin_to_mind() {
             .build();
         let Ok(runtime) = runtime else { return };
         let number = runtime.block_on(async {
-            let mut hangup = signal(SignalKind::hangup()).ok()?;
-            let mut interrupt = signal(SignalKind::interrupt()).ok()?;
-            let mut quit = signal(SignalKind::quit()).ok()?;
-            let mut terminate = signal(SignalKind::terminate()).ok()?;
+            let mut hangup = signals::hangup().ok()?;
+            let mut interrupt = signals::interrupt().ok()?;
+            let mut quit = signals::quit().ok()?;
+            let mut terminate = signals::terminate().ok()?;
             ready.send(()).ok()?;
             tokio::select! {
                 _ = hangup.recv() => Some(1),
@@ -90,7 +87,7 @@ fn begin_to_mind() {
         let Some(number) = number else { return };
         let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shown) = &*shown {
-            let _gone = termios::tcsetattr(io::stdin(), OptionalActions::Now, shown);
+            let _gone = shown.apply();
         }
         let _gone = writeln!(io::stderr().lock());
         // The exit code of shells for a signal.
@@ -121,14 +118,12 @@ struct Hidden;
 
 impl Hidden {
     fn begin() -> io::Result<Self> {
-        let terminal = io::stdin();
-        let shown = termios::tcgetattr(&terminal)?;
-        let mut hidden = shown.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
+        let shown = terminal::settings()?;
+        let hidden = shown.hidden();
         // First stored, then hidden: no interrupt leaves it hidden.
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         let begun = Self;
-        termios::tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+        hidden.apply()?;
         Ok(begun)
     }
 }
@@ -137,7 +132,7 @@ impl Drop for Hidden {
     fn drop(&mut self) {
         let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(shown) = shown {
-            let _gone = termios::tcsetattr(io::stdin(), OptionalActions::Now, &shown);
+            let _gone = shown.apply();
         }
     }
 }

@@ -4,9 +4,8 @@
 use std::env;
 use std::io;
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
 
-use rustix::termios;
+use crate::platform::terminal;
 
 /// Where output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +33,11 @@ impl Stream {
             return None;
         }
         let size = match self {
-            Self::Out => termios::tcgetwinsize(io::stdout().as_fd()),
-            Self::Err => termios::tcgetwinsize(io::stderr().as_fd()),
+            Self::Out => terminal::size(&io::stdout()),
+            Self::Err => terminal::size(&io::stderr()),
         };
         let asked = |name| env::var(name).ok()?.parse::<usize>().ok();
         let known = |number: u16| Some(usize::from(number)).filter(|number| *number > 0);
-        let size = size.ok().map(|size| (size.ws_col, size.ws_row));
         let columns = size.and_then(|(columns, _)| known(columns));
         let lines = size.and_then(|(_, lines)| known(lines));
         let columns = columns.or_else(|| asked("COLUMNS")).unwrap_or(USUAL.0);

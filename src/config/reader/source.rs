@@ -15,8 +15,8 @@ use super::ProblemKind;
 use super::Problems;
 use super::variables::Variables;
 use crate::config::places;
-use crate::machine;
-use crate::machine::User;
+use crate::platform::users;
+use crate::platform::users::User;
 
 /// The text of a configuration file, and environment variables.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ fn unreadable(path: &Path, error: &std::io::Error, variables: &Variables) -> Con
     let remedy = if is(ErrorKind::PermissionDenied) {
         let shown = path.display();
         let fix = |user: &User| format!("chgrp {} {shown}; chmod 640 {shown}", user.group);
-        format!(": {}", machine::denied(path, fix))
+        format!(": {}", users::denied(path, fix))
     } else if is(ErrorKind::NotFound) && !variables.is_empty() {
         ". Create it, or leave out --config and GRAPH_RELAY_CONFIG if environment variables contain \
          the whole configuration"

@@ -25,6 +25,7 @@ use crate::page::texts::MessageTexts;
 use crate::page::visitor::NotAllowed;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
+use crate::platform::users;
 use crate::spool::Action;
 use crate::spool::Decision;
 use crate::spool::Order;
@@ -191,7 +192,7 @@ pub(super) async fn act(
     };
     let admin_state = page.admin_state.clone();
     let order = page.orders.spawn(async move {
-        let uid = rustix::process::geteuid().as_raw();
+        let uid = users::own_uid();
         admin_state.act(order, uid).await
     });
     let decided = order.await.map_err(|_| Broken::Spool)??;
@@ -260,7 +261,7 @@ pub(super) async fn resend(
     operatorlog::page_action(visitor.client, &session.name, "resend", 1);
     let admin_state = page.admin_state.clone();
     let resent = page.orders.spawn(async move {
-        let uid = rustix::process::geteuid().as_raw();
+        let uid = users::own_uid();
         admin_state.resend(wanted, uid).await
     });
     match resent.await.map_err(|_| Broken::Spool)? {

@@ -2,9 +2,9 @@
 //! checks and metrics.
 
 use prometheus_client::metrics::histogram::Histogram;
-use rustix::fs::Access;
 
 use super::error::AcceptError;
+use crate::platform::files;
 use crate::spool::Spool;
 use crate::spool::trouble::failed;
 
@@ -19,8 +19,7 @@ impl Spool {
         self.look_for_database()?;
         self.check_room(None)?;
         let folder = self.shared.settings.folder.join("content");
-        let usable = Access::WRITE_OK | Access::EXEC_OK;
-        rustix::fs::access(&folder, usable).map_err(|error| failed(&folder)(error.into()))?;
+        files::may_create_in(&folder).map_err(failed(&folder))?;
         self.note_running().await?;
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -14,6 +13,7 @@ use rusqlite::Transaction;
 
 use crate::disk;
 use crate::mail::SpoolId;
+use crate::platform::files;
 use crate::spool::KEPT;
 use crate::spool::OnStep;
 use crate::spool::Phase;
@@ -120,7 +120,7 @@ impl<'a> Contents<'a> {
         };
         // Another file system, or one without links: copied.
         let linked = self.may_link && fs::hard_link(&from, &to).is_ok();
-        let identity = (file.dev(), file.ino());
+        let identity = files::identity(&file);
         let has_copy = self.copies.get(&identity);
         if linked {
             self.linked += 1;
@@ -226,7 +226,7 @@ mod tests {
             let mut contents = Contents::new(&from, &to, may_link, &|_| ());
             contents.gather(&db).unwrap();
 
-            let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
+            let inode = |path: PathBuf| files::identity(&fs::metadata(path).unwrap());
             let [one, other] = [1, 2].map(|n| inode(file(&to, IDS[n])));
             assert_eq!(one, other);
             assert_eq!(one == inode(file(&from, IDS[1])), may_link);

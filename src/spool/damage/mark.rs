@@ -18,14 +18,13 @@
 use std::fs;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
 
 use crate::disk;
+use crate::platform::files;
 
 /// How far a spool is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,15 +68,12 @@ pub(in crate::spool) fn read(folder: &Path) -> Option<State> {
 impl Mark {
     /// Writes the file, durable with its name.
     pub(in crate::spool) fn write(folder: &Path, state: State) -> io::Result<Self> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path(folder))?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        let file = files::with_mode(&mut options, files::PRIVATE).open(path(folder))?;
         let mark = Self { file, state };
         let text = mark.text();
-        mark.file.write_all_at(text.as_bytes(), 0)?;
+        files::write_all_at(&mark.file, text.as_bytes(), 0)?;
         mark.file.set_len(text.len() as u64)?;
         mark.sync()?;
         disk::sync(folder)?;
@@ -92,7 +88,7 @@ impl Mark {
             self.state.checkpointed = commits;
         }
         // A file that falls behind notices less, and never causes a wrong refusal.
-        let _behind = self.file.write_all_at(self.text().as_bytes(), 0);
+        let _behind = files::write_all_at(&self.file, self.text().as_bytes(), 0);
     }
 
     /// The database has everything without its log.

@@ -20,8 +20,6 @@
 use std::fs;
 use std::fs::File;
 use std::fs::Metadata;
-use std::os::unix::fs::FileExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -33,6 +31,8 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::disk;
+use crate::platform::files;
+use crate::platform::files::Identity;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::lock_mutex;
@@ -122,7 +122,8 @@ impl Watch {
     /// Whether a database of this length is as long as its first page says.
     fn is_whole(&self, length: u64) -> bool {
         let mut header = [0; 32];
-        let read = File::open(&self.database.path).and_then(|it| it.read_exact_at(&mut header, 0));
+        let read = File::open(&self.database.path)
+            .and_then(|it| files::read_exact_at(&it, &mut header, 0));
         // SQLite, "Database File Format", 1.3: the page size, and the number of pages.
         let [.., p0, p1, _, _, _, _, _, _, _, _, _, _, n0, n1, n2, n3] = header;
         let page = match u64::from(u16::from_be_bytes([p0, p1])) {
@@ -138,13 +139,12 @@ impl Watch {
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
-    /// Device and inode.
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
 }
 
 impl Opened {
     fn new(path: PathBuf) -> Self {
-        let identity = fs::metadata(&path).ok().as_ref().map(identity);
+        let identity = fs::metadata(&path).ok().as_ref().map(files::identity);
         Self { path, identity }
     }
 
@@ -155,12 +155,8 @@ impl Opened {
     )]
     fn found(&self) -> Option<Option<Metadata>> {
         let found = fs::metadata(&self.path).ok();
-        (found.as_ref().map(identity) == self.identity).then_some(found)
+        (found.as_ref().map(files::identity) == self.identity).then_some(found)
     }
-}
-
-fn identity(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
 }
 
 impl Spool {

@@ -28,6 +28,7 @@ use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
 use crate::mail::Destination;
+use crate::platform::users;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::columns;
@@ -56,7 +57,7 @@ impl Pause {
         Self {
             mailbox: None,
             since,
-            uid: rustix::process::geteuid().as_raw(),
+            uid: users::own_uid(),
             reason: Some(format!("{UNREADABLE}: {error}")),
             by_relay: true,
         }
@@ -327,7 +328,7 @@ pub(in crate::spool) fn insert_lost(db: &Connection, now: Timestamp) -> rusqlite
     db.execute(
         "INSERT OR REPLACE INTO ordered (key, at, running, uid, text)
          VALUES ('pause ', ?1, ifnull((SELECT running FROM clock), 0), ?2, ?3)",
-        params![now.millis(), rustix::process::geteuid().as_raw(), LOST],
+        params![now.millis(), users::own_uid(), LOST],
     )?;
     Ok(())
 }

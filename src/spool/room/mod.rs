@@ -58,6 +58,7 @@ use self::usage::megabytes;
 use super::SpoolError;
 use super::lock_mutex;
 use super::trouble::Troubles;
+use crate::disk;
 use crate::mail::SpoolId;
 
 /// The step in which a message reserves room while it is received: small enough for many
@@ -353,11 +354,10 @@ impl Room {
         {
             return Ok(free);
         }
-        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| SpoolError::File {
+        let free = disk::free_space(&self.folder).map_err(|error| SpoolError::File {
             path: self.folder.clone(),
-            error: error.into(),
+            error,
         })?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         *asked = Some((Instant::now(), free));
         Ok(free)
     }

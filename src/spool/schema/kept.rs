@@ -17,7 +17,6 @@ use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -25,6 +24,7 @@ use rusqlite::Connection;
 
 use super::FORMAT;
 use crate::disk;
+use crate::platform::files;
 use crate::spool::SpoolError;
 use crate::spool::database;
 use crate::spool::room::usage::megabytes;
@@ -257,12 +257,11 @@ pub(super) struct Room {
 
 impl Room {
     fn on(folder: &Path, size: u64, free_space: u64) -> Result<Self, SpoolError> {
-        let disk = rustix::fs::statvfs(folder).map_err(|error| failed(folder)(error.into()))?;
         Ok(Self {
             // The log may contain every page once. Measured: two thirds, if there is
             // nothing but history.
             needed: 2 * size,
-            free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            free: disk::free_space(folder).map_err(failed(folder))?,
             free_space,
         })
     }
@@ -301,8 +300,8 @@ fn version(path: &Path) -> Option<i64> {
     let mut version = [0; 4];
     let file = File::open(path).ok()?;
     let mut begin = [0; database::MAGIC.len()];
-    file.read_exact_at(&mut begin, 0).ok()?;
-    file.read_exact_at(&mut version, VERSION_AT).ok()?;
+    files::read_exact_at(&file, &mut begin, 0).ok()?;
+    files::read_exact_at(&file, &mut version, VERSION_AT).ok()?;
     (&begin == database::MAGIC).then(|| i64::from(i32::from_be_bytes(version)))
 }
 

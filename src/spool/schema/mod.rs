@@ -36,7 +36,6 @@ mod kept;
 mod steps;
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -54,6 +53,7 @@ use super::damage::examine;
 use super::damage::examine::Beside;
 use super::damage::mark::State;
 use crate::clock::Timestamp;
+use crate::platform::files;
 
 /// The number of the format that this program reads and writes.
 ///
@@ -391,11 +391,9 @@ pub(super) fn state(connection: &Connection, beside: &Beside) -> Result<State, S
 /// Creates the database file, readable by its owner only, if it does not exist. SQLite
 /// gives its log the same mode.
 fn make_private(path: &Path) -> Result<(), SpoolError> {
-    let made = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path);
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    let made = files::with_mode(&mut options, files::PRIVATE).open(path);
     made.map(drop).map_err(|error| SpoolError::File {
         path: path.to_owned(),
         error,

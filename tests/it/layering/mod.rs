@@ -193,6 +193,35 @@ fn every_file_begins_by_saying_what_it_is_for() {
     }
 }
 
+/// So that a port to another system begins and ends in one folder.
+#[test]
+fn only_platform_names_what_only_unix_has() {
+    const UNIX: [&str; 6] = [
+        "std::os::",
+        "rustix",
+        "libc::",
+        "tokio::signal::unix",
+        "UnixListener",
+        "UnixStream",
+    ];
+    let names = |text: &str| UNIX.iter().any(|name| text.contains(name));
+    let mut seen = 0;
+    for (path, text) in sources() {
+        if path.starts_with(root().join("src/platform")) {
+            seen += usize::from(names(&text));
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let (path, number) = (path.display(), number + 1);
+            assert!(
+                !names(line),
+                "{path}:{number} belongs into platform/: {line}"
+            );
+        }
+    }
+    assert!(seen > 0, "platform/ is not where this test looks for it");
+}
+
 /// States, outcomes, causes and kinds of tokens have types. Their names are for people,
 /// JSON and SQL, and no decision compares them.
 #[test]

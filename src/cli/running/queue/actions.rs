@@ -10,9 +10,6 @@ use std::collections::HashSet;
 use std::pin::pin;
 
 use serde::Serialize;
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 
 use super::Failure;
 use super::Relay;
@@ -26,6 +23,8 @@ use crate::cli::talk;
 use crate::cli::terminal;
 use crate::cli::terminal::Progress;
 use crate::mail::SpoolId;
+use crate::platform::signals;
+use crate::platform::signals::Signal;
 use crate::spool::Action;
 use crate::spool::Count;
 use crate::spool::Decided;
@@ -146,7 +145,7 @@ async fn all(
 ) -> Result<Exit, Failure> {
     let of = count.states.values().sum();
     let progress = Progress::begin(present(action));
-    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    let mut interrupt = signals::interrupt().ok();
     let mut after = None;
     loop {
         let which = Which::Matching {

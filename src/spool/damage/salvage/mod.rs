@@ -19,9 +19,6 @@ mod rows;
 use std::fs;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::FileExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -34,6 +31,7 @@ use super::mark::Mark;
 use super::mark::State;
 use crate::clock::Timestamp;
 use crate::disk;
+use crate::platform::files;
 use crate::spool::OnStep;
 use crate::spool::Phase;
 use crate::spool::SpoolError;
@@ -303,7 +301,7 @@ fn copy_database(from: &Path, copy: &Path) -> Result<u64, SpoolError> {
     if database.is_file() && fs::metadata(&database).is_ok_and(|file| file.len() > 0) {
         unreadable += copy_blocks(&database, copy)?;
     } else {
-        let file = new_file(copy).map_err(failed(copy))?;
+        let file = disk::create(copy).map_err(failed(copy))?;
         file.set_len(BLOCK as u64).map_err(failed(copy))?;
     }
     restore_beginning(copy)?;
@@ -313,16 +311,16 @@ fn copy_database(from: &Path, copy: &Path) -> Result<u64, SpoolError> {
 fn copy_blocks(from: &Path, to: &Path) -> Result<u64, SpoolError> {
     let source = File::open(from).map_err(failed(from))?;
     let length = source.metadata().map_err(failed(from))?.len();
-    let target = new_file(to).map_err(failed(to))?;
+    let target = disk::create(to).map_err(failed(to))?;
     target.set_len(length).map_err(failed(to))?;
     let mut block = [0; BLOCK];
     let (mut at, mut unreadable) = (0, 0);
     while at < length {
-        match source.read_at(&mut block, at) {
+        match files::read_at(&source, &mut block, at) {
             Ok(0) => break,
             Ok(read) => {
                 let read_bytes = block.get(..read).unwrap_or(&block);
-                target.write_all_at(read_bytes, at).map_err(failed(to))?;
+                files::write_all_at(&target, read_bytes, at).map_err(failed(to))?;
                 at += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -352,18 +350,13 @@ fn restore_beginning(copy: &Path) -> Result<(), SpoolError> {
     drop(schema::create(&fresh)?);
     let mut page = [0; BLOCK];
     let source = File::open(&fresh).map_err(failed(&fresh))?;
-    source.read_exact_at(&mut page, 0).map_err(failed(&fresh))?;
+    files::read_exact_at(&source, &mut page, 0).map_err(failed(&fresh))?;
     // Not the size of the new one, so that SQLite uses the size of the file.
     page.iter_mut().skip(28).take(4).for_each(|byte| *byte = 0);
     let target = File::options().write(true).open(copy);
     let target = target.map_err(failed(copy))?;
-    target.write_all_at(&page, 0).map_err(failed(copy))?;
+    files::write_all_at(&target, &page, 0).map_err(failed(copy))?;
     fs::remove_file(&fresh).map_err(failed(&fresh))
-}
-
-fn new_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn new_folder(parent: &Path, name: &str) -> Result<PathBuf, SpoolError> {
@@ -374,7 +367,7 @@ fn new_folder(parent: &Path, name: &str) -> Result<PathBuf, SpoolError> {
         }
         path = parent.join(format!("{name}.{number}"));
     }
-    let made = fs::DirBuilder::new().mode(0o700).create(&path);
+    let made = files::private_folders().create(&path);
     made.map_err(failed(&path))?;
     Ok(path)
 }

@@ -10,7 +10,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -19,6 +18,8 @@ use rustix::fs::AtFlags;
 use rustix::fs::CWD;
 use rustix::fs::Gid;
 use rustix::fs::Uid;
+
+use super::files;
 
 /// The user that `systemd/sysusers.d/graph-relay.conf` creates.
 pub const SERVICE_USER: &str = "graph-relay";
@@ -74,8 +75,13 @@ impl User {
 
     /// The user of this process.
     pub fn of_this_process() -> Self {
-        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        Self::numbered(uid.as_raw(), gid.as_raw())
+        Self::numbered(own_uid(), rustix::process::getegid().as_raw())
+    }
+
+    /// The user that a file belongs to.
+    pub fn owning(file: &fs::Metadata) -> Self {
+        let owner = files::owner(file);
+        Self::numbered(owner.uid, owner.gid)
     }
 
     /// In the form that chown(1) expects for an owner: with the user's group.
@@ -107,6 +113,21 @@ fn group_name(gid: u32) -> String {
         || gid.to_string(),
         |group| group.name().to_string_lossy().into_owned(),
     )
+}
+
+/// The number of the user whose rights this process has.
+pub fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether this process has root's rights.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether root started this process, even if it has other rights now.
+pub fn is_started_by_root() -> bool {
+    rustix::process::getuid().is_root()
 }
 
 /// Runs a function with the rights of another user, on a separate thread that ends with
@@ -177,8 +198,8 @@ pub fn denied(path: &Path, fix: impl Fn(&User) -> String) -> String {
         }
         Some(Obstacle::File(_)) | None => match fs::metadata(path) {
             Ok(metadata) => {
-                let owner = User::numbered(metadata.uid(), metadata.gid()).name;
-                let mode = metadata.mode() & 0o7777;
+                let owner = User::owning(&metadata).name;
+                let mode = files::mode(&metadata);
                 format!(
                     "it belongs to {owner} (mode {mode:04o}), and this is user {}",
                     me.name
