@@ -103,7 +103,7 @@
 //! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue`, `metrics` |
-//! | `telemetry` | `spool`, `config`, `mail`, `clock`, `platform` |
+//! | `telemetry` | `spool`, `config`, `mail`, `clock`, `disk`, `platform` |
 //! | `routing` | `config`, `mail` |
 //! | `graph` | `auth`, `http`, `mime`, `mail`, `metrics` |
 //! | `auth` | `http`, `config`, `credentials`, `mail`, `clock`, `disk`, `platform` |

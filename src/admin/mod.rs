@@ -27,6 +27,7 @@
 //! | `POST /alerts/test` | sends a test alert to each `[[alert]]`, as [`AlertTested`](attention::AlertTested) |
 //! | `GET /metrics` | the same in numbers, and what the relay counts, as Prometheus reads them |
 //! | `GET /livez`, `GET /readyz` | whether it answers, and whether clients can send mail: [`monitoring`] |
+//! | `GET /devices` | who sends mail, or tries to, as [`DeviceView`] |
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
 //!
@@ -34,6 +35,7 @@
 
 pub mod attention;
 mod configuration;
+mod devices;
 mod error;
 mod history;
 mod identity;
@@ -67,6 +69,8 @@ use self::attention::LastCheckup;
 pub use self::configuration::Configuration;
 pub use self::configuration::ConfigurationView;
 pub use self::configuration::Reload;
+pub use self::devices::DeviceState;
+pub use self::devices::DeviceView;
 pub use self::error::ApiError;
 pub use self::error::ErrorCode;
 use self::error::Failure;
@@ -192,6 +196,7 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
         .merge(sessions)
         .merge(page_links::router(admin_state.page_links.clone()))
         .merge(alerts)
+        .merge(devices::router(admin_state.clone()))
         .merge(pauses::router(admin_state.clone()))
         .merge(identity::router(admin_state.clone(), stop.clone()))
         .merge(monitoring::router(admin_state.clone()))

@@ -47,13 +47,14 @@ pub use self::reference::command;
 use self::reference::explain;
 use self::running::accounts;
 use self::running::alert_test;
+use self::running::clients::devices;
+use self::running::clients::sessions;
 use self::running::healthcheck;
 use self::running::history;
 use self::running::page;
 use self::running::pause;
 use self::running::queue;
 use self::running::send_test;
-use self::running::sessions;
 use self::running::status;
 use self::terminal::say;
 use self::terminal::say_exactly;
@@ -141,6 +142,8 @@ enum Command {
     History(history::Options),
     /// Find messages by anything you know of them, and show what became of them and what to do
     Trace(history::TraceOptions),
+    /// List the devices and applications that send mail, and what came of it
+    Devices(devices::Options),
     /// Print a link that logs in to the admin page, once
     Page(page::Options),
     /// Pause all delivery, or that of one mailbox; mail is still accepted and waits
@@ -231,6 +234,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Queue { command } => queue::run(&command).await,
                 Command::History(options) => history::run(&options).await,
                 Command::Trace(options) => history::trace(&options).await,
+                Command::Devices(options) => devices::run(&options).await,
                 Command::Page(options) => page::run(&options).await,
                 Command::Pause(options) => pause::pause(&options).await,
                 Command::Resume(options) => pause::resume(&options).await,

@@ -67,6 +67,7 @@ use crate::spool::Next;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Urgency;
+use crate::telemetry::devices::Devices;
 use crate::telemetry::maillog;
 use crate::telemetry::operatorlog;
 
@@ -84,6 +85,7 @@ struct Context {
     keep: Duration,
     account_clients: HashMap<String, AccountClient>,
     metrics: Metrics,
+    devices: Devices,
 }
 
 /// An account ready to send.
@@ -178,6 +180,7 @@ pub async fn run(
             keep: config.failure_keep,
             account_clients: accounts.iter().map(account_client).collect(),
             metrics: standing.metrics().clone(),
+            devices: standing.devices().clone(),
         }),
         destinations,
         faults: Faults::default(),

@@ -24,6 +24,7 @@ use crate::mail::Address;
 use crate::mail::Destination;
 use crate::metrics::Metrics;
 use crate::spool::Pause;
+use crate::telemetry::devices::Devices;
 
 /// A mailbox or an account that backs off after failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +134,8 @@ pub struct Standing {
     board: Arc<Mutex<Board>>,
     /// Where delivery counts.
     metrics: Metrics,
+    /// Where it counts for each device.
+    devices: Devices,
 }
 
 #[derive(Debug)]
@@ -155,13 +158,13 @@ struct Backoff {
 
 impl Default for Standing {
     fn default() -> Self {
-        Self::new(Metrics::default())
+        Self::new(Metrics::default(), Devices::default())
     }
 }
 
 impl Standing {
     /// That of a delivery that counts there.
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: Metrics, devices: Devices) -> Self {
         let board = Board {
             accounts: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
@@ -172,12 +175,18 @@ impl Standing {
         Self {
             board: Arc::new(Mutex::new(board)),
             metrics,
+            devices,
         }
     }
 
     /// Where delivery counts.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where it counts for each device.
+    pub(super) fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// The state now.

@@ -24,11 +24,14 @@ use super::receive::Received;
 use super::receive::Reception;
 use super::receive::intake::Intake;
 use super::receive::intake::Refused;
+use super::receive::intake::Taken;
 use super::receive::reason;
 use super::slots::Slot;
 use super::slots::stage::Event;
 use crate::config::Tls;
+use crate::mail::Address;
 use crate::mail::Envelope;
+use crate::mail::ReversePath;
 use crate::metrics::Refusal;
 use crate::session::Credentials;
 use crate::session::Reply;
@@ -36,6 +39,7 @@ use crate::session::Session;
 use crate::session::Step;
 use crate::session::Verdict;
 use crate::telemetry::complaints;
+use crate::telemetry::devices::Sighting;
 use crate::telemetry::refusals::Caption;
 use crate::telemetry::refusals::Whose;
 use crate::telemetry::transcripts::Secrecy;
@@ -56,6 +60,8 @@ pub(super) struct Dialog<'a> {
     policy: Policy,
     session: Session,
     deadlines: Deadlines,
+    /// What the client has shown of itself.
+    sighting: Sighting,
     shared: &'a Shared,
 }
 
@@ -65,6 +71,7 @@ impl<'a> Dialog<'a> {
             connection: Connection::new(stream, policy.client(), slot, shared),
             session: policy.session(),
             deadlines: Deadlines::new(&policy.rules().limits),
+            sighting: Sighting::at(policy.client(), policy.listener().address.to_string()),
             policy,
             shared,
         }
@@ -119,9 +126,7 @@ impl<'a> Dialog<'a> {
             if let Err(end) = turned {
                 return end;
             }
-            for quirk in self.session.new_quirks() {
-                complaints::protocol_deviation(self.policy.client(), quirk.name());
-            }
+            self.note_quirks();
             if !self.session.is_under_way() {
                 self.note_refusals(false);
             }
@@ -273,6 +278,7 @@ impl<'a> Dialog<'a> {
 
     async fn verify(&mut self, credentials: Credentials) -> Result<Step, End> {
         self.flush().await?;
+        self.sighting.authentication = Some(credentials.mechanism.name());
         let connection = &mut self.connection;
         connection.slot.mark(Event::Verifying);
         let verification = authenticate(credentials, connection, &self.policy, self.shared).await?;
@@ -311,11 +317,12 @@ impl<'a> Dialog<'a> {
         }
         let Received { outcome, size } = received?;
         match outcome {
-            Ok(id) => {
+            Ok(taken) => {
                 self.connection.slot.mark(Event::Accepted);
                 self.connection.recording.succeeded();
                 self.shared.metrics.messages_accepted.inc();
-                Ok(self.session.verdict(Verdict::Queued(id)))
+                self.note_accepted(envelope, &taken);
+                Ok(self.session.verdict(Verdict::Queued(taken.id)))
             }
             Err(refused) => {
                 let Refused {
@@ -324,6 +331,7 @@ impl<'a> Dialog<'a> {
                     caption,
                 } = refused;
                 self.count_refused(&verdict);
+                self.sighting.about = reason::address(&verdict).map(ToString::to_string);
                 let reply = self.session.verdict(verdict);
                 self.connection.slot.mark(Event::NotAccepted);
                 complaints::refused(client, envelope, size, &reply, &cause);
@@ -405,14 +413,54 @@ impl<'a> Dialog<'a> {
             hello: session.hello().map(|hello| hello.name.clone()),
             user: session.identity().map(|user| user.name.clone()),
         };
-        for refusal in self.connection.refusals.take(is_over, whose) {
+        let refusals = self.connection.refusals.take(is_over, whose);
+        if refusals.is_empty() {
+            return;
+        }
+        self.look();
+        let now = self.shared.clock.now();
+        for refusal in refusals {
+            self.shared.devices.refused(&self.sighting, &refusal, now);
             self.shared.spool.note_refusal(refusal);
         }
+        self.sighting.about = None;
+    }
+
+    /// Names deviations from the standards in the log.
+    fn note_quirks(&mut self) {
+        for quirk in self.session.new_quirks() {
+            complaints::protocol_deviation(self.policy.client(), quirk.name());
+            self.sighting.quirks.insert(quirk.name());
+        }
+    }
+
+    /// Counts a message for the device that sent it.
+    fn note_accepted(&mut self, envelope: &Envelope, taken: &Taken) {
+        self.note_quirks();
+        self.look();
+        self.sighting.quirks.extend(&taken.quirks);
+        let author = taken.author.as_ref().map_or("", Address::as_str);
+        let sender = match &envelope.reverse_path {
+            ReversePath::Address(address) => address.as_str(),
+            ReversePath::Null => "",
+        };
+        let (senders, now) = ([sender, author], self.shared.clock.now());
+        self.shared.devices.accepted(&self.sighting, &senders, now);
+    }
+
+    /// What the client has shown until now.
+    fn look(&mut self) {
+        self.sighting.hello = self.session.hello().map(|hello| hello.name.clone());
+        self.sighting.user = self.session.identity().map(|user| user.name.clone());
+        self.sighting.tls = self.connection.tls_version();
     }
 
     /// Keeps the transcript, if something went wrong.
     fn keep(mut self) {
         self.note_refusals(true);
+        self.look();
+        let now = self.shared.clock.now();
+        self.shared.devices.ended(&self.sighting, now);
         let hello = self.session.hello().map(|hello| hello.name.clone());
         let user = self.session.identity().map(|user| user.name.clone());
         let client = self.policy.client();

@@ -62,6 +62,7 @@ use crate::metrics::Metrics;
 use crate::session;
 use crate::spool::Spool;
 use crate::telemetry::complaints;
+use crate::telemetry::devices::Devices;
 use crate::telemetry::transcripts::Transcripts;
 
 /// On stop, how long a message within DATA may take to be finished.
@@ -98,6 +99,7 @@ pub struct Shared {
     /// How often the rules have changed.
     generation: AtomicU64,
     transcripts: Transcripts,
+    devices: Devices,
     metrics: Metrics,
     slots: Slots,
     /// Connections without a slot whose clients may still read the last reply.
@@ -112,6 +114,7 @@ impl Shared {
         spool: Spool,
         rules: Rules,
         transcripts: Transcripts,
+        devices: Devices,
         metrics: Metrics,
         clock: Clock,
         stop: CancellationToken,
@@ -125,10 +128,16 @@ impl Shared {
             rules: Mutex::new(Arc::new(rules)),
             generation: AtomicU64::new(0),
             transcripts,
+            devices,
             metrics,
             clients: Clients::default(),
             verifier: Verifier::new(),
         }
+    }
+
+    /// Who sends mail.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// The rules for a session that begins now.

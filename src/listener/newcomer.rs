@@ -38,6 +38,7 @@ use crate::config::Listener;
 use crate::config::Tls;
 use crate::session::Reply;
 use crate::spool::RefusedMail;
+use crate::telemetry::devices::Sighting;
 use crate::telemetry::transcripts::Recording;
 
 /// Connections of one listener that were not decided about yet.
@@ -408,16 +409,21 @@ impl TurnedAway {
             close_gently(&mut stream).await;
         }
         drop(stream);
-        shared.spool.note_refusal(RefusedMail {
+        let refusal = RefusedMail {
             client: Some(address),
             reply: reply.to_string(),
             remedy: reply.remedy.to_owned(),
             ..RefusedMail::default()
-        });
+        };
+        let place = listener.address.to_string();
+        let sighting = Sighting::at(address, place.clone());
+        shared
+            .devices
+            .refused(&sighting, &refusal, shared.clock.now());
+        shared.spool.note_refusal(refusal);
         let mut recording = Recording::begin(&shared.clock);
         recording.said(reply.to_string().as_bytes());
         recording.trouble(&reply.to_string(), reply.remedy);
-        let place = listener.address.to_string();
         shared
             .transcripts
             .keep(recording, address, place, None, None);

@@ -118,6 +118,7 @@ impl Service {
             spool.clone(),
             rules,
             transcripts.clone(),
+            tidy::devices(&config).await,
             metrics.clone(),
             clock,
             stop_listening.clone(),
@@ -260,6 +261,7 @@ impl Service {
                 "some delivery attempts did not end in time: the next start treats them as doubtful"
             );
         }
+        self.shared.devices().save(true).await;
         if let Some(path) = self.spool.close().await {
             maillog::database_rewritten(&path);
         }
@@ -294,7 +296,8 @@ impl Service {
         let (config, spool, stop) = (&self.config, &self.spool, &self.stop_delivery);
         let tokens = |account: &config::Account| Tokens::new(account.clone(), means.clone());
         let sign_ins = SignIns::new(config.accounts.iter().map(tokens).collect());
-        let standing = Standing::new(metrics.clone());
+        let devices = self.shared.devices().clone();
+        let standing = Standing::new(metrics.clone(), devices.clone());
         self.deliver(
             sign_ins.accounts().to_vec(),
             standing.clone(),
@@ -326,10 +329,11 @@ impl Service {
         self.workers
             .spawn(admin::run(admin, admin_state.clone(), stop.clone()));
         self.workers
-            .spawn(tell_removed(spool.clone(), stop.clone()));
+            .spawn(tidy::tell_removed(spool.clone(), stop.clone()));
+        self.workers.spawn(devices.keep(stop.clone()));
         self.workers.spawn(watch);
         self.workers
-            .spawn(watch_database(spool.clone(), stop.clone()));
+            .spawn(tidy::watch_database(spool.clone(), stop.clone()));
         self.workers.spawn(tidy);
         self.workers
             .spawn(tidy::write_refusals(spool.clone(), stop.clone()));
@@ -435,40 +439,6 @@ fn session_settings(config: &Config) -> session::Settings {
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
         aliases: Arc::clone(&config.aliases),
-    }
-}
-
-/// Logs what was removed to make room.
-async fn tell_removed(spool: Spool, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            removed = spool.removed() => maillog::content_removed(&removed),
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-/// How often the relay checks that the database's files exist, in addition to a check for
-/// each message: what is only in a log that was removed is lost if the relay is killed
-/// before the next check.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// Logs it when somebody removes the database.
-async fn watch_database(spool: Spool, stop: CancellationToken) {
-    let gone = async {
-        loop {
-            tokio::select! {
-                path = spool.gone() => return path,
-                () = tokio::time::sleep(LOOK) => {
-                    // If it finds something, the other branch ends.
-                    let _noticed = spool.look_for_database();
-                }
-            }
-        }
-    };
-    tokio::select! {
-        path = gone => maillog::database_gone(&path),
-        () = stop.cancelled() => {}
     }
 }
 

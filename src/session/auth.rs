@@ -42,14 +42,19 @@ impl Mechanism {
             _ => None,
         }
     }
+
+    /// Its name (RFC 4422).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+        }
+    }
 }
 
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod alertlog;
 pub mod complaints;
+pub mod devices;
 mod journal;
 pub mod maillog;
 mod native;

@@ -17,6 +17,7 @@ mod crash;
 mod credentials;
 mod damage;
 mod delivery;
+mod devices;
 mod dialogs;
 mod doctor;
 mod environment;

@@ -199,6 +199,7 @@ async fn json_output_and_metrics_are_unchanged() {
         .args(["explain", "AADSTS7000222", "--json"])
         .output();
     pin("explain.json", &json(&explain.unwrap()));
+    pin("devices.json", &busy.json(&["devices"]));
     pin("sessions-list.json", &busy.json(&["sessions", "list"]));
     pin("metrics", &busy.metrics().await);
     drop(busy.graph);

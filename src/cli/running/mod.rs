@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 pub(super) mod alert_test;
 mod care;
+pub(super) mod clients;
 mod connections;
 pub(super) mod healthcheck;
 pub(super) mod history;
@@ -10,7 +11,6 @@ pub(super) mod page;
 pub(super) mod pause;
 pub(super) mod queue;
 pub(super) mod send_test;
-pub(super) mod sessions;
 pub(super) mod status;
 
 use std::path::PathBuf;

@@ -26,6 +26,7 @@ use crate::delivery::outcome::explain;
 use crate::delivery::outcome::schedule;
 use crate::delivery::outcome::suspects::Verdict;
 use crate::delivery::report::Ending;
+use crate::mail::Trace;
 use crate::metrics::Metrics;
 use crate::spool::AttemptOutcome;
 use crate::spool::AttemptReport;
@@ -34,6 +35,7 @@ use crate::spool::Draft;
 use crate::spool::Next;
 use crate::spool::SpoolError;
 use crate::spool::Stage;
+use crate::telemetry::devices;
 use crate::telemetry::maillog;
 
 /// Whether an outcome is on record. The spool may be closed by now, or damaged.
@@ -96,7 +98,7 @@ impl Context {
             requests: usage.requests,
             uploaded: usage.uploaded,
         };
-        record(&self.metrics, &entry, &report, now);
+        self.record(&entry, &report, now);
         // The next start looks for drafts that are not on record.
         if self.settle(&entry, &report).await == Settlement::Recorded {
             self.clear_up(&entry, &outcome, next, left).await;
@@ -161,6 +163,27 @@ impl Context {
         };
         if gone && let Err(error) = self.spool.forget_draft(entry.id, draft.id.clone()).await {
             maillog::spool_trouble(&error);
+        }
+    }
+
+    /// Counts an attempt, and logs it.
+    fn record(&self, entry: &Claimed, report: &AttemptReport, now: Moment) {
+        self.count_for_device(entry, report.next, now);
+        record(&self.metrics, entry, report, now);
+    }
+
+    /// Counts the end of a message for the device that sent it. A report came from none, and
+    /// a part of a message does not count by itself.
+    fn count_for_device(&self, entry: &Claimed, next: Next, now: Moment) {
+        let settled = match next {
+            Next::Delivered => devices::Settled::Delivered,
+            Next::Failed => devices::Settled::Failed,
+            Next::Wait(_) | Next::Held | Next::Quarantined => return,
+        };
+        if entry.about.is_none() && entry.part_of.is_none() {
+            let Trace { client, user, .. } = &entry.trace;
+            let devices = &self.devices;
+            devices.settled(*client, user.as_deref(), settled, now.at);
         }
     }
 

@@ -141,6 +141,11 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
+    /// `TLS 1.3`, if it has TLS.
+    pub(super) fn tls_version(&self) -> Option<&'static str> {
+        self.stream.tls_version()
+    }
+
     fn log_failed_handshake(&mut self, error: &io::Error) {
         if self.stream.was_silent() {
             // A health check, or a port scan.

@@ -68,6 +68,15 @@ impl From<AcceptError> for Refused {
     }
 }
 
+/// A message that was accepted.
+pub(in crate::listener) struct Taken {
+    pub(in crate::listener) id: SpoolId,
+    /// The address in its From field.
+    pub(in crate::listener) author: Option<Address>,
+    /// What its header section has that is not standard.
+    pub(in crate::listener) quirks: Vec<&'static str>,
+}
+
 /// What decides about a message that a session hands in.
 #[derive(Clone, Copy)]
 pub(in crate::listener) struct Intake<'a> {
@@ -107,7 +116,7 @@ impl<'a> Intake<'a> {
         self,
         mut incoming: Incoming,
         envelope: Envelope,
-    ) -> Result<SpoolId, Refused> {
+    ) -> Result<Taken, Refused> {
         let file = incoming.file().await?;
         let head = incoming.head();
         let whole = head.len() as u64 == incoming.size();
@@ -115,8 +124,9 @@ impl<'a> Intake<'a> {
             return Err(Verdict::HeaderTooBig(INLINE_LIMIT).into());
         };
         let findings = Findings::of(&header);
-        for quirk in &findings.quirks {
-            complaints::protocol_deviation(self.policy.client(), quirk.name());
+        let quirks: Vec<_> = findings.quirks.iter().map(|it| it.name()).collect();
+        for quirk in &quirks {
+            complaints::protocol_deviation(self.policy.client(), quirk);
         }
         let handed = Handed {
             identity: self.session.identity(),
@@ -157,7 +167,7 @@ impl<'a> Intake<'a> {
         self.log_sender(id, author.as_ref());
         self.allowance().use_mailbox(&destination, &envelope);
         maillog::split(&accepted);
-        Ok(id)
+        Ok(Taken { id, author, quirks })
     }
 
     /// The Message-ID that a message goes out with.

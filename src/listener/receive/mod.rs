@@ -8,6 +8,7 @@ mod tolerance;
 
 use self::intake::Intake;
 use self::intake::Refused;
+use self::intake::Taken;
 use super::Shared;
 use super::access::Policy;
 use super::connection::Connection;
@@ -18,7 +19,6 @@ use super::ending::cut_off;
 use super::ending::farewell;
 use super::slots::stage::Event;
 use crate::mail::Envelope;
-use crate::mail::SpoolId;
 use crate::session::DataReader;
 use crate::session::Fed;
 use crate::session::Session;
@@ -27,7 +27,7 @@ use crate::spool::Incoming;
 
 /// A received message and its verdict.
 pub(super) struct Received {
-    pub(super) outcome: Result<SpoolId, Refused>,
+    pub(super) outcome: Result<Taken, Refused>,
     /// Bytes of content.
     pub(super) size: u64,
 }
@@ -107,7 +107,7 @@ impl Reception<'_, '_> {
         }
     }
 
-    async fn accept(&self, incoming: Incoming, envelope: &Envelope) -> Result<SpoolId, Refused> {
+    async fn accept(&self, incoming: Incoming, envelope: &Envelope) -> Result<Taken, Refused> {
         self.still_allowed(envelope)?;
         let intake = Intake {
             policy: self.policy,

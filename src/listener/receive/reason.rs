@@ -1,5 +1,7 @@
-//! The verdicts on messages, in the few words of the metrics.
+//! The verdicts on messages, in the few words of the metrics, and the addresses that they are
+//! about.
 
+use crate::mail::Address;
 use crate::metrics::Refusal;
 use crate::session::Verdict;
 
@@ -19,4 +21,26 @@ pub(in crate::listener) fn of(verdict: &Verdict) -> Option<Refusal> {
         Verdict::StorageFull => Refusal::NoRoom,
         Verdict::LocalTrouble => Refusal::LocalError,
     })
+}
+
+/// The address for which a message is refused, if one is the reason.
+pub(in crate::listener) fn address(verdict: &Verdict) -> Option<&Address> {
+    match verdict {
+        Verdict::NoAccount(address) | Verdict::NotThisSender(address) => address.as_ref(),
+        Verdict::NotThisSubstitute(address)
+        | Verdict::NotThisActor(_, address)
+        | Verdict::NotThisRecipient(address) => Some(address),
+        Verdict::Queued(_)
+        | Verdict::TooBig
+        | Verdict::NeverFits
+        | Verdict::CannotBeSplit(_)
+        | Verdict::HeaderTooBig(_)
+        | Verdict::Malformed(_)
+        | Verdict::Binary
+        | Verdict::Looping(_)
+        | Verdict::TooMany
+        | Verdict::TooManyRecipients
+        | Verdict::StorageFull
+        | Verdict::LocalTrouble => None,
+    }
 }

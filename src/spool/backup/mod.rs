@@ -84,7 +84,14 @@ const MANIFEST: &str = "backup.json";
 const PART: &str = "spool.db.part";
 
 /// What may be in a folder that a spool is restored into.
-const OTHERS: [&str; 4] = ["alerts", "sign-ins", "token-key", "lost+found"];
+const OTHERS: [&str; 6] = [
+    "alerts",
+    "devices.json",
+    "devices.json.damaged",
+    "sign-ins",
+    "token-key",
+    "lost+found",
+];
 
 const HELD: &str = "held by a restore: it may have been delivered since the backup";
 

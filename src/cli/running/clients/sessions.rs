@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Failure;
-use super::Relay;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::counted;
+use crate::cli::running::Failure;
+use crate::cli::running::Relay;
 use crate::cli::say;
 use crate::cli::say_json;
 use crate::cli::talk;
