@@ -30,15 +30,17 @@ use super::visitor::Visitor;
 pub(super) enum Tab {
     Overview,
     Messages,
+    Devices,
 }
 
 impl Tab {
-    const ALL: [Self; 2] = [Self::Overview, Self::Messages];
+    const ALL: [Self; 3] = [Self::Overview, Self::Messages, Self::Devices];
 
     fn path(self) -> &'static str {
         match self {
             Self::Overview => "/",
             Self::Messages => "/messages",
+            Self::Devices => "/devices",
         }
     }
 
@@ -46,6 +48,7 @@ impl Tab {
         match self {
             Self::Overview => texts.layout.overview,
             Self::Messages => texts.layout.messages,
+            Self::Devices => texts.layout.devices,
         }
     }
 }

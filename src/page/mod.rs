@@ -27,6 +27,7 @@ mod access;
 mod assets;
 mod attention;
 mod badge;
+mod devices;
 mod layout;
 mod messages;
 mod overview;
@@ -124,6 +125,7 @@ fn router(page: Arc<Page>) -> Router {
     Router::new()
         .merge(overview::router())
         .merge(messages::router())
+        .merge(devices::router())
         .merge(access::log_in::router())
         .merge(layout::router())
         .merge(assets::router())

@@ -7,8 +7,10 @@ use super::MessagesTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
+use crate::admin::DeviceState;
 use crate::admin::PageRole as Role;
 use crate::page::badge::Badge;
+use crate::page::devices::texts::DevicesTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -17,6 +19,7 @@ pub(super) static TEXTS: Texts = Texts {
         pages: "Pages",
         overview: "Overview",
         messages: "Messages",
+        devices: "Devices",
         attention: "Needs attention",
         what_to_do: "What to do:",
         all_well: "All is well: mail is accepted and delivered.",
@@ -191,6 +194,70 @@ pub(super) static TEXTS: Texts = Texts {
         not_resent: "It was not sent again",
         not_an_address: "This is not an address. Write addresses like anna@contoso.com, with commas \
                          between them.",
+    },
+    devices: DevicesTexts {
+        nothing: "No device has sent anything yet. Point a device or an application at the relay: \
+                  it is listed here when its first message comes.",
+        caption: "Each client address and, where it logs in, each user: the one that was seen last \
+                  comes first. Today begins at midnight UTC.",
+        live: "The list updates itself.",
+        device: "Device",
+        last_seen: "Last seen",
+        today: "Today",
+        signs_in_as: "Signs in as",
+        by_network: "by its address",
+        connection: "Connection",
+        notes: "Notes",
+        no_tls: "no TLS",
+        ago: |span| format!("{span} ago"),
+        now: "just now",
+        accepted: |count| format!("{count} accepted"),
+        delivered: |count| format!("{count} delivered"),
+        failed: |count| format!("{count} failed"),
+        refused: |count| format!("{count} refused"),
+        nothing_today: "nothing",
+        state: |state| match state {
+            DeviceState::Sending => "Sends mail",
+            DeviceState::Silent => "Silent",
+            DeviceState::Refused => "Refused",
+        },
+        silent: |days| format!("Silent for {}", counted(days, "day")),
+        unknown_title: "No such device",
+        unknown: "It has not sent anything, or the relay has forgotten it: it remembers the last \
+                  1,000 devices.",
+        verdict: |state| match state {
+            DeviceState::Sending => "Its last message was accepted.",
+            DeviceState::Silent => {
+                "It has sent regularly, and sends nothing any more. Is it \
+                                    turned off, or does it send to another address?"
+            }
+            DeviceState::Refused => "The relay refused what it sent last.",
+        },
+        details: "Details",
+        address: "Address",
+        name: "Calls itself",
+        first_seen: "First seen",
+        last_accepted: "Last message accepted",
+        never: "never",
+        authentication: "Authentication",
+        none: "none",
+        senders: "Sends as",
+        quirks: "Tolerated deviations",
+        figures: "Messages",
+        figures_of: "Since when",
+        since: |since| format!("since {since}"),
+        heads: ["Accepted", "Delivered", "Failed", "Refused"],
+        last_messages: "Last messages",
+        all_messages: "All messages of this device",
+        all_refusals: "All that was refused",
+        transcripts: "Sessions that went wrong",
+        transcripts_help: "What this address and the relay said to each other, without passwords \
+                           and content. The relay keeps the last ones until it is restarted.",
+        no_transcripts: "None since the relay was started.",
+        omitted: |count| format!("… {count} lines are not kept …"),
+        client: "Device",
+        relay: "Relay",
+        event: "Event",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "second"),

@@ -7,8 +7,10 @@ use super::MessagesTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
+use crate::admin::DeviceState;
 use crate::admin::PageRole as Role;
 use crate::page::badge::Badge;
+use crate::page::devices::texts::DevicesTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -17,6 +19,7 @@ pub(super) static TEXTS: Texts = Texts {
         pages: "Seiten",
         overview: "Übersicht",
         messages: "Nachrichten",
+        devices: "Geräte",
         attention: "Braucht Aufmerksamkeit",
         what_to_do: "Was zu tun ist:",
         all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
@@ -197,6 +200,70 @@ pub(super) static TEXTS: Texts = Texts {
         not_resent: "Sie wurde nicht erneut gesendet",
         not_an_address: "Das ist keine Adresse. Schreiben Sie Adressen wie anna@contoso.com, durch \
                          Kommas getrennt.",
+    },
+    devices: DevicesTexts {
+        nothing: "Noch hat kein Gerät etwas gesendet. Stellen Sie an einem Gerät oder in einem \
+                  Programm das Relay ein: Es erscheint hier mit seiner ersten Nachricht.",
+        caption: "Jede Adresse und, wo sie sich anmeldet, jeder Benutzer: Zuerst steht, wer zuletzt \
+                  gesehen wurde. Der Tag beginnt um Mitternacht UTC.",
+        live: "Die Liste erneuert sich selbst.",
+        device: "Gerät",
+        last_seen: "Zuletzt gesehen",
+        today: "Heute",
+        signs_in_as: "Angemeldet als",
+        by_network: "über die Adresse",
+        connection: "Verbindung",
+        notes: "Hinweise",
+        no_tls: "ohne TLS",
+        ago: |span| format!("vor {span}"),
+        now: "gerade eben",
+        accepted: |count| format!("{count} angenommen"),
+        delivered: |count| format!("{count} zugestellt"),
+        failed: |count| format!("{count} fehlgeschlagen"),
+        refused: |count| format!("{count} abgewiesen"),
+        nothing_today: "nichts",
+        state: |state| match state {
+            DeviceState::Sending => "Sendet",
+            DeviceState::Silent => "Still",
+            DeviceState::Refused => "Abgewiesen",
+        },
+        silent: |days| format!("Seit {} still", counted(days, "Tag", "Tagen")),
+        unknown_title: "Dieses Gerät gibt es nicht",
+        unknown: "Es hat noch nichts gesendet, oder das Relay hat es vergessen: Es merkt sich die \
+                  letzten 1000 Geräte.",
+        verdict: |state| match state {
+            DeviceState::Sending => "Die letzte Nachricht wurde angenommen.",
+            DeviceState::Silent => {
+                "Es hat regelmäßig gesendet und sendet nicht mehr. Ist es \
+                                    ausgeschaltet, oder sendet es an eine andere Adresse?"
+            }
+            DeviceState::Refused => "Das Relay hat abgewiesen, was es zuletzt gesendet hat.",
+        },
+        details: "Einzelheiten",
+        address: "Adresse",
+        name: "Nennt sich",
+        first_seen: "Zuerst gesehen",
+        last_accepted: "Letzte angenommene Nachricht",
+        never: "nie",
+        authentication: "Anmeldung",
+        none: "keine",
+        senders: "Sendet als",
+        quirks: "Geduldete Abweichungen",
+        figures: "Nachrichten",
+        figures_of: "Seit wann",
+        since: |since| format!("seit {since}"),
+        heads: ["Angenommen", "Zugestellt", "Fehlgeschlagen", "Abgewiesen"],
+        last_messages: "Letzte Nachrichten",
+        all_messages: "Alle Nachrichten dieses Geräts",
+        all_refusals: "Alles Abgewiesene",
+        transcripts: "Sitzungen, in denen etwas schiefging",
+        transcripts_help: "Was diese Adresse und das Relay einander gesagt haben, ohne Passwörter \
+                           und Inhalte. Das Relay behält die letzten bis zum Neustart.",
+        no_transcripts: "Keine seit dem Start des Relays.",
+        omitted: |count| format!("… {count} Zeilen sind nicht aufbewahrt …"),
+        client: "Gerät",
+        relay: "Relay",
+        event: "Ereignis",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "Sekunde", "Sekunden"),

@@ -9,6 +9,7 @@
 mod english;
 mod german;
 
+use super::devices::texts::DevicesTexts;
 use crate::admin::PageRole as Role;
 use crate::spool::Action;
 
@@ -79,6 +80,7 @@ pub(super) struct Texts {
     pub(super) overview: OverviewTexts,
     pub(super) messages: MessagesTexts,
     pub(super) message: MessageTexts,
+    pub(super) devices: DevicesTexts,
     pub(super) time: TimeTexts,
 }
 
@@ -89,6 +91,7 @@ pub(super) struct LayoutTexts {
     pub(super) pages: &'static str,
     pub(super) overview: &'static str,
     pub(super) messages: &'static str,
+    pub(super) devices: &'static str,
     pub(super) attention: &'static str,
     pub(super) what_to_do: &'static str,
     pub(super) all_well: &'static str,

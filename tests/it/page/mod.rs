@@ -2,6 +2,7 @@
 
 mod attacks;
 mod client;
+mod devices;
 mod log_in;
 mod messages;
 mod overloads;

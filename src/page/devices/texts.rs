@@ -1,0 +1,59 @@
+//! The texts of the devices.
+
+use crate::admin::DeviceState;
+
+/// The list of devices, and one device.
+#[derive(Debug)]
+pub(in crate::page) struct DevicesTexts {
+    pub(in crate::page) nothing: &'static str,
+    pub(in crate::page) caption: &'static str,
+    pub(in crate::page) live: &'static str,
+    pub(in crate::page) device: &'static str,
+    pub(in crate::page) last_seen: &'static str,
+    pub(in crate::page) today: &'static str,
+    pub(in crate::page) signs_in_as: &'static str,
+    /// It does not authenticate.
+    pub(in crate::page) by_network: &'static str,
+    pub(in crate::page) connection: &'static str,
+    pub(in crate::page) notes: &'static str,
+    pub(in crate::page) no_tls: &'static str,
+    pub(in crate::page) ago: fn(&str) -> String,
+    pub(in crate::page) now: &'static str,
+    pub(in crate::page) accepted: fn(u64) -> String,
+    pub(in crate::page) delivered: fn(u64) -> String,
+    pub(in crate::page) failed: fn(u64) -> String,
+    pub(in crate::page) refused: fn(u64) -> String,
+    pub(in crate::page) nothing_today: &'static str,
+    pub(in crate::page) state: fn(DeviceState) -> &'static str,
+    /// For how many days.
+    pub(in crate::page) silent: fn(u64) -> String,
+    pub(in crate::page) unknown_title: &'static str,
+    pub(in crate::page) unknown: &'static str,
+    pub(in crate::page) verdict: fn(DeviceState) -> &'static str,
+    pub(in crate::page) details: &'static str,
+    pub(in crate::page) address: &'static str,
+    pub(in crate::page) name: &'static str,
+    pub(in crate::page) first_seen: &'static str,
+    pub(in crate::page) last_accepted: &'static str,
+    pub(in crate::page) never: &'static str,
+    pub(in crate::page) authentication: &'static str,
+    pub(in crate::page) none: &'static str,
+    pub(in crate::page) senders: &'static str,
+    pub(in crate::page) quirks: &'static str,
+    pub(in crate::page) figures: &'static str,
+    pub(in crate::page) figures_of: &'static str,
+    /// Since when the relay counts.
+    pub(in crate::page) since: fn(&str) -> String,
+    /// Accepted, delivered, failed, refused.
+    pub(in crate::page) heads: [&'static str; 4],
+    pub(in crate::page) last_messages: &'static str,
+    pub(in crate::page) all_messages: &'static str,
+    pub(in crate::page) all_refusals: &'static str,
+    pub(in crate::page) transcripts: &'static str,
+    pub(in crate::page) transcripts_help: &'static str,
+    pub(in crate::page) no_transcripts: &'static str,
+    pub(in crate::page) omitted: fn(usize) -> String,
+    pub(in crate::page) client: &'static str,
+    pub(in crate::page) relay: &'static str,
+    pub(in crate::page) event: &'static str,
+}

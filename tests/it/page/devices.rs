@@ -1,0 +1,98 @@
+//! The devices on the page.
+
+use graph_relay_sandbox::Sandbox;
+
+use super::client::Browser;
+use super::with_page;
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::message;
+use crate::common::send_one;
+use crate::common::stand_in;
+use crate::common::users::PLAIN;
+use crate::common::users::USERS;
+
+async fn with_users() -> (Sandbox, Home) {
+    let graph = stand_in().await;
+    let home = with_page(&graph)
+        .sections(USERS)
+        .listener("authentication = \"optional\"")
+        .build();
+    (graph, home)
+}
+
+/// A user is refused, because it sends as somebody else.
+fn is_refused(relay: &Relay) {
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO <b>scanner</b>", "250");
+    smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
+    smtp.expect("MAIL FROM:<boss@contoso.com>", "553");
+    smtp.expect("QUIT", "221");
+    relay.event("session", |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_shows_every_device_with_its_state_and_links_to_its_page() {
+    let (_graph, home) = with_users().await;
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in_as(&relay, &home, "viewer");
+    let page = browser.get("/devices").body;
+    assert!(page.contains("No device has sent anything yet"), "{page}");
+
+    send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    is_refused(&relay);
+    relay.event("delivered", |_| true);
+    relay.wait_until(|| browser.get("/devices").body.contains("1 delivered"));
+
+    let page = browser.get("/devices").body;
+    assert!(page.contains("href=\"/devices\" aria-current=\"page\""));
+    assert!(
+        page.contains("href=\"/devices/127%2E0%2E0%2E1?user=scanner\""),
+        "{page}"
+    );
+    assert!(page.contains("<span class=\"badge ok\">Sends mail</span>"));
+    assert!(page.contains("<span class=\"badge bad\">Refused</span>"));
+    assert!(page.contains("&#60;b&#62;scanner"), "{page}");
+    browser.language = "de";
+    let page = browser.get("/devices").body;
+    assert!(page.contains("1 zugestellt"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_device_shows_its_messages_its_refusal_and_the_session_without_password() {
+    let (_graph, home) = with_users().await;
+    let relay = Relay::start(&home);
+    is_refused(&relay);
+    let id = send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    let mut browser = Browser::logged_in_as(&relay, &home, "viewer");
+
+    let page = browser.get("/devices/127.0.0.1?user=scanner").body;
+    assert!(page.contains("553 5.7.1 scanner may not send as"), "{page}");
+    assert!(page.contains("add the address to senders of the [[user]]"));
+    assert!(page.contains("AUTH PLAIN ***"), "{page}");
+    assert!(!page.contains(PLAIN), "{page}");
+    let page = browser.get("/devices/127.0.0.1").body;
+    assert!(page.contains(&format!("href=\"/messages/{id}\"")), "{page}");
+    let sender = MAILBOX.replace('@', "%40");
+    assert!(page.contains(&format!("href=\"/messages?from={sender}\"")));
+    assert!(page.contains("href=\"/messages?client=127.0.0.1\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_unknown_or_no_address_is_not_found() {
+    let (_graph, home) = with_users().await;
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    for path in [
+        "/devices/192.0.2.1",
+        "/devices/127.0.0.1?user=nobody",
+        "/devices/printer",
+        "/devices/%3Cb%3E",
+    ] {
+        let answer = browser.get(path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("No such device"), "{}", answer.body);
+    }
+}
