@@ -205,6 +205,7 @@ mod tests {
             address,
             hosts: Vec::new(),
             url: None,
+            proxies: Vec::new(),
             password_hash: None,
         };
         links.serve(page.url(address, "relay.example"));

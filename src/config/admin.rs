@@ -6,10 +6,13 @@ use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use reqwest::Url;
 use serde::Deserialize;
 
 use super::accounts::check_base_url;
+use super::listeners::is_everybody;
+use super::listeners::networks_of;
 use super::reader::Marked;
 use super::reader::Section;
 use crate::credentials::PasswordHash;
@@ -24,6 +27,8 @@ pub struct AdminPage {
     pub hosts: Vec<String>,
     /// The beginning of its addresses, as browsers write them, if it is stated.
     pub url: Option<PageUrl>,
+    /// Proxies in front of it, which say who the client is.
+    pub proxies: Vec<IpNet>,
     /// The password of an administrator, if there is one.
     pub password_hash: Option<PasswordHash>,
 }
@@ -120,6 +125,7 @@ pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
     let address = section.marked::<AddressOrOff>("address");
     let hosts = section.marked::<Vec<String>>("hosts");
     let url = section.marked::<String>("url");
+    let proxies = networks_of(&mut section, "proxies");
     let password_hash = section.optional::<PasswordHash>("password_hash");
     let page = address.and_then(|marked| {
         let Marked { value, span } = marked;
@@ -127,6 +133,7 @@ pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
             address: value.0?,
             hosts: hosts_of(&section, hosts.as_ref()),
             url: url.as_ref().and_then(|url| url_of(&section, url)),
+            proxies: proxies_of(&section, proxies.as_ref()),
             password_hash,
         };
         if let (Some(url), Some(marked)) = (&page.url, &url)
@@ -185,6 +192,18 @@ fn url_of(section: &Section<'_>, url: &Marked<String>) -> Option<PageUrl> {
     }
 }
 
+fn proxies_of(section: &Section<'_>, proxies: Option<&Marked<Vec<IpNet>>>) -> Vec<IpNet> {
+    let Some(Marked { value, span }) = proxies else {
+        return Vec::new();
+    };
+    if is_everybody(value) {
+        let message = "proxies: everybody could pass for any client: name only the proxies, like \
+                       proxies = [\"127.0.0.1\"]";
+        section.problem_at(span, message);
+    }
+    value.clone()
+}
+
 /// An address with its port, or `"off"`.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
@@ -229,6 +248,7 @@ mod tests {
                 address,
                 hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
                 url: None,
+                proxies: Vec::new(),
                 password_hash: None,
             };
 

@@ -17,6 +17,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::Page;
+use super::access::places;
 use super::access::sessions::Session;
 use super::attention::Notice;
 use super::texts::Language;
@@ -184,15 +185,8 @@ async fn choose(Path(tag): Path<String>, Query(chosen): Query<Chosen>) -> Respon
     let Some(language) = Language::of_tag(&tag) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    // Only a place of this page: a browser reads `//host` and `/\host` as another site.
-    let is_here = |back: &String| {
-        back.starts_with('/') && !back.starts_with("//") && !back.contains(['\\', '\r', '\n', '\t'])
-    };
-    let back = chosen
-        .back
-        .filter(is_here)
-        .unwrap_or_else(|| "/".to_owned());
-    let mut response = Redirect::to(&back).into_response();
+    let back = chosen.back.as_deref().and_then(places::own).unwrap_or("/");
+    let mut response = Redirect::to(back).into_response();
     let (name, tag) = (LANGUAGE, language.tag());
     let cookie = format!("{name}={tag}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {

@@ -102,6 +102,7 @@ pub async fn run(
 ) {
     let orders = TaskTracker::new();
     let counts = Arc::new(Counts::new(admin_state.metrics.clone()));
+    let proxies = settings.page.proxies.clone();
     let page = Page {
         access: Access::new(&settings, &admin_state),
         hostname: settings.hostname,
@@ -113,7 +114,7 @@ pub async fn run(
     };
     let routes = router(Arc::new(page));
     tokio::select! {
-        () = server::serve(socket, settings.tls, routes) => {}
+        () = server::serve(socket, settings.tls, proxies, routes) => {}
         never = counts.keep() => match never {},
         () = stop.cancelled() => {}
     }

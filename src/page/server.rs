@@ -1,5 +1,6 @@
 //! The connections of the page. Few of them are open at once, for each client and in all;
 //! a client that sends its request slowly is disconnected, and no connection lasts long.
+//! A proxy of `[admin] proxies` has connections of many clients; it limits each of them.
 //! Mail does not depend on any of this: the page has its own socket and its own tasks.
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -27,6 +29,8 @@ use tracing::debug;
 use tracing::warn;
 
 use super::Connection;
+use super::access::client::is_proxy;
+use super::access::client::network;
 
 /// Connections at once; others wait in the kernel. A browser opens six.
 const MOST: usize = 64;
@@ -45,7 +49,12 @@ const MOST_FIELDS: usize = 64;
 const A_MOMENT: Duration = Duration::from_millis(200);
 
 /// Serves connections until it is dropped, which ends them.
-pub(super) async fn serve(socket: TcpListener, tls: Option<Arc<ServerConfig>>, routes: Router) {
+pub(super) async fn serve(
+    socket: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    proxies: Vec<IpNet>,
+    routes: Router,
+) {
     let places = Arc::new(Semaphore::new(MOST));
     let clients = Clients::default();
     let connections = TaskTracker::new();
@@ -65,8 +74,12 @@ pub(super) async fn serve(socket: TcpListener, tls: Option<Arc<ServerConfig>>, r
                 continue;
             }
         };
-        let Some(entry) = clients.enter(client.ip()) else {
-            continue;
+        let entry = match is_proxy(client.ip(), &proxies) {
+            true => None,
+            false => match clients.enter(client.ip()) {
+                None => continue,
+                entered => entered,
+            },
         };
         let Ok(local) = stream.local_addr() else {
             continue;
@@ -134,6 +147,7 @@ struct Entry {
 
 impl Clients {
     fn enter(&self, client: IpAddr) -> Option<Entry> {
+        let client = network(client);
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = clients.entry(client).or_default();
         if *count >= MOST_OF_ONE {
@@ -157,5 +171,25 @@ impl Drop for Entry {
                 clients.remove(&self.client);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_addresses_has_as_many_connections_as_one_client() {
+        let clients = Clients::default();
+        let enter = |address: &str| clients.enter(address.parse().unwrap());
+        let mut open: Vec<_> = (0..MOST_OF_ONE)
+            .map(|n| enter(&format!("2001:db8::{n:x}")).unwrap())
+            .collect();
+
+        assert!(enter("2001:db8::ffff").is_none());
+        assert!(enter("2001:db8:0:1::1").is_some());
+        assert!(enter("192.0.2.1").is_some());
+        open.pop();
+        assert!(enter("2001:db8::ffff").is_some());
     }
 }

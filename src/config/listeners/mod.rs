@@ -226,7 +226,10 @@ fn authentication(section: &mut Section<'_>, users: &[User]) -> Option<Marked<Au
 }
 
 /// A list of networks; a bare address is a network of one machine.
-fn networks_of(section: &mut Section<'_>, key: &'static str) -> Option<Marked<Vec<IpNet>>> {
+pub(super) fn networks_of(
+    section: &mut Section<'_>,
+    key: &'static str,
+) -> Option<Marked<Vec<IpNet>>> {
     let networks = section.marked::<Vec<Network>>(key)?;
     Some(networks.map(|networks| networks.into_iter().map(|network| network.0).collect()))
 }
@@ -344,7 +347,7 @@ fn refuse_forged_clients(section: &Section<'_>, listener: &Listener, proxies: &M
 }
 
 /// Whether a list contains much of the internet, in however many pieces.
-fn is_everybody(networks: &[IpNet]) -> bool {
+pub(super) fn is_everybody(networks: &[IpNet]) -> bool {
     let networks: Vec<IpNet> = networks.to_vec();
     IpNet::aggregate(&networks).iter().any(|network| {
         let most = match network {

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::net::Ipv6Addr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::client::network;
 
 /// Wrong attempts that somebody may make by mistake.
 const FREE: u32 = 5;
@@ -47,17 +48,6 @@ impl Attempts {
         }
         *count = count.saturating_add(1);
         *last = now;
-    }
-}
-
-/// One customer gets a /64 of IPv6 addresses.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::cookie_name;
+use super::places;
 use super::sessions::LONGEST;
 use crate::page::Broken;
 use crate::page::Page;
@@ -33,7 +34,7 @@ use crate::telemetry::complaints;
 use crate::telemetry::operatorlog;
 
 /// The only page that needs no log-in.
-pub(in crate::page) const PATH: &str = "/log-in";
+pub(in crate::page) const PATH: &str = places::LOG_IN;
 
 /// Who used a link: only root and the relay's own user can get one.
 const BY_LINK: &str = "link";
@@ -45,6 +46,8 @@ const BY_PASSWORD: &str = "password";
 struct LogIn {
     layout: Layout,
     link: Option<String>,
+    /// Where the log-in leads.
+    next: String,
     has_password: bool,
     problem: Option<&'static str>,
 }
@@ -58,6 +61,8 @@ pub(in crate::page) fn router() -> Router<Arc<Page>> {
 #[derive(Debug, Deserialize)]
 struct Opened {
     link: Option<String>,
+    #[serde(default)]
+    next: String,
 }
 
 async fn ask(
@@ -66,20 +71,22 @@ async fn ask(
     Query(opened): Query<Opened>,
 ) -> Result<Response, Broken> {
     if visitor.session().is_some() {
-        return Ok(Redirect::to("/").into_response());
+        return Ok(Redirect::to(places::after_log_in(&opened.next)).into_response());
     }
-    form(&page, &visitor, opened.link, None)
+    form(&page, &visitor, opened.link, &opened.next, None)
 }
 
 fn form(
     page: &Page,
     visitor: &Visitor,
     link: Option<String>,
+    next: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Broken> {
     crate::page::shown(&LogIn {
         layout: Layout::new(visitor, None, &page.hostname, Vec::new()),
         link: link.filter(|_| problem.is_none()),
+        next: places::after_log_in(next).to_owned(),
         has_password: page.access.password.is_some(),
         problem,
     })
@@ -89,6 +96,8 @@ fn form(
 struct Shown {
     link: Option<String>,
     password: Option<String>,
+    #[serde(default)]
+    next: String,
 }
 
 async fn answer(
@@ -101,18 +110,19 @@ async fn answer(
     // A link cannot be guessed: whoever has one need not wait because of others.
     let link = shown.link.unwrap_or_default();
     if let Some(role) = access.links.redeem(&link, now) {
-        return Ok(begin(&page, &visitor, BY_LINK, role));
+        return Ok(begin(&page, &visitor, BY_LINK, role, &shown.next));
     }
     if access.attempts.must_wait(client, now) {
         complaints::not_logged_in(client, "too many wrong attempts: the client has to wait");
-        let response = form(&page, &visitor, None, Some(texts.wait))?;
+        let response = form(&page, &visitor, None, &shown.next, Some(texts.wait))?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, response).into_response());
     }
     if let Some(password) = shown.password
         && verify(&page, password).await
     {
         // Whoever set it may change relay.toml.
-        return Ok(begin(&page, &visitor, BY_PASSWORD, Role::Administrator));
+        let role = Role::Administrator;
+        return Ok(begin(&page, &visitor, BY_PASSWORD, role, &shown.next));
     }
     access.attempts.failed(client, now);
     let (reason, problem) = match link.is_empty() {
@@ -123,7 +133,7 @@ async fn answer(
         ),
     };
     complaints::not_logged_in(client, reason);
-    let response = form(&page, &visitor, None, Some(problem))?;
+    let response = form(&page, &visitor, None, &shown.next, Some(problem))?;
     Ok((StatusCode::FORBIDDEN, response).into_response())
 }
 
@@ -138,13 +148,13 @@ async fn verify(page: &Page, password: String) -> bool {
     verified.unwrap_or(false)
 }
 
-fn begin(page: &Page, visitor: &Visitor, name: &str, role: Role) -> Response {
+fn begin(page: &Page, visitor: &Visitor, name: &str, role: Role, next: &str) -> Response {
     let begun = page.access.sessions.begin(name, role, Instant::now());
     let Ok(secret) = begun else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     operatorlog::logged_in(visitor.client, name, role.name());
-    let mut response = Redirect::to("/").into_response();
+    let mut response = Redirect::to(places::after_log_in(next)).into_response();
     set_cookie(&mut response, visitor, &secret, LONGEST.as_secs());
     response
 }

@@ -11,9 +11,12 @@
 //! Every answer forbids scripts and styles from elsewhere or inside a page, framing,
 //! guessing of types, and keeping a copy.
 
+mod answers;
 mod attempts;
+pub(in crate::page) mod client;
 pub(in crate::page) mod log_in;
 mod origin;
+pub(in crate::page) mod places;
 pub(in crate::page) mod sessions;
 
 use std::sync::Arc;
@@ -34,8 +37,8 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use axum::response::Redirect;
 use axum::response::Response;
+use ipnet::IpNet;
 use ring::digest;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -61,16 +64,13 @@ const LARGEST_BODY: usize = 64 * 1024;
 const BODY: Duration = Duration::from_secs(10);
 /// The longest time of a request, without its body.
 const LONGEST: Duration = Duration::from_secs(20);
-/// Requests that work at once: they share the spool with the delivery of mail.
+/// Requests of those logged in that work at once: they share the spool with the delivery of
+/// mail. The log-in and the files of `static/` do not use it, so strangers take no turns.
 const AT_ONCE: usize = 2;
 /// Passwords that are verified at once: each takes 20 MB and a core.
 const PASSWORDS_AT_ONCE: usize = 1;
 /// With it, the page updates itself, and nobody need be there.
 const LIVE: HeaderName = HeaderName::from_static("x-live");
-/// htmx makes the request.
-const HTMX: HeaderName = HeaderName::from_static("hx-request");
-/// htmx goes there.
-const HTMX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 /// The names of cookies. A browser takes the first only over TLS and from this very host.
 const COOKIE_OVER_TLS: &str = "__Host-graph-relay";
 const COOKIE: &str = "graph-relay";
@@ -80,6 +80,8 @@ const COOKIE: &str = "graph-relay";
 pub(super) struct Access {
     /// Further names of the page.
     hosts: Vec<String>,
+    /// Whose word counts on who a client is.
+    proxies: Vec<IpNet>,
     links: PageLinks,
     password: Option<PasswordHash>,
     sessions: Sessions,
@@ -95,6 +97,7 @@ impl Access {
         hosts.push(settings.url.host().to_owned());
         Self {
             hosts,
+            proxies: settings.page.proxies.clone(),
             links: admin_state.page_links.clone(),
             password: settings.page.password_hash.clone(),
             sessions: Sessions::default(),
@@ -112,10 +115,19 @@ pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next:
     let mut response = match checked {
         Err(refused) => *refused,
         Ok(request) => {
+            let visitor = request.extensions().get::<Visitor>().cloned();
+            let is_logged_in = visitor.as_ref().is_some_and(|it| it.session.is_some());
             let answered = async {
-                // Fails only for a closed semaphore, and nobody closes this one.
-                let _turn = page.access.turns.acquire().await;
-                next.run(request).await
+                let _turn = match is_logged_in {
+                    // Fails only for a closed semaphore, and nobody closes this one.
+                    true => page.access.turns.acquire().await.ok(),
+                    false => None,
+                };
+                let response = next.run(request).await;
+                match visitor {
+                    Some(visitor) => answers::in_words(&visitor, response),
+                    None => response,
+                }
             };
             match tokio::time::timeout(LONGEST, answered).await {
                 Ok(response) => response,
@@ -147,6 +159,11 @@ fn with(answer: impl IntoResponse) -> Refused {
     Box::new(answer.into_response())
 }
 
+/// The same for a status that explains nothing.
+fn bare(visitor: &Visitor, status: StatusCode) -> Refused {
+    with(answers::in_words(visitor, status.into_response()))
+}
+
 /// The request with its [`Visitor`], or the answer that refuses it.
 async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
     let (mut parts, body) = request.into_parts();
@@ -154,7 +171,7 @@ async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
     let visitor = visitor(page, &parts, &host)?;
     let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
     if !is_read && parts.method != Method::POST {
-        return Err(with(StatusCode::METHOD_NOT_ALLOWED));
+        return Err(bare(&visitor, StatusCode::METHOD_NOT_ALLOWED));
     }
     let origin = single(&parts.headers, &header::ORIGIN);
     if !is_read && !origin.is_some_and(|origin| origin::is_own(origin, &host, &page.url)) {
@@ -164,12 +181,14 @@ async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
     let path = parts.uri.path();
     let is_open = path == log_in::PATH || path.starts_with(assets::FOLDER);
     if visitor.session.is_none() && !is_open {
-        return Err(with(to_log_in(&parts.headers)));
+        let arrival = places::arrival(&parts, visitor.language);
+        return Err(with(arrival.unwrap_or_else(|| places::to_log_in(&parts))));
     }
     let body = match is_read {
         true => Body::empty(),
         false => {
-            let body = received(body).await?;
+            let body = received(body).await;
+            let body = body.map_err(|status| bare(&visitor, status))?;
             let token = visitor.session.as_ref().map(|session| &session.csrf);
             // Whoever logs in has no session yet; its secret is the link or the password.
             let is_named = match token {
@@ -221,7 +240,7 @@ fn visitor(page: &Page, parts: &Parts, host: &str) -> Result<Visitor, Refused> {
     Ok(Visitor {
         session,
         language: chosen.unwrap_or_else(|| Language::accepted(accepted.unwrap_or_default())),
-        client: connection.client.ip().to_canonical(),
+        client: client::client(connection.client.ip(), &parts.headers, &page.access.proxies),
         here: here(parts),
         is_encrypted,
     })
@@ -260,12 +279,12 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     named.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-async fn received(body: Body) -> Result<Bytes, Refused> {
+async fn received(body: Body) -> Result<Bytes, StatusCode> {
     let body = axum::body::to_bytes(body, LARGEST_BODY);
     match tokio::time::timeout(BODY, body).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(with(StatusCode::PAYLOAD_TOO_LARGE)),
-        Err(_) => Err(with(StatusCode::REQUEST_TIMEOUT)),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }
 }
 
@@ -288,15 +307,6 @@ async fn names(headers: &HeaderMap, body: Bytes, token: &str) -> bool {
 
 fn refused(visitor: &Visitor, title: &'static str, words: &'static str) -> Response {
     super::layout::told(visitor, StatusCode::FORBIDDEN, title, words)
-}
-
-fn to_log_in(headers: &HeaderMap) -> Response {
-    if headers.contains_key(HTMX) {
-        // A redirect would put the log-in into the middle of the page.
-        let place = HeaderValue::from_static(log_in::PATH);
-        return (StatusCode::UNAUTHORIZED, [(HTMX_REDIRECT, place)]).into_response();
-    }
-    Redirect::to(log_in::PATH).into_response()
 }
 
 /// Sets what every answer says.

@@ -46,6 +46,17 @@ pub(super) static TEXTS: Texts = Texts {
         not_allowed: "You may look at this, but not change it. Ask an administrator of the relay.",
         not_found_title: "There is nothing here",
         not_found: "The address may be mistyped, or what it showed is no longer kept.",
+        unreadable_title: "The relay does not understand this request",
+        unreadable: "A value is missing or not well-formed. Nothing was changed. Go back, check what \
+                     you typed, and try again.",
+        method_title: "This address is not a page",
+        method: "It takes orders from buttons of other pages. Nothing was changed.",
+        slow_title: "The request did not arrive in time",
+        slow: "Nothing was changed. Check your connection and try again.",
+        large_title: "The form is too large",
+        large: "Nothing was changed. Select fewer messages, or type less.",
+        arrival_title: "Opening the page",
+        arrival: "Continue",
         role: |role| match role {
             Role::Viewer => "viewer",
             Role::Operator => "operator",

@@ -49,6 +49,18 @@ pub(super) static TEXTS: Texts = Texts {
         not_found_title: "Hier ist nichts",
         not_found: "Vielleicht ist die Adresse falsch geschrieben, oder der Inhalt wird nicht mehr \
                     aufbewahrt.",
+        unreadable_title: "Das Relay versteht diese Anfrage nicht",
+        unreadable: "Ein Wert fehlt oder ist nicht richtig geschrieben. Es wurde nichts geändert. \
+                     Gehen Sie zurück, prüfen Sie Ihre Eingabe, und versuchen Sie es noch einmal.",
+        method_title: "Diese Adresse ist keine Seite",
+        method: "Sie nimmt Aufträge von Schaltflächen anderer Seiten an. Es wurde nichts geändert.",
+        slow_title: "Die Anfrage kam nicht rechtzeitig an",
+        slow: "Es wurde nichts geändert. Prüfen Sie Ihre Verbindung, und versuchen Sie es noch einmal.",
+        large_title: "Das Formular ist zu groß",
+        large: "Es wurde nichts geändert. Wählen Sie weniger Nachrichten aus, oder geben Sie weniger \
+                ein.",
+        arrival_title: "Die Seite wird geöffnet",
+        arrival: "Weiter",
         role: |role| match role {
             Role::Viewer => "Betrachter",
             Role::Operator => "Operator",

@@ -118,6 +118,16 @@ pub(super) struct AccessTexts {
     pub(super) not_allowed: &'static str,
     pub(super) not_found_title: &'static str,
     pub(super) not_found: &'static str,
+    pub(super) unreadable_title: &'static str,
+    pub(super) unreadable: &'static str,
+    pub(super) method_title: &'static str,
+    pub(super) method: &'static str,
+    pub(super) slow_title: &'static str,
+    pub(super) slow: &'static str,
+    pub(super) large_title: &'static str,
+    pub(super) large: &'static str,
+    pub(super) arrival_title: &'static str,
+    pub(super) arrival: &'static str,
     pub(super) role: fn(Role) -> &'static str,
 }
 

@@ -20,17 +20,17 @@ async fn without_a_log_in_there_is_nothing_but_the_log_in() {
     let relay = with_page(&graph).start();
     let mut browser = Browser::at(&relay);
 
-    for path in [
-        "/",
-        "/messages",
-        "/messages?q=a",
-        "/nothing",
-        "/language/de",
+    for (path, log_in) in [
+        ("/", "/log-in"),
+        ("/messages", "/log-in?next=%2Fmessages"),
+        ("/messages?q=a", "/log-in?next=%2Fmessages%3Fq%3Da"),
+        ("/nothing", "/log-in?next=%2Fnothing"),
+        ("/language/de", "/log-in?next=%2Flanguage%2Fde"),
     ] {
         let answer = browser.get(path);
         assert_eq!(
             (answer.status, answer.header("location")),
-            (303, "/log-in"),
+            (303, log_in),
             "{path}"
         );
         assert_eq!(answer.body, "", "{path}");
@@ -47,11 +47,18 @@ async fn without_a_log_in_there_is_nothing_but_the_log_in() {
             "{file}"
         );
     }
-    let update = browser.send("GET", "/messages", &[("HX-Request", "true")], "");
-    assert_eq!(
-        (update.status, update.header("hx-redirect")),
-        (401, "/log-in")
-    );
+    let of_htmx = [
+        ("HX-Request", "true"),
+        ("HX-Current-URL", "http://127.0.0.1/messages?q=a"),
+    ];
+    for (headers, log_in) in [
+        (&of_htmx[..1], "/log-in"),
+        (&of_htmx[..], "/log-in?next=%2Fmessages%3Fq%3Da"),
+    ] {
+        let update = browser.send("GET", "/messages", headers, "");
+        let leads_to = update.header("hx-redirect");
+        assert_eq!((update.status, leads_to), (401, log_in));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +99,82 @@ async fn a_link_logs_in_once_and_opening_it_does_not_use_it_up() {
     );
     assert_eq!(other.get("/").status, 303);
     relay.event("page_log_in_failed", |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_leads_to_the_page_that_was_asked_for_and_to_no_other_site() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::at(&relay);
+    let asked = browser.get("/messages?q=a&state=failed");
+    let place = asked.header("location").to_owned();
+    let next = browser.get(&place);
+    // Without a password there is no form yet: the link is opened in the same way.
+    assert_eq!(next.status, 200);
+    let (_, next) = place.split_once('?').unwrap();
+
+    let page = browser.get(&format!("{}&{next}", link(&home)));
+    let fields = [("link", page.field("link")), ("next", page.field("next"))];
+    let fields = fields.each_ref().map(|(name, value)| (*name, &**value));
+    assert_eq!(fields[1].1, "/messages?q=a&#38;state=failed");
+    let fields = [fields[0], ("next", "/messages?q=a&state=failed")];
+    let answer = browser.post("/log-in", &fields);
+
+    let leads_to = (answer.status, answer.header("location"));
+    assert_eq!(leads_to, (303, "/messages?q=a&state=failed"));
+    let answer = browser.get("/log-in?next=%2Fmessages");
+    assert_eq!(answer.header("location"), "/messages", "it is logged in");
+    for foreign in [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/log-in",
+    ] {
+        let mut browser = Browser::at(&relay);
+        let link = browser.get(&link(&home)).field("link");
+        let answer = browser.post("/log-in", &[("link", &link), ("next", foreign)]);
+        let leads_to = (answer.status, answer.header("location"));
+        assert_eq!(leads_to, (303, "/"), "{foreign}");
+    }
+}
+
+/// What a browser says of a link on another site; it sends no cookie with it.
+const FROM_ELSEWHERE: [(&str, &str); 2] = [
+    ("Sec-Fetch-Site", "cross-site"),
+    ("Sec-Fetch-Mode", "navigate"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_another_site_leads_to_its_page_with_the_cookie_of_the_session() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut stranger = Browser::at(&relay);
+
+    let answer = stranger.send("GET", "/messages?q=%22a%22", &FROM_ELSEWHERE, "");
+
+    assert_eq!(answer.status, 200);
+    let refresh = "<meta http-equiv=\"refresh\" content=\"0; url=/messages?q=%22a%22\">";
+    assert!(answer.body.contains(refresh), "{}", answer.body);
+    assert!(answer.body.contains("<a href=\"/messages?q=%22a%22\">"));
+    assert!(!answer.body.contains("relay.test"), "{}", answer.body);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    // The browser follows it from a page of the relay.
+    let own = [("Sec-Fetch-Site", "same-origin"), FROM_ELSEWHERE[1]];
+    let answer = stranger.send("GET", "/messages?q=%22a%22", &own, "");
+    assert_eq!(answer.status, 303, "a stranger ends at the log-in");
+    let mut browser = Browser::logged_in(&relay, &home);
+    assert_eq!(browser.send("GET", "/messages", &own, "").status, 200);
+    // No other site.
+    let answer = stranger.send("GET", "//evil.example/", &FROM_ELSEWHERE, "");
+    let leads_to = (answer.status, answer.header("location"));
+    assert_eq!(leads_to, (303, "/log-in"));
+    // A picture or a script of another site learns nothing.
+    let script = [FROM_ELSEWHERE[0], ("Sec-Fetch-Mode", "no-cors")];
+    assert_eq!(stranger.send("GET", "/messages", &script, "").status, 303);
+    let form = stranger.send("POST", "/log-out", &FROM_ELSEWHERE, "");
+    assert_eq!(form.status, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,6 +219,41 @@ async fn a_password_logs_in_and_guesses_have_to_wait() {
     assert!(answer.body.contains("Too many wrong attempts"));
     // Whoever has a link need not wait.
     Browser::logged_in(&relay, &home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_behind_a_proxy_are_told_apart_only_if_the_proxy_is_named() {
+    let graph = stand_in().await;
+    let password = format!("{ON}\npassword_hash = \"{}\"", hash_of("correct horse"));
+    let home = Home::with(&graph).sections(&password).build();
+    let relay = Relay::start(&home);
+    assert_eq!(guess_as(&relay, "192.0.2.7"), 403);
+    relay.event("page_log_in_failed", |line| line["client"] == "127.0.0.1");
+    drop(relay);
+
+    let proxies = format!("{password}\nproxies = [\"127.0.0.1\"]");
+    home.change(&password, &proxies);
+    let relay = Relay::start(&home);
+    for _ in 0..5 {
+        assert_eq!(guess_as(&relay, "198.51.100.1, 192.0.2.7"), 403);
+    }
+    relay.event("page_log_in_failed", |line| line["client"] == "192.0.2.7");
+    assert_eq!(guess_as(&relay, "198.51.100.2, 192.0.2.7"), 429);
+    assert_eq!(guess_as(&relay, "192.0.2.8"), 403);
+}
+
+/// Tries a wrong password for a client that a proxy names.
+fn guess_as(relay: &Relay, client: &str) -> u16 {
+    let mut browser = Browser::at(relay);
+    let origin = format!("http://{}", browser.host);
+    let headers = [
+        ("Origin", origin.as_str()),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("X-Forwarded-For", client),
+    ];
+    browser
+        .send("POST", "/log-in", &headers, "password=wrong")
+        .status
 }
 
 /// The hash of a password, as `hash-password` prints it.

@@ -42,6 +42,10 @@ async fn beyond_this_machine_the_page_needs_a_certificate() {
             "url = \"https://relay.example/page\"",
             "write scheme and host only",
         ),
+        (
+            "proxies = [\"0.0.0.0/0\"]",
+            "proxies: everybody could pass for any client",
+        ),
         ("password_hash = \"secret\"", "not an argon2id hash"),
         ("adress = \"off\"", "address"),
     ] {
