@@ -7,6 +7,7 @@
 use std::fs;
 use std::fs::File;
 use std::io;
+use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 
@@ -62,6 +63,35 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut to = create(to)?;
     io::copy(&mut from, &mut to)?;
     to.sync_all()
+}
+
+/// The most bytes of a small file.
+pub const SMALL: u64 = 1024 * 1024;
+
+/// Reads a small file whole: a configuration, a key, a secret. A wrong path may name a disk
+/// or something without an end.
+///
+/// # Errors
+///
+/// Those of reading; also if it has more than [`SMALL`] bytes.
+pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SMALL + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SMALL {
+        let words = "it has more than 1 MB: this cannot be the file that is meant";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
+    }
+    Ok(bytes)
+}
+
+/// Reads a small file whole as text.
+///
+/// # Errors
+///
+/// As in [`read_small`]; `InvalidData` if it is not UTF-8.
+pub fn read_small_text(path: &Path) -> io::Result<String> {
+    let text = String::from_utf8(read_small(path)?);
+    text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Renames a file, whose content is on stable storage, within its folder.
@@ -152,6 +182,13 @@ mod tests {
         let mode = files::mode(&fs::metadata(&path).unwrap());
         assert_eq!(mode, 0o600);
         assert!(!path.with_extension(HALF).exists());
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let refused = read_small(Path::new("/dev/zero")).unwrap_err();
+
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -111,8 +111,8 @@
 //! | `spool` | `mail`, `clock`, `disk`, `metrics`, `platform` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
-//! | `config` | `credentials`, `mail`, `clock`, `platform` |
-//! | `credentials` | `clock`, `platform` |
+//! | `config` | `credentials`, `mail`, `clock`, `disk`, `platform` |
+//! | `credentials` | `clock`, `disk`, `platform` |
 //! | `mail` | `clock` |
 //! | `clock` | `platform` |
 //! | `catalogue` | |

@@ -179,20 +179,25 @@ impl AdminState {
     }
 }
 
+/// When the certificate ends. Doctor and the log report one that cannot be read.
+async fn certificate(files: Option<CertificateFiles>, now: Timestamp) -> Option<EndingView> {
+    let files = files?;
+    // The disk may be slow, or on the network.
+    let ends = tokio::task::spawn_blocking(move || files.ends())
+        .await
+        .ok()?;
+    let what = "certificate";
+    ends.ok().map(|at| EndingView {
+        what: what.to_owned(),
+        at,
+        is_near: Ending { what, at }.is_near(now),
+    })
+}
+
 async fn of(admin_state: &AdminState) -> Status {
     let now = admin_state.means.clock.now();
     let dropped = telemetry::dropped();
-    let certificate = admin_state.certificate.as_ref().map(CertificateFiles::ends);
-    // Doctor and the log report a certificate that cannot be read.
-    let certificate = certificate.and_then(Result::ok).map(|at| EndingView {
-        what: "certificate".to_owned(),
-        at,
-        is_near: Ending {
-            what: "certificate",
-            at,
-        }
-        .is_near(now),
-    });
+    let certificate = certificate(admin_state.certificate.clone(), now).await;
     let (folder, least) = admin_state.configuration.disk();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),

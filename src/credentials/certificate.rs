@@ -20,6 +20,7 @@ use x509_cert::der::Decode;
 
 use super::unreadable;
 use crate::clock::Timestamp;
+use crate::disk;
 use crate::platform::files;
 
 /// The files of a certificate and its private key, both in PEM.
@@ -151,7 +152,7 @@ impl CertificateFiles {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|error| CertificateError::Unreadable {
+    disk::read_small(path).map_err(|error| CertificateError::Unreadable {
         path: path.to_owned(),
         error,
     })

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use super::NOT_THERE;
 use super::handed::VARIABLE;
 use super::handed::is_out_of_reach;
+use crate::disk;
 use crate::platform::files;
 use crate::platform::users;
 use crate::platform::users::User;
@@ -107,7 +108,8 @@ impl SecretSource {
     }
 
     fn read_file(&self, path: &Path) -> Result<String, SecretError> {
-        let bytes = fs::read(path).map_err(|error| SecretError::Unreadable(self.clone(), error))?;
+        let bytes =
+            disk::read_small(path).map_err(|error| SecretError::Unreadable(self.clone(), error))?;
         // Secrets are UTF-8: other bytes are reported as damage.
         Ok(String::from_utf8(bytes).unwrap_or_else(|_| "\0".to_owned()))
     }

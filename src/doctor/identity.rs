@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::config::Credential;
 use crate::config::Mailbox;
 use crate::config::SignIn;
+use crate::disk;
 use crate::graph::Caller;
 use crate::graph::Graph;
 use crate::graph::GraphError;
@@ -96,7 +97,7 @@ fn federated(account: &Account, means: &Means) -> Option<Finding> {
         return None;
     };
     let check = format!("credential {}", account.name);
-    let token = std::fs::read_to_string(path).ok()?;
+    let token = disk::read_small_text(path).ok()?;
     let claims = Claims::of(token.trim());
     let wanted = account.cloud.federation_audience();
     let Some(claims) = claims else {

@@ -23,6 +23,7 @@ use crate::auth::error::TokenError;
 use crate::auth::tokens::answer::DEFAULT_LIFE;
 use crate::auth::tokens::answer::seconds;
 use crate::clock::Timestamp;
+use crate::disk;
 use crate::http::Answer;
 use crate::http::Http;
 use crate::http::TransportError;
@@ -188,7 +189,7 @@ fn arc_key(challenge: &Answer, folder: &Path) -> Result<String, TokenError> {
     if fs::metadata(&path).map_err(unreadable)?.len() > LARGEST_ARC_KEY {
         return Err(refused(format!("{shown} is too large for a key")));
     }
-    let key = fs::read_to_string(&path).map_err(unreadable)?;
+    let key = disk::read_small_text(&path).map_err(unreadable)?;
     let key = key.trim().to_owned();
     let fits = |c: char| c.is_ascii_graphic();
     if key.is_empty() || !key.chars().all(fits) {

@@ -4,7 +4,6 @@
 //! Nonces are random: a mailbox is written about once an hour, and only after 2^32 writes
 //! would two equal nonces become likely.
 
-use std::fs;
 use std::path::Path;
 
 use base64::Engine;
@@ -27,6 +26,7 @@ use super::store::SignIn;
 use super::store::StoreError;
 use super::store::file_error;
 use crate::clock::Timestamp;
+use crate::disk;
 use crate::mail::Address;
 
 /// The key that seals and opens; it cannot be printed.
@@ -118,7 +118,7 @@ pub(in crate::auth) fn seal(sign_in: &SignIn, key: &Key) -> Result<String, Store
 
 /// Reads a file and opens it.
 pub(in crate::auth) fn open(path: &Path, key: &Key) -> Result<SignIn, StoreError> {
-    let text = fs::read(path).map_err(|error| file_error(path, error))?;
+    let text = disk::read_small(path).map_err(|error| file_error(path, error))?;
     let unopened = |mailbox: &str| StoreError::Sealed {
         path: path.to_owned(),
         mailbox: mailbox.to_owned(),

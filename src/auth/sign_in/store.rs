@@ -347,7 +347,7 @@ fn key(data_dir: &Path) -> Result<Key, StoreError> {
 }
 
 fn read_key(path: &Path) -> Result<Key, StoreError> {
-    let bytes = fs::read(path).map_err(|error| file_error(path, error))?;
+    let bytes = disk::read_small(path).map_err(|error| file_error(path, error))?;
     Key::of(&bytes).ok_or_else(|| StoreError::Short(path.to_owned()))
 }
 

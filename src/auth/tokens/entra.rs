@@ -47,6 +47,7 @@ use crate::auth::error::TokenError;
 use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Credential;
+use crate::disk;
 use crate::http::Answer;
 use crate::http::Http;
 use crate::http::TransportError;
@@ -250,7 +251,7 @@ impl<'a> Entra<'a> {
                 asserted(assertion(files, client_id, &self.url("token"), self.now)?)
             }
             Credential::FederatedToken(path) => {
-                let token = std::fs::read_to_string(path).map_err(|error| {
+                let token = disk::read_small_text(path).map_err(|error| {
                     let path = path.clone();
                     CredentialError::FederatedToken { path, error }
                 })?;

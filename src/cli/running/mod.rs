@@ -34,7 +34,8 @@ use crate::platform::sockets;
 use crate::spool::Step;
 
 /// The relay answers within milliseconds; longer work comes in slices or with a longer limit.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A busy disk may take some seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A user may have to look for a telephone; a device code lasts 15 minutes.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20 * 60);
 

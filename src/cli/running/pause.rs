@@ -113,6 +113,7 @@ const STILL_UNREADABLE: &str = "What was paused before is still unreadable, so t
 
 fn waits(count: u64) -> String {
     match count {
+        0 => "no message waits for it now".to_owned(),
         1 => "1 message waits".to_owned(),
         count => format!("{} wait", counted(count, "message")),
     }

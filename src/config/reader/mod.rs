@@ -11,7 +11,6 @@ mod text;
 mod unknown;
 mod variables;
 
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
@@ -37,6 +36,7 @@ use self::variables::Scope;
 use self::variables::Value;
 use crate::credentials::handed;
 use crate::credentials::unreadable;
+use crate::disk;
 
 /// A value that comes from an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -458,7 +458,7 @@ fn content(path: &Path) -> Result<String, (ProblemKind, String)> {
         return Err((ProblemKind::Wrong, message.to_owned()));
     }
     let shown = path.display();
-    let bytes = fs::read(path).map_err(|error| {
+    let bytes = disk::read_small(path).map_err(|error| {
         let message = unreadable(path, &error);
         (ProblemKind::Unreadable, message)
     })?;

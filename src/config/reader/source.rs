@@ -15,6 +15,7 @@ use super::ProblemKind;
 use super::Problems;
 use super::variables::Variables;
 use crate::config::places;
+use crate::disk;
 use crate::platform::users;
 use crate::platform::users::User;
 
@@ -29,7 +30,7 @@ pub(in crate::config) struct Source {
 impl Source {
     /// Reads a file and the environment.
     pub(in crate::config) fn read(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
+        match disk::read_small_text(path) {
             Ok(text) => Ok(Self::new(text, std::env::vars_os())),
             Err(error) => {
                 let nothing = Self {

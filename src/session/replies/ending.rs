@@ -1,6 +1,7 @@
 //! Replies that end a session for the benefit of others: the limits on connections and
 //! time.
 
+use super::proxy::LET_IT_IN;
 use crate::mail::EnhancedStatus;
 use crate::session::LineEnd;
 use crate::session::Reply;
@@ -41,9 +42,7 @@ impl Reply {
     /// After a reload: the listener no longer allows this client.
     pub fn no_longer_admitted() -> Self {
         let text = "The configuration has changed: this client is no longer allowed to connect";
-        Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(
-            "if the client is one of yours, add its address to networks of the [[listener]]",
-        )
+        Self::new(421, EnhancedStatus::NOT_NOW, text).remedy(LET_IT_IN)
     }
 
     /// After a reload: the user was removed, or has another password.

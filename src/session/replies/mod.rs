@@ -14,6 +14,7 @@ mod too_big;
 use std::borrow::Cow;
 use std::fmt;
 
+use self::proxy::LET_IT_IN;
 use super::Access;
 use super::ClearPasswords;
 use super::Loop;
@@ -224,9 +225,7 @@ impl Reply {
     /// This client's network is not in the listener's list.
     pub fn network_not_allowed() -> Self {
         let text = "This client is not allowed to connect (networks of the [[listener]])";
-        Self::new(554, EnhancedStatus::NOT_ALLOWED, text).remedy(
-            "if the client is one of yours, add its address to networks of the [[listener]]",
-        )
+        Self::new(554, EnhancedStatus::NOT_ALLOWED, text).remedy(LET_IT_IN)
     }
 
     /// The client began with a TLS handshake, and the listener expects STARTTLS or no

@@ -57,6 +57,10 @@ impl Reply {
     }
 }
 
+/// The fix for a client that is not in `networks`.
+pub(super) const LET_IT_IN: &str = "if the client is one of yours, add its address to networks of \
+    the [[listener]]; the address of a load balancer belongs in proxy_protocol_from instead";
+
 /// The fix for a header that is not expected.
 pub const PROXY_REMEDY: &str = "a load balancer in front of the relay begins each connection with \
     the PROXY protocol: put its address into proxy_protocol_from of the [[listener]], so that the \

@@ -213,10 +213,7 @@ fn only_platform_names_what_only_unix_has() {
         }
         for (number, line) in text.lines().enumerate() {
             let (path, number) = (path.display(), number + 1);
-            assert!(
-                !names(line),
-                "{path}:{number} belongs into platform/: {line}"
-            );
+            assert!(!names(line), "{path}:{number} belongs in platform/: {line}");
         }
     }
     assert!(seen > 0, "platform/ is not where this test looks for it");
