@@ -26,6 +26,9 @@ use super::visitor::LANGUAGE;
 use super::visitor::NotAllowed;
 use super::visitor::Visitor;
 
+/// Where a language is chosen, before the log-in too.
+pub(super) const LANGUAGES: &str = "/language/";
+
 /// A page of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -102,7 +105,7 @@ impl Layout {
             .collect();
             (
                 language,
-                format!("/language/{}?back={back}", language.tag()),
+                format!("{LANGUAGES}{}?back={back}", language.tag()),
             )
         };
         let session = visitor.session().cloned();
@@ -116,10 +119,7 @@ impl Layout {
                 Some(_) => entries.to_vec(),
                 None => Vec::new(),
             },
-            languages: match session {
-                Some(_) => others.map(address).collect(),
-                None => Vec::new(),
-            },
+            languages: others.map(address).collect(),
             session,
             notices,
         }

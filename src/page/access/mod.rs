@@ -51,6 +51,7 @@ use super::Connection;
 use super::Page;
 use super::Settings;
 use super::assets;
+use super::layout;
 use super::texts::Language;
 use super::visitor;
 use super::visitor::Visitor;
@@ -179,7 +180,9 @@ async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
         return Err(with(refused(&visitor, texts.foreign_title, texts.foreign)));
     }
     let path = parts.uri.path();
-    let is_open = path == log_in::PATH || path.starts_with(assets::FOLDER);
+    let is_open = path == log_in::PATH
+        || path.starts_with(assets::FOLDER)
+        || (is_read && path.starts_with(layout::LANGUAGES));
     if visitor.session.is_none() && !is_open {
         let arrival = places::arrival(&parts, visitor.language);
         return Err(with(arrival.unwrap_or_else(|| places::to_log_in(&parts))));
@@ -306,7 +309,7 @@ async fn names(headers: &HeaderMap, body: Bytes, token: &str) -> bool {
 }
 
 fn refused(visitor: &Visitor, title: &'static str, words: &'static str) -> Response {
-    super::layout::told(visitor, StatusCode::FORBIDDEN, title, words)
+    layout::told(visitor, StatusCode::FORBIDDEN, title, words)
 }
 
 /// Sets what every answer says.

@@ -29,6 +29,15 @@ export const cases = {
     await second.judge();
   },
 
+  "the language is chosen before the log-in, which keeps its link": async ({ relay, visit }) => {
+    const visitor = await visit({ role: null, scripts: false });
+    await visitor.go(await relay.link("viewer"));
+    await visitor.press("::-p-text(Deutsch)");
+    assert.equal(await visitor.text("h1"), "Anmelden");
+    await visitor.press("main button");
+    assert.equal(await visitor.text("h1"), "Übersicht");
+  },
+
   "a password logs in by keyboard alone, also without scripts": async ({ visit }) => {
     for (const scripts of [true, false]) {
       const visitor = await visit({ role: null, scripts });
