@@ -19,7 +19,12 @@ function isBusy(list) {
   return focus !== null && focus !== document.body && focus.closest("main") !== null;
 }
 
+// Neither the question nor its answer, which may come when somebody has begun meanwhile.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const list = event.target;
   if (list.hasAttribute("data-live") && isBusy(list)) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const list = event.target;
+  if (list.hasAttribute("data-live") && isBusy(list)) event.detail.shouldSwap = false;
 });

@@ -54,6 +54,36 @@ export const cases = {
     }
   },
 
+  "a selection that is made while the list is on its way stays": async ({ visit }) => {
+    const visitor = await visit({ role: "operator" });
+    await visitor.go("/messages");
+    const box = "#messages tbody tr:first-child input[type=checkbox]";
+    await visitor.page.setRequestInterception(true);
+    visitor.page.on("request", async (request) => {
+      const isUpdate = request.headers()["x-live"];
+      if (isUpdate && !(await visitor.count(`${box}:checked`))) await visitor.page.click(box);
+      await request.continue().catch(() => {});
+    });
+    await visitor.page.evaluate(() => {
+      return new Promise((done) => document.addEventListener("htmx:afterRequest", done));
+    });
+    assert.equal(await visitor.count(`${box}:checked`), 1);
+  },
+
+  "addresses and words have room in every width": async ({ visit }) => {
+    for (const width of [390, 700, 1051, 1280]) {
+      const visitor = await visit({ width });
+      await visitor.go("/messages?q=anna");
+      const lines = await visitor.page.$$eval("#messages tbody td a", (links) =>
+        links.map((link) => `${link.getClientRects().length} ${link.innerText}`),
+      );
+      assert.ok(lines.includes("1 anna@example.org"), `${width}: ${lines}`);
+      assert.ok(lines.includes("1 127.0.0.1"), `${width}: ${lines}`);
+      const hidden = await visitor.page.$eval(".scroll", (it) => it.scrollWidth - it.clientWidth);
+      assert.equal(hidden, 0, `${width}`);
+    }
+  },
+
   "a new message appears by itself": async ({ relay, visit }) => {
     const visitor = await visit({ role: "viewer" });
     await visitor.go("/messages");

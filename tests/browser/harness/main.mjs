@@ -60,8 +60,12 @@ function register(file) {
       visitors.push(visitor);
       return visitor;
     };
-    await run({ relay, given, visit });
-    for (const visitor of visitors) await visitor.close();
+    try {
+      await run({ relay, given, visit });
+    } finally {
+      for (const visitor of visitors) await visitor.context.close();
+    }
+    for (const visitor of visitors) assert.deepEqual(visitor.faults, []);
   };
   const each = async (look, visit, lookAt) => {
     const roles = new Set(file.pages.map(({ role }) => role));
