@@ -22,6 +22,7 @@ use super::access::sessions::Session;
 use super::attention::Notice;
 use super::texts::Language;
 use super::texts::Texts;
+use super::visible::visible;
 use super::visitor::LANGUAGE;
 use super::visitor::NotAllowed;
 use super::visitor::Visitor;
@@ -158,7 +159,7 @@ pub(super) fn told(
         words,
     };
     match told.render() {
-        Ok(page) => (status, Html(page)).into_response(),
+        Ok(page) => (status, Html(visible(page))).into_response(),
         Err(_) => (status, words).into_response(),
     }
 }

@@ -33,6 +33,7 @@ mod messages;
 mod overview;
 mod server;
 mod texts;
+mod visible;
 mod visitor;
 
 use std::net::SocketAddr;
@@ -55,6 +56,7 @@ use self::access::Access;
 use self::layout::Layout;
 use self::layout::Tab;
 use self::overview::counts::Counts;
+use self::visible::visible;
 use self::visitor::Visitor;
 use crate::admin::AdminState;
 use crate::admin::Status;
@@ -202,7 +204,7 @@ impl IntoResponse for Broken {
 
 /// A page as an answer.
 fn shown(template: &impl askama::Template) -> Result<Response, Broken> {
-    Ok(Html(template.render()?).into_response())
+    Ok(Html(visible(template.render()?)).into_response())
 }
 
 async fn nothing_here(visitor: Visitor) -> Response {

@@ -70,6 +70,13 @@ export const cases = {
     assert.equal(await visitor.count(`${box}:checked`), 1);
   },
 
+  "a Subject that turns its letters around is shown as it is": async ({ relay, visit }) => {
+    await relay.send({ to: "anna@example.org", subject: "bill-\u202efdp.exe" }, "delivered");
+    const visitor = await visit({ role: "viewer" });
+    await visitor.go("/messages?q=bill-");
+    assert.match(await visitor.text("#messages"), /bill-\[U\+202E\]fdp\.exe/);
+  },
+
   "addresses and words have room in every width": async ({ visit }) => {
     for (const width of [390, 700, 1051, 1280]) {
       const visitor = await visit({ width });
