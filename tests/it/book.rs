@@ -205,7 +205,8 @@ fn every_link_of_the_book_has_a_target() {
             let page = texts.get(&target);
             // The built book is elsewhere: its pages lead to each other only.
             let is_there = if path.starts_with(&book) {
-                page.is_some() && target.starts_with(&book)
+                let is_picture = target.extension().is_some_and(|it| it == "webp");
+                (page.is_some() || is_picture && target.exists()) && target.starts_with(&book)
             } else {
                 target.exists()
             };
@@ -219,6 +220,24 @@ fn every_link_of_the_book_has_a_target() {
         }
     }
     assert!(count > 100, "{count}");
+}
+
+#[test]
+fn every_picture_of_the_book_is_small_and_a_page_shows_it() {
+    let texts: Vec<String> = pages().into_iter().map(|(_, text)| text).collect();
+    let pictures = fs::read_dir(root().join("docs/src/run/images")).unwrap();
+    let mut count = 0;
+    for picture in pictures {
+        let picture = picture.unwrap();
+        let name = picture.file_name().into_string().unwrap();
+        let size = picture.metadata().unwrap().len();
+        assert!(size < 60_000, "{name}: {size}");
+        let shown = format!("](images/{name})");
+        let is_shown = texts.iter().any(|text| text.contains(&shown));
+        assert!(is_shown, "{name}: no page shows it");
+        count += 1;
+    }
+    assert!(count >= 4, "{count}");
 }
 
 /// `a/b/../c` as `a/c`.

@@ -11,7 +11,7 @@ export const relay = {
 };
 
 export const pages = [
-  { name: "log-in", path: "/log-in", role: null, images: [{ image: "log-in", width: 1280 }] },
+  { name: "log-in", path: "/log-in", role: null },
   { name: "log-in-by-link", path: "/log-in?link=a-link", role: null },
   { name: "no-such-page", path: "/no-such-page", status: 404 },
 ];

@@ -4,14 +4,14 @@ import { strict as assert } from "node:assert";
 import { DEFERRED, REFUSED_BY_GRAPH } from "../harness/relay.mjs";
 
 export async function prepare(relay) {
+  const wide = "a".repeat(60);
+  await relay.send({ to: `${wide}@${wide}.example.org`, subject: "b".repeat(200) }, "delivered");
   const delivered = await relay.send(
     { to: ["anna@example.org", "bernd@example.org"], subject: "Invoice 2026-118" },
     "delivered",
   );
   await relay.send({ to: REFUSED_BY_GRAPH, subject: "Scan 0001" }, "failed");
   await relay.send({ to: DEFERRED, subject: "Backup finished" }, "deferred");
-  const wide = "a".repeat(60);
-  await relay.send({ to: `${wide}@${wide}.example.org`, subject: "b".repeat(200) }, "delivered");
   return { delivered };
 }
 

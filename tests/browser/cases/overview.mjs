@@ -15,10 +15,7 @@ export const pages = [
   {
     name: "overview",
     path: "/",
-    images: [
-      { image: "overview", width: 1280 },
-      { image: "overview-phone", width: 390, scheme: "dark" },
-    ],
+    images: [{ image: "overview", width: 1280 }],
   },
   { name: "overview-week", path: "/?span=week", role: "viewer" },
 ];

@@ -86,9 +86,9 @@ function register(file) {
         const visitor = await visit({ ...look, role: page.role });
         await visitor.go(typeof page.path === "function" ? page.path(given) : page.path);
         const height = await visitor.page.evaluate(() => document.documentElement.scrollHeight);
-        const clip = { x: 0, y: 0, width: visitor.width, height: Math.min(height, 1000) };
+        const clip = { x: 0, y: 0, width: visitor.width, height: Math.min(height, 900) };
         const file = join(images, `${image}.webp`);
-        await visitor.screenshot(file, { type: "webp", quality: 70, clip });
+        await visitor.screenshot(file, { type: "webp", quality: 55, clip });
       };
       test(`${image}.webp`, withVisitors(take));
     }
