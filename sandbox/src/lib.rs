@@ -151,6 +151,12 @@ impl Sandbox {
         format!("http://{}", self.address)
     }
 
+    /// Names the admin page of the relay that sends here: the page of this server links to it.
+    /// The first name counts.
+    pub fn name_admin_page(&self, url: &str) {
+        let _named = self.shared.admin_page.set(url.to_owned());
+    }
+
     /// The messages kept, oldest first.
     pub fn arrivals(&self) -> Vec<Arc<Arrival>> {
         self.shared.store.arrivals()

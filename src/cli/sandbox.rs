@@ -18,6 +18,7 @@ use super::say_exactly;
 use super::smtp;
 use super::talk;
 use crate::config::Config;
+use crate::config::PageUrl;
 use crate::disk;
 use crate::platform::files;
 use crate::platform::signals;
@@ -34,19 +35,37 @@ pub(super) struct Options {
     /// The address of the web page that shows the mail
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8025")]
     page: SocketAddr,
+    /// The address of the relay's admin page; without it, the port after that of --page
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
     /// Stop after the first message; the exit code is 0 if it arrived
     #[arg(long)]
     once: bool,
 }
 
+impl Options {
+    fn admin(&self) -> SocketAddr {
+        let beside = |page: SocketAddr| match page.port() {
+            // Any that is free.
+            0 => page,
+            port => SocketAddr::new(page.ip(), port.checked_add(1).unwrap_or_default()),
+        };
+        self.admin.unwrap_or_else(|| beside(self.page))
+    }
+}
+
 /// The faults on the first screen; the page lists them all.
 const SHOWN_FAULTS: [&str; 5] = ["throttle", "busy", "lost", "invalid", "denied"];
+/// Of the admin page, which is for this machine only. Its hash, as `hash-password` makes it.
+const PASSWORD: &str = "sandbox";
+const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$VUTfzZlMLhtrg2iqhBrEiA$VJd87d9AhRZaPK7bQQhhKKN15Eva4j5aI+Q2QfpfFYY";
 const RECIPIENT: &str = "you@example.org";
 /// The message goes over loopback only.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(options: &Options) -> Exit {
-    if !options.page.ip().is_loopback() || !options.smtp.ip().is_loopback() {
+    let addresses = [options.page, options.smtp, options.admin()];
+    if !addresses.iter().all(|address| address.ip().is_loopback()) {
         talk(
             "graph-relay: the sandbox is for this machine only: use an address with 127.0.0.1 or [::1]",
         );
@@ -80,7 +99,9 @@ pub(super) async fn run(options: &Options) -> Exit {
         }
     };
     let smtp = service.addresses().first().copied().unwrap_or(options.smtp);
-    introduce(smtp, &stand_in, &settings);
+    let page = service.page().map(PageUrl::as_str).unwrap_or_default();
+    stand_in.name_admin_page(&format!("{page}/"));
+    introduce(smtp, page, &stand_in, &settings);
     let arrived = show_the_way(smtp, &stand_in, &settings).await;
     let exit = match arrived {
         Ok(()) => Exit::Done,
@@ -125,15 +146,19 @@ async fn start(
          data_dir = {folder:?}\n\
          [[listener]]\naddress = \"{smtp}\"\n\
          [limits]\nfree_space = \"8 MB\"\n\
+         [admin]\naddress = \"{admin}\"\npassword_hash = \"{PASSWORD_HASH}\"\n\
          [[account]]\ntenant = \"{tenant}\"\nclient_id = \"{client}\"\n\
          client_secret_file = {secret:?}\nmailbox = \"{mailbox}\"\n\
          login_url = \"{url}\"\ngraph_url = \"{url}\"\n",
         smtp = options.smtp,
+        admin = options.admin(),
         tenant = settings.tenant,
         client = settings.client_id,
         url = stand_in.url(),
     );
-    let config = Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
+    let mut config =
+        Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
+    config.admin.inbox = Some(format!("{}/", stand_in.url()));
     let log = config.log.clone();
     let service = Service::start(config, None, &Passed::default())
         .await
@@ -141,13 +166,15 @@ async fn start(
             crate::service::StartError::Listen { .. } => {
                 format!("{error}; choose another address with --smtp")
             }
+            crate::service::StartError::Page(_) => {
+                format!("{error}; choose another address with --admin")
+            }
             other @ (crate::service::StartError::Credential { .. }
             | crate::service::StartError::SignIns(_)
             | crate::service::StartError::Tls(_)
             | crate::service::StartError::Spool(_)
             | crate::service::StartError::Http(_)
             | crate::service::StartError::Metrics(_)
-            | crate::service::StartError::Page(_)
             | crate::service::StartError::Admin { .. }) => other.to_string(),
         })?;
     if !options.once {
@@ -157,7 +184,7 @@ async fn start(
 }
 
 /// Prints the first screen: the addresses, and what to try.
-fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
+fn introduce(smtp: SocketAddr, page: &str, stand_in: &Sandbox, settings: &Settings) {
     let mailbox = mailbox_of(settings);
     let port = smtp.port();
     say_exactly("graph-relay SANDBOX: nothing leaves this machine.\n");
@@ -165,6 +192,9 @@ fn introduce(smtp: SocketAddr, stand_in: &Sandbox, settings: &Settings) {
     say_exactly(&format!(
         "  mail out   {}/  (the mail that Graph would receive)",
         stand_in.url()
+    ));
+    say_exactly(&format!(
+        "  page       {page}/  (the admin page; its password is {PASSWORD})"
     ));
     say_exactly(&format!(
         "  try        swaks --server 127.0.0.1:{port} --from {mailbox} --to {RECIPIENT}"

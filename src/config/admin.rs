@@ -116,6 +116,9 @@ pub struct Admin {
     pub metrics: Option<SocketAddr>,
     /// The admin page, if it is served.
     pub page: Option<AdminPage>,
+    /// In the sandbox, the address of the page with the mail that arrived. No key of
+    /// relay.toml sets it.
+    pub inbox: Option<String>,
 }
 
 /// Reads the section. `has_certificate`: whether the file has `[tls]`.
@@ -157,7 +160,11 @@ pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
         Some(page)
     });
     section.finish();
-    Admin { metrics, page }
+    Admin {
+        metrics,
+        page,
+        inbox: None,
+    }
 }
 
 fn hosts_of(section: &Section<'_>, hosts: Option<&Marked<Vec<String>>>) -> Vec<String> {

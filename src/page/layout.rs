@@ -80,6 +80,8 @@ pub(super) struct Layout {
     pub(super) notices: Vec<Notice>,
     /// This page in the other languages: their names and addresses.
     pub(super) languages: Vec<(Language, String)>,
+    /// In the sandbox, the page with the mail that arrived.
+    pub(super) inbox: Option<Arc<str>>,
 }
 
 impl Layout {
@@ -120,6 +122,7 @@ impl Layout {
                 Some(_) => entries.to_vec(),
                 None => Vec::new(),
             },
+            inbox: visitor.inbox.clone(),
             languages: others.map(address).collect(),
             session,
             notices,

@@ -71,6 +71,8 @@ struct Page {
     hostname: String,
     /// The beginning of its addresses, as browsers write them.
     url: PageUrl,
+    /// In the sandbox, the page with the mail that arrived.
+    inbox: Option<Arc<str>>,
     access: Access,
     counts: Arc<Counts>,
     /// Orders that have begun are finished, even if the browser has gone.
@@ -91,6 +93,8 @@ pub struct Settings {
     pub url: PageUrl,
     /// The name of the relay.
     pub hostname: String,
+    /// In the sandbox, the page with the mail that arrived.
+    pub inbox: Option<Arc<str>>,
     /// The certificate, beyond loopback.
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -108,6 +112,7 @@ pub async fn run(
     let page = Page {
         access: Access::new(&settings, &admin_state),
         hostname: settings.hostname,
+        inbox: settings.inbox,
         url: settings.url,
         counts: Arc::clone(&counts),
         status: Mutex::default(),

@@ -1,6 +1,7 @@
 //! Who makes a request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -24,6 +25,8 @@ pub(super) struct Visitor {
     /// Path and query of the request; of an order, of the list that it is about.
     pub(super) here: String,
     pub(super) is_encrypted: bool,
+    /// In the sandbox, the page with the mail that arrived.
+    pub(super) inbox: Option<Arc<str>>,
 }
 
 impl Visitor {

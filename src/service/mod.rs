@@ -45,6 +45,7 @@ use crate::config;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Limits;
+use crate::config::PageUrl;
 use crate::credentials::CertificateError;
 use crate::delivery;
 use crate::delivery::Standing;
@@ -70,6 +71,7 @@ pub struct Service {
     configuration: admin::Configuration,
     shared: Arc<listener::Shared>,
     addresses: Vec<SocketAddr>,
+    page: Option<PageUrl>,
     spool: Spool,
     stop_listening: CancellationToken,
     stop_delivery: CancellationToken,
@@ -128,6 +130,7 @@ impl Service {
             config,
             shared: Arc::new(shared),
             addresses: Vec::new(),
+            page: page.as_ref().map(page::Opened::url),
             spool,
             stop_listening,
             stop_delivery: CancellationToken::new(),
@@ -222,6 +225,11 @@ impl Service {
     /// Returns the addresses of the listeners, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The beginning of the addresses of the admin page, if it is served.
+    pub fn page(&self) -> Option<&PageUrl> {
+        self.page.as_ref()
     }
 
     /// From now on systemd is told regularly that the relay works, and its status. Call it

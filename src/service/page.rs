@@ -1,6 +1,8 @@
 //! The socket of the admin page, opened at the start: an address that is taken or missing
 //! is an error then.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -9,6 +11,7 @@ use super::error::StartError;
 use super::sockets::ListenError;
 use crate::admin::AdminState;
 use crate::config::Config;
+use crate::config::PageUrl;
 use crate::listener;
 use crate::page;
 use crate::page::Settings;
@@ -38,12 +41,18 @@ pub(super) fn open(config: &Config) -> Result<Option<Opened>, StartError> {
         url: page.url(bound, &config.hostname),
         page,
         hostname: config.hostname.clone(),
+        inbox: config.admin.inbox.as_deref().map(Arc::from),
         tls: tls.map(listener::tls_server).transpose()?,
     };
     Ok(Some(Opened { socket, settings }))
 }
 
 impl Opened {
+    /// The beginning of its addresses, as browsers write them.
+    pub(super) fn url(&self) -> PageUrl {
+        self.settings.url.clone()
+    }
+
     /// Serves the page until `stop`.
     pub(super) fn serve(
         self,

@@ -88,7 +88,10 @@ fn normal(text: &str) -> String {
             let id =
                 word.len() >= 26 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
             let time = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-            let word = match word.split_once("127.0.0.1:") {
+            let host = ["127.0.0.1:", "localhost:"]
+                .into_iter()
+                .find(|host| word.contains(host));
+            let word = match host.and_then(|host| word.split_once(host)) {
                 Some((before, after)) => {
                     let path: String = after.chars().skip_while(char::is_ascii_digit).collect();
                     format!("{before}ADDRESS{path}")

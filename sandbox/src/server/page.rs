@@ -29,6 +29,7 @@ struct Page<'a> {
     rows: Vec<Row>,
     arrived: u64,
     mailboxes: &'a [String],
+    admin_page: Option<&'a str>,
     faults: &'static [(&'static str, &'static str)],
 }
 
@@ -50,6 +51,7 @@ async fn arrived(State(shared): State<Arc<Shared>>) -> Response {
         rows: newest.iter().map(|arrival| row(arrival)).collect(),
         arrived: shared.store.totals().arrivals,
         mailboxes: &shared.settings.mailboxes,
+        admin_page: shared.admin_page.get().map(String::as_str),
         faults: fault_addresses(),
     };
     match page.render() {
@@ -97,7 +99,7 @@ fn served(media_type: &'static str, content: String) -> Response {
     (headers, content).into_response()
 }
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
 /// How many messages the page shows; `/sandbox/messages` has the others.

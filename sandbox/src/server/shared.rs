@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use crate::entra::arc_keys::ArcKeys;
 use crate::entra::assertion::Certificates;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) played: Played,
     pub(crate) secrets: Secrets,
+    /// The admin page of the relay that sends here, if there is one.
+    pub(crate) admin_page: OnceLock<String>,
 }
 
 impl Shared {
@@ -62,6 +65,7 @@ impl Shared {
             faults: Faults::default(),
             played: Played::default(),
             secrets: Secrets::default(),
+            admin_page: OnceLock::new(),
             settings,
         })
     }

@@ -246,6 +246,7 @@ fn visitor(page: &Page, parts: &Parts, host: &str) -> Result<Visitor, Refused> {
         client: client::client(connection.client.ip(), &parts.headers, &page.access.proxies),
         here: here(parts),
         is_encrypted,
+        inbox: page.inbox.clone(),
     })
 }
 

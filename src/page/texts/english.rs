@@ -26,6 +26,7 @@ pub(super) static TEXTS: Texts = Texts {
         since: "Since",
         show_them: "Show the messages",
         log_out: "Log out",
+        inbox: "Sandbox: what arrived",
     },
     access: AccessTexts {
         log_in: "Log in",

@@ -26,6 +26,7 @@ pub(super) static TEXTS: Texts = Texts {
         since: "Seit",
         show_them: "Nachrichten anzeigen",
         log_out: "Abmelden",
+        inbox: "Sandbox: was ankam",
     },
     access: AccessTexts {
         log_in: "Anmelden",

@@ -98,6 +98,7 @@ pub(super) struct LayoutTexts {
     pub(super) since: &'static str,
     pub(super) show_them: &'static str,
     pub(super) log_out: &'static str,
+    pub(super) inbox: &'static str,
 }
 
 /// Logging in, and refusals.

@@ -22,13 +22,16 @@ export const REFUSED_BY_GRAPH = "invalid@example.org";
 export const DEFERRED = "sendas@example.org";
 export const SLOW = "throttle@example.org";
 
-// Runs the stand-in, as `graph-relay sandbox` has it. The relay that comes with it is not used.
+// Runs `graph-relay sandbox`: the stand-in, and a relay of its own, which is used only by its case.
 async function standIn() {
   const options = ["sandbox", "--smtp", "127.0.0.1:0", "--page", "127.0.0.1:0"];
   const program = new Program(RELAY, options, "stdout");
-  const found = (line) => line.match(/^ +mail out +(http:\S+[0-9])\//)?.[1];
-  const url = await program.line(found, "the address of the stand-in");
-  return { program, url };
+  const said = (pattern) => program.line((line) => line.match(pattern)?.[1], `${pattern}`);
+  const port = await said(/^ +mail in +smtp:\S+:([0-9]+)/);
+  const url = await said(/^ +mail out +(http:\S+[0-9])\//);
+  const page = await said(/^ +page +(http:\S+[0-9])\//);
+  await said(/^(Ready)/);
+  return { program, url, page, port: Number(port) };
 }
 
 // The sections of relay.toml that a case can give itself; each is left out here if it does.
@@ -49,10 +52,16 @@ function usual(url, folder) {
 
 export class Relay {
   // `config` has sections of relay.toml in addition to the usual ones, or a function that makes them
-  // from { url, folder }; `top` has keys before the first section.
-  static async start({ config = "", top = "" } = {}) {
+  // from { url, folder }; `top` has keys before the first section. `isSandbox`: the relay of
+  // `graph-relay sandbox` itself.
+  static async start({ config = "", top = "", isSandbox = false } = {}) {
     const relay = new Relay();
     relay.standIn = await standIn();
+    if (isSandbox) {
+      relay.origin = relay.standIn.page;
+      relay.port = relay.standIn.port;
+      return relay;
+    }
     relay.folder = await mkdtemp(join(tmpdir(), "graph-relay-browser-"));
     relay.config = join(relay.folder, "relay.toml");
     const own = { mode: 0o600 };
@@ -73,7 +82,7 @@ export class Relay {
     this.program = new Program(RELAY, ["serve", "--config", this.config], "stderr");
     await this.event("started");
     this.port = Number((await this.event("listening")).address.split(":").at(-1));
-    this.origin = `http://${(await this.event("page")).address}`;
+    this.origin = (await this.event("page")).url;
   }
 
   // The first line of the log with this event for which `is` holds; waits for it.
@@ -121,8 +130,8 @@ export class Relay {
   }
 
   async stop() {
-    await this.program.stop();
+    await this.program?.stop();
     await this.standIn.program.stop();
-    await rm(this.folder, { recursive: true });
+    if (this.folder) await rm(this.folder, { recursive: true });
   }
 }

@@ -89,6 +89,18 @@ impl Browser {
         }
     }
 
+    /// At an address that a program printed.
+    pub(super) fn to(url: &str) -> Self {
+        let url = reqwest::Url::parse(url).unwrap();
+        let port = url.port().unwrap();
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            host: format!("{}:{port}", url.host_str().unwrap()),
+            cookies: BTreeMap::new(),
+            language: "en",
+        }
+    }
+
     /// Logs in with a link.
     pub(super) fn logged_in(relay: &Relay, home: &Home) -> Self {
         Self::logged_in_as(relay, home, "administrator")

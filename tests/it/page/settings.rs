@@ -1,9 +1,14 @@
 //! Where the page may be served, and with TLS.
 
 use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
+use std::net::TcpListener;
 use std::net::TcpStream;
+use std::process::Child;
+use std::process::Stdio;
 
 use super::ON;
 use super::address;
@@ -12,6 +17,7 @@ use super::client::encoded;
 use crate::common::Home;
 use crate::common::PATIENCE;
 use crate::common::Relay;
+use crate::common::binary;
 use crate::common::run;
 use crate::common::said;
 use crate::common::stand_in;
@@ -175,4 +181,91 @@ async fn a_url_without_tls_is_refused_where_the_page_has_tls() {
     assert_eq!(output.status.code(), Some(78), "{}", said(&output));
     let words = "url: other machines reach this address by TLS only: write https://";
     assert!(said(&output).contains(words), "{}", said(&output));
+}
+
+#[test]
+fn the_sandbox_serves_the_page_and_its_inbox_with_links_to_each_other() {
+    let mut sandbox = Sandbox::start(&["--page", "127.0.0.1:0"]);
+    let (inbox, page) = (sandbox.printed("mail out"), sandbox.printed("page"));
+    let mut there = Browser::to(&inbox);
+    assert!(there.get("/").body.contains(&format!("href=\"{page}\"")));
+    let mut browser = Browser::to(&page);
+    let answer = browser.get("/messages");
+    assert_eq!(answer.status, 303, "nobody is logged in already");
+
+    let answer = browser.post("/log-in", &[("password", "sandbox")]);
+
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let list = browser.get("/messages").body;
+    assert!(list.contains("Hello from the sandbox"), "{list}");
+    assert!(list.contains(&format!("href=\"{inbox}\"")), "{list}");
+    sandbox.end();
+}
+
+#[test]
+fn the_sandbox_says_which_option_moves_its_admin_page() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let output = binary()
+        .args([
+            "sandbox",
+            "--once",
+            "--smtp",
+            "127.0.0.1:0",
+            "--page",
+            "127.0.0.1:0",
+        ])
+        .args(["--admin", &taken])
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(73), "{}", said(&output));
+    assert!(
+        said(&output).contains("choose another address with --admin"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// `graph-relay sandbox`, and what it printed until it was ready.
+struct Sandbox {
+    child: Child,
+    lines: Vec<String>,
+}
+
+impl Sandbox {
+    fn start(options: &[&str]) -> Self {
+        let mut child = binary()
+            .args(["sandbox", "--smtp", "127.0.0.1:0"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = lines.map(Result::unwrap);
+        let lines = lines
+            .take_while(|line| !line.starts_with("Ready."))
+            .collect();
+        Self { child, lines }
+    }
+
+    /// The address behind a label.
+    fn printed(&self, label: &str) -> String {
+        let mut found = self
+            .lines
+            .iter()
+            .filter_map(|line| line.trim().strip_prefix(label));
+        let behind = found
+            .next()
+            .unwrap_or_else(|| panic!("{label}: {:?}", self.lines));
+        behind.split_whitespace().next().unwrap().to_owned()
+    }
+
+    fn end(&mut self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        // It removes its folder.
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+    }
 }

@@ -1,0 +1,41 @@
+// The admin page of `graph-relay sandbox`, and its inbox beside it.
+
+import { strict as assert } from "node:assert";
+
+export const relay = { isSandbox: true };
+
+// The page of the stand-in is of another origin, but belongs to the sandbox.
+async function inSandbox(relay, visit, look) {
+  const visitor = await visit({ ...look, role: null });
+  visitor.origins.push(relay.standIn.url);
+  return visitor;
+}
+
+export const cases = {
+  "its password, as the sandbox prints it, logs in": async ({ relay, visit }) => {
+    const visitor = await inSandbox(relay, visit);
+    await visitor.go("/messages");
+    await visitor.fill("#password", "sandbox");
+    await visitor.press("main button");
+    assert.match(await visitor.text("#messages"), /Hello from the sandbox/);
+    await visitor.judge();
+  },
+
+  "the admin page and the inbox lead to each other": async ({ relay, visit }) => {
+    for (const look of [{ width: 390, scheme: "dark", scripts: false }, { width: 1280 }]) {
+      await relay.mail({ to: "anna@example.org", subject: "Scan 0001" });
+      const visitor = await inSandbox(relay, visit, look);
+      await visitor.page.goto(`${relay.standIn.url}/`);
+      await visitor.sees("Hello from the sandbox");
+      // It has no scripts, and looks for new mail by itself.
+      await visitor.judge({ except: ["meta-refresh"] });
+      await visitor.press("#admin-page");
+      await visitor.fill("#password", "sandbox");
+      await visitor.press("main button");
+      assert.equal(await visitor.text("h1"), "Overview");
+      await visitor.judge();
+      await visitor.press("#inbox");
+      assert.equal(await visitor.text("h1"), "Received messages");
+    }
+  },
+};
