@@ -187,7 +187,7 @@ impl Default for Settings {
             federated: Vec::new(),
             public_client: false,
             multi_tenant: false,
-            redirect_uris: vec!["http://localhost".to_owned()],
+            redirect_uris: REDIRECT_URIS.map(str::to_owned).to_vec(),
             consented: CONSENTED.map(str::to_owned).to_vec(),
             resource: "https://graph.microsoft.com".to_owned(),
             roles: vec!["Mail.Send".to_owned(), "Mail.ReadWrite".to_owned()],
@@ -266,6 +266,13 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+/// Where `graph-relay login` and the pages of the relay wait for the browser.
+const REDIRECT_URIS: [&str; 3] = [
+    "http://localhost",
+    "http://localhost/connect/done",
+    "http://localhost/log-in/done",
+];
 
 const CONSENTED: [&str; 8] = [
     "Mail.Send",
