@@ -195,6 +195,7 @@ fn every_request_that_the_admin_socket_answers_is_in_the_reference_and_no_other(
     let folders = [
         "src/admin",
         "src/admin/devices",
+        "src/admin/identity",
         "src/admin/monitoring",
         "src/admin/queue",
     ];

@@ -210,6 +210,12 @@ impl SignIns {
         &self.accounts
     }
 
+    /// Returns the name of the account whose mailbox it is, if it signs in itself.
+    pub fn account_of(&self, mailbox: &Address, account: Option<&str>) -> Option<String> {
+        let tokens = self.find(mailbox, account).ok()?;
+        Some(tokens.account().name.clone())
+    }
+
     /// Begins a sign-in of a mailbox, for the account with this name or for the first that
     /// sends from it.
     ///

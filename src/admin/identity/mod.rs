@@ -1,7 +1,10 @@
 //! Accounts and sign-ins: their state, and signing in.
 //!
 //! The relay handles the secrets (verifier, code, tokens). The command line shows the user
-//! what to do and sends back the address at which the browser ended.
+//! what to do and sends back the address at which the browser ended. `in_browser` is the same
+//! for the admin page.
+
+mod in_browser;
 
 use axum::Json;
 use axum::Router;
@@ -16,6 +19,12 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 use uuid::Uuid;
 
+pub use self::in_browser::BrowserSignIn;
+pub use self::in_browser::DelegatedAccount;
+pub use self::in_browser::MailboxView;
+pub use self::in_browser::NotSignedIn;
+pub use self::in_browser::Obstacle;
+pub use self::in_browser::Why;
 use super::AdminState;
 use super::Failure;
 use super::Peer;
@@ -288,13 +297,24 @@ async fn finish(
         finished => finished?,
     };
     let account = tokens.account().name.clone();
-    maillog::signed_in(&account, &mailbox, peer.uid);
-    let waiting = try_again(&admin_state, &account, &mailbox, peer.uid).await?;
-    Ok(Json(Finished::SignedIn(SignedIn {
+    let signed_in = completed(&admin_state, account, mailbox, peer.uid).await?;
+    Ok(Json(Finished::SignedIn(signed_in)))
+}
+
+/// A mailbox has signed in: its mail goes out now.
+async fn completed(
+    admin_state: &AdminState,
+    account: String,
+    mailbox: Address,
+    uid: u32,
+) -> Result<SignedIn, SpoolError> {
+    maillog::signed_in(&account, &mailbox, uid);
+    let waiting = try_again(admin_state, &account, &mailbox, uid).await?;
+    Ok(SignedIn {
         account,
         mailbox,
         waiting,
-    })))
+    })
 }
 
 /// Messages that waited for the sign-in are due now.
