@@ -36,16 +36,23 @@ pub(super) enum Tab {
     Overview,
     Messages,
     Devices,
+    Mailboxes,
 }
 
 impl Tab {
-    const ALL: [Self; 3] = [Self::Overview, Self::Messages, Self::Devices];
+    const ALL: [Self; 4] = [
+        Self::Overview,
+        Self::Messages,
+        Self::Devices,
+        Self::Mailboxes,
+    ];
 
     fn path(self) -> &'static str {
         match self {
             Self::Overview => "/",
             Self::Messages => "/messages",
             Self::Devices => "/devices",
+            Self::Mailboxes => "/mailboxes",
         }
     }
 
@@ -54,6 +61,7 @@ impl Tab {
             Self::Overview => texts.layout.overview,
             Self::Messages => texts.layout.messages,
             Self::Devices => texts.layout.devices,
+            Self::Mailboxes => texts.layout.mailboxes,
         }
     }
 }

@@ -29,6 +29,7 @@ mod attention;
 mod badge;
 mod devices;
 mod layout;
+mod mailboxes;
 mod messages;
 mod overview;
 mod server;
@@ -55,6 +56,8 @@ use tokio_util::task::TaskTracker;
 use self::access::Access;
 use self::layout::Layout;
 use self::layout::Tab;
+use self::mailboxes::guests::Guests;
+use self::mailboxes::under_way::UnderWay;
 use self::overview::counts::Counts;
 use self::visible::visible;
 use self::visitor::Visitor;
@@ -74,6 +77,10 @@ struct Page {
     /// In the sandbox, the page with the mail that arrived.
     inbox: Option<Arc<str>>,
     access: Access,
+    /// Users who have a link to connect one mailbox.
+    guests: Guests,
+    /// The sign-ins of mailboxes.
+    under_way: UnderWay,
     counts: Arc<Counts>,
     /// Orders that have begun are finished, even if the browser has gone.
     orders: TaskTracker,
@@ -111,6 +118,8 @@ pub async fn run(
     let proxies = settings.page.proxies.clone();
     let page = Page {
         access: Access::new(&settings, &admin_state),
+        guests: Guests::default(),
+        under_way: UnderWay::default(),
         hostname: settings.hostname,
         inbox: settings.inbox,
         url: settings.url,
@@ -134,6 +143,7 @@ fn router(page: Arc<Page>) -> Router {
         .merge(overview::router())
         .merge(messages::router())
         .merge(devices::router())
+        .merge(mailboxes::router())
         .merge(access::log_in::router())
         .merge(layout::router())
         .merge(assets::router())
@@ -180,6 +190,8 @@ enum Broken {
     Spool,
     /// The template: a mistake of the relay.
     Template,
+    /// This machine has no random numbers.
+    Random,
 }
 
 impl From<askama::Error> for Broken {
@@ -202,6 +214,7 @@ impl IntoResponse for Broken {
                  Das Relay kann seinen Spool nicht lesen. Bitte ausführen: graph-relay doctor\n"
             }
             Self::Template => "This page could not be made. Please report it as a bug.\n",
+            Self::Random => "This machine has no random numbers.\n",
         };
         (StatusCode::INTERNAL_SERVER_ERROR, words).into_response()
     }

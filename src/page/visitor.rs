@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use super::access::sessions::Session;
+use super::mailboxes::guests::Guest;
 use super::texts::Language;
 use super::texts::Texts;
 pub(super) use crate::admin::PageRole as Role;
@@ -20,8 +21,12 @@ pub(super) const LANGUAGE: &str = "graph-relay-language";
 pub(super) struct Visitor {
     /// Who it is; none at the log-in only.
     pub(super) session: Option<Session>,
+    /// Who came by a link to connect one mailbox; only where guests may go.
+    pub(super) guest: Option<Guest>,
     pub(super) language: Language,
     pub(super) client: IpAddr,
+    /// Name and port by which the browser reaches the page.
+    pub(super) host: String,
     /// Path and query of the request; of an order, of the list that it is about.
     pub(super) here: String,
     pub(super) is_encrypted: bool,
@@ -38,6 +43,13 @@ impl Visitor {
     /// Whoever is logged in.
     pub(super) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
+    }
+
+    /// What a change must name one of, and whoever knows it is this visitor.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
+        let session = self.session.iter().map(|session| session.csrf.as_str());
+        let guest = self.guest.iter().map(|guest| guest.csrf.as_str());
+        session.chain(guest)
     }
 
     /// Whoever is logged in and may do this.

@@ -86,6 +86,14 @@ pub fn page_action(client: IpAddr, user: &str, action: &str, messages: usize) {
     );
 }
 
+/// Somebody did this with the sign-in of a mailbox on the admin page.
+pub fn page_mailbox(client: IpAddr, user: &str, action: &str, mailbox: &Address) {
+    info!(
+        event = "page_action", %client, user, action, %mailbox,
+        "order given on the admin page"
+    );
+}
+
 /// Recipients that a line of the log names.
 const MOST_NAMED: usize = 100;
 

@@ -113,7 +113,7 @@ impl Login {
 }
 
 /// The person at a browser: returns where the authorize URL leads, as this user.
-async fn browse(url: &str, choice: &str) -> String {
+pub(crate) async fn browse(url: &str, choice: &str) -> String {
     let browser = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -138,7 +138,7 @@ async fn browse(url: &str, choice: &str) -> String {
     answer.headers()["location"].to_str().unwrap().to_owned()
 }
 
-fn user(mailbox: &str) -> String {
+pub(crate) fn user(mailbox: &str) -> String {
     format!("user={mailbox}")
 }
 

@@ -52,6 +52,7 @@ use super::Page;
 use super::Settings;
 use super::assets;
 use super::layout;
+use super::mailboxes::guests;
 use super::texts::Language;
 use super::visitor;
 use super::visitor::Visitor;
@@ -180,10 +181,11 @@ async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
         return Err(with(refused(&visitor, texts.foreign_title, texts.foreign)));
     }
     let path = parts.uri.path();
-    let is_open = path == log_in::PATH
+    let has_own_secret = path == log_in::PATH || guests::is_open(path);
+    let is_open = has_own_secret
         || path.starts_with(assets::FOLDER)
         || (is_read && path.starts_with(layout::LANGUAGES));
-    if visitor.session.is_none() && !is_open {
+    if visitor.session.is_none() && visitor.guest.is_none() && !is_open {
         let arrival = places::arrival(&parts, visitor.language);
         return Err(with(arrival.unwrap_or_else(|| places::to_log_in(&parts))));
     }
@@ -192,13 +194,12 @@ async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
         false => {
             let body = received(body).await;
             let body = body.map_err(|status| bare(&visitor, status))?;
-            let token = visitor.session.as_ref().map(|session| &session.csrf);
+            let mut is_named = false;
+            for token in visitor.tokens() {
+                is_named |= names(&parts.headers, body.clone(), token).await;
+            }
             // Whoever logs in has no session yet; its secret is the link or the password.
-            let is_named = match token {
-                Some(token) => names(&parts.headers, body.clone(), token).await,
-                None => false,
-            };
-            if path != log_in::PATH && !is_named {
+            if !has_own_secret && !is_named {
                 let texts = &visitor.texts().access;
                 return Err(with(refused(&visitor, texts.stale_title, texts.stale)));
             }
@@ -238,10 +239,16 @@ fn visitor(page: &Page, parts: &Parts, host: &str) -> Result<Visitor, Refused> {
         connection.is_encrypted || (page.url.is_https() && page.url.authority() == host);
     let secret = cookie(&parts.headers, cookie_name(is_encrypted));
     let session = secret.and_then(|secret| page.access.sessions.find(secret, by, Instant::now()));
+    // A guest is nobody anywhere else.
+    let guest = cookie(&parts.headers, guests::cookie_name(is_encrypted))
+        .filter(|_| guests::is_for_guests(parts.uri.path()))
+        .and_then(|secret| page.guests.find(secret, Instant::now()));
     let chosen = cookie(&parts.headers, visitor::LANGUAGE).and_then(Language::of_tag);
     let accepted = single(&parts.headers, &header::ACCEPT_LANGUAGE);
     Ok(Visitor {
         session,
+        guest,
+        host: host.to_owned(),
         language: chosen.unwrap_or_else(|| Language::accepted(accepted.unwrap_or_default())),
         client: client::client(connection.client.ip(), &parts.headers, &page.access.proxies),
         here: here(parts),

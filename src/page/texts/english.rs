@@ -8,9 +8,12 @@ use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
 use crate::admin::DeviceState;
+use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
+use crate::admin::TokenState;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
+use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -20,6 +23,7 @@ pub(super) static TEXTS: Texts = Texts {
         overview: "Overview",
         messages: "Messages",
         devices: "Devices",
+        mailboxes: "Mailboxes",
         attention: "Needs attention",
         what_to_do: "What to do:",
         all_well: "All is well: mail is accepted and delivered.",
@@ -270,6 +274,120 @@ pub(super) static TEXTS: Texts = Texts {
         client: "Device",
         relay: "Relay",
         event: "Event",
+    },
+    mailboxes: MailboxesTexts {
+        intro: "Mailboxes that sign in themselves: the relay sends from each with the permission \
+                that its user has given.",
+        none: "No account in relay.toml has sign_in = \"delegated\": the apps send by their own \
+               permission, and nobody has to sign in.",
+        nobody_yet: "No mailbox has signed in yet.",
+        caption: "Times are in UTC.",
+        account: "Account",
+        actions: "What you can do",
+        state_of: |state| match state {
+            TokenState::Good | TokenState::NotAskedFor | TokenState::SignedIn => "Signed in",
+            TokenState::Refused | TokenState::SignedOut => "Must sign in again",
+            TokenState::Unavailable => "Microsoft does not answer",
+            TokenState::NotSignedIn => "Has not signed in",
+        },
+        since: "since",
+        sign_in: "Sign in",
+        sign_in_again: "Sign in again",
+        make_link: "Link for its user",
+        forget: "Forget",
+        other_title: "Connect another mailbox",
+        other_label: "Mailbox: its user principal name, like anna@contoso.com",
+        unknown: "No account with sign_in = \"delegated\" sends from this mailbox. Compare mailbox \
+                  and senders in relay.toml.",
+        redirect_title: "The redirect address for Entra",
+        redirect_label: "Copy this address",
+        redirect_web: "In Entra: App registrations > the app > Authentication > Add a platform > \
+                       Web. Enter it as redirect URI and save.",
+        redirect_public: "For an account without client secret or certificate, choose Mobile and \
+                          desktop applications instead of Web, and enter it under custom redirect \
+                          URIs.",
+        not_accepted: "Entra accepts http only for localhost. Set url under [admin] in relay.toml \
+                       to the https address of this page.",
+        elsewhere: "Microsoft brings the browser back to another address than the one you use now. \
+                    Before you sign in a mailbox, open the page there and log in:",
+        forget_question: |mailbox| format!("Forget the sign-in of {mailbox}?"),
+        forget_help: "Its mail waits until it signs in again. The app keeps its permission in \
+                      Entra; the user can withdraw it at myapps.microsoft.com.",
+        forgotten: |mailbox| format!("The sign-in of {mailbox} is forgotten. Its mail waits."),
+        link_title: |mailbox| format!("A link to connect {mailbox}"),
+        link_label: "Send this link to the user of the mailbox",
+        link_help: "It is shown only now. It works once, for a day, until the relay is restarted or \
+                    you make another one. With it the user can connect this mailbox and do nothing \
+                    else.",
+        back: "Back to the mailboxes",
+        connect: |mailbox| format!("Connect {mailbox}"),
+        wrong_link_title: "This link does not work",
+        wrong_link: "It was used, it is older than a day, or it is not complete. Ask the \
+                     administrator who sent it for another one.",
+        guest: |relay| {
+            format!(
+                "The mail relay {relay} sends mail from this mailbox, for example for printers and \
+                 applications. For this you sign in at Microsoft once. The relay does not see your \
+                 password, and cannot read your mail unless Microsoft names that permission."
+            )
+        },
+        guest_once: "This link works once. Go on in the browser in which you want to sign in.",
+        go_on: "Go on",
+        go_title: |mailbox| format!("Sign in at Microsoft as {mailbox}"),
+        go_help: |mailbox| {
+            format!(
+                "Choose {mailbox} there. If the browser is signed in with another account, sign out \
+                 everywhere first, or use a private window. Afterwards the browser comes back here."
+            )
+        },
+        go: "Go to Microsoft",
+        go_stuck: "If Microsoft shows AADSTS50011 and does not come back, this redirect address is \
+                   missing in Entra, at Authentication of the app:",
+        came_back: "Back from Microsoft",
+        came_back_help: "One moment. If nothing happens, go on by hand.",
+        checking: "Checking the answer of Microsoft",
+        checking_help: "This takes a few seconds.",
+        stale_title: "This sign-in is no longer valid",
+        stale: "It took more than an hour, it was begun in another browser, or the relay was \
+                restarted. Begin again.",
+        obstacle: |obstacle| match obstacle {
+            Obstacle::OtherUser => (
+                "Another account has signed in",
+                "Sign out everywhere first, for example at login.microsoftonline.com/logout.srf, or \
+                 use a private window. Then try again, and choose the mailbox itself.",
+            ),
+            Obstacle::NoConsent => (
+                "The permission is missing",
+                "Somebody has to agree that the app sends mail. If users may not do so, an \
+                 administrator of the tenant grants it once: Entra > App registrations > the app > \
+                 API permissions > Grant admin consent. Then try again.",
+            ),
+            Obstacle::Stale => (
+                "This answer belongs to no sign-in that waits",
+                "The page was loaded twice, or it took too long. Try again.",
+            ),
+            Obstacle::Entra => (
+                "Microsoft did not sign in the mailbox",
+                "Below is what Microsoft said, and what to do about it. Then try again.",
+            ),
+            Obstacle::Relay => (
+                "The relay could not keep the sign-in",
+                "Below is the reason. Then try again.",
+            ),
+        },
+        try_again: "Try again",
+        connected: |mailbox| format!("{mailbox} is connected"),
+        waiting: |count| {
+            format!(
+                "{} waited for this and will be sent now.",
+                counted_usize(count, "message")
+            )
+        },
+        test: "A test message to the mailbox itself:",
+        test_arrived: "Microsoft 365 has accepted it. Look for it in the inbox, and among the junk.",
+        test_not_sent: "No test message was sent:",
+        show_test: "Show the message",
+        close: "You can close this page.",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "second"),

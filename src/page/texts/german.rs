@@ -8,9 +8,12 @@ use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
 use crate::admin::DeviceState;
+use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
+use crate::admin::TokenState;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
+use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -20,6 +23,7 @@ pub(super) static TEXTS: Texts = Texts {
         overview: "Übersicht",
         messages: "Nachrichten",
         devices: "Geräte",
+        mailboxes: "Postfächer",
         attention: "Braucht Aufmerksamkeit",
         what_to_do: "Was zu tun ist:",
         all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
@@ -277,6 +281,132 @@ pub(super) static TEXTS: Texts = Texts {
         client: "Gerät",
         relay: "Relay",
         event: "Ereignis",
+    },
+    mailboxes: MailboxesTexts {
+        intro: "Postfächer, die sich selbst anmelden: Das Relay sendet aus jedem mit der \
+                Berechtigung, die sein Benutzer erteilt hat.",
+        none: "Kein Konto in relay.toml hat sign_in = \"delegated\": Die Apps senden mit ihrer \
+               eigenen Berechtigung, und niemand muss sich anmelden.",
+        nobody_yet: "Noch hat sich kein Postfach angemeldet.",
+        caption: "Zeiten in UTC.",
+        account: "Konto",
+        actions: "Was Sie tun können",
+        state_of: |state| match state {
+            TokenState::Good | TokenState::NotAskedFor | TokenState::SignedIn => "Angemeldet",
+            TokenState::Refused | TokenState::SignedOut => "Muss sich neu anmelden",
+            TokenState::Unavailable => "Microsoft antwortet nicht",
+            TokenState::NotSignedIn => "Noch nicht angemeldet",
+        },
+        since: "seit",
+        sign_in: "Anmelden",
+        sign_in_again: "Neu anmelden",
+        make_link: "Link für den Benutzer",
+        forget: "Vergessen",
+        other_title: "Ein weiteres Postfach verbinden",
+        other_label: "Postfach: der Benutzerprinzipalname, wie anna@contoso.com",
+        unknown: "Kein Konto mit sign_in = \"delegated\" sendet aus diesem Postfach. Vergleichen Sie \
+                  mailbox und senders in relay.toml.",
+        redirect_title: "Die Umleitungsadresse für Entra",
+        redirect_label: "Diese Adresse kopieren",
+        redirect_web: "In Entra: App-Registrierungen > die App > Authentifizierung > Plattform \
+                       hinzufügen > Web. Tragen Sie sie als Umleitungs-URI ein und speichern Sie.",
+        redirect_public: "Für ein Konto ohne Geheimnis und Zertifikat wählen Sie statt Web \
+                          „Mobilgerät- und Desktopanwendungen“ und tragen sie dort als \
+                          benutzerdefinierten Umleitungs-URI ein.",
+        not_accepted: "Entra nimmt http nur für localhost an. Setzen Sie url unter [admin] in \
+                       relay.toml auf die https-Adresse dieser Seite.",
+        elsewhere: "Microsoft bringt den Browser zu einer anderen Adresse zurück als der, die Sie \
+                    gerade benutzen. Öffnen Sie die Seite dort, und melden Sie sich an, bevor Sie \
+                    ein Postfach anmelden:",
+        forget_question: |mailbox| format!("Die Anmeldung von {mailbox} vergessen?"),
+        forget_help: "Seine E-Mails warten, bis es sich neu anmeldet. Die App behält ihre \
+                      Berechtigung in Entra; der Benutzer kann sie auf myapps.microsoft.com \
+                      zurückziehen.",
+        forgotten: |mailbox| {
+            format!("Die Anmeldung von {mailbox} ist vergessen. Seine E-Mails warten.")
+        },
+        link_title: |mailbox| format!("Ein Link, um {mailbox} zu verbinden"),
+        link_label: "Senden Sie diesen Link dem Benutzer des Postfachs",
+        link_help: "Er wird nur jetzt gezeigt. Er gilt einmal, einen Tag lang, bis zum Neustart des \
+                    Relays oder bis Sie einen neuen erzeugen. Der Benutzer kann damit dieses \
+                    Postfach verbinden und sonst nichts.",
+        back: "Zurück zu den Postfächern",
+        connect: |mailbox| format!("{mailbox} verbinden"),
+        wrong_link_title: "Dieser Link gilt nicht",
+        wrong_link: "Er wurde schon benutzt, ist älter als ein Tag oder unvollständig. Bitten Sie \
+                     den Administrator, der ihn geschickt hat, um einen neuen.",
+        guest: |relay| {
+            format!(
+                "Das Mail-Relay {relay} sendet E-Mails aus diesem Postfach, zum Beispiel für Drucker \
+                 und Anwendungen. Dafür melden Sie sich einmal bei Microsoft an. Das Relay sieht Ihr \
+                 Passwort nicht und kann Ihre E-Mails nicht lesen, solange Microsoft diese \
+                 Berechtigung nicht nennt."
+            )
+        },
+        guest_once: "Dieser Link gilt einmal. Fahren Sie in dem Browser fort, in dem Sie sich \
+                     anmelden wollen.",
+        go_on: "Weiter",
+        go_title: |mailbox| format!("Bei Microsoft als {mailbox} anmelden"),
+        go_help: |mailbox| {
+            format!(
+                "Wählen Sie dort {mailbox}. Ist im Browser ein anderes Konto angemeldet, melden Sie \
+                 sich zuerst überall ab, oder benutzen Sie ein privates Fenster. Danach kommt der \
+                 Browser hierher zurück."
+            )
+        },
+        go: "Zu Microsoft",
+        go_stuck: "Wenn Microsoft AADSTS50011 zeigt und nicht zurückkommt, fehlt diese \
+                   Umleitungsadresse in Entra, bei Authentifizierung der App:",
+        came_back: "Zurück von Microsoft",
+        came_back_help: "Einen Moment. Wenn nichts geschieht, fahren Sie von Hand fort.",
+        checking: "Die Antwort von Microsoft wird geprüft",
+        checking_help: "Das dauert ein paar Sekunden.",
+        stale_title: "Diese Anmeldung gilt nicht mehr",
+        stale: "Sie hat länger als eine Stunde gedauert, wurde in einem anderen Browser begonnen, \
+                oder das Relay wurde neu gestartet. Beginnen Sie noch einmal.",
+        obstacle: |obstacle| match obstacle {
+            Obstacle::OtherUser => (
+                "Ein anderes Konto hat sich angemeldet",
+                "Melden Sie sich zuerst überall ab, zum Beispiel auf \
+                 login.microsoftonline.com/logout.srf, oder benutzen Sie ein privates Fenster. \
+                 Versuchen Sie es dann noch einmal, und wählen Sie das Postfach selbst.",
+            ),
+            Obstacle::NoConsent => (
+                "Die Berechtigung fehlt",
+                "Jemand muss zustimmen, dass die App E-Mails sendet. Dürfen Benutzer das nicht, \
+                 erteilt ein Administrator des Mandanten die Zustimmung einmal: Entra > \
+                 App-Registrierungen > die App > API-Berechtigungen > Administratorzustimmung \
+                 erteilen. Versuchen Sie es dann noch einmal.",
+            ),
+            Obstacle::Stale => (
+                "Diese Antwort gehört zu keiner Anmeldung, die wartet",
+                "Die Seite wurde zweimal geladen, oder es hat zu lange gedauert. Versuchen Sie es \
+                 noch einmal.",
+            ),
+            Obstacle::Entra => (
+                "Microsoft hat das Postfach nicht angemeldet",
+                "Unten steht, was Microsoft sagt, und was zu tun ist. Versuchen Sie es danach noch \
+                 einmal.",
+            ),
+            Obstacle::Relay => (
+                "Das Relay konnte die Anmeldung nicht speichern",
+                "Unten steht der Grund. Versuchen Sie es danach noch einmal.",
+            ),
+        },
+        try_again: "Noch einmal versuchen",
+        connected: |mailbox| format!("{mailbox} ist verbunden"),
+        waiting: |count| match count {
+            1 => "1 Nachricht hat darauf gewartet und wird jetzt gesendet.".to_owned(),
+            count => {
+                format!("{count} Nachrichten haben darauf gewartet und werden jetzt gesendet.")
+            }
+        },
+        test: "Eine Testnachricht an das Postfach selbst:",
+        test_arrived: "Microsoft 365 hat sie angenommen. Sie liegt im Posteingang oder bei den \
+                       Junk-E-Mails.",
+        test_not_sent: "Es wurde keine Testnachricht gesendet:",
+        show_test: "Nachricht anzeigen",
+        close: "Sie können diese Seite schließen.",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "Sekunde", "Sekunden"),

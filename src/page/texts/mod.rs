@@ -10,6 +10,7 @@ mod english;
 mod german;
 
 use super::devices::texts::DevicesTexts;
+use super::mailboxes::texts::MailboxesTexts;
 use crate::admin::PageRole as Role;
 use crate::spool::Action;
 
@@ -81,6 +82,7 @@ pub(super) struct Texts {
     pub(super) messages: MessagesTexts,
     pub(super) message: MessageTexts,
     pub(super) devices: DevicesTexts,
+    pub(super) mailboxes: MailboxesTexts,
     pub(super) time: TimeTexts,
 }
 
@@ -92,6 +94,7 @@ pub(super) struct LayoutTexts {
     pub(super) overview: &'static str,
     pub(super) messages: &'static str,
     pub(super) devices: &'static str,
+    pub(super) mailboxes: &'static str,
     pub(super) attention: &'static str,
     pub(super) what_to_do: &'static str,
     pub(super) all_well: &'static str,

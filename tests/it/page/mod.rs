@@ -4,6 +4,7 @@ mod attacks;
 mod client;
 mod devices;
 mod log_in;
+mod mailboxes;
 mod messages;
 mod overloads;
 mod pages;
