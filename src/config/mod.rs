@@ -12,6 +12,7 @@ mod admin;
 pub mod alerts;
 mod aliases;
 mod differences;
+pub mod edit;
 mod file;
 mod listeners;
 mod log;
