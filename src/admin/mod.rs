@@ -25,6 +25,9 @@
 //! | `GET /status` | how it stands with everything, as [`Status`] |
 //! | `POST /page-links` | makes a link that logs in to the admin page once, from [`ToLink`]; as [`PageLink`] |
 //! | `POST /alerts/test` | sends a test alert to each `[[alert]]`, as [`AlertTested`](attention::AlertTested) |
+//! | `GET /changes/ID` | a change of relay.toml that waits, as [`Prepared`]; 404 if it does not |
+//! | `POST /configuration/reload` | puts relay.toml into force; as [`InForce`] |
+//! | `POST /configuration/restart` | restarts the relay within its process, in half a second; as [`InForce`] |
 //! | `GET /metrics` | the same in numbers, and what the relay counts, as Prometheus reads them |
 //! | `GET /livez`, `GET /readyz` | whether it answers, and whether clients can send mail: [`monitoring`] |
 //! | `GET /devices` | who sends mail, or tries to, as [`DeviceView`] |
@@ -66,8 +69,11 @@ use tracing::warn;
 
 use self::attention::AlertDesks;
 use self::attention::LastCheckup;
+pub use self::configuration::Applied;
 pub use self::configuration::Configuration;
 pub use self::configuration::ConfigurationView;
+pub use self::configuration::InForce;
+pub use self::configuration::Prepared;
 pub use self::configuration::Reload;
 pub use self::devices::DeviceState;
 pub use self::devices::DeviceView;
@@ -203,6 +209,7 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
         .merge(page_links::router(admin_state.page_links.clone()))
         .merge(alerts)
         .merge(devices::router(admin_state.clone()))
+        .merge(configuration::router(admin_state.configuration.clone()))
         .merge(pauses::router(admin_state.clone()))
         .merge(identity::router(admin_state.clone(), stop.clone()))
         .merge(monitoring::router(admin_state.clone()))

@@ -56,6 +56,7 @@ use self::running::pause;
 use self::running::queue;
 use self::running::send_test;
 use self::running::status;
+use self::setup::apply;
 use self::terminal::say;
 use self::terminal::say_exactly;
 use self::terminal::say_json;
@@ -146,6 +147,8 @@ enum Command {
     Devices(devices::Options),
     /// Print a link that logs in to the admin page, once
     Page(page::Options),
+    /// Write a change of relay.toml that was prepared on the admin page, and put it into force
+    Apply(apply::Options),
     /// Pause all delivery, or that of one mailbox; mail is still accepted and waits
     Pause(pause::Options),
     /// Resume delivery after a pause
@@ -236,6 +239,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Trace(options) => history::trace(&options).await,
                 Command::Devices(options) => devices::run(&options).await,
                 Command::Page(options) => page::run(&options).await,
+                Command::Apply(options) => apply::run(&options).await,
                 Command::Pause(options) => pause::pause(&options).await,
                 Command::Resume(options) => pause::resume(&options).await,
                 Command::Spool { command } => spool::run(&command).await,

@@ -23,6 +23,7 @@ use crate::disk;
 use crate::platform::files;
 use crate::platform::signals;
 use crate::platform::signals::Signal;
+use crate::service::Carried;
 use crate::service::Passed;
 use crate::service::Service;
 use crate::telemetry;
@@ -160,7 +161,7 @@ async fn start(
         Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
     config.admin.inbox = Some(format!("{}/", stand_in.url()));
     let log = config.log.clone();
-    let service = Service::start(config, None, &Passed::default())
+    let service = Service::start(config, None, &Passed::default(), Carried::default())
         .await
         .map_err(|error| match error {
             crate::service::StartError::Listen { .. } => {

@@ -23,6 +23,7 @@ use crate::platform::signals;
 use crate::platform::signals::Signal;
 use crate::platform::users;
 use crate::platform::users::User;
+use crate::service::Carried;
 use crate::service::ListenError;
 use crate::service::Passed;
 use crate::service::Service;
@@ -66,17 +67,75 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
         );
         return Exit::BrokeDown;
     };
-    let mut service = match start(config, file, &passed, &mut signals).await {
+    let first = Start {
+        config,
+        carried: Carried::default(),
+    };
+    let mut service = match start(&first, file, &passed, &mut signals).await {
         Ok(Some(service)) => service,
         Ok(None) => return Exit::Done,
         Err(error) => return ended(&error, file),
     };
-    notify(&[NotifyState::Ready]);
-    service.report_to_systemd();
-    let exit = until_stopped(signals, &mut service, file).await;
+    let exit = loop {
+        notify(&[NotifyState::Ready]);
+        service.report_to_systemd();
+        match until_ended(&mut signals, &mut service, file).await {
+            Ended::Stopped(exit) => break exit,
+            Ended::Restarts => {}
+        }
+        service = match restarted(service, file, &passed, &mut signals).await {
+            Ok(Some(service)) => service,
+            Ok(None) => return Exit::Done,
+            Err(error) => return ended(&error, file),
+        };
+    };
     notify(&[NotifyState::Stopping]);
     service.stop().await;
     exit
+}
+
+/// What a start begins with.
+struct Start {
+    config: Config,
+    carried: Carried,
+}
+
+/// Stops the relay and starts it with the current file. If that does not work, it starts with
+/// the configuration that has worked.
+async fn restarted(
+    service: Service,
+    file: &Path,
+    passed: &Passed,
+    signals: &mut Signals,
+) -> Result<Option<Service>, StartError> {
+    notify_reloading();
+    let (old, carried) = service.to_carry();
+    service.stop().await;
+    match Config::load(file) {
+        Ok(config) => {
+            // The log is set up once for the process.
+            let log = old.log.clone();
+            let (config, carried) = (Config { log, ..config }, carried.clone());
+            match start(&Start { config, carried }, file, passed, signals).await {
+                Ok(service) => return Ok(service),
+                Err(error) => not_restarted(&error.to_string()),
+            }
+        }
+        Err(error) => not_restarted(&error.to_string()),
+    }
+    let start_with = Start {
+        config: old,
+        carried,
+    };
+    start(&start_with, file, passed, signals).await
+}
+
+fn not_restarted(reason: &str) {
+    error!(
+        event = "restart_failed",
+        reason,
+        "the relay cannot start with the new relay.toml: it goes on with the old configuration"
+    );
 }
 
 /// Says why the relay does not start, and where the reason is.
@@ -140,14 +199,17 @@ const EXTENSION_USEC: u32 = 60_000_000;
 /// Starts the relay. On a full disk it waits for free space, without an open port at which
 /// clients would wait; returns `None` if it is stopped meanwhile.
 async fn start(
-    config: Config,
+    with: &Start,
     file: &Path,
     passed: &Passed,
     signals: &mut Signals,
 ) -> Result<Option<Service>, StartError> {
     let mut said: Option<Instant> = None;
+    let config = &with.config;
     loop {
-        let attempt = Box::pin(Service::start(config.clone(), Some(file), passed));
+        let carried = with.carried.clone();
+        let starting = Service::start(config.clone(), Some(file), passed, carried);
+        let attempt = Box::pin(starting);
         let error = match with_patience(attempt).await {
             Ok(service) => {
                 if said.is_some() {
@@ -211,22 +273,31 @@ impl Signals {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, or until the relay fails.
-async fn until_stopped(mut signals: Signals, service: &mut Service, file: &Path) -> Exit {
+/// Why a relay that runs does so no longer.
+enum Ended {
+    Stopped(Exit),
+    /// Somebody wants it to start again.
+    Restarts,
+}
+
+/// Waits for SIGTERM or SIGINT, or until somebody wants a restart, or until the relay fails.
+async fn until_ended(signals: &mut Signals, service: &mut Service, file: &Path) -> Ended {
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => return Exit::Done,
-            _ = signals.interrupt.recv() => return Exit::Done,
+            _ = signals.terminate.recv() => return Ended::Stopped(Exit::Done),
+            _ = signals.interrupt.recv() => return Ended::Stopped(Exit::Done),
             _ = signals.hangup.recv() => reload(service, file),
+            () = service.reload_wanted() => reload(service, file),
+            () = service.restart_wanted() => return Ended::Restarts,
             reason = service.broken() => {
                 error!(event = "relay_failed", reason, "the relay cannot work any more and stops; systemd starts it again");
-                return Exit::BrokeDown;
+                return Ended::Stopped(Exit::BrokeDown);
             }
         }
     }
 }
 
-/// Handles SIGHUP: a wrong file leaves the old configuration in force.
+/// Handles SIGHUP, and the same wish from the admin page: a wrong file leaves the old configuration in force.
 fn reload(service: &mut Service, file: &Path) {
     notify_reloading();
     let read = Config::load(file);

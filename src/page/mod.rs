@@ -54,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::access::Access;
+pub use self::access::sessions::Sessions;
 use self::layout::Layout;
 use self::layout::Tab;
 use self::mailboxes::guests::Guests;
@@ -102,6 +103,8 @@ pub struct Settings {
     pub hostname: String,
     /// In the sandbox, the page with the mail that arrived.
     pub inbox: Option<Arc<str>>,
+    /// Who is logged in already.
+    pub sessions: Sessions,
     /// The certificate, beyond loopback.
     pub tls: Option<Arc<ServerConfig>>,
 }

@@ -10,6 +10,7 @@ mod error;
 mod identities;
 mod page;
 mod reload;
+mod restart;
 mod room;
 mod sockets;
 mod systemd;
@@ -17,6 +18,7 @@ mod tidy;
 
 pub use self::error::StartError;
 pub use self::reload::ReloadError;
+pub use self::restart::Carried;
 pub use self::sockets::ListenError;
 pub use self::sockets::Passed;
 
@@ -83,6 +85,7 @@ pub struct Service {
     pulse: Pulse,
     /// Cancelled when systemd has been told that the relay has started.
     ready: CancellationToken,
+    carried: Carried,
 }
 
 /// How long running attempts may take to end. Together with [`listener::DRAIN`] it stays
@@ -91,7 +94,7 @@ const DRAIN_ATTEMPTS: Duration = Duration::from_secs(20);
 
 impl Service {
     /// Starts the relay. `file` is the file that its configuration was read from, `passed`
-    /// what systemd passed to this process.
+    /// what systemd passed to this process, `carried` what a restart keeps.
     ///
     /// # Errors
     ///
@@ -100,6 +103,7 @@ impl Service {
         config: Config,
         file: Option<&Path>,
         passed: &Passed,
+        carried: Carried,
     ) -> Result<Self, StartError> {
         let clock = Clock::System;
         let mut means = identities::means(&config, &clock)?;
@@ -107,7 +111,7 @@ impl Service {
         let (sockets, listeners) = sockets::open(&config, passed)?;
         let rules = rules(&config, listeners)?;
         let monitoring = config.admin.metrics.map(bind_metrics).transpose()?;
-        let page = page::open(&config)?;
+        let page = page::open(&config, &carried)?;
         let spool = open_spool(&config, clock.clone()).await?;
         means.store = identities::store(&config)?;
         let path = config.data_dir.join("admin.sock");
@@ -139,6 +143,7 @@ impl Service {
             broken: CancellationToken::new(),
             pulse: Pulse::default(),
             ready: CancellationToken::new(),
+            carried,
         };
         service.listen(sockets);
         let admin_state = service.work(admin, transcripts, metrics, means, alerts.desks());

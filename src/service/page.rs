@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::Carried;
 use super::error::StartError;
 use super::sockets::ListenError;
 use crate::admin::AdminState;
@@ -23,7 +24,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the socket, if the page is on.
-pub(super) fn open(config: &Config) -> Result<Option<Opened>, StartError> {
+pub(super) fn open(config: &Config, carried: &Carried) -> Result<Option<Opened>, StartError> {
     let Some(page) = config.admin.page.clone() else {
         return Ok(None);
     };
@@ -42,6 +43,7 @@ pub(super) fn open(config: &Config) -> Result<Option<Opened>, StartError> {
         page,
         hostname: config.hostname.clone(),
         inbox: config.admin.inbox.as_deref().map(Arc::from),
+        sessions: carried.sessions.clone(),
         tls: tls.map(listener::tls_server).transpose()?,
     };
     Ok(Some(Opened { socket, settings }))

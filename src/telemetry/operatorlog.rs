@@ -73,6 +73,35 @@ pub fn page_link(uid: u32, role: &str) {
     );
 }
 
+/// Somebody has changed relay.toml on the admin page; its values are not logged.
+pub fn configuration_changed(user: &str, keys: &[String]) {
+    info!(
+        event = "config_changed",
+        user,
+        keys = keys.join(", "),
+        "relay.toml was changed on the admin page; the text before is in relay.toml.previous"
+    );
+}
+
+/// Somebody has prepared a change of relay.toml that the relay may not write.
+pub fn change_prepared(user: &str, change: &str, keys: &[String]) {
+    info!(
+        event = "config_prepared",
+        user,
+        keys = keys.join(", "),
+        remedy = format!("sudo graph-relay apply {change}"),
+        "a change of relay.toml was prepared on the admin page; nothing has changed yet"
+    );
+}
+
+/// Somebody wants the relay to restart.
+pub fn restart(user: &str) {
+    info!(
+        event = "restart",
+        user, "the relay restarts on an operator's order"
+    );
+}
+
 /// Somebody has logged in to the admin page.
 pub fn logged_in(client: IpAddr, user: &str, role: &str) {
     info!(event = "page_log_in", %client, user, role, "log-in to the admin page");

@@ -6,6 +6,7 @@
 //! it; without a terminal nothing is asked.
 
 mod answers;
+pub(super) mod apply;
 mod file;
 mod files;
 mod steps;

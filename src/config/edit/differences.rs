@@ -95,17 +95,18 @@ fn flat(text: &str) -> Flat {
     let mut found = Flat::new();
     let table = text.parse::<Table>().unwrap_or_default();
     for (key, value) in &table {
-        match value {
-            Value::Table(table) => section(&mut found, &format!("[{key}]"), table),
-            Value::Array(items) if items.iter().any(Value::is_table) => {
-                let tables = items.iter().filter_map(Value::as_table);
-                for (number, table) in tables.enumerate() {
-                    section(&mut found, &entry(key, number, table), table);
-                }
+        let items = value
+            .as_array()
+            .filter(|items| items.iter().any(Value::is_table));
+        if let Some(table) = value.as_table() {
+            section(&mut found, &format!("[{key}]"), table);
+        } else if let Some(items) = items {
+            let tables = items.iter().filter_map(Value::as_table);
+            for (number, table) in tables.enumerate() {
+                section(&mut found, &entry(key, number, table), table);
             }
-            value => {
-                found.insert((String::new(), key.clone()), value.to_string());
-            }
+        } else {
+            found.insert((String::new(), key.clone()), value.to_string());
         }
     }
     found
@@ -113,16 +114,13 @@ fn flat(text: &str) -> Flat {
 
 fn section(found: &mut Flat, place: &str, table: &Table) {
     for (key, value) in table {
-        match value {
-            Value::Table(below) => {
-                for (name, value) in below {
-                    let name = format!("{key}.{name}");
-                    found.insert((place.to_owned(), name), value.to_string());
-                }
-            }
-            value => {
-                found.insert((place.to_owned(), key.clone()), value.to_string());
-            }
+        let Some(below) = value.as_table() else {
+            found.insert((place.to_owned(), key.clone()), value.to_string());
+            continue;
+        };
+        for (name, value) in below {
+            let name = format!("{key}.{name}");
+            found.insert((place.to_owned(), name), value.to_string());
         }
     }
 }

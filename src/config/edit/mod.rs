@@ -52,6 +52,7 @@ use super::Config;
 use super::ConfigError;
 use super::Source;
 use super::file;
+use crate::disk;
 
 /// A place for keys in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +143,7 @@ impl Editor {
     ///
     /// It cannot be read, or it is not TOML.
     pub fn open(path: &Path) -> Result<Self, EditError> {
-        let before = std::fs::read_to_string(path).map_err(|error| EditError::Read {
+        let before = disk::read_small_text(path).map_err(|error| EditError::Read {
             path: path.to_owned(),
             error,
         })?;

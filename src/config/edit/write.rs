@@ -5,12 +5,13 @@ use std::fs::File;
 use std::fs::Metadata;
 use std::io;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
 use super::EditError;
 use crate::disk;
+use crate::platform::files;
+use crate::platform::users;
 
 /// The name of the text before, behind the file's own.
 const PREVIOUS: &str = "previous";
@@ -23,7 +24,7 @@ pub(super) fn write(path: &Path, before: &str, after: &str) -> Result<(), EditEr
     };
     // A link stays a link.
     let real = fs::canonicalize(path).map_err(read)?;
-    let now = fs::read(&real).map_err(read)?;
+    let now = disk::read_small(&real).map_err(read)?;
     if now != before.as_bytes() {
         return Err(EditError::Changed(path.to_owned()));
     }
@@ -71,14 +72,12 @@ impl Drop for Staged {
 /// Only root can give a file away. Another user who may write the folder becomes the owner; the
 /// group stays, or nobody else could read the file any more.
 fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
-    let new = file.metadata()?;
-    if new.uid() != old.uid() && rustix::process::geteuid().is_root() {
-        std::os::unix::fs::fchown(file, Some(old.uid()), None)?;
+    let (new, old) = (files::owner(&file.metadata()?), files::owner(old));
+    let uid = (new.uid != old.uid && users::is_root()).then_some(old.uid);
+    match new.gid == old.gid && uid.is_none() {
+        true => Ok(()),
+        false => files::give_file(file, uid, old.gid),
     }
-    if new.gid() != old.gid() {
-        std::os::unix::fs::fchown(file, None, Some(old.gid()))?;
-    }
-    Ok(())
 }
 
 /// A hidden name in the same folder.

@@ -102,7 +102,7 @@ impl Access {
             proxies: settings.page.proxies.clone(),
             links: admin_state.page_links.clone(),
             password: settings.page.password_hash.clone(),
-            sessions: Sessions::default(),
+            sessions: settings.sessions.clone(),
             attempts: Attempts::default(),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
             turns: Semaphore::new(AT_ONCE),

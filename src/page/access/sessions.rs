@@ -3,6 +3,7 @@
 //! secret is a digest.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -32,9 +33,9 @@ pub(in crate::page) struct Session {
     pub(in crate::page) csrf: String,
 }
 
-/// All sessions.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<Secret, Kept>>);
+/// All sessions; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions(Arc<Mutex<HashMap<Secret, Kept>>>);
 
 #[derive(Debug)]
 struct Kept {

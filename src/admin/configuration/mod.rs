@@ -4,16 +4,26 @@
 //! environment, so it also notices a file or secret that it may no longer read. Answers name
 //! sections, never values.
 
+mod changes;
+
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::sync::watch;
 
+pub use self::changes::Applied;
+use self::changes::Changes;
+pub use self::changes::InForce;
+pub use self::changes::Prepared;
+pub(super) use self::changes::router;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::Senders;
@@ -24,7 +34,25 @@ pub struct Configuration {
     /// `None` if there is no file: in the sandbox.
     file: Option<PathBuf>,
     state: Arc<Mutex<State>>,
+    /// Changes that wait for somebody who may write the file.
+    changes: Changes,
+    wishes: Arc<Wishes>,
 }
+
+/// What the process that runs the relay is asked to do, since it alone can.
+#[derive(Debug, Default)]
+struct Wishes {
+    reload: Notify,
+    /// Whether it is to restart.
+    restart: watch::Sender<bool>,
+    /// Counts the reloads.
+    reloads: watch::Sender<u64>,
+}
+
+/// An answer reaches whoever wanted a restart before the restart begins.
+const BEFORE_RESTART: Duration = Duration::from_millis(500);
+/// A reload reads a few files, and may wait for a disk.
+const LONGEST_RELOAD: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 struct State {
@@ -69,7 +97,41 @@ impl Configuration {
                 started: config,
                 reload: None,
             })),
+            changes: Changes::default(),
+            wishes: Arc::default(),
         }
+    }
+
+    /// Puts the current file into force, as SIGHUP does.
+    pub async fn reload(&self) -> InForce {
+        let mut reloads = self.wishes.reloads.subscribe();
+        self.wishes.reload.notify_one();
+        let reloaded = tokio::time::timeout(LONGEST_RELOAD, reloads.changed()).await;
+        if !matches!(reloaded, Ok(Ok(()))) {
+            return InForce {
+                needs_restart: Vec::new(),
+                error: Some("the relay has not reloaded its configuration: restart it".to_owned()),
+            };
+        }
+        let state = self.lock();
+        let needs = state.started.needs_restart(&state.loaded);
+        InForce {
+            needs_restart: needs.into_iter().map(str::to_owned).collect(),
+            error: state.reload.as_ref().and_then(|it| it.error.clone()),
+        }
+    }
+
+    /// Returns when somebody wants the file to be reloaded.
+    pub async fn reload_wanted(&self) {
+        self.wishes.reload.notified().await;
+    }
+
+    /// Returns when somebody wants the relay to be restarted.
+    pub async fn restart_wanted(&self) {
+        let mut wanted = self.wishes.restart.subscribe();
+        // Fails only if the sender has gone, which `self` has.
+        let _wanted = wanted.wait_for(|wanted| *wanted).await;
+        tokio::time::sleep(BEFORE_RESTART).await;
     }
 
     /// Returns the rules for From addresses, as they were at the start.
@@ -86,7 +148,7 @@ impl Configuration {
 
     /// Returns the configuration in force: from the last reload what takes effect then, and
     /// the rest from the start.
-    pub(super) fn in_force(&self) -> Config {
+    pub fn in_force(&self) -> Config {
         let state = self.lock();
         Config {
             listeners: state.loaded.listeners.clone(),
@@ -109,6 +171,8 @@ impl Configuration {
             Err(error) => Some(error),
         };
         state.reload = Some(Reload { at, error });
+        drop(state);
+        self.wishes.reloads.send_modify(|count| *count += 1);
     }
 
     /// Reads the file again and compares.
