@@ -13,7 +13,8 @@ if [ "${1:-}" = remove ]; then
     rm -f "$root"/usr/bin/graph-relay "$root"/usr/lib/systemd/system/graph-relay.service \
         "$root"/usr/lib/systemd/system/graph-relay-*.socket "$root"/usr/lib/sysusers.d/graph-relay.conf \
         "$root"/usr/share/man/man1/graph-relay*.1.gz "$root"/usr/share/man/man5/relay.toml.5.gz \
-        "$root"/usr/share/bash-completion/completions/graph-relay
+        "$root"/usr/share/bash-completion/completions/graph-relay \
+        "$root"/etc/apparmor.d/graph-relay
     rm -rf "$root"/usr/share/doc/graph-relay
     echo "Removed. The configuration is still in $root/etc/graph-relay, and mail that waits in $root/var/lib/graph-relay."
     exit 0
@@ -26,6 +27,15 @@ for unit in systemd/*.service systemd/*.socket; do
     install -D -m 644 "$unit" "$root/usr/lib/systemd/system/${unit#systemd/}"
 done
 install -D -m 644 systemd/sysusers.d/graph-relay.conf "$root/usr/lib/sysusers.d/graph-relay.conf"
+if [ -d "$root/etc/apparmor.d" ]; then
+    install -m 644 apparmor/graph-relay "$root/etc/apparmor.d/graph-relay"
+    # Rules of the administrator's own, which it includes.
+    [ -e "$root/etc/apparmor.d/local/graph-relay" ] ||
+        install -D -m 644 /dev/null "$root/etc/apparmor.d/local/graph-relay"
+    if [ -z "$root" ] && command -v aa-enabled >/dev/null && aa-enabled --quiet 2>/dev/null; then
+        apparmor_parser --replace /etc/apparmor.d/graph-relay
+    fi
+fi
 for page in man/*/*; do
     install -D -m 644 "$page" "$root/usr/share/$page"
 done
