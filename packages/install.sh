@@ -57,6 +57,7 @@ if [ ! -e "$root/etc/graph-relay/relay.toml" ]; then
         chown root:graph-relay /etc/graph-relay /etc/graph-relay/relay.toml
     fi
     echo "Next: sudo graph-relay setup && sudo systemctl enable --now graph-relay"
+    echo "Its admin page, once it runs: sudo graph-relay page"
 elif [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload
     systemctl try-restart graph-relay.service

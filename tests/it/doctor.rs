@@ -406,6 +406,11 @@ async fn setup_without_a_terminal_writes_a_working_file() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    // What the file of the package says of the admin page stays.
+    let written = fs::read_to_string(&home.config).unwrap();
+    let page = "\n[admin]\n# An address for the admin page";
+    assert!(written.contains(page), "{written}");
+    assert!(written.contains("\naddress = \"127.0.0.1:8025\"\n"));
     let again = setup(&["--secret-file", &value]);
     assert_eq!(again.status.code(), Some(73), "{again:?}");
     let sent = binary()

@@ -31,6 +31,8 @@ pub(super) struct Answers {
     pub(super) cloud: String,
     pub(super) login_url: Option<String>,
     pub(super) graph_url: Option<String>,
+    /// The address of the admin page; none by default.
+    pub(super) page: Option<String>,
 }
 
 /// A secret that is to be stored in a file.
@@ -86,6 +88,7 @@ pub(super) fn collect(
         cloud: options.cloud.clone().unwrap_or_else(|| "global".to_owned()),
         login_url: options.login_url.clone(),
         graph_url: options.graph_url.clone(),
+        page: None,
     };
     Ok((answers, secret))
 }

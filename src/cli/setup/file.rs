@@ -24,6 +24,8 @@ const LOGIN_URL: &str = "#login_url = \"https://login.microsoftonline.com\"";
 const GRAPH_URL: &str = "#graph_url = \"https://graph.microsoft.com\"";
 const LISTENER: &str = "#[[listener]]\n# IP address and port.";
 const ADDRESS: &str = "#address = \"127.0.0.1:2525\"";
+const ADMIN: &str = "#[admin]\n# An address for the admin page";
+const PAGE: &str = "reach needs [tls].\n#address = \"off\"";
 const NETWORKS: &str = "#networks = [\"127.0.0.0/8\", \"::1/128\"]";
 
 pub(super) fn text(answers: &Answers) -> String {
@@ -74,6 +76,11 @@ pub(super) fn text(answers: &Answers) -> String {
     let graph_url = answers.graph_url.as_ref();
     changes.extend(graph_url.map(|url| (GRAPH_URL, string("graph_url", url))));
     changes.extend(listener(answers));
+    if let Some(page) = &answers.page {
+        changes.push((ADMIN, ADMIN.trim_start_matches('#').to_owned()));
+        let address = string("address", page);
+        changes.push((PAGE, format!("reach needs [tls].\n{address}")));
+    }
     changes
         .into_iter()
         .fold(RELAY_TOML.to_owned(), |text, (line, new)| {
@@ -121,6 +128,7 @@ mod tests {
             cloud: "global".to_owned(),
             login_url: None,
             graph_url: None,
+            page: None,
         }
     }
 
@@ -140,6 +148,8 @@ mod tests {
             CLOUD,
             LISTENER,
             ADDRESS,
+            ADMIN,
+            PAGE,
             NETWORKS,
         ] {
             assert_eq!(RELAY_TOML.matches(line).count(), 1, "{line}");
@@ -163,6 +173,7 @@ mod tests {
         let mut answers = answers(Proof::SecretFile(secret, Some("2027-11-30".to_owned())));
         answers.networks = vec!["192.0.2.0/24".parse().unwrap()];
         answers.cloud = "us-gov".to_owned();
+        answers.page = Some("127.0.0.1:8125".to_owned());
 
         let config = config(&answers);
         let account = &config.accounts[0];
@@ -176,6 +187,8 @@ mod tests {
         assert!(config.listeners[0].admits("192.0.2.9".parse().unwrap()));
         assert!(config.listeners[0].admits("127.0.0.1".parse().unwrap()));
         assert!(!config.listeners[0].admits("198.51.100.1".parse().unwrap()));
+        let page = config.admin.page.unwrap().address;
+        assert_eq!(page, "127.0.0.1:8125".parse().unwrap());
     }
 
     #[test]

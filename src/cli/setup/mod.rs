@@ -17,6 +17,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 
 use self::answers::Answers;
 use self::answers::NewSecret;
@@ -106,7 +107,8 @@ pub(super) async fn run(options: &Options) -> Exit {
 async fn set_up(options: &Options) -> Result<Exit, Failure> {
     terminal::mind_interrupts();
     let path = &options.file.config;
-    if path.exists() && !may_replace(options, path) {
+    let package = OfPackage::read(path);
+    if path.exists() && package.is_none() && !may_replace(options, path) {
         return Err(Failure {
             exit: Exit::CannotCreate,
             words: format!(
@@ -120,7 +122,8 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
     if terminal::is_there() {
         talk(steps::IN_ENTRA);
     }
-    let (answers, secret) = answers::collect(options, path)?;
+    let (mut answers, secret) = answers::collect(options, path)?;
+    answers.page = package.and_then(|package| package.admin.address);
     let replaces = path.exists();
     let (config, old_secret) = write(path, &answers, secret.as_ref())?;
     say(&format!("Saved: {}", path.display()));
@@ -150,16 +153,29 @@ async fn set_up(options: &Options) -> Result<Exit, Failure> {
 
 fn may_replace(options: &Options, path: &Path) -> bool {
     let question = format!("{} already exists. Replace it?", path.display());
-    options.replace
-        || has_no_keys(path)
-        || terminal::is_there() && terminal::agreed(&question, false)
+    options.replace || terminal::is_there() && terminal::agreed(&question, false)
 }
 
-/// As the packages install it: with comments only.
-fn has_no_keys(path: &Path) -> bool {
-    let text = fs::read_to_string(path).ok();
-    text.and_then(|text| text.parse::<toml::Table>().ok())
-        .is_some_and(|keys| keys.is_empty())
+/// A file as the packages install it: with nothing but comments and the address of the page,
+/// which the new one keeps.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfPackage {
+    #[serde(default)]
+    admin: Page,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    address: Option<String>,
+}
+
+impl OfPackage {
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        toml::from_str(&text).ok()
+    }
 }
 
 /// Writes everything, if it makes a usable configuration. Returns the configuration, and
