@@ -59,6 +59,7 @@ use self::layout::Layout;
 use self::layout::Tab;
 use self::mailboxes::guests::Guests;
 use self::mailboxes::under_way::UnderWay;
+use self::messages::desk::Desk;
 use self::overview::counts::Counts;
 use self::visible::visible;
 use self::visitor::Visitor;
@@ -83,6 +84,7 @@ struct Page {
     /// The sign-ins of mailboxes.
     under_way: UnderWay,
     counts: Arc<Counts>,
+    desk: Desk,
     /// Orders that have begun are finished, even if the browser has gone.
     orders: TaskTracker,
     /// The last status that was read.
@@ -127,6 +129,7 @@ pub async fn run(
         inbox: settings.inbox,
         url: settings.url,
         counts: Arc::clone(&counts),
+        desk: Desk::until(stop.clone()),
         status: Mutex::default(),
         orders: orders.clone(),
         admin_state,

@@ -38,6 +38,7 @@ use crate::spool::Count;
 use crate::spool::Decided;
 use crate::spool::EntryView;
 use crate::spool::Filter;
+use crate::spool::GivenBy;
 use crate::spool::Order;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -204,14 +205,15 @@ impl AdminState {
         Ok(Some(Shown { entry, waits }))
     }
 
-    /// Carries out an order of the user with this id, and logs it.
+    /// Carries out an order, and logs it.
     ///
     /// # Errors
     ///
     /// Those of the spool. Entries that were not reported may have been changed.
-    pub async fn act(&self, order: Order, uid: u32) -> Result<Decided, SpoolError> {
-        let action = order.action;
-        let decided = self.spool.operate(order, uid).await?;
+    pub async fn act(&self, order: Order, by: impl Into<GivenBy>) -> Result<Decided, SpoolError> {
+        let (action, by) = (order.action, by.into());
+        let uid = by.uid;
+        let decided = self.spool.operate(order, by).await?;
         maillog::decided(action, uid, &decided.decisions);
         Ok(decided)
     }

@@ -26,6 +26,7 @@ use crate::mail::Origin;
 use crate::mail::RecipientPolicy;
 use crate::mail::SpoolId;
 use crate::routing;
+use crate::spool::GivenBy;
 use crate::spool::NotResent;
 use crate::spool::Original;
 use crate::spool::SpoolError;
@@ -90,20 +91,31 @@ async fn resend(
     Json(wanted): Json<ToResend>,
 ) -> Result<Json<ResendAnswer>, Failure> {
     let admin_state = order_state.admin_state;
-    let resent = async move { carry_out(&admin_state, wanted, peer.uid).await };
+    let resent = async move { carry_out(&admin_state, wanted, peer.uid.into()).await };
     let resent = order_state.orders.spawn(resent).await;
     resent.map_err(|_| SpoolError::Closed)?.map(Json)
 }
 
 impl AdminState {
-    /// Sends a copy of a message on the order of the user with this id. An error says in
-    /// words why it is not sent.
+    /// What somebody has to confirm before a message is sent again, if there is anything.
+    pub async fn resend_question(&self, wanted: &ToResend) -> Option<String> {
+        let original = self.spool.original(wanted.id).await.ok()?;
+        let config = self.configuration.in_force();
+        let envelope = envelope(&original, &wanted.to, &config).ok()?;
+        question(&original, &envelope)
+    }
+
+    /// Sends a copy of a message. An error says in words why it is not sent.
     ///
     /// # Errors
     ///
     /// There is no such message, it cannot be sent again, or the spool fails.
-    pub async fn resend(&self, wanted: ToResend, uid: u32) -> Result<ResendAnswer, String> {
-        carry_out(self, wanted, uid)
+    pub async fn resend(
+        &self,
+        wanted: ToResend,
+        by: impl Into<GivenBy>,
+    ) -> Result<ResendAnswer, String> {
+        carry_out(self, wanted, by.into())
             .await
             .map_err(|failure| match failure {
                 Failure::Unknown => "there is no such message".to_owned(),
@@ -116,7 +128,7 @@ impl AdminState {
 async fn carry_out(
     admin_state: &AdminState,
     wanted: ToResend,
-    uid: u32,
+    by: GivenBy,
 ) -> Result<ResendAnswer, Failure> {
     let original = admin_state.spool.original(wanted.id).await?;
     let config = admin_state.configuration.in_force();
@@ -135,10 +147,10 @@ async fn carry_out(
     let destination = routing::route(&config.accounts, &config.senders, &origin);
     let destination = destination.ok_or_else(|| Failure::Refused(NO_ACCOUNT.to_owned()))?;
     let (of, state) = (original.id, original.state);
-    let mailbox = destination.mailbox.clone();
+    let (mailbox, uid) = (destination.mailbox.clone(), by.uid);
     let id = admin_state
         .spool
-        .resend(original, envelope.clone(), destination, uid);
+        .resend(original, envelope.clone(), destination, by);
     let id = id.await?;
     operatorlog::resent(id, of, uid, &envelope);
     let mut remarks = Vec::new();

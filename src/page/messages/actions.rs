@@ -1,61 +1,50 @@
 //! What an operator does with messages: retry, hold, release, drop, and send again.
 //!
-//! What concerns several messages, and every drop, is asked about first, with their
-//! number. An order that has begun is finished, even if the browser has gone.
+//! What concerns several messages, and every drop, is asked about first, with their number
+//! and with everybody who receives them: a row of the list is one recipient, and an order
+//! is about the whole message. Each order is kept at the desk (`desk.rs`); the answer to a
+//! form leads to its page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use askama::Template;
 use axum::Form;
 use axum::extract::Path;
+use axum::extract::Query;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 
-use crate::admin::ResendAnswer;
+use super::desk;
+use super::desk::Given;
+use super::desk::What;
+use super::search::Asked;
 use crate::admin::ToResend;
 use crate::mail::Address;
 use crate::mail::SpoolId;
 use crate::page::Broken;
 use crate::page::Page;
-use crate::page::layout::Layout;
-use crate::page::layout::Tab;
-use crate::page::texts::MessageTexts;
+use crate::page::layout;
 use crate::page::visitor::NotAllowed;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
-use crate::platform::users;
 use crate::spool::Action;
-use crate::spool::Decision;
-use crate::spool::Order;
-use crate::spool::Verdict;
-use crate::spool::Which;
+use crate::spool::NotResent;
+use crate::spool::Sought;
+use crate::spool::ToMatch;
 use crate::telemetry::operatorlog;
 
-/// Messages of one order: as many as a page lists, and more.
+/// Messages of one order that names them: as many as a page lists, and more.
 const MOST: usize = 500;
-
-/// A question, or what came of an order.
-#[derive(Template)]
-#[template(path = "decided.html")]
-struct Decided {
-    layout: Layout,
-    title: String,
-    words: Option<String>,
-    /// What the relay says about single messages, in English.
-    remarks: Vec<(SpoolId, String)>,
-    /// Fields of the form that confirms; none after the order.
-    confirm: Option<Confirm>,
-    back: String,
-}
-
-struct Confirm {
-    path: String,
-    fields: Vec<(&'static str, String)>,
-    button: String,
-    class: &'static str,
-}
+/// Messages of an order for all that match.
+const MOST_MATCHING: usize = 100_000;
+/// How long the search for them may take: less than a request may.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// Recipients that a question names.
+pub(super) const MOST_NAMED: usize = 1000;
 
 /// Why an order is not carried out.
 pub(super) enum Refused {
@@ -125,25 +114,27 @@ impl Fields {
     /// Where the order came from, if that is a list or a message.
     fn back(&self) -> String {
         let back = self.first("back");
-        let is_own = back == "/messages" || back.starts_with("/messages?") || {
-            let id = back.strip_prefix("/messages/");
-            id.is_some_and(|id| id.parse::<SpoolId>().is_ok())
-        };
-        if is_own { back } else { "/messages" }.to_owned()
-    }
-
-    fn is_confirmed(&self) -> bool {
-        !self.first("confirmed").is_empty()
+        if is_list(back) || is_message(back) {
+            back
+        } else {
+            "/messages"
+        }
+        .to_owned()
     }
 }
 
-fn name(action: Action) -> &'static str {
-    match action {
-        Action::Retry => "retry",
-        Action::Hold => "hold",
-        Action::Release => "release",
-        Action::Drop => "drop",
-    }
+fn is_list(back: &str) -> bool {
+    back == "/messages" || back.starts_with("/messages?")
+}
+
+fn is_message(back: &str) -> bool {
+    let id = back.strip_prefix("/messages/");
+    id.is_some_and(|id| id.parse::<SpoolId>().is_ok())
+}
+
+/// A browser goes there with GET (RFC 9110 15.4.4).
+fn to_order(order: &Given) -> Response {
+    Redirect::to(&format!("/messages/orders/{}", order.key)).into_response()
 }
 
 pub(super) async fn act(
@@ -152,82 +143,87 @@ pub(super) async fn act(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Refused> {
     let session = visitor.require(Role::Operator)?;
-    let (texts, fields) = (&visitor.texts().message, Fields(fields));
-    let (ids, back) = (fields.ids(), fields.back());
-    let (Some(action), false) = (fields.action(), ids.is_empty()) else {
+    let fields = Fields(fields);
+    let back = fields.back();
+    let Some(action) = fields.action() else {
         return Ok(Redirect::to(&back).into_response());
     };
-    let layout = page.layout(&visitor, Some(Tab::Messages)).await?;
-    let count = ids.len();
-    if !fields.is_confirmed() && (count > 1 || action == Action::Drop) {
-        let ids = ids.iter().map(|id| ("id", id.to_string()));
-        let others = [
-            ("action", name(action).to_owned()),
-            ("back", back.clone()),
-            ("confirmed", "1".to_owned()),
-        ];
-        let question = Decided {
-            layout,
-            title: (texts.question)(action, count),
-            words: (action == Action::Drop).then(|| texts.drop_help.to_owned()),
-            remarks: Vec::new(),
-            confirm: Some(Confirm {
-                path: "/messages/actions".to_owned(),
-                fields: others.into_iter().chain(ids).collect(),
-                button: (texts.confirm)(action, count),
-                class: if action == Action::Drop {
-                    "danger"
-                } else {
-                    "primary"
-                },
-            }),
-            back,
-        };
-        return Ok(super::super::shown(&question)?);
-    }
-    operatorlog::page_action(visitor.client, &session.name, name(action), count);
-    let order = Order {
-        action,
-        which: Which::Ids(ids),
+    let (ids, is_cut) = match fields.first("all") {
+        "" => (fields.ids(), false),
+        _ => all_of(&page, action, &back).await?,
     };
-    let admin_state = page.admin_state.clone();
-    let order = page.orders.spawn(async move {
-        let uid = users::own_uid();
-        admin_state.act(order, uid).await
-    });
-    let decided = order.await.map_err(|_| Broken::Spool)??;
-    page.forget_status().await;
-    let layout = page.layout(&visitor, Some(Tab::Messages)).await?;
-    Ok(super::super::shown(&conclusion(
-        layout,
+    if ids.is_empty() && fields.first("all").is_empty() {
+        return Ok(Redirect::to(&back).into_response());
+    }
+    let named = ids.iter().take(MOST_NAMED).copied().collect();
+    let concerned = page.admin_state.spool.concerned(named, MOST_NAMED).await?;
+    // A row of a list is one recipient; the page of a message names all.
+    let is_wider = is_list(&back) && concerned.iter().any(|it| it.recipients.len() > 1);
+    let asks = ids.len() != 1 || action == Action::Drop || is_wider;
+    let what = What::Change {
         action,
-        &decided.decisions,
-        back,
-        texts,
-    ))?)
+        ids: ids.into(),
+        concerned,
+        is_cut,
+    };
+    let order = page.desk.put(what, back, &session.name);
+    let order = order.map_err(|_| Broken::Template)?;
+    if !asks {
+        operatorlog::page_action(visitor.client, &session.name, action.name(), 1);
+        desk::begin(&page, &order).await;
+    }
+    Ok(to_order(&order))
 }
 
-fn conclusion(
-    layout: Layout,
-    action: Action,
-    decisions: &[Decision],
-    back: String,
-    texts: &MessageTexts,
-) -> Decided {
-    let of = |verdict| decisions.iter().filter(|it| it.verdict == verdict).count();
-    let unchanged = of(Verdict::Already) + of(Verdict::Refused);
-    let remarks = decisions.iter().filter_map(|decision| {
-        let remark = decision.remark.clone()?;
-        Some((decision.id, remark))
-    });
-    Decided {
-        layout,
-        title: (texts.done)(action, of(Verdict::Done)),
-        words: (unchanged > 0).then(|| (texts.unchanged)(unchanged)),
-        remarks: remarks.collect(),
-        confirm: None,
-        back,
+/// All messages that match the list with this address, as far as the action applies to
+/// them; and whether there are more.
+async fn all_of(page: &Page, action: Action, list: &str) -> Result<(Vec<SpoolId>, bool), Refused> {
+    let address: Result<Uri, _> = list.parse();
+    let asked = address
+        .ok()
+        .and_then(|it| Query::<Asked>::try_from_uri(&it).ok());
+    let Some(Query(asked)) = asked.filter(|_| is_list(list)) else {
+        return Ok((Vec::new(), false));
+    };
+    let Ok(filter) = asked.filter() else {
+        return Ok((Vec::new(), false));
+    };
+    let wanted = ToMatch {
+        sought: Sought::of(asked.text()),
+        filter,
+        action: Some(action),
+        limit: MOST_MATCHING,
+        patience: PATIENCE,
+    };
+    let found = page.admin_state.spool.matching(wanted).await?;
+    Ok((found.ids, !found.is_all))
+}
+
+/// Somebody confirms an order.
+pub(super) async fn confirm(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Path(key): Path<String>,
+) -> Result<Response, Refused> {
+    let session = visitor.require(Role::Operator)?;
+    let Some(order) = page.desk.find(&key) else {
+        return Ok(gone(&visitor));
+    };
+    if order.now().0 == desk::Stage::Asked {
+        let name = match &order.what {
+            What::Change { action, .. } => action.name(),
+            What::Resend { .. } => "resend",
+        };
+        operatorlog::page_action(visitor.client, &session.name, name, order.count());
     }
+    desk::begin(&page, &order).await;
+    Ok(to_order(&order))
+}
+
+/// An order that is no longer kept.
+pub(super) fn gone(visitor: &Visitor) -> Response {
+    let texts = &visitor.texts().order;
+    layout::told(visitor, StatusCode::NOT_FOUND, texts.gone_title, texts.gone)
 }
 
 pub(super) async fn resend(
@@ -237,57 +233,62 @@ pub(super) async fn resend(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Refused> {
     let session = visitor.require(Role::Operator)?;
-    let (texts, fields) = (&visitor.texts().message, Fields(fields));
-    let mut decided = Decided {
-        layout: page.layout(&visitor, Some(Tab::Messages)).await?,
-        title: texts.not_resent.to_owned(),
-        words: None,
-        remarks: Vec::new(),
-        confirm: None,
-        back: format!("/messages/{id}"),
-    };
-    let named = fields.first("to").split([',', ';', ' ']);
-    let named: Vec<&str> = named.filter(|it| !it.is_empty()).collect();
-    let to: Result<Vec<Address>, _> = named.iter().map(|it| it.parse()).collect();
-    let Ok(to) = to else {
-        decided.words = Some(texts.not_an_address.to_owned());
-        return Ok(super::super::shown(&decided)?);
+    let fields = Fields(fields);
+    let back = format!("/messages/{id}");
+    let Some(to) = recipients(&page, id, &fields).await? else {
+        let place = format!("{back}?wrong=address#resend-title");
+        return Ok(Redirect::to(&place).into_response());
     };
     let wanted = ToResend {
         id,
         to,
-        confirmed: fields.is_confirmed(),
+        confirmed: false,
     };
-    operatorlog::page_action(visitor.client, &session.name, "resend", 1);
-    let admin_state = page.admin_state.clone();
-    let resent = page.orders.spawn(async move {
-        let uid = users::own_uid();
-        admin_state.resend(wanted, uid).await
-    });
-    match resent.await.map_err(|_| Broken::Spool)? {
-        Ok(ResendAnswer::Resent(resent)) => {
-            let to: Vec<&str> = resent.recipients.iter().map(Address::as_str).collect();
-            decided.title = (texts.resent)(&to.join(", "));
-            decided.back = format!("/messages/{}", resent.id);
-            let remarks = resent.remarks.into_iter().map(|remark| (id, remark));
-            decided.remarks = remarks.collect();
-            page.forget_status().await;
-            decided.layout = page.layout(&visitor, Some(Tab::Messages)).await?;
-        }
-        Ok(ResendAnswer::Asks(question)) => {
-            decided.title = texts.resend_question.to_owned();
-            decided.remarks = vec![(id, question)];
-            decided.confirm = Some(Confirm {
-                path: format!("/messages/{id}/resend"),
-                fields: vec![
-                    ("to", fields.first("to").to_owned()),
-                    ("confirmed", "1".to_owned()),
-                ],
-                button: texts.resend.to_owned(),
-                class: "danger",
-            });
-        }
-        Err(words) => decided.remarks = vec![(id, words)],
+    // What keeps it from being sent is told when it is tried.
+    let question = page.admin_state.resend_question(&wanted).await;
+    let asks = question.is_some();
+    let what = What::Resend { wanted, question };
+    let order = page.desk.put(what, back, &session.name);
+    let order = order.map_err(|_| Broken::Template)?;
+    if !asks {
+        operatorlog::page_action(visitor.client, &session.name, "resend", 1);
+        desk::begin(&page, &order).await;
     }
-    Ok(super::super::shown(&decided)?)
+    Ok(to_order(&order))
+}
+
+/// Who receives a copy: nobody named means the original recipients. None if what was typed
+/// is not an address.
+async fn recipients(
+    page: &Page,
+    id: SpoolId,
+    fields: &Fields,
+) -> Result<Option<Vec<Address>>, Refused> {
+    let typed = fields.first("to");
+    let mailbox = match fields.first("whom") {
+        "original" => return Ok(Some(Vec::new())),
+        "mailbox" => {
+            let shown = page.admin_state.message(id).await?;
+            Some(
+                shown
+                    .and_then(|it| it.entry.summary.mailbox)
+                    .unwrap_or_default(),
+            )
+        }
+        _ => None,
+    };
+    let typed = mailbox.as_deref().unwrap_or(typed);
+    let named = typed.split([',', ';', ' ']).filter(|it| !it.is_empty());
+    let to: Result<Vec<Address>, _> = named.map(str::parse).collect();
+    Ok(to.ok().filter(|to| !to.is_empty()))
+}
+
+/// Why a message cannot be sent again, in English; nothing if it can.
+pub(super) async fn why_not_resent(page: &Page, id: SpoolId) -> Result<Option<String>, Broken> {
+    match page.admin_state.spool.original(id).await {
+        Ok(_) => Ok(None),
+        Err(NotResent::Refused(why)) => Ok(Some(why)),
+        Err(NotResent::Unknown | NotResent::NotAccepted(_)) => Ok(Some(String::new())),
+        Err(NotResent::Spool(error)) => Err(error.into()),
+    }
 }

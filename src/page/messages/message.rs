@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::Path;
+use axum::extract::Query;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::Row;
+use super::actions;
+use super::timeline::Step;
+use super::timeline::steps;
 use crate::admin::Shown;
 use crate::page::Broken;
 use crate::page::Page;
@@ -18,30 +23,41 @@ use crate::page::layout;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
 use crate::page::texts::MessageTexts;
+use crate::page::texts::Texts;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
-use crate::spool::AttemptOutcome;
-use crate::spool::AttemptView;
+use crate::spool::EntryView;
 use crate::spool::State as Became;
 
+/// Recipients that the choice of the original ones names.
+const NAMED: usize = 10;
 /// Recipients that are shown; a message may have some hundreds.
 const RECIPIENTS: u32 = 500;
-
-/// A step of the timeline.
-struct Step {
-    class: &'static str,
-    at: String,
-    words: String,
-    /// What the relay says, in English.
-    said: Option<String>,
-    details: Vec<(&'static str, String)>,
-}
 
 /// A button.
 struct Button {
     action: &'static str,
     title: &'static str,
     class: &'static str,
+}
+
+/// How a message can be sent again, or why it cannot.
+struct Resend {
+    /// In English; nothing if it can.
+    why_not: Option<String>,
+    /// Until when it can.
+    until: Option<String>,
+    original: String,
+    /// The mailbox that sends it, if it has an address.
+    mailbox: Option<String>,
+    /// Whether what was typed is not an address.
+    is_wrong: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    /// What was wrong with the form that led here.
+    wrong: Option<String>,
 }
 
 #[derive(Template)]
@@ -54,7 +70,7 @@ struct Message {
     shown: Shown,
     steps: Vec<Step>,
     buttons: Vec<Button>,
-    can_resend: bool,
+    resend: Option<Resend>,
 }
 
 impl Message {
@@ -68,6 +84,7 @@ pub(super) async fn show(
     State(page): State<Arc<Page>>,
     visitor: Visitor,
     Path(id): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Broken> {
     let texts = visitor.texts();
     let found = match id.parse() {
@@ -94,12 +111,15 @@ pub(super) async fn show(
     super::super::shown(&Message {
         layout: page.layout(&visitor, Some(Tab::Messages)).await?,
         title: subject.unwrap_or_else(|| texts.messages.no_subject.to_owned()),
-        steps: steps(&shown, &texts.message),
+        steps: steps(&shown, texts),
         buttons: match may_act {
             true => buttons(shown.entry.summary.state, &texts.message),
             false => Vec::new(),
         },
-        can_resend: may_act && shown.entry.about.is_none(),
+        resend: match may_act {
+            true => Some(resend(&page, &shown.entry, &asked, texts).await?),
+            false => None,
+        },
         rows,
         shown,
         id,
@@ -125,55 +145,28 @@ fn buttons(state: Became, texts: &MessageTexts) -> Vec<Button> {
     }
 }
 
-fn steps(shown: &Shown, texts: &MessageTexts) -> Vec<Step> {
-    let entry = &shown.entry;
-    let accepted = Step {
-        class: "ok",
-        at: entry.summary.accepted_at.to_string(),
-        words: match entry.about {
-            Some(_) => texts.made.to_owned(),
-            None => (texts.accepted)(&entry.client, &entry.hello),
-        },
-        said: None,
-        details: Vec::new(),
-    };
-    let attempts = entry.timeline.iter().map(|attempt| step(attempt, texts));
-    let mut steps: Vec<Step> = [accepted].into_iter().chain(attempts).collect();
-    if entry.summary.state == Became::Waiting {
-        steps.push(Step {
-            class: "",
-            at: entry.summary.due_at.to_string(),
-            words: (texts.planned)(entry.summary.attempts.saturating_add(1)),
-            said: None,
-            details: Vec::new(),
-        });
+async fn resend(
+    page: &Page,
+    entry: &EntryView,
+    asked: &Asked,
+    texts: &Texts,
+) -> Result<Resend, Broken> {
+    let recipients = &entry.summary.recipients;
+    let mut original: Vec<&str> = recipients.iter().map(String::as_str).take(NAMED).collect();
+    let more;
+    if recipients.len() > original.len() {
+        more = (texts.order.further_recipients)(recipients.len() - original.len());
+        original.push(&more);
     }
-    steps
-}
-
-fn step(attempt: &AttemptView, texts: &MessageTexts) -> Step {
-    let (class, outcome) = match attempt.outcome {
-        None => ("", texts.under_way),
-        Some(AttemptOutcome::Delivered) => ("ok", texts.delivered),
-        Some(AttemptOutcome::Deferred) => ("warn", texts.deferred),
-        Some(AttemptOutcome::Failed) => ("bad", texts.failed),
-        Some(AttemptOutcome::Doubtful) => ("bad", texts.doubtful),
-    };
-    let details = [
-        ("HTTP", attempt.http_status.map(|status| status.to_string())),
-        (texts.code, attempt.code.clone()),
-        (texts.took, attempt.took_ms.map(|took| format!("{took} ms"))),
-        ("request-id", attempt.request_id.clone()),
-        ("client-request-id", Some(attempt.client_request_id.clone())),
-    ];
-    let known = details
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
-    Step {
-        class,
-        at: attempt.begun_at.to_string(),
-        words: (texts.attempt)(attempt.number, outcome),
-        said: attempt.reason.clone(),
-        details: known.collect(),
-    }
+    let until = entry.kept_until_at.map(|until| until.to_string());
+    let mailbox = entry.summary.mailbox.clone();
+    Ok(Resend {
+        why_not: actions::why_not_resent(page, entry.summary.id).await?,
+        until: until.map(|until| (texts.order.can_until)(&until)),
+        original: (texts.order.resend_original)(&original.join(", ")),
+        mailbox: mailbox
+            .filter(|it| it.contains('@'))
+            .map(|it| (texts.order.resend_mailbox)(&it)),
+        is_wrong: asked.wrong.is_some(),
+    })
 }

@@ -2,10 +2,15 @@
 //! Search and filters are in the URL, so that a list can be sent to somebody.
 
 mod actions;
+pub(super) mod desk;
 mod message;
+mod order;
 mod search;
+pub(super) mod texts;
+mod timeline;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
@@ -27,14 +32,23 @@ use super::texts::MessagesTexts;
 use super::visitor::Role;
 use super::visitor::Visitor;
 use crate::admin::HistoryRow;
+use crate::spool::Sought;
+use crate::spool::ToMatch;
 
 /// Rows of a page.
 const ROWS: u32 = 100;
+/// Messages that match are counted up to this number, and not for longer than this.
+const COUNTED: usize = 10_000;
+const PATIENCE: Duration = Duration::from_millis(15);
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
         .route("/messages", get(list))
         .route("/messages/actions", post(actions::act))
+        .route(
+            "/messages/orders/{key}",
+            get(order::show).post(actions::confirm),
+        )
         .route("/messages/{id}", get(message::show))
         .route("/messages/{id}/resend", post(actions::resend))
 }
@@ -67,6 +81,8 @@ struct Messages {
     /// Where the newest rows are, if these are others.
     newest: Option<String>,
     is_everything: bool,
+    /// How many messages match, and whether that is all, where an order can be for all of them.
+    matching: Option<(usize, bool)>,
     /// Whether the visitor may change messages.
     may_act: bool,
 }
@@ -92,8 +108,14 @@ async fn list(
         badge: Badge::of(&row),
         row,
     });
+    let may_act = visitor.require(Role::Operator).is_ok();
+    let matching = match may_act && !asked.is_everything() && problem.is_none() {
+        true => matching(&page, &asked).await?,
+        false => None,
+    };
     super::shown(&Messages {
         layout,
+        matching,
         states: asked.states(texts),
         times: asked.times(texts),
         chosen: asked.chosen(texts),
@@ -102,7 +124,24 @@ async fn list(
         older: next.map(|place| asked.behind(Some(place))),
         newest: asked.is_behind().then(|| asked.behind(None)),
         is_everything: asked.is_everything(),
-        may_act: visitor.require(Role::Operator).is_ok(),
+        may_act,
         asked,
     })
+}
+
+/// How many messages match; nothing if an order for those on the page is enough.
+async fn matching(page: &Page, asked: &Asked) -> Result<Option<(usize, bool)>, Broken> {
+    let Ok(filter) = asked.filter() else {
+        return Ok(None);
+    };
+    let wanted = ToMatch {
+        sought: Sought::of(asked.text()),
+        filter,
+        action: None,
+        limit: COUNTED,
+        patience: PATIENCE,
+    };
+    let found = page.admin_state.spool.matching(wanted).await?;
+    let count = found.ids.len();
+    Ok((count > 1).then_some((count, found.is_all)))
 }

@@ -86,9 +86,7 @@ impl Asked {
     pub(super) fn filter(&self) -> Result<Option<Filter>, FilterError> {
         let terms = self.terms();
         let terms = terms.iter().filter(|(_, value)| !value.trim().is_empty());
-        // A quotation mark would end the value, and cannot be written in one.
-        let terms =
-            terms.map(|(key, value)| format!("{key}=\"{}\"", value.trim().replace('"', "")));
+        let terms = terms.map(|(key, value)| format!("{key}={}", Filter::quoted(value.trim())));
         let text = terms.collect::<Vec<_>>().join(" ");
         match text.is_empty() {
             true => Ok(None),
@@ -201,7 +199,7 @@ mod tests {
         let filter = asked.filter().unwrap().unwrap();
         assert_eq!(
             filter.to_string(),
-            "state=\"failed\" from=\"a state=held, b\""
+            "state=\"failed\" from=\"a\"\" state=\"\"held, b\""
         );
         let wrong = Asked {
             newer: "soon".to_owned(),

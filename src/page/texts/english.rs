@@ -4,6 +4,7 @@ use super::AccessTexts;
 use super::LayoutTexts;
 use super::MessageTexts;
 use super::MessagesTexts;
+use super::OrderTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
@@ -166,6 +167,9 @@ pub(super) static TEXTS: Texts = Texts {
         doubtful: "it is unknown whether Microsoft 365 accepted it",
         code: "code",
         took: "took",
+        protocol: "protocol",
+        yes: "yes",
+        no: "no",
         retry: "Retry",
         hold: "Hold",
         release: "Release",
@@ -203,7 +207,6 @@ pub(super) static TEXTS: Texts = Texts {
         back: "Back",
         cancel: "Cancel",
         resend_title: "Send it again",
-        resend_to: "To these addresses; leave it empty for the original recipients",
         resend: "Send again",
         resend_question: "Somebody may receive it twice",
         resent: |to| format!("A copy goes to {to}"),
@@ -388,6 +391,58 @@ pub(super) static TEXTS: Texts = Texts {
         test_not_sent: "No test message was sent:",
         show_test: "Show the message",
         close: "You can close this page.",
+    },
+    order: OrderTexts {
+        whole: "This is about whole messages: everybody named here, also recipients whose rows \
+                you have not selected.",
+        cut: |count| {
+            format!(
+                "More messages match. This is about the newest {count}; repeat it for the others."
+            )
+        },
+        further_recipients: |count| counted_usize(count, "more recipient"),
+        further_messages: |count| format!("And {}.", counted_usize(count, "more message")),
+        further_remarks: |count| {
+            format!(
+                "And {} that the log has.",
+                counted_usize(count, "more remark")
+            )
+        },
+        progress: |done, count| format!("{done} of {count} so far."),
+        look_again: "Look again",
+        goes_on: "It goes on if you leave this page.",
+        broken: "It stopped:",
+        nothing_title: "Nothing to do",
+        nothing: "There is no message that matches and to which this applies.",
+        gone_title: "This order is no longer kept",
+        gone: "The page keeps the last orders until the relay is restarted. What it did is in the \
+               timeline of each message, and in the log.",
+        show_copy: "Show the copy",
+        all_that_match: |count, is_all| match is_all {
+            true => format!("All {count} that match, not only those selected"),
+            false => format!("All that match (more than {count}), not only those selected"),
+        },
+        ordered: |order, by| match order {
+            "retry" => format!("Retried at once, by order of {by}."),
+            "hold" => format!("Held, by order of {by}."),
+            "release" => format!("Released, by order of {by}."),
+            "drop" => format!("Dropped, or its content deleted, by order of {by}."),
+            "resend" => format!("Sent again as a copy, by order of {by}."),
+            other => format!("{other}, by order of {by}."),
+        },
+        user: |uid| match uid {
+            0 => "root".to_owned(),
+            uid => format!("user {uid} of the machine"),
+        },
+        resend_whom: "To whom",
+        resend_original: |to| format!("To the original recipients: {to}"),
+        resend_mailbox: |mailbox| format!("Only to the mailbox that sends it: {mailbox}"),
+        resend_other: "To other addresses:",
+        resend_addresses: "Addresses, with commas between them",
+        can_until: |until| {
+            format!("Its content is kept until {until}; until then it can be sent again.")
+        },
+        cannot: "It cannot be sent again:",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "second"),

@@ -4,6 +4,7 @@ use super::AccessTexts;
 use super::LayoutTexts;
 use super::MessageTexts;
 use super::MessagesTexts;
+use super::OrderTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
@@ -173,6 +174,9 @@ pub(super) static TEXTS: Texts = Texts {
         doubtful: "unbekannt, ob Microsoft 365 sie angenommen hat",
         code: "Code",
         took: "Dauer",
+        protocol: "Protokoll",
+        yes: "ja",
+        no: "nein",
         retry: "Erneut versuchen",
         hold: "Anhalten",
         release: "Freigeben",
@@ -210,7 +214,6 @@ pub(super) static TEXTS: Texts = Texts {
         back: "Zurück",
         cancel: "Abbrechen",
         resend_title: "Erneut senden",
-        resend_to: "An diese Adressen; leer lassen für die ursprünglichen Empfänger",
         resend: "Erneut senden",
         resend_question: "Jemand könnte sie zweimal erhalten",
         resent: |to| format!("Eine Kopie geht an {to}"),
@@ -407,6 +410,55 @@ pub(super) static TEXTS: Texts = Texts {
         test_not_sent: "Es wurde keine Testnachricht gesendet:",
         show_test: "Nachricht anzeigen",
         close: "Sie können diese Seite schließen.",
+    },
+    order: OrderTexts {
+        whole: "Es geht um ganze Nachrichten: um alle, die hier stehen, auch um Empfänger, deren \
+                Zeilen nicht ausgewählt sind.",
+        cut: |count| {
+            format!(
+                "Es passen noch mehr Nachrichten. Es geht um die neuesten {count}; für die übrigen bitte wiederholen."
+            )
+        },
+        further_recipients: |count| format!("{count} weitere Empfänger"),
+        further_messages: |count| format!("Weitere Nachrichten: {count}."),
+        further_remarks: |count| format!("Weitere Hinweise im Protokoll: {count}."),
+        progress: |done, count| format!("Bisher {done} von {count}."),
+        look_again: "Noch einmal nachsehen",
+        goes_on: "Es geht weiter, auch wenn Sie diese Seite verlassen.",
+        broken: "Es wurde abgebrochen:",
+        nothing_title: "Nichts zu tun",
+        nothing: "Es gibt keine passende Nachricht, mit der sich das machen lässt.",
+        gone_title: "Dieser Auftrag ist nicht mehr bekannt",
+        gone: "Die Seite merkt sich die letzten Aufträge bis zum Neustart des Relays. Was geschehen ist, \
+               steht im Verlauf jeder Nachricht und im Protokoll.",
+        show_copy: "Die Kopie ansehen",
+        all_that_match: |count, is_all| match is_all {
+            true => format!("Alle {count} passenden, nicht nur die ausgewählten"),
+            false => format!("Alle passenden (mehr als {count}), nicht nur die ausgewählten"),
+        },
+        ordered: |order, by| match order {
+            "retry" => format!("Sofort wiederholt, im Auftrag von {by}."),
+            "hold" => format!("Angehalten, im Auftrag von {by}."),
+            "release" => format!("Freigegeben, im Auftrag von {by}."),
+            "drop" => format!("Verworfen oder Inhalt gelöscht, im Auftrag von {by}."),
+            "resend" => format!("Als Kopie noch einmal gesendet, im Auftrag von {by}."),
+            other => format!("{other}, im Auftrag von {by}."),
+        },
+        user: |uid| match uid {
+            0 => "root".to_owned(),
+            uid => format!("Benutzer {uid} des Rechners"),
+        },
+        resend_whom: "An wen",
+        resend_original: |to| format!("An die ursprünglichen Empfänger: {to}"),
+        resend_mailbox: |mailbox| format!("Nur an das sendende Postfach: {mailbox}"),
+        resend_other: "An andere Adressen:",
+        resend_addresses: "Adressen, durch Komma getrennt",
+        can_until: |until| {
+            format!(
+                "Der Inhalt wird bis {until} aufbewahrt; so lange kann sie noch einmal gesendet werden."
+            )
+        },
+        cannot: "Sie kann nicht noch einmal gesendet werden:",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "Sekunde", "Sekunden"),

@@ -11,6 +11,7 @@ mod german;
 
 use super::devices::texts::DevicesTexts;
 use super::mailboxes::texts::MailboxesTexts;
+use super::messages::texts::OrderTexts;
 use crate::admin::PageRole as Role;
 use crate::spool::Action;
 
@@ -83,6 +84,7 @@ pub(super) struct Texts {
     pub(super) message: MessageTexts,
     pub(super) devices: DevicesTexts,
     pub(super) mailboxes: MailboxesTexts,
+    pub(super) order: OrderTexts,
     pub(super) time: TimeTexts,
 }
 
@@ -235,6 +237,9 @@ pub(super) struct MessageTexts {
     pub(super) doubtful: &'static str,
     pub(super) code: &'static str,
     pub(super) took: &'static str,
+    pub(super) protocol: &'static str,
+    pub(super) yes: &'static str,
+    pub(super) no: &'static str,
     pub(super) retry: &'static str,
     pub(super) hold: &'static str,
     pub(super) release: &'static str,
@@ -247,7 +252,6 @@ pub(super) struct MessageTexts {
     pub(super) back: &'static str,
     pub(super) cancel: &'static str,
     pub(super) resend_title: &'static str,
-    pub(super) resend_to: &'static str,
     pub(super) resend: &'static str,
     pub(super) resend_question: &'static str,
     pub(super) resent: fn(&str) -> String,

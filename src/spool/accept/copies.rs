@@ -5,20 +5,22 @@ use rusqlite::params;
 
 use crate::clock::Moment;
 use crate::mail::SpoolId;
+use crate::spool::GivenBy;
 use crate::spool::columns;
+use crate::spool::operator::orders;
 
 /// Of which message an entry is a copy, and who wanted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::spool) struct Resend {
     pub(in crate::spool) of: SpoolId,
-    pub(in crate::spool) uid: u32,
+    pub(in crate::spool) by: GivenBy,
 }
 
 /// Records that an entry is a copy, and forgets copies that are no longer in the history.
 pub(in crate::spool) fn insert(
     db: &Connection,
     id: &str,
-    resend: Resend,
+    resend: &Resend,
     now: Moment,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
@@ -34,10 +36,11 @@ pub(in crate::spool) fn insert(
         id,
         now.at.millis(),
         now.running.millis(),
-        resend.uid,
+        resend.by.uid,
         resend.of.to_string()
     ])?;
-    Ok(())
+    let what = format!("resend {id}");
+    orders::note(db, &resend.of.to_string(), &what, &resend.by, now)
 }
 
 /// The message that an entry is a copy of. What cannot be read is not shown.

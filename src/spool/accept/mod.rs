@@ -389,7 +389,7 @@ impl Row {
         usage::add(db, rows_cost, content_cost, in_file)?;
         requests::insert_recipients(db, &id, envelope)?;
         asked::insert(db, &id, &envelope.asked)?;
-        if let Some(resend) = self.resend {
+        if let Some(resend) = &self.resend {
             copies::insert(db, &id, resend, self.now)?;
         }
         if let Some(bytes) = &self.inline {

@@ -116,13 +116,16 @@ impl fmt::Display for Filter {
     }
 }
 
-/// Splits at blanks and commas except between quotation marks, and removes those.
+/// Splits at blanks and commas except between quotation marks, and removes those. Two of them
+/// within a pair are one that is meant: `to="""a b""@example.org"`.
 fn words(text: &str) -> Result<Vec<String>, FilterError> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quoted = false;
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => word.push('"'),
             '"' => quoted = !quoted,
             c if !quoted && (c == ',' || c.is_whitespace()) => {
                 words.push(std::mem::take(&mut word));
@@ -192,6 +195,17 @@ pub(in crate::spool) fn escaped(text: &str) -> String {
 }
 
 impl Filter {
+    /// Whether it lets through only messages of a state, or refused ones.
+    pub(in crate::spool) fn names_state(&self) -> bool {
+        let is_state = |term: &Term| matches!(term, Term::State(_) | Term::Refused);
+        self.terms.iter().any(is_state)
+    }
+
+    /// A value as it stands between quotation marks in a filter.
+    pub fn quoted(value: &str) -> String {
+        format!("\"{}\"", value.replace('"', "\"\""))
+    }
+
     /// Whether it lets through only what goes to some recipients.
     pub(in crate::spool) fn names_recipients(&self) -> bool {
         self.terms.iter().any(|term| matches!(term, Term::To(_)))
@@ -222,6 +236,15 @@ mod tests {
                 Term::Reason("%is full, now%".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_quotation_mark_in_a_value_is_doubled() {
+        for value in ["\"a b\"@example.org", "a\" state=\"held, b", "\"", "plain"] {
+            let terms = parsed(&format!("subject={}", Filter::quoted(value)));
+            assert_eq!(terms.unwrap(), [Term::Subject(format!("%{value}%"))]);
+        }
+        assert!(matches!(parsed("from=\"\""), Err(FilterError::NoTerm(_))));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod drop;
 pub(super) mod filter;
 mod found;
 pub(super) mod order;
+pub(super) mod orders;
 pub(super) mod pauses;
 pub(super) mod resend;
 
@@ -33,6 +34,7 @@ use super::Decided;
 use super::Decision;
 use super::Digest;
 use super::Filter;
+use super::GivenBy;
 use super::Order;
 use super::Pauses;
 use super::Spool;
@@ -54,14 +56,17 @@ use crate::mail::SpoolId;
 const AT_ONCE: usize = 500;
 
 impl Spool {
-    /// Carries out an order of the user with this id, for all named ids or for a page of
-    /// matches.
+    /// Carries out an order, for all named ids or for a page of matches.
     ///
     /// # Errors
     ///
     /// Those of the database. Entries that were not reported may have been changed.
-    pub async fn operate(&self, order: Order, uid: u32) -> Result<Decided, SpoolError> {
-        let action = order.action;
+    pub async fn operate(
+        &self,
+        order: Order,
+        by: impl Into<GivenBy>,
+    ) -> Result<Decided, SpoolError> {
+        let (action, by) = (order.action, by.into());
         let mut decided = Decided {
             decisions: Vec::new(),
             next: None,
@@ -69,7 +74,7 @@ impl Spool {
         match order.which {
             Which::Ids(ids) => {
                 for ids in ids.chunks(AT_ONCE) {
-                    let decisions = self.decide(action, ids.to_vec(), uid, None).await?;
+                    let decisions = self.decide(action, ids.to_vec(), &by, None).await?;
                     decided.decisions.extend(decisions);
                 }
             }
@@ -81,7 +86,7 @@ impl Spool {
                 let still = (filter.clone(), accepted_by);
                 let ids = self.page(action, filter, accepted_by, after).await?;
                 decided.next = ids.last().copied().filter(|_| ids.len() == AT_ONCE);
-                decided.decisions = self.decide(action, ids, uid, Some(still)).await?;
+                decided.decisions = self.decide(action, ids, &by, Some(still)).await?;
             }
         }
         Ok(decided)
@@ -143,11 +148,11 @@ impl Spool {
         &self,
         action: Action,
         ids: Vec<SpoolId>,
-        uid: u32,
+        by: &GivenBy,
         still: Option<(Option<Filter>, RunningTime)>,
     ) -> Result<Vec<Decision>, SpoolError> {
         let whole = [Extent::Whole];
-        let together = self.decide_together(action, ids.clone(), uid, still.clone(), &whole);
+        let together = self.decide_together(action, ids.clone(), by, still.clone(), &whole);
         match together.await {
             Err(SpoolError::Damaged(_)) => {}
             decided => return decided,
@@ -155,7 +160,7 @@ impl Spool {
         let mut decisions = Vec::new();
         for id in ids {
             let extents = [Extent::Whole, Extent::KeepContent];
-            let alone = self.decide_together(action, vec![id], uid, still.clone(), &extents);
+            let alone = self.decide_together(action, vec![id], by, still.clone(), &extents);
             match alone.await {
                 Ok(decided) => decisions.extend(decided),
                 Err(error @ SpoolError::Damaged(_)) => decisions.push(Decision {
@@ -175,13 +180,13 @@ impl Spool {
         &self,
         action: Action,
         ids: Vec<SpoolId>,
-        uid: u32,
+        by: &GivenBy,
         still: Option<(Option<Filter>, RunningTime)>,
         extents: &[Extent],
     ) -> Result<Vec<Decision>, SpoolError> {
         let now = self.moment();
         let folder = self.shared.settings.folder.clone();
-        let (pauses, keeping) = (self.pauses(), self.keeping());
+        let (pauses, keeping, by) = (self.pauses(), self.keeping(), by.clone());
         let decide = move |db: &Connection, extent| {
             let mut changes = Changes::default();
             for id in &ids {
@@ -202,10 +207,11 @@ impl Spool {
                     pauses: &pauses,
                     keeping,
                     now,
-                    uid,
+                    by: &by,
                     extent,
                 };
                 change.carry_out(action, &mut changes)?;
+                change.note(action, &changes)?;
             }
             Ok(changes)
         };
@@ -273,11 +279,23 @@ struct Change<'a> {
     pauses: &'a Pauses,
     keeping: kept::Rule,
     now: Moment,
-    uid: u32,
+    by: &'a GivenBy,
     extent: Extent,
 }
 
 impl Change<'_> {
+    /// Writes down what was done, for the timeline.
+    fn note(&self, action: Action, changes: &Changes) -> rusqlite::Result<()> {
+        let last = changes.decisions.last();
+        // What is damaged may be the page of the orders.
+        let is_whole = self.extent == Extent::Whole;
+        if !is_whole || last.is_none_or(|last| last.verdict != Verdict::Done) {
+            return Ok(());
+        }
+        let id = self.found.id.to_string();
+        orders::note(self.db, &id, action.name(), self.by, self.now)
+    }
+
     /// The table: what each action does in each state.
     fn carry_out(&self, action: Action, changes: &mut Changes) -> rusqlite::Result<()> {
         let already = |changes: &mut Changes, why| {
@@ -412,7 +430,7 @@ impl Change<'_> {
     }
 
     fn reason(&self, what: &str) -> String {
-        format!("{what} by an operator (uid {})", self.uid)
+        format!("{what} by an operator (uid {})", self.by.uid)
     }
 
     /// Why a quarantined entry still cannot be sent, if that is so.

@@ -95,6 +95,16 @@ pub struct Count {
 }
 
 impl Action {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Drop => "drop",
+        }
+    }
+
     /// The states that the action applies to if no entry is named.
     pub(in crate::spool) fn states(self) -> &'static [State] {
         match self {

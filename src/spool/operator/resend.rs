@@ -21,6 +21,7 @@ use crate::spool::AcceptError;
 use crate::spool::Content;
 use crate::spool::ContentError;
 use crate::spool::Digest;
+use crate::spool::GivenBy;
 use crate::spool::Incoming;
 use crate::spool::KEPT;
 use crate::spool::NewEntry;
@@ -98,8 +99,7 @@ impl Spool {
         read.await?
     }
 
-    /// Accepts a copy for these recipients, sent through this destination, on the order of this
-    /// user. Returns its id.
+    /// Accepts a copy for these recipients, sent through this destination. Returns its id.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Spool {
         original: Original,
         envelope: Envelope,
         destination: Destination,
-        uid: u32,
+        by: GivenBy,
     ) -> Result<SpoolId, NotResent> {
         let content = self.copy(&original).await?;
         let entry = NewEntry {
@@ -129,7 +129,7 @@ impl Spool {
         };
         let resend = Resend {
             of: original.id,
-            uid,
+            by,
         };
         Ok(self.accept_as(entry, Some(resend)).await?.id)
     }

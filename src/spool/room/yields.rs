@@ -18,6 +18,7 @@ use crate::spool::AcceptError;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::content;
+use crate::spool::operator::orders;
 use crate::spool::refusals::store;
 
 /// How often something may yield for one message. In all this allows about ten thousand
@@ -197,6 +198,7 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
         if freed >= bytes {
             break;
         }
+        orders::forget(db, &id)?;
         delete.execute([id])?;
         freed += cost.max(1);
     }

@@ -208,7 +208,11 @@ impl Spool {
 }
 
 /// The last message of the next piece; nothing if all the others fit into it.
-fn oldest_of(db: &Connection, range: &Range, piece: u32) -> rusqlite::Result<Option<SpoolId>> {
+pub(super) fn oldest_of(
+    db: &Connection,
+    range: &Range,
+    piece: u32,
+) -> rusqlite::Result<Option<SpoolId>> {
     let mut statement = db
         .prepare_cached("SELECT id FROM entry WHERE id <= ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2")?;
     let newest = range.after.map(|place| place.id.to_string());

@@ -1,6 +1,7 @@
 //! Reading: what waits, what became of it, and how rows become values.
 
 pub(super) mod history;
+pub(super) mod matching;
 pub(super) mod overview;
 pub(super) mod place;
 pub(super) mod query;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Filter;
+use super::OrderView;
 use super::Requested;
 use super::Spool;
 use super::SpoolError;
@@ -31,6 +33,7 @@ use super::content;
 use super::kept;
 use super::lock_mutex;
 use super::operator::condition::Condition;
+use super::operator::orders;
 use super::state::AttemptOutcome;
 use super::state::State;
 use crate::clock::Moment;
@@ -115,6 +118,9 @@ pub struct EntryView {
     pub replaced: Vec<Replaced>,
     /// Its attempts.
     pub timeline: Vec<AttemptView>,
+    /// What operators have ordered about it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderView>,
 }
 
 /// One attempt.
@@ -396,6 +402,7 @@ fn forget(
             })
         });
         gone.extend(row.optional()?);
+        orders::forget(db, &id.to_string())?;
     }
     Ok(gone)
 }
@@ -472,6 +479,7 @@ fn entry_view(
         resend_of: copies::original_of(db, &id),
         resent_as: copies::copies_of(db, &id),
         timeline: timeline.filter_map(Result::ok).collect(),
+        orders: orders::of(db, &id),
         summary: summary(db, row, now)?,
         client: row.get(13)?,
         hello: row.get(14)?,

@@ -137,6 +137,15 @@ impl Browser {
         self.post(path, &fields)
     }
 
+    /// Sends a form with the token of the session, and goes where its answer leads.
+    pub(super) fn order(&mut self, path: &str, fields: &[(&str, &str)]) -> (String, Answer) {
+        let answer = self.change(path, fields);
+        assert_eq!(answer.status, 303, "{path}: {}", answer.body);
+        let place = answer.header("location").to_owned();
+        let shown = self.get(&place);
+        (place, shown)
+    }
+
     pub(super) fn send(
         &mut self,
         method: &str,

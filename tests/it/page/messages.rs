@@ -5,6 +5,7 @@ use graph_relay_sandbox::Sandbox;
 use super::client::Browser;
 use super::with_page;
 use crate::common::Home;
+use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::message;
@@ -92,75 +93,118 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
     let back = format!("/messages/{id}");
     let mut act = |action: &str| {
         let fields = [("action", action), ("id", &id), ("back", &back)];
-        browser.change("/messages/actions", &fields).body
+        let (place, page) = browser.order("/messages/actions", &fields);
+        (place, page.body)
     };
 
-    let page = act("hold");
+    let (_, page) = act("hold");
     assert!(page.contains("1 message held"), "{page}");
     assert!(page.contains(&format!("href=\"{back}\"")), "{page}");
     assert_eq!(state(&home, &id), "held");
-    assert!(act("release").contains("1 message released"));
+    assert!(act("release").1.contains("1 message released"));
     relay.event("deferred", |line| line["id"] == *id && line["attempt"] == 2);
     relay.wait_until(|| state(&home, &id) != "claimed");
-    assert!(act("retry").contains("1 message will be tried at once"));
+    assert!(act("retry").1.contains("1 message will be tried at once"));
     relay.event("page_action", |line| {
         line["action"] == "retry" && line["messages"] == 1
     });
     relay.event("deferred", |line| line["id"] == *id && line["attempt"] == 3);
     relay.wait_until(|| state(&home, &id) != "claimed");
-    let page = act("drop");
+    let (place, page) = act("drop");
     assert!(page.contains("<h1>Drop 1 message?</h1>"), "{page}");
     assert!(page.contains("Its content is deleted"), "{page}");
     assert_ne!(state(&home, &id), "dropped");
-    let fields = [("action", "drop"), ("id", &*id), ("confirmed", "1")];
-    let page = browser.change("/messages/actions", &fields).body;
-    assert!(page.contains("1 message dropped"), "{page}");
+    let (_, page) = browser.order(&place, &[]);
+    assert!(page.body.contains("1 message dropped"), "{}", page.body);
     assert_eq!(state(&home, &id), "dropped");
+
+    let page = browser.get(&back).body;
+    for words in [
+        "Held, by order of link",
+        "Released, by order of link",
+        "Retried at once, by order of link",
+        "Dropped, or its content deleted, by order of link",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let shown = said(&run(&home, &["queue", "show", &id, "--json"]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let orders = shown["orders"].as_array().unwrap();
+    let orders: Vec<_> = orders
+        .iter()
+        .map(|it| it["order"].as_str().unwrap())
+        .collect();
+    assert_eq!(orders, ["hold", "release", "retry", "drop"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_messages_are_counted_in_the_question_and_in_the_button() {
+async fn the_answer_to_an_order_leads_to_a_page_that_repeats_nothing() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    let ids = ["a", "b", "c"].map(|subject| send(&relay, &home, &[DEFERRED], subject, "deferred"));
+    let id = send(&relay, &home, &[DEFERRED], "one", "deferred");
     let mut browser = Browser::logged_in(&relay, &home);
-    let [a, b, c] = &ids;
+    let fields = [("action", "hold"), ("id", &*id), ("back", "/messages")];
+    let (place, _) = browser.order("/messages/actions", &fields);
+    assert!(run(&home, &["queue", "release", &id]).status.success());
+    relay.wait_until(|| state(&home, &id) == "waiting");
+
+    // Loaded again, and its form sent again.
+    assert!(browser.get(&place).body.contains("1 message held"));
+    browser.order(&place, &[]);
+
+    assert_eq!(state(&home, &id), "waiting");
+    let unknown = browser.get("/messages/orders/unknown");
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.body.contains("no longer kept"), "{}", unknown.body);
+    let mut viewer = Browser::logged_in_as(&relay, &home, "viewer");
+    assert_eq!(viewer.get(&place).status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_messages_are_counted_and_their_recipients_named_in_the_question() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let others: Vec<String> = (0..12).map(|n| format!("r{n:02}@example.org")).collect();
+    let others: Vec<&str> = [DEFERRED]
+        .into_iter()
+        .chain(others.iter().map(String::as_str))
+        .collect();
+    let a = send(&relay, &home, &others, "Offer-88", "deferred");
+    let b = send(&relay, &home, &[DEFERRED], "b", "deferred");
+    let c = send(&relay, &home, &[DEFERRED], "c", "deferred");
+    let mut browser = Browser::logged_in(&relay, &home);
     let fields = [
         ("action", "hold"),
-        ("id", &**a),
-        ("id", b),
-        ("id", a),
+        ("id", &*a),
+        ("id", &*b),
+        ("id", &*a),
         ("back", "//evil"),
     ];
 
-    let page = browser.change("/messages/actions", &fields);
-    assert!(
-        page.body.contains("<h1>Hold 2 messages?</h1>"),
-        "{}",
-        page.body
-    );
-    assert!(
-        page.body.contains(">Hold 2 messages</button>"),
-        "{}",
-        page.body
-    );
-    assert!(!page.body.contains("evil"), "{}", page.body);
-    assert_eq!(state(&home, a), "waiting");
+    let (place, page) = browser.order("/messages/actions", &fields);
+    let page = page.body;
+    assert!(page.contains("<h1>Hold 2 messages?</h1>"), "{page}");
+    assert!(page.contains(">Hold 2 messages</button>"), "{page}");
+    assert!(page.contains("This is about whole messages"), "{page}");
+    assert!(!page.contains("evil"), "{page}");
+    let (shown, folded) = page.split_once("<details").unwrap();
+    let shown = shown.split_once("id=\"concerned\"").unwrap().1;
+    assert_eq!(shown.matches("<li>").count(), 10);
+    assert!(folded.contains("4 more recipients"), "{page}");
+    for recipient in &others {
+        assert!(
+            page.contains(&format!("<li>{recipient} · Offer-88")),
+            "{recipient}"
+        );
+    }
+    assert_eq!(state(&home, &a), "waiting");
 
-    // As the form of the question sends it.
-    let fields = [
-        ("action", "hold"),
-        ("confirmed", "1"),
-        ("id", &**a),
-        ("id", b),
-    ];
-    let page = browser.change("/messages/actions", &fields);
+    let (_, page) = browser.order(&place, &[]);
     assert!(page.body.contains("2 messages held"), "{}", page.body);
-    assert_eq!(
-        [a, b, c].map(|id| state(&home, id)),
-        ["held", "held", "waiting"]
-    );
-    let page = browser.change("/messages/actions", &fields);
+    let states = [&a, &b, &c].map(|id| state(&home, id));
+    assert_eq!(states, ["held", "held", "waiting"]);
+    let (place, _) = browser.order("/messages/actions", &fields);
+    let (_, page) = browser.order(&place, &[]);
     assert!(page.body.contains("0 messages held"), "{}", page.body);
     assert!(
         page.body.contains("2 messages not changed."),
@@ -175,20 +219,172 @@ async fn several_messages_are_counted_in_the_question_and_in_the_button() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_sent_again_to_another_address_and_twice_only_after_a_question() {
+async fn a_row_of_a_list_asks_before_it_changes_a_message_with_other_recipients() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let id = send(
+        &relay,
+        &home,
+        &[DEFERRED, "b@example.org"],
+        "one",
+        "deferred",
+    );
+    let mut browser = Browser::logged_in(&relay, &home);
+    let list = format!("/messages?to={DEFERRED}");
+    let fields = [("action", "hold"), ("id", &*id), ("back", &*list)];
+
+    let (_, page) = browser.order("/messages/actions", &fields);
+
+    assert!(
+        page.body.contains("<h1>Hold 1 message?</h1>"),
+        "{}",
+        page.body
+    );
+    assert!(page.body.contains("<li>b@example.org"), "{}", page.body);
+    assert_eq!(state(&home, &id), "waiting");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_for_all_that_match_changes_what_matched_when_it_was_asked() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let ids: Vec<String> = (0..3)
+        .map(|_| send(&relay, &home, &[DEFERRED], "Offer-88", "deferred"))
+        .collect();
+    let other = send(&relay, &home, &[DEFERRED], "Other", "deferred");
+    send(&relay, &home, &["a@example.org"], "Offer-88", "delivered");
+    let mut browser = Browser::logged_in(&relay, &home);
+    let list = "/messages?q=Offer-88";
+    let page = browser.get(list).body;
+    assert!(page.contains("All 4 that match, not only"), "{page}");
+    assert!(!browser.get("/messages").body.contains("that match"));
+    let fields = [
+        ("action", "hold"),
+        ("all", "1"),
+        ("id", &*other),
+        ("back", list),
+    ];
+
+    let (place, page) = browser.order("/messages/actions", &fields);
+    assert!(
+        page.body.contains("<h1>Hold 3 messages?</h1>"),
+        "{}",
+        page.body
+    );
+    let late = send(&relay, &home, &[DEFERRED], "Offer-88", "deferred");
+    let (_, page) = browser.order(&place, &[]);
+
+    assert!(page.body.contains("3 messages held"), "{}", page.body);
+    assert!(ids.iter().all(|id| state(&home, id) == "held"));
+    assert_eq!(
+        [&other, &late].map(|id| state(&home, id)),
+        ["waiting", "waiting"]
+    );
+    let fields = [
+        ("action", "release"),
+        ("all", "1"),
+        ("back", "/messages?q=Other"),
+    ];
+    let (_, page) = browser.order("/messages/actions", &fields);
+    assert!(
+        page.body.contains("<h1>Nothing to do</h1>"),
+        "{}",
+        page.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_sent_again_to_the_original_the_mailbox_or_another_address() {
     let (graph, home) = quiet().await;
     let relay = Relay::start(&home);
     let id = send(&relay, &home, &[INVALID], "again", "failed");
     let mut browser = Browser::logged_in(&relay, &home);
-    let path = format!("/messages/{id}/resend");
+    let message = format!("/messages/{id}");
+    let path = format!("{message}/resend");
+    let page = browser.get(&message).body;
+    assert!(page.contains("until then it can be sent again"), "{page}");
+    assert!(
+        page.contains(&format!("original recipients: {INVALID}")),
+        "{page}"
+    );
+    assert!(page.contains(&format!("sends it: {MAILBOX}")), "{page}");
 
-    let page = browser.change(&path, &[("to", "not an address")]).body;
-    assert!(page.contains("This is not an address"), "{page}");
-    let page = browser.change(&path, &[("to", "new@example.org")]).body;
-    assert!(page.contains("A copy goes to new@example.org"), "{page}");
-    let arrived = arrived(&graph, 1).await;
-    assert_eq!(recipients(&arrived[0]), set(&["new@example.org"]));
+    let (place, page) = browser.order(&path, &[("whom", "other"), ("to", "not an address")]);
+    assert!(place.starts_with(&format!("{message}?wrong=")), "{place}");
+    assert!(
+        page.body.contains("This is not an address"),
+        "{}",
+        page.body
+    );
+    let (_, page) = browser.order(&path, &[("whom", "other"), ("to", "new@example.org")]);
+    assert!(
+        page.body.contains("A copy goes to new@example.org"),
+        "{}",
+        page.body
+    );
+    let (place, page) = browser.order(&path, &[("whom", "mailbox"), ("to", "unused@example.org")]);
+    assert!(
+        page.body.contains(&format!("A copy goes to {MAILBOX}")),
+        "{}",
+        page.body
+    );
+    let arrived = arrived(&graph, 2).await;
+    let to: Vec<_> = arrived.iter().map(|it| recipients(it)).collect();
+    assert!(
+        to.contains(&set(&["new@example.org"])) && to.contains(&set(&[MAILBOX])),
+        "{to:?}"
+    );
     relay.event("resent", |line| line["resend_of"] == *id);
+    // Loading the result again sends nothing.
+    browser.order(&place, &[]);
+    let page = browser.get(&message).body;
+    assert_eq!(
+        page.matches("Sent again as a copy, by order of link")
+            .count(),
+        2,
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sending_again_is_not_offered_where_the_content_is_gone() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let id = send(&relay, &home, &["a@example.org"], "gone", "delivered");
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let page = browser.get(&format!("/messages/{id}")).body;
+
+    assert!(page.contains("It cannot be sent again:"), "{page}");
+    assert!(page.contains("history.keep_content is"), "{page}");
+    assert!(!page.contains("action=\"/messages/"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_quotation_marks_is_found_by_its_link() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO client.example", "250");
+    smtp.expect("MAIL FROM:<relay@sandbox.example>", "250");
+    smtp.expect("RCPT TO:<\"a b\"@example.org>", "553");
+    smtp.expect("QUIT", "221");
+    send(
+        &relay,
+        &home,
+        &["other@example.org"],
+        "Other-1",
+        "delivered",
+    );
+    let mut browser = Browser::logged_in(&relay, &home);
+    let link = "/messages?to=%22a%20b%22%40example.org";
+    let shown = format!("href=\"{link}\"");
+    relay.wait_until(|| browser.get("/messages").body.contains(&shown));
+
+    let page = browser.get(link).body;
+
+    assert!(page.contains("Refused</span>"), "{page}");
+    assert_eq!(page.matches("<tr>").count(), 2, "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +416,8 @@ async fn a_viewer_sees_messages_and_changes_none() {
     );
     assert_eq!(state(&home, &id), "waiting");
     let mut operator = Browser::logged_in_as(&relay, &home, "operator");
-    let fields = [("action", "hold"), ("id", &*id)];
-    assert_eq!(operator.change("/messages/actions", &fields).status, 200);
+    let back = format!("/messages/{id}");
+    let fields = [("action", "hold"), ("id", &*id), ("back", &back)];
+    operator.order("/messages/actions", &fields);
     assert_eq!(state(&home, &id), "held");
 }
