@@ -99,7 +99,7 @@
 //! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics`, `platform` |
 //! | `alerts` | `admin`, `telemetry`, `http`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `disk` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
-//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics`, `platform` |
+//! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics`, `platform` |
 //! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue`, `metrics` |

@@ -14,6 +14,8 @@
 //! are left untouched. A [`JsonMessage`] is a whole message in Graph's JSON, with a list of what
 //! JSON cannot express.
 //!
+//! A [`View`] is a message as an administrator reads it, with bounded memory.
+//!
 //! Each of the folders uses only those before it: `text/`, `addresses/`, `header/`, `body/`,
 //! `json/`.
 
@@ -29,6 +31,7 @@ mod outgoing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod view;
 
 pub use self::addresses::Item;
 pub use self::addresses::List;
@@ -74,3 +77,7 @@ pub use self::outgoing::Reader;
 pub use self::text::folded;
 pub use self::text::seven_bit;
 pub use self::text::unstructured;
+pub use self::view::Excerpt;
+pub use self::view::FileView;
+pub use self::view::LARGEST_TEXT;
+pub use self::view::View;

@@ -47,7 +47,7 @@ impl Piece {
     }
 
     /// Returns the part of the piece that is in a range; nothing after its end.
-    fn slice(&self, range: &Range<u64>) -> Self {
+    pub(super) fn slice(&self, range: &Range<u64>) -> Self {
         let start = range.start.min(self.size());
         let end = range.end.clamp(start, self.size());
         match self {

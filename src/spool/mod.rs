@@ -169,6 +169,7 @@ pub use self::view::overview::Failure;
 pub use self::view::overview::Overview;
 pub use self::view::overview::Sum;
 pub use self::view::place::Place;
+pub use self::view::reading::ToRead;
 pub use self::view::sought::Sought;
 
 pub use self::attempts::settle::AttemptReport;

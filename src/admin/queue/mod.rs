@@ -1,5 +1,6 @@
 //! The queue: which messages wait and why, and the commands of an operator.
 
+mod content;
 mod follow;
 mod resend;
 
@@ -19,6 +20,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
+pub use self::content::MessageContent;
+pub use self::content::NoContent;
+pub use self::content::Pieces;
+pub use self::content::View;
 pub use self::follow::Followed;
 use self::follow::followed;
 pub use self::resend::ResendAnswer;

@@ -323,13 +323,19 @@ fn refused(visitor: &Visitor, title: &'static str, words: &'static str) -> Respo
 /// Sets what every answer says.
 fn harden(headers: &mut HeaderMap) {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+        frame-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     for (name, value) in [
+        // The HTML of a message has a stricter one, and may be framed by this page.
         (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         // Not "no-referrer": with it, browsers send `Origin: null` with a form (Fetch 3.2).
         (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        headers.entry(name).or_insert(value);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (OPENER_POLICY, "same-origin"),
         (RESOURCE_POLICY, "same-origin"),
         (PERMISSIONS, "camera=(), geolocation=(), microphone=()"),

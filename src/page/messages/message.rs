@@ -71,6 +71,8 @@ struct Message {
     steps: Vec<Step>,
     buttons: Vec<Button>,
     resend: Option<Resend>,
+    /// Whether the visitor may look at its content, and it has some.
+    has_content: bool,
 }
 
 impl Message {
@@ -95,7 +97,8 @@ pub(super) async fn show(
         let (title, words) = (texts.message.unknown_title, texts.message.unknown);
         return Ok(layout::told(&visitor, StatusCode::NOT_FOUND, title, words));
     };
-    let id = shown.entry.summary.id.to_string();
+    let message = shown.entry.summary.id;
+    let id = message.to_string();
     let history = page.admin_state.history(&id, None, None, RECIPIENTS);
     let rows = history.await?.rows.into_iter();
     // Also found by it: reports about it, and copies of it.
@@ -116,6 +119,7 @@ pub(super) async fn show(
             true => buttons(shown.entry.summary.state, &texts.message),
             false => Vec::new(),
         },
+        has_content: may_act && page.admin_state.content(message).await?.is_ok(),
         resend: match may_act {
             true => Some(resend(&page, &shown.entry, &asked, texts).await?),
             false => None,

@@ -2,7 +2,9 @@
 //! Search and filters are in the URL, so that a list can be sent to somebody.
 
 mod actions;
+mod content;
 pub(super) mod desk;
+mod export;
 mod message;
 mod order;
 mod search;
@@ -49,7 +51,12 @@ pub(super) fn router() -> Router<Arc<Page>> {
             "/messages/orders/{key}",
             get(order::show).post(actions::confirm),
         )
+        .route("/messages/export.csv", get(export::csv))
+        .route("/messages/export.jsonl", get(export::json_lines))
         .route("/messages/{id}", get(message::show))
+        .route("/messages/{id}/content", get(content::show))
+        .route("/messages/{id}/html", get(content::html))
+        .route("/messages/{id}/raw", get(content::raw))
         .route("/messages/{id}/resend", post(actions::resend))
 }
 
@@ -81,6 +88,8 @@ struct Messages {
     /// Where the newest rows are, if these are others.
     newest: Option<String>,
     is_everything: bool,
+    /// The same list as files: CSV, and JSON Lines.
+    exports: [String; 2],
     /// How many messages match, and whether that is all, where an order can be for all of them.
     matching: Option<(usize, bool)>,
     /// Whether the visitor may change messages.
@@ -124,6 +133,7 @@ async fn list(
         older: next.map(|place| asked.behind(Some(place))),
         newest: asked.is_behind().then(|| asked.behind(None)),
         is_everything: asked.is_everything(),
+        exports: ["csv", "jsonl"].map(|form| asked.export(form)),
         may_act,
         asked,
     })

@@ -118,6 +118,12 @@ impl Asked {
         address(values.chain([("after", after.as_str())]))
     }
 
+    /// The address of the same list as a file.
+    pub(super) fn export(&self, form: &str) -> String {
+        let list = self.behind(None);
+        list.replacen("/messages", &format!("/messages/export.{form}"), 1)
+    }
+
     pub(super) fn states(&self, texts: &MessagesTexts) -> Vec<Choice> {
         let all = Choice {
             value: "",

@@ -58,3 +58,9 @@ pub(in crate::page) struct ContentTexts {
     pub(in crate::page) unreadable_title: &'static str,
     pub(in crate::page) unreadable: &'static str,
 }
+
+/// The list as a file.
+#[derive(Debug)]
+pub(in crate::page) struct ExportTexts {
+    pub(in crate::page) title: &'static str,
+}

@@ -1,6 +1,8 @@
 //! The texts of the page in English.
 
 use super::AccessTexts;
+use super::ContentTexts;
+use super::ExportTexts;
 use super::LayoutTexts;
 use super::MessageTexts;
 use super::MessagesTexts;
@@ -444,6 +446,29 @@ pub(super) static TEXTS: Texts = Texts {
         },
         cannot: "It cannot be sent again:",
     },
+    content: ContentTexts {
+        title: "Header and content",
+        show: "Header and content",
+        header: "Header section, as it came in",
+        text: "Text",
+        html: "HTML",
+        html_help: "In a sandbox: without scripts, links to elsewhere, and images from elsewhere.",
+        cut: "This is only the beginning. All of it is in the file.",
+        not_whole: "The message is so large, or has so many parts, that not everything is listed.",
+        no_text: "It has no text.",
+        files: "Attachments",
+        no_files: "It has none.",
+        name: "Name",
+        kind: "Type",
+        raw: "The whole message (.eml)",
+        not_for_you: "Only an administrator may read the content of messages.",
+        gone_title: "Its content is not kept any more",
+        gone: "The relay deletes the content of a message when it is delivered or dropped, or keeps \
+               it for the time of [history] keep_content.",
+        unreadable_title: "Its content cannot be read",
+        unreadable: "It is damaged. The log and graph-relay spool check say more.",
+    },
+    export: ExportTexts { title: "Export" },
     time: TimeTexts {
         seconds: |count| counted(count, "second"),
         minutes: |count| counted(count, "minute"),

@@ -1,6 +1,8 @@
 //! The texts of the page in German.
 
 use super::AccessTexts;
+use super::ContentTexts;
+use super::ExportTexts;
 use super::LayoutTexts;
 use super::MessageTexts;
 use super::MessagesTexts;
@@ -459,6 +461,31 @@ pub(super) static TEXTS: Texts = Texts {
             )
         },
         cannot: "Sie kann nicht noch einmal gesendet werden:",
+    },
+    content: ContentTexts {
+        title: "Kopfzeilen und Inhalt",
+        show: "Kopfzeilen und Inhalt",
+        header: "Kopfzeilen, wie sie kamen",
+        text: "Text",
+        html: "HTML",
+        html_help: "In einer Sandbox: ohne Skripte, ohne Verweise nach außen, ohne Bilder von außen.",
+        cut: "Das ist nur der Anfang. Alles steht in der Datei.",
+        not_whole: "Die Nachricht ist so groß oder hat so viele Teile, dass nicht alles aufgeführt ist.",
+        no_text: "Sie hat keinen Text.",
+        files: "Anhänge",
+        no_files: "Sie hat keine.",
+        name: "Name",
+        kind: "Typ",
+        raw: "Die ganze Nachricht (.eml)",
+        not_for_you: "Nur ein Administrator darf den Inhalt von Nachrichten lesen.",
+        gone_title: "Der Inhalt wird nicht mehr aufbewahrt",
+        gone: "Das Relay löscht den Inhalt einer Nachricht, sobald sie zugestellt oder verworfen ist, \
+               oder bewahrt ihn so lange auf, wie [history] keep_content es sagt.",
+        unreadable_title: "Der Inhalt ist nicht lesbar",
+        unreadable: "Er ist beschädigt. Mehr dazu im Protokoll und mit graph-relay spool check.",
+    },
+    export: ExportTexts {
+        title: "Exportieren",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "Sekunde", "Sekunden"),

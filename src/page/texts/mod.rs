@@ -11,6 +11,8 @@ mod german;
 
 use super::devices::texts::DevicesTexts;
 use super::mailboxes::texts::MailboxesTexts;
+use super::messages::texts::ContentTexts;
+use super::messages::texts::ExportTexts;
 use super::messages::texts::OrderTexts;
 use crate::admin::PageRole as Role;
 use crate::spool::Action;
@@ -85,6 +87,8 @@ pub(super) struct Texts {
     pub(super) devices: DevicesTexts,
     pub(super) mailboxes: MailboxesTexts,
     pub(super) order: OrderTexts,
+    pub(super) content: ContentTexts,
+    pub(super) export: ExportTexts,
     pub(super) time: TimeTexts,
 }
 

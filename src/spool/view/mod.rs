@@ -5,6 +5,7 @@ pub(super) mod matching;
 pub(super) mod overview;
 pub(super) mod place;
 pub(super) mod query;
+pub(super) mod reading;
 pub(super) mod sought;
 
 use std::collections::HashSet;

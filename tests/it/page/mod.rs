@@ -2,7 +2,9 @@
 
 mod attacks;
 mod client;
+mod content;
 mod devices;
+mod export;
 mod log_in;
 mod mailboxes;
 mod messages;
