@@ -37,6 +37,7 @@
 //! What cannot be answered has an [`ApiError`] as its answer.
 
 pub mod attention;
+mod audit;
 mod configuration;
 mod devices;
 mod error;
@@ -69,6 +70,10 @@ use tracing::warn;
 
 use self::attention::AlertDesks;
 use self::attention::LastCheckup;
+pub use self::audit::Audit;
+pub use self::audit::AuditAct;
+pub use self::audit::AuditEntry;
+pub use self::audit::AuditResult;
 pub use self::configuration::Applied;
 pub use self::configuration::Configuration;
 pub use self::configuration::ConfigurationView;
@@ -193,6 +198,8 @@ pub struct AdminState {
     pub alerts: AlertDesks,
     /// What the relay found when it last examined itself.
     pub checkup: LastCheckup,
+    /// Who did what.
+    pub audit: Audit,
     /// Cancelled when the relay stops accepting connections.
     pub stopping: CancellationToken,
 }
@@ -207,6 +214,7 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
     let alerts = Router::new()
         .route("/alerts/test", post(attention::test))
         .with_state(admin_state.alerts.clone());
+    let audit = admin_state.audit.clone();
     let routes = queue::router(&admin_state, orders.clone())
         .merge(history::router(admin_state.clone()))
         .merge(sessions)
@@ -218,6 +226,8 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
         .merge(identity::router(admin_state.clone(), stop.clone()))
         .merge(monitoring::router(admin_state.clone()))
         .merge(status::router(admin_state));
+    let record = axum::middleware::from_fn_with_state(audit, audit::socket::audited);
+    let routes = routes.layer(record);
     let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(Guarded(socket), routes)
         .with_graceful_shutdown(stop.cancelled_owned())

@@ -177,9 +177,13 @@ pub(super) fn told(
 
 impl IntoResponse for NotAllowed {
     fn into_response(self) -> Response {
-        let texts = &self.0.texts().access;
-        let (title, words) = (texts.not_allowed_title, texts.not_allowed);
-        told(&self.0, StatusCode::FORBIDDEN, title, words)
+        let texts = &self.visitor.texts().access;
+        let words = match self.is_change {
+            true => texts.not_allowed,
+            false => texts.not_shown,
+        };
+        let title = texts.not_allowed_title;
+        told(&self.visitor, StatusCode::FORBIDDEN, title, words)
     }
 }
 

@@ -21,11 +21,13 @@
 //!   `visitor::Visitor` and begins with `Page::layout`.
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
 //! - A change: a `POST` route whose form has the hidden field `csrf`, and whose handler
-//!   begins with `visitor::Visitor::require`.
+//!   begins with `visitor::Visitor::require`. It says in the audit list what it does
+//!   (`visitor::Visitor::audit`), or that it only asks (`audit_question`).
 
 mod access;
 mod assets;
 mod attention;
+mod audit;
 mod badge;
 mod devices;
 mod layout;
@@ -152,6 +154,7 @@ fn router(page: Arc<Page>) -> Router {
         .merge(mailboxes::router())
         .merge(access::log_in::router())
         .merge(layout::router())
+        .merge(audit::router())
         .merge(assets::router())
         .fallback(nothing_here)
         .layer(axum::middleware::from_fn_with_state(

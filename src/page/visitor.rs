@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -32,6 +35,36 @@ pub(super) struct Visitor {
     pub(super) is_encrypted: bool,
     /// In the sandbox, the page with the mail that arrived.
     pub(super) inbox: Option<Arc<str>>,
+    /// What the audit list says about the request.
+    pub(super) notes: Notes,
+}
+
+/// What the audit list says about a request; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes(Arc<Mutex<Noted>>);
+
+/// The words of a handler about its request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Noted {
+    /// Who has logged in by it.
+    pub(super) who: Option<(String, Role)>,
+    /// What was done; otherwise the path says it.
+    pub(super) action: Option<String>,
+    /// On what.
+    pub(super) about: String,
+    /// It only asked a question.
+    pub(super) is_question: bool,
+}
+
+impl Notes {
+    /// What was noted.
+    pub(super) fn get(&self) -> Noted {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Visitor {
@@ -52,16 +85,52 @@ impl Visitor {
         session.chain(guest)
     }
 
+    /// Says in the audit list what this request does, and on what: never a secret. Without
+    /// it, the list names only the path.
+    pub(super) fn audit(&self, action: &str, about: impl Into<String>) {
+        let mut noted = self.notes.lock();
+        noted.action = Some(action.to_owned());
+        noted.about = about.into();
+        noted.is_question = false;
+    }
+
+    /// Says that this request changes nothing: it is answered by a question.
+    pub(super) fn audit_question(&self) {
+        self.notes.lock().is_question = true;
+    }
+
+    /// Says in the audit list who has logged in by this request.
+    pub(super) fn audit_log_in(&self, name: &str, role: Role) {
+        self.audit("log in", "");
+        self.notes.lock().who = Some((name.to_owned(), role));
+    }
+
+    /// Whoever is logged in and may see this.
+    pub(super) fn require_to_see(&self, role: Role) -> Result<&Session, NotAllowed> {
+        let refused = |NotAllowed { visitor, .. }| NotAllowed {
+            visitor,
+            is_change: false,
+        };
+        self.require(role).map_err(refused)
+    }
+
     /// Whoever is logged in and may do this.
     pub(super) fn require(&self, role: Role) -> Result<&Session, NotAllowed> {
         let session = self.session.as_ref().filter(|it| it.role >= role);
-        session.ok_or_else(|| NotAllowed(Box::new(self.clone())))
+        session.ok_or_else(|| NotAllowed {
+            visitor: Box::new(self.clone()),
+            is_change: true,
+        })
     }
 }
 
 /// A visitor whose role does not suffice.
 #[derive(Debug)]
-pub(super) struct NotAllowed(pub(super) Box<Visitor>);
+pub(super) struct NotAllowed {
+    pub(super) visitor: Box<Visitor>,
+    /// Whether it was about changing something, or about seeing it.
+    pub(super) is_change: bool,
+}
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = StatusCode;

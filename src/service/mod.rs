@@ -331,6 +331,7 @@ impl Service {
             pulse: self.pulse.clone(),
             alerts,
             checkup: LastCheckup::default(),
+            audit: admin::Audit::new(&config.data_dir, means.clock.clone()),
             stopping: self.stop_listening.clone(),
         };
         let clock = means.clock.clone();

@@ -2,7 +2,9 @@
 //! sent messages again, and logged in to the admin page.
 //! A line without a mailbox is about all delivery.
 
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::Path;
 
 use tracing::error;
 use tracing::info;
@@ -120,6 +122,36 @@ pub fn page_mailbox(client: IpAddr, user: &str, action: &str, mailbox: &Address)
     info!(
         event = "page_action", %client, user, action, %mailbox,
         "order given on the admin page"
+    );
+}
+
+/// The audit list has another entry.
+pub fn audited(
+    user: &str,
+    role: Option<&str>,
+    client: Option<IpAddr>,
+    action: &str,
+    about: &str,
+    result: &str,
+) {
+    let client = client.map(|client| client.to_string());
+    info!(
+        event = "audit",
+        user,
+        role,
+        client = client.as_deref(),
+        action,
+        about,
+        result,
+        "log-in, change or order, recorded in the audit list"
+    );
+}
+
+/// An entry of the audit list is only in the log.
+pub fn audit_failed(folder: &Path, error: &dyn Display) {
+    error!(
+        event = "audit_failed", folder = %folder.display(), %error,
+        "cannot write the audit list: only the log has this entry"
     );
 }
 

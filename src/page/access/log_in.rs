@@ -133,6 +133,9 @@ async fn answer(
         ),
     };
     complaints::not_logged_in(client, reason);
+    if access.wrong.counts(now) {
+        visitor.audit("log in", reason);
+    }
     let response = form(&page, &visitor, None, &shown.next, Some(problem))?;
     Ok((StatusCode::FORBIDDEN, response).into_response())
 }
@@ -154,6 +157,7 @@ fn begin(page: &Page, visitor: &Visitor, name: &str, role: Role, next: &str) -> 
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     operatorlog::logged_in(visitor.client, name, role.name());
+    visitor.audit_log_in(name, role);
     let mut response = Redirect::to(places::after_log_in(next)).into_response();
     set_cookie(&mut response, visitor, &secret, LONGEST.as_secs());
     response
@@ -164,6 +168,7 @@ async fn log_out(
     visitor: Visitor,
     headers: axum::http::HeaderMap,
 ) -> Response {
+    visitor.audit("log out", "");
     if let Some(secret) = super::cookie(&headers, cookie_name(visitor.is_encrypted)) {
         page.access.sessions.end(secret);
     }

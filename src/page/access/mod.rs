@@ -17,6 +17,7 @@ pub(in crate::page) mod client;
 pub(in crate::page) mod log_in;
 mod origin;
 pub(in crate::page) mod places;
+mod record;
 pub(in crate::page) mod sessions;
 
 use std::sync::Arc;
@@ -88,6 +89,8 @@ pub(super) struct Access {
     password: Option<PasswordHash>,
     sessions: Sessions,
     attempts: Attempts,
+    /// Wrong log-ins in the audit list.
+    wrong: record::Wrong,
     passwords: Semaphore,
     turns: Semaphore,
 }
@@ -104,44 +107,47 @@ impl Access {
             password: settings.page.password_hash.clone(),
             sessions: settings.sessions.clone(),
             attempts: Attempts::default(),
+            wrong: record::Wrong::default(),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
             turns: Semaphore::new(AT_ONCE),
         }
     }
 }
 
-/// Lets a request through to its page, or refuses it.
+/// Lets a request through to its page, or refuses it. Records it in the audit list if it may
+/// have changed something.
 pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
-    let is_order = request.method() == Method::POST;
-    let checked = check(&page, request).await;
-    let mut response = match checked {
+    let mut response = match check(&page, request).await {
         Err(refused) => *refused,
-        Ok(request) => {
-            let visitor = request.extensions().get::<Visitor>().cloned();
-            let is_logged_in = visitor.as_ref().is_some_and(|it| it.session.is_some());
-            let answered = async {
-                let _turn = match is_logged_in {
-                    // Fails only for a closed semaphore, and nobody closes this one.
-                    true => page.access.turns.acquire().await.ok(),
-                    false => None,
-                };
-                let response = next.run(request).await;
-                match visitor {
-                    Some(visitor) => answers::in_words(&visitor, response),
-                    None => response,
-                }
-            };
-            match tokio::time::timeout(LONGEST, answered).await {
-                Ok(response) => response,
+        Ok((request, visitor)) => {
+            let order = (request.method() == Method::POST).then(|| request.uri().path().to_owned());
+            let answered = answered(&page, request, &visitor, next);
+            let response = match tokio::time::timeout(LONGEST, answered).await {
+                Ok(response) => answers::in_words(&visitor, response),
                 Err(_) => {
-                    let words = if is_order { BUSY_WITH_ORDER } else { BUSY };
+                    let words = order.as_ref().map_or(BUSY, |_| BUSY_WITH_ORDER);
                     (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
                 }
+            };
+            if let Some(path) = order
+                && let Some(act) = record::entry(&visitor, &path, response.status())
+            {
+                page.admin_state.audit.record(act).await;
             }
+            response
         }
     };
     harden(response.headers_mut());
     response
+}
+
+async fn answered(page: &Page, request: Request, visitor: &Visitor, next: Next) -> Response {
+    let _turn = match visitor.session {
+        // Fails only for a closed semaphore, and nobody closes this one.
+        Some(_) => page.access.turns.acquire().await.ok(),
+        None => None,
+    };
+    next.run(request).await
 }
 
 const BUSY: &str = "The relay is too busy to show this page. Mail is not affected. Try again in a \
@@ -167,7 +173,7 @@ fn bare(visitor: &Visitor, status: StatusCode) -> Refused {
 }
 
 /// The request with its [`Visitor`], or the answer that refuses it.
-async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
+async fn check(page: &Page, request: Request) -> Result<(Request, Visitor), Refused> {
     let (mut parts, body) = request.into_parts();
     let host = host(&parts, &page.access.hosts)?;
     let visitor = visitor(page, &parts, &host)?;
@@ -206,8 +212,8 @@ async fn check(page: &Page, request: Request) -> Result<Request, Refused> {
             Body::from(body)
         }
     };
-    parts.extensions.insert(visitor);
-    Ok(Request::from_parts(parts, body))
+    parts.extensions.insert(visitor.clone());
+    Ok((Request::from_parts(parts, body), visitor))
 }
 
 /// The Host of a request, if it is one by which the page may be reached.
@@ -254,6 +260,7 @@ fn visitor(page: &Page, parts: &Parts, host: &str) -> Result<Visitor, Refused> {
         here: here(parts),
         is_encrypted,
         inbox: page.inbox.clone(),
+        notes: visitor::Notes::default(),
     })
 }
 

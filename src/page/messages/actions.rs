@@ -168,8 +168,10 @@ pub(super) async fn act(
     };
     let order = page.desk.put(what, back, &session.name);
     let order = order.map_err(|_| Broken::Template)?;
-    if !asks {
-        operatorlog::page_action(visitor.client, &session.name, action.name(), 1);
+    if asks {
+        visitor.audit_question();
+    } else {
+        note(&visitor, &session.name, &order);
         desk::begin(&page, &order).await;
     }
     Ok(to_order(&order))
@@ -210,14 +212,30 @@ pub(super) async fn confirm(
         return Ok(gone(&visitor));
     };
     if order.now().0 == desk::Stage::Asked {
-        let name = match &order.what {
-            What::Change { action, .. } => action.name(),
-            What::Resend { .. } => "resend",
-        };
-        operatorlog::page_action(visitor.client, &session.name, name, order.count());
+        note(&visitor, &session.name, &order);
     }
     desk::begin(&page, &order).await;
     Ok(to_order(&order))
+}
+
+/// Says in the log and in the audit list who gives this order.
+fn note(visitor: &Visitor, user: &str, order: &Given) {
+    let (name, about) = match &order.what {
+        What::Change { action, ids, .. } => {
+            let ids: Vec<String> = ids
+                .iter()
+                .take(MOST_NAMED)
+                .map(|it| it.to_string())
+                .collect();
+            (action.name(), ids.join(" "))
+        }
+        What::Resend { wanted, .. } => {
+            let to: Vec<&str> = wanted.to.iter().map(Address::as_str).collect();
+            ("resend", format!("{} {}", wanted.id, to.join(" ")))
+        }
+    };
+    operatorlog::page_action(visitor.client, user, name, order.count());
+    visitor.audit(name, about);
 }
 
 /// An order that is no longer kept.
@@ -250,8 +268,10 @@ pub(super) async fn resend(
     let what = What::Resend { wanted, question };
     let order = page.desk.put(what, back, &session.name);
     let order = order.map_err(|_| Broken::Template)?;
-    if !asks {
-        operatorlog::page_action(visitor.client, &session.name, "resend", 1);
+    if asks {
+        visitor.audit_question();
+    } else {
+        note(&visitor, &session.name, &order);
         desk::begin(&page, &order).await;
     }
     Ok(to_order(&order))

@@ -14,6 +14,7 @@ use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
 use crate::admin::TokenState;
+use crate::page::audit::AuditTexts;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
@@ -52,6 +53,7 @@ pub(super) static TEXTS: Texts = Texts {
         stale: "Nothing was changed. Load the page again and repeat what you did.",
         not_allowed_title: "Not permitted",
         not_allowed: "You may look at this, but not change it. Ask an administrator of the relay.",
+        not_shown: "Only an administrator of the relay may see this.",
         not_found_title: "There is nothing here",
         not_found: "The address may be mistyped, or what it showed is no longer kept.",
         unreadable_title: "The relay does not understand this request",
@@ -474,6 +476,28 @@ pub(super) static TEXTS: Texts = Texts {
         minutes: |count| counted(count, "minute"),
         hours: |count| counted(count, "hour"),
         days: |count| counted(count, "day"),
+    },
+    audit: AuditTexts {
+        title: "Audit list",
+        explained: "Log-ins and changes, through this page and by commands, the newest first. The \
+                    list is bounded: the oldest entries go first.",
+        search: "Any words: a name, an address, an action, an ID",
+        find: "Find",
+        download: "JSON Lines",
+        time: "Time",
+        user: "Who",
+        action: "What",
+        about: "On what",
+        client: "From",
+        result: "Result",
+        done: "done",
+        refused: "refused",
+        failed: "failed",
+        nothing: "No entry matches.",
+        older: "Older",
+        newest: "Newest",
+        unreadable: "The relay cannot read the list. Check the folder audit in its data_dir, and run: \
+                     graph-relay doctor",
     },
 };
 

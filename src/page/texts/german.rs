@@ -14,6 +14,7 @@ use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
 use crate::admin::TokenState;
+use crate::page::audit::AuditTexts;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
@@ -54,6 +55,7 @@ pub(super) static TEXTS: Texts = Texts {
         not_allowed_title: "Nicht erlaubt",
         not_allowed: "Sie dürfen dies ansehen, aber nicht ändern. Wenden Sie sich an den \
                       Administrator des Relays.",
+        not_shown: "Das sieht nur, wer das Relay verwaltet.",
         not_found_title: "Hier ist nichts",
         not_found: "Vielleicht ist die Adresse falsch geschrieben, oder der Inhalt wird nicht mehr \
                     aufbewahrt.",
@@ -492,6 +494,28 @@ pub(super) static TEXTS: Texts = Texts {
         minutes: |count| counted(count, "Minute", "Minuten"),
         hours: |count| counted(count, "Stunde", "Stunden"),
         days: |count| counted(count, "Tag", "Tagen"),
+    },
+    audit: AuditTexts {
+        title: "Protokoll der Änderungen",
+        explained: "Anmeldungen und Änderungen, über diese Seite und durch Befehle, die neuesten \
+                    zuerst. Die Liste ist begrenzt: Die ältesten Einträge fallen weg.",
+        search: "Beliebige Wörter: ein Name, eine Adresse, eine Aktion, eine ID",
+        find: "Suchen",
+        download: "JSON Lines",
+        time: "Zeit",
+        user: "Wer",
+        action: "Was",
+        about: "Woran",
+        client: "Von",
+        result: "Ergebnis",
+        done: "ausgeführt",
+        refused: "abgelehnt",
+        failed: "fehlgeschlagen",
+        nothing: "Kein Eintrag passt.",
+        older: "Ältere",
+        newest: "Neueste",
+        unreadable: "Das Relay kann die Liste nicht lesen. Prüfen Sie den Ordner audit in seinem \
+                     data_dir, und führen Sie aus: graph-relay doctor",
     },
 };
 

@@ -9,6 +9,7 @@
 mod english;
 mod german;
 
+use super::audit::AuditTexts;
 use super::devices::texts::DevicesTexts;
 use super::mailboxes::texts::MailboxesTexts;
 use super::messages::texts::ContentTexts;
@@ -90,6 +91,7 @@ pub(super) struct Texts {
     pub(super) content: ContentTexts,
     pub(super) export: ExportTexts,
     pub(super) time: TimeTexts,
+    pub(super) audit: AuditTexts,
 }
 
 /// The frame of every page.
@@ -126,6 +128,7 @@ pub(super) struct AccessTexts {
     pub(super) stale: &'static str,
     pub(super) not_allowed_title: &'static str,
     pub(super) not_allowed: &'static str,
+    pub(super) not_shown: &'static str,
     pub(super) not_found_title: &'static str,
     pub(super) not_found: &'static str,
     pub(super) unreadable_title: &'static str,

@@ -84,8 +84,9 @@ const MANIFEST: &str = "backup.json";
 const PART: &str = "spool.db.part";
 
 /// What may be in a folder that a spool is restored into.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "alerts",
+    "audit",
     "devices.json",
     "devices.json.damaged",
     "sign-ins",

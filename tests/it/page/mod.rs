@@ -1,6 +1,7 @@
 //! The admin page, by the real binary and a client that sends exactly what the test says.
 
 mod attacks;
+mod audit;
 mod client;
 mod content;
 mod devices;

@@ -1,0 +1,140 @@
+//! The audit list: what is in it, who sees it, and what is never in it.
+
+use super::ON;
+use super::client::Browser;
+use super::with_page;
+use crate::common::Home;
+use crate::common::Relay;
+use crate::common::message;
+use crate::common::run;
+use crate::common::said;
+use crate::common::send_one;
+use crate::common::stand_in;
+
+/// The entries of the list, the newest first.
+fn entries(browser: &mut Browser, query: &str) -> Vec<serde_json::Value> {
+    let answer = browser.get(&format!("/audit.jsonl?q={query}"));
+    assert_eq!(answer.status, 200);
+    let kind = answer.header("content-disposition");
+    assert_eq!(kind, "attachment; filename=\"audit.jsonl\"");
+    let lines = answer.body.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// An entry in short: user, action, result.
+fn short(entry: &serde_json::Value) -> String {
+    let text = |name: &str| entry[name].as_str().unwrap().to_owned();
+    [text("user"), text("action"), text("result")].join(", ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_ins_changes_and_commands_are_in_the_audit_list() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut operator = Browser::logged_in_as(&relay, &home, "operator");
+    let mut viewer = Browser::logged_in_as(&relay, &home, "viewer");
+    let mut administrator = Browser::logged_in(&relay, &home);
+    let id = send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    relay.event("delivered", |line| line["id"] == *id);
+    let action = [("action", "retry"), ("id", &*id)];
+    operator.change("/messages/actions", &action);
+    // A question changes nothing yet.
+    operator.change("/messages/actions", &[("action", "drop"), ("id", &*id)]);
+    assert_eq!(viewer.change("/messages/actions", &action).status, 403);
+    viewer.change("/log-out", &[]);
+    let output = run(&home, &["pause", "--reason", "a test"]);
+    assert!(output.status.success(), "{}", said(&output));
+
+    let all = entries(&mut administrator, "");
+
+    let newest: Vec<String> = all.iter().take(4).map(short).collect();
+    let me = match rustix::process::geteuid().as_raw() {
+        0 => "root".to_owned(),
+        uid => format!("user ID {uid}"),
+    };
+    let command = format!("{me}, command /pauses, done");
+    assert_eq!(
+        newest,
+        [
+            command.as_str(),
+            "link, log out, done",
+            "link, /messages/actions, refused",
+            "link, retry, done"
+        ]
+    );
+    assert_eq!(all[3]["about"], *id);
+    assert_eq!(all[3]["role"], "operator");
+    assert_eq!(all[3]["client"], "127.0.0.1");
+    assert!(all[0]["about"].as_str().unwrap().contains("a test"));
+    let log_ins = entries(&mut administrator, "%22log%20in%22%20done");
+    assert_eq!(log_ins.len(), 3);
+    relay.event("audit", |line| {
+        line["action"] == "retry" && line["result"] == "done"
+    });
+    // Nothing is lost by a restart.
+    drop(relay);
+    let relay = Relay::start(&home);
+    let mut administrator = Browser::logged_in(&relay, &home);
+    assert_eq!(entries(&mut administrator, "retry").len(), 1);
+    let page = administrator.get("/audit?q=retry");
+    assert!(page.body.contains(&*id), "{}", page.body);
+    assert!(
+        administrator
+            .get("/audit?q=nobody")
+            .body
+            .contains("No entry matches.")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_administrators_see_the_audit_list() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    for role in ["viewer", "operator"] {
+        let mut browser = Browser::logged_in_as(&relay, &home, role);
+        for path in ["/audit", "/audit.jsonl"] {
+            let answer = browser.get(path);
+            assert_eq!(answer.status, 403, "{role} {path}");
+            assert!(
+                answer.body.contains("Only an administrator"),
+                "{}",
+                answer.body
+            );
+        }
+    }
+    let mut browser = Browser::logged_in(&relay, &home);
+    assert_eq!(browser.get("/audit").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_log_ins_are_in_the_audit_list_without_what_was_typed() {
+    let graph = stand_in().await;
+    let hash = "$argon2id$v=19$m=64,t=1,p=1$Y2FuYXJ5LW9mLXRlc3RzIQ$\
+        V/92VkIC5wRQnE7B7skPtj0/7FXaDLQPYeTL4opKYlg";
+    let admin = format!("{ON}\npassword_hash = \"{hash}\"");
+    let home = Home::with(&graph).sections(&admin).build();
+    let relay = Relay::start(&home);
+    let mut stranger = Browser::at(&relay);
+    stranger.post("/log-in", &[("password", "my-other-password")]);
+    stranger.post("/log-in", &[("link", "a-wrong-link")]);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let token = browser.get("/").field("csrf");
+
+    let wrong = entries(&mut browser, "refused");
+
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert_eq!(wrong[1]["about"], "wrong password");
+    assert_eq!(wrong[1]["user"], "(not logged in)");
+    let folder = home.path("data").join("audit");
+    let kept = std::fs::read_to_string(folder.join("list.jsonl")).unwrap();
+    for secret in ["my-other-password", "a-wrong-link", &token] {
+        assert!(!kept.contains(secret), "{kept}");
+    }
+    for value in browser.cookies.values() {
+        assert!(!kept.contains(value), "{kept}");
+    }
+}
