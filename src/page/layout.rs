@@ -37,14 +37,16 @@ pub(super) enum Tab {
     Messages,
     Devices,
     Mailboxes,
+    Doctor,
 }
 
 impl Tab {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Overview,
         Self::Messages,
         Self::Devices,
         Self::Mailboxes,
+        Self::Doctor,
     ];
 
     fn path(self) -> &'static str {
@@ -53,6 +55,7 @@ impl Tab {
             Self::Messages => "/messages",
             Self::Devices => "/devices",
             Self::Mailboxes => "/mailboxes",
+            Self::Doctor => "/doctor",
         }
     }
 
@@ -62,6 +65,7 @@ impl Tab {
             Self::Messages => texts.layout.messages,
             Self::Devices => texts.layout.devices,
             Self::Mailboxes => texts.layout.mailboxes,
+            Self::Doctor => texts.doctor.title,
         }
     }
 }

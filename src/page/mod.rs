@@ -30,6 +30,7 @@ mod attention;
 mod audit;
 mod badge;
 mod devices;
+mod doctor;
 mod layout;
 mod mailboxes;
 mod messages;
@@ -155,6 +156,7 @@ fn router(page: Arc<Page>) -> Router {
         .merge(access::log_in::router())
         .merge(layout::router())
         .merge(audit::router())
+        .merge(doctor::router())
         .merge(assets::router())
         .fallback(nothing_here)
         .layer(axum::middleware::from_fn_with_state(

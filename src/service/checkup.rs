@@ -1,4 +1,5 @@
-//! The relay examines itself, as `doctor` does, every `[doctor] every`.
+//! The relay examines itself, as `doctor` does, every `[doctor] every`, and when somebody
+//! asks for it on the admin page.
 //!
 //! The checks read files and wait for hosts, so they run on a thread of their own with its
 //! own runtime: nothing that hangs there delays mail. They send nothing and end after
@@ -25,29 +26,41 @@ const FIRST: Duration = Duration::from_secs(5 * 60);
 /// Every host may take as long as `http.timeout`.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
-/// Examines again and again until `stop`.
+/// Examines again and again, or only when asked, until `stop`.
 pub(super) async fn run(
-    every: Duration,
+    every: Option<Duration>,
     file: PathBuf,
     admin_state: AdminState,
     stop: CancellationToken,
 ) {
     let examinations = async {
-        let mut wait = every.min(FIRST);
+        let mut wait = every.map(|every| every.min(FIRST));
         let mut running: Option<std::thread::JoinHandle<()>> = None;
         loop {
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = after(wait) => {}
+                () = admin_state.checkup.wanted() => {}
+            }
             wait = every;
             if running.as_ref().is_some_and(|thread| !thread.is_finished()) {
                 alertlog::not_examined("the examination before has not ended yet");
+                admin_state.checkup.set_running(false);
                 continue;
             }
+            admin_state.checkup.set_running(true);
             running = examine(&file, &admin_state).await;
         }
     };
     tokio::select! {
         () = examinations => {}
         () = stop.cancelled() => {}
+    }
+}
+
+async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -89,6 +102,7 @@ async fn examine(file: &Path, admin_state: &AdminState) -> Option<std::thread::J
         at: admin_state.means.clock.now(),
         took_ms,
         ok: ok.len(),
+        passed: ok,
         findings,
         error,
     });

@@ -359,8 +359,9 @@ impl Service {
         let stop = &self.stop_delivery;
         alerts.start(admin_state, &self.workers, stop);
         // Without a file, as in the sandbox, there is nothing to examine.
-        if let (Some(every), Some(file)) = (self.config.doctor_every, file) {
-            let admin_state = admin_state.clone();
+        if let Some(file) = file {
+            let (every, admin_state) = (self.config.doctor_every, admin_state.clone());
+            admin_state.checkup.serve(every);
             let examined = checkup::run(every, file.to_owned(), admin_state, stop.clone());
             self.workers.spawn(examined);
         }

@@ -24,9 +24,14 @@ const NOBODY: &str = "(not logged in)";
 /// The entry about a request of this visitor that was answered so, if there is one.
 pub(super) fn entry(visitor: &Visitor, path: &str, status: StatusCode) -> Option<AuditAct> {
     let notes = visitor.notes.get();
+    let guest = visitor.guest.as_ref();
     let who = match (&notes.who, visitor.session()) {
         (Some((name, role)), _) => (name.clone(), Some(role.name().to_owned())),
         (None, Some(session)) => (session.name.clone(), Some(session.role.name().to_owned())),
+        (None, None) if guest.is_some() => (
+            guest.map_or_else(String::new, |it| format!("guest for {}", it.mailbox)),
+            None,
+        ),
         (None, None) if notes.action.is_some() => (NOBODY.to_owned(), None),
         (None, None) => return None,
     };

@@ -17,6 +17,7 @@ use crate::admin::TokenState;
 use crate::page::audit::AuditTexts;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
+use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::spool::Action;
 
@@ -498,6 +499,39 @@ pub(super) static TEXTS: Texts = Texts {
         newest: "Newest",
         unreadable: "The relay cannot read the list. Check the folder audit in its data_dir, and run: \
                      graph-relay doctor",
+    },
+    doctor: DoctorTexts {
+        title: "Doctor",
+        explained: "The relay checks its configuration, files, disk, network, tokens and mailboxes. \
+                    It sends and changes nothing.",
+        last: |ago| format!("The last examination ended {ago} ago."),
+        took: |span| format!("It took {span}."),
+        every: |span| format!("It does so every {span}."),
+        only_on_request: "It does so only when asked, because every is off in [doctor].",
+        not_yet: "There was no examination since the relay was started. The first one is a few minutes \
+                  after the start.",
+        not_served: "This relay has no configuration file, so there is nothing to check.",
+        running: "An examination is running. It takes a few seconds, and up to five minutes if hosts \
+                  do not answer.",
+        reload: "Load again",
+        check_now: "Check now",
+        not_ended: "The examination has no result:",
+        ok: "OK",
+        warning: "warning",
+        failure: "failure",
+        failures: |n| match n {
+            1 => "1 failure".to_owned(),
+            n => format!("{n} failures"),
+        },
+        warnings: |n| match n {
+            1 => "1 warning".to_owned(),
+            n => format!("{n} warnings"),
+        },
+        passed: |n| format!("{n} OK"),
+        check: "Check",
+        state: "Result",
+        found: "Finding, and what to do",
+        audit: "Audit list: who did what",
     },
 };
 

@@ -17,6 +17,7 @@ use crate::admin::TokenState;
 use crate::page::audit::AuditTexts;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
+use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::spool::Action;
 
@@ -516,6 +517,36 @@ pub(super) static TEXTS: Texts = Texts {
         newest: "Neueste",
         unreadable: "Das Relay kann die Liste nicht lesen. Prüfen Sie den Ordner audit in seinem \
                      data_dir, und führen Sie aus: graph-relay doctor",
+    },
+    doctor: DoctorTexts {
+        title: "Diagnose",
+        explained: "Das Relay prüft seine Konfiguration, Dateien, Festplatte, Netz, Tokens und \
+                    Postfächer. Es sendet und ändert dabei nichts.",
+        last: |ago| format!("Die letzte Prüfung endete vor {ago}."),
+        took: |span| format!("Sie dauerte {span}."),
+        every: |span| format!("Das geschieht alle {}.", span.replace("Tagen", "Tage")),
+        only_on_request: "Das geschieht nur auf Wunsch, weil every in [doctor] auf off steht.",
+        not_yet: "Seit dem Start des Relays gab es noch keine Prüfung. Die erste folgt einige Minuten \
+                  nach dem Start.",
+        not_served: "Dieses Relay hat keine Konfigurationsdatei, also gibt es nichts zu prüfen.",
+        running: "Eine Prüfung läuft. Sie dauert einige Sekunden, und bis zu fünf Minuten, wenn \
+                  Server nicht antworten.",
+        reload: "Neu laden",
+        check_now: "Jetzt prüfen",
+        not_ended: "Die Prüfung hat kein Ergebnis:",
+        ok: "in Ordnung",
+        warning: "Warnung",
+        failure: "Fehler",
+        failures: |n| format!("{n} Fehler"),
+        warnings: |n| match n {
+            1 => "1 Warnung".to_owned(),
+            n => format!("{n} Warnungen"),
+        },
+        passed: |n| format!("{n} in Ordnung"),
+        check: "Prüfung",
+        state: "Ergebnis",
+        found: "Befund, und was zu tun ist",
+        audit: "Protokoll der Änderungen: wer was getan hat",
     },
 };
 

@@ -11,6 +11,7 @@ mod german;
 
 use super::audit::AuditTexts;
 use super::devices::texts::DevicesTexts;
+use super::doctor::DoctorTexts;
 use super::mailboxes::texts::MailboxesTexts;
 use super::messages::texts::ContentTexts;
 use super::messages::texts::ExportTexts;
@@ -92,6 +93,7 @@ pub(super) struct Texts {
     pub(super) export: ExportTexts,
     pub(super) time: TimeTexts,
     pub(super) audit: AuditTexts,
+    pub(super) doctor: DoctorTexts,
 }
 
 /// The frame of every page.

@@ -5,6 +5,7 @@ mod audit;
 mod client;
 mod content;
 mod devices;
+mod doctor;
 mod export;
 mod log_in;
 mod mailboxes;
