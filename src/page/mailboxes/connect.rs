@@ -125,6 +125,7 @@ async fn enter(
         return Ok((StatusCode::FORBIDDEN, refused).into_response());
     };
     operatorlog::page_mailbox(visitor.client, GUEST, "enter", &guest.mailbox);
+    visitor.audit("use link to connect", guest.mailbox.as_str());
     let (account, mailbox) = (guest.account, guest.mailbox);
     let mut response = go(&page, &guest.csrf, &account, mailbox).await;
     let name = guests::cookie_name(visitor.is_encrypted);
@@ -160,6 +161,7 @@ async fn begin(
         (Err(refused), _) => return Err(refused),
     };
     operatorlog::page_mailbox(visitor.client, name, "sign_in", &mailbox);
+    visitor.audit("connect mailbox", mailbox.as_str());
     Ok(go(&page, owner, &named.account, mailbox).await)
 }
 

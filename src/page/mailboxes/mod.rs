@@ -170,6 +170,7 @@ async fn invite(
     };
     let title = (visitor.texts().mailboxes.link_title)(mailbox.as_str());
     operatorlog::page_mailbox(visitor.client, &session.name, "link", &mailbox);
+    visitor.audit("make link to connect", mailbox.as_str());
     let link = page.guests.invite(account, mailbox, Instant::now());
     let link = link.map_err(|_| Broken::Random)?;
     Ok(super::shown(&Link {
@@ -206,6 +207,7 @@ async fn forget(
         })?);
     }
     operatorlog::page_mailbox(visitor.client, &session.name, "forget", &mailbox);
+    visitor.audit("forget sign-in", mailbox.as_str());
     let (admin_state, account) = (page.admin_state.clone(), named.account);
     let back = format!(
         "{PATH}?forgotten={}",
