@@ -67,6 +67,7 @@ pub use crate::faults::fault::Cut;
 pub use crate::faults::fault::Fault;
 pub use crate::faults::fault::Station;
 pub use crate::settings::Federated;
+pub use crate::settings::IdTokenFlaw;
 pub use crate::settings::NextRange;
 pub use crate::settings::Rate;
 pub use crate::settings::Rotation;

@@ -50,6 +50,27 @@ pub enum Rotation {
     Revokes,
 }
 
+/// What is wrong with an ID token, for tests of who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdTokenFlaw {
+    /// It is not signed, and says so: `"alg": "none"`.
+    Unsigned,
+    /// Its claims were changed after it was signed.
+    Changed,
+    /// Its key has an ID that the tenant does not publish.
+    UnknownKey,
+    /// Another tenant has issued it.
+    OtherIssuer,
+    /// It is for another app.
+    OtherAudience,
+    /// It is of another sign-in.
+    OtherNonce,
+    /// It has expired.
+    Expired,
+    /// It is of a guest, who has signed in elsewhere.
+    Guest,
+}
+
 /// A federated credential of the app: whose assertions stand for it.
 #[derive(Clone, Debug)]
 pub struct Federated {
@@ -126,6 +147,15 @@ pub struct Settings {
     pub object_ids: BTreeMap<String, String>,
     /// UPNs of users without a mailbox (404 `MailboxNotEnabledForRESTAPI`).
     pub unlicensed: Vec<String>,
+    /// The RSA key, as PKCS #8 in DER, that signs ID tokens. Without one they look as if they were
+    /// signed, and the tenant publishes no key.
+    pub signing_key: Option<Vec<u8>>,
+    /// Object ids of the groups of every user, as the `groups` claim of ID tokens has them.
+    pub groups: Vec<String>,
+    /// Whether ID tokens say that there are too many groups, and name none.
+    pub too_many_groups: bool,
+    /// What is wrong with ID tokens.
+    pub id_token_flaw: Option<IdTokenFlaw>,
     /// UPNs of guests: they sign in, and have no mailbox either.
     pub guests: Vec<String>,
     /// Proxy addresses (aliases), each with the UPN of its mailbox.
@@ -212,6 +242,10 @@ impl Default for Settings {
             object_ids: BTreeMap::new(),
             unlicensed: Vec::new(),
             guests: Vec::new(),
+            signing_key: None,
+            groups: Vec::new(),
+            too_many_groups: false,
+            id_token_flaw: None,
             proxy_addresses: BTreeMap::new(),
             send_as: Vec::new(),
             request_limit: 4 * 1024 * 1024,

@@ -12,6 +12,7 @@ use crate::entra::application::check_tenant;
 use crate::entra::oauth_error::OAuthError;
 use crate::entra::parameters::Parameters;
 use crate::entra::token::access_tokens;
+use crate::entra::token::id_tokens;
 use crate::server::call::Call;
 
 /// `GET /{tenant}/v2.0/.well-known/openid-configuration`.
@@ -62,9 +63,13 @@ fn describe(tenant: &str, call: &Call) -> Result<Value, OAuthError> {
     }))
 }
 
-/// `GET /{tenant}/discovery/v2.0/keys`: none, since nothing here is signed.
+/// `GET /{tenant}/discovery/v2.0/keys`: the key of ID tokens, if there is one.
 pub(crate) async fn keys(call: Call) -> Response<Body> {
-    answered(&call, Ok(json!({"keys": []}))).map(Body::from)
+    answered(
+        &call,
+        Ok(json!({"keys": id_tokens::published(&call.shared.settings)})),
+    )
+    .map(Body::from)
 }
 
 /// `GET /common/discovery/instance`: this host is a cloud of its own.

@@ -191,34 +191,12 @@ fn claims(settings: &Settings, audience: &str, bearer: &Bearer<'_>) -> Value {
     claims
 }
 
-/// The `id_token` that tells the client who signed in.
-pub(crate) fn id_token(settings: &Settings, user: &User, nonce: Option<&str>) -> String {
-    let now = time::epoch(time::now());
-    let mut claims = json!({
-        "aud": settings.client_id,
-        "iss": issuer(&settings.tenant),
-        "iat": now,
-        "nbf": now,
-        "exp": now + settings.token_life.as_secs(),
-        "name": user.name(),
-        "oid": user.object_id,
-        "preferred_username": user.upn,
-        "sub": user.object_id,
-        "tid": settings.tenant,
-        "ver": "2.0",
-    });
-    if let (Some(nonce), Some(claims)) = (nonce, claims.as_object_mut()) {
-        claims.insert("nonce".to_owned(), Value::from(nonce));
-    }
-    jwt(&claims)
-}
-
 /// Who issues the tokens of a tenant that tell who signed in.
 pub(crate) fn issuer(tenant: &str) -> String {
     format!("https://login.microsoftonline.com/{tenant}/v2.0")
 }
 
-fn jwt(claims: &Value) -> String {
+pub(super) fn jwt(claims: &Value) -> String {
     let header = json!({"typ": "JWT", "alg": "RS256", "x5t": "sandbox", "kid": "sandbox"});
     let part = |value: &str| URL_SAFE_NO_PAD.encode(value);
     format!(

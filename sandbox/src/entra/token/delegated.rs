@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::entra::oauth_error::OAuthError;
 use crate::entra::sign_in::waiting::Code;
-use crate::entra::token::access_tokens;
 use crate::entra::token::access_tokens::Bearer;
 use crate::entra::token::access_tokens::Proof;
+use crate::entra::token::id_tokens;
 use crate::entra::token::request::TokenRequest;
 use crate::entra::token::request::life;
 use crate::entra::token::scopes::OFFLINE_ACCESS;
@@ -155,7 +155,7 @@ impl TokenRequest<'_> {
             members.insert("refresh_token".to_owned(), Value::from(token));
         }
         if scopes.has("openid") {
-            let token = access_tokens::id_token(settings, user, consent.nonce);
+            let token = id_tokens::id_token(settings, user, consent.nonce);
             members.insert("id_token".to_owned(), Value::from(token));
         }
         body
