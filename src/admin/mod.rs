@@ -94,6 +94,8 @@ pub use self::identity::Ended;
 pub use self::identity::EndingView;
 pub use self::identity::Finished;
 pub use self::identity::Forgotten;
+pub use self::identity::LogInAttempt;
+pub use self::identity::LoggedIn;
 pub use self::identity::MailboxView;
 pub use self::identity::NotSignedIn;
 pub use self::identity::Obstacle;

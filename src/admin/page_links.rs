@@ -207,6 +207,7 @@ mod tests {
             url: None,
             proxies: Vec::new(),
             password_hash: None,
+            entra: None,
         };
         links.serve(page.url(address, "relay.example"));
         links

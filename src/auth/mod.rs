@@ -16,10 +16,12 @@
 //! | `assertion`, `managed_identity` | the credentials of apps without a secret |
 //! | `delegated`, `store`, `sealed` | tokens for users who have signed in |
 //! | `sign_in` | signing in |
+//! | `log_in` | logging in to the admin page |
 //! | `expiry` | when a credential expires |
 
 mod credentials;
 mod error;
+mod log_in;
 mod sign_in;
 mod tokens;
 
@@ -37,6 +39,12 @@ pub use self::credentials::expiry::ending;
 use self::credentials::managed_identity;
 pub use self::error::CredentialError;
 pub use self::error::TokenError;
+pub use self::log_in::IdTokenError;
+pub use self::log_in::LogInAttempt;
+pub use self::log_in::LogInError;
+pub use self::log_in::LoggedIn;
+pub use self::log_in::finish as finish_log_in;
+pub use self::log_in::url as log_in_url;
 pub use self::sign_in::Begun;
 pub use self::sign_in::SignInError;
 pub use self::sign_in::SignIns;

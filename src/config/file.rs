@@ -95,6 +95,7 @@ pub(super) fn everything<'a>(
     let listeners = listeners::read(&mut top, tls.as_ref(), &users, &surroundings);
     let aliases = aliases::read(&mut top, surroundings, context);
     let (history_keep, history_content, history_subjects) = history(&mut top);
+    let admin = admin::read(&mut top, has_certificate, Some(&accounts));
     let config = Config {
         data_dir: top
             .optional("data_dir")
@@ -116,7 +117,7 @@ pub(super) fn everything<'a>(
         history_content,
         history_subjects,
         http: http(&mut top),
-        admin: admin::read(&mut top, has_certificate),
+        admin,
         doctor_every: alerts::doctor_every(&mut top),
         log: log::read(&mut top),
         origin: Origin::default(),
@@ -165,7 +166,7 @@ impl Config {
     ///
     /// The file cannot be read.
     pub fn metrics_of(path: &Path) -> Result<Option<SocketAddr>, ConfigError> {
-        part_of(path, |top| admin::read(top, true).metrics)
+        part_of(path, |top| admin::read(top, true, None).metrics)
     }
 }
 

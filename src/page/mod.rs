@@ -154,6 +154,7 @@ fn router(page: Arc<Page>) -> Router {
         .merge(devices::router())
         .merge(mailboxes::router())
         .merge(access::log_in::router())
+        .merge(access::entra::router())
         .merge(layout::router())
         .merge(audit::router())
         .merge(doctor::router())

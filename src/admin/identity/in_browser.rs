@@ -303,7 +303,7 @@ fn why(token: &TokenView, mailbox: &Address) -> Option<Why> {
     Some(explained(words, token.code.as_deref(), mailbox.as_str()))
 }
 
-fn explained(words: String, code: Option<&str>, mailbox: &str) -> Why {
+pub(super) fn explained(words: String, code: Option<&str>, mailbox: &str) -> Why {
     let entry = code.and_then(catalogue::find);
     Why {
         words,

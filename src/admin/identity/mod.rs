@@ -5,6 +5,7 @@
 //! for the admin page.
 
 mod in_browser;
+mod log_in;
 
 use axum::Json;
 use axum::Router;
@@ -25,6 +26,8 @@ pub use self::in_browser::MailboxView;
 pub use self::in_browser::NotSignedIn;
 pub use self::in_browser::Obstacle;
 pub use self::in_browser::Why;
+pub use self::log_in::LogInAttempt;
+pub use self::log_in::LoggedIn;
 use super::AdminState;
 use super::Failure;
 use super::Peer;

@@ -57,6 +57,11 @@ impl TokenAnswer {
         Some(SecretString::from(token.secret().as_str()))
     }
 
+    /// The id token, which nobody has verified.
+    pub(in crate::auth) fn id_token(&self) -> Option<&str> {
+        self.id_token.as_ref().map(|token| token.secret().as_str())
+    }
+
     /// The claims of the id token.
     pub(in crate::auth) fn identity(&self) -> Option<Claims> {
         Claims::of(self.id_token.as_ref()?.secret())

@@ -162,6 +162,36 @@ impl<'a> Entra<'a> {
         })
     }
 
+    /// Where a user logs in to the admin page (OpenID Connect Core 3.1.2.1): Entra says who it
+    /// is, and nothing else is asked for.
+    pub(in crate::auth) fn log_in_url(
+        &self,
+        redirect_uri: &str,
+        state: &str,
+        nonce: &str,
+        verifier: &PkceCodeVerifier,
+    ) -> Result<reqwest::Url, TokenError> {
+        let client = self.client()?;
+        let (url, _) = client
+            .authorize_url(|| CsrfToken::new(state.to_owned()))
+            .add_scopes(["openid", "profile"].map(|name| Scope::new(name.to_owned())))
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(verifier))
+            .set_redirect_uri(Cow::Owned(redirect_url(redirect_uri)?))
+            .add_extra_param("response_mode", "query")
+            .add_extra_param("prompt", "select_account")
+            .add_extra_param("nonce", nonce)
+            .url();
+        Ok(url)
+    }
+
+    /// Where the tenant says who it is.
+    pub(in crate::auth) fn discovery_url(&self) -> String {
+        let Account {
+            login_url, tenant, ..
+        } = self.account;
+        format!("{login_url}/{tenant}/v2.0/.well-known/openid-configuration")
+    }
+
     /// Asks for the tokens for a code that a user came back with (RFC 6749 4.1.3).
     pub(in crate::auth) async fn redeem(
         &self,

@@ -49,6 +49,7 @@ struct LogIn {
     /// Where the log-in leads.
     next: String,
     has_password: bool,
+    has_entra: bool,
     problem: Option<&'static str>,
 }
 
@@ -88,6 +89,7 @@ fn form(
         link: link.filter(|_| problem.is_none()),
         next: places::after_log_in(next).to_owned(),
         has_password: page.access.password.is_some(),
+        has_entra: page.access.entra.is_some(),
         problem,
     })
 }
@@ -151,7 +153,14 @@ async fn verify(page: &Page, password: String) -> bool {
     verified.unwrap_or(false)
 }
 
-fn begin(page: &Page, visitor: &Visitor, name: &str, role: Role, next: &str) -> Response {
+/// Begins a session.
+pub(super) fn begin(
+    page: &Page,
+    visitor: &Visitor,
+    name: &str,
+    role: Role,
+    next: &str,
+) -> Response {
     let begun = page.access.sessions.begin(name, role, Instant::now());
     let Ok(secret) = begun else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

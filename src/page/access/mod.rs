@@ -14,6 +14,7 @@
 mod answers;
 mod attempts;
 pub(in crate::page) mod client;
+pub(in crate::page) mod entra;
 pub(in crate::page) mod log_in;
 mod origin;
 pub(in crate::page) mod places;
@@ -59,6 +60,7 @@ use super::visitor;
 use super::visitor::Visitor;
 use crate::admin::AdminState;
 use crate::admin::PageLinks;
+use crate::config::EntraLogIn;
 use crate::credentials::PasswordHash;
 
 /// The most bytes of a form.
@@ -87,6 +89,8 @@ pub(super) struct Access {
     proxies: Vec<IpNet>,
     links: PageLinks,
     password: Option<PasswordHash>,
+    /// Who may log in with Entra.
+    entra: Option<EntraLogIn>,
     sessions: Sessions,
     attempts: Attempts,
     /// Wrong log-ins in the audit list.
@@ -106,6 +110,7 @@ impl Access {
             links: admin_state.page_links.clone(),
             password: settings.page.password_hash.clone(),
             sessions: settings.sessions.clone(),
+            entra: settings.page.entra.clone(),
             attempts: Attempts::default(),
             wrong: record::Wrong::default(),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
@@ -187,7 +192,7 @@ async fn check(page: &Page, request: Request) -> Result<(Request, Visitor), Refu
         return Err(with(refused(&visitor, texts.foreign_title, texts.foreign)));
     }
     let path = parts.uri.path();
-    let has_own_secret = path == log_in::PATH || guests::is_open(path);
+    let has_own_secret = path == log_in::PATH || guests::is_open(path) || entra::is_open(path);
     let is_open = has_own_secret
         || path.starts_with(assets::FOLDER)
         || (is_read && path.starts_with(layout::LANGUAGES));

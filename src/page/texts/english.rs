@@ -45,6 +45,15 @@ pub(super) static TEXTS: Texts = Texts {
         password: "Password",
         wrong_link: "This link does not work: it was used, it is older than ten minutes, or it is \
                      not complete. Make another one.",
+        entra: "Log in with Microsoft",
+        entra_failed: "You are not logged in",
+        entra_stale: "This log-in is no longer valid: it took too long, or it was begun in another \
+                      browser. Begin again.",
+        entra_not_listed: "Microsoft has logged you in, but this user is in no list of \
+                           [admin.entra] in relay.toml. Ask an administrator of the relay, or use \
+                           another account:",
+        entra_groups: "The user is in more groups than Microsoft names. Name the user in \
+                       relay.toml, or let Entra name only groups that are assigned to the app.",
         wrong_password: "This password is wrong.",
         wait: "Too many wrong attempts from your address. Wait ten minutes, or log in with a link.",
         foreign_title: "This request came from another site",

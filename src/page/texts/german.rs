@@ -45,6 +45,16 @@ pub(super) static TEXTS: Texts = Texts {
         password: "Passwort",
         wrong_link: "Dieser Link gilt nicht: Er wurde schon benutzt, ist älter als zehn Minuten \
                      oder unvollständig. Erzeugen Sie einen neuen.",
+        entra: "Mit Microsoft anmelden",
+        entra_failed: "Sie sind nicht angemeldet",
+        entra_stale: "Diese Anmeldung gilt nicht mehr: Sie hat zu lange gedauert oder wurde in einem \
+                      anderen Browser begonnen. Beginnen Sie noch einmal.",
+        entra_not_listed: "Microsoft hat Sie angemeldet, aber dieser Benutzer steht in keiner Liste \
+                           von [admin.entra] in relay.toml. Wenden Sie sich an den Administrator \
+                           des Relays, oder benutzen Sie ein anderes Konto:",
+        entra_groups: "Der Benutzer ist in mehr Gruppen, als Microsoft nennt. Nennen Sie den \
+                       Benutzer in relay.toml, oder lassen Sie Entra nur Gruppen nennen, die der \
+                       App zugewiesen sind.",
         wrong_password: "Das Passwort ist falsch.",
         wait: "Zu viele falsche Versuche von Ihrer Adresse. Warten Sie zehn Minuten, oder melden \
                Sie sich mit einem Link an.",

@@ -122,6 +122,12 @@ pub(super) struct AccessTexts {
     pub(super) how: &'static str,
     pub(super) password: &'static str,
     pub(super) wrong_link: &'static str,
+    pub(super) entra: &'static str,
+    pub(super) entra_failed: &'static str,
+    pub(super) entra_stale: &'static str,
+    /// Before the name of the user.
+    pub(super) entra_not_listed: &'static str,
+    pub(super) entra_groups: &'static str,
     pub(super) wrong_password: &'static str,
     pub(super) wait: &'static str,
     pub(super) foreign_title: &'static str,

@@ -6,6 +6,7 @@ mod client;
 mod content;
 mod devices;
 mod doctor;
+mod entra;
 mod export;
 mod log_in;
 mod mailboxes;

@@ -1,5 +1,7 @@
 //! `[admin]`: the admin page, and what the relay serves about itself over TCP.
 
+mod entra;
+
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -10,6 +12,9 @@ use ipnet::IpNet;
 use reqwest::Url;
 use serde::Deserialize;
 
+pub use self::entra::EntraLogIn;
+pub use self::entra::Person;
+use super::Account;
 use super::accounts::check_base_url;
 use super::listeners::is_everybody;
 use super::listeners::networks_of;
@@ -31,6 +36,8 @@ pub struct AdminPage {
     pub proxies: Vec<IpNet>,
     /// The password of an administrator, if there is one.
     pub password_hash: Option<PasswordHash>,
+    /// Who may log in with Entra, if anybody.
+    pub entra: Option<EntraLogIn>,
 }
 
 impl AdminPage {
@@ -121,8 +128,13 @@ pub struct Admin {
     pub inbox: Option<String>,
 }
 
-/// Reads the section. `has_certificate`: whether the file has `[tls]`.
-pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
+/// Reads the section. `has_certificate`: whether the file has `[tls]`. `accounts`: those of
+/// the file, if they were read.
+pub(super) fn read(
+    top: &mut Section<'_>,
+    has_certificate: bool,
+    accounts: Option<&[Account]>,
+) -> Admin {
     let mut section = top.table("admin");
     let metrics = section.or("metrics", AddressOrOff(None)).0;
     let address = section.marked::<AddressOrOff>("address");
@@ -130,6 +142,7 @@ pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
     let url = section.marked::<String>("url");
     let proxies = networks_of(&mut section, "proxies");
     let password_hash = section.optional::<PasswordHash>("password_hash");
+    let entra = entra::read(&mut section, accounts);
     let page = address.and_then(|marked| {
         let Marked { value, span } = marked;
         let page = AdminPage {
@@ -138,6 +151,7 @@ pub(super) fn read(top: &mut Section<'_>, has_certificate: bool) -> Admin {
             url: url.as_ref().and_then(|url| url_of(&section, url)),
             proxies: proxies_of(&section, proxies.as_ref()),
             password_hash,
+            entra,
         };
         if let (Some(url), Some(marked)) = (&page.url, &url)
             && page.has_tls()
@@ -257,6 +271,7 @@ mod tests {
                 url: None,
                 proxies: Vec::new(),
                 password_hash: None,
+                entra: None,
             };
 
             assert_eq!(page.url(address, "mx.contoso.com").as_str(), expected);

@@ -1,0 +1,63 @@
+//! Logging in to the admin page with Entra, by the app of an account.
+
+use super::in_browser::explained;
+use crate::admin::AdminState;
+use crate::admin::Why;
+use crate::auth;
+use crate::auth::LogInError;
+use crate::config::Account;
+
+pub use crate::auth::LogInAttempt;
+pub use crate::auth::LoggedIn;
+
+impl AdminState {
+    /// Returns the address at which a user logs in, by the app of this account. `state` begins
+    /// with that of the attempt.
+    ///
+    /// # Errors
+    ///
+    /// The account cannot be used.
+    pub fn log_in_url(
+        &self,
+        account: &str,
+        attempt: &LogInAttempt,
+        state: &str,
+        redirect_uri: &str,
+    ) -> Result<String, Why> {
+        let account = self.account(account)?;
+        let url = auth::log_in_url(account, &self.means, attempt, state, redirect_uri);
+        url.map_err(Why::from)
+    }
+
+    /// Ends a log-in with the address at which the browser came back.
+    ///
+    /// # Errors
+    ///
+    /// Says why nobody is logged in.
+    pub async fn finish_log_in(
+        &self,
+        account: &str,
+        attempt: &LogInAttempt,
+        address: &str,
+        redirect_uri: &str,
+    ) -> Result<LoggedIn, Why> {
+        let account = self.account(account)?;
+        let finished = auth::finish_log_in(account, &self.means, attempt, address, redirect_uri);
+        finished.await.map_err(Why::from)
+    }
+
+    fn account(&self, name: &str) -> Result<&Account, Why> {
+        let mut accounts = self.sign_ins.accounts().iter().map(auth::Tokens::account);
+        let found = accounts.find(|account| account.name == name);
+        found.ok_or_else(|| Why {
+            words: format!("there is no account {name}"),
+            ..Why::default()
+        })
+    }
+}
+
+impl From<LogInError> for Why {
+    fn from(error: LogInError) -> Self {
+        explained(error.to_string(), error.code().as_deref(), "MAILBOX")
+    }
+}
