@@ -56,7 +56,9 @@ fn summary(config: &Config, file: &Path) {
         true => format!("the environment: correct (there is no {})", file.display()),
         false => format!("{}: correct", file.display()),
     });
-    for listener in &config.listeners {
+    // Without an account it opens none of them: a warning says so.
+    let opened = config.listeners.iter();
+    for listener in opened.filter(|_| !config.accounts.is_empty()) {
         say(&format!(
             "  accepts mail on {}{}",
             listener.address,

@@ -175,7 +175,12 @@ type Open = (Vec<tokio::net::TcpListener>, Vec<Arc<Listener>>);
 /// Opens the sockets of all listeners, or takes them from `passed`.
 pub(super) fn open(config: &Config, passed: &Passed) -> Result<Open, ListenError> {
     let (mut sockets, mut listeners) = (Vec::new(), Vec::new());
-    for settings in &config.listeners {
+    // Without an account nothing could be delivered, so nothing is accepted.
+    let used = config
+        .listeners
+        .iter()
+        .filter(|_| !config.accounts.is_empty());
+    for settings in used {
         let opened = match &settings.address {
             ListenAddress::Socket(address) => opened(*address, settings)?,
             ListenAddress::Systemd(name) => taken(name, settings, passed)?,

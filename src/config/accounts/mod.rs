@@ -18,9 +18,16 @@ use crate::mail::Address;
 use crate::mail::AddressError;
 use crate::mail::Pattern;
 
+/// With a page, the relay starts without an account, so that somebody can set it up there.
+const NOT_SET_UP: &str = "there is no [[account]] yet, so the relay accepts no mail: set it up on \
+     the admin page (graph-relay page prints a link), or add an [[account]]";
+
 pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Account> {
     let sections = top.tables("account");
-    if sections.is_empty() {
+    let page = top.will_have("admin", "address");
+    if sections.is_empty() && page {
+        problems.warn(None, NOT_SET_UP);
+    } else if sections.is_empty() {
         problems.add_whole(
             "there is no [[account]]: add one with tenant, client_id, a client secret and mailbox",
         );

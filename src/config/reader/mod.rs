@@ -4,6 +4,7 @@
 //! The keys are in `file.rs`; this folder does not know them. A key or a variable that was
 //! never read is unknown: see `unknown.rs`.
 
+mod ahead;
 mod expand;
 mod problems;
 mod source;
