@@ -29,6 +29,8 @@ use crate::admin::Status;
 use crate::auth::Means;
 use crate::catalogue;
 use crate::clock::Clock;
+use crate::config::Account;
+use crate::config::Config;
 
 impl Finding {
     fn ok(check: &str, words: impl Into<String>) -> Self {
@@ -125,6 +127,20 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Checks whether Entra and Graph accept the accounts of a configuration that is not in force
+/// yet. An account whose mailboxes sign in cannot be checked before they do.
+pub async fn accounts(config: &Config) -> Vec<Finding> {
+    let mut config = config.clone();
+    config.accounts.retain(Account::is_usable_here);
+    match Means::new(&config, Clock::System) {
+        Ok(means) => identity::examine(&config, &means, None).await,
+        Err(error) => {
+            let remedy = "fix [http] in relay.toml";
+            vec![Finding::failure("http", error.to_string(), remedy)]
+        }
+    }
 }
 
 /// Checks whether the running relay uses the current file.

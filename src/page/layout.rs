@@ -25,6 +25,7 @@ use super::texts::Texts;
 use super::visible::visible;
 use super::visitor::LANGUAGE;
 use super::visitor::NotAllowed;
+use super::visitor::Role;
 use super::visitor::Visitor;
 
 /// Where a language is chosen, before the log-in too.
@@ -37,6 +38,7 @@ pub(super) enum Tab {
     Messages,
     Devices,
     Mailboxes,
+    Setup,
     Doctor,
 }
 
@@ -46,6 +48,7 @@ impl Tab {
         Self::Messages,
         Self::Devices,
         Self::Mailboxes,
+        Self::Setup,
         Self::Doctor,
     ];
 
@@ -55,6 +58,7 @@ impl Tab {
             Self::Messages => "/messages",
             Self::Devices => "/devices",
             Self::Mailboxes => "/mailboxes",
+            Self::Setup => "/setup",
             Self::Doctor => "/doctor",
         }
     }
@@ -65,7 +69,20 @@ impl Tab {
             Self::Messages => texts.layout.messages,
             Self::Devices => texts.layout.devices,
             Self::Mailboxes => texts.layout.mailboxes,
+            Self::Setup => texts.layout.setup,
             Self::Doctor => texts.doctor.title,
+        }
+    }
+
+    /// Who may use it.
+    fn least(self) -> Role {
+        match self {
+            Self::Overview
+            | Self::Messages
+            | Self::Devices
+            | Self::Mailboxes
+            | Self::Doctor => Role::Viewer,
+            Self::Setup => Role::Administrator,
         }
     }
 }
@@ -104,7 +121,8 @@ impl Layout {
         notices: Vec<Notice>,
     ) -> Self {
         let texts = visitor.texts();
-        let entries = Tab::ALL.map(|it| Entry {
+        let may = |it: &Tab| visitor.require(it.least()).is_ok();
+        let entries = Tab::ALL.into_iter().filter(may).map(|it| Entry {
             title: it.title(texts),
             path: it.path(),
             is_current: tab == Some(it),
@@ -131,7 +149,7 @@ impl Layout {
             here: visitor.here.clone(),
             version: env!("CARGO_PKG_VERSION"),
             tabs: match session {
-                Some(_) => entries.to_vec(),
+                Some(_) => entries.collect(),
                 None => Vec::new(),
             },
             inbox: visitor.inbox.clone(),

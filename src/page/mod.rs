@@ -36,6 +36,7 @@ mod mailboxes;
 mod messages;
 mod overview;
 mod server;
+mod setup;
 mod texts;
 mod visible;
 mod visitor;
@@ -88,6 +89,8 @@ struct Page {
     under_way: UnderWay,
     counts: Arc<Counts>,
     desk: Desk,
+    /// What came of changes of relay.toml.
+    outcomes: setup::Outcomes,
     /// Orders that have begun are finished, even if the browser has gone.
     orders: TaskTracker,
     /// The last status that was read.
@@ -133,6 +136,7 @@ pub async fn run(
         url: settings.url,
         counts: Arc::clone(&counts),
         desk: Desk::until(stop.clone()),
+        outcomes: setup::Outcomes::default(),
         status: Mutex::default(),
         orders: orders.clone(),
         admin_state,
@@ -153,6 +157,7 @@ fn router(page: Arc<Page>) -> Router {
         .merge(messages::router())
         .merge(devices::router())
         .merge(mailboxes::router())
+        .merge(setup::router())
         .merge(access::log_in::router())
         .merge(access::entra::router())
         .merge(layout::router())
@@ -171,7 +176,10 @@ impl Page {
     /// The frame of a page: navigation, and what needs attention.
     async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
         let status = self.status().await?;
-        let notices = attention::notices(&status);
+        let mut notices = attention::notices(&status);
+        if status.accounts.is_empty() {
+            notices.insert(0, setup::needed(visitor));
+        }
         Ok(Layout::new(visitor, tab, &self.hostname, notices))
     }
 

@@ -17,6 +17,7 @@ use crate::admin::AdminState;
 use crate::admin::attention::Checkup;
 use crate::admin::attention::Finding;
 use crate::admin::attention::FindingState;
+use crate::config::Config;
 use crate::doctor;
 use crate::doctor::Heard;
 use crate::telemetry::alertlog;
@@ -107,6 +108,41 @@ async fn examine(file: &Path, admin_state: &AdminState) -> Option<std::thread::J
         error,
     });
     thread.ok()
+}
+
+/// How long somebody waits who saves the set-up page.
+const OF_A_PERSON: Duration = Duration::from_secs(15);
+
+/// Checks the accounts of a configuration that is not in force yet.
+pub(super) async fn accounts(config: Config) -> Vec<Finding> {
+    let (answer, answered) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("doctor".to_owned());
+    let started = thread.spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let Ok(runtime) = runtime else { return };
+        let findings = runtime.block_on(async {
+            let examined = doctor::accounts(&config);
+            tokio::time::timeout(OF_A_PERSON, examined).await.ok()
+        });
+        runtime.shutdown_background();
+        let _stopped = answer.send(findings);
+    });
+    let findings = match started {
+        Ok(_) => answered.await.ok().flatten(),
+        Err(_) => None,
+    };
+    findings.unwrap_or_else(|| {
+        let seconds = OF_A_PERSON.as_secs();
+        vec![Finding {
+            check: "token".to_owned(),
+            state: FindingState::Failure,
+            words: format!("Microsoft has not answered within {seconds} seconds"),
+            remedy: Some("check the network of this machine: graph-relay doctor".to_owned()),
+            place: None,
+        }]
+    })
 }
 
 fn log(findings: &[Finding], took_ms: u64) {

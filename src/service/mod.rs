@@ -356,6 +356,8 @@ impl Service {
 
     /// Starts the alerts, and the examination of the relay by itself.
     fn look_after(&self, admin_state: &admin::AdminState, alerts: Alerts, file: Option<&Path>) {
+        let access = |config| -> admin::Findings { Box::pin(checkup::accounts(config)) };
+        self.configuration.check_access_by(access);
         let stop = &self.stop_delivery;
         alerts.start(admin_state, &self.workers, stop);
         // Without a file, as in the sandbox, there is nothing to examine.

@@ -148,6 +148,14 @@ impl Configuration {
         self.changes.find(id)
     }
 
+    /// Returns the texts of the changes that wait.
+    pub fn prepared_texts(&self) -> Vec<String> {
+        let all = self.changes.current();
+        all.iter()
+            .map(|(_, prepared)| prepared.after.clone())
+            .collect()
+    }
+
     /// Restarts the relay within its process: sessions and attempts end, as at a stop, and it
     /// starts with the current file, or with the configuration before if that does not work.
     pub fn restart_soon(&self) {

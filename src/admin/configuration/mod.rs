@@ -4,7 +4,9 @@
 //! environment, so it also notices a file or secret that it may no longer read. Answers name
 //! sections, never values.
 
+mod access;
 mod changes;
+mod scope;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -19,11 +21,14 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::watch;
 
+use self::access::AccessCheck;
+pub use self::access::Findings;
 pub use self::changes::Applied;
 use self::changes::Changes;
 pub use self::changes::InForce;
 pub use self::changes::Prepared;
 pub(super) use self::changes::router;
+pub use self::scope::scope_commands;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::Senders;
@@ -37,6 +42,7 @@ pub struct Configuration {
     /// Changes that wait for somebody who may write the file.
     changes: Changes,
     wishes: Arc<Wishes>,
+    access: AccessCheck,
 }
 
 /// What the process that runs the relay is asked to do, since it alone can.
@@ -99,7 +105,13 @@ impl Configuration {
             })),
             changes: Changes::default(),
             wishes: Arc::default(),
+            access: AccessCheck::default(),
         }
+    }
+
+    /// Returns the file; `None` if there is none: in the sandbox.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Puts the current file into force, as SIGHUP does.

@@ -2,6 +2,7 @@
 
 use super::answers::Answers;
 use super::answers::Proof;
+use crate::admin::scope_commands;
 
 /// What must exist before the questions can be answered.
 pub(super) const IN_ENTRA: &str = "\
@@ -56,35 +57,19 @@ fn narrowing(answers: &Answers) -> Vec<String> {
         Proof::ManagedIdentity => "APP_ID",
         Proof::SecretFile(..) | Proof::Certificate(..) | Proof::Nothing => &answers.client_id,
     };
-    let mailbox = match answers.mailbox.as_str() {
-        "from" => "MAILBOX",
-        mailbox => mailbox,
-    };
-    let filter = match answers.mailbox.as_str() {
-        "from" => "CustomAttribute1 -eq 'graph-relay'".to_owned(),
-        mailbox => format!("PrimarySmtpAddress -eq '{mailbox}'"),
-    };
-    vec![
+    let mut lines = vec![
         "To let the app send only from that mailbox, remove the application permission Mail.Send in \
          Entra (otherwise the app keeps access to all mailboxes), and run in PowerShell:"
             .to_owned(),
         String::new(),
-        "  Connect-ExchangeOnline".to_owned(),
-        "  # OBJECT_ID: Entra > Enterprise applications > the app > Object ID".to_owned(),
-        format!(
-            "  New-ServicePrincipal -AppId {app} -ObjectId OBJECT_ID -DisplayName \"graph-relay\""
-        ),
-        format!(
-            "  New-ManagementScope -Name \"graph-relay\" -RecipientRestrictionFilter \"{filter}\""
-        ),
-        format!(
-            "  New-ManagementRoleAssignment -App {app} -Role \"Application Mail.Send\" \
-             -CustomResourceScope \"graph-relay\""
-        ),
-        format!("  Test-ServicePrincipalAuthorization -Identity {app} -Resource {mailbox}"),
+    ];
+    let commands = scope_commands(app, &answers.mailbox).into_iter();
+    lines.extend(commands.map(|command| format!("  {command}")));
+    lines.extend([
         String::new(),
         "It can take up to two hours until this is in effect. For messages over about 3 MB, run the \
          last New- command again with \"Application Mail.ReadWrite\"."
             .to_owned(),
-    ]
+    ]);
+    lines
 }

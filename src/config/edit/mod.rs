@@ -47,7 +47,9 @@ use toml_edit::DocumentMut;
 pub use self::differences::KeyChange;
 pub use self::differences::Line;
 pub use self::differences::Side;
+pub use self::secrets::forget_secrets;
 pub use self::secrets::keep_secret;
+pub use self::secrets::kept_secret;
 use super::Config;
 use super::ConfigError;
 use super::Source;
@@ -219,6 +221,11 @@ impl Editor {
     /// Returns how many `[[NAME]]` there are.
     pub fn count(&self, name: &str) -> usize {
         document::entries(&self.document, name)
+    }
+
+    /// Whether a key is in the file.
+    pub fn has(&self, table: &Table, key: &str) -> bool {
+        document::table(&self.document, table).is_some_and(|table| table.contains_key(key))
     }
 
     /// Returns the text of a key, as it is in the file.

@@ -37,3 +37,25 @@ pub fn keep_secret(data_dir: &Path, name: &str, secret: &SecretString) -> io::Re
     disk::sync_folder_of(&path)?;
     Ok(path)
 }
+
+/// Returns the file of a secret that was kept before, by its name in the folder.
+pub fn kept_secret(data_dir: &Path, name: &str) -> Option<PathBuf> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let is_name = !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain);
+    let path = data_dir.join(FOLDER).join(name);
+    (is_name && path.is_file()).then_some(path)
+}
+
+/// Removes the secrets that none of these texts names: of forms that were never saved, and
+/// those that others have replaced. One that stays is no error.
+pub fn forget_secrets(data_dir: &Path, texts: &[String]) {
+    let Ok(entries) = std::fs::read_dir(data_dir.join(FOLDER)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !texts.iter().any(|text| text.contains(&name)) {
+            drop(disk::remove(&entry.path()));
+        }
+    }
+}

@@ -19,6 +19,7 @@ use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
+use crate::page::setup::texts::SetupTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -28,6 +29,7 @@ pub(super) static TEXTS: Texts = Texts {
         overview: "Overview",
         messages: "Messages",
         devices: "Devices",
+        setup: "Set-up",
         mailboxes: "Mailboxes",
         attention: "Needs attention",
         what_to_do: "What to do:",
@@ -227,6 +229,84 @@ pub(super) static TEXTS: Texts = Texts {
         not_resent: "It was not sent again",
         not_an_address: "This is not an address. Write addresses like anna@contoso.com, with commas \
                          between them.",
+    },
+    setup: SetupTexts {
+        needed: "The relay is not set up yet",
+        needed_help: "it accepts no mail until it knows which app and which mailbox send",
+        not_saved: "Not saved",
+        nothing_changed: "Nothing was changed: the relay goes on with its old settings.",
+        no_file: "This relay has no relay.toml that could be changed here.",
+        accounts: "Accounts",
+        app_title: "1. The app in Entra",
+        sign_in: "How it sends",
+        application: "The app sends for all mailboxes",
+        delegated: "Each mailbox is connected by its owner",
+        sign_in_help: "The first needs the application permission Mail.Send. With the second, save \
+                       here, then connect each mailbox on the page Mailboxes, which shows the \
+                       redirect address to enter in Entra.",
+        tenant: "Directory (tenant) ID",
+        tenant_help: "In Entra: App registrations → the app → Overview.",
+        no_tenant: "This is neither an ID nor a domain. Copy the Directory (tenant) ID.",
+        client_id: "Application (client) ID",
+        client_id_help: "On the same page of Entra.",
+        no_client_id: "This is not an ID like 22222222-2222-2222-2222-222222222222. Copy the \
+                       Application (client) ID.",
+        secret: "Client secret, its Value",
+        secret_saved: "saved, never shown",
+        secret_help: "In Entra: Certificates & secrets. The secret's Value, not its ID: Entra shows \
+                      it only once, right after you have created it. Leave this empty to keep the \
+                      one that is saved.",
+        secret_id: "That is the Secret ID. Copy the column Value; it is shown only once, so you may \
+                    have to create a new secret.",
+        other_credential: "At present the account uses another credential:",
+        expires: "It expires on",
+        expires_help: "The column Expires in Entra. The relay warns you 30 days ahead.",
+        no_day: "Enter a date like 2027-11-30.",
+        mailbox_title: "2. The mailbox that sends",
+        mailbox: "Mailbox",
+        mailbox_help: "Its user principal name, not an alias; it needs an Exchange Online licence. \
+                       Or the word from: each message is sent from the mailbox in its From.",
+        no_mailbox: "Enter an address like noreply@contoso.com, or the word from.",
+        clouds: "Another cloud of Microsoft's",
+        cloud: "Cloud",
+        login_url: "Address of Entra",
+        graph_url: "Address of Graph",
+        urls_help: "Leave both empty to use those of the cloud.",
+        reach_title: "3. Who may connect",
+        reach: "Programs and devices",
+        here: "On this machine only",
+        networks: "On this machine, and at these addresses",
+        addresses: "Addresses",
+        networks_help: "One on each line: 192.0.2.17 for one device, 192.0.2.0/24 for a network.",
+        no_networks: "Enter addresses like 192.0.2.17 or networks like 192.0.2.0/24.",
+        several_listeners: "relay.toml has several [[listener]] sections: change them there.",
+        save: "Save and check",
+        anyway: "Save anyway",
+        save_help: "Saving asks Microsoft for a token and tries the mailbox; that takes a few seconds.",
+        changed_meanwhile: "relay.toml was changed by somebody else meanwhile. Reload this page to \
+                            see it, then enter your change again.",
+        scope_title: "Limit the app to its mailbox",
+        scope_help: "The application permission Mail.Send covers every mailbox of the tenant. To \
+                     allow only this one, remove that permission in Entra and run in PowerShell:",
+        prepared: "The change is ready, and not written yet",
+        prepared_help: "The relay may not write relay.toml, so that nobody who breaks into it can \
+                        change what it does. Run this on its machine; it shows the change again, \
+                        asks, writes it and puts it into force. It waits for a day:",
+        written: "Saved, but not in force yet",
+        in_force: "Saved and in force",
+        previous: "The text before is in relay.toml.previous.",
+        not_in_force: "The relay still uses the configuration before:",
+        needs_restart: "These settings take effect when the relay restarts:",
+        restart: "Restart the relay now",
+        restart_help: "It takes a few seconds; clients that connect meanwhile try again. No mail is lost.",
+        restarts: "The relay restarts",
+        restarts_help: "This page goes on to the overview in a few seconds.",
+        keys: "What changes",
+        no_keys: "Nothing: relay.toml says this already.",
+        key: "Setting",
+        old: "Before",
+        new: "After",
+        lines: "The lines of relay.toml",
     },
     devices: DevicesTexts {
         nothing: "No device has sent anything yet. Point a device or an application at the relay: \

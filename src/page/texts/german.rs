@@ -19,6 +19,7 @@ use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
+use crate::page::setup::texts::SetupTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -28,6 +29,7 @@ pub(super) static TEXTS: Texts = Texts {
         overview: "Übersicht",
         messages: "Nachrichten",
         devices: "Geräte",
+        setup: "Einrichtung",
         mailboxes: "Postfächer",
         attention: "Braucht Aufmerksamkeit",
         what_to_do: "Was zu tun ist:",
@@ -235,6 +237,88 @@ pub(super) static TEXTS: Texts = Texts {
         not_resent: "Sie wurde nicht erneut gesendet",
         not_an_address: "Das ist keine Adresse. Schreiben Sie Adressen wie anna@contoso.com, durch \
                          Kommas getrennt.",
+    },
+    setup: SetupTexts {
+        needed: "Das Relay ist noch nicht eingerichtet",
+        needed_help: "es nimmt keine E-Mails an, solange es nicht weiß, welche App und welches Postfach senden",
+        not_saved: "Nicht gespeichert",
+        nothing_changed: "Es wurde nichts geändert: Das Relay arbeitet mit den alten Einstellungen weiter.",
+        no_file: "Dieses Relay hat keine relay.toml, die sich hier ändern ließe.",
+        accounts: "Konten",
+        app_title: "1. Die App in Entra",
+        sign_in: "Wie gesendet wird",
+        application: "Die App sendet für alle Postfächer",
+        delegated: "Jedes Postfach wird von seinem Besitzer verbunden",
+        sign_in_help: "Das Erste braucht die Anwendungsberechtigung Mail.Send. Beim Zweiten hier \
+                       speichern und dann jedes Postfach auf der Seite Postfächer verbinden; dort \
+                       steht auch die Umleitungsadresse für Entra.",
+        tenant: "Verzeichnis-ID (Mandant)",
+        tenant_help: "In Entra: App-Registrierungen → die App → Übersicht.",
+        no_tenant: "Das ist weder eine ID noch eine Domäne. Bitte die Verzeichnis-ID (Mandant) kopieren.",
+        client_id: "Anwendungs-ID (Client)",
+        client_id_help: "Auf derselben Seite von Entra.",
+        no_client_id: "Das ist keine ID wie 22222222-2222-2222-2222-222222222222. Bitte die \
+                       Anwendungs-ID (Client) kopieren.",
+        secret: "Geheimer Clientschlüssel, sein Wert",
+        secret_saved: "gespeichert, wird nie angezeigt",
+        secret_help: "In Entra: Zertifikate & Geheimnisse. Der Wert des Geheimnisses, nicht seine \
+                      ID: Entra zeigt ihn nur einmal, gleich nach dem Anlegen. Leer lassen, um den \
+                      gespeicherten zu behalten.",
+        secret_id: "Das ist die Geheimnis-ID. Bitte die Spalte Wert kopieren; sie wird nur einmal \
+                    angezeigt, eventuell ist ein neues Geheimnis nötig.",
+        other_credential: "Zurzeit weist sich das Konto anders aus:",
+        expires: "Läuft ab am",
+        expires_help: "Die Spalte Gültig bis in Entra. Das Relay warnt 30 Tage vorher.",
+        no_day: "Bitte ein Datum wie 2027-11-30 eingeben.",
+        mailbox_title: "2. Das Postfach, das sendet",
+        mailbox: "Postfach",
+        mailbox_help: "Sein Benutzerprinzipalname, kein Alias; es braucht eine Lizenz für Exchange \
+                       Online. Oder das Wort from: Jede Nachricht geht vom Postfach in ihrem From aus.",
+        no_mailbox: "Bitte eine Adresse wie noreply@contoso.com eingeben oder das Wort from.",
+        clouds: "Eine andere Cloud von Microsoft",
+        cloud: "Cloud",
+        login_url: "Adresse von Entra",
+        graph_url: "Adresse von Graph",
+        urls_help: "Beide leer lassen, um die der Cloud zu verwenden.",
+        reach_title: "3. Wer sich verbinden darf",
+        reach: "Programme und Geräte",
+        here: "Nur auf diesem Rechner",
+        networks: "Auf diesem Rechner und an diesen Adressen",
+        addresses: "Adressen",
+        networks_help: "Eine in jeder Zeile: 192.0.2.17 für ein Gerät, 192.0.2.0/24 für ein Netz.",
+        no_networks: "Bitte Adressen wie 192.0.2.17 oder Netze wie 192.0.2.0/24 eingeben.",
+        several_listeners: "relay.toml hat mehrere Abschnitte [[listener]]: Bitte dort ändern.",
+        save: "Speichern und prüfen",
+        anyway: "Trotzdem speichern",
+        save_help: "Beim Speichern wird Microsoft nach einem Token gefragt und das Postfach \
+                    ausprobiert; das dauert ein paar Sekunden.",
+        changed_meanwhile: "relay.toml wurde inzwischen von jemand anderem geändert. Bitte die Seite \
+                            neu laden und die Änderung noch einmal eingeben.",
+        scope_title: "Die App auf ihr Postfach beschränken",
+        scope_help: "Die Anwendungsberechtigung Mail.Send gilt für jedes Postfach des Mandanten. Um \
+                     nur dieses zu erlauben, die Berechtigung in Entra entfernen und in der \
+                     PowerShell ausführen:",
+        prepared: "Die Änderung ist vorbereitet, aber noch nicht geschrieben",
+        prepared_help: "Das Relay darf relay.toml nicht schreiben, damit niemand, der in es \
+                        einbricht, sein Verhalten ändern kann. Bitte auf seinem Rechner ausführen; \
+                        der Befehl zeigt die Änderung noch einmal, fragt, schreibt sie und setzt \
+                        sie in Kraft. Sie wartet einen Tag lang:",
+        written: "Gespeichert, aber noch nicht in Kraft",
+        in_force: "Gespeichert und in Kraft",
+        previous: "Der Text von vorher steht in relay.toml.previous.",
+        not_in_force: "Das Relay arbeitet noch mit der Konfiguration von vorher:",
+        needs_restart: "Diese Einstellungen gelten, sobald das Relay neu startet:",
+        restart: "Das Relay jetzt neu starten",
+        restart_help: "Das dauert ein paar Sekunden; Clients, die sich gerade verbinden, versuchen \
+                       es noch einmal. Keine E-Mail geht verloren.",
+        restarts: "Das Relay startet neu",
+        restarts_help: "In ein paar Sekunden geht es mit der Übersicht weiter.",
+        keys: "Was sich ändert",
+        no_keys: "Nichts: In relay.toml steht das schon.",
+        key: "Einstellung",
+        old: "Vorher",
+        new: "Nachher",
+        lines: "Die Zeilen von relay.toml",
     },
     devices: DevicesTexts {
         nothing: "Noch hat kein Gerät etwas gesendet. Stellen Sie an einem Gerät oder in einem \

@@ -16,6 +16,7 @@ use super::mailboxes::texts::MailboxesTexts;
 use super::messages::texts::ContentTexts;
 use super::messages::texts::ExportTexts;
 use super::messages::texts::OrderTexts;
+use super::setup::texts::SetupTexts;
 use crate::admin::PageRole as Role;
 use crate::spool::Action;
 
@@ -87,6 +88,7 @@ pub(super) struct Texts {
     pub(super) messages: MessagesTexts,
     pub(super) message: MessageTexts,
     pub(super) devices: DevicesTexts,
+    pub(super) setup: SetupTexts,
     pub(super) mailboxes: MailboxesTexts,
     pub(super) order: OrderTexts,
     pub(super) content: ContentTexts,
@@ -104,6 +106,7 @@ pub(super) struct LayoutTexts {
     pub(super) overview: &'static str,
     pub(super) messages: &'static str,
     pub(super) devices: &'static str,
+    pub(super) setup: &'static str,
     pub(super) mailboxes: &'static str,
     pub(super) attention: &'static str,
     pub(super) what_to_do: &'static str,

@@ -15,6 +15,7 @@ mod overloads;
 mod pages;
 mod scale;
 mod settings;
+mod setup;
 
 use crate::common::Home;
 use crate::common::Relay;

@@ -1,0 +1,29 @@
+// Set-up.
+
+import { strict as assert } from "node:assert";
+
+export const pages = [
+  { name: "setup", path: "/setup" },
+  { name: "setup-not-allowed", path: "/setup", role: "operator", status: 403 },
+];
+
+export const cases = {
+  "a secret's ID is refused at its field, and an expiry date is saved, with and without scripts": async ({ visit }) => {
+    for (const scripts of [true, false]) {
+      const visitor = await visit({ scripts });
+      await visitor.go("/setup");
+      await visitor.fill("#secret", "33333333-3333-3333-3333-333333333333");
+      visitor.expected.add(422);
+      await visitor.press("#setup button.primary");
+      assert.match(await visitor.text("#secret-error"), /That is the Secret ID/);
+      await visitor.judge();
+
+      await visitor.go("/setup");
+      await visitor.page.$eval("#expires", (field, day) => (field.value = day), scripts ? "2031-05-01" : "2032-05-01");
+      await visitor.press("#setup button.primary");
+      assert.match(await visitor.text("#keys"), /client_secret_expires/);
+      assert.match(await visitor.text("#outcome"), /take effect when the relay restarts/);
+      await visitor.judge();
+    }
+  },
+};

@@ -1,0 +1,262 @@
+//! Set-up on the page: what is refused and in which words, what is written, and the way from a
+//! fresh package to the first message.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Settings;
+
+use super::client::Answer;
+use super::client::Browser;
+use super::with_page;
+use crate::common::Home;
+use crate::common::MAILBOX;
+use crate::common::Relay;
+use crate::common::binary;
+use crate::common::run;
+use crate::common::said;
+use crate::common::send_one;
+use crate::common::stand_in;
+
+/// Fills in the form as it is shown, with these fields in place of its own.
+fn save(browser: &mut Browser, graph: &Sandbox, fields: &[(&str, &str)]) -> Answer {
+    let form = browser.get("/setup");
+    let settings = Settings::default();
+    let (version, account) = (form.field("version"), form.field("account"));
+    let url = graph.url();
+    let mut all = vec![
+        ("csrf", form.field("csrf")),
+        ("version", version),
+        ("account", account),
+        ("kept", String::new()),
+        ("sign_in", "application".to_owned()),
+        ("tenant", settings.tenant),
+        ("client_id", settings.client_id),
+        ("secret", settings.client_secret),
+        ("expires", String::new()),
+        ("mailbox", MAILBOX.to_owned()),
+        ("login_url", url.clone()),
+        ("graph_url", url),
+    ];
+    for (name, value) in fields {
+        all.retain(|(known, _)| known != name);
+        all.push((name, (*value).to_owned()));
+    }
+    let all: Vec<_> = all
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    browser.post("/setup", &all)
+}
+
+fn port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_refused_with_its_remedy_and_nothing_is_written() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    home.append("# Ask Anna before you change this.");
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let before = fs::read_to_string(&home.config).unwrap();
+
+    let id = "33333333-3333-3333-3333-333333333333";
+    let answer = save(&mut browser, &graph, &[("secret", id)]);
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    assert!(
+        answer.body.contains("That is the Secret ID."),
+        "{}",
+        answer.body
+    );
+    assert!(!answer.body.contains(id), "{}", answer.body);
+
+    let answer = save(&mut browser, &graph, &[("secret", "wrong~Canary")]);
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    assert!(answer.body.contains("AADSTS7000215"), "{}", answer.body);
+    assert!(
+        answer.body.contains("Nothing was changed"),
+        "{}",
+        answer.body
+    );
+    assert!(!answer.body.contains("wrong~Canary"), "{}", answer.body);
+    assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
+
+    let kept = answer.field("kept");
+    let again = [("secret", ""), ("kept", &*kept), ("anyway", "yes")];
+    let answer = save(&mut browser, &graph, &again);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let shown = browser.get(&answer.header("location").to_owned());
+    assert!(shown.body.contains("client_secret_file"), "{}", shown.body);
+    assert!(
+        shown.body.contains("Restart the relay now"),
+        "{}",
+        shown.body
+    );
+    assert!(!shown.body.contains("wrong~Canary"), "{}", shown.body);
+    let after = fs::read_to_string(&home.config).unwrap();
+    assert!(
+        after.contains("# Ask Anna before you change this."),
+        "{after}"
+    );
+    assert!(
+        after.contains(&kept) && !after.contains("wrong~Canary"),
+        "{after}"
+    );
+    let previous = home.path("relay.toml.previous");
+    assert_eq!(fs::read_to_string(previous).unwrap(), before);
+    relay.event("config_changed", |line| {
+        line["keys"]
+            .as_str()
+            .unwrap()
+            .contains("client_secret_file")
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_relay_is_set_up_on_the_page_and_sends() {
+    let graph = stand_in().await;
+    let home = Home::empty();
+    let text = format!(
+        "# Fresh from the package.\ndata_dir = {:?}\n[admin]\naddress = \"127.0.0.1:{}\"\n\
+         [log]\nformat = \"json\"\n[limits]\nfree_space = \"8 MB\"\n",
+        home.path("data"),
+        port(),
+    );
+    fs::write(&home.config, text).unwrap();
+    let mut relay = Relay::spawn(binary().arg("serve").arg("--config").arg(&home.config));
+    relay.event("started", |_| true);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let overview = browser.get("/");
+    assert!(
+        overview.body.contains("The relay is not set up yet"),
+        "{}",
+        overview.body
+    );
+    assert!(
+        overview.body.contains("href=\"/setup\""),
+        "{}",
+        overview.body
+    );
+
+    let smtp = format!("127.0.0.1:{}", port());
+    home.append(&format!("[[listener]]\naddress = {smtp:?}"));
+    let answer = save(&mut browser, &graph, &[]);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let answer = browser.change("/setup/restart", &[]);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    relay.event("listening", |line| line["address"] == *smtp);
+
+    relay.address = smtp.parse().unwrap();
+    send_one(
+        &relay,
+        &["a@example.org"],
+        &crate::common::message("a", "a@example.org"),
+    );
+    relay.event("delivered", |_| true);
+    // Whoever has set it up is still logged in.
+    let overview = browser.get("/");
+    assert_eq!(overview.status, 200, "{}", overview.body);
+    assert!(
+        !overview.body.contains("not set up yet"),
+        "{}",
+        overview.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_for_another_version_of_the_file_is_refused() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let answer = save(&mut browser, &graph, &[("version", "0")]);
+
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    assert!(
+        answer.body.contains("changed by somebody else"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_administrator_sees_the_set_up_or_changes_it() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let before = fs::read_to_string(&home.config).unwrap();
+
+    for role in ["viewer", "operator"] {
+        let mut browser = Browser::logged_in_as(&relay, &home, role);
+        assert!(!browser.get("/").body.contains("href=\"/setup\""));
+        assert_eq!(browser.get("/setup").status, 403);
+        let fields = [("tenant", "contoso.com"), ("anyway", "yes")];
+        assert_eq!(browser.change("/setup", &fields).status, 403);
+        assert_eq!(browser.change("/setup/restart", &[]).status, 403);
+    }
+
+    assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn root_applies_with_one_command_what_the_relay_may_not_write() {
+    const SERVICE: u32 = 321;
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(home.folder.path(), 0o755);
+    mode(&home.config, 0o644);
+    for entry in fs::read_dir(home.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path != home.config {
+            std::os::unix::fs::chown(&path, Some(SERVICE), Some(SERVICE)).unwrap();
+        }
+    }
+    let data = home.path("data");
+    fs::create_dir_all(&data).unwrap();
+    std::os::unix::fs::chown(&data, Some(SERVICE), Some(SERVICE)).unwrap();
+    let mut serve = binary();
+    serve.arg("serve").arg("--config").arg(&home.config);
+    let relay = Relay::start_by(serve.uid(SERVICE).gid(SERVICE).current_dir("/"));
+    let mut browser = Browser::logged_in(&relay, &home);
+    let before = fs::read_to_string(&home.config).unwrap();
+
+    let answer = save(&mut browser, &graph, &[("expires", "2031-05-01")]);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let path = answer.header("location").to_owned();
+    let shown = browser.get(&path).body;
+    let id = path.rsplit('/').next().unwrap();
+    assert!(
+        shown.contains(&format!("sudo graph-relay apply {id}")),
+        "{shown}"
+    );
+    assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
+
+    let output = run(&home, &["apply", id]);
+    assert_eq!(output.status.code(), Some(64), "{}", said(&output));
+    let output = run(&home, &["apply", id, "--yes"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let said = said(&output);
+    assert!(
+        said.contains("+ client_secret_expires = \"2031-05-01\""),
+        "{said}"
+    );
+    assert!(said.contains("The relay restarts"), "{said}");
+    assert!(
+        fs::read_to_string(&home.config)
+            .unwrap()
+            .contains("2031-05-01")
+    );
+    let again = run(&home, &["apply", "nonsense", "--yes"]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+}
