@@ -104,6 +104,7 @@ pub use self::identity::Obstacle;
 pub use self::identity::Sent;
 pub use self::identity::SignedIn;
 pub use self::identity::TestMessage;
+pub use self::identity::Tested;
 pub use self::identity::Wanted;
 pub use self::identity::Why;
 pub use self::page_links::PageLink;

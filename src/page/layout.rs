@@ -43,7 +43,7 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Overview,
         Self::Messages,
         Self::Devices,

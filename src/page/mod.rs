@@ -37,6 +37,7 @@ mod messages;
 mod overview;
 mod server;
 mod setup;
+mod test_message;
 mod texts;
 mod visible;
 mod visitor;
@@ -91,6 +92,7 @@ struct Page {
     desk: Desk,
     /// What came of changes of relay.toml.
     outcomes: setup::Outcomes,
+    tests: test_message::Tests,
     /// Orders that have begun are finished, even if the browser has gone.
     orders: TaskTracker,
     /// The last status that was read.
@@ -137,6 +139,7 @@ pub async fn run(
         counts: Arc::clone(&counts),
         desk: Desk::until(stop.clone()),
         outcomes: setup::Outcomes::default(),
+        tests: test_message::Tests::default(),
         status: Mutex::default(),
         orders: orders.clone(),
         admin_state,
@@ -158,6 +161,7 @@ fn router(page: Arc<Page>) -> Router {
         .merge(devices::router())
         .merge(mailboxes::router())
         .merge(setup::router())
+        .merge(test_message::router())
         .merge(access::log_in::router())
         .merge(access::entra::router())
         .merge(layout::router())

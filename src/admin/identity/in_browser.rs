@@ -242,52 +242,88 @@ impl AdminState {
         client: IpAddr,
     ) -> Result<SpoolId, AcceptError> {
         let hostname = self.configuration.in_force().hostname;
+        let destination = Destination {
+            account: account.to_owned(),
+            mailbox: mailbox.canonical(),
+        };
+        let queued = self.queue(ToQueue {
+            destination: &destination,
+            from: mailbox,
+            to: mailbox,
+            words: format!(
+                "This mailbox is connected to graph-relay on {hostname}.\r\n\r\nThe message was \
+                 sent through Microsoft Graph, from the mailbox itself. You need not do anything."
+            ),
+            client,
+        });
+        queued.await
+    }
+
+    /// Puts a test message into the queue. Returns its id.
+    pub(super) async fn queue(&self, test: ToQueue<'_>) -> Result<SpoolId, AcceptError> {
+        let (destination, from, to) = (test.destination, test.from, test.to);
+        let hostname = self.configuration.in_force().hostname;
         let id = self.spool.new_id();
         let message_id = id.message_id(&hostname);
         let mut content = self.spool.receive(id);
-        let now = self.means.clock.now().rfc5322();
-        let text = format!(
-            "Date: {now}\r\nFrom: <{mailbox}>\r\nTo: <{mailbox}>\r\nSubject: {SUBJECT}\r\n\
-             Message-ID: {message_id}\r\nAuto-Submitted: auto-generated\r\n\
-             X-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
-             This mailbox is connected to graph-relay on {hostname}.\r\n\r\nThe message was \
-             sent through Microsoft Graph, from the mailbox itself. You need not do anything.\r\n"
-        );
+        let text = test.text(&self.means.clock.now().rfc5322(), &message_id);
         content.write(text.as_bytes()).await?;
         let size = content.size();
         let envelope = Envelope {
             // Nothing is reported about it: whoever made it sees its state on the page.
             reverse_path: ReversePath::Null,
-            recipients: vec![mailbox.clone()],
+            recipients: vec![to.clone()],
             asked: Vec::new(),
-            utf8: !mailbox.is_ascii(),
+            utf8: !to.is_ascii() || !from.is_ascii(),
             reports: ReportRequest::default(),
         };
         let trace = Trace {
-            client,
+            client: test.client,
             hello: "admin-page".to_owned(),
             protocol: "HTTP".to_owned(),
             user: None,
-        };
-        let destination = Destination {
-            account: account.to_owned(),
-            mailbox: mailbox.canonical(),
         };
         let entry = NewEntry {
             content,
             envelope: envelope.clone(),
             trace: trace.clone(),
-            author: Some(mailbox.clone()),
+            author: Some(from.clone()),
             destination: destination.clone(),
-            bound: Some(account.to_owned()),
+            bound: Some(destination.account.clone()),
             largest_part: usize::MAX,
             message_id: Some(message_id),
             subject: SUBJECT.to_owned(),
         };
         let accepted = self.spool.accept(entry).await?;
-        maillog::accepted(id, &trace, &envelope, size, &destination);
+        maillog::accepted(id, &trace, &envelope, size, destination);
         Ok(accepted.id)
+    }
+}
+
+/// A test message.
+pub(super) struct ToQueue<'a> {
+    pub(super) destination: &'a Destination,
+    pub(super) from: &'a Address,
+    pub(super) to: &'a Address,
+    /// Its text.
+    pub(super) words: String,
+    /// Who wants it.
+    pub(super) client: IpAddr,
+}
+
+impl ToQueue<'_> {
+    /// Its header section and body.
+    fn text(&self, now: &str, message_id: &str) -> String {
+        let Self {
+            from, to, words, ..
+        } = self;
+        format!(
+            "Date: {now}\r\nFrom: <{from}>\r\nTo: <{to}>\r\nSubject: {SUBJECT}\r\n\
+             Message-ID: {message_id}\r\nAuto-Submitted: auto-generated\r\n\
+             X-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
+             {words}\r\n"
+        )
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod in_browser;
 mod log_in;
+mod test_message;
 
 use axum::Json;
 use axum::Router;
@@ -28,6 +29,7 @@ pub use self::in_browser::Obstacle;
 pub use self::in_browser::Why;
 pub use self::log_in::LogInAttempt;
 pub use self::log_in::LoggedIn;
+pub use self::test_message::Tested;
 use super::AdminState;
 use super::Failure;
 use super::Peer;

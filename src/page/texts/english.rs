@@ -20,6 +20,7 @@ use crate::page::devices::texts::DevicesTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::page::setup::texts::SetupTexts;
+use crate::page::test_message::texts::TestTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -229,6 +230,29 @@ pub(super) static TEXTS: Texts = Texts {
         not_resent: "It was not sent again",
         not_an_address: "This is not an address. Write addresses like anna@contoso.com, with commas \
                          between them.",
+    },
+    test: TestTexts {
+        title: "Send a test message",
+        to: "To",
+        from: "From",
+        from_help: "Leave it empty to send from the mailbox of the account.",
+        account: "Account",
+        any_account: "The one that the From address selects",
+        send: "Send",
+        no_address: "This is not an address. Write one like anna@contoso.com.",
+        not_sent: "Not sent",
+        steps: "Its way",
+        token: |account| format!("Entra has issued a token for the account {account}"),
+        accepted: "The relay has accepted the message: it is safe on disk",
+        answered: "Graph has answered",
+        asking: "The relay is asking Graph",
+        waits: "This page reloads itself until the message has ended.",
+        untested: "Not tested",
+        untested_list: "Whether a device can connect and log in by SMTP, and whether the message \
+                        arrives in the inbox: Microsoft may still filter it. Look into the \
+                        recipient's inbox and its junk folder.",
+        again: "Send another",
+        whole: "Everything about this message",
     },
     setup: SetupTexts {
         needed: "The relay is not set up yet",

@@ -20,6 +20,7 @@ use crate::page::devices::texts::DevicesTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::page::setup::texts::SetupTexts;
+use crate::page::test_message::texts::TestTexts;
 use crate::spool::Action;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -237,6 +238,29 @@ pub(super) static TEXTS: Texts = Texts {
         not_resent: "Sie wurde nicht erneut gesendet",
         not_an_address: "Das ist keine Adresse. Schreiben Sie Adressen wie anna@contoso.com, durch \
                          Kommas getrennt.",
+    },
+    test: TestTexts {
+        title: "Eine Testnachricht senden",
+        to: "An",
+        from: "Von",
+        from_help: "Leer lassen, um vom Postfach des Kontos zu senden.",
+        account: "Konto",
+        any_account: "Das, welches die Absenderadresse auswählt",
+        send: "Senden",
+        no_address: "Das ist keine Adresse. Bitte eine wie anna@contoso.com eingeben.",
+        not_sent: "Nicht gesendet",
+        steps: "Ihr Weg",
+        token: |account| format!("Entra hat ein Token für das Konto {account} ausgestellt"),
+        accepted: "Das Relay hat die Nachricht angenommen: Sie liegt sicher auf der Platte",
+        answered: "Graph hat geantwortet",
+        asking: "Das Relay fragt gerade Graph",
+        waits: "Diese Seite lädt sich neu, bis die Nachricht erledigt ist.",
+        untested: "Nicht getestet",
+        untested_list: "Ob sich ein Gerät per SMTP verbinden und anmelden kann, und ob die Nachricht \
+                        im Posteingang ankommt: Microsoft kann sie noch herausfiltern. Bitte beim \
+                        Empfänger in den Posteingang und in den Junk-Ordner sehen.",
+        again: "Noch eine senden",
+        whole: "Alles über diese Nachricht",
     },
     setup: SetupTexts {
         needed: "Das Relay ist noch nicht eingerichtet",

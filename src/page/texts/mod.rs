@@ -17,6 +17,7 @@ use super::messages::texts::ContentTexts;
 use super::messages::texts::ExportTexts;
 use super::messages::texts::OrderTexts;
 use super::setup::texts::SetupTexts;
+use super::test_message::texts::TestTexts;
 use crate::admin::PageRole as Role;
 use crate::spool::Action;
 
@@ -89,6 +90,7 @@ pub(super) struct Texts {
     pub(super) message: MessageTexts,
     pub(super) devices: DevicesTexts,
     pub(super) setup: SetupTexts,
+    pub(super) test: TestTexts,
     pub(super) mailboxes: MailboxesTexts,
     pub(super) order: OrderTexts,
     pub(super) content: ContentTexts,

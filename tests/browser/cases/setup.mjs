@@ -1,10 +1,11 @@
-// Set-up.
+// Set-up, and the test message.
 
 import { strict as assert } from "node:assert";
 
 export const pages = [
   { name: "setup", path: "/setup" },
   { name: "setup-not-allowed", path: "/setup", role: "operator", status: 403 },
+  { name: "test-form", path: "/test", role: "operator" },
 ];
 
 export const cases = {
@@ -23,6 +24,17 @@ export const cases = {
       await visitor.press("#setup button.primary");
       assert.match(await visitor.text("#keys"), /client_secret_expires/);
       assert.match(await visitor.text("#outcome"), /take effect when the relay restarts/);
+      await visitor.judge();
+    }
+  },
+
+  "a test message shows its way, and stops reloading when it has arrived": async ({ visit }) => {
+    for (const scripts of [true, false]) {
+      const visitor = await visit({ role: "operator", scripts });
+      await visitor.go("/test");
+      await visitor.fill("#to", "anna@contoso.com");
+      await visitor.press("#test button.primary");
+      await visitor.sees("Graph has answered", "#steps");
       await visitor.judge();
     }
   },

@@ -1,0 +1,252 @@
+//! A test message: it goes the way of every other, and the page shows how long each step took,
+//! what was not tested, and what to do if it fails. Works without scripts: the page reloads
+//! itself until the message has ended.
+
+pub(super) mod texts;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Form;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use serde::Deserialize;
+
+use self::texts::TestTexts;
+use super::Broken;
+use super::Page;
+use super::badge::Badge;
+use super::layout;
+use super::layout::Layout;
+use super::visitor::Role;
+use super::visitor::Visitor;
+use crate::admin::TestMessage;
+use crate::admin::Tested;
+use crate::mail::Address;
+use crate::spool::AttemptView;
+
+/// Test messages whose first steps are remembered.
+const MOST: usize = 16;
+
+pub(super) fn router() -> Router<Arc<Page>> {
+    Router::new()
+        .route("/test", get(form).post(send))
+        .route("/test/{id}", get(show))
+}
+
+/// The last test messages.
+#[derive(Debug, Default)]
+pub(super) struct Tests(Mutex<VecDeque<Tested>>);
+
+impl Tests {
+    fn keep(&self, tested: Tested) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST {
+            all.pop_front();
+        }
+        all.push_back(tested);
+    }
+
+    fn find(&self, id: &str) -> Option<Tested> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|it| it.id.to_string() == id).cloned()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    to: String,
+    from: String,
+    account: String,
+}
+
+#[derive(Template)]
+#[template(path = "test_form.html")]
+struct Asked {
+    layout: Layout,
+    fields: Fields,
+    accounts: Vec<String>,
+    /// Which field is not an address.
+    wrong: Option<&'static str>,
+    /// Why it was not sent, in English.
+    error: Vec<String>,
+}
+
+impl Page {
+    async fn test_form(&self, visitor: &Visitor, fields: Fields) -> Result<Asked, Broken> {
+        let accounts = self.admin_state.sign_ins.accounts().iter();
+        Ok(Asked {
+            layout: self.layout(visitor, None).await?,
+            fields,
+            accounts: accounts.map(|it| it.account().name.clone()).collect(),
+            wrong: None,
+            error: Vec::new(),
+        })
+    }
+}
+
+async fn form(State(page): State<Arc<Page>>, visitor: Visitor) -> Result<Response, Broken> {
+    if let Err(refused) = visitor.require(Role::Operator) {
+        return Ok(refused.into_response());
+    }
+    super::shown(&page.test_form(&visitor, Fields::default()).await?)
+}
+
+async fn send(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Form(fields): Form<Fields>,
+) -> Result<Response, Broken> {
+    if let Err(refused) = visitor.require(Role::Operator) {
+        return Ok(refused.into_response());
+    }
+    let to = fields.to.trim().parse::<Address>();
+    let from = match fields.from.trim() {
+        "" => Ok(None),
+        from => from.parse::<Address>().map(Some),
+    };
+    let (to, from) = match (to, from) {
+        (Ok(to), Ok(from)) => (to, from),
+        (to, _) => {
+            let wrong = Some(if to.is_err() { "to" } else { "from" });
+            let form = page.test_form(&visitor, fields).await?;
+            return unsent(&Asked { wrong, ..form });
+        }
+    };
+    let account = Some(fields.account.as_str()).filter(|name| !name.is_empty());
+    let message = TestMessage { to, from };
+    let sent = page
+        .admin_state
+        .test_delivery(message, account, visitor.client);
+    match sent.await {
+        Ok(tested) => {
+            let id = tested.id.to_string();
+            page.tests.keep(tested);
+            Ok(Redirect::to(&format!("/test/{id}")).into_response())
+        }
+        Err(words) => {
+            let form = page.test_form(&visitor, fields).await?;
+            let error = words.lines().map(str::to_owned).collect();
+            unsent(&Asked { error, ..form })
+        }
+    }
+}
+
+fn unsent(form: &Asked) -> Result<Response, Broken> {
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, super::shown(form)?).into_response())
+}
+
+/// A step, and how long it took.
+struct Hop {
+    class: &'static str,
+    words: String,
+    took: String,
+    /// What Graph said, in English.
+    said: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "test_message.html")]
+struct Shown {
+    layout: Layout,
+    id: String,
+    badge: Badge,
+    status: &'static str,
+    /// In English.
+    words: String,
+    next: Option<String>,
+    action: Option<String>,
+    hops: Vec<Hop>,
+    is_over: bool,
+}
+
+async fn show(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Broken> {
+    if let Err(refused) = visitor.require(Role::Operator) {
+        return Ok(refused.into_response());
+    }
+    let texts = visitor.texts();
+    let found = match id.parse() {
+        Ok(id) => page.admin_state.message(id).await?,
+        Err(_) => None,
+    };
+    let rows = page.admin_state.history(&id, None, None, 1).await?.rows;
+    let (Some(shown), Some(row)) = (found, rows.into_iter().next()) else {
+        let (title, words) = (texts.message.unknown_title, texts.message.unknown);
+        return Ok(layout::told(&visitor, StatusCode::NOT_FOUND, title, words));
+    };
+    let badge = Badge::of(&row);
+    let tested = page.tests.find(&id);
+    let before = tested.iter().flat_map(|it| first_hops(it, &texts.test));
+    let attempts = shown.entry.timeline.iter();
+    let attempts = attempts.map(|attempt| hop(attempt, &texts.test));
+    super::shown(&Shown {
+        layout: page.layout(&visitor, None).await?,
+        id,
+        badge,
+        status: (texts.messages.status)(badge),
+        words: row.verdict.happened,
+        next: row.verdict.next,
+        action: row.verdict.action,
+        hops: before.chain(attempts).collect(),
+        is_over: !matches!(badge, Badge::Waiting | Badge::Claimed),
+    })
+}
+
+/// What happened before the message was in the queue.
+fn first_hops(tested: &Tested, texts: &TestTexts) -> Vec<Hop> {
+    let hop = |words: String, took: Duration| Hop {
+        class: "ok",
+        words,
+        took: format!("{} ms", took.as_millis()),
+        said: None,
+    };
+    vec![
+        hop((texts.token)(&tested.destination.account), tested.token),
+        hop(texts.accepted.to_owned(), tested.accepted),
+    ]
+}
+
+fn hop(attempt: &AttemptView, texts: &TestTexts) -> Hop {
+    let took = attempt.took_ms;
+    let status = attempt.http_status.map(|status| format!("HTTP {status}"));
+    let request = attempt
+        .request_id
+        .as_ref()
+        .map(|id| format!("request-id {id}"));
+    let said = [
+        status,
+        attempt.code.clone(),
+        attempt.reason.clone(),
+        request,
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    let is_good = attempt.http_status.is_some_and(|status| status < 300);
+    Hop {
+        class: match (took, is_good) {
+            (None, _) => "",
+            (Some(_), true) => "ok",
+            (Some(_), false) => "bad",
+        },
+        words: match took {
+            Some(_) => texts.answered.to_owned(),
+            None => texts.asking.to_owned(),
+        },
+        took: took.map_or_else(String::new, |took| format!("{took} ms")),
+        said: (!said.is_empty()).then(|| said.join(", ")),
+    }
+}
