@@ -20,6 +20,7 @@ use super::connection::input::Line;
 use super::ending::Deadlines;
 use super::ending::farewell;
 use super::passwords::authenticate::authenticate;
+use super::passwords::hint::hint;
 use super::receive::Received;
 use super::receive::Reception;
 use super::receive::intake::Intake;
@@ -38,6 +39,7 @@ use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
 use crate::session::Verdict;
+use crate::session::Verification;
 use crate::telemetry::complaints;
 use crate::telemetry::devices::Sighting;
 use crate::telemetry::refusals::Caption;
@@ -279,9 +281,16 @@ impl<'a> Dialog<'a> {
     async fn verify(&mut self, credentials: Credentials) -> Result<Step, End> {
         self.flush().await?;
         self.sighting.authentication = Some(credentials.mechanism.name());
+        let hint = hint(&credentials.name, &self.policy.rules().users);
         let connection = &mut self.connection;
         connection.slot.mark(Event::Verifying);
         let verification = authenticate(credentials, connection, &self.policy, self.shared).await?;
+        if matches!(
+            verification,
+            Verification::Refused | Verification::RefusedTooOften
+        ) {
+            connection.refusals.because(&hint);
+        }
         let step = self.session.verified(verification);
         if self.session.identity().is_some() {
             self.reached(Event::Authenticated);

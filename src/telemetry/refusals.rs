@@ -93,6 +93,11 @@ impl Refusals {
         cause.clone_into(&mut self.cause);
     }
 
+    /// What the client need not know of the reply that follows.
+    pub fn because(&mut self, cause: &str) {
+        cause.clone_into(&mut self.cause);
+    }
+
     /// The relay answered with this code: nothing is refused.
     pub fn accepted(&mut self, code: u16) {
         match std::mem::take(&mut self.command) {
@@ -122,7 +127,10 @@ impl Refusals {
         match std::mem::take(&mut self.command) {
             Command::Mail(sender) => self.note(Some(sender), None, reply, remedy),
             Command::Rcpt(recipient) if !is_last => self.refuse_recipient(recipient, reply, remedy),
-            Command::Auth if self.sender.is_none() => self.note(None, None, reply, remedy),
+            Command::Auth if self.sender.is_none() => {
+                self.note(None, None, reply, remedy);
+                self.cause.clear();
+            }
             Command::Data => self.refuse_all(reply, remedy),
             Command::Auth | Command::Reset | Command::Rcpt(_) | Command::Other if is_last => {
                 self.refuse_all(reply, remedy);

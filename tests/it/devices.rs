@@ -137,6 +137,23 @@ async fn a_damaged_list_of_devices_does_not_stop_the_relay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_user_name_is_named_as_the_reason_and_not_repeated() {
+    let (_graph, home) = home().await;
+    let relay = Relay::start(&home);
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO scanner-2", "250");
+    // "scaner" with the password of the user scanner.
+    smtp.expect("AUTH PLAIN AHNjYW5lcgBQcmludGVyMTIzU2NhbjQ1Ng==", "535");
+    smtp.expect("QUIT", "221");
+
+    relay.wait_until(|| devices(&home).len() == 1);
+    let refusal = &device(&home, None)["last_refusal"];
+    let cause = refusal["cause"].as_str().unwrap();
+    assert!(cause.contains("did you mean \"scanner\"?"), "{cause}");
+    assert!(!refusal.to_string().contains("scaner"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_client_is_listed_with_the_reason_until_a_message_is_accepted() {
     let (_graph, home) = home().await;
     let relay = Relay::start(&home);

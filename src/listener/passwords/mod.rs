@@ -19,6 +19,7 @@
 
 pub(super) mod authenticate;
 mod guesses;
+pub(super) mod hint;
 mod recent;
 mod turns;
 

@@ -87,9 +87,9 @@ fn notes(device: &DeviceView) -> Vec<String> {
     }
     let refusal = device.last_refusal.as_ref();
     if let Some(refusal) = refusal.filter(|_| device.state == DeviceState::Refused) {
-        let said = [&refusal.reply, &refusal.cause];
-        let said = said.into_iter().find(|text| !text.is_empty());
-        notes.push(format!("refused: {}", said.map_or("", String::as_str)));
+        let said = [refusal.reply.as_str(), &refusal.cause];
+        let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();
+        notes.push(format!("refused: {}", said.join("; ")));
         if !refusal.remedy.is_empty() {
             notes.push(format!("fix: {}", refusal.remedy));
         }
