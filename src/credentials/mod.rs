@@ -6,6 +6,7 @@
 //! names; `auth` and `listener` use them.
 
 mod certificate;
+pub mod generated;
 pub(crate) mod handed;
 mod password;
 mod secret;

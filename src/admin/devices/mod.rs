@@ -1,5 +1,8 @@
 //! Who sends mail through the relay, for commands and the page.
 
+mod add;
+mod allow;
+
 use std::net::IpAddr;
 
 use axum::Json;
@@ -9,6 +12,12 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use self::add::AddedDevice;
+pub use self::add::NewDevice;
+pub use self::add::NotAdded;
+pub use self::add::Server;
+pub use self::allow::Permission;
+pub use self::allow::PermissionKind;
 use super::AdminState;
 use crate::clock::Timestamp;
 use crate::mail::Client;

@@ -1,6 +1,8 @@
 //! The devices: each client address and, where it authenticates, each user, with what came
 //! of its messages and how it behaves.
 
+mod add;
+mod allow;
 mod one;
 pub(super) mod texts;
 
@@ -9,6 +11,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use percent_encoding::NON_ALPHANUMERIC;
@@ -16,9 +20,12 @@ use percent_encoding::utf8_percent_encode;
 
 use super::Broken;
 use super::Page;
+use super::layout;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::texts::Texts;
+use super::visitor::NotAllowed;
+use super::visitor::Role;
 use super::visitor::Visitor;
 use crate::admin::DeviceState;
 use crate::admin::DeviceView;
@@ -27,7 +34,13 @@ use crate::clock::Timestamp;
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
         .route("/devices", get(list))
+        .route("/devices/add", get(add::form).post(add::add))
+        .route("/devices/first", get(add::first))
         .route("/devices/{client}", get(one::show))
+        .route(
+            "/devices/{client}/allow",
+            get(allow::show).post(allow::allow),
+        )
 }
 
 /// A device as it is shown.
@@ -72,13 +85,14 @@ impl Row {
         }
     }
 
-    /// Why it was refused, if that is how it is.
+    /// Why it was refused, if that is how it is: more than the client was told, if there is
+    /// more to say.
     fn refusal(&self) -> Option<&str> {
         let refusal = self.device.last_refusal.as_ref();
         let refusal = refusal.filter(|_| self.device.state == DeviceState::Refused)?;
-        Some(match refusal.reply.as_str() {
-            "" => &refusal.cause,
-            reply => reply,
+        Some(match refusal.cause.as_str() {
+            "" => &refusal.reply,
+            cause => cause,
         })
     }
 }
@@ -94,11 +108,16 @@ fn class(state: DeviceState) -> &'static str {
 
 /// The address of its page.
 fn path(device: &DeviceView) -> String {
+    path_to(device, "")
+}
+
+/// The address of a page below it.
+fn path_to(device: &DeviceView, below: &str) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let client = encoded(&device.client.to_string());
     match &device.user {
-        Some(user) => format!("/devices/{client}?user={}", encoded(user)),
-        None => format!("/devices/{client}"),
+        Some(user) => format!("/devices/{client}{below}?user={}", encoded(user)),
+        None => format!("/devices/{client}{below}"),
     }
 }
 
@@ -107,6 +126,42 @@ fn path(device: &DeviceView) -> String {
 struct Devices {
     layout: Layout,
     rows: Vec<Row>,
+    /// Whether the visitor may add one.
+    may_add: bool,
+}
+
+/// Why a visitor does not get a page.
+enum Refused {
+    Role(NotAllowed),
+    Page(Broken),
+}
+
+impl From<NotAllowed> for Refused {
+    fn from(why: NotAllowed) -> Self {
+        Self::Role(why)
+    }
+}
+
+impl From<Broken> for Refused {
+    fn from(why: Broken) -> Self {
+        Self::Page(why)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Role(why) => why.into_response(),
+            Self::Page(why) => why.into_response(),
+        }
+    }
+}
+
+/// There is no such device.
+fn unknown(visitor: &Visitor) -> Response {
+    let texts = &visitor.texts().devices;
+    let (title, words) = (texts.unknown_title, texts.unknown);
+    layout::told(visitor, StatusCode::NOT_FOUND, title, words)
 }
 
 async fn list(State(page): State<Arc<Page>>, visitor: Visitor) -> Result<Response, Broken> {
@@ -117,5 +172,6 @@ async fn list(State(page): State<Arc<Page>>, visitor: Visitor) -> Result<Respons
     super::shown(&Devices {
         layout,
         rows: rows.collect(),
+        may_add: visitor.require(Role::Administrator).is_ok(),
     })
 }

@@ -7,20 +7,24 @@ use askama::Template;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::Row;
+use super::path_to;
+use crate::admin::DeviceState;
 use crate::admin::DeviceView;
 use crate::admin::HistoryRow;
+use crate::config::edit::Change;
+use crate::config::edit::Line;
+use crate::config::edit::Side;
 use crate::page::Broken;
 use crate::page::Page;
 use crate::page::badge::Badge;
 use crate::page::devices::texts::DevicesTexts;
-use crate::page::layout;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::telemetry::devices::Counts;
 use crate::telemetry::devices::LastRefusal;
@@ -33,6 +37,10 @@ const LAST: u32 = 5;
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     user: Option<String>,
+    /// It was just allowed what it was refused.
+    allowed: Option<String>,
+    /// The name of a change that allows it, and that the relay may not write.
+    change: Option<String>,
 }
 
 /// A message, as far as it fits.
@@ -42,7 +50,7 @@ struct Message {
 }
 
 /// A line of a session: whose it is, and its text.
-struct Line {
+struct Said {
     by: &'static str,
     text: String,
 }
@@ -50,7 +58,7 @@ struct Line {
 /// A session that went wrong.
 struct Session {
     kept: Transcript,
-    lines: Vec<Line>,
+    lines: Vec<Said>,
 }
 
 #[derive(Template)]
@@ -63,6 +71,17 @@ struct One {
     figures: Vec<(String, Counts)>,
     messages: Vec<Message>,
     sessions: Vec<Session>,
+    /// Where it can be allowed what it was refused.
+    allow: Option<String>,
+    is_allowed: bool,
+    prepared: Option<Waiting>,
+}
+
+/// A change that somebody else has to write.
+struct Waiting {
+    id: String,
+    /// The lines that differ.
+    lines: Vec<Line>,
 }
 
 impl One {
@@ -89,8 +108,7 @@ pub(super) async fn show(
         .ok()
         .and_then(|client| page.admin_state.device(client, user));
     let Some(device) = known else {
-        let (title, words) = (texts.unknown_title, texts.unknown);
-        return Ok(layout::told(&visitor, StatusCode::NOT_FOUND, title, words));
+        return Ok(super::unknown(&visitor));
     };
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
     let messages = messages(&page, &device).await?;
@@ -101,14 +119,34 @@ pub(super) async fn show(
         (since, device.messages),
     ];
     let now = page.admin_state.means.clock.now();
+    let may_allow = visitor.require(Role::Administrator).is_ok();
+    let prepared = asked.change.filter(|_| may_allow);
     crate::page::shown(&One {
         layout,
+        allow: (may_allow && may_be_allowed(&page, &device).await)
+            .then(|| path_to(&device, "/allow")),
+        is_allowed: asked.allowed.is_some(),
+        prepared: prepared.and_then(|id| waiting(&page, &id)),
         verdict: (texts.verdict)(device.state),
         figures,
         messages,
         sessions,
         row: Row::of(device, now, all),
     })
+}
+
+/// Whether a change of relay.toml allows it what it was refused last.
+async fn may_be_allowed(page: &Page, device: &DeviceView) -> bool {
+    let is_refused = device.state == DeviceState::Refused;
+    is_refused && matches!(page.admin_state.permission(device).await, Ok(Some(_)))
+}
+
+/// A change that waits for somebody who may write the file.
+fn waiting(page: &Page, id: &str) -> Option<Waiting> {
+    let prepared = page.admin_state.configuration.prepared(id)?;
+    let change = Change::checked(&prepared.file, prepared.before, prepared.after).ok()?;
+    let (id, lines) = (prepared.id, change.lines());
+    Some(Waiting { id, lines })
 }
 
 /// Its last messages, accepted and refused.
@@ -137,11 +175,11 @@ fn sessions(page: &Page, client: IpAddr, texts: &DevicesTexts) -> Vec<Session> {
     sessions.collect()
 }
 
-fn lines(kept: &Transcript, texts: &DevicesTexts) -> Vec<Line> {
-    let mut lines: Vec<Line> = kept
+fn lines(kept: &Transcript, texts: &DevicesTexts) -> Vec<Said> {
+    let mut lines: Vec<Said> = kept
         .lines
         .iter()
-        .map(|line| Line {
+        .map(|line| Said {
             by: match line.by {
                 Party::Client => texts.client,
                 Party::Relay => texts.relay,
@@ -153,7 +191,7 @@ fn lines(kept: &Transcript, texts: &DevicesTexts) -> Vec<Line> {
     if kept.omitted > 0 {
         let text = (texts.omitted)(kept.omitted);
         let by = texts.event;
-        lines.insert(lines.len() / 2, Line { by, text });
+        lines.insert(lines.len() / 2, Said { by, text });
     }
     lines
 }

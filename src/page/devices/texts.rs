@@ -1,6 +1,8 @@
 //! The texts of the devices.
 
 use crate::admin::DeviceState;
+use crate::admin::PermissionKind;
+use crate::config::Tls;
 
 /// The list of devices, and one device.
 #[derive(Debug)]
@@ -56,4 +58,55 @@ pub(in crate::page) struct DevicesTexts {
     pub(in crate::page) client: &'static str,
     pub(in crate::page) relay: &'static str,
     pub(in crate::page) event: &'static str,
+}
+
+/// Adding a device.
+#[derive(Debug)]
+pub(in crate::page) struct AddTexts {
+    pub(in crate::page) title: &'static str,
+    pub(in crate::page) about: &'static str,
+    pub(in crate::page) name: &'static str,
+    pub(in crate::page) name_help: &'static str,
+    pub(in crate::page) senders: &'static str,
+    pub(in crate::page) senders_help: &'static str,
+    pub(in crate::page) add: &'static str,
+    pub(in crate::page) without_password: &'static str,
+    pub(in crate::page) incomplete: &'static str,
+    pub(in crate::page) not_added: &'static str,
+    pub(in crate::page) prepared: &'static str,
+    pub(in crate::page) prepared_help: &'static str,
+    pub(in crate::page) not_in_force: &'static str,
+    pub(in crate::page) card: &'static str,
+    pub(in crate::page) once: &'static str,
+    pub(in crate::page) server: &'static str,
+    pub(in crate::page) local: &'static str,
+    pub(in crate::page) port: &'static str,
+    pub(in crate::page) port_of_unit: &'static str,
+    pub(in crate::page) encryption_title: &'static str,
+    pub(in crate::page) encryption: fn(Tls) -> &'static str,
+    pub(in crate::page) user: &'static str,
+    pub(in crate::page) password: &'static str,
+    pub(in crate::page) from: &'static str,
+    pub(in crate::page) kinds: &'static str,
+    pub(in crate::page) waits: &'static str,
+    pub(in crate::page) look: &'static str,
+    pub(in crate::page) came: &'static str,
+    pub(in crate::page) refused: &'static str,
+    pub(in crate::page) changed: &'static str,
+}
+
+/// Allowing a device what it was refused.
+#[derive(Debug)]
+pub(in crate::page) struct AllowTexts {
+    pub(in crate::page) title: &'static str,
+    /// What is allowed, and the address in it.
+    pub(in crate::page) what: fn(PermissionKind, &str) -> String,
+    pub(in crate::page) change: &'static str,
+    pub(in crate::page) allow: &'static str,
+    pub(in crate::page) nothing: &'static str,
+    pub(in crate::page) stale: &'static str,
+    pub(in crate::page) allowed: &'static str,
+    pub(in crate::page) allowed_help: &'static str,
+    pub(in crate::page) prepared_help: &'static str,
+    pub(in crate::page) or_paste: &'static str,
 }

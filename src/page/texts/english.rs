@@ -13,9 +13,13 @@ use super::TimeTexts;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
+use crate::admin::PermissionKind;
 use crate::admin::TokenState;
 use crate::page::audit::AuditTexts;
+use crate::config::Tls;
 use crate::page::badge::Badge;
+use crate::page::devices::texts::AddTexts;
+use crate::page::devices::texts::AllowTexts;
 use crate::page::devices::texts::DevicesTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
@@ -585,6 +589,73 @@ pub(super) static TEXTS: Texts = Texts {
         unreadable: "It is damaged. The log and graph-relay spool check say more.",
     },
     export: ExportTexts { title: "Export" },
+    add_device: AddTexts {
+        title: "Add a device",
+        about: "The relay makes a user and a password for the device, and shows what to type into \
+                it.",
+        name: "Name",
+        name_help: "Letters, digits and . _ + @ - only; for example printer-2.",
+        senders: "May send as",
+        senders_help: "Addresses with commas between them; *@contoso.com is every address of a \
+                       domain. Usually the mailbox that sends.",
+        add: "Add",
+        without_password: "For a device that cannot log in: let it send once, and allow its address \
+                           on the page of the device.",
+        incomplete: "Fill in a name and at least one address.",
+        not_added: "The device was not added",
+        prepared: "One step is left",
+        prepared_help: "The relay may not write its configuration. Run this on its machine; the \
+                        device can log in then:",
+        not_in_force: "The change is in the file, but not in force",
+        card: "Type this into the device",
+        once: "The password is shown only now. Nobody can see it again; if it is lost, add the \
+               device again under another name.",
+        server: "Server",
+        local: "only programs on this machine reach it",
+        port: "Port",
+        port_of_unit: "see the unit of the socket",
+        encryption_title: "Encryption",
+        encryption: |tls| match tls {
+            Tls::Off => "none",
+            Tls::Starttls | Tls::StarttlsRequired => "STARTTLS",
+            Tls::Implicit => "SSL/TLS",
+            Tls::Auto => "STARTTLS or SSL/TLS",
+        },
+        user: "User name",
+        password: "Password",
+        from: "From address",
+        kinds: "If there are several servers, choose one: STARTTLS first. Set authentication to \
+                SMTP, LOGIN or PLAIN. The manual has a page for each kind of device under Connect: \
+                printers and scanners (HP, Canon, Brother, Kyocera, Ricoh, Xerox, Konica Minolta), \
+                cameras, NAS, UPS and applications.",
+        waits: "Waiting for the first message of this device …",
+        look: "Look again",
+        came: "The first message has come",
+        refused: "Clients that were refused, if it is one of them:",
+        changed: "What was changed in relay.toml",
+    },
+    allow_device: AllowTexts {
+        title: "Allow this device",
+        what: |kind, added| match kind {
+            PermissionKind::Connect => format!("Let {added} connect"),
+            PermissionKind::SendWithoutPassword => format!("Let {added} send without a password"),
+            PermissionKind::SendAs => format!("Let this user send as {added}"),
+            PermissionKind::SendToByListener => {
+                format!("Let everybody on this listener send to {added}")
+            }
+            PermissionKind::SendToByUser => format!("Let this user send to {added}"),
+        },
+        change: "This is changed in relay.toml:",
+        allow: "Allow",
+        nothing: "Nothing in relay.toml has to change for what was refused last: it is allowed by \
+                  now, or has to be corrected in the device.",
+        stale: "The file or the device has changed meanwhile. This is the change as it is now.",
+        allowed: "Allowed",
+        allowed_help: "The change is in relay.toml and in force. Let the device try again.",
+        prepared_help: "The relay may not write its configuration. Run this on its machine, and let \
+                        the device try again:",
+        or_paste: "Or change the file yourself, and reload the relay:",
+    },
     time: TimeTexts {
         seconds: |count| counted(count, "second"),
         minutes: |count| counted(count, "minute"),

@@ -13,9 +13,13 @@ use super::TimeTexts;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
+use crate::admin::PermissionKind;
 use crate::admin::TokenState;
 use crate::page::audit::AuditTexts;
+use crate::config::Tls;
 use crate::page::badge::Badge;
+use crate::page::devices::texts::AddTexts;
+use crate::page::devices::texts::AllowTexts;
 use crate::page::devices::texts::DevicesTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
@@ -607,6 +611,74 @@ pub(super) static TEXTS: Texts = Texts {
     },
     export: ExportTexts {
         title: "Exportieren",
+    },
+    add_device: AddTexts {
+        title: "Gerät hinzufügen",
+        about: "Das Relay legt für das Gerät einen Benutzer mit Passwort an und zeigt, was am Gerät \
+                einzutragen ist.",
+        name: "Name",
+        name_help: "Nur Buchstaben ohne Umlaute, Ziffern und . _ + @ - ; zum Beispiel drucker-2.",
+        senders: "Darf senden als",
+        senders_help: "Adressen mit Kommas dazwischen; *@contoso.com steht für alle Adressen einer \
+                       Domain. Meist das Postfach, das sendet.",
+        add: "Hinzufügen",
+        without_password: "Ein Gerät, das sich nicht anmelden kann: Lassen Sie es einmal senden, und \
+                           erlauben Sie auf seiner Seite seine Adresse.",
+        incomplete: "Geben Sie einen Namen und mindestens eine Adresse an.",
+        not_added: "Das Gerät wurde nicht hinzugefügt",
+        prepared: "Ein Schritt fehlt noch",
+        prepared_help: "Das Relay darf seine Konfiguration nicht schreiben. Führen Sie dies auf seinem \
+                        Rechner aus; danach kann sich das Gerät anmelden:",
+        not_in_force: "Die Änderung steht in der Datei, gilt aber noch nicht",
+        card: "Am Gerät eintragen",
+        once: "Das Passwort wird nur jetzt gezeigt. Niemand kann es später sehen; ist es verloren, \
+               fügen Sie das Gerät unter einem anderen Namen neu hinzu.",
+        server: "Server",
+        local: "nur für Programme auf diesem Rechner",
+        port: "Port",
+        port_of_unit: "siehe die Unit des Sockets",
+        encryption_title: "Verschlüsselung",
+        encryption: |tls| match tls {
+            Tls::Off => "keine",
+            Tls::Starttls | Tls::StarttlsRequired => "STARTTLS",
+            Tls::Implicit => "SSL/TLS",
+            Tls::Auto => "STARTTLS oder SSL/TLS",
+        },
+        user: "Benutzername",
+        password: "Passwort",
+        from: "Absenderadresse",
+        kinds: "Stehen hier mehrere Server, wählen Sie einen: zuerst STARTTLS. Als Anmeldung gilt \
+                SMTP, LOGIN oder PLAIN. Das Handbuch hat unter Connect eine Seite für jede Art von \
+                Gerät: Drucker und Scanner (HP, Canon, Brother, Kyocera, Ricoh, Xerox, Konica \
+                Minolta), Kameras, NAS, USV und Programme.",
+        waits: "Die erste Nachricht dieses Geräts wird erwartet …",
+        look: "Noch einmal nachsehen",
+        came: "Die erste Nachricht ist da",
+        refused: "Abgewiesen wurden zuletzt, falls es eines davon ist:",
+        changed: "Was in relay.toml geändert wurde",
+    },
+    allow_device: AllowTexts {
+        title: "Dieses Gerät erlauben",
+        what: |kind, added| match kind {
+            PermissionKind::Connect => format!("{added} darf sich verbinden"),
+            PermissionKind::SendWithoutPassword => format!("{added} darf ohne Passwort senden"),
+            PermissionKind::SendAs => format!("Dieser Benutzer darf als {added} senden"),
+            PermissionKind::SendToByListener => {
+                format!("Alle an diesem Listener dürfen an {added} senden")
+            }
+            PermissionKind::SendToByUser => format!("Dieser Benutzer darf an {added} senden"),
+        },
+        change: "Das ändert sich in relay.toml:",
+        allow: "Erlauben",
+        nothing: "Für das zuletzt Abgewiesene ist in relay.toml nichts zu ändern: Es ist inzwischen \
+                  erlaubt, oder es ist am Gerät zu berichtigen.",
+        stale: "Die Datei oder das Gerät hat sich inzwischen geändert. So sieht die Änderung jetzt aus.",
+        allowed: "Erlaubt",
+        allowed_help: "Die Änderung steht in relay.toml und gilt. Lassen Sie das Gerät noch einmal \
+                       senden.",
+        prepared_help: "Das Relay darf seine Konfiguration nicht schreiben. Führen Sie dies auf seinem \
+                        Rechner aus, und lassen Sie das Gerät noch einmal senden:",
+        or_paste: "Oder ändern Sie die Datei selbst, und laden Sie sie neu:",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "Sekunde", "Sekunden"),

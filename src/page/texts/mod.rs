@@ -10,6 +10,8 @@ mod english;
 mod german;
 
 use super::audit::AuditTexts;
+use super::devices::texts::AddTexts;
+use super::devices::texts::AllowTexts;
 use super::devices::texts::DevicesTexts;
 use super::doctor::DoctorTexts;
 use super::mailboxes::texts::MailboxesTexts;
@@ -95,6 +97,8 @@ pub(super) struct Texts {
     pub(super) order: OrderTexts,
     pub(super) content: ContentTexts,
     pub(super) export: ExportTexts,
+    pub(super) add_device: AddTexts,
+    pub(super) allow_device: AllowTexts,
     pub(super) time: TimeTexts,
     pub(super) audit: AuditTexts,
     pub(super) doctor: DoctorTexts,

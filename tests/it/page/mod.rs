@@ -4,6 +4,7 @@ mod attacks;
 mod audit;
 mod client;
 mod content;
+mod device_changes;
 mod devices;
 mod doctor;
 mod entra;

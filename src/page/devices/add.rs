@@ -1,0 +1,237 @@
+//! Adding a device: a form, then a card of what to type in, and whether the first message has
+//! come.
+//!
+//! The answer to the form shows the password, and nothing else ever does: it is in no
+//! address, in no log and in no file, and a browser keeps no copy of the answer. So this one
+//! change is answered with a page instead of a redirection to one; sent again, it is refused,
+//! because the user exists.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use super::Refused;
+use super::path;
+use super::texts::AddTexts;
+use crate::admin::AddedDevice;
+use crate::admin::Applied;
+use crate::admin::DeviceState;
+use crate::admin::DeviceView;
+use crate::admin::NewDevice;
+use crate::admin::NotAdded;
+use crate::admin::Server;
+use crate::config::Mailbox;
+use crate::config::edit::EditError;
+use crate::config::edit::Line;
+use crate::config::edit::Side;
+use crate::page::Broken;
+use crate::page::Page;
+use crate::page::layout::Layout;
+use crate::page::layout::Tab;
+use crate::page::visitor::Role;
+use crate::page::visitor::Visitor;
+
+/// Longest name and list of senders that are read.
+const LONGEST: usize = 2000;
+
+/// What the form has.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Filled {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    senders: String,
+}
+
+impl Filled {
+    /// The device that it describes.
+    fn device(&self) -> NewDevice {
+        let senders = self.senders.split([',', ';', ' ', '\r', '\n', '\t']);
+        let senders = senders.filter(|sender| !sender.is_empty());
+        NewDevice {
+            name: self.name.trim().to_owned(),
+            senders: senders.map(str::to_owned).collect(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "add_device.html")]
+struct Add {
+    layout: Layout,
+    filled: Filled,
+    /// What is wrong, in English.
+    problems: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "added_device.html")]
+struct Added {
+    layout: Layout,
+    name: String,
+    password: String,
+    from: String,
+    servers: Vec<Server>,
+    lines: Vec<Line>,
+    /// Where it is seen whether the first message has come.
+    waits: String,
+    /// The name of a change that the relay may not write.
+    prepared: Option<String>,
+    /// Why the change is not in force, in English.
+    problem: Option<String>,
+}
+
+impl Added {
+    fn encryption(&self, server: &Server) -> &'static str {
+        (self.layout.texts.add_device.encryption)(server.encryption)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "first_message.html")]
+struct First {
+    layout: Layout,
+    name: String,
+    /// The device, when its first message has come.
+    device: Option<(DeviceView, String)>,
+    /// Clients that were refused last, for the case that it is one of them.
+    refused: Vec<(DeviceView, String)>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    user: String,
+}
+
+pub(super) async fn form(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+) -> Result<Response, Refused> {
+    visitor.require(Role::Administrator)?;
+    let accounts = page.admin_state.configuration.in_force().accounts;
+    let mailbox = accounts.iter().find_map(|account| match &account.mailbox {
+        Mailbox::Fixed(address) => Some(address.to_string()),
+        Mailbox::From => None,
+    });
+    let filled = Filled {
+        name: String::new(),
+        senders: mailbox.unwrap_or_default(),
+    };
+    let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
+    let problems = Vec::new();
+    Ok(crate::page::shown(&Add {
+        layout,
+        filled,
+        problems,
+    })?)
+}
+
+pub(super) async fn add(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Form(filled): Form<Filled>,
+) -> Result<Response, Refused> {
+    let session = visitor.require(Role::Administrator)?;
+    let texts = &visitor.texts().add_device;
+    let new = filled.device();
+    let problems = match missing(&filled, &new, texts) {
+        Some(problem) => Err(vec![problem]),
+        None => {
+            let (admin_state, by) = (page.admin_state.clone(), session.name.clone());
+            let new = new.clone();
+            let added = async move { admin_state.add_device(new, &by).await };
+            let added = page.orders.spawn(added).await.map_err(|_| Broken::Spool)?;
+            added.map_err(|why| said(&why))
+        }
+    };
+    page.forget_status().await;
+    let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
+    match problems {
+        Ok(added) => Ok(crate::page::shown(&shown(layout, new, added))?),
+        Err(problems) => {
+            let again = Add {
+                layout,
+                filled,
+                problems,
+            };
+            let again = again.render().map_err(Broken::from)?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(again)).into_response())
+        }
+    }
+}
+
+fn missing(filled: &Filled, new: &NewDevice, texts: &AddTexts) -> Option<String> {
+    let is_long = filled.name.len() + filled.senders.len() > LONGEST;
+    let is_missing = new.name.is_empty() || new.senders.is_empty();
+    (is_long || is_missing).then(|| texts.incomplete.to_owned())
+}
+
+/// Why it was not added, a line for each reason.
+fn said(why: &NotAdded) -> Vec<String> {
+    if let NotAdded::Edit(EditError::Refused(error)) = why {
+        let problems = error.problems.iter();
+        return problems.map(|it| it.in_file(&error.file)).collect();
+    }
+    vec![why.to_string()]
+}
+
+fn shown(layout: Layout, new: NewDevice, added: AddedDevice) -> Added {
+    let (prepared, problem) = match added.applied {
+        Applied::Prepared { id } => (Some(id), None),
+        Applied::Written(in_force) => (None, in_force.error),
+    };
+    let user = utf8_percent_encode(&new.name, NON_ALPHANUMERIC);
+    Added {
+        layout,
+        waits: format!("/devices/first?user={user}"),
+        password: added.password.expose_secret().to_owned(),
+        from: from(&new),
+        name: new.name,
+        servers: added.servers,
+        lines: added.lines,
+        prepared,
+        problem,
+    }
+}
+
+/// What to type in as the sender: an address, if there is one.
+fn from(new: &NewDevice) -> String {
+    let mut senders = new.senders.iter();
+    let address = senders.find(|sender| !sender.contains('*'));
+    address.cloned().unwrap_or_else(|| new.senders.join(", "))
+}
+
+/// Whether the first message of a user has come. The card asks for it every few seconds.
+pub(super) async fn first(
+    State(page): State<Arc<Page>>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refused> {
+    visitor.require(Role::Viewer)?;
+    let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
+    let devices = page.admin_state.devices();
+    let with_path = |device: &DeviceView| (device.clone(), path(device));
+    let is_it = |device: &&DeviceView| {
+        let user = device.user.as_deref();
+        device.messages.accepted > 0 && user.is_some_and(|it| it.eq_ignore_ascii_case(&asked.user))
+    };
+    let refused = devices.iter().filter(|it| it.state == DeviceState::Refused);
+    Ok(crate::page::shown(&First {
+        layout,
+        device: devices.iter().find(is_it).map(with_path),
+        refused: refused.take(3).map(with_path).collect(),
+        name: asked.user,
+    })?)
+}
