@@ -147,6 +147,7 @@ pub use crate::delivery::BackingOff;
 pub use crate::delivery::BackoffCause;
 pub use crate::delivery::Delivery;
 pub use crate::delivery::Limited;
+pub use crate::delivery::Rates;
 pub use crate::delivery::STALLED;
 use crate::delivery::Standing;
 pub use crate::delivery::Waits;

@@ -31,6 +31,7 @@ use self::dispatch::backoff::Failed;
 use self::dispatch::backoff::Notice;
 use self::dispatch::destinations::Change;
 use self::dispatch::destinations::Destinations;
+pub use self::dispatch::figures::Rates;
 use self::dispatch::pace;
 use self::dispatch::pace::Need;
 use self::outcome::Kind;

@@ -17,6 +17,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::dispatch::backoff::BackoffState;
+use super::dispatch::figures::Figures;
+use super::dispatch::figures::Rates;
 use super::dispatch::pace::Limit;
 use super::outcome::Cause;
 use crate::clock::Timestamp;
@@ -118,6 +120,9 @@ pub struct Delivery {
     pub limited_count: usize,
     /// How many of those wait for a daily limit.
     pub limited_for_a_day: usize,
+    /// How far mailboxes that were used within a day are from their limits; only the first
+    /// ones if there are many.
+    pub rates: Vec<Rates>,
     /// Seconds since the last delivery, or since the start.
     pub last_delivery_seconds: u64,
     /// For how many seconds mail has waited while nothing was sent; none if no mail
@@ -136,6 +141,7 @@ pub struct Standing {
     metrics: Metrics,
     /// Where it counts for each device.
     devices: Devices,
+    figures: Figures,
 }
 
 #[derive(Debug)]
@@ -176,7 +182,13 @@ impl Standing {
             board: Arc::new(Mutex::new(board)),
             metrics,
             devices,
+            figures: Figures::default(),
         }
+    }
+
+    /// Where the limits of mailboxes are published.
+    pub(super) fn figures(&self) -> Figures {
+        self.figures.clone()
     }
 
     /// Where delivery counts.
@@ -191,6 +203,7 @@ impl Standing {
 
     /// The state now.
     pub fn delivery(&self, wall: Timestamp) -> Delivery {
+        let rates = self.figures.rates(wall, LISTED);
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
         let accounts = board.accounts.iter();
@@ -212,6 +225,7 @@ impl Standing {
             limited: limited.take(LISTED).collect(),
             limited_count: board.limited.len(),
             limited_for_a_day: daily.count(),
+            rates,
             last_delivery_seconds: now.duration_since(board.last_delivery).as_secs(),
             stalled_seconds: board
                 .waits_since

@@ -165,7 +165,7 @@ fn shown(text: &str) -> String {
             c if c < ' ' => shown.extend(char::from_u32(0x2400 + u32::from(c))),
             '\u{7f}' => shown.push('\u{2421}'),
             c if c.is_control() || turns(c) => {
-                shown.push_str(&format!("<U+{:04X}>", u32::from(c)));
+                shown.push_str(&format!("[U+{:04X}]", u32::from(c)));
             }
             c => shown.push(c),
         }
@@ -234,6 +234,6 @@ mod tests {
     async fn nothing_in_a_header_section_is_hidden() {
         let view = view("Subject: a\u{7}b\u{202e}c\r\n folded\r\nX-Y: z\r\n\r\nbody").await;
 
-        assert_eq!(view.header, "Subject: a␇b<U+202E>c\n folded\nX-Y: z\n\n");
+        assert_eq!(view.header, "Subject: a␇b[U+202E]c\n folded\nX-Y: z\n\n");
     }
 }

@@ -127,8 +127,12 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let orders = TaskTracker::new();
-    let counts = Arc::new(Counts::new(admin_state.metrics.clone()));
+    let counts = Arc::new(Counts::new(
+        admin_state.metrics.clone(),
+        admin_state.means.clock.now(),
+    ));
     let proxies = settings.page.proxies.clone();
+    let spool = admin_state.spool.clone();
     let page = Page {
         access: Access::new(&settings, &admin_state),
         guests: Guests::default(),
@@ -147,7 +151,7 @@ pub async fn run(
     let routes = router(Arc::new(page));
     tokio::select! {
         () = server::serve(socket, settings.tls, proxies, routes) => {}
-        never = counts.keep() => match never {},
+        never = counts.keep(&spool) => match never {},
         () = stop.cancelled() => {}
     }
     orders.close();

@@ -168,6 +168,8 @@ pub use self::view::matching::ToMatch;
 pub use self::view::overview::Failure;
 pub use self::view::overview::Overview;
 pub use self::view::overview::Sum;
+pub use self::view::past::PastMinute;
+pub use self::view::past::PastMinutes;
 pub use self::view::place::Place;
 pub use self::view::reading::ToRead;
 pub use self::view::sought::Sought;

@@ -83,7 +83,7 @@ impl Destinations {
     ) -> Self {
         Self {
             workers: Workers::new(workers, settings.keys()),
-            paces: Paces::new(settings),
+            paces: Paces::new(settings, standing.figures()),
             standing,
             ..Self::default()
         }

@@ -9,6 +9,7 @@ pub(super) mod destinations;
 #[cfg(test)]
 mod destinations_tests;
 mod failures;
+pub(in crate::delivery) mod figures;
 pub(super) mod pace;
 #[cfg(test)]
 mod pace_tests;

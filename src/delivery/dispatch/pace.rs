@@ -22,6 +22,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::figures::Figures;
+use super::figures::Used;
+use super::figures::Uses;
 use super::window::Window;
 use crate::config;
 use crate::delivery::outcome::suspects::Shared;
@@ -123,6 +126,8 @@ pub(in crate::delivery) fn first_request(size: u64) -> u64 {
 pub(in crate::delivery) struct Paces {
     settings: HashMap<String, config::Pace>,
     mailboxes: HashMap<Destination, Arc<MailboxPace>>,
+    /// Where they are shown.
+    figures: Figures,
     /// How many were left when idle ones were last forgotten.
     left: usize,
 }
@@ -132,9 +137,13 @@ const TIDY_AFTER: usize = 100;
 
 impl Paces {
     /// With the settings of each account.
-    pub(in crate::delivery) fn new(settings: HashMap<String, config::Pace>) -> Self {
+    pub(in crate::delivery) fn new(
+        settings: HashMap<String, config::Pace>,
+        figures: Figures,
+    ) -> Self {
         Self {
             settings,
+            figures,
             ..Self::default()
         }
     }
@@ -166,6 +175,7 @@ impl Paces {
                 recipients_per_day: None,
             });
         let pace = Arc::new(MailboxPace::new(settings, now));
+        self.figures.add(destination, &pace);
         self.mailboxes
             .insert(destination.clone(), Arc::clone(&pace));
         pace
@@ -321,6 +331,29 @@ impl MailboxPace {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Only numbers are changed while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Uses for MailboxPace {
+    fn used(&self, now: Instant) -> Used {
+        let mut state = self.lock();
+        let of = |window: &mut Window| {
+            let limit = window.limit();
+            let used = limit.saturating_sub(window.room(now));
+            (used, Some(limit).filter(|limit| *limit < u64::MAX))
+        };
+        let (recipients, recipients_per_day) = of(&mut state.recipients);
+        let (messages, messages_per_minute) = of(&mut state.messages);
+        let more = state.recipients.room(now).saturating_add(1);
+        Used {
+            recipients,
+            recipients_per_day,
+            recipients_free_at: (recipients > 0).then(|| state.recipients.free_at(now, more)),
+            messages,
+            messages_per_minute,
+            at_once: state.at_once,
+            most_at_once: state.most_at_once,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! How much mail came and went in each minute of the last week.
 //!
-//! The numbers are those of the metrics, read every few seconds and at each look. They
-//! begin with the start of the relay; the page says so.
+//! The numbers are those of the metrics, read every few seconds and at each look. Those from
+//! before the start of the relay are read once from the history of the spool. Until then the
+//! page says that it counts from the start on.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,7 +13,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::Timestamp;
 use crate::metrics::Metrics;
+use crate::spool::PastMinute;
+use crate::spool::PastMinutes;
+use crate::spool::Spool;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +51,25 @@ impl Tally {
     }
 }
 
+impl From<PastMinute> for Tally {
+    fn from(past: PastMinute) -> Self {
+        let PastMinute {
+            accepted,
+            delivered,
+            deferred,
+            failed,
+            refused,
+        } = past;
+        Self {
+            accepted,
+            delivered,
+            deferred,
+            failed,
+            refused,
+        }
+    }
+}
+
 /// A span of time that is shown, and the time of each bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::page) enum Span {
@@ -73,6 +97,8 @@ impl Span {
 pub(in crate::page) struct Counts {
     metrics: Metrics,
     begun: Instant,
+    /// The time of the wall clock then.
+    begun_at: Timestamp,
     state: Mutex<State>,
 }
 
@@ -80,7 +106,10 @@ pub(in crate::page) struct Counts {
 struct State {
     /// What the metrics said last.
     last: Tally,
-    /// Minutes since the start in which something happened, the oldest first.
+    /// Whether what was before the start is known.
+    knows_past: bool,
+    /// Minutes in which something happened, the oldest first. The start is minute
+    /// [`MINUTES`].
     minutes: VecDeque<(u64, Tally)>,
 }
 
@@ -90,25 +119,47 @@ const MINUTES: u64 = 7 * 24 * 60;
 const EVERY: Duration = Duration::from_secs(5);
 
 impl Counts {
-    pub(in crate::page) fn new(metrics: Metrics) -> Self {
+    pub(in crate::page) fn new(metrics: Metrics, now: Timestamp) -> Self {
         Self {
             metrics,
+            begun_at: now,
             begun: Instant::now(),
             state: Mutex::default(),
         }
     }
 
-    /// Reads the metrics for ever.
-    pub(in crate::page) async fn keep(&self) -> Infallible {
+    /// Reads what was before the start, and then the metrics for ever.
+    pub(in crate::page) async fn keep(&self, spool: &Spool) -> Infallible {
+        let week = Duration::from_secs(MINUTES * 60);
+        let past = spool.past(self.begun_at - week, self.begun_at);
+        // A spool that cannot be read is what needs attention, and not these numbers.
+        if let Ok(past) = past.await {
+            self.remember(&past);
+        }
         loop {
             self.read(Instant::now());
             tokio::time::sleep(EVERY).await;
         }
     }
 
-    /// How long the relay has counted.
-    pub(in crate::page) fn counted_for(&self) -> Duration {
-        self.begun.elapsed()
+    /// How long the relay has counted, if it does not know what was before.
+    pub(in crate::page) fn counted_for(&self) -> Option<Duration> {
+        let knows_past = self.lock().knows_past;
+        (!knows_past).then(|| self.begun.elapsed())
+    }
+
+    /// Adds what was before the start.
+    fn remember(&self, past: &PastMinutes) {
+        let begun = self.begun_at.millis().div_euclid(60_000);
+        let mut state = self.lock();
+        for (minute, it) in past.iter().rev() {
+            let ago = u64::try_from(begun - minute).unwrap_or(0);
+            let Some(minute) = MINUTES.checked_sub(ago) else {
+                break;
+            };
+            state.minutes.push_front((minute, Tally::from(*it)));
+        }
+        state.knows_past = true;
     }
 
     /// The bars of a span until now, the oldest first.
@@ -131,7 +182,7 @@ impl Counts {
     }
 
     fn minute(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.begun).as_secs() / 60
+        MINUTES + now.saturating_duration_since(self.begun).as_secs() / 60
     }
 
     fn read(&self, now: Instant) {
@@ -167,7 +218,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bars_show_when_something_happened_and_for_a_week() {
         let metrics = Metrics::default();
-        let counts = Counts::new(metrics.clone());
+        let counts = Counts::new(metrics.clone(), Timestamp::from_millis(0));
         metrics.messages_accepted.inc_by(3);
         counts.read(Instant::now());
         tokio::time::advance(Duration::from_secs(10 * 60)).await;
@@ -189,5 +240,29 @@ mod tests {
         metrics.messages_delivered.inc();
         assert_eq!(accepted(Span::Week), []);
         assert_eq!(counts.lock().minutes.len(), 1);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn bars_have_what_happened_before_the_start() {
+        const MINUTE: i64 = 60_000;
+        let begun = Timestamp::from_millis(100_000 * MINUTE + 1);
+        let counts = Counts::new(Metrics::default(), begun);
+        assert!(counts.counted_for().is_some());
+        let past = [(100_000, 1), (99_998, 2), (99_900, 3), (80_000, 4)];
+        let minute = |accepted| PastMinute {
+            accepted,
+            ..PastMinute::default()
+        };
+        let past = past.map(|(at, accepted)| (at, minute(accepted)));
+
+        counts.remember(&past.into());
+        tokio::time::advance(Duration::from_secs(2 * 60)).await;
+
+        let accepted = |span| -> Vec<(usize, u64)> {
+            let bars = counts.bars(span).into_iter().map(|bar| bar.accepted);
+            bars.enumerate().filter(|(_, count)| *count > 0).collect()
+        };
+        assert_eq!(accepted(Span::Hour), [(27, 2), (28, 1)]);
+        assert_eq!(accepted(Span::Day), [(22, 3), (23, 3)]);
+        assert_eq!(counts.counted_for(), None);
     }
 }

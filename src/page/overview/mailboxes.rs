@@ -8,8 +8,14 @@ pub(super) struct MailboxRow {
     pub(super) mailbox: String,
     pub(super) class: &'static str,
     pub(super) state: &'static str,
-    /// When it sends again, if it waits.
+    /// When it sends again, if it waits; otherwise when today's first recipients no longer
+    /// count, if it has a daily limit.
     pub(super) until: Option<String>,
+    /// Recipients of the last day, and the daily limit.
+    pub(super) recipients: Option<(u64, u64)>,
+    /// Requests that may go at once now, and without throttling.
+    pub(super) requests: Option<(u32, u32)>,
+    pub(super) words: (String, String),
 }
 
 /// The mailboxes that the accounts name, and those that wait.
@@ -53,10 +59,22 @@ fn row(mailbox: String, status: &Status, texts: &crate::page::texts::OverviewTex
         (false, None, Some(it)) => ("warn", texts.limited, Some(it.until.to_string())),
         (false, None, None) => ("ok", texts.sending, None),
     };
+    let mut rates = status.delivery.rates.iter();
+    let rates = rates.find(|it| is(it.mailbox.as_str()));
+    let recipients = rates.and_then(|it| Some((it.recipients, it.recipients_per_day?)));
+    let requests = rates.map(|it| (it.requests_at_once, it.most_requests_at_once));
+    let free_at = rates.and_then(|it| it.recipients_free_at);
+    let of = |pair: Option<(u64, u64)>| {
+        pair.map_or_else(String::new, |(used, limit)| (texts.of)(used, limit))
+    };
+    let at_once = requests.map(|(now, most)| (u64::from(now), u64::from(most)));
     MailboxRow {
+        words: (of(recipients), of(at_once)),
+        until: until.or_else(|| free_at.map(|at| at.to_string())),
         mailbox,
         class,
         state,
-        until,
+        recipients,
+        requests,
     }
 }

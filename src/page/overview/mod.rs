@@ -152,7 +152,8 @@ fn spans(current: Span, texts: &Texts) -> Vec<Choice> {
 }
 
 /// Says so where the relay has not counted for the whole span.
-fn note(span: Span, counted_for: Duration, texts: &Texts) -> Option<String> {
+fn note(span: Span, counted_for: Option<Duration>, texts: &Texts) -> Option<String> {
+    let counted_for = counted_for?;
     let length = Duration::from_secs(match span {
         Span::Hour => 60 * 60,
         Span::Day => 24 * 60 * 60,

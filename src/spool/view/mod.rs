@@ -3,6 +3,7 @@
 pub(super) mod history;
 pub(super) mod matching;
 pub(super) mod overview;
+pub(super) mod past;
 pub(super) mod place;
 pub(super) mod query;
 pub(super) mod reading;
