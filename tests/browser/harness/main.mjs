@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { inWords, looks } from "./looks.mjs";
 import { Relay } from "./relay.mjs";
 import { Visitor, chromium } from "./visitor.mjs";
 
@@ -17,16 +18,6 @@ const images = join(root, "docs/src/run/images");
 
 const takesScreenshots = process.argv.includes("--screenshots");
 const wanted = process.argv.slice(2).filter((it) => it !== "--screenshots");
-
-// Without scripts in German, whose words are longer: so both languages are seen in every width.
-const looks = [390, 700, 1280].flatMap((width) =>
-  ["light", "dark"].flatMap((scheme) => [
-    { width, scheme, scripts: true, language: "en" },
-    { width, scheme, scripts: false, language: "de" },
-  ]),
-);
-const inWords = ({ width, scheme, scripts }) =>
-  `${width} pixels, ${scheme}, ${scripts ? "with" : "without"} scripts`;
 
 const all = (await readdir(join(here, "../cases"))).map((it) => it.replace(/\.mjs$/, "")).sort();
 for (const name of wanted) assert.ok(all.includes(name), `there is no cases/${name}.mjs`);

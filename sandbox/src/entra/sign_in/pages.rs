@@ -45,5 +45,5 @@ struct Notice<'a> {
     text: &'a str,
 }
 
-const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
+const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'";
