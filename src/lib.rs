@@ -52,6 +52,7 @@
 //! alerts/                                    telling people of it, by webhook or by mail
 //! page/                                     the admin page: the same in a browser
 //! metrics.rs                                what is counted on the way
+//! import/                                    configurations of other products, as a relay.toml
 //! catalogue/                                 what each code of Microsoft's means, and what to do
 //! config/ credentials/ routing.rs            relay.toml; secrets and keys; which account sends what
 //! mail/ http.rs clock.rs disk.rs             what all of them stand on
@@ -94,11 +95,12 @@
 //!
 //! | module | may use |
 //! |---|---|
-//! | `cli` | `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
+//! | `cli` | `import`, `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
 //! | `service` | `page`, `alerts`, `doctor`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics`, `platform` |
 //! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics`, `platform` |
 //! | `alerts` | `admin`, `telemetry`, `http`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `disk` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
+//! | `import` | `credentials`, `mail` |
 //! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics`, `platform` |
 //! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
@@ -154,6 +156,7 @@ pub mod disk;
 pub mod doctor;
 pub mod graph;
 pub mod http;
+pub mod import;
 pub mod listener;
 pub mod mail;
 pub mod metrics;

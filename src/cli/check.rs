@@ -51,7 +51,7 @@ pub(super) fn run(file: &Path) -> Exit {
 }
 
 /// Says what the configuration means.
-fn summary(config: &Config, file: &Path) {
+pub(super) fn summary(config: &Config, file: &Path) {
     say(&match config.origin.is_file_missing {
         true => format!("the environment: correct (there is no {})", file.display()),
         false => format!("{}: correct", file.display()),

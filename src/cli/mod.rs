@@ -20,6 +20,7 @@ mod backup;
 mod check;
 mod doctor;
 mod hash_password;
+mod import;
 mod login;
 #[cfg(not(feature = "sandbox"))]
 mod no_sandbox;
@@ -114,6 +115,11 @@ enum Command {
     Sandbox(no_sandbox::Options),
     /// Create a configuration, step by step: what to do in Entra, a few questions, then a test
     Setup(Box<setup::Options>),
+    /// Turn the configuration of another product into a relay.toml, with a report
+    Import {
+        #[command(subcommand)]
+        command: import::Command,
+    },
     /// Read the configuration and report every error in it
     Check(ConfigFile),
     /// Check everything that delivery depends on, and show how to fix what is wrong
@@ -223,6 +229,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Sandbox(_) => no_sandbox::run(),
                 #[cfg(feature = "sandbox")]
                 Command::Sandbox(options) => Box::pin(sandbox::run(&options)).await,
+                Command::Import { command } => import::run(&command).await,
                 Command::Check(file) => check::run(&file.config),
                 Command::Setup(options) => Box::pin(setup::run(&options)).await,
                 Command::Doctor(options) => Box::pin(doctor::run(&options)).await,

@@ -73,11 +73,11 @@ fn command((path, line): &(PathBuf, String)) -> Option<(PathBuf, Vec<String>, Ve
     let is_name = |word: &&str| {
         let mut letters = word.chars();
         letters.next().is_some_and(|c| c.is_ascii_lowercase())
-            && letters.all(|c| c.is_ascii_lowercase() || c == '-')
+            && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     let names: Vec<_> = line.split_whitespace().take_while(is_name).collect();
     let depth = match names.first() {
-        Some(&("queue" | "sessions" | "spool")) => 2,
+        Some(&("import" | "queue" | "sessions" | "spool")) => 2,
         Some(_) => 1,
         None => 0,
     };

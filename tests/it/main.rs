@@ -27,6 +27,7 @@ mod full_disk;
 mod history;
 mod hostile_input;
 mod identity;
+mod import;
 mod in_force;
 mod journal_fields;
 mod journal_log;

@@ -18,6 +18,8 @@ use crate::cli::talk;
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) words: String,
+    /// Whether the relay may have the message all the same, for some recipients at least.
+    pub(super) is_doubtful: bool,
 }
 
 /// Which part of the dialog a reply belongs to.
@@ -33,7 +35,11 @@ pub(super) enum Step {
 impl Failure {
     pub(super) fn new(exit: Exit, words: impl Into<String>) -> Self {
         let words = words.into();
-        Self { exit, words }
+        Self {
+            exit,
+            words,
+            is_doubtful: false,
+        }
     }
 
     /// Nothing was sent; the same may succeed later.

@@ -75,6 +75,15 @@ impl Header {
         }
     }
 
+    /// The first address in From.
+    pub(super) fn author(&self) -> Option<String> {
+        let from = self.fields.iter().find(|it| it.name == "from")?;
+        let listed = addresses::listed(&from.value());
+        listed
+            .into_iter()
+            .find(|it| it.parse::<crate::mail::Address>().is_ok())
+    }
+
     /// How long it is by now.
     pub(super) fn len(&self) -> usize {
         self.fields.iter().map(|field| field.raw.len()).sum()

@@ -18,6 +18,7 @@ mod identity;
 mod place;
 mod submission;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
@@ -31,7 +32,7 @@ use self::failure::Failure;
 use self::failure::Step;
 use self::header::Ends;
 use self::identity::Identity;
-use self::place::places;
+pub(super) use self::place::places;
 use self::submission::Envelope;
 use self::submission::Relay;
 use self::submission::Sent;
@@ -185,7 +186,7 @@ async fn speak(options: &Options) -> Result<(), Failure> {
     dialog::pass_on(&relays(options).await?)
 }
 
-async fn relays(options: &Options) -> Result<Vec<std::net::SocketAddr>, Failure> {
+async fn relays(options: &Options) -> Result<Vec<SocketAddr>, Failure> {
     let found = places(options.relay.as_deref(), &options.file.config).await;
     found.map_err(|error| {
         let relay = options.relay.as_deref().unwrap_or_default();
@@ -249,6 +250,70 @@ async fn send(options: &Options) -> Result<(), Failure> {
     let sent = relay.send(&envelope, &header, &mut content).await;
     relay.quit().await;
     recipients.conclude(options, &sent?)
+}
+
+/// What became of a message that another command gave to the relay.
+pub(super) enum Handed {
+    /// The relay has it; these recipients do not get it, and why.
+    Taken(Vec<String>),
+    /// It does not have it, and refuses it.
+    Refused(String),
+    /// It does not have it, and may accept it later.
+    Later(String),
+    /// Nobody knows.
+    Doubtful(String),
+}
+
+/// Gives a message to the relay: from its From, to those in To, Cc and Bcc, without Bcc.
+pub(super) async fn hand_over(input: impl std::io::Read, relays: &[SocketAddr]) -> Handed {
+    let mut content = match Content::read(input, End::Input) {
+        Ok(content) => content,
+        Err(error) => return Handed::Refused(error.to_string()),
+    };
+    let Some(from) = content.header.author() else {
+        return Handed::Refused("there is no address in From".to_owned());
+    };
+    let mut refused = Vec::new();
+    let mut to = content.header.recipients();
+    to.retain(|recipient| match recipient.parse::<ForwardPath>() {
+        Ok(_) => true,
+        Err(error) => {
+            refused.push(format!("{recipient:?} cannot receive mail: {error}"));
+            false
+        }
+    });
+    if to.is_empty() {
+        return Handed::Refused("there are no recipients in To, Cc and Bcc".to_owned());
+    }
+    let header = on_the_wire(&content.header.outgoing(&from, &Ends::new()));
+    let envelope = Envelope {
+        from,
+        to,
+        ret: None,
+        envelope_id: None,
+        notify: None,
+    };
+    let host = Identity::of_this_process().host;
+    let mut relay = match Relay::open(relays, &host).await {
+        Ok(relay) => relay,
+        Err(failure) => return Handed::Later(failure.words),
+    };
+    let sent = relay.send(&envelope, &header, &mut content).await;
+    relay.quit().await;
+    match sent {
+        Ok(sent) => {
+            let problems = sent.refused.iter();
+            let problems = problems.map(|(to, reply)| format!("the relay refuses {to}: {reply}"));
+            refused.extend(problems);
+            match sent.replies.is_empty() {
+                true => Handed::Refused(refused.join("; ")),
+                false => Handed::Taken(refused),
+            }
+        }
+        Err(failure) if failure.is_doubtful => Handed::Doubtful(failure.words),
+        Err(failure) if failure.exit == Exit::TryLater => Handed::Later(failure.words),
+        Err(failure) => Handed::Refused(failure.words),
+    }
 }
 
 /// The envelope sender: empty for the null sender.

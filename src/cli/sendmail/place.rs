@@ -20,7 +20,10 @@ use crate::config::Listener;
 const DEFAULT_PORT: u16 = 2525;
 
 /// The addresses to try, one after the other.
-pub(super) async fn places(relay: Option<&str>, config: &Path) -> std::io::Result<Vec<SocketAddr>> {
+pub(in crate::cli) async fn places(
+    relay: Option<&str>,
+    config: &Path,
+) -> std::io::Result<Vec<SocketAddr>> {
     if let Some(relay) = relay.filter(|it| !it.is_empty()) {
         return named(relay).await;
     }

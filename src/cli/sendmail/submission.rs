@@ -116,10 +116,14 @@ impl Relay {
                     rest
                 }
                 Err(failure) if sent.replies.is_empty() => return Err(failure),
-                Err(Failure { exit, words }) => {
+                Err(Failure { exit, words, .. }) => {
                     let missing = waiting.join(", ");
                     let words = format!("{words}. Only these did not get it: {missing}");
-                    return Err(Failure { exit, words });
+                    return Err(Failure {
+                        exit,
+                        words,
+                        is_doubtful: true,
+                    });
                 }
             };
         }
@@ -205,7 +209,10 @@ impl Relay {
              The message may have been sent; sending it again may deliver it twice",
             self.address
         );
-        Failure::new(Exit::TryLater, words)
+        Failure {
+            is_doubtful: true,
+            ..Failure::new(Exit::TryLater, words)
+        }
     }
 
     fn mail(&self, envelope: &Envelope, to: &[String], size: u64) -> String {

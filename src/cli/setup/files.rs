@@ -24,14 +24,14 @@ use crate::platform::users::User;
 
 /// A file that is complete on disk, but not in its place yet.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(in crate::cli) struct Staged {
     temporary: PathBuf,
     place: PathBuf,
 }
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readers {
+pub(in crate::cli) enum Readers {
     /// The relay's user.
     Relay,
     /// Its owner, who may change it, and the relay's group.
@@ -40,7 +40,11 @@ pub(super) enum Readers {
 
 impl Staged {
     /// Writes a temporary file in the folder where it is to be.
-    pub(super) fn write(place: &Path, content: &[u8], readers: Readers) -> io::Result<Self> {
+    pub(in crate::cli) fn write(
+        place: &Path,
+        content: &[u8],
+        readers: Readers,
+    ) -> io::Result<Self> {
         let folder = folder(place);
         fs::create_dir_all(folder)?;
         let staged = Self {
@@ -68,7 +72,7 @@ impl Staged {
     }
 
     /// Its current path.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.temporary
     }
 
@@ -85,7 +89,7 @@ impl Drop for Staged {
 }
 
 /// Puts both in their places. Returns the copy of the old secret, if there was one.
-pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<PathBuf>> {
+pub(in crate::cli) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<PathBuf>> {
     keep_old(&file.place, &old_name(&file.place))?;
     let Some(secret) = secret else {
         return file.put().map(|()| None);
@@ -112,7 +116,7 @@ pub(super) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Option<Pat
 }
 
 /// The name of the old relay.toml.
-pub(super) fn old_name(place: &Path) -> PathBuf {
+pub(in crate::cli) fn old_name(place: &Path) -> PathBuf {
     place.with_extension("toml.old")
 }
 

@@ -8,7 +8,7 @@
 mod answers;
 pub(super) mod apply;
 mod file;
-mod files;
+pub(super) mod files;
 mod steps;
 
 use std::fs;

@@ -1,0 +1,309 @@
+//! `import`: reads the configuration of another product, says in plain English what becomes of
+//! it, and writes a relay.toml if asked to.
+//!
+//! Promises: without `--write` nothing is written; an existing file is replaced only with
+//! `--replace`, and kept as `relay.toml.old`; secrets go into files that only the relay's user
+//! can read. The last part of the output is what `check` says of the result. Exit code 0: the
+//! result can be used as it is; 1: something has to be completed first.
+
+mod devices;
+mod queue;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret;
+
+use super::ConfigFile;
+use super::Exit;
+use super::check;
+use super::running::Failure;
+use super::say;
+use super::say_exactly;
+use super::sendmail;
+use super::setup::files;
+use super::setup::files::Readers;
+use super::setup::files::Staged;
+use super::talk;
+use crate::config::Config;
+use crate::import::Found;
+use crate::import::ImportError;
+use crate::import::Row;
+use crate::import::iis;
+use crate::import::postfix;
+use crate::import::smtp2graph;
+use crate::platform::system;
+
+/// Where the relay expects its configuration, if no file is written.
+const USUAL: &str = "/etc/graph-relay/relay.toml";
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Turn the configuration of Postfix into a relay.toml, or show how to keep Postfix
+    Postfix(PostfixOptions),
+    /// Turn config.yml of SMTP2Graph into a relay.toml, and take over its waiting messages
+    #[command(name = "smtp2graph")]
+    Smtp2graph(Smtp2graphOptions),
+    /// Turn the SMTP virtual servers of IIS into a relay.toml
+    Iis(IisOptions),
+    /// List who still sends by SMTP AUTH, and tick off whoever sends through the relay by now
+    Report(devices::Options),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Smtp2graphOptions {
+    /// The configuration file of SMTP2Graph
+    #[arg(value_name = "CONFIG.yml", required_unless_present = "queue")]
+    file: Option<PathBuf>,
+    /// Give the waiting messages (.eml) of this folder to the running relay; stop SMTP2Graph first
+    #[arg(long, value_name = "FOLDER")]
+    queue: Option<PathBuf>,
+    /// The relay's address for --queue. Default: a listener of relay.toml
+    #[arg(long, value_name = "HOST[:PORT]", requires = "queue")]
+    relay: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct IisOptions {
+    /// MetaBase.xml, from C:\\Windows\\System32\\inetsrv
+    #[arg(value_name = "MetaBase.xml")]
+    file: PathBuf,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PostfixOptions {
+    /// The folder with main.cf and master.cf, or a copy of it
+    #[arg(value_name = "FOLDER", default_value = "/etc/postfix")]
+    folder: PathBuf,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Where the result goes.
+#[derive(Debug, clap::Args)]
+struct Target {
+    /// Write the configuration to this file; without it, only a report is printed
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Replace an existing file; the old one is kept as relay.toml.old
+    #[arg(long, requires = "write")]
+    replace: bool,
+}
+
+pub(super) async fn run(command: &Command) -> Exit {
+    match command {
+        Command::Postfix(options) => {
+            let machine = system::hostname();
+            conclude(postfix::read(&options.folder, &machine), &options.target)
+        }
+        Command::Smtp2graph(options) => {
+            let exit = match &options.file {
+                Some(file) => conclude(smtp2graph::read(file), &options.target),
+                None => Exit::Done,
+            };
+            match &options.queue {
+                Some(folder) => {
+                    let relays = relays(options).await;
+                    match relays {
+                        Ok(relays) => queue::take_over(folder, &relays).await,
+                        Err(failure) => failure.tell(),
+                    }
+                }
+                None => exit,
+            }
+        }
+        Command::Iis(options) => conclude(iis::read(&options.file), &options.target),
+        Command::Report(options) => devices::run(options).await,
+    }
+}
+
+async fn relays(options: &Smtp2graphOptions) -> Result<Vec<SocketAddr>, Failure> {
+    let found = sendmail::places(options.relay.as_deref(), &options.config.config).await;
+    found.map_err(|error| Failure {
+        exit: Exit::Unreachable,
+        words: format!("the relay was not found: {error}"),
+    })
+}
+
+fn conclude(found: Result<Found, ImportError>, target: &Target) -> Exit {
+    let ended = found.map_err(|error| unread(&error)).and_then(|found| {
+        report(&found);
+        match &target.write {
+            Some(path) => write(&found, path, target.replace),
+            None => show(&found),
+        }
+    });
+    ended.unwrap_or_else(Failure::tell)
+}
+
+fn unread(error: &ImportError) -> Failure {
+    Failure {
+        exit: Exit::Configuration,
+        words: error.to_string(),
+    }
+}
+
+/// Prints the four lists.
+fn report(found: &Found) {
+    let files: Vec<String> = found
+        .files
+        .iter()
+        .map(|it| it.display().to_string())
+        .collect();
+    say(&format!("Read: {}", files.join(", ")));
+    list("Taken over", &found.taken);
+    list("Changed", &found.changed);
+    list("No counterpart", &found.none);
+    list("To be decided or completed", &found.decide);
+    if !found.advice.is_empty() {
+        say("");
+    }
+    found.advice.iter().for_each(|line| say(line));
+    say("");
+}
+
+fn list(title: &str, rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    say(&format!("\n{title}:"));
+    for row in rows {
+        say(&format!("  {}", row.setting));
+        say(&format!("        {}", row.words));
+    }
+}
+
+/// Shows the configuration, and what `check` would say of it. Its secrets are in a folder that
+/// is deleted at once.
+fn show(found: &Found) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure {
+        exit: Exit::CannotCreate,
+        words: format!("cannot create a temporary folder: {error}"),
+    };
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let path = Path::new(USUAL);
+    let usual = folder_of(path);
+    let _staged = match &found.draft.secret {
+        Some(secret) => {
+            let place = folder.path().join(secret.name);
+            let value = secret.value.expose_secret().as_bytes();
+            let staged = Staged::write(&place, value, Readers::Relay).map_err(failed)?;
+            std::fs::hard_link(staged.path(), &place).map_err(failed)?;
+            Some(staged)
+        }
+        None => None,
+    };
+    let shown = found.draft.text(&usual);
+    say("The relay.toml (--write FILE writes it):\n");
+    shown
+        .lines()
+        .for_each(|line| say_exactly(&format!("    {}", plain(line))));
+    say("");
+    let temporary = folder.path().to_string_lossy().into_owned();
+    let text = found.draft.text(&temporary);
+    Ok(match Config::parse(&text, Path::new("relay.toml")) {
+        Ok(config) => {
+            config
+                .warnings
+                .iter()
+                .for_each(|it| talk(&it.as_warning_in(path)));
+            check::summary(&config, Path::new("relay.toml"));
+            Exit::Done
+        }
+        Err(error) => {
+            talk(&error.to_string().replace(&temporary, &usual));
+            incomplete("Complete the file after --write")
+        }
+    })
+}
+
+/// Writes relay.toml and its secret, and checks them where they are.
+fn write(found: &Found, path: &Path, may_replace: bool) -> Result<Exit, Failure> {
+    let folder = folder_of(path);
+    let secret = found.draft.secret.as_ref();
+    let place = secret.map(|secret| Path::new(&folder).join(secret.name));
+    for existing in [Some(path), place.as_deref()].into_iter().flatten() {
+        if existing.exists() && !may_replace && !has_no_keys(existing) {
+            return Err(Failure {
+                exit: Exit::CannotCreate,
+                words: format!(
+                    "{} already exists. Use --replace to overwrite it (the old one is kept with \
+                     .old at its end), or --write to write another file",
+                    existing.display()
+                ),
+            });
+        }
+    }
+    let uncreated = |error: std::io::Error| Failure {
+        exit: Exit::CannotCreate,
+        words: format!("{}: {error}", path.display()),
+    };
+    let replaces = path.exists();
+    let staged = place.as_ref().zip(secret).map(|(place, secret)| {
+        Staged::write(
+            place,
+            secret.value.expose_secret().as_bytes(),
+            Readers::Relay,
+        )
+    });
+    let staged = staged.transpose().map_err(uncreated)?;
+    let text = found.draft.text(&folder);
+    let file = Staged::write(path, text.as_bytes(), Readers::Group).map_err(uncreated)?;
+    let old_secret = files::put(file, staged).map_err(uncreated)?;
+    say(&format!("Saved: {}", path.display()));
+    if replaces {
+        say(&format!(
+            "The old one is kept as {}",
+            files::old_name(path).display()
+        ));
+    }
+    if let Some(place) = &place {
+        say(&format!("Saved the secret: {}", place.display()));
+    }
+    if let Some(old) = old_secret {
+        say(&format!(
+            "The old secret is kept as {}: delete it when the new one works",
+            old.display()
+        ));
+    }
+    say("");
+    if check::run(path) == Exit::Done {
+        return Ok(Exit::Done);
+    }
+    Ok(incomplete(&format!(
+        "Complete {}, then run graph-relay check",
+        path.display()
+    )))
+}
+
+fn incomplete(advice: &str) -> Exit {
+    talk(&format!("{advice}: the lines above name what is missing"));
+    Exit::CheckFailed
+}
+
+/// Whether a file has nothing but comments.
+fn has_no_keys(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).ok();
+    let keys = text.and_then(|text| text.parse::<toml::Table>().ok());
+    keys.is_some_and(|keys| keys.is_empty())
+}
+
+/// The folder of a file, as relay.toml names other files in it.
+fn folder_of(path: &Path) -> String {
+    let folder = path.parent().filter(|it| *it != Path::new(""));
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    absolute.to_string_lossy().into_owned()
+}
+
+/// A line without characters that a terminal obeys.
+fn plain(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).collect()
+}

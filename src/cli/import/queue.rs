@@ -1,0 +1,140 @@
+//! `import smtp2graph --queue`: gives the messages that wait in another relay's folder to the
+//! running relay, by SMTP.
+//!
+//! Promises: a file leaves its name `NAME.eml` before the relay is asked (`NAME.eml.sending`),
+//! and becomes `NAME.eml.taken` only after the relay has said that the message is safe. A refusal
+//! gives the file its old name back. Where nobody knows whether the relay has it (the connection
+//! broke, or this program was killed), it stays `.sending`: it is reported and never sent a second
+//! time by itself. No file is deleted.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::cli::Exit;
+use crate::cli::counted;
+use crate::cli::say;
+use crate::cli::sendmail::Handed;
+use crate::cli::sendmail::hand_over;
+use crate::cli::talk;
+use crate::disk;
+
+const WAITING: &str = "eml";
+const SENDING: &str = "sending";
+const TAKEN: &str = "taken";
+
+/// Gives every message of the folder to the first relay that answers at these addresses.
+pub(super) async fn take_over(folder: &Path, relays: &[SocketAddr]) -> Exit {
+    let (waiting, doubtful) = match files(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            talk(&format!(
+                "cannot read the folder {}: {error}",
+                folder.display()
+            ));
+            return Exit::Configuration;
+        }
+    };
+    let mut exit = Exit::Done;
+    for file in &doubtful {
+        tell_doubt(file, "an earlier run ended while it was being sent");
+        exit = Exit::CheckFailed;
+    }
+    let mut taken = 0_u64;
+    for file in &waiting {
+        match one(file, relays).await {
+            Ok(Handed::Taken(others)) => {
+                taken += 1;
+                for words in others {
+                    talk(&format!("{}: {words}", file.display()));
+                    exit = Exit::CheckFailed;
+                }
+            }
+            Ok(Handed::Refused(words)) => {
+                talk(&format!("{}: {words}", file.display()));
+                exit = Exit::CheckFailed;
+            }
+            Ok(Handed::Doubtful(words)) => {
+                tell_doubt(&added(file, SENDING), &words);
+                exit = Exit::CheckFailed;
+            }
+            Ok(Handed::Later(words)) => {
+                talk(&format!("{}: {words}", file.display()));
+                exit = Exit::TryLater;
+                break;
+            }
+            Err(error) => {
+                talk(&format!("{}: {error}", file.display()));
+                exit = Exit::CheckFailed;
+            }
+        }
+    }
+    let all = counted(u64::try_from(waiting.len()).unwrap_or(u64::MAX), "message");
+    say(&format!(
+        "{taken} of {all} taken over from {}; their files now end with .{TAKEN}",
+        folder.display()
+    ));
+    exit
+}
+
+async fn one(file: &Path, relays: &[SocketAddr]) -> io::Result<Handed> {
+    let sending = added(file, SENDING);
+    if !fs::symlink_metadata(file)?.is_file() {
+        return Err(io::Error::other(
+            "this is not a regular file: it is left where it is",
+        ));
+    }
+    disk::rename(file, &sending)?;
+    let handed = match File::open(&sending) {
+        Ok(content) => hand_over(content, relays).await,
+        Err(error) => Handed::Refused(error.to_string()),
+    };
+    match &handed {
+        Handed::Taken(_) => disk::rename(&sending, &added(file, TAKEN))?,
+        Handed::Refused(_) | Handed::Later(_) => disk::rename(&sending, file)?,
+        Handed::Doubtful(_) => {}
+    }
+    Ok(handed)
+}
+
+fn tell_doubt(file: &Path, why: &str) {
+    talk(&format!(
+        "{}: {why}. The relay may have it: look with graph-relay trace for its Message-ID. If it is \
+         not there, remove .{SENDING} from the name and run this again",
+        file.display()
+    ));
+}
+
+/// The messages that wait, oldest first, and those whose sending did not end.
+fn files(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let mut waiting = Vec::new();
+    let mut doubtful = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let ends = path
+            .extension()
+            .map(|it| it.to_string_lossy().to_lowercase());
+        match ends.as_deref() {
+            Some(WAITING) => waiting.push((entry.metadata()?.modified()?, path)),
+            Some(SENDING) => doubtful.push(path),
+            _ => {}
+        }
+    }
+    waiting.sort();
+    doubtful.sort();
+    Ok((
+        waiting.into_iter().map(|(_, path)| path).collect(),
+        doubtful,
+    ))
+}
+
+fn added(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}

@@ -1,0 +1,176 @@
+//! A relay.toml that is being put together, as text in the order of the manual.
+//!
+//! It contains only what the other product sets, so that everything else keeps the relay's
+//! defaults. What is missing stands there as a comment to fill in: `check` then names it.
+
+use std::fmt::Write;
+
+use secrecy::SecretString;
+
+/// The order of the sections in the file.
+const ORDER: [&str; 13] = [
+    "[[listener]]",
+    "[tls]",
+    "[[user]]",
+    "[aliases]",
+    "[limits]",
+    "[[account]]",
+    "[account.rate_limits]",
+    "[[sender]]",
+    "[delivery]",
+    "[failure]",
+    "[[pickup]]",
+    "[http]",
+    "[log]",
+];
+
+/// A relay.toml.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The product that it is made from, as its first line names it.
+    pub product: &'static str,
+    top: Vec<String>,
+    sections: Vec<Section>,
+    /// A secret, for a file of its own beside relay.toml.
+    pub secret: Option<SecretFile>,
+}
+
+/// A section with its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    name: &'static str,
+    lines: Vec<String>,
+}
+
+/// A secret that relay.toml refers to by the name of a file.
+#[derive(Debug)]
+pub struct SecretFile {
+    /// The name of the file, without a folder.
+    pub name: &'static str,
+    /// Its content.
+    pub value: SecretString,
+}
+
+/// Stands for the folder of relay.toml until that is known; no other text of TOML has it.
+const FOLDER: &str = "\u{1}";
+/// The same in quotes.
+const QUOTED_FOLDER: &str = "\\u0001";
+
+impl Draft {
+    /// Adds a key before the first section.
+    pub(super) fn top(&mut self, key: &str, value: &str) {
+        self.top.push(format!("{key} = {}", quoted(value)));
+    }
+
+    /// Adds a section.
+    pub(super) fn add(&mut self, section: Section) {
+        if !section.lines.is_empty() {
+            self.sections.push(section);
+        }
+    }
+
+    /// Fills a section that may occur only once.
+    pub(super) fn within(&mut self, name: &'static str, fill: impl FnOnce(&mut Section)) {
+        if let Some(section) = self.sections.iter_mut().find(|it| it.name == name) {
+            return fill(section);
+        }
+        let mut section = Section::new(name);
+        fill(&mut section);
+        self.sections.push(section);
+    }
+
+    /// Whether a key stands before the first section.
+    pub(super) fn has_top(&self, key: &str) -> bool {
+        let start = format!("{key} = ");
+        self.top.iter().any(|line| line.starts_with(&start))
+    }
+
+    /// Whether a section has a key.
+    pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
+        let start = format!("{key} = ");
+        let mut sections = self.sections.iter().filter(|it| it.name == section);
+        sections.any(|it| it.lines.iter().any(|line| line.starts_with(&start)))
+    }
+
+    /// Whether there is a section with this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.sections.iter().any(|section| section.name == name)
+    }
+
+    /// Returns the text; its secrets are in files of this folder.
+    pub fn text(&self, folder: &str) -> String {
+        let mut text = format!(
+            "# relay.toml, made from the configuration of {} by graph-relay import.\n\
+             # Keys that are not here have their defaults: graph-relay man relay.toml explains \
+             them all.\n",
+            self.product
+        );
+        let folder = quoted(folder);
+        let folder = folder.trim_matches('"');
+        let mut write = |line: &str| {
+            let line = line.replace(QUOTED_FOLDER, folder);
+            let _infallible = writeln!(text, "{line}");
+        };
+        if !self.top.is_empty() {
+            write("");
+        }
+        self.top.iter().for_each(|line| write(line));
+        for name in ORDER {
+            for section in self.sections.iter().filter(|it| it.name == name) {
+                write("");
+                write(section.name);
+                section.lines.iter().for_each(|line| write(line));
+            }
+        }
+        text
+    }
+}
+
+impl Section {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Adds a key with a text.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> &mut Self {
+        self.raw(key, &quoted(value))
+    }
+
+    /// Adds a key with the path of a file in the folder of relay.toml.
+    pub fn file(&mut self, key: &str, name: &str) -> &mut Self {
+        self.raw(key, &quoted(&format!("{FOLDER}/{name}")))
+    }
+
+    /// Adds a key with a list of texts.
+    pub(super) fn list<T: AsRef<str>>(&mut self, key: &str, values: &[T]) -> &mut Self {
+        let values: Vec<String> = values.iter().map(|it| quoted(it.as_ref())).collect();
+        self.raw(key, &format!("[{}]", values.join(", ")))
+    }
+
+    /// Adds a key with a number or a truth value.
+    pub(super) fn raw(&mut self, key: &str, value: &str) -> &mut Self {
+        let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let key = match !key.is_empty() && key.chars().all(is_bare) {
+            true => key.to_owned(),
+            false => quoted(key),
+        };
+        self.lines.push(format!("{key} = {value}"));
+        self
+    }
+
+    /// Adds a line that somebody has to complete.
+    pub(super) fn missing(&mut self, line: &str) -> &mut Self {
+        self.lines.push(format!("# {line}"));
+        self
+    }
+}
+
+/// A text as a basic string of TOML, for which JSON's quoting works.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text)
+        .to_string()
+        .replace('\u{7f}', "\\u007F")
+}

@@ -1,0 +1,448 @@
+//! The SMTP virtual servers of IIS 6, from `MetaBase.xml`: bindings, the list of machines that
+//! may relay, sizes, the smart host, the pickup folder.
+//!
+//! IIS writes a setting once for the service (`/LM/SmtpSvc`) and again for a server
+//! (`/LM/SmtpSvc/1`) where that differs. `RelayIpList` is binary, and Microsoft documents only
+//! that: the form that is read here, a list of single machines, is the one that scripts write.
+//! Every other form becomes a question.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use roxmltree::Document;
+use roxmltree::Node;
+
+use super::FROM_ENTRA;
+use super::Found;
+use super::ImportError;
+use super::MESSAGE_SIZES;
+use super::PORT_IS_SHARED;
+use super::draft::Section;
+use crate::mail::Address;
+
+/// The settings of one server, with those of the service that it does not have itself.
+type Server = BTreeMap<String, String>;
+
+/// Settings without a counterpart, each with the reason; a name ends with `*` where it is the
+/// beginning of several.
+const REASONS: [(&str, &str); 18] = [
+    (
+        "Auth*",
+        "write a [[user]] for each name that clients authenticate with; the relay knows no Windows accounts",
+    ),
+    (
+        "BadMailDirectory",
+        "failed messages stay in the relay for 30 days (keep of [failure]): graph-relay queue list shows them",
+    ),
+    ("SendNdrTo", "notify of [failure] says who gets reports"),
+    ("SendBadTo", "notify of [failure] says who gets reports"),
+    ("DropDirectory", "the relay delivers to no folders"),
+    ("QueueDirectory", "the relay keeps messages in data_dir"),
+    ("Route*", "everything goes to Exchange"),
+    ("Always*", "the connection to Graph always has TLS"),
+    (
+        "Access*",
+        "tls of [[listener]], with a certificate in [tls]",
+    ),
+    ("SSL*", "tls of [[listener]], with a certificate in [tls]"),
+    ("Smtp*", "retry, warn_after and expire_after of [delivery]"),
+    (
+        "Log*",
+        "[log] says what is logged, and the journal keeps it",
+    ),
+    (
+        "EnableReverseDnsLookup",
+        "the relay asks no name server about clients",
+    ),
+    (
+        "IPSecurity",
+        "write the machines that may connect into networks of [[listener]]",
+    ),
+    (
+        "MasqueradeDomain",
+        "write a [[sender]] with match = \"@old\" and from = \"@new\"",
+    ),
+    ("Server*", "it is about IIS's own management"),
+    ("Admin*", "it is about IIS's own management"),
+    ("*", "the relay has nothing like it"),
+];
+
+/// Reads a `MetaBase.xml`.
+///
+/// # Errors
+///
+/// The file cannot be read, is not XML, or has no SMTP virtual server.
+pub fn read(path: &Path) -> Result<Found, ImportError> {
+    let wrong = |words: String| ImportError::Content {
+        path: path.to_owned(),
+        words,
+    };
+    let text = text(path)?;
+    let document = Document::parse(&text);
+    let document = document.map_err(|error| wrong(format!("this is not XML: {error}")))?;
+    let servers = servers(&document);
+    if servers.is_empty() {
+        return Err(wrong(
+            "there is no SMTP virtual server (IIsSmtpServer) in it".to_owned(),
+        ));
+    }
+    let mut found = Found::default();
+    found.draft.product = "the SMTP service of IIS";
+    found.files.push(path.to_owned());
+    let mut account = Section::new("[[account]]");
+    FROM_ENTRA.iter().for_each(|line| _ = account.missing(line));
+    let mailbox = servers.iter().find_map(|(_, server)| mailbox(server));
+    match &mailbox {
+        Some(mailbox) => _ = account.set("mailbox", mailbox),
+        None => _ = account.missing("mailbox = \"noreply@contoso.com\""),
+    }
+    found.draft.add(account);
+    found.ask("[[account]]", "enter tenant, client_id, the credential of an app registration in Entra and the mailbox that sends: graph-relay setup shows the steps");
+    for (location, server) in &servers {
+        Reading {
+            location,
+            server,
+            found: &mut found,
+            reported: BTreeSet::new(),
+        }
+        .all();
+    }
+    Ok(found)
+}
+
+/// The text of the file, which Windows may have written in UTF-16.
+fn text(path: &Path) -> Result<String, ImportError> {
+    // The size and the kind of the file are checked there.
+    super::content(path)?;
+    let bytes = std::fs::read(path).map_err(|error| ImportError::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    let encoding = encoding_rs::Encoding::for_bom(&bytes);
+    let encoding = encoding.map_or(encoding_rs::UTF_8, |(encoding, _)| encoding);
+    Ok(encoding.decode(&bytes).0.into_owned())
+}
+
+/// The virtual servers by their places, such as `/LM/SmtpSvc/1`.
+fn servers(document: &Document<'_>) -> Vec<(String, Server)> {
+    let settings = |node: Node<'_, '_>| -> (String, Server) {
+        let mut server = Server::new();
+        for attribute in node.attributes() {
+            server.insert(attribute.name().to_owned(), attribute.value().to_owned());
+        }
+        for custom in node.children().filter(|it| it.has_tag_name("Custom")) {
+            if let (Some(name), Some(value)) = (custom.attribute("Name"), custom.attribute("Value"))
+            {
+                server.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        (server.remove("Location").unwrap_or_default(), server)
+    };
+    let is = |node: &Node<'_, '_>, name: &str| node.tag_name().name().eq_ignore_ascii_case(name);
+    let service = document
+        .descendants()
+        .find(|node| is(node, "IIsSmtpService"));
+    let service = service.map(|node| settings(node).1).unwrap_or_default();
+    let servers = document
+        .descendants()
+        .filter(|node| is(node, "IIsSmtpServer"));
+    let servers = servers.map(|node| {
+        let (location, own) = settings(node);
+        let mut server = service.clone();
+        server.extend(own);
+        (location, server)
+    });
+    servers.collect()
+}
+
+/// The name with which IIS authenticates to its smart host.
+fn mailbox(server: &Server) -> Option<String> {
+    let user = server.get("RouteUserName")?;
+    let address = user.parse::<Address>().ok()?;
+    address.is_routable().then(|| user.clone())
+}
+
+struct Reading<'a> {
+    location: &'a str,
+    server: &'a Server,
+    found: &'a mut Found,
+    reported: BTreeSet<&'static str>,
+}
+
+impl Reading<'_> {
+    fn all(mut self) {
+        self.listeners();
+        self.limits();
+        self.sending();
+        self.pickup();
+        for (name, value) in self.server {
+            if self.reported.contains(name.as_str()) || value.is_empty() {
+                continue;
+            }
+            let mut reasons = REASONS.iter();
+            let fits = |pattern: &str| match pattern.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => name == pattern,
+            };
+            let reason = reasons.find(|(pattern, _)| fits(pattern));
+            let setting = self.shown(name);
+            self.found
+                .lack(setting, reason.map_or("", |(_, words)| words));
+        }
+    }
+
+    fn listeners(&mut self) {
+        let relayed = self.server.get("RelayIpList").map(|list| machines(list));
+        let mut networks = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()];
+        match &relayed {
+            Some(Some(machines)) => {
+                networks.extend(machines.iter().filter(|it| !it.is_loopback()).map(ToString::to_string));
+                self.take("RelayIpList", &format!("networks of [[listener]]: {} machines, and this one", machines.len()));
+                if !machines.is_empty() {
+                    self.ask("RelayIpList", "the list was read as \"Only the list below\". If IIS has \"All except the list below\", name the networks that may send");
+                }
+            }
+            Some(None) => self.ask("RelayIpList", "the list has networks or names, which this program cannot read. Name them in networks of [[listener]]: in IIS they are under Access, Relay"),
+            None => self.found.ask(format!("{}: RelayIpList", self.location), "IIS has no list: until you name the machines in networks of [[listener]], only this machine can send"),
+        }
+        let is_local = networks.len() == 2;
+        for (name, tls) in [("ServerBindings", "off"), ("SecureBindings", "implicit")] {
+            let bindings = self.server.get(name).cloned().unwrap_or_default();
+            for binding in bindings.split_whitespace() {
+                let Some(address) = address(binding, is_local) else {
+                    self.ask(
+                        name,
+                        &format!("{binding} is no address and port: add a [[listener]] for it"),
+                    );
+                    continue;
+                };
+                let mut listener = Section::new("[[listener]]");
+                listener.set("address", &address.to_string());
+                if tls != "off" {
+                    listener.set("tls", tls);
+                    self.ask(
+                        name,
+                        "set [tls]: the certificate is in Windows' store, export it as PEM",
+                    );
+                }
+                listener.list("networks", &networks);
+                self.found.draft.add(listener);
+                if address.port() < 1024 {
+                    self.ask(name, PORT_IS_SHARED);
+                }
+            }
+            self.take(name, "address of [[listener]]");
+        }
+        self.change("RelayForAuth", "who authenticates may send if there is a [[user]] and authentication = \"required\" in [[listener]]");
+    }
+
+    fn limits(&mut self) {
+        self.limit(
+            "MaxMessageSize",
+            "message_size",
+            |size| MESSAGE_SIZES.contains(&size),
+            |size| format!("\"{size} B\""),
+        );
+        let is_number = |number: u64| (1..=1_000_000).contains(&number);
+        self.limit("MaxRecipients", "recipients", is_number, |number| {
+            number.to_string()
+        });
+        self.limit("HopCount", "received_headers", is_number, |number| {
+            number.to_string()
+        });
+        self.limit(
+            "MaxConnections",
+            "connections",
+            |it| (1..100_000).contains(&it),
+            |number| number.to_string(),
+        );
+        self.limit(
+            "ConnectionTimeout",
+            "command_timeout",
+            |it| (1..=86_400).contains(&it),
+            |seconds| format!("\"{seconds}s\""),
+        );
+        self.change(
+            "MaxSessionSize",
+            "the relay limits each message, not the session: message_size of [limits]",
+        );
+        self.change(
+            "MaxMessagesPerConnection",
+            "a client may send any number of messages on one connection",
+        );
+        self.change(
+            "MaxBatchedMessages",
+            "a client may send any number of messages on one connection",
+        );
+    }
+
+    fn limit(
+        &mut self,
+        name: &'static str,
+        key: &'static str,
+        fits: impl Fn(u64) -> bool,
+        written: impl Fn(u64) -> String,
+    ) {
+        let Some(value) = self.server.get(name) else {
+            return;
+        };
+        match value.parse::<u64>().ok().filter(|it| fits(*it)) {
+            Some(number) => {
+                if !self.found.draft.has_key("[limits]", key) {
+                    self.found.draft.within("[limits]", |limits| {
+                        limits.raw(key, &written(number));
+                    });
+                }
+                self.take(name, &format!("{key} of [limits]"));
+            }
+            None => self.change(name, &format!("{key} of [limits] keeps its default: IIS has no limit, or one that the relay does not allow")),
+        }
+    }
+
+    fn sending(&mut self) {
+        let host = self.server.get("SmartHost").map_or("", String::as_str);
+        match host {
+            "" => self.change("SmartHost", "IIS sends to the recipients' servers itself; the relay sends everything through Graph"),
+            _ => self.change("SmartHost", "Graph replaces the smart host: everything is sent by the mailbox of [[account]]"),
+        }
+        self.change("SmartHostType", "everything goes to Exchange");
+        self.change(
+            "RouteUserName",
+            "the mailbox that sends, if it is an address",
+        );
+        self.change(
+            "RoutePassword",
+            "Graph needs an app registration instead of a password",
+        );
+        if let Some(name) = self
+            .server
+            .get("FullyQualifiedDomainName")
+            .filter(|it| !it.is_empty())
+        {
+            if !self.found.draft.has_top("hostname") {
+                self.found.draft.top("hostname", name);
+            }
+            self.take("FullyQualifiedDomainName", "hostname");
+        }
+        let domain = self
+            .server
+            .get("DefaultDomain")
+            .filter(|it| it.contains('.'));
+        if let Some(domain) = domain {
+            let somebody = format!("somebody@{domain}").parse::<Address>();
+            if somebody.is_ok_and(|it| it.is_routable()) {
+                if !self.found.draft.has_top("default_recipient_domain") {
+                    self.found.draft.top("default_recipient_domain", domain);
+                }
+                self.take("DefaultDomain", "default_recipient_domain");
+            }
+        }
+    }
+
+    fn pickup(&mut self) {
+        self.ask(
+            "PickupDirectory",
+            "if applications write files there: add a [[pickup]] with a folder of this machine that \
+             they can reach, for instance as a share",
+        );
+    }
+
+    fn shown(&self, name: &str) -> String {
+        let value = self.server.get(name).map_or("", String::as_str);
+        let value: Vec<&str> = value.split_whitespace().collect();
+        let value = match name.contains("Password") || name == "RelayIpList" {
+            true => "(not shown)".to_owned(),
+            false => value.join(" "),
+        };
+        format!("{}: {name}=\"{value}\"", self.location)
+    }
+
+    fn take(&mut self, name: &'static str, words: &str) {
+        self.reported.insert(name);
+        if self.server.contains_key(name) {
+            let setting = self.shown(name);
+            self.found.take(setting, words);
+        }
+    }
+
+    fn change(&mut self, name: &'static str, words: &str) {
+        self.reported.insert(name);
+        if self.server.contains_key(name) {
+            let setting = self.shown(name);
+            self.found.change(setting, words);
+        }
+    }
+
+    fn ask(&mut self, name: &'static str, words: &str) {
+        self.reported.insert(name);
+        if self.server.contains_key(name) {
+            let setting = self.shown(name);
+            self.found.ask(setting, words);
+        }
+    }
+}
+
+/// A binding as IIS writes it, `192.0.2.1:25:` or `:25:`.
+fn address(binding: &str, is_local: bool) -> Option<SocketAddr> {
+    let binding = binding.strip_suffix(':').unwrap_or(binding);
+    let (ip, port) = binding.rsplit_once(':')?;
+    let everywhere = match is_local {
+        true => IpAddr::from([127, 0, 0, 1]),
+        false => IpAddr::from([0, 0, 0, 0]),
+    };
+    let ip = match ip.trim_matches(['[', ']']) {
+        "" => everywhere,
+        ip => ip.parse().ok()?,
+    };
+    Some(SocketAddr::new(ip, port.parse().ok()?))
+}
+
+/// The machines of a RelayIpList in hexadecimal, if it is a list of single IPv4 addresses: a
+/// head whose places are always the same, the mask 255.255.255.255, and the addresses.
+fn machines(list: &str) -> Option<Vec<Ipv4Addr>> {
+    const HEAD: [u8; 16] = [24, 0, 0, 128, 32, 0, 0, 128, 60, 0, 0, 128, 68, 0, 0, 128];
+    const MASK: usize = 76;
+    const ADDRESSES: usize = 80;
+    let digits: Vec<u8> = list
+        .bytes()
+        .filter(|it| !it.is_ascii_whitespace())
+        .collect();
+    if digits.is_empty() {
+        return Some(Vec::new());
+    }
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
+    if bytes.get(..HEAD.len())? != HEAD || bytes.get(MASK..ADDRESSES)? != [255; 4] {
+        return None;
+    }
+    let rest = bytes.get(ADDRESSES..)?;
+    let count = usize::from(*bytes.get(36)?) + 256 * usize::from(*bytes.get(37)?);
+    if rest.len() != count * 4 {
+        return None;
+    }
+    let address = |four: &[u8]| <[u8; 4]>::try_from(four).ok().map(Ipv4Addr::from);
+    rest.chunks(4).map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_machines_is_read_and_other_forms_are_not_guessed() {
+        // As the scripts write it for 127.0.0.1 and 192.0.2.17.
+        let two = "18000080200000803c00008044000080010000004c000000000000000000000001000000\
+                   02000000020000000300000004000000000000004c000080000000000000000000000000\
+                   00000000ffffffff7f000001c0000211";
+        let expected = vec![Ipv4Addr::LOCALHOST, Ipv4Addr::new(192, 0, 2, 17)];
+        assert_eq!(machines(two), Some(expected));
+        assert_eq!(machines(""), Some(Vec::new()));
+        for other in ["zz", "1800", &format!("{two}c0000212")] {
+            assert_eq!(machines(other), None, "{other}");
+        }
+    }
+}

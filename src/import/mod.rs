@@ -1,0 +1,130 @@
+//! Configurations of other products, read to make a relay.toml of them.
+//!
+//! Each product has a file or a folder here, and all fill the same [`Found`]: what the relay
+//! takes over, what it does in another way and why, what has no counterpart, and what only an
+//! administrator can decide. Promises: every setting that the other product's files set is in
+//! one of the four lists; no list has a password or a secret; nothing is written, and nothing is
+//! asked over a network. The command `import` (`cli/import/`) prints the lists, writes the
+//! files, and checks the result as `check` does.
+
+pub mod draft;
+pub mod iis;
+mod networks;
+pub mod postfix;
+pub mod report;
+pub mod smtp2graph;
+
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+pub use self::draft::Draft;
+
+/// What an importer found, and what it makes of it.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
+    /// Settings that mean the same in the relay.
+    pub taken: Vec<Row>,
+    /// Settings that the relay carries out in another way.
+    pub changed: Vec<Row>,
+    /// Settings without a counterpart.
+    pub none: Vec<Row>,
+    /// Settings that somebody has to decide about or complete.
+    pub decide: Vec<Row>,
+    /// The configuration for the relay.
+    pub draft: Draft,
+    /// Advice that follows the lists, one text for each line.
+    pub advice: Vec<String>,
+}
+
+/// A setting of the other product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The setting as written there.
+    pub setting: String,
+    /// What becomes of it.
+    pub words: String,
+}
+
+/// Why a configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// There is no such file, or it cannot be opened.
+    #[error("cannot read {path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It is a file of another kind, or damaged.
+    #[error("{path}: {words}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        words: String,
+    },
+}
+
+/// The lines that only the app registration in Entra can complete.
+const FROM_ENTRA: [&str; 3] = [
+    "tenant = \"contoso.onmicrosoft.com\"",
+    "client_id = \"22222222-2222-2222-2222-222222222222\"",
+    "client_secret_file = \"/etc/graph-relay/client-secret\"",
+];
+/// The sizes of messages that the relay can be limited to: Exchange accepts nothing larger.
+const MESSAGE_SIZES: std::ops::RangeInclusive<u64> = 10_000..=150_000_000;
+/// What to do about a port below 1024.
+const PORT_IS_SHARED: &str = "this port needs extra rights, and the old server must not use it any \
+     more: stop it, then graph-relay doctor shows which lines to add to the systemd unit";
+
+/// A larger file is no configuration.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+impl Row {
+    fn new(setting: impl Into<String>, words: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            words: words.into(),
+        }
+    }
+}
+
+impl Found {
+    fn take(&mut self, setting: impl Into<String>, words: impl Into<String>) {
+        self.taken.push(Row::new(setting, words));
+    }
+
+    fn change(&mut self, setting: impl Into<String>, words: impl Into<String>) {
+        self.changed.push(Row::new(setting, words));
+    }
+
+    fn lack(&mut self, setting: impl Into<String>, words: impl Into<String>) {
+        self.none.push(Row::new(setting, words));
+    }
+
+    fn ask(&mut self, setting: impl Into<String>, words: impl Into<String>) {
+        self.decide.push(Row::new(setting, words));
+    }
+}
+
+/// Reads a file of a configuration; bytes that are not UTF-8 are replaced.
+fn content(path: &Path) -> Result<String, ImportError> {
+    let wrong = |error| ImportError::File {
+        path: path.to_owned(),
+        error,
+    };
+    let size = std::fs::metadata(path).map_err(wrong)?;
+    if !size.is_file() || size.len() > LARGEST_FILE {
+        return Err(ImportError::Content {
+            path: path.to_owned(),
+            words: "this is not a configuration file: it is no regular file, or larger than 16 MiB"
+                .to_owned(),
+        });
+    }
+    let bytes = std::fs::read(path).map_err(wrong)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

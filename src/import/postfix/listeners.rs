@@ -1,0 +1,376 @@
+//! The listeners: the services of `master.cf` that accept SMTP, with TLS, authentication and the
+//! networks that may send.
+//!
+//! A listener for this machine only listens on this machine's own addresses, and without TLS:
+//! the relay then needs no certificate.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Reading;
+use super::networks::Networks;
+use super::services::Service;
+use super::settings::Settings;
+use crate::import::PORT_IS_SHARED;
+use crate::import::draft::Section;
+use crate::import::networks::is_here;
+use crate::import::networks::loopback;
+
+/// What a service becomes.
+struct Listener {
+    addresses: Vec<String>,
+    tls: &'static str,
+    authentication: bool,
+    anonymous: Vec<IpNet>,
+    networks: Vec<IpNet>,
+}
+
+/// The parameters that are carried out here, with the key that they become.
+const READ: [(&str, &str); 10] = [
+    ("inet_interfaces", "address of [[listener]]"),
+    ("inet_protocols", "address of [[listener]]"),
+    ("mynetworks", "networks of [[listener]]"),
+    ("mynetworks_style", "networks of [[listener]]"),
+    ("smtpd_tls_security_level", "tls of [[listener]]"),
+    ("smtpd_use_tls", "tls of [[listener]]"),
+    ("smtpd_enforce_tls", "tls of [[listener]]"),
+    (
+        "smtpd_tls_wrappermode",
+        "tls = \"implicit\" of [[listener]]",
+    ),
+    ("smtpd_sasl_auth_enable", "authentication of [[listener]]"),
+    (
+        "smtpd_tls_auth_only",
+        "the relay never accepts a password without TLS from another machine if the listener has TLS",
+    ),
+];
+/// Of a service: they only name it.
+const NAMES: [&str; 2] = ["syslog_name", "smtpd_tls_wrappermode"];
+const RESTRICTIONS: [&str; 5] = [
+    "smtpd_client_restrictions",
+    "smtpd_relay_restrictions",
+    "smtpd_recipient_restrictions",
+    "smtpd_sender_restrictions",
+    "smtpd_helo_restrictions",
+];
+/// What a listener of the relay does by itself.
+const SAME: [&str; 8] = [
+    "permit_mynetworks",
+    "permit_sasl_authenticated",
+    "reject_unauth_destination",
+    "defer_unauth_destination",
+    "reject",
+    "permit",
+    "defer",
+    "permit_auth_destination",
+];
+
+pub(super) fn add(reading: &mut Reading) {
+    let services: Vec<Service> = reading.services.clone();
+    let mut needs_certificate = false;
+    let certificate = certificate(&reading.settings);
+    for service in services.iter().filter(|it| it.accepts_mail()) {
+        let settings = reading.settings.with(&service.overrides);
+        let networks = Networks::of(&settings, &reading.folder);
+        let Some(addresses) = addresses(reading, service, &settings) else {
+            continue;
+        };
+        let tls = tls(&settings);
+        if tls != "off" && certificate.is_none() {
+            reading.found.ask(
+                service.shown(),
+                "its TLS has no certificate: set [tls] and tls",
+            );
+        }
+        let tls = if certificate.is_some() { tls } else { "off" };
+        let listener = listener(reading, &settings, networks.known, addresses, tls);
+        needs_certificate |= listener.tls != "off";
+        write(reading, service, &listener);
+        overrides(reading, service);
+    }
+    reading
+        .found
+        .decide
+        .extend(unclear(&reading.settings, &reading.folder));
+    if needs_certificate && let Some((certificate, key)) = &certificate {
+        reading.found.draft.within("[tls]", |tls| {
+            tls.set("certificate_file", certificate)
+                .set("private_key_file", key);
+        });
+    }
+    report(reading, needs_certificate);
+    for service in services
+        .iter()
+        .filter(|it| !it.accepts_mail() && !it.is_stock())
+    {
+        reading
+            .found
+            .lack(service.shown(), "the relay starts no other programs");
+    }
+}
+
+/// The rows for what mynetworks does not say.
+fn unclear(settings: &Settings, folder: &super::Folder) -> Vec<crate::import::Row> {
+    let unclear = Networks::of(settings, folder).unclear.into_iter();
+    unclear
+        .map(|words| crate::import::Row::new("mynetworks", words))
+        .collect()
+}
+
+/// Certificate and private key.
+fn certificate(settings: &Settings) -> Option<(String, String)> {
+    let first = |name: &str| settings.list(name).into_iter().next();
+    if let Some(chain) = first("smtpd_tls_chain_files") {
+        return Some((chain.clone(), chain));
+    }
+    let certificate = first("smtpd_tls_cert_file").filter(|it| it != "none")?;
+    let key = first("smtpd_tls_key_file").unwrap_or_else(|| certificate.clone());
+    Some((certificate, key))
+}
+
+fn tls(settings: &Settings) -> &'static str {
+    let level = settings.value("smtpd_tls_security_level");
+    if settings.is_on("smtpd_tls_wrappermode") {
+        return "implicit";
+    }
+    match level.as_str() {
+        "encrypt" => "starttls-required",
+        "may" => "starttls",
+        "" if settings.is_on("smtpd_enforce_tls") => "starttls-required",
+        "" if settings.is_on("smtpd_use_tls") => "starttls",
+        _ => "off",
+    }
+}
+
+/// The addresses of a service, or nothing if its port is unknown.
+fn addresses(
+    reading: &mut Reading,
+    service: &Service,
+    settings: &Settings,
+) -> Option<(Vec<IpAddr>, bool, u16)> {
+    let (host, port) = match service.name.rsplit_once(':') {
+        Some((host, port)) => (Some(host.trim_matches(['[', ']']).to_owned()), port),
+        None => (None, service.name.as_str()),
+    };
+    let number = match port {
+        "smtp" => Some(25),
+        "smtps" | "submissions" | "urd" => Some(465),
+        "submission" => Some(587),
+        _ => port.parse().ok(),
+    };
+    let Some(number) = number else {
+        reading.found.ask(
+            service.shown(),
+            format!("{port:?} is not a port that this program knows: add a [[listener]] for it"),
+        );
+        return None;
+    };
+    let names = host.map_or_else(|| settings.list("inet_interfaces"), |host| vec![host]);
+    let mut ips = Vec::new();
+    let mut is_all = false;
+    for name in names {
+        match (
+            name.as_str(),
+            name.trim_matches(['[', ']']).parse::<IpAddr>(),
+        ) {
+            ("all", _) => is_all = true,
+            ("loopback-only" | "localhost", _) => {
+                ips.extend(loopback().iter().map(|it| match it {
+                    IpNet::V4(_) => IpAddr::from([127, 0, 0, 1]),
+                    IpNet::V6(v6) => v6.addr().into(),
+                }));
+            }
+            (_, Ok(ip)) => ips.push(ip),
+            (_, Err(_)) => reading.found.ask(
+                service.shown(),
+                format!("it listens on the addresses of {name}: write these into a [[listener]]"),
+            ),
+        }
+    }
+    let protocols = settings.value("inet_protocols");
+    let is_spoken = |ip: &IpAddr| {
+        protocols.contains("all") || protocols.contains(if ip.is_ipv4() { "ipv4" } else { "ipv6" })
+    };
+    ips.retain(is_spoken);
+    (is_all || !ips.is_empty()).then_some((ips, is_all, number))
+}
+
+fn listener(
+    reading: &mut Reading,
+    settings: &Settings,
+    networks: Vec<IpNet>,
+    (mut ips, is_all, port): (Vec<IpAddr>, bool, u16),
+    tls: &'static str,
+) -> Listener {
+    let authentication = settings.is_on("smtpd_sasl_auth_enable");
+    let permits = |word: &str| {
+        RESTRICTIONS
+            .iter()
+            .any(|it| settings.list(it).iter().any(|item| item == word))
+    };
+    let anonymous = match authentication && permits("permit_mynetworks") {
+        true => networks.clone(),
+        false => Vec::new(),
+    };
+    let is_open = authentication && tls != "off";
+    if authentication && !is_open && !is_here(&networks) {
+        reading.found.ask(
+            format!("smtpd_sasl_auth_enable on port {port}"),
+            "Postfix lets every machine send here that has a password. The relay does that only \
+             with TLS: until [tls] is set, only machines of networks can connect",
+        );
+    }
+    let networks = match is_open {
+        true => ["0.0.0.0/0", "::/0"]
+            .iter()
+            .filter_map(|it| it.parse().ok())
+            .collect(),
+        false => networks,
+    };
+    let is_local = is_here(&networks);
+    if is_all && is_local {
+        ips = vec![IpAddr::from([127, 0, 0, 1])];
+    } else if is_all {
+        let has_v6 = networks
+            .iter()
+            .any(|it| matches!(it, IpNet::V6(v6) if !v6.network().is_loopback()));
+        let speaks_v6 = settings.value("inet_protocols") != "ipv4";
+        ips = match has_v6 && speaks_v6 {
+            true => vec![IpAddr::from([0_u16; 8])],
+            false => vec![IpAddr::from([0_u8; 4])],
+        };
+    }
+    let is_local = is_local || ips.iter().all(IpAddr::is_loopback);
+    Listener {
+        addresses: ips
+            .iter()
+            .map(|ip| std::net::SocketAddr::new(*ip, port).to_string())
+            .collect(),
+        tls: if is_local && !authentication {
+            "off"
+        } else {
+            tls
+        },
+        authentication,
+        anonymous,
+        networks,
+    }
+}
+
+fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
+    let shown = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for address in &listener.addresses {
+        let mut section = Section::new("[[listener]]");
+        section.set("address", address);
+        if listener.tls != "off" {
+            section.set("tls", listener.tls);
+        }
+        if listener.authentication {
+            section.set("authentication", "required");
+        }
+        if !listener.anonymous.is_empty() {
+            section.list("anonymous_networks", &shown(&listener.anonymous));
+        }
+        section.list("networks", &shown(&listener.networks));
+        reading.found.draft.add(section);
+    }
+    let addresses = listener.addresses.join(", ");
+    reading.found.take(
+        service.shown(),
+        format!("[[listener]] on {addresses}, tls = \"{}\"", listener.tls),
+    );
+    if service.program == "postscreen" {
+        reading.found.lack(
+            service.shown(),
+            "its tests of unknown clients: only machines of networks can connect to the relay",
+        );
+    }
+    if listener
+        .addresses
+        .iter()
+        .any(|it| it.ends_with(":25") || it.ends_with(":465") || it.ends_with(":587"))
+    {
+        let words = PORT_IS_SHARED;
+        if !reading.found.decide.iter().any(|row| row.words == words) {
+            reading.found.ask(service.shown(), words);
+        }
+    }
+}
+
+/// The options of a service that were not carried out.
+fn overrides(reading: &mut Reading, service: &Service) {
+    for (name, value) in &service.overrides {
+        let is_read = READ.iter().any(|(read, _)| read == name) || NAMES.contains(&name.as_str());
+        let setting = format!("-o {name}={value} of {}", service.shown());
+        if RESTRICTIONS.contains(&name.as_str()) {
+            let others = others(value);
+            match others.is_empty() {
+                true => reading
+                    .found
+                    .take(setting, "networks and authentication of [[listener]]"),
+                false => reading.found.lack(setting, restrictions(&others)),
+            }
+        } else if !is_read {
+            reading.found.lack(setting, super::parameters::reason(name));
+        }
+    }
+}
+
+/// The restrictions that a listener does not have.
+fn others(value: &str) -> Vec<String> {
+    let mut items = super::settings::items(value);
+    items.retain(|item| !SAME.contains(&item.as_str()));
+    items
+}
+
+fn restrictions(others: &[String]) -> String {
+    format!(
+        "the relay does not check {}. Only machines of networks and users with a password can send",
+        others.join(" ")
+    )
+}
+
+/// The rows of main.cf's parameters that were carried out.
+fn report(reading: &mut Reading, needs_certificate: bool) {
+    for (name, words) in READ {
+        let is_tls = name.contains("_tls") && name != "smtpd_tls_auth_only";
+        match is_tls && !needs_certificate {
+            true => reading.change(
+                name,
+                "no listener needs TLS: only this machine connects, or there is no certificate",
+            ),
+            false => reading.take(name, words),
+        }
+    }
+    for name in [
+        "smtpd_tls_cert_file",
+        "smtpd_tls_key_file",
+        "smtpd_tls_chain_files",
+    ] {
+        match needs_certificate {
+            true => reading.take(
+                name,
+                "[tls]. The relay's user must be able to read the file",
+            ),
+            false => reading.change(name, "no listener needs a certificate"),
+        }
+    }
+    for name in RESTRICTIONS {
+        let others = others(&reading.settings.value(name));
+        match others.is_empty() {
+            true => reading.take(name, "networks and authentication of [[listener]]"),
+            false => reading.lack(name, restrictions(&others)),
+        }
+    }
+    if reading.services.iter().any(|it| {
+        let settings = reading.settings.with(&it.overrides);
+        it.accepts_mail() && settings.is_on("smtpd_sasl_auth_enable")
+    }) {
+        reading.found.ask(
+            "smtpd_sasl_auth_enable",
+            "add a [[user]] for each name that clients authenticate with: Postfix has no list of \
+             them. graph-relay hash-password makes the hash of a password",
+        );
+    }
+}

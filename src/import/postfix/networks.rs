@@ -1,0 +1,148 @@
+//! `mynetworks`: who may send without authentication.
+
+use ipnet::IpNet;
+
+use super::settings::Settings;
+use super::settings::items;
+use super::settings::logical_lines;
+use super::tables::Folder;
+use crate::import::content;
+use crate::import::networks::is_everybody;
+use crate::import::networks::loopback;
+use crate::import::networks::network;
+
+/// The networks that may send, and what of the list has no counterpart.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Networks {
+    pub(super) known: Vec<IpNet>,
+    /// Networks that an item with `!` excludes. Postfix takes the first item that fits; here an
+    /// exclusion always counts, so that nobody can send who could not before.
+    excluded: Vec<IpNet>,
+    /// Items that somebody has to decide about, each with the reason.
+    pub(super) unclear: Vec<String>,
+}
+
+/// A list of lists ends here.
+const DEEPEST: usize = 5;
+
+impl Networks {
+    /// Of a service with these settings.
+    pub(super) fn of(settings: &Settings, folder: &Folder) -> Self {
+        let mut networks = Self::default();
+        if settings.has("mynetworks") {
+            networks.add(settings.list("mynetworks"), folder, 0);
+        } else {
+            networks.known = loopback();
+            if settings.value("mynetworks_style") != "host" {
+                networks.unclear.push(
+                    "mynetworks_style lets all machines of this machine's networks send: name them \
+                     in networks"
+                        .to_owned(),
+                );
+            }
+        }
+        for excluded in std::mem::take(&mut networks.excluded) {
+            let known = networks.known.iter();
+            networks.known = known.flat_map(|it| without(*it, excluded)).collect();
+        }
+        networks.known.sort();
+        networks.known.dedup();
+        if networks.known.is_empty() {
+            networks.known = loopback();
+        }
+        networks
+    }
+
+    fn add(&mut self, items: Vec<String>, folder: &Folder, depth: usize) {
+        for item in items {
+            if let Some(excluded) = item.strip_prefix('!') {
+                match network(excluded) {
+                    Some(network) => self.excluded.push(network),
+                    None => self.unclear.push(format!(
+                        "{excluded} is excluded: take its addresses out of networks"
+                    )),
+                }
+            } else if let Some(path) = item
+                .strip_prefix("cidr:")
+                .or_else(|| item.starts_with('/').then_some(&item))
+            {
+                self.add_file(path, folder, depth);
+            } else if item.contains(":/") {
+                self.unclear.push(format!(
+                    "{item}: write the addresses of this table into networks"
+                ));
+            } else {
+                self.add_network(&item);
+            }
+        }
+    }
+
+    fn add_file(&mut self, path: &str, folder: &Folder, depth: usize) {
+        match content(&folder.find(path)) {
+            Ok(text) if depth < DEEPEST => {
+                // A table has a result behind each network, which has no meaning here.
+                let lines = logical_lines(&text);
+                let first = lines
+                    .iter()
+                    .filter_map(|line| items(line).into_iter().next());
+                self.add(first.collect(), folder, depth + 1);
+            }
+            Ok(_) => self
+                .unclear
+                .push(format!("{path}: too many lists within lists")),
+            Err(error) => self.unclear.push(error.to_string()),
+        }
+    }
+
+    fn add_network(&mut self, item: &str) {
+        match network(item) {
+            Some(network) if is_everybody(&network) => self.unclear.push(format!(
+                "{item} lets the whole internet send without a password: the relay refuses to do \
+                 that, so name the networks that need it"
+            )),
+            Some(network) => self.known.push(network),
+            None => self
+                .unclear
+                .push(format!("{item}: write the address of this machine")),
+        }
+    }
+}
+
+/// A network without another one: the halves that do not contain it.
+fn without(network: IpNet, excluded: IpNet) -> Vec<IpNet> {
+    if excluded.contains(&network) {
+        return Vec::new();
+    }
+    let longer = network.prefix_len().saturating_add(1);
+    match network.subnets(longer) {
+        Ok(halves) if network.contains(&excluded) => {
+            halves.flat_map(|half| without(half, excluded)).collect()
+        }
+        Ok(_) | Err(_) => vec![network],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excluded_machine_is_cut_out_of_its_network() {
+        let settings = Settings::parse("mynetworks = 192.0.2.0/29 !192.0.2.5 [::1]", "/", "a");
+        let networks = Networks::of(&settings, &Folder("/".into()));
+        let known: Vec<String> = networks.known.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            known,
+            ["192.0.2.0/30", "192.0.2.4/32", "192.0.2.6/31", "::1/128"]
+        );
+        assert_eq!(networks.unclear, [""; 0]);
+    }
+
+    #[test]
+    fn a_network_of_the_whole_internet_is_not_taken_over() {
+        let settings = Settings::parse("mynetworks = 0.0.0.0/0", "/", "a");
+        let networks = Networks::of(&settings, &Folder("/".into()));
+        assert_eq!(networks.known, loopback());
+        assert_eq!(networks.unclear.len(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! `master.cf`: the services of Postfix (master(5)), of which the relay has a counterpart for
+//! those that accept SMTP.
+
+use super::settings::logical_lines;
+
+/// A line of `master.cf`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Service {
+    /// `smtp`, `587`, `127.0.0.1:10025`.
+    pub(super) name: String,
+    /// `inet`, `unix`, `fifo`, `pass`.
+    pub(super) kind: String,
+    /// Processes at most, if the line says so.
+    pub(super) processes: Option<u32>,
+    /// The program, without its arguments.
+    pub(super) program: String,
+    /// The parameters that its options `-o` set.
+    pub(super) overrides: Vec<(String, String)>,
+}
+
+/// The services of a `master.cf` as it is installed, by their programs. What they do is done by
+/// the relay or by Exchange, or is of Postfix's own making.
+const STOCK: [&str; 22] = [
+    "anvil",
+    "bounce",
+    "cleanup",
+    "discard",
+    "error",
+    "flush",
+    "lmtp",
+    "local",
+    "pickup",
+    "postlogd",
+    "proxymap",
+    "qmgr",
+    "oqmgr",
+    "scache",
+    "showq",
+    "smtp",
+    "tlsmgr",
+    "tlsproxy",
+    "trivial-rewrite",
+    "verify",
+    "virtual",
+    "dnsblog",
+];
+/// Those that Debian's file has for programs that are rarely installed.
+const STOCK_PIPES: [&str; 7] = [
+    "maildrop",
+    "uucp",
+    "ifmail",
+    "bsmtp",
+    "scalemail-backend",
+    "mailman",
+    "cyrus",
+];
+
+impl Service {
+    /// Whether it accepts SMTP from the network.
+    pub(super) fn accepts_mail(&self) -> bool {
+        ["smtpd", "postscreen"].contains(&self.program.as_str()) && self.kind == "inet"
+    }
+
+    /// Whether it is part of every Postfix.
+    pub(super) fn is_stock(&self) -> bool {
+        STOCK.contains(&self.program.as_str())
+            || self.program == "smtpd" && self.kind == "pass"
+            || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str())
+    }
+
+    /// As the line begins.
+    pub(super) fn shown(&self) -> String {
+        format!("{} {} {} (master.cf)", self.name, self.kind, self.program)
+    }
+}
+
+/// Reads the text of a `master.cf`.
+pub(super) fn parse(text: &str) -> Vec<Service> {
+    logical_lines(text)
+        .iter()
+        .filter_map(|line| service(line))
+        .collect()
+}
+
+fn service(line: &str) -> Option<Service> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?.to_owned();
+    let kind = words.next()?.to_owned();
+    // private, unpriv, chroot, wakeup.
+    let mut middle = words.by_ref().skip(4);
+    let processes = middle.next()?.parse().ok();
+    let program = middle.next()?.to_owned();
+    let arguments: Vec<&str> = middle.collect();
+    Some(Service {
+        name,
+        kind,
+        processes,
+        program,
+        overrides: overrides(&arguments.join(" ")),
+    })
+}
+
+/// `-o name=value` and `-o { name = value }`.
+fn overrides(arguments: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let arguments = format!(" {arguments}");
+    let mut rest = arguments.as_str();
+    while let Some((_, behind)) = rest.split_once(" -o ") {
+        let text = behind.trim_start();
+        let (option, behind) = match text.strip_prefix('{').and_then(|it| it.split_once('}')) {
+            Some(halves) => halves,
+            None => text.split_at(text.find(' ').unwrap_or(text.len())),
+        };
+        if let Some((name, value)) = option.split_once('=') {
+            found.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        rest = behind;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_a_service_are_read_in_both_forms() {
+        let services = parse(
+            "# comment\nsubmission inet n - y - 20 smtpd\n  -o syslog_name=postfix/submission\n#  -o x=y\n  \
+             -o { smtpd_relay_restrictions = permit_sasl_authenticated, reject }\nsmtp unix - - y - - smtp\n",
+        );
+        assert_eq!(services.len(), 2);
+        let submission = &services[0];
+        assert!(submission.accepts_mail() && !services[1].accepts_mail());
+        assert_eq!(submission.processes, Some(20));
+        let expected = [
+            ("syslog_name", "postfix/submission"),
+            (
+                "smtpd_relay_restrictions",
+                "permit_sasl_authenticated, reject",
+            ),
+        ];
+        let found = submission.overrides.iter();
+        let found: Vec<_> = found
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,318 @@
+//! `main.cf`: its parameters, with continuation lines and `$variables` (postconf(5)).
+
+use std::collections::BTreeMap;
+
+/// The parameters of a `main.cf`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    set: BTreeMap<String, String>,
+    /// What Postfix itself knows: names of folders, for instance.
+    known: BTreeMap<String, String>,
+}
+
+/// A variable may contain others, but none that leads back to itself.
+const DEEPEST: usize = 20;
+
+/// Of Postfix, as far as other parameters name them or the relay needs them.
+const DEFAULTS: [(&str, &str); 17] = [
+    ("alias_maps", "hash:/etc/aliases"),
+    ("anvil_rate_time_unit", "60s"),
+    ("command_directory", "/usr/sbin"),
+    ("daemon_directory", "/usr/lib/postfix/sbin"),
+    ("data_directory", "/var/lib/postfix"),
+    ("inet_interfaces", "all"),
+    ("inet_protocols", "all"),
+    ("mail_name", "Postfix"),
+    ("mail_owner", "postfix"),
+    (
+        "mydestination",
+        "$myhostname, localhost.$mydomain, localhost",
+    ),
+    ("myorigin", "$myhostname"),
+    ("mynetworks_style", "host"),
+    ("queue_directory", "/var/spool/postfix"),
+    ("smtpd_sasl_auth_enable", "no"),
+    (
+        "smtpd_relay_restrictions",
+        "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination",
+    ),
+    ("smtpd_tls_wrappermode", "no"),
+    ("virtual_alias_maps", ""),
+];
+
+impl Settings {
+    /// Reads the text of a `main.cf` in this folder. The last value of a parameter counts.
+    pub(super) fn parse(text: &str, folder: &str, machine: &str) -> Self {
+        let set = logical_lines(text).into_iter().filter_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            let name = name.trim();
+            (!name.is_empty()).then(|| (name.to_owned(), value.trim().to_owned()))
+        });
+        let mut settings = Self {
+            set: set.collect(),
+            known: DEFAULTS
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        settings.know("config_directory", folder);
+        settings.know("myhostname", machine);
+        let host = settings.value("myhostname");
+        let domain = host
+            .split_once('.')
+            .map_or("localdomain", |(_, domain)| domain);
+        settings.know("mydomain", domain);
+        settings
+    }
+
+    fn know(&mut self, name: &str, value: &str) {
+        self.known.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The same for a service whose line in `master.cf` sets parameters.
+    pub(super) fn with(&self, overrides: &[(String, String)]) -> Self {
+        let mut settings = self.clone();
+        settings.set.extend(overrides.iter().cloned());
+        settings
+    }
+
+    /// The names of the parameters that are set.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.set.keys().map(String::as_str)
+    }
+
+    /// Whether the file sets a parameter.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.set.contains_key(name)
+    }
+
+    /// The value as written, in one line.
+    pub(super) fn written(&self, name: &str) -> &str {
+        self.set.get(name).map_or("", String::as_str)
+    }
+
+    /// The value with its variables replaced, of the file or else Postfix's default; empty if
+    /// this program knows none.
+    pub(super) fn value(&self, name: &str) -> String {
+        self.expand(self.raw(name), 0)
+    }
+
+    /// The value, if the file sets it.
+    pub(super) fn set(&self, name: &str) -> Option<String> {
+        self.has(name).then(|| self.value(name))
+    }
+
+    /// The items of a list.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        items(&self.value(name))
+    }
+
+    /// Whether a parameter says yes.
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        self.value(name).eq_ignore_ascii_case("yes")
+    }
+
+    /// Whether another parameter's value contains this one.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        let forms = [
+            format!("${name}"),
+            format!("${{{name}"),
+            format!("$({name}"),
+        ];
+        let mut values = self.set.values();
+        values.any(|value| {
+            forms.iter().any(|form| {
+                let after = value.split(form.as_str()).skip(1);
+                let mut next = after.map(|rest| rest.chars().next());
+                next.any(|c| !c.is_some_and(is_of_name))
+            })
+        })
+    }
+
+    fn raw(&self, name: &str) -> &str {
+        let value = self.set.get(name).or_else(|| self.known.get(name));
+        value.map_or("", String::as_str)
+    }
+
+    fn expand(&self, text: &str, depth: usize) -> String {
+        let mut expanded = String::new();
+        if depth > DEEPEST {
+            return expanded;
+        }
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('$') {
+            expanded.push_str(before);
+            rest = match behind.chars().next() {
+                Some('$') => {
+                    expanded.push('$');
+                    behind.get(1..).unwrap_or_default()
+                }
+                Some('{') => self.braced(behind, ('{', '}'), depth, &mut expanded),
+                Some('(') => self.braced(behind, ('(', ')'), depth, &mut expanded),
+                _ => {
+                    let end = behind.find(|c| !is_of_name(c)).unwrap_or(behind.len());
+                    let (name, after) = behind.split_at(end);
+                    expanded.push_str(&self.expand(self.raw(name), depth + 1));
+                    after
+                }
+            };
+        }
+        expanded.push_str(rest);
+        expanded
+    }
+
+    /// Expands `{name}`, `{name?text}` and `{name:text}`, and returns what follows. A comparison
+    /// remains as it is.
+    fn braced<'t>(
+        &self,
+        text: &'t str,
+        (open, close): (char, char),
+        depth: usize,
+        expanded: &mut String,
+    ) -> &'t str {
+        let Some((inside, after)) = bracketed(text, open, close) else {
+            expanded.push('$');
+            return text;
+        };
+        let end = inside.find(|c| !is_of_name(c)).unwrap_or(inside.len());
+        let (name, operation) = inside.split_at(end);
+        let value = self.expand(self.raw(name), depth + 1);
+        let mut operation = operation.trim_start();
+        if name.is_empty() {
+            expanded.push_str(&format!("${open}{inside}{close}"));
+        } else if operation.is_empty() {
+            expanded.push_str(&value);
+        } else {
+            let is_set = !value.is_empty();
+            let mut chosen = "";
+            if let Some(text) = operation.strip_prefix('?') {
+                let (yes, rest) = part(text);
+                operation = rest;
+                chosen = if is_set { yes } else { chosen };
+            }
+            if let Some(text) = operation.strip_prefix(':') {
+                chosen = if is_set { chosen } else { part(text).0 };
+            }
+            expanded.push_str(&self.expand(chosen, depth + 1));
+        }
+        after
+    }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Splits `{a} b` into `a` and ` b`; without braces, everything is the first half.
+fn part(text: &str) -> (&str, &str) {
+    bracketed(text, '{', '}').unwrap_or((text, ""))
+}
+
+/// Splits a text behind its bracket: what is inside, and what follows.
+fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
+    let inside = text.strip_prefix(open)?;
+    let mut depth = 1_usize;
+    for (at, c) in inside.char_indices() {
+        if c == open {
+            depth = depth.saturating_add(1);
+        } else if c == close {
+            depth = depth.saturating_sub(1);
+        }
+        if depth == 0 {
+            let (inside, after) = inside.split_at(at);
+            return Some((inside, after.strip_prefix(close).unwrap_or_default()));
+        }
+    }
+    None
+}
+
+/// Joins lines that begin with white space to the one before. Comments and empty lines between
+/// them do not matter (postconf(5)).
+pub(super) fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let content = line.trim();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        match (line.starts_with([' ', '\t']), lines.last_mut()) {
+            (true, Some(last)) => {
+                last.push(' ');
+                last.push_str(content);
+            }
+            _ => lines.push(content.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The items of a list, which commas or white space separate, except within braces.
+pub(super) fn items(text: &str) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let mut depth = 0_usize;
+    for c in text.chars() {
+        match c {
+            '{' => depth = depth.saturating_add(1),
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match (
+            depth == 0 && (c == ',' || c.is_whitespace()),
+            items.last_mut(),
+        ) {
+            (false, Some(last)) => last.push(c),
+            _ => items.push(String::new()),
+        }
+    }
+    items.retain(|item| !item.is_empty());
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        Settings::parse(text, "/etc/postfix", "mail.contoso.com")
+    }
+
+    #[test]
+    fn continuation_lines_belong_to_the_parameter_before_even_behind_comments() {
+        let settings = settings(
+            "mynetworks = 127.0.0.0/8\n# printers\n\n\t192.0.2.0/24,\n  [::1]/128\nbiff=no\nbiff = yes\n",
+        );
+        assert_eq!(
+            settings.list("mynetworks"),
+            ["127.0.0.0/8", "192.0.2.0/24", "[::1]/128"]
+        );
+        assert_eq!(settings.value("biff"), "yes");
+    }
+
+    #[test]
+    fn variables_are_replaced_by_what_they_are_set_to_or_by_the_default() {
+        let settings = settings(
+            "nets = 192.0.2.0/24\nmynetworks = 127.0.0.0/8 ${nets} $(nets)\nmyorigin = $mydomain\n\
+             one = ${nets?yes}${none?no}\ntwo = ${none:{a b}}\nthree = ${nets?{x}:{y}} ${none?{x}:{y}}\n\
+             price = $$5\nloop = $loop\nfour = ${{a} == {b} ? {c} : {d}}\n",
+        );
+        for (name, expected) in [
+            ("mynetworks", "127.0.0.0/8 192.0.2.0/24 192.0.2.0/24"),
+            ("myorigin", "contoso.com"),
+            ("one", "yes"),
+            ("two", "a b"),
+            ("three", "x y"),
+            ("price", "$5"),
+            ("loop", ""),
+            ("four", "${{a} == {b} ? {c} : {d}}"),
+            ("config_directory", "/etc/postfix"),
+        ] {
+            assert_eq!(settings.value(name), expected, "{name}");
+        }
+        assert!(settings.is_used("nets") && !settings.is_used("net") && !settings.is_used("one"));
+    }
+
+    #[test]
+    fn braces_hold_an_item_of_a_list_together() {
+        assert_eq!(items("a, { b = c, d } ,e"), ["a", "{ b = c, d }", "e"]);
+    }
+}

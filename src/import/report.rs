@@ -1,0 +1,164 @@
+//! The SMTP AUTH clients report of the Exchange admin centre, as a list of what has to move.
+//!
+//! Its columns are found by their English names, or else by what is in them, because the admin
+//! centre writes them in the language of whoever is signed in.
+
+use std::path::Path;
+
+use super::ImportError;
+use super::content;
+use crate::mail::Address;
+
+/// Somebody who still sends by SMTP AUTH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The mailbox.
+    pub address: Address,
+    /// Messages in the time of the report, if it says so.
+    pub messages: Option<u64>,
+    /// The other columns, with their names, for a person to read.
+    pub others: Vec<(String, String)>,
+}
+
+/// Where the columns are that count.
+struct Columns {
+    names: Vec<String>,
+    address: usize,
+    messages: Option<usize>,
+}
+
+/// Reads an exported report; the busiest sender comes first.
+///
+/// # Errors
+///
+/// The file cannot be read, or no column has addresses.
+pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
+    let wrong = |words: String| ImportError::Content {
+        path: path.to_owned(),
+        words,
+    };
+    let text = content(path)?;
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter(text))
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let not_csv = |error: csv::Error| wrong(format!("this is not CSV: {error}"));
+    let names = reader.headers().map_err(not_csv)?.clone();
+    let rows = reader.records().collect::<Result<Vec<_>, _>>();
+    let rows = rows.map_err(not_csv)?;
+    let Some(columns) = Columns::of(&names, &rows) else {
+        let words = "no column has addresses: export the SMTP AUTH clients report from the Exchange \
+                     admin centre (Reports, Mail flow)";
+        return Err(wrong(words.to_owned()));
+    };
+    let mut senders: Vec<Sender> = Vec::new();
+    for sender in rows.iter().filter_map(|row| columns.sender(row)) {
+        let key = sender.address.key();
+        // The report may have a row for each day.
+        match senders.iter_mut().find(|it| it.address.key() == key) {
+            Some(known) => {
+                let both = known.messages.zip(sender.messages);
+                let sum = both.map(|(one, other)| one.saturating_add(other));
+                known.messages = sum.or(known.messages).or(sender.messages);
+            }
+            None => senders.push(sender),
+        }
+    }
+    senders.sort_by_key(|it| std::cmp::Reverse(it.messages));
+    Ok(senders)
+}
+
+/// What separates the columns in the first line.
+fn delimiter(text: &str) -> u8 {
+    let first = text.lines().next().unwrap_or_default();
+    let count = |delimiter: &u8| first.bytes().filter(|byte| byte == delimiter).count();
+    let known = [b',', b';', b'\t'];
+    known.into_iter().max_by_key(count).unwrap_or(b',')
+}
+
+impl Columns {
+    fn of(names: &csv::StringRecord, rows: &[csv::StringRecord]) -> Option<Self> {
+        const ADDRESS: [&str; 3] = ["Sender address", "SenderAddress", "Sender"];
+        const MESSAGES: [&str; 5] = [
+            "Messages sent",
+            "MessagesSent",
+            "Message count",
+            "MessageCount",
+            "Messages",
+        ];
+        let names: Vec<String> = names.iter().map(|it| it.trim().to_owned()).collect();
+        let named = |words: &[&str]| {
+            let is_one = |name: &String| words.iter().any(|word| name.eq_ignore_ascii_case(word));
+            names.iter().position(is_one)
+        };
+        let has_addresses = |at: &usize| rows.iter().any(|row| address(row, *at).is_some());
+        let address = named(&ADDRESS);
+        Some(Self {
+            address: address.or_else(|| (0..names.len()).find(has_addresses))?,
+            messages: named(&MESSAGES),
+            names,
+        })
+    }
+
+    fn sender(&self, row: &csv::StringRecord) -> Option<Sender> {
+        let address = address(row, self.address)?;
+        let is_other = |at: usize| at != self.address && Some(at) != self.messages;
+        let others = row.iter().enumerate();
+        let others = others.filter(|(at, value)| is_other(*at) && !value.trim().is_empty());
+        let others = others.map(|(at, value)| {
+            let name = self.names.get(at).cloned().unwrap_or_default();
+            (name, value.trim().to_owned())
+        });
+        Some(Sender {
+            address,
+            messages: self.messages.and_then(|at| row.get(at)).and_then(number),
+            others: others.collect(),
+        })
+    }
+}
+
+fn address(row: &csv::StringRecord, at: usize) -> Option<Address> {
+    row.get(at)?.trim().parse().ok()
+}
+
+/// A number with separators of thousands.
+fn number(text: &str) -> Option<u64> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Vec<(String, Option<u64>)>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.csv");
+        std::fs::write(&path, text).unwrap();
+        let senders = read(&path).map_err(|error| error.to_string())?;
+        Ok(senders
+            .into_iter()
+            .map(|it| (it.address.to_string(), it.messages))
+            .collect())
+    }
+
+    #[test]
+    fn the_columns_are_found_in_english_and_in_other_languages() {
+        let expected = Ok(vec![
+            ("a@contoso.com".to_owned(), Some(1203)),
+            ("b@contoso.com".to_owned(), Some(4)),
+        ]);
+        let english = "\u{feff}Sender address,Domain,TLS 1.0,Messages sent\r\nb@contoso.com,contoso.com,0,4\r\na@contoso.com,contoso.com,0,\"1,203\"\r\n";
+        assert_eq!(of(english), expected);
+        let daily = "Date,SenderAddress,MessageCount\n1,b@contoso.com,4\n1,a@contoso.com,1200\n2,A@contoso.com,3\n";
+        assert_eq!(of(daily), expected);
+        let german = "Absenderadresse;Domäne;Gesendete Nachrichten\na@contoso.com;contoso.com;7\n";
+        assert_eq!(of(german), Ok(vec![("a@contoso.com".to_owned(), None)]));
+        assert!(
+            of("Name,Value\nx,1\n")
+                .unwrap_err()
+                .contains("no column has addresses")
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! `import iis`.
+
+use std::fs;
+
+use super::Sample;
+use super::settings;
+use super::source;
+use crate::common::said;
+
+#[test]
+fn the_virtual_server_becomes_the_relay_toml_beside_the_sample() {
+    let sample = Sample::of("iis");
+
+    let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    let expected = fs::read_to_string(source("iis").join("relay.toml")).unwrap();
+    assert_eq!(sample.plain("new.toml"), expected, "{}", said(&output));
+    assert!(!said(&output).contains("canary"), "{}", said(&output));
+}
+
+#[test]
+fn a_file_in_utf_16_is_read_too() {
+    let sample = Sample::of("iis");
+    let text = sample.read("MetaBase.xml");
+    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+    let bytes: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+    fs::write(sample.path("MetaBase.xml"), bytes).unwrap();
+
+    sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    let expected = fs::read_to_string(source("iis").join("relay.toml")).unwrap();
+    assert_eq!(sample.plain("new.toml"), expected);
+}
+
+#[test]
+fn every_setting_of_the_server_and_its_service_is_in_the_report() {
+    let sample = Sample::of("iis");
+
+    let output = sample.import(&["iis", "MetaBase.xml"]);
+
+    let titles = [
+        "Taken over",
+        "Changed",
+        "No counterpart",
+        "To be decided or completed",
+    ];
+    let rows: Vec<String> = titles
+        .iter()
+        .flat_map(|title| settings(&output, title))
+        .collect();
+    let text = sample.read("MetaBase.xml");
+    let (_, text) = text.split_once("<IIsSmtpService").unwrap();
+    let (text, _) = text.split_once("<IIsWebService").unwrap();
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains("=\"") && !line.contains("Location"));
+    let names = lines.filter_map(|line| line.split_once("=\""));
+    let names: Vec<&str> = names
+        .map(|(name, _)| name)
+        .filter(|it| !["Name", "ID", "Value", "Type", "UserType", "Attributes"].contains(it))
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names.into_iter().chain(["UnknownSetting"]) {
+        let is_it = |row: &String| row.starts_with(&format!("/LM/SmtpSvc/1: {name}="));
+        assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
+    }
+}
+
+#[test]
+fn a_relay_list_that_cannot_be_read_lets_only_this_machine_send() {
+    let sample = Sample::of("iis");
+    sample.change("MetaBase.xml", "RelayIpList=\"18", "RelayIpList=\"19");
+
+    let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    let written = sample.read("new.toml");
+    assert!(written.contains("address = \"127.0.0.1:25\""), "{written}");
+    assert!(!written.contains("192.0.2.17"), "{written}");
+    assert!(
+        said(&output).contains("which this program cannot read"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_file_without_an_smtp_server_is_refused() {
+    let sample = Sample::of("iis");
+    for (text, words) in [
+        ("<a><IIsWebService/></a>", "there is no SMTP virtual server"),
+        ("<a>", "this is not XML"),
+        (
+            "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
+            "this is not XML",
+        ),
+    ] {
+        fs::write(sample.path("MetaBase.xml"), text).unwrap();
+        let output = sample.import(&["iis", "MetaBase.xml"]);
+        assert_eq!(output.status.code(), Some(78), "{}", said(&output));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+}

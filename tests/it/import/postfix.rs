@@ -1,0 +1,211 @@
+//! `import postfix`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::Sample;
+use super::settings;
+use super::source;
+use crate::common::binary;
+use crate::common::said;
+
+const TITLES: [&str; 4] = [
+    "Taken over",
+    "Changed",
+    "No counterpart",
+    "To be decided or completed",
+];
+
+/// The names of the parameters that a main.cf sets.
+fn parameters(text: &str) -> Vec<String> {
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with(['#', ' ', '\t']));
+    let names = lines.filter_map(|line| line.split_once('='));
+    names.map(|(name, _)| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn postfix_becomes_the_relay_toml_beside_the_sample() {
+    let sample = Sample::of("postfix");
+
+    let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+
+    let expected = fs::read_to_string(source("postfix").join("relay.toml")).unwrap();
+    assert_eq!(sample.plain("new.toml"), expected, "{}", said(&output));
+    assert_eq!(
+        fs::metadata(sample.path("new.toml"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o640
+    );
+}
+
+#[test]
+fn every_parameter_of_main_cf_and_option_of_an_smtp_service_is_in_the_report() {
+    let sample = Sample::of("postfix");
+
+    let output = sample.import(&["postfix", "."]);
+
+    let rows: Vec<String> = TITLES
+        .iter()
+        .flat_map(|title| settings(&output, title))
+        .collect();
+    let names = parameters(&sample.read("main.cf"));
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let is_it = |row: &String| row.split([' ', '=']).next() == Some(name.as_str());
+        assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
+    }
+    for option in [
+        "-o smtpd_relay_restrictions=",
+        "-o milter_macro_daemon_name=",
+        "spamfilter unix",
+    ] {
+        assert!(
+            rows.iter().any(|row| row.starts_with(option)),
+            "{option}: {rows:#?}"
+        );
+    }
+    let none = settings(&output, TITLES[2]);
+    for name in [
+        "header_checks",
+        "always_bcc",
+        "transport_maps",
+        "mailbox_size_limit",
+        "smtpd_recipient_restrictions",
+    ] {
+        assert!(
+            none.iter().any(|row| row.starts_with(name)),
+            "{name}: {none:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_password_of_postfix_is_neither_shown_nor_written() {
+    let sample = Sample::of("postfix");
+    sample.change(
+        "main.cf",
+        "hash:/etc/postfix/sasl_passwd",
+        "hash:/etc/postfix/sasl_passwd static:other@contoso.com:canary-static",
+    );
+
+    let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+
+    for text in [said(&output), sample.read("new.toml")] {
+        assert!(
+            text.contains("noreply@contoso.com") || text.contains("mailbox"),
+            "{text}"
+        );
+        assert!(!text.contains("canary"), "{text}");
+    }
+    assert!(
+        sample
+            .read("new.toml")
+            .contains("mailbox = \"noreply@contoso.com\"")
+    );
+}
+
+#[test]
+fn the_file_says_what_is_missing_and_passes_the_check_once_it_is_complete() {
+    let sample = Sample::of("postfix");
+    let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    for missing in [
+        "[[account]] needs \"tenant\"",
+        "there is no [[user]]",
+        "Complete new.toml",
+    ] {
+        assert!(text.contains(missing), "{missing}: {text}");
+    }
+
+    sample.change("new.toml", "# tenant", "tenant");
+    sample.change("new.toml", "# client_id", "client_id");
+    sample.change(
+        "new.toml",
+        "# client_secret_file = \"/etc/graph-relay/client-secret\"",
+        "managed_identity = false\nclient_secret_env = \"PATH\"",
+    );
+    sample.change("new.toml", "managed_identity = false\n", "");
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$mFzbGLkJHdHqXL3Ivbs8WGVhBVvMQc8wtQhfLmxIlh8";
+    let user = format!(
+        "[[user]]\nname = \"scanner\"\npassword_hash = \"{hash}\"\nsenders = [\"*@contoso.com\"]\n\n[limits]"
+    );
+    sample.change("new.toml", "[limits]", &user);
+    let check = binary()
+        .arg("check")
+        .arg("--config")
+        .arg(sample.path("new.toml"))
+        .output()
+        .unwrap();
+
+    let text = said(&check);
+    assert_eq!(check.status.code(), Some(0), "{text}");
+    assert!(text.contains("sends from noreply@contoso.com"), "{text}");
+}
+
+#[test]
+fn a_file_that_exists_is_replaced_only_if_asked_for_and_is_kept() {
+    let sample = Sample::of("postfix");
+    fs::write(sample.path("new.toml"), "hostname = \"mine\"\n").unwrap();
+
+    let refused = sample.import(&["postfix", ".", "--write", "new.toml"]);
+    assert_eq!(refused.status.code(), Some(73));
+    assert!(said(&refused).contains("--replace"));
+    assert_eq!(sample.read("new.toml"), "hostname = \"mine\"\n");
+
+    sample.import(&["postfix", ".", "--write", "new.toml", "--replace"]);
+    assert!(
+        sample
+            .read("new.toml")
+            .contains("hostname = \"mail.contoso.com\"")
+    );
+    assert_eq!(sample.read("new.toml.old"), "hostname = \"mine\"\n");
+}
+
+#[test]
+fn without_write_nothing_is_written_and_the_file_is_shown() {
+    let sample = Sample::of("postfix");
+    let before = fs::read_dir(sample.folder.path()).unwrap().count();
+
+    let output = sample.import(&["postfix", "."]);
+
+    assert_eq!(fs::read_dir(sample.folder.path()).unwrap().count(), before);
+    let text = said(&output);
+    assert!(
+        text.contains("    hostname = \"mail.contoso.com\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_lines_that_keep_postfix_undo_what_the_relay_cannot_do() {
+    let sample = Sample::of("postfix");
+
+    let text = said(&sample.import(&["postfix", "."]));
+
+    for line in [
+        "postconf -e 'relayhost = [127.0.0.1]:2525'",
+        "postconf -e 'smtp_sasl_auth_enable = no'",
+        "postconf -e 'smtp_tls_security_level = may'",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.contains("transport_maps takes precedence"), "{text}");
+}
+
+#[test]
+fn a_folder_without_main_cf_is_an_error_with_its_name() {
+    let sample = Sample::of("postfix");
+    let output = sample.import(&["postfix", "no-such-folder"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(
+        said(&output).contains("no-such-folder/main.cf"),
+        "{}",
+        said(&output)
+    );
+}

@@ -1,0 +1,257 @@
+//! `import smtp2graph`: its configuration, and the messages in its queue.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Output;
+
+use super::Sample;
+use super::settings;
+use super::source;
+use crate::common::Home;
+use crate::common::Relay;
+use crate::common::arrived;
+use crate::common::binary;
+use crate::common::message;
+use crate::common::said;
+use crate::common::stand_in;
+
+/// A text in which every hash of a password is the same.
+fn without_hashes(text: &str) -> String {
+    let mut pieces = text.split("\"$argon2id");
+    let mut plain = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        plain.push_str("\"HASH");
+        plain.push_str(&piece[piece.find('"').unwrap()..]);
+    }
+    plain
+}
+
+#[test]
+fn config_yml_becomes_a_relay_toml_that_the_relay_accepts() {
+    let sample = Sample::of("smtp2graph");
+
+    let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
+
+    let expected = fs::read_to_string(source("smtp2graph").join("relay.toml")).unwrap();
+    let written = sample.plain("new.toml");
+    assert_eq!(without_hashes(&written), expected, "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("sends from noreply@contoso.com"));
+}
+
+#[test]
+fn secrets_of_smtp2graph_are_not_shown_and_only_their_owner_can_read_the_file() {
+    let sample = Sample::of("smtp2graph");
+
+    let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
+
+    assert!(!said(&output).contains("canary"), "{}", said(&output));
+    assert!(!sample.read("new.toml").contains("canary"));
+    assert_eq!(sample.read("client-secret"), "canary-app-secret");
+    let mode = fs::metadata(sample.path("client-secret"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let shown = sample.import(&["smtp2graph", "config.yml"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", said(&shown));
+    assert!(!said(&shown).contains("canary"), "{}", said(&shown));
+}
+
+#[test]
+fn every_setting_of_config_yml_is_in_the_report() {
+    let sample = Sample::of("smtp2graph");
+
+    let output = sample.import(&["smtp2graph", "config.yml"]);
+
+    let titles = [
+        "Taken over",
+        "Changed",
+        "No counterpart",
+        "To be decided or completed",
+    ];
+    let rows: Vec<String> = titles
+        .iter()
+        .flat_map(|title| settings(&output, title))
+        .collect();
+    for name in [
+        "mode",
+        "send.appReg.tenant",
+        "send.appReg.id",
+        "send.appReg.secret",
+        "send.retryLimit",
+        "send.retryInterval",
+        "send.forceMailbox",
+        "receive.port",
+        "receive.listenAddress",
+        "receive.secure",
+        "receive.tlsKeyPath",
+        "receive.tlsCertPath",
+        "receive.maxSize",
+        "receive.banner",
+        "receive.ipWhitelist",
+        "receive.allowedFrom",
+        "receive.allowedRcpt",
+        "receive.allowInsecureAuth",
+        "receive.requireAuth",
+        "receive.users.0.username",
+        "receive.users.0.password",
+        "receive.users.0.allowedFrom",
+        "receive.users.1.password",
+        "receive.rateLimit.limit",
+        "receive.authLimit.duration",
+        "httpProxy.host",
+        "surprise",
+    ] {
+        assert!(
+            rows.iter().any(|row| row.starts_with(&format!("{name}: "))),
+            "{name}: {rows:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_list_of_clients_that_is_missing_lets_only_this_machine_send() {
+    let sample = Sample::of("smtp2graph");
+    let text = "mode: full\nsend:\n  appReg:\n    tenant: contoso\n    id: '1'\n    secret: x\nreceive:\n  port: 25\n";
+    fs::write(sample.path("config.yml"), text).unwrap();
+
+    let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
+
+    let written = sample.read("new.toml");
+    assert!(
+        written.contains("address = \"127.0.0.1:25\"\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]"),
+        "{written}"
+    );
+    assert!(
+        said(&output).contains("SMTP2Graph let everybody send"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_file_that_is_not_a_configuration_of_smtp2graph_is_refused() {
+    let sample = Sample::of("smtp2graph");
+    for (text, words) in [
+        ("a: [", "this is not YAML"),
+        ("x: 1\n", "not a configuration of SMTP2Graph"),
+        ("", "no settings"),
+    ] {
+        fs::write(sample.path("config.yml"), text).unwrap();
+        let output = sample.import(&["smtp2graph", "config.yml"]);
+        assert_eq!(output.status.code(), Some(78));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+}
+
+/// A folder with these messages.
+fn queue(home: &Home, messages: &[(&str, &str)]) -> PathBuf {
+    let folder = home.path("queue");
+    fs::create_dir(&folder).unwrap();
+    for (name, text) in messages {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    folder
+}
+
+fn take_over(home: &Home, address: &str, folder: &Path) -> Output {
+    let mut command = binary();
+    command.args(["import", "smtp2graph", "--relay", address, "--queue"]);
+    command.arg(folder).arg("--config").arg(&home.config);
+    command.output().unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_messages_are_taken_over_once_with_their_blind_recipients_hidden() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let relay = Relay::start(&home);
+    let blind =
+        message("one", "a@example.org").replace("Subject:", "Bcc: b@example.org\r\nSubject:");
+    let address = relay.addresses()[0].to_string();
+    let folder = queue(
+        &home,
+        &[
+            ("1.eml", &blind),
+            ("2.eml", "Subject: no sender\r\n\r\n"),
+            ("note.txt", "x"),
+        ],
+    );
+    symlink(folder.join("1.eml"), folder.join("3.eml")).unwrap();
+    let run = || take_over(&home, &address, &folder);
+
+    let first = run();
+    let arrivals = arrived(&graph, 1).await;
+    let second = run();
+
+    assert_eq!(first.status.code(), Some(1), "{}", said(&first));
+    assert!(
+        said(&first).contains("there is no address in From"),
+        "{}",
+        said(&first)
+    );
+    assert!(
+        said(&first).contains("3.eml: this is not a regular file"),
+        "{}",
+        said(&first)
+    );
+    assert!(
+        said(&first).contains("1 of 3 messages taken over"),
+        "{}",
+        said(&first)
+    );
+    assert!(
+        said(&second).contains("0 of 2 messages taken over"),
+        "{}",
+        said(&second)
+    );
+    assert_eq!(
+        names(&folder),
+        ["1.eml.taken", "2.eml", "3.eml", "note.txt"]
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("1.eml.taken")).unwrap(),
+        blind
+    );
+    let recipients = crate::common::recipients(&arrivals[0]);
+    assert_eq!(
+        recipients,
+        crate::common::set(&["a@example.org", "b@example.org"])
+    );
+    assert_eq!(graph.arrivals().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_relay_every_message_keeps_its_place_and_a_doubtful_one_is_named() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).build();
+    let text = message("one", "a@example.org");
+    let folder = queue(&home, &[("1.eml", &text), ("2.eml.sending", &text)]);
+    let output = take_over(&home, "127.0.0.1:9", &folder);
+
+    assert_eq!(output.status.code(), Some(75), "{}", said(&output));
+    assert!(
+        said(&output).contains("2.eml.sending: an earlier run ended"),
+        "{}",
+        said(&output)
+    );
+    assert!(
+        said(&output).contains("graph-relay trace"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(names(&folder), ["1.eml", "2.eml.sending"]);
+}
