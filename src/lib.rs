@@ -21,6 +21,7 @@
 //!   access.rs       what it may do       dialog.rs  its lines to the session, and replies back
 //!   passwords/      whether a name and a password belong together
 //!   receive/        a message on its way in
+//!   pickup/         folders with messages as files
 //! session/        the SMTP dialog, without I/O
 //!   syntax/         command lines        replies/   every reply
 //!   dialog.rs       what a command means     data.rs    the framing of DATA
@@ -102,7 +103,7 @@
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
 //! | `import` | `credentials`, `mail` |
 //! | `admin` | `listener`, `delivery`, `telemetry`, `routing`, `graph`, `auth`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `metrics`, `platform` |
-//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `metrics` |
+//! | `listener` | `admission`, `telemetry`, `spool`, `session`, `mime`, `config`, `credentials`, `mail`, `clock`, `disk`, `metrics`, `platform` |
 //! | `admission` | `routing`, `session`, `mime`, `config`, `mail` |
 //! | `delivery` | `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `mime`, `config`, `mail`, `clock`, `catalogue`, `metrics` |
 //! | `telemetry` | `spool`, `config`, `mail`, `clock`, `disk`, `platform` |

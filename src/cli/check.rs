@@ -65,6 +65,12 @@ pub(super) fn summary(config: &Config, file: &Path) {
             access(listener)
         ));
     }
+    for folder in &config.pickups {
+        say(&format!(
+            "  takes messages from files in {}",
+            folder.display()
+        ));
+    }
     for account in &config.accounts {
         let mailbox = match &account.mailbox {
             Mailbox::Fixed(address) => address.to_string(),

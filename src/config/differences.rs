@@ -63,6 +63,7 @@ impl Config {
         };
         let changed = [
             ("[[listener]]", listeners(self) != listeners(new)),
+            ("[[pickup]]", self.pickups != new.pickups),
             ("[tls]", self.tls != new.tls),
             ("[limits]", clients(&self.limits) != clients(&new.limits)),
             ("[[user]]", self.users != new.users),

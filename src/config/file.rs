@@ -27,6 +27,7 @@ use super::admin;
 use super::alerts;
 use super::aliases;
 use super::listeners;
+use super::listeners::pickup;
 use super::listeners::received;
 use super::listeners::tls;
 use super::listeners::users;
@@ -96,10 +97,12 @@ pub(super) fn everything<'a>(
     let aliases = aliases::read(&mut top, surroundings, context);
     let (history_keep, history_content, history_subjects) = history(&mut top);
     let admin = admin::read(&mut top, has_certificate, Some(&accounts));
+    let data_dir = top
+        .optional("data_dir")
+        .unwrap_or_else(|| places::data_dir(path));
     let config = Config {
-        data_dir: top
-            .optional("data_dir")
-            .unwrap_or_else(|| places::data_dir(path)),
+        pickups: pickup::read(&mut top, &data_dir),
+        data_dir,
         aliases: Arc::new(aliases),
         listeners,
         tls,

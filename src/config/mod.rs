@@ -85,6 +85,8 @@ pub struct Config {
     pub aliases: Arc<Aliases>,
     /// The sockets that accept mail; at least one.
     pub listeners: Vec<Listener>,
+    /// The folders with messages as files.
+    pub pickups: Vec<PathBuf>,
     /// The certificate of the listeners; present if any of them uses TLS.
     pub tls: Option<CertificateFiles>,
     /// The limits for clients and for the spool.

@@ -48,6 +48,20 @@ impl Policy {
         })
     }
 
+    /// What holds now for a file of a pickup folder: the same as for a client on this machine
+    /// that need not authenticate.
+    pub(super) fn for_files(shared: &Shared) -> Option<Self> {
+        let generation = shared.generation();
+        let rules = shared.rules();
+        Some(Self {
+            visitor: Visitor::here(),
+            number: rules.listeners.len(),
+            listener: Arc::new(Listener::defaults().into_iter().next()?),
+            generation,
+            rules,
+        })
+    }
+
     /// Whom it is about.
     pub(super) fn client(&self) -> IpAddr {
         self.visitor.client()

@@ -15,6 +15,7 @@ mod dialog;
 mod ending;
 mod newcomer;
 mod passwords;
+mod pickup;
 mod proxy;
 mod receive;
 mod slots;
@@ -24,6 +25,7 @@ use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -44,6 +46,7 @@ use self::clients::Clients;
 use self::newcomer::Door;
 use self::newcomer::Newcomer;
 use self::passwords::Verifier;
+pub use self::pickup::run as pick_up;
 use self::proxy::Peer;
 #[cfg(any(test, fuzzing))]
 pub use self::proxy::oracle;
@@ -83,6 +86,8 @@ pub struct Rules {
     pub users: Vec<User>,
     /// One for each socket, in the same order.
     pub listeners: Vec<Arc<Listener>>,
+    /// The folders with messages as files.
+    pub pickups: Vec<PathBuf>,
     /// The certificate, if any listener has TLS.
     pub tls: Option<Arc<ServerConfig>>,
 }

@@ -2,19 +2,26 @@
 
 use std::fs::DirBuilder;
 use std::fs::File;
+use std::fs::FileType;
 use std::fs::Metadata;
 use std::fs::OpenOptions;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::Access;
+use rustix::fs::CWD;
 use rustix::fs::FlockOperation;
+use rustix::fs::OFlags;
+use rustix::fs::RenameFlags;
+use rustix::fs::renameat;
+use rustix::fs::renameat_with;
 use rustix::io::Errno;
 
 /// Only the owner can read and write it.
@@ -167,4 +174,40 @@ pub fn free(path: &Path) -> io::Result<Free> {
         // Some file systems make them as needed, and say 0 of 0.
         has_inodes: disk.f_files == 0 || disk.f_favail > 0,
     })
+}
+
+/// How many names (hard links) a file has.
+pub fn names(file: &Metadata) -> u64 {
+    file.nlink()
+}
+
+/// Whether it is a named pipe.
+pub fn is_pipe(kind: FileType) -> bool {
+    kind.is_fifo()
+}
+
+/// Opens a file for reading. It follows no link in its last name, and waits for no pipe.
+///
+/// # Errors
+///
+/// Those of opening; also if it is a link.
+pub fn open_itself(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+/// Renames a file, unless something has the new name.
+///
+/// # Errors
+///
+/// Those of renaming; `AlreadyExists` if something has the name.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some network file systems cannot do that.
+        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => {
+            Ok(renameat(CWD, from, CWD, to)?)
+        }
+        renamed => Ok(renamed?),
+    }
 }

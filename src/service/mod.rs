@@ -284,6 +284,8 @@ impl Service {
     fn listen(&mut self, sockets: Vec<TcpListener>) {
         let complaints = complaints::run(self.stop_listening.clone());
         self.connections.spawn(complaints);
+        let pickup = listener::pick_up(Arc::clone(&self.shared));
+        self.connections.spawn(pickup);
         for (number, socket) in sockets.into_iter().enumerate() {
             if let Ok(address) = socket.local_addr() {
                 info!(event = "listening", %address, "accepting mail");
@@ -445,6 +447,7 @@ fn rules(
         senders: config.senders.clone(),
         users: config.users.clone(),
         listeners,
+        pickups: config.pickups.clone(),
         tls: config.tls.clone().map(listener::tls_server).transpose()?,
     })
 }

@@ -13,6 +13,7 @@ mod journal;
 pub mod maillog;
 mod native;
 pub mod operatorlog;
+pub mod pickuplog;
 pub mod refusals;
 mod spoollog;
 pub mod transcripts;

@@ -51,6 +51,7 @@ mod pace;
 mod page;
 mod pages;
 mod pause;
+mod pickup;
 mod promises;
 mod proxied;
 mod queue;

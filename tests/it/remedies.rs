@@ -22,10 +22,11 @@ mailbox = \"a@contoso.com\"
 ";
 
 /// The places of a key after that.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "",
     "[tls]",
     "[[listener]]",
+    "[[pickup]]",
     "[limits]",
     "[[user]]",
     "[[sender]]",

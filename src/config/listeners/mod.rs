@@ -8,6 +8,7 @@
 //! | everybody | TLS, and `authentication = "required"` |
 
 pub(super) mod address;
+pub(super) mod pickup;
 pub(super) mod received;
 pub(super) mod tls;
 pub(super) mod users;

@@ -14,6 +14,7 @@ pub mod oracle;
 pub(super) mod unexpected;
 
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -149,6 +150,14 @@ impl Proxy {
 }
 
 impl Visitor {
+    /// This machine itself.
+    pub(super) fn here() -> Self {
+        Self {
+            client: Ipv4Addr::LOCALHOST.into(),
+            through: Through::Nothing,
+        }
+    }
+
     /// Whom limits, rights, the log and the message mean.
     pub(super) fn client(&self) -> IpAddr {
         self.client

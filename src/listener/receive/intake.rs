@@ -112,7 +112,7 @@ impl<'a> Intake<'a> {
     }
 
     /// Stores a message that has come in whole.
-    pub(super) async fn accept(
+    pub(in crate::listener) async fn accept(
         self,
         mut incoming: Incoming,
         envelope: Envelope,

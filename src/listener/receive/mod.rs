@@ -4,7 +4,7 @@
 mod fit;
 pub(super) mod intake;
 pub(super) mod reason;
-mod tolerance;
+pub(super) mod tolerance;
 
 use self::intake::Intake;
 use self::intake::Refused;
@@ -138,7 +138,11 @@ impl Reception<'_, '_> {
 
 /// Stores a piece of content, unless the message is too large. Nothing is left of a
 /// refused message.
-async fn write(incoming: &mut Incoming, piece: &[u8], limit: u64) -> Result<(), Refused> {
+pub(super) async fn write(
+    incoming: &mut Incoming,
+    piece: &[u8],
+    limit: u64,
+) -> Result<(), Refused> {
     if incoming.size() + piece.len() as u64 > limit {
         incoming.discard();
         return Err(Verdict::TooBig.into());

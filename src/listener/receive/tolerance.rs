@@ -21,7 +21,7 @@ pub(super) fn reader(line_end: LineEnd, listener: &Listener) -> DataReader {
 }
 
 /// Records the faults of a message; returns the verdict if it is refused for them.
-pub(super) fn tolerate(
+pub(in crate::listener) fn tolerate(
     faults: Faults,
     content: &Incoming,
     listener: &Listener,

@@ -1,0 +1,248 @@
+//! The files of a pickup folder: which of them may be messages, and where they go.
+//!
+//! | place | holds |
+//! |---|---|
+//! | `NAME.eml` | what an application has written |
+//! | `.taking/ID.NAME.eml` | a message that is being handed to the spool as the entry ID |
+//! | `bad/NAME.eml`, `bad/NAME.eml.txt` | a refused one, and the reason |
+//!
+//! All names are in one file system, so that each step is one rename. Links are never followed:
+//! neither the relay's own files nor others can be sent by a link to them.
+
+use std::fs;
+use std::fs::FileType;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::disk;
+use crate::mail::SpoolId;
+use crate::platform::files;
+use crate::spool::Spool;
+
+const TAKING: &str = ".taking";
+const BAD: &str = "bad";
+/// Entries of a folder that are looked at in one look.
+const MOST_ENTRIES: usize = 10_000;
+
+/// What two looks compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    identity: files::Identity,
+    pub(super) size: u64,
+    changed: Option<SystemTime>,
+}
+
+impl Stamp {
+    pub(super) fn of(file: &fs::Metadata) -> Self {
+        Self {
+            identity: files::identity(file),
+            size: file.len(),
+            changed: file.modified().ok(),
+        }
+    }
+}
+
+/// A file whose name ends with `.eml`.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) stamp: Stamp,
+    kind: FileType,
+    links: u64,
+}
+
+impl Candidate {
+    /// Why it cannot be a message of at most this size.
+    pub(super) fn wrong(&self, limit: u64) -> Option<String> {
+        if self.kind.is_symlink() {
+            return Some("this is a symbolic link: the relay takes only files".to_owned());
+        }
+        if !self.kind.is_file() {
+            let what = match files::is_pipe(self.kind) {
+                true => "a pipe",
+                false => "a folder or a device",
+            };
+            return Some(format!("this is {what}: the relay takes only files"));
+        }
+        if self.links > 1 {
+            return Some(
+                "this file has another name too (a hard link): the relay takes only files with one"
+                    .to_owned(),
+            );
+        }
+        (self.stamp.size > limit).then(|| {
+            format!(
+                "this file has {} bytes, and message_size of [limits] allows {limit}",
+                self.stamp.size
+            )
+        })
+    }
+}
+
+/// The files that may be messages, oldest first.
+pub(super) async fn candidates(folder: &Path) -> io::Result<Vec<Candidate>> {
+    let folder = folder.to_owned();
+    blocking(move || {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder)?.take(MOST_ENTRIES) {
+            let path = entry?.path();
+            let ends = path
+                .extension()
+                .map(|it| it.to_string_lossy().to_lowercase());
+            if ends.as_deref() != Some("eml") {
+                continue;
+            }
+            let file = match fs::symlink_metadata(&path) {
+                Ok(file) => file,
+                // Its application took it away again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            found.push(Candidate {
+                stamp: Stamp::of(&file),
+                kind: file.file_type(),
+                links: files::names(&file),
+                path,
+            });
+        }
+        found.sort_by(|one, other| {
+            (one.stamp.changed, &one.path).cmp(&(other.stamp.changed, &other.path))
+        });
+        Ok(found)
+    })
+    .await
+}
+
+/// Gives a file the name of the entry that it is to become.
+pub(super) async fn begin(
+    folder: &Path,
+    candidate: &Candidate,
+    id: SpoolId,
+) -> io::Result<PathBuf> {
+    let taking = folder.join(TAKING);
+    let name = candidate
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let from = candidate.path.clone();
+    blocking(move || {
+        made(&taking)?;
+        let to = taking.join(format!("{id}.{name}"));
+        renamed(&from, &to)?;
+        Ok(to)
+    })
+    .await
+}
+
+/// Deletes a file whose message the spool has.
+pub(super) async fn end(taken: &Path) -> io::Result<()> {
+    let taken = taken.to_owned();
+    blocking(move || fs::remove_file(taken)).await
+}
+
+/// Gives a file its old name back.
+pub(super) async fn give_back(taken: &Path, before: &Path) -> io::Result<()> {
+    let (taken, before) = (taken.to_owned(), before.to_owned());
+    blocking(move || renamed(&taken, &free(&before))).await
+}
+
+/// Moves a file to `bad/`, and writes the reason beside it. Returns where it is.
+pub(super) async fn refuse(
+    folder: &Path,
+    now: &Path,
+    before: &Path,
+    reason: &str,
+) -> io::Result<PathBuf> {
+    let bad = folder.join(BAD);
+    let name = before.file_name().unwrap_or_default().to_owned();
+    let (now, reason) = (now.to_owned(), format!("{reason}\n"));
+    blocking(move || {
+        made(&bad)?;
+        let place = free(&bad.join(name));
+        renamed(&now, &place)?;
+        let mut note = place.clone().into_os_string();
+        note.push(".txt");
+        fs::write(note, reason)?;
+        Ok(place)
+    })
+    .await
+}
+
+/// Decides about files that a crash left in `.taking/`: the spool knows whether it has them.
+pub(super) async fn recover(folder: &Path, spool: &Spool) -> io::Result<()> {
+    let taking = folder.join(TAKING);
+    let listed = blocking(move || match fs::read_dir(&taking) {
+        Ok(entries) => entries
+            .take(MOST_ENTRIES)
+            .map(|entry| entry.map(|it| it.path()))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    });
+    for left in listed.await? {
+        let name = left
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let parts = name
+            .split_once('.')
+            .and_then(|(id, name)| Some((id.parse::<SpoolId>().ok()?, name)));
+        let Some((id, name)) = parts else {
+            continue;
+        };
+        match spool.show(id).await.map_err(io::Error::other)? {
+            Some(_) => end(&left).await?,
+            None => give_back(&left, &folder.join(name)).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Creates a folder, unless it is there.
+fn made(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            match fs::symlink_metadata(folder)?.is_dir() {
+                true => Ok(()),
+                false => Err(io::Error::other(format!(
+                    "{} is not a folder",
+                    folder.display()
+                ))),
+            }
+        }
+        made => made,
+    }
+}
+
+/// Renames on stable storage; nothing that is there is replaced.
+fn renamed(from: &Path, to: &Path) -> io::Result<()> {
+    files::rename_new(from, to)?;
+    disk::sync_folder_of(from)?;
+    disk::sync_folder_of(to)
+}
+
+/// A path that nothing has: this one, or one with a number before the name.
+fn free(path: &Path) -> PathBuf {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let numbered = (1..).map(|number: u64| path.with_file_name(format!("{number}-{name}")));
+    let mut paths = std::iter::once(path.to_owned()).chain(numbered);
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    paths.find(is_free).unwrap_or_else(|| path.to_owned())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}

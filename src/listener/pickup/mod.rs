@@ -1,0 +1,150 @@
+//! Pickup folders: messages that applications write as files, as they did for the SMTP service
+//! of IIS.
+//!
+//! A file counts as complete if its name ends with `.eml` and its size, its time of change and
+//! its inode are the same in two looks, [`LOOK`] apart; renaming a complete file into place is
+//! the safe way. It then goes through the same dialog and the same admission as a message from
+//! a client on this machine (`message.rs`).
+//!
+//! Promises: a file is deleted only after the spool has committed its message; a file that is
+//! refused goes to `bad/`, with the reason beside it; what cannot be decided now stays where it
+//! is. Before a message is handed to the spool, its file gets the name of the entry to be, in
+//! `.taking/`: after a crash the spool knows that entry or not, so that no message is taken twice
+//! and none is lost (`folder.rs`). One folder that makes trouble does not keep the others waiting
+//! for longer than one message takes.
+
+mod folder;
+mod message;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::folder::Candidate;
+use self::folder::Stamp;
+use self::message::Fate;
+use super::Shared;
+use crate::telemetry::pickuplog;
+
+/// How long after one look the next follows.
+const LOOK: Duration = Duration::from_secs(2);
+/// Messages of one folder between two looks.
+const MOST_MESSAGES: usize = 200;
+
+/// What was seen at the last look at a folder.
+#[derive(Debug, Default)]
+struct Seen {
+    stamps: HashMap<PathBuf, Stamp>,
+    /// Why it could not be looked at, or why a file has to wait.
+    trouble: Option<String>,
+}
+
+/// Looks into the pickup folders of the rules in force, until the relay stops.
+pub async fn run(shared: Arc<Shared>) {
+    let mut seen: HashMap<PathBuf, Seen> = HashMap::new();
+    loop {
+        let folders = shared.rules().pickups.clone();
+        seen.retain(|folder, _| folders.contains(folder));
+        for folder in &folders {
+            let before = seen.entry(folder.clone()).or_default();
+            look(folder, before, &shared).await;
+            if shared.stop.is_cancelled() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = shared.stop.cancelled() => return,
+        }
+    }
+}
+
+/// Takes what has been complete since the last look.
+async fn look(folder: &Path, seen: &mut Seen, shared: &Shared) {
+    let trouble = match folder::recover(folder, &shared.spool).await {
+        Ok(()) => match folder::candidates(folder).await {
+            Ok(candidates) => take(folder, candidates, seen, shared).await,
+            Err(error) => Some(error.to_string()),
+        },
+        Err(error) => Some(error.to_string()),
+    };
+    if trouble != seen.trouble {
+        match &trouble {
+            Some(reason) => pickuplog::waits(folder, reason),
+            None => pickuplog::goes_on(folder),
+        }
+        seen.trouble = trouble;
+    }
+}
+
+/// Returns why messages have to wait, if they do.
+async fn take(
+    folder: &Path,
+    candidates: Vec<Candidate>,
+    seen: &mut Seen,
+    shared: &Shared,
+) -> Option<String> {
+    let before = std::mem::take(&mut seen.stamps);
+    let is_complete = |it: &Candidate| before.get(&it.path) == Some(&it.stamp);
+    let (complete, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_complete);
+    let mut left = complete.into_iter();
+    let mut trouble = None;
+    for candidate in left.by_ref().take(MOST_MESSAGES) {
+        if let Err(reason) = one(folder, &candidate, shared).await {
+            seen.stamps.insert(candidate.path, candidate.stamp);
+            trouble = Some(reason);
+            break;
+        }
+        if shared.stop.is_cancelled() {
+            break;
+        }
+    }
+    let rest = left.chain(others).map(|it| (it.path, it.stamp));
+    seen.stamps.extend(rest);
+    trouble
+}
+
+/// Takes one file, or moves it to `bad/`.
+///
+/// # Errors
+///
+/// Why it has to wait.
+async fn one(folder: &Path, candidate: &Candidate, shared: &Shared) -> Result<(), String> {
+    let limit = shared.rules().session.message_size;
+    let shown = |error: std::io::Error| format!("{}: {error}", candidate.path.display());
+    if let Some(reason) = candidate.wrong(limit) {
+        return refuse(folder, candidate, &candidate.path, &reason).await;
+    }
+    let id = shared.spool.new_id();
+    let taken = folder::begin(folder, candidate, id).await.map_err(shown)?;
+    match message::take(&taken, candidate.stamp, id, shared).await {
+        Fate::Taken => {
+            pickuplog::taken(id, &candidate.path);
+            folder::end(&taken).await.map_err(shown)
+        }
+        Fate::Bad(reason) => refuse(folder, candidate, &taken, &reason).await,
+        Fate::Later(reason) => {
+            folder::give_back(&taken, &candidate.path)
+                .await
+                .map_err(shown)?;
+            Err(format!("{}: {reason}", candidate.path.display()))
+        }
+    }
+}
+
+async fn refuse(
+    folder: &Path,
+    candidate: &Candidate,
+    now: &Path,
+    reason: &str,
+) -> Result<(), String> {
+    let moved = folder::refuse(folder, now, &candidate.path, reason).await;
+    let bad = moved.map_err(|error| {
+        let path = candidate.path.display();
+        format!("{path} cannot be moved to bad/: {error}. It is refused: {reason}")
+    })?;
+    pickuplog::refused(&bad, reason);
+    Ok(())
+}

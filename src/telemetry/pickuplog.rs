@@ -1,0 +1,34 @@
+//! Pickup folders, for the mail log: what was taken from them, refused, or has to wait.
+
+use std::path::Path;
+
+use tracing::info;
+use tracing::warn;
+
+use crate::mail::SpoolId;
+
+/// A message was taken from a file; `accepted` has the rest.
+pub fn taken(id: SpoolId, file: &Path) {
+    info!(event = "picked_up", %id, path = %file.display(), "a message was taken from a pickup folder");
+}
+
+/// A file was refused; it is there now.
+pub fn refused(file: &Path, reason: &str) {
+    warn!(
+        event = "pickup_refused", path = %file.display(), reason,
+        "a file in a pickup folder was refused and moved to bad/"
+    );
+}
+
+/// The messages in a folder have to wait.
+pub fn waits(folder: &Path, reason: &str) {
+    warn!(
+        event = "pickup_waits", path = %folder.display(), reason,
+        "messages in a pickup folder wait; the relay tries again every two seconds"
+    );
+}
+
+/// The messages in a folder no longer have to wait.
+pub fn goes_on(folder: &Path) {
+    info!(event = "pickup_goes_on", path = %folder.display(), "messages in a pickup folder are taken again");
+}
