@@ -40,7 +40,7 @@ for page in man/*/*; do
     install -D -m 644 "$page" "$root/usr/share/$page"
 done
 install -D -m 644 completions/graph-relay "$root/usr/share/bash-completion/completions/graph-relay"
-for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT doc/relay.toml; do
+for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT doc/relay.toml doc/relay.schema.json; do
     install -D -m 644 "$document" "$root/usr/share/doc/graph-relay/${document#doc/}"
 done
 if [ -z "$root" ]; then

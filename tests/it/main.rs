@@ -64,6 +64,7 @@ mod resource_limits;
 mod restore;
 mod room;
 mod salvage;
+mod schema;
 mod secrets;
 mod senders;
 mod sendmail;
