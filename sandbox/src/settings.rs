@@ -205,6 +205,8 @@ pub struct Settings {
     pub keep_requests: usize,
 }
 
+const MAILBOXES: [&str; 2] = ["relay@sandbox.example", "reports@sandbox.example"];
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -235,10 +237,7 @@ impl Default for Settings {
             arc_folder: None,
             public_url: None,
             clock_skew: None,
-            mailboxes: vec![
-                "relay@sandbox.example".to_owned(),
-                "reports@sandbox.example".to_owned(),
-            ],
+            mailboxes: MAILBOXES.map(str::to_owned).to_vec(),
             object_ids: BTreeMap::new(),
             unlicensed: Vec::new(),
             guests: Vec::new(),

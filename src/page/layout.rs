@@ -77,11 +77,9 @@ impl Tab {
     /// Who may use it.
     fn least(self) -> Role {
         match self {
-            Self::Overview
-            | Self::Messages
-            | Self::Devices
-            | Self::Mailboxes
-            | Self::Doctor => Role::Viewer,
+            Self::Overview | Self::Messages | Self::Devices | Self::Mailboxes | Self::Doctor => {
+                Role::Viewer
+            }
             Self::Setup => Role::Administrator,
         }
     }

@@ -44,7 +44,7 @@ pub(crate) fn id_token(settings: &Settings, user: &User, nonce: Option<&str>) ->
     };
     if settings.id_token_flaw == Some(IdTokenFlaw::Changed) {
         let mut claims = claims;
-        claims["name"] = Value::from("somebody else");
+        set(&mut claims, "name", json!("somebody else"));
         return format!("{head}.{}.{signature}", part(&claims));
     }
     format!("{signed}.{signature}")
@@ -75,20 +75,26 @@ fn claims(settings: &Settings, user: &User, nonce: Option<&str>) -> Value {
         "ver": "2.0",
     });
     if let Some(nonce) = nonce {
-        claims["nonce"] = Value::from(nonce);
+        set(&mut claims, "nonce", json!(nonce));
     }
     match flaw {
-        Some(IdTokenFlaw::OtherAudience) => claims["aud"] = Value::from(OTHER_TENANT),
-        Some(IdTokenFlaw::OtherNonce) => claims["nonce"] = Value::from("another"),
-        Some(IdTokenFlaw::Guest) => claims["idp"] = Value::from("live.com"),
+        Some(IdTokenFlaw::OtherAudience) => set(&mut claims, "aud", json!(OTHER_TENANT)),
+        Some(IdTokenFlaw::OtherNonce) => set(&mut claims, "nonce", json!("another")),
+        Some(IdTokenFlaw::Guest) => set(&mut claims, "idp", json!("live.com")),
         Some(_) | None => {}
     }
     if settings.too_many_groups {
-        claims["_claim_names"] = json!({"groups": "src1"});
+        set(&mut claims, "_claim_names", json!({"groups": "src1"}));
     } else if !settings.groups.is_empty() {
-        claims["groups"] = json!(settings.groups);
+        set(&mut claims, "groups", json!(settings.groups));
     }
     claims
+}
+
+fn set(claims: &mut Value, name: &str, value: Value) {
+    if let Some(claims) = claims.as_object_mut() {
+        claims.insert(name.to_owned(), value);
+    }
 }
 
 /// The keys that the tenant publishes (RFC 7517).
