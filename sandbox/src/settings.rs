@@ -205,8 +205,6 @@ pub struct Settings {
     pub keep_requests: usize,
 }
 
-const MAILBOXES: [&str; 2] = ["relay@sandbox.example", "reports@sandbox.example"];
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -299,6 +297,8 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+const MAILBOXES: [&str; 2] = ["relay@sandbox.example", "reports@sandbox.example"];
 
 /// Where `graph-relay login` and the pages of the relay wait for the browser.
 const REDIRECT_URIS: [&str; 3] = [

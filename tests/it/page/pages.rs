@@ -97,7 +97,7 @@ async fn the_overview_counts_what_came_and_went() {
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_and_used_limits_survive_a_restart() {
     let (_graph, home) = quiet().await;
-    let relay = Relay::start(&home);
+    let mut relay = Relay::start(&home);
     send(&relay, "a@example.org", "one", "delivered");
     send(&relay, INVALID, "two", "failed");
     send(&relay, DEFERRED, "three", "deferred");

@@ -92,7 +92,7 @@ async fn a_wrong_secret_is_refused_with_its_remedy_and_nothing_is_written() {
     let again = [("secret", ""), ("kept", &*kept), ("anyway", "yes")];
     let answer = save(&mut browser, &graph, &again);
     assert_eq!(answer.status, 303, "{}", answer.body);
-    let shown = browser.get(&answer.header("location").to_owned());
+    let shown = browser.get(answer.header("location"));
     assert!(shown.body.contains("client_secret_file"), "{}", shown.body);
     assert!(
         shown.body.contains("Restart the relay now"),
@@ -281,7 +281,7 @@ async fn a_test_message_shows_how_long_each_step_took() {
     assert_eq!(answer.status, 303, "{}", answer.body);
     relay.event("delivered", |_| true);
 
-    let shown = browser.get(&answer.header("location").to_owned()).body;
+    let shown = browser.get(answer.header("location")).body;
     for words in [
         "Entra has issued a token for the account relay@sandbox.example",
         "The relay has accepted the message",
