@@ -43,6 +43,7 @@ mod misread;
 mod monitoring;
 mod notify;
 mod once;
+mod openapi;
 mod outside;
 mod oversize;
 mod own_trouble;

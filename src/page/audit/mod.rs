@@ -36,7 +36,7 @@ const MOST: usize = 100;
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route(PATH, get(list))
+        .route("/audit", get(list))
         .route("/audit.jsonl", get(download))
 }
 

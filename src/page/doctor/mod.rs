@@ -33,7 +33,7 @@ const PATH: &str = "/doctor";
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route(PATH, get(shown))
+        .route("/doctor", get(shown))
         .route("/doctor/check", post(check))
 }
 

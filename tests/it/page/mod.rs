@@ -14,6 +14,7 @@ mod mailboxes;
 mod messages;
 mod overloads;
 mod pages;
+mod routes;
 mod scale;
 mod settings;
 mod setup;
