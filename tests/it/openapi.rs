@@ -178,7 +178,12 @@ async fn requests_and_answers_of_the_admin_socket_are_as_described() {
         ("get", "/devices", "/devices", None),
         ("get", "/queue", "/queue?filter=state%3Ddelivered", None),
         ("get", "/queue/{id}", &format!("/queue/{id}"), None),
-        ("get", "/queue/{id}", "/queue/01M8QX9M718C8Z8HZQF1FYFFTF", None),
+        (
+            "get",
+            "/queue/{id}",
+            "/queue/01M8QX9M718C8Z8HZQF1FYFFTF",
+            None,
+        ),
         ("get", "/queue/totals", "/queue/totals", None),
         ("get", "/queue/count", "/queue/count?action=hold", None),
         ("post", "/queue/actions", "/queue/actions", Some(order)),
@@ -191,7 +196,12 @@ async fn requests_and_answers_of_the_admin_socket_are_as_described() {
         ("post", "/alerts/test", "/alerts/test", None),
         ("post", "/test-messages", "/test-messages", Some(to)),
         ("post", "/page-links", "/page-links", Some(link)),
-        ("post", "/pauses/end", "/pauses/end", Some(json!({"mailbox": null}))),
+        (
+            "post",
+            "/pauses/end",
+            "/pauses/end",
+            Some(json!({"mailbox": null})),
+        ),
     ] {
         let operation = &description["paths"][route][method];
         let by = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
@@ -201,7 +211,9 @@ async fn requests_and_answers_of_the_admin_socket_are_as_described() {
             let wrong = wrong(schema, &body, &description, route);
             assert!(wrong.is_empty(), "the request: {wrong:#?}");
             let body = body.to_string();
-            request = request.header("content-type", "application/json").body(body);
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
         }
         let answer = request.send().await.unwrap();
         let status = answer.status();

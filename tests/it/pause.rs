@@ -53,8 +53,8 @@ async fn paused_delivery_accepts_mail_and_sends_none_until_it_is_resumed() {
 
     let paused = run(&home, &["pause", "--reason", "maintenance"]);
 
-    let words = "all delivery is paused: 0 messages wait; mail is still accepted. To go on: \
-                 graph-relay resume\n";
+    let words = "all delivery is paused: no message waits for it now; mail is still accepted. \
+                 To go on: graph-relay resume\n";
     assert_eq!(said(&paused), words);
     let logged = relay.event("paused", |_| true);
     assert_eq!(logged["uid"], geteuid().as_raw());

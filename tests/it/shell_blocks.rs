@@ -25,10 +25,12 @@ use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
 
-/// Commands that need root, a terminal, a tenant, a stopped relay, or that do not end.
-const LEFT_OUT: [&str; 11] = [
+/// Commands that need root, a terminal, a tenant, a stopped relay or files of another
+/// product, or that do not end.
+const LEFT_OUT: [&str; 12] = [
     "completions",
     "hash-password",
+    "import",
     "login",
     "logout",
     "man",
