@@ -87,17 +87,29 @@ async fn one(file: &Path, relays: &[SocketAddr]) -> io::Result<Handed> {
             "this is not a regular file: it is left where it is",
         ));
     }
-    disk::rename(file, &sending)?;
+    renamed(file, &sending)?;
     let handed = match File::open(&sending) {
         Ok(content) => hand_over(content, relays).await,
         Err(error) => Handed::Refused(error.to_string()),
     };
     match &handed {
-        Handed::Taken(_) => disk::rename(&sending, &added(file, TAKEN))?,
-        Handed::Refused(_) | Handed::Later(_) => disk::rename(&sending, file)?,
+        Handed::Taken(_) => renamed(&sending, &added(file, TAKEN))?,
+        Handed::Refused(_) | Handed::Later(_) => renamed(&sending, file)?,
         Handed::Doubtful(_) => {}
     }
     Ok(handed)
+}
+
+/// Gives a file another name, which no file has yet: none is ever replaced.
+fn renamed(from: &Path, to: &Path) -> io::Result<()> {
+    crate::platform::files::rename_new(from, to).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let words = format!("{} exists already: move it away", to.display());
+            io::Error::new(error.kind(), words)
+        }
+        _ => error,
+    })?;
+    disk::sync_folder_of(to)
 }
 
 fn tell_doubt(file: &Path, why: &str) {

@@ -242,13 +242,21 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// A text as a cell (RFC 4180 2), which no spreadsheet takes for a formula.
+/// A text as a cell (RFC 4180 2), which no spreadsheet takes for a formula: neither at its
+/// beginning nor behind what separates cells where commas are decimal marks.
 fn quoted(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guard = if is_formula { "'" } else { "" };
-    match text.contains(['"', ',', '\r', '\n']) || is_formula {
-        true => format!("\"{guard}{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
+    let mut guarded = String::with_capacity(text.len());
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r') {
+            guarded.push('\'');
+        }
+        guarded.push(c);
+        begins = matches!(c, ';' | '\t' | '\r' | '\n');
+    }
+    match guarded.contains(['"', ',', ';', '\r', '\n']) || guarded != text {
+        true => format!("\"{}\"", guarded.replace('"', "\"\"")),
+        false => guarded,
     }
 }
 
@@ -263,12 +271,15 @@ mod tests {
             ("", ""),
             ("a,b", "\"a,b\""),
             ("a\"b", "\"a\"\"b\""),
-            ("a\r\nb", "\"a\r\nb\""),
+            ("a\nb", "\"a\nb\""),
             ("=1+1", "\"'=1+1\""),
             ("+49 30", "\"'+49 30\""),
             ("-1", "\"'-1\""),
             ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("\t=1", "\"'\t=1\""),
+            ("\t=1", "\"'\t'=1\""),
+            ("x;=1", "\"x;'=1\""),
+            ("x\t@A", "\"x\t'@A\""),
+            ("a;b", "\"a;b\""),
             ("a=1", "a=1"),
         ] {
             assert_eq!(quoted(text), cell);

@@ -255,3 +255,21 @@ async fn without_a_relay_every_message_keeps_its_place_and_a_doubtful_one_is_nam
     );
     assert_eq!(names(&folder), ["1.eml", "2.eml.sending"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubtful_message_is_never_replaced_by_one_of_the_same_name() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).build();
+    let relay = Relay::start(&home);
+    let (before, now) = (message("b", "a@example.org"), message("n", "a@example.org"));
+    let folder = queue(&home, &[("1.eml", &now), ("1.eml.sending", &before)]);
+
+    let output = take_over(&home, &relay.address.to_string(), &folder);
+
+    let words = said(&output);
+    assert!(words.contains("1.eml.sending exists already"), "{words}");
+    assert_eq!(names(&folder), ["1.eml", "1.eml.sending"]);
+    let kept = fs::read_to_string(folder.join("1.eml.sending")).unwrap();
+    assert_eq!(kept, before);
+    assert_eq!(graph.arrivals().len(), 0);
+}
