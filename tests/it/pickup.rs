@@ -125,6 +125,48 @@ async fn files_that_are_refused_go_to_bad_with_the_reason_beside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_beside_a_refused_file_leads_the_relay_nowhere() {
+    let graph = stand_in().await;
+    let (home, folder) = home(&graph, "");
+    let victim = home.path("victim");
+    fs::write(&victim, "precious").unwrap();
+    let bad = folder.join("bad");
+    fs::create_dir(&bad).unwrap();
+    std::os::unix::fs::symlink(&victim, bad.join("1.eml.txt")).unwrap();
+    let relay = Relay::start(&home);
+
+    put(&home, &folder, "1.eml", "Subject: x\r\n\r\n");
+
+    let reason = reason(&relay, &folder, "1-1.eml");
+    assert!(reason.contains("there is no sender"), "{reason}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subfolders_that_are_links_stop_the_folder_and_nothing_is_moved() {
+    let graph = stand_in().await;
+    for name in [".taking", "bad"] {
+        let (home, folder) = home(&graph, "");
+        let elsewhere = home.path("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let theirs = "01ARZ3NDEKTSV4RRFFQ69G5FAV.1.eml";
+        fs::write(elsewhere.join(theirs), message("one", "a@example.org")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.join(name)).unwrap();
+        let relay = Relay::start(&home);
+
+        put(&home, &folder, "2.eml", "Subject: x\r\n\r\n");
+
+        let line = relay.event("pickup_waits", |_| true);
+        let reason = line["reason"].as_str().unwrap();
+        assert!(reason.contains("is not a folder"), "{reason}");
+        assert_eq!(names(&elsewhere), [theirs]);
+        fs::remove_file(folder.join(name)).unwrap();
+        relay.event("pickup_goes_on", |_| true);
+        assert_eq!(names(&elsewhere), [theirs]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_grows_is_taken_only_when_it_is_complete() {
     let graph = stand_in().await;
     let (home, folder) = home(&graph, "");

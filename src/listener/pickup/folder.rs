@@ -7,11 +7,14 @@
 //! | `bad/NAME.eml`, `bad/NAME.eml.txt` | a refused one, and the reason |
 //!
 //! All names are in one file system, so that each step is one rename. Links are never followed:
-//! neither the relay's own files nor others can be sent by a link to them.
+//! neither the relay's own files nor others can be sent, moved or overwritten by a link to them.
+//! `.taking/` and `bad/` must be the relay's own folders, because others may write beside them.
 
 use std::fs;
+use std::fs::File;
 use std::fs::FileType;
 use std::io;
+use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -19,6 +22,8 @@ use std::time::SystemTime;
 use crate::disk;
 use crate::mail::SpoolId;
 use crate::platform::files;
+use crate::platform::users::User;
+use crate::platform::users::own_uid;
 use crate::spool::Spool;
 
 const TAKING: &str = ".taking";
@@ -147,7 +152,7 @@ pub(super) async fn end(taken: &Path) -> io::Result<()> {
 /// Gives a file its old name back.
 pub(super) async fn give_back(taken: &Path, before: &Path) -> io::Result<()> {
     let (taken, before) = (taken.to_owned(), before.to_owned());
-    blocking(move || renamed(&taken, &free(&before))).await
+    blocking(move || renamed(&taken, &free(&before, is_free))).await
 }
 
 /// Moves a file to `bad/`, and writes the reason beside it. Returns where it is.
@@ -162,12 +167,34 @@ pub(super) async fn refuse(
     let (now, reason) = (now.to_owned(), format!("{reason}\n"));
     blocking(move || {
         made(&bad)?;
-        let place = free(&bad.join(name));
+        let place = free(&bad.join(name), |it| is_free(it) && is_free(&note(it)));
         renamed(&now, &place)?;
-        let mut note = place.clone().into_os_string();
-        note.push(".txt");
-        fs::write(note, reason)?;
+        // It must be new: whatever has this name now, also a link, stays as it is.
+        let mut note = File::create_new(note(&place))?;
+        note.write_all(reason.as_bytes())?;
         Ok(place)
+    })
+    .await
+}
+
+/// The file with the reason, beside a refused one.
+fn note(refused: &Path) -> PathBuf {
+    let mut note = refused.as_os_str().to_owned();
+    note.push(".txt");
+    note.into()
+}
+
+/// Whether the subfolders, as far as they are there, are the relay's own.
+pub(super) async fn check(folder: &Path) -> io::Result<()> {
+    let places = [folder.join(TAKING), folder.join(BAD)];
+    blocking(move || {
+        for place in &places {
+            match own(place) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                checked => checked?,
+            }
+        }
+        Ok(())
     })
     .await
 }
@@ -203,20 +230,29 @@ pub(super) async fn recover(folder: &Path, spool: &Spool) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a folder, unless it is there.
+/// Creates a folder, unless it is there; it must be the relay's own.
 fn made(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            match fs::symlink_metadata(folder)?.is_dir() {
-                true => Ok(()),
-                false => Err(io::Error::other(format!(
-                    "{} is not a folder",
-                    folder.display()
-                ))),
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => own(folder),
         made => made,
     }
+}
+
+/// Says why this is not a folder of the relay's user.
+fn own(folder: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(folder)?;
+    let shown = folder.display();
+    if !found.is_dir() {
+        let words = format!("{shown} is not a folder: remove it, and the relay makes its own");
+        return Err(io::Error::other(words));
+    }
+    if files::owner(&found).uid != own_uid() {
+        let (owner, me) = (User::owning(&found).name, User::of_this_process().name);
+        return Err(io::Error::other(format!(
+            "{shown} belongs to {owner}, and the relay is {me}: remove it, and the relay makes its own"
+        )));
+    }
+    Ok(())
 }
 
 /// Renames on stable storage; nothing that is there is replaced.
@@ -226,8 +262,12 @@ fn renamed(from: &Path, to: &Path) -> io::Result<()> {
     disk::sync_folder_of(to)
 }
 
-/// A path that nothing has: this one, or one with a number before the name.
-fn free(path: &Path) -> PathBuf {
+fn is_free(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err()
+}
+
+/// A path that is free: this one, or one with a number before the name.
+fn free(path: &Path, is_free: impl Fn(&Path) -> bool) -> PathBuf {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -235,8 +275,9 @@ fn free(path: &Path) -> PathBuf {
         .into_owned();
     let numbered = (1..).map(|number: u64| path.with_file_name(format!("{number}-{name}")));
     let mut paths = std::iter::once(path.to_owned()).chain(numbered);
-    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
-    paths.find(is_free).unwrap_or_else(|| path.to_owned())
+    paths
+        .find(|path| is_free(path))
+        .unwrap_or_else(|| path.to_owned())
 }
 
 async fn blocking<T: Send + 'static>(

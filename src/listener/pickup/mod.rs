@@ -17,6 +17,7 @@ mod folder;
 mod message;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,11 +64,8 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// Takes what has been complete since the last look.
 async fn look(folder: &Path, seen: &mut Seen, shared: &Shared) {
-    let trouble = match folder::recover(folder, &shared.spool).await {
-        Ok(()) => match folder::candidates(folder).await {
-            Ok(candidates) => take(folder, candidates, seen, shared).await,
-            Err(error) => Some(error.to_string()),
-        },
+    let trouble = match ready(folder, shared).await {
+        Ok(candidates) => take(folder, candidates, seen, shared).await,
         Err(error) => Some(error.to_string()),
     };
     if trouble != seen.trouble {
@@ -77,6 +75,13 @@ async fn look(folder: &Path, seen: &mut Seen, shared: &Shared) {
         }
         seen.trouble = trouble;
     }
+}
+
+/// The files of a folder, after what an earlier look left unfinished.
+async fn ready(folder: &Path, shared: &Shared) -> io::Result<Vec<Candidate>> {
+    folder::check(folder).await?;
+    folder::recover(folder, &shared.spool).await?;
+    folder::candidates(folder).await
 }
 
 /// Returns why messages have to wait, if they do.
@@ -113,7 +118,7 @@ async fn take(
 /// Why it has to wait.
 async fn one(folder: &Path, candidate: &Candidate, shared: &Shared) -> Result<(), String> {
     let limit = shared.rules().session.message_size;
-    let shown = |error: std::io::Error| format!("{}: {error}", candidate.path.display());
+    let shown = |error: io::Error| format!("{}: {error}", candidate.path.display());
     if let Some(reason) = candidate.wrong(limit) {
         return refuse(folder, candidate, &candidate.path, &reason).await;
     }
