@@ -133,6 +133,10 @@ fn failure(error: EditError) -> Failure {
             exit: Exit::CheckFailed,
             words: format!("{words}. Then prepare the change again on the admin page"),
         },
+        EditError::Busy(_) => Failure {
+            exit: Exit::TryLater,
+            words,
+        },
         EditError::Write { .. } if error.is_not_permitted() => Failure {
             exit: Exit::NotPermitted,
             words: format!("{words}: run this with sudo, where the file can be written"),

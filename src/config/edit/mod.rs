@@ -98,6 +98,9 @@ pub enum EditError {
     /// Somebody else has changed the file since it was read.
     #[error("{} has been changed by somebody else meanwhile: look at it, and try again", .0.display())]
     Changed(PathBuf),
+    /// Somebody else is writing the file.
+    #[error("another change of {} is under way: try again in a moment", .0.display())]
+    Busy(PathBuf),
     /// There is no such section, or it is written in another form.
     #[error("the section {0} is not in the file in the form {0}: change it by hand")]
     Form(String),
@@ -305,6 +308,7 @@ impl EditError {
             Self::Read { .. }
             | Self::Refused(_)
             | Self::Changed(_)
+            | Self::Busy(_)
             | Self::Form(_)
             | Self::Interrupted => false,
         }

@@ -308,6 +308,56 @@ fn a_file_that_somebody_else_has_changed_is_left_alone() {
     assert_ne!(Editor::open(&path).unwrap().version(), version);
 }
 
+/// A change of one key of a file.
+fn change_of(path: &Path, key: &str) -> Change {
+    let mut editor = Editor::open(path).unwrap();
+    editor.set(&Table::Section("limits"), key, 7).unwrap();
+    editor.finish().unwrap()
+}
+
+#[test]
+fn of_many_changes_at_the_same_time_one_is_written_and_the_others_are_refused() {
+    for _ in 0..20 {
+        let (folder, path) = file(FILE);
+        let before = fs::read_to_string(&path).unwrap();
+        let keys = ["recipients", "received_headers", "connections_per_client"];
+        let changes = keys.map(|key| change_of(&path, key));
+
+        let written = std::thread::scope(|scope| {
+            let threads = changes.each_ref().map(|it| scope.spawn(|| it.write()));
+            threads.map(|thread| thread.join().unwrap())
+        });
+
+        let now = fs::read_to_string(&path).unwrap();
+        for (change, written) in changes.iter().zip(&written) {
+            match written {
+                Ok(()) => assert_eq!(now, change.after),
+                Err(error) => assert!(matches!(error, EditError::Changed(_)), "{error}"),
+            }
+        }
+        assert_eq!(written.iter().filter(|it| it.is_ok()).count(), 1);
+        let previous = folder.path().join("relay.toml.previous");
+        assert_eq!(fs::read_to_string(previous).unwrap(), before);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+}
+
+#[test]
+fn a_change_waits_for_another_one_that_is_under_way() {
+    let (_folder, path) = file(FILE);
+    let change = change_of(&path, "recipients");
+    let other = fs::File::open(&path).unwrap();
+    assert!(files::lock(&other).unwrap());
+
+    let error = change.write().unwrap_err();
+    assert!(matches!(error, EditError::Busy(_)), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), change.before);
+
+    drop(other);
+    change.write().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), change.after);
+}
+
 #[test]
 fn no_secret_is_in_what_is_shown_of_a_change() {
     let (_folder, path) = file(FILE);

@@ -1,4 +1,7 @@
 //! Replaces relay.toml on disk: as a whole, or not at all.
+//!
+//! Promises: of two processes, or two threads, that write it at the same time, one waits for the
+//! other, and then finds that the file has changed. A file system without locks gets none.
 
 use std::fs;
 use std::fs::File;
@@ -7,6 +10,7 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::EditError;
 use crate::disk;
@@ -15,6 +19,8 @@ use crate::platform::users;
 
 /// The name of the text before, behind the file's own.
 const PREVIOUS: &str = "previous";
+/// How often a file that somebody else is writing is tried again, and at most how many times.
+const AGAIN: (Duration, u32) = (Duration::from_millis(50), 60);
 
 /// Writes `after`, if the file still has the text `before`.
 pub(super) fn write(path: &Path, before: &str, after: &str) -> Result<(), EditError> {
@@ -24,15 +30,43 @@ pub(super) fn write(path: &Path, before: &str, after: &str) -> Result<(), EditEr
     };
     // A link stays a link.
     let real = fs::canonicalize(path).map_err(read)?;
+    let lock = locked(&real).map_err(read)?;
+    let lock = lock.ok_or_else(|| EditError::Busy(path.to_owned()))?;
     let now = disk::read_small(&real).map_err(read)?;
     if now != before.as_bytes() {
         return Err(EditError::Changed(path.to_owned()));
     }
     let old = fs::metadata(&real).map_err(read)?;
-    put(&real, &old, before, after).map_err(|error| EditError::Write {
+    let written = put(&real, &old, before, after);
+    drop(lock);
+    written.map_err(|error| EditError::Write {
         path: path.to_owned(),
         error,
     })
+}
+
+/// Locks the file until the returned one is closed; `None` if somebody else has the lock all the
+/// time. It locks the file itself, because whoever may read it may lock it then, and nothing is
+/// left behind.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the callers read and write files, so they have a thread of their own"
+)]
+fn locked(path: &Path) -> io::Result<Option<File>> {
+    let (pause, most) = AGAIN;
+    for _ in 0..most {
+        let file = File::open(path)?;
+        // Some network file systems have no locks.
+        if files::lock(&file).unwrap_or(true) {
+            // Whoever had the lock may have put another file in its place.
+            if files::identity(&file.metadata()?) == files::identity(&fs::metadata(path)?) {
+                return Ok(Some(file));
+            }
+            continue;
+        }
+        std::thread::sleep(pause);
+    }
+    Ok(None)
 }
 
 fn put(path: &Path, old: &Metadata, before: &str, after: &str) -> io::Result<()> {
@@ -40,13 +74,16 @@ fn put(path: &Path, old: &Metadata, before: &str, after: &str) -> io::Result<()>
     let previous = Staged::write(beside(path, PREVIOUS), old, before)?;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{PREVIOUS}"));
-    disk::rename(&previous.0, Path::new(&name))?;
-    disk::rename(&new.0, path)
+    previous.place(Path::new(&name))?;
+    new.place(path)
 }
 
 /// A file that is complete on disk, but not in its place yet. It is deleted if it does not get
 /// there.
-struct Staged(PathBuf);
+struct Staged {
+    path: PathBuf,
+    is_placed: bool,
+}
 
 impl Staged {
     /// Writes a file that others may read as they may read the old one.
@@ -54,18 +91,31 @@ impl Staged {
         // Left by a process that was killed.
         disk::remove(&path)?;
         let mut file = disk::create(&path)?;
-        let staged = Self(path);
+        let staged = Self {
+            path,
+            is_placed: false,
+        };
         file.write_all(text.as_bytes())?;
         keep_owner(&file, old)?;
         file.set_permissions(old.permissions())?;
         file.sync_all()?;
         Ok(staged)
     }
+
+    /// Gives it its name. With the new file in place the lock is gone, and its old name may be
+    /// somebody else's.
+    fn place(mut self, to: &Path) -> io::Result<()> {
+        disk::rename(&self.path, to)?;
+        self.is_placed = true;
+        Ok(())
+    }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        drop(disk::remove(&self.0));
+        if !self.is_placed {
+            drop(disk::remove(&self.path));
+        }
     }
 }
 
