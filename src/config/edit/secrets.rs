@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
+use crate::config::Account;
+use crate::config::Credential;
+use crate::credentials::SecretSource;
 use crate::disk;
 
 /// The folder, in `data_dir`.
@@ -46,15 +49,27 @@ pub fn kept_secret(data_dir: &Path, name: &str) -> Option<PathBuf> {
     (is_name && path.is_file()).then_some(path)
 }
 
-/// Removes the secrets that none of these texts names: of forms that were never saved, and
-/// those that others have replaced. One that stays is no error.
-pub fn forget_secrets(data_dir: &Path, texts: &[String]) {
+/// Removes the secrets that none of these texts names and none of these accounts uses: of forms
+/// that were never saved, and those that others have replaced. One that stays is no error.
+pub fn forget_secrets(data_dir: &Path, texts: &[String], accounts: &[Account]) {
+    let is_used = |name: &str| {
+        let mut files = accounts
+            .iter()
+            .filter_map(|account| match &account.credential {
+                Credential::Secret {
+                    source: SecretSource::File(path),
+                    ..
+                } => path.file_name(),
+                _ => None,
+            });
+        files.any(|file| file == name)
+    };
     let Ok(entries) = std::fs::read_dir(data_dir.join(FOLDER)) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !texts.iter().any(|text| text.contains(&name)) {
+        if !is_used(&name) && !texts.iter().any(|text| text.contains(&name)) {
             drop(disk::remove(&entry.path()));
         }
     }

@@ -39,6 +39,7 @@ use super::visitor::Visitor;
 use crate::admin::attention::Finding;
 use crate::admin::attention::FindingState;
 use crate::admin::scope_commands;
+use crate::config::Config;
 use crate::config::edit::Change;
 use crate::config::edit::EditError;
 use crate::config::edit::forget_secrets;
@@ -244,9 +245,13 @@ impl Page {
         let texts = [change.before.clone(), change.after.clone()];
         let configuration = &self.admin_state.configuration;
         let applied = configuration.apply(change, by).await?;
-        let data_dir = configuration.in_force().data_dir;
         let texts = [texts.to_vec(), configuration.prepared_texts()].concat();
-        forget_secrets(&data_dir, &texts);
+        // The accounts in force are those of the start: until a restart, and after it if the new
+        // file does not work, they need their secrets.
+        let Config {
+            data_dir, accounts, ..
+        } = configuration.in_force();
+        forget_secrets(&data_dir, &texts, &accounts);
         self.forget_status().await;
         Ok(self.outcomes.keep(saved::Outcome {
             applied,

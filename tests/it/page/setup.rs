@@ -170,6 +170,53 @@ async fn a_fresh_relay_is_set_up_on_the_page_and_sends() {
     );
 }
 
+/// Replaces a part of relay.toml.
+fn edit(home: &Home, from: &str, to: &str) {
+    let text = fs::read_to_string(&home.config).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(&home.config, text.replacen(from, to, 1)).unwrap();
+}
+
+/// A relay whose page has the same address after a restart.
+fn restartable(graph: &Sandbox) -> Home {
+    let home = with_page(graph).build();
+    let address = format!("address = \"127.0.0.1:{}\"", port());
+    edit(&home, super::ON, &format!("[admin]\n{address}"));
+    home
+}
+
+fn restart(relay: &Relay, browser: &mut Browser) {
+    let starts = relay.events("page").len();
+    let answer = browser.change("/setup/restart", &[]);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    relay.wait_until(|| relay.events("page").len() > starts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_running_relay_is_kept_until_it_restarts_with_another() {
+    let graph = stand_in().await;
+    let home = restartable(&graph);
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let folder = home.path("data").join("secrets");
+    let kept = || {
+        let files = fs::read_dir(&folder).unwrap();
+        files.map(|it| it.unwrap().path()).collect::<Vec<_>>()
+    };
+    assert_eq!(save(&mut browser, &graph, &[]).status, 303);
+    restart(&relay, &mut browser);
+    let used = kept();
+    assert_eq!(used.len(), 1, "{used:?}");
+
+    for _ in 0..3 {
+        assert_eq!(save(&mut browser, &graph, &[]).status, 303);
+        assert!(kept().contains(&used[0]), "{:?}", kept());
+    }
+    restart(&relay, &mut browser);
+    assert_eq!(save(&mut browser, &graph, &[]).status, 303);
+    assert!(!kept().contains(&used[0]), "{:?}", kept());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_for_another_version_of_the_file_is_refused() {
     let graph = stand_in().await;
