@@ -144,6 +144,17 @@ async fn save(
         Ok(session) => session.name.clone(),
         Err(refused) => return Ok(refused.into_response()),
     };
+    let saved = saved_by(Arc::clone(&page), visitor, fields, by);
+    page.orders.spawn(saved).await.map_err(|_| Broken::Spool)?
+}
+
+/// Checks and saves a form, whether or not the browser still waits for the answer.
+async fn saved_by(
+    page: Arc<Page>,
+    visitor: Visitor,
+    fields: Fields,
+    by: String,
+) -> Result<Response, Broken> {
     let editor = match page.admin_state.configuration.editor().await {
         Some(Ok(editor)) => editor,
         Some(Err(error)) => {

@@ -2,15 +2,21 @@
 //! fresh package to the first message.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::time::Duration;
 
+use graph_relay_sandbox::Fault;
 use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
+use graph_relay_sandbox::Station;
 
 use super::client::Answer;
 use super::client::Browser;
+use super::client::encoded;
 use super::with_page;
 use crate::common::Home;
 use crate::common::MAILBOX;
@@ -24,6 +30,19 @@ use crate::common::stand_in;
 
 /// Fills in the form as it is shown, with these fields in place of its own.
 fn save(browser: &mut Browser, graph: &Sandbox, fields: &[(&str, &str)]) -> Answer {
+    let all = filled(browser, graph, fields);
+    let all: Vec<_> = all
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    browser.post("/setup", &all)
+}
+
+fn filled<'a>(
+    browser: &mut Browser,
+    graph: &Sandbox,
+    fields: &[(&'a str, &str)],
+) -> Vec<(&'a str, String)> {
     let form = browser.get("/setup");
     let settings = Settings::default();
     let (version, account) = (form.field("version"), form.field("account"));
@@ -46,11 +65,7 @@ fn save(browser: &mut Browser, graph: &Sandbox, fields: &[(&str, &str)]) -> Answ
         all.retain(|(known, _)| known != name);
         all.push((name, (*value).to_owned()));
     }
-    let all: Vec<_> = all
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    browser.post("/setup", &all)
+    all
 }
 
 fn port() -> u16 {
@@ -168,6 +183,39 @@ async fn a_fresh_relay_is_set_up_on_the_page_and_sends() {
         "{}",
         overview.body
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_saved_although_its_browser_goes_before_the_answer() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let fields = filled(&mut browser, &graph, &[("expires", "2031-05-01")]);
+    let fields: Vec<_> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let body = encoded(&fields);
+    let cookies = browser.cookies.iter();
+    let cookies: Vec<_> = cookies.map(|(k, v)| format!("{k}={v}")).collect();
+    let (host, length) = (&browser.host, body.len());
+    let request = format!(
+        "POST /setup HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}",
+        cookies.join("; "),
+    );
+    graph.inject(Fault {
+        delay: Duration::from_secs(1),
+        ..Fault::usual(Station::Token)
+    });
+
+    let before = graph.requests().len();
+    let mut stream = TcpStream::connect(browser.address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    relay.wait_until(|| graph.requests().len() > before);
+    drop(stream);
+
+    relay.event("config_changed", |_| true);
+    let text = fs::read_to_string(&home.config).unwrap();
+    assert!(text.contains("2031-05-01"), "{text}");
 }
 
 /// Replaces a part of relay.toml.
