@@ -27,8 +27,6 @@ pub struct Permission {
     pub kind: PermissionKind,
     /// The address that is added.
     pub added: String,
-    /// The text for which it was made, see [`Editor::version`].
-    pub version: String,
     /// The change.
     pub change: Change,
 }
@@ -79,7 +77,6 @@ impl AdminState {
         let Some(missing) = missing(&editor, &config, device, refusal) else {
             return Ok(None);
         };
-        let version = editor.version();
         let list = editor.list(&missing.table, missing.key);
         let mut list = list.unwrap_or(missing.default);
         if list.contains(&missing.text) {
@@ -91,7 +88,6 @@ impl AdminState {
         Ok(Some(Permission {
             kind: missing.kind,
             added: missing.text,
-            version,
             change: editor.finish()?,
         }))
     }

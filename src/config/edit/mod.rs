@@ -277,6 +277,13 @@ impl Change {
         })
     }
 
+    /// A short text that is the same only for the same texts before and after: whoever agrees
+    /// to a change that was shown names it, and no other is made.
+    pub fn version(&self) -> String {
+        // The version before has always the same length.
+        version(&format!("{}{}", version(&self.before), self.after))
+    }
+
     /// Returns the lines that differ, each with a few of the lines around it.
     pub fn lines(&self) -> Vec<Line> {
         differences::lines(&self.before, &self.after)

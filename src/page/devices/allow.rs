@@ -84,7 +84,7 @@ pub(super) async fn allow(
         return Ok(super::unknown(&visitor));
     };
     let permission = match page.admin_state.permission(&device).await {
-        Ok(Some(permission)) if permission.version == confirmed.version => permission,
+        Ok(Some(permission)) if permission.change.version() == confirmed.version => permission,
         Ok(_) => {
             let problem = Some(texts.stale.to_owned());
             return Ok(proposed(&page, &visitor, device, problem).await?);
@@ -135,7 +135,7 @@ async fn proposed(
     };
     let proposal = permission.map(|permission| Proposal {
         what: (texts.what)(permission.kind, &permission.added),
-        version: permission.version,
+        version: permission.change.version(),
         lines: permission.change.lines(),
         warnings: warnings(&permission.change),
     });

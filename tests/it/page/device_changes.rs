@@ -127,7 +127,7 @@ async fn a_device_that_the_configuration_does_not_allow_is_not_added_and_the_pag
 async fn only_an_administrator_adds_or_allows_a_device() {
     let (_graph, home) = with_users().await;
     let relay = Relay::start(&home);
-    refused_sender(&relay);
+    refused_sender(&relay, "boss@contoso.com");
     let before = fs::read_to_string(&home.config).unwrap();
     let mut browser = Browser::logged_in_as(&relay, &home, "operator");
     let one = "/devices/127.0.0.1";
@@ -148,11 +148,11 @@ async fn only_an_administrator_adds_or_allows_a_device() {
 }
 
 /// The user `scanner` sends as somebody else.
-fn refused_sender(relay: &Relay) {
+fn refused_sender(relay: &Relay, sender: &str) {
     let mut smtp = relay.connect();
     smtp.expect("EHLO scanner", "250");
     smtp.expect(&format!("AUTH PLAIN {PLAIN}"), "235");
-    smtp.expect("MAIL FROM:<boss@contoso.com>", "553");
+    smtp.expect(&format!("MAIL FROM:<{sender}>"), "553");
     smtp.expect("QUIT", "221");
     relay.event("session", |_| true);
 }
@@ -204,7 +204,7 @@ async fn a_client_of_another_network_is_allowed_by_the_change_that_the_page_show
 async fn a_user_is_allowed_the_sender_that_it_was_refused() {
     let (_graph, home) = with_users().await;
     let relay = Relay::start(&home);
-    refused_sender(&relay);
+    refused_sender(&relay, "boss@contoso.com");
     let mut browser = Browser::logged_in(&relay, &home);
 
     let page = browser.get("/devices/127.0.0.1/allow?user=scanner");
@@ -221,6 +221,34 @@ async fn a_user_is_allowed_the_sender_that_it_was_refused() {
     smtp.expect("MAIL FROM:<boss@contoso.com>", "250");
     let line = relay.event("config_changed", |_| true);
     assert!(line.to_string().contains("senders"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_the_change_that_was_shown_is_written() {
+    let (_graph, home) = with_users().await;
+    let relay = Relay::start(&home);
+    refused_sender(&relay, "boss@contoso.com");
+    let mut browser = Browser::logged_in(&relay, &home);
+    let path = "/devices/127.0.0.1/allow";
+    let shown = browser.get(&format!("{path}?user=scanner"));
+    assert!(shown.body.contains("send as boss@contoso.com"));
+    let before = fs::read_to_string(&home.config).unwrap();
+    refused_sender(&relay, "anna@contoso.com");
+    relay.wait_until(|| {
+        let now = browser.get(&format!("{path}?user=scanner")).body;
+        now.contains("send as anna@contoso.com")
+    });
+
+    let version = shown.field("version");
+    let fields = [("user", "scanner"), ("version", &*version)];
+    let answer = browser.change(path, &fields);
+
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body.contains("changed meanwhile"));
+    assert!(answer.body.contains("send as anna@contoso.com"));
+    assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
+    let fields = [("user", "scanner"), ("version", &*answer.field("version"))];
+    assert_eq!(browser.change(path, &fields).status, 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]
