@@ -115,7 +115,8 @@ async fn restarted(
         Ok(config) => {
             // The log is set up once for the process.
             let log = old.log.clone();
-            let (config, carried) = (Config { log, ..config }, carried.clone());
+            let carried = carried.between(&old, &config);
+            let config = Config { log, ..config };
             match start(&Start { config, carried }, file, passed, signals).await {
                 Ok(service) => return Ok(service),
                 Err(error) => not_restarted(&error.to_string()),

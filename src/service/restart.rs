@@ -1,5 +1,6 @@
 //! A restart within the process, and what it keeps: a change of an `[[account]]` made on the
-//! admin page takes effect without a shell, and whoever made it stays logged in.
+//! admin page takes effect without a shell, and whoever made it stays logged in, unless `[admin]` has
+//! changed.
 
 use super::Service;
 use crate::config::Config;
@@ -9,6 +10,17 @@ use crate::page;
 #[derive(Clone, Debug, Default)]
 pub struct Carried {
     pub(super) sessions: page::Sessions,
+}
+
+impl Carried {
+    /// What is kept for the start with a new configuration: nobody stays logged in if it says
+    /// otherwise than the old one who may log in.
+    pub fn between(&self, old: &Config, new: &Config) -> Self {
+        match old.admin == new.admin {
+            true => self.clone(),
+            false => Self::default(),
+        }
+    }
 }
 
 impl Service {

@@ -241,6 +241,21 @@ fn restart(relay: &Relay, browser: &mut Browser) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_stays_logged_in_at_a_restart_with_another_admin_section() {
+    let graph = stand_in().await;
+    let home = restartable(&graph);
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    restart(&relay, &mut browser);
+    assert_eq!(browser.get("/").status, 200);
+    edit(&home, "[admin]", "[admin]\nhosts = [\"relay.contoso.com\"]");
+    restart(&relay, &mut browser);
+
+    assert_eq!(browser.get("/setup").status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_the_running_relay_is_kept_until_it_restarts_with_another() {
     let graph = stand_in().await;
     let home = restartable(&graph);
