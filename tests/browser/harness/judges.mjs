@@ -56,7 +56,9 @@ export async function tabStops(page) {
   });
   const found = [];
   const missed = new Set(all.keys());
-  for (let step = 0; step < all.length + 2 && missed.size > 0; step += 1) {
+  // Tab stops at day, month, year and calendar of a date.
+  const most = all.length + 2 + 3 * (await page.$$("input[type=date]")).length;
+  for (let step = 0; step < most && missed.size > 0; step += 1) {
     await page.keyboard.press("Tab");
     const stop = await page.evaluate(() => {
       const element = document.activeElement;
