@@ -102,12 +102,13 @@ async fn one(file: &Path, relays: &[SocketAddr]) -> io::Result<Handed> {
 
 /// Gives a file another name, which no file has yet: none is ever replaced.
 fn renamed(from: &Path, to: &Path) -> io::Result<()> {
-    crate::platform::files::rename_new(from, to).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            let words = format!("{} exists already: move it away", to.display());
-            io::Error::new(error.kind(), words)
+    let renamed = crate::platform::files::rename_new(from, to);
+    renamed.map_err(|error| {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            return error;
         }
-        _ => error,
+        let words = format!("{} exists already: move it away", to.display());
+        io::Error::new(error.kind(), words)
     })?;
     disk::sync_folder_of(to)
 }
