@@ -2,6 +2,8 @@
 //! configuration has changed.
 
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use super::Rules;
@@ -12,7 +14,9 @@ use super::slots::party::Party;
 use crate::config::Authentication;
 use crate::config::Listener;
 use crate::config::Tls;
+use crate::mail::Address;
 use crate::mail::Client;
+use crate::mail::RecipientPolicy;
 use crate::session;
 use crate::session::Access;
 use crate::session::ClearPasswords;
@@ -31,6 +35,8 @@ pub(super) struct Policy {
     /// The generation of the rules, see [`Shared::generation`].
     generation: u64,
     rules: Arc<Rules>,
+    /// What else bounds the recipients, beside the listener.
+    others: Vec<Arc<RecipientPolicy>>,
 }
 
 impl Policy {
@@ -45,21 +51,53 @@ impl Policy {
             listener,
             generation,
             rules,
+            others: Vec::new(),
         })
     }
 
     /// What holds now for a file of a pickup folder: the same as for a client on this machine
-    /// that need not authenticate.
-    pub(super) fn for_files(shared: &Shared) -> Option<Self> {
+    /// that need not authenticate. Its mail may go only where each listener lets it go that
+    /// such a client may use.
+    ///
+    /// # Errors
+    ///
+    /// Says why no file can be taken.
+    pub(super) fn for_files(shared: &Shared) -> Result<Self, String> {
         let generation = shared.generation();
         let rules = shared.rules();
-        Some(Self {
+        let mut others = policies_of_this_machine(&rules.listeners);
+        let mut redirects = others.iter().filter_map(|it| it.redirect.as_ref());
+        if let Some(first) = redirects.next()
+            && let Some(other) = redirects.find(|it| it.key() != first.key())
+        {
+            return Err(format!(
+                "one [[listener]] for this machine has redirect_all_to = \"{first}\", another \
+                 \"{other}\": give both the same"
+            ));
+        }
+        let first = others.iter().position(|it| it.redirect.is_some());
+        let recipients = match others.is_empty() {
+            true => Arc::default(),
+            false => others.remove(first.unwrap_or_default()),
+        };
+        let listener = Listener::defaults().into_iter().next();
+        let listener = listener.ok_or("the relay has no rules")?;
+        Ok(Self {
             visitor: Visitor::here(),
             number: rules.listeners.len(),
-            listener: Arc::new(Listener::defaults().into_iter().next()?),
+            listener: Arc::new(Listener {
+                recipients,
+                ..listener
+            }),
             generation,
             rules,
+            others,
         })
+    }
+
+    /// Whether mail may not go to this address, whatever the session allows.
+    pub(super) fn bars(&self, address: &Address) -> bool {
+        self.others.iter().any(|policy| !policy.allows(address))
     }
 
     /// Whom it is about.
@@ -159,6 +197,17 @@ impl Policy {
         *self = now;
         None
     }
+}
+
+/// The recipient policies of the listeners that a client on this machine may use; of all, if
+/// there is none. Open ones are left out.
+fn policies_of_this_machine(listeners: &[Arc<Listener>]) -> Vec<Arc<RecipientPolicy>> {
+    let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let is_for_here = |it: &Listener| here.iter().any(|client| it.admits(*client));
+    let none = !listeners.iter().any(|it| is_for_here(it));
+    let listeners = listeners.iter().filter(|it| none || is_for_here(it));
+    let policies = listeners.map(|it| Arc::clone(&it.recipients));
+    policies.filter(|it| !it.is_open()).collect()
 }
 
 /// The authenticated user according to the new rules, if the password is the same.

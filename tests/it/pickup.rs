@@ -167,6 +167,48 @@ async fn subfolders_that_are_links_stop_the_folder_and_nothing_is_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_recipient_rules_of_the_listeners_for_this_machine_hold_for_files() {
+    let graph = stand_in().await;
+    let listeners = "\n[[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = [\"*@example.org\"]\n\
+                     [[listener]]\naddress = \"127.0.0.1:0\"\nrecipients_allowed = [\"a@example.org\"]\n";
+    let (bounded, folder) = home(&graph, listeners);
+    let relay = Relay::start(&bounded);
+    put(
+        &bounded,
+        &folder,
+        "1.eml",
+        &message("one", "a@fabrikam.com"),
+    );
+    put(&bounded, &folder, "2.eml", &message("two", "b@example.org"));
+    put(
+        &bounded,
+        &folder,
+        "3.eml",
+        &message("three", "a@example.org"),
+    );
+    for name in ["1.eml", "2.eml"] {
+        let reason = reason(&relay, &folder, name);
+        assert!(reason.contains("allow"), "{name}: {reason}");
+    }
+    let arrivals = arrived(&graph, 1).await;
+    assert_eq!(recipients(&arrivals[0]), set(&["a@example.org"]));
+
+    let graph = stand_in().await;
+    let listener =
+        "\n[[listener]]\naddress = \"127.0.0.1:0\"\nredirect_all_to = \"test@example.org\"\n";
+    let (redirected, folder) = home(&graph, listener);
+    let _relay = Relay::start(&redirected);
+    put(
+        &redirected,
+        &folder,
+        "1.eml",
+        &message("one", "a@fabrikam.com"),
+    );
+    let arrivals = arrived(&graph, 1).await;
+    assert_eq!(recipients(&arrivals[0]), set(&["test@example.org"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_grows_is_taken_only_when_it_is_complete() {
     let graph = stand_in().await;
     let (home, folder) = home(&graph, "");

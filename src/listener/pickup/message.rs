@@ -77,11 +77,14 @@ async fn taken(path: &Path, stamp: Stamp, id: SpoolId, shared: &Shared) -> Resul
     let file = open(path, stamp)?;
     let mut input = BufReader::new(tokio::fs::File::from_std(file));
     let letter = Letter::read(&mut input).await?;
-    let Some(policy) = Policy::for_files(shared) else {
-        return Err(Fate::Later("the relay has no rules".to_owned()));
-    };
+    let policy = Policy::for_files(shared).map_err(Fate::Later)?;
     let mut session = policy.session();
     let envelope = dialog(&mut session, &letter, stamp.size)?;
+    if let Some(barred) = envelope.recipients.iter().find(|it| policy.bars(it)) {
+        return Err(Fate::Bad(format!(
+            "recipients_allowed of a [[listener]] for this machine does not allow mail to {barred}"
+        )));
+    }
     if let Err(refused) = intake(&policy, &session, shared).begin(&envelope) {
         return Err(judged(&mut session, refused, shared));
     }
@@ -97,7 +100,9 @@ async fn taken(path: &Path, stamp: Stamp, id: SpoolId, shared: &Shared) -> Resul
     let tolerated = tolerate(reader.faults(), &incoming, listener, &mut session);
     let outcome = match tolerated.map_err(Refused::from).and(stored) {
         Ok(()) => {
-            let bounded = session.bounded(&envelope);
+            let mut bounded = session.bounded(&envelope);
+            let sender = envelope.reverse_path.address();
+            bounded.reports.sender_is_barred |= sender.is_some_and(|it| policy.bars(it));
             intake(&policy, &session, shared)
                 .accept(incoming, bounded)
                 .await
