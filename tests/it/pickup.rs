@@ -113,11 +113,11 @@ async fn files_that_are_refused_go_to_bad_with_the_reason_beside() {
         ("large.eml", "message_size of [limits] allows 20000"),
         ("link.eml", "a symbolic link"),
         ("second-name.eml", "a hard link"),
-        ("folder.eml", "a folder or a device"),
     ] {
         let reason = reason(&relay, &folder, name);
         assert!(reason.contains(words), "{name}: {reason}");
     }
+    assert!(folder.join("folder.eml").is_dir());
     assert_eq!(fs::read_to_string(&other_file).unwrap(), good);
     assert_eq!(fs::read_to_string(folder.join("other.txt")).unwrap(), good);
     assert!(graph.arrivals().is_empty());
@@ -206,6 +206,34 @@ async fn the_recipient_rules_of_the_listeners_for_this_machine_hold_for_files() 
     );
     let arrivals = arrived(&graph, 1).await;
     assert_eq!(recipients(&arrivals[0]), set(&["test@example.org"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_too_many_recipients_or_a_long_name_does_not_stop_the_others() {
+    let graph = stand_in().await;
+    let (home, folder) = home(
+        &graph,
+        "[limits]\nrecipients = 2\nrecipients_per_hour_per_client = 2\n",
+    );
+    let relay = Relay::start(&home);
+    let to = |to: &str| message("one", to);
+    let long = format!("{}.eml", "x".repeat(251));
+
+    let three = "a@example.org, b@example.org, c@example.org";
+    put(&home, &folder, "1.eml", &to(three));
+    put(&home, &folder, &long, "Subject: x\r\n\r\n");
+    put(&home, &folder, "2.eml", &to("a@example.org"));
+    put(&home, &folder, "3.eml", &to("a@example.org, b@example.org"));
+    put(&home, &folder, "4.eml", &to("b@example.org"));
+
+    let words = reason(&relay, &folder, "1.eml");
+    assert!(words.contains("Too many recipients"), "{words}");
+    let words = reason(&relay, &folder, &format!("{}.eml", "x".repeat(196)));
+    assert!(words.contains("there is no sender"), "{words}");
+    let arrivals = arrived(&graph, 2).await;
+    assert_eq!(recipients(&arrivals[0]), set(&["a@example.org"]));
+    assert_eq!(recipients(&arrivals[1]), set(&["b@example.org"]));
+    assert!(folder.join("3.eml").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,8 @@ use crate::spool::Spool;
 
 const TAKING: &str = ".taking";
 const BAD: &str = "bad";
+/// Bytes of a file's name in `.taking/` and `bad/`, where more is added to it.
+const LONGEST_NAME: usize = 200;
 /// Entries of a folder that are looked at in one look.
 const MOST_ENTRIES: usize = 10_000;
 
@@ -67,7 +69,7 @@ impl Candidate {
         if !self.kind.is_file() {
             let what = match files::is_pipe(self.kind) {
                 true => "a pipe",
-                false => "a folder or a device",
+                false => "a socket or a device",
             };
             return Some(format!("this is {what}: the relay takes only files"));
         }
@@ -105,6 +107,9 @@ pub(super) async fn candidates(folder: &Path) -> io::Result<Vec<Candidate>> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
+            if file.is_dir() {
+                continue;
+            }
             found.push(Candidate {
                 stamp: Stamp::of(&file),
                 kind: file.file_type(),
@@ -127,12 +132,7 @@ pub(super) async fn begin(
     id: SpoolId,
 ) -> io::Result<PathBuf> {
     let taking = folder.join(TAKING);
-    let name = candidate
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = short_name(&candidate.path);
     let from = candidate.path.clone();
     blocking(move || {
         made(&taking)?;
@@ -163,7 +163,7 @@ pub(super) async fn refuse(
     reason: &str,
 ) -> io::Result<PathBuf> {
     let bad = folder.join(BAD);
-    let name = before.file_name().unwrap_or_default().to_owned();
+    let name = short_name(before);
     let (now, reason) = (now.to_owned(), format!("{reason}\n"));
     blocking(move || {
         made(&bad)?;
@@ -175,6 +175,16 @@ pub(super) async fn refuse(
         Ok(place)
     })
     .await
+}
+
+/// The name of a file, with at most [`LONGEST_NAME`] bytes.
+fn short_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.len() <= LONGEST_NAME {
+        return name.into_owned();
+    }
+    let end = name.floor_char_boundary(LONGEST_NAME - ".eml".len());
+    format!("{}.eml", name.get(..end).unwrap_or_default())
 }
 
 /// The file with the reason, beside a refused one.

@@ -21,6 +21,7 @@ use crate::listener::receive::reason;
 use crate::listener::receive::tolerance::tolerate;
 use crate::listener::receive::write;
 use crate::mail::Address;
+use crate::mail::EnhancedStatus;
 use crate::mail::Envelope;
 use crate::mail::ForwardPath;
 use crate::mail::SpoolId;
@@ -31,6 +32,7 @@ use crate::session::DataReader;
 use crate::session::Reply;
 use crate::session::Session;
 use crate::session::Step;
+use crate::session::Verdict;
 use crate::spool::INLINE_LIMIT;
 use crate::spool::Incoming;
 
@@ -42,6 +44,8 @@ pub(super) enum Fate {
     Bad(String),
     /// It may be taken later, and why not now.
     Later(String),
+    /// Nothing can be taken now, and why.
+    Shortage(String),
 }
 
 impl From<io::Error> for Fate {
@@ -77,7 +81,7 @@ async fn taken(path: &Path, stamp: Stamp, id: SpoolId, shared: &Shared) -> Resul
     let file = open(path, stamp)?;
     let mut input = BufReader::new(tokio::fs::File::from_std(file));
     let letter = Letter::read(&mut input).await?;
-    let policy = Policy::for_files(shared).map_err(Fate::Later)?;
+    let policy = Policy::for_files(shared).map_err(Fate::Shortage)?;
     let mut session = policy.session();
     let envelope = dialog(&mut session, &letter, stamp.size)?;
     if let Some(barred) = envelope.recipients.iter().find(|it| policy.bars(it)) {
@@ -184,9 +188,15 @@ fn judged(session: &mut Session, refused: Refused, shared: &Shared) -> Fate {
         "" => String::new(),
         cause => format!(" ({cause})"),
     };
+    // A file with fewer recipients may still be within the limit of an hour.
+    let is_shortage = matches!(
+        refused.verdict,
+        Verdict::StorageFull | Verdict::LocalTrouble | Verdict::TooMany
+    );
     match refusal(&session.verdict(refused.verdict), "") {
         Fate::Bad(words) => Fate::Bad(words + &cause),
-        Fate::Later(words) => Fate::Later(words + &cause),
+        Fate::Later(words) if is_shortage => Fate::Shortage(words + &cause),
+        Fate::Later(words) | Fate::Shortage(words) => Fate::Later(words + &cause),
         Fate::Taken => Fate::Taken,
     }
 }
@@ -195,6 +205,8 @@ fn refusal(reply: &Reply, before: &str) -> Fate {
     let words = format!("{before}{}", reply.lines.join(" "));
     match reply.code {
         500.. => Fate::Bad(words),
+        // A client would send to the others in another transaction; a file is one.
+        _ if reply.status == Some(EnhancedStatus::TOO_MANY_RECIPIENTS) => Fate::Bad(words),
         _ => Fate::Later(words),
     }
 }
@@ -350,7 +362,7 @@ mod tests {
 
     fn letter(head: &str) -> Result<(String, Vec<String>, String), String> {
         let letter = Letter::of(head.as_bytes()).map_err(|fate| match fate {
-            Fate::Bad(words) | Fate::Later(words) => words,
+            Fate::Bad(words) | Fate::Later(words) | Fate::Shortage(words) => words,
             Fate::Taken => String::new(),
         })?;
         let to = letter.to.iter().map(|it| written(it).to_owned()).collect();

@@ -10,13 +10,15 @@
 //! refused goes to `bad/`, with the reason beside it; what cannot be decided now stays where it
 //! is. Before a message is handed to the spool, its file gets the name of the entry to be, in
 //! `.taking/`: after a crash the spool knows that entry or not, so that no message is taken twice
-//! and none is lost (`folder.rs`). One folder that makes trouble does not keep the others waiting
-//! for longer than one message takes.
+//! and none is lost (`folder.rs`). A file that has to wait does not keep the others waiting, unless
+//! the relay itself has no room, or the limit of messages is reached.
 
 mod folder;
 mod message;
 
 use std::collections::HashMap;
+use std::collections::HashSet;
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -38,8 +40,18 @@ const MOST_MESSAGES: usize = 200;
 #[derive(Debug, Default)]
 struct Seen {
     stamps: HashMap<PathBuf, Stamp>,
+    /// Files that could not be taken then.
+    waiting: HashSet<PathBuf>,
     /// Why it could not be looked at, or why a file has to wait.
     trouble: Option<String>,
+}
+
+/// Why a file is not taken now.
+enum Wait {
+    /// It has to wait; others need not.
+    File(String),
+    /// The relay can take none.
+    All(String),
 }
 
 /// Looks into the pickup folders of the rules in force, until the relay stops.
@@ -93,16 +105,23 @@ async fn take(
 ) -> Option<String> {
     let before = std::mem::take(&mut seen.stamps);
     let is_complete = |it: &Candidate| before.get(&it.path) == Some(&it.stamp);
-    let (complete, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_complete);
+    let (mut complete, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_complete);
+    // Many that have to wait must not keep the others from their turn.
+    let waited = std::mem::take(&mut seen.waiting);
+    complete.sort_by_key(|it| waited.contains(&it.path));
     let mut left = complete.into_iter();
     let mut trouble = None;
     for candidate in left.by_ref().take(MOST_MESSAGES) {
-        if let Err(reason) = one(folder, &candidate, shared).await {
-            seen.stamps.insert(candidate.path, candidate.stamp);
-            trouble = Some(reason);
-            break;
+        let outcome = one(folder, &candidate, shared).await;
+        let is_over = matches!(outcome, Err(Wait::All(_))) || shared.stop.is_cancelled();
+        if matches!(outcome, Err(Wait::File(_))) {
+            seen.waiting.insert(candidate.path.clone());
         }
-        if shared.stop.is_cancelled() {
+        if let Err(Wait::File(reason) | Wait::All(reason)) = outcome {
+            seen.stamps.insert(candidate.path, candidate.stamp);
+            trouble.get_or_insert(reason);
+        }
+        if is_over {
             break;
         }
     }
@@ -116,25 +135,30 @@ async fn take(
 /// # Errors
 ///
 /// Why it has to wait.
-async fn one(folder: &Path, candidate: &Candidate, shared: &Shared) -> Result<(), String> {
+async fn one(folder: &Path, candidate: &Candidate, shared: &Shared) -> Result<(), Wait> {
     let limit = shared.rules().session.message_size;
-    let shown = |error: io::Error| format!("{}: {error}", candidate.path.display());
+    let shown = |reason: &dyn Display| format!("{}: {reason}", candidate.path.display());
+    let file = |error: io::Error| Wait::File(shown(&error));
     if let Some(reason) = candidate.wrong(limit) {
         return refuse(folder, candidate, &candidate.path, &reason).await;
     }
     let id = shared.spool.new_id();
-    let taken = folder::begin(folder, candidate, id).await.map_err(shown)?;
+    let taken = folder::begin(folder, candidate, id).await.map_err(file)?;
     match message::take(&taken, candidate.stamp, id, shared).await {
         Fate::Taken => {
             pickuplog::taken(id, &candidate.path);
-            folder::end(&taken).await.map_err(shown)
+            folder::end(&taken).await.map_err(file)
         }
         Fate::Bad(reason) => refuse(folder, candidate, &taken, &reason).await,
         Fate::Later(reason) => {
-            folder::give_back(&taken, &candidate.path)
-                .await
-                .map_err(shown)?;
-            Err(format!("{}: {reason}", candidate.path.display()))
+            let back = folder::give_back(&taken, &candidate.path).await;
+            back.map_err(file)?;
+            Err(Wait::File(shown(&reason)))
+        }
+        Fate::Shortage(reason) => {
+            let back = folder::give_back(&taken, &candidate.path).await;
+            back.map_err(file)?;
+            Err(Wait::All(shown(&reason)))
         }
     }
 }
@@ -144,11 +168,13 @@ async fn refuse(
     candidate: &Candidate,
     now: &Path,
     reason: &str,
-) -> Result<(), String> {
+) -> Result<(), Wait> {
     let moved = folder::refuse(folder, now, &candidate.path, reason).await;
     let bad = moved.map_err(|error| {
         let path = candidate.path.display();
-        format!("{path} cannot be moved to bad/: {error}. It is refused: {reason}")
+        Wait::File(format!(
+            "{path} cannot be moved to bad/: {error}. It is refused: {reason}"
+        ))
     })?;
     pickuplog::refused(&bad, reason);
     Ok(())
