@@ -209,7 +209,8 @@ pub(super) async fn check(folder: &Path) -> io::Result<()> {
     .await
 }
 
-/// Decides about files that a crash left in `.taking/`: the spool knows whether it has them.
+/// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
+/// whether it has them. While it cannot answer, they stay there.
 pub(super) async fn recover(folder: &Path, spool: &Spool) -> io::Result<()> {
     let taking = folder.join(TAKING);
     let listed = blocking(move || match fs::read_dir(&taking) {
@@ -296,4 +297,50 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::spool::Settings;
+    use crate::spool::Subjects;
+
+    #[tokio::test]
+    async fn half_taken_files_stay_while_the_spool_cannot_say_whether_it_has_them() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("pickup");
+        let taken = folder.join(TAKING).join("01ARZ3NDEKTSV4RRFFQ69G5FAV.1.eml");
+        fs::create_dir_all(folder.join(TAKING)).unwrap();
+        fs::write(&taken, "").unwrap();
+        let open = || {
+            let settings = Settings {
+                folder: home.path().join("data"),
+                size: 100_000_000,
+                free_space: 0,
+                subjects: Subjects::Kept,
+            };
+            Spool::open(settings, Clock::System).unwrap().0
+        };
+        let spool = open();
+        spool.close().await;
+
+        assert!(recover(&folder, &spool).await.is_err());
+        assert!(taken.exists());
+        drop(spool);
+
+        recover(&folder, &open()).await.unwrap();
+        assert!(!taken.exists() && folder.join("1.eml").exists());
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters_and_keep_their_ending() {
+        let long = format!("{}.eml", "ä".repeat(120));
+
+        assert_eq!(short_name(Path::new("/p/1.EML")), "1.EML");
+        assert_eq!(
+            short_name(Path::new(&long)),
+            format!("{}.eml", "ä".repeat(98))
+        );
+    }
 }

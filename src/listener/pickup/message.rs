@@ -46,6 +46,8 @@ pub(super) enum Fate {
     Later(String),
     /// Nothing can be taken now, and why.
     Shortage(String),
+    /// The spool may have committed it or not; what went wrong.
+    Unknown(String),
 }
 
 impl From<io::Error> for Fate {
@@ -102,20 +104,26 @@ async fn taken(path: &Path, stamp: Stamp, id: SpoolId, shared: &Shared) -> Resul
     }
     let listener = policy.listener();
     let tolerated = tolerate(reader.faults(), &incoming, listener, &mut session);
+    let mut is_handed = false;
     let outcome = match tolerated.map_err(Refused::from).and(stored) {
         Ok(()) => {
             let mut bounded = session.bounded(&envelope);
             let sender = envelope.reverse_path.address();
             bounded.reports.sender_is_barred |= sender.is_some_and(|it| policy.bars(it));
+            is_handed = true;
             intake(&policy, &session, shared)
                 .accept(incoming, bounded)
                 .await
         }
         Err(refused) => Err(refused),
     };
-    outcome
-        .map(drop)
-        .map_err(|refused| judged(&mut session, refused, shared))
+    outcome.map(drop).map_err(|refused| {
+        let is_unknown = is_handed && refused.verdict == Verdict::LocalTrouble;
+        match judged(&mut session, refused, shared) {
+            Fate::Shortage(words) if is_unknown => Fate::Unknown(words),
+            fate => fate,
+        }
+    })
 }
 
 fn intake<'a>(policy: &'a Policy, session: &'a Session, shared: &'a Shared) -> Intake<'a> {
@@ -196,8 +204,8 @@ fn judged(session: &mut Session, refused: Refused, shared: &Shared) -> Fate {
     match refusal(&session.verdict(refused.verdict), "") {
         Fate::Bad(words) => Fate::Bad(words + &cause),
         Fate::Later(words) if is_shortage => Fate::Shortage(words + &cause),
-        Fate::Later(words) | Fate::Shortage(words) => Fate::Later(words + &cause),
-        Fate::Taken => Fate::Taken,
+        Fate::Later(words) => Fate::Later(words + &cause),
+        fate => fate,
     }
 }
 
@@ -362,7 +370,10 @@ mod tests {
 
     fn letter(head: &str) -> Result<(String, Vec<String>, String), String> {
         let letter = Letter::of(head.as_bytes()).map_err(|fate| match fate {
-            Fate::Bad(words) | Fate::Later(words) | Fate::Shortage(words) => words,
+            Fate::Bad(words)
+            | Fate::Later(words)
+            | Fate::Shortage(words)
+            | Fate::Unknown(words) => words,
             Fate::Taken => String::new(),
         })?;
         let to = letter.to.iter().map(|it| written(it).to_owned()).collect();

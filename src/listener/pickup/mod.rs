@@ -160,6 +160,8 @@ async fn one(folder: &Path, candidate: &Candidate, shared: &Shared) -> Result<()
             back.map_err(file)?;
             Err(Wait::All(shown(&reason)))
         }
+        // It stays in `.taking/` until the spool can say whether it has it.
+        Fate::Unknown(reason) => Err(Wait::All(shown(&reason))),
     }
 }
 
