@@ -53,15 +53,15 @@ pub fn kept_secret(data_dir: &Path, name: &str) -> Option<PathBuf> {
 /// that were never saved, and those that others have replaced. One that stays is no error.
 pub fn forget_secrets(data_dir: &Path, texts: &[String], accounts: &[Account]) {
     let is_used = |name: &str| {
-        let mut files = accounts
-            .iter()
-            .filter_map(|account| match &account.credential {
-                Credential::Secret {
-                    source: SecretSource::File(path),
-                    ..
-                } => path.file_name(),
-                _ => None,
-            });
+        let mut files = accounts.iter().filter_map(|account| {
+            let Credential::Secret { source, .. } = &account.credential else {
+                return None;
+            };
+            let SecretSource::File(path) = source else {
+                return None;
+            };
+            path.file_name()
+        });
         files.any(|file| file == name)
     };
     let Ok(entries) = std::fs::read_dir(data_dir.join(FOLDER)) else {
