@@ -221,7 +221,12 @@ pub(super) async fn recover(folder: &Path, spool: &Spool) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     });
-    for left in listed.await? {
+    let listed = listed.await?;
+    if !listed.is_empty() {
+        // What the spool has is durable only if it can still write: then so is what was before.
+        spool.probe().await.map_err(io::Error::other)?;
+    }
+    for left in listed {
         let name = left
             .file_name()
             .unwrap_or_default()

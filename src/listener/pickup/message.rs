@@ -121,7 +121,11 @@ async fn taken(path: &Path, stamp: Stamp, id: SpoolId, shared: &Shared) -> Resul
         let is_unknown = is_handed && refused.verdict == Verdict::LocalTrouble;
         match judged(&mut session, refused, shared) {
             Fate::Shortage(words) if is_unknown => Fate::Unknown(words),
-            fate => fate,
+            fate @ (Fate::Taken
+            | Fate::Bad(_)
+            | Fate::Later(_)
+            | Fate::Shortage(_)
+            | Fate::Unknown(_)) => fate,
         }
     })
 }
@@ -205,7 +209,7 @@ fn judged(session: &mut Session, refused: Refused, shared: &Shared) -> Fate {
         Fate::Bad(words) => Fate::Bad(words + &cause),
         Fate::Later(words) if is_shortage => Fate::Shortage(words + &cause),
         Fate::Later(words) => Fate::Later(words + &cause),
-        fate => fate,
+        fate @ (Fate::Taken | Fate::Shortage(_) | Fate::Unknown(_)) => fate,
     }
 }
 
