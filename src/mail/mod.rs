@@ -44,5 +44,6 @@ pub use forward_path::ForwardPath;
 pub use id::NotAnId;
 pub use id::SpoolId;
 pub use pattern::Pattern;
+pub use pattern::fits;
 pub use policy::RecipientPolicy;
 pub use status::EnhancedStatus;

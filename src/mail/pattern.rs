@@ -41,23 +41,28 @@ impl Pattern {
     /// Whether the address is in the set.
     pub fn matches(&self, address: &Address) -> bool {
         let key = address.key();
-        let mut pieces = self.0.split('*');
-        let first = pieces.next().unwrap_or_default();
-        let Some(mut rest) = key.strip_prefix(first) else {
-            return false;
-        };
-        let pieces: Vec<&str> = pieces.collect();
-        let Some((last, middle)) = pieces.split_last() else {
-            return rest.is_empty();
-        };
-        for piece in middle {
-            match rest.split_once(piece) {
-                Some((_, behind)) => rest = behind,
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
+        fits(&self.0, &key)
     }
+}
+
+/// Whether a text fits a notation with `*` for any run of characters.
+pub fn fits(notation: &str, text: &str) -> bool {
+    let mut pieces = notation.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let pieces: Vec<&str> = pieces.collect();
+    let Some((last, middle)) = pieces.split_last() else {
+        return rest.is_empty();
+    };
+    for piece in middle {
+        match rest.split_once(piece) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 impl fmt::Display for Pattern {

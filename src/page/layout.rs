@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
+use super::Broken;
 use super::Page;
 use super::access::places;
 use super::access::sessions::Session;
@@ -193,6 +194,22 @@ pub(super) fn told(
         Ok(page) => (status, Html(visible(page))).into_response(),
         Err(_) => (status, words).into_response(),
     }
+}
+
+#[derive(Template)]
+#[template(path = "connect_back.html")]
+struct Back {
+    layout: Layout,
+    path: String,
+}
+
+/// Leads a browser on that comes back from Microsoft: it sends its cookie only with requests
+/// that begin at a page of ours.
+pub(super) fn back(visitor: &Visitor, hostname: &str, path: String) -> Result<Response, Broken> {
+    super::shown(&Back {
+        layout: Layout::new(visitor, None, hostname, Vec::new()),
+        path,
+    })
 }
 
 impl IntoResponse for NotAllowed {

@@ -9,12 +9,16 @@ use std::sync::PoisonError;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::Response;
 
+use super::Broken;
 use super::access::sessions::Session;
 use super::mailboxes::guests::Guest;
 use super::texts::Language;
 use super::texts::Texts;
 pub(super) use crate::admin::PageRole as Role;
+use crate::spool::SpoolError;
 
 /// The cookie with the language that somebody chose.
 pub(super) const LANGUAGE: &str = "graph-relay-language";
@@ -130,6 +134,42 @@ pub(super) struct NotAllowed {
     pub(super) visitor: Box<Visitor>,
     /// Whether it was about changing something, or about seeing it.
     pub(super) is_change: bool,
+}
+
+/// Why a visitor does not get a page, or an order is not carried out.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The role does not suffice.
+    Role(NotAllowed),
+    /// It cannot be shown.
+    Page(Broken),
+}
+
+impl From<NotAllowed> for Refused {
+    fn from(why: NotAllowed) -> Self {
+        Self::Role(why)
+    }
+}
+
+impl From<Broken> for Refused {
+    fn from(why: Broken) -> Self {
+        Self::Page(why)
+    }
+}
+
+impl From<SpoolError> for Refused {
+    fn from(why: SpoolError) -> Self {
+        Self::Page(why.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Role(why) => why.into_response(),
+            Self::Page(why) => why.into_response(),
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Visitor {

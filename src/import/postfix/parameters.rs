@@ -2,6 +2,7 @@
 //! no other file of this folder has reported ends here, so that none is passed over in silence.
 
 use super::Reading;
+use crate::mail;
 
 const OWN: &str = "it is about Postfix's own programs and files";
 const DELIVERS: &str =
@@ -206,26 +207,6 @@ pub(super) fn add(reading: &mut Reading) {
 /// Why a parameter has no counterpart.
 pub(super) fn reason(name: &str) -> &'static str {
     let mut reasons = REASONS.iter();
-    let found = reasons.find(|(pattern, _)| fits(pattern, name));
+    let found = reasons.find(|(pattern, _)| mail::fits(pattern, name));
     found.map_or(OTHER, |(_, reason)| reason)
-}
-
-/// Whether a name fits a pattern with `*` for any text.
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else {
-        return false;
-    };
-    let pieces: Vec<&str> = pieces.collect();
-    let Some((last, middle)) = pieces.split_last() else {
-        return rest.is_empty();
-    };
-    for piece in middle {
-        match rest.split_once(piece) {
-            Some((_, behind)) => rest = behind,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }

@@ -115,23 +115,14 @@ async fn begin(
     }
 }
 
-#[derive(Template)]
-#[template(path = "connect_back.html")]
-struct Back {
-    layout: Layout,
-    path: String,
-}
-
 /// The browser comes back, without its cookie: only a page of our own has it sent again.
 async fn done(
     State(page): State<Arc<Page>>,
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, Broken> {
-    crate::page::shown(&Back {
-        layout: Layout::new(&visitor, None, &page.hostname, Vec::new()),
-        path: format!("{END}?{}", uri.query().unwrap_or_default()),
-    })
+    let path = format!("{END}?{}", uri.query().unwrap_or_default());
+    crate::page::layout::back(&visitor, &page.hostname, path)
 }
 
 #[derive(Debug, Deserialize)]

@@ -21,7 +21,6 @@ use percent_encoding::utf8_percent_encode;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use super::Refused;
 use super::path;
 use super::texts::AddTexts;
 use crate::admin::AddedDevice;
@@ -39,6 +38,7 @@ use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 

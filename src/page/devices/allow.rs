@@ -13,7 +13,6 @@ use axum::response::Redirect;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::Refused;
 use super::path;
 use crate::admin::Applied;
 use crate::admin::DeviceView;
@@ -24,6 +23,7 @@ use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 

@@ -12,7 +12,6 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use percent_encoding::NON_ALPHANUMERIC;
@@ -24,7 +23,6 @@ use super::layout;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::texts::Texts;
-use super::visitor::NotAllowed;
 use super::visitor::Role;
 use super::visitor::Visitor;
 use crate::admin::DeviceState;
@@ -128,33 +126,6 @@ struct Devices {
     rows: Vec<Row>,
     /// Whether the visitor may add one.
     may_add: bool,
-}
-
-/// Why a visitor does not get a page.
-enum Refused {
-    Role(NotAllowed),
-    Page(Broken),
-}
-
-impl From<NotAllowed> for Refused {
-    fn from(why: NotAllowed) -> Self {
-        Self::Role(why)
-    }
-}
-
-impl From<Broken> for Refused {
-    fn from(why: Broken) -> Self {
-        Self::Page(why)
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Role(why) => why.into_response(),
-            Self::Page(why) => why.into_response(),
-        }
-    }
 }
 
 /// There is no such device.

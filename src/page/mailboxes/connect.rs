@@ -186,13 +186,6 @@ struct Answer {
     state: String,
 }
 
-#[derive(Template)]
-#[template(path = "connect_back.html")]
-struct Back {
-    layout: Layout,
-    path: String,
-}
-
 /// The browser comes back, without its cookie: only a page of our own has it sent again.
 async fn done(
     State(page): State<Arc<Page>>,
@@ -216,10 +209,11 @@ async fn done(
             words,
         ));
     };
-    shown(&Back {
-        layout: Layout::new(&nobody(&visitor), None, &page.hostname, Vec::new()),
-        path: format!("{}{id}", guests::AT),
-    })
+    layout::back(
+        &nobody(&visitor),
+        &page.hostname,
+        format!("{}{id}", guests::AT),
+    )
 }
 
 /// A sign-in and how far it is.

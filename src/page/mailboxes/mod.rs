@@ -26,7 +26,7 @@ use super::Broken;
 use super::Page;
 use super::layout::Layout;
 use super::layout::Tab;
-use super::visitor::NotAllowed;
+use super::visitor::Refused;
 use super::visitor::Role;
 use super::visitor::Visitor;
 use crate::admin::DelegatedAccount;
@@ -223,31 +223,4 @@ async fn forget(
         Ok(_) => Redirect::to(&back).into_response(),
         Err(_) => unknown(),
     })
-}
-
-/// Why an order is not carried out.
-enum Refused {
-    Role(NotAllowed),
-    Page(Broken),
-}
-
-impl From<NotAllowed> for Refused {
-    fn from(why: NotAllowed) -> Self {
-        Self::Role(why)
-    }
-}
-
-impl From<Broken> for Refused {
-    fn from(why: Broken) -> Self {
-        Self::Page(why)
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Role(why) => why.into_response(),
-            Self::Page(why) => why.into_response(),
-        }
-    }
 }

@@ -28,7 +28,7 @@ use crate::mail::SpoolId;
 use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout;
-use crate::page::visitor::NotAllowed;
+use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::spool::Action;
@@ -45,39 +45,6 @@ const MOST_MATCHING: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(12);
 /// Recipients that a question names.
 pub(super) const MOST_NAMED: usize = 1000;
-
-/// Why an order is not carried out.
-pub(super) enum Refused {
-    Role(NotAllowed),
-    Page(Broken),
-}
-
-impl From<NotAllowed> for Refused {
-    fn from(why: NotAllowed) -> Self {
-        Self::Role(why)
-    }
-}
-
-impl From<Broken> for Refused {
-    fn from(why: Broken) -> Self {
-        Self::Page(why)
-    }
-}
-
-impl From<crate::spool::SpoolError> for Refused {
-    fn from(why: crate::spool::SpoolError) -> Self {
-        Self::Page(why.into())
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Role(why) => why.into_response(),
-            Self::Page(why) => why.into_response(),
-        }
-    }
-}
 
 /// A form: its fields in their order, and some of them several times.
 #[derive(Debug)]

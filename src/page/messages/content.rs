@@ -20,7 +20,6 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use futures_util::stream;
 
-use super::actions::Refused;
 use crate::admin::MessageContent;
 use crate::admin::NoContent;
 use crate::admin::View;
@@ -30,6 +29,7 @@ use crate::page::Page;
 use crate::page::layout;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::telemetry::operatorlog;

@@ -25,12 +25,12 @@ use futures_util::stream;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::actions::Refused;
 use super::search::Asked;
 use crate::admin::HistoryRow;
 use crate::admin::PAGE;
 use crate::page::Page;
 use crate::page::layout;
+use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::spool::Filter;

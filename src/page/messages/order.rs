@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::actions::MOST_NAMED;
-use super::actions::Refused;
 use super::actions::gone;
 use super::desk::Given;
 use super::desk::Outcome;
@@ -20,6 +19,7 @@ use crate::mail::SpoolId;
 use crate::page::Page;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::spool::Action;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Sample;
-use super::settings;
+use super::all_settings;
 use super::source;
 use crate::common::said;
 
@@ -38,16 +38,7 @@ fn every_setting_of_the_server_and_its_service_is_in_the_report() {
 
     let output = sample.import(&["iis", "MetaBase.xml"]);
 
-    let titles = [
-        "Taken over",
-        "Changed",
-        "No counterpart",
-        "To be decided or completed",
-    ];
-    let rows: Vec<String> = titles
-        .iter()
-        .flat_map(|title| settings(&output, title))
-        .collect();
+    let rows = all_settings(&output);
     let text = sample.read("MetaBase.xml");
     let (_, text) = text.split_once("<IIsSmtpService").unwrap();
     let (text, _) = text.split_once("<IIsWebService").unwrap();

@@ -66,6 +66,18 @@ impl Sample {
     }
 }
 
+/// The settings in all four lists of a report.
+fn all_settings(output: &Output) -> Vec<String> {
+    let titles = [
+        "Taken over",
+        "Changed",
+        "No counterpart",
+        "To be decided or completed",
+    ];
+    let all = titles.iter().flat_map(|title| settings(output, title));
+    all.collect()
+}
+
 /// The settings of the report's lists, by the title of each.
 fn settings(output: &Output, title: &str) -> Vec<String> {
     let text = String::from_utf8(output.stdout.clone()).unwrap();

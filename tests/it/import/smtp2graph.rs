@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use super::Sample;
-use super::settings;
+use super::all_settings;
 use super::source;
 use crate::common::Home;
 use crate::common::Relay;
@@ -67,16 +67,7 @@ fn every_setting_of_config_yml_is_in_the_report() {
 
     let output = sample.import(&["smtp2graph", "config.yml"]);
 
-    let titles = [
-        "Taken over",
-        "Changed",
-        "No counterpart",
-        "To be decided or completed",
-    ];
-    let rows: Vec<String> = titles
-        .iter()
-        .flat_map(|title| settings(&output, title))
-        .collect();
+    let rows = all_settings(&output);
     for name in [
         "mode",
         "send.appReg.tenant",
