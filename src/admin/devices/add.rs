@@ -15,6 +15,7 @@ use crate::config::Tls;
 use crate::config::edit::Change;
 use crate::config::edit::EditError;
 use crate::config::edit::Line;
+use crate::config::edit::Table;
 use crate::credentials::PasswordHash;
 use crate::credentials::generated;
 
@@ -103,6 +104,15 @@ impl AdminState {
         editor.set(&user, "name", new.name)?;
         editor.set(&user, "password_hash", hash.to_string())?;
         editor.set(&user, "senders", new.senders)?;
+        // The first user: a listener may let nobody log in before there is one, and there may
+        // be no user before a listener lets one log in. So both come at once.
+        let listeners = || (0..editor.count("listener")).map(|at| Table::Entry("listener", at));
+        let is_set = |it: Table| editor.has(&it, "authentication");
+        if let Some(first) = listeners().next()
+            && !listeners().any(is_set)
+        {
+            editor.set(&first, "authentication", "optional".to_owned())?;
+        }
         Ok(editor.finish()?)
     }
 }

@@ -106,11 +106,6 @@ async fn a_device_that_the_configuration_does_not_allow_is_not_added_and_the_pag
     let before = fs::read_to_string(&home.config).unwrap();
 
     for (name, senders, why) in [
-        (
-            "copier",
-            MAILBOX,
-            "no [[listener]] lets a [[user]] authenticate",
-        ),
         ("my copier", MAILBOX, "letters, digits"),
         ("copier", " , ", "at least one address"),
         ("", MAILBOX, "Fill in a name"),
@@ -121,6 +116,29 @@ async fn a_device_that_the_configuration_does_not_allow_is_not_added_and_the_pag
         assert!(!answer.body.contains("id=\"password\""));
     }
     assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_device_comes_with_a_listener_that_lets_it_log_in() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let card = browser.change("/devices/add", &[("name", "copier"), ("senders", MAILBOX)]);
+
+    assert_eq!(card.status, 200, "{}", card.body);
+    let file = fs::read_to_string(&home.config).unwrap();
+    assert_eq!(
+        file.matches("authentication = \"optional\"").count(),
+        1,
+        "{file}"
+    );
+    assert!(card.body.contains("[[listener]]"), "{}", card.body);
+    let password = between(&card.body, "id=\"password\">", "<").to_owned();
+    drop(relay);
+    let relay = Relay::start(&home);
+    sends(&relay, "copier", &password);
 }
 
 #[tokio::test(flavor = "multi_thread")]
