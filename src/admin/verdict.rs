@@ -356,9 +356,14 @@ fn ended(text: &str) -> String {
     }
 }
 
-/// A text as the beginning of a sentence.
-/// Begins a text with a capital letter.
+/// Begins a text with a capital letter, unless it begins with a name that has none: of a file, a
+/// key or a program, or an address.
 pub(crate) fn capital(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let first = first.trim_end_matches([':', ',', ';', '.']);
+    if !first.chars().all(|c| c.is_alphabetic() || c == '\'') {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     format!("{}{}", first.unwrap_or_default(), letters.as_str())

@@ -259,3 +259,23 @@ fn a_remedy_that_the_reason_has_is_not_said_twice() {
     assert!(verdict.happened.contains(&remedy));
     assert!(!verdict.action.unwrap().contains(&remedy));
 }
+
+#[test]
+fn a_sentence_that_begins_with_a_name_keeps_it_as_it_is() {
+    for (text, shown) in [
+        ("a message waits", "A message waits"),
+        ("doctor: no", "Doctor: no"),
+        ("über", "Über"),
+        ("relay.toml has errors", "relay.toml has errors"),
+        ("/etc/relay.toml has errors", "/etc/relay.toml has errors"),
+        (
+            "relay@contoso.com needs to sign in",
+            "relay@contoso.com needs to sign in",
+        ),
+        ("client_id is wrong", "client_id is wrong"),
+        ("graph-relay stops", "graph-relay stops"),
+        ("", ""),
+    ] {
+        assert_eq!(capital(text), shown);
+    }
+}
