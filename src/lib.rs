@@ -114,7 +114,7 @@
 //! | `spool` | `mail`, `clock`, `disk`, `metrics`, `platform` |
 //! | `session` | `mail` |
 //! | `mime` | `mail` |
-//! | `config` | `credentials`, `mail`, `clock`, `disk`, `platform` |
+//! | `config` | `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
 //! | `credentials` | `clock`, `disk`, `platform` |
 //! | `mail` | `clock` |
 //! | `clock` | `platform` |

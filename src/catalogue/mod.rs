@@ -73,10 +73,42 @@ impl Entry {
         lines.into_iter().chain(place)
     }
 
+    /// The place, with the names in it as far as they are known.
+    pub fn place_of(&self, app: Option<App<'_>>, mailbox: &str) -> Option<String> {
+        let place = self.place?.replace("MAILBOX", mailbox);
+        Some(app.map_or_else(|| place.clone(), |app| app.fill_in(&place)))
+    }
+
     /// The first sentence of the cause: what stands next to the code in a list.
     pub fn summary(&self) -> String {
         let first = self.cause.split(". ").next().unwrap_or_default();
         format!("{}.", first.trim_end_matches('.'))
+    }
+}
+
+/// An app registration, for the places that name one.
+#[derive(Clone, Copy, Debug)]
+pub struct App<'a> {
+    /// Its tenant.
+    pub tenant: &'a str,
+    /// Its client ID.
+    pub client_id: &'a str,
+    /// Scheme and host of Entra in its cloud.
+    pub login_url: &'a str,
+}
+
+impl App<'_> {
+    /// Returns the address at which an administrator of the tenant consents to what the app asks
+    /// for.
+    pub fn admin_consent(&self) -> String {
+        self.fill_in(place::CONSENT.unwrap_or_default())
+    }
+
+    fn fill_in(&self, place: &str) -> String {
+        place
+            .replace(place::LOGIN_URL, self.login_url)
+            .replace("/TENANT/", &format!("/{}/", self.tenant))
+            .replace("APP_ID", self.client_id)
     }
 }
 

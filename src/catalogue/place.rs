@@ -16,6 +16,8 @@ pub(super) const ENTERPRISE: Option<&str> =
     Some("Entra > Enterprise apps > the app > Properties > Enabled for users to sign in");
 pub(super) const ASSIGNMENT: Option<&str> =
     Some("Entra > Enterprise apps > the app > Users and groups");
+/// Where [`CONSENT`] begins, in the global cloud.
+pub(super) const LOGIN_URL: &str = "https://login.microsoftonline.com";
 pub(super) const CONSENT: Option<&str> =
     Some("https://login.microsoftonline.com/TENANT/adminconsent?client_id=APP_ID");
 pub(super) const TENANT: Option<&str> = Some("Entra > Overview > Tenant ID, Primary domain");

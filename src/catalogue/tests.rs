@@ -287,3 +287,23 @@ fn a_typing_error_has_a_nearest_code_and_nonsense_has_none() {
         assert_eq!(nearest(written).map(|entry| entry.code), code, "{written}");
     }
 }
+
+#[test]
+fn a_place_has_the_names_of_its_app() {
+    let app = App {
+        tenant: "contoso.com",
+        client_id: "1234",
+        login_url: "https://login.microsoftonline.us",
+    };
+    let place = |code: &str| find(code).unwrap().place_of(Some(app), "a@x.example");
+
+    let consent = "https://login.microsoftonline.us/contoso.com/adminconsent?client_id=1234";
+    assert_eq!(place("AADSTS65001").as_deref(), Some(consent));
+    assert_eq!(app.admin_consent(), consent);
+    for entry in all() {
+        let place = entry.place_of(Some(app), "a@x.example").unwrap_or_default();
+        for name in ["/TENANT/", "APP_ID", "MAILBOX"] {
+            assert!(!place.contains(name), "{place}");
+        }
+    }
+}

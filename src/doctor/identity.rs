@@ -139,7 +139,11 @@ fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
         };
         return vec![Finding::warning(&check, words, remedy)];
     };
-    let mut findings: Vec<Finding> = view.tokens.iter().map(|it| told(&check, it)).collect();
+    let mut findings: Vec<Finding> = view
+        .tokens
+        .iter()
+        .map(|it| told(&check, account, it))
+        .collect();
     if account.sign_in == SignIn::Application {
         findings.push(Finding::ok(
             &format!("mailbox {}", account.name),
@@ -150,7 +154,7 @@ fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
     findings
 }
 
-fn told(check: &str, token: &TokenView) -> Finding {
+fn told(check: &str, account: &Account, token: &TokenView) -> Finding {
     let mailbox = token.mailbox.as_ref().map_or("", |it| it.as_str());
     let trouble = token.trouble.as_deref().unwrap_or_default();
     let words = format!("{mailbox} {}", token.state);
@@ -161,11 +165,13 @@ fn told(check: &str, token: &TokenView) -> Finding {
     let words = words.trim();
     match token.state {
         TokenState::Refused => {
-            Finding::coded(check, words, token.code.as_deref(), COMPARE, mailbox)
+            let whose = (account, mailbox);
+            Finding::coded(check, words, token.code.as_deref(), COMPARE, whose)
         }
         TokenState::SignedOut => {
             let otherwise = "graph-relay login {mailbox}";
-            Finding::coded(check, words, token.code.as_deref(), otherwise, mailbox)
+            let whose = (account, mailbox);
+            Finding::coded(check, words, token.code.as_deref(), otherwise, whose)
         }
         TokenState::NotSignedIn => {
             Finding::failure(check, words, format!("graph-relay login {mailbox}"))
@@ -198,7 +204,7 @@ async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
         Ok(token) => token,
         Err(error) => {
             let mailbox = any.as_ref().map_or("", |mailbox| mailbox.as_str());
-            return vec![refused(&check, &error, mailbox)];
+            return vec![refused(&check, &error, (account, mailbox))];
         }
     };
     let mut findings = vec![Finding::ok(
@@ -223,7 +229,7 @@ async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
     findings
 }
 
-fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
+fn refused(check: &str, error: &TokenError, whose: (&Account, &str)) -> Finding {
     let words = error.to_string();
     let otherwise = match error {
         TokenError::Credential(_) => FIX_CREDENTIAL,
@@ -232,7 +238,8 @@ fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
              identity the app role Mail.Send"
         }
         TokenError::Unavailable { .. } | TokenError::Transport(_) => {
-            "see the network checks above; if Entra itself has a problem, wait"
+            "check the network between this machine and Entra: graph-relay doctor; if Entra itself has a \
+             problem, wait"
         }
         TokenError::Refused { .. }
         | TokenError::NotSignedIn { .. }
@@ -240,7 +247,7 @@ fn refused(check: &str, error: &TokenError, mailbox: &str) -> Finding {
         | TokenError::Store(_) => COMPARE,
     };
     let code = error.code();
-    Finding::coded(check, &words, code.as_deref(), otherwise, mailbox)
+    Finding::coded(check, &words, code.as_deref(), otherwise, whose)
 }
 
 /// Says why Graph would refuse a token.
@@ -342,7 +349,8 @@ async fn try_mailbox(
             let code = if code.is_empty() { &http } else { code };
             let otherwise =
                 "see graph-relay explain CODE; for Microsoft support, the log has the request-id";
-            let finding = Finding::coded(&check, &words, Some(code), otherwise, mailbox.as_str());
+            let whose = (account, mailbox.as_str());
+            let finding = Finding::coded(&check, &words, Some(code), otherwise, whose);
             match *status {
                 429 | 500.. => Finding {
                     state: super::State::Warning,
@@ -355,7 +363,8 @@ async fn try_mailbox(
         | GraphError::Token(_)
         | GraphError::UploadHost(_)
         | GraphError::Content(_) => {
-            Finding::failure(&check, words, "see the network and token checks above")
+            let remedy = "check the network between this machine and Graph: graph-relay doctor";
+            Finding::failure(&check, words, remedy)
         }
     }
 }

@@ -61,7 +61,13 @@ impl Finding {
 
     /// Makes a failure of a code, with the catalogue's explanation, or with `otherwise` if the
     /// catalogue does not know it. Without a mailbox the remedy contains a placeholder.
-    fn coded(check: &str, words: &str, code: Option<&str>, otherwise: &str, mailbox: &str) -> Self {
+    fn coded(
+        check: &str,
+        words: &str,
+        code: Option<&str>,
+        otherwise: &str,
+        (account, mailbox): (&Account, &str),
+    ) -> Self {
         let mailbox = match mailbox {
             "" => "MAILBOX",
             mailbox => mailbox,
@@ -69,9 +75,7 @@ impl Finding {
         let entry = code.and_then(catalogue::find);
         let remedy = entry.map_or(otherwise, |entry| entry.remedy);
         Self {
-            place: entry
-                .and_then(|entry| entry.place)
-                .map(|place| place.replace("MAILBOX", mailbox)),
+            place: entry.and_then(|entry| entry.place_of(account.app(), mailbox)),
             ..Self::failure(check, words, catalogue::named(remedy, mailbox, mailbox))
         }
     }

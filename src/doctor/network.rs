@@ -39,7 +39,7 @@ pub(super) async fn examine(config: &Config, means: &Means) -> Vec<Finding> {
                     base: &base,
                     path: &path,
                 };
-                let (found, clock) = host(place, proxy.as_deref(), means).await;
+                let (found, clock) = host(place, account, proxy.as_deref(), means).await;
                 findings.extend(found);
                 clocks.extend(clock);
             }
@@ -91,6 +91,7 @@ fn proxy(config: &Config) -> Option<String> {
 /// Reports what answers at a host, and its clock.
 async fn host(
     place: Place<'_>,
+    account: &Account,
     proxy: Option<&str>,
     means: &Means,
 ) -> (Option<Finding>, Option<Finding>) {
@@ -104,7 +105,7 @@ async fn host(
     if proxy.is_none()
         && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await
     {
-        let words = format!("cannot resolve the name {host}: {error}");
+        let words = unresolved(&host, &error);
         let remedy = format!(
             "fix the DNS of this machine so that it resolves {host}, or use a proxy that does \
              (http.proxy)"
@@ -118,9 +119,21 @@ async fn host(
         Ok(answer) => {
             let ended = means.clock.now();
             let took = ended.since(begun).as_millis();
-            let found = answered(role, &host, &answer, took);
+            let found = answered((role, account), &host, &answer, took);
             (Some(found), clock(&host, &answer, begun, ended))
         }
+    }
+}
+
+/// Why a host has no address, in words that need no other knowledge.
+fn unresolved(host: &str, error: &std::io::Error) -> String {
+    let said = error.to_string();
+    if said.contains("not known") || said.contains("No address") {
+        format!("the DNS of this machine knows no host {host}")
+    } else if said.contains("emporary failure") {
+        format!("the DNS of this machine does not answer when the relay asks for {host}")
+    } else {
+        format!("cannot resolve the name {host}: {said}")
     }
 }
 
@@ -147,7 +160,12 @@ fn unreachable(host: &str, port: u16, proxy: Option<&str>, error: &TransportErro
 }
 
 /// Checks whether Microsoft answers.
-fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Finding {
+fn answered(
+    (role, account): (&'static str, &Account),
+    host: &str,
+    answer: &Answer,
+    took: u128,
+) -> Finding {
     let check = "network";
     let status = answer.status;
     let body = String::from_utf8_lossy(&answer.body);
@@ -170,7 +188,7 @@ fn answered(role: &'static str, host: &str, answer: &Answer, took: u128) -> Find
         };
         let words = format!("{role} ({host}) does not know this tenant ({code})");
         let otherwise = "compare tenant with the overview page in Entra";
-        return Finding::coded("tenant", &words, Some(code), otherwise, "");
+        return Finding::coded("tenant", &words, Some(code), otherwise, (account, ""));
     }
     if !is_microsofts {
         return Finding::failure(

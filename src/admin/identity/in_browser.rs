@@ -65,7 +65,7 @@ pub struct Why {
     /// What to do.
     pub remedy: Option<String>,
     /// Where in Entra, or by which command.
-    pub place: Option<&'static str>,
+    pub place: Option<String>,
 }
 
 /// A sign-in that has begun: the browser goes to `url`.
@@ -138,13 +138,14 @@ impl AdminState {
         delegated
             .flat_map(|account| {
                 let name = account.name;
+                let configured = self.configured(&name);
                 account.tokens.into_iter().filter_map(move |token| {
                     let mailbox = token.mailbox.clone()?;
                     Some(MailboxView {
                         account: name.clone(),
                         state: token.state,
                         signed_in_at: token.signed_in_at,
-                        why: why(&token, &mailbox),
+                        why: why(&token, &mailbox, configured),
                         mailbox,
                     })
                 })
@@ -186,7 +187,7 @@ impl AdminState {
         })
     }
 
-    /// Ends a sign-in with the address at which the browser came back. Whether it succeeds
+    /// Ends the sign-in of this mailbox with the address at which the browser came back. Whether it succeeds
     /// or not, the address cannot be used again.
     ///
     /// # Errors
@@ -195,10 +196,13 @@ impl AdminState {
     pub async fn finish_in_browser(
         &self,
         id: Ulid,
+        (account, mailbox): (&str, &Address),
         address: &str,
         uid: u32,
     ) -> Result<SignedIn, NotSignedIn> {
-        let (tokens, mailbox) = self.sign_ins.finish(id, Some(address)).await?;
+        let finished = self.sign_ins.finish(id, Some(address)).await;
+        let (tokens, mailbox) = finished
+            .map_err(|error| NotSignedIn::of(&error, mailbox.as_str(), self.configured(account)))?;
         let account = tokens.account().name.clone();
         let done = completed(self, account, mailbox, uid).await;
         done.map_err(|error| NotSignedIn {
@@ -257,6 +261,12 @@ impl AdminState {
             client,
         });
         queued.await
+    }
+
+    /// The account with this name.
+    pub(super) fn configured(&self, name: &str) -> Option<&config::Account> {
+        let mut accounts = self.sign_ins.accounts().iter().map(Tokens::account);
+        accounts.find(|account| account.name == name)
     }
 
     /// Puts a test message into the queue. Returns its id.
@@ -331,26 +341,41 @@ impl ToQueue<'_> {
 const SUBJECT: &str = "A test message from graph-relay";
 
 /// Why a mailbox sends no mail, if that is so.
-fn why(token: &TokenView, mailbox: &Address) -> Option<Why> {
+fn why(token: &TokenView, mailbox: &Address, account: Option<&config::Account>) -> Option<Why> {
     if token.state == TokenState::NotSignedIn || !token.state.is_trouble() {
         return None;
     }
     let words = token.trouble.clone().unwrap_or_default();
-    Some(explained(words, token.code.as_deref(), mailbox.as_str()))
+    let (code, mailbox) = (token.code.as_deref(), mailbox.as_str());
+    Some(explained(words, code, mailbox, account))
 }
 
-pub(super) fn explained(words: String, code: Option<&str>, mailbox: &str) -> Why {
+/// With what the catalogue says of a code about a mailbox of an account, as far as they are
+/// known.
+pub(super) fn explained(
+    words: String,
+    code: Option<&str>,
+    mailbox: &str,
+    account: Option<&config::Account>,
+) -> Why {
     let entry = code.and_then(catalogue::find);
+    let app = account.and_then(config::Account::app);
     Why {
         words,
         remedy: entry.map(|entry| catalogue::named(entry.remedy, mailbox, mailbox)),
-        place: entry.and_then(|entry| entry.place),
+        place: entry.and_then(|entry| entry.place_of(app, mailbox)),
     }
 }
 
 impl From<SignInError> for NotSignedIn {
     fn from(error: SignInError) -> Self {
-        let (obstacle, code) = match &error {
+        Self::of(&error, "MAILBOX", None)
+    }
+}
+
+impl NotSignedIn {
+    fn of(error: &SignInError, mailbox: &str, account: Option<&config::Account>) -> Self {
+        let (obstacle, code) = match error {
             SignInError::WrongPerson { .. } | SignInError::WrongTenant { .. } => {
                 (Obstacle::OtherUser, None)
             }
@@ -368,7 +393,7 @@ impl From<SignInError> for NotSignedIn {
         };
         Self {
             obstacle,
-            why: explained(error.to_string(), code.as_deref(), "MAILBOX"),
+            why: explained(error.to_string(), code.as_deref(), mailbox, account),
         }
     }
 }

@@ -43,13 +43,14 @@ impl AdminState {
     ) -> Result<LoggedIn, Why> {
         let account = self.account(account)?;
         let finished = auth::finish_log_in(account, &self.means, attempt, address, redirect_uri);
-        finished.await.map_err(Why::from)
+        finished.await.map_err(|error| {
+            let code = error.code();
+            explained(error.to_string(), code.as_deref(), "MAILBOX", Some(account))
+        })
     }
 
     fn account(&self, name: &str) -> Result<&Account, Why> {
-        let mut accounts = self.sign_ins.accounts().iter().map(auth::Tokens::account);
-        let found = accounts.find(|account| account.name == name);
-        found.ok_or_else(|| Why {
+        self.configured(name).ok_or_else(|| Why {
             words: format!("there is no account {name}"),
             ..Why::default()
         })
@@ -58,6 +59,6 @@ impl AdminState {
 
 impl From<LogInError> for Why {
     fn from(error: LogInError) -> Self {
-        explained(error.to_string(), error.code().as_deref(), "MAILBOX")
+        explained(error.to_string(), error.code().as_deref(), "MAILBOX", None)
     }
 }

@@ -42,7 +42,6 @@ use crate::auth::SignInError;
 use crate::auth::Standing;
 use crate::auth::Tokens;
 use crate::auth::Way;
-use crate::catalogue;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::config::Mailbox;
@@ -411,7 +410,13 @@ async fn send_test(
     };
     let sent = sent.map_err(|error| {
         let (words, code) = (error.to_string(), error.code());
-        Failure::Refused(explained(&words, code.as_deref(), mailbox.as_str()))
+        let account = Some(tokens.account());
+        Failure::Refused(explained(
+            &words,
+            code.as_deref(),
+            mailbox.as_str(),
+            account,
+        ))
     })?;
     Ok(Json(Sent {
         account,
@@ -442,17 +447,18 @@ fn words(error: &SignInError) -> String {
         | SignInError::NoRefreshToken
         | SignInError::Store(_) => None,
     };
-    explained(&error.to_string(), code.as_deref(), "MAILBOX")
+    explained(&error.to_string(), code.as_deref(), "MAILBOX", None)
 }
 
 /// Adds the catalogue's remedy, if it knows the code.
-fn explained(words: &str, code: Option<&str>, mailbox: &str) -> String {
-    let Some(entry) = code.and_then(catalogue::find) else {
-        return words.to_owned();
-    };
-    let remedy = catalogue::named(entry.remedy, mailbox, mailbox);
-    let place = entry
-        .place
-        .map_or_else(String::new, |place| format!("\n-> {place}"));
-    format!("{words}\n-> {remedy}{place}")
+fn explained(
+    words: &str,
+    code: Option<&str>,
+    mailbox: &str,
+    account: Option<&config::Account>,
+) -> String {
+    let why = in_browser::explained(words.to_owned(), code, mailbox, account);
+    let more = why.remedy.into_iter().chain(why.place);
+    let more: String = more.map(|line| format!("\n-> {line}")).collect();
+    format!("{words}{more}")
 }

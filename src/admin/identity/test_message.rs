@@ -75,7 +75,13 @@ impl AdminState {
         })?;
         token.map_err(|error| {
             let code = error.code();
-            explained(&error.to_string(), code.as_deref(), mailbox.as_str())
+            let account = Some(tokens.account());
+            explained(
+                &error.to_string(),
+                code.as_deref(),
+                mailbox.as_str(),
+                account,
+            )
         })?;
         let token = begun.elapsed();
         let from = message.from.as_ref().map(|from| senders.outgoing(from));

@@ -14,6 +14,7 @@ use super::Mailbox;
 use super::SignIn;
 use super::reader::Problems;
 use super::reader::Section;
+use crate::catalogue::App;
 use crate::mail::Address;
 use crate::mail::AddressError;
 use crate::mail::Pattern;
@@ -58,6 +59,17 @@ pub(super) fn read(top: &mut Section<'_>, problems: &Problems<'_>) -> Vec<Accoun
         section.finish();
     }
     accounts
+}
+
+impl Account {
+    /// Returns its app registration; a managed identity has none.
+    pub fn app(&self) -> Option<App<'_>> {
+        (!self.tenant.is_empty()).then_some(App {
+            tenant: &self.tenant,
+            client_id: &self.client_id,
+            login_url: &self.login_url,
+        })
+    }
 }
 
 /// Graph counts requests per app and mailbox.

@@ -324,7 +324,8 @@ async fn look(page: &Arc<Page>, visitor: &Visitor, id: Ulid) -> Option<Seen> {
     let Stage::Returned { address } = seen.stage else {
         return Some(seen);
     };
-    let check = check(Arc::clone(page), visitor.client, id, seen.mailbox, address);
+    let whose = (seen.account, seen.mailbox);
+    let check = check(Arc::clone(page), visitor.client, id, whose, address);
     let check = page.orders.spawn(check);
     // It goes on by itself if it takes longer.
     let _ended = tokio::time::timeout(CHECK, check).await;
@@ -336,12 +337,14 @@ async fn check(
     page: Arc<Page>,
     client: std::net::IpAddr,
     id: Ulid,
-    mailbox: Address,
+    (account, mailbox): (String, Address),
     address: String,
 ) {
     let uid = users::own_uid();
     let admin_state = &page.admin_state;
-    let stage = match admin_state.finish_in_browser(id, &address, uid).await {
+    let whose = (account.as_str(), &mailbox);
+    let finished = admin_state.finish_in_browser(id, whose, &address, uid);
+    let stage = match finished.await {
         Err(why) => Stage::Failed(why),
         Ok(signed_in) => {
             let test = admin_state.queue_test(&signed_in.account, &mailbox, client);
