@@ -19,6 +19,8 @@
 //!   top of the repository) that extends
 //!   `layout.html`, a `layout::Tab`, and a line in `router`. Its handler takes
 //!   `visitor::Visitor` and begins with `Page::layout`.
+//! - A remedy, or anything else that may name a command: `{{ layout.remedy(text) }}` shows the
+//!   page's own link or button in its place (`remedy.rs`).
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
 //! - A change: a `POST` route whose form has the hidden field `csrf`, and whose handler
 //!   begins with `visitor::Visitor::require`. It says in the audit list what it does
@@ -35,6 +37,7 @@ mod layout;
 mod mailboxes;
 mod messages;
 mod overview;
+mod remedy;
 mod server;
 mod setup;
 mod test_message;

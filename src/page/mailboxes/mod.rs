@@ -135,6 +135,8 @@ async fn list(
 /// A mailbox, as a form names it.
 #[derive(Debug, Deserialize)]
 struct Named {
+    /// Empty: whichever sends from it.
+    #[serde(default)]
     account: String,
     mailbox: String,
     confirmed: Option<String>,

@@ -41,6 +41,7 @@ pub(super) static TEXTS: Texts = Texts {
         all_well: "All is well: mail is accepted and delivered.",
         since: "Since",
         show_them: "Show the messages",
+        show_it: "Show the message",
         log_out: "Log out",
         inbox: "Sandbox: what arrived",
     },

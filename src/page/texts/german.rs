@@ -41,6 +41,7 @@ pub(super) static TEXTS: Texts = Texts {
         all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
         since: "Seit",
         show_them: "Nachrichten anzeigen",
+        show_it: "Nachricht anzeigen",
         log_out: "Abmelden",
         inbox: "Sandbox: was ankam",
     },

@@ -119,6 +119,7 @@ pub(super) struct LayoutTexts {
     pub(super) all_well: &'static str,
     pub(super) since: &'static str,
     pub(super) show_them: &'static str,
+    pub(super) show_it: &'static str,
     pub(super) log_out: &'static str,
     pub(super) inbox: &'static str,
 }

@@ -97,6 +97,15 @@ async fn an_administrator_connects_a_mailbox_and_a_test_message_arrives() {
     assert!(list.body.contains("Has not signed in"), "{}", list.body);
     let redirect_uri = format!("http://localhost:{}/connect/done", browser.address.port());
     assert!(list.body.contains(&redirect_uri), "{}", list.body);
+    // What needs attention has the page's own button, not a command.
+    let button = format!("form=\"begin-sign-in\" name=\"mailbox\" value=\"{MAILBOX}\"");
+    assert!(list.body.contains(&button), "{}", list.body);
+    assert!(!list.body.contains("graph-relay login"), "{}", list.body);
+    let mut viewer = Browser::logged_in_as(&relay, &home, "viewer");
+    let overview = viewer.get("/").body;
+    let command = format!("graph-relay login {MAILBOX}");
+    assert!(overview.contains(&command), "{overview}");
+    assert!(!overview.contains(&button), "{overview}");
     let at = begin(&mut browser, MAILBOX);
     let url = way_to_entra(&browser.get(&at));
     for part in ["code_challenge_method=S256", "nonce=", "state="] {

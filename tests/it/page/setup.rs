@@ -115,6 +115,10 @@ async fn a_wrong_secret_is_refused_with_its_remedy_and_nothing_is_written() {
         shown.body
     );
     assert!(!shown.body.contains("wrong~Canary"), "{}", shown.body);
+    // Every other page has the same button, not a command.
+    let overview = browser.get("/").body;
+    assert!(overview.contains("form=\"begin-restart\""), "{overview}");
+    assert!(!overview.contains("systemctl"), "{overview}");
     let after = fs::read_to_string(&home.config).unwrap();
     assert!(
         after.contains("# Ask Anna before you change this."),
