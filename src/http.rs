@@ -281,7 +281,20 @@ fn words(error: reqwest::Error) -> String {
         }
         cause = error.source();
     }
-    text
+    unresolved(&text).map_or(text, str::to_owned)
+}
+
+/// Why a host has no address, in words that need no other knowledge, if that is what a text of the
+/// system (`getaddrinfo(3)`) is about.
+pub fn unresolved(text: &str) -> Option<&'static str> {
+    let is_it = |signs: [&str; 2]| signs.iter().any(|sign| text.contains(sign));
+    if is_it(["Name or service not known", "Name does not resolve"]) {
+        Some("the DNS of this machine knows no such host")
+    } else if is_it(["Temporary failure in name resolution", "Try again"]) {
+        Some("the DNS of this machine does not answer")
+    } else {
+        None
+    }
 }
 
 /// RFC 9110 10.2.3: `Retry-After = HTTP-date / delay-seconds`.
@@ -302,6 +315,24 @@ mod tests {
         headers.insert(RETRY_AFTER, value.parse().unwrap());
         // Sat, 21 Nov 2026 19:00:00 GMT
         retry_after(&headers, Timestamp::from_millis(1_795_287_600_000))
+    }
+
+    #[test]
+    fn a_host_without_an_address_is_reported_in_plain_words() {
+        let dns = "client error (Connect): dns error: failed to lookup address information: ";
+        for (text, words) in [
+            (
+                "Name or service not known",
+                Some("the DNS of this machine knows no such host"),
+            ),
+            (
+                "Temporary failure in name resolution",
+                Some("the DNS of this machine does not answer"),
+            ),
+            ("Connection refused", None),
+        ] {
+            assert_eq!(unresolved(&format!("{dns}{text}")), words);
+        }
     }
 
     #[test]

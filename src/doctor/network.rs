@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Config;
 use crate::config::Credential;
+use crate::http;
 use crate::http::Answer;
 use crate::http::TransportError;
 
@@ -105,7 +106,9 @@ async fn host(
     if proxy.is_none()
         && let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await
     {
-        let words = unresolved(&host, &error);
+        let said = error.to_string();
+        let why = http::unresolved(&said).unwrap_or(&said);
+        let words = format!("cannot resolve the name {host}: {why}");
         let remedy = format!(
             "fix the DNS of this machine so that it resolves {host}, or use a proxy that does \
              (http.proxy)"
@@ -122,18 +125,6 @@ async fn host(
             let found = answered((role, account), &host, &answer, took);
             (Some(found), clock(&host, &answer, begun, ended))
         }
-    }
-}
-
-/// Why a host has no address, in words that need no other knowledge.
-fn unresolved(host: &str, error: &std::io::Error) -> String {
-    let said = error.to_string();
-    if said.contains("not known") || said.contains("No address") {
-        format!("the DNS of this machine knows no host {host}")
-    } else if said.contains("emporary failure") {
-        format!("the DNS of this machine does not answer when the relay asks for {host}")
-    } else {
-        format!("cannot resolve the name {host}: {said}")
     }
 }
 
