@@ -285,3 +285,23 @@ async fn several_problems_have_a_line_each_in_the_status() {
         "{several}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_reports_mail_that_is_refused_again_although_nothing_backs_off() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).delivery("retry = [\"50ms\"]").build();
+    let relay = Relay::start(&home);
+    assert!(said(&run(&home, &["status"])).contains("OK"));
+
+    // The mailbox may not send as this author.
+    let content = message("refused", "a@example.org").replace(MAILBOX, "erp@elsewhere.example");
+    send(&relay, &content);
+
+    let mut told = String::new();
+    relay.wait_until(|| {
+        told = said(&run(&home, &["status"]));
+        told.contains("1 message keeps failing")
+    });
+    assert!(told.contains("403 ErrorSendAsDenied"), "{told}");
+    assert!(!told.contains("other mail is delivered"), "{told}");
+}

@@ -47,7 +47,8 @@ pub fn conditions(status: &Status, long: Duration) -> Vec<Condition> {
     }));
     found.extend(status.paused.iter().map(paused));
     found.extend(of_delivery(&status.delivery));
-    found.extend(stuck(&status.queue));
+    let is_explained = found.iter().any(|it| explains_waiting(it.kind));
+    found.extend(stuck(&status.queue, is_explained));
     found.extend(status.full.as_ref().map(|full| {
         let remedy = match status.is_database_gone {
             true => "restart the relay: systemctl restart graph-relay; until then clients get 451",
@@ -291,16 +292,53 @@ fn backing_off(backing_off: &BackingOff) -> Condition {
     Condition::new(kind, words).of(whose).remedied(remedy)
 }
 
-/// Messages that wait for a reason of their own.
-fn stuck(queue: &Overview) -> Vec<Condition> {
+/// Whether mail waits because of this: what its attempts were answered is in it then.
+fn explains_waiting(kind: Kind) -> bool {
+    match kind {
+        Kind::SignInNeeded | Kind::NoToken | Kind::DeliveryRefused | Kind::BackingOff => true,
+        Kind::MessageFailed
+        | Kind::MessageHeld
+        | Kind::MailWaits
+        | Kind::CredentialExpires
+        | Kind::Stalled
+        | Kind::MessageStuck
+        | Kind::NoAccount
+        | Kind::DailyLimit
+        | Kind::DiskFull
+        | Kind::SpoolError
+        | Kind::DeliveryPaused
+        | Kind::Doctor
+        | Kind::AlertFailed
+        | Kind::Configuration
+        | Kind::ConnectionsFull
+        | Kind::LogUnread => false,
+    }
+}
+
+/// Messages that wait for a reason of their own, or for one that nothing else explains.
+fn stuck(queue: &Overview, is_explained: bool) -> Vec<Condition> {
     let mut found = Vec::new();
-    if let count @ 1.. = queue.own_trouble {
+    let (count, why) = match is_explained {
+        true => (queue.own_trouble, None),
+        false => (
+            queue.failing.max(queue.own_trouble),
+            queue.failing_because.clone(),
+        ),
+    };
+    if count > 0 {
         let which = match count {
             1 => "1 message keeps failing".to_owned(),
             count => format!("{count} messages keep failing"),
         };
-        let words = format!("{which} while other mail is delivered");
-        found.push(Condition::new(Kind::MessageStuck, words).run(LIST));
+        let words = match queue.own_trouble >= count {
+            true => format!("{which} while other mail is delivered"),
+            false => which,
+        };
+        let stuck = Condition {
+            detail: why,
+            ..Condition::new(Kind::MessageStuck, words)
+        };
+        found.push(stuck.run(LIST));
     }
     if let count @ 1.. = queue.without_account {
         let which = match count {

@@ -82,7 +82,7 @@ pub enum Kind {
     BackingOff,
     /// Nothing has been sent for long although mail is waiting.
     Stalled,
-    /// Messages keep failing while other mail is delivered.
+    /// Messages keep failing, and no other problem explains it.
     MessageStuck,
     /// Mail waits that no account sends.
     NoAccount,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Connection;
+use rusqlite::OptionalExtension as _;
 use rusqlite::params_from_iter;
 use serde::Deserialize;
 use serde::Serialize;
@@ -29,6 +31,12 @@ pub struct Overview {
     /// Waiting entries that fail while others get through.
     #[serde(default)]
     pub own_trouble: u64,
+    /// Waiting entries whose attempts have failed more than once, for any reason.
+    #[serde(default)]
+    pub failing: u64,
+    /// Why the oldest of them waits.
+    #[serde(default)]
+    pub failing_because: Option<String>,
     /// Waiting entries that no account sends.
     #[serde(default)]
     pub without_account: u64,
@@ -61,6 +69,8 @@ pub struct Failure {
     pub is_alert: bool,
 }
 
+/// The condition for [`Overview::failing`]. One failed attempt is nothing to report yet.
+const FAILING: &str = "(reason IS NOT NULL AND attempts > 1)";
 /// As many as fit on a screen with everything else.
 const FAILURES: u32 = 5;
 
@@ -103,16 +113,18 @@ impl Spool {
     pub async fn overview(&self) -> Result<Overview, SpoolError> {
         let now = self.moment();
         self.read(move |db| {
-            let mut statement = db.prepare_cached(
+            let mut statement = db.prepare_cached(&format!(
                 "SELECT state, count(*), min(accepted_running), sum(own_trouble),
-                 sum(account IS NULL) FROM entry
+                 sum(account IS NULL), sum({FAILING}) FROM entry
                  WHERE state NOT IN ('delivered', 'dropped') GROUP BY state",
-            )?;
+            ))?;
             let mut overview = Overview {
                 states: BTreeMap::new(),
                 oldest_waiting: None,
                 oldest_waiting_ms: None,
                 own_trouble: 0,
+                failing: 0,
+                failing_because: None,
                 without_account: 0,
                 failures: Vec::new(),
             };
@@ -124,9 +136,13 @@ impl Spool {
                     overview.oldest_waiting = Some(now.wall(accepted));
                     overview.own_trouble = columns::unsigned(row, 3)?;
                     overview.without_account = columns::unsigned(row, 4)?;
+                    overview.failing = columns::unsigned(row, 5)?;
                     overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
                 }
                 overview.states.insert(state, columns::unsigned(row, 1)?);
+            }
+            if overview.failing > 0 {
+                overview.failing_because = failing_because(db)?;
             }
             let mut statement = db.prepare_cached(
                 "SELECT id, ended_at, reason, ended_running, about FROM entry WHERE state = 'failed'
@@ -150,4 +166,15 @@ impl Spool {
         })
         .await
     }
+}
+
+/// Why the oldest entry waits that fails.
+fn failing_because(db: &Connection) -> rusqlite::Result<Option<String>> {
+    // Both conditions on the state: the second one is that of the index.
+    db.prepare_cached(&format!(
+        "SELECT reason FROM entry WHERE state = 'waiting' AND state NOT IN ('delivered', 'dropped')
+         AND {FAILING} ORDER BY id LIMIT 1",
+    ))?
+    .query_row([], |row| row.get(0))
+    .optional()
 }
