@@ -78,7 +78,6 @@ fn tell(finding: &Finding) {
         words,
         remedy,
         place,
-        ..
     } = finding;
     let (style, state) = match state {
         State::Ok => (Style::Good, "ok"),

@@ -257,8 +257,7 @@ fn of_running(status: &Status) -> Vec<Finding> {
     if let Some(full) = &status.full {
         let remedy = match status.is_database_gone {
             true => {
-                "restart the relay: systemctl restart graph-relay; until then clients get 451 and keep \
-                 their mail"
+                "run systemctl restart graph-relay; until then clients get 451 and keep their mail"
             }
             false => "free up space as described; until then clients get 452 and keep their mail",
         };

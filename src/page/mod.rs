@@ -93,10 +93,6 @@ struct Page {
     under_way: UnderWay,
     counts: Arc<Counts>,
     desk: Desk,
-    /// One form of the set-up is saved at a time.
-    saves: Mutex<()>,
-    /// Secrets of forms that were not saved.
-    held: setup::Held,
     /// What came of changes of relay.toml.
     outcomes: setup::Outcomes,
     tests: test_message::Tests,
@@ -149,19 +145,16 @@ pub async fn run(
         url: settings.url,
         counts: Arc::clone(&counts),
         desk: Desk::until(stop.clone()),
-        saves: Mutex::default(),
-        held: setup::Held::default(),
         outcomes: setup::Outcomes::default(),
         tests: test_message::Tests::default(),
         status: Mutex::default(),
         orders: orders.clone(),
-        admin_state: admin_state.clone(),
+        admin_state,
     };
     let routes = router(Arc::new(page));
     tokio::select! {
         () = server::serve(socket, settings.tls, proxies, routes) => {}
         never = counts.keep(&spool) => match never {},
-        never = setup::forget_secrets(&admin_state) => match never {},
         () = stop.cancelled() => {}
     }
     orders.close();

@@ -27,9 +27,8 @@ const PUBLIC_CLIENT = "aaaaaaaa-0000-4000-8000-000000000003";
 // Made for these tests, with the characters in it that a form must encode.
 const CANARY_SECRET = "canary~secret.of+the/tests=and&no%other_8Q~";
 
-// Where the listener of a sign-in may be, at any port: the root alone, with its slash or not, and
-// where the relay's admin page expects the browser.
-const REDIRECT_URIS = ["http://localhost", "http://localhost/connect/done"];
+// Where the listener of a sign-in may be: any port, and the root alone, with its slash or not.
+const REDIRECT_URI = "http://localhost";
 
 const DEFAULT_SCOPE = "https://graph.microsoft.com/.default";
 const SCOPES = [
@@ -157,7 +156,7 @@ function clients() {
         ...client,
         // What makes the port of a loopback address free (RFC 8252 7.3), secret or not.
         application_type: "native",
-        redirect_uris: REDIRECT_URIS,
+        redirect_uris: [REDIRECT_URI],
         response_types: ["code"],
     }));
 }

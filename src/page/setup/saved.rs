@@ -37,8 +37,6 @@ pub(super) struct Outcome {
     pub(super) lines: Vec<Line>,
     /// What Microsoft said.
     pub(super) findings: Vec<Finding>,
-    /// Whether each mailbox has to be connected next.
-    pub(super) is_delegated: bool,
 }
 
 /// The last outcomes.

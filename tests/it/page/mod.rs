@@ -10,7 +10,7 @@ mod doctor;
 mod entra;
 mod export;
 mod log_in;
-pub(crate) mod mailboxes;
+mod mailboxes;
 mod messages;
 mod overloads;
 mod pages;
@@ -18,7 +18,6 @@ mod routes;
 mod scale;
 mod settings;
 mod setup;
-mod setup_refused;
 
 use crate::common::Home;
 use crate::common::Relay;
