@@ -2,16 +2,18 @@
 
 import axe from "axe-core";
 
-// What axe-core finds that is serious or critical.
-export async function axeFindings(page) {
-  // Where scripts are off, those of the page have not run by now, and do not run any more.
+// What axe-core finds that is serious or critical, by all its rules or these alone. `scripts`: whether
+// those of the next page run.
+export async function axeFindings(page, { scripts = true, rules = null } = {}) {
+  // Where scripts are off, those of this page have not run by now, and do not run any more.
   await page.setJavaScriptEnabled(true);
-  await page.evaluate(axe.source);
-  const violations = await page.evaluate(async () => {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe.source);
+  const violations = await page.evaluate(async (wanted) => {
     const result = await window.axe.run(document, {
       resultTypes: ["violations"],
       // A message in its frame is as its sender wrote it.
       iframes: false,
+      ...(wanted && { runOnly: wanted }),
     });
     return result.violations.map(({ id, impact, help, nodes }) => ({
       id,
@@ -19,7 +21,8 @@ export async function axeFindings(page) {
       help,
       nodes: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
     }));
-  });
+  }, rules);
+  await page.setJavaScriptEnabled(scripts);
   return violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, impact, help, nodes }) => `axe: ${impact}: ${id}: ${help}\n${nodes.join("\n")}`);
@@ -52,6 +55,9 @@ export async function tabStops(page) {
     const reached = [...document.querySelectorAll(kinds)].filter(isReached);
     reached.forEach((element, number) => (element.dataset.tabStop = number));
     document.activeElement?.blur();
+    // A list that is replaced meanwhile has no marks.
+    document.addEventListener("htmx:beforeRequest", (event) => event.preventDefault());
+    document.addEventListener("htmx:beforeSwap", (event) => (event.detail.shouldSwap = false));
     return reached.map((element) => element.outerHTML.slice(0, 120));
   });
   const found = [];

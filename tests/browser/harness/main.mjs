@@ -6,7 +6,7 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { inWords, looks } from "./looks.mjs";
+import { inWords, judgeEverywhere, tongues } from "./looks.mjs";
 import { Relay } from "./relay.mjs";
 import { Visitor, chromium } from "./visitor.mjs";
 
@@ -36,11 +36,12 @@ function register(file) {
   before(async () => {
     browser = await chromium();
     relay = await Relay.start(file.relay);
-    given = await file.prepare?.(relay);
+    given = await file.prepare?.(relay, (look) => Visitor.open(browser, relay, look));
   });
   after(async () => {
     await browser?.close();
     await relay?.stop();
+    await file.finish?.();
   });
 
   // Gives visitors to a case, and asks each at the end whether anything went wrong.
@@ -85,17 +86,13 @@ function register(file) {
     }
     return;
   }
-  for (const look of file.pages ? looks : []) {
-    const lookAt = async (visitor, { name }) => {
-      const picture = `${name}-${look.width}-${look.scheme}-${look.language}.png`;
-      await visitor.screenshot(join(seen, picture), { fullPage: true });
-      await visitor.judge();
+  for (const tongue of file.pages ? tongues : []) {
+    const lookAt = (visitor, { name }) => {
+      const picture = ({ width, scheme }) => join(seen, `${name}-${width}-${scheme}-${tongue.language}.png`);
+      const options = { fullPage: true, optimizeForSpeed: true };
+      return judgeEverywhere(visitor, (size) => visitor.screenshot(picture(size), options));
     };
-    test(inWords(look), withVisitors(({ visit }) => each(look, visit, lookAt)));
-  }
-  if (file.pages) {
-    const lookAt = (visitor) => visitor.judgeKeyboard();
-    test("by keyboard", withVisitors(({ visit }) => each({}, visit, lookAt)));
+    test(inWords(tongue), withVisitors(({ visit }) => each(tongue, visit, lookAt)));
   }
   for (const [name, run] of Object.entries(file.cases ?? {})) test(name, withVisitors(run));
 }

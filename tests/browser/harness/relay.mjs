@@ -52,37 +52,49 @@ function usual(url, folder) {
 
 export class Relay {
   // `config` has sections of relay.toml in addition to the usual ones, or a function that makes them
-  // from { url, folder }; `top` has keys before the first section. `isSandbox`: the relay of
-  // `graph-relay sandbox` itself.
-  static async start({ config = "", top = "", isSandbox = false } = {}) {
+  // from { url, folder }; `top` has keys before the first section; `without` names usual sections that
+  // it does not have. `isSandbox`: the relay of `graph-relay sandbox` itself.
+  static async start(settings = {}) {
     const relay = new Relay();
-    relay.standIn = await standIn();
-    if (isSandbox) {
-      relay.origin = relay.standIn.page;
-      relay.port = relay.standIn.port;
-      return relay;
+    try {
+      await relay.begin(settings);
+    } catch (error) {
+      await relay.stop();
+      throw error;
     }
-    relay.folder = await mkdtemp(join(tmpdir(), "graph-relay-browser-"));
-    relay.config = join(relay.folder, "relay.toml");
+    return relay;
+  }
+
+  async begin({ config = "", top = "", without = [], isSandbox = false }) {
+    this.standIn = await standIn();
+    if (isSandbox) {
+      this.origin = this.standIn.page;
+      this.port = this.standIn.port;
+      return;
+    }
+    this.folder = await mkdtemp(join(tmpdir(), "graph-relay-browser-"));
+    this.config = join(this.folder, "relay.toml");
     const own = { mode: 0o600 };
-    await writeFile(join(relay.folder, "client-secret"), SECRET, own);
-    const { folder } = relay;
-    const { url } = relay.standIn;
-    const added = typeof config === "function" ? config({ url, folder }) : config;
+    await writeFile(join(this.folder, "client-secret"), SECRET, own);
+    const { folder } = this;
+    const { url } = this.standIn;
+    const added = typeof config === "function" ? await config({ url, folder }) : config;
     const sections = Object.entries(usual(url, folder))
-      .filter(([name]) => !added.includes(name))
+      .filter(([name]) => !added.includes(name) && !without.includes(name))
       .map(([name, keys]) => `${name}\n${keys}`);
     const data = `hostname = "relay.contoso.example"\ndata_dir = "${folder}/data"\n`;
-    await writeFile(relay.config, `${data}${top}\n${sections.join("\n")}\n${added}\n`, own);
-    await relay.serve();
-    return relay;
+    await writeFile(this.config, `${data}${top}\n${sections.join("\n")}\n${added}\n`, own);
+    await this.serve();
   }
 
   async serve() {
     this.program = new Program(RELAY, ["serve", "--config", this.config], "stderr");
     await this.event("started");
-    this.port = Number((await this.event("listening")).address.split(":").at(-1));
     this.origin = (await this.event("page")).url;
+    // Without an account it accepts no mail.
+    if ((await this.readConfig()).includes("[[account]]")) {
+      this.port = Number((await this.event("listening")).address.split(":").at(-1));
+    }
   }
 
   // The first line of the log with this event for which `is` holds; waits for it.
@@ -131,7 +143,7 @@ export class Relay {
 
   async stop() {
     await this.program?.stop();
-    await this.standIn.program.stop();
+    await this.standIn?.program.stop();
     if (this.folder) await rm(this.folder, { recursive: true });
   }
 }

@@ -16,8 +16,11 @@ export function chromium() {
   return puppeteer.launch({ executablePath, args, headless: true, protocolTimeout: PATIENCE * 3 });
 }
 
-// How often a page that changes is looked at.
+// How often a page that changes is looked at: every so many milliseconds.
 const OFTEN = 50;
+
+// More presses of Tab than any page here needs.
+const MOST_TABS = 100;
 
 // How somebody looks at the page.
 export const USUAL = { width: 1280, scheme: "light", scripts: true, language: "en" };
@@ -37,12 +40,10 @@ export class Visitor {
 
   async setUp() {
     const { page } = this;
-    const height = this.width < 640 ? 844 : 800;
     page.setDefaultTimeout(PATIENCE);
-    await page.setViewport({ width: this.width, height });
+    await this.turn({ width: this.width, scheme: this.scheme });
     await page.setJavaScriptEnabled(this.scripts);
     await page.setExtraHTTPHeaders({ "Accept-Language": this.language });
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: this.scheme }]);
     page.on("console", (message) => {
       const isExpected = this.expected.size > 0 && message.text().includes("Failed to load resource");
       if (["error", "warn"].includes(message.type()) && !isExpected) {
@@ -61,6 +62,13 @@ export class Visitor {
         this.faults.push(`${response.url()}: ${status}`);
       }
     });
+  }
+
+  // Makes the window as wide as that, and light or dark.
+  async turn({ width, scheme }) {
+    Object.assign(this, { width, scheme });
+    await this.page.setViewport({ width, height: width < 640 ? 844 : 800 });
+    await this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
   }
 
   // Logs in with a link, as the person who runs `graph-relay page` does.
@@ -95,6 +103,30 @@ export class Visitor {
     await this.page.keyboard.type(text);
   }
 
+  // Goes on with Tab to what a selector names, as somebody without a mouse does.
+  async tabTo(selector) {
+    for (let step = 0; step < MOST_TABS; step += 1) {
+      await this.page.keyboard.press("Tab");
+      if (await this.page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) return;
+    }
+    assert.fail(`Tab does not lead to ${selector} on ${this.path}`);
+  }
+
+  // Goes there with Tab, presses Enter, and waits for the next page.
+  async enter(selector) {
+    await this.tabTo(selector);
+    await this.follow(() => this.page.keyboard.press("Enter"));
+  }
+
+  // Goes to a field with Tab, and writes into it in place of what it has.
+  async typeInto(selector, text) {
+    await this.tabTo(selector);
+    await this.page.keyboard.down("Control");
+    await this.page.keyboard.press("a");
+    await this.page.keyboard.up("Control");
+    await this.page.keyboard.type(text);
+  }
+
   // What a person reads in an element.
   async text(selector = "main") {
     return this.page.$eval(selector, (element) => element.innerText);
@@ -120,12 +152,13 @@ export class Visitor {
     }
   }
 
-  // Nothing on this page keeps anybody from reading or using it.
-  async judge() {
-    const { page } = this;
+  // Nothing on this page keeps anybody from reading or using it. `rules`: these of axe-core alone.
+  async judge(rules = null) {
+    const { page, scripts } = this;
     const wide = await overflow(page);
-    const found = await axeFindings(page);
-    assert.deepEqual([...this.faults, ...wide, ...found], [], this.path);
+    const found = await axeFindings(page, { scripts, rules });
+    const look = `${this.path} at ${this.width} pixels, ${this.scheme}`;
+    assert.deepEqual([...this.faults, ...wide, ...found], [], look);
   }
 
   // Everything on this page can be reached and seen with Tab alone.
