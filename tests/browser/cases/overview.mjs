@@ -36,4 +36,26 @@ export const cases = {
     await relay.send({ to: "emil@example.org" }, "delivered");
     await visitor.sees(String(before + 1), "#delivered .figure");
   },
+
+  "hour, day and week are chosen by keyboard alone, and each chart says in words what it shows": async ({ visit }) => {
+    for (const look of [{ scripts: false, width: 390 }, { scheme: "dark" }]) {
+      const visitor = await visit({ ...look, role: "viewer" });
+      await visitor.go("/");
+      for (const span of ["week", "day", "hour"]) {
+        await visitor.enter(`#overview nav a[href*="${span}"]`);
+        assert.equal(await visitor.count("#overview nav [aria-current=true]"), 1);
+        const charts = await visitor.page.$$eval("svg.chart", (all) =>
+          all.map((it) => [it.getAttribute("role"), it.getAttribute("aria-label")]),
+        );
+        assert.ok(charts.length >= 5);
+        for (const [role, label] of charts) {
+          assert.equal(role, "img");
+          assert.match(label, /^\w.*\d/, label);
+        }
+        // The numbers are there as text, too.
+        assert.equal(await visitor.text("#delivered .figure"), "4");
+        assert.equal(await visitor.text("#failed .figure"), "1");
+      }
+    }
+  },
 };

@@ -13,9 +13,9 @@ export const cases = {
     for (const scripts of [true, false]) {
       const visitor = await visit({ scripts });
       await visitor.go("/setup");
-      await visitor.fill("#secret", "33333333-3333-3333-3333-333333333333");
+      await visitor.typeInto("#secret", "33333333-3333-3333-3333-333333333333");
       visitor.expected.add(422);
-      await visitor.press("#setup button.primary");
+      await visitor.enter("#setup button.primary");
       assert.match(await visitor.text("#secret-error"), /That is the Secret ID/);
       await visitor.judge();
 
