@@ -27,8 +27,9 @@ const PUBLIC_CLIENT = "aaaaaaaa-0000-4000-8000-000000000003";
 // Made for these tests, with the characters in it that a form must encode.
 const CANARY_SECRET = "canary~secret.of+the/tests=and&no%other_8Q~";
 
-// Where the listener of a sign-in may be: any port, and the root alone, with its slash or not.
-const REDIRECT_URI = "http://localhost";
+// Where the listener of a sign-in may be, and the admin page: any port, and these paths alone, the root
+// with its slash or not.
+const REDIRECT_URIS = ["http://localhost", "http://localhost/log-in/done"];
 
 const DEFAULT_SCOPE = "https://graph.microsoft.com/.default";
 const SCOPES = [
@@ -156,7 +157,7 @@ function clients() {
         ...client,
         // What makes the port of a loopback address free (RFC 8252 7.3), secret or not.
         application_type: "native",
-        redirect_uris: [REDIRECT_URI],
+        redirect_uris: REDIRECT_URIS,
         response_types: ["code"],
     }));
 }
