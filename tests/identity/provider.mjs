@@ -27,9 +27,13 @@ const PUBLIC_CLIENT = "aaaaaaaa-0000-4000-8000-000000000003";
 // Made for these tests, with the characters in it that a form must encode.
 const CANARY_SECRET = "canary~secret.of+the/tests=and&no%other_8Q~";
 
-// Where the listener of a sign-in may be, and the admin page: any port, and these paths alone, the root
-// with its slash or not.
-const REDIRECT_URIS = ["http://localhost", "http://localhost/log-in/done"];
+// Where the listener of a sign-in may be, at any port: the root alone, with its slash or not, and
+// where the relay's admin page expects the browser.
+const REDIRECT_URIS = [
+    "http://localhost",
+    "http://localhost/connect/done",
+    "http://localhost/log-in/done",
+];
 
 const DEFAULT_SCOPE = "https://graph.microsoft.com/.default";
 const SCOPES = [
