@@ -72,6 +72,7 @@ use self::attention::AlertDesks;
 use self::attention::LastCheckup;
 pub use self::audit::Audit;
 pub use self::audit::AuditAct;
+pub use self::audit::AuditAction;
 pub use self::audit::AuditEntry;
 pub use self::audit::AuditResult;
 pub use self::configuration::Applied;

@@ -22,9 +22,10 @@
 //! - A remedy, or anything else that may name a command: `{{ layout.remedy(text) }}` shows the
 //!   page's own link or button in its place (`remedy.rs`).
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
-//! - A change: a `POST` route whose form has the hidden field `csrf`, and whose handler
-//!   begins with `visitor::Visitor::require`. It says in the audit list what it does
-//!   (`visitor::Visitor::audit`), or that it only asks (`audit_question`).
+//! - A change: a route by `access::change::change`, which says who may make it and what the
+//!   audit list calls it, and a form with the hidden field `csrf`. The handler adds on what
+//!   (`visitor::Visitor::audit_about`), and what came of it if the status of the answer does
+//!   not say so (`audit_result`).
 
 mod access;
 mod assets;

@@ -17,6 +17,9 @@ use super::access::sessions::Session;
 use super::mailboxes::guests::Guest;
 use super::texts::Language;
 use super::texts::Texts;
+use crate::admin::Applied;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 pub(super) use crate::admin::PageRole as Role;
 use crate::spool::SpoolError;
 
@@ -52,12 +55,12 @@ pub(super) struct Notes(Arc<Mutex<Noted>>);
 pub(super) struct Noted {
     /// Who has logged in by it.
     pub(super) who: Option<(String, Role)>,
-    /// What was done; otherwise the path says it.
-    pub(super) action: Option<String>,
+    /// What was done; none if there is nothing to record.
+    pub(super) action: Option<AuditAction>,
     /// On what.
     pub(super) about: String,
-    /// It only asked a question.
-    pub(super) is_question: bool,
+    /// What came of it, and why; otherwise the status of the answer says it.
+    pub(super) result: Option<(AuditResult, String)>,
 }
 
 impl Notes {
@@ -89,23 +92,57 @@ impl Visitor {
         session.chain(guest)
     }
 
-    /// Says in the audit list what this request does, and on what: never a secret. Without
-    /// it, the list names only the path.
-    pub(super) fn audit(&self, action: &str, about: impl Into<String>) {
+    /// Says in the audit list what this request does, and on what: never a secret.
+    pub(super) fn audit(&self, action: AuditAction, about: impl Into<String>) {
         let mut noted = self.notes.lock();
-        noted.action = Some(action.to_owned());
+        noted.action = Some(action);
         noted.about = about.into();
-        noted.is_question = false;
     }
 
-    /// Says that this request changes nothing: it is answered by a question.
-    pub(super) fn audit_question(&self) {
-        self.notes.lock().is_question = true;
+    /// Says on what the request does what its route says.
+    pub(super) fn audit_about(&self, about: impl Into<String>) {
+        self.notes.lock().about = about.into();
+    }
+
+    /// Says what came of it, and why, where the status of the answer does not.
+    pub(super) fn audit_result(&self, result: AuditResult, why: impl Into<String>) {
+        self.notes.lock().result = Some((result, why.into()));
+    }
+
+    /// Says that it is refused, and why.
+    pub(super) fn audit_refused(&self, why: impl Into<String>) {
+        self.audit_result(AuditResult::Refused, why);
+    }
+
+    /// Says what became of a change of relay.toml.
+    pub(super) fn audit_change(&self, applied: &Applied) {
+        let (result, why) = match applied {
+            Applied::Prepared { id } => (
+                AuditResult::Prepared,
+                format!("waits for: graph-relay apply {id}"),
+            ),
+            Applied::Written(in_force) => (AuditResult::Done, in_force.left_to_do()),
+        };
+        self.audit_result(result, why);
+    }
+
+    /// Says that the audit list has no entry about this request: it changes nothing, such as
+    /// one that is answered by a question.
+    pub(super) fn audit_nothing(&self) {
+        self.notes.lock().action = None;
+    }
+
+    /// The same visitor, with notes of its own for another entry about the same request.
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            notes: Notes(Arc::new(Mutex::new(self.notes.get()))),
+            ..self.clone()
+        }
     }
 
     /// Says in the audit list who has logged in by this request.
     pub(super) fn audit_log_in(&self, name: &str, role: Role) {
-        self.audit("log in", "");
+        self.audit(AuditAction::LogIn, "");
         self.notes.lock().who = Some((name.to_owned(), role));
     }
 
@@ -125,6 +162,11 @@ impl Visitor {
             visitor: Box::new(self.clone()),
             is_change: true,
         })
+    }
+
+    /// Whoever gives an order; its route has checked the role.
+    pub(super) fn logged_in(&self) -> Result<&Session, NotAllowed> {
+        self.require(Role::Viewer)
     }
 }
 

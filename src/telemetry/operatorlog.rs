@@ -125,24 +125,38 @@ pub fn page_mailbox(client: IpAddr, user: &str, action: &str, mailbox: &Address)
     );
 }
 
+/// An entry of the audit list; each field is empty where there is nothing to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Audited<'a> {
+    /// Who.
+    pub user: &'a str,
+    /// The role on the admin page.
+    pub role: Option<&'a str>,
+    /// The address of the browser.
+    pub client: Option<IpAddr>,
+    /// What was done.
+    pub action: &'a str,
+    /// On what.
+    pub about: &'a str,
+    /// What came of it.
+    pub result: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
 /// The audit list has another entry.
-pub fn audited(
-    user: &str,
-    role: Option<&str>,
-    client: Option<IpAddr>,
-    action: &str,
-    about: &str,
-    result: &str,
-) {
-    let client = client.map(|client| client.to_string());
+pub fn audited(entry: &Audited<'_>) {
+    let client = entry.client.map(|client| client.to_string());
+    let reason = Some(entry.reason).filter(|reason| !reason.is_empty());
     info!(
         event = "audit",
-        user,
-        role,
+        user = entry.user,
+        role = entry.role,
         client = client.as_deref(),
-        action,
-        about,
-        result,
+        action = entry.action,
+        about = entry.about,
+        result = entry.result,
+        reason,
         "log-in, change or order, recorded in the audit list"
     );
 }

@@ -8,6 +8,7 @@
 //! `older.jsonl`, which it becomes when it is full. A line that a crash has cut off is
 //! skipped.
 
+mod action;
 pub(super) mod socket;
 
 use std::fs;
@@ -24,6 +25,7 @@ use std::sync::PoisonError;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use self::action::AuditAction;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::disk;
@@ -57,13 +59,16 @@ pub struct AuditAct {
     /// The address of the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
-    /// In a word or two.
+    /// The word of an [`AuditAction`].
     pub action: String,
     /// On what.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// What came of it.
     pub result: AuditResult,
+    /// Why that came of it, or what is left to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// The result of an act.
@@ -72,6 +77,10 @@ pub struct AuditAct {
 pub enum AuditResult {
     /// It was done.
     Done,
+    /// It goes on; another entry says how it ended.
+    Begun,
+    /// It waits for somebody who may do it.
+    Prepared,
     /// It was not permitted, or not understood.
     Refused,
     /// The relay could not do it.
@@ -83,6 +92,8 @@ impl AuditResult {
     pub fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Begun => "begun",
+            Self::Prepared => "prepared",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
@@ -126,16 +137,18 @@ impl Audit {
             user: shortened(act.user),
             action: shortened(act.action),
             about: shortened(act.about),
+            reason: shortened(act.reason),
             ..act
         };
-        operatorlog::audited(
-            &act.user,
-            act.role.as_deref(),
-            act.client,
-            &act.action,
-            &act.about,
-            act.result.name(),
-        );
+        operatorlog::audited(&operatorlog::Audited {
+            user: &act.user,
+            role: act.role.as_deref(),
+            client: act.client,
+            action: &act.action,
+            about: &act.about,
+            result: act.result.name(),
+            reason: &act.reason,
+        });
         let files = Arc::clone(&self.0);
         let at = files.clock.now();
         let entry = AuditEntry { at, act };
@@ -145,15 +158,20 @@ impl Audit {
         }
     }
 
-    /// Returns the entries that contain all words of `text`, the newest first.
+    /// Returns the entries that contain all words of `text`, the newest first. `shown` is what
+    /// a reader of an entry sees in addition.
     ///
     /// # Errors
     ///
     /// The list cannot be read.
-    pub async fn find(&self, text: &str) -> io::Result<Vec<AuditEntry>> {
+    pub async fn find(
+        &self,
+        text: &str,
+        shown: impl Fn(&AuditAct) -> String + Send + 'static,
+    ) -> io::Result<Vec<AuditEntry>> {
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
         let files = Arc::clone(&self.0);
-        let found = tokio::task::spawn_blocking(move || files.find(&words)).await;
+        let found = tokio::task::spawn_blocking(move || files.find(&words, &shown)).await;
         found.unwrap_or_else(|_| Err(io::Error::other("the list was not read")))
     }
 }
@@ -189,7 +207,11 @@ impl Files {
         file.sync_data()
     }
 
-    fn find(&self, words: &[String]) -> io::Result<Vec<AuditEntry>> {
+    fn find(
+        &self,
+        words: &[String],
+        shown: &dyn Fn(&AuditAct) -> String,
+    ) -> io::Result<Vec<AuditEntry>> {
         let mut found = Vec::new();
         for path in [self.path(), self.older()] {
             let text = match fs::read(&path) {
@@ -197,12 +219,12 @@ impl Files {
                 read => read?,
             };
             let text = String::from_utf8_lossy(&text);
-            let is_found = |line: &&str| {
-                let line = line.to_lowercase();
-                words.iter().all(|word| line.contains(word))
-            };
-            let lines = text.lines().rev().filter(is_found);
-            found.extend(lines.filter_map(|line| serde_json::from_str(line).ok()));
+            found.extend(text.lines().rev().filter_map(|line| {
+                let entry: AuditEntry = serde_json::from_str(line).ok()?;
+                let seen = format!("{line}\n{}", shown(&entry.act)).to_lowercase();
+                let is_found = words.iter().all(|word| seen.contains(word));
+                is_found.then_some(entry)
+            }));
         }
         Ok(found)
     }
@@ -246,6 +268,7 @@ mod tests {
             action: action.to_owned(),
             about: String::new(),
             result: AuditResult::Done,
+            reason: String::new(),
         }
     }
 
@@ -256,14 +279,14 @@ mod tests {
     }
 
     async fn actions(audit: &Audit, text: &str) -> Vec<String> {
-        let found = audit.find(text).await.unwrap();
+        let found = audit.find(text, |_| String::new()).await.unwrap();
         found.into_iter().map(|entry| entry.act.action).collect()
     }
 
     #[tokio::test]
     async fn entries_are_found_by_all_their_words_the_newest_first() {
         let (folder, audit) = list();
-        assert!(audit.find("").await.unwrap().is_empty());
+        assert!(actions(&audit, "").await.is_empty());
         for action in ["pause", "resume", "pause all"] {
             audit.record(act(action)).await;
         }
@@ -276,7 +299,9 @@ mod tests {
         assert!(actions(&audit, "pause nobody").await.is_empty());
         // A relay that was started again.
         let again = Audit::new(folder.path(), Clock::System);
-        assert_eq!(again.find("").await.unwrap(), audit.find("").await.unwrap());
+        assert_eq!(actions(&again, "").await, actions(&audit, "").await);
+        let german = audit.find("anhalten", |act| act.action.replace("pause", "Anhalten"));
+        assert_eq!(german.await.unwrap().len(), 2);
     }
 
     #[tokio::test]

@@ -11,25 +11,65 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use serde_json::Value;
 
 use super::Audit;
 use super::AuditAct;
+use super::AuditAction;
 use super::AuditResult;
 use crate::admin::Peer;
 
-/// Requests whose bodies are in the list. In those of `/sign-ins/ID` there are codes that
-/// log in, and in test messages there is their text.
-const SHOWN: [&str; 7] = [
-    "/queue/actions",
-    "/queue/resends",
-    "/pauses",
-    "/pauses/end",
-    "/sign-ins",
-    "/sign-outs",
-    "/page-links",
-];
+/// What an entry says of the body of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// All of it.
+    Body,
+    /// Nothing: it may have codes that log in, or the text of a message.
+    Nothing,
+}
+
 /// It only reads.
 const READS: &str = "/spool/check";
+
+/// What a request does. A test finds requests that are missing here.
+fn action(path: &str, body: &Bytes) -> Option<(AuditAction, Says)> {
+    Some(match path {
+        "/queue/actions" => (of_messages(body), Says::Body),
+        "/queue/resends" => (AuditAction::Resend, Says::Body),
+        "/pauses" => (AuditAction::Pause, Says::Body),
+        "/pauses/end" => (AuditAction::Resume, Says::Body),
+        "/sign-ins" => (AuditAction::ConnectMailbox, Says::Body),
+        "/sign-outs" => (AuditAction::ForgetSignIn, Says::Body),
+        "/page-links" => (AuditAction::MakePageLink, Says::Body),
+        "/test-messages" => (AuditAction::SendTest, Says::Nothing),
+        "/alerts/test" => (AuditAction::TestAlerts, Says::Nothing),
+        "/configuration/reload" => (AuditAction::Reload, Says::Nothing),
+        "/configuration/restart" => (AuditAction::Restart, Says::Nothing),
+        path if path.starts_with("/sign-ins/") => (AuditAction::ConnectMailbox, Says::Nothing),
+        path if path.starts_with("/changes/") => (AuditAction::Apply, Says::Nothing),
+        _ => return None,
+    })
+}
+
+/// What an order does with messages.
+fn of_messages(body: &Bytes) -> AuditAction {
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    let word = body.as_ref().and_then(|body| body.get("action")?.as_str());
+    word.and_then(AuditAction::of_word)
+        .unwrap_or(AuditAction::ChangeMessages)
+}
+
+/// What a handler says about its request, as an extension of its answer.
+#[derive(Clone, Debug)]
+pub(in crate::admin) struct Noted {
+    /// On what.
+    pub(in crate::admin) about: String,
+    /// What came of it.
+    pub(in crate::admin) result: AuditResult,
+    /// Why, or what is left to do.
+    pub(in crate::admin) reason: String,
+}
+
 /// The largest body, as elsewhere in axum.
 const LARGEST: usize = 2 * 1024 * 1024;
 
@@ -48,30 +88,58 @@ pub(in crate::admin) async fn audited(
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let about = about(&path, &body);
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    let known = action(&path, &body);
+    let about = match known {
+        Some((_, Says::Body)) => shown(&body),
+        Some((_, Says::Nothing)) | None => String::new(),
+    };
+    let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    let noted = response.extensions_mut().remove().unwrap_or(Noted {
+        about,
+        result: AuditResult::of_status(response.status()),
+        reason: String::new(),
+    });
     let act = AuditAct {
         user: user(peer.uid),
         role: None,
         client: None,
-        action: format!("command {path}"),
-        about,
-        result: AuditResult::of_status(response.status()),
+        action: known.map_or(path, |(action, _)| action.word().to_owned()),
+        about: noted.about,
+        result: noted.result,
+        reason: noted.reason,
     };
     audit.record(act).await;
     response
 }
 
-fn about(path: &str, body: &Bytes) -> String {
-    match SHOWN.contains(&path) {
-        true => String::from_utf8_lossy(body).into_owned(),
-        false => String::new(),
-    }
+/// A body for people: `key: value` of all that has a value.
+fn shown(body: &Bytes) -> String {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return String::from_utf8_lossy(body).into_owned();
+    };
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+    let fields = fields.map(|(key, value)| match value {
+        Value::String(text) => format!("{key}: {text}"),
+        other => format!("{key}: {other}"),
+    });
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 fn user(uid: u32) -> String {
     match uid {
         0 => "root".to_owned(),
         uid => format!("user ID {uid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_shown_as_words_without_what_has_no_value() {
+        let body = Bytes::from_static(br#"{"mailbox":null,"reason":"a test","ids":["A","B"]}"#);
+        assert_eq!(shown(&body), "ids: [\"A\",\"B\"], reason: a test");
+        assert_eq!(shown(&Bytes::from_static(b"")), "");
     }
 }

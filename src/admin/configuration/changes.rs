@@ -58,6 +58,17 @@ pub struct InForce {
     pub error: Option<String>,
 }
 
+impl InForce {
+    /// Says what is left to do; nothing if all is in force.
+    pub fn left_to_do(&self) -> String {
+        match (&self.error, self.needs_restart.as_slice()) {
+            (None, []) => String::new(),
+            (Some(error), _) => format!("not in force yet: {error}"),
+            (None, needs) => format!("takes effect at a restart: {}", needs.join(", ")),
+        }
+    }
+}
+
 /// A change that waits for somebody who may write the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prepared {

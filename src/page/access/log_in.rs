@@ -18,13 +18,15 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
-use axum::routing::post;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::change::Who;
+use super::change::change;
 use super::cookie_name;
 use super::places;
 use super::sessions::LONGEST;
+use crate::admin::AuditAction;
 use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout::Layout;
@@ -55,8 +57,14 @@ struct LogIn {
 
 pub(in crate::page) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route(PATH, get(ask).post(answer))
-        .route("/log-out", post(log_out))
+        .route(
+            PATH,
+            get(ask).merge(change(Who::Anybody, AuditAction::LogIn, answer)),
+        )
+        .route(
+            "/log-out",
+            change(Who::Role(Role::Viewer), AuditAction::LogOut, log_out),
+        )
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +124,7 @@ async fn answer(
     }
     if access.attempts.must_wait(client, now) {
         complaints::not_logged_in(client, "too many wrong attempts: the client has to wait");
+        visitor.audit_nothing();
         let response = form(&page, &visitor, None, &shown.next, Some(texts.wait))?;
         return Ok((StatusCode::TOO_MANY_REQUESTS, response).into_response());
     }
@@ -135,9 +144,7 @@ async fn answer(
         ),
     };
     complaints::not_logged_in(client, reason);
-    if access.wrong.counts(now) {
-        visitor.audit("log in", reason);
-    }
+    visitor.audit_refused(reason);
     let response = form(&page, &visitor, None, &shown.next, Some(problem))?;
     Ok((StatusCode::FORBIDDEN, response).into_response())
 }
@@ -177,7 +184,6 @@ async fn log_out(
     visitor: Visitor,
     headers: axum::http::HeaderMap,
 ) -> Response {
-    visitor.audit("log out", "");
     if let Some(secret) = super::cookie(&headers, cookie_name(visitor.is_encrypted)) {
         page.access.sessions.end(secret);
     }

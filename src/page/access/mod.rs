@@ -13,6 +13,7 @@
 
 mod answers;
 mod attempts;
+pub(in crate::page) mod change;
 pub(in crate::page) mod client;
 pub(in crate::page) mod entra;
 pub(in crate::page) mod log_in;
@@ -125,19 +126,17 @@ pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next:
     let mut response = match check(&page, request).await {
         Err(refused) => *refused,
         Ok((request, visitor)) => {
-            let order = (request.method() == Method::POST).then(|| request.uri().path().to_owned());
+            let is_order = request.method() == Method::POST;
             let answered = answered(&page, request, &visitor, next);
             let response = match tokio::time::timeout(LONGEST, answered).await {
                 Ok(response) => answers::in_words(&visitor, response),
                 Err(_) => {
-                    let words = order.as_ref().map_or(BUSY, |_| BUSY_WITH_ORDER);
+                    let words = if is_order { BUSY_WITH_ORDER } else { BUSY };
                     (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
                 }
             };
-            if let Some(path) = order
-                && let Some(act) = record::entry(&visitor, &path, response.status())
-            {
-                page.admin_state.audit.record(act).await;
+            if is_order {
+                page.record(&visitor, response.status()).await;
             }
             response
         }

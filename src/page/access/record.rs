@@ -1,7 +1,7 @@
-//! What the audit list says about a request. The guard records every `POST` of somebody who
-//! is logged in, so no page can forget it; the handler adds the words ([`Notes`]). A log-in
-//! is recorded too, and so are wrong ones, up to [`MOST_WRONG`] an hour: nobody can push
-//! everything else out of the list.
+//! What the audit list says about a request. The guard records every `POST`, so no page can
+//! forget it: its route says what it does (`change.rs`), and the handler adds on what, and what
+//! came of it ([`Notes`](crate::page::visitor::Notes)). What strangers try is recorded up to
+//! [`MOST_WRONG`] times an hour.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -12,41 +12,53 @@ use tokio::time::Instant;
 
 use crate::admin::AuditAct;
 use crate::admin::AuditResult;
+use crate::page::Page;
 use crate::page::visitor::Visitor;
 
-/// Wrong log-ins that are recorded in an hour; the log has the others.
+/// Wrong log-ins that are recorded in an hour, so that nobody can push everything else out of
+/// the list; the log has the others.
 const MOST_WRONG: u32 = 100;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The name of somebody whose log-in was wrong.
 const NOBODY: &str = "(not logged in)";
 
-/// The entry about a request of this visitor that was answered so, if there is one.
-pub(super) fn entry(visitor: &Visitor, path: &str, status: StatusCode) -> Option<AuditAct> {
-    let notes = visitor.notes.get();
-    let guest = visitor.guest.as_ref();
-    let who = match (&notes.who, visitor.session()) {
-        (Some((name, role)), _) => (name.clone(), Some(role.name().to_owned())),
-        (None, Some(session)) => (session.name.clone(), Some(session.role.name().to_owned())),
-        (None, None) if guest.is_some() => (
-            guest.map_or_else(String::new, |it| format!("guest for {}", it.mailbox)),
-            None,
-        ),
-        (None, None) if notes.action.is_some() => (NOBODY.to_owned(), None),
-        (None, None) => return None,
-    };
-    let result = AuditResult::of_status(status);
-    if notes.is_question && result == AuditResult::Done {
-        return None;
+impl Page {
+    /// Records a request of this visitor that was answered so, if there is anything to record.
+    pub(in crate::page) async fn record(&self, visitor: &Visitor, status: StatusCode) {
+        let Some(act) = entry(visitor, status) else {
+            return;
+        };
+        if act.user != NOBODY || self.access.wrong.counts(Instant::now()) {
+            self.admin_state.audit.record(act).await;
+        }
     }
-    let (user, role) = who;
+}
+
+fn entry(visitor: &Visitor, status: StatusCode) -> Option<AuditAct> {
+    let notes = visitor.notes.get();
+    let (user, role) = match (&notes.who, visitor.session(), &visitor.guest) {
+        (Some((name, role)), _, _) => (name.clone(), Some(*role)),
+        (None, Some(session), _) => (session.name.clone(), Some(session.role)),
+        (None, None, Some(guest)) => (format!("guest for {}", guest.mailbox), None),
+        (None, None, None) => (NOBODY.to_owned(), None),
+    };
+    let (result, reason) = notes.result.unwrap_or_else(|| {
+        let reason = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "not answered in time: it may still be done",
+            _ => "",
+        };
+        (AuditResult::of_status(status), reason.to_owned())
+    });
     Some(AuditAct {
         user,
-        role,
+        role: role.map(|role| role.name().to_owned()),
         client: Some(visitor.client),
-        action: notes.action.unwrap_or_else(|| path.to_owned()),
+        // Without one, the request has reached no route, or only asked a question.
+        action: notes.action?.word().to_owned(),
         about: notes.about,
         result,
+        reason,
     })
 }
 

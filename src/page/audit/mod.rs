@@ -3,6 +3,7 @@
 
 mod texts;
 
+use std::io;
 use std::sync::Arc;
 
 use askama::Template;
@@ -22,9 +23,12 @@ use serde::Deserialize;
 pub(super) use self::texts::AuditTexts;
 use super::Page;
 use super::layout::Layout;
+use super::texts::Language;
 use super::visitor::NotAllowed;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAct;
+use crate::admin::AuditAction;
 use crate::admin::AuditEntry;
 use crate::admin::AuditResult;
 
@@ -65,18 +69,29 @@ impl List {
     fn class(&self, result: &AuditResult) -> &'static str {
         match result {
             AuditResult::Done => "ok",
-            AuditResult::Refused => "warn",
+            AuditResult::Begun => "",
+            AuditResult::Prepared | AuditResult::Refused => "warn",
             AuditResult::Failed => "bad",
         }
     }
 
     fn result(&self, result: &AuditResult) -> &'static str {
-        let texts = &self.layout.texts.audit;
-        match result {
-            AuditResult::Done => texts.done,
-            AuditResult::Refused => texts.refused,
-            AuditResult::Failed => texts.failed,
-        }
+        (self.layout.texts.audit.result_of)(*result)
+    }
+
+    /// The action in words; none if another version has written it.
+    fn action(&self, act: &AuditAct) -> Option<&'static str> {
+        let action = AuditAction::of_word(&act.action);
+        action.map(self.layout.texts.audit.action_of)
+    }
+}
+
+/// What the page shows of an entry in the words of a language: these are found too.
+fn shown_in(language: Language) -> impl Fn(&AuditAct) -> String + Send + 'static {
+    let texts = &language.texts().audit;
+    move |act| {
+        let action = AuditAction::of_word(&act.action).map_or("", texts.action_of);
+        format!("{action} {}", (texts.result_of)(act.result))
     }
 }
 
@@ -86,7 +101,7 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, NotAllowed> {
     visitor.require_to_see(Role::Administrator)?;
-    let found = page.admin_state.audit.find(&asked.q).await;
+    let found = page.found(&visitor, &asked).await;
     let is_unreadable = found.is_err();
     let found = found.unwrap_or_default();
     let end = asked.from.saturating_add(MOST);
@@ -106,6 +121,13 @@ async fn list(
     Ok(super::shown(&list).into_response())
 }
 
+impl Page {
+    async fn found(&self, visitor: &Visitor, asked: &Asked) -> io::Result<Vec<AuditEntry>> {
+        let shown = shown_in(visitor.language);
+        self.admin_state.audit.find(&asked.q, shown).await
+    }
+}
+
 /// All that is found, one JSON object a line.
 async fn download(
     State(page): State<Arc<Page>>,
@@ -113,7 +135,7 @@ async fn download(
     Query(asked): Query<Asked>,
 ) -> Result<Response, NotAllowed> {
     visitor.require_to_see(Role::Administrator)?;
-    let Ok(found) = page.admin_state.audit.find(&asked.q).await else {
+    let Ok(found) = page.found(&visitor, &asked).await else {
         return Ok(super::Broken::Spool.into_response());
     };
     let lines = found.iter().filter_map(|it| serde_json::to_string(it).ok());

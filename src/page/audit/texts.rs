@@ -1,5 +1,8 @@
 //! The texts of the audit list.
 
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
+
 /// The texts of the audit list.
 #[derive(Debug)]
 pub(in crate::page) struct AuditTexts {
@@ -14,9 +17,9 @@ pub(in crate::page) struct AuditTexts {
     pub(in crate::page) about: &'static str,
     pub(in crate::page) client: &'static str,
     pub(in crate::page) result: &'static str,
-    pub(in crate::page) done: &'static str,
-    pub(in crate::page) refused: &'static str,
-    pub(in crate::page) failed: &'static str,
+    pub(in crate::page) by_command: &'static str,
+    pub(in crate::page) action_of: fn(AuditAction) -> &'static str,
+    pub(in crate::page) result_of: fn(AuditResult) -> &'static str,
     pub(in crate::page) nothing: &'static str,
     pub(in crate::page) older: &'static str,
     pub(in crate::page) newest: &'static str,

@@ -143,7 +143,8 @@ pub(super) async fn add(
     visitor: Visitor,
     Form(filled): Form<Filled>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Administrator)?;
+    let session = visitor.logged_in()?;
+    visitor.audit_about(filled.name.trim());
     let texts = &visitor.texts().add_device;
     let new = filled.device();
     let problems = match missing(&filled, &new, texts) {
@@ -159,8 +160,12 @@ pub(super) async fn add(
     page.forget_status().await;
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
     match problems {
-        Ok(added) => Ok(crate::page::shown(&shown(layout, new, added))?),
+        Ok(added) => {
+            visitor.audit_change(&added.applied);
+            Ok(crate::page::shown(&shown(layout, new, added))?)
+        }
         Err(problems) => {
+            visitor.audit_refused(problems.join("; "));
             let again = Add {
                 layout,
                 filled,

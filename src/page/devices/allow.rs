@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::path;
 use crate::admin::Applied;
+use crate::admin::AuditResult;
 use crate::admin::DeviceView;
 use crate::config::edit::Change;
 use crate::config::edit::Line;
@@ -23,6 +24,7 @@ use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::texts::Language;
 use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
@@ -78,22 +80,27 @@ pub(super) async fn allow(
     Path(client): Path<String>,
     Form(confirmed): Form<Confirmed>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Administrator)?;
+    let session = visitor.logged_in()?;
     let texts = &visitor.texts().allow_device;
     let Some(device) = device(&page, &client, Some(&confirmed.user)) else {
         return Ok(super::unknown(&visitor));
     };
+    visitor.audit_about(name(&device));
     let permission = match page.admin_state.permission(&device).await {
         Ok(Some(permission)) if permission.change.version() == confirmed.version => permission,
         Ok(_) => {
+            visitor.audit_refused("relay.toml has changed since the question, or needs no change");
             let problem = Some(texts.stale.to_owned());
             return Ok(proposed(&page, &visitor, device, problem).await?);
         }
         Err(error) => {
+            visitor.audit_result(AuditResult::Failed, error.to_string());
             let problem = Some(error.to_string());
             return Ok(proposed(&page, &visitor, device, problem).await?);
         }
     };
+    let what = (Language::English.texts().allow_device.what)(permission.kind, &permission.added);
+    visitor.audit_about(format!("{}: {what}", name(&device)));
     let (admin_state, by) = (page.admin_state.clone(), session.name.clone());
     let applied = async move { admin_state.allow(permission, &by).await };
     let applied = page.orders.spawn(applied).await;
@@ -103,7 +110,12 @@ pub(super) async fn allow(
         let and = if back.contains('?') { '&' } else { '?' };
         Redirect::to(&format!("{back}{and}{key}={value}")).into_response()
     };
-    match applied.map_err(|_| Broken::Spool)? {
+    let applied = applied.map_err(|_| Broken::Spool)?;
+    match &applied {
+        Ok(applied) => visitor.audit_change(applied),
+        Err(error) => visitor.audit_result(AuditResult::Failed, error.to_string()),
+    }
+    match applied {
         Ok(Applied::Prepared { id }) => Ok(to("change", &id)),
         Ok(Applied::Written(in_force)) => match in_force.error {
             None => Ok(to("allowed", "1")),
@@ -114,6 +126,15 @@ pub(super) async fn allow(
             Ok(proposed(&page, &visitor, device, problem).await?)
         }
     }
+}
+
+/// A device, in the audit list.
+fn name(device: &DeviceView) -> String {
+    let user = device.user.iter().map(|user| format!(" ({user})"));
+    [device.client.to_string()]
+        .into_iter()
+        .chain(user)
+        .collect()
 }
 
 fn device(page: &Page, client: &str, user: Option<&str>) -> Option<DeviceView> {

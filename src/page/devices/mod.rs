@@ -19,25 +19,38 @@ use percent_encoding::utf8_percent_encode;
 
 use super::Broken;
 use super::Page;
+use super::access::change::Who;
+use super::access::change::change;
 use super::layout;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::texts::Texts;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAction;
 use crate::admin::DeviceState;
 use crate::admin::DeviceView;
 use crate::clock::Timestamp;
 
+/// Who may change something here.
+const ADMINISTRATOR: Who = Who::Role(Role::Administrator);
+
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
         .route("/devices", get(list))
-        .route("/devices/add", get(add::form).post(add::add))
+        .route(
+            "/devices/add",
+            get(add::form).merge(change(ADMINISTRATOR, AuditAction::AddDevice, add::add)),
+        )
         .route("/devices/first", get(add::first))
         .route("/devices/{client}", get(one::show))
         .route(
             "/devices/{client}/allow",
-            get(allow::show).post(allow::allow),
+            get(allow::show).merge(change(
+                ADMINISTRATOR,
+                AuditAction::AllowDevice,
+                allow::allow,
+            )),
         )
 }
 

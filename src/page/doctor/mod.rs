@@ -14,27 +14,31 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
-use axum::routing::post;
 
 pub(super) use self::texts::DoctorTexts;
 use super::Broken;
 use super::Page;
+use super::access::change::Who;
+use super::access::change::change;
 use super::audit;
 use super::layout::Layout;
 use super::layout::Tab;
-use super::visitor::NotAllowed;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::attention::Checkup;
 use crate::admin::attention::Finding;
 use crate::admin::attention::FindingState;
 
 const PATH: &str = "/doctor";
+/// Who may let the relay examine itself.
+const CHECKS: Who = Who::Role(Role::Operator);
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
         .route("/doctor", get(shown))
-        .route("/doctor/check", post(check))
+        .route("/doctor/check", change(CHECKS, AuditAction::Examine, check))
 }
 
 /// An examination as it is shown.
@@ -126,9 +130,8 @@ impl Page {
     }
 }
 
-async fn check(State(page): State<Arc<Page>>, visitor: Visitor) -> Result<Response, NotAllowed> {
-    visitor.require(Role::Operator)?;
-    visitor.audit("doctor", "");
+async fn check(State(page): State<Arc<Page>>, visitor: Visitor) -> Response {
+    visitor.audit_result(AuditResult::Begun, "");
     page.admin_state.checkup.ask();
-    Ok(Redirect::to(PATH).into_response())
+    Redirect::to(PATH).into_response()
 }

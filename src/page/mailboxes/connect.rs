@@ -26,7 +26,6 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
-use axum::routing::post;
 use serde::Deserialize;
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -37,12 +36,16 @@ use super::texts::MailboxesTexts;
 use super::under_way::Seen;
 use super::under_way::Stage;
 use super::unknown;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::NotSignedIn;
 use crate::admin::Why;
 use crate::mail::Address;
 use crate::mail::SpoolId;
 use crate::page::Broken;
 use crate::page::Page;
+use crate::page::access::change::Who;
+use crate::page::access::change::change;
 use crate::page::badge::Badge;
 use crate::page::layout;
 use crate::page::layout::Layout;
@@ -60,8 +63,18 @@ const CHECK: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route(guests::PATH, get(welcome).post(enter))
-        .route(guests::BEGIN, post(begin))
+        .route(
+            guests::PATH,
+            get(welcome).merge(change(Who::Anybody, AuditAction::UseMailboxLink, enter)),
+        )
+        .route(
+            guests::BEGIN,
+            change(
+                Who::GuestOr(Role::Administrator),
+                AuditAction::ConnectMailbox,
+                begin,
+            ),
+        )
         .route(guests::DONE, get(done))
         .route("/connect/at/{id}", get(at))
 }
@@ -125,9 +138,9 @@ async fn enter(
         return Ok((StatusCode::FORBIDDEN, refused).into_response());
     };
     operatorlog::page_mailbox(visitor.client, GUEST, "enter", &guest.mailbox);
-    visitor.audit("use link to connect", guest.mailbox.as_str());
+    visitor.audit_about(guest.mailbox.as_str());
     let (account, mailbox) = (guest.account, guest.mailbox);
-    let mut response = go(&page, &guest.csrf, &account, mailbox).await;
+    let mut response = go(&page, &visitor, &guest.csrf, &account, mailbox).await;
     let name = guests::cookie_name(visitor.is_encrypted);
     let secure = if visitor.is_encrypted { "; Secure" } else { "" };
     let seconds = guests::LONGEST.as_secs();
@@ -149,7 +162,7 @@ async fn begin(
     Form(named): Form<Named>,
 ) -> Result<Response, NotAllowed> {
     let Ok(mailbox) = named.mailbox.trim().parse::<Address>() else {
-        return Ok(unknown());
+        return Ok(unknown(&visitor));
     };
     let (owner, name) = match (visitor.require(Role::Administrator), &visitor.guest) {
         (Ok(session), _) => (session.csrf.as_str(), session.name.as_str()),
@@ -161,19 +174,26 @@ async fn begin(
         (Err(refused), _) => return Err(refused),
     };
     operatorlog::page_mailbox(visitor.client, name, "sign_in", &mailbox);
-    visitor.audit("connect mailbox", mailbox.as_str());
-    Ok(go(&page, owner, &named.account, mailbox).await)
+    visitor.audit_about(mailbox.as_str());
+    visitor.audit_result(AuditResult::Begun, "");
+    Ok(go(&page, &visitor, owner, &named.account, mailbox).await)
 }
 
 /// Begins a sign-in, and goes to its page.
-async fn go(page: &Page, owner: &str, account: &str, mailbox: Address) -> Response {
+async fn go(
+    page: &Page,
+    visitor: &Visitor,
+    owner: &str,
+    account: &str,
+    mailbox: Address,
+) -> Response {
     let redirect_uri = page.url.to(guests::DONE);
     let account = Some(account).filter(|account| !account.is_empty());
     let begun = page
         .admin_state
         .begin_in_browser(mailbox.clone(), account, redirect_uri);
     let Ok(begun) = begun.await else {
-        return unknown();
+        return unknown(visitor);
     };
     let id = begun.id;
     page.under_way.begin(owner, mailbox, begun, Instant::now());

@@ -17,18 +17,20 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
-use axum::routing::post;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use self::texts::MailboxesTexts;
 use super::Broken;
 use super::Page;
+use super::access::change::Who;
+use super::access::change::change;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::visitor::Refused;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAction;
 use crate::admin::DelegatedAccount;
 use crate::admin::MailboxView;
 use crate::admin::TokenState;
@@ -36,14 +38,22 @@ use crate::mail::Address;
 use crate::platform::users;
 use crate::telemetry::operatorlog;
 
+/// Who may change something here.
+const ADMINISTRATOR: Who = Who::Role(Role::Administrator);
 /// The list.
 const PATH: &str = "/mailboxes";
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
         .route(PATH, get(list))
-        .route("/mailboxes/link", post(invite))
-        .route("/mailboxes/forget", post(forget))
+        .route(
+            "/mailboxes/link",
+            change(ADMINISTRATOR, AuditAction::MakeMailboxLink, invite),
+        )
+        .route(
+            "/mailboxes/forget",
+            change(ADMINISTRATOR, AuditAction::ForgetSignIn, forget),
+        )
         .merge(connect::router())
 }
 
@@ -143,7 +153,8 @@ struct Named {
 }
 
 /// Back to the list, which says that no account sends from this mailbox.
-fn unknown() -> Response {
+fn unknown(visitor: &Visitor) -> Response {
+    visitor.audit_refused("no account sends from this mailbox");
     Redirect::to("/mailboxes?unknown=1").into_response()
 }
 
@@ -161,18 +172,18 @@ async fn invite(
     visitor: Visitor,
     Form(named): Form<Named>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Administrator)?;
+    let session = visitor.logged_in()?;
     let Ok(mailbox) = named.mailbox.trim().parse::<Address>() else {
-        return Ok(unknown());
+        return Ok(unknown(&visitor));
     };
     // An account that does not send from it is found out here, not by its user.
     let account = page.admin_state.sends_itself(&mailbox, &named.account);
     let Some(account) = account else {
-        return Ok(unknown());
+        return Ok(unknown(&visitor));
     };
     let title = (visitor.texts().mailboxes.link_title)(mailbox.as_str());
     operatorlog::page_mailbox(visitor.client, &session.name, "link", &mailbox);
-    visitor.audit("make link to connect", mailbox.as_str());
+    visitor.audit_about(mailbox.as_str());
     let link = page.guests.invite(account, mailbox, Instant::now());
     let link = link.map_err(|_| Broken::Random)?;
     Ok(super::shown(&Link {
@@ -196,11 +207,12 @@ async fn forget(
     visitor: Visitor,
     Form(named): Form<Named>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Administrator)?;
+    let session = visitor.logged_in()?;
     let Ok(mailbox) = named.mailbox.parse::<Address>() else {
-        return Ok(unknown());
+        return Ok(unknown(&visitor));
     };
     if named.confirmed.is_none() {
+        visitor.audit_nothing();
         let title = (visitor.texts().mailboxes.forget_question)(mailbox.as_str());
         return Ok(super::shown(&Forget {
             layout: page.layout(&visitor, Some(Tab::Mailboxes)).await?,
@@ -209,7 +221,7 @@ async fn forget(
         })?);
     }
     operatorlog::page_mailbox(visitor.client, &session.name, "forget", &mailbox);
-    visitor.audit("forget sign-in", mailbox.as_str());
+    visitor.audit_about(mailbox.as_str());
     let (admin_state, account) = (page.admin_state.clone(), named.account);
     let back = format!(
         "{PATH}?forgotten={}",
@@ -223,6 +235,6 @@ async fn forget(
     page.forget_status().await;
     Ok(match forgotten {
         Ok(_) => Redirect::to(&back).into_response(),
-        Err(_) => unknown(),
+        Err(_) => unknown(&visitor),
     })
 }

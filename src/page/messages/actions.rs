@@ -20,8 +20,11 @@ use axum::response::Response;
 
 use super::desk;
 use super::desk::Given;
+use super::desk::Stage;
 use super::desk::What;
 use super::search::Asked;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::ToResend;
 use crate::mail::Address;
 use crate::mail::SpoolId;
@@ -29,7 +32,6 @@ use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout;
 use crate::page::visitor::Refused;
-use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::spool::Action;
 use crate::spool::NotResent;
@@ -109,10 +111,11 @@ pub(super) async fn act(
     visitor: Visitor,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Operator)?;
+    let session = visitor.logged_in()?;
     let fields = Fields(fields);
     let back = fields.back();
     let Some(action) = fields.action() else {
+        visitor.audit_nothing();
         return Ok(Redirect::to(&back).into_response());
     };
     let (ids, is_cut) = match fields.first("all") {
@@ -120,6 +123,7 @@ pub(super) async fn act(
         _ => all_of(&page, action, &back).await?,
     };
     if ids.is_empty() && fields.first("all").is_empty() {
+        visitor.audit_nothing();
         return Ok(Redirect::to(&back).into_response());
     }
     let named = ids.iter().take(MOST_NAMED).copied().collect();
@@ -136,10 +140,9 @@ pub(super) async fn act(
     let order = page.desk.put(what, back, &session.name);
     let order = order.map_err(|_| Broken::Template)?;
     if asks {
-        visitor.audit_question();
+        visitor.audit_nothing();
     } else {
-        note(&visitor, &session.name, &order);
-        desk::begin(&page, &order).await;
+        carry_out(&page, &visitor, &session.name, &order).await;
     }
     Ok(to_order(&order))
 }
@@ -174,35 +177,51 @@ pub(super) async fn confirm(
     visitor: Visitor,
     Path(key): Path<String>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Operator)?;
+    let session = visitor.logged_in()?;
     let Some(order) = page.desk.find(&key) else {
         return Ok(gone(&visitor));
     };
-    if order.now().0 == desk::Stage::Asked {
-        note(&visitor, &session.name, &order);
+    match order.now().0 {
+        Stage::Asked => carry_out(&page, &visitor, &session.name, &order).await,
+        Stage::Running | Stage::Finished => visitor.audit_nothing(),
     }
-    desk::begin(&page, &order).await;
     Ok(to_order(&order))
 }
 
-/// Says in the log and in the audit list who gives this order.
-fn note(visitor: &Visitor, user: &str, order: &Given) {
-    let (name, about) = match &order.what {
+/// Carries an order out, and says in the log and in the audit list who gives it and what came
+/// of it.
+async fn carry_out(page: &Arc<Page>, visitor: &Visitor, user: &str, order: &Arc<Given>) {
+    let (action, about) = match &order.what {
         What::Change { action, ids, .. } => {
             let ids: Vec<String> = ids
                 .iter()
                 .take(MOST_NAMED)
                 .map(|it| it.to_string())
                 .collect();
-            (action.name(), ids.join(" "))
+            (AuditAction::from(*action), ids.join(" "))
         }
         What::Resend { wanted, .. } => {
             let to: Vec<&str> = wanted.to.iter().map(Address::as_str).collect();
-            ("resend", format!("{} {}", wanted.id, to.join(" ")))
+            (
+                AuditAction::Resend,
+                format!("{} {}", wanted.id, to.join(" ")),
+            )
         }
     };
-    operatorlog::page_action(visitor.client, user, name, order.count());
-    visitor.audit(name, about);
+    operatorlog::page_action(visitor.client, user, action.word(), order.count());
+    visitor.audit(action, about);
+    desk::begin(page, order).await;
+    let (result, why) = order.result();
+    visitor.audit_result(result, why);
+    if result == AuditResult::Begun {
+        let (page, order, visitor) = (Arc::clone(page), Arc::clone(order), visitor.apart());
+        page.orders.clone().spawn(async move {
+            order.ended().await;
+            let (result, why) = order.result();
+            visitor.audit_result(result, why);
+            page.record(&visitor, StatusCode::OK).await;
+        });
+    }
 }
 
 /// An order that is no longer kept.
@@ -217,10 +236,12 @@ pub(super) async fn resend(
     Path(id): Path<SpoolId>,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Refused> {
-    let session = visitor.require(Role::Operator)?;
+    let session = visitor.logged_in()?;
     let fields = Fields(fields);
     let back = format!("/messages/{id}");
+    visitor.audit_about(id.to_string());
     let Some(to) = recipients(&page, id, &fields).await? else {
+        visitor.audit_refused("not an address");
         let place = format!("{back}?wrong=address#resend-title");
         return Ok(Redirect::to(&place).into_response());
     };
@@ -236,10 +257,9 @@ pub(super) async fn resend(
     let order = page.desk.put(what, back, &session.name);
     let order = order.map_err(|_| Broken::Template)?;
     if asks {
-        visitor.audit_question();
+        visitor.audit_nothing();
     } else {
-        note(&visitor, &session.name, &order);
-        desk::begin(&page, &order).await;
+        carry_out(&page, &visitor, &session.name, &order).await;
     }
     Ok(to_order(&order))
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::AdminState;
+use crate::admin::AuditResult;
 use crate::admin::ResendAnswer;
 use crate::admin::Resent;
 use crate::admin::ToResend;
@@ -111,6 +112,43 @@ impl Given {
             What::Change { ids, .. } => ids.len(),
             What::Resend { .. } => 1,
         }
+    }
+
+    /// What came of it so far, for the audit list.
+    pub(super) fn result(&self) -> (AuditResult, String) {
+        let (stage, outcome) = self.now();
+        if stage != Stage::Finished {
+            return (AuditResult::Begun, String::new());
+        }
+        let Outcome {
+            done,
+            unchanged,
+            remarks,
+            broken,
+            resent,
+            ..
+        } = outcome;
+        let is_done = done > 0 || resent.is_some();
+        let first = remarks.into_iter().next().map(|(_, remark)| remark);
+        match (broken, unchanged) {
+            (Some(why), _) => (AuditResult::Failed, why),
+            (None, 0) => (AuditResult::Done, String::new()),
+            (None, _) if !is_done => (AuditResult::Refused, first.unwrap_or_default()),
+            (None, unchanged) => (
+                AuditResult::Done,
+                format!(
+                    "{done} changed, {unchanged} not: {}",
+                    first.unwrap_or_default()
+                ),
+            ),
+        }
+    }
+
+    /// Returns when it has ended.
+    pub(super) async fn ended(&self) {
+        let mut stage = self.stage.subscribe();
+        // Fails only if the sender has gone, which `self` has.
+        let _ended = stage.wait_for(|stage| *stage == Stage::Finished).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, (Stage, Outcome)> {
@@ -231,7 +269,6 @@ fn given_by(name: &str) -> GivenBy {
 
 /// Begins an order, if that has not happened yet, and waits a moment for its end.
 pub(super) async fn begin(page: &Arc<Page>, order: &Arc<Given>) {
-    let mut stage = order.stage.subscribe();
     if order.go(Stage::Asked, Stage::Running) {
         let (page, order) = (Arc::clone(page), Arc::clone(order));
         page.orders.clone().spawn(async move {
@@ -240,9 +277,8 @@ pub(super) async fn begin(page: &Arc<Page>, order: &Arc<Given>) {
             order.go(Stage::Running, Stage::Finished);
         });
     }
-    let ended = stage.wait_for(|stage| *stage == Stage::Finished);
     // What takes longer is shown while it goes on.
-    let _ended = tokio::time::timeout(SOON, ended).await;
+    let _ended = tokio::time::timeout(SOON, order.ended()).await;
 }
 
 async fn carry_out(page: &Page, order: &Given) {

@@ -20,19 +20,21 @@ use axum::extract::Query;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use axum::routing::post;
 
 use self::search::Asked;
 use self::search::Choice;
 use self::search::Chosen;
 use super::Broken;
 use super::Page;
+use super::access::change::Who;
+use super::access::change::change;
 use super::badge::Badge;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::texts::MessagesTexts;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAction;
 use crate::admin::HistoryRow;
 use crate::spool::Sought;
 use crate::spool::ToMatch;
@@ -43,13 +45,23 @@ const ROWS: u32 = 100;
 const COUNTED: usize = 10_000;
 const PATIENCE: Duration = Duration::from_millis(15);
 
+/// Who may change messages.
+const OPERATOR: Who = Who::Role(Role::Operator);
+
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
         .route("/messages", get(list))
-        .route("/messages/actions", post(actions::act))
+        .route(
+            "/messages/actions",
+            change(OPERATOR, AuditAction::ChangeMessages, actions::act),
+        )
         .route(
             "/messages/orders/{key}",
-            get(order::show).post(actions::confirm),
+            get(order::show).merge(change(
+                OPERATOR,
+                AuditAction::ChangeMessages,
+                actions::confirm,
+            )),
         )
         .route("/messages/export.csv", get(export::csv))
         .route("/messages/export.jsonl", get(export::json_lines))
@@ -57,7 +69,10 @@ pub(super) fn router() -> Router<Arc<Page>> {
         .route("/messages/{id}/content", get(content::show))
         .route("/messages/{id}/html", get(content::html))
         .route("/messages/{id}/raw", get(content::raw))
-        .route("/messages/{id}/resend", post(actions::resend))
+        .route(
+            "/messages/{id}/resend",
+            change(OPERATOR, AuditAction::Resend, actions::resend),
+        )
 }
 
 /// A row of the table.

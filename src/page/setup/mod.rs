@@ -22,7 +22,6 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
-use axum::routing::post;
 use serde::Deserialize;
 
 use self::form::Field;
@@ -30,12 +29,15 @@ use self::form::Fields;
 pub(super) use self::saved::Outcomes;
 use super::Broken;
 use super::Page;
+use super::access::change::Who;
+use super::access::change::change;
 use super::attention::Level;
 use super::attention::Notice;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAction;
 use crate::admin::attention::Finding;
 use crate::admin::attention::FindingState;
 use crate::admin::scope_commands;
@@ -44,11 +46,20 @@ use crate::config::edit::Change;
 use crate::config::edit::EditError;
 use crate::config::edit::forget_secrets;
 
+/// Who may change something here.
+const ADMINISTRATOR: Who = Who::Role(Role::Administrator);
+
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route("/setup", get(show).post(save))
+        .route(
+            "/setup",
+            get(show).merge(change(ADMINISTRATOR, AuditAction::SetUp, save)),
+        )
         .route("/setup/changes/{id}", get(saved::show))
-        .route("/setup/restart", post(saved::restart))
+        .route(
+            "/setup/restart",
+            change(ADMINISTRATOR, AuditAction::Restart, saved::restart),
+        )
 }
 
 /// What every page says while there is no account.
@@ -105,6 +116,15 @@ impl Setup {
         found.map(|(_, words)| *words)
     }
 
+    /// Why it was not saved, on one line.
+    fn reasons(&self) -> String {
+        let errors = self.errors.iter().map(|(_, words)| *words);
+        let problems = self.problems.iter().map(String::as_str);
+        let findings = self.findings.iter().map(|it| it.words.as_str());
+        let all: Vec<&str> = errors.chain(problems).chain(findings).collect();
+        all.join("; ")
+    }
+
     fn has_trouble(&self) -> bool {
         !(self.errors.is_empty() && self.problems.is_empty() && self.findings.is_empty())
     }
@@ -140,7 +160,7 @@ async fn save(
     visitor: Visitor,
     Form(fields): Form<Fields>,
 ) -> Result<Response, Broken> {
-    let by = match visitor.require(Role::Administrator) {
+    let by = match visitor.logged_in() {
         Ok(session) => session.name.clone(),
         Err(refused) => return Ok(refused.into_response()),
     };
@@ -160,7 +180,7 @@ async fn saved_by(
         Some(Err(error)) => {
             let setup = page.setup_form(&visitor, fields, Vec::new()).await?;
             let problems = lines(&error);
-            return unsaved(&Setup { problems, ..setup });
+            return unsaved(&visitor, &Setup { problems, ..setup });
         }
         // The sandbox has no file, and its form no button.
         None => return Ok(StatusCode::NOT_FOUND.into_response()),
@@ -176,7 +196,7 @@ async fn saved_by(
     if !errors.is_empty() {
         let setup = page.setup_form(&visitor, fields.without_secret(), accounts);
         let setup = setup.await?;
-        return unsaved(&Setup { errors, ..setup });
+        return unsaved(&visitor, &Setup { errors, ..setup });
     }
     let data_dir = page.admin_state.configuration.in_force().data_dir;
     let prepared = fields.prepared(editor, &data_dir);
@@ -185,9 +205,10 @@ async fn saved_by(
         (fields, Err(error)) => {
             let setup = page.setup_form(&visitor, fields, accounts).await?;
             let problems = lines(&error);
-            return unsaved(&Setup { problems, ..setup });
+            return unsaved(&visitor, &Setup { problems, ..setup });
         }
     };
+    visitor.audit_about(changed(&change));
     let findings = page.check_account(&fields, &change).await;
     let is_refused = findings.iter().any(|it| it.state == FindingState::Failure);
     if is_refused && fields.anyway.is_empty() {
@@ -196,21 +217,28 @@ async fn saved_by(
             .into_iter()
             .filter(|it| it.state != FindingState::Ok);
         let findings = bad.collect();
-        return unsaved(&Setup { findings, ..setup });
+        return unsaved(&visitor, &Setup { findings, ..setup });
     }
-    match page.save_change(change, findings, &by).await {
+    match page.save_change(&visitor, change, findings, &by).await {
         Ok(id) => Ok(Redirect::to(&format!("/setup/changes/{id}")).into_response()),
         Err(error) => {
             let setup = page.setup_form(&visitor, fields, accounts).await?;
             let problems = lines(&error);
-            unsaved(&Setup { problems, ..setup })
+            unsaved(&visitor, &Setup { problems, ..setup })
         }
     }
 }
 
 /// Nothing was changed.
-fn unsaved(setup: &Setup) -> Result<Response, Broken> {
+fn unsaved(visitor: &Visitor, setup: &Setup) -> Result<Response, Broken> {
+    visitor.audit_refused(setup.reasons());
     Ok((StatusCode::UNPROCESSABLE_ENTITY, super::shown(setup)?).into_response())
+}
+
+/// The settings that differ, without their values.
+fn changed(change: &Change) -> String {
+    let keys: Vec<String> = change.keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
 }
 
 /// One line for each problem.
@@ -248,6 +276,7 @@ impl Page {
     /// Writes a change, or prepares it. Returns the name of what came of it.
     async fn save_change(
         &self,
+        visitor: &Visitor,
         change: Change,
         findings: Vec<Finding>,
         by: &str,
@@ -256,6 +285,7 @@ impl Page {
         let texts = [change.before.clone(), change.after.clone()];
         let configuration = &self.admin_state.configuration;
         let applied = configuration.apply(change, by).await?;
+        visitor.audit_change(&applied);
         let texts = [texts.to_vec(), configuration.prepared_texts()].concat();
         // The accounts in force are those of the start: until a restart, and after it if the new
         // file does not work, they need their secrets.

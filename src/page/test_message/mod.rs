@@ -25,11 +25,15 @@ use serde::Deserialize;
 use self::texts::TestTexts;
 use super::Broken;
 use super::Page;
+use super::access::change::Who;
+use super::access::change::change;
 use super::badge::Badge;
 use super::layout;
 use super::layout::Layout;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::TestMessage;
 use crate::admin::Tested;
 use crate::mail::Address;
@@ -40,7 +44,14 @@ const MOST: usize = 16;
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route("/test", get(form).post(send))
+        .route(
+            "/test",
+            get(form).merge(change(
+                Who::Role(Role::Operator),
+                AuditAction::SendTest,
+                send,
+            )),
+        )
         .route("/test/{id}", get(show))
 }
 
@@ -108,9 +119,7 @@ async fn send(
     visitor: Visitor,
     Form(fields): Form<Fields>,
 ) -> Result<Response, Broken> {
-    if let Err(refused) = visitor.require(Role::Operator) {
-        return Ok(refused.into_response());
-    }
+    visitor.audit_about(fields.to.trim());
     let to = fields.to.trim().parse::<Address>();
     let from = match fields.from.trim() {
         "" => Ok(None),
@@ -120,6 +129,7 @@ async fn send(
         (Ok(to), Ok(from)) => (to, from),
         (to, _) => {
             let wrong = Some(if to.is_err() { "to" } else { "from" });
+            visitor.audit_refused("not an address");
             let form = page.test_form(&visitor, fields).await?;
             return unsent(&Asked { wrong, ..form });
         }
@@ -132,10 +142,12 @@ async fn send(
     match sent.await {
         Ok(tested) => {
             let id = tested.id.to_string();
+            visitor.audit_result(AuditResult::Done, format!("queued as {id}"));
             page.tests.keep(tested);
             Ok(Redirect::to(&format!("/test/{id}")).into_response())
         }
         Err(words) => {
+            visitor.audit_result(AuditResult::Failed, &words);
             let form = page.test_form(&visitor, fields).await?;
             let error = words.lines().map(str::to_owned).collect();
             unsent(&Asked { error, ..form })

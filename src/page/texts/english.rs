@@ -10,6 +10,8 @@ use super::OrderTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
@@ -679,9 +681,40 @@ pub(super) static TEXTS: Texts = Texts {
         about: "On what",
         client: "From",
         result: "Result",
-        done: "done",
-        refused: "refused",
-        failed: "failed",
+        by_command: "a command",
+        action_of: |action| match action {
+            AuditAction::LogIn => "Log in",
+            AuditAction::LogOut => "Log out",
+            AuditAction::MakePageLink => "Make a link to log in",
+            AuditAction::SetUp => "Change the set-up",
+            AuditAction::Apply => "Apply a prepared change",
+            AuditAction::Reload => "Reload relay.toml",
+            AuditAction::Restart => "Restart the relay",
+            AuditAction::AddDevice => "Add a device",
+            AuditAction::AllowDevice => "Allow a device",
+            AuditAction::SendTest => "Send a test message",
+            AuditAction::TestAlerts => "Send test alerts",
+            AuditAction::Examine => "Examine the relay (doctor)",
+            AuditAction::ConnectMailbox => "Connect a mailbox",
+            AuditAction::MakeMailboxLink => "Make a link to connect a mailbox",
+            AuditAction::UseMailboxLink => "Use a link to connect a mailbox",
+            AuditAction::ForgetSignIn => "Forget a sign-in",
+            AuditAction::ChangeMessages => "Change messages",
+            AuditAction::Retry => "Retry messages",
+            AuditAction::Hold => "Hold messages",
+            AuditAction::Release => "Release messages",
+            AuditAction::Drop => "Drop messages",
+            AuditAction::Resend => "Send a message again",
+            AuditAction::Pause => "Pause delivery",
+            AuditAction::Resume => "Resume delivery",
+        },
+        result_of: |result| match result {
+            AuditResult::Done => "done",
+            AuditResult::Begun => "begun",
+            AuditResult::Prepared => "prepared",
+            AuditResult::Refused => "refused",
+            AuditResult::Failed => "failed",
+        },
         nothing: "No entry matches.",
         older: "Older",
         newest: "Newest",

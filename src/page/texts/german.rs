@@ -10,6 +10,8 @@ use super::OrderTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
@@ -703,9 +705,40 @@ pub(super) static TEXTS: Texts = Texts {
         about: "Woran",
         client: "Von",
         result: "Ergebnis",
-        done: "ausgeführt",
-        refused: "abgelehnt",
-        failed: "fehlgeschlagen",
+        by_command: "ein Befehl",
+        action_of: |action| match action {
+            AuditAction::LogIn => "Anmelden",
+            AuditAction::LogOut => "Abmelden",
+            AuditAction::MakePageLink => "Link zum Anmelden erstellen",
+            AuditAction::SetUp => "Einrichtung ändern",
+            AuditAction::Apply => "Vorbereitete Änderung übernehmen",
+            AuditAction::Reload => "relay.toml neu laden",
+            AuditAction::Restart => "Relay neu starten",
+            AuditAction::AddDevice => "Gerät hinzufügen",
+            AuditAction::AllowDevice => "Gerät zulassen",
+            AuditAction::SendTest => "Testnachricht senden",
+            AuditAction::TestAlerts => "Testwarnungen senden",
+            AuditAction::Examine => "Relay prüfen (doctor)",
+            AuditAction::ConnectMailbox => "Postfach verbinden",
+            AuditAction::MakeMailboxLink => "Link zum Verbinden eines Postfachs erstellen",
+            AuditAction::UseMailboxLink => "Link zum Verbinden eines Postfachs benutzen",
+            AuditAction::ForgetSignIn => "Anmeldung eines Postfachs vergessen",
+            AuditAction::ChangeMessages => "Nachrichten ändern",
+            AuditAction::Retry => "Nachrichten erneut versuchen",
+            AuditAction::Hold => "Nachrichten anhalten",
+            AuditAction::Release => "Nachrichten freigeben",
+            AuditAction::Drop => "Nachrichten verwerfen",
+            AuditAction::Resend => "Nachricht noch einmal senden",
+            AuditAction::Pause => "Zustellung anhalten",
+            AuditAction::Resume => "Zustellung fortsetzen",
+        },
+        result_of: |result| match result {
+            AuditResult::Done => "erledigt",
+            AuditResult::Begun => "begonnen",
+            AuditResult::Prepared => "vorbereitet",
+            AuditResult::Refused => "abgelehnt",
+            AuditResult::Failed => "fehlgeschlagen",
+        },
         nothing: "Kein Eintrag passt.",
         older: "Ältere",
         newest: "Neueste",

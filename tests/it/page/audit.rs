@@ -55,24 +55,26 @@ async fn log_ins_changes_and_commands_are_in_the_audit_list() {
         0 => "root".to_owned(),
         uid => format!("user ID {uid}"),
     };
-    let command = format!("{me}, command /pauses, done");
+    let command = format!("{me}, pause, done");
     assert_eq!(
         newest,
         [
             command.as_str(),
             "link, log out, done",
-            "link, /messages/actions, refused",
-            "link, retry, done"
+            "link, change messages, refused",
+            "link, retry, refused"
         ]
     );
     assert_eq!(all[3]["about"], *id);
+    // It was delivered already.
+    assert_ne!(all[3]["reason"].as_str().unwrap_or_default(), "");
     assert_eq!(all[3]["role"], "operator");
     assert_eq!(all[3]["client"], "127.0.0.1");
-    assert!(all[0]["about"].as_str().unwrap().contains("a test"));
+    assert!(all[0]["about"].as_str().unwrap().contains("reason: a test"));
     let log_ins = entries(&mut administrator, "%22log%20in%22%20done");
     assert_eq!(log_ins.len(), 3);
     relay.event("audit", |line| {
-        line["action"] == "retry" && line["result"] == "done"
+        line["action"] == "retry" && line["result"] == "refused"
     });
     // Nothing is lost by a restart.
     drop(relay);
@@ -127,7 +129,7 @@ async fn wrong_log_ins_are_in_the_audit_list_without_what_was_typed() {
     let wrong = entries(&mut browser, "refused");
 
     assert_eq!(wrong.len(), 2, "{wrong:?}");
-    assert_eq!(wrong[1]["about"], "wrong password");
+    assert_eq!(wrong[1]["reason"], "wrong password");
     assert_eq!(wrong[1]["user"], "(not logged in)");
     let folder = home.path("data").join("audit");
     let kept = std::fs::read_to_string(folder.join("list.jsonl")).unwrap();
@@ -137,4 +139,48 @@ async fn wrong_log_ins_are_in_the_audit_list_without_what_was_typed() {
     for value in browser.cookies.values() {
         assert!(!kept.contains(value), "{kept}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_says_in_words_what_was_changed_and_what_came_of_it() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    browser.change("/test", &[("to", "anna@contoso.com")]);
+    browser.change("/test", &[("to", "anna at contoso")]);
+    let device = [("name", "printer"), ("senders", "relay@sandbox.example")];
+    assert_eq!(browser.change("/devices/add", &device).status, 200);
+    assert_eq!(browser.change("/devices/add", &device).status, 422);
+    browser.change("/doctor/check", &[]);
+    browser.change("/setup", &[("tenant", "contoso.com")]);
+
+    let all = entries(&mut browser, "");
+
+    let about = |entry: &serde_json::Value| {
+        let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        [text("action"), text("about"), text("result")].join(", ")
+    };
+    let newest: Vec<String> = all.iter().take(6).map(about).collect();
+    assert_eq!(
+        newest,
+        [
+            "change set-up, , refused",
+            "doctor, , begun",
+            "add device, printer, refused",
+            "add device, printer, done",
+            "send test message, anna at contoso, refused",
+            "send test message, anna@contoso.com, done",
+        ]
+    );
+    let reason = |at: usize| all[at]["reason"].as_str().unwrap_or_default();
+    assert!(reason(2).contains("choose another name"), "{all:?}");
+    assert_eq!(reason(4), "not an address");
+    assert!(reason(5).starts_with("queued as "), "{all:?}");
+
+    browser.language = "de";
+    let page = browser.get("/audit?q=hinzuf%C3%BCgen%20abgelehnt").body;
+    assert!(page.contains("Gerät hinzufügen"), "{page}");
+    assert!(page.contains("choose another name"), "{page}");
+    assert!(!page.contains("erledigt</span>"), "{page}");
 }

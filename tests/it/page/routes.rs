@@ -33,11 +33,9 @@ fn routes() -> BTreeMap<String, Vec<&'static str>> {
             let end = rest.find(".route(").unwrap_or(rest.len()).min(200);
             let end = rest[..end].find(".with_state").unwrap_or(end);
             let handlers = rest[..end].split('}').next().unwrap();
-            let methods = ["GET", "POST"].into_iter().filter(|method| {
-                let name = method.to_ascii_lowercase();
-                handlers.contains(&format!(" {name}(")) || handlers.contains(&format!(").{name}("))
-            });
-            let methods: Vec<_> = methods.collect();
+            let methods = [("GET", " get("), ("POST", "change(")].into_iter();
+            let methods = methods.filter(|(_, made_by)| handlers.contains(made_by));
+            let methods: Vec<_> = methods.map(|(method, _)| method).collect();
             assert!(!methods.is_empty(), "{named}: {handlers}");
             routes.insert(path, methods);
         }
@@ -104,7 +102,7 @@ fn is_public(path: &str) -> bool {
 
 /// A log-in, or the link for it.
 fn is_log_in(entry: &str) -> bool {
-    entry.contains("\"log in\"") || entry.contains("\"command /page-links\"")
+    entry.contains("\"log in\"") || entry.contains("\"make log-in link\"")
 }
 
 struct Attacked {
@@ -129,6 +127,36 @@ async fn attacked() -> Attacked {
 }
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+#[test]
+fn every_route_that_changes_something_says_who_may_and_what_the_audit_list_calls_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The types ask for both: only this function makes such a route.
+    let maker = fs::read_to_string(root.join("src/page/access/change.rs")).unwrap();
+    assert!(maker.contains("action: AuditAction,"), "{maker}");
+    for text in sources(&root.join("src/page")) {
+        let is_maker = text == maker;
+        assert!(is_maker || !text.contains("post("), "{text}");
+        for method in [
+            "routing::post",
+            "routing::any",
+            "routing::on",
+            "routing::put",
+        ] {
+            assert!(is_maker || !text.contains(method), "{method}: {text}");
+        }
+    }
+    // At the admin socket, a table has the words.
+    let words = fs::read_to_string(root.join("src/admin/audit/socket.rs")).unwrap();
+    for text in sources(&root.join("src/admin")) {
+        for (at, _) in text.match_indices(", post(") {
+            let (before, _) = text.split_at(at);
+            let path = before.rsplit('"').nth(1).unwrap();
+            let known = path.split('{').next().unwrap();
+            assert!(words.contains(&format!("\"{known}\"")), "{path}");
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_needs_a_session_its_token_the_own_origin_and_a_known_host() {
@@ -191,6 +219,7 @@ async fn a_viewer_changes_nothing_by_any_route() {
     } = &attacked().await;
     let mut viewer = Browser::logged_in_as(relay, home, "viewer");
 
+    let mut refused = 0;
     let routes = routes();
     for (route, _) in routes.iter().filter(|(_, it)| it.contains(&"POST")) {
         if OPEN.contains(&route.as_str()) || OF_VIEWERS.contains(&route.as_str()) {
@@ -203,13 +232,29 @@ async fn a_viewer_changes_nothing_by_any_route() {
             ("account", "default"),
             ("confirmed", "1"),
         ];
-        let answer = viewer.change(&filled(route, id), &form);
-        let is_refused = matches!(answer.status, 400..=499);
-        assert!(is_refused, "{route}: {} {}", answer.status, answer.body);
+        // Permission comes first: whoever has none learns nothing about the form.
+        for form in [&form[..], &[], &[("id", "no such ID"), ("id", "twice")]] {
+            let answer = viewer.change(&filled(route, id), form);
+            assert_eq!(answer.status, 403, "{route}: {}", answer.body);
+            refused += 1;
+        }
     }
     let mut administrator = Browser::logged_in(relay, home);
     let done = administrator.get("/audit.jsonl?q=viewer%20%22done%22").body;
     assert!(done.lines().all(is_log_in), "{done}");
+    // Every route says in words what it would have done.
+    let entries = administrator
+        .get("/audit.jsonl?q=viewer%20%22refused%22")
+        .body;
+    assert_eq!(entries.lines().count(), refused, "{entries}");
+    for entry in entries.lines() {
+        let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
+        let action = entry["action"].as_str().unwrap();
+        assert!(!action.is_empty() && !action.contains('/'), "{entry}");
+        assert_eq!(entry["reason"], "the role does not permit it", "{entry}");
+    }
+    let shown = administrator.get("/audit?q=viewer%20%22refused%22").body;
+    assert!(!shown.contains("lang=\"en\">change set-up"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
