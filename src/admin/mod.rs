@@ -26,6 +26,7 @@
 //! | `POST /page-links` | makes a link that logs in to the admin page once, from [`ToLink`]; as [`PageLink`] |
 //! | `POST /alerts/test` | sends a test alert to each `[[alert]]`, as [`AlertTested`](attention::AlertTested) |
 //! | `GET /changes/ID` | a change of relay.toml that waits, as [`Prepared`]; 404 if it does not |
+//! | `POST /changes/ID` | somebody has written it into relay.toml: puts it into force; as [`InForce`] |
 //! | `POST /configuration/reload` | puts relay.toml into force; as [`InForce`] |
 //! | `POST /configuration/restart` | restarts the relay within its process, in half a second; as [`InForce`] |
 //! | `GET /metrics` | the same in numbers, and what the relay counts, as Prometheus reads them |
@@ -76,12 +77,14 @@ pub use self::audit::AuditAction;
 pub use self::audit::AuditEntry;
 pub use self::audit::AuditResult;
 pub use self::configuration::Applied;
+pub use self::configuration::Changes;
 pub use self::configuration::Configuration;
 pub use self::configuration::ConfigurationView;
 pub use self::configuration::Findings;
 pub use self::configuration::InForce;
 pub use self::configuration::Prepared;
 pub use self::configuration::Reload;
+pub use self::configuration::Restart;
 pub use self::configuration::scope_commands;
 pub use self::devices::AddedDevice;
 pub use self::devices::DeviceState;

@@ -11,6 +11,7 @@ use tracing::info;
 use tracing::warn;
 
 use super::Exit;
+use crate::admin::AuditAct;
 use crate::auth::CredentialError;
 use crate::auth::StoreError;
 use crate::config::Config;
@@ -79,11 +80,13 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
     let exit = loop {
         notify(&[NotifyState::Ready]);
         service.report_to_systemd();
-        match until_ended(&mut signals, &mut service, file).await {
+        let again = match until_ended(&mut signals, &mut service, file).await {
             Ended::Stopped(exit) => break exit,
-            Ended::Restarts => {}
-        }
-        service = match restarted(service, file, &passed, &mut signals).await {
+            Ended::Restarts(wanted) => {
+                restarted(service, wanted.map(|it| *it), file, &passed, &mut signals).await
+            }
+        };
+        service = match again {
             Ok(Some(service)) => service,
             Ok(None) => return Exit::Done,
             Err(error) => return ended(&error, file),
@@ -104,6 +107,7 @@ struct Start {
 /// the configuration that has worked.
 async fn restarted(
     service: Service,
+    wanted: Option<AuditAct>,
     file: &Path,
     passed: &Passed,
     signals: &mut Signals,
@@ -111,22 +115,24 @@ async fn restarted(
     notify_reloading();
     let (old, carried) = service.to_carry();
     service.stop().await;
-    match Config::load(file) {
+    let reason = match Config::load(file) {
         Ok(config) => {
             // The log is set up once for the process.
             let log = old.log.clone();
             let carried = carried.between(&old, &config);
+            let carried = carried.restarted(wanted.clone(), None);
             let config = Config { log, ..config };
             match start(&Start { config, carried }, file, passed, signals).await {
                 Ok(service) => return Ok(service),
-                Err(error) => not_restarted(&error.to_string()),
+                Err(error) => error.to_string(),
             }
         }
-        Err(error) => not_restarted(&error.to_string()),
-    }
+        Err(error) => error.to_string(),
+    };
+    not_restarted(&reason);
     let start_with = Start {
         config: old,
-        carried,
+        carried: carried.restarted(wanted, Some(&reason)),
     };
     start(&start_with, file, passed, signals).await
 }
@@ -277,8 +283,8 @@ impl Signals {
 /// Why a relay that runs does so no longer.
 enum Ended {
     Stopped(Exit),
-    /// Somebody wants it to start again.
-    Restarts,
+    /// Somebody wants it to start again: the entry of the audit list.
+    Restarts(Option<Box<AuditAct>>),
 }
 
 /// Waits for SIGTERM or SIGINT, or until somebody wants a restart, or until the relay fails.
@@ -289,7 +295,7 @@ async fn until_ended(signals: &mut Signals, service: &mut Service, file: &Path) 
             _ = signals.interrupt.recv() => return Ended::Stopped(Exit::Done),
             _ = signals.hangup.recv() => reload(service, file),
             () = service.reload_wanted() => reload(service, file),
-            () = service.restart_wanted() => return Ended::Restarts,
+            wanted = service.restart_wanted() => return Ended::Restarts(wanted.map(Box::new)),
             reason = service.broken() => {
                 error!(event = "relay_failed", reason, "the relay cannot work any more and stops; systemd starts it again");
                 return Ended::Stopped(Exit::BrokeDown);

@@ -70,7 +70,9 @@ use self::mailboxes::guests::Guests;
 use self::mailboxes::under_way::UnderWay;
 use self::messages::desk::Desk;
 use self::overview::counts::Counts;
+pub use self::setup::Outcomes;
 use self::visible::visible;
+use self::visitor::Role;
 use self::visitor::Visitor;
 use crate::admin::AdminState;
 use crate::admin::Status;
@@ -95,7 +97,7 @@ struct Page {
     counts: Arc<Counts>,
     desk: Desk,
     /// What came of changes of relay.toml.
-    outcomes: setup::Outcomes,
+    outcomes: Outcomes,
     tests: test_message::Tests,
     /// Orders that have begun are finished, even if the browser has gone.
     orders: TaskTracker,
@@ -119,6 +121,8 @@ pub struct Settings {
     pub inbox: Option<Arc<str>>,
     /// Who is logged in already.
     pub sessions: Sessions,
+    /// What came of changes before a restart.
+    pub outcomes: Outcomes,
     /// The certificate, beyond loopback.
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -146,15 +150,17 @@ pub async fn run(
         url: settings.url,
         counts: Arc::clone(&counts),
         desk: Desk::until(stop.clone()),
-        outcomes: setup::Outcomes::default(),
+        outcomes: settings.outcomes,
         tests: test_message::Tests::default(),
         status: Mutex::default(),
         orders: orders.clone(),
         admin_state,
     };
+    let configuration = page.admin_state.configuration.clone();
+    let rests = async move { configuration.restart_asked_for().await };
     let routes = router(Arc::new(page));
     tokio::select! {
-        () = server::serve(socket, settings.tls, proxies, routes) => {}
+        () = server::serve(socket, settings.tls, proxies, routes, rests) => {}
         never = counts.keep(&spool) => match never {},
         () = stop.cancelled() => {}
     }
@@ -188,7 +194,8 @@ impl Page {
     /// The frame of a page: navigation, and what needs attention.
     async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
         let status = self.status().await?;
-        let mut notices = attention::notices(&status);
+        let may_restart = visitor.require(Role::Administrator).is_ok();
+        let mut notices = attention::notices(&status, may_restart);
         if status.accounts.is_empty() {
             notices.insert(0, setup::needed(visitor));
         }

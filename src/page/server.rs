@@ -48,13 +48,16 @@ const MOST_FIELDS: usize = 64;
 /// After a connection could not be accepted: usually out of file descriptors.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// Serves connections until it is dropped, which ends them.
+/// Serves connections until it is dropped, which ends them. When `rests` returns, the relay is
+/// about to restart: new connections then wait in the kernel, for the relay that comes.
 pub(super) async fn serve(
     socket: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     proxies: Vec<IpNet>,
     routes: Router,
+    rests: impl Future<Output = ()>,
 ) {
+    let mut rests = std::pin::pin!(rests);
     let places = Arc::new(Semaphore::new(MOST));
     let clients = Clients::default();
     let connections = TaskTracker::new();
@@ -66,7 +69,14 @@ pub(super) async fn serve(
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let (stream, client) = match socket.accept().await {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = &mut rests => {
+                // Those that are open go on until this is dropped.
+                return std::future::pending().await;
+            }
+        };
+        let (stream, client) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!(event = "admin", %error, "the admin page could not accept a connection");

@@ -130,7 +130,12 @@ impl Service {
             stop_listening.clone(),
         );
         let mut service = Self {
-            configuration: admin::Configuration::new(config.clone(), file),
+            configuration: admin::Configuration::new(
+                config.clone(),
+                file,
+                carried.changes.clone(),
+                carried.last_restart(),
+            ),
             config,
             shared: Arc::new(shared),
             addresses: Vec::new(),
@@ -356,12 +361,18 @@ impl Service {
         admin_state
     }
 
-    /// Starts the alerts, and the examination of the relay by itself.
+    /// Starts the alerts, and the examination of the relay by itself; records the restart that
+    /// has led here, if one has.
     fn look_after(&self, admin_state: &admin::AdminState, alerts: Alerts, file: Option<&Path>) {
         let access = |config| -> admin::Findings { Box::pin(checkup::accounts(config)) };
         self.configuration.check_access_by(access);
         let stop = &self.stop_delivery;
         alerts.start(admin_state, &self.workers, stop);
+        if let Some(restart) = self.carried.restart.clone() {
+            let audit = admin_state.audit.clone();
+            self.workers
+                .spawn(async move { audit.record(restart).await });
+        }
         // Without a file, as in the sandbox, there is nothing to examine.
         if let Some(file) = file {
             let (every, admin_state) = (self.config.doctor_every, admin_state.clone());

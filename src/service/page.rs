@@ -25,7 +25,9 @@ pub(super) struct Opened {
 
 /// Opens the socket, if the page is on.
 pub(super) fn open(config: &Config, carried: &Carried) -> Result<Option<Opened>, StartError> {
-    let Some(page) = config.admin.page.clone() else {
+    let page = config.admin.page.clone();
+    let opened = carried.page.open(page.as_ref().map(|page| page.address));
+    let Some(page) = page else {
         return Ok(None);
     };
     let failed = |error| {
@@ -35,7 +37,9 @@ pub(super) fn open(config: &Config, carried: &Carried) -> Result<Option<Opened>,
             error,
         })
     };
-    let socket = listener::bind(page.address).map_err(failed)?;
+    let Some(socket) = opened.map_err(failed)? else {
+        return Ok(None);
+    };
     let bound = socket.local_addr().map_err(failed)?;
     let tls = config.tls.clone().filter(|_| page.has_tls());
     let settings = Settings {
@@ -44,6 +48,7 @@ pub(super) fn open(config: &Config, carried: &Carried) -> Result<Option<Opened>,
         hostname: config.hostname.clone(),
         inbox: config.admin.inbox.as_deref().map(Arc::from),
         sessions: carried.sessions.clone(),
+        outcomes: carried.outcomes.clone(),
         tls: tls.map(listener::tls_server).transpose()?,
     };
     Ok(Some(Opened { socket, settings }))

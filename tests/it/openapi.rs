@@ -200,6 +200,7 @@ async fn requests_and_answers_of_the_admin_socket_are_as_described() {
         ("post", "/test-messages", "/test-messages", Some(to)),
         ("post", "/page-links", "/page-links", Some(link)),
         ("get", "/changes/{id}", "/changes/unknown", None),
+        ("post", "/changes/{id}", "/changes/unknown", None),
         (
             "post",
             "/configuration/reload",

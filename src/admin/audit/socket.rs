@@ -70,6 +70,21 @@ pub(in crate::admin) struct Noted {
     pub(in crate::admin) reason: String,
 }
 
+impl Noted {
+    /// The entry about what this client did.
+    pub(in crate::admin) fn act(self, peer: &Peer, action: &str) -> AuditAct {
+        AuditAct {
+            user: user(peer.uid),
+            role: None,
+            client: None,
+            action: action.to_owned(),
+            about: self.about,
+            result: self.result,
+            reason: self.reason,
+        }
+    }
+}
+
 /// The largest body, as elsewhere in axum.
 const LARGEST: usize = 2 * 1024 * 1024;
 
@@ -94,19 +109,16 @@ pub(in crate::admin) async fn audited(
         Some((_, Says::Nothing)) | None => String::new(),
     };
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    let noted = response.extensions_mut().remove().unwrap_or(Noted {
+    let result = AuditResult::of_status(response.status());
+    let noted = response.extensions_mut().remove();
+    let noted = noted.unwrap_or_else(|| Noted {
         about,
-        result: AuditResult::of_status(response.status()),
+        result,
         reason: String::new(),
     });
-    let act = AuditAct {
-        user: user(peer.uid),
-        role: None,
-        client: None,
-        action: known.map_or(path, |(action, _)| action.word().to_owned()),
-        about: noted.about,
-        result: noted.result,
-        reason: noted.reason,
+    let act = match known {
+        Some((action, _)) => noted.act(&peer, action.word()),
+        None => noted.act(&peer, &path),
     };
     audit.record(act).await;
     response
@@ -125,7 +137,8 @@ fn shown(body: &Bytes) -> String {
     fields.collect::<Vec<_>>().join(", ")
 }
 
-fn user(uid: u32) -> String {
+/// The user of a command.
+pub(in crate::admin) fn user(uid: u32) -> String {
     match uid {
         0 => "root".to_owned(),
         uid => format!("user ID {uid}"),

@@ -2,8 +2,8 @@
 //!
 //! Promises: a change that the relay may write is in the file and in force when
 //! [`Configuration::apply`] returns, except for what needs a restart. One that it may not write
-//! waits in memory, for `graph-relay apply`: at most [`MOST`] of them, each for [`LIFE`]. The
-//! log says who changed which keys, never their values.
+//! waits in memory, for `graph-relay apply`, also over a restart within the process: at most
+//! [`MOST`] of them, each for [`LIFE`]. The log says who changed which keys, never their values.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract;
@@ -25,8 +26,13 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Configuration;
+use crate::admin::AuditAct;
+use crate::admin::AuditAction;
+use crate::admin::AuditResult;
 use crate::admin::Failure;
 use crate::admin::Peer;
+use crate::admin::audit;
+use crate::admin::audit::socket::Noted;
 use crate::config::edit::Change;
 use crate::config::edit::EditError;
 use crate::config::edit::Editor;
@@ -84,12 +90,22 @@ pub struct Prepared {
     pub by: String,
 }
 
-/// The changes that wait; clones share them.
+/// The last changes that the relay may not write; clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Changes(Arc<Mutex<VecDeque<(Instant, Prepared)>>>);
+pub struct Changes(Arc<Mutex<VecDeque<Kept>>>);
+
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    prepared: Prepared,
+    /// The settings that it changes.
+    keys: String,
+    /// Who has written it into the file.
+    applied_by: Option<String>,
+}
 
 impl Changes {
-    fn keep(&self, change: &Change, by: &str) -> String {
+    fn keep(&self, change: &Change, by: &str, keys: &[String]) -> String {
         let id = ulid::Ulid::new().to_string().to_ascii_lowercase();
         // The last letters are random, and enough to tell a few changes apart.
         let id: String = id.chars().skip(id.len().saturating_sub(8)).collect();
@@ -104,19 +120,25 @@ impl Changes {
         if all.len() >= MOST {
             all.pop_front();
         }
-        all.push_back((Instant::now(), prepared));
+        all.push_back(Kept {
+            at: Instant::now(),
+            prepared,
+            keys: keys.join(", "),
+            applied_by: None,
+        });
         id
     }
 
-    fn find(&self, id: &str) -> Option<Prepared> {
-        let all = self.current();
-        let found = all.iter().find(|(_, prepared)| prepared.id == id);
-        found.map(|(_, prepared)| prepared.clone())
+    /// Does something with a change that is kept.
+    fn with<T>(&self, id: &str, what: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+        let mut all = self.current();
+        let found = all.iter_mut().find(|kept| kept.prepared.id == id);
+        found.map(what)
     }
 
-    fn current(&self) -> MutexGuard<'_, VecDeque<(Instant, Prepared)>> {
+    fn current(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(at, _)| at.elapsed() < LIFE);
+        all.retain(|kept| kept.at.elapsed() < LIFE);
         all
     }
 }
@@ -146,7 +168,7 @@ impl Configuration {
                 Ok(Applied::Written(self.reload().await))
             }
             Err(error) if error.is_not_permitted() => {
-                let id = self.changes.keep(&change, by);
+                let id = self.changes.keep(&change, by, &keys);
                 operatorlog::change_prepared(by, &id, &keys);
                 Ok(Applied::Prepared { id })
             }
@@ -154,29 +176,34 @@ impl Configuration {
         }
     }
 
-    /// Returns a change that waits.
+    /// Returns a change that waits, or that somebody has applied.
     pub fn prepared(&self, id: &str) -> Option<Prepared> {
-        self.changes.find(id)
+        self.changes.with(id, |kept| kept.prepared.clone())
+    }
+
+    /// Returns who has applied a change, if somebody has.
+    pub fn applied_by(&self, id: &str) -> Option<String> {
+        self.changes.with(id, |kept| kept.applied_by.clone())?
     }
 
     /// Returns the texts of the changes that wait.
     pub fn prepared_texts(&self) -> Vec<String> {
         let all = self.changes.current();
-        all.iter()
-            .map(|(_, prepared)| prepared.after.clone())
-            .collect()
+        all.iter().map(|kept| kept.prepared.after.clone()).collect()
     }
 
     /// Restarts the relay within its process: sessions and attempts end, as at a stop, and it
     /// starts with the current file, or with the configuration before if that does not work.
-    pub fn restart_soon(&self) {
-        self.wishes.restart.send_replace(true);
+    /// `act` is what the audit list says about it, except for its result.
+    pub fn restart_soon(&self, act: AuditAct) {
+        self.wishes.restart.send_replace(Some(act));
     }
 }
 
 pub(in crate::admin) fn router(configuration: Configuration) -> Router {
     Router::new()
         .route("/changes/{id}", get(show))
+        .route("/changes/{id}", post(applied))
         .route("/configuration/reload", post(reload))
         .route("/configuration/restart", post(restart))
         .with_state(configuration)
@@ -194,11 +221,37 @@ async fn reload(State(configuration): State<Configuration>) -> Json<InForce> {
     Json(configuration.reload().await)
 }
 
+/// Somebody has written a change into the file: it comes into force.
+async fn applied(
+    State(configuration): State<Configuration>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    extract::Path(id): extract::Path<String>,
+) -> Result<(Extension<Noted>, Json<InForce>), Failure> {
+    let by = audit::socket::user(peer.uid);
+    let about = configuration.changes.with(&id, |kept| {
+        kept.applied_by = Some(by);
+        format!("{} (prepared by {})", kept.keys, kept.prepared.by)
+    });
+    let about = about.ok_or(Failure::Unknown)?;
+    let in_force = configuration.reload().await;
+    let noted = Noted {
+        about,
+        result: AuditResult::Done,
+        reason: in_force.left_to_do(),
+    };
+    Ok((Extension(noted), Json(in_force)))
+}
+
 async fn restart(
     State(configuration): State<Configuration>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-) -> Json<InForce> {
+) -> (Extension<Noted>, Json<InForce>) {
     operatorlog::restart(&format!("uid {}", peer.uid));
-    configuration.restart_soon();
-    Json(InForce::default())
+    let noted = Noted {
+        about: String::new(),
+        result: AuditResult::Begun,
+        reason: String::new(),
+    };
+    configuration.restart_soon(noted.clone().act(&peer, AuditAction::Restart.word()));
+    (Extension(noted), Json(InForce::default()))
 }

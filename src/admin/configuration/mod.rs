@@ -24,11 +24,12 @@ use tokio::sync::watch;
 use self::access::AccessCheck;
 pub use self::access::Findings;
 pub use self::changes::Applied;
-use self::changes::Changes;
+pub use self::changes::Changes;
 pub use self::changes::InForce;
 pub use self::changes::Prepared;
 pub(super) use self::changes::router;
 pub use self::scope::scope_commands;
+use crate::admin::AuditAct;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::Senders;
@@ -49,8 +50,8 @@ pub struct Configuration {
 #[derive(Debug, Default)]
 struct Wishes {
     reload: Notify,
-    /// Whether it is to restart.
-    restart: watch::Sender<bool>,
+    /// Whether it is to restart, and who wants that.
+    restart: watch::Sender<Option<AuditAct>>,
     /// Counts the reloads.
     reloads: watch::Sender<u64>,
 }
@@ -67,6 +68,16 @@ struct State {
     /// As it was last reloaded; settings that need no restart have these values.
     loaded: Config,
     reload: Option<Reload>,
+    restart: Option<Restart>,
+}
+
+/// The last restart within the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// When the relay had started again.
+    pub at: Timestamp,
+    /// Why it could not start with the file, and goes on with the configuration before.
+    pub error: Option<String>,
 }
 
 /// The last reload.
@@ -91,19 +102,28 @@ pub struct ConfigurationView {
     pub problems: Vec<String>,
     /// The last reload, if there was one.
     pub last_reload: Option<Reload>,
+    /// The last restart within the process, if there was one.
+    #[serde(default)]
+    pub last_restart: Option<Restart>,
 }
 
 impl Configuration {
-    /// The configuration with which the relay starts.
-    pub fn new(config: Config, file: Option<&Path>) -> Self {
+    /// The configuration with which the relay starts, and what outlives a restart.
+    pub fn new(
+        config: Config,
+        file: Option<&Path>,
+        changes: Changes,
+        restart: Option<Restart>,
+    ) -> Self {
         Self {
             file: file.map(Path::to_owned),
             state: Arc::new(Mutex::new(State {
                 loaded: config.clone(),
                 started: config,
                 reload: None,
+                restart,
             })),
-            changes: Changes::default(),
+            changes,
             wishes: Arc::default(),
             access: AccessCheck::default(),
         }
@@ -138,12 +158,28 @@ impl Configuration {
         self.wishes.reload.notified().await;
     }
 
-    /// Returns when somebody wants the relay to be restarted.
-    pub async fn restart_wanted(&self) {
+    /// Returns a moment after somebody has wanted the relay to be restarted, with who and what.
+    pub async fn restart_wanted(&self) -> Option<AuditAct> {
+        self.restart_asked_for().await;
+        tokio::time::sleep(BEFORE_RESTART).await;
+        self.wishes.restart.borrow().clone()
+    }
+
+    /// Returns as soon as somebody wants the relay to be restarted.
+    pub async fn restart_asked_for(&self) {
         let mut wanted = self.wishes.restart.subscribe();
         // Fails only if the sender has gone, which `self` has.
-        let _wanted = wanted.wait_for(|wanted| *wanted).await;
-        tokio::time::sleep(BEFORE_RESTART).await;
+        let _wanted = wanted.wait_for(Option::is_some).await;
+    }
+
+    /// Whether it is about to restart.
+    pub fn is_restarting(&self) -> bool {
+        self.wishes.restart.borrow().is_some()
+    }
+
+    /// Returns the last restart within the process.
+    pub fn last_restart(&self) -> Option<Restart> {
+        self.lock().restart.clone()
     }
 
     /// Returns the rules for From addresses, as they were at the start.
@@ -200,6 +236,7 @@ impl Configuration {
         let mut view = ConfigurationView {
             file: self.file.clone(),
             last_reload: state.reload.clone(),
+            last_restart: state.restart.clone(),
             ..ConfigurationView::default()
         };
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
@@ -227,10 +264,14 @@ impl ConfigurationView {
     /// force.
     pub fn trouble(&self) -> Option<(String, String)> {
         let file = self.file.as_ref()?.display();
-        let failed = self.last_reload.as_ref().and_then(|it| it.error.as_ref());
-        let failed = failed.map_or_else(String::new, |error| {
-            format!("; the last reload failed: {}", one_line(error))
-        });
+        let failed = |what, error: Option<&String>| {
+            error.map_or_else(String::new, |error| {
+                format!("; the last {what} failed: {}", one_line(error))
+            })
+        };
+        let reload = self.last_reload.as_ref().and_then(|it| it.error.as_ref());
+        let restart = self.last_restart.as_ref().and_then(|it| it.error.as_ref());
+        let failed = failed("restart", restart) + &failed("reload", reload);
         if let Some(first) = self.problems.first() {
             let more = match self.problems.len() {
                 1 => String::new(),

@@ -102,7 +102,8 @@ fn show(change: &Change, by: &str) {
 
 /// Makes the relay use the new file.
 async fn in_force(relay: &Relay, options: &Options) -> Result<Exit, Failure> {
-    let reloaded: Option<InForce> = relay.order("/configuration/reload", &()).await?;
+    let path = format!("/changes/{}", options.change);
+    let reloaded: Option<InForce> = relay.order(&path, &()).await?;
     let reloaded = reloaded.ok_or_else(Failure::another_version)?;
     let needs = match (&reloaded.error, reloaded.needs_restart.as_slice()) {
         (None, []) => {

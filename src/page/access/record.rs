@@ -26,7 +26,7 @@ const NOBODY: &str = "(not logged in)";
 impl Page {
     /// Records a request of this visitor that was answered so, if there is anything to record.
     pub(in crate::page) async fn record(&self, visitor: &Visitor, status: StatusCode) {
-        let Some(act) = entry(visitor, status) else {
+        let Some(act) = visitor.act(status) else {
             return;
         };
         if act.user != NOBODY || self.access.wrong.counts(Instant::now()) {
@@ -35,31 +35,34 @@ impl Page {
     }
 }
 
-fn entry(visitor: &Visitor, status: StatusCode) -> Option<AuditAct> {
-    let notes = visitor.notes.get();
-    let (user, role) = match (&notes.who, visitor.session(), &visitor.guest) {
-        (Some((name, role)), _, _) => (name.clone(), Some(*role)),
-        (None, Some(session), _) => (session.name.clone(), Some(session.role)),
-        (None, None, Some(guest)) => (format!("guest for {}", guest.mailbox), None),
-        (None, None, None) => (NOBODY.to_owned(), None),
-    };
-    let (result, reason) = notes.result.unwrap_or_else(|| {
-        let reason = match status {
-            StatusCode::SERVICE_UNAVAILABLE => "not answered in time: it may still be done",
-            _ => "",
+impl Visitor {
+    /// The entry about a request that was answered so, if there is one.
+    pub(in crate::page) fn act(&self, status: StatusCode) -> Option<AuditAct> {
+        let notes = self.notes.get();
+        let (user, role) = match (&notes.who, self.session(), &self.guest) {
+            (Some((name, role)), _, _) => (name.clone(), Some(*role)),
+            (None, Some(session), _) => (session.name.clone(), Some(session.role)),
+            (None, None, Some(guest)) => (format!("guest for {}", guest.mailbox), None),
+            (None, None, None) => (NOBODY.to_owned(), None),
         };
-        (AuditResult::of_status(status), reason.to_owned())
-    });
-    Some(AuditAct {
-        user,
-        role: role.map(|role| role.name().to_owned()),
-        client: Some(visitor.client),
-        // Without one, the request has reached no route, or only asked a question.
-        action: notes.action?.word().to_owned(),
-        about: notes.about,
-        result,
-        reason,
-    })
+        let (result, reason) = notes.result.unwrap_or_else(|| {
+            let reason = match status {
+                StatusCode::SERVICE_UNAVAILABLE => "not answered in time: it may still be done",
+                _ => "",
+            };
+            (AuditResult::of_status(status), reason.to_owned())
+        });
+        Some(AuditAct {
+            user,
+            role: role.map(|role| role.name().to_owned()),
+            client: Some(self.client),
+            // Without one, the request has reached no route, or only asked a question.
+            action: notes.action?.word().to_owned(),
+            about: notes.about,
+            result,
+            reason,
+        })
+    }
 }
 
 /// How many wrong log-ins were recorded within the hour.

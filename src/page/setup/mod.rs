@@ -6,6 +6,7 @@
 //! is. A form that was filled in for another version of the file is refused.
 
 mod form;
+mod restart;
 mod saved;
 pub(super) mod texts;
 
@@ -26,7 +27,7 @@ use serde::Deserialize;
 
 use self::form::Field;
 use self::form::Fields;
-pub(super) use self::saved::Outcomes;
+pub use self::saved::Outcomes;
 use super::Broken;
 use super::Page;
 use super::access::change::Who;
@@ -58,7 +59,11 @@ pub(super) fn router() -> Router<Arc<Page>> {
         .route("/setup/changes/{id}", get(saved::show))
         .route(
             "/setup/restart",
-            change(ADMINISTRATOR, AuditAction::Restart, saved::restart),
+            get(restart::show).merge(change(
+                ADMINISTRATOR,
+                AuditAction::Restart,
+                restart::restart,
+            )),
         )
 }
 
@@ -76,6 +81,7 @@ pub(super) fn needed(visitor: &Visitor) -> Notice {
             .require(Role::Administrator)
             .is_ok()
             .then(|| "/setup".to_owned()),
+        restart: false,
     }
 }
 

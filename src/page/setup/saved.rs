@@ -24,7 +24,6 @@ use crate::page::layout::Layout;
 use crate::page::layout::Tab;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
-use crate::telemetry::operatorlog;
 
 /// Changes whose outcome can be shown again.
 const MOST: usize = 16;
@@ -39,9 +38,9 @@ pub(super) struct Outcome {
     pub(super) findings: Vec<Finding>,
 }
 
-/// The last outcomes.
-#[derive(Debug, Default)]
-pub(in crate::page) struct Outcomes(Mutex<VecDeque<(String, Outcome)>>);
+/// The last outcomes; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Outcomes(Arc<Mutex<VecDeque<(String, Outcome)>>>);
 
 impl Outcomes {
     /// Returns its name.
@@ -65,16 +64,28 @@ impl Outcomes {
     }
 }
 
+/// How it stands with a change now.
+enum Now {
+    /// It waits for this command.
+    Waits { command: String },
+    /// It waited, and is no longer kept.
+    Expired,
+    /// It is in the file.
+    Written {
+        /// Who has applied it, if it was prepared.
+        applied_by: Option<String>,
+        needs_restart: Vec<String>,
+        /// Why the configuration before is still in force.
+        error: Option<String>,
+    },
+}
+
 #[derive(Template)]
 #[template(path = "setup_saved.html")]
 struct Saved {
     layout: Layout,
     outcome: Outcome,
-    /// The command that writes the file.
-    command: Option<String>,
-    needs_restart: Vec<String>,
-    /// Why the configuration before is still in force.
-    error: Option<String>,
+    now: Now,
 }
 
 impl Saved {
@@ -103,46 +114,48 @@ pub(super) async fn show(
     if let Err(refused) = visitor.require(Role::Administrator) {
         return Ok(refused.into_response());
     }
-    // After a restart nothing is left of it.
+    // Only the last ones are kept.
     let Some(outcome) = page.outcomes.find(&id) else {
         return Ok(Redirect::to("/setup").into_response());
     };
-    let (command, in_force) = match &outcome.applied {
-        Applied::Prepared { id } => (Some(page.command_for(id)), None),
-        Applied::Written(in_force) => (None, Some(in_force.clone())),
-    };
-    let in_force = in_force.unwrap_or_default();
+    let mut layout = page.layout(&visitor, Some(Tab::Setup)).await?;
+    for notice in &mut layout.notices {
+        // The button stands next to what it is about.
+        notice.restart = false;
+    }
     crate::page::shown(&Saved {
-        layout: page.layout(&visitor, Some(Tab::Setup)).await?,
+        now: page.now(&outcome.applied).await?,
         outcome,
-        command,
-        needs_restart: in_force.needs_restart,
-        error: in_force.error,
+        layout,
     })
 }
 
-#[derive(Template)]
-#[template(path = "setup_restart.html")]
-struct Restarts {
-    layout: Layout,
-}
-
-pub(super) async fn restart(
-    State(page): State<Arc<Page>>,
-    visitor: Visitor,
-) -> Result<Response, Broken> {
-    let by = match visitor.require(Role::Administrator) {
-        Ok(session) => session.name.clone(),
-        Err(refused) => return Ok(refused.into_response()),
-    };
-    let layout = page.layout(&visitor, Some(Tab::Setup)).await?;
-    operatorlog::restart(&by);
-    page.admin_state.configuration.restart_soon();
-    // No redirect: nobody would answer the next request for a moment.
-    crate::page::shown(&Restarts { layout })
-}
-
 impl Page {
+    async fn now(&self, applied: &Applied) -> Result<Now, Broken> {
+        let configuration = &self.admin_state.configuration;
+        let applied_by = match applied {
+            Applied::Written(_) => None,
+            Applied::Prepared { id } => match configuration.applied_by(id) {
+                None if configuration.prepared(id).is_none() => return Ok(Now::Expired),
+                None => {
+                    let command = self.command_for(id);
+                    return Ok(Now::Waits { command });
+                }
+                by => by,
+            },
+        };
+        let view = self.status().await?.configuration.clone();
+        let needs_restart = [view.needs_restart, view.needs_reload].concat();
+        let failed = |error: Option<String>| error.filter(|_| !needs_restart.is_empty());
+        let restart = failed(view.last_restart.and_then(|it| it.error));
+        let reload = failed(view.last_reload.and_then(|it| it.error));
+        Ok(Now::Written {
+            applied_by,
+            error: view.problems.into_iter().next().or(restart).or(reload),
+            needs_restart,
+        })
+    }
+
     /// The command that writes a change which the relay may not write.
     fn command_for(&self, id: &str) -> String {
         let file = self.admin_state.configuration.file();

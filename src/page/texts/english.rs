@@ -334,7 +334,21 @@ pub(super) static TEXTS: Texts = Texts {
         restart: "Restart the relay now",
         restart_help: "It takes a few seconds; clients that connect meanwhile try again. No mail is lost.",
         restarts: "The relay restarts",
-        restarts_help: "This page goes on to the overview in a few seconds.",
+        restarts_help: "This page goes on by itself when the relay is there again. That takes a few seconds, and \
+                        up to a minute if clients or messages are being served. If you have changed the address \
+                        of the page, open it there.",
+        restarted: "The relay has restarted",
+        restarted_help: "It uses relay.toml as it is now.",
+        not_restarted: "The restart has failed",
+        not_restarted_help: "The relay cannot start with the new relay.toml. It goes on with the configuration before, and \
+                             no mail is lost.",
+        not_restarted_remedy: "correct this on the set-up page or in relay.toml (graph-relay check looks at the file), \
+                               then restart the relay again.",
+        applied: "Applied, and in force",
+        applied_by: "The change was written into relay.toml by:",
+        applied_not_in_force: "Applied, but not in force yet",
+        expired: "This change is no longer kept",
+        expired_help: "A prepared change waits for a day. Save it again on the set-up page.",
         keys: "What changes",
         no_keys: "Nothing: relay.toml says this already.",
         key: "Setting",

@@ -346,7 +346,21 @@ pub(super) static TEXTS: Texts = Texts {
         restart_help: "Das dauert ein paar Sekunden; Clients, die sich gerade verbinden, versuchen \
                        es noch einmal. Keine E-Mail geht verloren.",
         restarts: "Das Relay startet neu",
-        restarts_help: "In ein paar Sekunden geht es mit der Übersicht weiter.",
+        restarts_help: "Diese Seite geht von selbst weiter, sobald das Relay wieder da ist. Das dauert ein paar \
+                        Sekunden, und bis zu einer Minute, wenn gerade Clients oder Nachrichten bedient werden. \
+                        Wenn Sie die Adresse der Seite geändert haben, öffnen Sie sie dort.",
+        restarted: "Das Relay hat neu gestartet",
+        restarted_help: "Es arbeitet mit relay.toml, wie sie jetzt ist.",
+        not_restarted: "Der Neustart ist fehlgeschlagen",
+        not_restarted_help: "Das Relay kann mit der neuen relay.toml nicht starten. Es arbeitet mit der Konfiguration von \
+                             vorher weiter, und keine E-Mail geht verloren.",
+        not_restarted_remedy: "Beheben Sie dies in der Einrichtung oder in relay.toml (graph-relay check prüft die Datei), \
+                               und starten Sie das Relay dann noch einmal neu.",
+        applied: "Übernommen und in Kraft",
+        applied_by: "In relay.toml geschrieben hat die Änderung:",
+        applied_not_in_force: "Übernommen, aber noch nicht in Kraft",
+        expired: "Diese Änderung wird nicht mehr aufbewahrt",
+        expired_help: "Eine vorbereitete Änderung wartet einen Tag. Speichern Sie sie in der Einrichtung noch einmal.",
         keys: "Was sich ändert",
         no_keys: "Nichts: In relay.toml steht das schon.",
         key: "Einstellung",
