@@ -69,8 +69,6 @@ pub(super) struct Notice {
     pub(super) command: Option<String>,
     /// The list concerned.
     pub(super) link: Option<String>,
-    /// Whether a restart of the relay helps, and the visitor may order it.
-    pub(super) restart: bool,
 }
 
 impl Notice {
@@ -85,23 +83,14 @@ impl Notice {
             // The page has the list that the command would print.
             command: condition.command.filter(|_| link.is_none()),
             link,
-            restart: false,
         }
     }
 }
 
 /// Everything that needs attention, the worst first.
-pub(super) fn notices(status: &Status, may_restart: bool) -> Vec<Notice> {
-    // With a file that has errors the relay would not start.
-    let helps = may_restart && status.configuration.problems.is_empty();
+pub(super) fn notices(status: &Status) -> Vec<Notice> {
     let found = conditions(status, LONG).into_iter();
-    let mut notices: Vec<Notice> = found
-        .map(|condition| {
-            let restart = helps && condition.kind == Kind::Configuration;
-            let notice = Notice::new(condition);
-            Notice { restart, ..notice }
-        })
-        .collect();
+    let mut notices: Vec<Notice> = found.map(Notice::new).collect();
     notices.sort_by_key(|notice| notice.level);
     notices
 }

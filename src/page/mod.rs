@@ -72,7 +72,6 @@ use self::messages::desk::Desk;
 use self::overview::counts::Counts;
 pub use self::setup::Outcomes;
 use self::visible::visible;
-use self::visitor::Role;
 use self::visitor::Visitor;
 use crate::admin::AdminState;
 use crate::admin::Status;
@@ -194,8 +193,8 @@ impl Page {
     /// The frame of a page: navigation, and what needs attention.
     async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
         let status = self.status().await?;
-        let may_restart = visitor.require(Role::Administrator).is_ok();
-        let mut notices = attention::notices(&status, may_restart);
+        let mut notices = attention::notices(&status);
+        notices.extend(self.access.notice());
         if status.accounts.is_empty() {
             notices.insert(0, setup::needed(visitor));
         }

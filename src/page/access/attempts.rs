@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::Weak;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,11 +20,26 @@ const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// Clients that are remembered; beyond that, the oldest is forgotten.
 const MOST: usize = 1000;
 
-/// Wrong attempts, by client.
+/// Wrong attempts, by client, and whose password is being verified.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>);
+pub(super) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>, Mutex<Turns>);
+
+/// The turns of the clients whose passwords are being verified, or wait for that.
+type Turns = HashMap<IpAddr, Weak<tokio::sync::Mutex<()>>>;
 
 impl Attempts {
+    /// Whoever holds it verifies a password of this client.
+    pub(super) fn turns(&self, client: IpAddr) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, turns| turns.strong_count() > 0);
+        let turns = all.entry(network(client)).or_default();
+        turns.upgrade().unwrap_or_else(|| {
+            let new = Arc::default();
+            *turns = Arc::downgrade(&new);
+            new
+        })
+    }
+
     /// Whether this client has to wait.
     pub(super) fn must_wait(&self, client: IpAddr, now: Instant) -> bool {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +88,20 @@ mod tests {
         assert!(!attempts.must_wait(client, now + WINDOW));
         attempts.failed(client, now + WINDOW);
         assert!(!attempts.must_wait(client, now + WINDOW));
+    }
+
+    #[test]
+    fn each_client_has_one_turn_and_those_without_are_not_remembered() {
+        let attempts = Attempts::default();
+        let [one, other]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
+        let turns = attempts.turns(one);
+        let turn = turns.try_lock().unwrap();
+
+        assert!(attempts.turns(one).try_lock().is_err());
+        assert!(attempts.turns(other).try_lock().is_ok());
+        drop(turn);
+        assert!(attempts.turns(one).try_lock().is_ok());
+        assert_eq!(attempts.1.lock().unwrap().len(), 1);
     }
 
     #[test]

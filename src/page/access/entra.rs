@@ -16,10 +16,8 @@ use axum::Router;
 use axum::extract::Query;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::Uri;
-use axum::http::header::SET_COOKIE;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -29,6 +27,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::cookies::Cookie;
 use super::log_in;
 use super::places;
 use crate::admin::LogInAttempt;
@@ -66,23 +65,6 @@ pub(in crate::page) fn router() -> Router<Arc<Page>> {
         .route(END, get(end))
 }
 
-fn cookie_name(is_encrypted: bool) -> &'static str {
-    match is_encrypted {
-        true => "__Host-graph-relay-log-in",
-        false => "graph-relay-log-in",
-    }
-}
-
-fn set_cookie(response: &mut Response, visitor: &Visitor, value: &str, seconds: u64) {
-    let name = cookie_name(visitor.is_encrypted);
-    let secure = if visitor.is_encrypted { "; Secure" } else { "" };
-    let cookie =
-        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-}
-
 #[derive(Debug, Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -108,7 +90,7 @@ async fn begin(
     match url {
         Ok(url) => {
             let mut response = Redirect::to(&url).into_response();
-            set_cookie(&mut response, &visitor, &secret, LONGEST);
+            Cookie::LogIn.set(&mut response, &visitor, &secret, LONGEST);
             Ok(response)
         }
         Err(why) => failed(&page, &visitor, Problem::of(why)),
@@ -147,7 +129,7 @@ async fn end(
         complaints::not_logged_in(client, "too many wrong attempts: the client has to wait");
         return failed(&page, &visitor, Problem::title(texts.wait));
     }
-    let secret = super::cookie(&headers, cookie_name(visitor.is_encrypted));
+    let secret = Cookie::LogIn.of_visitor(&headers, &visitor);
     let attempt = secret.map(LogInAttempt::of);
     let proven = ended.state.split('.').next().unwrap_or_default();
     let Some(attempt) = attempt.filter(|attempt| attempt.state() == proven) else {
@@ -183,7 +165,7 @@ async fn end(
     let next = URL_SAFE_NO_PAD.decode(next).unwrap_or_default();
     let next = String::from_utf8(next).unwrap_or_default();
     let mut response = log_in::begin(&page, &visitor, &person.name, role, &next);
-    set_cookie(&mut response, &visitor, "", 0);
+    Cookie::LogIn.forget(&mut response, &visitor);
     Ok(response)
 }
 

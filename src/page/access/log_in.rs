@@ -11,9 +11,7 @@ use axum::Form;
 use axum::Router;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -23,13 +21,14 @@ use tokio::time::Instant;
 
 use super::change::Who;
 use super::change::change;
-use super::cookie_name;
+use super::cookies::Cookie;
 use super::places;
 use super::sessions::LONGEST;
 use crate::admin::AuditAction;
 use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout::Layout;
+use crate::page::texts::AccessTexts;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
 use crate::telemetry::complaints;
@@ -52,6 +51,8 @@ struct LogIn {
     next: String,
     has_password: bool,
     has_entra: bool,
+    /// What has just happened.
+    news: Option<&'static str>,
     problem: Option<&'static str>,
 }
 
@@ -72,6 +73,23 @@ struct Opened {
     link: Option<String>,
     #[serde(default)]
     next: String,
+    /// What has just happened.
+    said: Option<String>,
+}
+
+/// The session has ended by itself.
+pub(super) const ENDED: &str = "said=ended";
+/// Somebody has logged out.
+const LOGGED_OUT: &str = "said=logged-out";
+
+impl Opened {
+    fn news(&self, texts: &AccessTexts) -> Option<&'static str> {
+        match self.said.as_deref()? {
+            "ended" => Some(texts.session_ended),
+            "logged-out" => Some(texts.logged_out),
+            _ => None,
+        }
+    }
 }
 
 async fn ask(
@@ -82,7 +100,9 @@ async fn ask(
     if visitor.session().is_some() {
         return Ok(Redirect::to(places::after_log_in(&opened.next)).into_response());
     }
-    form(&page, &visitor, opened.link, &opened.next, None)
+    let news = opened.news(&visitor.texts().access);
+    let shown = log_in(&page, &visitor, opened.link, &opened.next, None);
+    crate::page::shown(&LogIn { news, ..shown })
 }
 
 fn form(
@@ -92,14 +112,25 @@ fn form(
     next: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Broken> {
-    crate::page::shown(&LogIn {
+    crate::page::shown(&log_in(page, visitor, link, next, problem))
+}
+
+fn log_in(
+    page: &Page,
+    visitor: &Visitor,
+    link: Option<String>,
+    next: &str,
+    problem: Option<&'static str>,
+) -> LogIn {
+    LogIn {
         layout: Layout::new(visitor, None, &page.hostname, Vec::new()),
         link: link.filter(|_| problem.is_none()),
         next: places::after_log_in(next).to_owned(),
         has_password: page.access.password.is_some(),
         has_entra: page.access.entra.is_some(),
+        news: None,
         problem,
-    })
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,6 +153,11 @@ async fn answer(
     if let Some(role) = access.links.redeem(&link, now) {
         return Ok(begin(&page, &visitor, BY_LINK, role, &shown.next));
     }
+    // One password of a client at a time: nobody else waits for more than one of it, and the
+    // next of the client is verified only if it need not wait by then.
+    let turns = access.attempts.turns(client);
+    let _turn = turns.lock().await;
+    let now = Instant::now();
     if access.attempts.must_wait(client, now) {
         complaints::not_logged_in(client, "too many wrong attempts: the client has to wait");
         visitor.audit_nothing();
@@ -175,7 +211,7 @@ pub(super) fn begin(
     operatorlog::logged_in(visitor.client, name, role.name());
     visitor.audit_log_in(name, role);
     let mut response = Redirect::to(places::after_log_in(next)).into_response();
-    set_cookie(&mut response, visitor, &secret, LONGEST.as_secs());
+    Cookie::Session.set(&mut response, visitor, &secret, LONGEST.as_secs());
     response
 }
 
@@ -184,20 +220,10 @@ async fn log_out(
     visitor: Visitor,
     headers: axum::http::HeaderMap,
 ) -> Response {
-    if let Some(secret) = super::cookie(&headers, cookie_name(visitor.is_encrypted)) {
+    if let Some(secret) = Cookie::Session.of_visitor(&headers, &visitor) {
         page.access.sessions.end(secret);
     }
-    let mut response = Redirect::to(PATH).into_response();
-    set_cookie(&mut response, &visitor, "", 0);
+    let mut response = Redirect::to(&format!("{PATH}?{LOGGED_OUT}")).into_response();
+    Cookie::Session.forget(&mut response, &visitor);
     response
-}
-
-fn set_cookie(response: &mut Response, visitor: &Visitor, value: &str, seconds: u64) {
-    let name = cookie_name(visitor.is_encrypted);
-    let secure = if visitor.is_encrypted { "; Secure" } else { "" };
-    let cookie =
-        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
 }

@@ -15,6 +15,7 @@ mod answers;
 mod attempts;
 pub(in crate::page) mod change;
 pub(in crate::page) mod client;
+pub(in crate::page) mod cookies;
 pub(in crate::page) mod entra;
 pub(in crate::page) mod log_in;
 mod origin;
@@ -48,12 +49,14 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::attempts::Attempts;
+use self::cookies::Cookie;
 use self::sessions::By;
 use self::sessions::Sessions;
 use super::Connection;
 use super::Page;
 use super::Settings;
 use super::assets;
+use super::attention::Notice;
 use super::layout;
 use super::mailboxes::guests;
 use super::texts::Language;
@@ -77,10 +80,6 @@ const AT_ONCE: usize = 2;
 const PASSWORDS_AT_ONCE: usize = 1;
 /// With it, the page updates itself, and nobody need be there.
 const LIVE: HeaderName = HeaderName::from_static("x-live");
-/// The names of cookies. A browser takes the first only over TLS and from this very host.
-const COOKIE_OVER_TLS: &str = "__Host-graph-relay";
-const COOKIE: &str = "graph-relay";
-
 /// What the guard needs to know.
 #[derive(Debug)]
 pub(super) struct Access {
@@ -88,6 +87,8 @@ pub(super) struct Access {
     hosts: Vec<String>,
     /// Whose word counts on who a client is.
     proxies: Vec<IpNet>,
+    /// A proxy whose word does not count.
+    unnamed: client::proxy::Unnamed,
     links: PageLinks,
     password: Option<PasswordHash>,
     /// Who may log in with Entra.
@@ -101,6 +102,11 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// What is unsafe about how visitors come, for every page.
+    pub(super) fn notice(&self) -> Option<Notice> {
+        self.unnamed.notice()
+    }
+
     pub(super) fn new(settings: &Settings, admin_state: &AdminState) -> Self {
         let mut hosts = settings.page.hosts.clone();
         hosts.push(settings.hostname.to_ascii_lowercase());
@@ -108,6 +114,7 @@ impl Access {
         Self {
             hosts,
             proxies: settings.page.proxies.clone(),
+            unnamed: client::proxy::Unnamed::default(),
             links: admin_state.page_links.clone(),
             password: settings.page.password_hash.clone(),
             sessions: settings.sessions.clone(),
@@ -197,7 +204,7 @@ async fn check(page: &Page, request: Request) -> Result<(Request, Visitor), Refu
         || (is_read && path.starts_with(layout::LANGUAGES));
     if visitor.session.is_none() && visitor.guest.is_none() && !is_open {
         let arrival = places::arrival(&parts, visitor.language);
-        return Err(with(arrival.unwrap_or_else(|| places::to_log_in(&parts))));
+        return Err(with(arrival.unwrap_or_else(|| to_log_in(&parts, &visitor))));
     }
     let body = match is_read {
         true => Body::empty(),
@@ -218,6 +225,19 @@ async fn check(page: &Page, request: Request) -> Result<(Request, Visitor), Refu
     };
     parts.extensions.insert(visitor.clone());
     Ok((Request::from_parts(parts, body), visitor))
+}
+
+/// The way to the log-in, which says it if a session has ended.
+fn to_log_in(parts: &Parts, visitor: &Visitor) -> Response {
+    match Cookie::Session.of_visitor(&parts.headers, visitor) {
+        None => places::to_log_in(parts, &visitor.host, ""),
+        Some(_) => {
+            let mut response = places::to_log_in(parts, &visitor.host, log_in::ENDED);
+            // It is said once.
+            Cookie::Session.forget(&mut response, visitor);
+            response
+        }
+    }
 }
 
 /// The Host of a request, if it is one by which the page may be reached.
@@ -244,16 +264,21 @@ fn visitor(page: &Page, parts: &Parts, host: &str) -> Result<Visitor, Refused> {
         true => By::Page,
         false => By::Person,
     };
+    if page.access.proxies.is_empty() {
+        let peer = connection.client.ip();
+        page.access.unnamed.look(peer, &parts.headers);
+    }
     // A proxy may end TLS in front of the page; then `url` says so.
     let is_encrypted =
         connection.is_encrypted || (page.url.is_https() && page.url.authority() == host);
-    let secret = cookie(&parts.headers, cookie_name(is_encrypted));
+    let secret = Cookie::Session.of(&parts.headers, is_encrypted, host);
     let session = secret.and_then(|secret| page.access.sessions.find(secret, by, Instant::now()));
     // A guest is nobody anywhere else.
-    let guest = cookie(&parts.headers, guests::cookie_name(is_encrypted))
+    let guest = Cookie::Guest
+        .of(&parts.headers, is_encrypted, host)
         .filter(|_| guests::is_for_guests(parts.uri.path()))
         .and_then(|secret| page.guests.find(secret, Instant::now()));
-    let chosen = cookie(&parts.headers, visitor::LANGUAGE).and_then(Language::of_tag);
+    let chosen = cookies::value(&parts.headers, visitor::LANGUAGE).and_then(Language::of_tag);
     let accepted = single(&parts.headers, &header::ACCEPT_LANGUAGE);
     Ok(Visitor {
         session,
@@ -277,28 +302,11 @@ fn here(parts: &Parts) -> String {
     }
 }
 
-fn cookie_name(is_encrypted: bool) -> &'static str {
-    match is_encrypted {
-        true => COOKIE_OVER_TLS,
-        false => COOKIE,
-    }
-}
-
 /// The value of a field that a request has once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
-}
-
-/// The value of a cookie (RFC 6265 5.4).
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    let pairs = fields
-        .filter_map(|field| field.to_str().ok())
-        .flat_map(|field| field.split(';'));
-    let mut named = pairs.filter_map(|pair| pair.trim().split_once('='));
-    named.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 async fn received(body: Body) -> Result<Bytes, StatusCode> {

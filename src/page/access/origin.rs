@@ -51,6 +51,11 @@ pub(super) fn is_known(host: &str, local: SocketAddr, hosts: &[String]) -> bool 
     (local.is_loopback() && host.eq_ignore_ascii_case("localhost")) || is_listed(host)
 }
 
+/// The port of a Host, if it names one.
+pub(super) fn port(host: &str) -> Option<&str> {
+    Authority::of(host)?.port
+}
+
 /// Whether this Origin is the page itself, as reached by this Host. `url` is how browsers
 /// should reach it.
 pub(super) fn is_own(origin: &str, host: &str, url: &PageUrl) -> bool {

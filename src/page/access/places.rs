@@ -13,6 +13,7 @@ use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::Uri;
+use axum::http::header::REFERER;
 use axum::http::request::Parts;
 use axum::response::Html;
 use axum::response::IntoResponse;
@@ -82,36 +83,50 @@ pub(super) fn arrival(parts: &Parts, language: Language) -> Option<Response> {
     Some((StatusCode::OK, Html(page)).into_response())
 }
 
-/// The way to the log-in, and from there on to what was asked for.
-pub(super) fn to_log_in(parts: &Parts) -> Response {
+/// The way to the log-in, and from there on to what was asked for. `said` is what the log-in
+/// says, if anything.
+pub(super) fn to_log_in(parts: &Parts, host: &str, said: &str) -> Response {
     let headers = &parts.headers;
     if headers.contains_key(HTMX) {
         // A redirect would put the log-in into the middle of the page.
-        let there = log_in_before(&page_of_htmx(headers).unwrap_or_default());
+        let there = log_in_before(
+            &page_in(headers, &HTMX_PAGE, None).unwrap_or_default(),
+            said,
+        );
         let place = HeaderValue::from_str(&there);
         let place = place.unwrap_or(HeaderValue::from_static(LOG_IN));
         return (StatusCode::UNAUTHORIZED, [(HTMX_REDIRECT, place)]).into_response();
     }
     let asked = match parts.method {
-        Method::GET => parts.uri.path_and_query().map_or("", |it| it.as_str()),
-        _ => "",
+        Method::GET => parts.uri.path_and_query().map(|it| it.as_str().to_owned()),
+        // Back to the form.
+        _ => page_in(headers, &REFERER, Some(host)),
     };
-    Redirect::to(&log_in_before(asked)).into_response()
+    Redirect::to(&log_in_before(&asked.unwrap_or_default(), said)).into_response()
 }
 
-fn page_of_htmx(headers: &HeaderMap) -> Option<String> {
-    let url: Uri = single(headers, &HTMX_PAGE)?.parse().ok()?;
-    url.path_and_query().map(|it| it.as_str().to_owned())
+/// The page that a field names, of this host.
+fn page_in(headers: &HeaderMap, name: &HeaderName, host: Option<&str>) -> Option<String> {
+    let url: Uri = single(headers, name)?.parse().ok()?;
+    let is_own = host.is_none_or(|host| {
+        let named = url.authority().map(|it| it.as_str());
+        named.is_some_and(|named| named.eq_ignore_ascii_case(host))
+    });
+    let place = url.path_and_query().map(|it| it.as_str().to_owned());
+    place.filter(|_| is_own)
 }
 
 /// The address of the log-in that leads to this place.
-fn log_in_before(place: &str) -> String {
-    match after_log_in(place) {
-        "/" => LOG_IN.to_owned(),
-        place => {
-            let place = utf8_percent_encode(place, NON_ALPHANUMERIC);
-            format!("{}?next={place}", LOG_IN)
-        }
+fn log_in_before(place: &str, said: &str) -> String {
+    let next = match after_log_in(place) {
+        "/" => String::new(),
+        place => format!("next={}", utf8_percent_encode(place, NON_ALPHANUMERIC)),
+    };
+    let query = [said, &next].into_iter().filter(|it| !it.is_empty());
+    let query = query.collect::<Vec<_>>().join("&");
+    match query.as_str() {
+        "" => LOG_IN.to_owned(),
+        query => format!("{LOG_IN}?{query}"),
     }
 }
 

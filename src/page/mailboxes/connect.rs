@@ -18,10 +18,8 @@ use axum::Router;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::Uri;
-use axum::http::header::SET_COOKIE;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -46,6 +44,7 @@ use crate::page::Broken;
 use crate::page::Page;
 use crate::page::access::change::Who;
 use crate::page::access::change::change;
+use crate::page::access::cookies::Cookie;
 use crate::page::badge::Badge;
 use crate::page::layout;
 use crate::page::layout::Layout;
@@ -141,14 +140,7 @@ async fn enter(
     visitor.audit_about(guest.mailbox.as_str());
     let (account, mailbox) = (guest.account, guest.mailbox);
     let mut response = go(&page, &visitor, &guest.csrf, &account, mailbox).await;
-    let name = guests::cookie_name(visitor.is_encrypted);
-    let secure = if visitor.is_encrypted { "; Secure" } else { "" };
-    let seconds = guests::LONGEST.as_secs();
-    let cookie =
-        format!("{name}={cookie}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
+    Cookie::Guest.set(&mut response, &visitor, &cookie, guests::LONGEST.as_secs());
     Ok(response)
 }
 

@@ -29,15 +29,6 @@ pub(in crate::page) const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// Links and guests that are kept; another one replaces the oldest.
 const MOST: usize = 1000;
 
-/// The names of a guest's cookie, over TLS and without it.
-const COOKIES: [&str; 2] = ["__Host-graph-relay-guest", "graph-relay-guest"];
-
-/// The name of a guest's cookie.
-pub(in crate::page) fn cookie_name(is_encrypted: bool) -> &'static str {
-    let [over_tls, plain] = COOKIES;
-    if is_encrypted { over_tls } else { plain }
-}
-
 /// Whether a path needs neither a log-in nor a guest: what arrives there names a secret.
 pub(in crate::page) fn is_open(path: &str) -> bool {
     path == PATH || path == DONE

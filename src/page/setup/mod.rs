@@ -81,7 +81,6 @@ pub(super) fn needed(visitor: &Visitor) -> Notice {
             .require(Role::Administrator)
             .is_ok()
             .then(|| "/setup".to_owned()),
-        restart: false,
     }
 }
 

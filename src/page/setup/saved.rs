@@ -118,11 +118,7 @@ pub(super) async fn show(
     let Some(outcome) = page.outcomes.find(&id) else {
         return Ok(Redirect::to("/setup").into_response());
     };
-    let mut layout = page.layout(&visitor, Some(Tab::Setup)).await?;
-    for notice in &mut layout.notices {
-        // The button stands next to what it is about.
-        notice.restart = false;
-    }
+    let layout = page.layout(&visitor, Some(Tab::Setup)).await?;
     crate::page::shown(&Saved {
         now: page.now(&outcome.applied).await?,
         outcome,

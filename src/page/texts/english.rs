@@ -49,6 +49,8 @@ pub(super) static TEXTS: Texts = Texts {
     },
     access: AccessTexts {
         log_in: "Log in",
+        logged_out: "You are logged out.",
+        session_ended: "Your session has ended. Log in again to go on where you were.",
         with_link: "This link logs you in to the admin page. It works once.",
         how: "To log in, run this command on the machine of the relay, and open the address that \
               it prints:",

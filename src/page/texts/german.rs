@@ -49,6 +49,8 @@ pub(super) static TEXTS: Texts = Texts {
     },
     access: AccessTexts {
         log_in: "Anmelden",
+        logged_out: "Sie sind abgemeldet.",
+        session_ended: "Ihre Sitzung ist beendet. Melden Sie sich wieder an, um dort weiterzumachen.",
         with_link: "Mit diesem Link melden Sie sich an der Verwaltungsseite an. Er gilt einmal.",
         how: "Zum Anmelden führen Sie auf dem Rechner des Relays diesen Befehl aus und öffnen die \
               Adresse, die er ausgibt:",

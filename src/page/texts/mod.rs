@@ -128,6 +128,8 @@ pub(super) struct LayoutTexts {
 #[derive(Debug)]
 pub(super) struct AccessTexts {
     pub(super) log_in: &'static str,
+    pub(super) logged_out: &'static str,
+    pub(super) session_ended: &'static str,
     pub(super) with_link: &'static str,
     pub(super) how: &'static str,
     pub(super) password: &'static str,

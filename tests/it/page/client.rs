@@ -116,6 +116,11 @@ impl Browser {
         browser
     }
 
+    /// The name of the cookie of its session.
+    pub(super) fn session_cookie(&self) -> String {
+        format!("graph-relay-{}", self.address.port())
+    }
+
     pub(super) fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, &[], "")
     }

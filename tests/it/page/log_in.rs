@@ -192,9 +192,20 @@ async fn a_log_out_ends_the_session_and_not_only_the_cookie() {
 
     let answer = browser.change("/log-out", &[]);
 
-    assert_eq!((answer.status, answer.header("location")), (303, "/log-in"));
+    let leads_to = (answer.status, answer.header("location"));
+    assert_eq!(leads_to, (303, "/log-in?said=logged-out"));
     assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
-    assert_eq!(copy.get("/").status, 303);
+    let page = browser.get("/log-in?said=logged-out").body;
+    assert!(page.contains("You are logged out."), "{page}");
+    // Whoever still has the cookie is told so once, and goes on at the same place.
+    let answer = copy.get("/messages?q=a");
+    let leads_to = (answer.status, answer.header("location"));
+    let next = "next=%2Fmessages%3Fq%3Da";
+    assert_eq!(leads_to, (303, &*format!("/log-in?said=ended&{next}")));
+    let page = copy.get("/log-in?said=ended&next=%2Fmessages").body;
+    assert!(page.contains("Your session has ended."), "{page}");
+    let again = copy.get("/messages?q=a");
+    assert_eq!(again.header("location"), format!("/log-in?{next}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,4 +306,84 @@ async fn the_page_is_off_until_it_has_an_address() {
     assert!(relay.stop().success());
     let relay = Relay::start(&home);
     Browser::logged_in(&relay, &home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_of_a_session_that_has_ended_leads_back_to_its_page() {
+    let graph = stand_in().await;
+    let relay = with_page(&graph).start();
+    let mut browser = Browser::at(&relay);
+    let own = format!("http://{}", browser.host);
+    for (page, log_in) in [
+        (format!("{own}/test"), "/log-in?next=%2Ftest"),
+        ("http://evil.example/test".to_owned(), "/log-in"),
+    ] {
+        let headers = [("Origin", own.as_str()), ("Referer", &page)];
+
+        let answer = browser.send("POST", "/test", &headers, "");
+
+        let leads_to = (answer.status, answer.header("location"));
+        assert_eq!(leads_to, (303, log_in), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_relays_behind_one_name_do_not_end_each_others_sessions() {
+    let graph = stand_in().await;
+    let homes = [with_page(&graph).build(), with_page(&graph).build()];
+    let relays = homes.each_ref().map(Relay::start);
+    let mut first = Browser::logged_in(&relays[0], &homes[0]);
+    let mut second = Browser::at(&relays[1]);
+    // A browser sends the cookies of a name to all its ports.
+    second.cookies.clone_from(&first.cookies);
+    let link = second.get(&link(&homes[1])).field("link");
+    assert_eq!(second.post("/log-in", &[("link", &link)]).status, 303);
+    first.cookies.clone_from(&second.cookies);
+
+    assert_eq!(first.get("/").status, 200);
+    assert_eq!(second.get("/").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_at_once_have_no_more_turns_than_guesses_one_by_one() {
+    let graph = stand_in().await;
+    let password = format!("{ON}\npassword_hash = \"{}\"", hash_of("correct horse"));
+    let home = Home::with(&graph).sections(&password).build();
+    let relay = Relay::start(&home);
+    let guess = || {
+        let mut browser = Browser::at(&relay);
+        browser.post("/log-in", &[("password", "wrong")]).status
+    };
+
+    let statuses = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..16).map(|_| scope.spawn(guess)).collect();
+        let statuses = guesses.into_iter().map(|guess| guess.join().unwrap());
+        statuses.collect::<Vec<_>>()
+    });
+
+    let count = |status| statuses.iter().filter(|it| **it == status).count();
+    assert_eq!((count(403), count(429)), (5, 11), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_relay_toml_does_not_name_is_noticed_with_what_to_do() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let words = "There is a proxy in front of the admin page";
+    assert!(!browser.get("/").body.contains(words));
+
+    let forwarded = [
+        ("X-Forwarded-For", "192.0.2.7"),
+        ("X-Forwarded-Proto", "https"),
+    ];
+    browser.send("GET", "/", &forwarded, "");
+
+    let shown = browser.get("/").body;
+    assert!(shown.contains(words), "{shown}");
+    assert!(shown.contains("proxies = ["), "{shown}");
+    relay.event("config_warning", |line| {
+        line.to_string().contains("proxies")
+    });
 }

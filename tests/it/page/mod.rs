@@ -14,6 +14,7 @@ mod mailboxes;
 mod messages;
 mod overloads;
 mod pages;
+mod restart;
 mod routes;
 mod scale;
 mod settings;

@@ -45,13 +45,24 @@ fn routes() -> BTreeMap<String, Vec<&'static str>> {
 }
 
 fn sources(folder: &Path) -> Vec<String> {
+    let files = files(folder).into_iter();
+    files.map(|(_, text)| text).collect()
+}
+
+/// The files with their modules and texts.
+fn files(folder: &Path) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            texts.extend(sources(&path));
+            texts.extend(files(&path));
         } else if path.extension().is_some_and(|it| it == "rs") {
-            texts.push(fs::read_to_string(path).unwrap());
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let module = match stem {
+                "mod" => folder.file_name().unwrap().to_str().unwrap(),
+                stem => stem,
+            };
+            texts.push((module.to_owned(), fs::read_to_string(&path).unwrap()));
         }
     }
     texts
@@ -66,10 +77,9 @@ fn path_of(named: &str, text: &str) -> String {
             let declared = format!("const {constant}: &str = \"");
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page");
             let module = named.strip_suffix(&format!("::{constant}"));
-            let elsewhere = sources(&folder).into_iter().filter(|other| {
-                // Of another file, which is named like the module.
-                module.is_some() && other.contains(&declared)
-            });
+            let elsewhere = files(&folder).into_iter();
+            let elsewhere = elsewhere.filter(|(name, _)| Some(name.as_str()) == module);
+            let elsewhere = elsewhere.map(|(_, other)| other);
             let mut places = [text.to_owned()].into_iter().chain(elsewhere);
             let found = places.find_map(|text| {
                 let (_, rest) = text.split_once(&declared)?;
@@ -166,9 +176,7 @@ async fn every_change_needs_a_session_its_token_the_own_origin_and_a_known_host(
     let mut browser = Browser::logged_in(relay, home);
     let mut stranger = Browser::at(relay);
     let mut guest = Browser::at(relay);
-    guest
-        .cookies
-        .insert("graph-relay".to_owned(), "made-up".to_owned());
+    let made_up = (guest.session_cookie(), "made-up".to_owned());
     let token = browser.get("/").field("csrf");
     let named = encoded(&[("csrf", &token), ("id", id), ("action", "retry")]);
     let own = format!("http://{}", browser.host);
@@ -200,10 +208,14 @@ async fn every_change_needs_a_session_its_token_the_own_origin_and_a_known_host(
             let answer = browser.send("POST", path, &[("Origin", &own), FORM], body);
             assert_eq!(answer.status, 403, "{path} without the token");
         }
-        for nobody in [&mut stranger, &mut guest] {
+        guest.cookies.extend([made_up.clone()]);
+        for (nobody, log_in) in [
+            (&mut stranger, "/log-in"),
+            (&mut guest, "/log-in?said=ended"),
+        ] {
             let answer = nobody.send("POST", path, &[("Origin", &own), FORM], &named);
             let leads_to = (answer.status, answer.header("location"));
-            assert_eq!(leads_to, (303, "/log-in"), "{path} without a session");
+            assert_eq!(leads_to, (303, log_in), "{path} without a session");
         }
         tried += 1;
     }
@@ -264,7 +276,7 @@ async fn no_page_is_shown_without_a_log_in_or_by_another_name_and_none_shows_a_s
     } = &attacked().await;
     let mut browser = Browser::logged_in(relay, home);
     let mut stranger = Browser::at(relay);
-    let cookie = browser.cookies["graph-relay"].clone();
+    let cookie = browser.cookies[&browser.session_cookie()].clone();
     let secret = graph_relay_sandbox::Settings::default().client_secret;
     let secrets = [cookie.as_str(), secret.trim()];
     assert!(secrets.iter().all(|it| it.len() > 5), "{secrets:?}");
@@ -299,17 +311,15 @@ async fn a_cookie_that_somebody_else_has_chosen_becomes_no_session() {
     let Attacked { home, relay, .. } = &attacked().await;
     let mut browser = Browser::at(relay);
     let planted = "planted-by-another-site";
-    browser
-        .cookies
-        .insert("graph-relay".to_owned(), planted.to_owned());
+    let name = browser.session_cookie();
+    let planted_cookie = (name.clone(), planted.to_owned());
+    browser.cookies.extend([planted_cookie.clone()]);
     let link = browser.get(&super::link(home)).field("link");
 
     assert_eq!(browser.post("/log-in", &[("link", &link)]).status, 303);
 
-    assert_ne!(browser.cookies["graph-relay"], planted);
+    assert_ne!(browser.cookies[&name], planted);
     let mut attacker = Browser::at(relay);
-    attacker
-        .cookies
-        .insert("graph-relay".to_owned(), planted.to_owned());
+    attacker.cookies.extend([planted_cookie]);
     assert_eq!(attacker.get("/").status, 303);
 }

@@ -2,6 +2,8 @@
 //! `[admin] proxies` names. Nobody else's field counts, so that no client can pass for
 //! another one.
 
+pub(super) mod proxy;
+
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
