@@ -87,6 +87,8 @@ pub struct HistoryRow {
     pub code: Option<String>,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
+    /// The seconds that the last answer asked to wait (Retry-After).
+    pub retry_after_seconds: Option<u64>,
     /// What happened last, as the log has it; of refused mail, what the client need not
     /// know.
     pub reason: Option<String>,
@@ -200,6 +202,7 @@ impl HistoryRow {
             http_status,
             code,
             request_id,
+            retry_after_seconds,
         } = row.last.clone().unwrap_or_default();
         let place = row.place();
         let is_own = row.about.is_some();
@@ -228,6 +231,7 @@ impl HistoryRow {
             http_status,
             code,
             request_id,
+            retry_after_seconds,
             reason: row.text,
             reply: None,
             times: 1,
@@ -281,6 +285,7 @@ impl HistoryRow {
             http_status: None,
             code: None,
             request_id: None,
+            retry_after_seconds: None,
             reason: named(cause),
             reply: named(reply),
             times: row.times,

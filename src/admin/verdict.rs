@@ -5,6 +5,8 @@
 //! Each is made of whole sentences, except for what can be done, which is a phrase
 //! from a small letter, without a full stop, so that it can stand behind a label.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -113,7 +115,7 @@ fn waiting(row: &Became, waits: Option<&Waits>, now: Timestamp) -> Verdict {
             ended(text)
         ),
         (Some(text), Some(_)) => format!("Attempt {attempts} did not succeed: {}", ended(text)),
-    };
+    } + &asked_to_wait(row);
     let retry = command("retry", row);
     if row.mailbox.is_none() {
         return Verdict {
@@ -149,6 +151,16 @@ fn waiting(row: &Became, waits: Option<&Waits>, now: Timestamp) -> Verdict {
         next: Some(next),
         action: Some(action),
     }
+}
+
+/// For which time the last answer asked, behind another sentence.
+fn asked_to_wait(row: &Became) -> String {
+    let last = row.last.as_ref().filter(|_| row.status.is_some());
+    let seconds = last.and_then(|last| last.retry_after_seconds);
+    seconds.map_or_else(String::new, |seconds| {
+        let wait = span_in_words(Duration::from_secs(seconds));
+        format!(" Microsoft asked to wait {wait}.")
+    })
 }
 
 /// When a message is tried next.

@@ -40,6 +40,7 @@ fn row(state: State, text: Option<&str>) -> Became {
             http_status: Some(503),
             code: None,
             request_id: Some("a0e8677f".to_owned()),
+            retry_after_seconds: None,
         }),
         is_doubted: false,
         about: None,

@@ -173,7 +173,7 @@ impl TokenError {
     }
 
     /// Returns the wait before the next request, if the answer named one.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
             Self::Credential(_)

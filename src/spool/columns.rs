@@ -2,6 +2,7 @@
 //! what a row means, is left to whoever asks.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -43,6 +44,17 @@ where
     text.parse().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
+}
+
+/// A length of time as it is stored, where whole seconds are enough.
+pub(super) fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A number that is missing where nobody knew it.
+pub(super) fn optional_unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    let signed: Option<i64> = row.get(column)?;
+    Ok(signed.and_then(|signed| u64::try_from(signed).ok()))
 }
 
 pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {

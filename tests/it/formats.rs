@@ -25,12 +25,13 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::stand_in;
 
-const FORMATS: [(i64, &str); 5] = [
+const FORMATS: [(i64, &str); 6] = [
     (1, include_str!("formats/1.sql")),
     (2, include_str!("formats/2.sql")),
     (3, include_str!("formats/3.sql")),
     (4, include_str!("formats/4.sql")),
     (5, include_str!("formats/5.sql")),
+    (6, include_str!("formats/6.sql")),
 ];
 
 /// Messages in the databases.
@@ -122,7 +123,7 @@ async fn messages_of_every_earlier_format_are_delivered_after_the_upgrade() {
         spool.close().await;
         drop(spool);
         assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
-        assert_eq!(format_of(&path), 6);
+        assert_eq!(format_of(&path), 7);
     }
 }
 
@@ -180,7 +181,7 @@ async fn the_old_database_is_kept_as_it_was() {
 async fn the_copy_includes_transactions_that_were_only_in_the_log() {
     let (folder, crashed) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let db = open_log(&folder.path().join("spool.db"));
-    db.execute_batch(FORMATS[4].1).unwrap();
+    db.execute_batch(FORMATS[5].1).unwrap();
     for name in ["spool.db", "spool.db-wal"] {
         fs::copy(folder.path().join(name), crashed.path().join(name)).unwrap();
     }
@@ -191,9 +192,9 @@ async fn the_copy_includes_transactions_that_were_only_in_the_log() {
     let (spool, _) = entries::open(crashed.path(), Clock::System);
 
     assert_eq!(claim(&spool).await.len(), 3);
-    let kept = crashed.path().join("spool.db.format-5");
+    let kept = crashed.path().join("spool.db.format-6");
     assert_eq!(ask::<i64>(&kept, "SELECT count(*) FROM entry"), 7);
-    assert_eq!(format_of(&kept), 5);
+    assert_eq!(format_of(&kept), 6);
 }
 
 /// According to its first page, without the log.
@@ -204,18 +205,18 @@ fn spool_has_tables(path: &Path) -> bool {
 #[tokio::test]
 async fn a_copy_is_made_once_and_never_replaces_another() {
     let folder = TempDir::new().unwrap();
-    let path = written(folder.path(), 5);
-    let kept = folder.path().join("spool.db.format-5");
+    let path = written(folder.path(), 6);
+    let kept = folder.path().join("spool.db.format-6");
     fs::write(&kept, "another").unwrap();
     // An upgrade that was killed after its copy was made.
-    fs::copy(&path, folder.path().join("spool.db.format-5.1")).unwrap();
+    fs::copy(&path, folder.path().join("spool.db.format-6.1")).unwrap();
     fs::write(folder.path().join("spool.db.format-new"), "half").unwrap();
 
     let (_spool, recovered) = entries::open(folder.path(), Clock::System);
 
     assert_eq!(
         recovered.upgraded.unwrap().kept,
-        folder.path().join("spool.db.format-5.1")
+        folder.path().join("spool.db.format-6.1")
     );
     assert_eq!(fs::read(&kept).unwrap(), b"another");
     let mut names: Vec<String> = fs::read_dir(folder.path())
@@ -224,13 +225,13 @@ async fn a_copy_is_made_once_and_never_replaces_another() {
         .filter(|name| name.contains("format"))
         .collect();
     names.sort();
-    assert_eq!(names, ["spool.db.format-5", "spool.db.format-5.1"]);
+    assert_eq!(names, ["spool.db.format-6", "spool.db.format-6.1"]);
 }
 
 #[tokio::test]
 async fn without_room_for_the_copy_the_database_is_not_upgraded() {
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let path = written(folder.path(), 5);
+    let path = written(folder.path(), 6);
     let before = fs::read(&path).unwrap();
     let full = settings(folder.path(), u64::MAX / 2);
 
@@ -240,21 +241,21 @@ async fn without_room_for_the_copy_the_database_is_not_upgraded() {
     assert!(matches!(refused, SpoolError::NotKept { .. }), "{words}");
     assert!(words.contains("there is no room for that"), "{words}");
     let remedy = format!(
-        "ln -s /OTHER/spool.db.format-5 {}/",
+        "ln -s /OTHER/spool.db.format-6 {}/",
         folder.path().display()
     );
     assert!(words.contains(&remedy), "{words}");
     assert!(fs::read(&path).unwrap() == before);
-    assert!(!folder.path().join("spool.db.format-5").exists());
+    assert!(!folder.path().join("spool.db.format-6").exists());
     let ahead =
         entries::when_free(|| spool::upgrade_ahead(folder.path(), u64::MAX / 2)).unwrap_err();
     // They differ in how much was free at that moment.
     let without_sizes =
         |text: &str| text.replace(|byte: char| byte.is_ascii_digit() || byte == '.', "");
     assert_eq!(without_sizes(&ahead.to_string()), without_sizes(&words));
-    let elsewhere = other.path().join("spool.db.format-5");
+    let elsewhere = other.path().join("spool.db.format-6");
     fs::copy(&path, &elsewhere).unwrap();
-    symlink(&elsewhere, folder.path().join("spool.db.format-5")).unwrap();
+    symlink(&elsewhere, folder.path().join("spool.db.format-6")).unwrap();
     let (spool, recovered) = entries::open_with(&full, &Clock::System).unwrap();
     assert_eq!((recovered.waiting, claim(&spool).await.len()), (3, 3));
     assert!(fs::read(&elsewhere).unwrap() == before);
@@ -268,7 +269,7 @@ async fn of_later_version(folder: &Path) -> PathBuf {
     drop(spool);
     let path = folder.join("spool.db");
     let db = Connection::open(&path).unwrap();
-    db.execute_batch("UPDATE spool SET program = '9.8.7'; PRAGMA user_version = 7;")
+    db.execute_batch("UPDATE spool SET program = '9.8.7'; PRAGMA user_version = 8;")
         .unwrap();
     path
 }
@@ -277,14 +278,14 @@ async fn of_later_version(folder: &Path) -> PathBuf {
 async fn the_refusal_of_a_later_format_names_the_version_that_reads_it() {
     let folder = TempDir::new().unwrap();
     let path = of_later_version(folder.path()).await;
-    fs::write(folder.path().join("spool.db.format-7"), "not ours").unwrap();
+    fs::write(folder.path().join("spool.db.format-8"), "not ours").unwrap();
     let before = fs::read(&path).unwrap();
 
     let refused = entries::open_with(&settings(folder.path(), 0), &Clock::System);
 
     let words = refused.unwrap_err().to_string();
     assert!(
-        words.contains("has format 7, written by graph-relay 9.8.7; this is graph-relay"),
+        words.contains("has format 8, written by graph-relay 9.8.7; this is graph-relay"),
         "{words}"
     );
     assert!(
@@ -305,9 +306,9 @@ async fn the_refusal_of_a_later_format_names_the_version_that_reads_it() {
     }
     assert!(fs::read(&path).unwrap() == before);
     // One that this version can read, from before an upgrade to the later one.
-    let kept = folder.path().join("spool.db.format-6");
+    let kept = folder.path().join("spool.db.format-7");
     let mut older = before.clone();
-    older[63] = 6;
+    older[63] = 7;
     fs::write(&kept, older).unwrap();
     let words = entries::when_free(|| spool::check_stopped(folder.path(), &|_| ()))
         .unwrap_err()
@@ -358,15 +359,15 @@ async fn salvage_reads_an_earlier_format_and_leaves_the_kept_copy_alone() {
 #[tokio::test]
 async fn an_old_database_without_its_successor_is_not_taken_for_an_empty_spool() {
     let folder = TempDir::new().unwrap();
-    let path = written(folder.path(), 5);
-    let kept = folder.path().join("spool.db.format-5");
+    let path = written(folder.path(), 6);
+    let kept = folder.path().join("spool.db.format-6");
     crate::common::stored::rename(&path, &kept);
     fs::remove_file(folder.path().join("content").join(LARGE)).unwrap();
 
     let refused = entries::open_with(&settings(folder.path(), 0), &Clock::System);
 
     let words = refused.unwrap_err().to_string();
-    assert!(words.contains("spool.db.format-5 is there"), "{words}");
+    assert!(words.contains("spool.db.format-6 is there"), "{words}");
     let remedy = format!("mv {} {}", kept.display(), path.display());
     assert!(words.contains(&remedy), "{words}");
     assert!(kept.exists());
@@ -379,14 +380,14 @@ async fn check_announces_the_upgrade_and_then_names_the_kept_copy() {
     let data = home.path("data");
     fs::create_dir_all(&data).unwrap();
     fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
-    written(&data, 5);
+    written(&data, 6);
     let check = || run(&home, &["check"]);
 
     let before = check();
 
-    let kept = home.path("data/spool.db.format-5");
+    let kept = home.path("data/spool.db.format-6");
     let ahead = format!(
-        "the next start upgrades the spool from format 5 to 6, and keeps the old database as {}",
+        "the next start upgrades the spool from format 6 to 7, and keeps the old database as {}",
         kept.display()
     );
     assert!(said(&before).contains(&ahead), "{}", said(&before));
@@ -410,15 +411,15 @@ async fn an_upgrade_is_logged_with_the_kept_copy() {
     let data = home.path("data");
     fs::create_dir_all(&data).unwrap();
     fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
-    written(&data, 5);
+    written(&data, 6);
 
     let relay = Relay::start(&home);
 
     for event in ["spool_upgrading", "spool_upgraded"] {
         let line = relay.event(event, |_| true);
-        assert_eq!((&line["from"], &line["to"]), (&5.into(), &6.into()));
+        assert_eq!((&line["from"], &line["to"]), (&6.into(), &7.into()));
     }
-    let kept = home.path("data/spool.db.format-5").display().to_string();
+    let kept = home.path("data/spool.db.format-6").display().to_string();
     relay.event("spool_upgraded", |line| line["kept"] == kept);
 }
 
@@ -431,7 +432,7 @@ async fn check_fails_where_the_start_would() {
     let data = home.path("data");
     fs::create_dir_all(&data).unwrap();
     fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
-    written(&data, 5);
+    written(&data, 6);
 
     let check = run(&home, &["check"]);
 

@@ -88,6 +88,7 @@ impl Context {
             reason: outcome.in_words(&entry, &self.goes_out_from(&entry)),
             status: explain::status(&outcome, next),
             request_id: outcome.request_id.clone(),
+            retry_after: outcome.retry_after,
             next,
             trouble_since,
             own_trouble: match outcome.verdict {

@@ -255,6 +255,7 @@ mod tests {
             code: Some(code.to_owned()).filter(|code| !code.is_empty()),
             reason: "a test's".to_owned(),
             request_id: None,
+            retry_after: None,
             too_large: false,
             damaged: false,
             asked: true,

@@ -75,6 +75,8 @@ pub(super) struct Outcome {
     pub(super) reason: String,
     /// Graph's `request-id`.
     pub(super) request_id: Option<String>,
+    /// The wait that the answer asks for, as it asks.
+    pub(super) retry_after: Option<Duration>,
     /// The relay itself found it too large.
     pub(super) too_large: bool,
     /// Its content is damaged: it is quarantined and not reported.
@@ -189,6 +191,7 @@ impl Outcome {
             GraphError::Token(error) => Self {
                 http_status: error.status(),
                 code: error.code(),
+                retry_after: error.retry_after(),
                 ..Self::new(table::token(&error), reason)
             },
             GraphError::Answered {
@@ -200,6 +203,7 @@ impl Outcome {
             } => Self {
                 http_status: Some(status),
                 request_id,
+                retry_after,
                 asked: true,
                 ..Self::new(
                     table::in_step(step, table::graph(status, &code, retry_after), Some(status)),
@@ -226,6 +230,7 @@ impl Outcome {
             code: None,
             reason,
             request_id: None,
+            retry_after: None,
             too_large: false,
             damaged: false,
             asked: false,

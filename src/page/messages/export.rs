@@ -43,7 +43,7 @@ const MOST_ROWS: usize = 200_000;
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// The columns of CSV: fields of the rows as JSON has them.
-const COLUMNS: [&str; 26] = [
+const COLUMNS: [&str; 27] = [
     "received_at",
     "state",
     "author",
@@ -67,6 +67,7 @@ const COLUMNS: [&str; 26] = [
     "http_status",
     "code",
     "request_id",
+    "retry_after_seconds",
     "reason",
     "reply",
     "times",

@@ -1,6 +1,8 @@
 //! What happened to a message, step by step: from the connection of the client to the answer
 //! of Graph for each attempt, with the orders of operators between them.
 
+use std::time::Duration;
+
 use crate::admin::Shown;
 use crate::clock::Timestamp;
 use crate::page::texts::MessageTexts;
@@ -18,6 +20,8 @@ pub(super) struct Step {
     pub(super) words: String,
     /// What the relay says, in English.
     pub(super) said: Option<String>,
+    /// For which time Microsoft asked.
+    pub(super) wait: Option<String>,
     pub(super) details: Vec<(&'static str, String)>,
     /// The message that this step has made.
     pub(super) copy: Option<String>,
@@ -26,7 +30,7 @@ pub(super) struct Step {
 pub(super) fn steps(shown: &Shown, texts: &Texts) -> Vec<Step> {
     let entry = &shown.entry;
     let attempts = entry.timeline.iter();
-    let attempts = attempts.map(|it| (it.begun_at, attempt(it, &texts.message)));
+    let attempts = attempts.map(|it| (it.begun_at, attempt(it, texts)));
     let orders = entry.orders.iter().map(|it| (it.at, order(it, texts)));
     let mut later: Vec<(Timestamp, Step)> = attempts.chain(orders).collect();
     later.sort_by_key(|(at, _)| *at);
@@ -41,6 +45,7 @@ pub(super) fn steps(shown: &Shown, texts: &Texts) -> Vec<Step> {
             at: entry.summary.due_at.to_string(),
             words: (texts.message.planned)(entry.summary.attempts.saturating_add(1)),
             said: None,
+            wait: None,
             details: Vec::new(),
             copy: None,
         });
@@ -71,6 +76,7 @@ fn accepted(entry: &EntryView, texts: &MessageTexts) -> Step {
             false => (texts.accepted)(&entry.client, &entry.hello),
         },
         said: None,
+        wait: None,
         details,
         copy: None,
     }
@@ -86,12 +92,15 @@ fn order(order: &OrderView, texts: &Texts) -> Step {
         at: order.at.to_string(),
         words: (texts.order.ordered)(&order.order, &by),
         said: None,
+        wait: None,
         details: Vec::new(),
         copy: order.copy.map(|copy| copy.to_string()),
     }
 }
 
-fn attempt(attempt: &AttemptView, texts: &MessageTexts) -> Step {
+fn attempt(attempt: &AttemptView, texts: &Texts) -> Step {
+    let time = &texts.time;
+    let texts = &texts.message;
     let (class, outcome) = match attempt.outcome {
         None => ("", texts.under_way),
         Some(AttemptOutcome::Delivered) => ("ok", texts.delivered),
@@ -102,6 +111,10 @@ fn attempt(attempt: &AttemptView, texts: &MessageTexts) -> Step {
     let details = [
         ("HTTP", attempt.http_status.map(|status| status.to_string())),
         (texts.code, attempt.code.clone()),
+        (
+            "Retry-After",
+            attempt.retry_after_seconds.map(|it| format!("{it} s")),
+        ),
         (texts.took, attempt.took_ms.map(|took| format!("{took} ms"))),
         ("request-id", attempt.request_id.clone()),
         ("client-request-id", Some(attempt.client_request_id.clone())),
@@ -109,10 +122,12 @@ fn attempt(attempt: &AttemptView, texts: &MessageTexts) -> Step {
     let known = details
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
+    let wait = attempt.retry_after_seconds.map(Duration::from_secs);
     Step {
         class,
         at: attempt.begun_at.to_string(),
         words: (texts.attempt)(attempt.number, outcome),
+        wait: wait.map(|wait| (texts.asked_to_wait)(&time.span(wait))),
         said: attempt.reason.clone(),
         details: known.collect(),
         copy: None,

@@ -191,6 +191,7 @@ pub(super) static TEXTS: Texts = Texts {
         planned: |number| format!("Attempt {number} is planned."),
         under_way: "under way",
         delivered: "delivered to Microsoft 365",
+        asked_to_wait: |span| format!("Microsoft asked to wait {span}."),
         deferred: "did not succeed",
         failed: "failed for good",
         doubtful: "it is unknown whether Microsoft 365 accepted it",

@@ -199,6 +199,7 @@ pub(super) static TEXTS: Texts = Texts {
         planned: |number| format!("Versuch {number} ist geplant."),
         under_way: "läuft",
         delivered: "an Microsoft 365 übergeben",
+        asked_to_wait: |span| format!("Microsoft bat um eine Wartezeit von {span}."),
         deferred: "erfolglos",
         failed: "endgültig fehlgeschlagen",
         doubtful: "unbekannt, ob Microsoft 365 sie angenommen hat",

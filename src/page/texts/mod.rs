@@ -263,6 +263,8 @@ pub(super) struct MessageTexts {
     pub(super) under_way: &'static str,
     pub(super) delivered: &'static str,
     pub(super) deferred: &'static str,
+    /// For how long Microsoft asked to wait.
+    pub(super) asked_to_wait: fn(&str) -> String,
     pub(super) failed: &'static str,
     pub(super) doubtful: &'static str,
     pub(super) code: &'static str,

@@ -1,6 +1,7 @@
 //! Settling: records the outcome of an attempt, and what becomes of its entry.
 
-use crate::spool::columns;
+use std::time::Duration;
+
 use rusqlite::Connection;
 use rusqlite::params;
 
@@ -16,6 +17,7 @@ use crate::spool::Urgency;
 use crate::spool::accept::Row;
 use crate::spool::accept::dsn::Dsn;
 use crate::spool::accept::dsn::DsnKind;
+use crate::spool::columns;
 use crate::spool::kept;
 use crate::spool::room::usage;
 use crate::spool::state::AttemptOutcome;
@@ -36,6 +38,8 @@ pub struct AttemptReport {
     pub status: EnhancedStatus,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
+    /// The wait that the answer asks for (Retry-After).
+    pub retry_after: Option<Duration>,
     /// What happens to the entry.
     pub next: Next,
     /// The new value of [`Claimed::trouble_since`].
@@ -240,7 +244,8 @@ fn end_attempt(
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE attempt SET ended_at = ?3, outcome = ?4, http_status = ?5, code = ?6, reason = ?7,
-         request_id = ?8, requests = ?9, uploaded = ?10, ended_running = ?11 WHERE entry = ?1 AND number = ?2",
+         request_id = ?8, requests = ?9, uploaded = ?10, ended_running = ?11,
+         retry_after = ?12 WHERE entry = ?1 AND number = ?2",
     )?
     .execute(params![
         id,
@@ -253,7 +258,8 @@ fn end_attempt(
         report.request_id,
         i64::try_from(report.requests).unwrap_or(i64::MAX),
         i64::try_from(report.uploaded).unwrap_or(i64::MAX),
-        now.running.millis()
+        now.running.millis(),
+        report.retry_after.map(columns::seconds)
     ])?;
     Ok(())
 }

@@ -64,7 +64,8 @@ use crate::platform::files;
 /// | 4 | `entry.digest`, `.seal`, `.accepted_running`, `.ended_running`, `.own_trouble`, `.rows_cost`, `.content_cost`; `.due_at` is now `.due_running`, and `.trouble_since` and `.draft_since` are running times; `attempt.begun_running`, `.ended_running`; tables `spool`, `clock` |
 /// | 5 | `entry.ret`, `.envid`, `.barred`; `recipient.notify`, `.orcpt` |
 /// | 6 | `entry.message_id`, `.subject`, `.status`, `.changed_at`; `recipient.key`, `.state`, `.status`, `.reason`, `.changed_at`; `spool.program`; the indexes for searching |
-pub(super) const FORMAT: i64 = 6;
+/// | 7 | `attempt.retry_after` |
+pub(super) const FORMAT: i64 = 7;
 
 /// The version of this program, which makes [`FORMAT`].
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -171,6 +172,8 @@ CREATE TABLE attempt (
     uploaded          INTEGER,
     begun_running     INTEGER NOT NULL DEFAULT 0,
     ended_running     INTEGER,
+    -- The seconds that the answer asked to wait.
+    retry_after       INTEGER,
     PRIMARY KEY (entry, number)
 ) STRICT, WITHOUT ROWID;
 -- One row: the running time when it was last written down, and what the wall clock

@@ -59,12 +59,15 @@ fn take(db: &Transaction<'_>, from: i64, now: Timestamp) -> rusqlite::Result<()>
     }
     add_missing(db, &FROM_4)?;
     add_missing(db, &FROM_5)?;
+    add_missing(db, &FROM_6)?;
     db.execute_batch(&[ADDED, SEARCH, REFUSED].map(stored).join(" "))?;
     if from < 4 {
         db.execute_batch(&usage::compute())?;
     }
-    db.execute_batch(&WHAT_BECAME.replace("{ROWS}", usage::ROWS))?;
-    note_keys(db)?;
+    if from < 6 {
+        db.execute_batch(&WHAT_BECAME.replace("{ROWS}", usage::ROWS))?;
+        note_keys(db)?;
+    }
     db.execute("UPDATE spool SET program = ?1", [PROGRAM])?;
     db.pragma_update(None, "user_version", FORMAT)
 }
@@ -189,6 +192,9 @@ UPDATE entry SET
         accepted_at),
     rows_cost = {ROWS};
 ";
+
+/// From format 6 to format 7. Nobody knows for which time earlier answers asked.
+const FROM_6: [Column; 1] = [("attempt", "retry_after", "INTEGER")];
 
 /// Fills `recipient.key` where it is needed.
 fn note_keys(db: &Connection) -> rusqlite::Result<()> {

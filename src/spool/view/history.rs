@@ -107,6 +107,8 @@ pub struct LastAttempt {
     pub code: Option<String>,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
+    /// The seconds that the answer asked to wait (Retry-After).
+    pub retry_after_seconds: Option<u64>,
 }
 
 /// Which rows.
@@ -283,7 +285,7 @@ const VALUES: &str = "SELECT entry.id, recipient.ordinal, recipient.address,
     entry.accepted_at, entry.due_running, entry.reverse_path, entry.author, entry.message_id,
     entry.subject, entry.client, entry.hello, entry.user, entry.account, entry.mailbox,
     entry.attempts, attempt.number, attempt.outcome, attempt.http_status, attempt.code,
-    attempt.request_id,
+    attempt.request_id, attempt.retry_after,
     EXISTS (SELECT 1 FROM attempt WHERE attempt.entry = entry.id AND outcome = 'doubtful'),
     entry.about,
     (SELECT max(report.id) FROM entry AS report WHERE report.about = entry.id)";
@@ -302,6 +304,7 @@ fn became(row: &Row<'_>, now: Now) -> rusqlite::Result<Became> {
         http_status: row.get(22)?,
         code: row.get(23)?,
         request_id: row.get(24)?,
+        retry_after_seconds: columns::optional_unsigned(row, 25)?,
     };
     Ok(Became {
         id: columns::id(row, 0)?,
@@ -326,11 +329,11 @@ fn became(row: &Row<'_>, now: Now) -> rusqlite::Result<Became> {
         mailbox: row.get(18)?,
         attempts: row.get(19)?,
         last: is_tried.map(|_| last),
-        is_doubted: row.get(25)?,
-        about: columns::optional(row, 26)?,
+        is_doubted: row.get(26)?,
+        about: columns::optional(row, 27)?,
         resend_of: None,
-        resend_until: now.keeping.of_row(row, 28, now.moment)?,
-        report: columns::optional(row, 27)?,
+        resend_until: now.keeping.of_row(row, 29, now.moment)?,
+        report: columns::optional(row, 28)?,
     })
 }
 

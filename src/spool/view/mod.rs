@@ -146,6 +146,8 @@ pub struct AttemptView {
     pub reason: Option<String>,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
+    /// The seconds that the answer asked to wait (Retry-After).
+    pub retry_after_seconds: Option<u64>,
     /// Our `client-request-id`.
     pub client_request_id: String,
 }
@@ -454,7 +456,7 @@ fn entry_view(
     let id: String = row.get(0)?;
     let mut statement = db.prepare_cached(
         "SELECT number, begun_at, ended_at, outcome, http_status, code, reason, request_id,
-         client_request_id, begun_running, ended_running FROM attempt WHERE entry = ?1 ORDER BY number",
+         client_request_id, begun_running, ended_running, retry_after FROM attempt WHERE entry = ?1 ORDER BY number",
     )?;
     let timeline = statement.query_map([&id], |row| {
         Ok(AttemptView {
@@ -467,6 +469,7 @@ fn entry_view(
             reason: row.get(6)?,
             request_id: row.get(7)?,
             client_request_id: row.get(8)?,
+            retry_after_seconds: columns::optional_unsigned(row, 11)?,
             took_ms: row
                 .get::<_, Option<i64>>(10)?
                 .map(RunningTime::from_millis)

@@ -107,6 +107,7 @@ pub(crate) fn report(next: Next) -> AttemptReport {
         reason: "a test's".to_owned(),
         status: EnhancedStatus::SUCCESS,
         request_id: None,
+        retry_after: None,
         next,
         trouble_since: None,
         own_trouble: false,

@@ -19,6 +19,7 @@ mod routes;
 mod scale;
 mod settings;
 mod setup;
+mod timeline;
 
 use crate::common::Home;
 use crate::common::Relay;

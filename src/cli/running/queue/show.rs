@@ -213,6 +213,10 @@ fn attempt_line(attempt: &AttemptView) -> String {
     if let Some(code) = &attempt.code {
         line.push_str(&format!(" {code}"));
     }
+    if let Some(seconds) = attempt.retry_after_seconds {
+        let wait = span_in_words(Duration::from_secs(seconds));
+        line.push_str(&format!(", asked to wait {wait}"));
+    }
     if let Some(took) = attempt.took_ms {
         line.push_str(&format!(", after {}", span(Duration::from_millis(took))));
     }

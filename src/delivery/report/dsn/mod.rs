@@ -228,6 +228,7 @@ mod tests {
                      valid."
                 .to_owned(),
             request_id: Some("9d653b97-1684-473d-b054-5cb12d805a52".to_owned()),
+            retry_after: None,
             too_large: false,
             damaged: false,
             asked: true,
