@@ -8,6 +8,7 @@ use crate::admin::attention::LONG;
 use crate::admin::attention::conditions;
 use crate::admin::capital;
 use crate::clock::Timestamp;
+use crate::page::texts::Language;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,18 +54,34 @@ impl Level {
     }
 }
 
+/// Words, and the tag of their language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) words: String,
+    pub(super) lang: &'static str,
+}
+
+impl Said {
+    pub(super) fn new(words: impl Into<String>, language: Language) -> Self {
+        Self {
+            words: words.into(),
+            lang: language.tag(),
+        }
+    }
+}
+
 /// Something that needs attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) level: Level,
-    /// What is wrong, as a sentence without a full stop.
+    /// What is wrong, as a sentence without a full stop, in the language of the page.
     pub(super) title: String,
     /// Since when.
     pub(super) since: Option<Timestamp>,
     /// The cause in detail.
-    pub(super) detail: Option<String>,
+    pub(super) details: Vec<Said>,
     /// What to do.
-    pub(super) remedy: Option<String>,
+    pub(super) remedy: Option<Said>,
     /// The command that helps.
     pub(super) command: Option<String>,
     /// The list concerned.
@@ -72,14 +89,22 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    fn new(condition: Condition) -> Self {
+    fn new(condition: Condition, language: Language) -> Self {
         let link = list(&condition);
+        let texts = &language.texts().attention;
+        let english = |words: &str| Said::new(capital(words), Language::English);
+        let title = (texts.title)(&condition);
+        let is_whole = title.as_ref().is_none_or(|title| title.is_whole);
+        let sentence = Some(&*condition.sentence).filter(|_| !is_whole);
+        let details = sentence.into_iter().chain(condition.detail.as_deref());
+        let remedy = (texts.remedy)(condition.kind).map(|words| Said::new(words, language));
+        let remedy_in_english = || Some(Said::new(condition.remedy.as_ref()?, Language::English));
         Self {
             level: Level::of(condition.kind),
-            title: capital(&condition.sentence),
+            title: title.map_or_else(|| capital(&condition.sentence), |title| title.words),
             since: condition.since,
-            detail: condition.detail.as_deref().map(capital),
-            remedy: condition.remedy,
+            details: details.map(english).collect(),
+            remedy: remedy.or_else(remedy_in_english),
             // The page has the list that the command would print.
             command: condition.command.filter(|_| link.is_none()),
             link,
@@ -88,9 +113,9 @@ impl Notice {
 }
 
 /// Everything that needs attention, the worst first.
-pub(super) fn notices(status: &Status) -> Vec<Notice> {
+pub(super) fn notices(status: &Status, language: Language) -> Vec<Notice> {
     let found = conditions(status, LONG).into_iter();
-    let mut notices: Vec<Notice> = found.map(Notice::new).collect();
+    let mut notices: Vec<Notice> = found.map(|it| Notice::new(it, language)).collect();
     notices.sort_by_key(|notice| notice.level);
     notices
 }
@@ -117,4 +142,74 @@ fn list(condition: &Condition) -> Option<String> {
         | Kind::LogUnread => return None,
     };
     Some(format!("/messages?state={state}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 20] = [
+        Kind::MessageFailed,
+        Kind::MessageHeld,
+        Kind::MailWaits,
+        Kind::CredentialExpires,
+        Kind::SignInNeeded,
+        Kind::NoToken,
+        Kind::DeliveryRefused,
+        Kind::BackingOff,
+        Kind::Stalled,
+        Kind::MessageStuck,
+        Kind::NoAccount,
+        Kind::DailyLimit,
+        Kind::DiskFull,
+        Kind::SpoolError,
+        Kind::DeliveryPaused,
+        Kind::Doctor,
+        Kind::AlertFailed,
+        Kind::Configuration,
+        Kind::ConnectionsFull,
+        Kind::LogUnread,
+    ];
+
+    fn condition(kind: Kind, subject: Option<&str>) -> Condition {
+        Condition {
+            kind,
+            subject: subject.map(str::to_owned),
+            since: None,
+            happened_ago_ms: None,
+            count: 1,
+            sentence: "relay@contoso.com is in trouble since 12m".to_owned(),
+            detail: None,
+            remedy: Some("do something".to_owned()),
+            command: None,
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_german_title_and_keeps_what_the_relay_says() {
+        for kind in KINDS {
+            for subject in [None, Some("relay@contoso.com")] {
+                let notice = Notice::new(condition(kind, subject), Language::German);
+
+                assert!(!notice.title.contains("trouble"), "{kind:?}");
+                let says_subject = subject.is_some_and(|it| notice.title.contains(it));
+                let says_all = notice.details.iter().any(|it| it.words.contains("12m"));
+                assert!(says_subject || says_all, "{kind:?}: {notice:?}");
+                assert!(notice.details.iter().all(|it| it.lang == "en"), "{kind:?}");
+                assert!(notice.remedy.is_some(), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn in_english_the_sentence_is_the_title() {
+        let notice = Notice::new(condition(Kind::Stalled, None), Language::English);
+
+        assert_eq!(notice.title, "Relay@contoso.com is in trouble since 12m");
+        assert_eq!(notice.details, []);
+        assert_eq!(
+            notice.remedy.unwrap(),
+            Said::new("do something", Language::English)
+        );
+    }
 }

@@ -193,7 +193,7 @@ impl Page {
     /// The frame of a page: navigation, and what needs attention.
     async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
         let status = self.status().await?;
-        let mut notices = attention::notices(&status);
+        let mut notices = attention::notices(&status, visitor.language);
         notices.extend(self.access.notice());
         if status.accounts.is_empty() {
             notices.insert(0, setup::needed(visitor));

@@ -34,6 +34,7 @@ use super::access::change::Who;
 use super::access::change::change;
 use super::attention::Level;
 use super::attention::Notice;
+use super::attention::Said;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::visitor::Role;
@@ -74,7 +75,7 @@ pub(super) fn needed(visitor: &Visitor) -> Notice {
         level: Level::Warning,
         title: texts.needed.to_owned(),
         since: None,
-        detail: Some(texts.needed_help.to_owned()),
+        details: vec![Said::new(texts.needed_help, visitor.language)],
         remedy: None,
         command: None,
         link: visitor

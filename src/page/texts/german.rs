@@ -12,6 +12,7 @@ use super::Texts;
 use super::TimeTexts;
 use crate::admin::AuditAction;
 use crate::admin::AuditResult;
+use super::attention;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
@@ -47,6 +48,7 @@ pub(super) static TEXTS: Texts = Texts {
         log_out: "Abmelden",
         inbox: "Sandbox: was ankam",
     },
+    attention: attention::GERMAN,
     access: AccessTexts {
         log_in: "Anmelden",
         logged_out: "Sie sind abgemeldet.",

@@ -4,11 +4,13 @@
 //! page's, a field in [`Texts`], and its values in each language.
 //!
 //! What the relay says about a message or an error (`admin/verdict.rs`, the catalogue) is
-//! in English; the page marks it as such.
+//! in English; the page marks it as such. `attention.rs` translates the problems on top.
 
+pub(super) mod attention;
 mod english;
 mod german;
 
+use self::attention::AttentionTexts;
 use super::audit::AuditTexts;
 use super::devices::texts::AddTexts;
 use super::devices::texts::AllowTexts;
@@ -86,6 +88,7 @@ const MOST_RANGES: usize = 20;
 #[derive(Debug)]
 pub(super) struct Texts {
     pub(super) layout: LayoutTexts,
+    pub(super) attention: AttentionTexts,
     pub(super) access: AccessTexts,
     pub(super) overview: OverviewTexts,
     pub(super) messages: MessagesTexts,
