@@ -43,6 +43,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 #[template(path = "content.html")]
 struct ContentPage {
     layout: Layout,
+    /// With the Subject of the message.
+    title: String,
     id: SpoolId,
     size: u64,
     view: View,
@@ -73,7 +75,11 @@ pub(super) async fn show(
             ..View::default()
         };
     }
+    let shown = page.admin_state.message(id).await?;
+    let subject = shown.and_then(|shown| shown.entry.summary.subject);
+    let title = visitor.texts().content.title;
     Ok(crate::page::shown(&ContentPage {
+        title: subject.map_or_else(|| title.to_owned(), |subject| format!("{title}: {subject}")),
         layout: page.layout(&visitor, Some(Tab::Messages)).await?,
         id,
         size: content.size(),

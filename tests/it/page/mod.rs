@@ -20,6 +20,7 @@ mod scale;
 mod settings;
 mod setup;
 mod timeline;
+mod words;
 
 use crate::common::Home;
 use crate::common::Relay;
