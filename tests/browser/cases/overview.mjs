@@ -29,6 +29,21 @@ export const cases = {
     assert.doesNotMatch(await visitor.text("#messages"), /anna@example\.org/);
   },
 
+  "no card stands alone in a row, and the header is one line": async ({ visit }) => {
+    for (const language of ["en", "de"]) {
+      for (const width of [390, 700, 1280, 1920]) {
+        const visitor = await visit({ width, language });
+        await visitor.go("/");
+        const tops = await visitor.page.$$eval(".figures > .card", (all) => all.map((it) => it.offsetTop));
+        const alone = tops.filter((top) => tops.filter((it) => it === top).length === 1);
+        assert.deepEqual(alone, [], `${width} ${language}: ${tops}`);
+        if (width < 1280) continue;
+        const height = await visitor.page.$eval("header.top", (it) => it.offsetHeight);
+        assert.ok(height < 70, `${width} ${language}: the header is ${height} tall`);
+      }
+    }
+  },
+
   "the figures grow by themselves": async ({ relay, visit }) => {
     const visitor = await visit();
     await visitor.go("/");
