@@ -25,6 +25,7 @@ use super::desk::What;
 use super::search::Asked;
 use crate::admin::AuditAction;
 use crate::admin::AuditResult;
+use super::search::NOTHING_SELECTED;
 use crate::admin::ToResend;
 use crate::mail::Address;
 use crate::mail::SpoolId;
@@ -124,7 +125,7 @@ pub(super) async fn act(
     };
     if ids.is_empty() && fields.first("all").is_empty() {
         visitor.audit_nothing();
-        return Ok(Redirect::to(&back).into_response());
+        return Ok(Redirect::to(&nothing_selected(&back)).into_response());
     }
     let named = ids.iter().take(MOST_NAMED).copied().collect();
     let concerned = page.admin_state.spool.concerned(named, MOST_NAMED).await?;
@@ -145,6 +146,13 @@ pub(super) async fn act(
         carry_out(&page, &visitor, &session.name, &order).await;
     }
     Ok(to_order(&order))
+}
+
+/// The list that says that nothing was selected there.
+fn nothing_selected(back: &str) -> String {
+    let (name, value) = NOTHING_SELECTED;
+    let separator = if back.contains('?') { '&' } else { '?' };
+    format!("{back}{separator}{name}={value}")
 }
 
 /// All messages that match the list with this address, as far as the action applies to

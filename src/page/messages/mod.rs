@@ -82,6 +82,12 @@ struct Row {
 }
 
 impl Row {
+    /// When it came, to the second: the list says that times are in UTC.
+    fn received_at(&self) -> String {
+        let second = self.row.received_at.get(.."2026-12-01T12:00:00".len());
+        second.unwrap_or_default().replace('T', " ")
+    }
+
     fn status(&self, texts: &MessagesTexts) -> &'static str {
         (texts.status)(self.badge)
     }
@@ -103,6 +109,10 @@ struct Messages {
     /// Where the newest rows are, if these are others.
     newest: Option<String>,
     is_everything: bool,
+    /// The address of this list, without what a form has added to it.
+    here: String,
+    /// Whether it updates itself: only the newest, and not while somebody searches in it.
+    is_live: bool,
     /// The same list as files: CSV, and JSON Lines.
     exports: [String; 2],
     /// How many messages match, and whether that is all, where an order can be for all of them.
@@ -146,6 +156,8 @@ async fn list(
         problem,
         rows: rows.collect(),
         older: next.map(|place| asked.behind(Some(place))),
+        here: asked.behind(asked.place()),
+        is_live: !asked.is_behind() && asked.text().is_empty(),
         newest: asked.is_behind().then(|| asked.behind(None)),
         is_everything: asked.is_everything(),
         exports: ["csv", "jsonl"].map(|form| asked.export(form)),

@@ -34,7 +34,13 @@ pub(super) struct Asked {
     /// Where the page begins.
     #[serde(default)]
     after: String,
+    /// What an order was given for, if that was nothing.
+    #[serde(default)]
+    selected: String,
 }
+
+/// Ends the address of a list that was given an order for nothing.
+pub(super) const NOTHING_SELECTED: (&str, &str) = ("selected", "none");
 
 /// A choice of a menu.
 pub(super) struct Choice {
@@ -101,6 +107,11 @@ impl Asked {
 
     pub(super) fn is_behind(&self) -> bool {
         !self.after.is_empty()
+    }
+
+    /// Whether an order was given for nothing.
+    pub(super) fn is_nothing_selected(&self) -> bool {
+        self.selected == NOTHING_SELECTED.1
     }
 
     /// Whether nothing was asked for in particular.
@@ -193,6 +204,7 @@ fn address<'a>(values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::texts::Language;
 
     #[test]
     fn empty_fields_are_no_filter_and_values_cannot_add_terms() {
@@ -212,6 +224,16 @@ mod tests {
             ..Asked::default()
         };
         assert!(wrong.filter().is_err());
+    }
+
+    #[test]
+    fn a_state_has_the_name_that_a_filter_has_for_it() {
+        let texts = &Language::English.texts().messages;
+        for (word, badge) in STATES {
+            let title = (texts.status)(badge).to_lowercase();
+            assert!(title.starts_with(word), "{title}: {word}");
+            assert!(format!("state={word}").parse::<Filter>().is_ok());
+        }
     }
 
     #[test]

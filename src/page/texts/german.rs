@@ -170,6 +170,7 @@ pub(super) static TEXTS: Texts = Texts {
         bad_filter: "Dieser Filter ist nicht verwendbar:",
         select: "Auswählen",
         select_first: "Für die ausgewählten Nachrichten.",
+        nothing_selected: "Keine Nachricht ist ausgewählt, also geschah nichts. Wählen Sie zuerst Nachrichten in der Liste aus.",
         status: |badge| match badge {
             Badge::Waiting => "Wartet",
             Badge::Claimed => "Wird gesendet",
@@ -198,10 +199,10 @@ pub(super) static TEXTS: Texts = Texts {
             format!("Von {client} ({hello}) angenommen und sicher gespeichert.")
         },
         attempt: |number, outcome| format!("Versuch {number}: {outcome}."),
+        asked_to_wait: |span| format!("Microsoft bat um eine Wartezeit von {span}."),
         planned: |number| format!("Versuch {number} ist geplant."),
         under_way: "läuft",
         delivered: "an Microsoft 365 übergeben",
-        asked_to_wait: |span| format!("Microsoft bat um eine Wartezeit von {span}."),
         deferred: "erfolglos",
         failed: "endgültig fehlgeschlagen",
         doubtful: "unbekannt, ob Microsoft 365 sie angenommen hat",

@@ -240,6 +240,7 @@ pub(super) struct MessagesTexts {
     pub(super) bad_filter: &'static str,
     pub(super) select: &'static str,
     pub(super) select_first: &'static str,
+    pub(super) nothing_selected: &'static str,
     pub(super) status: fn(crate::page::badge::Badge) -> &'static str,
 }
 
@@ -262,12 +263,12 @@ pub(super) struct MessageTexts {
     pub(super) accepted: fn(&str, &str) -> String,
     /// The number of an attempt, and its outcome.
     pub(super) attempt: fn(u32, &str) -> String,
+    /// For how long Microsoft asked to wait.
+    pub(super) asked_to_wait: fn(&str) -> String,
     pub(super) planned: fn(u32) -> String,
     pub(super) under_way: &'static str,
     pub(super) delivered: &'static str,
     pub(super) deferred: &'static str,
-    /// For how long Microsoft asked to wait.
-    pub(super) asked_to_wait: fn(&str) -> String,
     pub(super) failed: &'static str,
     pub(super) doubtful: &'static str,
     pub(super) code: &'static str,

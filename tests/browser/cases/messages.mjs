@@ -91,6 +91,93 @@ export const cases = {
     }
   },
 
+  "the buttons say for how many messages they are, and wait for one": async ({ relay, visit }) => {
+    const id = await relay.send({ to: [DEFERRED, "other@example.org"], subject: "Twice" }, "deferred");
+    const visitor = await visit({ role: "operator" });
+    const buttons = () =>
+      visitor.page.$$eval("#selection button", (all) => all.map((it) => `${it.disabled} ${it.innerText}`));
+    await visitor.go("/messages?q=Twice");
+    assert.ok((await buttons()).every((it) => /^true \w/.test(it) && !it.includes("(")), await buttons());
+    // Two rows, and one message.
+    for (const box of await visitor.page.$$(`input[value="${id}"]`)) await box.click();
+    assert.ok((await buttons()).every((it) => /^false .* \(1\)$/.test(it)), await buttons());
+  },
+
+  "an order for nothing says so, without scripts": async ({ visit }) => {
+    const visitor = await visit({ scripts: false, role: "operator" });
+    await visitor.go("/messages?state=waiting");
+    await visitor.press("button[value=drop]");
+    assert.match(await visitor.text("#nothing-selected"), /No message is selected/);
+    assert.match(visitor.path, /^\/messages\?state=waiting/);
+    await visitor.judge();
+  },
+
+  "nothing moves under somebody who selects, filters or searches": async ({ relay, visit }) => {
+    const first = "#messages tbody tr:first-child";
+    const hands = {
+      selects: (page) => page.click(`${first} input[type=checkbox]`),
+      filters: (page) => page.select("#state", "failed"),
+      types: (page) => page.type("#search", "abc"),
+    };
+    for (const [name, use] of Object.entries(hands)) {
+      const visitor = await visit({ role: "operator" });
+      await visitor.go("/messages");
+      await use(visitor.page);
+      // The mouse is elsewhere: it is not the focus that keeps the list.
+      await visitor.page.evaluate(() => document.activeElement.blur());
+      const before = await visitor.text("#messages");
+      const subject = `While somebody ${name}`;
+      await relay.send({ to: "dora@example.org", subject }, "delivered");
+      const isAsked = await visitor.page.evaluate(() => {
+        const list = document.getElementById("messages");
+        const event = new CustomEvent("htmx:beforeRequest", { bubbles: true, cancelable: true });
+        return list.dispatchEvent(event);
+      });
+      assert.equal(isAsked, false, name);
+      assert.equal(await visitor.text("#messages"), before, name);
+    }
+    const visitor = await visit({ role: "operator" });
+    await visitor.go("/messages?q=Invoice");
+    assert.equal(await visitor.count("#messages[data-live]"), 0);
+  },
+
+  "an order is given once, whoever reloads or goes back": async ({ relay, visit }) => {
+    const id = await relay.send({ to: DEFERRED, subject: "Once" }, "deferred");
+    const visitor = await visit({ role: "operator" });
+    await visitor.go("/messages?to=sendas%40example.org");
+    await visitor.page.click(`input[value="${id}"]`);
+    await visitor.press("button[value=hold]");
+    await visitor.sees("1 message held", "h1");
+    await relay.command("queue", "release", id);
+    await relay.event("deferred", (line) => line.id === id && line.attempt === 2);
+    await visitor.follow(() => visitor.page.reload());
+    await visitor.sees("1 message held", "h1");
+    await visitor.follow(() => visitor.page.goBack());
+    assert.match(visitor.path, /^\/messages\?to=sendas/);
+    const shown = JSON.parse(await relay.command("queue", "show", id, "--json"));
+    assert.deepEqual(shown.orders.map((it) => it.order), ["hold", "release"]);
+  },
+
+  "Subject and result have most of the room, and times stay whole": async ({ visit }) => {
+    for (const language of ["en", "de"]) {
+      for (const width of [1280, 1920]) {
+        const visitor = await visit({ width, language, role: "operator" });
+        await visitor.go("/messages");
+        const widths = await visitor.page.$$eval("#messages thead th", (all) => all.map((it) => it.offsetWidth));
+        const [, time, from, to, subject, result, client] = widths;
+        for (const other of [time, from, to, client]) {
+          assert.ok(subject > other && result > other, `${width} ${language}: ${widths}`);
+        }
+        const lines = (selector) =>
+          visitor.page.$$eval(selector, (all) => all.map((it) => it.getClientRects().length));
+        assert.ok((await lines("td.time time")).every((it) => it === 1));
+        assert.ok((await lines("td .badge")).every((it) => it === 1));
+        const title = await visitor.page.$eval("td.address a", (it) => it.title === it.innerText);
+        assert.ok(title);
+      }
+    }
+  },
+
   "a new message appears by itself": async ({ relay, visit }) => {
     const visitor = await visit({ role: "viewer" });
     await visitor.go("/messages");

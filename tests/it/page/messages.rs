@@ -212,10 +212,15 @@ async fn several_messages_are_counted_and_their_recipients_named_in_the_question
         page.body
     );
     let nothing = browser.change("/messages/actions", &[("action", "hold")]);
-    assert_eq!(
-        (nothing.status, nothing.header("location")),
-        (303, "/messages")
-    );
+    let place = nothing.header("location");
+    assert_eq!((nothing.status, place), (303, "/messages?selected=none"));
+    let page = browser.get(place).body;
+    assert!(page.contains("No message is selected"), "{page}");
+    assert!(page.contains("name=\"back\" value=\"/messages\""), "{page}");
+    let fields = [("action", "drop"), ("back", "/messages?state=waiting")];
+    let nothing = browser.change("/messages/actions", &fields);
+    let place = "/messages?state=waiting&selected=none";
+    assert_eq!(nothing.header("location"), place);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::client::Browser;
 use super::with_page;
 use crate::common::Relay;
+use crate::common::load::assert_bounded;
 use crate::common::stand_in;
 use crate::long_history::MESSAGES;
 use crate::long_history::fill;
@@ -57,5 +58,23 @@ async fn every_page_answers_with_a_history() {
 async fn pages_of_a_hundred_thousand_messages_take_less_than_a_tenth_of_a_second() {
     for (path, median) in times(MESSAGES).await {
         assert!(median < Duration::from_millis(100), "{path}: {median:?}");
+    }
+}
+
+/// The peak of the relay's memory is read while the list goes out as a file.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scale: 100,000 messages, and the memory of their export"]
+async fn a_hundred_thousand_messages_are_exported_in_bounded_memory() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    assert!(Relay::start(&home).stop().success());
+    fill(&home.path("data"), MESSAGES);
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    for form in ["csv", "jsonl"] {
+        let answer = browser.get(&format!("/messages/export.{form}"));
+        let rows = answer.body.matches("Invoice ").count();
+        assert!(rows >= usize::try_from(MESSAGES).unwrap(), "{form}: {rows}");
+        assert_bounded(&relay, form);
     }
 }
