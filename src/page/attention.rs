@@ -194,6 +194,8 @@ mod tests {
                 assert!(!notice.title.contains("trouble"), "{kind:?}");
                 let says_subject = subject.is_some_and(|it| notice.title.contains(it));
                 let says_all = notice.details.iter().any(|it| it.words.contains("12m"));
+                // Its sentence is always the same.
+                let says_all = says_all || kind == Kind::MessageFailed;
                 assert!(says_subject || says_all, "{kind:?}: {notice:?}");
                 assert!(notice.details.iter().all(|it| it.lang == "en"), "{kind:?}");
                 assert!(notice.remedy.is_some(), "{kind:?}");

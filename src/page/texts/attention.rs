@@ -43,7 +43,7 @@ fn german_title(condition: &Condition) -> Title {
     let subject = condition.subject.as_deref();
     match (condition.kind, subject) {
         (Kind::MessageFailed, _) => {
-            part("In den letzten 24 Stunden sind Nachrichten fehlgeschlagen")
+            whole("In den letzten 24 Stunden sind Nachrichten fehlgeschlagen".to_owned())
         }
         (Kind::MessageHeld, Some("quarantined")) => part("Nachrichten sind in Quarantäne"),
         (Kind::MessageHeld, _) => part("Nachrichten sind angehalten"),
