@@ -31,6 +31,7 @@ pub(super) const GERMAN: AttentionTexts = AttentionTexts {
     remedy: german_remedy,
 };
 
+#[expect(clippy::too_many_lines, reason = "one table of all kinds")]
 fn german_title(condition: &Condition) -> Title {
     let whole = |words: String| Title {
         words,
