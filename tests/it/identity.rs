@@ -31,6 +31,7 @@ use crate::common::binary;
 use crate::common::keys;
 use crate::common::stand_in_with;
 use crate::common::write_private;
+use crate::page;
 
 /// The same values as in `tests/identity/provider.mjs`.
 const SECRET_CLIENT: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -203,6 +204,39 @@ async fn an_openid_provider_signs_people_in_and_rotates_their_refresh_tokens() {
             tokens.refuse(&first);
             tokens.token(&mailbox).await.unwrap();
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Node and npm's oidc-provider: tests/identity/install, done by .ci/run"]
+async fn a_mailbox_is_connected_on_the_page_at_an_openid_provider() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::start(&certificate(folder.path()));
+
+    for (client, credential) in [
+        (SECRET_CLIENT, Credential::SecretOf(SECRET)),
+        (CERTIFICATE_CLIENT, Credential::Certificate(&keys::APP)),
+        (PUBLIC_CLIENT, Credential::Delegated),
+    ] {
+        let keys = format!("sign_in = \"delegated\"\n{}", page::ON);
+        let home = provider.home(client, &credential, &keys);
+        let mut relay = Relay::start(&home);
+
+        let browse = |url: &str| {
+            let mut browser = Command::new("python3");
+            let browsed = browser.arg(tool("browser.py")).args([url, PERSON]).output();
+            let browsed = browsed.unwrap();
+            assert!(browsed.status.success(), "{browsed:?}");
+            String::from_utf8(browsed.stdout).unwrap().trim().to_owned()
+        };
+        let ended = page::mailboxes::connect(&relay, &home, PERSON, browse);
+
+        let connected = format!("{PERSON} is connected");
+        assert!(ended.contains(&connected), "{ended}");
+        relay.event("signed_in", |_| true);
+        relay.stop();
+        let (tokens, mailbox) = tokens(&home);
+        tokens.token(&mailbox).await.unwrap();
     }
 }
 

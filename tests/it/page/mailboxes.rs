@@ -85,6 +85,29 @@ async fn sign_in(browser: &mut Browser, at: &str, choice: &str) -> Answer {
     browser.get(&next)
 }
 
+/// Connects a mailbox with the page; `browse` is whoever signs in at an address, and ends at
+/// another. Returns the page at the end.
+pub(crate) fn connect(
+    relay: &Relay,
+    home: &Home,
+    mailbox: &str,
+    browse: impl Fn(&str) -> String,
+) -> String {
+    let mut browser = administrator(relay, home);
+    let fields = [("account", mailbox), ("mailbox", mailbox)];
+    let begun = browser.change("/connect/begin", &fields);
+    let at = begun.header("location").to_owned();
+    let url = way_to_entra(&browser.get(&at));
+    let next = come_back(&browser, &browse(&url));
+    assert_eq!(next, at);
+    let mut ended = String::new();
+    relay.wait_until(|| {
+        ended = browser.get(&at).body;
+        !ended.contains("Checking the answer")
+    });
+    ended
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_connects_a_mailbox_and_a_test_message_arrives() {
     let graph = stand_in_with(Settings::default()).await;
@@ -268,6 +291,8 @@ async fn an_answer_counts_once_and_only_for_whoever_began_the_sign_in() {
 fn link_for(browser: &mut Browser) -> String {
     let fields = [("account", MAILBOX), ("mailbox", MAILBOX)];
     let answer = browser.change("/mailboxes/link", &fields);
+    // The page is on loopback.
+    assert!(answer.body.contains("id=\"only-here\""), "{answer:?}");
     let (_, rest) = answer.body.split_once("/connect?link=").unwrap();
     format!("/connect?link={}", rest.split('"').next().unwrap())
 }
