@@ -98,7 +98,7 @@
 //! |---|---|
 //! | `cli` | `import`, `doctor`, `service`, `admin`, `telemetry`, `routing`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
 //! | `service` | `page`, `alerts`, `doctor`, `admin`, `listener`, `delivery`, `telemetry`, `auth`, `http`, `spool`, `session`, `config`, `credentials`, `clock`, `metrics`, `platform` |
-//! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `metrics`, `platform` |
+//! | `page` | `admin`, `telemetry`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `metrics`, `platform` |
 //! | `alerts` | `admin`, `telemetry`, `http`, `spool`, `mime`, `config`, `credentials`, `mail`, `clock`, `disk` |
 //! | `doctor` | `admin`, `delivery`, `graph`, `auth`, `http`, `spool`, `config`, `credentials`, `mail`, `clock`, `catalogue`, `disk`, `platform` |
 //! | `import` | `credentials`, `mail` |

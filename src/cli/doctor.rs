@@ -78,6 +78,7 @@ fn tell(finding: &Finding) {
         words,
         remedy,
         place,
+        ..
     } = finding;
     let (style, state) = match state {
         State::Ok => (Style::Good, "ok"),

@@ -36,6 +36,7 @@ use serde::Deserialize;
 pub use self::accounts::cloud::Cloud;
 pub use self::accounts::credential::Credential;
 pub use self::accounts::credential::SignIn;
+pub use self::accounts::is_shared;
 pub use self::accounts::submission::BlindRule;
 pub use self::accounts::submission::Format;
 pub use self::accounts::submission::FromRule;

@@ -143,8 +143,8 @@ fn leaves(delivery: &Delivery) -> Finding {
         Some(stalled) => {
             let stalled = span_in_words(stalled);
             let words = format!("nothing has been sent for {stalled} although mail is waiting");
-            let remedy = "graph-relay queue list shows what each message waits for; graph-relay status \
-                and the log (event=\"fault\", \"deferred\", \"spool\") show what is wrong";
+            let remedy = "see what each message waits for: graph-relay queue list; what is wrong: graph-relay status, \
+                and the log (event=\"fault\", \"deferred\", \"spool\")";
             Finding::failure(check, words, remedy)
         }
     }

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::config::Credential;
 use crate::config::Mailbox;
 use crate::config::SignIn;
+use crate::config::is_shared;
 use crate::disk;
 use crate::graph::Caller;
 use crate::graph::Graph;
@@ -129,12 +130,12 @@ fn as_told(account: &Account, view: Option<&AccountView>) -> Vec<Finding> {
         let (words, remedy) = match account.sign_in {
             SignIn::Delegated => (
                 "doctor can check sign-ins only while the relay runs with this [[account]]",
-                "run systemctl restart graph-relay, then graph-relay doctor again",
+                "restart the relay: systemctl restart graph-relay; then check again: graph-relay doctor",
             ),
             SignIn::Application => (
                 "only the service can read this credential (systemd credential), and it is not \
                  running with this [[account]]",
-                "run systemctl restart graph-relay, then graph-relay doctor again",
+                "restart the relay: systemctl restart graph-relay; then check again: graph-relay doctor",
             ),
         };
         return vec![Finding::warning(&check, words, remedy)];
@@ -227,6 +228,28 @@ async fn as_app(account: &Account, means: &Means) -> Vec<Finding> {
         )),
     }
     findings
+}
+
+/// Asks for a token for the app of an account whose mailboxes sign in, which any app gets. Returns
+/// a failure if a value of the account is wrong.
+pub(super) async fn app_itself(account: &Account, means: &Means) -> Option<Finding> {
+    let app = Account {
+        sign_in: SignIn::Application,
+        ..account.clone()
+    };
+    let has_credential = app.credential != Credential::Nothing;
+    if account.sign_in != SignIn::Delegated
+        || !has_credential
+        || !app.is_usable_here()
+        || is_shared(&app.tenant)
+    {
+        return None;
+    }
+    let check = format!("token {}", account.name);
+    let nobody: Address = "nobody@example.invalid".parse().ok()?;
+    let error = Tokens::new(app, means.clone()).token(&nobody).await.err()?;
+    let refused = refused(&check, &error, (account, ""));
+    refused.key.is_some().then_some(refused)
 }
 
 fn refused(check: &str, error: &TokenError, whose: (&Account, &str)) -> Finding {
@@ -356,7 +379,12 @@ async fn try_mailbox(
                     state: super::State::Warning,
                     ..finding
                 },
-                _ => finding,
+                // The mailbox is right, and the app has no permission for it.
+                403 => finding,
+                _ => Finding {
+                    key: Some("mailbox"),
+                    ..finding
+                },
             }
         }
         GraphError::Transport(_)

@@ -257,7 +257,8 @@ fn of_running(status: &Status) -> Vec<Finding> {
     if let Some(full) = &status.full {
         let remedy = match status.is_database_gone {
             true => {
-                "run systemctl restart graph-relay; until then clients get 451 and keep their mail"
+                "restart the relay: systemctl restart graph-relay; until then clients get 451 and keep \
+                 their mail"
             }
             false => "free up space as described; until then clients get 452 and keep their mail",
         };

@@ -40,6 +40,8 @@ impl Finding {
             words: words.into(),
             remedy: None,
             place: None,
+            cause: None,
+            key: None,
         }
     }
 
@@ -76,9 +78,21 @@ impl Finding {
         let remedy = entry.map_or(otherwise, |entry| entry.remedy);
         Self {
             place: entry.and_then(|entry| entry.place_of(account.app(), mailbox)),
+            cause: entry.map(|entry| entry.cause),
+            key: entry.and_then(|entry| key(entry.code)),
             ..Self::failure(check, words, catalogue::named(remedy, mailbox, mailbox))
         }
     }
+}
+
+/// The key of an account whose value Microsoft does not accept.
+fn key(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AADSTS90002" | "AADSTS900023" => "tenant",
+        "AADSTS700016" => "client_id",
+        "AADSTS7000215" | "AADSTS7000222" | "AADSTS7000218" | "invalid_client" => "client_secret",
+        _ => return None,
+    })
 }
 
 /// The answer of the relay when doctor asks for its status.
@@ -134,17 +148,28 @@ pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
 }
 
 /// Checks whether Entra and Graph accept the accounts of a configuration that is not in force
-/// yet. An account whose mailboxes sign in cannot be checked before they do.
+/// yet. Of an account whose mailboxes sign in, only the app can be checked before they do.
 pub async fn accounts(config: &Config) -> Vec<Finding> {
-    let mut config = config.clone();
-    config.accounts.retain(Account::is_usable_here);
-    match Means::new(&config, Clock::System) {
-        Ok(means) => identity::examine(&config, &means, None).await,
+    let means = match Means::new(config, Clock::System) {
+        Ok(means) => means,
         Err(error) => {
             let remedy = "fix [http] in relay.toml";
-            vec![Finding::failure("http", error.to_string(), remedy)]
+            return vec![Finding::failure("http", error.to_string(), remedy)];
         }
+    };
+    // Without a connection, or without such a tenant, the rest says nothing about the account.
+    let mut findings = network::examine(config, &means).await;
+    findings.retain(|it| it.state == State::Failure);
+    if !findings.is_empty() {
+        return findings;
     }
+    for account in &config.accounts {
+        findings.extend(identity::app_itself(account, &means).await);
+    }
+    let mut config = config.clone();
+    config.accounts.retain(Account::is_usable_here);
+    findings.extend(identity::examine(&config, &means, None).await);
+    findings
 }
 
 /// Checks whether the running relay uses the current file.

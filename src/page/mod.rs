@@ -95,6 +95,10 @@ struct Page {
     under_way: UnderWay,
     counts: Arc<Counts>,
     desk: Desk,
+    /// One form of the set-up is saved at a time.
+    saves: Mutex<()>,
+    /// Secrets of forms that were not saved.
+    held: setup::Held,
     /// What came of changes of relay.toml.
     outcomes: Outcomes,
     tests: test_message::Tests,
@@ -149,11 +153,13 @@ pub async fn run(
         url: settings.url,
         counts: Arc::clone(&counts),
         desk: Desk::until(stop.clone()),
+        saves: Mutex::default(),
+        held: setup::Held::default(),
         outcomes: settings.outcomes,
         tests: test_message::Tests::default(),
         status: Mutex::default(),
         orders: orders.clone(),
-        admin_state,
+        admin_state: admin_state.clone(),
     };
     let configuration = page.admin_state.configuration.clone();
     let rests = async move { configuration.restart_asked_for().await };
@@ -161,6 +167,7 @@ pub async fn run(
     tokio::select! {
         () = server::serve(socket, settings.tls, proxies, routes, rests) => {}
         never = counts.keep(&spool) => match never {},
+        never = setup::forget_secrets(&admin_state) => match never {},
         () = stop.cancelled() => {}
     }
     orders.close();

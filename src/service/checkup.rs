@@ -141,6 +141,8 @@ pub(super) async fn accounts(config: Config) -> Vec<Finding> {
             words: format!("Microsoft has not answered within {seconds} seconds"),
             remedy: Some("check the network of this machine: graph-relay doctor".to_owned()),
             place: None,
+            cause: None,
+            key: None,
         }]
     })
 }

@@ -27,6 +27,12 @@ pub struct Finding {
     pub remedy: Option<String>,
     /// Where to click, or which command to run.
     pub place: Option<String>,
+    /// What a code of Microsoft's means, for whoever shows this of one account.
+    #[serde(skip)]
+    pub cause: Option<&'static str>,
+    /// The key of the account with the wrong value, if it is known.
+    #[serde(skip)]
+    pub key: Option<&'static str>,
 }
 
 /// The result in one word.

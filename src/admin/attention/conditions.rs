@@ -51,7 +51,7 @@ pub fn conditions(status: &Status, long: Duration) -> Vec<Condition> {
     found.extend(stuck(&status.queue, is_explained));
     found.extend(status.full.as_ref().map(|full| {
         let remedy = match status.is_database_gone {
-            true => "run systemctl restart graph-relay; until then clients get 451",
+            true => "restart the relay: systemctl restart graph-relay; until then clients get 451",
             false => "free up space; until then clients get 452 and keep their mail",
         };
         Condition::new(Kind::DiskFull, full).remedied(Some(remedy.to_owned()))
@@ -415,7 +415,7 @@ fn failed(failure: &Failure) -> Option<Condition> {
             detail: Some(format!("the last one is {}: {reason}", failure.id)),
             ..Condition::new(Kind::MessageFailed, words)
         };
-        failed.remedied(Some(format!("{LIST} --filter state=failed lists them")))
+        failed.remedied(Some(format!("look at them: {LIST} --filter state=failed")))
     })
 }
 

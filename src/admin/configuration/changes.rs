@@ -33,9 +33,13 @@ use crate::admin::Failure;
 use crate::admin::Peer;
 use crate::admin::audit;
 use crate::admin::audit::socket::Noted;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::config::edit;
 use crate::config::edit::Change;
 use crate::config::edit::EditError;
 use crate::config::edit::Editor;
+use crate::disk;
 use crate::telemetry::operatorlog;
 
 /// Changes that wait at a time; another one replaces the oldest.
@@ -136,6 +140,12 @@ impl Changes {
         found.map(what)
     }
 
+    /// The texts of the changes that wait.
+    fn texts(&self) -> Vec<String> {
+        let all = self.current();
+        all.iter().map(|kept| kept.prepared.after.clone()).collect()
+    }
+
     fn current(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|kept| kept.at.elapsed() < LIFE);
@@ -186,10 +196,30 @@ impl Configuration {
         self.changes.with(id, |kept| kept.applied_by.clone())?
     }
 
-    /// Returns the texts of the changes that wait.
-    pub fn prepared_texts(&self) -> Vec<String> {
-        let all = self.changes.current();
-        all.iter().map(|kept| kept.prepared.after.clone()).collect()
+    /// Removes the secrets that nothing needs any more, if they are at least this old: neither
+    /// the file, nor the text before, nor a change that waits, nor the running relay. Its accounts
+    /// are those of the start: until a restart, and after it if the new file does not work, they
+    /// need their secrets.
+    pub async fn forget_secrets(&self, now: Timestamp, least: Duration) {
+        let Some(file) = self.file.clone() else {
+            return;
+        };
+        let in_force = self.in_force();
+        let mut texts = self.changes.texts();
+        let forget = move || {
+            // Without the file, nobody knows what it names.
+            let Ok(text) = disk::read_small_text(&file) else {
+                return;
+            };
+            texts.push(text);
+            texts.extend(disk::read_small_text(&edit::previous(&file)));
+            let Config {
+                data_dir, accounts, ..
+            } = in_force;
+            edit::forget_secrets(&data_dir, &texts, &accounts, now, least);
+        };
+        // What stays is removed the next time.
+        let _ended = tokio::task::spawn_blocking(forget).await;
     }
 
     /// Restarts the relay within its process: sessions and attempts end, as at a stop, and it

@@ -55,6 +55,8 @@ pub struct DelegatedAccount {
     pub is_open: bool,
     /// Whether the app shows a secret or a certificate, which Entra calls "Web".
     pub has_credential: bool,
+    /// Where an administrator of the tenant consents for all users.
+    pub consent: Option<String>,
 }
 
 /// Something that does not work, with what to do about it. In English.
@@ -127,6 +129,7 @@ impl AdminState {
                 name: account.name.clone(),
                 is_open: account.mailbox == config::Mailbox::From,
                 has_credential: account.credential != config::Credential::Nothing,
+                consent: account.app().map(|app| app.admin_consent()),
             })
             .collect()
     }

@@ -172,8 +172,8 @@ fn app(
     (tenant, client_id)
 }
 
-/// The tenant names for users of any tenant.
-fn is_shared(tenant: &str) -> bool {
+/// Whether it is a name that stands for users of any tenant.
+pub fn is_shared(tenant: &str) -> bool {
     ["common", "organizations", "consumers"].contains(&tenant)
 }
 

@@ -110,6 +110,13 @@ impl PageUrl {
         host.trim_start_matches('[').trim_end_matches(']')
     }
 
+    /// Whether only browsers on this machine get there.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let address = host.parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// Whether browsers reach it by TLS, of the relay or of a proxy.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")

@@ -47,11 +47,13 @@ use toml_edit::DocumentMut;
 pub use self::differences::KeyChange;
 pub use self::differences::Line;
 pub use self::differences::Side;
+pub use self::secrets::KeptSecret;
 pub use self::secrets::forget_secrets;
 pub use self::secrets::keep_secret;
-pub use self::secrets::kept_secret;
+pub use self::secrets::kept_since;
 use super::Config;
 use super::ConfigError;
+use super::Place;
 use super::Source;
 use super::file;
 use crate::disk;
@@ -267,7 +269,7 @@ impl Change {
     /// All errors of the new text.
     pub fn checked(path: &Path, before: String, after: String) -> Result<Self, EditError> {
         let source = Source::new(after.clone(), std::env::vars_os());
-        let config = file::parse(&source, path)?;
+        let config = file::parse(&source, path).map_err(|error| placed(error, &before, &after))?;
         Ok(Self {
             keys: differences::keys(&before, &after),
             path: path.to_owned(),
@@ -350,6 +352,34 @@ impl From<bool> for Value {
     fn from(flag: bool) -> Self {
         Self::Flag(flag)
     }
+}
+
+/// Returns the file in which the text before the last change is kept.
+pub fn previous(path: &Path) -> PathBuf {
+    // A link stays a link.
+    let real = std::fs::canonicalize(path);
+    write::previous_of(real.as_deref().unwrap_or(path))
+}
+
+/// The same errors with places that somebody can find: in the lines that the file has already, and
+/// by their keys in those that it does not have yet.
+fn placed(mut error: ConfigError, before: &str, after: &str) -> ConfigError {
+    for problem in &mut error.problems {
+        let Some(Place::File(line, column)) = problem.place else {
+            continue;
+        };
+        let text = after.lines().nth(line.saturating_sub(1));
+        let text = text.unwrap_or_default();
+        let in_file = before.lines().position(|line| line == text);
+        problem.place = Some(match in_file {
+            Some(at) => Place::File(at + 1, column),
+            None => {
+                let key = text.split('=').next().unwrap_or_default();
+                Place::Key(key.trim().to_owned())
+            }
+        });
+    }
+    error
 }
 
 /// See [`Editor::version`].

@@ -3,15 +3,21 @@
 //!
 //! Each secret has a file of its own, and no file is written twice. So relay.toml decides which
 //! one is in force, and a change that is not applied changes nothing.
+//!
+//! Promise: the file of a change that is neither written nor prepared does not stay
+//! ([`KeptSecret`]); one that a killed relay leaves is removed later ([`forget_secrets`]).
 
 use std::io;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
+use crate::clock::Timestamp;
 use crate::config::Account;
 use crate::config::Credential;
 use crate::credentials::SecretSource;
@@ -20,12 +26,39 @@ use crate::disk;
 /// The folder, in `data_dir`.
 const FOLDER: &str = "secrets";
 
+/// The file of a new secret. It is removed unless something names it.
+#[derive(Debug)]
+pub struct KeptSecret {
+    path: PathBuf,
+    is_named: bool,
+}
+
+impl KeptSecret {
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on relay.toml, or a change that waits, names the file: it stays.
+    pub fn named(mut self) {
+        self.is_named = true;
+    }
+}
+
+impl Drop for KeptSecret {
+    fn drop(&mut self) {
+        if !self.is_named {
+            drop(disk::remove(&self.path));
+        }
+    }
+}
+
 /// Keeps a secret in a new file that only the relay's user can read. `name` says what it is for.
 ///
 /// # Errors
 ///
 /// The file cannot be written.
-pub fn keep_secret(data_dir: &Path, name: &str, secret: &SecretString) -> io::Result<PathBuf> {
+pub fn keep_secret(data_dir: &Path, name: &str, secret: &SecretString) -> io::Result<KeptSecret> {
     let plain = |c: char| match c.is_ascii_alphanumeric() || "-._".contains(c) {
         true => c,
         false => '_',
@@ -35,23 +68,33 @@ pub fn keep_secret(data_dir: &Path, name: &str, secret: &SecretString) -> io::Re
     disk::create_folder(&folder)?;
     let path = folder.join(format!("{name}-{}", ulid::Ulid::new()));
     let mut file = disk::create(&path)?;
+    let kept = KeptSecret {
+        path,
+        is_named: false,
+    };
     file.write_all(secret.expose_secret().as_bytes())?;
     file.sync_all()?;
-    disk::sync_folder_of(&path)?;
-    Ok(path)
+    disk::sync_folder_of(&kept.path)?;
+    Ok(kept)
 }
 
-/// Returns the file of a secret that was kept before, by its name in the folder.
-pub fn kept_secret(data_dir: &Path, name: &str) -> Option<PathBuf> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_name = !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain);
-    let path = data_dir.join(FOLDER).join(name);
-    (is_name && path.is_file()).then_some(path)
+/// Returns when a file with a secret was last written.
+pub fn kept_since(path: &Path) -> Option<Timestamp> {
+    let written = std::fs::metadata(path).ok()?.modified().ok()?;
+    let millis = written.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    Some(Timestamp::from_millis(i64::try_from(millis).ok()?))
 }
 
-/// Removes the secrets that none of these texts names and none of these accounts uses: of forms
-/// that were never saved, and those that others have replaced. One that stays is no error.
-pub fn forget_secrets(data_dir: &Path, texts: &[String], accounts: &[Account]) {
+/// Removes the secrets that none of these texts names and none of these accounts uses, if they
+/// are at least this old: those that others have replaced, and those of changes that were never
+/// applied. One that stays is no error.
+pub fn forget_secrets(
+    data_dir: &Path,
+    texts: &[String],
+    accounts: &[Account],
+    now: Timestamp,
+    least: Duration,
+) {
     let is_used = |name: &str| {
         let mut files = accounts.iter().filter_map(|account| {
             let Credential::Secret { source, .. } = &account.credential else {
@@ -68,9 +111,13 @@ pub fn forget_secrets(data_dir: &Path, texts: &[String], accounts: &[Account]) {
         return;
     };
     for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !is_used(&name) && !texts.iter().any(|text| text.contains(&name)) {
-            drop(disk::remove(&entry.path()));
+        let (name, path) = (
+            entry.file_name().to_string_lossy().into_owned(),
+            entry.path(),
+        );
+        let is_old = kept_since(&path).is_some_and(|since| now.since(since) >= least);
+        if is_old && !is_used(&name) && !texts.iter().any(|text| text.contains(&name)) {
+            drop(disk::remove(&path));
         }
     }
 }

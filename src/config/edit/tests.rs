@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::platform::files;
 
 const FILE: &str = r#"# The relay of the second floor.
@@ -392,10 +394,59 @@ fn a_secret_goes_into_a_private_file_of_its_own() {
     let first = keep_secret(folder.path(), "client/secret", &secret).unwrap();
     let second = keep_secret(folder.path(), "client/secret", &secret).unwrap();
 
-    assert_ne!(first, second);
-    assert_eq!(fs::read_to_string(&first).unwrap(), "a~secret");
-    assert_eq!(first.parent().unwrap(), folder.path().join("secrets"));
-    assert_eq!(files::mode(&fs::metadata(&first).unwrap()), 0o600);
+    let path = first.path().to_owned();
+    assert_ne!(path, second.path());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a~secret");
+    assert_eq!(path.parent().unwrap(), folder.path().join("secrets"));
+    assert_eq!(files::mode(&fs::metadata(&path).unwrap()), 0o600);
+
+    let other = second.path().to_owned();
+    first.named();
+    drop(second);
+    assert!(path.exists());
+    assert!(!other.exists(), "nothing names it");
+}
+
+#[test]
+fn secrets_that_nothing_names_are_forgotten_after_some_time() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let folder = TempDir::new().unwrap();
+    let kept = |name: &str| {
+        let secret = SecretString::from("a~secret");
+        let kept = keep_secret(folder.path(), name, &secret).unwrap();
+        let path = kept.path().to_owned();
+        kept.named();
+        path
+    };
+    let (named, unnamed) = (kept("named"), kept("unnamed"));
+    let texts = [format!("client_secret_file = {named:?}")];
+    let written = kept_since(&unnamed).unwrap();
+    let at = |days| Timestamp::from_millis(written.millis() + days * 24 * 60 * 60 * 1000 + 1);
+
+    forget_secrets(folder.path(), &texts, &[], at(0), DAY);
+    assert!(unnamed.exists());
+    forget_secrets(folder.path(), &texts, &[], at(1), DAY);
+    assert!(!unnamed.exists());
+    forget_secrets(folder.path(), &texts, &[], at(1000), DAY);
+    assert!(named.exists());
+}
+
+#[test]
+fn an_error_names_a_line_of_the_file_or_a_key_that_is_not_in_it_yet() {
+    let text = format!("# A comment.\n{FILE}");
+    let (_folder, path) = file(&text);
+    let mut editor = Editor::open(&path).unwrap();
+    let account = Table::Entry("account", 0);
+    editor.set(&account, "tenant", "nonsense").unwrap();
+
+    let error = editor.finish().unwrap_err();
+
+    let EditError::Refused(error) = error else {
+        panic!("{error}");
+    };
+    let place = error.problems[0].place.clone();
+    assert_eq!(place, Some(Place::Key("tenant".to_owned())), "{error}");
+    assert!(error.to_string().starts_with("tenant"), "{error}");
 }
 
 #[test]

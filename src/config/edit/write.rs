@@ -69,12 +69,17 @@ fn locked(path: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
+/// The file with the text before.
+pub(super) fn previous_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{PREVIOUS}"));
+    PathBuf::from(name)
+}
+
 fn put(path: &Path, old: &Metadata, before: &str, after: &str) -> io::Result<()> {
     let new = Staged::write(beside(path, "new"), old, after)?;
     let previous = Staged::write(beside(path, PREVIOUS), old, before)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{PREVIOUS}"));
-    previous.place(Path::new(&name))?;
+    previous.place(&previous_of(path))?;
     new.place(path)
 }
 

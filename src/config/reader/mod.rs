@@ -432,7 +432,7 @@ impl<'a> Section<'a> {
         let written = self.table.and_then(|table| table.get(key));
         let replaces = written.and_then(|written| match self.place(&written.span()) {
             Place::File(line, _) => Some(line),
-            Place::Variable(_) => None,
+            Place::Variable(_) | Place::Key(_) => None,
         });
         self.problems.note(FromVariable {
             name: name.to_owned(),

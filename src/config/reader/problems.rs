@@ -40,6 +40,9 @@ pub enum Place {
     File(usize, usize),
     /// The environment variable with this name.
     Variable(String),
+    /// A key, or the heading of a section, in a text that is not in the file: lines of that would
+    /// mean nothing to anybody.
+    Key(String),
 }
 
 /// Whether a problem can go away without a change of the configuration file.
@@ -85,7 +88,9 @@ impl Problem {
         let file = file.display();
         match &self.place {
             Some(Place::File(line, column)) => format!("{file}:{line}:{column}: {}", self.message),
-            Some(Place::Variable(name)) => format!("{name}: {}", self.message),
+            // Most messages begin with their key.
+            Some(Place::Key(key)) if self.message.starts_with(key) => self.message.clone(),
+            Some(Place::Variable(name) | Place::Key(name)) => format!("{name}: {}", self.message),
             None => format!("{file}: {}", self.message),
         }
     }

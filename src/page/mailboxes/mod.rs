@@ -164,6 +164,8 @@ struct Link {
     layout: Layout,
     title: String,
     url: String,
+    /// Whether the address leads nowhere from another machine.
+    is_only_here: bool,
 }
 
 /// Makes a link for the user of a mailbox, and shows it this once.
@@ -189,6 +191,7 @@ async fn invite(
     Ok(super::shown(&Link {
         layout: page.layout(&visitor, Some(Tab::Mailboxes)).await?,
         title,
+        is_only_here: page.url.is_loopback(),
         url: page.url.to(&format!("{}?link={link}", guests::PATH)),
     })?)
 }

@@ -28,6 +28,8 @@ pub(in crate::page) struct MailboxesTexts {
     pub(in crate::page) redirect_web: &'static str,
     pub(in crate::page) redirect_public: &'static str,
     pub(in crate::page) not_accepted: &'static str,
+    /// Before the name of an account and an address.
+    pub(in crate::page) consent: &'static str,
     pub(in crate::page) elsewhere: &'static str,
     pub(in crate::page) forget_question: fn(&str) -> String,
     pub(in crate::page) forget_help: &'static str,
@@ -35,6 +37,7 @@ pub(in crate::page) struct MailboxesTexts {
     pub(in crate::page) link_title: fn(&str) -> String,
     pub(in crate::page) link_label: &'static str,
     pub(in crate::page) link_help: &'static str,
+    pub(in crate::page) link_only_here: &'static str,
     pub(in crate::page) back: &'static str,
     pub(in crate::page) connect: fn(&str) -> String,
     pub(in crate::page) wrong_link_title: &'static str,

@@ -1,25 +1,31 @@
-//! The fields of the form: from relay.toml, and into it.
+//! The fields of the form: from relay.toml, and what is wrong with them. `change.rs` writes them.
 
 use std::net::IpAddr;
 use std::path::Path;
 
+use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::held::Held;
 use super::texts::SetupTexts;
-use crate::config::edit::Change;
-use crate::config::edit::EditError;
+use super::variables;
+use crate::config::Account;
+use crate::config::Cloud;
+use crate::config::Config;
+use crate::config::Mailbox;
+use crate::config::SignIn;
 use crate::config::edit::Editor;
 use crate::config::edit::Table;
-use crate::config::edit::keep_secret;
-use crate::config::edit::kept_secret;
+use crate::config::edit::kept_since;
+use crate::config::is_shared;
+use crate::credentials::SecretSource;
 use crate::mail::Address;
 
 /// The name of an account that has none.
 const DEFAULT: &str = "default";
-/// Where the relay listens by default.
-const PORT: &str = "2525";
-const HERE: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+/// This machine.
+pub(super) const HERE: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 /// What somebody has filled in.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -35,7 +41,7 @@ pub(super) struct Fields {
     pub(super) client_id: String,
     /// Never shown.
     secret: Hidden,
-    /// The file of a secret that was entered before.
+    /// The name of a secret that was entered before and is held.
     pub(super) kept: String,
     pub(super) expires: String,
     pub(super) mailbox: String,
@@ -56,6 +62,12 @@ pub(super) struct Fields {
     /// Its kind, if it is not a secret.
     #[serde(skip)]
     pub(super) other_credential: Option<&'static str>,
+    /// The day on which the secret of relay.toml was stored.
+    #[serde(skip)]
+    pub(super) stored: Option<String>,
+    /// Keys that environment variables set, with their names: relay.toml has no effect there.
+    #[serde(skip)]
+    variables: Vec<(&'static str, String)>,
 }
 
 /// A secret in a form.
@@ -76,12 +88,29 @@ pub(super) enum Field {
     Secret,
     Expires,
     Mailbox,
+    LoginUrl,
+    GraphUrl,
     Networks,
     /// The file has changed.
     File,
 }
 
 impl Field {
+    /// The field for a key of relay.toml.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        Some(match key {
+            "tenant" => Self::Tenant,
+            "client_id" => Self::ClientId,
+            "client_secret" | "client_secret_file" => Self::Secret,
+            "client_secret_expires" => Self::Expires,
+            "mailbox" => Self::Mailbox,
+            "login_url" => Self::LoginUrl,
+            "graph_url" => Self::GraphUrl,
+            "address" | "networks" => Self::Networks,
+            _ => return None,
+        })
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tenant => "tenant",
@@ -89,10 +118,16 @@ impl Field {
             Self::Secret => "secret",
             Self::Expires => "expires",
             Self::Mailbox => "mailbox",
+            Self::LoginUrl => "login_url",
+            Self::GraphUrl => "graph_url",
             Self::Networks => "networks",
             Self::File => "file",
         }
     }
+}
+
+fn is_id(text: &str) -> bool {
+    uuid::Uuid::try_parse(text.trim()).is_ok()
 }
 
 /// The names of all accounts.
@@ -104,22 +139,41 @@ pub(super) fn accounts(editor: &Editor) -> Vec<String> {
     (0..editor.count("account")).map(name).collect()
 }
 
-/// What relay.toml has; for an account that it does not have, an empty form.
-pub(super) fn read(editor: &Editor, account: Option<&str>) -> Fields {
+/// What relay.toml has, and environment variables; for an account that it does not have, an empty
+/// form.
+pub(super) fn read(editor: &Editor, account: Option<&str>, in_force: &Config) -> Fields {
     let names = accounts(editor);
     let at = match account {
         Some(account) => names.iter().position(|name| name == account),
         None => (!names.is_empty()).then_some(0),
     };
-    let (reach, networks) = reach(editor);
+    let number = at.unwrap_or(names.len());
+    let variables = variables::all(&in_force.origin, number);
+    let (reach, networks) = match variables::of("networks", &variables) {
+        Some(_) => (String::new(), String::new()),
+        None => reach(editor),
+    };
     let empty = Fields {
         version: editor.version(),
         sign_in: "application".to_owned(),
-        reach: reach.clone(),
-        networks: networks.clone(),
+        reach,
+        networks,
+        has_credential: variables::of("secret", &variables).is_some(),
+        variables,
         ..Fields::default()
     };
-    let Some(at) = at else { return empty };
+    let Some(at) = at else {
+        return empty.with_variables(in_force.accounts.get(number));
+    };
+    let fields = Fields {
+        account: names.get(at).cloned().unwrap_or_default(),
+        ..of_account(editor, at, empty)
+    };
+    fields.with_variables(in_force.accounts.get(number))
+}
+
+/// What an account of relay.toml has, in a form that is empty otherwise.
+fn of_account(editor: &Editor, at: usize, empty: Fields) -> Fields {
     let table = Table::Entry("account", at);
     let text = |key: &str| editor.text(&table, key).unwrap_or_default();
     let others = [
@@ -133,8 +187,9 @@ pub(super) fn read(editor: &Editor, account: Option<&str>) -> Fields {
         "client_secret_env",
         "client_secret_credential",
     ];
+    let file = editor.text(&table, "client_secret_file");
+    let since = file.and_then(|file| kept_since(Path::new(&file)));
     Fields {
-        account: names.get(at).cloned().unwrap_or_default(),
         sign_in: match text("sign_in").as_str() {
             "delegated" => "delegated".to_owned(),
             _ => empty.sign_in.clone(),
@@ -146,14 +201,18 @@ pub(super) fn read(editor: &Editor, account: Option<&str>) -> Fields {
         cloud: text("cloud"),
         login_url: text("login_url"),
         graph_url: text("graph_url"),
-        has_credential: secrets.iter().any(|key| editor.has(&table, key)),
+        has_credential: empty.has_credential || secrets.iter().any(|it| editor.has(&table, it)),
         other_credential: other.map(|(_, name)| *name),
+        stored: since.map(|since| since.rfc3339().chars().take(DAY).collect()),
         ..empty
     }
 }
 
+/// Letters of a day in RFC 3339.
+const DAY: usize = "2026-11-30".len();
+
 /// Who may connect, if the file has at most one listener.
-fn reach(editor: &Editor) -> (String, String) {
+pub(super) fn reach(editor: &Editor) -> (String, String) {
     let listener = Table::Entry("listener", 0);
     match editor.count("listener") {
         0 => ("here".to_owned(), String::new()),
@@ -185,43 +244,107 @@ impl Fields {
         self.sign_in == "delegated"
     }
 
-    /// The form again, with what only relay.toml knows.
-    pub(super) fn with_credential_of(self, file: &Self) -> Self {
+    /// The environment variable that sets a key.
+    pub(super) fn variable(&self, key: &str) -> Option<&str> {
+        variables::of(key, &self.variables)
+    }
+
+    /// The values that environment variables set, as they are in force.
+    fn with_variables(mut self, account: Option<&Account>) -> Self {
+        let Some(account) = account else { return self };
+        let mailbox = match &account.mailbox {
+            Mailbox::Fixed(mailbox) => mailbox.to_string(),
+            Mailbox::From => "from".to_owned(),
+        };
+        let sign_in = match account.sign_in {
+            SignIn::Delegated => "delegated",
+            SignIn::Application => "application",
+        };
+        for (key, field, value) in [
+            ("tenant", &mut self.tenant, account.tenant.as_str()),
+            ("client_id", &mut self.client_id, account.client_id.as_str()),
+            ("mailbox", &mut self.mailbox, mailbox.as_str()),
+            ("sign_in", &mut self.sign_in, sign_in),
+            ("cloud", &mut self.cloud, account.cloud.name()),
+            ("login_url", &mut self.login_url, account.login_url.as_str()),
+            ("graph_url", &mut self.graph_url, account.graph_url.as_str()),
+        ] {
+            if variables::of(key, &self.variables).is_some() {
+                value.clone_into(field);
+            }
+        }
+        self
+    }
+
+    /// The form again, with what only relay.toml and the environment know.
+    pub(super) fn with_what_is_known(mut self, known: &Self) -> Self {
+        for (key, field, value) in [
+            ("tenant", &mut self.tenant, &known.tenant),
+            ("client_id", &mut self.client_id, &known.client_id),
+            ("mailbox", &mut self.mailbox, &known.mailbox),
+            ("sign_in", &mut self.sign_in, &known.sign_in),
+            ("cloud", &mut self.cloud, &known.cloud),
+            ("login_url", &mut self.login_url, &known.login_url),
+            ("graph_url", &mut self.graph_url, &known.graph_url),
+            ("networks", &mut self.reach, &known.reach),
+        ] {
+            if known.variable(key).is_some() {
+                field.clone_from(value);
+            }
+        }
         Self {
-            has_credential: file.has_credential,
-            other_credential: file.other_credential,
+            has_credential: known.has_credential,
+            other_credential: known.other_credential,
+            stored: known.stored.clone(),
+            variables: known.variables.clone(),
             ..self
         }
     }
 
-    /// The form again after an error in it: the secret was not kept.
-    pub(super) fn without_secret(self) -> Self {
-        Self {
-            secret: Hidden::default(),
-            ..self
+    /// Takes the secret out of the form: a new one, or one that was entered before.
+    pub(super) fn take_secret(&mut self, held: &Held) -> Option<SecretString> {
+        let entered = std::mem::take(&mut self.secret.0);
+        if self.variable("secret").is_some() {
+            return None;
+        }
+        match entered.trim() {
+            "" => held.find(&self.kept),
+            entered => Some(SecretString::from(entered)),
         }
     }
 
     /// What is wrong with single fields, before anybody is asked.
-    pub(super) fn errors(&self, texts: &SetupTexts) -> Vec<(Field, &'static str)> {
-        let is_id = |text: &str| uuid::Uuid::try_parse(text.trim()).is_ok();
+    pub(super) fn errors(
+        &self,
+        secret: Option<&SecretString>,
+        texts: &SetupTexts,
+    ) -> Vec<(Field, &'static str)> {
         let mut errors = Vec::new();
-        let tenant = self.tenant.trim();
-        if !is_id(tenant) && !tenant.contains('.') {
+        if !self.has_tenant() {
             errors.push((Field::Tenant, texts.no_tenant));
         }
-        if !is_id(&self.client_id) {
+        if !self.has_client_id() {
             errors.push((Field::ClientId, texts.no_client_id));
         }
-        if is_id(&self.secret.0) {
-            errors.push((Field::Secret, texts.secret_id));
+        match secret.map(|secret| secret.expose_secret()) {
+            Some(secret) if is_id(secret) => errors.push((Field::Secret, texts.secret_id)),
+            Some(secret) if SecretSource::damage(secret).is_some() => {
+                errors.push((Field::Secret, texts.secret_damaged));
+            }
+            // Mailboxes can sign in without one.
+            None if !self.is_delegated()
+                && !self.has_credential
+                && self.other_credential.is_none() =>
+            {
+                errors.push((Field::Secret, texts.secret_missing));
+            }
+            Some(_) | None => {}
         }
         let expires = self.expires.trim();
         if !expires.is_empty() && crate::clock::Timestamp::end_of_day(expires).is_none() {
             errors.push((Field::Expires, texts.no_day));
         }
-        let mailbox = self.mailbox.trim();
-        if mailbox != "from" && mailbox.parse::<Address>().is_err() {
+        if !self.has_mailbox() {
             errors.push((Field::Mailbox, texts.no_mailbox));
         }
         if self.reach == "networks" && (self.others().is_empty() || !self.are_networks()) {
@@ -230,7 +353,34 @@ impl Fields {
         errors
     }
 
-    fn others(&self) -> Vec<&str> {
+    /// Whether the tenant may be one.
+    pub(super) fn has_tenant(&self) -> bool {
+        let tenant = self.tenant.trim();
+        is_id(tenant) || tenant.contains('.') || (self.is_delegated() && is_shared(tenant))
+    }
+
+    /// Whether the client ID may be one.
+    pub(super) fn has_client_id(&self) -> bool {
+        is_id(&self.client_id)
+    }
+
+    /// Whether the mailbox may be one.
+    pub(super) fn has_mailbox(&self) -> bool {
+        let mailbox = self.mailbox.trim();
+        mailbox == "from" || mailbox.parse::<Address>().is_ok()
+    }
+
+    /// Scheme and host of Entra.
+    pub(super) fn entra(&self) -> &str {
+        let clouds = [Cloud::UsGov, Cloud::UsDod, Cloud::China];
+        let cloud = clouds.into_iter().find(|it| it.name() == self.cloud);
+        match self.login_url.trim() {
+            "" => cloud.unwrap_or(Cloud::Global).login_url(),
+            url => url,
+        }
+    }
+
+    pub(super) fn others(&self) -> Vec<&str> {
         let words = self.networks.split([' ', ',', '\n', '\r', '\t']);
         words.filter(|word| !word.is_empty()).collect()
     }
@@ -239,125 +389,5 @@ impl Fields {
         let is_one =
             |word: &&str| word.parse::<ipnet::IpNet>().is_ok() || word.parse::<IpAddr>().is_ok();
         self.others().iter().all(is_one)
-    }
-
-    /// The change of the file, checked; and the form in case it is shown again. A new secret is
-    /// in a file of its own then, which nothing names yet.
-    pub(super) fn prepared(
-        mut self,
-        editor: Editor,
-        data_dir: &Path,
-    ) -> (Self, Result<Change, EditError>) {
-        let secret = std::mem::take(&mut self.secret.0);
-        if !secret.trim().is_empty() {
-            let secret = SecretString::from(secret.trim());
-            match keep_secret(data_dir, self.account_name(), &secret) {
-                Ok(path) => {
-                    let name = path.file_name().unwrap_or_default();
-                    self.kept = name.to_string_lossy().into_owned();
-                }
-                Err(error) => {
-                    let path = data_dir.to_owned();
-                    return (self, Err(EditError::Write { path, error }));
-                }
-            }
-        }
-        let change = self.change(editor, data_dir);
-        (self, change)
-    }
-
-    fn change(&self, mut editor: Editor, data_dir: &Path) -> Result<Change, EditError> {
-        let known = accounts(&editor);
-        let at = known.iter().position(|name| *name == self.account);
-        let account = match at {
-            Some(at) => Table::Entry("account", at),
-            None => editor.add("account")?,
-        };
-        for (key, value) in [
-            ("tenant", self.tenant.trim()),
-            ("client_id", self.client_id.trim()),
-            ("mailbox", self.mailbox.trim()),
-        ] {
-            if editor.text(&account, key).as_deref() != Some(value) {
-                editor.set(&account, key, value)?;
-            }
-        }
-        for (key, value) in [
-            ("cloud", self.cloud.trim()),
-            ("login_url", self.login_url.trim()),
-            ("graph_url", self.graph_url.trim()),
-        ] {
-            match (value, editor.text(&account, key)) {
-                ("", Some(_)) => editor.remove(&account, key)?,
-                ("", None) => {}
-                (value, Some(old)) if old == value => {}
-                (value, _) => editor.set(&account, key, value)?,
-            }
-        }
-        match (self.is_delegated(), editor.text(&account, "sign_in")) {
-            (true, Some(old)) if old == "delegated" => {}
-            (true, _) => editor.set(&account, "sign_in", "delegated")?,
-            (false, Some(old)) if old == "delegated" => {
-                editor.set(&account, "sign_in", "application")?;
-            }
-            (false, _) => {}
-        }
-        if let Some(path) = kept_secret(data_dir, &self.kept) {
-            for key in [
-                "client_secret_env",
-                "client_secret_credential",
-                "certificate_file",
-                "private_key_file",
-                "managed_identity",
-                "federated_token_file",
-            ] {
-                editor.remove(&account, key)?;
-            }
-            let path = path.to_string_lossy().into_owned();
-            editor.set(&account, "client_secret_file", path)?;
-        }
-        match self.expires.trim() {
-            "" => editor.remove(&account, "client_secret_expires")?,
-            day if editor.text(&account, "client_secret_expires").as_deref() == Some(day) => {}
-            day => editor.set(&account, "client_secret_expires", day)?,
-        }
-        self.listener(&mut editor)?;
-        editor.finish()
-    }
-
-    /// Changes the listener only if the answer is another than that of the file.
-    fn listener(&self, editor: &mut Editor) -> Result<(), EditError> {
-        let (was, networks) = reach(editor);
-        let same = self.others() == networks.split('\n').collect::<Vec<_>>();
-        if self.reach.is_empty() || was.is_empty() || (was == self.reach && (was == "here" || same))
-        {
-            return Ok(());
-        }
-        let listener = match editor.count("listener") {
-            0 => editor.add("listener")?,
-            _ => Table::Entry("listener", 0),
-        };
-        let address = editor.text(&listener, "address").unwrap_or_default();
-        // systemd has opened it: what it can be reached at is in the unit.
-        let is_passed = address.starts_with("systemd:");
-        let port = address
-            .rsplit_once(':')
-            .map_or(PORT, |(_, port)| port)
-            .to_owned();
-        if self.reach == "here" {
-            editor.remove(&listener, "networks")?;
-            if is_passed {
-                return Ok(());
-            }
-            return editor.set(&listener, "address", format!("127.0.0.1:{port}"));
-        }
-        let is_here =
-            address.is_empty() || address.starts_with("127.") || address.starts_with("[::1]");
-        if is_here {
-            editor.set(&listener, "address", format!("0.0.0.0:{port}"))?;
-        }
-        let here = HERE.into_iter();
-        let networks: Vec<String> = here.chain(self.others()).map(str::to_owned).collect();
-        editor.set(&listener, "networks", networks)
     }
 }

@@ -2,16 +2,24 @@
 //!
 //! Promises: saving asks Microsoft first, and changes nothing if the answer is no, unless the
 //! administrator insists. A secret goes into a file that only the relay's user can read, never
-//! into relay.toml, and is never shown. What the form does not know in relay.toml stays as it
-//! is. A form that was filled in for another version of the file is refused.
+//! into relay.toml, and is never shown; where nothing is saved, no file stays. What the form does
+//! not know in relay.toml stays as it is, and so does what an environment variable decides. A
+//! form that was filled in for another version of the file is refused.
 
+mod change;
 mod form;
+mod held;
+mod inputs;
 mod restart;
 mod saved;
 pub(super) mod texts;
+mod trouble;
+mod variables;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
@@ -23,11 +31,14 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use self::form::Field;
 use self::form::Fields;
+pub(super) use self::held::Held;
 pub use self::saved::Outcomes;
+use self::trouble::Trouble;
 use super::Broken;
 use super::Page;
 use super::access::change::Who;
@@ -39,14 +50,17 @@ use super::layout::Layout;
 use super::layout::Tab;
 use super::visitor::Role;
 use super::visitor::Visitor;
+use crate::admin::AdminState;
 use crate::admin::AuditAction;
 use crate::admin::attention::Finding;
 use crate::admin::attention::FindingState;
 use crate::admin::scope_commands;
-use crate::config::Config;
+use crate::catalogue::App;
 use crate::config::edit::Change;
 use crate::config::edit::EditError;
-use crate::config::edit::forget_secrets;
+use crate::config::edit::Editor;
+use crate::config::edit::KeptSecret;
+use crate::config::edit::keep_secret;
 
 /// Who may change something here.
 const ADMINISTRATOR: Who = Who::Role(Role::Administrator);
@@ -86,20 +100,20 @@ pub(super) fn needed(visitor: &Visitor) -> Notice {
 }
 
 /// The form, with what is wrong with it.
-#[derive(Template)]
+#[derive(Debug, Template)]
 #[template(path = "setup.html")]
 struct Setup {
     layout: Layout,
     fields: Fields,
     /// The names of all accounts.
     accounts: Vec<String>,
-    errors: Vec<(Field, &'static str)>,
-    /// What the relay says about the file, in English.
-    problems: Vec<String>,
-    /// What Microsoft says, if it is not good.
-    findings: Vec<Finding>,
+    trouble: Trouble,
+    /// Where an administrator of the tenant consents, if the form says enough for that.
+    consent: Option<String>,
     /// PowerShell that limits the app to its mailbox.
     commands: Vec<String>,
+    /// Whether the commands have names that are still to be filled in.
+    has_gaps: bool,
     /// Whether the relay may write the file.
     file: Option<PathBuf>,
 }
@@ -114,25 +128,6 @@ impl Setup {
             ("us-dod", "US Government (DoD)"),
             ("china", "China (21Vianet)"),
         ]
-    }
-
-    fn error(&self, name: &str) -> Option<&'static str> {
-        let mut errors = self.errors.iter();
-        let found = errors.find(|(field, _)| field.name() == name);
-        found.map(|(_, words)| *words)
-    }
-
-    /// Why it was not saved, on one line.
-    fn reasons(&self) -> String {
-        let errors = self.errors.iter().map(|(_, words)| *words);
-        let problems = self.problems.iter().map(String::as_str);
-        let findings = self.findings.iter().map(|it| it.words.as_str());
-        let all: Vec<&str> = errors.chain(problems).chain(findings).collect();
-        all.join("; ")
-    }
-
-    fn has_trouble(&self) -> bool {
-        !(self.errors.is_empty() && self.problems.is_empty() && self.findings.is_empty())
     }
 }
 
@@ -149,16 +144,22 @@ async fn show(
     if let Err(refused) = visitor.require(Role::Administrator) {
         return Ok(refused.into_response());
     }
-    let (fields, accounts, problems) = match page.admin_state.configuration.editor().await {
+    let configuration = &page.admin_state.configuration;
+    let mut trouble = Trouble::default();
+    let (fields, accounts) = match configuration.editor().await {
         Some(Ok(editor)) => {
-            let fields = form::read(&editor, which.account.as_deref());
-            (fields, form::accounts(&editor), Vec::new())
+            let account = which.account.as_deref();
+            let fields = form::read(&editor, account, &configuration.in_force());
+            (fields, form::accounts(&editor))
         }
-        Some(Err(error)) => (Fields::default(), Vec::new(), lines(&error)),
-        None => (Fields::default(), Vec::new(), Vec::new()),
+        Some(Err(error)) => {
+            trouble = Trouble::of(&error);
+            (Fields::default(), Vec::new())
+        }
+        None => (Fields::default(), Vec::new()),
     };
-    let setup = page.setup_form(&visitor, fields, accounts).await?;
-    super::shown(&Setup { problems, ..setup })
+    let setup = page.setup_form(&visitor, fields, accounts, trouble).await?;
+    super::shown(&setup)
 }
 
 async fn save(
@@ -181,64 +182,55 @@ async fn saved_by(
     fields: Fields,
     by: String,
 ) -> Result<Response, Broken> {
-    let editor = match page.admin_state.configuration.editor().await {
+    // Of two at the same time, each would remove the other's secret.
+    let _one = page.saves.lock().await;
+    let configuration = &page.admin_state.configuration;
+    let editor = match configuration.editor().await {
         Some(Ok(editor)) => editor,
         Some(Err(error)) => {
-            let setup = page.setup_form(&visitor, fields, Vec::new()).await?;
-            let problems = lines(&error);
-            return unsaved(&visitor, &Setup { problems, ..setup });
+            let form = (fields, Vec::new(), None);
+            return page.unsaved(&visitor, form, Trouble::of(&error)).await;
         }
         // The sandbox has no file, and its form no button.
         None => return Ok(StatusCode::NOT_FOUND.into_response()),
     };
     let accounts = form::accounts(&editor);
-    let known = form::read(&editor, Some(&fields.account));
-    let fields = fields.with_credential_of(&known);
-    let texts = &visitor.texts().setup;
-    let mut errors = fields.errors(texts);
+    let in_force = configuration.in_force();
+    let known = form::read(&editor, Some(&fields.account), &in_force);
+    let mut fields = fields.with_what_is_known(&known);
+    let secret = fields.take_secret(&page.held);
+    let mut errors = fields.errors(secret.as_ref(), &visitor.texts().setup);
     if editor.version() != fields.version {
-        errors.push((Field::File, texts.changed_meanwhile));
+        errors.push((Field::File, visitor.texts().setup.changed_meanwhile));
     }
-    if !errors.is_empty() {
-        let setup = page.setup_form(&visitor, fields.without_secret(), accounts);
-        let setup = setup.await?;
-        return unsaved(&visitor, &Setup { errors, ..setup });
-    }
-    let data_dir = page.admin_state.configuration.in_force().data_dir;
-    let prepared = fields.prepared(editor, &data_dir);
-    let (fields, change) = match prepared {
-        (fields, Ok(change)) => (fields, change),
-        (fields, Err(error)) => {
-            let setup = page.setup_form(&visitor, fields, accounts).await?;
-            let problems = lines(&error);
-            return unsaved(&visitor, &Setup { problems, ..setup });
+    let saved = match errors.is_empty() {
+        true => {
+            page.check_and_save(&visitor, &fields, editor, (secret.as_ref(), &by))
+                .await
         }
+        false => Err(Trouble::of_fields(&errors)),
     };
-    visitor.audit_about(changed(&change));
-    let findings = page.check_account(&fields, &change).await;
-    let is_refused = findings.iter().any(|it| it.state == FindingState::Failure);
-    if is_refused && fields.anyway.is_empty() {
-        let setup = page.setup_form(&visitor, fields, accounts).await?;
-        let bad = findings
-            .into_iter()
-            .filter(|it| it.state != FindingState::Ok);
-        let findings = bad.collect();
-        return unsaved(&visitor, &Setup { findings, ..setup });
-    }
-    match page.save_change(&visitor, change, findings, &by).await {
+    match saved {
         Ok(id) => Ok(Redirect::to(&format!("/setup/changes/{id}")).into_response()),
-        Err(error) => {
-            let setup = page.setup_form(&visitor, fields, accounts).await?;
-            let problems = lines(&error);
-            unsaved(&visitor, &Setup { problems, ..setup })
+        Err(trouble) => {
+            let form = (fields, accounts, secret);
+            page.unsaved(&visitor, form, trouble).await
         }
     }
 }
 
-/// Nothing was changed.
-fn unsaved(visitor: &Visitor, setup: &Setup) -> Result<Response, Broken> {
-    visitor.audit_refused(setup.reasons());
-    Ok((StatusCode::UNPROCESSABLE_ENTITY, super::shown(setup)?).into_response())
+/// How often it is looked for secrets that nothing needs.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// A change that was prepared waits for a day, and a form for the answer of Microsoft.
+const LEAST: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// Removes now and then the secrets of changes that were never applied.
+pub(super) async fn forget_secrets(admin_state: &AdminState) -> Infallible {
+    loop {
+        let now = admin_state.means.clock.now();
+        admin_state.configuration.forget_secrets(now, LEAST).await;
+        tokio::time::sleep(EVERY).await;
+    }
 }
 
 /// The settings that differ, without their values.
@@ -247,26 +239,90 @@ fn changed(change: &Change) -> String {
     keys.join(", ")
 }
 
-/// One line for each problem.
-fn lines(error: &EditError) -> Vec<String> {
-    error.to_string().lines().map(str::to_owned).collect()
-}
-
 impl Page {
+    /// Checks a form and saves it. Returns the name of what came of it.
+    async fn check_and_save(
+        &self,
+        visitor: &Visitor,
+        fields: &Fields,
+        editor: Editor,
+        (secret, by): (Option<&SecretString>, &str),
+    ) -> Result<String, Trouble> {
+        let data_dir = self.admin_state.configuration.in_force().data_dir;
+        let keep = |secret| keep_secret(&data_dir, fields.account_name(), secret);
+        let file = secret.map(keep).transpose().map_err(|error| {
+            let path = data_dir.clone();
+            Trouble::of(&EditError::Write { path, error })
+        })?;
+        let change = fields.change(editor, file.as_ref().map(KeptSecret::path));
+        let change = change.map_err(|error| Trouble::of(&error))?;
+        visitor.audit_about(changed(&change));
+        let findings = self.check_account(fields, &change).await;
+        let is_refused = findings.iter().any(|it| it.state == FindingState::Failure);
+        if is_refused && fields.anyway.is_empty() {
+            return Err(Trouble::of_findings(&findings));
+        }
+        let is_delegated = fields.is_delegated();
+        let saved = self.save_change(visitor, change, (findings, is_delegated), by);
+        let saved = saved.await;
+        let id = saved.map_err(|error| Trouble::of(&error))?;
+        if let Some(file) = file {
+            file.named();
+        }
+        let now = self.admin_state.means.clock.now();
+        let configuration = &self.admin_state.configuration;
+        configuration.forget_secrets(now, Duration::ZERO).await;
+        Ok(id)
+    }
+
+    /// The form again: nothing was changed. A secret that may be right is held for it.
+    async fn unsaved(
+        &self,
+        visitor: &Visitor,
+        (mut fields, accounts, secret): (Fields, Vec<String>, Option<SecretString>),
+        trouble: Trouble,
+    ) -> Result<Response, Broken> {
+        fields.kept = match secret.filter(|_| !trouble.is_typed_wrong(Field::Secret)) {
+            Some(secret) => self.held.keep(secret).map_err(|_| Broken::Random)?,
+            None => String::new(),
+        };
+        let setup = self.setup_form(visitor, fields, accounts, trouble).await?;
+        visitor.audit_refused(setup.reasons());
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, super::shown(&setup)?).into_response())
+    }
+
     async fn setup_form(
         &self,
         visitor: &Visitor,
         fields: Fields,
         accounts: Vec<String>,
+        trouble: Trouble,
     ) -> Result<Setup, Broken> {
+        let is_good = |field, has: bool| has && !trouble.is_at(field);
+        let tenant = is_good(Field::Tenant, fields.has_tenant());
+        let app = is_good(Field::ClientId, fields.has_client_id());
+        let mailbox = is_good(Field::Mailbox, fields.has_mailbox());
+        let client_id = fields.client_id.trim();
+        let consent = App {
+            tenant: fields.tenant.trim(),
+            client_id,
+            login_url: fields.entra(),
+        };
         Ok(Setup {
             layout: self.layout(visitor, Some(Tab::Setup)).await?,
-            commands: scope_commands(&fields.client_id, &fields.mailbox),
+            consent: (tenant && app).then(|| consent.admin_consent()),
+            commands: scope_commands(
+                if app { client_id } else { "CLIENT_ID" },
+                if mailbox {
+                    fields.mailbox.trim()
+                } else {
+                    "MAILBOX"
+                },
+            ),
+            has_gaps: !(app && mailbox),
             fields,
             accounts,
-            errors: Vec::new(),
-            problems: Vec::new(),
-            findings: Vec::new(),
+            trouble,
             file: self.admin_state.configuration.file().map(PathBuf::from),
         })
     }
@@ -284,27 +340,19 @@ impl Page {
         &self,
         visitor: &Visitor,
         change: Change,
-        findings: Vec<Finding>,
+        (findings, is_delegated): (Vec<Finding>, bool),
         by: &str,
     ) -> Result<String, EditError> {
         let (keys, lines) = (change.keys.clone(), change.lines());
-        let texts = [change.before.clone(), change.after.clone()];
-        let configuration = &self.admin_state.configuration;
-        let applied = configuration.apply(change, by).await?;
+        let applied = self.admin_state.configuration.apply(change, by).await?;
         visitor.audit_change(&applied);
-        let texts = [texts.to_vec(), configuration.prepared_texts()].concat();
-        // The accounts in force are those of the start: until a restart, and after it if the new
-        // file does not work, they need their secrets.
-        let Config {
-            data_dir, accounts, ..
-        } = configuration.in_force();
-        forget_secrets(&data_dir, &texts, &accounts);
         self.forget_status().await;
         Ok(self.outcomes.keep(saved::Outcome {
             applied,
             keys,
             lines,
             findings,
+            is_delegated,
         }))
     }
 }

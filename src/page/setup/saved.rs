@@ -36,6 +36,8 @@ pub(super) struct Outcome {
     pub(super) lines: Vec<Line>,
     /// What Microsoft said.
     pub(super) findings: Vec<Finding>,
+    /// Whether each mailbox has to be connected next.
+    pub(super) is_delegated: bool,
 }
 
 /// The last outcomes; clones share them.

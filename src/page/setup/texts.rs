@@ -7,6 +7,15 @@ pub(in crate::page) struct SetupTexts {
     pub(in crate::page) needed_help: &'static str,
     pub(in crate::page) not_saved: &'static str,
     pub(in crate::page) nothing_changed: &'static str,
+    /// Before a link to the field that a refusal is about.
+    pub(in crate::page) at_field: &'static str,
+    /// At a field whose value Microsoft refuses.
+    pub(in crate::page) refused_here: &'static str,
+    /// Before what Microsoft says.
+    pub(in crate::page) said: &'static str,
+    pub(in crate::page) hints: &'static str,
+    /// The name of an environment variable.
+    pub(in crate::page) set_by: fn(&str) -> String,
     pub(in crate::page) no_file: &'static str,
     pub(in crate::page) accounts: &'static str,
     pub(in crate::page) app_title: &'static str,
@@ -22,6 +31,12 @@ pub(in crate::page) struct SetupTexts {
     pub(in crate::page) no_client_id: &'static str,
     pub(in crate::page) secret: &'static str,
     pub(in crate::page) secret_saved: &'static str,
+    pub(in crate::page) secret_held: &'static str,
+    pub(in crate::page) secret_held_help: &'static str,
+    /// The day on which it was stored.
+    pub(in crate::page) secret_stored: fn(&str) -> String,
+    pub(in crate::page) secret_missing: &'static str,
+    pub(in crate::page) secret_damaged: &'static str,
     pub(in crate::page) secret_help: &'static str,
     pub(in crate::page) secret_id: &'static str,
     /// Before the name of another credential.
@@ -50,8 +65,11 @@ pub(in crate::page) struct SetupTexts {
     pub(in crate::page) anyway: &'static str,
     pub(in crate::page) save_help: &'static str,
     pub(in crate::page) changed_meanwhile: &'static str,
+    pub(in crate::page) consent_title: &'static str,
+    pub(in crate::page) consent_help: &'static str,
     pub(in crate::page) scope_title: &'static str,
     pub(in crate::page) scope_help: &'static str,
+    pub(in crate::page) scope_gaps: &'static str,
     pub(in crate::page) prepared: &'static str,
     pub(in crate::page) prepared_help: &'static str,
     pub(in crate::page) written: &'static str,
@@ -59,6 +77,7 @@ pub(in crate::page) struct SetupTexts {
     pub(in crate::page) previous: &'static str,
     pub(in crate::page) not_in_force: &'static str,
     pub(in crate::page) needs_restart: &'static str,
+    pub(in crate::page) connect_next: &'static str,
     pub(in crate::page) restart: &'static str,
     pub(in crate::page) restart_help: &'static str,
     pub(in crate::page) restarts: &'static str,

@@ -10,9 +10,9 @@ use super::OrderTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
+use super::attention;
 use crate::admin::AuditAction;
 use crate::admin::AuditResult;
-use super::attention;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
@@ -275,6 +275,13 @@ pub(super) static TEXTS: Texts = Texts {
         needed_help: "it accepts no mail until it knows which app and which mailbox send",
         not_saved: "Not saved",
         nothing_changed: "Nothing was changed: the relay goes on with its old settings.",
+        at_field: "The field concerned:",
+        refused_here: "Microsoft does not accept this. The top of the page says why.",
+        said: "Microsoft said:",
+        hints: "In addition",
+        set_by: |variable| {
+            format!("Set by the environment variable {variable}: relay.toml has no effect here.")
+        },
         no_file: "This relay has no relay.toml that could be changed here.",
         accounts: "Accounts",
         app_title: "1. The app in Entra",
@@ -293,6 +300,13 @@ pub(super) static TEXTS: Texts = Texts {
                        Application (client) ID.",
         secret: "Client secret, its Value",
         secret_saved: "saved, never shown",
+        secret_held: "entered, not saved",
+        secret_held_help: "The secret that you entered is not saved either. The relay remembers it for \
+                           an hour, for this form only: leave its field empty to use it again.",
+        secret_stored: |day| format!("The secret in use was stored on {day}; it is never shown."),
+        secret_missing: "Enter the secret's Value. The relay has none yet.",
+        secret_damaged: "This is not a secret of Entra's: it contains quotation marks, blanks or a \
+                         line break. Copy only the column Value.",
         secret_help: "In Entra: Certificates & secrets. The secret's Value, not its ID: Entra shows \
                       it only once, right after you have created it. Leave this empty to keep the \
                       one that is saved.",
@@ -325,9 +339,14 @@ pub(super) static TEXTS: Texts = Texts {
         save_help: "Saving asks Microsoft for a token and tries the mailbox; that takes a few seconds.",
         changed_meanwhile: "relay.toml was changed by somebody else meanwhile. Reload this page to \
                             see it, then enter your change again.",
+        consent_title: "Grant admin consent",
+        consent_help: "When the permission Mail.Send is in the list of the app (Entra: API \
+                       permissions), an administrator of the tenant grants it at this address:",
         scope_title: "Limit the app to its mailbox",
         scope_help: "The application permission Mail.Send covers every mailbox of the tenant. To \
                      allow only this one, remove that permission in Entra and run in PowerShell:",
+        scope_gaps: "Fill in CLIENT_ID or MAILBOX where the commands have one of these words. They \
+                     have your values as soon as the form does and Microsoft accepts them.",
         prepared: "The change is ready, and not written yet",
         prepared_help: "The relay may not write relay.toml, so that nobody who breaks into it can \
                         change what it does. Run this on its machine; it shows the change again, \
@@ -337,6 +356,7 @@ pub(super) static TEXTS: Texts = Texts {
         previous: "The text before is in relay.toml.previous.",
         not_in_force: "The relay still uses the configuration before:",
         needs_restart: "These settings take effect when the relay restarts:",
+        connect_next: "When it is in force: connect each mailbox",
         restart: "Restart the relay now",
         restart_help: "It takes a few seconds; clients that connect meanwhile try again. No mail is lost.",
         restarts: "The relay restarts",
@@ -459,6 +479,8 @@ pub(super) static TEXTS: Texts = Texts {
                           URIs.",
         not_accepted: "Entra accepts http only for localhost. Set url under [admin] in relay.toml \
                        to the https address of this page.",
+        consent: "An administrator of the tenant can agree for all users, so that nobody is asked. \
+                  For account",
         elsewhere: "Microsoft brings the browser back to another address than the one you use now. \
                     Before you sign in a mailbox, open the page there and log in:",
         forget_question: |mailbox| format!("Forget the sign-in of {mailbox}?"),
@@ -470,6 +492,11 @@ pub(super) static TEXTS: Texts = Texts {
         link_help: "It is shown only now. It works once, for a day, until the relay is restarted or \
                     you make another one. With it the user can connect this mailbox and do nothing \
                     else.",
+        link_only_here: "This link works only in a browser on the relay's own machine, because this \
+                         page can be reached only there. For users elsewhere, give [admin] in \
+                         relay.toml an address in your network with tls, and set url to its https \
+                         address; then make the link again. Or the user opens an SSH tunnel to the \
+                         relay first, with the same port.",
         back: "Back to the mailboxes",
         connect: |mailbox| format!("Connect {mailbox}"),
         wrong_link_title: "This link does not work",

@@ -10,9 +10,9 @@ use super::OrderTexts;
 use super::OverviewTexts;
 use super::Texts;
 use super::TimeTexts;
+use super::attention;
 use crate::admin::AuditAction;
 use crate::admin::AuditResult;
-use super::attention;
 use crate::admin::DeviceState;
 use crate::admin::Obstacle;
 use crate::admin::PageRole as Role;
@@ -283,6 +283,15 @@ pub(super) static TEXTS: Texts = Texts {
         needed_help: "es nimmt keine E-Mails an, solange es nicht weiß, welche App und welches Postfach senden",
         not_saved: "Nicht gespeichert",
         nothing_changed: "Es wurde nichts geändert: Das Relay arbeitet mit den alten Einstellungen weiter.",
+        at_field: "Das betrifft das Feld:",
+        refused_here: "Microsoft nimmt das nicht an. Warum, steht oben auf der Seite.",
+        said: "Microsoft sagt:",
+        hints: "Außerdem",
+        set_by: |variable| {
+            format!(
+                "Von der Umgebungsvariablen {variable} gesetzt: relay.toml hat hier keine Wirkung."
+            )
+        },
         no_file: "Dieses Relay hat keine relay.toml, die sich hier ändern ließe.",
         accounts: "Konten",
         app_title: "1. Die App in Entra",
@@ -301,6 +310,16 @@ pub(super) static TEXTS: Texts = Texts {
                        Anwendungs-ID (Client) kopieren.",
         secret: "Geheimer Clientschlüssel, sein Wert",
         secret_saved: "gespeichert, wird nie angezeigt",
+        secret_held: "eingegeben, nicht gespeichert",
+        secret_held_help: "Auch das eingegebene Geheimnis ist nicht gespeichert. Das Relay merkt es \
+                           sich eine Stunde lang, nur für dieses Formular: Das Feld leer lassen, um \
+                           es noch einmal zu verwenden.",
+        secret_stored: |day| {
+            format!("Das verwendete Geheimnis wurde am {day} gespeichert; es wird nie angezeigt.")
+        },
+        secret_missing: "Bitte den Wert des Geheimnisses eingeben. Das Relay hat noch keines.",
+        secret_damaged: "Das ist kein Geheimnis von Entra: Es enthält Anführungszeichen, Leerzeichen \
+                         oder einen Zeilenumbruch. Bitte nur die Spalte Wert kopieren.",
         secret_help: "In Entra: Zertifikate & Geheimnisse. Der Wert des Geheimnisses, nicht seine \
                       ID: Entra zeigt ihn nur einmal, gleich nach dem Anlegen. Leer lassen, um den \
                       gespeicherten zu behalten.",
@@ -334,10 +353,16 @@ pub(super) static TEXTS: Texts = Texts {
                     ausprobiert; das dauert ein paar Sekunden.",
         changed_meanwhile: "relay.toml wurde inzwischen von jemand anderem geändert. Bitte die Seite \
                             neu laden und die Änderung noch einmal eingeben.",
+        consent_title: "Administratorzustimmung erteilen",
+        consent_help: "Wenn die Berechtigung Mail.Send in der Liste der App steht (Entra: \
+                       API-Berechtigungen), erteilt ein Administrator des Mandanten sie unter dieser \
+                       Adresse:",
         scope_title: "Die App auf ihr Postfach beschränken",
         scope_help: "Die Anwendungsberechtigung Mail.Send gilt für jedes Postfach des Mandanten. Um \
                      nur dieses zu erlauben, die Berechtigung in Entra entfernen und in der \
                      PowerShell ausführen:",
+        scope_gaps: "Wo in den Befehlen CLIENT_ID oder MAILBOX steht, bitte den Wert einsetzen. Ihre \
+                     Werte stehen dort, sobald sie im Formular stehen und Microsoft sie annimmt.",
         prepared: "Die Änderung ist vorbereitet, aber noch nicht geschrieben",
         prepared_help: "Das Relay darf relay.toml nicht schreiben, damit niemand, der in es \
                         einbricht, sein Verhalten ändern kann. Bitte auf seinem Rechner ausführen; \
@@ -348,6 +373,7 @@ pub(super) static TEXTS: Texts = Texts {
         previous: "Der Text von vorher steht in relay.toml.previous.",
         not_in_force: "Das Relay arbeitet noch mit der Konfiguration von vorher:",
         needs_restart: "Diese Einstellungen gelten, sobald das Relay neu startet:",
+        connect_next: "Sobald es in Kraft ist: jedes Postfach verbinden",
         restart: "Das Relay jetzt neu starten",
         restart_help: "Das dauert ein paar Sekunden; Clients, die sich gerade verbinden, versuchen \
                        es noch einmal. Keine E-Mail geht verloren.",
@@ -471,6 +497,8 @@ pub(super) static TEXTS: Texts = Texts {
                           benutzerdefinierten Umleitungs-URI ein.",
         not_accepted: "Entra nimmt http nur für localhost an. Setzen Sie url unter [admin] in \
                        relay.toml auf die https-Adresse dieser Seite.",
+        consent: "Ein Administrator des Mandanten kann für alle Benutzer zustimmen, dann wird niemand \
+                  gefragt. Für das Konto",
         elsewhere: "Microsoft bringt den Browser zu einer anderen Adresse zurück als der, die Sie \
                     gerade benutzen. Öffnen Sie die Seite dort, und melden Sie sich an, bevor Sie \
                     ein Postfach anmelden:",
@@ -486,6 +514,11 @@ pub(super) static TEXTS: Texts = Texts {
         link_help: "Er wird nur jetzt gezeigt. Er gilt einmal, einen Tag lang, bis zum Neustart des \
                     Relays oder bis Sie einen neuen erzeugen. Der Benutzer kann damit dieses \
                     Postfach verbinden und sonst nichts.",
+        link_only_here: "Dieser Link funktioniert nur in einem Browser auf dem Rechner des Relays, \
+                         denn diese Seite ist nur dort erreichbar. Für Benutzer an anderen Rechnern \
+                         braucht [admin] in relay.toml eine Adresse in Ihrem Netz mit tls, und url \
+                         muss ihre https-Adresse sein; dann den Link neu erzeugen. Oder der Benutzer \
+                         öffnet zuerst einen SSH-Tunnel zum Relay, mit demselben Port.",
         back: "Zurück zu den Postfächern",
         connect: |mailbox| format!("{mailbox} verbinden"),
         wrong_link_title: "Dieser Link gilt nicht",

@@ -62,6 +62,7 @@ export const cases = {
     await administrator.fill("input[name=mailbox]:not([type=hidden])", OTHER_MAILBOX);
     await administrator.press("form.search button[formaction='/mailboxes/link']");
     await administrator.judge();
+    assert.match(await administrator.text("#only-here"), /SSH tunnel/);
     const link = await administrator.page.$eval("#link", (field) => field.value);
 
     const user = await visit({ role: null, width: 390 });

@@ -28,6 +28,20 @@ export const cases = {
     }
   },
 
+  "a refused value has the focus, and the notice leads to it": async ({ visit }) => {
+    for (const scripts of [true, false]) {
+      const visitor = await visit({ scripts });
+      await visitor.go("/setup");
+      await visitor.fill("#secret", "wrong~Canary");
+      visitor.expected.add(422);
+      await visitor.press("#setup button.primary");
+      assert.match(await visitor.text("#not-saved"), /does not belong to this app/);
+      assert.equal(await visitor.count("#secret:focus"), 1);
+      assert.equal(await visitor.count("#not-saved a[href='#secret']"), 1);
+      await visitor.judge();
+    }
+  },
+
   "a test message shows its way, and stops reloading when it has arrived": async ({ visit }) => {
     for (const scripts of [true, false]) {
       const visitor = await visit({ role: "operator", scripts });

@@ -10,7 +10,7 @@ mod doctor;
 mod entra;
 mod export;
 mod log_in;
-mod mailboxes;
+pub(crate) mod mailboxes;
 mod messages;
 mod overloads;
 mod pages;
@@ -19,6 +19,7 @@ mod routes;
 mod scale;
 mod settings;
 mod setup;
+mod setup_refused;
 mod timeline;
 mod words;
 

@@ -10,6 +10,8 @@ use axum::http::HeaderMap;
 
 use crate::page::attention::Level;
 use crate::page::attention::Notice;
+use crate::page::attention::Said;
+use crate::page::texts::Language;
 use crate::telemetry::maillog;
 
 /// What proxies add to a request (RFC 7239, and what came before it).
@@ -47,8 +49,8 @@ impl Unnamed {
             level: Level::Warning,
             title: crate::admin::capital(TITLE),
             since: None,
-            detail: None,
-            remedy: Some(REMEDY.to_owned()),
+            details: Vec::new(),
+            remedy: Some(Said::new(REMEDY, Language::English)),
             command: None,
             link: None,
         })
