@@ -93,7 +93,7 @@ export const cases = {
       await visitor.enter("#go");
       await visitor.tabTo("a[href*='reports@sandbox.example']");
       await visitor.page.keyboard.press("Enter");
-      await visitor.sees("Microsoft 365 has accepted it", "body");
+      await visitor.seesAfterReload("Microsoft 365 has accepted it", "body");
       await visitor.go("/mailboxes");
       await visitor.enter("#mailboxes button.danger");
       await visitor.enter("main form button");

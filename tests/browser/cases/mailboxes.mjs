@@ -30,10 +30,7 @@ async function signIn(relay, visitor, user) {
   await visitor.judge();
   await visitor.press("#go");
   await visitor.page.click(`::-p-text(${user})`);
-  // Without scripts the page moves only when somebody wants it to.
-  await visitor.sees("Microsoft 365", "body");
-  while (await visitor.count("#reload")) await visitor.press("#reload");
-  await visitor.sees("Microsoft 365 has accepted it", "body");
+  await visitor.seesAfterReload("Microsoft 365 has accepted it", "body");
 }
 
 const looks = [

@@ -152,6 +152,18 @@ export class Visitor {
     }
   }
 
+  // The same on a page that moves by itself only where scripts run: elsewhere it has a link to
+  // load it again.
+  async seesAfterReload(text, selector = "main") {
+    const shown = () => this.text(selector).catch(() => "");
+    const deadline = Date.now() + PATIENCE;
+    while (!(await shown()).includes(text)) {
+      assert.ok(Date.now() < deadline, `no "${text}" in ${selector}: ${await shown()}`);
+      if (await this.count("#reload").catch(() => 0)) await this.press("#reload");
+      else await new Promise((next) => setTimeout(next, OFTEN));
+    }
+  }
+
   // Nothing on this page keeps anybody from reading or using it. `rules`: these of axe-core alone.
   async judge(rules = null) {
     const { page, scripts } = this;
