@@ -192,11 +192,12 @@ async fn show(
         return Ok(refused.into_response());
     }
     let texts = visitor.texts();
+    // Before its attempts are read: what is over now has its last answer by then.
+    let rows = page.admin_state.history(&id, None, None, 1).await?.rows;
     let found = match id.parse() {
         Ok(id) => page.admin_state.message(id).await?,
         Err(_) => None,
     };
-    let rows = page.admin_state.history(&id, None, None, 1).await?.rows;
     let (Some(shown), Some(row)) = (found, rows.into_iter().next()) else {
         let (title, words) = (texts.message.unknown_title, texts.message.unknown);
         return Ok(layout::told(&visitor, StatusCode::NOT_FOUND, title, words));
