@@ -272,7 +272,7 @@ pub(super) static TEXTS: Texts = Texts {
     },
     setup: SetupTexts {
         needed: "The relay is not set up yet",
-        needed_help: "it accepts no mail until it knows which app and which mailbox send",
+        needed_help: "It accepts no mail until it knows which app and which mailbox send.",
         not_saved: "Not saved",
         nothing_changed: "Nothing was changed: the relay goes on with its old settings.",
         at_field: "The field concerned:",

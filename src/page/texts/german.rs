@@ -280,7 +280,7 @@ pub(super) static TEXTS: Texts = Texts {
     },
     setup: SetupTexts {
         needed: "Das Relay ist noch nicht eingerichtet",
-        needed_help: "es nimmt keine E-Mails an, solange es nicht weiß, welche App und welches Postfach senden",
+        needed_help: "Es nimmt keine E-Mails an, solange es nicht weiß, welche App und welches Postfach senden.",
         not_saved: "Nicht gespeichert",
         nothing_changed: "Es wurde nichts geändert: Das Relay arbeitet mit den alten Einstellungen weiter.",
         at_field: "Das betrifft das Feld:",
