@@ -147,8 +147,8 @@ pub struct Settings {
     pub object_ids: BTreeMap<String, String>,
     /// UPNs of users without a mailbox (404 `MailboxNotEnabledForRESTAPI`).
     pub unlicensed: Vec<String>,
-    /// The RSA key, as PKCS #8 in DER, that signs ID tokens. Without one they look as if they were
-    /// signed, and the tenant publishes no key.
+    /// The RSA key, as PKCS #8 in DER, that signs ID tokens: one that everybody knows, unless said
+    /// otherwise. Without one they look as if they were signed, and the tenant publishes no key.
     pub signing_key: Option<Vec<u8>>,
     /// Object ids of the groups of every user, as the `groups` claim of ID tokens has them.
     pub groups: Vec<String>,
@@ -239,7 +239,7 @@ impl Default for Settings {
             object_ids: BTreeMap::new(),
             unlicensed: Vec::new(),
             guests: Vec::new(),
-            signing_key: None,
+            signing_key: Some(SIGNING_KEY.to_vec()),
             groups: Vec::new(),
             too_many_groups: false,
             id_token_flaw: None,
@@ -297,6 +297,9 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+/// Made for the stand-in.
+const SIGNING_KEY: &[u8] = include_bytes!("signing-key.der");
 
 const MAILBOXES: [&str; 2] = ["relay@sandbox.example", "reports@sandbox.example"];
 

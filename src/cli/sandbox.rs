@@ -148,6 +148,7 @@ async fn start(
          [[listener]]\naddress = \"{smtp}\"\n\
          [limits]\nfree_space = \"8 MB\"\n\
          [admin]\naddress = \"{admin}\"\npassword_hash = \"{PASSWORD_HASH}\"\n\
+         [admin.entra]\nadministrators = [\"{mailbox}\"]\n\
          [[account]]\ntenant = \"{tenant}\"\nclient_id = \"{client}\"\n\
          client_secret_file = {secret:?}\nmailbox = \"{mailbox}\"\n\
          login_url = \"{url}\"\ngraph_url = \"{url}\"\n",

@@ -2,7 +2,7 @@
 //!
 //! | step | by |
 //! |---|---|
-//! | `GET /log-in/entra` sets a cookie with a secret, and leads to Microsoft | anybody |
+//! | `GET /log-in/entra` sets a cookie with a secret, and leads to Microsoft; before that, to the name of the page at which the browser will come back | anybody |
 //! | `GET /log-in/done` leads on, since the browser comes back without the cookie | anybody |
 //! | `GET /log-in/entra/end` logs in | the browser with the cookie |
 //!
@@ -24,6 +24,8 @@ use axum::response::Response;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -69,6 +71,10 @@ pub(in crate::page) fn router() -> Router<Arc<Page>> {
 struct Asked {
     #[serde(default)]
     next: String,
+    /// The browser has been led to the page's own name. Asking once is enough: a proxy may
+    /// hide the name.
+    #[serde(default)]
+    here: bool,
 }
 
 async fn begin(
@@ -79,6 +85,12 @@ async fn begin(
     let Some(entra) = &page.access.entra else {
         return Ok(Redirect::to(log_in::PATH).into_response());
     };
+    // The cookie has to be where the browser comes back.
+    if visitor.host != page.url.authority() && !asked.here {
+        let next = utf8_percent_encode(places::after_log_in(&asked.next), NON_ALPHANUMERIC);
+        let there = page.url.to(&format!("{BEGIN}?here=true&next={next}"));
+        return Ok(Redirect::to(&there).into_response());
+    }
     let secret = secret().map_err(|_| Broken::Random)?;
     let attempt = LogInAttempt::of(&secret);
     let next = URL_SAFE_NO_PAD.encode(places::after_log_in(&asked.next));

@@ -1,6 +1,7 @@
 // The admin page of `graph-relay sandbox`, and its inbox beside it.
 
 import { strict as assert } from "node:assert";
+import { MAILBOX } from "../harness/relay.mjs";
 
 export const relay = { isSandbox: true };
 
@@ -36,5 +37,30 @@ export const cases = {
       await visitor.press("#inbox");
       assert.equal(await visitor.text("h1"), "Received messages");
     }
+  },
+
+  "a message that is sent by SMTP is in the inbox and on the page": async ({ relay, visit }) => {
+    for (const [subject, look] of [["Scan 0002", { width: 390, scripts: false }], ["Scan 0003", {}]]) {
+      assert.match(await relay.mail({ to: "bernd@example.org", subject }), /^250/);
+      const visitor = await inSandbox(relay, visit, look);
+      await visitor.page.goto(`${relay.standIn.url}/`);
+      // The inbox loads itself again, also without scripts.
+      await visitor.sees(subject, "body");
+      await visitor.go(`/messages?q=${encodeURIComponent(subject)}`);
+      await visitor.typeInto("#password", "sandbox");
+      await visitor.follow(() => visitor.page.keyboard.press("Enter"));
+      await visitor.sees("bernd@example.org", "#messages");
+      assert.equal(await visitor.count("#messages tbody tr"), 1);
+      assert.equal(await visitor.count("#messages tbody .badge.ok"), 1);
+    }
+  },
+
+  "its mailbox logs in with the stand-in for Microsoft": async ({ relay, visit }) => {
+    const visitor = await inSandbox(relay, visit, { width: 390 });
+    await visitor.go("/doctor");
+    await visitor.enter("#entra");
+    await visitor.page.click(`::-p-text(${MAILBOX})`);
+    await visitor.sees("administrator", "header");
+    assert.equal(visitor.path, "/doctor");
   },
 };

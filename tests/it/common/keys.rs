@@ -27,12 +27,6 @@ pub(crate) const OTHER: Pair = Pair {
 };
 
 impl Pair {
-    /// The private key: PKCS #8 in DER.
-    pub(crate) fn key_in_der(&self) -> Vec<u8> {
-        let key = PrivatePkcs8KeyDer::from_pem_slice(self.key.as_bytes());
-        key.unwrap().secret_pkcs8_der().to_vec()
-    }
-
     pub(crate) fn der(&self) -> Vec<u8> {
         let der = CertificateDer::from_pem_slice(self.certificate.as_bytes());
         der.unwrap().to_vec()

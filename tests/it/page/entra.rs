@@ -10,23 +10,12 @@ use super::with_page;
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
-use crate::common::keys;
 use crate::common::stand_in_with;
 use crate::sign_in::browse;
 use crate::sign_in::user;
 
 const OTHER: &str = "reports@sandbox.example";
 const GROUP: &str = "44444444-4444-4444-4444-444444444444";
-
-/// A tenant that signs its ID tokens.
-async fn tenant(settings: Settings) -> Sandbox {
-    let signing_key = Some(keys::APP.key_in_der());
-    stand_in_with(Settings {
-        signing_key,
-        ..settings
-    })
-    .await
-}
 
 /// A relay that these people may log in to.
 fn home(graph: &Sandbox, lists: &str) -> Home {
@@ -88,7 +77,7 @@ async fn users_and_groups_of_the_lists_log_in_with_entra() {
         (format!("viewers = [\"{OTHER}\", \"{GROUP}\"]"), "viewer"),
     ] {
         let groups = vec![GROUP.to_owned()];
-        let graph = tenant(Settings {
+        let graph = stand_in_with(Settings {
             groups,
             ..Settings::default()
         })
@@ -121,7 +110,7 @@ async fn users_and_groups_of_the_lists_log_in_with_entra() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_with_entra_leads_to_the_page_that_was_asked_for() {
-    let graph = tenant(Settings::default()).await;
+    let graph = stand_in_with(Settings::default()).await;
     let home = home(&graph, &format!("viewers = [\"{MAILBOX}\"]"));
     let relay = Relay::start(&home);
     let mut browser = browser(&relay);
@@ -142,6 +131,26 @@ async fn a_log_in_with_entra_leads_to_the_page_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_by_another_name_of_the_page_begins_at_its_own() {
+    let graph = stand_in_with(Settings::default()).await;
+    let home = home(&graph, &format!("viewers = [\"{MAILBOX}\"]"));
+    let relay = Relay::start(&home);
+    let mut browser = Browser::at(&relay);
+
+    let begun = browser.get("/log-in/entra?next=%2Fdevices");
+
+    let own = format!("http://localhost:{}", browser.address.port());
+    let there = "/log-in/entra?here=true&next=%2Fdevices";
+    assert_eq!(begun.header("location"), format!("{own}{there}"));
+    // A proxy may hide the name: then once is enough.
+    let begun = browser.get(there);
+    assert!(
+        begun.header("location").starts_with(&graph.url()),
+        "{begun:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_token_with_a_flaw_logs_in_nobody() {
     for (flaw, words) in [
         (IdTokenFlaw::Unsigned, "not signed with RS256"),
@@ -157,7 +166,7 @@ async fn an_id_token_with_a_flaw_logs_in_nobody() {
         // The name of a guest is up to somebody else.
         (IdTokenFlaw::Guest, "is in no list"),
     ] {
-        let graph = tenant(Settings {
+        let graph = stand_in_with(Settings {
             id_token_flaw: Some(flaw),
             ..Settings::default()
         })
@@ -177,7 +186,7 @@ async fn an_id_token_with_a_flaw_logs_in_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_outside_the_lists_and_groups_that_entra_leaves_out_log_in_nobody() {
-    let graph = tenant(Settings {
+    let graph = stand_in_with(Settings {
         too_many_groups: true,
         ..Settings::default()
     })
@@ -201,7 +210,7 @@ async fn users_outside_the_lists_and_groups_that_entra_leaves_out_log_in_nobody(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_logs_in_only_the_browser_that_began_and_only_once() {
-    let graph = tenant(Settings::default()).await;
+    let graph = stand_in_with(Settings::default()).await;
     let home = home(&graph, &format!("administrators = [\"{MAILBOX}\"]"));
     let relay = Relay::start(&home);
     let mut attacker = browser(&relay);
@@ -230,7 +239,7 @@ async fn an_answer_logs_in_only_the_browser_that_began_and_only_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_section_nobody_logs_in_with_entra() {
-    let graph = tenant(Settings::default()).await;
+    let graph = stand_in_with(Settings::default()).await;
     let home = with_page(&graph).build();
     let relay = Relay::start(&home);
     let mut browser = browser(&relay);
