@@ -73,7 +73,8 @@ pub fn conditions(status: &Status, long: Duration) -> Vec<Condition> {
     found.extend(connections_full(&status.connections));
     found.extend(of_queue(&status.queue, long));
     let checkup = status.checkup.as_ref();
-    found.extend(checkup.and_then(|it| of_doctor(it, status.now)));
+    let of_doctor = checkup.and_then(|it| of_doctor(it, status.now, &found));
+    found.extend(of_doctor);
     found.extend(status.alerts.iter().filter_map(of_alert));
     found.extend(alert_mail(&status.queue));
     found
@@ -106,10 +107,23 @@ fn nearly_full(status: &Status) -> Option<Condition> {
 /// The checks of `doctor` that say of the status what has a rule here.
 const LIVE: [&str; 6] = ["delivery", "throttling", "pause", "limits", "spool", "disk"];
 
-/// Failures that the relay found when it examined itself.
-fn of_doctor(checkup: &Checkup, now: Timestamp) -> Option<Condition> {
+/// Failures that the relay found when it examined itself, without those that are `known`
+/// from the status: who needs to sign in is named once.
+fn of_doctor(checkup: &Checkup, now: Timestamp, known: &[Condition]) -> Option<Condition> {
+    let is_known = |finding: &Finding| {
+        let is_of = |subject: &String| {
+            finding.check == format!("token {subject}") || finding.words.contains(subject.as_str())
+        };
+        let mut tokens = known
+            .iter()
+            .filter(|condition| matches!(condition.kind, Kind::SignInNeeded | Kind::NoToken));
+        finding.check.starts_with("token ")
+            && tokens.any(|condition| condition.subject.as_ref().is_some_and(is_of))
+    };
     let failures = checkup.findings.iter().filter(|finding| {
-        finding.state == FindingState::Failure && !LIVE.contains(&finding.check.as_str())
+        finding.state == FindingState::Failure
+            && !LIVE.contains(&finding.check.as_str())
+            && !is_known(finding)
     });
     let failures: Vec<&Finding> = failures.collect();
     let ago = span(now.since(checkup.at));
@@ -422,6 +436,36 @@ fn failed(failure: &Failure) -> Option<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mailbox_that_must_sign_in_is_named_once_though_the_doctor_found_it_too() {
+        let at = Timestamp::from_millis(0);
+        let finding = |check: &str, words: &str| Finding {
+            check: check.to_owned(),
+            state: FindingState::Failure,
+            words: words.to_owned(),
+            remedy: None,
+            place: None,
+        };
+        let mut checkup = Checkup {
+            at,
+            took_ms: 1,
+            ok: 1,
+            findings: vec![finding("token people", "anna@contoso.com not signed in")],
+            passed: Vec::new(),
+            error: None,
+        };
+        let known = [Condition::new(Kind::SignInNeeded, "").of("anna@contoso.com")];
+
+        assert_eq!(of_doctor(&checkup, at, &known), None);
+        assert!(of_doctor(&checkup, at, &[]).is_some());
+        checkup
+            .findings
+            .push(finding("token more", "bert@contoso.com not signed in"));
+        let found = of_doctor(&checkup, at, &known).unwrap();
+        assert!(found.sentence.contains("a failure"), "{found}");
+        assert!(found.sentence.contains("bert@contoso.com"), "{found}");
+    }
 
     #[test]
     fn mail_that_waits_while_nothing_leaves_is_trouble_after_a_quarter_of_an_hour() {
