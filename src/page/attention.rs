@@ -98,7 +98,12 @@ impl Notice {
         let sentence = Some(&*condition.sentence).filter(|_| !is_whole);
         let details = sentence.into_iter().chain(condition.detail.as_deref());
         let remedy = (texts.remedy)(condition.kind).map(|words| Said::new(words, language));
-        let remedy_in_english = || Some(Said::new(condition.remedy.as_ref()?, Language::English));
+        let remedy_in_english = || {
+            // The page has the list that the command in it would print.
+            let remedy = condition.remedy.as_ref();
+            let remedy = remedy.filter(|words| link.is_none() || !words.contains(LIST))?;
+            Some(Said::new(remedy, Language::English))
+        };
         Self {
             level: Level::of(condition.kind),
             title: title.map_or_else(|| capital(&condition.sentence), |title| title.words),
@@ -111,6 +116,9 @@ impl Notice {
         }
     }
 }
+
+/// The command whose list the page has.
+const LIST: &str = "graph-relay queue list";
 
 /// Everything that needs attention, the worst first.
 pub(super) fn notices(status: &Status, language: Language) -> Vec<Notice> {

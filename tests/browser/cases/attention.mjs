@@ -67,6 +67,8 @@ export const cases = {
           assert.ok(notice, `${title}: ${notices.join("\n\n")}`);
           for (const word of words) assert.match(notice, word);
         }
+        // Each link is there once.
+        for (const notice of notices) assert.ok(notice.split("Show the messages").length <= 2, notice);
         assert.equal(notices.length, Object.keys(problems).length, notices.join("\n\n"));
       }
     }
