@@ -32,6 +32,16 @@ const pictures = ({ pages = [], pictures = [] }) => [
   ...pages.flatMap(({ images = [], path, role }) => images.map((image) => ({ path, role, ...image }))),
   ...pictures,
 ];
+// The folders of the tests as those of an installed relay.
+function asInstalled(folder) {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { currentNode: text } = texts;
+    const named = text.data.replaceAll(`${folder}/data`, "/var/lib/graph-relay");
+    if (text.data.includes(folder)) text.data = named.replaceAll(folder, "/etc/graph-relay");
+  }
+}
+
 const hasWork = (file) => (takesScreenshots ? pictures(file).length > 0 : file.pages || file.cases);
 
 // One file: its relay, its pages in all settings, and its cases.
@@ -84,8 +94,9 @@ function register(file) {
         const visitor = await visit(look);
         if (open) await open({ relay, given, visitor });
         else await visitor.go(typeof path === "function" ? path(given) : path);
-        const height = await visitor.page.evaluate(() => document.documentElement.scrollHeight);
-        const clip = { x: 0, y: 0, width: visitor.width, height: Math.min(height, 900) };
+        await visitor.page.evaluate(asInstalled, relay.folder);
+        const end = await visitor.page.$eval("main", (it) => Math.ceil(it.getBoundingClientRect().bottom));
+        const clip = { x: 0, y: 0, width: visitor.width, height: Math.min(end, 900) };
         const picture = join(images, `${image}.webp`);
         await visitor.screenshot(picture, { type: "webp", quality: 55, clip });
       };
