@@ -52,7 +52,7 @@
 //!   admin/attention/  what needs attention
 //! alerts/                                    telling people of it, by webhook or by mail
 //! page/                                     the admin page: the same in a browser
-//! metrics.rs                                what is counted on the way
+//! metrics/                                  what is counted on the way
 //! import/                                    configurations of other products, as a relay.toml
 //! catalogue/                                 what each code of Microsoft's means, and what to do
 //! config/ credentials/ routing.rs            relay.toml; secrets and keys; which account sends what

@@ -1,6 +1,6 @@
 //! The status in numbers, in the format of Prometheus (its page "Exposition formats"). The
 //! HELP line of a metric explains its name. What is counted over time, and how long
-//! things take, is in `metrics.rs`.
+//! things take, is in `metrics/`.
 
 use std::fmt::Write;
 use std::time::Duration;

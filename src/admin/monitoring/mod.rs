@@ -3,7 +3,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /metrics` | what the relay counts (`metrics.rs`) and its state in numbers (`gauges.rs`), as Prometheus reads them |
+//! | `GET /metrics` | what the relay counts (`metrics/`) and its state in numbers (`gauges.rs`), as Prometheus reads them |
 //! | `GET /livez` | 200 as long as the process answers |
 //! | `GET /readyz` | 200 if clients can send mail now, otherwise 503 with the reasons (`health.rs`) |
 //!
