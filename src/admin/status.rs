@@ -24,6 +24,7 @@ use crate::credentials::CertificateFiles;
 use crate::delivery::Delivery;
 use crate::disk;
 use crate::listener::Connections;
+use crate::listener::PickupTrouble;
 use crate::spool::Holdings;
 use crate::spool::Overview;
 use crate::spool::Pause;
@@ -46,6 +47,9 @@ pub struct Status {
     pub accounts: Vec<AccountView>,
     /// Clients that are connected.
     pub connections: Connections,
+    /// Pickup folders from which no messages can be taken.
+    #[serde(default)]
+    pub pickups: Vec<PickupTrouble>,
     /// The queue.
     pub queue: Overview,
     /// What is backing off and why, and for how long nothing has been sent.
@@ -211,6 +215,7 @@ async fn of(admin_state: &AdminState) -> Status {
         certificate,
         accounts: identity::views(admin_state),
         connections: admin_state.clients.connections(),
+        pickups: admin_state.clients.pickup_troubles(),
         // If it cannot be read, the error of the spool says so.
         queue: admin_state.spool.overview().await.unwrap_or_default(),
         delivery: admin_state.standing.delivery(now),

@@ -1,9 +1,7 @@
 //! Which problems an alert has reported, and what there is to tell now.
 //!
 //! A problem is raised when it is first seen, and over when it has not been seen for
-//! `over_after`: one that comes and goes is one problem. Only what was reported when it began is
-//! reported when it is over.
-//!
+//! `over_after`: one that comes and goes is one problem. Only what was reported is reported as over.
 //! Some problems follow from others: if an account gets no token, its mail waits, and
 //! `doctor` finds a failure. Such a problem is not reported while a cause is ([`causes`]). If it
 //! stays when the cause is over, it is reported then.
@@ -107,7 +105,8 @@ fn event(kind: Kind) -> Option<AlertEvent> {
         | Kind::DailyLimit
         | Kind::Configuration
         | Kind::ConnectionsFull
-        | Kind::LogUnread => return None,
+        | Kind::LogUnread
+        | Kind::PickupWaits => return None,
     })
 }
 
@@ -145,7 +144,8 @@ fn causes(kind: Kind) -> &'static [Kind] {
         | Kind::AlertFailed
         | Kind::Configuration
         | Kind::ConnectionsFull
-        | Kind::LogUnread => &[],
+        | Kind::LogUnread
+        | Kind::PickupWaits => &[],
     }
 }
 

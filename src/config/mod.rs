@@ -54,6 +54,8 @@ pub use self::admin::Person;
 pub use self::alerts::Alert;
 pub use self::listeners::PRIVILEGED_PORTS;
 pub use self::listeners::address::ListenAddress;
+pub use self::listeners::pickup::apparmor_lines;
+pub use self::listeners::pickup::pickup_remedy;
 pub use self::listeners::received::ReceivedClient;
 pub use self::log::Log;
 pub use self::log::LogFormat;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::Finding;
+use super::pickup;
 use crate::config;
 use crate::config::Config;
 use crate::config::Credential;
@@ -85,6 +86,7 @@ pub fn examine(config: &Config, file: &Path) -> Vec<Finding> {
             ),
         )),
     }
+    findings.extend(pickup::examine(&config.pickups, &user, is_service));
     if findings.is_empty() {
         let words = format!(
             "user {} may read everything that {} names",

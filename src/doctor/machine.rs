@@ -250,7 +250,7 @@ fn queue(config: &Config, running: Option<&Status>) -> Finding {
     Finding::ok(check, words)
 }
 
-/// Reports what the running relay knows of its spool.
+/// Reports what the running relay knows of its spool and its pickup folders.
 fn of_running(status: &Status) -> Vec<Finding> {
     let check = "spool";
     let mut findings = Vec::new();
@@ -273,6 +273,8 @@ fn of_running(status: &Status) -> Vec<Finding> {
                       graph-relay spool check";
         findings.push(Finding::failure(check, words, remedy));
     }
+    let pickups = status.pickups.iter();
+    findings.extend(pickups.map(|it| Finding::failure("pickup", &it.reason, &it.remedy)));
     findings
 }
 

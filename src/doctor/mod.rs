@@ -17,6 +17,7 @@ mod delivery;
 mod identity;
 mod machine;
 mod network;
+mod pickup;
 
 pub use self::access::examine as access;
 pub use crate::admin::attention::Finding;

@@ -46,6 +46,8 @@ use self::clients::Clients;
 use self::newcomer::Door;
 use self::newcomer::Newcomer;
 use self::passwords::Verifier;
+pub use self::pickup::Trouble as PickupTrouble;
+use self::pickup::Troubles as PickupTroubles;
 pub use self::pickup::run as pick_up;
 use self::proxy::Peer;
 #[cfg(any(test, fuzzing))]
@@ -111,6 +113,7 @@ pub struct Shared {
     lingering: Arc<Semaphore>,
     clients: Clients,
     verifier: Verifier,
+    pickup_troubles: PickupTroubles,
 }
 
 impl Shared {
@@ -137,12 +140,18 @@ impl Shared {
             metrics,
             clients: Clients::default(),
             verifier: Verifier::new(),
+            pickup_troubles: PickupTroubles::default(),
         }
     }
 
     /// Who sends mail.
     pub fn devices(&self) -> &Devices {
         &self.devices
+    }
+
+    /// The pickup folders that somebody has to look after.
+    pub fn pickup_troubles(&self) -> Vec<PickupTrouble> {
+        self.pickup_troubles.now()
     }
 
     /// The rules for a session that begins now.

@@ -35,6 +35,8 @@ pub struct Metrics {
     /// Messages that the relay answered with 250.
     pub messages_accepted: Counter,
     refused: Series<Reason, Counter>,
+    /// Files of pickup folders that were refused.
+    pub pickup_files_refused: Counter,
     /// Recipients that were refused at RCPT.
     pub recipients_refused: Counter,
     /// Messages that Graph accepted.
@@ -314,6 +316,7 @@ impl Metrics {
             authentication_failures: Counter::default(),
             messages_accepted: Counter::default(),
             refused: Series::new(reasons, Counter::default),
+            pickup_files_refused: Counter::default(),
             recipients_refused: Counter::default(),
             messages_delivered: Counter::default(),
             messages_deferred: Counter::default(),
@@ -362,7 +365,7 @@ impl Metrics {
     }
 
     /// The counters without labels.
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 9] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 10] {
         [
             (
                 "sessions",
@@ -383,6 +386,11 @@ impl Metrics {
                 "recipients_refused",
                 "Recipients refused at RCPT; the message may have had others",
                 &self.recipients_refused,
+            ),
+            (
+                "pickup_files_refused",
+                "Files of pickup folders that were refused and moved to bad/",
+                &self.pickup_files_refused,
             ),
             (
                 "messages_delivered",

@@ -30,7 +30,8 @@ impl Level {
             | Kind::NoAccount
             | Kind::DiskFull
             | Kind::SpoolError
-            | Kind::ConnectionsFull => Self::Bad,
+            | Kind::ConnectionsFull
+            | Kind::PickupWaits => Self::Bad,
             Kind::MessageFailed
             | Kind::MessageHeld
             | Kind::MessageStuck
@@ -147,7 +148,8 @@ fn list(condition: &Condition) -> Option<String> {
         | Kind::AlertFailed
         | Kind::Configuration
         | Kind::ConnectionsFull
-        | Kind::LogUnread => return None,
+        | Kind::LogUnread
+        | Kind::PickupWaits => return None,
     };
     Some(format!("/messages?state={state}"))
 }

@@ -7,6 +7,7 @@ use std::fs::Metadata;
 use std::fs::OpenOptions;
 use std::fs::Permissions;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::FileTypeExt;
@@ -16,12 +17,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::Access;
+use rustix::fs::AtFlags;
 use rustix::fs::CWD;
 use rustix::fs::FlockOperation;
-use rustix::fs::OFlags;
 use rustix::fs::RenameFlags;
 use rustix::fs::renameat;
 use rustix::fs::renameat_with;
+use rustix::fs::statat;
 use rustix::io::Errno;
 
 /// Only the owner can read and write it.
@@ -186,27 +188,28 @@ pub fn is_pipe(kind: FileType) -> bool {
     kind.is_fifo()
 }
 
-/// Opens a file for reading. It follows no link in its last name, and waits for no pipe.
-///
-/// # Errors
-///
-/// Those of opening; also if it is a link.
-pub fn open_itself(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    File::options().read(true).custom_flags(flags).open(path)
-}
-
 /// Renames a file, unless something has the new name.
 ///
 /// # Errors
 ///
 /// Those of renaming; `AlreadyExists` if something has the name.
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+    rename_new_at(CWD, from, CWD, to)
+}
+
+/// The same for names in open folders.
+pub(super) fn rename_new_at(
+    folder: impl AsFd,
+    from: &Path,
+    new_folder: impl AsFd,
+    to: &Path,
+) -> io::Result<()> {
+    match renameat_with(&folder, from, &new_folder, to, RenameFlags::NOREPLACE) {
         // Some network file systems cannot do that.
-        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => {
-            Ok(renameat(CWD, from, CWD, to)?)
+        Err(Errno::INVAL | Errno::NOSYS)
+            if statat(&new_folder, to, AtFlags::SYMLINK_NOFOLLOW).is_err() =>
+        {
+            Ok(renameat(folder, from, new_folder, to)?)
         }
         renamed => Ok(renamed?),
     }

@@ -11,6 +11,7 @@
 
 pub mod errors;
 pub mod files;
+pub mod folders;
 pub mod journal;
 pub mod output;
 pub mod signals;

@@ -145,6 +145,23 @@ impl Refusals {
         self.refuse_all("", remedy);
     }
 
+    /// A file that is refused as a whole: one refusal for each recipient.
+    pub fn of_file(sender: &str, recipients: &[String], caption: Caption, cause: &str) -> Self {
+        let recipients = recipients.iter().map(|it| address(it));
+        let mut recipients: Vec<String> = recipients.collect();
+        let others = recipients.len().saturating_sub(NAMED);
+        recipients.truncate(NAMED);
+        Self {
+            command: Command::Data,
+            sender: Some(address(sender)),
+            recipients,
+            others: u32::try_from(others).unwrap_or(u32::MAX),
+            caption,
+            cause: cause.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// What was refused, if no transaction is open or the session is over.
     pub fn take(&mut self, is_over: bool, whose: impl FnOnce() -> Whose) -> Vec<Refusal> {
         let is_ripe = |noted: &Noted| is_over || !noted.is_negotiation;

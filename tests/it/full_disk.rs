@@ -171,6 +171,40 @@ async fn a_start_on_a_full_disk_waits_for_room() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a small file system, named by GRAPH_RELAY_SMALL_DISK: .ci/run mounts one"]
+async fn files_of_a_pickup_folder_stay_while_the_disk_is_full_and_go_out_later() {
+    let (disk, _mine) = small_disk().await;
+    let graph = stand_in().await;
+    let (home, data) = home_on(&disk, &graph, "free_space = \"8 MB\"");
+    // On the same disk, so that not even the reason beside a refused file can be written.
+    let folder = disk.join("pickup");
+    fs::create_dir(&folder).unwrap();
+    home.append(&format!(
+        "\n[[pickup]]\nfolder = \"{}\"\n",
+        folder.display()
+    ));
+    let mail = message("one", "a@example.org");
+    for (name, text) in [("1.eml", mail.as_str()), ("2.eml", "Subject: x\r\n\r\n")] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let filler = disk.join("filler");
+    let relay = Relay::start(&home);
+    fill(&filler);
+
+    relay.event("pickup_waits", |_| true);
+    assert!(folder.join("1.eml").exists() && folder.join("2.eml").exists());
+    fs::remove_file(&filler).unwrap();
+
+    arrived(&graph, 1).await;
+    relay.event("pickup_refused", |_| true);
+    relay.event("pickup_goes_on", |_| true);
+    assert!(folder.join("bad/2.eml.txt").exists());
+    drop(relay);
+    fs::remove_dir_all(&data).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+}
+
 /// The disk, for one test at a time.
 async fn small_disk() -> (PathBuf, tokio::sync::MutexGuard<'static, ()>) {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -12,11 +12,15 @@ use crate::common::binary;
 use crate::common::find;
 use crate::common::message;
 use crate::common::recipients;
+use crate::common::run;
 use crate::common::said;
 use crate::common::set;
 use crate::common::stand_in;
+use graph_relay::clock::Clock;
 use graph_relay::disk::rename;
+use graph_relay::mail::SpoolId;
 use graph_relay_sandbox::Sandbox;
+use serde_json::Value;
 
 /// A relay with a pickup folder.
 fn home(graph: &Sandbox, more: &str) -> (Home, PathBuf) {
@@ -41,6 +45,10 @@ fn put(home: &Home, folder: &Path, name: &str, text: &str) {
     let before = home.path("before");
     fs::write(&before, text).unwrap();
     rename(&before, &folder.join(name)).unwrap();
+}
+
+fn id_now() -> SpoolId {
+    SpoolId::generate(Clock::System.now())
 }
 
 /// The reason beside a refused file.
@@ -137,7 +145,10 @@ async fn a_link_beside_a_refused_file_leads_the_relay_nowhere() {
 
     put(&home, &folder, "1.eml", "Subject: x\r\n\r\n");
 
-    let reason = reason(&relay, &folder, "1-1.eml");
+    let line = relay.event("pickup_refused", |_| true);
+    let path = line["path"].as_str().unwrap();
+    assert!(path.ends_with("-1.eml"), "{path}");
+    let reason = fs::read_to_string(format!("{path}.txt")).unwrap();
     assert!(reason.contains("there is no sender"), "{reason}");
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
 }
@@ -149,8 +160,8 @@ async fn subfolders_that_are_links_stop_the_folder_and_nothing_is_moved() {
         let (home, folder) = home(&graph, "");
         let elsewhere = home.path("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
-        let theirs = "01ARZ3NDEKTSV4RRFFQ69G5FAV.1.eml";
-        fs::write(elsewhere.join(theirs), message("one", "a@example.org")).unwrap();
+        let theirs = format!("{}.1.eml", id_now());
+        fs::write(elsewhere.join(&theirs), message("one", "a@example.org")).unwrap();
         std::os::unix::fs::symlink(&elsewhere, folder.join(name)).unwrap();
         let relay = Relay::start(&home);
 
@@ -159,7 +170,7 @@ async fn subfolders_that_are_links_stop_the_folder_and_nothing_is_moved() {
         let line = relay.event("pickup_waits", |_| true);
         let reason = line["reason"].as_str().unwrap();
         assert!(reason.contains("is not a folder"), "{reason}");
-        assert_eq!(names(&elsewhere), [theirs]);
+        assert_eq!(names(&elsewhere), [theirs.clone()]);
         fs::remove_file(folder.join(name)).unwrap();
         relay.event("pickup_goes_on", |_| true);
         assert_eq!(names(&elsewhere), [theirs]);
@@ -284,7 +295,7 @@ async fn a_message_that_a_crash_left_half_taken_is_neither_lost_nor_taken_twice(
         message("one", "a@example.org"),
     )
     .unwrap();
-    let unknown = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let unknown = id_now();
     fs::write(
         taking.join(format!("{unknown}.2.eml")),
         message("two", "b@example.org"),
@@ -389,4 +400,75 @@ async fn folders_that_cannot_be_pickup_folders_are_refused() {
         assert!(said(&output).contains(words), "{}", said(&output));
     }
     assert!(home.config.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_file_is_in_the_history_with_its_recipients_and_the_reason() {
+    let graph = stand_in().await;
+    let (home, folder) = home(&graph, "");
+    let relay = Relay::start(&home);
+    let text = message("Offer-12", "a@example.org").replace("a@", "b@example.org, a@nas.local, a@");
+
+    put(&home, &folder, "1.eml", &text);
+    reason(&relay, &folder, "1.eml");
+
+    let traced = |text: &str| said(&run(&home, &["trace", text, "--json"]));
+    for text in ["b@example.org", "a@nas.local", "Offer-12"] {
+        relay.wait_until(|| traced(text).contains("bad/1.eml"));
+        let found = traced(text);
+        assert!(
+            found.contains("nas.local") && found.contains("pickup"),
+            "{found}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pickup_folder_that_is_not_there_needs_attention_until_it_is() {
+    let graph = stand_in().await;
+    let (home, folder) = home(&graph, "");
+    fs::remove_dir(&folder).unwrap();
+    let relay = Relay::start(&home);
+    let status = || said(&run(&home, &["status"])).replace('\n', " ");
+
+    relay.event("pickup_waits", |_| true);
+    relay.wait_until(|| status().contains("messages in a pickup folder wait"));
+    let doctor = said(&run(&home, &["doctor"]));
+    assert!(doctor.contains("create it: sudo install -d"), "{doctor}");
+
+    fs::create_dir(&folder).unwrap();
+    put(&home, &folder, "1.eml", &message("one", "a@example.org"));
+    relay.event("pickup_goes_on", |_| true);
+    arrived(&graph, 1).await;
+    relay.wait_until(|| !status().contains("messages in a pickup folder wait"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_under_kill_9_are_all_accepted_and_none_is_accepted_twice() {
+    const FILES: usize = 120;
+    let graph = stand_in().await;
+    let (home, folder) = home(&graph, "");
+    for number in 0..FILES {
+        let text = message(&format!("m{number}"), "a@example.org");
+        put(&home, &folder, &format!("{number}.eml"), &text);
+    }
+
+    for taken in [1, 2, 5, 11, 23] {
+        let mut relay = Relay::start(&home);
+        relay.wait_until(|| relay.events("picked_up").len() >= taken);
+        relay.kill();
+    }
+    let relay = Relay::start(&home);
+    relay.wait_until(|| names(&folder) == [".taking"] && names(&folder.join(".taking")).is_empty());
+
+    let history = run(&home, &["history", "--limit", "1000", "--json"]);
+    let text = String::from_utf8(history.stdout).unwrap();
+    let rows = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut accepted: Vec<String> = rows.map(|row| row["subject"].to_string()).collect();
+    accepted.sort();
+    let mut expected: Vec<String> = (0..FILES).map(|n| format!("\"m{n}\"")).collect();
+    expected.sort();
+    assert_eq!(accepted, expected);
 }

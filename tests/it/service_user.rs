@@ -269,3 +269,73 @@ async fn a_secret_made_unreadable_by_root_is_reported_before_the_next_token() {
         assert!(said.contains(&fix), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn a_pickup_folder_that_the_service_may_not_use_is_named_with_the_fix() {
+    let graph = stand_in().await;
+    let home = of_the_service(&graph);
+    let folder = home.path("pickup");
+    fs::create_dir(&folder).unwrap();
+    let shown = folder.display().to_string();
+    home.append(&format!("\n[[pickup]]\nfolder = \"{shown}\"\n"));
+    let told = |fix: &str| {
+        for command in ["check", "doctor"] {
+            let output = common::run(&home, &[command]);
+            assert!(output.status.success(), "{output:?}");
+            let text = said(&output).replace('\n', " ");
+            assert!(text.contains(fix), "{fix}: {text}");
+        }
+    };
+
+    mode(&folder, 0o755);
+    told(&format!("setfacl -m u:{SERVICE}:rwx {shown}"));
+    mode(&folder, 0o1777);
+    told(&format!("chmod -t {shown}"));
+    mode(&folder, 0o777);
+    let check = common::run(&home, &["check"]);
+    assert!(!said(&check).contains("pickup:"), "{check:?}");
+    fs::remove_dir(&folder).unwrap();
+    told("create it: sudo install -d");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn a_file_that_the_service_may_not_read_waits_and_goes_out_when_it_may() {
+    let graph = stand_in().await;
+    let home = of_the_service(&graph);
+    let folder = home.path("pickup");
+    fs::create_dir(&folder).unwrap();
+    mode(&folder, 0o777);
+    home.append(&format!(
+        "\n[[pickup]]\nfolder = \"{}\"\n",
+        folder.display()
+    ));
+    for name in ["1.eml", "2.eml"] {
+        fs::write(folder.join(name), common::message(name, "a@example.org")).unwrap();
+    }
+    mode(&folder.join("1.eml"), 0o600);
+    let mut command = binary();
+    command.args(["serve", "--config"]).arg(&home.config);
+    let relay = Relay::start_by(command.uid(SERVICE).gid(SERVICE));
+
+    let waits = relay.event("pickup_waits", |_| true);
+    assert!(
+        waits["reason"]
+            .to_string()
+            .contains("1.eml: Permission denied"),
+        "{waits}"
+    );
+    // The other one does not wait for it.
+    common::arrived(&graph, 1).await;
+    let status = said(&common::run(&home, &["status"])).replace('\n', " ");
+    assert!(
+        status.contains("messages in a pickup folder wait"),
+        "{status}"
+    );
+    assert!(!folder.join("bad").exists());
+
+    mode(&folder.join("1.eml"), 0o644);
+    relay.event("pickup_goes_on", |_| true);
+    common::arrived(&graph, 2).await;
+}

@@ -21,6 +21,7 @@ use crate::delivery::BackoffCause;
 use crate::delivery::Delivery;
 use crate::delivery::STALLED;
 use crate::listener::Connections;
+use crate::listener::PickupTrouble;
 use crate::spool::Failure;
 use crate::spool::Overview;
 use crate::spool::Pause;
@@ -71,6 +72,7 @@ pub fn conditions(status: &Status, long: Duration) -> Vec<Condition> {
         found.push(Condition::new(Kind::SpoolError, words).remedied(Some(remedy.to_owned())));
     }
     found.extend(connections_full(&status.connections));
+    found.extend(status.pickups.iter().map(pickup));
     found.extend(of_queue(&status.queue, long));
     let checkup = status.checkup.as_ref();
     let of_doctor = checkup.and_then(|it| of_doctor(it, status.now, &found));
@@ -389,6 +391,15 @@ fn connections_full(connections: &Connections) -> Option<Condition> {
         span(ago)
     );
     Some(Condition::new(Kind::ConnectionsFull, words))
+}
+
+fn pickup(trouble: &PickupTrouble) -> Condition {
+    let words = format!("messages in a pickup folder wait: {}", trouble.reason);
+    Condition {
+        since: Some(trouble.since),
+        remedy: Some(trouble.remedy.clone()),
+        ..Condition::new(Kind::PickupWaits, words).of(trouble.folder.to_string_lossy())
+    }
 }
 
 /// Mail that waits for long, has failed or is held.

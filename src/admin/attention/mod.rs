@@ -104,6 +104,8 @@ pub enum Kind {
     ConnectionsFull,
     /// Nothing reads the log.
     LogUnread,
+    /// Messages cannot be taken from a pickup folder.
+    PickupWaits,
 }
 
 fn one() -> u64 {
@@ -136,7 +138,8 @@ impl Kind {
             | Self::AlertFailed
             | Self::Configuration
             | Self::ConnectionsFull
-            | Self::LogUnread => "more of this kind",
+            | Self::LogUnread
+            | Self::PickupWaits => "more of this kind",
         }
     }
 }

@@ -6,32 +6,38 @@
 //! | `.taking/ID.NAME.eml` | a message that is being handed to the spool as the entry ID |
 //! | `bad/NAME.eml`, `bad/NAME.eml.txt` | a refused one, and the reason |
 //!
-//! All names are in one file system, so that each step is one rename. Links are never followed:
-//! neither the relay's own files nor others can be sent, moved or overwritten by a link to them.
-//! `.taking/` and `bad/` must be the relay's own folders, because others may write beside them.
+//! Others may write in the folder, and may be at it just now. So everything is done by the
+//! handles of the folders and by names in them, never by a path: whatever takes the place of a
+//! file, of `bad` or of `.taking`, nothing outside the folder is read, moved or written.
+//! `.taking/` and `bad/` must be the relay's own folders, and nobody else can enter `.taking/`.
+//! Nothing that is there is replaced. One relay has the folder: it locks `.taking/`.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
 use std::fs::FileType;
 use std::io;
+use std::io::ErrorKind;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::disk;
 use crate::mail::SpoolId;
 use crate::platform::files;
+use crate::platform::folders::Folder;
+use crate::platform::strings;
 use crate::platform::users::User;
 use crate::platform::users::own_uid;
-use crate::spool::Spool;
 
 const TAKING: &str = ".taking";
 const BAD: &str = "bad";
 /// Bytes of a file's name in `.taking/` and `bad/`, where more is added to it.
 const LONGEST_NAME: usize = 200;
-/// Entries of a folder that are looked at in one look.
-const MOST_ENTRIES: usize = 10_000;
+/// Files that are compared with the next look.
+const MOST_FILES: usize = 10_000;
 
 /// What two looks compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,7 @@ pub(super) struct Stamp {
     identity: files::Identity,
     pub(super) size: u64,
     changed: Option<SystemTime>,
+    links: u64,
 }
 
 impl Stamp {
@@ -47,6 +54,7 @@ impl Stamp {
             identity: files::identity(file),
             size: file.len(),
             changed: file.modified().ok(),
+            links: files::names(file),
         }
     }
 }
@@ -54,10 +62,9 @@ impl Stamp {
 /// A file whose name ends with `.eml`.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    pub(super) path: PathBuf,
+    pub(super) name: OsString,
     pub(super) stamp: Stamp,
     kind: FileType,
-    links: u64,
 }
 
 impl Candidate {
@@ -73,7 +80,7 @@ impl Candidate {
             };
             return Some(format!("this is {what}: the relay takes only files"));
         }
-        if self.links > 1 {
+        if self.stamp.links > 1 {
             return Some(
                 "this file has another name too (a hard link): the relay takes only files with one"
                     .to_owned(),
@@ -88,23 +95,91 @@ impl Candidate {
     }
 }
 
-/// The files that may be messages, oldest first.
-pub(super) async fn candidates(folder: &Path) -> io::Result<Vec<Candidate>> {
-    let folder = folder.to_owned();
-    blocking(move || {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(folder)?.take(MOST_ENTRIES) {
-            let path = entry?.path();
-            let ends = path
-                .extension()
-                .map(|it| it.to_string_lossy().to_lowercase());
-            if ends.as_deref() != Some("eml") {
+/// A file in `.taking/`.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) id: SpoolId,
+    /// Its name there.
+    taken: OsString,
+    /// The name that it had.
+    before: OsString,
+}
+
+/// A pickup folder that is open.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// As relay.toml has it, to tell people of it.
+    path: PathBuf,
+    root: Folder,
+    taking: Folder,
+}
+
+impl Place {
+    /// Opens the folder that is there now, for this relay alone.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let root = Folder::open(path)?;
+        let taking = own(&root, path, TAKING)?;
+        if files::mode(&taking.metadata()?) & 0o077 != 0 {
+            taking.close_to_others()?;
+        }
+        // Some network file systems have no locks.
+        if taking.lock().is_ok_and(|is_ours| !is_ours) {
+            let words = format!(
+                "another relay takes the messages in {}: a pickup folder can have only one",
+                path.display()
+            );
+            return Err(io::Error::other(words));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            root,
+            taking,
+        })
+    }
+
+    /// Whether its path and the names in it still lead there.
+    pub(super) fn is_current(&self) -> bool {
+        let same = |one: io::Result<fs::Metadata>, other: io::Result<fs::Metadata>| {
+            let both = one.ok().zip(other.ok());
+            both.is_some_and(|(one, other)| files::identity(&one) == files::identity(&other))
+        };
+        same(fs::metadata(&self.path), self.root.metadata())
+            && same(
+                self.root.metadata_of(OsStr::new(TAKING)),
+                self.taking.metadata(),
+            )
+    }
+
+    /// Its path, to tell people of it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it, to tell people of it.
+    pub(super) fn shown(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The files that may be messages: those that do not have to wait first, oldest first.
+    pub(super) fn candidates(&self, waiting: &HashSet<OsString>) -> io::Result<Vec<Candidate>> {
+        let mut found: Vec<Candidate> = Vec::new();
+        let sort = |found: &mut Vec<Candidate>| {
+            found.sort_by(|one, other| {
+                let key = |it: &Candidate| (waiting.contains(&it.name), it.stamp.changed);
+                (key(one), &one.name).cmp(&(key(other), &other.name))
+            });
+            found.truncate(MOST_FILES);
+        };
+        for name in self.root.names()? {
+            let name = name?;
+            let ends = Path::new(&name).extension();
+            if !ends.is_some_and(|it| it.eq_ignore_ascii_case("eml")) {
                 continue;
             }
-            let file = match fs::symlink_metadata(&path) {
+            let file = match self.root.metadata_of(&name) {
                 Ok(file) => file,
                 // Its application took it away again.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
             if file.is_dir() {
@@ -113,239 +188,196 @@ pub(super) async fn candidates(folder: &Path) -> io::Result<Vec<Candidate>> {
             found.push(Candidate {
                 stamp: Stamp::of(&file),
                 kind: file.file_type(),
-                links: files::names(&file),
-                path,
+                name,
             });
-        }
-        found.sort_by(|one, other| {
-            (one.stamp.changed, &one.path).cmp(&(other.stamp.changed, &other.path))
-        });
-        Ok(found)
-    })
-    .await
-}
-
-/// Gives a file the name of the entry that it is to become.
-pub(super) async fn begin(
-    folder: &Path,
-    candidate: &Candidate,
-    id: SpoolId,
-) -> io::Result<PathBuf> {
-    let taking = folder.join(TAKING);
-    let name = short_name(&candidate.path);
-    let from = candidate.path.clone();
-    blocking(move || {
-        made(&taking)?;
-        let to = taking.join(format!("{id}.{name}"));
-        renamed(&from, &to)?;
-        Ok(to)
-    })
-    .await
-}
-
-/// Deletes a file whose message the spool has.
-pub(super) async fn end(taken: &Path) -> io::Result<()> {
-    let taken = taken.to_owned();
-    blocking(move || fs::remove_file(taken)).await
-}
-
-/// Gives a file its old name back.
-pub(super) async fn give_back(taken: &Path, before: &Path) -> io::Result<()> {
-    let (taken, before) = (taken.to_owned(), before.to_owned());
-    blocking(move || renamed(&taken, &free(&before, is_free))).await
-}
-
-/// Moves a file to `bad/`, and writes the reason beside it. Returns where it is.
-pub(super) async fn refuse(
-    folder: &Path,
-    now: &Path,
-    before: &Path,
-    reason: &str,
-) -> io::Result<PathBuf> {
-    let bad = folder.join(BAD);
-    let name = short_name(before);
-    let (now, reason) = (now.to_owned(), format!("{reason}\n"));
-    blocking(move || {
-        made(&bad)?;
-        let place = free(&bad.join(name), |it| is_free(it) && is_free(&note(it)));
-        renamed(&now, &place)?;
-        // It must be new: whatever has this name now, also a link, stays as it is.
-        let mut note = File::create_new(note(&place))?;
-        note.write_all(reason.as_bytes())?;
-        Ok(place)
-    })
-    .await
-}
-
-/// The name of a file, with at most [`LONGEST_NAME`] bytes.
-fn short_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.len() <= LONGEST_NAME {
-        return name.into_owned();
-    }
-    let end = name.floor_char_boundary(LONGEST_NAME - ".eml".len());
-    format!("{}.eml", name.get(..end).unwrap_or_default())
-}
-
-/// The file with the reason, beside a refused one.
-fn note(refused: &Path) -> PathBuf {
-    let mut note = refused.as_os_str().to_owned();
-    note.push(".txt");
-    note.into()
-}
-
-/// Whether the subfolders, as far as they are there, are the relay's own.
-pub(super) async fn check(folder: &Path) -> io::Result<()> {
-    let places = [folder.join(TAKING), folder.join(BAD)];
-    blocking(move || {
-        for place in &places {
-            match own(place) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                checked => checked?,
+            if found.len() >= 2 * MOST_FILES {
+                sort(&mut found);
             }
         }
-        Ok(())
-    })
-    .await
-}
-
-/// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
-/// whether it has them. While it cannot answer, they stay there.
-pub(super) async fn recover(folder: &Path, spool: &Spool) -> io::Result<()> {
-    let taking = folder.join(TAKING);
-    let listed = blocking(move || match fs::read_dir(&taking) {
-        Ok(entries) => entries
-            .take(MOST_ENTRIES)
-            .map(|entry| entry.map(|it| it.path()))
-            .collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    });
-    let listed = listed.await?;
-    if !listed.is_empty() {
-        // What the spool has is durable only if it can still write: then so is what was before.
-        spool.probe().await.map_err(io::Error::other)?;
+        sort(&mut found);
+        Ok(found)
     }
-    for left in listed {
-        let name = left
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let parts = name
-            .split_once('.')
-            .and_then(|(id, name)| Some((id.parse::<SpoolId>().ok()?, name)));
-        let Some((id, name)) = parts else {
-            continue;
+
+    /// Opens a file for reading.
+    pub(super) fn read(&self, candidate: &Candidate) -> io::Result<File> {
+        self.root.read(&candidate.name)
+    }
+
+    /// Gives a file the name of the entry that it is to become.
+    pub(super) fn begin(&self, candidate: &Candidate, id: SpoolId) -> io::Result<Claim> {
+        let claim = Claim {
+            id,
+            taken: added(&format!("{id}."), &short_name(&candidate.name), ""),
+            before: candidate.name.clone(),
         };
-        match spool.show(id).await.map_err(io::Error::other)? {
-            Some(_) => end(&left).await?,
-            None => give_back(&left, &folder.join(name)).await?,
+        let root = &self.root;
+        root.rename_new(&claim.before, &self.taking, &claim.taken)?;
+        let now = self.taking.metadata_of(&claim.taken)?;
+        if files::identity(&now) == candidate.stamp.identity {
+            return Ok(claim);
         }
+        self.give_back(&claim)?;
+        Err(io::Error::other("another file has its name now"))
     }
-    Ok(())
+
+    /// Deletes a file whose message the spool has.
+    pub(super) fn end(&self, claim: &Claim) -> io::Result<()> {
+        self.taking.remove(&claim.taken)
+    }
+
+    /// Gives a file its old name back.
+    pub(super) fn give_back(&self, claim: &Claim) -> io::Result<()> {
+        for name in names(&claim.before, claim.id) {
+            match self.taking.rename_new(&claim.taken, &self.root, &name) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                renamed => return renamed,
+            }
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// Moves a file to `bad/`, with the reason beside it. Returns its path there, to tell people
+    /// of it.
+    pub(super) fn refuse(&self, name: &OsStr, id: SpoolId, reason: &str) -> io::Result<PathBuf> {
+        self.move_to_bad((&self.root, name), name, id, reason)
+    }
+
+    /// The same for a file in `.taking/`.
+    pub(super) fn refuse_taken(&self, claim: &Claim, reason: &str) -> io::Result<PathBuf> {
+        let now = (&self.taking, claim.taken.as_os_str());
+        self.move_to_bad(now, &claim.before, claim.id, reason)
+    }
+
+    fn move_to_bad(
+        &self,
+        (folder, now): (&Folder, &OsStr),
+        before: &OsStr,
+        id: SpoolId,
+        reason: &str,
+    ) -> io::Result<PathBuf> {
+        let bad = own(&self.root, &self.path, BAD)?;
+        for name in names(&short_name(before), id) {
+            let note = added("", &name, ".txt");
+            match write_note(&bad, &note, reason) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                written => written?,
+            }
+            let moved = folder.rename_new(now, &bad, &name);
+            if let Err(error) = moved {
+                bad.remove(&note)?;
+                if error.kind() == ErrorKind::AlreadyExists {
+                    continue;
+                }
+                return Err(error);
+            }
+            return Ok(self.path.join(BAD).join(name));
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// The files that a crash, or trouble with the spool or the folder, left in `.taking/`.
+    pub(super) fn left(&self) -> io::Result<Vec<Claim>> {
+        let mut left = Vec::new();
+        for taken in self.taking.names()? {
+            let taken = taken?;
+            let bytes = taken.as_encoded_bytes();
+            let dot = bytes.iter().position(|byte| *byte == b'.');
+            let parts = dot.and_then(|dot| Some((bytes.get(..dot)?, bytes.get(dot + 1..)?)));
+            let Some((id, before)) = parts else { continue };
+            let id = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+            let Some(id) = id else { continue };
+            left.push(Claim {
+                id,
+                before: strings::from_bytes(before.to_vec()),
+                taken,
+            });
+            if left.len() == MOST_FILES {
+                break;
+            }
+        }
+        Ok(left)
+    }
 }
 
-/// Creates a folder, unless it is there; it must be the relay's own.
-fn made(folder: &Path) -> io::Result<()> {
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => own(folder),
-        made => made,
+/// Opens a subfolder, which is made if it is not there. It must be the relay's own.
+fn own(root: &Folder, path: &Path, name: &str) -> io::Result<Folder> {
+    let (shown, name) = (path.join(name), OsStr::new(name));
+    let shown = shown.display();
+    if root
+        .metadata_of(name)
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    {
+        root.make(name)?;
     }
-}
-
-/// Says why this is not a folder of the relay's user.
-fn own(folder: &Path) -> io::Result<()> {
-    let found = fs::symlink_metadata(folder)?;
-    let shown = folder.display();
-    if !found.is_dir() {
-        let words = format!("{shown} is not a folder: remove it, and the relay makes its own");
-        return Err(io::Error::other(words));
-    }
+    let folder = match root.within(name) {
+        Ok(folder) => folder,
+        Err(_) if root.metadata_of(name).is_ok_and(|it| !it.is_dir()) => {
+            let words = format!("{shown} is not a folder: remove it, and the relay makes its own");
+            return Err(io::Error::other(words));
+        }
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{shown}: {error}"))),
+    };
+    let found = folder.metadata()?;
     if files::owner(&found).uid != own_uid() {
         let (owner, me) = (User::owning(&found).name, User::of_this_process().name);
         return Err(io::Error::other(format!(
             "{shown} belongs to {owner}, and the relay is {me}: remove it, and the relay makes its own"
         )));
     }
-    Ok(())
+    Ok(folder)
 }
 
-/// Renames on stable storage; nothing that is there is replaced.
-fn renamed(from: &Path, to: &Path) -> io::Result<()> {
-    files::rename_new(from, to)?;
-    disk::sync_folder_of(from)?;
-    disk::sync_folder_of(to)
+/// Writes a new file with the reason. Whoever can list the folder can read it.
+fn write_note(bad: &Folder, name: &OsStr, reason: &str) -> io::Result<()> {
+    let readers = files::mode(&bad.metadata()?) & 0o044;
+    let mut note = bad.create(name)?;
+    let written = note
+        .write_all(format!("{reason}\n").as_bytes())
+        .and_then(|()| note.set_permissions(files::permissions(files::PRIVATE | readers)));
+    if written.is_err() {
+        bad.remove(name)?;
+    }
+    written
 }
 
-fn is_free(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err()
+/// The names that a file may get: its own, or one that no other file has.
+fn names(name: &OsStr, id: SpoolId) -> [OsString; 2] {
+    let other = added(&format!("{id}-"), &short_name(name), "");
+    [name.to_owned(), other]
 }
 
-/// A path that is free: this one, or one with a number before the name.
-fn free(path: &Path, is_free: impl Fn(&Path) -> bool) -> PathBuf {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let numbered = (1..).map(|number: u64| path.with_file_name(format!("{number}-{name}")));
-    let mut paths = std::iter::once(path.to_owned()).chain(numbered);
-    paths
-        .find(|path| is_free(path))
-        .unwrap_or_else(|| path.to_owned())
+fn added(before: &str, name: &OsStr, behind: &str) -> OsString {
+    let mut whole = OsString::from(before);
+    whole.push(name);
+    whole.push(behind);
+    whole
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
+/// A name with at most [`LONGEST_NAME`] bytes and the same ending.
+fn short_name(name: &OsStr) -> OsString {
+    const ENDING: &[u8] = b".eml";
+    let bytes = name.as_encoded_bytes();
+    if bytes.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let is_within_a_character = |at: &usize| bytes.get(*at).is_some_and(|it| it & 0xC0 == 0x80);
+    let mut ends = (0..=LONGEST_NAME - ENDING.len()).rev();
+    let end = ends.find(|at| !is_within_a_character(at)).unwrap_or(0);
+    strings::from_bytes([bytes.get(..end).unwrap_or_default(), ENDING].concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::spool::Settings;
-    use crate::spool::Subjects;
-
-    #[tokio::test]
-    async fn half_taken_files_stay_while_the_spool_cannot_say_whether_it_has_them() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("pickup");
-        let taken = folder.join(TAKING).join("01ARZ3NDEKTSV4RRFFQ69G5FAV.1.eml");
-        fs::create_dir_all(folder.join(TAKING)).unwrap();
-        fs::write(&taken, "").unwrap();
-        let open = || {
-            let settings = Settings {
-                folder: home.path().join("data"),
-                size: 100_000_000,
-                free_space: 0,
-                subjects: Subjects::Kept,
-            };
-            Spool::open(settings, Clock::System).unwrap().0
-        };
-        let spool = open();
-        spool.close().await;
-
-        assert!(recover(&folder, &spool).await.is_err());
-        assert!(taken.exists());
-        drop(spool);
-
-        recover(&folder, &open()).await.unwrap();
-        assert!(!taken.exists() && folder.join("1.eml").exists());
-    }
 
     #[test]
     fn long_names_are_cut_between_characters_and_keep_their_ending() {
         let long = format!("{}.eml", "ä".repeat(120));
 
-        assert_eq!(short_name(Path::new("/p/1.EML")), "1.EML");
+        assert_eq!(short_name(OsStr::new("1.EML")), "1.EML");
         assert_eq!(
-            short_name(Path::new(&long)),
-            format!("{}.eml", "ä".repeat(98))
+            short_name(OsStr::new(&long)),
+            OsString::from(format!("{}.eml", "ä".repeat(98)))
         );
     }
 }

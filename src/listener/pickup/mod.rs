@@ -4,20 +4,26 @@
 //! A file counts as complete if its name ends with `.eml` and its size, its time of change and
 //! its inode are the same in two looks, [`LOOK`] apart; renaming a complete file into place is
 //! the safe way. It then goes through the same dialog and the same admission as a message from
-//! a client on this machine (`message.rs`).
+//! a client on this machine (`letter.rs`, `message.rs`).
 //!
 //! Promises: a file is deleted only after the spool has committed its message; a file that is
-//! refused goes to `bad/`, with the reason beside it; what cannot be decided now stays where it
-//! is. Before a message is handed to the spool, its file gets the name of the entry to be, in
-//! `.taking/`: after a crash the spool knows that entry or not, so that no message is taken twice
-//! and none is lost (`folder.rs`). A file that has to wait does not keep the others waiting, unless
-//! the relay itself has no room, or the limit of messages is reached.
+//! refused goes to `bad/`, with the reason beside it, and into the history; what cannot be decided
+//! now stays where it is. No file is lost, and none is accepted twice: before its message is handed
+//! to the spool, the file gets the name of the entry to be, in `.taking/`, and after a crash the
+//! spool knows that entry or not ([`recover`]). A file that a crash left there more than [`DOUBTFUL`]
+//! ago, and that the spool does not know, may have been sent and forgotten: it goes to `bad/`. What
+//! holds where others may write in the folder: `folder.rs`. A file that has to wait does not keep the
+//! others waiting, unless the relay itself has no room, or the limit of messages is reached.
 
+mod fate;
 mod folder;
+mod letter;
 mod message;
+mod troubles;
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -25,33 +31,67 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::fate::Fate;
 use self::folder::Candidate;
+use self::folder::Claim;
+use self::folder::Place;
 use self::folder::Stamp;
-use self::message::Fate;
+use self::letter::Known;
+use self::message::Message;
+pub use self::troubles::Trouble;
+pub(super) use self::troubles::Troubles;
 use super::Shared;
+use super::proxy::Visitor;
+use crate::clock::Timestamp;
+use crate::config::pickup_remedy;
+use crate::mail::SpoolId;
+use crate::spool::Spool;
 use crate::telemetry::pickuplog;
+use crate::telemetry::refusals::Refusals;
+use crate::telemetry::refusals::Whose;
 
 /// How long after one look the next follows.
 const LOOK: Duration = Duration::from_secs(2);
 /// Messages of one folder between two looks.
 const MOST_MESSAGES: usize = 200;
+/// The history has every message of this time, unless it had to make room or `[history] keep` is
+/// shorter.
+const DOUBTFUL: Duration = Duration::from_hours(24);
+/// What the client of a file is called.
+const HELLO: &str = "pickup";
+/// The code of a reply that refuses for good, for what is refused without one.
+const PERMANENT: u16 = 554;
 
 /// What was seen at the last look at a folder.
 #[derive(Debug, Default)]
 struct Seen {
-    stamps: HashMap<PathBuf, Stamp>,
+    place: Option<Arc<Place>>,
+    stamps: HashMap<OsString, Stamp>,
     /// Files that could not be taken then.
-    waiting: HashSet<PathBuf>,
+    waiting: HashSet<OsString>,
     /// Why it could not be looked at, or why a file has to wait.
-    trouble: Option<String>,
+    reason: Option<String>,
 }
 
 /// Why a file is not taken now.
-enum Wait {
-    /// It has to wait; others need not.
-    File(String),
-    /// The relay can take none.
-    All(String),
+#[derive(Debug)]
+struct Wait {
+    reason: String,
+    /// What somebody has to do; it may also go away by itself.
+    remedy: Option<String>,
+    /// Whether no other file can be taken either.
+    is_for_all: bool,
+}
+
+impl Wait {
+    /// The system refuses something in a folder.
+    fn io(folder: &Path, shown: &dyn Display, error: &io::Error) -> Self {
+        Self {
+            reason: format!("{shown}: {error}"),
+            remedy: Some(pickup_remedy(folder, error.kind())),
+            is_for_all: false,
+        }
+    }
 }
 
 /// Looks into the pickup folders of the rules in force, until the relay stops.
@@ -60,6 +100,7 @@ pub async fn run(shared: Arc<Shared>) {
     loop {
         let folders = shared.rules().pickups.clone();
         seen.retain(|folder, _| folders.contains(folder));
+        shared.pickup_troubles.retain(&folders);
         for folder in &folders {
             let before = seen.entry(folder.clone()).or_default();
             look(folder, before, &shared).await;
@@ -76,58 +117,114 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// Takes what has been complete since the last look.
 async fn look(folder: &Path, seen: &mut Seen, shared: &Shared) {
-    let trouble = match ready(folder, shared).await {
-        Ok(candidates) => take(folder, candidates, seen, shared).await,
-        Err(error) => Some(error.to_string()),
+    let wait = match ready(folder, seen, shared).await {
+        Ok((place, candidates)) => take(&place, candidates, seen, shared).await,
+        Err(error) => Some(Wait::io(folder, &folder.display(), &error)),
     };
-    if trouble != seen.trouble {
-        match &trouble {
+    let remedy = wait.as_ref().and_then(|it| it.remedy.clone());
+    let reason = wait.map(|it| it.reason);
+    let trouble = reason.clone().zip(remedy);
+    let now = shared.clock.now();
+    shared.pickup_troubles.set(folder, trouble, now);
+    if reason != seen.reason {
+        match &reason {
             Some(reason) => pickuplog::waits(folder, reason),
             None => pickuplog::goes_on(folder),
         }
-        seen.trouble = trouble;
+        seen.reason = reason;
     }
 }
 
 /// The files of a folder, after what an earlier look left unfinished.
-async fn ready(folder: &Path, shared: &Shared) -> io::Result<Vec<Candidate>> {
-    folder::check(folder).await?;
-    folder::recover(folder, &shared.spool).await?;
-    folder::candidates(folder).await
+async fn ready(
+    folder: &Path,
+    seen: &mut Seen,
+    shared: &Shared,
+) -> io::Result<(Arc<Place>, Vec<Candidate>)> {
+    let (path, before) = (folder.to_owned(), seen.place.take());
+    let place = blocking(move || match before.filter(|it| it.is_current()) {
+        Some(place) => Ok(place),
+        None => Place::open(&path).map(Arc::new),
+    });
+    let place = place.await?;
+    seen.place = Some(Arc::clone(&place));
+    let tell = |bad: &Path, reason: &str| refused(bad, reason, "", Known::default(), shared);
+    recover(&place, &shared.spool, shared.clock.now(), tell).await?;
+    let (waiting, listed) = (seen.waiting.clone(), Arc::clone(&place));
+    let candidates = blocking(move || listed.candidates(&waiting)).await?;
+    Ok((place, candidates))
+}
+
+/// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
+/// whether it has them. While it cannot answer, they stay there. `tell` hears of refused ones.
+async fn recover(
+    place: &Arc<Place>,
+    spool: &Spool,
+    now: Timestamp,
+    tell: impl Fn(&Path, &str),
+) -> io::Result<()> {
+    let left = in_folder(place, Place::left).await?;
+    if !left.is_empty() {
+        // What the spool has is durable only if it can still write: then so is what was before.
+        spool.probe().await.map_err(io::Error::other)?;
+    }
+    for claim in left {
+        let entry = spool.show(claim.id).await;
+        let is_known = entry.map_err(io::Error::other)?.is_some();
+        let age = now.since(claim.id.time());
+        if is_known {
+            in_folder(place, move |it| it.end(&claim)).await?;
+        } else if age < DOUBTFUL {
+            in_folder(place, move |it| it.give_back(&claim)).await?;
+        } else {
+            let reason = format!(
+                "the relay ended while it was taking this file as {}, and the history does not go back \
+                 to that time for certain: the message may have been sent. If it was not, move the file \
+                 back to the pickup folder",
+                claim.id
+            );
+            let words = reason.clone();
+            let bad = in_folder(place, move |it| it.refuse_taken(&claim, &words)).await?;
+            tell(&bad, &reason);
+        }
+    }
+    Ok(())
 }
 
 /// Returns why messages have to wait, if they do.
 async fn take(
-    folder: &Path,
+    place: &Arc<Place>,
     candidates: Vec<Candidate>,
     seen: &mut Seen,
     shared: &Shared,
-) -> Option<String> {
+) -> Option<Wait> {
     let before = std::mem::take(&mut seen.stamps);
-    let is_complete = |it: &Candidate| before.get(&it.path) == Some(&it.stamp);
-    let (mut complete, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_complete);
-    // Many that have to wait must not keep the others from their turn.
-    let waited = std::mem::take(&mut seen.waiting);
-    complete.sort_by_key(|it| waited.contains(&it.path));
+    let is_complete = |it: &Candidate| before.get(&it.name) == Some(&it.stamp);
+    let (complete, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_complete);
+    seen.waiting.clear();
     let mut left = complete.into_iter();
-    let mut trouble = None;
+    let mut first: Option<Wait> = None;
     for candidate in left.by_ref().take(MOST_MESSAGES) {
-        let outcome = one(folder, &candidate, shared).await;
-        let is_over = matches!(outcome, Err(Wait::All(_))) || shared.stop.is_cancelled();
-        if matches!(outcome, Err(Wait::File(_))) {
-            seen.waiting.insert(candidate.path.clone());
+        let outcome = one(place, &candidate, shared).await;
+        let is_for_all = outcome.as_ref().is_err_and(|wait| wait.is_for_all);
+        if let Err(wait) = outcome {
+            seen.waiting.insert(candidate.name.clone());
+            seen.stamps.insert(candidate.name, candidate.stamp);
+            // What somebody has to do something about comes first.
+            if first
+                .as_ref()
+                .is_none_or(|it| it.remedy.is_none() && wait.remedy.is_some())
+            {
+                first = Some(wait);
+            }
         }
-        if let Err(Wait::File(reason) | Wait::All(reason)) = outcome {
-            seen.stamps.insert(candidate.path, candidate.stamp);
-            trouble.get_or_insert(reason);
-        }
-        if is_over {
+        if is_for_all || shared.stop.is_cancelled() {
             break;
         }
     }
-    let rest = left.chain(others).map(|it| (it.path, it.stamp));
+    let rest = left.chain(others).map(|it| (it.name, it.stamp));
     seen.stamps.extend(rest);
-    trouble
+    first
 }
 
 /// Takes one file, or moves it to `bad/`.
@@ -135,49 +232,153 @@ async fn take(
 /// # Errors
 ///
 /// Why it has to wait.
-async fn one(folder: &Path, candidate: &Candidate, shared: &Shared) -> Result<(), Wait> {
+async fn one(place: &Arc<Place>, candidate: &Candidate, shared: &Shared) -> Result<(), Wait> {
+    let file = File {
+        place,
+        candidate,
+        id: shared.spool.new_id(),
+        shared,
+    };
     let limit = shared.rules().session.message_size;
-    let shown = |reason: &dyn Display| format!("{}: {reason}", candidate.path.display());
-    let file = |error: io::Error| Wait::File(shown(&error));
+    let mut known = Known::default();
     if let Some(reason) = candidate.wrong(limit) {
-        return refuse(folder, candidate, &candidate.path, &reason).await;
+        return file.settle(Fate::bad(reason), known, None).await;
     }
-    let id = shared.spool.new_id();
-    let taken = folder::begin(folder, candidate, id).await.map_err(file)?;
-    match message::take(&taken, candidate.stamp, id, shared).await {
-        Fate::Taken => {
-            pickuplog::taken(id, &candidate.path);
-            folder::end(&taken).await.map_err(file)
+    match file.read(&mut known).await {
+        Ok(message) => {
+            let claim = file.begin().await?;
+            match message.accept().await {
+                Ok(()) => file.end(claim).await,
+                Err(fate) => file.settle(fate, known, Some(claim)).await,
+            }
         }
-        Fate::Bad(reason) => refuse(folder, candidate, &taken, &reason).await,
-        Fate::Later(reason) => {
-            let back = folder::give_back(&taken, &candidate.path).await;
-            back.map_err(file)?;
-            Err(Wait::File(shown(&reason)))
-        }
-        Fate::Shortage(reason) => {
-            let back = folder::give_back(&taken, &candidate.path).await;
-            back.map_err(file)?;
-            Err(Wait::All(shown(&reason)))
-        }
-        // It stays in `.taking/` until the spool can say whether it has it.
-        Fate::Unknown(reason) => Err(Wait::All(shown(&reason))),
+        Err(fate) => file.settle(fate, known, None).await,
     }
 }
 
-async fn refuse(
-    folder: &Path,
-    candidate: &Candidate,
-    now: &Path,
-    reason: &str,
-) -> Result<(), Wait> {
-    let moved = folder::refuse(folder, now, &candidate.path, reason).await;
-    let bad = moved.map_err(|error| {
-        let path = candidate.path.display();
-        Wait::File(format!(
-            "{path} cannot be moved to bad/: {error}. It is refused: {reason}"
-        ))
-    })?;
-    pickuplog::refused(&bad, reason);
-    Ok(())
+/// A file that is being taken.
+#[derive(Clone, Copy)]
+struct File<'a> {
+    place: &'a Arc<Place>,
+    candidate: &'a Candidate,
+    id: SpoolId,
+    shared: &'a Shared,
 }
+
+impl<'a> File<'a> {
+    async fn read(self, known: &mut Known) -> Result<Message<'a>, Fate> {
+        let candidate = self.candidate.clone();
+        let opened = in_folder(self.place, move |it| it.read(&candidate)).await?;
+        let (stamp, shared) = (self.candidate.stamp, self.shared);
+        Message::read(opened, stamp, self.id, shared, known).await
+    }
+
+    async fn begin(self) -> Result<Claim, Wait> {
+        let (candidate, id) = (self.candidate.clone(), self.id);
+        let begun = in_folder(self.place, move |it| it.begin(&candidate, id)).await;
+        begun.map_err(|error| self.io(&error))
+    }
+
+    async fn end(self, claim: Claim) -> Result<(), Wait> {
+        pickuplog::taken(self.id, &self.path());
+        let ended = in_folder(self.place, move |it| it.end(&claim)).await;
+        ended.map_err(|error| self.io(&error))
+    }
+
+    /// What becomes of a file that is no message, or none yet.
+    async fn settle(self, fate: Fate, known: Known, claim: Option<Claim>) -> Result<(), Wait> {
+        let shown = pickuplog::shown(&self.path());
+        let wait = |reason: String, is_for_all| Wait {
+            reason: format!("{shown}: {reason}"),
+            remedy: None,
+            is_for_all,
+        };
+        let wait = match fate {
+            Fate::Bad { reason, remedy } => {
+                return self.refuse(&reason, remedy, known, claim).await;
+            }
+            // It stays in `.taking/` until the spool can say whether it has it.
+            Fate::Unknown(reason) => return Err(wait(reason, true)),
+            Fate::Later(reason) => wait(reason, false),
+            Fate::Shortage(reason) => wait(reason, true),
+            // Its application took it away again.
+            Fate::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Fate::Unreadable(error) => self.io(&error),
+        };
+        if let Some(claim) = claim {
+            let back = in_folder(self.place, move |it| it.give_back(&claim)).await;
+            back.map_err(|error| self.io(&error))?;
+        }
+        Err(wait)
+    }
+
+    async fn refuse(
+        self,
+        reason: &str,
+        remedy: &str,
+        known: Known,
+        claim: Option<Claim>,
+    ) -> Result<(), Wait> {
+        let (words, name, id) = (reason.to_owned(), self.candidate.name.clone(), self.id);
+        let moved = in_folder(self.place, move |it| match claim {
+            Some(claim) => it.refuse_taken(&claim, &words),
+            None => it.refuse(&name, id, &words),
+        });
+        let bad = moved.await.map_err(|error| Wait {
+            reason: format!(
+                "{} cannot be moved to bad/: {error}. It is refused: {reason}",
+                pickuplog::shown(&self.path())
+            ),
+            ..self.io(&error)
+        })?;
+        refused(&bad, reason, remedy, known, self.shared);
+        Ok(())
+    }
+
+    fn path(self) -> PathBuf {
+        self.place.shown(&self.candidate.name)
+    }
+
+    fn io(self, error: &io::Error) -> Wait {
+        let shown = pickuplog::shown(&self.path());
+        Wait::io(self.place.path(), &shown, error)
+    }
+}
+
+/// Tells everybody of a file that was refused; it is there now.
+fn refused(bad: &Path, reason: &str, remedy: &str, known: Known, shared: &Shared) {
+    pickuplog::refused(bad, reason);
+    shared.metrics.pickup_files_refused.inc();
+    let cause = format!("the file is {}", pickuplog::shown(bad));
+    let mut refusals = Refusals::of_file(&known.from, &known.to, known.caption, &cause);
+    let reply = format!("{PERMANENT} 5.0.0 {reason}");
+    refusals.refused(PERMANENT, &reply, remedy);
+    let whose = || Whose {
+        client: Visitor::here().client(),
+        hello: Some(HELLO.to_owned()),
+        user: None,
+    };
+    for refusal in refusals.take(true, whose) {
+        shared.spool.note_refusal(refusal);
+    }
+}
+
+/// Does something in a folder, on a thread that may wait for its disk.
+async fn in_folder<T: Send + 'static>(
+    place: &Arc<Place>,
+    work: impl FnOnce(&Place) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let place = Arc::clone(place);
+    blocking(move || work(&place)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests;
