@@ -3,8 +3,6 @@
 //! It contains only what the other product sets, so that everything else keeps the relay's
 //! defaults. What is missing stands there as a comment to fill in: `check` then names it.
 
-use std::fmt::Write;
-
 use secrecy::SecretString;
 
 /// The order of the sections in the file.
@@ -99,30 +97,41 @@ impl Draft {
 
     /// Returns the text; its secrets are in files of this folder.
     pub fn text(&self, folder: &str) -> String {
-        let mut text = format!(
+        let (top, sections) = self.parts(folder, |_| true);
+        let between = if top.is_empty() { "" } else { "\n" };
+        format!(
             "# relay.toml, made from the configuration of {} by graph-relay import.\n\
              # Keys that are not here have their defaults: graph-relay man relay.toml explains \
-             them all.\n",
+             them all.\n{between}{top}\n{sections}",
             self.product
-        );
+        )
+    }
+
+    /// Returns the keys before the first section, and the sections, as far as their names are
+    /// wanted: the first part of the name, without brackets.
+    pub fn parts(&self, folder: &str, is_wanted: impl Fn(&str) -> bool) -> (String, String) {
         let folder = quoted(folder);
         let folder = folder.trim_matches('"');
-        let mut write = |line: &str| {
-            let line = line.replace(QUOTED_FOLDER, folder);
-            let _infallible = writeln!(text, "{line}");
+        let written = |lines: &[String]| {
+            let lines = lines.iter();
+            lines.fold(String::new(), |text, line| {
+                text + &line.replace(QUOTED_FOLDER, folder) + "\n"
+            })
         };
-        if !self.top.is_empty() {
-            write("");
-        }
-        self.top.iter().for_each(|line| write(line));
+        let top = self.top.iter();
+        let top = top.filter(|line| is_wanted(line.split(' ').next().unwrap_or_default()));
+        let mut sections = Vec::new();
         for name in ORDER {
-            for section in self.sections.iter().filter(|it| it.name == name) {
-                write("");
-                write(section.name);
-                section.lines.iter().for_each(|line| write(line));
+            let key = name.trim_matches(['[', ']']).split('.').next();
+            let named = self.sections.iter().filter(|it| it.name == name);
+            for section in named.filter(|_| key.is_some_and(&is_wanted)) {
+                sections.push(format!("{name}\n{}", written(&section.lines)));
             }
         }
-        text
+        (
+            written(&top.cloned().collect::<Vec<_>>()),
+            sections.join("\n"),
+        )
     }
 }
 

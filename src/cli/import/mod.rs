@@ -1,20 +1,26 @@
 //! `import`: reads the configuration of another product, says in plain English what becomes of
 //! it, and writes a relay.toml if asked to.
 //!
-//! Promises: without `--write` nothing is written; an existing file is replaced only with
-//! `--replace`, and kept as `relay.toml.old`; secrets go into files that only the relay's user
-//! can read. The last part of the output is what `check` says of the result. Exit code 0: the
+//! Promises: without `--write` nothing is written; of an existing file everything stays that is not
+//! imported, what is there already is replaced only with `--replace`, and the old file is kept as
+//! `relay.toml.old` (`merge.rs`); a second import changes nothing; secrets go into files that only
+//! the relay's user can read. The last part of the output is what `check` says of the result. Exit code 0: the
 //! result can be used as it is; 1: something has to be completed first.
 
 mod devices;
+mod merge;
 mod queue;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 
+use self::merge::Merged;
+use self::merge::Replace;
+use self::merge::merge;
 use super::ConfigFile;
 use super::Exit;
 use super::check;
@@ -92,7 +98,7 @@ struct Target {
     /// Write the configuration to this file; without it, only a report is printed
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
-    /// Replace an existing file; the old one is kept as relay.toml.old
+    /// Replace what the file has otherwise; it is kept as relay.toml.old
     #[arg(long, requires = "write")]
     replace: bool,
 }
@@ -224,54 +230,19 @@ fn show(found: &Found) -> Result<Exit, Failure> {
     })
 }
 
-/// Writes relay.toml and its secret, and checks them where they are.
+/// Writes relay.toml and its secret, and checks them where they are. What an existing file has
+/// beside the imported sections stays.
 fn write(found: &Found, path: &Path, may_replace: bool) -> Result<Exit, Failure> {
     let folder = folder_of(path);
-    let secret = found.draft.secret.as_ref();
-    let place = secret.map(|secret| Path::new(&folder).join(secret.name));
-    for existing in [Some(path), place.as_deref()].into_iter().flatten() {
-        if existing.exists() && !may_replace && !has_no_keys(existing) {
-            return Err(Failure {
-                exit: Exit::CannotCreate,
-                words: format!(
-                    "{} already exists. Use --replace to overwrite it (the old one is kept with \
-                     .old at its end), or --write to write another file",
-                    existing.display()
-                ),
-            });
-        }
-    }
-    let uncreated = |error: std::io::Error| Failure {
-        exit: Exit::CannotCreate,
-        words: format!("{}: {error}", path.display()),
-    };
-    let replaces = path.exists();
-    let staged = place.as_ref().zip(secret).map(|(place, secret)| {
-        Staged::write(
-            place,
-            secret.value.expose_secret().as_bytes(),
-            Readers::Relay,
-        )
-    });
-    let staged = staged.transpose().map_err(uncreated)?;
-    let text = found.draft.text(&folder);
-    let file = Staged::write(path, text.as_bytes(), Readers::Group).map_err(uncreated)?;
-    let old_secret = files::put(file, staged).map_err(uncreated)?;
-    say(&format!("Saved: {}", path.display()));
-    if replaces {
+    let text = text(found, path, &folder, may_replace)?;
+    let secret = secret(found, &folder, may_replace)?;
+    if text.is_none() && secret.is_none() {
         say(&format!(
-            "The old one is kept as {}",
-            files::old_name(path).display()
+            "Nothing to change: {} has all of it already",
+            path.display()
         ));
-    }
-    if let Some(place) = &place {
-        say(&format!("Saved the secret: {}", place.display()));
-    }
-    if let Some(old) = old_secret {
-        say(&format!(
-            "The old secret is kept as {}: delete it when the new one works",
-            old.display()
-        ));
+    } else {
+        save(path, text.as_deref(), secret)?;
     }
     say("");
     if check::run(path) == Exit::Done {
@@ -283,16 +254,110 @@ fn write(found: &Found, path: &Path, may_replace: bool) -> Result<Exit, Failure>
     )))
 }
 
+/// The new text of relay.toml; none if the file has everything.
+fn text(
+    found: &Found,
+    path: &Path,
+    folder: &str,
+    may_replace: bool,
+) -> Result<Option<String>, Failure> {
+    let existing = match std::fs::read_to_string(path) {
+        Ok(existing) => existing,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Some(found.draft.text(folder)));
+        }
+        Err(error) => return Err(uncreated(path, &error)),
+    };
+    let replace = match may_replace {
+        true => Replace::Allowed,
+        false => Replace::NotAllowed,
+    };
+    let refused = |words: String| Failure {
+        exit: Exit::CannotCreate,
+        words: format!("{} already exists{words}", path.display()),
+    };
+    match merge(&existing, &found.draft, folder, replace) {
+        Ok(Merged::Same) => Ok(None),
+        Ok(Merged::Text(text)) => Ok(Some(text)),
+        Ok(Merged::Differs(names)) => Err(refused(format!(
+            ", with other values for {}. Use --replace to replace these and keep the rest (the old file \
+             is kept with .old at its end), or --write to write another file",
+            names.join(", ")
+        ))),
+        Err(error) => Err(refused(format!(
+            " and is not valid TOML: correct it, or use --write to write another file. {error}"
+        ))),
+    }
+}
+
+/// The secret with its place; none if it is there already.
+fn secret<'f>(
+    found: &'f Found,
+    folder: &str,
+    may_replace: bool,
+) -> Result<Option<(PathBuf, &'f [u8])>, Failure> {
+    let Some(secret) = &found.draft.secret else {
+        return Ok(None);
+    };
+    let place = Path::new(folder).join(secret.name);
+    let value = secret.value.expose_secret().as_bytes();
+    match std::fs::read(&place) {
+        Ok(existing) if existing == value => Ok(None),
+        Ok(_) if !may_replace => Err(Failure {
+            exit: Exit::CannotCreate,
+            words: format!(
+                "{} already exists with another secret. Use --replace to replace it (the old one is kept \
+                 with .old at its end)",
+                place.display()
+            ),
+        }),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(uncreated(&place, &error)),
+        Ok(_) | Err(_) => Ok(Some((place, value))),
+    }
+}
+
+/// Puts what is new into its place.
+fn save(path: &Path, text: Option<&str>, secret: Option<(PathBuf, &[u8])>) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| uncreated(path, &error);
+    let replaces = path.exists();
+    let place = secret.as_ref().map(|(place, _)| place.clone());
+    let staged = secret.map(|(place, value)| Staged::write(&place, value, Readers::Relay));
+    let staged = staged.transpose().map_err(failed)?;
+    let text = match text {
+        Some(text) => text.to_owned(),
+        None => std::fs::read_to_string(path).map_err(failed)?,
+    };
+    let file = Staged::write(path, text.as_bytes(), Readers::Group).map_err(failed)?;
+    let old_secret = files::put(file, staged).map_err(failed)?;
+    say(&format!("Saved: {}", path.display()));
+    if replaces {
+        say(&format!(
+            "The old one is kept as {}",
+            files::old_name(path).display()
+        ));
+    }
+    if let Some(place) = place {
+        say(&format!("Saved the secret: {}", place.display()));
+    }
+    if let Some(old) = old_secret {
+        say(&format!(
+            "The old secret is kept as {}: delete it when the new one works",
+            old.display()
+        ));
+    }
+    Ok(())
+}
+
+fn uncreated(path: &Path, error: &std::io::Error) -> Failure {
+    Failure {
+        exit: Exit::CannotCreate,
+        words: format!("{}: {error}", path.display()),
+    }
+}
+
 fn incomplete(advice: &str) -> Exit {
     talk(&format!("{advice}: the lines above name what is missing"));
     Exit::CheckFailed
-}
-
-/// Whether a file has nothing but comments.
-fn has_no_keys(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path).ok();
-    let keys = text.and_then(|text| text.parse::<toml::Table>().ok());
-    keys.is_some_and(|keys| keys.is_empty())
 }
 
 /// The folder of a file, as relay.toml names other files in it.

@@ -149,25 +149,6 @@ fn the_file_says_what_is_missing_and_passes_the_check_once_it_is_complete() {
 }
 
 #[test]
-fn a_file_that_exists_is_replaced_only_if_asked_for_and_is_kept() {
-    let sample = Sample::of("postfix");
-    fs::write(sample.path("new.toml"), "hostname = \"mine\"\n").unwrap();
-
-    let refused = sample.import(&["postfix", ".", "--write", "new.toml"]);
-    assert_eq!(refused.status.code(), Some(73));
-    assert!(said(&refused).contains("--replace"));
-    assert_eq!(sample.read("new.toml"), "hostname = \"mine\"\n");
-
-    sample.import(&["postfix", ".", "--write", "new.toml", "--replace"]);
-    assert!(
-        sample
-            .read("new.toml")
-            .contains("hostname = \"mail.contoso.com\"")
-    );
-    assert_eq!(sample.read("new.toml.old"), "hostname = \"mine\"\n");
-}
-
-#[test]
 fn without_write_nothing_is_written_and_the_file_is_shown() {
     let sample = Sample::of("postfix");
     let before = fs::read_dir(sample.folder.path()).unwrap().count();

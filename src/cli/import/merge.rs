@@ -1,0 +1,114 @@
+//! An existing relay.toml and an imported one, as one file.
+//!
+//! The text of the existing file stays, with its comments. Sections that it does not have are added
+//! at its end, keys before the first section in front of that. What both have with the same values is
+//! left alone, so that a second import changes nothing, also after somebody has completed a section.
+//! What both have with other values is replaced only if that is wanted.
+
+use std::collections::BTreeSet;
+
+use toml::Table;
+use toml::Value;
+use toml_edit::DocumentMut;
+
+use crate::import::Draft;
+
+/// How the two go together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Merged {
+    /// The existing file has everything.
+    Same,
+    /// The new text.
+    Text(String),
+    /// They differ in these sections and keys.
+    Differs(Vec<String>),
+}
+
+/// Whether sections of the existing file may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replace {
+    Allowed,
+    NotAllowed,
+}
+
+/// Puts a draft, whose files are in this folder, into the text of an existing file.
+///
+/// # Errors
+///
+/// The existing file is not TOML; says where.
+pub(super) fn merge(
+    existing: &str,
+    draft: &Draft,
+    folder: &str,
+    replace: Replace,
+) -> Result<Merged, String> {
+    let mut document: DocumentMut = existing.parse().map_err(|error| format!("{error}"))?;
+    let old: Table = existing.parse().map_err(|error| format!("{error}"))?;
+    let new: Table = draft.text(folder).parse().unwrap_or_default();
+    let is_in = |key: &String, value: &Value| old.get(key).is_some_and(|old| is_part(value, old));
+    let missing = new.iter().filter(|(key, value)| !is_in(key, value));
+    let missing: BTreeSet<&str> = missing.map(|(key, _)| key.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(Merged::Same);
+    }
+    let differing = missing.iter().filter(|key| old.contains_key(**key));
+    let differing: Vec<String> = differing.map(|key| shown(key, &old)).collect();
+    if !differing.is_empty() && replace == Replace::NotAllowed {
+        return Ok(Merged::Differs(differing));
+    }
+    for key in &missing {
+        document.remove(key);
+    }
+    let (top, sections) = draft.parts(folder, |key| missing.contains(key));
+    Ok(Merged::Text(joined(&document.to_string(), &top, &sections)))
+}
+
+/// As people find it in the file.
+fn shown(key: &str, table: &Table) -> String {
+    match table.get(key) {
+        Some(Value::Table(_)) => format!("[{key}]"),
+        Some(Value::Array(items)) if items.iter().all(Value::is_table) => format!("[[{key}]]"),
+        _ => key.to_owned(),
+    }
+}
+
+/// Whether the other has everything of a value. Two hashes of one password are different.
+fn is_part(value: &Value, other: &Value) -> bool {
+    match (value, other) {
+        (Value::Table(value), Value::Table(other)) => value.iter().all(|(key, value)| {
+            let other = other.get(key);
+            other.is_some_and(|other| key == "password_hash" || is_part(value, other))
+        }),
+        (Value::Array(values), Value::Array(others)) => {
+            values.len() == others.len()
+                && values
+                    .iter()
+                    .zip(others)
+                    .all(|(one, other)| is_part(one, other))
+        }
+        (value, other) => value == other,
+    }
+}
+
+/// The keys go in front of the first section and the comment above it, and the sections to the end.
+fn joined(existing: &str, top: &str, sections: &str) -> String {
+    let lines: Vec<&str> = existing.split_inclusive('\n').collect();
+    let is_header = |line: &&str| line.trim_start().starts_with('[');
+    let header = lines.iter().position(is_header).unwrap_or(lines.len());
+    let (before, rest) = lines.split_at(header);
+    let comments = before.iter().rev().take_while(|line| line.starts_with('#'));
+    let of_header = if rest.is_empty() { 0 } else { comments.count() };
+    let (before, comments) = before.split_at(header.saturating_sub(of_header));
+    let rest = [comments, rest].concat().concat();
+    let mut text = before.concat();
+    for part in [top, rest.as_str(), sections] {
+        if part.is_empty() {
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with("\n\n") {
+            text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
+        }
+        text.push_str(part);
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! `import --write` on a relay.toml that exists: what becomes of it.
+
+use std::fs;
+use std::path::Path;
+
+use super::Sample;
+use crate::common::said;
+
+/// The relay.toml that the packages install.
+fn packaged() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packages/relay.toml");
+    fs::read_to_string(path).unwrap()
+}
+
+/// How each product is imported.
+const PRODUCTS: [(&str, &[&str]); 3] = [
+    ("postfix", &["postfix", "."]),
+    ("smtp2graph", &["smtp2graph", "config.yml"]),
+    ("iis", &["iis", "MetaBase.xml"]),
+];
+
+#[test]
+fn the_packaged_file_keeps_what_it_has_and_a_second_import_changes_nothing() {
+    for (product, arguments) in PRODUCTS {
+        let sample = Sample::of(product);
+        fs::write(sample.path("new.toml"), packaged()).unwrap();
+        let write = [arguments, &["--write", "new.toml"]].concat();
+
+        let first = sample.import(&write);
+        let text = sample.read("new.toml");
+        for line in packaged().lines() {
+            assert!(text.lines().any(|it| it == line), "{line}: {text}");
+        }
+        let table: toml::Table = text.parse().unwrap();
+        assert!(table["admin"].get("address").is_some(), "{text}");
+        assert!(table.contains_key("listener"), "{text}");
+
+        let second = sample.import(&write);
+        assert_eq!(sample.read("new.toml"), text);
+        assert!(
+            said(&second).contains("Nothing to change"),
+            "{}",
+            said(&second)
+        );
+        assert_eq!(first.status.code(), second.status.code());
+    }
+}
+
+#[test]
+fn a_completed_section_is_not_imported_again() {
+    let sample = Sample::of("iis");
+    let write = ["iis", "MetaBase.xml", "--write", "new.toml"];
+    sample.import(&write);
+    sample.change("new.toml", "# tenant = ", "tenant = ");
+
+    let text = sample.read("new.toml");
+    let output = sample.import(&write);
+
+    assert_eq!(sample.read("new.toml"), text, "{}", said(&output));
+}
+
+#[test]
+fn other_values_are_replaced_only_if_asked_for_and_the_rest_stays() {
+    let sample = Sample::of("postfix");
+    let before = "# mine\nhostname = \"mine\"\n\n# The history.\n[history]\nkeep = \"9d\"\n";
+    fs::write(sample.path("new.toml"), before).unwrap();
+
+    let refused = sample.import(&["postfix", ".", "--write", "new.toml"]);
+    assert_eq!(refused.status.code(), Some(73));
+    let text = said(&refused);
+    assert!(
+        text.contains("other values for hostname. Use --replace"),
+        "{text}"
+    );
+    assert_eq!(sample.read("new.toml"), before);
+
+    sample.import(&["postfix", ".", "--write", "new.toml", "--replace"]);
+    let text = sample.read("new.toml");
+    assert!(text.contains("hostname = \"mail.contoso.com\""), "{text}");
+    assert!(
+        text.contains("# The history.\n[history]\nkeep = \"9d\"\n"),
+        "{text}"
+    );
+    assert!(!text.contains("\"mine\""), "{text}");
+    assert_eq!(sample.read("new.toml.old"), before);
+}
+
+#[test]
+fn another_secret_and_a_file_that_is_not_toml_are_left_alone() {
+    let sample = Sample::of("smtp2graph");
+    let write = ["smtp2graph", "config.yml", "--write", "new.toml"];
+    fs::write(sample.path("client-secret"), "another").unwrap();
+    let output = sample.import(&write);
+    assert_eq!(output.status.code(), Some(73), "{}", said(&output));
+    assert!(
+        said(&output).contains("another secret"),
+        "{}",
+        said(&output)
+    );
+    assert!(!sample.path("new.toml").exists());
+
+    fs::write(sample.path("client-secret"), "canary-app-secret").unwrap();
+    fs::write(sample.path("new.toml"), "[half").unwrap();
+    let output = sample.import(&write);
+    assert!(
+        said(&output).contains("is not valid TOML"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(sample.read("new.toml"), "[half");
+}
