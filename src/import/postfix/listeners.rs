@@ -4,12 +4,16 @@
 //! A listener for this machine only listens on this machine's own addresses, and without TLS:
 //! the relay then needs no certificate.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::Reading;
 use super::networks::Networks;
+use super::restrictions;
+use super::restrictions::RESTRICTIONS;
+use super::restrictions::Whom;
 use super::services::Service;
 use super::settings::Settings;
 use crate::import::PORT_IS_SHARED;
@@ -47,32 +51,16 @@ const READ: [(&str, &str); 10] = [
 ];
 /// Of a service: they only name it.
 const NAMES: [&str; 2] = ["syslog_name", "smtpd_tls_wrappermode"];
-const RESTRICTIONS: [&str; 5] = [
-    "smtpd_client_restrictions",
-    "smtpd_relay_restrictions",
-    "smtpd_recipient_restrictions",
-    "smtpd_sender_restrictions",
-    "smtpd_helo_restrictions",
-];
-/// What a listener of the relay does by itself.
-const SAME: [&str; 8] = [
-    "permit_mynetworks",
-    "permit_sasl_authenticated",
-    "reject_unauth_destination",
-    "defer_unauth_destination",
-    "reject",
-    "permit",
-    "defer",
-    "permit_auth_destination",
-];
 
 pub(super) fn add(reading: &mut Reading) {
     let services: Vec<Service> = reading.services.clone();
     let mut needs_certificate = false;
+    let mut unclear: BTreeSet<String> = BTreeSet::new();
     let certificate = certificate(&reading.settings);
     for service in services.iter().filter(|it| it.accepts_mail()) {
         let settings = reading.settings.with(&service.overrides);
         let networks = Networks::of(&settings, &reading.folder);
+        unclear.extend(networks.unclear);
         let Some(addresses) = addresses(reading, service, &settings) else {
             continue;
         };
@@ -89,10 +77,9 @@ pub(super) fn add(reading: &mut Reading) {
         write(reading, service, &listener);
         overrides(reading, service);
     }
-    reading
-        .found
-        .decide
-        .extend(unclear(&reading.settings, &reading.folder));
+    for words in unclear {
+        reading.found.ask("mynetworks", words);
+    }
     if needs_certificate && let Some((certificate, key)) = &certificate {
         reading.found.draft.within("[tls]", |tls| {
             tls.set("certificate_file", certificate)
@@ -100,22 +87,16 @@ pub(super) fn add(reading: &mut Reading) {
         });
     }
     report(reading, needs_certificate);
-    for service in services
-        .iter()
-        .filter(|it| !it.accepts_mail() && !it.is_stock())
-    {
-        reading
-            .found
-            .lack(service.shown(), "the relay starts no other programs");
+    for service in services.iter().filter(|it| !it.accepts_mail()) {
+        if !service.is_stock() {
+            let words = "the relay starts no other programs";
+            reading.found.lack(service.shown(), words);
+        }
+        for (name, value) in service.unusual_overrides() {
+            let setting = format!("-o {name}={value} of {}", service.shown());
+            reading.found.lack(setting, super::parameters::reason(name));
+        }
     }
-}
-
-/// The rows for what mynetworks does not say.
-fn unclear(settings: &Settings, folder: &super::Folder) -> Vec<crate::import::Row> {
-    let unclear = Networks::of(settings, folder).unclear.into_iter();
-    unclear
-        .map(|words| crate::import::Row::new("mynetworks", words))
-        .collect()
 }
 
 /// Certificate and private key.
@@ -193,6 +174,10 @@ fn addresses(
         protocols.contains("all") || protocols.contains(if ip.is_ipv4() { "ipv4" } else { "ipv6" })
     };
     ips.retain(is_spoken);
+    if !is_all && ips.is_empty() {
+        let words = "it listens on no address that this program knows: add a [[listener]] for it";
+        reading.found.ask(service.shown(), words);
+    }
     (is_all || !ips.is_empty()).then_some((ips, is_all, number))
 }
 
@@ -204,29 +189,13 @@ fn listener(
     tls: &'static str,
 ) -> Listener {
     let authentication = settings.is_on("smtpd_sasl_auth_enable");
-    let permits = |word: &str| {
-        RESTRICTIONS
-            .iter()
-            .any(|it| settings.list(it).iter().any(|item| item == word))
-    };
-    let anonymous = match authentication && permits("permit_mynetworks") {
+    let anonymous = match authentication && restrictions::let_send(settings, Whom::Networks) {
         true => networks.clone(),
         false => Vec::new(),
     };
-    let is_open = authentication && tls != "off";
-    if authentication && !is_open && !is_here(&networks) {
-        reading.found.ask(
-            format!("smtpd_sasl_auth_enable on port {port}"),
-            "Postfix lets every machine send here that has a password. The relay does that only \
-             with TLS: until [tls] is set, only machines of networks can connect",
-        );
-    }
-    let networks = match is_open {
-        true => ["0.0.0.0/0", "::/0"]
-            .iter()
-            .filter_map(|it| it.parse().ok())
-            .collect(),
-        false => networks,
+    let networks = match authentication {
+        true => of_users(reading, settings, networks, port, tls),
+        false => without_password(reading, settings, networks, port),
     };
     let is_local = is_here(&networks);
     if is_all && is_local {
@@ -256,6 +225,49 @@ fn listener(
         anonymous,
         networks,
     }
+}
+
+/// From where users with a password can send.
+fn of_users(
+    reading: &mut Reading,
+    settings: &Settings,
+    networks: Vec<IpNet>,
+    port: u16,
+    tls: &str,
+) -> Vec<IpNet> {
+    let words = if !restrictions::let_send(settings, Whom::Users) {
+        "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
+         of networks can connect"
+    } else if tls != "off" {
+        let everywhere = ["0.0.0.0/0", "::/0"].iter();
+        return everywhere.filter_map(|it| it.parse().ok()).collect();
+    } else if is_here(&networks) {
+        return networks;
+    } else {
+        "Postfix lets every machine send here that has a password. The relay does that only with TLS: \
+         until [tls] is set, only machines of networks can connect"
+    };
+    let setting = format!("smtpd_sasl_auth_enable on port {port}");
+    reading.found.ask(setting, words);
+    networks
+}
+
+/// Which machines can send without a password, where nobody has one.
+fn without_password(
+    reading: &mut Reading,
+    settings: &Settings,
+    networks: Vec<IpNet>,
+    port: u16,
+) -> Vec<IpNet> {
+    if is_here(&networks) || restrictions::let_send(settings, Whom::Networks) {
+        return networks;
+    }
+    reading.found.ask(
+        format!("mynetworks on port {port}"),
+        "the restrictions of Postfix let nobody send from here to other domains without a password: only \
+         this machine can, until you name others in networks",
+    );
+    loopback()
 }
 
 fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
@@ -300,35 +312,16 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
 
 /// The options of a service that were not carried out.
 fn overrides(reading: &mut Reading, service: &Service) {
+    let settings = reading.settings.with(&service.overrides);
     for (name, value) in &service.overrides {
         let is_read = READ.iter().any(|(read, _)| read == name) || NAMES.contains(&name.as_str());
         let setting = format!("-o {name}={value} of {}", service.shown());
         if RESTRICTIONS.contains(&name.as_str()) {
-            let others = others(value);
-            match others.is_empty() {
-                true => reading
-                    .found
-                    .take(setting, "networks and authentication of [[listener]]"),
-                false => reading.found.lack(setting, restrictions(&others)),
-            }
+            restrictions::report(&mut reading.found, setting, &settings.list(name));
         } else if !is_read {
             reading.found.lack(setting, super::parameters::reason(name));
         }
     }
-}
-
-/// The restrictions that a listener does not have.
-fn others(value: &str) -> Vec<String> {
-    let mut items = super::settings::items(value);
-    items.retain(|item| !SAME.contains(&item.as_str()));
-    items
-}
-
-fn restrictions(others: &[String]) -> String {
-    format!(
-        "the relay does not check {}. Only machines of networks and users with a password can send",
-        others.join(" ")
-    )
 }
 
 /// The rows of main.cf's parameters that were carried out.
@@ -357,10 +350,9 @@ fn report(reading: &mut Reading, needs_certificate: bool) {
         }
     }
     for name in RESTRICTIONS {
-        let others = others(&reading.settings.value(name));
-        match others.is_empty() {
-            true => reading.take(name, "networks and authentication of [[listener]]"),
-            false => reading.lack(name, restrictions(&others)),
+        let items = reading.settings.list(name);
+        if let Some(setting) = reading.first(name) {
+            restrictions::report(&mut reading.found, setting, &items);
         }
     }
     if reading.services.iter().any(|it| {

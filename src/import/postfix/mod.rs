@@ -12,6 +12,7 @@ mod limits;
 mod listeners;
 mod networks;
 mod parameters;
+mod restrictions;
 mod sending;
 mod services;
 mod settings;
@@ -64,6 +65,11 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
             services::parse("smtp inet n - y - - smtpd")
         }
     };
+    for line in settings::odd_lines(&text) {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        let words = "this line of main.cf has no =, so Postfix does not understand it either";
+        found.ask(name, words);
+    }
     let mut reading = Reading {
         settings: Settings::parse(&text, &folder.to_string_lossy(), machine),
         services,
@@ -85,11 +91,14 @@ impl Reading {
     /// The parameter as the report shows it. A value that may contain a password is left out.
     fn shown(&self, name: &str) -> String {
         let value = self.settings.written(name);
-        if !name.contains("passw") {
+        if !["passw", "_pw", "secret"]
+            .iter()
+            .any(|it| name.contains(it))
+        {
             return format!("{name} = {value}").trim_end().to_owned();
         }
         let items = settings::items(value);
-        let items = items.iter().map(|item| match item.contains(":/") {
+        let items = items.iter().map(|item| match names_a_file(item) {
             true => item,
             false => "(not shown)",
         });
@@ -125,4 +134,13 @@ impl Reading {
         self.reported.insert(name.to_owned());
         self.settings.has(name).then(|| self.shown(name))
     }
+}
+
+/// Whether an item is a table in a file, such as `hash:/etc/postfix/sasl_passwd`: others may be the
+/// secret itself.
+fn names_a_file(item: &str) -> bool {
+    let item = item.strip_prefix("proxy:").unwrap_or(item);
+    let is_kind = |kind: &str| kind.chars().all(|c| c.is_ascii_alphanumeric());
+    item.split_once(':')
+        .is_some_and(|(kind, place)| is_kind(kind) && place.starts_with('/'))
 }

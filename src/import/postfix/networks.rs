@@ -96,6 +96,9 @@ impl Networks {
 
     fn add_network(&mut self, item: &str) {
         match network(item) {
+            Some(_) if has_host_bits(item) => self.unclear.push(format!(
+                "{item} has bits behind its length, and Postfix refuses it: write the network that is meant"
+            )),
             Some(network) if is_everybody(&network) => self.unclear.push(format!(
                 "{item} lets the whole internet send without a password: the relay refuses to do \
                  that, so name the networks that need it"
@@ -106,6 +109,12 @@ impl Networks {
                 .push(format!("{item}: write the address of this machine")),
         }
     }
+}
+
+/// Whether it is an address within a network, such as `192.0.2.5/24`.
+fn has_host_bits(item: &str) -> bool {
+    let plain = item.replace(['[', ']'], "");
+    plain.parse::<IpNet>().is_ok_and(|it| it.trunc() != it)
 }
 
 /// A network without another one: the halves that do not contain it.
@@ -136,6 +145,23 @@ mod tests {
             ["192.0.2.0/30", "192.0.2.4/32", "192.0.2.6/31", "::1/128"]
         );
         assert_eq!(networks.unclear, [""; 0]);
+    }
+
+    #[test]
+    fn networks_that_postfix_refuses_or_that_are_in_tables_are_not_guessed() {
+        for item in [
+            "192.0.2.5/24",
+            "hash:/etc/postfix/nets",
+            "pcre:/x",
+            "ldap:nets",
+            "printer",
+        ] {
+            let text = format!("mynetworks = 127.0.0.0/8 {item}");
+            let settings = Settings::parse(&text, "/", "a");
+            let networks = Networks::of(&settings, &Folder("/".into()));
+            assert_eq!(networks.known.len(), 1, "{item}");
+            assert!(networks.unclear[0].contains(item), "{:?}", networks.unclear);
+        }
     }
 
     #[test]

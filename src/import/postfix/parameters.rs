@@ -195,6 +195,15 @@ pub(super) fn add(reading: &mut Reading) {
         if reading.reported.contains(&name) {
             continue;
         }
+        if name == "multi_instance_directories" {
+            reading.ask(
+                &name,
+                "these are further Postfixes: run graph-relay import postfix with the folder of each, and \
+                 put the [[listener]] of all into one relay.toml, or start a relay for each with another \
+                 data_dir",
+            );
+            continue;
+        }
         match reason(&name) {
             OTHER if reading.settings.is_used(&name) => {
                 reading.take(&name, "it is only part of other parameters");

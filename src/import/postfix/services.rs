@@ -68,6 +68,12 @@ impl Service {
             || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str())
     }
 
+    /// The parameters that its options set, except those that every Postfix has.
+    pub(super) fn unusual_overrides(&self) -> impl Iterator<Item = &(String, String)> {
+        let overrides = self.overrides.iter();
+        overrides.filter(|(name, value)| name != "syslog_name" && !value.is_empty())
+    }
+
     /// As the line begins.
     pub(super) fn shown(&self) -> String {
         format!("{} {} {} (master.cf)", self.name, self.kind, self.program)
@@ -100,12 +106,12 @@ fn service(line: &str) -> Option<Service> {
     })
 }
 
-/// `-o name=value` and `-o { name = value }`.
+/// `-o name=value`, also without the blank, and `-o { name = value }`.
 fn overrides(arguments: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let arguments = format!(" {arguments}");
     let mut rest = arguments.as_str();
-    while let Some((_, behind)) = rest.split_once(" -o ") {
+    while let Some((_, behind)) = rest.split_once(" -o") {
         let text = behind.trim_start();
         let (option, behind) = match text.strip_prefix('{').and_then(|it| it.split_once('}')) {
             Some(halves) => halves,
@@ -127,7 +133,7 @@ mod tests {
     fn options_of_a_service_are_read_in_both_forms() {
         let services = parse(
             "# comment\nsubmission inet n - y - 20 smtpd\n  -o syslog_name=postfix/submission\n#  -o x=y\n  \
-             -o { smtpd_relay_restrictions = permit_sasl_authenticated, reject }\nsmtp unix - - y - - smtp\n",
+             -o { smtpd_relay_restrictions = permit_sasl_authenticated, reject } -omilter_protocol=6\nsmtp unix - - y - - smtp\n",
         );
         assert_eq!(services.len(), 2);
         let submission = &services[0];
@@ -139,6 +145,7 @@ mod tests {
                 "smtpd_relay_restrictions",
                 "permit_sasl_authenticated, reject",
             ),
+            ("milter_protocol", "6"),
         ];
         let found = submission.overrides.iter();
         let found: Vec<_> = found

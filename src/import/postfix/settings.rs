@@ -226,6 +226,12 @@ fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
     None
 }
 
+/// The lines of a `main.cf` that set no parameter.
+pub(super) fn odd_lines(text: &str) -> Vec<String> {
+    let lines = logical_lines(text).into_iter();
+    lines.filter(|line| !line.contains('=')).collect()
+}
+
 /// Joins lines that begin with white space to the one before. Comments and empty lines between
 /// them do not matter (postconf(5)).
 pub(super) fn logical_lines(text: &str) -> Vec<String> {

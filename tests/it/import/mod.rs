@@ -4,6 +4,7 @@
 mod existing;
 mod iis;
 mod postfix;
+mod postfix_samples;
 mod report;
 mod smtp2graph;
 

@@ -1,0 +1,168 @@
+//! `import postfix` on the kinds of main.cf and master.cf that stand on real machines: nothing is
+//! passed over in silence, and nobody may send who could not before.
+
+use std::fs;
+
+use super::all_settings;
+use crate::common::binary;
+use crate::common::said;
+
+/// What an installation has, and what must and must not come of it.
+struct Installation {
+    name: &'static str,
+    main: &'static str,
+    master: &'static str,
+    has: &'static [&'static str],
+    has_not: &'static [&'static str],
+    /// In the report.
+    told: &'static [&'static str],
+}
+
+const SMTP: &str = "smtp inet n - y - - smtpd\n";
+
+const INSTALLATIONS: [Installation; 9] = [
+    Installation {
+        name: "a satellite of Debian",
+        main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
+               readme_directory = no\ncompatibility_level = 3.6\nsmtpd_tls_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem\n\
+               smtpd_tls_key_file=/etc/ssl/private/ssl-cert-snakeoil.key\nsmtpd_tls_security_level=may\n\
+               smtp_tls_CApath=/etc/ssl/certs\nsmtp_tls_security_level=may\n\
+               smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache\n\
+               smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination\n\
+               myhostname = web1.contoso.com\nmyorigin = /etc/mailname\nmydestination = $myhostname, localhost\n\
+               relayhost = [smtp.office365.com]:587\nmynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128\n\
+               mailbox_size_limit = 0\nrecipient_delimiter = +\ninet_interfaces = loopback-only\ninet_protocols = all\n",
+        master: SMTP,
+        has: &[
+            "address = \"127.0.0.1:25\"",
+            "hostname = \"web1.contoso.com\"",
+        ],
+        has_not: &["0.0.0.0", "tls ="],
+        told: &["Graph replaces the relay host"],
+    },
+    Installation {
+        name: "mynetworks may send only with a password",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_relay_restrictions =\n  permit_sasl_authenticated,\n  reject_unauth_destination\n",
+        master: SMTP,
+        has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
+        has_not: &["192.0.2.0/24"],
+        told: &["let nobody send from here"],
+    },
+    Installation {
+        name: "users from the local network only",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_cert_file = /etc/a.pem\n",
+        master: "submission inet n - y - - smtpd\n -o smtpd_sasl_auth_enable=yes\n -o smtpd_tls_security_level=encrypt\n \
+                 -o smtpd_client_restrictions=permit_mynetworks,reject\n",
+        has: &[
+            "networks = [\"192.0.2.0/24\"]",
+            "authentication = \"required\"",
+        ],
+        has_not: &["0.0.0.0/0"],
+        told: &["refuse users from machines that are not in mynetworks"],
+    },
+    Installation {
+        name: "a submission service that trusts no network",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_chain_files = /etc/a.pem\nmua = permit_sasl_authenticated,reject\n",
+        master: "submission inet n - y - - smtpd\n -o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=encrypt\n \
+                 -o smtpd_client_restrictions=permit_mynetworks,permit_sasl_authenticated,reject\n \
+                 -o smtpd_relay_restrictions=$mua -o{ smtpd_sender_restrictions = reject_sender_login_mismatch }\n",
+        has: &["networks = [\"0.0.0.0/0\", \"::/0\"]"],
+        has_not: &["anonymous_networks"],
+        told: &["reject_sender_login_mismatch"],
+    },
+    Installation {
+        name: "the whole internet, and tables",
+        main: "mynetworks = 0.0.0.0/0 hash:/etc/postfix/net !192.0.2.9 192.0.2.8/30 10.1.2.3/8\n\
+               smtpd_client_restrictions = check_client_access hash:/etc/postfix/access, permit\n",
+        master: SMTP,
+        has: &["\"192.0.2.8/32\"", "\"192.0.2.10/31\""],
+        has_not: &["0.0.0.0/0", "10."],
+        told: &[
+            "0.0.0.0/0 lets the whole internet",
+            "hash:/etc/postfix/net",
+            "10.1.2.3/8 has bits",
+            "take the",
+        ],
+    },
+    Installation {
+        name: "a transport with options, and a pipe",
+        main: "transport_maps = hash:/etc/postfix/transport\ndefault_transport = slow\nheader_checks = pcre:/etc/postfix/h\n",
+        master: "smtp inet n - y - - smtpd\nslow unix - - n - 1 smtp -o smtp_bind_address=192.0.2.1 -o syslog_name=x\n\
+                 filter unix - n n - - pipe flags=R user=f argv=/opt/filter\n",
+        has: &[],
+        has_not: &[],
+        told: &[
+            "-o smtp_bind_address=192.0.2.1",
+            "filter unix pipe",
+            "all mail goes to Exchange",
+        ],
+    },
+    Installation {
+        name: "an address of the other family, and several instances",
+        main: "inet_interfaces = 192.0.2.1\ninet_protocols = ipv6\nmulti_instance_directories = /etc/postfix-out\nthis is odd\n",
+        master: SMTP,
+        has: &[],
+        has_not: &["[[listener]]"],
+        told: &[
+            "listens on no address",
+            "graph-relay import postfix with the folder of each",
+            "has no =",
+        ],
+    },
+    Installation {
+        name: "secrets in main.cf",
+        main: "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = inline:{ {[mx.example.com]:587 = u:canary:/1} }, static:u:canary\n\
+               ldap_bind_pw = canary\nmysql_secret = canary\n",
+        master: SMTP,
+        has: &[],
+        has_not: &["canary"],
+        told: &["(not shown)"],
+    },
+    Installation {
+        name: "another server behind a content filter",
+        main: "content_filter = smtp-amavis:[127.0.0.1]:10024\nmessage_size_limit = 0\nmynetworks_style = subnet\n",
+        master: "smtp inet n - y - - smtpd\n127.0.0.1:10025 inet n - n - - smtpd\n -o content_filter=\n -o mynetworks=127.0.0.0/8\n",
+        has: &["address = \"127.0.0.1:10025\""],
+        has_not: &["0.0.0.0"],
+        told: &["mynetworks_style lets all machines", "use mail flow rules"],
+    },
+];
+
+/// The names of all parameters that a main.cf sets.
+fn parameters(main: &str) -> impl Iterator<Item = &str> {
+    let lines = main.lines().filter(|line| !line.starts_with([' ', '#']));
+    lines.filter_map(|line| Some(line.split_once('=')?.0.trim()))
+}
+
+#[test]
+fn nothing_is_passed_over_and_nobody_gets_rights_that_they_did_not_have() {
+    for it in INSTALLATIONS {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("main.cf"), it.main).unwrap();
+        fs::write(folder.path().join("master.cf"), it.master).unwrap();
+        let new = folder.path().join("new.toml");
+
+        let mut command = binary();
+        command.args(["import", "postfix"]).arg(folder.path());
+        let output = command.arg("--write").arg(&new).output().unwrap();
+
+        let (name, text) = (it.name, fs::read_to_string(&new).unwrap());
+        let report = said(&output);
+        let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in it.has {
+            assert!(text.contains(words), "{name}: {words}: {text}");
+        }
+        for words in it.has_not {
+            assert!(!text.contains(words), "{name}: {words}: {text}");
+        }
+        for words in it.told {
+            assert!(report.contains(words), "{name}: {words}: {report}");
+        }
+        assert!(!report.contains("canary"), "{name}: {report}");
+        let rows = all_settings(&output);
+        for parameter in parameters(it.main) {
+            let is_it = |row: &String| row.split([' ', '=']).next() == Some(parameter);
+            assert!(rows.iter().any(is_it), "{name}: {parameter}: {rows:#?}");
+        }
+    }
+}
