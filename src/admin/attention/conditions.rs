@@ -327,7 +327,8 @@ fn explains_waiting(kind: Kind) -> bool {
         | Kind::AlertFailed
         | Kind::Configuration
         | Kind::ConnectionsFull
-        | Kind::LogUnread => false,
+        | Kind::LogUnread
+        | Kind::PickupWaits => false,
     }
 }
 
@@ -457,6 +458,8 @@ mod tests {
             words: words.to_owned(),
             remedy: None,
             place: None,
+            cause: None,
+            key: None,
         };
         let mut checkup = Checkup {
             at,

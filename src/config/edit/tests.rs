@@ -421,7 +421,7 @@ fn secrets_that_nothing_names_are_forgotten_after_some_time() {
     let (named, unnamed) = (kept("named"), kept("unnamed"));
     let texts = [format!("client_secret_file = {named:?}")];
     let written = kept_since(&unnamed).unwrap();
-    let at = |days| Timestamp::from_millis(written.millis() + days * 24 * 60 * 60 * 1000 + 1);
+    let at = |days: i64| Timestamp::from_millis(written.millis() + days * 24 * 60 * 60 * 1000 + 1);
 
     forget_secrets(folder.path(), &texts, &[], at(0), DAY);
     assert!(unnamed.exists());

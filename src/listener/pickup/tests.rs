@@ -32,7 +32,7 @@ fn spool(home: &Path) -> Spool {
 }
 
 /// Opens what was locked until now. A process that another test starts has all locks for a moment.
-fn unlocked<T, E: std::fmt::Display>(open: impl Fn() -> Result<T, E>) -> T {
+fn unlocked<T, E: Display>(open: impl Fn() -> Result<T, E>) -> T {
     let began = std::time::Instant::now();
     loop {
         match open() {

@@ -1,4 +1,4 @@
-//! The fields of the form: from relay.toml, and what is wrong with them. `change.rs` writes them.
+//! The fields of the form: from relay.toml, and what is wrong with them. `into_file.rs` writes them.
 
 use std::net::IpAddr;
 use std::path::Path;

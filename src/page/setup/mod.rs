@@ -6,10 +6,10 @@
 //! not know in relay.toml stays as it is, and so does what an environment variable decides. A
 //! form that was filled in for another version of the file is refused.
 
-mod change;
 mod form;
 mod held;
 mod inputs;
+mod into_file;
 mod restart;
 mod saved;
 pub(super) mod texts;
@@ -205,8 +205,8 @@ async fn saved_by(
     }
     let saved = match errors.is_empty() {
         true => {
-            page.check_and_save(&visitor, &fields, editor, (secret.as_ref(), &by))
-                .await
+            let form = (&fields, secret.as_ref());
+            page.check_and_save(&visitor, form, editor, &by).await
         }
         false => Err(Trouble::of_fields(&errors)),
     };
@@ -217,6 +217,12 @@ async fn saved_by(
             page.unsaved(&visitor, form, trouble).await
         }
     }
+}
+
+/// The settings that differ, without their values.
+fn changed(change: &Change) -> String {
+    let keys: Vec<String> = change.keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
 }
 
 /// How often it is looked for secrets that nothing needs.
@@ -233,20 +239,14 @@ pub(super) async fn forget_secrets(admin_state: &AdminState) -> Infallible {
     }
 }
 
-/// The settings that differ, without their values.
-fn changed(change: &Change) -> String {
-    let keys: Vec<String> = change.keys.iter().map(ToString::to_string).collect();
-    keys.join(", ")
-}
-
 impl Page {
     /// Checks a form and saves it. Returns the name of what came of it.
     async fn check_and_save(
         &self,
         visitor: &Visitor,
-        fields: &Fields,
+        (fields, secret): (&Fields, Option<&SecretString>),
         editor: Editor,
-        (secret, by): (Option<&SecretString>, &str),
+        by: &str,
     ) -> Result<String, Trouble> {
         let data_dir = self.admin_state.configuration.in_force().data_dir;
         let keep = |secret| keep_secret(&data_dir, fields.account_name(), secret);
@@ -263,9 +263,8 @@ impl Page {
             return Err(Trouble::of_findings(&findings));
         }
         let is_delegated = fields.is_delegated();
-        let saved = self.save_change(visitor, change, (findings, is_delegated), by);
-        let saved = saved.await;
-        let id = saved.map_err(|error| Trouble::of(&error))?;
+        let saved = self.save_change(visitor, change, findings, is_delegated, by);
+        let id = saved.await.map_err(|error| Trouble::of(&error))?;
         if let Some(file) = file {
             file.named();
         }
@@ -282,12 +281,12 @@ impl Page {
         (mut fields, accounts, secret): (Fields, Vec<String>, Option<SecretString>),
         trouble: Trouble,
     ) -> Result<Response, Broken> {
+        visitor.audit_refused(trouble.reasons());
         fields.kept = match secret.filter(|_| !trouble.is_typed_wrong(Field::Secret)) {
             Some(secret) => self.held.keep(secret).map_err(|_| Broken::Random)?,
             None => String::new(),
         };
         let setup = self.setup_form(visitor, fields, accounts, trouble).await?;
-        visitor.audit_refused(setup.reasons());
         Ok((StatusCode::UNPROCESSABLE_ENTITY, super::shown(&setup)?).into_response())
     }
 
@@ -340,7 +339,8 @@ impl Page {
         &self,
         visitor: &Visitor,
         change: Change,
-        (findings, is_delegated): (Vec<Finding>, bool),
+        findings: Vec<Finding>,
+        is_delegated: bool,
         by: &str,
     ) -> Result<String, EditError> {
         let (keys, lines) = (change.keys.clone(), change.lines());

@@ -96,25 +96,21 @@ impl Trouble {
         self.typed.iter().any(|(it, _)| *it == field)
     }
 
+    /// Everything in one line, for the audit list.
+    pub(super) fn reasons(&self) -> String {
+        let typed = self.typed.iter().map(|(_, words)| *words);
+        let problems = self.problems.iter().map(|(_, words)| words.as_str());
+        let refusals = self.refusals.iter().map(|it| it.words.as_str());
+        let all: Vec<&str> = typed.chain(problems).chain(refusals).collect();
+        all.join("; ")
+    }
+
     fn is_empty(&self) -> bool {
         self.typed.is_empty() && self.problems.is_empty() && self.refusals.is_empty()
     }
 }
 
 impl Setup {
-    /// Why nothing was saved, on one line.
-    pub(super) fn reasons(&self) -> String {
-        let typed = self.trouble.typed.iter().map(|(_, words)| *words);
-        let problems = self
-            .trouble
-            .problems
-            .iter()
-            .map(|(_, words)| words.as_str());
-        let refusals = self.trouble.refusals.iter().map(|it| it.words.as_str());
-        let all: Vec<&str> = typed.chain(problems).chain(refusals).collect();
-        all.join("; ")
-    }
-
     /// Whether nothing was saved.
     pub(super) fn has_trouble(&self) -> bool {
         !self.trouble.is_empty()

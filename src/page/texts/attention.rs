@@ -99,6 +99,10 @@ fn german_title(condition: &Condition) -> Title {
         }
         (Kind::ConnectionsFull, _) => part("Alle Verbindungen waren belegt"),
         (Kind::LogUnread, _) => part("Niemand liest das Log"),
+        (Kind::PickupWaits, Some(folder)) => {
+            part(&format!("Aus dem Ordner {folder} holt das Relay nichts ab"))
+        }
+        (Kind::PickupWaits, None) => part("Aus einem Ordner holt das Relay nichts ab"),
     }
 }
 
@@ -129,6 +133,7 @@ fn german_remedy(kind: Kind) -> Option<&'static str> {
         | Kind::AlertFailed
         | Kind::Configuration
         | Kind::ConnectionsFull
-        | Kind::LogUnread => None,
+        | Kind::LogUnread
+        | Kind::PickupWaits => None,
     }
 }
