@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use toml::Table;
 use toml::Value;
 
+use super::Authentication;
 use super::Config;
 use super::file;
 use super::reader::Source;
@@ -133,6 +134,22 @@ fn set_keys(text: &str) -> BTreeSet<(String, String)> {
 
 fn owned((section, key): (&str, &str)) -> (String, String) {
     (section.to_owned(), key.to_owned())
+}
+
+#[test]
+fn users_may_log_in_on_the_listeners_that_are_there_by_default() {
+    let (_folder, all) = all_keys();
+    let mut table: Table = all.parse().unwrap();
+    table.remove("listener");
+    let authentication = |table: &Table| {
+        let config = meaning(&table.to_string(), &[]).unwrap();
+        let listeners = config.listeners.into_iter();
+        listeners.map(|it| it.authentication).collect::<Vec<_>>()
+    };
+
+    assert_eq!(authentication(&table), [Authentication::Optional; 2]);
+    table.remove("user");
+    assert_eq!(authentication(&table), [Authentication::Off; 2]);
 }
 
 #[test]

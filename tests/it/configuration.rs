@@ -464,9 +464,9 @@ fn missing_settings_for_tls_and_authentication_are_reported() {
             ],
         ),
         (
-            USER,
+            &format!("[[listener]]\naddress = \"127.0.0.1:2525\"\n{USER}"),
             vec![
-                "relay.toml:1:1: no [[listener]] lets a [[user]] authenticate: set \
+                "relay.toml:3:1: no [[listener]] lets a [[user]] authenticate: set \
                  authentication = \"required\" or \"optional\" in one",
             ],
         ),

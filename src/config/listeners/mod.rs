@@ -79,6 +79,18 @@ impl Listener {
             on(Ipv6Addr::LOCALHOST.into(), Presence::WhereAvailable),
         ]
     }
+
+    /// The same for a configuration with these users, who may log in.
+    fn for_users(self, users: &[User]) -> Self {
+        let authentication = match users.is_empty() {
+            true => Authentication::Off,
+            false => Authentication::Optional,
+        };
+        Self {
+            authentication,
+            ..self
+        }
+    }
 }
 
 pub(super) fn read(
@@ -88,8 +100,9 @@ pub(super) fn read(
     surroundings: &Surroundings,
 ) -> Vec<Listener> {
     let sections = top.tables("listener");
-    let listeners = if sections.is_empty() {
-        Listener::defaults()
+    let listeners: Vec<Listener> = if sections.is_empty() {
+        let defaults = Listener::defaults().into_iter();
+        defaults.map(|it| it.for_users(users)).collect()
     } else {
         let read = sections.into_iter().filter_map(|section| {
             let mut section = section;
