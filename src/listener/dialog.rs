@@ -91,7 +91,7 @@ impl<'a> Dialog<'a> {
         self.shared.metrics.sessions.inc();
         let end = self.talk().await;
         let how = format!("{end:?}");
-        if matches!(end, End::Gone) {
+        if matches!(end, End::Gone | End::NoTls) {
             self.connection.slot.release();
         }
         match end {
@@ -109,7 +109,7 @@ impl<'a> Dialog<'a> {
                 self.connection.recording.trouble(what, remedy);
                 self.connection.refusals.cut_off(what, remedy);
             }
-            End::Gone => {}
+            End::Gone | End::NoTls => {}
         }
         self.keep();
         debug!(event = "disconnected", %client, end = how, "a client has disconnected");
@@ -170,26 +170,25 @@ impl<'a> Dialog<'a> {
 
     /// Takes one line, or waits for more of it.
     async fn turn(&mut self) -> Result<(), End> {
-        let recording = &mut self.connection.recording;
         let step = match self.connection.input.next_line() {
             Line::Whole(line) => self.command(&line),
             Line::TooLong => self.session.line_too_long(),
             Line::Endless => Step::Close(Reply::line_too_long()),
             Line::ClientHello => {
-                recording.happened("the client began with a TLS handshake");
-                Step::Close(match self.policy.listener().tls {
+                let reply = match self.policy.listener().tls {
                     Tls::Auto => Reply::tls_too_late(),
                     Tls::Off | Tls::Starttls | Tls::StarttlsRequired | Tls::Implicit => {
                         Reply::tls_unexpected()
                     }
-                })
+                };
+                self.no_dialog("the client began with a TLS handshake", reply)
             }
             Line::Proxy => {
-                recording.happened("the connection began with a PROXY protocol preamble");
-                Step::Close(match self.policy.proxy() {
+                let reply = match self.policy.proxy() {
                     Some(_) => Reply::proxy_twice(),
                     None => Reply::proxy_unexpected(),
-                })
+                };
+                self.no_dialog("the connection began with a PROXY protocol preamble", reply)
             }
             Line::Unfinished => {
                 self.flush().await?;
@@ -248,6 +247,15 @@ impl<'a> Dialog<'a> {
         if let Some(refusal) = reason::of(verdict) {
             self.shared.metrics.refused(refusal);
         }
+    }
+
+    /// The client speaks something else than SMTP, and is told so.
+    fn no_dialog(&mut self, what: &str, reply: Reply) -> Step {
+        let connection = &mut self.connection;
+        connection.recording.happened(what);
+        let text = reply.to_string();
+        connection.refusals.hopeless(what, &text, reply.remedy);
+        Step::Close(reply)
     }
 
     /// The session has now done more than connect.

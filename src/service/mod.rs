@@ -279,7 +279,7 @@ impl Service {
                 "some delivery attempts did not end in time: the next start treats them as doubtful"
             );
         }
-        self.shared.devices().save(true).await;
+        self.shared.devices().save(true, Clock::System.now()).await;
         if let Some(path) = self.spool.close().await {
             maillog::database_rewritten(&path);
         }
@@ -351,7 +351,8 @@ impl Service {
             .spawn(admin::run(admin, admin_state.clone(), stop.clone()));
         self.workers
             .spawn(tidy::tell_removed(spool.clone(), stop.clone()));
-        self.workers.spawn(devices.keep(stop.clone()));
+        self.workers
+            .spawn(devices.keep(Clock::System, stop.clone()));
         self.workers.spawn(watch);
         self.workers
             .spawn(tidy::watch_database(spool.clone(), stop.clone()));

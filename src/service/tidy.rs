@@ -22,7 +22,8 @@ const MINUTES: u32 = 60;
 /// The devices that the last run knew.
 pub(super) async fn devices(config: &Config) -> Devices {
     let folder = config.data_dir.clone();
-    let loaded = tokio::task::spawn_blocking(move || Devices::load(&folder)).await;
+    let loaded =
+        tokio::task::spawn_blocking(move || Devices::load(&folder, Clock::System.now())).await;
     loaded.unwrap_or_default()
 }
 

@@ -185,6 +185,14 @@ impl Refusals {
         refusals.collect()
     }
 
+    /// The client cannot begin what it wants, whatever that is. `reply` is empty if it is not
+    /// told.
+    pub fn hopeless(&mut self, what: &str, reply: &str, remedy: &str) {
+        what.clone_into(&mut self.cause);
+        self.note(None, None, reply, remedy);
+        self.cause.clear();
+    }
+
     fn refuse_recipient(&mut self, recipient: String, reply: &str, remedy: &str) {
         let of_now = self.noted.iter_mut().filter(|noted| noted.is_of_now);
         let of_now: Vec<_> = of_now.collect();

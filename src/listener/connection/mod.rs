@@ -73,6 +73,8 @@ pub(super) enum End {
     Closed,
     /// It disconnected, or does not read its replies.
     Gone,
+    /// It cannot begin TLS. That is noted.
+    NoTls,
 }
 
 /// What came of reading.
@@ -132,8 +134,7 @@ impl<'a> Connection<'a> {
         };
         let begun = begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if let Err(error) = begun {
-            self.log_failed_handshake(&error);
-            return Err(End::Gone);
+            return Err(self.failed_handshake(&error));
         }
         if let Some(version) = self.stream.tls_version() {
             self.recording.happened(version);
@@ -146,17 +147,19 @@ impl<'a> Connection<'a> {
         self.stream.tls_version()
     }
 
-    fn log_failed_handshake(&mut self, error: &io::Error) {
+    fn failed_handshake(&mut self, error: &io::Error) -> End {
         if self.stream.was_silent() {
             // A health check, or a port scan.
             debug!(event = "tls", client = %self.client, %error, "the client sent nothing");
-            return;
+            return End::Gone;
         }
         let remedy = stream::remedy(error);
         complaints::tls_failed(self.client, error, remedy);
         let what = format!("TLS handshake failed: {error}");
         self.recording.happened(&what);
         self.recording.trouble(&what, remedy);
+        self.refusals.hopeless(&what, "", remedy);
+        End::NoTls
     }
 
     /// Reads some bytes.

@@ -29,11 +29,15 @@ pub use self::record::Device;
 pub use self::record::LastRefusal;
 pub use self::record::Settled;
 pub use self::record::Sighting;
+use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::spool::RefusedMail;
 
 /// How often the devices are written to disk, if something has changed.
 pub const SAVED_EVERY: Duration = Duration::from_secs(10);
+
+/// After so many times they are written even if nothing has changed.
+const ROUNDS: u64 = file::WRITTEN_EVERY.as_secs() / SAVED_EVERY.as_secs();
 
 /// The devices; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +49,8 @@ pub struct Devices {
 
 impl Devices {
     /// Those of the last run, from their file in this folder. Blocks while it is read.
-    pub fn load(folder: &Path) -> Self {
-        let devices = file::read(folder).unwrap_or_else(|aside| {
+    pub fn load(folder: &Path, now: Timestamp) -> Self {
+        let devices = file::read(folder, now).unwrap_or_else(|aside| {
             let (reason, path) = (aside.reason, aside.path.display());
             warn!(
                 event = "devices_set_aside", %reason, %path,
@@ -89,27 +93,33 @@ impl Devices {
     }
 
     /// Writes them to disk every [`SAVED_EVERY`] until `stop`.
-    pub async fn keep(self, stop: CancellationToken) {
+    pub async fn keep(self, clock: Clock, stop: CancellationToken) {
         let mut is_written = true;
+        let mut rounds = 0;
         loop {
+            rounds = (rounds + 1) % ROUNDS;
+            if rounds == 0 {
+                self.pools().is_unsaved();
+            }
             tokio::select! {
                 () = tokio::time::sleep(SAVED_EVERY) => {}
                 () = stop.cancelled() => return,
             }
-            is_written = self.save(is_written).await;
+            is_written = self.save(is_written, clock.now()).await;
         }
     }
 
     /// Writes them to disk if something has changed; whether that went well. A failure is
     /// logged once if it did before.
-    pub async fn save(&self, went_well: bool) -> bool {
+    pub async fn save(&self, went_well: bool, now: Timestamp) -> bool {
         let Some(folder) = self.folder.clone() else {
             return true;
         };
         let Some(devices) = self.pools().take_changed() else {
             return went_well;
         };
-        let written = tokio::task::spawn_blocking(move || file::write(&folder, &devices)).await;
+        let written =
+            tokio::task::spawn_blocking(move || file::write(&folder, &devices, now)).await;
         let reason = match written {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),
@@ -143,7 +153,7 @@ mod tests {
         for damaged in ["", "{\"format\":1,\"devi", "{\"format\":9,\"devices\":[]}"] {
             std::fs::write(&path, damaged).unwrap();
 
-            let devices = Devices::load(folder.path());
+            let devices = Devices::load(folder.path(), at_day(1));
 
             assert!(devices.list(at_day(1)).is_empty(), "{damaged}");
             let aside = folder.path().join("devices.json.damaged");
@@ -151,26 +161,43 @@ mod tests {
             assert!(!path.exists());
         }
 
-        let devices = Devices::load(folder.path());
+        let devices = Devices::load(folder.path(), at_day(1));
         let seen = sighting([192, 0, 2, 1].into(), Some("printer"));
         devices.accepted(&seen, &["printer@contoso.com"], at_day(1));
-        assert!(devices.save(true).await);
-        let again = Devices::load(folder.path());
+        assert!(devices.save(true, at_day(1)).await);
+        let again = Devices::load(folder.path(), at_day(1));
         assert_eq!(again.list(at_day(1)), devices.list(at_day(1)));
         assert_eq!(again.list(at_day(1)).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_read_days_later_makes_no_device_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = Devices::load(folder.path(), at_day(1));
+        let seen = sighting([192, 0, 2, 1].into(), Some("printer"));
+        for day in 1..=5 {
+            devices.accepted(&seen, &[], at_day(day));
+        }
+        assert!(devices.save(true, at_day(6)).await);
+
+        let again = Devices::load(folder.path(), at_day(30));
+
+        let silent = |day| again.list(at_day(day))[0].silent_for(at_day(day));
+        assert_eq!(silent(31), None);
+        assert!(silent(33).is_some());
     }
 
     #[tokio::test]
     async fn devices_that_could_not_be_saved_are_saved_later() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let devices = Devices::load(&data);
+        let devices = Devices::load(&data, at_day(1));
         devices.accepted(&sighting([192, 0, 2, 1].into(), None), &[], at_day(1));
-        assert!(!devices.save(true).await);
+        assert!(!devices.save(true, at_day(1)).await);
 
         std::fs::create_dir(&data).unwrap();
 
-        assert!(devices.save(false).await);
-        assert_eq!(Devices::load(&data).list(at_day(1)).len(), 1);
+        assert!(devices.save(false, at_day(1)).await);
+        assert_eq!(Devices::load(&data, at_day(1)).list(at_day(1)).len(), 1);
     }
 }

@@ -23,6 +23,8 @@ const LONGEST: usize = 400;
 const SILENT: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// Days with messages that make a device one that sends regularly.
 const REGULAR_DAYS: u32 = 3;
+/// Days that a clock may be set back without being thought to have been wrong before.
+const AHEAD: i64 = 2;
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -97,6 +99,12 @@ pub struct Device {
     pub senders: Vec<String>,
     /// Its last refusal.
     pub last_refusal: Option<LastRefusal>,
+    /// Whether that came after its last accepted message; not known in lists of 0.2.0.
+    #[serde(default)]
+    is_refused: Option<bool>,
+    /// Milliseconds since its last accepted message for which the relay did not run.
+    #[serde(default)]
+    off_ms: u64,
 }
 
 /// How many messages.
@@ -161,6 +169,8 @@ impl Device {
             quirks: BTreeSet::new(),
             senders: Vec::new(),
             last_refusal: None,
+            is_refused: None,
+            off_ms: 0,
         }
     }
 
@@ -174,13 +184,30 @@ impl Device {
         self.sent.1.count_ones() >= REGULAR_DAYS
     }
 
+    /// Whether nothing was accepted since it was refused last.
+    pub fn is_refused(&self) -> bool {
+        // Which came last is not read from the times, since clocks are set.
+        self.is_refused.unwrap_or_else(|| {
+            let refused_at = self.last_refusal.as_ref().map(|refusal| refusal.at);
+            refused_at.is_some() && refused_at > self.last_accepted_at
+        })
+    }
+
     /// For how long a device that sends regularly has sent nothing, if that is longer than
-    /// it ever was silent before, and three days at least.
+    /// it ever was silent before, and three days at least. It could send nothing while the
+    /// relay did not run.
     pub fn silent_for(&self, now: Timestamp) -> Option<Duration> {
-        let silent = now.since(self.last_accepted_at?);
+        let off = Duration::from_millis(self.off_ms);
+        let silent = now.since(self.last_accepted_at?).saturating_sub(off);
         let usual = u64::from(longest_gap(self.sent.1)) * DAY.unsigned_abs() / 1000;
         let is_silent = silent >= SILENT && silent.as_secs() > usual;
         (self.is_regular() && is_silent).then_some(silent)
+    }
+
+    /// The relay did not run for this long.
+    pub(super) fn relay_was_off(&mut self, off: Duration) {
+        let off = u64::try_from(off.as_millis()).unwrap_or(u64::MAX);
+        self.off_ms = self.off_ms.saturating_add(off);
     }
 
     /// The same as it is now: another day has other counts.
@@ -210,11 +237,15 @@ impl Device {
         self.saw(sighting, now);
         self.tls = sighting.tls.map(str::to_owned);
         self.authentication = sighting.authentication.map(str::to_owned);
-        self.count(|counts| counts.accepted += 1);
+        self.count(|counts| add(&mut counts.accepted, 1));
         self.last_accepted_at = Some(now);
+        (self.is_refused, self.off_ms) = (Some(false), 0);
         let (last, days) = self.sent;
-        let today = day(now).max(last);
-        let later = u32::try_from(today - last).unwrap_or(u32::MAX);
+        let today = later_day(day(now), last);
+        let later = u32::try_from(today.saturating_sub(last)).unwrap_or(match today < last {
+            true => 0,
+            false => u32::MAX,
+        });
         self.sent = (today, days.checked_shl(later).unwrap_or(0) | 1);
         for sender in senders.iter().filter(|sender| !sender.is_empty()) {
             let sender = cut(sender);
@@ -232,7 +263,8 @@ impl Device {
             self.authentication = sighting.authentication.map(str::to_owned);
         }
         let times = 1 + u64::from(refusal.others);
-        self.count(|counts| counts.refused += times);
+        self.count(|counts| add(&mut counts.refused, times));
+        self.is_refused = Some(true);
         self.last_refusal = Some(LastRefusal {
             at: now,
             reply: cut(&refusal.reply),
@@ -249,8 +281,8 @@ impl Device {
     pub(super) fn settled(&mut self, settled: Settled, now: Timestamp) {
         self.turn_day(now);
         self.count(|counts| match settled {
-            Settled::Delivered => counts.delivered += 1,
-            Settled::Failed => counts.failed += 1,
+            Settled::Delivered => add(&mut counts.delivered, 1),
+            Settled::Failed => add(&mut counts.failed, 1),
         });
     }
 
@@ -265,11 +297,25 @@ impl Device {
     }
 
     fn turn_day(&mut self, now: Timestamp) {
-        // A clock that was set back counts to the same day.
-        if day(now) > self.day {
-            self.day = day(now);
+        let today = later_day(day(now), self.day);
+        if today != self.day {
+            self.day = today;
             self.today = Counts::default();
         }
+    }
+}
+
+/// Adds to a counter, which may come from a file that somebody has edited.
+fn add(counter: &mut u64, more: u64) {
+    *counter = counter.saturating_add(more);
+}
+
+/// Today, where the last day with something was this one. A clock that was set back a little
+/// counts to the same day; one that had been far ahead is right now.
+fn later_day(today: i64, last: i64) -> i64 {
+    match today.saturating_add(AHEAD) < last {
+        true => today,
+        false => today.max(last),
     }
 }
 
@@ -364,6 +410,46 @@ pub(super) mod tests {
         assert_eq!((today.accepted, today.delivered, today.failed), (1, 1, 1));
         assert_eq!(device.as_of(at_day(102)).today, Counts::default());
         assert_eq!(device.messages.accepted, 3);
+    }
+
+    #[test]
+    fn a_device_is_not_silent_because_the_relay_did_not_run() {
+        let mut device = device();
+        sends(&mut device, 100..110);
+        device.relay_was_off(SILENT * 3);
+
+        assert_eq!(device.silent_for(at_day(120)), None);
+        assert_eq!(device.silent_for(at_day(121)), Some(SILENT));
+        sends(&mut device, [121]);
+        assert_eq!(device.silent_for(at_day(124)), None);
+        assert!(device.silent_for(at_day(134)).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_leaves_nothing_behind() {
+        let mut device = device();
+        let seen = sighting(device.client, None);
+        sends(&mut device, [100, 101, 102, 9000]);
+        device.refused(&seen, &RefusedMail::default(), at_day(103));
+
+        assert!(device.is_refused());
+        assert_eq!(device.as_of(at_day(104)).today, Counts::default());
+        sends(&mut device, [104, 105, 106]);
+        assert!(!device.is_refused());
+        assert!(device.is_regular());
+        assert!(device.silent_for(at_day(110)).is_some());
+    }
+
+    #[test]
+    fn numbers_of_a_damaged_list_stop_no_message() {
+        let mut device = device();
+        device.messages.accepted = u64::MAX;
+        for day in [i64::MIN, i64::MAX] {
+            (device.sent, device.day) = ((day, u64::MAX), day);
+            sends(&mut device, [100]);
+            assert_eq!(device.as_of(at_day(100)).today.accepted, 1);
+        }
+        assert_eq!(device.messages.accepted, u64::MAX);
     }
 
     #[test]
