@@ -25,6 +25,15 @@ use crate::session::Reply;
 use crate::session::Sending;
 use crate::session::Session;
 
+/// A message that somebody has ordered on the admin page.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The address of whoever gives it.
+    pub client: IpAddr,
+    /// The account that has to send it; or else the From address selects one.
+    pub account: Option<String>,
+}
+
 /// A client of a listener, and the rules that hold for it.
 #[derive(Debug)]
 pub(super) struct Policy {
@@ -37,6 +46,8 @@ pub(super) struct Policy {
     rules: Arc<Rules>,
     /// What else bounds the recipients, beside the listener.
     others: Vec<Arc<RecipientPolicy>>,
+    /// Who has ordered the message on the admin page.
+    order: Option<Order>,
 }
 
 impl Policy {
@@ -52,6 +63,7 @@ impl Policy {
             generation,
             rules,
             others: Vec::new(),
+            order: None,
         })
     }
 
@@ -92,7 +104,21 @@ impl Policy {
             generation,
             rules,
             others,
+            order: None,
         })
+    }
+
+    /// The same for a message that somebody on the admin page has ordered.
+    pub(super) fn on(self, order: Order) -> Self {
+        Self {
+            order: Some(order),
+            ..self
+        }
+    }
+
+    /// Who has ordered the message on the admin page, if it comes from there.
+    pub(super) fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
     }
 
     /// Whether mail may not go to this address, whatever the session allows.

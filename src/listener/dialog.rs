@@ -337,7 +337,6 @@ impl<'a> Dialog<'a> {
             Ok(taken) => {
                 self.connection.slot.mark(Event::Accepted);
                 self.connection.recording.succeeded();
-                self.shared.metrics.messages_accepted.inc();
                 self.note_accepted(envelope, &taken);
                 Ok(self.session.verdict(Verdict::Queued(taken.id)))
             }

@@ -137,3 +137,23 @@ pub struct Trace {
     /// The user who authenticated.
     pub user: Option<String>,
 }
+
+impl Trace {
+    /// A message that somebody at this address has ordered on the admin page.
+    pub fn of_page(client: IpAddr) -> Self {
+        Self {
+            client,
+            hello: "admin-page".to_owned(),
+            protocol: PAGE.to_owned(),
+            user: None,
+        }
+    }
+
+    /// Whether it is one.
+    pub fn is_of_page(&self) -> bool {
+        self.protocol == PAGE
+    }
+}
+
+/// The protocol of messages that are ordered on the admin page.
+const PAGE: &str = "HTTP";

@@ -273,13 +273,14 @@ impl AdminState {
     }
 
     /// Puts a test message into the queue. Returns its id.
-    pub(super) async fn queue(&self, test: ToQueue<'_>) -> Result<SpoolId, AcceptError> {
+    async fn queue(&self, test: ToQueue<'_>) -> Result<SpoolId, AcceptError> {
         let (destination, from, to) = (test.destination, test.from, test.to);
         let hostname = self.configuration.in_force().hostname;
         let id = self.spool.new_id();
         let message_id = id.message_id(&hostname);
         let mut content = self.spool.receive(id);
-        let text = test.text(&self.means.clock.now().rfc5322(), &message_id);
+        let now = self.means.clock.now().rfc5322();
+        let text = text(&now, &message_id, from.as_str(), to.as_str(), &test.words);
         content.write(text.as_bytes()).await?;
         let size = content.size();
         let envelope = Envelope {
@@ -290,12 +291,7 @@ impl AdminState {
             utf8: !to.is_ascii() || !from.is_ascii(),
             reports: ReportRequest::default(),
         };
-        let trace = Trace {
-            client: test.client,
-            hello: "admin-page".to_owned(),
-            protocol: "HTTP".to_owned(),
-            user: None,
-        };
+        let trace = Trace::of_page(test.client);
         let entry = NewEntry {
             content,
             envelope: envelope.clone(),
@@ -308,36 +304,32 @@ impl AdminState {
             subject: SUBJECT.to_owned(),
         };
         let accepted = self.spool.accept(entry).await?;
+        self.metrics.messages_accepted.inc();
         maillog::accepted(id, &trace, &envelope, size, destination);
         Ok(accepted.id)
     }
 }
 
 /// A test message.
-pub(super) struct ToQueue<'a> {
-    pub(super) destination: &'a Destination,
-    pub(super) from: &'a Address,
-    pub(super) to: &'a Address,
+struct ToQueue<'a> {
+    destination: &'a Destination,
+    from: &'a Address,
+    to: &'a Address,
     /// Its text.
-    pub(super) words: String,
+    words: String,
     /// Who wants it.
-    pub(super) client: IpAddr,
+    client: IpAddr,
 }
 
-impl ToQueue<'_> {
-    /// Its header section and body.
-    fn text(&self, now: &str, message_id: &str) -> String {
-        let Self {
-            from, to, words, ..
-        } = self;
-        format!(
-            "Date: {now}\r\nFrom: <{from}>\r\nTo: <{to}>\r\nSubject: {SUBJECT}\r\n\
-             Message-ID: {message_id}\r\nAuto-Submitted: auto-generated\r\n\
-             X-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
-             {words}\r\n"
-        )
-    }
+/// Header section and body of a test message with these words.
+pub(super) fn text(now: &str, message_id: &str, from: &str, to: &str, words: &str) -> String {
+    format!(
+        "Date: {now}\r\nFrom: <{from}>\r\nTo: <{to}>\r\nSubject: {SUBJECT}\r\n\
+         Message-ID: {message_id}\r\nAuto-Submitted: auto-generated\r\n\
+         X-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n\
+         Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
+         {words}\r\n"
+    )
 }
 
 /// The Subject of the test message.

@@ -173,15 +173,16 @@ impl Context {
         record(&self.metrics, entry, report, now);
     }
 
-    /// Counts the end of a message for the device that sent it. A report came from none, and
-    /// a part of a message does not count by itself.
+    /// Counts the end of a message for the device that sent it. A report came from none, nor
+    /// did a test message of the admin page, and a part of a message does not count by itself.
     fn count_for_device(&self, entry: &Claimed, next: Next, now: Moment) {
         let settled = match next {
             Next::Delivered => devices::Settled::Delivered,
             Next::Failed => devices::Settled::Failed,
             Next::Wait(_) | Next::Held | Next::Quarantined => return,
         };
-        if entry.about.is_none() && entry.part_of.is_none() {
+        let is_of_device = entry.about.is_none() && !entry.trace.is_of_page();
+        if is_of_device && entry.part_of.is_none() {
             let Trace { client, user, .. } = &entry.trace;
             let devices = &self.devices;
             devices.settled(*client, user.as_deref(), settled, now.at);

@@ -9,6 +9,7 @@ use crate::admission;
 use crate::admission::Admitted;
 use crate::admission::Handed;
 use crate::admission::admit;
+use crate::config::Account;
 use crate::listener::Shared;
 use crate::listener::access::Policy;
 use crate::listener::allowance::Allowance;
@@ -158,10 +159,11 @@ impl<'a> Intake<'a> {
             envelope: envelope.clone(),
             author: author.clone(),
             destination: destination.clone(),
-            bound,
+            bound: bound.or_else(|| self.policy.order()?.account.clone()),
             largest_part,
         };
         let accepted = self.shared.spool.accept(entry).await?;
+        self.shared.metrics.messages_accepted.inc();
         maillog::accepted(id, &trace, &envelope, size, &destination);
         maillog::recipients_replaced(id, &envelope);
         self.log_sender(id, author.as_ref());
@@ -205,10 +207,32 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// Which account and mailbox would send a message with this header section.
+    pub(in crate::listener) fn destination(
+        self,
+        content: &[u8],
+        envelope: &Envelope,
+    ) -> Result<Destination, Verdict> {
+        let header = Header::of_message(content, true);
+        let header = header.ok_or(Verdict::HeaderTooBig(INLINE_LIMIT))?;
+        let handed = Handed {
+            identity: self.session.identity(),
+            envelope,
+        };
+        let findings = Findings::of(&header);
+        let admitted = admit(&header, &findings, handed, self.admission())?;
+        Ok(admitted.destination)
+    }
+
     fn admission(self) -> admission::Rules<'a> {
         let rules = self.policy.rules();
+        let named = self.policy.order().and_then(|it| it.account.as_deref());
+        let is_named = |it: &&Account| named == Some(it.name.as_str());
         admission::Rules {
-            accounts: &rules.accounts,
+            accounts: match rules.accounts.iter().find(is_named) {
+                Some(account) => std::slice::from_ref(account),
+                None => &rules.accounts,
+            },
             senders: &rules.senders,
             users: &rules.users,
             hostname: &rules.session.hostname,
@@ -219,6 +243,9 @@ impl<'a> Intake<'a> {
     /// The protocol in the Received field: RFC 5321 4.4, and the registry of "mail
     /// transmission types" (RFC 3848, RFC 6531 4.3).
     fn trace(self, envelope: &Envelope) -> Trace {
+        if let Some(order) = self.policy.order() {
+            return Trace::of_page(order.client);
+        }
         let (hello, identity) = (self.session.hello(), self.session.identity());
         let base = match hello {
             _ if envelope.utf8 => "UTF8SMTP",

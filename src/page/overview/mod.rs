@@ -25,6 +25,7 @@ use super::Page;
 use super::layout::Layout;
 use super::layout::Tab;
 use super::texts::Texts;
+use super::visitor::Role;
 use super::visitor::Visitor;
 use crate::admin::Status;
 use crate::spool::State as Queued;
@@ -66,6 +67,8 @@ struct Overview {
     version: String,
     /// A command that sends a first message, if there was none yet.
     first: Option<String>,
+    /// Whether the visitor may send a test message.
+    may_send: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +103,7 @@ async fn overview(
         listeners: listeners.map(ToString::to_string).collect(),
         version: (texts.overview.version)(&status.version),
         first: first(&page, &status).await?,
+        may_send: visitor.require(Role::Operator).is_ok(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A test message: it goes the way of every other, and the page shows how long each step took,
 //! what was not tested, and what to do if it fails. Works without scripts: the page reloads
-//! itself until the message has ended.
+//! itself until the message has ended, ever more slowly, and stops after some minutes.
 
 pub(super) mod texts;
 
@@ -14,6 +14,7 @@ use askama::Template;
 use axum::Form;
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::Query;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -34,9 +35,13 @@ use super::visitor::Role;
 use super::visitor::Visitor;
 use crate::admin::AuditAction;
 use crate::admin::AuditResult;
-use crate::admin::TestMessage;
+use crate::admin::NotTaken;
+use crate::admin::NotTested;
+use crate::admin::Order;
+use crate::admin::Part;
 use crate::admin::Tested;
 use crate::mail::Address;
+use crate::mail::ForwardPath;
 use crate::spool::AttemptView;
 
 /// Test messages whose first steps are remembered.
@@ -88,10 +93,30 @@ struct Asked {
     layout: Layout,
     fields: Fields,
     accounts: Vec<String>,
-    /// Which field is not an address.
-    wrong: Option<&'static str>,
+    /// What is wrong with a field.
+    wrong: Option<Wrong>,
     /// Why it was not sent, in English.
     error: Vec<String>,
+}
+
+/// A field that is wrong, and why.
+struct Wrong {
+    part: Part,
+    words: String,
+    /// What a client would be told, in English.
+    is_reply: bool,
+}
+
+impl Asked {
+    /// Why the sender is wrong.
+    fn wrong_from(&self) -> Option<&Wrong> {
+        self.wrong.as_ref().filter(|it| it.part == Part::Sender)
+    }
+
+    /// Why the recipient is wrong.
+    fn wrong_to(&self) -> Option<&Wrong> {
+        self.wrong.as_ref().filter(|it| it.part == Part::Recipient)
+    }
 }
 
 impl Page {
@@ -120,7 +145,7 @@ async fn send(
     Form(fields): Form<Fields>,
 ) -> Result<Response, Broken> {
     visitor.audit_about(fields.to.trim());
-    let to = fields.to.trim().parse::<Address>();
+    let to = fields.to.trim().parse::<ForwardPath>();
     let from = match fields.from.trim() {
         "" => Ok(None),
         from => from.parse::<Address>().map(Some),
@@ -128,17 +153,25 @@ async fn send(
     let (to, from) = match (to, from) {
         (Ok(to), Ok(from)) => (to, from),
         (to, _) => {
-            let wrong = Some(if to.is_err() { "to" } else { "from" });
             visitor.audit_refused("not an address");
+            let wrong = Some(Wrong {
+                part: match to.is_err() {
+                    true => Part::Recipient,
+                    false => Part::Sender,
+                },
+                words: visitor.texts().test.no_address.to_owned(),
+                is_reply: false,
+            });
             let form = page.test_form(&visitor, fields).await?;
             return unsent(&Asked { wrong, ..form });
         }
     };
-    let account = Some(fields.account.as_str()).filter(|name| !name.is_empty());
-    let message = TestMessage { to, from };
-    let sent = page
-        .admin_state
-        .test_delivery(message, account, visitor.client);
+    let account = Some(fields.account.clone()).filter(|name| !name.is_empty());
+    let order = Order {
+        client: visitor.client,
+        account,
+    };
+    let sent = page.admin_state.test_delivery(to, from, order);
     match sent.await {
         Ok(tested) => {
             let id = tested.id.to_string();
@@ -146,11 +179,43 @@ async fn send(
             page.tests.keep(tested);
             Ok(Redirect::to(&format!("/test/{id}")).into_response())
         }
-        Err(words) => {
-            visitor.audit_result(AuditResult::Failed, &words);
+        Err(why) => {
+            visitor.audit_result(AuditResult::Failed, why.to_string());
             let form = page.test_form(&visitor, fields).await?;
-            let error = words.lines().map(str::to_owned).collect();
-            unsent(&Asked { error, ..form })
+            unsent(&form.because(why))
+        }
+    }
+}
+
+impl Asked {
+    /// The form again, with why the message was not sent.
+    fn because(self, why: NotTested) -> Self {
+        let lines = |words: &str| words.lines().map(str::to_owned).collect();
+        match why {
+            NotTested::Token(words) => Self {
+                error: lines(&words),
+                ..self
+            },
+            NotTested::Refused(NotTaken {
+                part: Part::Whole,
+                reply,
+                remedy,
+            }) => Self {
+                error: vec![reply, remedy],
+                ..self
+            },
+            NotTested::Refused(NotTaken {
+                part,
+                reply,
+                remedy,
+            }) => Self {
+                wrong: Some(Wrong {
+                    part,
+                    words: format!("{reply}. {remedy}"),
+                    is_reply: true,
+                }),
+                ..self
+            },
         }
     }
 }
@@ -181,12 +246,33 @@ struct Shown {
     action: Option<String>,
     hops: Vec<Hop>,
     is_over: bool,
+    /// After how many seconds the page loads itself again, and how often it has done so then.
+    again: Option<(u32, u32)>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Looked {
+    /// How often the page has loaded itself.
+    look: u32,
+}
+
+/// After how many seconds a page loads itself again that has done so this often: soon at first,
+/// since most messages end within seconds, and after four minutes not at all.
+fn again(look: u32) -> Option<u32> {
+    match look {
+        0..5 => Some(2),
+        5..11 => Some(5),
+        11..24 => Some(15),
+        _ => None,
+    }
 }
 
 async fn show(
     State(page): State<Arc<Page>>,
     visitor: Visitor,
     Path(id): Path<String>,
+    Query(Looked { look }): Query<Looked>,
 ) -> Result<Response, Broken> {
     if let Err(refused) = visitor.require(Role::Operator) {
         return Ok(refused.into_response());
@@ -203,20 +289,24 @@ async fn show(
         return Ok(layout::told(&visitor, StatusCode::NOT_FOUND, title, words));
     };
     let badge = Badge::of(&row);
+    let is_over = !matches!(badge, Badge::Waiting | Badge::Claimed);
     let tested = page.tests.find(&id);
     let before = tested.iter().flat_map(|it| first_hops(it, &texts.test));
     let attempts = shown.entry.timeline.iter();
-    let attempts = attempts.map(|attempt| hop(attempt, &texts.test));
+    let attempts = attempts.map(|attempt| hop(attempt, &row.verdict.happened, &texts.test));
     super::shown(&Shown {
         layout: page.layout(&visitor, None).await?,
         id,
         badge,
         status: (texts.messages.status)(badge),
-        words: row.verdict.happened,
+        hops: before.chain(attempts).collect(),
+        words: row.verdict.happened.clone(),
         next: row.verdict.next,
         action: row.verdict.action,
-        hops: before.chain(attempts).collect(),
-        is_over: !matches!(badge, Badge::Waiting | Badge::Claimed),
+        again: again(look)
+            .filter(|_| !is_over)
+            .map(|seconds| (seconds, look + 1)),
+        is_over,
     })
 }
 
@@ -234,17 +324,19 @@ fn first_hops(tested: &Tested, texts: &TestTexts) -> Vec<Hop> {
     ]
 }
 
-fn hop(attempt: &AttemptView, texts: &TestTexts) -> Hop {
+/// An attempt, without the reason that the verdict on the message has said already.
+fn hop(attempt: &AttemptView, verdict: &str, texts: &TestTexts) -> Hop {
     let took = attempt.took_ms;
     let status = attempt.http_status.map(|status| format!("HTTP {status}"));
     let request = attempt
         .request_id
         .as_ref()
         .map(|id| format!("request-id {id}"));
+    let is_new = |text: &&String| !verdict.contains(text.trim_end_matches('.'));
     let said = [
         status,
-        attempt.code.clone(),
-        attempt.reason.clone(),
+        attempt.code.as_ref().filter(is_new).cloned(),
+        attempt.reason.as_ref().filter(is_new).cloned(),
         request,
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();

@@ -264,6 +264,8 @@ pub(super) static TEXTS: Texts = Texts {
         asking: "The relay is asking Graph",
         waits: "This page reloads itself until the message has ended.",
         untested: "Not tested",
+        waits_long: "The message has not ended yet, and this page no longer reloads itself.",
+        look_again: "Look again",
         untested_list: "Whether a device can connect and log in by SMTP, and whether the message \
                         arrives in the inbox: Microsoft may still filter it. Look into the \
                         recipient's inbox and its junk folder.",

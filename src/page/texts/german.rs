@@ -272,6 +272,8 @@ pub(super) static TEXTS: Texts = Texts {
         asking: "Das Relay fragt gerade Graph",
         waits: "Diese Seite lädt sich neu, bis die Nachricht erledigt ist.",
         untested: "Nicht getestet",
+        waits_long: "Die Nachricht ist noch nicht erledigt; diese Seite lädt sich nicht mehr von selbst neu.",
+        look_again: "Noch einmal nachsehen",
         untested_list: "Ob sich ein Gerät per SMTP verbinden und anmelden kann, und ob die Nachricht \
                         im Posteingang ankommt: Microsoft kann sie noch herausfiltern. Bitte beim \
                         Empfänger in den Posteingang und in den Junk-Ordner sehen.",

@@ -23,6 +23,7 @@ mod setup_refused;
 mod timeline;
 mod words;
 
+mod test_message;
 use crate::common::Home;
 use crate::common::Relay;
 use crate::common::home::Setup;
