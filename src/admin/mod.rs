@@ -90,7 +90,7 @@ pub use self::devices::AddedDevice;
 pub use self::devices::DeviceState;
 pub use self::devices::DeviceView;
 pub use self::devices::NewDevice;
-pub use self::devices::NotAdded;
+pub use self::devices::NotChanged;
 pub use self::devices::Permission;
 pub use self::devices::PermissionKind;
 pub use self::devices::Server;

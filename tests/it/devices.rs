@@ -1,8 +1,10 @@
 //! Who sends mail through the relay: `graph-relay devices`.
 
 use std::fs;
+use std::io::Write;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::net::TcpStream;
 
 use graph_relay_sandbox::Sandbox;
 use serde_json::Value;
@@ -17,6 +19,7 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::tls::Identity;
 use crate::common::users::PLAIN;
 use crate::common::users::USERS;
 use crate::common::wire::connect_from;
@@ -36,8 +39,15 @@ async fn home() -> (Sandbox, Home) {
     (graph, home)
 }
 
-/// What the command prints.
+/// What the command prints of devices that have come.
 fn devices(home: &Home) -> Vec<Value> {
+    let mut all = all(home);
+    all.retain(|it| it["state"] != "added");
+    all
+}
+
+/// What the command prints.
+fn all(home: &Home) -> Vec<Value> {
     let output = run(home, &["devices", "--json"]);
     assert!(output.status.success(), "{}", said(&output));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -46,9 +56,9 @@ fn devices(home: &Home) -> Vec<Value> {
         .collect()
 }
 
-/// The device with this user.
-fn device(home: &Home, user: Option<&str>) -> Value {
-    let devices = devices(home).into_iter();
+/// The one of these devices with this user.
+fn device(home: &Home, user: Option<&str>, of: impl Fn(&Home) -> Vec<Value>) -> Value {
+    let devices = of(home).into_iter();
     let mut of_user = devices.filter(|it| it["user"].as_str() == user);
     let device = of_user.next().expect("a device of this user");
     assert_eq!(of_user.count(), 0);
@@ -77,9 +87,9 @@ async fn devices_are_listed_with_how_they_connect_and_with_the_fate_of_their_mes
     scans(&relay, INVALID);
     relay.event("failed", |_| true);
     send_one(&relay, &["b@example.org"], &message("b", "b@example.org"));
-    relay.wait_until(|| device(&home, None)["messages"]["delivered"] == 1);
+    relay.wait_until(|| device(&home, None, devices)["messages"]["delivered"] == 1);
 
-    let scanner = device(&home, Some("scanner"));
+    let scanner = device(&home, Some("scanner"), devices);
     assert_eq!(scanner["client"], "127.0.0.1");
     assert_eq!(scanner["hello"], "scanner-2");
     assert_eq!(scanner["state"], "sending");
@@ -102,12 +112,43 @@ async fn devices_are_listed_with_how_they_connect_and_with_the_fate_of_their_mes
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_has_not_sent_yet_is_listed_until_it_comes() {
+    let (_graph, home) = home().await;
+    let relay = Relay::start(&home);
+
+    let added = device(&home, Some("scanner"), all);
+    assert_eq!(added["state"], "added");
+    assert_eq!(added["client"], Value::Null);
+    assert_eq!(added["last_seen_at"], Value::Null);
+    let table = said(&run(&home, &["devices"]));
+    assert!(table.contains("added, has not sent yet"), "{table}");
+
+    scans(&relay, "a@example.org");
+    let scanner = device(&home, Some("scanner"), all);
+    assert_eq!(scanner["state"], "sending");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_user_was_removed_is_listed_as_removed() {
+    let (_graph, home) = home().await;
+    let mut relay = Relay::start(&home);
+    scans(&relay, "a@example.org");
+    assert!(relay.stop().success());
+    home.change("name = \"scanner\"", "name = \"another\"");
+
+    let _relay = Relay::start(&home);
+
+    assert_eq!(device(&home, Some("scanner"), all)["state"], "removed");
+    assert_eq!(device(&home, Some("another"), all)["state"], "added");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_keeps_the_devices() {
     let (_graph, home) = home().await;
     let mut relay = Relay::start(&home);
     scans(&relay, "a@example.org");
     relay.event("delivered", |_| true);
-    relay.wait_until(|| device(&home, Some("scanner"))["messages"]["delivered"] == 1);
+    relay.wait_until(|| device(&home, Some("scanner"), devices)["messages"]["delivered"] == 1);
     let before = devices(&home);
     assert!(relay.stop().success());
 
@@ -133,7 +174,10 @@ async fn a_damaged_list_of_devices_does_not_stop_the_relay() {
     });
     assert!(devices(&home).is_empty());
     scans(&relay, "a@example.org");
-    assert_eq!(device(&home, Some("scanner"))["messages"]["accepted"], 1);
+    assert_eq!(
+        device(&home, Some("scanner"), devices)["messages"]["accepted"],
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,10 +191,30 @@ async fn a_mistyped_user_name_is_named_as_the_reason_and_not_repeated() {
     smtp.expect("QUIT", "221");
 
     relay.wait_until(|| devices(&home).len() == 1);
-    let refusal = &device(&home, None)["last_refusal"];
+    let refusal = &device(&home, None, devices)["last_refusal"];
     let cause = refusal["cause"].as_str().unwrap();
     assert!(cause.contains("did you mean \"scanner\"?"), "{cause}");
     assert!(!refusal.to_string().contains("scaner"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_begin_tls_is_listed_with_what_to_set() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph)
+        .tls(&Identity::new())
+        .listener("tls = \"implicit\"")
+        .build();
+    let relay = Relay::start(&home);
+    let mut stream = TcpStream::connect(relay.address).unwrap();
+    stream.write_all(b"EHLO scanner\r\n").unwrap();
+
+    relay.wait_until(|| devices(&home).len() == 1);
+
+    let refusal = &device(&home, None, devices)["last_refusal"];
+    let cause = refusal["cause"].as_str().unwrap();
+    assert!(cause.starts_with("TLS handshake failed"), "{refusal}");
+    let remedy = refusal["remedy"].as_str().unwrap();
+    assert!(remedy.contains("set it to SSL/TLS"), "{refusal}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,20 +236,20 @@ async fn a_refused_client_is_listed_with_the_reason_until_a_message_is_accepted(
     smtp.expect("QUIT", "221");
 
     relay.wait_until(|| devices(&home).len() == 2);
-    let stranger = device(&home, None);
+    let stranger = device(&home, None, devices);
     assert_eq!(stranger["client"], "127.0.0.2");
     assert_eq!(stranger["state"], "refused");
     let why = &stranger["last_refusal"];
     assert!(why["reply"].as_str().unwrap().contains("networks"), "{why}");
     assert!(!why["remedy"].as_str().unwrap().is_empty(), "{why}");
-    let scanner = device(&home, Some("scanner"));
+    let scanner = device(&home, Some("scanner"), devices);
     assert_eq!(scanner["state"], "refused");
     assert_eq!(scanner["last_refusal"]["sender"], "boss@contoso.com");
     assert_eq!(scanner["messages"]["refused"], 1);
 
     scans(&relay, "a@example.org");
 
-    let scanner = device(&home, Some("scanner"));
+    let scanner = device(&home, Some("scanner"), devices);
     assert_eq!(scanner["state"], "sending");
     assert_eq!(scanner["messages"]["refused"], 1);
 }

@@ -48,6 +48,10 @@ actions! {
     AddDevice = "add device",
     /// To allow a device what it was refused.
     AllowDevice = "allow device",
+    /// To remove a device.
+    RemoveDevice = "remove device",
+    /// To give a device a new password.
+    NewDevicePassword = "new device password",
     /// To send a test message.
     SendTest = "send test message",
     /// To send test alerts.

@@ -33,6 +33,7 @@ use crate::admin::AuditAct;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::Senders;
+use crate::config::User;
 
 /// The configuration in force; clones share it.
 #[derive(Clone, Debug)]
@@ -206,6 +207,11 @@ impl Configuration {
             history_content: state.loaded.history_content,
             ..state.started.clone()
         }
+    }
+
+    /// Returns the users in force.
+    pub(super) fn users(&self) -> Vec<User> {
+        self.lock().loaded.users.clone()
     }
 
     /// Records a reload, or its failure.

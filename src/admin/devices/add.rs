@@ -54,15 +54,28 @@ pub struct Server {
     pub is_local: bool,
 }
 
-/// Why a device was not added.
+/// Why a device was not added, removed or given a password.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAdded {
+pub enum NotChanged {
     /// The relay has no file: in the sandbox.
     #[error("this relay has no relay.toml that could be changed")]
     NoFile,
     /// A user of this name exists.
     #[error("there is a [[user]] named {0:?} already: choose another name")]
     Exists(String),
+    /// There is no such user.
+    #[error("there is no [[user]] named {0:?} in relay.toml any more")]
+    Unknown(String),
+    /// The file is not the one for which somebody has agreed.
+    #[error("relay.toml has changed meanwhile: look at the change again")]
+    Stale,
+    /// A listener has to have users.
+    #[error(
+        "{0:?} is the last [[user]], and a [[listener]] has authentication = \"required\": without \
+         that, its networks could send without a password. Add another device first, or change the \
+         [[listener]] in relay.toml"
+    )]
+    Last(String),
     /// The file.
     #[error(transparent)]
     Edit(#[from] EditError),
@@ -77,13 +90,19 @@ impl AdminState {
     /// # Errors
     ///
     /// The file cannot be changed like this; it is as it was then.
-    pub async fn add_device(&self, new: NewDevice, by: &str) -> Result<AddedDevice, NotAdded> {
-        let (password, hash) = tokio::task::spawn_blocking(password)
-            .await
-            .ok()
-            .flatten()
-            .ok_or(NotAdded::NoPassword)?;
+    pub async fn add_device(&self, new: NewDevice, by: &str) -> Result<AddedDevice, NotChanged> {
+        let (password, hash) = made_up().await?;
         let change = self.change_for(new, hash).await?;
+        self.carried_out(change, password, by).await
+    }
+
+    /// Writes the change that gives a user this password.
+    pub(super) async fn carried_out(
+        &self,
+        change: Change,
+        password: SecretString,
+        by: &str,
+    ) -> Result<AddedDevice, NotChanged> {
         let (lines, servers) = (change.lines(), servers(&change.config));
         let applied = self.configuration.apply(change, by).await?;
         Ok(AddedDevice {
@@ -94,11 +113,11 @@ impl AdminState {
         })
     }
 
-    async fn change_for(&self, new: NewDevice, hash: PasswordHash) -> Result<Change, NotAdded> {
+    async fn change_for(&self, new: NewDevice, hash: PasswordHash) -> Result<Change, NotChanged> {
         let opened = self.configuration.editor().await;
-        let mut editor = opened.ok_or(NotAdded::NoFile)??;
+        let mut editor = opened.ok_or(NotChanged::NoFile)??;
         if editor.find("user", "name", &new.name).is_some() {
-            return Err(NotAdded::Exists(new.name));
+            return Err(NotChanged::Exists(new.name));
         }
         let user = editor.add("user")?;
         editor.set(&user, "name", new.name)?;
@@ -117,7 +136,13 @@ impl AdminState {
     }
 }
 
-/// A password and its hash. It takes some 30 ms on purpose.
+/// A new password, and its hash.
+pub(super) async fn made_up() -> Result<(SecretString, PasswordHash), NotChanged> {
+    let made = tokio::task::spawn_blocking(password).await;
+    made.ok().flatten().ok_or(NotChanged::NoPassword)
+}
+
+/// The same. It takes some 30 ms on purpose.
 fn password() -> Option<(SecretString, PasswordHash)> {
     let password = generated::password().ok()?;
     let hash = PasswordHash::of(password.expose_secret()).ok()?;

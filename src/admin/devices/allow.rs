@@ -38,6 +38,8 @@ pub enum PermissionKind {
     Connect,
     /// To send without a password: `anonymous_networks` of the listener.
     SendWithoutPassword,
+    /// To send with a password and without TLS: the same list.
+    PasswordWithoutTls,
     /// To send as this address: `senders` of the user.
     SendAs,
     /// To send to this address: `recipients_allowed` of the listener.
@@ -58,6 +60,8 @@ struct Missing {
 
 /// The reply to a client that has to authenticate (RFC 4954 6).
 const AUTHENTICATION_REQUIRED: &str = "530 ";
+/// The reply to a client that sends a password without TLS (RFC 4954 6).
+const PASSWORD_NEEDS_TLS: &str = "538 ";
 
 impl AdminState {
     /// Returns the change that allows a device what it was refused last, if one does.
@@ -108,38 +112,50 @@ fn missing(
     device: &DeviceView,
     refusal: &LastRefusal,
 ) -> Option<Missing> {
+    let client = device.client?;
     let is_it = |listener: &&Listener| listener.address.to_string() == refusal.listener;
     let listener = config.listeners.iter().find(is_it)?;
     let of_listener = editor.find("listener", "address", &refusal.listener);
-    if !listener.admits(device.client) {
+    if !listener.admits(client) {
         let networks = listener.networks.iter();
         return Some(Missing {
             kind: PermissionKind::Connect,
             table: of_listener?,
             key: "networks",
             default: networks.map(ToString::to_string).collect(),
-            text: device.client.to_string(),
+            text: client.to_string(),
         });
     }
-    if device.user.is_none() && must_authenticate(listener, device.client, refusal) {
+    if device.user.is_none()
+        && let Some(kind) = without_password(listener, client, refusal)
+    {
         return Some(Missing {
-            kind: PermissionKind::SendWithoutPassword,
+            kind,
             table: of_listener?,
             key: "anonymous_networks",
             default: Vec::new(),
-            text: device.client.to_string(),
+            text: client.to_string(),
         });
     }
     of_addresses(editor, config, listener, device, refusal)
 }
 
-/// Whether it was refused because it has no password. One that has a wrong password has to
-/// get the right one.
-fn must_authenticate(listener: &Listener, client: IpAddr, refusal: &LastRefusal) -> bool {
-    listener.authentication == Authentication::Required
+/// What it may be allowed if it was refused because it has no password, or none over TLS. One
+/// that has a wrong password has to get the right one, and one that could begin TLS has to.
+fn without_password(
+    listener: &Listener,
+    client: IpAddr,
+    refusal: &LastRefusal,
+) -> Option<PermissionKind> {
+    let may_be_named = listener.authentication == Authentication::Required
         && !listener.admits_anonymous(client)
-        && listener.tls != Tls::StarttlsRequired
-        && refusal.reply.starts_with(AUTHENTICATION_REQUIRED)
+        && listener.tls != Tls::StarttlsRequired;
+    match refusal.reply.get(..4)? {
+        _ if !may_be_named => None,
+        AUTHENTICATION_REQUIRED => Some(PermissionKind::SendWithoutPassword),
+        PASSWORD_NEEDS_TLS => Some(PermissionKind::PasswordWithoutTls),
+        _ => None,
+    }
 }
 
 /// A sender or a recipient that is not allowed.

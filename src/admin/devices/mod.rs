@@ -2,7 +2,9 @@
 
 mod add;
 mod allow;
+mod user;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use axum::Json;
@@ -14,23 +16,24 @@ use serde::Serialize;
 
 pub use self::add::AddedDevice;
 pub use self::add::NewDevice;
-pub use self::add::NotAdded;
+pub use self::add::NotChanged;
 pub use self::add::Server;
 pub use self::allow::Permission;
 pub use self::allow::PermissionKind;
 use super::AdminState;
 use crate::clock::Timestamp;
+use crate::config::User;
 use crate::mail::Client;
 use crate::telemetry::devices::Counts;
 use crate::telemetry::devices::Device;
 use crate::telemetry::devices::LastRefusal;
 use crate::telemetry::transcripts::Transcript;
 
-/// A client that sends mail, or tries to.
+/// A client that sends mail, or tries to; or a `[[user]]` that has not come yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceView {
-    /// Its last address.
-    pub client: IpAddr,
+    /// Its last address; none if it has not come yet.
+    pub client: Option<IpAddr>,
     /// The user as whom it authenticates.
     pub user: Option<String>,
     /// What it called itself last.
@@ -38,9 +41,9 @@ pub struct DeviceView {
     /// How it is.
     pub state: DeviceState,
     /// When it was seen first.
-    pub first_seen_at: Timestamp,
+    pub first_seen_at: Option<Timestamp>,
     /// When it was seen last.
-    pub last_seen_at: Timestamp,
+    pub last_seen_at: Option<Timestamp>,
     /// When its last message was accepted.
     pub last_accepted_at: Option<Timestamp>,
     /// For how many days it has sent nothing, if it has sent regularly before.
@@ -71,15 +74,30 @@ pub enum DeviceState {
     Silent,
     /// It was refused, and nothing was accepted since.
     Refused,
+    /// A `[[user]]` that has not logged in since the relay keeps the list.
+    Added,
+    /// Its `[[user]]` is no longer in relay.toml.
+    Removed,
 }
 
 impl DeviceState {
+    /// All of them, in the order in which they need somebody.
+    pub const ALL: [Self; 5] = [
+        Self::Refused,
+        Self::Silent,
+        Self::Added,
+        Self::Removed,
+        Self::Sending,
+    ];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sending => "sending",
             Self::Silent => "silent",
             Self::Refused => "refused",
+            Self::Added => "added",
+            Self::Removed => "removed",
         }
     }
 }
@@ -87,21 +105,23 @@ impl DeviceState {
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
 impl DeviceView {
-    fn of(device: Device, now: Timestamp) -> Self {
-        let silent = device.silent_for(now);
-        let refused_at = device.last_refusal.as_ref().map(|refusal| refusal.at);
-        let state = match (refused_at, silent) {
-            (Some(_), _) if refused_at > device.last_accepted_at => DeviceState::Refused,
-            (_, Some(_)) => DeviceState::Silent,
-            (_, None) => DeviceState::Sending,
+    fn of(device: Device, users: &HashSet<String>, now: Timestamp) -> Self {
+        let is_gone = |user: &String| !users.contains(&key(user));
+        let is_removed = device.user.as_ref().is_some_and(is_gone);
+        let silent = device.silent_for(now).filter(|_| !is_removed);
+        let state = match silent {
+            _ if is_removed => DeviceState::Removed,
+            _ if device.is_refused() => DeviceState::Refused,
+            Some(_) => DeviceState::Silent,
+            None => DeviceState::Sending,
         };
         Self {
-            client: device.client,
+            client: Some(device.client),
             user: device.user,
             hello: device.hello,
             state,
-            first_seen_at: device.first_seen_at,
-            last_seen_at: device.last_seen_at,
+            first_seen_at: Some(device.first_seen_at),
+            last_seen_at: Some(device.last_seen_at),
             last_accepted_at: device.last_accepted_at,
             silent_days: silent.map(|silent| silent.as_secs() / SECONDS_OF_A_DAY),
             messages: device.messages,
@@ -113,6 +133,38 @@ impl DeviceView {
             last_refusal: device.last_refusal,
         }
     }
+
+    /// A user that has not come yet.
+    fn added(user: &User) -> Self {
+        Self {
+            client: None,
+            user: Some(user.name.clone()),
+            hello: None,
+            state: DeviceState::Added,
+            first_seen_at: None,
+            last_seen_at: None,
+            last_accepted_at: None,
+            silent_days: None,
+            messages: Counts::default(),
+            today: Counts::default(),
+            tls: None,
+            authentication: None,
+            quirks: Vec::new(),
+            senders: Vec::new(),
+            last_refusal: None,
+        }
+    }
+
+    /// Whether it logs in as this user.
+    pub fn is_of(&self, user: &str) -> bool {
+        let own = self.user.as_deref();
+        own.is_some_and(|own| own.eq_ignore_ascii_case(user))
+    }
+}
+
+/// What names of users are compared by.
+fn key(user: &str) -> String {
+    user.to_ascii_lowercase()
 }
 
 pub(super) fn router(admin_state: AdminState) -> Router {
@@ -126,18 +178,26 @@ async fn list(State(admin_state): State<AdminState>) -> Json<Vec<DeviceView>> {
 }
 
 impl AdminState {
-    /// Everybody who sends, or tries to, the one that was seen last first.
+    /// Everybody who sends, or tries to, the one that was seen last first; then the users that
+    /// have not come yet.
     pub fn devices(&self) -> Vec<DeviceView> {
         let now = self.means.clock.now();
-        let devices = self.clients.devices().list(now).into_iter();
-        devices.map(|it| DeviceView::of(it, now)).collect()
+        let users = self.configuration.users();
+        let names = users.iter().map(|user| key(&user.name)).collect();
+        let seen = self.clients.devices().list(now).into_iter();
+        let mut all: Vec<DeviceView> = seen.map(|it| DeviceView::of(it, &names, now)).collect();
+        let come = all.iter().filter_map(|it| it.user.as_deref().map(key));
+        let come: HashSet<String> = come.collect();
+        let missing = users.iter().filter(|user| !come.contains(&key(&user.name)));
+        all.extend(missing.map(DeviceView::added));
+        all
     }
 
     /// One of them; an IPv6 address stands for its /64.
     pub fn device(&self, client: IpAddr, user: Option<&str>) -> Option<DeviceView> {
         let client = Client::at(client);
         let mut devices = self.devices().into_iter();
-        devices.find(|it| Client::at(it.client) == client && it.user.as_deref() == user)
+        devices.find(|it| it.client.map(Client::at) == Some(client) && it.user.as_deref() == user)
     }
 
     /// The sessions of a client that went wrong, the last one first.

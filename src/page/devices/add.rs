@@ -16,11 +16,10 @@ use axum::http::StatusCode;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use percent_encoding::NON_ALPHANUMERIC;
-use percent_encoding::utf8_percent_encode;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use super::encoded;
 use super::path;
 use super::texts::AddTexts;
 use crate::admin::AddedDevice;
@@ -28,7 +27,7 @@ use crate::admin::Applied;
 use crate::admin::DeviceState;
 use crate::admin::DeviceView;
 use crate::admin::NewDevice;
-use crate::admin::NotAdded;
+use crate::admin::NotChanged;
 use crate::admin::Server;
 use crate::config::Mailbox;
 use crate::config::edit::EditError;
@@ -77,7 +76,7 @@ struct Add {
 
 #[derive(Template)]
 #[template(path = "added_device.html")]
-struct Added {
+pub(super) struct Added {
     layout: Layout,
     name: String,
     password: String,
@@ -93,6 +92,30 @@ struct Added {
 }
 
 impl Added {
+    /// The card of a device with this name, which may send as these addresses.
+    pub(super) fn of(
+        layout: Layout,
+        name: String,
+        senders: Vec<String>,
+        added: AddedDevice,
+    ) -> Self {
+        let (prepared, problem) = match added.applied {
+            Applied::Prepared { id } => (Some(id), None),
+            Applied::Written(in_force) => (None, in_force.error),
+        };
+        Self {
+            layout,
+            waits: waits(&name),
+            password: added.password.expose_secret().to_owned(),
+            from: from(&senders),
+            name,
+            servers: added.servers,
+            lines: added.lines,
+            prepared,
+            problem,
+        }
+    }
+
     fn encryption(&self, server: &Server) -> &'static str {
         (self.layout.texts.add_device.encryption)(server.encryption)
     }
@@ -162,7 +185,8 @@ pub(super) async fn add(
     match problems {
         Ok(added) => {
             visitor.audit_change(&added.applied);
-            Ok(crate::page::shown(&shown(layout, new, added))?)
+            let card = Added::of(layout, new.name, new.senders, added);
+            Ok(crate::page::shown(&card)?)
         }
         Err(problems) => {
             visitor.audit_refused(problems.join("; "));
@@ -183,39 +207,24 @@ fn missing(filled: &Filled, new: &NewDevice, texts: &AddTexts) -> Option<String>
     (is_long || is_missing).then(|| texts.incomplete.to_owned())
 }
 
-/// Why it was not added, a line for each reason.
-fn said(why: &NotAdded) -> Vec<String> {
-    if let NotAdded::Edit(EditError::Refused(error)) = why {
+/// Why nothing was changed, a line for each reason.
+pub(super) fn said(why: &NotChanged) -> Vec<String> {
+    if let NotChanged::Edit(EditError::Refused(error)) = why {
         let problems = error.problems.iter();
         return problems.map(|it| it.in_file(&error.file)).collect();
     }
     vec![why.to_string()]
 }
 
-fn shown(layout: Layout, new: NewDevice, added: AddedDevice) -> Added {
-    let (prepared, problem) = match added.applied {
-        Applied::Prepared { id } => (Some(id), None),
-        Applied::Written(in_force) => (None, in_force.error),
-    };
-    let user = utf8_percent_encode(&new.name, NON_ALPHANUMERIC);
-    Added {
-        layout,
-        waits: format!("/devices/first?user={user}"),
-        password: added.password.expose_secret().to_owned(),
-        from: from(&new),
-        name: new.name,
-        servers: added.servers,
-        lines: added.lines,
-        prepared,
-        problem,
-    }
+/// Where it is seen whether the first message of a user has come.
+pub(super) fn waits(name: &str) -> String {
+    format!("/devices/first?user={}", encoded(name))
 }
 
 /// What to type in as the sender: an address, if there is one.
-fn from(new: &NewDevice) -> String {
-    let mut senders = new.senders.iter();
-    let address = senders.find(|sender| !sender.contains('*'));
-    address.cloned().unwrap_or_else(|| new.senders.join(", "))
+fn from(senders: &[String]) -> String {
+    let address = senders.iter().find(|sender| !sender.contains('*'));
+    address.cloned().unwrap_or_else(|| senders.join(", "))
 }
 
 /// Whether the first message of a user has come. The card asks for it every few seconds.
@@ -228,10 +237,7 @@ pub(super) async fn first(
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
     let devices = page.admin_state.devices();
     let with_path = |device: &DeviceView| (device.clone(), path(device));
-    let is_it = |device: &&DeviceView| {
-        let user = device.user.as_deref();
-        device.messages.accepted > 0 && user.is_some_and(|it| it.eq_ignore_ascii_case(&asked.user))
-    };
+    let is_it = |device: &&DeviceView| device.messages.accepted > 0 && device.is_of(&asked.user);
     let refused = devices.iter().filter(|it| it.state == DeviceState::Refused);
     Ok(crate::page::shown(&First {
         layout,

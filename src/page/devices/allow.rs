@@ -55,6 +55,7 @@ struct Proposal {
 struct Allow {
     layout: Layout,
     device: DeviceView,
+    client: String,
     back: String,
     proposal: Option<Proposal>,
     /// Why there is none, or why it was not carried out; in English if it is the relay's.
@@ -131,10 +132,8 @@ pub(super) async fn allow(
 /// A device, in the audit list.
 fn name(device: &DeviceView) -> String {
     let user = device.user.iter().map(|user| format!(" ({user})"));
-    [device.client.to_string()]
-        .into_iter()
-        .chain(user)
-        .collect()
+    let client = device.client.map(|client| client.to_string());
+    client.into_iter().chain(user).collect()
 }
 
 fn device(page: &Page, client: &str, user: Option<&str>) -> Option<DeviceView> {
@@ -167,6 +166,7 @@ async fn proposed(
     crate::page::shown(&Allow {
         layout: page.layout(visitor, Some(Tab::Devices)).await?,
         back: path(&device),
+        client: device.client.map_or_else(String::new, |it| it.to_string()),
         device,
         proposal,
         problem,

@@ -1,29 +1,26 @@
 //! The devices: each client address and, where it authenticates, each user, with what came
-//! of its messages and how it behaves.
+//! of its messages and how it behaves; and the users that have not come yet.
 
 mod add;
 mod allow;
+mod list;
 mod one;
 pub(super) mod texts;
+mod user;
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
 
-use super::Broken;
 use super::Page;
 use super::access::change::Who;
 use super::access::change::change;
 use super::layout;
-use super::layout::Layout;
-use super::layout::Tab;
 use super::texts::Texts;
 use super::visitor::Role;
 use super::visitor::Visitor;
@@ -37,12 +34,29 @@ const ADMINISTRATOR: Who = Who::Role(Role::Administrator);
 
 pub(super) fn router() -> Router<Arc<Page>> {
     Router::new()
-        .route("/devices", get(list))
+        .route("/devices", get(list::show))
         .route(
             "/devices/add",
             get(add::form).merge(change(ADMINISTRATOR, AuditAction::AddDevice, add::add)),
         )
         .route("/devices/first", get(add::first))
+        .route("/devices/user/{name}", get(user::show))
+        .route(
+            "/devices/user/{name}/remove",
+            get(user::ask_to_remove).merge(change(
+                ADMINISTRATOR,
+                AuditAction::RemoveDevice,
+                user::remove,
+            )),
+        )
+        .route(
+            "/devices/user/{name}/password",
+            get(user::ask_for_password).merge(change(
+                ADMINISTRATOR,
+                AuditAction::NewDevicePassword,
+                user::password,
+            )),
+        )
         .route("/devices/{client}", get(one::show))
         .route(
             "/devices/{client}/allow",
@@ -79,14 +93,15 @@ impl Row {
             (counts.refused, "bad", texts.refused),
         ];
         let today = today.into_iter().filter(|(count, ..)| *count > 0);
-        let seen = now.since(device.last_seen_at);
+        let seen = device.last_seen_at.map(|at| now.since(at));
         Self {
             path: path(&device),
             class: class(device.state),
             state: (texts.state)(device.state),
-            seen: match seen.as_secs() {
-                0 => texts.now.to_owned(),
-                _ => (texts.ago)(&all.time.span(seen)),
+            seen: match seen {
+                None => texts.never.to_owned(),
+                Some(seen) if seen.as_secs() == 0 => texts.now.to_owned(),
+                Some(seen) => (texts.ago)(&all.time.span(seen)),
             },
             today: today
                 .map(|(count, class, words)| (class, words(count)))
@@ -94,6 +109,13 @@ impl Row {
             silent: device.silent_days.map(texts.silent),
             device,
         }
+    }
+
+    /// What it is called: its address, or its user while it has none.
+    fn title(&self) -> String {
+        let client = self.device.client.map(|client| client.to_string());
+        let user = || self.device.user.clone().unwrap_or_default();
+        client.unwrap_or_else(user)
     }
 
     /// Why it was refused, if that is how it is: more than the client was told, if there is
@@ -114,6 +136,7 @@ fn class(state: DeviceState) -> &'static str {
         DeviceState::Sending => "ok",
         DeviceState::Silent => "warn",
         DeviceState::Refused => "bad",
+        DeviceState::Added | DeviceState::Removed => "",
     }
 }
 
@@ -124,21 +147,23 @@ fn path(device: &DeviceView) -> String {
 
 /// The address of a page below it.
 fn path_to(device: &DeviceView, below: &str) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let client = encoded(&device.client.to_string());
-    match &device.user {
-        Some(user) => format!("/devices/{client}{below}?user={}", encoded(user)),
-        None => format!("/devices/{client}{below}"),
+    match (device.client, &device.user) {
+        (Some(client), Some(user)) => {
+            let client = encoded(&client.to_string());
+            format!("/devices/{client}{below}?user={}", encoded(user))
+        }
+        (Some(client), None) => format!("/devices/{}{below}", encoded(&client.to_string())),
+        (None, user) => path_of_user(user.as_deref().unwrap_or_default(), below),
     }
 }
 
-#[derive(Template)]
-#[template(path = "devices.html")]
-struct Devices {
-    layout: Layout,
-    rows: Vec<Row>,
-    /// Whether the visitor may add one.
-    may_add: bool,
+/// The address of the page of a user, or of one below it.
+fn path_of_user(name: &str, below: &str) -> String {
+    format!("/devices/user/{}{below}", encoded(name))
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// There is no such device.
@@ -146,16 +171,4 @@ fn unknown(visitor: &Visitor) -> Response {
     let texts = &visitor.texts().devices;
     let (title, words) = (texts.unknown_title, texts.unknown);
     layout::told(visitor, StatusCode::NOT_FOUND, title, words)
-}
-
-async fn list(State(page): State<Arc<Page>>, visitor: Visitor) -> Result<Response, Broken> {
-    let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
-    let now = page.admin_state.means.clock.now();
-    let devices = page.admin_state.devices().into_iter();
-    let rows = devices.map(|device| Row::of(device, now, visitor.texts()));
-    super::shown(&Devices {
-        layout,
-        rows: rows.collect(),
-        may_add: visitor.require(Role::Administrator).is_ok(),
-    })
 }

@@ -71,6 +71,9 @@ struct One {
     figures: Vec<(String, Counts)>,
     messages: Vec<Message>,
     sessions: Vec<Session>,
+    client: IpAddr,
+    /// The page of its user.
+    user: Option<String>,
     /// Where it can be allowed what it was refused.
     allow: Option<String>,
     is_allowed: bool,
@@ -78,10 +81,10 @@ struct One {
 }
 
 /// A change that somebody else has to write.
-struct Waiting {
-    id: String,
+pub(super) struct Waiting {
+    pub(super) id: String,
     /// The lines that differ.
-    lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
 }
 
 impl One {
@@ -103,20 +106,20 @@ pub(super) async fn show(
     let all = visitor.texts();
     let texts = &all.devices;
     let user = asked.user.as_deref().filter(|user| !user.is_empty());
-    let known = client
-        .parse()
-        .ok()
-        .and_then(|client| page.admin_state.device(client, user));
-    let Some(device) = known else {
+    let known = client.parse().ok().and_then(|client| {
+        let device = page.admin_state.device(client, user)?;
+        Some((device.client?, device))
+    });
+    let Some((client, device)) = known else {
         return Ok(super::unknown(&visitor));
     };
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
-    let messages = messages(&page, &device).await?;
-    let sessions = sessions(&page, device.client, texts);
-    let since = (texts.since)(&device.first_seen_at.rfc3339());
+    let messages = messages(&page, client, &device).await?;
+    let sessions = sessions(&page, client, texts);
+    let since = device.first_seen_at.map(|at| at.rfc3339());
     let figures = vec![
         (texts.today.to_owned(), device.today),
-        (since, device.messages),
+        ((texts.since)(&since.unwrap_or_default()), device.messages),
     ];
     let now = page.admin_state.means.clock.now();
     let may_allow = visitor.require(Role::Administrator).is_ok();
@@ -128,11 +131,19 @@ pub(super) async fn show(
         is_allowed: asked.allowed.is_some(),
         prepared: prepared.and_then(|id| waiting(&page, &id)),
         verdict: (texts.verdict)(device.state),
+        user: user_of(&page, &device),
+        client,
         figures,
         messages,
         sessions,
         row: Row::of(device, now, all),
     })
+}
+
+/// The page of its user, if there is such a user.
+fn user_of(page: &Page, device: &DeviceView) -> Option<String> {
+    let user = page.admin_state.user(device.user.as_deref()?)?;
+    Some(super::path_of_user(&user.name, ""))
 }
 
 /// Whether a change of relay.toml allows it what it was refused last.
@@ -142,7 +153,7 @@ async fn may_be_allowed(page: &Page, device: &DeviceView) -> bool {
 }
 
 /// A change that waits for somebody who may write the file.
-fn waiting(page: &Page, id: &str) -> Option<Waiting> {
+pub(super) fn waiting(page: &Page, id: &str) -> Option<Waiting> {
     let prepared = page.admin_state.configuration.prepared(id)?;
     let change = Change::checked(&prepared.file, prepared.before, prepared.after).ok()?;
     let (id, lines) = (prepared.id, change.lines());
@@ -150,8 +161,12 @@ fn waiting(page: &Page, id: &str) -> Option<Waiting> {
 }
 
 /// Its last messages, accepted and refused.
-async fn messages(page: &Page, device: &DeviceView) -> Result<Vec<Message>, Broken> {
-    let mut filter = format!("client={}", device.client);
+async fn messages(
+    page: &Page,
+    client: IpAddr,
+    device: &DeviceView,
+) -> Result<Vec<Message>, Broken> {
+    let mut filter = format!("client={client}");
     if let Some(user) = &device.user {
         filter += &format!(" user=\"{}\"", user.replace('"', ""));
     }

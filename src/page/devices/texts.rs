@@ -8,6 +8,14 @@ use crate::config::Tls;
 #[derive(Debug)]
 pub(in crate::page) struct DevicesTexts {
     pub(in crate::page) nothing: &'static str,
+    pub(in crate::page) search: &'static str,
+    pub(in crate::page) find: &'static str,
+    pub(in crate::page) all: &'static str,
+    pub(in crate::page) none_found: &'static str,
+    /// From, to, and of how many.
+    pub(in crate::page) range: fn(usize, usize, usize) -> String,
+    pub(in crate::page) previous: &'static str,
+    pub(in crate::page) next: &'static str,
     pub(in crate::page) caption: &'static str,
     pub(in crate::page) live: &'static str,
     pub(in crate::page) device: &'static str,
@@ -93,6 +101,22 @@ pub(in crate::page) struct AddTexts {
     pub(in crate::page) came: &'static str,
     pub(in crate::page) refused: &'static str,
     pub(in crate::page) changed: &'static str,
+}
+
+/// The user of a device.
+#[derive(Debug)]
+pub(in crate::page) struct UserTexts {
+    pub(in crate::page) link: &'static str,
+    pub(in crate::page) added: &'static str,
+    pub(in crate::page) account: &'static str,
+    pub(in crate::page) any_account: &'static str,
+    pub(in crate::page) seen_at: &'static str,
+    pub(in crate::page) remove: &'static str,
+    pub(in crate::page) remove_question: &'static str,
+    pub(in crate::page) remove_prepared: &'static str,
+    pub(in crate::page) password: &'static str,
+    pub(in crate::page) password_question: &'static str,
+    pub(in crate::page) not_changed: &'static str,
 }
 
 /// Allowing a device what it was refused.

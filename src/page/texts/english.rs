@@ -24,6 +24,7 @@ use crate::page::badge::Badge;
 use crate::page::devices::texts::AddTexts;
 use crate::page::devices::texts::AllowTexts;
 use crate::page::devices::texts::DevicesTexts;
+use crate::page::devices::texts::UserTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::page::setup::texts::SetupTexts;
@@ -263,9 +264,9 @@ pub(super) static TEXTS: Texts = Texts {
         answered: "Graph has answered",
         asking: "The relay is asking Graph",
         waits: "This page reloads itself until the message has ended.",
-        untested: "Not tested",
         waits_long: "The message has not ended yet, and this page no longer reloads itself.",
         look_again: "Look again",
+        untested: "Not tested",
         untested_list: "Whether a device can connect and log in by SMTP, and whether the message \
                         arrives in the inbox: Microsoft may still filter it. Look into the \
                         recipient's inbox and its junk folder.",
@@ -387,6 +388,13 @@ pub(super) static TEXTS: Texts = Texts {
     devices: DevicesTexts {
         nothing: "No device has sent anything yet. Point a device or an application at the relay: \
                   it is listed here when its first message comes.",
+        search: "Address, user, name or sender",
+        find: "Find",
+        all: "All",
+        none_found: "No device matches.",
+        range: |from, to, of| format!("{from} to {to} of {of}"),
+        previous: "Previous page",
+        next: "Next page",
         caption: "Each client address and, where it logs in, each user: the one that was seen last \
                   comes first. Today begins at midnight UTC.",
         live: "The list updates itself.",
@@ -406,9 +414,11 @@ pub(super) static TEXTS: Texts = Texts {
         refused: |count| format!("{count} refused"),
         nothing_today: "nothing",
         state: |state| match state {
-            DeviceState::Sending => "Sends mail",
+            DeviceState::Sending => "Accepted",
             DeviceState::Silent => "Silent",
             DeviceState::Refused => "Refused",
+            DeviceState::Added => "Added, has not sent yet",
+            DeviceState::Removed => "Removed",
         },
         silent: |days| format!("Silent for {}", counted(days, "day")),
         unknown_title: "No such device",
@@ -421,6 +431,10 @@ pub(super) static TEXTS: Texts = Texts {
                                     turned off, or does it send to another address?"
             }
             DeviceState::Refused => "The relay refused what it sent last.",
+            DeviceState::Added => "It has not logged in yet.",
+            DeviceState::Removed => {
+                "Its user is no longer in relay.toml, so it cannot log in any more."
+            }
         },
         details: "Details",
         address: "Address",
@@ -663,8 +677,8 @@ pub(super) static TEXTS: Texts = Texts {
                         device can log in then:",
         not_in_force: "The change is in the file, but not in force",
         card: "Type this into the device",
-        once: "The password is shown only now. Nobody can see it again; if it is lost, add the \
-               device again under another name.",
+        once: "The password is shown only now. Nobody can see it again; if it is lost, give \
+               the device a new one.",
         server: "Server",
         local: "only programs on this machine reach it",
         port: "Port",
@@ -694,6 +708,10 @@ pub(super) static TEXTS: Texts = Texts {
         what: |kind, added| match kind {
             PermissionKind::Connect => format!("Let {added} connect"),
             PermissionKind::SendWithoutPassword => format!("Let {added} send without a password"),
+            PermissionKind::PasswordWithoutTls => format!(
+                "Let {added} send without TLS, with or without a password (better: turn on STARTTLS \
+                 in the device)"
+            ),
             PermissionKind::SendAs => format!("Let this user send as {added}"),
             PermissionKind::SendToByListener => {
                 format!("Let everybody on this listener send to {added}")
@@ -710,6 +728,24 @@ pub(super) static TEXTS: Texts = Texts {
         prepared_help: "The relay may not write its configuration. Run this on its machine, and let \
                         the device try again:",
         or_paste: "Or change the file yourself, and reload the relay:",
+    },
+    device_user: UserTexts {
+        link: "New password, or remove",
+        added: "Added, has not sent yet",
+        account: "Account",
+        any_account: "the one that the From address selects",
+        seen_at: "Seen at",
+        remove: "Remove this device",
+        remove_question: "The user and its password are removed: the device cannot log in any more, \
+                          and sessions that it has now end at their next command. Mail that the \
+                          relay has accepted from it is still sent.",
+        remove_prepared: "The relay may not write its configuration. Run this on its machine; until \
+                          then the device can still log in:",
+        password: "New password",
+        password_question: "The password that the device has now stops working at once, and the \
+                            device is refused until the new one is in it. The new one is shown on \
+                            the next page, and only there.",
+        not_changed: "Nothing was changed",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "second"),
@@ -740,6 +776,8 @@ pub(super) static TEXTS: Texts = Texts {
             AuditAction::Reload => "Reload relay.toml",
             AuditAction::Restart => "Restart the relay",
             AuditAction::AddDevice => "Add a device",
+            AuditAction::RemoveDevice => "Remove a device",
+            AuditAction::NewDevicePassword => "Give a device a new password",
             AuditAction::AllowDevice => "Allow a device",
             AuditAction::SendTest => "Send a test message",
             AuditAction::TestAlerts => "Send test alerts",

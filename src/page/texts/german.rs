@@ -24,6 +24,7 @@ use crate::page::badge::Badge;
 use crate::page::devices::texts::AddTexts;
 use crate::page::devices::texts::AllowTexts;
 use crate::page::devices::texts::DevicesTexts;
+use crate::page::devices::texts::UserTexts;
 use crate::page::doctor::DoctorTexts;
 use crate::page::mailboxes::texts::MailboxesTexts;
 use crate::page::setup::texts::SetupTexts;
@@ -271,9 +272,9 @@ pub(super) static TEXTS: Texts = Texts {
         answered: "Graph hat geantwortet",
         asking: "Das Relay fragt gerade Graph",
         waits: "Diese Seite lädt sich neu, bis die Nachricht erledigt ist.",
-        untested: "Nicht getestet",
         waits_long: "Die Nachricht ist noch nicht erledigt; diese Seite lädt sich nicht mehr von selbst neu.",
         look_again: "Noch einmal nachsehen",
+        untested: "Nicht getestet",
         untested_list: "Ob sich ein Gerät per SMTP verbinden und anmelden kann, und ob die Nachricht \
                         im Posteingang ankommt: Microsoft kann sie noch herausfiltern. Bitte beim \
                         Empfänger in den Posteingang und in den Junk-Ordner sehen.",
@@ -405,6 +406,13 @@ pub(super) static TEXTS: Texts = Texts {
     devices: DevicesTexts {
         nothing: "Noch hat kein Gerät etwas gesendet. Stellen Sie an einem Gerät oder in einem \
                   Programm das Relay ein: Es erscheint hier mit seiner ersten Nachricht.",
+        search: "Adresse, Benutzer, Name oder Absender",
+        find: "Suchen",
+        all: "Alle",
+        none_found: "Kein Gerät passt.",
+        range: |from, to, of| format!("{from} bis {to} von {of}"),
+        previous: "Vorige Seite",
+        next: "Nächste Seite",
         caption: "Jede Adresse und, wo sie sich anmeldet, jeder Benutzer: Zuerst steht, wer zuletzt \
                   gesehen wurde. Der Tag beginnt um Mitternacht UTC.",
         live: "Die Liste erneuert sich selbst.",
@@ -424,9 +432,11 @@ pub(super) static TEXTS: Texts = Texts {
         refused: |count| format!("{count} abgewiesen"),
         nothing_today: "nichts",
         state: |state| match state {
-            DeviceState::Sending => "Sendet",
+            DeviceState::Sending => "Angenommen",
             DeviceState::Silent => "Still",
             DeviceState::Refused => "Abgewiesen",
+            DeviceState::Added => "Angelegt, hat noch nichts gesendet",
+            DeviceState::Removed => "Entfernt",
         },
         silent: |days| format!("Seit {} still", counted(days, "Tag", "Tagen")),
         unknown_title: "Dieses Gerät gibt es nicht",
@@ -439,6 +449,10 @@ pub(super) static TEXTS: Texts = Texts {
                                     ausgeschaltet, oder sendet es an eine andere Adresse?"
             }
             DeviceState::Refused => "Das Relay hat abgewiesen, was es zuletzt gesendet hat.",
+            DeviceState::Added => "Es hat sich noch nicht angemeldet.",
+            DeviceState::Removed => {
+                "Sein Benutzer steht nicht mehr in relay.toml; es kann sich nicht mehr anmelden."
+            }
         },
         details: "Einzelheiten",
         address: "Adresse",
@@ -693,7 +707,7 @@ pub(super) static TEXTS: Texts = Texts {
         not_in_force: "Die Änderung steht in der Datei, gilt aber noch nicht",
         card: "Am Gerät eintragen",
         once: "Das Passwort wird nur jetzt gezeigt. Niemand kann es später sehen; ist es verloren, \
-               fügen Sie das Gerät unter einem anderen Namen neu hinzu.",
+               geben Sie dem Gerät ein neues.",
         server: "Server",
         local: "nur für Programme auf diesem Rechner",
         port: "Port",
@@ -723,6 +737,10 @@ pub(super) static TEXTS: Texts = Texts {
         what: |kind, added| match kind {
             PermissionKind::Connect => format!("{added} darf sich verbinden"),
             PermissionKind::SendWithoutPassword => format!("{added} darf ohne Passwort senden"),
+            PermissionKind::PasswordWithoutTls => format!(
+                "{added} darf ohne TLS senden, mit oder ohne Passwort (besser: am Gerät STARTTLS \
+                 einschalten)"
+            ),
             PermissionKind::SendAs => format!("Dieser Benutzer darf als {added} senden"),
             PermissionKind::SendToByListener => {
                 format!("Alle an diesem Listener dürfen an {added} senden")
@@ -740,6 +758,24 @@ pub(super) static TEXTS: Texts = Texts {
         prepared_help: "Das Relay darf seine Konfiguration nicht schreiben. Führen Sie dies auf seinem \
                         Rechner aus, und lassen Sie das Gerät noch einmal senden:",
         or_paste: "Oder ändern Sie die Datei selbst, und laden Sie sie neu:",
+    },
+    device_user: UserTexts {
+        link: "Neues Passwort, oder entfernen",
+        added: "Angelegt, hat noch nichts gesendet",
+        account: "Konto",
+        any_account: "das, welches die Absenderadresse auswählt",
+        seen_at: "Gesehen unter",
+        remove: "Dieses Gerät entfernen",
+        remove_question: "Der Benutzer und sein Passwort werden entfernt: Das Gerät kann sich nicht \
+                          mehr anmelden, und seine Sitzungen enden mit ihrem nächsten Befehl. Was \
+                          das Relay von ihm angenommen hat, wird noch gesendet.",
+        remove_prepared: "Das Relay darf seine Konfiguration nicht schreiben. Führen Sie dies auf \
+                          seinem Rechner aus; bis dahin kann sich das Gerät noch anmelden:",
+        password: "Neues Passwort",
+        password_question: "Das jetzige Passwort des Geräts gilt sofort nicht mehr, und das Gerät \
+                            wird abgewiesen, bis das neue eingetragen ist. Das neue steht auf der \
+                            nächsten Seite, und nur dort.",
+        not_changed: "Es wurde nichts geändert",
     },
     time: TimeTexts {
         seconds: |count| counted(count, "Sekunde", "Sekunden"),
@@ -770,6 +806,8 @@ pub(super) static TEXTS: Texts = Texts {
             AuditAction::Reload => "relay.toml neu laden",
             AuditAction::Restart => "Relay neu starten",
             AuditAction::AddDevice => "Gerät hinzufügen",
+            AuditAction::RemoveDevice => "Gerät entfernen",
+            AuditAction::NewDevicePassword => "Gerät ein neues Passwort geben",
             AuditAction::AllowDevice => "Gerät zulassen",
             AuditAction::SendTest => "Testnachricht senden",
             AuditAction::TestAlerts => "Testwarnungen senden",

@@ -15,6 +15,7 @@ use super::audit::AuditTexts;
 use super::devices::texts::AddTexts;
 use super::devices::texts::AllowTexts;
 use super::devices::texts::DevicesTexts;
+use super::devices::texts::UserTexts;
 use super::doctor::DoctorTexts;
 use super::mailboxes::texts::MailboxesTexts;
 use super::messages::texts::ContentTexts;
@@ -102,6 +103,7 @@ pub(super) struct Texts {
     pub(super) export: ExportTexts,
     pub(super) add_device: AddTexts,
     pub(super) allow_device: AllowTexts,
+    pub(super) device_user: UserTexts,
     pub(super) time: TimeTexts,
     pub(super) audit: AuditTexts,
     pub(super) doctor: DoctorTexts,

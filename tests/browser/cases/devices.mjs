@@ -11,7 +11,8 @@ const HASH =
 export const relay = {
   config:
     '[[listener]]\naddress = "127.0.0.1:0"\nauthentication = "optional"\n' +
-    `[[user]]\nname = "scanner"\npassword_hash = "${HASH}"\nsenders = ["${MAILBOX}"]\n`,
+    `[[user]]\nname = "scanner"\npassword_hash = "${HASH}"\nsenders = ["${MAILBOX}"]\n` +
+    `[[user]]\nname = "unused"\npassword_hash = "${HASH}"\nsenders = ["${MAILBOX}"]\n`,
 };
 
 const scanner = { user: "scanner", password: PASSWORD, hello: "scanner-2" };
@@ -29,6 +30,11 @@ export const pages = [
   { name: "device-refused", path: "/devices/127.0.0.1?user=scanner" },
   { name: "device-allow", path: "/devices/127.0.0.1/allow?user=scanner" },
   { name: "device-add", path: "/devices/add" },
+  { name: "devices-none", path: "/devices?q=nobody", role: "viewer" },
+  { name: "device-user", path: "/devices/user/scanner" },
+  { name: "device-user-waits", path: "/devices/user/unused" },
+  { name: "device-remove", path: "/devices/user/scanner/remove" },
+  { name: "device-password", path: "/devices/user/scanner/password" },
   { name: "device-waits", path: "/devices/first?user=nobody", role: "viewer" },
   { name: "device-unknown", path: "/devices/192.0.2.1", status: 404 },
 ];
@@ -69,5 +75,22 @@ export const cases = {
     await visitor.press("main form button.primary");
     assert.match(await visitor.text("#allowed"), /in force/);
     assert.match(await relay.readConfig(), /boss@contoso\.com/);
+  },
+
+  "an administrator finds a device that has not sent yet, and removes it": async ({ relay, visit }) => {
+    const visitor = await visit({ scripts: false });
+    await visitor.go("/devices/add");
+    await visitor.page.focus("#name");
+    await visitor.page.keyboard.type("typo");
+    await visitor.press("form#add button");
+    await visitor.go("/devices?q=typo");
+    assert.match(await visitor.text("#devices"), /Added, has not sent yet/);
+    await visitor.press("#devices td a");
+    await visitor.press("#remove");
+    assert.match(await visitor.text("#lines"), /- name = "typo"/);
+    await visitor.press("main form button.danger");
+    await visitor.go("/devices?q=typo");
+    assert.match(await visitor.text("#devices"), /No device matches/);
+    assert.doesNotMatch(await relay.readConfig(), /typo/);
   },
 };

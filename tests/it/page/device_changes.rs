@@ -1,8 +1,10 @@
 //! Adding a device, and allowing one what it was refused.
 
 use std::fs;
+use std::io::Write;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::net::TcpStream;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +19,7 @@ use crate::common::Relay;
 use crate::common::Smtp;
 use crate::common::message;
 use crate::common::stand_in;
+use crate::common::tls::Identity;
 use crate::common::users::PLAIN;
 use crate::common::users::USERS;
 use crate::common::wire::connect_from;
@@ -136,8 +139,6 @@ async fn the_first_device_comes_with_a_listener_that_lets_it_log_in() {
     );
     assert!(card.body.contains("[[listener]]"), "{}", card.body);
     let password = between(&card.body, "id=\"password\">", "<").to_owned();
-    drop(relay);
-    let relay = Relay::start(&home);
     sends(&relay, "copier", &password);
 }
 
@@ -287,4 +288,100 @@ async fn a_wrong_password_leads_to_no_change() {
     assert!(!page.contains("/allow"), "{page}");
     let page = browser.get("/devices/127.0.0.1/allow").body;
     assert!(!page.contains("name=\"version\""), "{page}");
+}
+
+/// A device at this address, once the relay knows it, and its page.
+fn shown(relay: &Relay, browser: &mut Browser, client: &str) -> String {
+    let path = format!("/devices/{client}");
+    relay.wait_until(|| browser.get(&path).status == 200);
+    browser.get(&path).body
+}
+
+/// Allows a device what the page proposes.
+fn allowed(browser: &mut Browser, client: &str, what: &str) {
+    let path = format!("/devices/{client}/allow");
+    let page = browser.get(&path);
+    assert!(page.body.contains(what), "{}", page.body);
+    let version = page.field("version");
+    let done = browser.change(&path, &[("user", ""), ("version", &version)]);
+    assert_eq!(done.status, 303, "{}", done.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_log_in_is_allowed_to_send_without_a_password() {
+    let graph = stand_in().await;
+    let home = with_page(&graph)
+        .sections(USERS)
+        .listener("authentication = \"required\"")
+        .build();
+    let relay = Relay::start(&home);
+    let mail = format!("MAIL FROM:<{MAILBOX}>");
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO ups", "250");
+    smtp.expect(&mail, "530");
+    smtp.expect("QUIT", "221");
+    let mut browser = Browser::logged_in(&relay, &home);
+    let page = shown(&relay, &mut browser, "127.0.0.1");
+    assert!(page.contains("Authentication required"), "{page}");
+
+    allowed(&mut browser, "127.0.0.1", "send without a password");
+
+    let mut smtp = relay.connect();
+    smtp.expect("EHLO ups", "250");
+    smtp.expect(&mail, "250");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_a_password_and_without_tls_is_allowed_to_send_it() {
+    let graph = stand_in().await;
+    let home = with_page(&graph)
+        .sections(USERS)
+        .tls(&Identity::new())
+        .listener(
+            "authentication = \"required\"\ntls = \"starttls\"\nnetworks = [\"192.0.2.0/24\"]\n\
+             proxy_protocol_from = [\"127.0.0.1\"]",
+        )
+        .build();
+    let relay = Relay::start(&home);
+    let log_in = |code: &str| {
+        let mut stream = TcpStream::connect(relay.address).unwrap();
+        let header = b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 587\r\n";
+        stream.write_all(header).unwrap();
+        let mut smtp = Smtp::over(stream);
+        assert!(smtp.reply().starts_with("220 "));
+        smtp.expect("EHLO scanner", "250");
+        smtp.expect(&format!("AUTH PLAIN {PLAIN}"), code);
+        smtp.expect("QUIT", "221");
+    };
+    log_in("538");
+    let mut browser = Browser::logged_in(&relay, &home);
+    let page = shown(&relay, &mut browser, "192.0.2.7");
+    assert!(page.contains("only over TLS"), "{page}");
+    assert!(!page.contains(PLAIN), "{page}");
+
+    allowed(&mut browser, "192.0.2.7", "Let 192.0.2.7 send without TLS");
+
+    log_in("235");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_begins_with_tls_on_a_plain_port_is_told_what_to_set() {
+    let (_graph, home) = with_users().await;
+    let relay = Relay::start(&home);
+    let mut stream = TcpStream::connect(relay.address).unwrap();
+    stream.write_all(b"\x16\x03\x01\x00\x05hello").unwrap();
+    let mut smtp = Smtp::over(stream);
+    assert!(smtp.reply().starts_with("220 "));
+    assert!(smtp.reply().starts_with("500 "));
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let page = shown(&relay, &mut browser, "127.0.0.1");
+
+    assert!(page.contains("does not use implicit TLS"), "{page}");
+    assert!(page.contains("the client is set to SSL/TLS"), "{page}");
+    assert!(
+        page.contains("the client began with a TLS handshake"),
+        "{page}"
+    );
+    assert!(!page.contains("id=\"allow\""), "{page}");
 }

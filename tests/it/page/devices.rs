@@ -38,7 +38,8 @@ async fn the_list_shows_every_device_with_its_state_and_links_to_its_page() {
     let relay = Relay::start(&home);
     let mut browser = Browser::logged_in_as(&relay, &home, "viewer");
     let page = browser.get("/devices").body;
-    assert!(page.contains("No device has sent anything yet"), "{page}");
+    assert!(page.contains("href=\"/devices/user/scanner\""), "{page}");
+    assert!(page.contains("Added, has not sent yet"), "{page}");
 
     send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
     is_refused(&relay);
@@ -51,12 +52,55 @@ async fn the_list_shows_every_device_with_its_state_and_links_to_its_page() {
         page.contains("href=\"/devices/127%2E0%2E0%2E1?user=scanner\""),
         "{page}"
     );
-    assert!(page.contains("<span class=\"badge ok\">Sends mail</span>"));
+    assert!(page.contains("<span class=\"badge ok\">Accepted</span>"));
     assert!(page.contains("<span class=\"badge bad\">Refused</span>"));
     assert!(page.contains("&#60;b&#62;scanner"), "{page}");
     browser.language = "de";
     let page = browser.get("/devices").body;
     assert!(page.contains("1 zugestellt"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_shown_a_page_at_a_time_and_can_be_searched() {
+    let graph = stand_in().await;
+    let hash = USERS
+        .split('"')
+        .find(|it| it.starts_with("$argon2id"))
+        .unwrap();
+    let user = |n| {
+        format!("[[user]]\nname = \"unit{n}\"\npassword_hash = \"{hash}\"\nsenders = [\"*\"]\n")
+    };
+    let users: String = (100..350).map(user).collect();
+    let home = with_page(&graph)
+        .sections(&users)
+        .listener("authentication = \"optional\"")
+        .build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in_as(&relay, &home, "viewer");
+    let rows = |page: &str| page.matches("/devices/user/unit").count();
+
+    let first = browser.get("/devices").body;
+    assert_eq!(rows(&first), 100);
+    assert!(first.contains("1 to 100 of 250"), "{first}");
+    assert!(first.contains("data-live"));
+    let last = browser.get("/devices?page=3").body;
+    assert_eq!(rows(&last), 50);
+    assert!(
+        last.contains("href=\"/devices?page=2\" rel=\"prev\""),
+        "{last}"
+    );
+    assert!(!last.contains("data-live"), "{last}");
+    assert_eq!(rows(&browser.get("/devices?page=99").body), 50);
+    assert_eq!(rows(&browser.get("/devices?page=x").body), 100);
+
+    let found = browser.get("/devices?q=UNIT12&state=added").body;
+    assert_eq!(rows(&found), 10);
+    assert!(found.contains("value=\"UNIT12\""), "{found}");
+    let found = browser.get("/devices?q=UNIT&page=2").body;
+    assert!(found.contains("/devices?q=UNIT&#38;page=3"), "{found}");
+    let none = browser.get("/devices?q=nobody").body;
+    assert!(none.contains("No device matches."), "{none}");
+    assert_eq!(rows(&browser.get("/devices?state=refused").body), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,14 +59,15 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
             DeviceState::Sending => Style::Good,
             DeviceState::Silent => Style::Warning,
             DeviceState::Refused => Style::Bad,
+            DeviceState::Added | DeviceState::Removed => Style::Plain,
         };
         let or = |text: &Option<String>| text.as_deref().unwrap_or("-").to_owned();
         let messages = device.messages;
         let cells = vec![
-            device.client.to_string().into(),
+            or(&device.client.map(|it| it.to_string())).into(),
             or(&device.user).into(),
             (style, device.state.name().to_owned()).into(),
-            ago(now.since(device.last_seen_at)).into(),
+            or(&device.last_seen_at.map(|at| ago(now.since(at)))).into(),
             messages.accepted.to_string().into(),
             messages.delivered.to_string().into(),
             messages.failed.to_string().into(),
@@ -82,6 +83,9 @@ async fn show(options: &Options) -> Result<Exit, Failure> {
 /// What does not fit into a column.
 fn notes(device: &DeviceView) -> Vec<String> {
     let mut notes = Vec::new();
+    if device.state == DeviceState::Added {
+        notes.push("added, has not sent yet".to_owned());
+    }
     if let Some(days) = device.silent_days {
         notes.push(format!("has sent nothing for {}", counted(days, "day")));
     }
