@@ -1,5 +1,7 @@
 //! `sandbox`: the whole relay with the built-in stand-in for Entra and Graph. For the relay the
-//! stand-in is only a URL in its configuration; everything else runs as in production.
+//! stand-in is only a URL in its configuration; everything else runs as in production. Its
+//! relay.toml is beside the spool, so that the admin page can change it, and goes with it.
+//! Environment variables do not change it.
 
 use std::io;
 use std::io::Write as _;
@@ -15,17 +17,18 @@ use tokio::time::Instant;
 
 use super::Exit;
 use super::say_exactly;
+use super::serve::lifetime::Lifetime;
 use super::smtp;
 use super::talk;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::config::PageUrl;
 use crate::disk;
 use crate::platform::files;
-use crate::platform::signals;
-use crate::platform::signals::Signal;
 use crate::service::Carried;
 use crate::service::Passed;
 use crate::service::Service;
+use crate::service::StartError;
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -83,67 +86,70 @@ pub(super) async fn run(options: &Options) -> Exit {
             return Exit::CannotCreate;
         }
     };
-    let folder = match private_folder() {
-        Ok(folder) => folder,
-        Err(error) => {
-            talk(&format!(
-                "graph-relay: cannot create a folder for the spool: {error}"
-            ));
-            return Exit::CannotCreate;
-        }
-    };
-    let service = match start(options, &settings, &stand_in, folder.path()).await {
-        Ok(service) => service,
-        Err(words) => {
-            talk(&format!("graph-relay: {words}"));
-            return Exit::CannotCreate;
-        }
-    };
+    let ended = relay(options, &settings, &stand_in).await;
+    stand_in.stop().await;
+    ended.unwrap_or_else(|(exit, words)| {
+        talk(&format!("graph-relay: {words}"));
+        exit
+    })
+}
+
+/// The relay from its start to its end, in a folder that goes with it. Otherwise the exit code,
+/// and why.
+async fn relay(
+    options: &Options,
+    settings: &Settings,
+    stand_in: &Sandbox,
+) -> Result<Exit, (Exit, String)> {
+    let not_created = |words: String| (Exit::CannotCreate, words);
+    let folder = private_folder()
+        .map_err(|error| not_created(format!("cannot create a folder for the spool: {error}")))?;
+    write_files(options, settings, stand_in, folder.path())
+        .map_err(|error| not_created(error.to_string()))?;
+    let file = folder.path().join("relay.toml");
+    let inbox = format!("{}/", stand_in.url());
+    let read = || configuration(&file, &inbox);
+    let service = start(options, &file, &read).await.map_err(not_created)?;
     let smtp = service.addresses().first().copied().unwrap_or(options.smtp);
     let page = service.page().map(PageUrl::as_str).unwrap_or_default();
     stand_in.name_admin_page(&format!("{page}/"));
-    introduce(smtp, page, &stand_in, &settings);
-    let arrived = show_the_way(smtp, &stand_in, &settings).await;
-    let exit = match arrived {
-        Ok(()) => Exit::Done,
-        Err(words) => {
-            talk(&format!("graph-relay: the message did not arrive: {words}"));
-            Exit::CheckFailed
-        }
-    };
-    if !options.once && exit == Exit::Done {
-        let signals = [signals::interrupt(), signals::terminate()];
-        say_exactly("\nReady. Stop with Ctrl-C.");
-        stopped(signals).await;
+    introduce(smtp, page, stand_in, settings);
+    let arrived = show_the_way(smtp, stand_in, settings).await;
+    if options.once || arrived.is_err() {
+        service.stop().await;
+        let failed = |words| {
+            (
+                Exit::CheckFailed,
+                format!("the message did not arrive: {words}"),
+            )
+        };
+        return arrived.map(|()| Exit::Done).map_err(failed);
     }
-    service.stop().await;
-    stand_in.stop().await;
-    exit
+    say_exactly("\nReady. Stop with Ctrl-C.");
+    let passed = Passed::default();
+    // After Ctrl-C and SIGTERM the folder is removed.
+    let lifetime = Lifetime::new(&file, &read, &passed);
+    let lifetime = lifetime.map_err(|error| {
+        let words = format!("cannot receive signals: {error}");
+        (Exit::BrokeDown, words)
+    })?;
+    let ended = lifetime.run(service).await;
+    ended.map_err(|error| (Exit::BrokeDown, error.to_string()))
 }
 
-/// Returns at Ctrl-C and at SIGTERM, so that the folder of the spool is removed after both.
-async fn stopped([interrupt, terminate]: [io::Result<Signal>; 2]) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        // They end the process by themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-async fn start(
+/// The files of the relay in its folder: the secret, and relay.toml, which names it.
+fn write_files(
     options: &Options,
     settings: &Settings,
     stand_in: &Sandbox,
     folder: &Path,
-) -> Result<Service, String> {
+) -> io::Result<()> {
     let secret = folder.join("client-secret");
-    write_secret(&secret, &settings.client_secret).map_err(|error| error.to_string())?;
+    write(&secret, &settings.client_secret)?;
     let mailbox = mailbox_of(settings);
     let text = format!(
-        "hostname = \"relay.sandbox.example\"\n\
+        "# The sandbox's own: it goes when the sandbox ends.\n\
+         hostname = \"relay.sandbox.example\"\n\
          data_dir = {folder:?}\n\
          [[listener]]\naddress = \"{smtp}\"\n\
          [limits]\nfree_space = \"8 MB\"\n\
@@ -158,26 +164,43 @@ async fn start(
         client = settings.client_id,
         url = stand_in.url(),
     );
-    let mut config =
-        Config::parse(&text, Path::new("sandbox")).map_err(|error| error.to_string())?;
-    config.admin.inbox = Some(format!("{}/", stand_in.url()));
+    write(&folder.join("relay.toml"), &text)
+}
+
+/// Reads relay.toml, and nothing from the environment, which is that of a relay that delivers.
+fn configuration(file: &Path, inbox: &str) -> Result<Config, ConfigError> {
+    let Ok(text) = std::fs::read_to_string(file) else {
+        // It says why.
+        return Config::load(file);
+    };
+    let mut config = Config::parse(&text, file)?;
+    config.admin.inbox = Some(inbox.to_owned());
+    Ok(config)
+}
+
+async fn start(
+    options: &Options,
+    file: &Path,
+    read: impl Fn() -> Result<Config, ConfigError>,
+) -> Result<Service, String> {
+    let config = read().map_err(|error| error.to_string())?;
     let log = config.log.clone();
-    let service = Service::start(config, None, &Passed::default(), Carried::default())
+    let service = Service::start(config, Some(file), &Passed::default(), Carried::default())
         .await
         .map_err(|error| match error {
-            crate::service::StartError::Listen { .. } => {
+            StartError::Listen { .. } => {
                 format!("{error}; choose another address with --smtp")
             }
-            crate::service::StartError::Page(_) => {
+            StartError::Page(_) => {
                 format!("{error}; choose another address with --admin")
             }
-            other @ (crate::service::StartError::Credential { .. }
-            | crate::service::StartError::SignIns(_)
-            | crate::service::StartError::Tls(_)
-            | crate::service::StartError::Spool(_)
-            | crate::service::StartError::Http(_)
-            | crate::service::StartError::Metrics(_)
-            | crate::service::StartError::Admin { .. }) => other.to_string(),
+            other @ (StartError::Credential { .. }
+            | StartError::SignIns(_)
+            | StartError::Tls(_)
+            | StartError::Spool(_)
+            | StartError::Http(_)
+            | StartError::Metrics(_)
+            | StartError::Admin { .. }) => other.to_string(),
         })?;
     if !options.once {
         telemetry::start(&log);
@@ -252,8 +275,8 @@ fn mailbox_of(settings: &Settings) -> &str {
     settings.mailboxes.first().map_or("", String::as_str)
 }
 
-fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    disk::create(path)?.write_all(secret.as_bytes())
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    disk::create(path)?.write_all(text.as_bytes())
 }
 
 /// Creates a folder that is removed when the value is dropped. Nobody can guess its name,

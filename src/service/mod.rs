@@ -130,12 +130,7 @@ impl Service {
             stop_listening.clone(),
         );
         let mut service = Self {
-            configuration: admin::Configuration::new(
-                config.clone(),
-                file,
-                carried.changes.clone(),
-                carried.last_restart(),
-            ),
+            configuration: carried.configuration(&config, file),
             config,
             shared: Arc::new(shared),
             addresses: Vec::new(),

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -17,6 +18,7 @@ use super::Service;
 use crate::admin::AuditAct;
 use crate::admin::AuditResult;
 use crate::admin::Changes;
+use crate::admin::Configuration;
 use crate::admin::Restart;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -66,8 +68,14 @@ impl Carried {
         Self { restart, ..self }
     }
 
+    /// The configuration that is in force, with what was not in force yet before the restart.
+    pub(super) fn configuration(&self, config: &Config, file: Option<&Path>) -> Configuration {
+        let changes = self.changes.clone();
+        Configuration::new(config.clone(), file, changes, self.last_restart())
+    }
+
     /// The restart, as the status shows it.
-    pub(super) fn last_restart(&self) -> Option<Restart> {
+    fn last_restart(&self) -> Option<Restart> {
         let act = self.restart.as_ref()?;
         Some(Restart {
             at: Clock::System.now(),

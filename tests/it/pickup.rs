@@ -170,7 +170,7 @@ async fn subfolders_that_are_links_stop_the_folder_and_nothing_is_moved() {
         let line = relay.event("pickup_waits", |_| true);
         let reason = line["reason"].as_str().unwrap();
         assert!(reason.contains("is not a folder"), "{reason}");
-        assert_eq!(names(&elsewhere), [theirs.clone()]);
+        assert_eq!(names(&elsewhere), std::slice::from_ref(&theirs));
         fs::remove_file(folder.join(name)).unwrap();
         relay.event("pickup_goes_on", |_| true);
         assert_eq!(names(&elsewhere), [theirs]);

@@ -130,9 +130,9 @@ fn shown(body: &Bytes) -> String {
         return String::from_utf8_lossy(body).into_owned();
     };
     let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-    let fields = fields.map(|(key, value)| match value {
-        Value::String(text) => format!("{key}: {text}"),
-        other => format!("{key}: {other}"),
+    let fields = fields.map(|(key, value)| match value.as_str() {
+        Some(text) => format!("{key}: {text}"),
+        None => format!("{key}: {value}"),
     });
     fields.collect::<Vec<_>>().join(", ")
 }

@@ -49,9 +49,8 @@ impl Context {
     /// One attempt and its settlement.
     pub(in crate::delivery) async fn work(&self, entry: Claimed, begun: Begun) -> Settled {
         let Begun { pace, jury } = begun;
-        let account_client = self.account_clients.get(&entry.destination.account);
         let means = Means {
-            account_client,
+            account_client: self.account_clients.get(&entry.destination.account),
             spool: &self.spool,
             hostname: &self.hostname,
             client: self.received_client,

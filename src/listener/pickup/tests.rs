@@ -1,6 +1,7 @@
 //! Half-taken files, files of every kind and name, and folders that others change at the same
 //! time.
 
+use std::fmt::Display;
 use std::fs;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;

@@ -329,12 +329,9 @@ async fn only_an_administrator_sees_the_set_up_or_changes_it() {
     assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs root: .ci/run has it"]
-async fn root_applies_with_one_command_what_the_relay_may_not_write() {
-    const SERVICE: u32 = 321;
-    let graph = stand_in().await;
-    let home = with_page(&graph).build();
+/// Everything belongs to this user, except for relay.toml.
+fn home_of_a_service(graph: &Sandbox, service: u32) -> Home {
+    let home = with_page(graph).build();
     let mode = |path: &std::path::Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
@@ -343,12 +340,21 @@ async fn root_applies_with_one_command_what_the_relay_may_not_write() {
     for entry in fs::read_dir(home.folder.path()).unwrap() {
         let path = entry.unwrap().path();
         if path != home.config {
-            std::os::unix::fs::chown(&path, Some(SERVICE), Some(SERVICE)).unwrap();
+            std::os::unix::fs::chown(&path, Some(service), Some(service)).unwrap();
         }
     }
     let data = home.path("data");
     fs::create_dir_all(&data).unwrap();
-    std::os::unix::fs::chown(&data, Some(SERVICE), Some(SERVICE)).unwrap();
+    std::os::unix::fs::chown(&data, Some(service), Some(service)).unwrap();
+    home
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root: .ci/run has it"]
+async fn root_applies_with_one_command_what_the_relay_may_not_write() {
+    const SERVICE: u32 = 321;
+    let graph = stand_in().await;
+    let home = home_of_a_service(&graph, SERVICE);
     let mut serve = binary();
     serve.arg("serve").arg("--config").arg(&home.config);
     let relay = Relay::start_by(serve.uid(SERVICE).gid(SERVICE).current_dir("/"));
