@@ -100,7 +100,6 @@ impl<'a> Message<'a> {
         let bounded = transaction.bounded();
         let accepted = transaction.intake().accept(incoming, bounded).await;
         let Err(refused) = accepted else {
-            transaction.shared.metrics.messages_accepted.inc();
             return Ok(());
         };
         transaction.give_back();
