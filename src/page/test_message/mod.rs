@@ -201,7 +201,10 @@ impl Asked {
                 reply,
                 remedy,
             }) => Self {
-                error: vec![reply, remedy],
+                error: [reply, remedy]
+                    .into_iter()
+                    .filter(|it| !it.is_empty())
+                    .collect(),
                 ..self
             },
             NotTested::Refused(NotTaken {
@@ -211,7 +214,7 @@ impl Asked {
             }) => Self {
                 wrong: Some(Wrong {
                     part,
-                    words: format!("{reply}. {remedy}"),
+                    words: format!("{reply}. {remedy}").trim_end().to_owned(),
                     is_reply: true,
                 }),
                 ..self
