@@ -158,7 +158,7 @@ fn list(condition: &Condition) -> Option<String> {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 20] = [
+    const KINDS: [Kind; 21] = [
         Kind::MessageFailed,
         Kind::MessageHeld,
         Kind::MailWaits,
@@ -179,6 +179,7 @@ mod tests {
         Kind::Configuration,
         Kind::ConnectionsFull,
         Kind::LogUnread,
+        Kind::PickupWaits,
     ];
 
     fn condition(kind: Kind, subject: Option<&str>) -> Condition {
@@ -217,7 +218,7 @@ mod tests {
     fn in_english_the_sentence_is_the_title() {
         let notice = Notice::new(condition(Kind::Stalled, None), Language::English);
 
-        assert_eq!(notice.title, "Relay@contoso.com is in trouble since 12m");
+        assert_eq!(notice.title, "relay@contoso.com is in trouble since 12m");
         assert_eq!(notice.details, []);
         assert_eq!(
             notice.remedy.unwrap(),

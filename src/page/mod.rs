@@ -265,6 +265,16 @@ impl IntoResponse for Broken {
     }
 }
 
+/// A moment as people read it, to the second; its RFC 3339 form is in the attribute of its
+/// element.
+fn moment(at: impl std::fmt::Display) -> String {
+    let at = at.to_string();
+    match at.get(.."2026-12-01T12:00:00".len()) {
+        Some(second) if at.ends_with('Z') => format!("{} UTC", second.replace('T', " ")),
+        Some(_) | None => at,
+    }
+}
+
 /// A page as an answer.
 fn shown(template: &impl askama::Template) -> Result<Response, Broken> {
     Ok(Html(visible(template.render()?)).into_response())

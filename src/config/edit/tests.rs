@@ -437,7 +437,7 @@ fn an_error_names_a_line_of_the_file_or_a_key_that_is_not_in_it_yet() {
     let (_folder, path) = file(&text);
     let mut editor = Editor::open(&path).unwrap();
     let account = Table::Entry("account", 0);
-    editor.set(&account, "tenant", "nonsense").unwrap();
+    editor.set(&account, "mailbox", "nonsense").unwrap();
 
     let error = editor.finish().unwrap_err();
 
@@ -445,8 +445,8 @@ fn an_error_names_a_line_of_the_file_or_a_key_that_is_not_in_it_yet() {
         panic!("{error}");
     };
     let place = error.problems[0].place.clone();
-    assert_eq!(place, Some(Place::Key("tenant".to_owned())), "{error}");
-    assert!(error.to_string().starts_with("tenant"), "{error}");
+    assert_eq!(place, Some(Place::Key("mailbox".to_owned())), "{error}");
+    assert!(error.to_string().starts_with("mailbox"), "{error}");
 }
 
 #[test]

@@ -67,9 +67,12 @@ fn row(mailbox: String, status: &Status, texts: &crate::page::texts::OverviewTex
     let of = |pair: Option<(u64, u64)>| {
         pair.map_or_else(String::new, |(used, limit)| (texts.of)(used, limit))
     };
-    let at_once = requests.map(|(now, most)| (u64::from(now), u64::from(most)));
+    let at_once = requests.map_or_else(String::new, |(now, most)| match now < most {
+        true => (texts.fewer_at_once)(now, most),
+        false => (texts.most_at_once)(most),
+    });
     MailboxRow {
-        words: (of(recipients), of(at_once)),
+        words: (of(recipients), at_once),
         until: until.or_else(|| free_at.map(|at| at.to_string())),
         mailbox,
         class,

@@ -124,6 +124,8 @@ pub(super) static TEXTS: Texts = Texts {
         next_free: "More is free",
         recipients: "Recipients of the last 24 hours",
         at_once: "Requests at once",
+        most_at_once: |most| format!("up to {most}"),
+        fewer_at_once: |now, most| format!("{now} instead of {most}: Microsoft asked for less"),
         of: |used, limit| format!("{used} of {limit}"),
         sending: "Ready to send",
         limited: "Waits for a limit",

@@ -129,6 +129,8 @@ pub(super) static TEXTS: Texts = Texts {
         next_free: "Mehr ist frei",
         recipients: "Empfänger der letzten 24 Stunden",
         at_once: "Anfragen zugleich",
+        most_at_once: |most| format!("bis zu {most}"),
+        fewer_at_once: |now, most| format!("{now} statt {most}: Microsoft will weniger"),
         of: |used, limit| format!("{used} von {limit}"),
         sending: "Sendebereit",
         limited: "Wartet auf eine Grenze",

@@ -197,6 +197,9 @@ pub(super) struct OverviewTexts {
     pub(super) next_free: &'static str,
     pub(super) recipients: &'static str,
     pub(super) at_once: &'static str,
+    /// Requests that may go at once: without throttling, and of the usual number.
+    pub(super) most_at_once: fn(u32) -> String,
+    pub(super) fewer_at_once: fn(u32, u32) -> String,
     pub(super) of: fn(u64, u64) -> String,
     pub(super) sending: &'static str,
     pub(super) limited: &'static str,
